@@ -1,0 +1,5967 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""LMCache Frontend: dashboard, HTTP proxy and metrics endpoint of an LMCache cluster, in one file.
+
+    python lmcache_frontend.py --port 8080 --config nodes.json
+    python lmcache_frontend.py --demo                # a simulated cluster, to look around
+    python lmcache_frontend.py --help                # every option, with examples
+
+Every LMCache process runs a small HTTP server on a TCP port or on a Unix socket. This program shows all of them in a
+browser, forwards requests to any of them (``/proxy2/NAME/PATH``, ``/proxy/HOST/PORT-OR-SOCKET/PATH``), merges their
+metrics for Prometheus (``/metrics``) and can be started by LMCache's plugin launcher. It needs CPython 3.8 or newer
+and nothing else; the dashboard's files are in ``static/`` beside this file.
+
+How a request goes through: one thread (``Loop``) owns all client and node sockets and runs one generator per busy
+connection; a generator yields when it has to wait. Whatever blocks (files, name resolution, merging, long bodies) is
+handed to worker threads and comes back to the loop. So thousands of idle connections and hanging nodes cost no thread.
+
+Chapters, lower layers first, none knowing of a later one:
+
+    constants and limits            named, with units
+    targets and nodes               Target, Node, NodeRegistry, ConfigFile
+    HTTP/1.1 messages               heads and bodies, parsed strictly
+    sockets, tasks and threads      Channel, Loop, WorkerPool
+    talking to nodes                UnixHTTPConnection, NodePool, fetch
+    Prometheus text                 reading samples, merging expositions
+    watching the cluster            Monitor: polls, status, history, alerts
+    discovery and heartbeat         heartbeats sent and received, suppliers, DNS, sockets found
+    trust                           who may do what
+    the HTTP server                 FrontendServer, FrontendHandler, routes, static files, the proxy
+    running as an LMCache plugin    nodes and options from LMCache's environment
+    demo nodes                      simulated nodes for --demo and for the tests
+    command line                    options, main()
+"""
+
+from __future__ import annotations
+
+import collections
+import errno
+import functools
+import hmac
+import http.client
+import http.server
+import io
+import ipaddress
+import json
+import logging
+import os
+import re
+import selectors
+import signal
+import socket
+import socketserver
+import stat
+import sys
+import threading
+import time
+import urllib.parse
+from array import array
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+
+try:
+    import ssl
+except ImportError:  # a Python built without OpenSSL: everything but TLS works
+    ssl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+VERSION = "1.0.0"
+SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
+
+log = logging.getLogger("lmcache_frontend")
+
+# ----------------------------------------------------------------------------
+# Constants and limits
+# ----------------------------------------------------------------------------
+
+KIB = 1024
+MIB = 1024 * KIB
+
+LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"  # LMCache's default prefix of its sockets
+LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
+MAX_NAME_LENGTH = 200  # characters of a node's name
+MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
+
+MAX_REQUEST_LINE = 16 * KIB  # bytes; RFC 9112 section 3 asks for at least 8000
+MAX_HEAD = 64 * KIB  # bytes of a head, request or response
+MAX_FIELDS = 128  # header fields of a head
+MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
+MAX_TRAILER = 16 * KIB  # bytes of a trailer section
+MAX_API_BODY = MIB  # bytes of a request body for our own API
+MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
+MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
+
+MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
+MAX_WORKERS = 64  # threads for what blocks
+MAX_NODE_CONNECTIONS = 256  # at once to one target; further requests wait for a free one
+MAX_IDLE_NODE_CONNECTIONS = 32  # kept open per target
+LISTEN_BACKLOG = 1024
+
+RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
+RELAY_SIZE = MIB  # bytes of the buffer for a long body
+LONG_BODY = 2 * MIB  # bytes after which a body is relayed by a worker thread
+
+HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
+IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
+BODY_TIMEOUT = 60.0  # seconds between two parts of a request body, or of an answer the client should read
+NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
+CONNECT_TIMEOUT = 5.0  # seconds
+PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
+FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
+LINGER_TIMEOUT = 2.0  # seconds that a refused client may go on sending before its connection is closed
+DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
+NAME_TTL = 30.0  # seconds that an address of a host name is remembered
+SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
+
+
+class FrontendError(Exception):
+    """Something that was asked for cannot be done; ``status`` is the HTTP status that says so.
+
+    ``field`` names the field of the input that is wrong ("" when it is not about one field).
+    """
+
+    def __init__(self, status: int, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.field = field
+
+
+def loads(text: bytes | str) -> object:
+    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError."""
+    return json.loads(text)
+
+
+def strict(value: object) -> object:
+    """Return ``value`` with every NaN and infinity replaced by None, so that strict parsers accept its JSON."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Write compact JSON that every parser accepts (RFC 8259 has no NaN and no Infinity: they become null)."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        return json.dumps(strict(value), separators=(",", ":")).encode()
+
+
+def one_line(text: object) -> str:
+    """Make a text from outside fit for one line of a log or an error: control characters become spaces."""
+    return "".join(char if char.isprintable() else " " for char in str(text))[:500]
+
+
+# ----------------------------------------------------------------------------
+# Targets and nodes
+# ----------------------------------------------------------------------------
+
+HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+BIND_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1", "*": "127.0.0.1"}
+
+
+class Target(NamedTuple):
+    """Where a node listens: ``host`` and ``port``, or the ``path`` of a Unix socket (then host is "")."""
+
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, host: object, port: object) -> Target:
+        """Make a target of a host and a port as written in a configuration or a URL.
+
+        A port that contains ``/`` is the path of a Unix socket and the host is then ignored. Bind addresses (LMCache
+        reports them) become loopback. Raises FrontendError 400, its field "host" or "port".
+        """
+        if isinstance(port, str) and "/" in port:
+            return cls("", 0, parse_socket_path(port))
+        return cls(parse_host(host), parse_port(port), "")
+
+    @property
+    def is_unix(self) -> bool:
+        return bool(self.path)
+
+    @property
+    def label(self) -> str:
+        """The target for people and for logs: ``10.0.0.5:9090``, ``[::1]:9090`` or ``/tmp/x/socket_9091``."""
+        return self.path or self.authority
+
+    @property
+    def authority(self) -> str:
+        """The value of ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
+        if self.path:
+            return "localhost"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def canonical(self) -> Target:
+        """The same target with the names of loopback made equal, for comparing."""
+        return self._replace(host="127.0.0.1") if self.host in ("localhost", "::1") else self
+
+    @property
+    def is_loopback(self) -> bool:
+        return bool(self.path) or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` (a name or an address, without brackets) is this machine's loopback."""
+    host = host.lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def parse_socket_path(path: str) -> str:
+    """Check the path of a Unix socket. Raises FrontendError 400 for field "port"."""
+    if not path.startswith("/"):
+        raise FrontendError(400, f"port {one_line(path)!r} is not an absolute socket path", "port")
+    if not path.isprintable():
+        raise FrontendError(400, "the socket path has a control character", "port")
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise FrontendError(400, f"the socket path has more than {MAX_SOCKET_PATH} bytes", "port")
+    return path
+
+
+def parse_port(port: object) -> int:
+    """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for field "port"."""
+    text = str(port).strip() if isinstance(port, (int, str)) and not isinstance(port, bool) else ""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        shown = one_line(json.dumps(port) if isinstance(port, (dict, list, bool, type(None))) else port)
+        raise FrontendError(400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port")
+    return int(text)
+
+
+def parse_host(host: object) -> str:
+    """Make a host of a name or an address (IPv6 with or without brackets). Raises FrontendError 400 for "host"."""
+    if not isinstance(host, str):
+        raise FrontendError(400, "host is not a text", "host")
+    text = host.strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    text = BIND_ADDRESSES.get(text, text)
+    if ":" in text:
+        try:
+            ipaddress.IPv6Address(text.partition("%")[0])
+        except ValueError:
+            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host") from None
+    elif not HOST_NAME.fullmatch(text):
+        raise FrontendError(400, f"host {one_line(host)!r} is not a host name or address", "host")
+    return text.lower()
+
+
+def parse_name(name: object) -> str:
+    """Check a node's name: unique elsewhere; here non-empty, without ``/`` or control characters."""
+    if not isinstance(name, str) or not name.strip():
+        raise FrontendError(400, "name is missing or empty", "name")
+    if "/" in name or not name.isprintable() or name in (".", ".."):
+        raise FrontendError(400, f"name {one_line(name)!r} has a '/' or a control character", "name")
+    if len(name) > MAX_NAME_LENGTH:
+        raise FrontendError(400, f"name has more than {MAX_NAME_LENGTH} characters", "name")
+    return name
+
+
+class Node(NamedTuple):
+    """A server that we watch and forward to, or (``is_proxy``) another frontend with its children.
+
+    ``host`` and ``port`` stay as they were written; ``target`` is where to connect, ``prefix`` what to put before a
+    path there ("/proxy2/w0" for a child that is reached through its frontend). ``token`` is sent to the node's own
+    frontend with trusted requests and never shown. ``source`` says which source the node came from.
+    """
+
+    name: str
+    host: str
+    port: int | str
+    target: Target
+    proxy: str = LOCAL_PROXY
+    prefix: str = ""
+    token: str = ""
+    source: str = "api"
+    is_proxy: bool = False
+    children: Tuple[Node, ...] = ()
+
+    @classmethod
+    def parse(cls, entry: object, where: str, source: str, proxy: str = LOCAL_PROXY) -> Node:
+        """Read one entry ``{"name", "host", "port"[, "nodes", "token"]}``; ``where`` names it in the error.
+
+        Raises FrontendError 400 that names the entry and the field.
+        """
+        if not isinstance(entry, dict):
+            raise FrontendError(400, f"{where} is not an object with name, host and port")
+        try:
+            name = parse_name(entry.get("name"))
+            where = f"{where} ({name})" if where else name
+            port = entry.get("port")
+            is_path = isinstance(port, str) and "/" in port
+            for field in ("host", "port"):
+                if field not in entry and not (field == "host" and is_path):
+                    raise FrontendError(400, f"{field} is missing", field)
+            host = entry.get("host", "localhost")
+            target = Target.parse(host, port)
+            token = entry.get("token", "")
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+                raise FrontendError(400, "token is not a printable text", "token")
+        except FrontendError as error:
+            raise FrontendError(400, f"{where}: {error.detail}" if where else error.detail, error.field) from None
+        node = cls(name, str(host), port, target, proxy, "", token, source)
+        return node._with_children(entry["nodes"], where) if "nodes" in entry else node
+
+    def _with_children(self, entries: object, where: str) -> Node:
+        if not isinstance(entries, list):
+            raise FrontendError(400, f"{where}: nodes is not a list", "nodes")
+        children: Dict[str, Node] = {}
+        for index, entry in enumerate(entries):
+            child = Node.parse(entry, f"{where}.nodes[{index}]", self.source, self.name)
+            if child.name in children:
+                raise FrontendError(409, f"{where}.nodes[{index}]: a node named {child.name!r} is there already", "name")
+            if self.name != LOCAL_PROXY and child.target.is_unix and not self.target.is_loopback:
+                child = child.through(self)  # that socket is on the other frontend's host
+            children[child.name] = child
+        return self._replace(is_proxy=True, children=tuple(children.values()))
+
+    def through(self, proxy: Node) -> Node:
+        """The same node as a child that is reached through ``proxy``, another frontend."""
+        return self._replace(
+            target=proxy.target, proxy=proxy.name, token=proxy.token, prefix="/proxy2/" + quote_name(self.name)
+        )
+
+    @property
+    def key(self) -> str:
+        """What tells this node from all others: its name, or ``rack1/w0`` for a child of another frontend."""
+        return self.name if self.proxy == LOCAL_PROXY or self.is_proxy else f"{self.proxy}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The URL path here under which requests reach this node."""
+        own = "/proxy2/" + quote_name(self.name)
+        return f"/proxy2/{quote_name(self.proxy)}{own}" if self.prefix else own
+
+    @property
+    def address(self) -> str:
+        """The address for people, as it was configured: a socket path or ``host:port``."""
+        port = str(self.port)
+        return port if "/" in port else f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    def public(self) -> Dict[str, object]:
+        """The node as ``/api/nodes`` shows it; the token stays here."""
+        if self.is_proxy:
+            shown: Dict[str, object] = {"id": f"proxy_{self.name}", "name": self.name, "host": self.host}
+            shown.update(port=self.port, is_proxy=True, children=[child.public() for child in self.children])
+            return shown
+        shown = {"id": f"node_{self.name}", "name": self.name, "host": self.host, "port": self.port}
+        shown.update(is_proxy=False, proxy_id=self.proxy)
+        return shown
+
+
+def quote_name(name: str) -> str:
+    """Percent-encode a node's name as one segment of a path (RFC 3986 section 3.3)."""
+    return urllib.parse.quote(name, safe="")
+
+
+def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], List[Node]]:
+    """Read a flat list of nodes, or the original's tree; returns (our own nodes, proxy nodes).
+
+    An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds our own.
+    Raises FrontendError that names the entry and the field.
+    """
+    if not isinstance(entries, list):
+        raise FrontendError(400, f"{where} is not a list of nodes")
+    local: List[Node] = []
+    proxies: List[Node] = []
+    for index, entry in enumerate(entries):
+        node = Node.parse(entry, f"{where}[{index}]", source)
+        if node.is_proxy and node.name == LOCAL_PROXY:
+            local.extend(node.children)
+        else:
+            (proxies if node.is_proxy else local).append(node)
+    return local, proxies
+
+
+class NodeRegistry:
+    """Every node that is known, by source; readers get immutable snapshots.
+
+    The lock guards ``_sources`` and ``_children``; ``_groups``, ``_index`` and ``version`` are replaced whole under
+    it and read without it.
+    """
+
+    STATIC = ("config", "nodes", "node", "plugin", "demo", "api")  # sources that the operator can edit
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
+        self._lock = threading.Lock()
+        self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
+        self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
+        self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
+        self._groups: Tuple[Node, ...] = ()
+        self._index: Dict[str, Node | None] = {}
+        self._targets: frozenset[Target] = frozenset()
+        self.conflicts: Tuple[str, ...] = ()  # nodes of changing sources that were left out, in words
+        self.version = 0
+
+    def set_home(self, host: str, port: int) -> None:
+        """Say where this frontend itself listens: the address of the group ``local_proxy``."""
+        with self._lock:
+            self._home = self._home._replace(host=host, port=port)
+            self._rebuild()
+
+    def groups(self) -> Tuple[Node, ...]:
+        """The proxies, ``local_proxy`` first, each with its children."""
+        return self._groups
+
+    def leaves(self) -> List[Node]:
+        """Every node that is no proxy, our own first."""
+        return [child for group in self._groups for child in group.children]
+
+    def find(self, name: str) -> Node | None:
+        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise."""
+        node = self._index.get(name)
+        if node is None and name in self._index:
+            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
+        return node
+
+    def proxy(self, name: str) -> Node:
+        """Look a group of nodes up by its proxy's name. Raises FrontendError 404."""
+        if name == LOCAL_PROXY:
+            return next((group for group in self._groups if group.name == LOCAL_PROXY), self._home)
+        for group in self._groups:
+            if group.name == name:
+                return group
+        raise FrontendError(404, f"there is no proxy named {name!r}")
+
+    def is_registered(self, target: Target) -> bool:
+        """Tell whether a node listens at ``target``, whatever its name."""
+        return target.canonical in self._targets
+
+    def replace_source(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+        """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
+        with self._lock:
+            before = self._sources.get(source)
+            self._sources[source] = (tuple(local), tuple(proxies))
+            try:
+                self._rebuild()
+            except FrontendError:
+                if before is None:
+                    del self._sources[source]
+                else:
+                    self._sources[source] = before
+                raise
+
+    def set_children(self, proxy_name: str, children: Iterable[Node]) -> None:
+        """Remember what a proxy's ``/api/nodes`` told; its children are reached through it."""
+        with self._lock:
+            self._children[proxy_name] = tuple(children)
+            self._rebuild()
+
+    def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
+        """Add a node to a group, or a proxy. Raises FrontendError 404 (no such group) or 409 (name taken)."""
+        with self._lock:
+            for source, (local, proxies) in list(self._sources.items()):
+                if proxy_name != LOCAL_PROXY and source in self.STATIC:
+                    changed = [self._adopt(proxy, node) if proxy.name == proxy_name else proxy for proxy in proxies]
+                    if changed != list(proxies):
+                        return self._commit(source, local, changed)
+            if proxy_name != LOCAL_PROXY:
+                raise FrontendError(404, f"there is no proxy named {proxy_name!r} to add a node to")
+            local, proxies = self._sources.get("api", ((), ()))
+            if node.is_proxy:
+                return self._commit("api", local, [*proxies, node])
+            self._commit("api", [*local, node], proxies)
+
+    @staticmethod
+    def _adopt(proxy: Node, node: Node) -> Node:
+        if any(child.name == node.name for child in proxy.children):
+            raise FrontendError(409, f"{proxy.name} has a node named {node.name!r} already", "name")
+        return proxy._replace(children=(*proxy.children, node._replace(proxy=proxy.name, source=proxy.source)))
+
+    def change(self, name: str, node: Node | None) -> Node:
+        """Put ``node`` in the place of the node called ``name`` (None: remove it); returns what was there.
+
+        Raises FrontendError 404 (unknown) or 409 (the new name is taken; the node comes from a changing source).
+        """
+        with self._lock:
+            old = self._index.get(name)
+            if old is None or (old.is_proxy and old.name == LOCAL_PROXY):
+                raise FrontendError(404, f"there is no node named {name!r}")
+            for source in self.STATIC:
+                local, proxies = self._sources.get(source, ((), ()))
+                if old in local:
+                    self._commit(source, self._swap(local, old, node), proxies)
+                    return old
+                for proxy in proxies:
+                    if proxy.name == old.name and old.is_proxy:
+                        kept = node and (node if node.children else node._replace(children=proxy.children))
+                        self._commit(source, local, self._swap(proxies, proxy, kept))
+                        return proxy
+                    if old in proxy.children:
+                        changed = proxy._replace(children=tuple(self._swap(proxy.children, old, node)))
+                        self._commit(source, local, self._swap(proxies, proxy, changed))
+                        return old
+            raise FrontendError(409, f"{name!r} comes from {old.source} and follows it; change it there")
+
+    @staticmethod
+    def _swap(nodes: Iterable[Node], old: Node, new: Node | None) -> List[Node]:
+        if new is not None:
+            new = new._replace(source=old.source, proxy=old.proxy, is_proxy=old.is_proxy)
+        return [node for node in (new if node == old else node for node in nodes) if node is not None]
+
+    def _commit(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+        """Store one source and rebuild, or leave all as it was. The caller holds the lock."""
+        before = self._sources.get(source, ((), ()))
+        self._sources[source] = (tuple(local), tuple(proxies))
+        try:
+            self._rebuild()
+        except FrontendError:
+            self._sources[source] = before
+            raise
+
+    def _rebuild(self) -> None:
+        """Make the snapshots anew. Static sources must not share a name; of changing ones the later is left out."""
+        home: List[Node] = []
+        proxies: List[Node] = []
+        taken: Dict[str, Node] = {}
+        conflicts: List[str] = []
+        order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
+        for source in order:
+            local, others = self._sources[source]
+            for node in (*local, *others):
+                known = taken.get(node.name)
+                if known is None:
+                    taken[node.name] = node
+                    (proxies if node.is_proxy else home).append(node)
+                elif source in self.STATIC:
+                    raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
+                elif known.target != node.target:
+                    conflicts.append(f"{node.name} at {node.address} from {source}: the name is taken by {known.address}")
+        groups = [self._merge_children(proxy) for proxy in proxies]
+        if home or not groups:
+            groups.insert(0, self._home._replace(children=tuple(home)))
+        self._publish(tuple(groups), tuple(conflicts))
+
+    def _merge_children(self, proxy: Node) -> Node:
+        known = {child.name for child in proxy.children}
+        told = tuple(child for child in self._children.get(proxy.name, ()) if child.name not in known)
+        return proxy._replace(children=tuple(proxy.children) + told)
+
+    def _publish(self, groups: Tuple[Node, ...], conflicts: Tuple[str, ...]) -> None:
+        index: Dict[str, Node | None] = {}
+        shared: set[str] = set()
+        for group in groups:
+            for child in group.children:
+                if child.proxy != LOCAL_PROXY:
+                    index[child.key] = child
+                    if child.name in index:
+                        shared.add(child.name)
+                    index[child.name] = child
+        for name in shared:
+            index[name] = None  # known, but not to one node only
+        for group in groups:
+            if group.name == LOCAL_PROXY:
+                index.update((child.name, child) for child in group.children)
+            else:
+                index[group.name] = group
+        nodes = [node for group in groups for node in (group, *group.children) if not node.prefix]
+        self._targets = frozenset(node.target.canonical for node in nodes if node.name != LOCAL_PROXY)
+        self._groups, self._index, self.conflicts = groups, index, conflicts
+        self.version += 1
+
+
+class ConfigFile:
+    """The file of ``--config``: a JSON list of nodes that is read at start and written back after changes.
+
+    Only what changed is changed: other keys of the entries, and their order, stay. The lock serialises writers.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self._lock = threading.Lock()
+        self._entries: List[dict] = []
+
+    def load(self) -> Tuple[List[Node], List[Node]]:
+        """Read the file; returns (our own nodes, proxy nodes). Raises FrontendError that names file and place."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                entries = loads(file.read())
+        except OSError as error:
+            raise FrontendError(400, f"cannot read {self.path}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise FrontendError(400, f"{self.path} is not JSON: {one_line(error)}") from None
+        nodes = parse_nodes(entries, self.path, "config")
+        with self._lock:
+            self._entries = entries  # type: ignore[assignment]
+        return nodes
+
+    def add(self, entry: dict, proxy_name: str) -> None:
+        """Append an entry to the group ``proxy_name`` and write the file. Raises FrontendError 500."""
+        with self._lock:
+            home = self._siblings(proxy_name)
+            home.append(entry)
+            self._write_or(lambda: home.remove(entry))
+
+    def change(self, old: Node, entry: dict | None) -> None:
+        """Put ``entry`` over that of ``old`` (None: remove it) and write the file. Raises FrontendError 500."""
+        with self._lock:
+            siblings = self._entries if old.is_proxy else self._siblings(old.proxy)
+            for index, known in enumerate(siblings):
+                if isinstance(known, dict) and known.get("name") == old.name:
+                    if entry is None:
+                        del siblings[index]
+                        return self._write_or(lambda: siblings.insert(index, known))
+                    siblings[index] = {**known, **entry}
+                    return self._write_or(lambda: siblings.__setitem__(index, known))
+
+    def _siblings(self, proxy_name: str) -> List[dict]:
+        for entry in self._entries:
+            if entry.get("name") == proxy_name and isinstance(entry.get("nodes"), list):
+                return entry["nodes"]
+        return self._entries
+
+    def _write_or(self, undo: Callable[[], object]) -> None:
+        try:
+            write_atomically(self.path, json.dumps(self._entries, indent=2, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            undo()
+            raise FrontendError(500, f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError."""
+    path = os.path.realpath(path)  # a symbolic link stays one
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        mode = 0o600
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+
+
+# ----------------------------------------------------------------------------
+# HTTP/1.1 messages
+# ----------------------------------------------------------------------------
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
+FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[^\x00-\x20\x7f]+(?:[ \t]+[^\x00-\x20\x7f]+)*)?)[ \t]*\r\n")
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
+STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?\r\n")
+HOST_FIELD = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII)
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
+CHUNK_EXTENSION = re.compile(rb'(?:[ \t]*;[ \t]*' + TOKEN + rb'(?:[ \t]*=[ \t]*(?:' + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?)*')
+HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1, and what RFC 2616 listed
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te transfer-encoding upgrade trailer".split()
+)
+FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(  # RFC 9110 section 6.5.1
+    b"content-length host content-encoding content-type content-range authorization cookie set-cookie expect "
+    b"cache-control location www-authenticate max-forwards".split()
+)
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # RFC 9110 section 9.2.2
+BODYLESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
+
+
+class BadMessage(FrontendError):
+    """A message that breaks the rules of HTTP/1.1: it is answered with ``status`` and its connection closed."""
+
+
+class RequestHead:
+    """A parsed request head. Immutable, because equal heads share one object.
+
+    ``target`` is what the request line says, ``path`` (raw bytes, still percent-encoded) and ``query`` (with its "?",
+    or b"") its parts. ``length`` is the Content-Length or None, ``chunked`` tells the other framing. ``forward`` holds
+    the fields that a proxy passes on, ``forwarded_for`` the client's own X-Forwarded-For.
+    """
+
+    __slots__ = (
+        "method", "target", "path", "query", "minor", "fields", "first", "length", "chunked", "keep_alive", "expects",
+        "host", "forward", "forwarded_for",
+    )  # fmt: skip
+
+    def __init__(self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.fields = fields
+        self.first: Dict[bytes, bytes] = {}
+        for name, value in reversed(fields):
+            self.first[name.lower()] = value
+        self.length, self.chunked = request_framing(self)
+        connection = list_tokens(self.all(b"connection"))
+        self.keep_alive = b"close" not in connection and (minor >= 1 or b"keep-alive" in connection)
+        self.expects = minor >= 1 and self.first.get(b"expect", b"").lower() == b"100-continue"
+        self.path, self.query = self._split_target()
+        self.host = self._check_host()
+        self.forwarded_for = b", ".join(self.all(b"x-forwarded-for"))
+        dropped = HOP_BY_HOP | connection | {b"host", b"content-length", b"x-forwarded-for", b"via"}
+        self.forward = b"".join(
+            b"%b: %b\r\n" % field for field in fields if field[0].lower() not in dropped
+        )
+        via = b", ".join(self.all(b"via"))
+        self.forward += b"Via: %b1.%d lmcache-frontend\r\n" % (via + b", " if via else b"", minor)
+
+    def get(self, name: bytes, default: bytes = b"") -> bytes:
+        """The first value of the field ``name`` (lower case)."""
+        return self.first.get(name, default)
+
+    def all(self, name: bytes) -> List[bytes]:
+        """Every value of the field ``name`` (lower case), in order."""
+        if name not in self.first:
+            return []
+        return [value for known, value in self.fields if known.lower() == name]
+
+    def _split_target(self) -> Tuple[bytes, bytes]:
+        target = self.target
+        if target[:7].lower() == b"http://":  # absolute-form, RFC 9112 section 3.2.2
+            authority, slash, rest = target[7:].partition(b"/")
+            if b"?" in authority:
+                authority, _, query = authority.partition(b"?")
+                slash, rest = b"/", b"?" + query
+            if not HOST_FIELD.fullmatch(authority):
+                raise BadMessage(400, "the request target has no valid host")
+            self.first[b"host"] = authority  # it wins over the Host field
+            target = (slash or b"/") + rest
+        elif target == b"*":
+            if self.method != b"OPTIONS":
+                raise BadMessage(400, "the request target * is for OPTIONS only")
+        elif self.method == b"CONNECT":
+            raise BadMessage(405, "CONNECT is not offered: this is a reverse proxy")
+        elif target[:1] != b"/":
+            raise BadMessage(400, "the request target is no path")
+        if b"#" in target:
+            raise BadMessage(400, "the request target has a fragment")
+        path, mark, query = target.partition(b"?")
+        return path, mark + query
+
+    def _check_host(self) -> bytes:
+        hosts = self.all(b"host")
+        if len(hosts) > 1 or (not hosts and self.minor >= 1):
+            raise BadMessage(400, "a request has exactly one Host field")  # RFC 9112 section 3.2
+        host = self.first.get(b"host", b"")
+        if hosts and not HOST_FIELD.fullmatch(hosts[0]):
+            raise BadMessage(400, "the Host field is not a host and port")
+        return host
+
+    @property
+    def wants_body(self) -> bool:
+        """Tell whether body bytes follow the head."""
+        return self.chunked or bool(self.length)
+
+
+def list_tokens(values: Iterable[bytes]) -> frozenset[bytes]:
+    """The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1)."""
+    return frozenset(token.strip(b" \t").lower() for value in values for token in value.split(b",") if token.strip(b" \t"))
+
+
+def request_framing(head: RequestHead) -> Tuple[Optional[int], bool]:
+    """How a request's body is delimited: (length or None, chunked). Raises BadMessage (RFC 9112 section 6.3)."""
+    codings = head.all(b"transfer-encoding")
+    lengths = head.all(b"content-length")
+    if codings:
+        if lengths:
+            raise BadMessage(400, "a request has Content-Length or Transfer-Encoding, not both")
+        if head.minor == 0:
+            raise BadMessage(400, "Transfer-Encoding needs HTTP/1.1")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            known = len(codings) == 1 and re.fullmatch(TOKEN, codings[0])
+            raise BadMessage(501 if known else 400, "the only transfer coding known here is a single 'chunked'")
+        return None, True
+    if not lengths:
+        return None, False
+    return parse_length(lengths), False
+
+
+def parse_length(values: List[bytes]) -> int:
+    """Read a Content-Length. Raises BadMessage unless it is one plain decimal number (RFC 9110 section 8.6)."""
+    if len(values) > 1 or not values[0].isdigit():
+        raise BadMessage(400, "Content-Length is not one decimal number")
+    if len(values[0]) > 18:
+        raise BadMessage(413, "Content-Length is too large")
+    return int(values[0])
+
+
+def parse_fields(block: bytes, start: int) -> List[Tuple[bytes, bytes]]:
+    """Read the field lines of a head from ``start`` on, all or nothing. Raises BadMessage (RFC 9112 section 5)."""
+    fields: List[Tuple[bytes, bytes]] = []
+    match = FIELD.match
+    end = len(block)
+    while start < end:
+        found = match(block, start)
+        if found is None:
+            line = block[start:].partition(b"\r\n")[0][:60].decode("latin-1")
+            raise BadMessage(400, f"malformed header line {one_line(line)!r}")
+        fields.append(found.groups())  # type: ignore[arg-type]
+        start = found.end()
+    if len(fields) > MAX_FIELDS:
+        raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
+    return fields
+
+
+def parse_request_head(block: bytes) -> RequestHead:
+    """Parse a request line and its fields, each line with its CRLF, without the empty line. Raises BadMessage."""
+    found = REQUEST_LINE.match(block)
+    if found is None:
+        raise refuse_request_line(block.partition(b"\r\n")[0])
+    method, target, major, minor = found.groups()
+    if major != b"1":
+        raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if len(method) + len(target) > MAX_REQUEST_LINE:
+        raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
+    return RequestHead(method, target, min(int(minor), 1), parse_fields(block, found.end()))
+
+
+def refuse_request_line(line: bytes) -> BadMessage:
+    """Say what is wrong with a request line that does not match the grammar (RFC 9112 section 3)."""
+    if len(line) > MAX_REQUEST_LINE:
+        return BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
+    return BadMessage(400, f"malformed request line {one_line(line[:60].decode('latin-1'))!r}")
+
+
+parse_small_request_head = functools.lru_cache(maxsize=256)(parse_request_head)  # clients repeat their heads
+
+
+class ResponseHead:
+    """A parsed response head; ``length`` is the body's length, -1 for chunked and None for "until the end"."""
+
+    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive")
+
+    def __init__(self, status: int, reason: bytes, minor: int, fields: List[Tuple[bytes, bytes]], method: bytes) -> None:
+        self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
+        lengths, codings, connection = [], [], []
+        for name, value in fields:
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                lengths.append(value)
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                codings.append(value)
+            elif size == 10 and name.lower() == b"connection":
+                connection.append(value)
+        tokens = list_tokens(connection) if connection else ()
+        self.keep_alive = b"close" not in tokens and (minor >= 1 or b"keep-alive" in tokens)
+        self.length = self._framing(lengths, codings, method)
+
+    def _framing(self, lengths: List[bytes], codings: List[bytes], method: bytes) -> Optional[int]:
+        """RFC 9112 section 6.3; what is ambiguous is refused rather than guessed."""
+        if codings:
+            if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or self.minor == 0:
+                raise BadMessage(502, "its answer has an ambiguous or unknown Transfer-Encoding")
+        if len(set(lengths)) > 1 or (lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)):
+            raise BadMessage(502, "its answer has an invalid Content-Length")
+        if method == b"HEAD" or self.status in BODYLESS or self.status < 200:
+            return 0
+        if codings:
+            return -1
+        if not lengths:
+            self.keep_alive = False
+            return None
+        return int(lengths[0])
+
+
+def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
+    """Parse a status line and its fields. Raises BadMessage 502: the node talks nonsense (RFC 9112 section 4)."""
+    found = STATUS_LINE.match(block)
+    if found is None:
+        raise BadMessage(502, "its answer is not HTTP/1.1")
+    minor, status, reason = found.groups()
+    try:
+        fields = parse_fields(block, found.end())
+    except BadMessage as error:
+        raise BadMessage(502, f"its answer has a {error.detail}") from None
+    return ResponseHead(int(status), reason or b"", min(int(minor), 1), fields, method)
+
+
+class LengthBody:
+    """Takes a body of known length out of a stream of bytes; ``left`` bytes are still to come."""
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+        self.done = length == 0
+        self.trailer = b""
+
+    def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
+        """Return (the parts of ``data`` that are body, how many bytes of it were used)."""
+        used = min(self.left, len(data))
+        self.left -= used
+        self.done = self.left == 0
+        return ([data[:used]] if used else []), used
+
+    def end(self) -> bool:
+        """The stream ended: tell whether the body was complete."""
+        return self.done
+
+
+class EndBody(LengthBody):
+    """Takes everything until the stream ends (RFC 9112 section 6.3, rule 8)."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+    def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
+        return ([data] if len(data) else []), len(data)
+
+    def end(self) -> bool:
+        self.done = True
+        return True
+
+
+class ChunkedBody:
+    """Takes a chunked body out of a stream of bytes (RFC 9112 section 7.1); ``trailer`` holds what it ended with.
+
+    Chunk extensions are checked and dropped. Raises BadMessage at the first byte that breaks the rules.
+    """
+
+    SIZE, DATA, DATA_END, TRAILER = range(4)
+
+    def __init__(self) -> None:
+        self.done = False
+        self.trailer = b""  # the trailer's field lines, each with its CRLF
+        self._state = self.SIZE
+        self._left = 0
+        self._line = b""  # an incomplete line
+
+    def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
+        """Return (the parts of ``data`` that are body, how many bytes of it were used)."""
+        parts: List[memoryview] = []
+        position, size = 0, len(data)
+        while position < size and not self.done:
+            if self._state == self.DATA:
+                end = min(size, position + self._left)
+                parts.append(data[position:end])
+                self._left -= end - position
+                position = end
+                if not self._left:
+                    self._state = self.DATA_END
+            else:
+                position = self._take_line(data, position)
+        return parts, position
+
+    def end(self) -> bool:
+        """The stream ended: tell whether the body was complete."""
+        return self.done
+
+    def _take_line(self, data: memoryview, position: int) -> int:
+        limit = {self.SIZE: MAX_CHUNK_LINE, self.DATA_END: 2, self.TRAILER: MAX_TRAILER}[self._state]
+        window = bytes(data[position : position + limit + 2 - len(self._line)])
+        end = window.find(b"\n")
+        piece = window if end < 0 else window[: end + 1]
+        line = self._line + piece
+        if end < 0:
+            if len(line) > limit:
+                raise BadMessage(400, "a line of the chunked body is too long")
+            if self._state == self.SIZE and not re.match(rb"[0-9A-Fa-f]{1,16}(?:[ \t;\r]|$)", line):
+                raise BadMessage(400, "malformed chunk size")
+            if self._state == self.DATA_END and line != b"\r":
+                raise BadMessage(400, "a chunk's data does not end with CRLF")
+            self._line = line
+            return position + len(piece)
+        self._line = b""
+        if not line.endswith(b"\r\n"):
+            raise BadMessage(400, "a line of the chunked body ends with a bare LF")
+        self._end_line(line[:-2])
+        return position + len(piece)
+
+    def _end_line(self, line: bytes) -> None:
+        if self._state == self.SIZE:
+            found = CHUNK_LINE.fullmatch(line)
+            if found is None or not CHUNK_EXTENSION.fullmatch(line, found.end(1)):
+                raise BadMessage(400, "malformed chunk size or extension")
+            self._left = int(found.group(1), 16)
+            if self._left >= 1 << 62:
+                raise BadMessage(400, "a chunk is too large")
+            self._state = self.DATA if self._left else self.TRAILER
+        elif self._state == self.DATA_END:
+            if line:
+                raise BadMessage(400, "a chunk's data does not end with CRLF")
+            self._state = self.SIZE
+        elif line:
+            parse_fields(line + b"\r\n", 0)
+            self.trailer += line + b"\r\n"
+            if len(self.trailer) > MAX_TRAILER:
+                raise BadMessage(400, f"the trailer has more than {MAX_TRAILER} bytes")
+        else:
+            self.done = True
+
+
+def safe_trailer(trailer: bytes) -> bytes:
+    """The trailer fields that may be passed on: none that frames, routes or authorises (RFC 9110 section 6.5.1)."""
+    if not trailer:
+        return b""
+    fields = parse_fields(trailer, 0)
+    return b"".join(b"%b: %b\r\n" % field for field in fields if field[0].lower() not in FORBIDDEN_TRAILERS)
+
+
+# ----------------------------------------------------------------------------
+# Sockets, tasks and threads
+# ----------------------------------------------------------------------------
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)
+if ssl is not None:
+    WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Channel:
+    """A non-blocking socket that belongs to a loop, and who waits for it.
+
+    ``task`` waits for the events in ``wanted``; ``mask`` is what the selector watches. Without a waiter ``idle`` is
+    called when the socket becomes readable (a new request; a node that closes), or, when that is None, the selector
+    stops watching it until somebody waits again.
+    """
+
+    __slots__ = ("sock", "mask", "wanted", "task", "idle")
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.mask = 0
+        self.wanted = 0
+        self.task: Task | None = None
+        self.idle: Callable[[], None] | None = None
+
+
+class Blocking(NamedTuple):
+    """Yielded by a task to have ``call(*args)`` run in a worker thread; the task goes on with what it returns."""
+
+    call: Callable
+    args: tuple = ()
+
+
+class Wait(NamedTuple):
+    """Yielded by a task to wait until one of up to two channels is ready; the task goes on with that channel.
+
+    ``deadline`` is in time.monotonic() seconds; when it passes, TimeoutError is raised in the task.
+    """
+
+    deadline: float
+    channel: Channel | None = None
+    events: int = 0
+    other: Channel | None = None
+    other_events: int = 0
+
+
+class Task:
+    """A generator that the loop runs, and what it waits for."""
+
+    __slots__ = ("generator", "wait")
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.wait: Wait | None = None
+
+
+class WorkerPool:
+    """Threads for what blocks: started when needed, up to a limit, ended when idle for a while.
+
+    The lock guards ``_jobs``, ``_idle`` and ``_threads``.
+    """
+
+    IDLE_TIME = 10.0  # seconds
+
+    def __init__(self, limit: int = MAX_WORKERS) -> None:
+        self._limit = limit
+        self._jobs: collections.deque = collections.deque()
+        self._ready = threading.Condition(threading.Lock())
+        self._idle = 0
+        self._threads = 0
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Have ``call()`` run in some thread; it must not raise."""
+        with self._ready:
+            self._jobs.append(call)
+            if self._idle >= len(self._jobs):
+                self._ready.notify()
+            elif self._threads < self._limit:
+                self._threads += 1
+                threading.Thread(target=self._run, name="worker", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                self._idle += 1
+                while not self._jobs:
+                    if not self._ready.wait(self.IDLE_TIME) and not self._jobs:
+                        self._idle -= 1
+                        self._threads -= 1
+                        return
+                self._idle -= 1
+                call = self._jobs.popleft()
+            call()
+
+
+class Loop:
+    """Runs tasks over many sockets in one thread.
+
+    All methods but ``call_soon`` belong to the thread that runs the loop.
+    """
+
+    def __init__(self, workers: WorkerPool | None = None) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.workers = workers or WorkerPool()
+        self.tasks: set[Task] = set()
+        self.current: Task | None = None  # the task that runs just now
+        self.sweeps: List[Callable[[float], None]] = []  # called with the time, every SWEEP_INTERVAL
+        self._soon: collections.deque = collections.deque()
+        self._next_sweep = 0.0
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self.selector.register(self._wake_out, READ, None)
+
+    # -- from any thread
+
+    def call_soon(self, call: Callable, *args: object) -> None:
+        """Have ``call(*args)`` run in the loop's thread. The only method that other threads may use."""
+        self._soon.append((call, args))
+        try:
+            self._wake_in.send(b"\0")
+        except (BlockingIOError, OSError):
+            pass  # the loop has been woken already, or is gone
+
+    # -- channels
+
+    def watch(self, channel: Channel, events: int) -> None:
+        """Make the selector watch ``channel`` for exactly ``events`` (0: not at all)."""
+        if channel.mask == events:
+            return
+        if not channel.mask:
+            self.selector.register(channel.sock, events, channel)
+        elif events:
+            self.selector.modify(channel.sock, events, channel)
+        else:
+            self.selector.unregister(channel.sock)
+        channel.mask = events
+
+    def close(self, channel: Channel) -> None:
+        """Close a channel's socket; nobody may wait for it any more."""
+        if channel.mask:
+            self.watch(channel, 0)
+        channel.idle = None
+        try:
+            channel.sock.close()
+        except OSError:
+            pass
+
+    # -- tasks
+
+    def spawn(self, generator: Generator) -> Task:
+        """Start a task and run it until it waits for the first time."""
+        task = Task(generator)
+        self.tasks.add(task)
+        self.step(task, None)
+        return task
+
+    def step(self, task: Task, value: object, error: BaseException | None = None) -> None:
+        """Run a task on, with the result (or the error) of what it waited for."""
+        self.current = task
+        try:
+            wait = task.generator.throw(error) if error is not None else task.generator.send(value)
+        except StopIteration:
+            self.tasks.discard(task)
+            return
+        except Exception:  # a defect of ours: it must not take the other connections along
+            self.tasks.discard(task)
+            log.exception("a task failed")
+            return
+        if type(wait) is Blocking:
+            self.workers.submit(functools.partial(self._work, task, wait))
+            return
+        task.wait = wait
+        channel = wait.channel
+        if channel is not None:
+            channel.task = task
+            channel.wanted = wait.events
+            if wait.events & ~channel.mask:
+                self.watch(channel, channel.mask | wait.events)
+            channel = wait.other
+            if channel is not None:
+                channel.task = task
+                channel.wanted = wait.other_events
+                if wait.other_events & ~channel.mask:
+                    self.watch(channel, channel.mask | wait.other_events)
+
+    def resume(self, task: Task, value: object = None, error: BaseException | None = None) -> None:
+        """Run on a task that waits, whatever for."""
+        wait = task.wait
+        if wait is None:
+            return
+        task.wait = None
+        if wait.channel is not None:
+            wait.channel.task = None
+            if wait.other is not None:
+                wait.other.task = None
+        self.step(task, value, error)
+
+    def _work(self, task: Task, job: Blocking) -> None:
+        """In a worker thread: run what blocks and hand the result back to the loop."""
+        try:
+            self.call_soon(self.step, task, job.call(*job.args), None)
+        except Exception as error:
+            self.call_soon(self.step, task, None, error)
+
+    # -- running
+
+    def run_once(self, timeout: float = SWEEP_INTERVAL) -> None:
+        """Wait for events for at most ``timeout`` seconds and run what they wake."""
+        soon = self._soon
+        for key, events in self.selector.select(0 if soon else timeout):
+            channel = key.data
+            if channel is None:
+                self._drain_wakeups()
+                continue
+            task = channel.task
+            if task is not None and events & channel.wanted:
+                self.resume(task, channel)
+            elif channel.idle is not None:
+                channel.idle()
+            elif channel.mask:
+                self.watch(channel, channel.mask & ~events if task is None else channel.wanted)
+        while soon:
+            call, args = soon.popleft()
+            call(*args)
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_INTERVAL
+            self._sweep(now)
+
+    def _drain_wakeups(self) -> None:
+        try:
+            while self._wake_out.recv(4096):
+                pass
+        except OSError:
+            pass
+
+    def _sweep(self, now: float) -> None:
+        for task in [task for task in self.tasks if task.wait is not None and task.wait.deadline <= now]:
+            if task.wait is not None:
+                self.resume(task, error=TimeoutError("timed out"))
+        for sweep in self.sweeps:
+            sweep(now)
+
+    def shutdown(self) -> None:
+        """End every task (their ``finally`` clauses run) and free the selector."""
+        for task in list(self.tasks):
+            try:
+                task.generator.close()
+            except ValueError:
+                pass  # a worker thread runs it just now
+        self.tasks.clear()
+        self.selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+
+def drive(generator: Generator) -> object:
+    """Run a task's generator to its end in the calling thread, waiting with poll instead of the loop."""
+    value, error = None, None
+    while True:
+        try:
+            wait = generator.throw(error) if error is not None else generator.send(value)
+        except StopIteration as stop:
+            return stop.value
+        value, error = None, None
+        if type(wait) is Blocking:
+            value = wait.call(*wait.args)
+            continue
+        value = poll_channels(wait)
+        if value is None:
+            error = TimeoutError("timed out")
+
+
+def poll_channels(wait: Wait) -> Channel | None:
+    """Block until one of the channels is ready and return it, or None when the deadline has passed."""
+    with selectors.DefaultSelector() if not hasattr(selectors, "PollSelector") else selectors.PollSelector() as poll:
+        if wait.channel is not None:
+            poll.register(wait.channel.sock, wait.events, wait.channel)
+        if wait.other is not None:
+            poll.register(wait.other.sock, wait.other_events, wait.other)
+        ready = poll.select(max(0.0, wait.deadline - time.monotonic()))
+        return ready[0][0].data if ready else None
+
+
+def send_all(channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT) -> Generator[Wait, Channel, None]:
+    """Send all of ``data``; ``timeout`` (seconds) is for each wait. Raises OSError, TimeoutError among them."""
+    try:
+        sent = channel.sock.send(data)
+    except WOULD_BLOCK:
+        sent = 0
+    if sent == len(data):
+        return
+    rest = memoryview(data)[sent:]
+    while rest:
+        yield Wait(time.monotonic() + timeout, channel, WRITE)
+        try:
+            rest = rest[channel.sock.send(rest) :]
+        except WOULD_BLOCK:
+            pass
+
+
+def send_parts(channel: Channel, parts: List[bytes | memoryview]) -> Generator[Wait, Channel, None]:
+    """Send several buffers one after the other, with as few calls as the system allows."""
+    if len(parts) > 1 and hasattr(channel.sock, "sendmsg") and not hasattr(channel.sock, "pending"):
+        parts = parts[:]
+        total = sum(len(part) for part in parts)
+        while len(parts) > 1:
+            try:
+                sent = channel.sock.sendmsg(parts[:64])
+            except WOULD_BLOCK:
+                yield Wait(time.monotonic() + BODY_TIMEOUT, channel, WRITE)
+                continue
+            total -= sent
+            while parts and sent >= len(parts[0]):
+                sent -= len(parts.pop(0))
+            if not total:
+                return
+            if parts and sent:
+                parts[0] = memoryview(parts[0])[sent:]
+    for part in parts:
+        if len(part):
+            yield from send_all(channel, part)
+
+
+def receive(channel: Channel, size: int, deadline: float) -> Generator[Wait, Channel, bytes]:
+    """Wait for up to ``size`` bytes; b"" is the end of the stream. Raises OSError, TimeoutError among them."""
+    while True:
+        try:
+            return channel.sock.recv(size)
+        except WOULD_BLOCK:
+            yield Wait(deadline, channel, READ)
+
+
+# ----------------------------------------------------------------------------
+# Talking to nodes
+# ----------------------------------------------------------------------------
+
+REASONS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ENOENT: "no such socket",
+    errno.EACCES: "permission denied",
+    errno.ENOTSOCK: "not a socket",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ETIMEDOUT: "timed out",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection closed",
+}
+
+
+class FetchError(OSError):
+    """A node or a service could not be asked; ``reason`` says why, without the target's name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def reason_of(error: OSError) -> str:
+    """Why talking to a target failed, in a few words."""
+    if isinstance(error, FetchError):
+        return error.reason
+    if isinstance(error, (socket.timeout, TimeoutError)) and error.errno is None:
+        return "timed out"
+    if isinstance(error, socket.gaierror):
+        return "host name is not known"
+    return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+
+
+class NodeConnection(http.client.HTTPConnection):
+    """A kept-alive connection to a node over TCP, used without blocking.
+
+    ``channel`` is what a loop waits for; ``fresh`` tells that no request has been sent on it yet.
+    """
+
+    def __init__(self, target: Target, address: Tuple) -> None:
+        super().__init__(target.host or "localhost", target.port or 80)
+        self.target = target
+        self.address = address
+        self.fresh = True
+        self.idle_since = 0.0
+        self.channel: Channel = None  # type: ignore[assignment]  # set by connect()
+
+    def connect(self) -> None:
+        """Begin to connect; ``open`` waits for the end. Raises OSError."""
+        family = socket.AF_INET6 if len(self.address) == 4 else socket.AF_INET
+        self._begin(socket.socket(family, socket.SOCK_STREAM))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _begin(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.channel = Channel(sock)
+        code = sock.connect_ex(self.address)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, os.strerror(code))
+
+    def open(self, timeout: float) -> Generator[object, Channel, None]:
+        """Connect, or raise OSError; ``timeout`` is in seconds."""
+        self.connect()
+        yield Wait(time.monotonic() + timeout, self.channel, WRITE)
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+
+class UnixHTTPConnection(NodeConnection):
+    """The same over a Unix socket (``AF_UNIX``)."""
+
+    def connect(self) -> None:
+        self._begin(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+
+    def open(self, timeout: float) -> Generator[object, Channel, None]:
+        """Connect, or raise OSError. A full backlog (EAGAIN) can't be waited for in a selector: a thread waits."""
+        try:
+            self.connect()
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            yield Blocking(self._connect_patiently, (timeout,))
+
+    def _connect_patiently(self, timeout: float) -> None:
+        self.sock.settimeout(timeout)
+        try:
+            self.sock.connect(self.address)
+        finally:
+            self.sock.setblocking(False)
+
+
+class Resolver:
+    """Remembers the addresses of host names for NAME_TTL seconds. Used by one loop's thread."""
+
+    def __init__(self) -> None:
+        self._known: Dict[Tuple[str, int], Tuple[float, List[Tuple]]] = {}
+
+    def addresses(self, target: Target) -> Generator[Blocking, list, List[Tuple]]:
+        """The socket addresses of a target, best first. Raises OSError when its name is not known."""
+        if target.path:
+            return [target.path]  # type: ignore[list-item]
+        if target.host == "localhost":
+            return [("127.0.0.1", target.port), ("::1", target.port, 0, 0)]
+        if target.host[-1:].isdigit() and target.host.replace(".", "").isdigit():
+            return [(target.host, target.port)]
+        known = self._known.get((target.host, target.port))
+        if known is None or known[0] < time.monotonic():
+            found = yield Blocking(socket.getaddrinfo, (target.host, target.port, 0, socket.SOCK_STREAM))
+            known = (time.monotonic() + NAME_TTL, [item[4] for item in found])
+            if len(self._known) > 4096:
+                self._known.clear()
+            self._known[target.host, target.port] = known
+        return known[1]
+
+
+class NodePool:
+    """Open connections to nodes, by target; at most MAX_NODE_CONNECTIONS to one, the next request waits.
+
+    Idle connections stay watched: one that its node closes leaves the pool at once. Used by one loop's thread.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._resolver = Resolver()
+        self._idle: Dict[Target, List[NodeConnection]] = {}
+        self._busy: Dict[Target, int] = {}
+        self._waiting: Dict[Target, collections.deque] = {}
+        self.hits = 0
+        self.opened = 0
+        loop.sweeps.append(self._sweep)
+
+    def idle_count(self) -> int:
+        return sum(map(len, self._idle.values()))
+
+    def take_idle(self, target: Target) -> NodeConnection | None:
+        """The connection to ``target`` that was used last, if one is idle."""
+        idle = self._idle.get(target)
+        if not idle:
+            return None
+        connection = idle.pop()
+        if not idle:
+            del self._idle[target]
+        connection.channel.idle = None
+        self._busy[target] = self._busy.get(target, 0) + 1
+        self.hits += 1
+        return connection
+
+    def open(self, target: Target, timeout: float = CONNECT_TIMEOUT) -> Generator[object, object, NodeConnection]:
+        """A new connection to ``target``; waits for a free place first. Raises OSError."""
+        deadline = time.monotonic() + timeout
+        while self._busy.get(target, 0) >= MAX_NODE_CONNECTIONS:
+            queue = self._waiting.setdefault(target, collections.deque())
+            task = self._loop.current
+            queue.append(task)
+            try:
+                yield Wait(deadline)
+            except TimeoutError:
+                queue.remove(task)
+                raise FetchError(f"{MAX_NODE_CONNECTIONS} requests to it wait already") from None
+        self._busy[target] = self._busy.get(target, 0) + 1
+        connection = None
+        try:
+            error: OSError = FetchError("host name has no address")
+            for address in (yield from self._resolver.addresses(target)):
+                connection = (UnixHTTPConnection if target.path else NodeConnection)(target, address)
+                try:
+                    yield from connection.open(max(0.01, deadline - time.monotonic()))
+                    self.opened += 1
+                    return connection
+                except OSError as failed:
+                    error = FetchError("timed out while connecting") if isinstance(failed, TimeoutError) else failed
+                    self._close(connection)
+            raise error
+        except BaseException:
+            if connection is not None:
+                self._close(connection)
+            self._leave(target)
+            raise
+
+    def keep(self, connection: NodeConnection) -> None:
+        """Give a connection back whose last answer was read to its end."""
+        target = connection.target
+        idle = self._idle.setdefault(target, [])
+        if len(idle) >= MAX_IDLE_NODE_CONNECTIONS:
+            return self.drop(connection)
+        connection.fresh = False
+        connection.idle_since = time.monotonic()
+        connection.channel.idle = functools.partial(self._closed_by_node, connection)
+        if not connection.channel.mask & READ:
+            self._loop.watch(connection.channel, READ)
+        idle.append(connection)
+        self._leave(target)
+
+    def drop(self, connection: NodeConnection) -> None:
+        """Close a connection that was in use."""
+        self._close(connection)
+        self._leave(connection.target)
+
+    def _close(self, connection: NodeConnection) -> None:
+        if connection.channel is not None:
+            self._loop.close(connection.channel)
+        connection.close()
+
+    def _leave(self, target: Target) -> None:
+        left = self._busy.get(target, 1) - 1
+        if left:
+            self._busy[target] = left
+        else:
+            self._busy.pop(target, None)
+        queue = self._waiting.get(target)
+        if queue:
+            self._loop.call_soon(self._loop.resume, queue.popleft())
+        elif queue is not None:
+            del self._waiting[target]
+
+    def _closed_by_node(self, connection: NodeConnection) -> None:
+        idle = self._idle.get(connection.target, [])
+        if connection in idle:
+            idle.remove(connection)
+            if not idle:
+                del self._idle[connection.target]
+        self._close(connection)
+
+    def _sweep(self, now: float) -> None:
+        for idle in list(self._idle.values()):
+            while idle and now - idle[0].idle_since > NODE_IDLE_TIMEOUT:
+                self._closed_by_node(idle[0])
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for idle in list(self._idle.values()):
+            for connection in list(idle):
+                self._closed_by_node(connection)
+
+
+class Reply(NamedTuple):
+    """A node's whole answer: ``headers`` by lower-case name, ``seconds`` from the question to its last byte."""
+
+    status: int
+    headers: Dict[str, str]
+    body: bytes
+    seconds: float
+
+
+class FetchJob(NamedTuple):
+    """One question for ``fetch_many``: a path (with its query) of a node, and how many seconds it may take."""
+
+    node: Node
+    path: str
+    timeout: float = FETCH_TIMEOUT
+    method: str = "GET"
+    body: bytes = b""
+    headers: Tuple[Tuple[str, str], ...] = ()
+
+
+def request_bytes(target: Target, job: FetchJob) -> bytes:
+    """The request of a job as it goes over the wire."""
+    node = job.node
+    lines = [f"{job.method} {node.prefix}{job.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in job.headers]
+    lines.append(f"User-Agent: lmcache-frontend/{VERSION}")
+    if node.token:
+        lines.append(f"Authorization: Bearer {node.token}")
+    if job.body or job.method not in ("GET", "HEAD"):
+        lines.append(f"Content-Length: {len(job.body)}")
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + job.body
+
+
+def read_head(channel: Channel, data: bytes, deadline: float, method: bytes) -> Generator[Wait, Channel, Tuple]:
+    """Read a node's final response head; returns (ResponseHead, the bytes after it). Interim answers are passed over.
+
+    Raises BadMessage 502 (nonsense, too long) and OSError; ConnectionResetError when the node closed.
+    """
+    while True:
+        end = data.find(b"\r\n\r\n")
+        if end >= 0:
+            head = parse_response_head(data[: end + 2], method)
+            data = data[end + 4 :]
+            if head.status >= 200:
+                return head, data
+            if head.status == 101:
+                raise BadMessage(502, "it switched protocols unasked")
+            continue
+        if len(data) > MAX_HEAD:
+            raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+        more = yield from receive(channel, MAX_HEAD, deadline)
+        if not more:
+            if data:
+                raise BadMessage(502, "it closed the connection in the middle of an answer's head")
+            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
+        data = data + more if data else more
+
+
+def response_body(head: ResponseHead) -> LengthBody | ChunkedBody:
+    """What takes the body of this answer out of the stream."""
+    if head.length == -1:
+        return ChunkedBody()
+    return EndBody() if head.length is None else LengthBody(head.length)
+
+
+def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[object, object, Reply]:
+    """Ask a node and read its whole answer. Raises FetchError."""
+    started = time.monotonic()
+    deadline = started + job.timeout
+    target = job.node.target
+    connection = None
+    try:
+        connection = yield from pool.open(target, min(job.timeout, CONNECT_TIMEOUT))
+        channel = connection.channel
+        yield from send_all(channel, request_bytes(target, job), job.timeout)
+        head, data = yield from read_head(channel, b"", deadline, job.method.encode())
+        body = response_body(head)
+        pieces: List[bytes] = []
+        size = 0
+        while True:
+            parts, _ = body.take(memoryview(data))
+            pieces.extend(map(bytes, parts))
+            size += sum(map(len, parts))
+            if size > limit:
+                raise FetchError(f"its answer has more than {limit} bytes")
+            if body.done:
+                break
+            data = yield from receive(channel, 256 * KIB, deadline)
+            if not data:
+                if not body.end():
+                    raise FetchError("it closed the connection in the middle of an answer")
+                break
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.fields}
+        return Reply(head.status, headers, b"".join(pieces), time.monotonic() - started)
+    except BadMessage as error:
+        raise FetchError(error.detail) from None
+    except FetchError:
+        raise
+    except (TimeoutError, socket.timeout):
+        raise FetchError(f"no answer within {job.timeout:g} s") from None
+    except OSError as error:
+        raise FetchError(reason_of(error)) from None
+    finally:
+        if connection is not None:
+            pool.drop(connection)
+
+
+def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
+    """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
+
+    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else.
+    """
+    loop = Loop()
+    pool = NodePool(loop)
+    done: collections.deque = collections.deque()
+
+    def run(job: FetchJob) -> Generator[object, object, None]:
+        try:
+            done.append((job, (yield from ask(pool, job))))
+        except FetchError as error:
+            done.append((job, error))
+
+    waiting = iter(jobs)
+    try:
+        exhausted = False
+        while True:
+            while not exhausted and len(loop.tasks) < parallel and len(done) < parallel:
+                job = next(waiting, None)
+                if job is None:
+                    exhausted = True
+                else:
+                    loop.spawn(run(job))
+            while done:
+                yield done.popleft()
+            if loop.tasks:
+                loop.run_once()
+            elif exhausted and not done:
+                return
+    finally:
+        loop.shutdown()
+
+
+def fetch_node(
+    node: Node, path: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
+    timeout: float = FETCH_TIMEOUT,
+) -> Reply:  # fmt: skip
+    """Ask one node and wait for its whole answer. Raises FetchError."""
+    job = FetchJob(node, path, timeout, method, body, tuple((headers or {}).items()))
+    _, reply = next(fetch_many([job]))
+    if isinstance(reply, FetchError):
+        raise reply
+    return reply
+
+
+def fetch(
+    target: Target, path: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
+    timeout: float = FETCH_TIMEOUT,
+) -> Reply:  # fmt: skip
+    """Ask a target and wait for its whole answer. Raises FetchError."""
+    node = Node("", target.host, target.port, target)
+    return fetch_node(node, path, method=method, body=body, headers=headers, timeout=timeout)
+
+
+def fetch_url(
+    url: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+) -> Reply:  # fmt: skip
+    """Ask a service by its http:// or https:// URL and wait for its whole answer. Raises FetchError."""
+    parts = urllib.parse.urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise FetchError("its URL has an invalid port") from None
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if parts.scheme == "http" and parts.hostname:
+        try:
+            target = Target.parse(parts.hostname, port or 80)
+        except FrontendError as error:
+            raise FetchError(error.detail) from None
+        return fetch(target, path, method=method, body=body, headers=headers, timeout=timeout)
+    if parts.scheme != "https" or not parts.hostname or ssl is None:
+        raise FetchError("its URL is not http:// or https://")
+    started = time.monotonic()
+    connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+    try:
+        connection.request(method, path, body or None, dict(headers or {}))
+        answer = connection.getresponse()
+        text = answer.read(MAX_FETCH + 1)
+        if len(text) > MAX_FETCH:
+            raise FetchError(f"its answer has more than {MAX_FETCH} bytes")
+        fields = {name.lower(): value for name, value in answer.getheaders()}
+        return Reply(answer.status, fields, text, time.monotonic() - started)
+    except http.client.HTTPException as error:
+        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
+    except FetchError:
+        raise
+    except OSError as error:
+        raise FetchError(reason_of(error)) from None
+    finally:
+        connection.close()
+
+
+# ----------------------------------------------------------------------------
+# Prometheus text
+# ----------------------------------------------------------------------------
+#
+# Pure functions and one collector on bytes: text format 0.0.4 in and out; OpenMetrics 1.0 is read too. What is read
+# often (a poll of every node) and what is much (all pages of a cluster in one) share nothing but the grammar.
+
+METRIC_NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL_PAIR = rb'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"'
+CANONICAL = re.compile(rb"(%b)(?:\{%b(?:,%b)*\})?" % (METRIC_NAME, LABEL_PAIR, LABEL_PAIR))
+SAMPLE = re.compile(
+    rb'[ \t]*(%b)[ \t]*(?:\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\})?[ \t]*([^\s{}#"]+)'
+    rb"(?:[ \t]+(-?[0-9.]+))?(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME
+)
+LABEL = re.compile(rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)')
+FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?[iI]nf|[nN]a[nN]")
+LE_VALUE = re.compile(rb'[{,]le="([^"\\]*)"')
+BAD_HELP_ESCAPE = re.compile(rb"\\(?![\\n])")
+TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
+    b"counter": (b"",),
+    b"gauge": (b"",),
+    b"untyped": (b"",),
+    b"summary": (b"", b"_sum", b"_count"),
+    b"histogram": (b"_bucket", b"_sum", b"_count"),
+}
+OPENMETRICS_TYPES = {b"unknown": b"untyped", b"stateset": b"gauge", b"info": b"gauge", b"gaugehistogram": b"untyped"}
+MAX_LEARNED = 20_000  # sample heads remembered while merging
+MAX_LEARNED_SIZE = 4 * MIB  # bytes of whole families remembered while merging
+
+
+class Samples(NamedTuple):
+    """What ``parse_samples`` found: sums over all label sets, and bucket counts by upper bound."""
+
+    values: Dict[bytes, float]
+    buckets: Dict[bytes, Dict[float, float]]
+
+
+def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
+    """Read the samples called ``wanted`` from an exposition and pass over everything else.
+
+    Samples that differ only in labels are added up; those called ``*_bucket`` are added up for each ``le``. A line
+    that is not a sample, or has no finite value, is left out.
+    """
+    values: Dict[bytes, float] = {}
+    buckets: Dict[bytes, Dict[float, float]] = {}
+    for line in text.split(b"\n"):
+        end = line.find(b"{")
+        name = line[:end] if end > 0 else line[: line.find(b" ")]
+        if name not in wanted:
+            continue
+        found = SAMPLE.fullmatch(line)
+        try:
+            value = float(found.group(3)) if found else float("nan")
+        except ValueError:
+            continue
+        if value - value != 0:
+            continue
+        if name.endswith(b"_bucket"):
+            bound = LE_VALUE.search(line)
+            if bound:
+                counts = buckets.setdefault(name, {})
+                try:
+                    le = float(bound.group(1))
+                except ValueError:
+                    continue
+                counts[le] = counts.get(le, 0.0) + value
+        else:
+            values[name] = values.get(name, 0.0) + value
+    return Samples(values, buckets)
+
+
+def unescape_label(value: str) -> str:
+    r"""Undo the escapes of a label value: ``\\``, ``\"`` and ``\n`` (Prometheus text format 0.0.4)."""
+    if "\\" not in value:
+        return value
+    return re.sub(r"\\(.)", lambda found: "\n" if found.group(1) == "n" else found.group(1), value)
+
+
+def escape_label(value: str) -> str:
+    r"""Write a label value: backslash, quote and line feed become ``\\``, ``\"`` and ``\n``."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
+    """The labels of the first sample whose name begins with ``prefix`` and that has any; {} when there is none."""
+    start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
+    while start > 0 or text.startswith(prefix):
+        end = text.find(b"\n", start)
+        found = SAMPLE.fullmatch(text[start : end if end >= 0 else len(text)])
+        if found and found.group(2):
+            pairs = LABEL.findall(found.group(2))
+            return {name.decode(): unescape_label(value.decode("utf-8", "replace")) for name, value in pairs}
+        following = text.find(b"\n" + prefix, start)
+        if following < 0:
+            break
+        start = following + 1
+    return {}
+
+
+def quantile(counts: Mapping[float, float], q: float) -> float | None:
+    """Estimate a quantile as PromQL's ``histogram_quantile`` does, by straight lines inside a bucket.
+
+    ``counts`` maps upper bounds (infinity among them) to cumulative counts. None when nothing was counted.
+    """
+    bounds = sorted(counts)
+    if not bounds or counts[bounds[-1]] <= 0:
+        return None
+    rank = q * counts[bounds[-1]]
+    below = lower = 0.0
+    for bound in bounds:
+        count = counts[bound]
+        if count >= rank and count > below:
+            if bound == float("inf"):
+                return lower
+            start = min(lower, bound)
+            return start + (bound - start) * (rank - below) / (count - below)
+        below, lower = max(below, count), bound  # a node that counts while it answers may seem to count down
+    return lower
+
+
+class Family:
+    """One metric family of the merged exposition."""
+
+    __slots__ = ("name", "type", "samples", "text", "page", "mark", "heads")
+
+    def __init__(self, name: bytes, kind: bytes) -> None:
+        self.name = name
+        self.type = kind
+        self.samples = frozenset(name + suffix for suffix in TYPE_SUFFIXES[kind])
+        self.text = bytearray()
+        self.page = -1  # the page that wrote last, where its text begins, and which samples it had
+        self.mark = 0
+        self.heads: List[bytes] = []
+
+
+class ExpositionMerger:
+    """Collects pages, one per node, into one valid exposition.
+
+    A page costs one pass over its lines. Most lines of a cluster differ in their values alone, so what is in front of
+    a value (the sample's *head*: name and labels) is checked once and then recognised. Whatever is not written in the
+    one usual way goes through ``_odd_lines``, which knows the whole grammar.
+    """
+
+    def __init__(self) -> None:
+        self.left_out: Dict[str, int] = {}
+        self._families: Dict[bytes, Family] = {}
+        self._owner: Dict[bytes, Family] = {}  # sample name -> the family that it belongs to
+        self._helps: Dict[bytes, bytes] = {}
+        self._heads: Dict[bytes, bytes] = {}  # usual head of a sample -> its name
+        self._first_labels: Dict[bytes, bytes] = {}  # checked parts of heads: 'le="0.1' -> ',le='
+        self._more_labels: set[bytes] = set()
+        self._numbers: set[bytes] = set()
+        self._blocks: Dict[bytes, Tuple[Family, List[bytes]]] = {}  # checked lines of a family that may come again
+        self._blocks_size = 0
+        self._page = 0
+        self._bad: set[bytes] = set()
+        self._label = b""
+        self._openmetrics = False
+
+    def add(self, node: str, text: bytes) -> None:
+        """Take over a node's page; every sample gets the label ``node``. Bad families are left out and counted."""
+        self._take(b'node="%b"' % escape_label(node).encode("utf-8", "replace"), text)
+        if self._bad:
+            self.left_out[node] = self.left_out.get(node, 0) + len(self._bad)
+
+    def add_own(self, text: bytes) -> None:
+        """Take over a page as it is, without a label more."""
+        self._take(b"", text)
+
+    def result(self) -> List[bytes]:
+        """The exposition, one piece per family; the merger is empty afterwards."""
+        pieces: List[bytes] = []
+        for family in self._families.values():
+            if family.text:
+                about = self._helps.get(family.name)
+                head = b"# HELP %b %b\n" % (family.name, about) if about else b""
+                pieces.append(head + b"# TYPE %b %b\n" % (family.name, family.type))
+                pieces.append(family.text)
+        self._families, self._owner = {}, {}
+        return pieces
+
+    def _take(self, label: bytes, text: bytes) -> None:
+        self._page += 1
+        self._bad = set()
+        self._label = label
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n")
+        self._openmetrics = text.rstrip(b"\n").endswith(b"# EOF")
+        typed: set[bytes] = set()
+        for segment in (b"\n" + text).split(b"\n# "):
+            head, _, body = segment.partition(b"\n")
+            body = body.rstrip(b"\n")
+            word, _, rest = head.partition(b" ")
+            family = None
+            if word == b"HELP":
+                name, _, about = rest.partition(b" ")
+                if name not in self._helps:
+                    self._helps[name] = self._help(about)
+            elif word == b"TYPE":
+                family = self._family_of_type(rest, body, typed)
+                if family is None:
+                    continue
+            if body:
+                self._usual_lines(family, body) or self._odd_lines(family, body)
+
+    def _help(self, about: bytes) -> bytes:
+        if self._openmetrics:
+            about = about.replace(b'\\"', b'"')
+        return BAD_HELP_ESCAPE.sub(rb"\\\\", about.decode("utf-8", "replace").encode())
+
+    def _family_of_type(self, rest: bytes, body: bytes, typed: set[bytes]) -> Family | None:
+        """The family of a TYPE line, or None when this node's samples of it cannot be used."""
+        name, _, kind = rest.strip().partition(b" ")
+        kind = OPENMETRICS_TYPES.get(kind, kind)
+        total = name + b"_total"
+        if kind == b"counter" and body.startswith(total):
+            self._helps.setdefault(total, self._helps.get(name, b""))
+            name = total  # OpenMetrics names the family without its suffix, the text format with it
+        elif self._openmetrics and body.startswith(name + b"_info"):
+            name += b"_info"
+        family = self._families.get(name)
+        if name in typed or (family is not None and family.page == self._page):
+            self._leave_out(name)  # a second TYPE line, or one after its samples
+            return None
+        typed.add(name)
+        if family is None:
+            family = self._new_family(name, kind)
+        if family is None or family.type != kind:
+            self._bad.add(name)
+            return None
+        return family
+
+    def _new_family(self, name: bytes, kind: bytes) -> Family | None:
+        """Start a family; None when its type is unknown or a sample name of it belongs to another family."""
+        if kind not in TYPE_SUFFIXES or not CANONICAL.fullmatch(name):
+            return None
+        family = Family(name, kind)
+        taken = [self._owner[sample] for sample in (name, *family.samples) if sample in self._owner]
+        if taken:
+            return None
+        for sample in (name, *family.samples):
+            self._owner[sample] = family
+        self._families[name] = family
+        return family
+
+    def _leave_out(self, name: bytes) -> None:
+        """Drop what this page gave to a family, and whatever it still gives."""
+        self._bad.add(name)
+        family = self._families.get(name)
+        if family is not None and family.page == self._page:
+            del family.text[family.mark :]
+
+    def _usual_lines(self, family: Family | None, body: bytes) -> bool:
+        """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
+        if family is None or family.page == self._page or family.type == b"summary":
+            return False
+        known = self._blocks.get(body)
+        if known is None or known[0] is not family:
+            heads = self._check_lines(family, body.split(b"\n"))
+            if heads is None:
+                return False
+            if self._blocks_size > MAX_LEARNED_SIZE:
+                self._blocks.clear()
+                self._blocks_size = 0
+            known = self._blocks[body] = (family, heads)
+            self._blocks_size += len(body)
+        heads = known[1]
+        if self._label:
+            labelled = body.count(b'"} ')
+            if labelled == len(heads):
+                body = body.replace(b'"} ', b'",%b} ' % self._label)
+            elif labelled:
+                return False
+            else:
+                lines = body.split(b"\n")
+                body = b"\n".join([line.replace(b" ", b"{%b} " % self._label, 1) for line in lines])
+        self._commit(family, body, heads)
+        return True
+
+    def _check_lines(self, family: Family, lines: List[bytes]) -> List[bytes] | None:
+        """The heads of lines that are all samples of the family in their usual form, or None."""
+        rows = [line.rpartition(b" ") for line in lines]
+        heads = [row[0] for row in rows]
+        if not family.samples.issuperset(map(self._heads.get, heads)) and not self._learn(heads, family):
+            return None
+        numbers = [row[2] for row in rows]
+        if not self._numbers.issuperset(numbers) and not all(map(self._is_number, numbers)):
+            return None
+        return heads if len(heads) == 1 or len(set(heads)) == len(heads) else None
+
+    def _commit(self, family: Family, text: bytes, heads: List[bytes]) -> None:
+        if family.page != self._page:
+            family.page, family.mark, family.heads = self._page, len(family.text), []
+        family.text += text
+        family.text += b"\n"
+        family.heads = family.heads + heads if family.heads else heads
+
+    def _learn(self, heads: List[bytes], family: Family) -> bool:
+        """Check heads that were not met before; True when all are usual ones of this family's samples."""
+        if len(self._heads) > MAX_LEARNED:
+            self._heads.clear()
+        for head in heads:
+            name = self._heads.get(head) or self._name_of_head(head)
+            if name not in family.samples:
+                return False
+            self._heads[head] = name
+        return True
+
+    def _name_of_head(self, head: bytes) -> bytes | None:
+        """The name in a sample's head, or None when the head is not in the usual form."""
+        name, brace, labels = head.partition(b"{")
+        first, quote, more = labels.partition(b'",')
+        known = self._first_labels.get(first)
+        if known and more in self._more_labels and name in self._owner and known not in b"," + more:
+            return name
+        found = CANONICAL.fullmatch(head)
+        if not found or b'"} ' in head or not is_utf8(head):
+            return None
+        pairs = LABEL.findall(labels[:-1])
+        names = [pair[0] for pair in pairs]
+        if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
+            return None
+        if name.endswith(b"_bucket") and not any(pair[0] == b"le" and self._is_number(pair[1]) for pair in pairs):
+            return None
+        if quote and b"\\" not in first and b"le" not in names[1:]:  # parts that may be met again in other heads
+            if len(self._more_labels) > MAX_LEARNED:
+                self._more_labels.clear()
+                self._first_labels.clear()
+            if names[0] == b"le" or not name.endswith(b"_bucket"):
+                self._first_labels[first] = b",%b=" % names[0]
+            self._more_labels.add(more)
+        return name
+
+    def _is_number(self, text: bytes) -> bool:
+        if text in self._numbers:
+            return True
+        if not FLOAT.fullmatch(text) or (abs(float(text)) == float("inf") and b"n" not in text.lower()):
+            return False
+        if len(self._numbers) > MAX_LEARNED:
+            self._numbers.clear()
+        self._numbers.add(text)
+        return True
+
+    def _odd_lines(self, current: Family | None, body: bytes) -> None:
+        """Take over lines one by one: samples of several families, timestamps, exemplars, spaces, a label ``node``."""
+        found: Dict[bytes, Tuple[Family, List[bytes], List[bytes]]] = {}
+        for line in body.split(b"\n"):
+            if not line.strip() or line.lstrip().startswith(b"#"):
+                continue
+            sample = SAMPLE.fullmatch(line)
+            family = self._family_of_sample(sample.group(1), current) if sample else current
+            if family is None:
+                self._bad.add(sample.group(1) if sample else b"")
+                continue
+            written = self._rewrite(sample, family) if sample else None
+            if written is None:
+                self._leave_out(family.name)
+                continue
+            _, texts, heads = found.setdefault(family.name, (family, [], []))
+            texts.append(written[1])
+            heads.append(written[0])
+        for name, (family, texts, heads) in found.items():
+            if name in self._bad:
+                continue
+            before = family.heads if family.page == self._page else []
+            if len(set(before).union(heads)) != len(before) + len(heads):
+                self._leave_out(name)
+            else:
+                self._commit(family, b"\n".join(texts), heads)
+
+    def _family_of_sample(self, name: bytes, current: Family | None) -> Family | None:
+        if current is not None and name in current.samples:
+            return current
+        family = self._owner.get(name)
+        if family is None:
+            family = self._new_family(name, b"gauge" if name.endswith(b"_created") else b"untyped")
+        return family if family is not None and name in family.samples else None
+
+    def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
+        """A sample's head as it was, and the sample as it will be; None when it is broken."""
+        name, labels, value, stamp = sample.groups()
+        pairs = read_labels(labels or b"")
+        if pairs is None or not self._is_number(value):
+            return None
+        known = dict(pairs)
+        if len(known) != len(pairs) or b"__name__" in known or not is_utf8(labels or b""):
+            return None
+        bound = {b"histogram": b"le", b"summary": b"quantile"}.get(family.type, b"")
+        if name == family.name + b"_bucket" and b"le" not in known:
+            return None
+        if bound and bound in known and not self._is_number(known[bound]):
+            return None
+        head = b"%b{%b}" % (name, b",".join(b'%b="%b"' % pair for pair in sorted(pairs)))
+        texts = [b'%b="%b"' % (self._exported(key, known), value) for key, value in pairs]
+        if self._label:
+            texts.append(self._label)
+        text = b"%b{%b} %b" % (name, b",".join(texts), value) if texts else b"%b %b" % (name, value)
+        if stamp:
+            try:
+                scale = 1000 if self._openmetrics else 1  # OpenMetrics counts seconds, the text format milliseconds
+                text += b" %d" % int(float(stamp) * scale)
+            except ValueError:
+                return None
+        return head, text
+
+    def _exported(self, key: bytes, known: Mapping[bytes, bytes]) -> bytes:
+        """A label's name beside ours: ``node`` becomes ``exported_node``, as in Prometheus's own scrapes."""
+        if key != b"node" or not self._label:
+            return key
+        key = b"exported_node"
+        while key in known:
+            key = b"exported_" + key
+        return key
+
+
+def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
+    """The labels between the braces of a sample, values still escaped; None when they are broken."""
+    pairs = []
+    place = 0
+    text = text.rstrip(b" \t")
+    while place < len(text):
+        found = LABEL.match(text, place)
+        if not found:
+            return None
+        pairs.append((found.group(1), found.group(2)))
+        place = found.end()
+    return pairs
+
+
+def is_utf8(text: bytes) -> bool:
+    """Tell whether the bytes are UTF-8, as label values must be."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> Tuple[List[bytes], Dict[str, int]]:
+    """Merge pages, (node, text) each, behind our own; returns the pieces to send and {node: families left out}.
+
+    One HELP and TYPE per family, samples of a family together, and a label ``node`` in every sample; a label ``node``
+    of the node's own becomes ``exported_node``. A family that a node writes in a broken way, twice, or with another
+    type than a node before it costs that node's samples of the family and nothing else. Pages are read one at a time.
+    """
+    merger = ExpositionMerger()
+    if own:
+        merger.add_own(own)
+    for node, text in pages:
+        merger.add(node, text)
+    return merger.result(), merger.left_out
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: what is measured
+# ----------------------------------------------------------------------------
+
+LMCACHE_KINDS = ("scheduler", "worker", "mp")
+RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
+DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
+MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
+ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
+RECENT = 30  # points of the short series in the status
+MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
+QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
+
+COUNTERS = {  # what we call it -> samples that are added up: in-process LMCache, MP server
+    "lookup_tokens": (b"lmcache:num_lookup_tokens_total", b"lmcache_mp_lookup_requested_tokens_total"),
+    "lookup_hits": (b"lmcache:num_lookup_hits_total", b"lmcache_mp_lookup_hit_tokens_total"),
+    "requested": (b"lmcache:num_requested_tokens_total",),
+    "hit": (b"lmcache:num_hit_tokens_total",),
+    "stored": (b"lmcache:num_stored_tokens_total",),
+    "stored_chunks": (b"lmcache_mp_l1_write_chunks_total",),
+    "requests": (
+        b"lmcache:num_lookup_requests_total", b"lmcache:num_retrieve_requests_total",
+        b"lmcache:num_store_requests_total", b"lmcache_mp_lookups_requests_total",
+    ),
+    "evictions": (
+        b"lmcache:local_cpu_evict_count_total", b"lmcache_mp_l1_evicted_chunks_total",
+        b"lmcache_mp_l2_evicted_objects_chunks_total",
+    ),
+    "failures": (
+        b"lmcache:local_cpu_evict_failed_count_total", b"lmcache:get_blocking_failed_count",
+        b"lmcache:put_failed_count", b"lmcache_mp_l1_allocation_failure_total",
+        b"lmcache_mp_l1_allocation_failure_chunks_total", b"lmcache_mp_l1_read_failure_chunks_total",
+        b"lmcache_mp_l2_prefetch_failure_chunks_total", b"lmcache_mp_event_bus_dropped_events_total",
+    ),
+    "slow": (b"lmcache:num_slow_retrieval_by_time_total", b"lmcache:num_slow_retrieval_by_speed_total"),
+    "ping_errors": (b"lmcache:remote_ping_errors_total",),
+    "ping_successes": (b"lmcache:remote_ping_successes_total",),
+}  # fmt: skip
+GAUGES = {
+    "local_cache_bytes": (b"lmcache:local_cache_usage", b"lmcache_mp_l1_memory_usage_bytes"),
+    "remote_cache_bytes": (b"lmcache:remote_cache_usage", b"lmcache_mp_l2_usage_bytes"),
+    "local_storage_bytes": (b"lmcache:local_storage_usage",),
+    "remote_ping_seconds": (b"lmcache:remote_ping_latency",),  # there in milliseconds
+    "pinned_objects": (b"lmcache:pinned_memory_objs_count",),
+    "queue_size": (b"lmcache:kv_msg_queue_size", b"lmcache:remote_put_task_num", b"lmcache_mp_event_bus_queue_depth"),
+    "healthy": (b"lmcache:lmcache_is_healthy",),
+    "critical_total": (b"lmcache:periodic_threads_critical_total",),
+    "critical_active": (b"lmcache:periodic_threads_critical_active",),
+}
+HISTOGRAMS = {
+    "retrieve": b"lmcache:time_to_retrieve_bucket",
+    "store": b"lmcache:time_to_store_bucket",
+    "lookup": b"lmcache:time_to_lookup_bucket",
+}
+WANTED = frozenset(
+    [name for names in (*COUNTERS.values(), *GAUGES.values()) for name in names] + list(HISTOGRAMS.values())
+)
+RATES = {
+    "requested_tokens_per_second": "requested", "hit_tokens_per_second": "hit", "stored_tokens_per_second": "stored",
+    "requests_per_second": "requests", "evictions_per_second": "evictions", "failures_per_second": "failures",
+    "slow_retrievals_per_second": "slow",
+}  # fmt: skip
+RATIOS = {"lookup_hit_rate": ("lookup_hits", "lookup_tokens"), "retrieve_hit_rate": ("hit", "requested")}
+METRICS = (
+    *RATIOS, *list(RATES)[:4], *(f"{kind}_{q}" for kind in HISTOGRAMS for _, q in QUANTILES),
+    "local_cache_bytes", "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", *list(RATES)[4:],
+    "remote_ping_seconds", "pinned_objects", "queue_size", "healthy",
+)  # fmt: skip
+SERIES = (  # what the history keeps; the last two are for the rules only
+    "lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second",
+    "stored_tokens_per_second", "requests_per_second", "retrieve_p50", "retrieve_p99", "store_p99", "lookup_p99",
+    "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second",
+    "slow_retrievals_per_second", "queue_size", "latency", "lookup_tokens_per_second", "lookup_hits_per_second",
+)  # fmt: skip
+NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
+WIDTH = len(SERIES)
+NAN = float("nan")
+EMPTY_ROW = array("f", [NAN]) * WIDTH
+
+
+class Snapshot(NamedTuple):
+    """One reading of a node: ``at`` is monotonic seconds; histograms as {upper bound: cumulative count}."""
+
+    at: float
+    counters: Dict[str, float]
+    gauges: Dict[str, float]
+    histograms: Dict[str, Dict[float, float]]
+
+
+class Alert(NamedTuple):
+    """Something an operator should know: ``severity`` is critical, warning or info; ``since`` is Unix seconds."""
+
+    id: str
+    rule: str
+    severity: str
+    node: Optional[str]
+    text: str
+    since: float
+
+
+def take_snapshot(text: bytes, at: float) -> Snapshot:
+    """Read what we measure from a node's exposition; what the node does not have is not in the snapshot."""
+    samples = parse_samples(text, WANTED)
+    found = samples.values
+
+    def add_up(table: Dict[str, Tuple[bytes, ...]]) -> Dict[str, float]:
+        sums = {}
+        for key, names in table.items():
+            known = [found[name] for name in names if name in found]
+            if known:
+                sums[key] = sum(known)
+        return sums
+
+    gauges = add_up(GAUGES)
+    if "remote_ping_seconds" in gauges:
+        gauges["remote_ping_seconds"] /= 1000.0
+    histograms = {key: samples.buckets[name] for key, name in HISTOGRAMS.items() if name in samples.buckets}
+    return Snapshot(at, add_up(COUNTERS), gauges, histograms)
+
+
+def was_reset(old: Snapshot, new: Snapshot) -> bool:
+    """Tell whether a node counts anew: a counter or a histogram went back."""
+    if any(new.counters.get(key, 0.0) < value for key, value in old.counters.items()):
+        return True
+    inf = float("inf")
+    return any(new.histograms.get(key, {}).get(inf, 0.0) < counts.get(inf, 0.0) for key, counts in old.histograms.items())
+
+
+def counted(old: Snapshot | None, new: Snapshot) -> Dict[str, float]:
+    """What the counters grew by; since the node's start when there is no older reading."""
+    if old is None:
+        return new.counters
+    return {key: max(0.0, value - old.counters.get(key, 0.0)) for key, value in new.counters.items()}
+
+
+def bucket_growth(old: Snapshot | None, new: Snapshot, key: str) -> Dict[float, float]:
+    """What the cumulative buckets of one histogram grew by."""
+    counts = new.histograms.get(key, {})
+    before = old.histograms.get(key, {}) if old is not None else {}
+    return {bound: max(0.0, count - before.get(bound, 0.0)) for bound, count in counts.items()}
+
+
+def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, Optional[float]]:
+    """The figures of a node from its readings, oldest first, none of them from before a restart.
+
+    Rates are taken from the last two readings, ratios and quantiles from the first and the last; a ratio without
+    traffic is None. With one reading there are no rates, and the rest is over the node's life.
+    """
+    new = window[-1]
+    first = window[0] if len(window) > 1 else None
+    figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+    figures.update((key, new.gauges[key]) for key in GAUGES if key in figures and key in new.gauges)
+    grown = counted(first, new)
+    for key, (part, whole) in RATIOS.items():
+        if grown.get(whole):
+            figures[key] = min(1.0, grown.get(part, 0.0) / grown[whole])
+    for key in new.histograms:
+        growth = bucket_growth(first, new, key)
+        for q, name in QUANTILES:
+            figures[f"{key}_{name}"] = quantile(growth, q)
+    if first is not None:
+        before = window[-2]
+        seconds = max(1e-3, new.at - before.at)
+        grown = counted(before, new)
+        if "requested" not in grown and "lookup_tokens" in grown:  # an MP server counts lookups, not retrieves
+            grown["requested"], grown["hit"] = grown["lookup_tokens"], grown.get("lookup_hits", 0.0)
+        if "stored" not in grown and "stored_chunks" in grown:
+            grown["stored"] = grown["stored_chunks"] * chunk_size
+        for key, counter in RATES.items():
+            if counter in grown:
+                figures[key] = grown[counter] / seconds
+        figures["lookup_tokens_per_second"] = grown.get("lookup_tokens", 0.0) / seconds
+        figures["lookup_hits_per_second"] = grown.get("lookup_hits", 0.0) / seconds
+    return figures
+
+
+def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
+    """Tell a node's kind by its exposition ("" when that does not say), and the labels that describe it."""
+    if b"lmcache_frontend_" in text:
+        return "frontend", {}
+    if b"\nlmcache:cache_controller_" in text:
+        return "controller", {}
+    if b"lmcache_coordinator_" in text or b'service_name="lmcache-mp-coordinator"' in text:
+        return "coordinator", {}
+    labels = sample_labels(text, b"lmcache:")
+    if labels.get("role") in ("scheduler", "worker"):
+        return labels["role"], labels
+    if b"\nlmcache_mp_" in text:
+        return "mp", sample_labels(text, b"lmcache_mp_lookup")
+    return ("worker", labels) if labels else ("", {})
+
+
+def rounded(value: object) -> object:
+    """A number with six significant digits, as many as a reader can use; NaN is None."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if value - value == 0 else None
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: one node
+# ----------------------------------------------------------------------------
+
+
+class NodeState:
+    """What is known of one node. Changed under the monitor's lock only."""
+
+    def __init__(self, node: Node, now: float) -> None:
+        self.node = node
+        self.kind = "unknown"
+        self.about: Dict[str, str] = {"role": "", "instance": "", "model": "", "version": ""}
+        self.state = "unknown"
+        self.since = now
+        self.polled: float | None = None
+        self.latency: float | None = None
+        self.error: str | None = None
+        self.reasons: List[str] = []
+        self.stalled: List[str] = []  # critical periodic threads that do not run, by name
+        self.conf = b""
+        self.limit: float | None = None
+        self.chunk_size = 256.0
+        self.window: collections.deque = collections.deque()
+        self.figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+        self.grown: Dict[str, float] = {}  # counters over the window, for the cluster's ratios
+        self.remote_failing = False
+        self.failures = 0  # polls without an answer, one after the other
+        self.due = 0.0  # monotonic seconds of the next question
+        self.details_due = 0.0
+        self.changes: collections.deque = collections.deque(maxlen=32)  # Unix times of changes between up and down
+        self.ring: array | None = None
+        self.bases: Dict[str, float] = {}  # what a rule compares with while its alert lasts
+        self.fragment = b""
+
+    def set_state(self, state: str, now: float) -> None:
+        """Go to ``state``; remembers since when and how often the node came and went."""
+        if state == self.state:
+            return
+        if "unknown" not in (self.state, state) and "down" in (self.state, state):
+            self.changes.append(now)
+        self.state, self.since, self.fragment = state, now, b""
+
+    def judge(self, now: float) -> None:
+        """Set the state of a node that answered, from its reasons."""
+        self.set_state("degraded" if self.reasons else "up", now)
+
+    def took(self, snapshot: Snapshot) -> None:
+        """Take over a reading: figures from the differences to those before it."""
+        window = self.window
+        if window and was_reset(window[-1], snapshot):
+            window.clear()
+        if len(window) > 1 and snapshot.at - window[-1].at < 1.0:
+            window.pop()  # two readings at almost the same time make wild rates
+        window.append(snapshot)
+        while len(window) > 2 and snapshot.at - window[1].at >= RATIO_WINDOW:
+            window.popleft()
+        self.figures = measure(window, self.chunk_size)
+        self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
+        if len(window) > 1:
+            last = counted(window[-2], snapshot)
+            if last.get("ping_errors"):
+                self.remote_failing = True
+            elif last.get("ping_successes"):
+                self.remote_failing = False
+
+    def failed(self, reason: str, now: float, interval: float) -> None:
+        """The node did not answer: down, and asked less often from the third time on."""
+        self.failures += 1
+        back_off = min(max(MAX_BACK_OFF, interval), interval * 2 ** min(16, max(0, self.failures - 2)))
+        self.due = time.monotonic() + back_off
+        self.error, self.latency, self.reasons, self.stalled = reason, None, [], []
+        self.figures, self.grown, self.details_due = dict.fromkeys(METRICS), {}, 0.0
+        self.window.clear()
+        self.set_state("down", now)
+
+    def document(self, series: Dict[str, List[object]]) -> Dict[str, object]:
+        """The node as the status shows it."""
+        node = self.node
+        return {
+            "id": f"node_{node.name}", "key": node.key, "name": node.name, "proxy": node.proxy, "host": node.host,
+            "port": node.port, "address": node.address, "path": node.path, "kind": self.kind, **self.about,
+            "source": node.source, "state": self.state, "since": rounded_time(self.since),
+            "polled": rounded_time(self.polled), "latency": rounded(self.latency), "error": self.error,
+            "reasons": self.reasons, "metrics": {key: rounded(self.figures.get(key)) for key in METRICS},
+            "series": series,
+        }  # fmt: skip
+
+
+def rounded_time(value: float | None) -> float | None:
+    """Unix seconds with milliseconds."""
+    return None if value is None else round(value, 3)
+
+
+def unhealthy_parts(value: object, path: str = "") -> List[str]:
+    """The innermost parts of an MP server's status that say they are not healthy, by their path."""
+    found: List[str] = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            found += unhealthy_parts(item, f"{path}.{key}" if path else key)
+        dead = [key for key in ("thread_alive", "event_loop_alive") if value.get(key) is False]
+        if (value.get("is_healthy") is False or dead) and not found:
+            found.append(f"{path or 'server'}: {dead[0] + ' is false' if dead else 'not healthy'}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += unhealthy_parts(item, f"{path}[{index}]")
+    return found
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: rules
+# ----------------------------------------------------------------------------
+
+RECENT_SECONDS = 300.0  # what "now" is for rules that compare with the past
+BASE_SECONDS = 1800.0  # the past before it
+MIN_BASE_SECONDS = 300.0  # without that much past there is nothing to compare with
+FLAPPING_SECONDS = 900.0
+
+
+class Evidence(NamedTuple):
+    """What a rule about one node looks at; ``recent`` and ``base`` are means of the history, NaN when not known."""
+
+    state: NodeState
+    now: float
+    active: bool
+    recent: Dict[str, float]
+    base: Dict[str, float]
+
+
+class Rule(NamedTuple):
+    """``check`` says in words what is wrong, or "". It must hold ``raise_after`` times, and be absent ``clear_after``."""
+
+    name: str
+    severity: str
+    raise_after: int
+    clear_after: int
+    check: Callable[[Evidence], str]
+
+
+def check_down(evidence: Evidence) -> str:
+    state = evidence.state
+    if state.state != "down" or state.failures < 2:
+        return ""
+    return f"{state.node.key} unreachable for {spoken_time(evidence.now - state.since)}: {state.error}"
+
+
+def check_flapping(evidence: Evidence) -> str:
+    count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
+    enough = count >= (2 if evidence.active else 4)
+    return f"{evidence.state.node.key} went up or down {count} times in {spoken_time(FLAPPING_SECONDS)}" if enough else ""
+
+
+def check_hit_rate(evidence: Evidence) -> str:
+    """Under half of the last half hour's rate; real traffic is 100 tokens a second on both sides."""
+    state, recent, base = evidence.state, evidence.recent, evidence.base
+    tokens = recent.get("lookup_tokens_per_second", NAN)
+    past = base.get("lookup_tokens_per_second", NAN)
+    if not tokens >= 100:
+        return ""
+    rate = recent.get("lookup_hits_per_second", NAN) / tokens
+    if evidence.active:
+        before = state.bases.get("hit_rate", 0.0)  # the past as it was: a long fall must not become normal
+    elif past >= 100:
+        before = state.bases["hit_rate"] = base.get("lookup_hits_per_second", NAN) / past
+    else:
+        return ""
+    if not (before >= 0.1 and rate < before * (0.7 if evidence.active else 0.5)):
+        return ""
+    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%}"
+
+
+def check_rising(evidence: Evidence, series: str, what: str, least: float, factor: float) -> str:
+    """A rate at least ``factor`` times its past, and at least ``least`` a second; never without requests."""
+    state = evidence.state
+    rate = evidence.recent.get(series, NAN)
+    past = evidence.base.get(series, NAN)
+    if evidence.active:
+        past = state.bases.get(series, 0.0)
+        factor, least = max(1.0, factor * 0.7), least / 2
+    elif past == past:
+        state.bases[series] = past
+    if not (past == past and rate >= least and rate >= factor * past and rate > 0):
+        return ""
+    if not evidence.recent.get("requests_per_second", 0.0) > 0:
+        return ""
+    return f"{what} of {state.node.key} rose from {past:.3g} to {rate:.3g} per second"
+
+
+def check_remote(evidence: Evidence) -> str:
+    state = evidence.state
+    adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
+    if state.remote_failing and state.state != "down":
+        return f"remote backend of {state.node.key} does not answer its pings"
+    return f"remote backend of {state.node.key} failing: {adapters[0]}" if adapters else ""
+
+
+def check_stalled(evidence: Evidence) -> str:
+    state = evidence.state
+    return f"critical thread of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
+
+
+def check_unhealthy(evidence: Evidence) -> str:
+    state = evidence.state
+    other = [reason for reason in state.reasons if "l2_adapters" not in reason and "stalled" not in reason]
+    return f"{state.node.key} is degraded: {other[0]}" if state.state == "degraded" and other else ""
+
+
+RULES = (
+    Rule("node_down", "critical", 1, 1, check_down),
+    Rule("node_flapping", "warning", 1, 2, check_flapping),
+    Rule("node_degraded", "warning", 2, 2, check_unhealthy),
+    Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate),
+    Rule("evictions_rising", "warning", 2, 3, lambda e: check_rising(e, "evictions_per_second", "evictions", 1.0, 3.0)),
+    Rule("failures_rising", "warning", 2, 3, lambda e: check_rising(e, "failures_per_second", "failures", 0.02, 2.0)),
+    Rule("remote_failing", "critical", 2, 2, check_remote),
+    Rule("thread_stalled", "critical", 2, 2, check_stalled),
+)
+SHORT_IDS = {"node_down": "down"}
+OWN_SETTINGS = frozenset((  # settings in which workers of one instance may differ: they belong to a host
+    "p2p_host", "pd_peer_host", "internal_api_server_host", "controller_reply_url", "local_disk", "gds_path",
+))  # fmt: skip
+
+
+def different_settings(confs: Iterable[bytes]) -> List[str]:
+    """The names of the settings in which configurations (the JSON of ``/conf``) differ."""
+    distinct = set(confs)
+    if len(distinct) < 2:
+        return []
+    parsed = []
+    for text in distinct:
+        try:
+            conf = loads(text)
+        except ValueError:
+            continue
+        if isinstance(conf, dict):
+            parsed.append(conf)
+    names = set().union(*parsed) - OWN_SETTINGS if parsed else set()
+    return sorted(name for name in names if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1)
+
+
+def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, str]]:
+    """What is wrong between nodes: (id, rule, severity, text)."""
+    instances: Dict[str, List[bytes]] = {}
+    versions: Dict[str, List[str]] = {}
+    for state in states:
+        if state.state in ("down", "unknown") or state.kind not in LMCACHE_KINDS:
+            continue
+        if state.kind == "worker" and state.conf and state.about["instance"]:
+            instances.setdefault(state.about["instance"], []).append(state.conf)
+        if state.about["version"]:
+            versions.setdefault(state.about["version"], []).append(state.node.key)
+    found = []
+    for instance, confs in sorted(instances.items()):
+        names = different_settings(confs)
+        if names:
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            text = f"workers of instance {instance} differ in their configuration: {shown}"
+            found.append((f"config:{instance}", "config_drift", "warning", text))
+    if len(versions) > 1:
+        shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
+        found.append(("versions", "version_mix", "warning", f"nodes run different versions: {shown}"))
+    return found
+
+
+def spoken_names(names: List[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def spoken_time(seconds: float) -> str:
+    """A duration for people: 40 s, 12 min, 3.5 h, 2.0 d."""
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+class AlertBook:
+    """Alerts that last, with hysteresis: how often each condition held or was absent since it changed."""
+
+    def __init__(self) -> None:
+        self._active: Dict[str, Alert] = {}
+        self._count: Dict[str, int] = {}
+
+    def is_active(self, key: str) -> bool:
+        return key in self._active
+
+    def see(self, key: str, rule: str, severity: str, node: str | None, text: str, now: float, since: float,
+            raise_after: int = 1, clear_after: int = 1) -> None:  # fmt: skip
+        """Note one evaluation of a condition; ``text`` is "" when it does not hold."""
+        alert = self._active.get(key)
+        if bool(text) == (alert is not None):
+            self._count.pop(key, None)
+            if alert is not None:
+                self._active[key] = alert._replace(text=text)
+            return
+        count = self._count.get(key, 0) + 1
+        if count < (raise_after if text else clear_after):
+            self._count[key] = count
+            return
+        self._count.pop(key, None)
+        if text:
+            self._active[key] = Alert(key, rule, severity, node, text, since)
+            log.warning("alert: %s", text)
+        else:
+            log.warning("alert over after %s: %s", spoken_time(now - alert.since), alert.text)
+            del self._active[key]
+
+    def keep_only(self, seen: set[str]) -> None:
+        """Forget the alerts of nodes that are gone."""
+        for table in (self._active, self._count):
+            for key in set(table) - seen:
+                del table[key]
+
+    def alerts(self) -> List[Alert]:
+        order = {"critical": 0, "warning": 1, "info": 2}
+        return sorted(self._active.values(), key=lambda alert: (order.get(alert.severity, 3), -alert.since, alert.id))
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: the monitor
+# ----------------------------------------------------------------------------
+
+DETAIL_PATHS = {
+    "worker": ("/version", "/meta", "/conf", "/periodic-threads-health"),
+    "scheduler": ("/version", "/meta", "/conf", "/periodic-threads-health"),
+    "mp": ("/version", "/config"),
+    "controller": ("/version",),
+    "frontend": ("/health",),
+    "unknown": ("/health", "/healthz", "/version", "/meta", "/lmcache_infos"),
+}
+
+
+class Monitor:
+    """Polls every node in one thread and knows the cluster's state at every moment.
+
+    ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last answers are older
+    than 10 s), ``history_minutes`` how far the history goes back, ``timeout`` seconds that a node may take. ``own``
+    gives more metrics of our own. The lock guards all states; nothing under it waits for a node.
+    """
+
+    def __init__(
+        self, registry: NodeRegistry, *, interval: float, history_minutes: float, timeout: float = 5.0,
+        own: Callable[[], bytes] | None = None,
+    ) -> None:  # fmt: skip
+        self._registry = registry
+        self._interval = interval
+        self._pace = interval or ON_DEMAND_AGE
+        self._timeout = timeout
+        self._own = own
+        self.started = time.time()
+        self.config_file: str | None = None
+        self._capacity = max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
+        self._lock = threading.RLock()
+        self._refreshing = threading.Lock()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._states: Dict[str, NodeState] = {}  # by key; leaves
+        self._proxies: Dict[str, NodeState] = {}  # by name
+        self._seen_version = -1
+        self._times = array("d")  # Unix seconds of each round in the rings, 0 = no round yet
+        self._slot = -1
+        self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+        self._totals_ring: array | None = None
+        self._book = AlertBook()
+        self._alert_sources: List[Callable[[], List[Alert]]] = []
+        self._version = 0  # grows with every answer
+        self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = None  # key, head, nodes, tail, when
+        self._polls = 0
+        self._rounds = 0
+        self._round_seconds = 0.0
+        self._last_round = -1e9  # monotonic
+        if self._capacity:
+            self._times = array("d", [0.0]) * self._capacity
+            self._totals_ring = EMPTY_ROW * self._capacity
+
+    # -- from any thread
+
+    def start(self) -> None:
+        """Begin to poll, at once; with an interval of 0 nothing happens."""
+        if self._interval and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; one that waits for a node is not waited for longer than a second."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+            self._thread = None
+
+    def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
+        """Have the alerts that ``source()`` returns shown beside our own."""
+        self._alert_sources.append(source)
+
+    def refresh_soon(self) -> None:
+        """Have new nodes asked now, in the monitor's thread."""
+        self._wake.set()
+
+    def refresh(self, name: str | None = None) -> None:
+        """Ask all nodes, or one (by key, name, or a proxy's name), now; waits for them at most the time-out.
+
+        Raises FrontendError 404 when there is no such node.
+        """
+        self._sync()
+        if name is None:
+            if self._refreshing.acquire(timeout=self._timeout):
+                try:
+                    self._round(everything=True, record=False)
+                finally:
+                    self._refreshing.release()
+            return
+        node = self._registry.find(name)
+        if node is None:
+            raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
+        with self._lock:
+            if node.is_proxy:
+                proxies = [self._proxies[node.name]] if node.name in self._proxies else []
+                states = [self._states[child.key] for child in node.children if child.key in self._states]
+            else:
+                states = [self._states[node.key]] if node.key in self._states else []
+                proxies = [self._proxies[node.proxy]] if node.prefix and node.proxy in self._proxies else []
+            for state in states:
+                state.details_due = 0.0
+        self._poll(states, proxies)
+        self._judge_cluster(time.time())
+
+    # -- polling
+
+    def _run(self) -> None:
+        following = time.monotonic()
+        while not self._stopped.is_set():
+            now = time.monotonic()
+            regular = now >= following
+            if regular or self._registry.version != self._seen_version:
+                try:
+                    self._sync()
+                    self._round(everything=False, record=regular)
+                except Exception:  # the thread must live; what happened is in the log
+                    log.exception("a poll failed")
+                if regular:
+                    following = max(following + self._interval, time.monotonic())
+            self._wake.wait(max(0.0, min(1.0, following - time.monotonic())))
+            self._wake.clear()
+
+    def _sync(self) -> None:
+        """Follow the registry: states for new nodes, none for those that are gone."""
+        version = self._registry.version
+        if version == self._seen_version:
+            return
+        now = time.time()
+        with self._lock:
+            self._states = self._follow(self._states, {node.key: node for node in self._registry.leaves()}, now)
+            groups = {group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY}
+            self._proxies = self._follow(self._proxies, groups, now)
+            self._seen_version = version
+            self._version += 1
+
+    @staticmethod
+    def _follow(states: Dict[str, NodeState], nodes: Dict[str, Node], now: float) -> Dict[str, NodeState]:
+        kept = {}
+        for key, node in nodes.items():
+            state = states.get(key)
+            if state is None or (state.node.target, state.node.prefix) != (node.target, node.prefix):
+                state = NodeState(node, now)
+            state.node, state.fragment = node, b""
+            kept[key] = state
+        return kept
+
+    def _round(self, everything: bool, record: bool) -> None:
+        """Ask all nodes that are due, keep the history, look at the rules."""
+        started = time.monotonic()
+        limit = started + self._pace / 4  # what is due a little later is asked in this round
+        with self._lock:
+            states = [state for state in self._states.values() if everything or state.due <= limit]
+            proxies = [state for state in self._proxies.values() if everything or state.due <= limit]
+            states = [state for state in states if record or everything or state.polled is None]
+        self._poll(states, proxies)
+        now = time.time()
+        with self._lock:
+            self._totals = self._add_up()
+            if record:
+                self._record(now)
+            self._rounds += 1
+            self._last_round = time.monotonic()
+            self._round_seconds += self._last_round - started
+        self._judge_cluster(now)
+
+    def _poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
+        """Ask proxies for all their children first, then every node that none of them told about."""
+        told = self._poll_proxies(proxies)
+        asked = [state for state in states if state.node.key not in told and not self._wait_for_proxy(state)]
+        by_node = {state.node.key: state for state in asked}
+        jobs = (FetchJob(state.node, self._first_path(state), self._patience(state)) for state in asked)
+        answers = []
+        for job, reply in fetch_many(jobs):
+            self._polls += 1
+            state = by_node[job.node.key]
+            if isinstance(reply, FetchError):
+                with self._lock:
+                    state.failed(reply.reason, time.time(), self._pace)
+                    self._polled(state)
+            else:
+                more = self._take_page(state, reply)
+                if more:
+                    answers.append((state, more))
+        self._poll_details(answers)
+
+    def _polled(self, state: NodeState) -> None:
+        state.polled = time.time()
+        state.fragment = b""
+        self._version += 1
+
+    def _patience(self, state: NodeState) -> float:
+        return min(self._timeout, 2.0) if state.failures else self._timeout
+
+    @staticmethod
+    def _first_path(state: NodeState) -> str:
+        return {"frontend": "/health", "discovery": "/lmcache_infos?minute=0"}.get(state.kind, "/metrics")
+
+    def _wait_for_proxy(self, state: NodeState) -> bool:
+        """A node behind a frontend that does not answer is not asked: it is unknown, not down."""
+        proxy = self._proxies.get(state.node.proxy)
+        if not state.node.prefix or proxy is None or proxy.state != "down":
+            return False
+        now = time.time()
+        with self._lock:
+            if state.state != "unknown":
+                state.failed("", now, self._pace)
+            state.failures, state.due = 0, 0.0
+            state.set_state("unknown", now)
+            state.error = f"its frontend {proxy.node.name} does not answer: {proxy.error}"
+            self._polled(state)
+        return True
+
+    def _poll_proxies(self, proxies: List[NodeState]) -> set[str]:
+        """Ask other frontends for their status; returns the keys of the children that they told about."""
+        told: set[str] = set()
+        by_name = {state.node.name: state for state in proxies}
+        jobs = (FetchJob(state.node, "/api/status", self._patience(state)) for state in proxies)
+        for job, reply in fetch_many(jobs):
+            self._polls += 1
+            state = by_name[job.node.name]
+            now = time.time()
+            with self._lock:
+                self._polled(state)
+                if isinstance(reply, FetchError):
+                    state.failed(reply.reason, now, self._pace)
+                    continue
+                state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+                state.kind = "frontend"
+                try:
+                    document = loads(reply.body) if reply.status == 200 else {}
+                except ValueError:
+                    document = {}
+                entries = document.get("nodes") if isinstance(document, dict) else None
+                if isinstance(entries, list):
+                    told |= self._adopt(state.node, entries, now)
+                failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
+                state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
+                state.judge(now)
+        return told
+
+    def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
+        """Take over what a frontend says of its nodes. Its numbers are its own; only their shape is checked."""
+        by_name = {entry.get("name"): entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+        told = set()
+        for child in proxy.children:
+            entry = by_name.get(child.name)
+            state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
+            if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
+                continue
+            if entry["state"] == "unknown" and not child.prefix:
+                continue
+            figures = entry.get("metrics")
+            figures = figures if isinstance(figures, dict) else {}
+            state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
+            state.kind = str(entry.get("kind") or "unknown")
+            state.about = {key: str(entry.get(key) or "") for key in state.about}
+            state.error = str(entry["error"]) if entry.get("error") else None
+            reasons = entry.get("reasons")
+            state.reasons = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+            state.latency = number_or_none(entry.get("latency"))
+            state.set_state(entry["state"], now)
+            since = number_or_none(entry.get("since"))
+            state.since = min(now, since) if since else state.since
+            state.failures = state.failures + 1 if entry["state"] == "down" else 0
+            state.grown = {}
+            for key, (part, whole) in RATIOS.items():  # its traffic is the weight of its ratios
+                weight, ratio = state.figures["requested_tokens_per_second"], state.figures[key]
+                if weight and ratio is not None:
+                    state.grown[whole], state.grown[part] = weight * RATIO_WINDOW, weight * RATIO_WINDOW * ratio
+            self._polled(state)
+            told.add(state.node.key)
+        return told
+
+    def _take_page(self, state: NodeState, reply: Reply) -> List[str]:
+        """Take over a node's first answer; returns what to ask it besides."""
+        now = time.time()
+        monotonic = time.monotonic()
+        kind, labels, snapshot = "", {}, None
+        if reply.status == 200 and self._first_path(state) == "/metrics":
+            kind, labels = recognise(reply.body)
+            if kind != "frontend":
+                snapshot = take_snapshot(reply.body, monotonic)
+        with self._lock:
+            came_back = state.failures > 0
+            state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+            if kind and kind != state.kind:
+                state.kind, state.details_due = kind, 0.0
+            if labels:
+                state.about["role"] = labels.get("role", "")
+                state.about["model"] = labels.get("model_name", "") or state.about["model"]
+            state.reasons = []
+            if reply.status != 200:
+                state.reasons.append(f"answers {reply.status} to {self._first_path(state)}")
+                state.figures = dict.fromkeys(METRICS)
+            elif snapshot is not None:
+                self._take_figures(state, snapshot)
+            paths: List[str] = ["/status"] if state.kind == "mp" else ["/healthz"] if state.kind == "coordinator" else []
+            if came_back or monotonic >= state.details_due:
+                state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
+                paths += DETAIL_PATHS.get(state.kind, ())
+            elif state.stalled or (snapshot is not None and threads_missing(snapshot)):
+                paths.append("/periodic-threads-health")
+            if not paths:
+                state.judge(now)
+                self._polled(state)
+        return paths
+
+    def _take_figures(self, state: NodeState, snapshot: Snapshot) -> None:
+        state.took(snapshot)
+        state.figures["local_cache_limit_bytes"] = state.limit
+        if state.kind not in ("worker", "scheduler"):
+            state.figures["healthy"] = None
+        elif snapshot.gauges.get("healthy") == 0:
+            state.reasons.append("health says unhealthy")
+
+    def _poll_details(self, answers: List[Tuple[NodeState, List[str]]]) -> None:
+        """Ask the nodes that answered for what is not in their metrics."""
+        by_key = {state.node.key: state for state, _ in answers}
+        left = {state.node.key: len(paths) for state, paths in answers}
+        known = {state.node.key: state.kind != "unknown" for state, _ in answers}
+        jobs = (FetchJob(state.node, path, self._timeout) for state, paths in answers for path in paths)
+        for job, reply in fetch_many(jobs):
+            key = job.node.key
+            state = by_key[key]
+            left[key] -= 1
+            with self._lock:
+                if isinstance(reply, FetchError):
+                    state.reasons.append(f"{job.path}: {reply.reason}")
+                    state.details_due = 0.0
+                else:
+                    try:
+                        value = loads(reply.body)
+                    except ValueError:
+                        value = None
+                    self._take_detail(state, job.path, reply, value)
+                if not left[key]:
+                    if not known[key] and state.kind != "unknown":
+                        state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
+                    if state.stalled:
+                        state.reasons.append(f"stalled: {', '.join(state.stalled)}")
+                    state.judge(time.time())
+                    self._polled(state)
+
+    def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
+        """Take over one answer; a path that a node does not have is no fault of the node."""
+        about, ok = state.about, reply.status == 200
+        answer = value if isinstance(value, dict) else {}
+        if path == "/version" and ok and isinstance(value, str):
+            about["version"] = value
+        elif path == "/meta" and ok and answer:
+            about["model"] = str(answer.get("model_name") or about["model"])
+            about["role"] = str(answer.get("role") or about["role"])
+            if state.kind == "unknown" and answer.get("role") in ("worker", "scheduler"):
+                state.kind = str(answer["role"])
+        elif path == "/conf" and ok and answer:
+            self._take_conf(state, reply.body, answer)
+        elif path == "/config" and ok and isinstance(answer.get("mp"), dict):
+            about["instance"] = str(answer["mp"].get("instance_id") or "")
+        elif path == "/status" and (ok or reply.status == 503) and answer:
+            self._take_mp_status(state, answer)
+        elif path == "/periodic-threads-health" and ok:
+            threads = answer.get("unhealthy_threads")
+            threads = threads if isinstance(threads, list) else []
+            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)]
+        elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
+            if ok and answer.get("status"):
+                state.kind = "coordinator"
+            if state.kind == "coordinator" and answer.get("status") != "healthy":
+                state.reasons.append(f"health says {one_line(answer.get('status') or reply.status)}")
+        elif path == "/health" and ok and answer.get("service") == SERVICE:
+            state.kind, about["version"] = "frontend", str(answer.get("version") or "")
+        elif path.startswith("/lmcache_infos") and ok and "processInfos" in answer:
+            state.kind = "discovery"
+
+    def _take_conf(self, state: NodeState, text: bytes, conf: Dict[str, object]) -> None:
+        same = next((other.conf for other in self._states.values() if other.conf == text), text)
+        state.conf = same  # most nodes share one text
+        state.about["instance"] = str(conf.get("lmcache_instance_id") or "")
+        size = number_or_none(conf.get("max_local_cpu_size"))
+        state.limit = size * 1024**3 if size is not None and conf.get("local_cpu") and state.kind == "worker" else None
+        state.chunk_size = number_or_none(conf.get("chunk_size")) or 256.0
+        state.figures["local_cache_limit_bytes"] = state.limit
+
+    @staticmethod
+    def _take_mp_status(state: NodeState, status: Dict[str, object]) -> None:
+        healthy = status.get("is_healthy") is not False
+        state.figures["healthy"] = 1.0 if healthy else 0.0
+        state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
+        state.reasons += unhealthy_parts(status)
+        storage = status.get("storage_manager")
+        usage = storage.get("l1_usage") if isinstance(storage, dict) else None
+        if isinstance(usage, list) and len(usage) == 2:
+            state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
+        contexts = [status.get("cache_context_meta"), status.get("non_cuda_context_meta")]
+        for context in contexts:
+            for meta in context.values() if isinstance(context, dict) else ():
+                if isinstance(meta, dict) and meta.get("model_name"):
+                    state.about["model"] = str(meta["model_name"])
+
+    # -- what is made of the answers
+
+    def _add_up(self) -> Dict[str, Optional[float]]:
+        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets."""
+        totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+        grown: Dict[str, float] = {}
+        buckets: Dict[str, Dict[float, float]] = {key: {} for key in HISTOGRAMS}
+        for state in self._states.values():
+            for key, value in state.figures.items():
+                if value is not None and (key in RATES or key.endswith(("_bytes", "_objects", "_size", "tokens_per_second", "hits_per_second"))):
+                    totals[key] = (totals.get(key) or 0.0) + value
+            for key, value in state.grown.items():
+                grown[key] = grown.get(key, 0.0) + value
+            if len(state.window) > 1 and state.state != "down":
+                for key, counts in buckets.items():
+                    for bound, count in bucket_growth(state.window[0], state.window[-1], key).items():
+                        counts[bound] = counts.get(bound, 0.0) + count
+        for key, (part, whole) in RATIOS.items():
+            if grown.get(whole):
+                totals[key] = min(1.0, grown.get(part, 0.0) / grown[whole])
+        for key, counts in buckets.items():
+            for q, name in QUANTILES:
+                totals[f"{key}_{name}"] = quantile(counts, q)
+        pings = [value for value in (s.figures.get("remote_ping_seconds") for s in self._states.values()) if value]
+        totals["remote_ping_seconds"] = max(pings) if pings else None
+        told = [value for value in (s.figures.get("healthy") for s in self._states.values()) if value is not None]
+        totals["healthy"] = min(told) if told else None
+        return totals
+
+    def _record(self, now: float) -> None:
+        """Write one row of every ring."""
+        if not self._capacity:
+            return
+        self._slot = (self._slot + 1) % self._capacity
+        self._times[self._slot] = now
+        place = slice(self._slot * WIDTH, (self._slot + 1) * WIDTH)
+        for state in self._states.values():
+            if state.ring is None:
+                if state.state in ("down", "unknown"):
+                    continue
+                state.ring = EMPTY_ROW * self._capacity
+            fresh = state.polled is not None and now - state.polled < self._pace * 1.5 and len(state.window) != 1
+            state.ring[place] = row_of(state.figures, state.latency) if fresh else EMPTY_ROW
+            state.fragment = b""
+        self._totals_ring[place] = row_of(self._totals, None)
+
+    def _slots(self, count: int) -> List[int]:
+        """The last ``count`` slots that were written, oldest first."""
+        slots = [(self._slot - back) % self._capacity for back in range(min(count, self._capacity))] if self._capacity else []
+        return [slot for slot in reversed(slots) if self._times[slot]]
+
+    def _recent(self, ring: array | None, names: Iterable[str]) -> Dict[str, List[object]]:
+        slots = self._slots(RECENT)
+        if ring is None:
+            return {name: [] for name in names}
+        return {name: [rounded(ring[slot * WIDTH + SERIES.index(name)]) for slot in slots] for name in names}
+
+    def _means(self, ring: array | None, slots: Sequence[int]) -> Dict[str, float]:
+        """The mean of each series over some slots, without those that are not known."""
+        means = {}
+        for column, name in enumerate(SERIES) if ring is not None else ():
+            values = [value for value in (ring[slot * WIDTH + column] for slot in slots) if value == value]
+            if values:
+                means[name] = sum(values) / len(values)
+        return means
+
+    def _judge_cluster(self, now: float) -> None:
+        """Evaluate every rule once."""
+        with self._lock:
+            slots = self._slots(int((RECENT_SECONDS + BASE_SECONDS) / self._pace) + 1)
+            recent = [slot for slot in slots if now - self._times[slot] <= RECENT_SECONDS]
+            base = slots[: len(slots) - len(recent)]
+            if not base or self._times[base[-1]] - self._times[base[0]] + self._pace < MIN_BASE_SECONDS:
+                base = []
+            seen: set[str] = set()
+            for state in [*self._states.values(), *self._proxies.values()]:
+                pair = self._means(state.ring, recent), self._means(state.ring, base)
+                for rule in RULES:
+                    key = f"{SHORT_IDS.get(rule.name, rule.name)}:{state.node.key}"
+                    seen.add(key)
+                    text = rule.check(Evidence(state, now, self._book.is_active(key), *pair))
+                    since = state.since if rule.name == "node_down" else now
+                    self._book.see(key, rule.name, rule.severity, state.node.key, text, now, since, rule.raise_after, rule.clear_after)
+            self._judge_together(now, seen)
+            self._book.keep_only(seen)
+            self._version += 1
+
+    def _judge_together(self, now: float, seen: set[str]) -> None:
+        found = {key: (rule, severity, text) for key, rule, severity, text in cluster_findings(self._states.values())}
+        for alert in self._book.alerts():
+            if alert.rule in ("config_drift", "version_mix"):
+                found.setdefault(alert.id, (alert.rule, alert.severity, ""))
+        for key, (rule, severity, text) in found.items():
+            seen.add(key)
+            self._book.see(key, rule, severity, None, text, now, now, 1, 2)
+
+    # -- what is told
+
+    def alerts(self) -> List[Alert]:
+        """Our own alerts and those of the other sources."""
+        alerts = self._book.alerts()
+        for source in self._alert_sources:
+            alerts += source()
+        return alerts
+
+    def _on_demand(self) -> None:
+        """With polling off, ask the nodes when what we know is old."""
+        if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
+            if self._refreshing.acquire(timeout=self._timeout):
+                try:
+                    if time.monotonic() - self._last_round > ON_DEMAND_AGE:
+                        self._sync()
+                        self._round(everything=True, record=True)
+                finally:
+                    self._refreshing.release()
+
+    def _head(self, states: Iterable[NodeState]) -> Dict[str, object]:
+        now = time.time()
+        counts = {name: 0 for name in ("up", "degraded", "down", "unknown", "total")}
+        for state in states:
+            counts[state.state] += 1
+            counts["total"] += 1
+        series = self._recent(self._totals_ring, [name for name in SERIES if name in METRICS])
+        return {
+            "service": SERVICE, "version": VERSION, "time": rounded_time(now), "started": rounded_time(self.started),
+            "uptime": rounded_time(now - self.started), "poll_interval": self._interval,
+            "history_seconds": max(0, self._capacity - 1) * self._pace, "config_file": self.config_file,
+            "counts": counts, "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
+            "totals_series": series,
+        }  # fmt: skip
+
+    def _tail(self) -> Dict[str, object]:
+        proxies = [{
+            "name": state.node.name, "host": state.node.host, "port": state.node.port, "state": state.state,
+            "since": rounded_time(state.since), "latency": rounded(state.latency), "error": state.error,
+            "children": len(state.node.children),
+        } for state in self._proxies.values()]  # fmt: skip
+        return {"proxies": proxies, "alerts": [alert._asdict() for alert in self.alerts()]}
+
+    def _fragment(self, state: NodeState) -> bytes:
+        if not state.fragment:
+            state.fragment = dumps(state.document(self._recent(state.ring, NODE_SERIES)))
+        return state.fragment
+
+    def status_json(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Tuple[bytes, str]:
+        """The status document as JSON, and its ETag; the same bytes while nothing changed.
+
+        ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
+        """
+        self._on_demand()
+        self._sync()
+        wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
+        if wrong:
+            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+        with self._lock:
+            mine = list(self._states.values())
+            known = {name for state in mine for name in (state.node.name, state.node.key)}
+            unknown = [name for name in names or () if name not in known]
+            if unknown:
+                raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}", "node")
+            key = (self._seen_version, self._version)
+            if self._built is None or (self._built[0] != key and (
+                self._built[0][0] != key[0] or time.monotonic() - self._built[4] > MIN_PUBLISH
+            )):  # fmt: skip
+                head = dumps(self._head(mine))[:-1] + b',"nodes":['
+                body = b",".join([self._fragment(state) for state in mine])
+                self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
+            key, head, body, tail, _ = self._built
+            if names or states:
+                chosen = [
+                    state for state in mine
+                    if (not names or state.node.name in names or state.node.key in names)
+                    and (not states or state.state in states)
+                ]  # fmt: skip
+                body = b",".join([self._fragment(state) for state in chosen])
+        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
+        etag = f"{int(self.started * 1000):x}-{key[0]:x}-{key[1]:x}"
+        if names or states:
+            import zlib
+
+            etag += f"-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
+        return b"".join((head, body, b"],", tail)), etag
+
+    def status(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Dict[str, object]:
+        """The status document as an object; see ``status_json``."""
+        return loads(self.status_json(names, states)[0])  # type: ignore[return-value]
+
+    def history(self, node: str | None, metric: str | None, seconds: float) -> Dict[str, object]:
+        """Past values: of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all).
+
+        Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
+        """
+        metrics = [name for name in (metric or "").split(",") if name] or [*SERIES[:-2]]
+        for name in metrics:
+            if name not in SERIES:
+                raise FrontendError(400, f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}", "metric")
+        rings: List[Tuple[str | None, array | None]] = []
+        with self._lock:
+            if not node:
+                rings.append((None, self._totals_ring))
+            for name in (node or "").split(",") if node else ():
+                found = self._states.get(name)
+                if found is None:
+                    known = self._registry.find(name)
+                    found = self._states.get(known.key) if known is not None and not known.is_proxy else None
+                if found is None:
+                    raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
+                rings.append((name, found.ring))
+            now = time.time()
+            slots = [slot for slot in self._slots(self._capacity) if now - self._times[slot] <= seconds]
+            times = [rounded_time(self._times[slot]) for slot in slots]
+            series = []
+            for name, ring in rings:
+                for key in metrics:
+                    column = SERIES.index(key)
+                    values = [rounded(ring[slot * WIDTH + column]) for slot in slots] if ring is not None else [None] * len(slots)
+                    series.append({"node": name, "metric": key, "times": times, "values": values})
+        start, end = (times[0], times[-1]) if times else (rounded_time(now), rounded_time(now))
+        return {"interval": self._pace, "start": start, "end": end, "series": series}
+
+    def exposition(self, nodes: Iterable[Node]) -> bytes:
+        """Our own metrics about the nodes, in the text format."""
+        with self._lock:
+            states = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
+            alerts = self.alerts()
+            lines = ["# HELP lmcache_frontend_node_up Whether the node answers (1) or not (0)", "# TYPE lmcache_frontend_node_up gauge"]
+            known = [state for state in states if state.state != "unknown"]
+            lines += [f'lmcache_frontend_node_up{{node="{escape_label(s.node.key)}"}} {int(s.state != "down")}' for s in known]
+            lines += ["# HELP lmcache_frontend_node_latency_seconds Time of the node's last answer to a poll", "# TYPE lmcache_frontend_node_latency_seconds gauge"]
+            lines += [
+                f'lmcache_frontend_node_latency_seconds{{node="{escape_label(s.node.key)}"}} {s.latency:.6g}'
+                for s in states if s.latency is not None
+            ]  # fmt: skip
+            lines += ["# HELP lmcache_frontend_nodes Nodes by state", "# TYPE lmcache_frontend_nodes gauge"]
+            everyone = [state.state for state in self._states.values()]
+            lines += [f'lmcache_frontend_nodes{{state="{s}"}} {everyone.count(s)}' for s in ("up", "degraded", "down", "unknown")]
+            lines += ["# HELP lmcache_frontend_alerts Alerts that last, by severity", "# TYPE lmcache_frontend_alerts gauge"]
+            severities = [alert.severity for alert in alerts]
+            lines += [f'lmcache_frontend_alerts{{severity="{s}"}} {severities.count(s)}' for s in ("critical", "warning", "info")]
+            lines += ["# HELP lmcache_frontend_polls_total Questions to nodes", "# TYPE lmcache_frontend_polls_total counter"]
+            lines += [f"lmcache_frontend_polls_total {self._polls}"]
+            lines += ["# HELP lmcache_frontend_poll_duration_seconds Rounds of polls", "# TYPE lmcache_frontend_poll_duration_seconds summary"]
+            lines += [f"lmcache_frontend_poll_duration_seconds_sum {self._round_seconds:.6g}", f"lmcache_frontend_poll_duration_seconds_count {self._rounds}", ""]
+        return "\n".join(lines).encode("utf-8", "replace") + (self._own() if self._own is not None else b"")
+
+
+def row_of(figures: Mapping[str, Optional[float]], latency: float | None) -> array:
+    """One row of a ring."""
+    values = [figures.get(name) for name in SERIES]
+    values[SERIES.index("latency")] = latency
+    return array("f", [NAN if value is None else value for value in values])
+
+
+def number_or_none(value: object) -> float | None:
+    """A finite number from JSON as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300 or value != value:
+        return None
+    return float(value)
+
+
+def threads_missing(snapshot: Snapshot) -> bool:
+    """Tell whether a node's metrics say that a critical periodic thread is not active."""
+    return snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)
+
+
+def is_critical(thread: object) -> bool:
+    """Tell whether an entry of ``unhealthy_threads`` is about a critical thread; a bare name counts as one."""
+    return not isinstance(thread, dict) or thread.get("level", "critical") == "critical"
+
+
+def thread_name(thread: object) -> str:
+    return one_line(thread.get("name") if isinstance(thread, dict) else thread)
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: for Prometheus, for files, for the terminal
+# ----------------------------------------------------------------------------
+
+scrape_errors: Dict[str, int] = {}  # node -> families left out and pages not got, since our start
+scrape_lock = threading.Lock()
+
+
+def scrape(nodes: Sequence[Node], own: bytes, timeout: float) -> List[bytes]:
+    """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
+
+    A node that does not answer within ``timeout`` seconds, or answers something else, is left out and counted.
+    """
+    merger = ExpositionMerger()
+    merger.add_own(own)
+    failed: Dict[str, int] = {}
+    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout) for node in nodes):
+        if isinstance(reply, FetchError) or reply.status != 200:
+            failed[job.node.key] = 1
+        else:
+            merger.add(job.node.key, reply.body)
+    with scrape_lock:
+        for key, count in [*failed.items(), *merger.left_out.items()]:
+            scrape_errors[key] = scrape_errors.get(key, 0) + count
+        keys = {node.key for node in nodes}
+        name = "lmcache_frontend_scrape_errors_total"
+        lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
+        lines += [f'{name}{{node="{escape_label(key)}"}} {scrape_errors.get(key, 0)}' for key in sorted(keys)]
+    merger.add_own("\n".join([*lines, ""]).encode("utf-8", "replace"))
+    return merger.result()
+
+
+def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) -> List[Dict[str, object]]:
+    """Targets for Prometheus's ``http_sd_config``: TCP nodes directly, all others (``via_proxy``: all) through us."""
+    groups: List[Dict[str, object]] = []
+    for node in nodes:
+        labels = {"node": node.key, "proxy": node.proxy}
+        if via_proxy or node.prefix or node.target.is_unix:
+            labels.update(__metrics_path__=f"{node.path}/metrics", instance=node.address)
+            groups.append({"targets": [authority], "labels": labels})
+        else:
+            groups.append({"targets": [node.target.authority], "labels": labels})
+    return groups
+
+
+BUNDLE_PATHS = (
+    "/version", "/lmc_version", "/commit_id", "/metrics", "/conf", "/config", "/meta", "/inference_info", "/status",
+    "/threads", "/periodic-threads", "/loglevel", "/env",
+)  # fmt: skip
+SECRET_NAME = re.compile(r"pass(word|wd|phrase)?|secret|token(?!s|ize)|credential|api_?key|access_?key|private|auth|cookie", re.I)
+URL_SECRET = re.compile(r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)")
+MASK = "********"
+
+
+def mask_secrets(text: bytes) -> bytes:
+    """Replace what looks like a secret in a JSON document, by its name, and passwords in URLs in any text."""
+    try:
+        value = loads(text)
+    except ValueError:
+        return URL_SECRET.sub(MASK, text.decode("utf-8", "replace")).encode()
+
+    def masked(item: object, name: str = "") -> object:
+        if isinstance(item, dict):
+            return {key: masked(part, str(key)) for key, part in item.items()}
+        if isinstance(item, list):
+            return [masked(part, name) for part in item]
+        if isinstance(item, str):
+            return MASK if item and SECRET_NAME.search(name) else URL_SECRET.sub(MASK, item)
+        return item
+
+    return json.dumps(masked(value), indent=2).encode()
+
+
+def write_bundle(out: BinaryIO, nodes: Sequence[Node], status: Mapping[str, object]) -> None:
+    """Write a zip for a bug report: the status and what every node says of itself, secrets masked.
+
+    ``out`` need not be seekable. What a node did not answer is listed in its ``missing.txt``; nodes that are down are
+    not asked.
+    """
+    import zipfile
+
+    entries = status.get("nodes")
+    down = {entry["key"]: entry.get("error") for entry in entries if entry.get("state") == "down"} if isinstance(entries, list) else {}
+    folders = {}
+    for index, node in enumerate(nodes):
+        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
+        folders[node.key] = f"nodes/{folder}" if f"nodes/{folder}" not in folders.values() else f"nodes/{folder}.{index}"
+    missing: Dict[str, List[str]] = {key: [f"not asked: it is down ({error})"] for key, error in down.items() if key in folders}
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("status.json", json.dumps(strict(status), indent=2))
+        jobs = (FetchJob(node, path) for node in nodes if node.key not in down for path in BUNDLE_PATHS)
+        for job, reply in fetch_many(jobs, 16):
+            if isinstance(reply, FetchError) or reply.status != 200:
+                why = reply.reason if isinstance(reply, FetchError) else f"answered {reply.status}"
+                missing.setdefault(job.node.key, []).append(f"{job.path}: {why}")
+                continue
+            kind = reply.headers.get("content-type", "")
+            suffix = ".json" if "json" in kind or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
+            body = reply.body if job.path == "/metrics" else mask_secrets(reply.body)
+            bundle.writestr(folders[job.node.key] + job.path + suffix, body)
+        for key, lines in missing.items():
+            bundle.writestr(folders[key] + "/missing.txt", "\n".join([*lines, ""]))
+
+
+COLORS = {"up": "32", "degraded": "33", "down": "31", "unknown": "90", "critical": "31", "warning": "33", "info": "36"}
+
+
+def status_table(status: Mapping[str, object], color: bool) -> str:
+    """The status as a table for a terminal: counts, one line per node, alerts."""
+
+    def paint(text: str, what: str) -> str:
+        return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if color and what in COLORS else text
+
+    counts = status["counts"]
+    parts = [f"{counts[name]} {name}" for name in ("up", "degraded", "down", "unknown") if counts[name]]
+    lines = [f"{counts['total']} nodes: {', '.join(parts)}" if parts else "no nodes", ""]
+    rows = [("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")]
+    for proxy in status.get("proxies", ()):
+        latency = "-" if proxy["latency"] is None else f"{proxy['latency'] * 1000:.1f} ms"
+        address = str(proxy["port"]) if "/" in str(proxy["port"]) else f"{proxy['host']}:{proxy['port']}"
+        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", latency, address, proxy["error"] or ""))
+    for node in status["nodes"]:
+        rate = node["metrics"].get("lookup_hit_rate")
+        reason = node["error"] or "; ".join(node["reasons"])
+        rows.append((
+            node["state"], node["key"], node["kind"], node["version"] or "-", "-" if rate is None else f"{rate:.1%}",
+            "-" if node["latency"] is None else f"{node['latency'] * 1000:.1f} ms", node["address"], reason,
+        ))  # fmt: skip
+    rows = [tuple(one_line(cell) for cell in row) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows if len(rows) > 1 else ():
+        cells = [cell.rjust(width) if column in (4, 5) else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths))]
+        lines.append("  ".join([paint(cells[0], row[0]), *cells[1:]]).rstrip())
+    alerts = status.get("alerts") or ()
+    lines += ["", *(paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"]) for alert in alerts)] if alerts else []
+    return "\n".join(lines)
+
+
+def status_exit_code(status: Mapping[str, object]) -> int:
+    """0 when there are nodes and all nodes and frontends are up, otherwise 1: usable as a check."""
+    counts = status["counts"]
+    frontends_up = all(proxy["state"] == "up" for proxy in status.get("proxies", ()))
+    return 0 if counts["total"] and counts["up"] == counts["total"] and frontends_up else 1
+
+
+# ----------------------------------------------------------------------------
+# Trust
+# ----------------------------------------------------------------------------
+
+FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
+REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
+REVEALING_SEGMENTS = frozenset(("env", "bundle", "lmcache_heartbeat", "heartbeat", "refresh"))
+
+
+class Trust:
+    """Who may do what: the one place that decides (see "Trust" in the README).
+
+    ``mode`` is "local" (loopback clients and the token), "token" (the token alone) or "everyone".
+    """
+
+    MODES = ("local", "token", "everyone")
+
+    def __init__(self, mode: str, token: str, allow_targets: Sequence[str] = ()) -> None:
+        self.mode = mode
+        self.token = token
+        self.allow_targets = tuple(allow_targets)
+        self._bearer = token.encode()
+
+    def has_token(self, head: RequestHead) -> bool:
+        """Tell whether the request carries our token (RFC 6750 section 2.1); compared in constant time."""
+        scheme, _, value = head.get(b"authorization").partition(b" ")
+        return bool(value) and scheme.lower() == b"bearer" and hmac.compare_digest(value.strip(), self._bearer)
+
+    def is_trusted(self, head: RequestHead, peer: str) -> bool:
+        """Tell whether the request may change things. ``peer`` is the client's address, "" on a Unix socket."""
+        return self.why_not(head, peer) == ""
+
+    def why_not(self, head: RequestHead, peer: str) -> str:
+        """Why a request is not trusted and how to get in, or "" when it is trusted."""
+        if self.mode == "everyone" or self.has_token(head):
+            return ""
+        hint = "send the token as 'Authorization: Bearer TOKEN' (it was printed when the frontend started)"
+        if b"authorization" in head.first:
+            return f"the token is not the right one: {hint}"
+        if self.mode == "token":
+            return f"this needs the token: {hint}"
+        if peer and not is_loopback(peer):
+            return f"clients on other hosts may look but not change: {hint}"
+        host = head.host.decode("latin-1")
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if host and not is_loopback(name):
+            return f"the Host {one_line(host)!r} is not loopback: use http://localhost, or {hint}"
+        if any(field in head.first for field in FORWARDING_FIELDS):
+            return f"the request came through a proxy: {hint}"
+        return self._why_foreign_page(head, host, hint)
+
+    @staticmethod
+    def _why_foreign_page(head: RequestHead, host: str, hint: str) -> str:
+        """A page of another site may make a browser on this host send requests: they are not trusted."""
+        site = head.get(b"sec-fetch-site", b"none").lower()
+        origin = head.get(b"origin").decode("latin-1").lower()
+        if site not in (b"none", b"same-origin"):
+            return f"the request came from a page of another site: {hint}"
+        if origin and origin not in (f"http://{host.lower()}", f"https://{host.lower()}"):
+            return f"the request came from a page of another site ({one_line(origin)}): {hint}"
+        return ""
+
+    def check_path(self, head: RequestHead, path: bytes) -> str:
+        """Why an untrusted client may not send this request to a node, or "" when it only looks."""
+        if head.method not in (b"GET", b"HEAD"):
+            return f"{head.method.decode('latin-1')} requests change things"
+        if head.wants_body:
+            return "requests with a body may change things"
+        if REVEALING.search(path) is None and (not head.query or REVEALING.search(head.query) is None):
+            return ""
+        return why_revealing(path, head.query)
+
+    def check_target(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
+        """Why a trusted request may not reach this unregistered target, or "" when it may."""
+        if with_token or self.mode == "everyone":
+            return ""
+        if any(fnmatch_target(target, pattern) for pattern in self.allow_targets):
+            return ""
+        if not target.is_unix:
+            if is_loopback(target.host):
+                return ""
+            return f"{target.label} is not a registered node: add it, use --allow-target, or send the token"
+        real = os.path.realpath(target.path)
+        folders = {os.path.dirname(os.path.realpath(node.target.path)) for node in registry.leaves() if node.target.path}
+        folders = {folder for folder in folders if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"}
+        if os.path.dirname(real) in folders or real.startswith(os.path.realpath(LMCACHE_SOCKET_DIRECTORY) + "/"):
+            return ""
+        return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
+
+
+def fnmatch_target(target: Target, pattern: str) -> bool:
+    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path."""
+    import fnmatch
+
+    label = os.path.normpath(target.path) if target.path else target.label
+    return fnmatch.fnmatchcase(label, pattern)
+
+
+def why_revealing(path: bytes, query: bytes) -> str:
+    """Why a GET of this path reveals secrets or changes something, or "". Decoded until nothing changes any more."""
+    text = path.decode("latin-1")
+    for _ in range(8):
+        decoded = urllib.parse.unquote(text, "latin-1")
+        if decoded == text:
+            break
+        text = decoded
+    else:
+        return "the path is percent-encoded too often"
+    text, _, inner_query = text.partition("?")
+    segments = [part.partition(";")[0].lower() for part in re.split(r"[/\\]+", text) if part not in ("", ".", "..")]
+    if REVEALING_SEGMENTS.intersection(segments[-1:]) or ("env" in segments and segments[-1] != "metrics"):
+        return f"/{segments[-1]} reveals secrets or changes something"
+    parameters = urllib.parse.unquote(urllib.parse.unquote(query[1:].decode("latin-1"))) + "&" + inner_query
+    if "loglevel" in segments and re.search(r"(?:^|[&;?])\s*level\s*=", parameters):
+        return "/loglevel with a level changes it"
+    return ""
+
+
+# ----------------------------------------------------------------------------
+# The HTTP server
+# ----------------------------------------------------------------------------
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+PAGE_POLICY = (  # the dashboard's own Content-Security-Policy
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon",
+    ".webp": "image/webp", ".txt": "text/plain; charset=utf-8", ".map": "application/json",
+}  # fmt: skip
+JSON_TYPE = "application/json"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
+GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
+
+
+class ClientGone(OSError):
+    """The client closed its connection before it had its answer."""
+
+
+class Answer:
+    """What one of our own routes answers. ``body`` is bytes, or an iterable of bytes that is sent chunk by chunk."""
+
+    __slots__ = ("status", "body", "headers")
+
+    def __init__(
+        self, status: int, body: bytes | Iterable[bytes] = b"", content_type: str = JSON_TYPE, **headers: str
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body != b"" or status not in (204, 304):
+            self.headers.setdefault("Content-Type", content_type)
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, **headers: str) -> Answer:
+        return cls(status, dumps(value), **headers)
+
+    @classmethod
+    def error(cls, error: FrontendError) -> Answer:
+        body = {"detail": error.detail}
+        if error.field:
+            body["field"] = error.field
+        return cls.json(body, error.status)
+
+
+class Telemetry:
+    """The frontend's own figures. Written by the loop's thread alone; readers may see a request half counted."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self.requests: Dict[Tuple[str, str, int], int] = collections.defaultdict(int)
+        self.buckets: Dict[str, List[int]] = {}
+        self.seconds: Dict[str, float] = collections.defaultdict(float)
+        self.bytes_to_clients = 0
+        self.bytes_to_nodes = 0
+        self.refused = 0
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a finished request."""
+        self.requests[route, method, status] += 1
+        self.seconds[route] += seconds
+        counts = self.buckets.get(route)
+        if counts is None:
+            counts = self.buckets[route] = [0] * (len(LATENCY_BUCKETS) + 1)
+        place = 0
+        for bound in LATENCY_BUCKETS:
+            if seconds <= bound:
+                break
+            place += 1
+        counts[place] += 1
+
+    def exposition(self, pool: NodePool, connections: int) -> bytes:
+        """Our own metrics (Prometheus text format 0.0.4)."""
+        out: List[str] = []
+
+        def family(name: str, kind: str, text: str) -> str:
+            out.append(f"# HELP lmcache_frontend_{name} {text}\n# TYPE lmcache_frontend_{name} {kind}")
+            return f"lmcache_frontend_{name}"
+
+        name = family("build_info", "gauge", "Version of the frontend and of its Python.")
+        python = ".".join(map(str, sys.version_info[:3]))
+        out.append(f'{name}{{version="{VERSION}",python="{python}"}} 1')
+        name = family("start_time_seconds", "gauge", "Start of the process since the Unix epoch in seconds.")
+        out.append(f"{name} {self.started:.3f}")
+        name = family("requests_total", "counter", "Requests answered, by route, method and status.")
+        for (route, method, status), count in sorted(self.requests.items()):
+            out.append(f'{name}{{route="{route}",method="{method}",status="{status}"}} {count}')
+        name = family("request_duration_seconds", "histogram", "Time from a request's head to the end of its answer.")
+        for route, counts in sorted(self.buckets.items()):
+            total = 0
+            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
+                total += count
+                out.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
+            out.append(f'{name}_sum{{route="{route}"}} {self.seconds[route]:.6f}')
+            out.append(f'{name}_count{{route="{route}"}} {total}')
+        for key, kind, text, value in (
+            ("sent_bytes_total", "counter", "Bytes sent to clients.", self.bytes_to_clients),
+            ("node_sent_bytes_total", "counter", "Bytes sent to nodes.", self.bytes_to_nodes),
+            ("refused_connections_total", "counter", "Connections refused because too many were open.", self.refused),
+            ("open_connections", "gauge", "Clients connected now.", connections),
+            ("node_pool_hits_total", "counter", "Requests that used an open node connection.", pool.hits),
+            ("node_connections_opened_total", "counter", "Connections opened to nodes.", pool.opened),
+            ("node_pool_idle_connections", "gauge", "Node connections kept open.", pool.idle_count()),
+        ):
+            out.append(f"{family(key, kind, text)} {value}")
+        return "\n".join(out).encode() + b"\n"
+
+
+class StaticFile(NamedTuple):
+    """A file of ``static/`` ready to be sent."""
+
+    stamp: Tuple[float, int]
+    body: bytes
+    packed: bytes  # gzip, or b"" where it does not help
+    etag: str
+    content_type: str
+
+
+class StaticFiles:
+    """The dashboard's files: beside this module, in the wheel's package, or inside a zip application.
+
+    A file is read again when it changed. ``_files`` is only ever used by one thread at a time (the loop's).
+    """
+
+    def __init__(self) -> None:
+        self.folder = self._find()
+        self._files: Dict[str, StaticFile] = {}
+
+    @staticmethod
+    def _find() -> str:
+        beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "static")
+        if os.path.isfile(os.path.join(beside, "index.html")):
+            return beside
+        import importlib.util
+
+        spec = importlib.util.find_spec("lmcache_frontend_static")
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        return next((place for place in places if os.path.isfile(os.path.join(place, "index.html"))), beside)
+
+    def get(self, name: str) -> StaticFile | None:
+        """Look up a file by its path below ``static/``; None when there is none. Nothing outside is ever read."""
+        parts = name.split("/")
+        kind = os.path.splitext(name)[1]
+        if kind not in CONTENT_TYPES or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+            return None
+        if "\\" in name or "\0" in name:
+            return None
+        path = os.path.join(self.folder, *parts)
+        try:
+            status = os.stat(path)
+            stamp = (status.st_mtime, status.st_size)
+            known = self._files.get(name)
+            if known is not None and known.stamp == stamp:
+                return known
+            if not stat.S_ISREG(status.st_mode) or not os.path.realpath(path).startswith(os.path.realpath(self.folder) + os.sep):
+                return None
+            with open(path, "rb") as file:
+                body = file.read()
+        except (OSError, ValueError):
+            stamp = (0.0, 0)
+            body = self._from_zip(path)
+            if body is None:
+                return None
+        self._files[name] = self._prepare(stamp, body, CONTENT_TYPES[kind])
+        return self._files[name]
+
+    @staticmethod
+    def _from_zip(path: str) -> bytes | None:
+        loader = globals().get("__loader__")
+        try:
+            return loader.get_data(path) if type(loader).__name__ == "zipimporter" else None
+        except OSError:
+            return None
+
+    @staticmethod
+    def _prepare(stamp: Tuple[float, int], body: bytes, content_type: str) -> StaticFile:
+        import hashlib
+
+        etag = hashlib.sha256(body).hexdigest()[:24]
+        packed = pack(body) if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png") else b""
+        return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type)
+
+
+def pack(body: bytes) -> bytes:
+    """Compress with gzip (RFC 1952), the same bytes for the same input."""
+    import gzip
+
+    return gzip.compress(body, 6) if sys.version_info < (3, 8) else gzip.compress(body, 6, mtime=0)
+
+
+def accepts_gzip(head: RequestHead) -> bool:
+    """Tell whether the client accepts gzip (RFC 9110 section 12.5.3)."""
+    for item in head.get(b"accept-encoding").lower().split(b","):
+        coding, _, weight = item.partition(b";")
+        if coding.strip() in (b"gzip", b"*"):
+            return not re.fullmatch(rb"\s*q\s*=\s*0(?:\.0*)?\s*", weight)
+    return False
+
+
+def matches_etag(head: RequestHead, etag: str) -> bool:
+    """Tell whether ``If-None-Match`` names this entity tag, weakly compared (RFC 9110 section 13.1.2)."""
+    wanted = head.get(b"if-none-match").decode("latin-1")
+    if not wanted:
+        return False
+    tags = [tag.strip() for tag in wanted.split(",")]
+    return "*" in tags or any(tag[2:] == f'"{etag}"' if tag.startswith("W/") else tag == f'"{etag}"' for tag in tags)
+
+
+class Relay:
+    """Moves a body from one socket to another with constant memory.
+
+    ``spoke`` is called when the receiver has something to say meanwhile; true ends the relay early.
+    """
+
+    def __init__(
+        self, source: Channel, sink: Channel, body: LengthBody | ChunkedBody, chunked: bool, spoke: Callable[[], bool]
+    ) -> None:
+        self.source, self.sink, self.body, self.chunked, self.spoke = source, sink, body, chunked, spoke
+        self.moved = 0
+        self.rest = b""  # what came after the body
+        self.early = False  # the receiver ended it
+        self._out: List[bytes | memoryview] = []
+        self._finished = False
+        self._listening = True
+        self._buffer: bytearray | None = None
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take what was received; what is to be sent waits in ``_out``."""
+        parts, used = self.body.take(memoryview(data))
+        if used < len(data):
+            self.rest = bytes(data[used:])
+        self.moved += sum(map(len, parts))
+        if self.chunked and parts:
+            self._out.append(b"%x\r\n" % sum(map(len, parts)))
+            self._out.extend(parts)
+            self._out.append(b"\r\n")
+        else:
+            self._out.extend(parts)
+        if self.body.done:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._finished = True
+        if self.chunked:
+            self._out.append(b"0\r\n" + safe_trailer(self.body.trailer) + b"\r\n")
+
+    def take_out(self) -> List[bytes | memoryview]:
+        """What is to be sent now (for a caller that sends it together with a head)."""
+        out, self._out = self._out, []
+        return out
+
+    @property
+    def done(self) -> bool:
+        return self.early or (self._finished and not self._out)
+
+    def run(self, limit: int, patience: float, timeout: float) -> Generator[Wait, Channel, None]:
+        """Relay until done, or until ``limit`` bytes have been moved, or until nothing moves for ``patience`` seconds.
+
+        Raises TimeoutError after ``timeout`` seconds without progress (only when it is not longer than ``patience``),
+        EOFError when the sender ended in the middle, OSError, BadMessage.
+        """
+        stop = self.moved + limit
+        while not self.done and self.moved < stop:
+            try:
+                if self._out:
+                    yield from self._send(min(patience, timeout))
+                else:
+                    yield from self._receive(min(patience, timeout))
+            except TimeoutError:
+                if patience < timeout:
+                    return
+                raise
+
+    def _send(self, timeout: float) -> Generator[Wait, Channel, None]:
+        while self._out:
+            try:
+                sent = self._send_some()
+            except WOULD_BLOCK:
+                yield Wait(time.monotonic() + timeout, self.sink, WRITE)
+                continue
+            while self._out and sent >= len(self._out[0]):
+                sent -= len(self._out.pop(0))
+            if sent:
+                self._out[0] = memoryview(self._out[0])[sent:]
+
+    def _send_some(self) -> int:
+        sock = self.sink.sock
+        if len(self._out) > 1 and not hasattr(sock, "pending"):
+            return sock.sendmsg(self._out[:64])
+        return sock.send(self._out[0])
+
+    def _receive(self, timeout: float) -> Generator[Wait, Channel, None]:
+        try:
+            data = self._receive_some()
+        except WOULD_BLOCK:
+            wait = time.monotonic() + timeout
+            if self._listening:
+                ready = yield Wait(wait, self.source, READ, self.sink, READ)
+                if ready is self.sink:
+                    self._listening = False
+                    self.early = self.spoke()
+            else:
+                yield Wait(wait, self.source, READ)
+            return
+        if len(data):
+            return self.feed(data)
+        if not self.body.end():
+            raise EOFError("the sender ended in the middle of a body")
+        self._finish()
+
+    def _receive_some(self) -> bytes | memoryview:
+        if self.moved < 256 * KIB:
+            return self.source.sock.recv(64 * KIB)
+        if self._buffer is None:
+            self._buffer = bytearray(RELAY_SIZE)
+        size = self.source.sock.recv_into(self._buffer)
+        return memoryview(self._buffer)[:size]
+
+
+class FrontendHandler(http.server.BaseHTTPRequestHandler):
+    """One client's connection: its requests are served one after the other by ``serve``.
+
+    Between requests only this object is left; the loop calls ``on_readable`` when the next one arrives.
+    """
+
+    server: FrontendServer
+    protocol_version = "HTTP/1.1"
+
+    # -- the connection
+
+    def setup(self) -> None:
+        """Called by BaseRequestHandler: prepare the socket. No files are made: the loop reads and writes."""
+        self.channel = Channel(self.request)
+        self.buffer = b""  # received, not yet used
+        self.peer = self.client_address[0] if isinstance(self.client_address, tuple) else ""
+        self.task: Task | None = None
+        if self.request.family != socket.AF_UNIX:
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def handle(self) -> None:
+        """Called by BaseRequestHandler: begin to serve; the loop goes on with it."""
+        self.server.handlers[self] = time.monotonic()
+        self.server.loop.spawn(self.serve())
+
+    def finish(self) -> None:
+        """Called by BaseRequestHandler when ``handle`` returns: the connection lives on in the loop."""
+
+    def on_readable(self) -> None:
+        """The loop calls this when an idle connection has something to read."""
+        self.server.loop.spawn(self.serve())
+
+    def close(self) -> None:
+        """Close the client's connection."""
+        self.server.handlers.pop(self, None)
+        self.server.busy.discard(self)
+        self.server.loop.close(self.channel)
+
+    def cut(self) -> None:
+        """Close so that the client sees an error, not the end of an answer (TCP reset)."""
+        try:
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        except OSError:
+            pass
+        self.close()
+
+    def serve(self) -> Generator[object, object, None]:
+        """Serve requests until the connection idles or ends."""
+        self.channel.idle = None
+        self.server.busy.add(self)
+        try:
+            if hasattr(self.request, "do_handshake") and not self.request.version():
+                yield Blocking(self._shake_hands)
+            keep = True
+            while keep:
+                head = yield from self.read_request()
+                if head is None:
+                    return self._rest()
+                keep = yield from self.handle_one_request(head)  # type: ignore[func-returns-value]
+            yield from self._linger()
+            self.close()
+        except BadMessage as error:
+            yield from self._refuse(error)
+        except (OSError, EOFError):
+            self.cut()
+        except GeneratorExit:
+            self.close()
+            raise
+        except Exception:
+            self.cut()
+            raise
+
+    def _shake_hands(self) -> None:
+        self.request.settimeout(HEAD_TIMEOUT)
+        try:
+            self.request.do_handshake()
+        finally:
+            self.request.setblocking(False)
+
+    def _rest(self) -> None:
+        """Nothing to do: wait for the next request without a task, or end."""
+        if self.server.draining or self.buffer is None:
+            return self.close()
+        self.server.busy.discard(self)
+        handlers = self.server.handlers
+        handlers.pop(self, None)
+        handlers[self] = time.monotonic()  # the longest idle one stays first
+        self.channel.idle = self.on_readable
+        if self.channel.mask != READ:
+            self.server.loop.watch(self.channel, READ)
+
+    def _refuse(self, error: BadMessage) -> Generator[object, object, None]:
+        """Answer a broken request and close: what follows it cannot be trusted."""
+        self.server.telemetry.count("bad", "-", error.status, 0.0)
+        try:
+            yield from self.send_answer(Answer.error(error), None)
+            yield from self._linger()
+        except OSError:
+            pass
+        self.close()
+
+    def _linger(self) -> Generator[object, object, None]:
+        """Let the client read the answer: closing with unread input would reset it (RFC 9112 section 9.6)."""
+        deadline = time.monotonic() + LINGER_TIMEOUT
+        try:
+            self.request.shutdown(socket.SHUT_WR)
+            while (yield from receive(self.channel, 64 * KIB, deadline)):
+                pass
+        except (OSError, ValueError):
+            pass
+
+    def read_request(self) -> Generator[Wait, Channel, RequestHead | None]:
+        """Read and parse the next request head; None when there is none (then ``buffer`` is None at the end).
+
+        Raises BadMessage; TimeoutError becomes 408.
+        """
+        data, deadline = self.buffer, 0.0
+        while True:
+            if data[:2] == b"\r\n":  # RFC 9112 section 2.2: an empty line before a request is ignored
+                data = data[2:]
+            end = data.find(b"\r\n\r\n")
+            if end >= 0:
+                if end > MAX_HEAD:
+                    raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
+                self.buffer = data[end + 4 :]
+                block = data[: end + 2]
+                return parse_small_request_head(block) if end < KIB else parse_request_head(block)
+            if data:
+                self._check_incomplete(data)
+            try:
+                more = self.request.recv(RECEIVE_SIZE)
+            except WOULD_BLOCK:
+                self.buffer = data
+                if not data:
+                    return None
+                deadline = deadline or time.monotonic() + HEAD_TIMEOUT
+                try:
+                    yield Wait(deadline, self.channel, READ)
+                except TimeoutError:
+                    raise BadMessage(408, f"the request's head took more than {HEAD_TIMEOUT:g} s") from None
+                continue
+            if not more:
+                self.buffer = None  # type: ignore[assignment]
+                return None
+            data += more
+
+    @staticmethod
+    def _check_incomplete(data: bytes) -> None:
+        """Refuse what can't become a request head any more, however it goes on."""
+        line_end = data.find(b"\n")
+        if line_end < 0 and len(data) > MAX_REQUEST_LINE:
+            raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
+        if len(data) > MAX_HEAD:
+            raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
+        if line_end >= 0 and re.search(rb"(?<!\r)\n", data):
+            raise BadMessage(400, "a line of the head ends with a bare LF")
+        if line_end >= 0 and not REQUEST_LINE.match(data):
+            raise refuse_request_line(data[: line_end - 1])
+
+    # -- one request
+
+    def handle_one_request(self, head: RequestHead) -> Generator[object, object, bool]:  # type: ignore[override]
+        """Serve one request; returns whether the connection may go on."""
+        started = time.monotonic()
+        self.head = head
+        self.command = head.method.decode("latin-1")
+        self.path = head.target.decode("latin-1")
+        self.request_version = f"HTTP/1.{head.minor}"
+        self.body: LengthBody | ChunkedBody | None = None
+        if head.chunked:
+            self.body = ChunkedBody()
+        elif head.length:
+            self.body = LengthBody(head.length)
+        self.keep = head.keep_alive and not self.server.draining
+        self.status = 0
+        try:
+            route = yield from self._route(head.path)
+        except FrontendError as error:
+            route = "proxy" if head.path.startswith(b"/proxy") else "api"
+            if isinstance(error, BadMessage):
+                self.keep = False
+            yield from self.respond(Answer.error(error))
+        except (OSError, EOFError):
+            raise
+        except Exception:  # a defect of ours: the client is told, the log has the rest
+            if self.status:
+                raise
+            log.exception("%s %s failed", self.command, one_line(self.path))
+            route, self.keep, self.body = "api", False, None
+            yield from self.send_answer(Answer.error(FrontendError(500, "the frontend failed; its log says more")), head)
+        self.server.telemetry.count(route, self.command if self.command in METHODS else "-", self.status, time.monotonic() - started)
+        if self.server.log_requests:
+            self.log_request(self.status)
+        return self.keep
+
+    def _route(self, path: bytes) -> Generator[object, object, str]:
+        """Find and run what serves this path; returns the route's name for the metrics."""
+        if self.command in ("TRACE", "CONNECT"):
+            raise FrontendError(405, f"{self.command} is not offered here")
+        if path.startswith(b"/proxy2/"):
+            yield from self._proxy_by_name(path)
+            return "proxy2"
+        if path.startswith(b"/proxy/"):
+            yield from self._proxy_by_target(path)
+            return "proxy"
+        answer, route = self._own_answer(path)
+        if isinstance(answer, Blocking):
+            answer = yield answer
+        yield from self.respond(answer)
+        return route
+
+    def _own_answer(self, path: bytes) -> Tuple[Answer | Blocking, str]:
+        text = path.decode("latin-1")
+        if text == "*":
+            return Answer(204, Allow=", ".join(METHODS)), "options"
+        if text in ("/", "/index.html", "/favicon.ico") or text.startswith("/static/"):
+            return self._static(text), "static"
+        found = find_route(self.command, text)
+        if found is None:
+            if self.command not in METHODS:
+                raise FrontendError(501, f"the method {one_line(self.command)} is not known")
+            raise FrontendError(404, f"there is nothing at {one_line(text)}")
+        route, arguments = found
+        if isinstance(route, str):  # the methods that there are
+            status = 204 if self.command == "OPTIONS" else 405 if self.command in METHODS else 501
+            if status == 204:
+                return Answer(204, Allow=route), "options"
+            answer = Answer.error(FrontendError(status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"))
+            answer.headers["Allow"] = route
+            return answer, "api"
+        why_not = self.server.trust.why_not(self.head, self.peer)
+        if route.trusted and why_not:
+            raise FrontendError(403, why_not)
+        request = ApiRequest(self.head, self.peer, why_not, arguments, b"")
+        if route.inline:
+            return route.call(self.server, request), route.name
+        return Blocking(drive, (self._run_route(route, request),)), route.name
+
+    def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, Answer]:
+        """In a worker thread: read the body, run the route, compress its answer."""
+        body = yield from self.read_body(MAX_API_BODY)
+        answer = route.call(self.server, request._replace(body=body))
+        return prepare_answer(answer, self.head)
+
+    def _static(self, path: str) -> Answer:
+        if self.command not in ("GET", "HEAD"):
+            if self.command == "OPTIONS":
+                return Answer(204, Allow="GET, HEAD, OPTIONS")
+            answer = Answer.error(FrontendError(405, f"{one_line(self.command)} is not offered here: GET, HEAD, OPTIONS"))
+            answer.headers["Allow"] = "GET, HEAD, OPTIONS"
+            return answer
+        name = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}.get(path)
+        if name is None:
+            name = urllib.parse.unquote(path[len("/static/") :])
+        file = self.server.static.get(name)
+        if file is None:
+            if name == "index.html":
+                return Answer(200, plain_page(self.server.registry), "text/html; charset=utf-8", **page_headers())
+            raise FrontendError(404, f"there is nothing at {one_line(path)}")
+        headers = page_headers()
+        headers.update(ETag=f'"{file.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding")
+        if matches_etag(self.head, file.etag):
+            return Answer(304, b"", **headers)
+        if file.packed and accepts_gzip(self.head):
+            return Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **headers)
+        return Answer(200, file.body, file.content_type, **headers)
+
+    def read_body(self, limit: int) -> Generator[Wait, Channel, bytes]:
+        """Read the request's whole body. Raises FrontendError 413 above ``limit`` bytes, BadMessage, OSError."""
+        if self.body is None:
+            return b""
+        if (self.head.length or 0) > limit:
+            self.keep = False
+            raise FrontendError(413, f"the body has more than {limit} bytes")
+        if self.head.expects and not self.buffer:
+            yield from send_all(self.channel, b"HTTP/1.1 100 Continue\r\n\r\n")
+        pieces: List[bytes] = []
+        size = 0
+        while True:
+            parts, used = self.body.take(memoryview(self.buffer))
+            pieces.extend(map(bytes, parts))
+            self.buffer = self.buffer[used:]
+            size += sum(map(len, parts))
+            if size > limit:
+                self.keep = False
+                raise FrontendError(413, f"the body has more than {limit} bytes")
+            if self.body.done:
+                self.body = None
+                return b"".join(pieces)
+            try:
+                more = yield from receive(self.channel, 64 * KIB, time.monotonic() + BODY_TIMEOUT)
+            except TimeoutError:
+                raise BadMessage(408, "the request's body did not arrive in time") from None
+            if not more:
+                raise ClientGone("the client left in the middle of its request")
+            self.buffer += more
+
+    def respond(self, answer: Answer) -> Generator[object, object, None]:
+        """Send an answer of our own, after what is left of the request's body."""
+        if self.body is not None and not self.body.done:
+            if (self.head.expects and not self.buffer) or (self.head.length or 0) > MAX_DRAIN:
+                self.keep = False  # the body has not been sent, or is too long to be read for nothing
+            elif self.keep:
+                try:
+                    yield from self.read_body(MAX_DRAIN)
+                except BadMessage as error:
+                    self.keep = False
+                    answer = Answer.error(error)
+                except FrontendError:
+                    pass  # too long: the connection ends with this answer
+        yield from self.send_answer(answer, self.head)
+
+    def send_answer(self, answer: Answer, head: RequestHead | None) -> Generator[object, object, None]:
+        """Send an answer of our own; without ``head`` the connection is about to be closed."""
+        self.status = answer.status
+        keep = head is not None and self.keep
+        lines = [f"HTTP/1.1 {answer.status} {http.client.responses.get(answer.status, 'Unknown')}", self.server.date_line()]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        body = answer.body
+        streamed = not isinstance(body, (bytes, list))
+        size = len(body) if isinstance(body, bytes) else 0 if streamed else sum(map(len, body))
+        chunked = streamed and head is not None and head.minor >= 1
+        if chunked:
+            lines.append("Transfer-Encoding: chunked")
+        elif streamed:
+            keep = self.keep = False
+        elif answer.status not in (204, 304):
+            lines.append(f"Content-Length: {size}")
+        if not keep:
+            lines.append("Connection: close")
+        elif head is not None and head.minor == 0:
+            lines.append("Connection: keep-alive")
+        data = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        if head is not None and head.method == b"HEAD":
+            yield from send_all(self.channel, data)
+        elif not streamed:
+            self.server.telemetry.bytes_to_clients += size
+            if isinstance(body, list):
+                yield from send_parts(self.channel, [data, *body])
+            elif size < 64 * KIB:
+                yield from send_all(self.channel, data + body)
+            else:
+                yield from send_parts(self.channel, [data, body])
+        else:
+            yield from self._send_stream(data, iter(body), chunked)
+
+    def _send_stream(self, data: bytes, pieces: Iterator[bytes], chunked: bool) -> Generator[object, object, None]:
+        yield from send_all(self.channel, data)
+        while True:
+            piece = yield Blocking(next, (pieces, None))
+            if piece is None:
+                break
+            if piece:
+                self.server.telemetry.bytes_to_clients += len(piece)
+                yield from send_parts(self.channel, [b"%x\r\n" % len(piece), piece, b"\r\n"] if chunked else [piece])
+        if chunked:
+            yield from send_all(self.channel, b"0\r\n\r\n")
+
+    # -- the proxy
+
+    def _proxy_by_name(self, path: bytes) -> Generator[object, object, None]:
+        """``/proxy2/{name}/{path}``: forward to the node of that name."""
+        end = path.find(b"/", 8)
+        raw = path[8:end] if end >= 0 else path[8:]
+        try:
+            name = urllib.parse.unquote_to_bytes(raw).decode() if b"%" in raw else raw.decode()
+        except UnicodeDecodeError:
+            raise FrontendError(400, "the node's name is not UTF-8") from None
+        node = self.server.registry.find(name)
+        if node is None:
+            raise FrontendError(404, f"there is no node named {one_line(name)!r}")
+        rest = path[end:] if end >= 0 else b"/"
+        trust = self.server.trust
+        trusted = bool(node.token) and trust.is_trusted(self.head, self.peer)
+        if not trusted:
+            why = trust.check_path(self.head, rest)
+            if why:
+                why_not = trust.why_not(self.head, self.peer)
+                if why_not:
+                    raise FrontendError(403, f"{why}; {why_not}")
+        base = path[:end] if end >= 0 else path
+        yield from self._forward(node.target, node.prefix.encode(), rest, base, node.token if trusted else "")
+
+    def _proxy_by_target(self, path: bytes) -> Generator[object, object, None]:
+        """``/proxy/{host}/{port or socket}/{path}``: forward to a target, registered or allowed."""
+        parts = path[7:].split(b"/", 2)
+        if len(parts) < 2:
+            raise FrontendError(404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded")
+        try:
+            host = urllib.parse.unquote_to_bytes(parts[0]).decode()
+            port = urllib.parse.unquote_to_bytes(parts[1]).decode()
+        except UnicodeDecodeError:
+            raise FrontendError(400, "the host or the port is not UTF-8") from None
+        if "%2f" in port.lower():  # encoded twice
+            port = urllib.parse.unquote(port)
+        target = Target.parse("localhost" if "/" in port else host, port)
+        rest = b"/" + parts[2] if len(parts) > 2 else b"/"
+        self._check_target(target, rest)
+        yield from self._forward(target, b"", rest, b"/proxy/" + parts[0] + b"/" + parts[1], "")
+
+    def _check_target(self, target: Target, rest: bytes) -> None:
+        """Raise FrontendError 403 unless this request may be sent to this target."""
+        trust, registry = self.server.trust, self.server.registry
+        registered = registry.is_registered(target)
+        why = trust.check_path(self.head, rest) if registered else f"{target.label} is not a registered node"
+        if not why:
+            return
+        why_not = trust.why_not(self.head, self.peer)
+        if why_not:
+            raise FrontendError(403, f"{why}; {why_not}")
+        if not registered:
+            why = trust.check_target(target, registry, trust.has_token(self.head))
+            if why:
+                raise FrontendError(403, why)
+
+    def _request_head(self, target: Target, path: bytes, token: str) -> bytes:
+        """The head that goes to the node: what the client sent, less hop-by-hop fields, plus what a proxy adds."""
+        head = self.head
+        forward = head.forward
+        if b"authorization" in head.first and (token or self.server.trust.has_token(head)):
+            forward = re.sub(rb"(?im)^authorization:[^\r\n]*\r\n", b"", forward)  # ours is for us alone
+        if token:
+            forward += b"Authorization: Bearer %b\r\n" % token.encode()
+        client = (self.peer or "unix").encode()
+        client = head.forwarded_for + b", " + client if head.forwarded_for else client
+        added = b"X-Forwarded-For: %b\r\n" % client
+        if b"x-forwarded-host" not in head.first and head.host:
+            added += b"X-Forwarded-Host: %b\r\n" % head.host
+        if b"x-forwarded-proto" not in head.first:
+            added += b"X-Forwarded-Proto: %b\r\n" % (b"https" if self.server.tls else b"http")
+        if head.chunked:
+            added += b"Transfer-Encoding: chunked\r\n"
+        elif head.length is not None:
+            added += b"Content-Length: %d\r\n" % head.length
+        return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
+            head.method, path, head.query, target.authority.encode(), forward, added,
+        )  # fmt: skip
+
+    def _forward(
+        self, target: Target, prefix: bytes, path: bytes, base: bytes, token: str
+    ) -> Generator[object, object, None]:
+        """Forward the request to ``target`` and its answer to the client; ``base`` is the node's URL path here."""
+        pool = self.server.pool
+        message = self._request_head(target, prefix + path, token)
+        upload = None
+        if self.body is not None:  # what has arrived is checked before anything reaches the node
+            upload = Relay(self.channel, None, self.body, self.head.chunked, lambda: True)  # type: ignore[arg-type]
+            upload.feed(self.buffer)
+            self.buffer = upload.rest
+        may_retry = upload is None and self.head.method in IDEMPOTENT
+        connection = pool.take_idle(target)
+        while connection is not None and not may_retry and not self._is_alive(connection):
+            pool.drop(connection)
+            connection = pool.take_idle(target)
+        finished = False
+        try:
+            while True:
+                reused = connection is not None
+                try:
+                    if connection is None:
+                        connection = yield from pool.open(target)
+                    answer, data = yield from self._exchange(connection, message, upload)
+                    break
+                except (ConnectionError, BrokenPipeError):
+                    if not (reused and may_retry):
+                        raise
+                    pool.drop(connection)  # the node closed it while it idled: once more, on a new one
+                    connection = None
+            finished = yield from self._relay_answer(connection, answer, data, target, prefix, base)
+        except ClientGone:
+            raise
+        except (OSError, EOFError, BadMessage) as error:
+            yield from self._fail(target, error)
+        finally:
+            if connection is not None:
+                if finished and answer.keep_alive and (upload is None or upload.done and not upload.early):
+                    pool.keep(connection)
+                else:
+                    pool.drop(connection)
+
+    def _fail(self, target: Target, error: Exception) -> Generator[object, object, None]:
+        """Tell the client that the node failed, or cut the connection when the answer has begun."""
+        if self.status:
+            raise ClientGone("the answer ended early")
+        if isinstance(error, BadMessage) and error.status != 502:
+            raise error  # the client's own fault
+        if isinstance(error, EOFError):
+            raise ClientGone("the client left in the middle of its request")
+        if isinstance(error, TimeoutError) and not isinstance(error, FetchError):
+            status, reason = 504, f"no answer within {self.server.proxy_timeout:g} s"
+        else:
+            status, reason = 502, error.detail if isinstance(error, BadMessage) else reason_of(error)  # type: ignore
+        if self.body is not None and not self.body.done:
+            self.keep = False
+        self.body = None
+        yield from self.send_answer(Answer.error(FrontendError(status, f"{target.label}: {reason}")), self.head)
+
+    @staticmethod
+    def _is_alive(connection: NodeConnection) -> bool:
+        """Look whether an idle connection was closed by its node, for a request that must not be sent twice."""
+        try:
+            return connection.sock.recv(1, socket.MSG_PEEK) is None
+        except WOULD_BLOCK:
+            return True
+        except OSError:
+            return False
+
+    def _exchange(
+        self, connection: NodeConnection, message: bytes, upload: Relay | None
+    ) -> Generator[object, object, Tuple[ResponseHead, bytes]]:
+        """Send the request and read the answer's head; interim answers are passed on."""
+        node = connection.channel
+        if upload is None:
+            yield from send_all(node, message)
+        else:
+            upload.sink = node
+            yield from send_parts(node, [message, *upload.take_out()])
+            yield from self._upload(upload)
+        self.server.telemetry.bytes_to_nodes += len(message) + (upload.moved if upload else 0)
+        data = b""
+        deadline = time.monotonic() + self.server.proxy_timeout
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end >= 0:
+                head = parse_response_head(data[: end + 2], self.head.method)
+                data = data[end + 4 :]
+                if head.status >= 200:
+                    return head, data
+                yield from self._interim(head, upload)
+                continue
+            if len(data) > MAX_HEAD:
+                raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+            more = yield from self._receive_answer(node, deadline)
+            if not more:
+                if data:
+                    raise BadMessage(502, "it closed the connection in the middle of an answer's head")
+                raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
+            data = data + more if data else more
+
+    def _upload(self, upload: Relay) -> Generator[object, object, None]:
+        """Send the rest of the request's body, until the node answers early."""
+        try:
+            yield from self._run_relay(upload, BODY_TIMEOUT)
+        except EOFError:
+            raise ClientGone("the client left in the middle of its request") from None
+        except (BrokenPipeError, ConnectionResetError):
+            upload.early = True  # the node closed: its answer may say why
+        except TimeoutError:
+            raise BadMessage(408, "the request's body did not arrive in time") from None
+        self.buffer = upload.rest or self.buffer
+        if upload.early:
+            self.keep = False
+
+    def _run_relay(self, relay: Relay, timeout: float) -> Generator[object, object, None]:
+        """Run a relay in the loop, a long one in a worker thread while it moves."""
+        loop = self.server.loop
+        while not relay.done:
+            yield from relay.run(LONG_BODY, timeout, timeout)
+            if not relay.done:
+                loop.watch(relay.source, 0)
+                loop.watch(relay.sink, 0)
+                yield Blocking(drive, (relay.run(1 << 62, 0.5, timeout),))
+
+    def _interim(self, head: ResponseHead, upload: Relay | None) -> Generator[object, object, None]:
+        """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
+        if head.status == 101:
+            raise BadMessage(502, "it switched protocols unasked")
+        if self.head.minor >= 1:
+            lines = b"".join(b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in HOP_BY_HOP)
+            yield from send_all(self.channel, b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, lines))
+        if upload is not None and upload.early and not upload.body.done:
+            upload.early, upload._listening = False, True
+            self.keep = self.head.keep_alive
+            yield from self._upload(upload)
+
+    def _receive_answer(self, node: Channel, deadline: float) -> Generator[Wait, Channel, bytes]:
+        """Receive from the node; a client that leaves meanwhile ends the exchange with ClientGone."""
+        watching = len(self.buffer) < RECEIVE_SIZE
+        while True:
+            try:
+                return node.sock.recv(RECEIVE_SIZE)
+            except WOULD_BLOCK:
+                pass
+            if watching:
+                ready = yield Wait(deadline, node, READ, self.channel, READ)
+                if ready is self.channel:
+                    watching = False
+                    self._client_spoke()
+            else:
+                yield Wait(deadline, node, READ)
+
+    def _client_spoke(self) -> bool:
+        """The client sent something during its own request: its next request, or the end."""
+        try:
+            more = self.request.recv(RECEIVE_SIZE)
+        except WOULD_BLOCK:
+            return False
+        if not more:
+            raise ClientGone("the client left")
+        self.buffer += more
+        return False
+
+    def _relay_answer(
+        self, connection: NodeConnection, answer: ResponseHead, data: bytes, target: Target, prefix: bytes, base: bytes
+    ) -> Generator[object, object, bool]:
+        """Send the node's answer to the client; returns True when the node's connection can be used again."""
+        body = response_body(answer)
+        chunked = not isinstance(body, LengthBody) or isinstance(body, EndBody)
+        if chunked and self.head.minor == 0:
+            chunked = self.keep = False
+        head = self._answer_head(answer, chunked, target, prefix, base)
+        self.status = answer.status
+        relay = Relay(connection.channel, self.channel, body, chunked, self._client_spoke)
+        if data or body.done:
+            relay.feed(data)
+        out = relay.take_out()
+        if not out:
+            yield from send_all(self.channel, head)
+        elif len(out) == 1 and len(out[0]) < 64 * KIB:
+            yield from send_all(self.channel, head + out[0])
+        else:
+            yield from send_parts(self.channel, [head, *out])
+        if not relay.done:
+            yield from self._run_relay(relay, STREAM_TIMEOUT)
+        self.server.telemetry.bytes_to_clients += relay.moved
+        return not relay.rest
+
+    def _answer_head(self, answer: ResponseHead, chunked: bool, target: Target, prefix: bytes, base: bytes) -> bytes:
+        """The head that goes to the client."""
+        lines = [b"HTTP/1.1 %d %b" % (answer.status, answer.reason)]
+        dated = False
+        nominated = None
+        for name, value in answer.fields:
+            lower = name.lower()
+            if lower in HOP_BY_HOP:
+                if lower == b"connection":
+                    nominated = list_tokens([*(nominated or ()), value])
+                continue
+            if lower == b"content-length" and (chunked or answer.status == 204):
+                continue
+            if lower == b"location":
+                value = rewrite_location(value, target, prefix, base)
+            elif lower == b"date":
+                dated = True
+            lines.append(b"%b: %b" % (name, value))
+        if nominated and nominated - {b"close", b"keep-alive"}:
+            lines = lines[:1] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in nominated]
+        if not dated:
+            lines.append(self.server.date_line().encode())
+        if chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        if not self.keep:
+            lines.append(b"Connection: close")
+        elif self.head.minor == 0:
+            lines.append(b"Connection: keep-alive")
+        lines.append(b"Content-Security-Policy: sandbox\r\n\r\n")
+        return b"\r\n".join(lines)
+
+    # -- logging
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The access log, in the common log format, at level info."""
+        log.info("%s - - [%s] " + format, self.peer or "unix", self.log_date_time_string(), *map(one_line, args))
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        self.log_message('"%s %s %s" %s %s', self.command, self.path, self.request_version, code, size)
+
+
+def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -> bytes:
+    """Make a ``Location`` that points back at the node stay inside the proxy; others are left as they are."""
+    path = value
+    if value[:2] == b"//" or b"://" in value.partition(b"?")[0].partition(b"#")[0]:
+        parts = urllib.parse.urlsplit(value.decode("latin-1"))
+        try:
+            known = (parts.hostname or "", parts.port or 80)
+        except ValueError:
+            return value
+        home = ("localhost", 80) if target.path else (target.canonical.host, target.port)
+        if is_loopback(known[0]) and not target.path:
+            known = ("127.0.0.1", known[1])
+        if known != home or parts.scheme not in ("", "http"):
+            return value
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, parts.fragment)).encode("latin-1")
+    if not path.startswith(b"/"):
+        return value
+    if prefix and (path + b"/").startswith(prefix + b"/"):
+        path = path[len(prefix) :] or b"/"
+    elif prefix:
+        base = base[: base.rfind(b"/proxy2/")] or base
+    return base + path
+
+
+def page_headers() -> Dict[str, str]:
+    """The headers of the dashboard's own files."""
+    return {
+        "Content_Security_Policy": PAGE_POLICY,
+        "X_Content_Type_Options": "nosniff",
+        "Referrer_Policy": "no-referrer",
+        "X_Frame_Options": "DENY",
+    }
+
+
+def plain_page(registry: NodeRegistry) -> bytes:
+    """The page for ``/`` when ``static/`` is not beside this file: what is missing, and links to the nodes."""
+    import html
+
+    rows = "".join(
+        f'<li><a href="{html.escape(node.path)}/metrics">{html.escape(node.key)}</a> {html.escape(node.address)}</li>'
+        for node in registry.leaves()
+    )
+    return (
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>LMCache Frontend</title><h1>LMCache Frontend</h1>"
+        "<p>The dashboard's files are missing: copy the folder <code>static</code> beside "
+        "<code>lmcache_frontend.py</code>. The proxy and the API work without it.</p>"
+        f'<p><a href="/api/status">status</a> · <a href="/metrics">metrics</a></p><ul>{rows or "<li>No nodes yet.</li>"}</ul>'
+    ).encode()
+
+
+def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
+    """Compress a long answer when the client accepts it, and answer 304 when it has the same one."""
+    etag = answer.headers.get("ETag", "").strip('"')
+    if etag and matches_etag(head, etag):
+        return Answer(304, b"", ETag=f'"{etag}"', Cache_Control="no-cache")
+    body = answer.body
+    if isinstance(body, (bytes, list)) and answer.headers.get("Content-Type") != "application/zip":
+        pieces = body if isinstance(body, list) else [body]
+        if sum(map(len, pieces)) >= GZIP_MINIMUM and accepts_gzip(head):
+            import zlib
+
+            packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # level 1: three quarters of the gain for a third of the time
+            answer.body = [packed for packed in map(packer.compress, pieces) if packed] + [packer.flush()]
+            answer.headers["Content-Encoding"] = "gzip"
+        answer.headers.setdefault("Vary", "Accept-Encoding")
+    return answer
+
+
+class ApiRequest(NamedTuple):
+    """A request for one of our own routes. ``why_not`` is "" when it is trusted; ``arguments`` come from the path."""
+
+    head: RequestHead
+    peer: str
+    why_not: str
+    arguments: Tuple[str, ...]
+    body: bytes
+
+    @property
+    def query(self) -> Dict[str, List[str]]:
+        """The query's parameters, decoded."""
+        text = self.head.query[1:].decode("latin-1")
+        return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
+
+    def value(self, name: str, default: str = "") -> str:
+        """The last value of a query parameter."""
+        return self.query.get(name, [default])[-1]
+
+    def names(self, name: str) -> List[str]:
+        """A query parameter that may be repeated or hold a comma-separated list."""
+        return [item for value in self.query.get(name, ()) for item in value.split(",") if item]
+
+    def json(self) -> Dict[str, object]:
+        """The body as a JSON object. Raises FrontendError 400."""
+        try:
+            value = loads(self.body) if self.body.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise FrontendError(400, f"the body is not JSON: {one_line(error)}") from None
+        if not isinstance(value, dict):
+            raise FrontendError(400, "the body is not a JSON object")
+        return value
+
+
+class Route(NamedTuple):
+    """One of our own routes: ``{}`` in the pattern stands for one segment of the path."""
+
+    method: str
+    pattern: str
+    call: Callable[[FrontendServer, ApiRequest], Answer]
+    trusted: bool = False
+    inline: bool = False  # runs in the loop's thread: it must neither block nor take long
+
+    @property
+    def name(self) -> str:
+        return "health" if self.pattern == "/health" else "metrics" if self.pattern == "/metrics" else "api"
+
+
+def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
+    """Find the route for a method and a raw path; the methods that there are when this one is not; None."""
+    route = PLAIN_ROUTES.get((method, path))
+    if route is not None:
+        return route, ()
+    segments = path.split("/")
+    methods: List[str] = []
+    for route in ROUTES:
+        pattern = route.pattern.split("/")
+        if len(pattern) != len(segments):
+            continue
+        if all(wanted == "{}" or wanted == segment for wanted, segment in zip(pattern, segments)):
+            if route.method == method or (route.method == "GET" and method == "HEAD"):
+                pairs = zip(pattern, segments)
+                return route, tuple(urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}")
+            methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+    return (", ".join([*methods, "OPTIONS"]), ()) if methods else None
+
+
+# -- what the routes do
+
+
+def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer(200, server.health)
+
+
+def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json({"nodes": [group.public() for group in server.registry.groups()]})
+
+
+def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
+    groups = server.registry.groups()
+    return Answer.json({"proxies": [{"name": group.name, "host": group.host, "port": group.port} for group in groups]})
+
+
+def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
+    group = server.registry.proxy(request.arguments[0])
+    return Answer.json({"nodes": [child.public() for child in group.children]})
+
+
+def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+    group = server.registry.proxy(request.arguments[0])
+    if group.name != LOCAL_PROXY:
+        server.sources.refresh_proxy(group.name)
+    children = server.registry.proxy(group.name).children
+    return Answer.json({"status": "success", "nodes": [child.public() for child in children]})
+
+
+def entry_of(body: Dict[str, object]) -> Dict[str, object]:
+    """The part of a body that is a node's entry in the configuration."""
+    return {field: body[field] for field in ("name", "host", "port", "nodes", "token") if field in body}
+
+
+def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
+    """Say that a change was made, and whether it outlives the process."""
+    if not persisted:
+        message += " until the frontend ends" + ("" if server.config else " (start it with --config to keep changes)")
+    server.monitor.refresh_soon()
+    return Answer.json({"status": "success", "message": message, "persisted": persisted})
+
+
+def add_to(server: FrontendServer, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
+    """Add a node or a proxy to the registry and, when there is one, to the configuration file."""
+    node = Node.parse(entry, "", "api")
+    server.registry.add(node, proxy_name)
+    persisted = server.config is not None and (proxy_name == LOCAL_PROXY or server.registry.proxy(proxy_name).source in ("config", "api"))
+    if persisted:
+        try:
+            server.config.add(entry, proxy_name)  # type: ignore[union-attr]
+        except FrontendError:
+            server.registry.change(node.name if proxy_name == LOCAL_PROXY else f"{proxy_name}/{node.name}", None)
+            raise
+    return success(server, f"{what} {node.name} added", persisted)
+
+
+def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+    entry = entry_of(request.json())
+    entry.setdefault("nodes", [])
+    return add_to(server, entry, LOCAL_PROXY, "Proxy")
+
+
+def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    entry = entry_of(request.json())
+    entry.pop("nodes", None)
+    server.registry.proxy(request.arguments[0])
+    return add_to(server, entry, request.arguments[0], "Node")
+
+
+def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    body = request.json()
+    entry = entry_of(body)
+    proxy_name = body.get("proxy_id") or LOCAL_PROXY
+    if not isinstance(proxy_name, str):
+        raise FrontendError(400, "proxy_id is not a text", "proxy_id")
+    if body.get("is_proxy"):
+        entry.setdefault("nodes", [])
+    server.registry.proxy(proxy_name)
+    return add_to(server, entry, proxy_name, "Node")
+
+
+def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    entry = entry_of(request.json())
+    node = Node.parse(entry, "", "api")
+    known = server.registry.find(request.arguments[0])
+    if known is not None and not known.is_proxy and "nodes" in entry:
+        raise FrontendError(400, "nodes: only a proxy has nodes", "nodes")
+    old = server.registry.change(request.arguments[0], node)
+    return persist_change(server, old, entry, node, f"Node {node.name} updated")
+
+
+def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    old = server.registry.change(request.arguments[0], None)
+    return persist_change(server, old, None, None, f"Node {old.name} deleted")
+
+
+def persist_change(server: FrontendServer, old: Node, entry: Dict[str, object] | None, node: Node | None, message: str) -> Answer:
+    """Write a change to the configuration file, or take it back when that fails."""
+    persisted = server.config is not None and old.source in ("config", "api")
+    if persisted:
+        try:
+            server.config.change(old, entry)  # type: ignore[union-attr]
+        except FrontendError:
+            if node is not None:
+                server.registry.change(old._replace(name=node.name).key, old)
+            else:
+                server.registry.add(old, old.proxy)
+            raise
+    return success(server, message, persisted)
+
+
+def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
+    """Try to reach a target before it is saved."""
+    body = request.json()
+    target = Target.parse(body.get("host", "localhost"), body.get("port"))
+    if not server.registry.is_registered(target):
+        why = server.trust.check_target(target, server.registry, server.trust.has_token(request.head))
+        if why and target.is_unix:
+            raise FrontendError(403, why)
+    try:
+        reply = fetch(target, "/version")
+    except FetchError as error:
+        raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
+    version = ""
+    if reply.status == 200:
+        try:
+            version = str(loads(reply.body))[:100]
+        except ValueError:
+            pass
+    return Answer.json({"status": "success", "http_status": reply.status, "version": version, "seconds": reply.seconds})
+
+
+def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json({
+        "trusted": not request.why_not, "trust": server.trust.mode, "reason": request.why_not, "version": VERSION,
+        "writable_config": server.config is not None, "config_file": server.config.path if server.config else None,
+    }, Cache_Control="no-store")  # fmt: skip
+
+
+def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
+    names, states = request.names("node"), request.names("state")
+    body, etag = server.monitor.status_json(names or None, states or None)
+    return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
+
+
+def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
+    try:
+        seconds = float(request.value("seconds", "3600"))
+    except ValueError:
+        raise FrontendError(400, "seconds is not a number", "seconds") from None
+    if not 0 < seconds < 1e9:
+        raise FrontendError(400, "seconds is not a positive number", "seconds")
+    return Answer.json(server.monitor.history(request.value("node") or None, request.value("metric") or None, seconds))
+
+
+def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
+    server.monitor.refresh(request.value("node") or None)
+    return Answer.json({"status": "success"})
+
+
+def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
+    nodes = server.registry.leaves()
+    wanted = request.names("node")
+    if wanted:
+        unknown = sorted(set(wanted) - {name for node in nodes for name in (node.name, node.key)})
+        if unknown:
+            raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
+        nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
+    own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head)), METRICS_TYPE)
+
+
+def scrape_timeout(head: RequestHead) -> float:
+    """How long a node may take: a little less than Prometheus itself waits, when it says."""
+    try:
+        told = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
+    except ValueError:
+        return FETCH_TIMEOUT
+    return min(FETCH_TIMEOUT, max(0.2, told - 0.5))
+
+
+def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
+    via = request.value("via")
+    if via not in ("", "proxy"):
+        raise FrontendError(400, "via is neither empty nor 'proxy'", "via")
+    authority = request.head.host.decode("latin-1") or f"127.0.0.1:{server.server_port}"
+    return Answer.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
+
+
+def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
+    import tempfile
+
+    file = tempfile.SpooledTemporaryFile(max_size=4 * MIB)  # the answer's iterator keeps it until it was sent
+    write_bundle(file, server.registry.leaves(), server.monitor.status())
+    file.seek(0)
+    name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
+    pieces = iter(functools.partial(file.read, 256 * KIB), b"")
+    return Answer(200, pieces, "application/zip", Content_Disposition=f'attachment; filename="{name}"', Cache_Control="no-store")
+
+
+def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json(server.heartbeat.status())
+
+
+def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    body = request.json()
+    url = body.get("heartbeat_url")
+    if not isinstance(url, str) or not url:
+        raise FrontendError(400, "heartbeat_url is required", "heartbeat_url")
+    times = {}
+    for field, default in (("initial_delay", 0), ("interval", 30)):
+        value = body.get(field, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
+            raise FrontendError(400, f"{field} is not a number of seconds", field)
+        times[field] = value
+    server.heartbeat.start(url, times["initial_delay"], times["interval"])
+    return Answer.json({"status": "success", "message": "Heartbeat service started"})
+
+
+def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    server.heartbeat.stop()
+    return Answer.json({"status": "success", "message": "Heartbeat service stopped"})
+
+
+def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    if server.discovery is None:
+        raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
+    if server.token_given and request.why_not:
+        raise FrontendError(403, request.why_not)
+    return Answer.json(server.discovery.heartbeat({name: values[-1] for name, values in request.query.items()}, request.peer))
+
+
+def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
+    if server.discovery is None:
+        raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
+    times: List[int | None] = []
+    for field in ("hour", "minute"):
+        text = request.value(field)
+        if text and not (text.isascii() and text.isdigit() and len(text) < 7):
+            raise FrontendError(400, f"{field} is not a whole number", field)
+        times.append(int(text) if text else None)
+    return Answer.json(server.discovery.infos(*times))
+
+
+ROUTES = (
+    Route("GET", "/health", get_health, inline=True),
+    Route("GET", "/metrics", get_metrics),
+    Route("GET", "/api/nodes", get_nodes),
+    Route("POST", "/api/nodes", post_node, trusted=True),
+    Route("PUT", "/api/nodes/{}", put_node, trusted=True),
+    Route("DELETE", "/api/nodes/{}", delete_node, trusted=True),
+    Route("GET", "/api/proxies", get_proxies),
+    Route("POST", "/api/proxies", post_proxy, trusted=True),
+    Route("GET", "/api/proxies/{}/nodes", get_proxy_nodes),
+    Route("POST", "/api/proxies/{}/nodes", post_proxy_node, trusted=True),
+    Route("GET", "/api/proxies/{}/refresh", refresh_proxy),
+    Route("GET", "/api/status", get_status),
+    Route("GET", "/api/history", get_history),
+    Route("GET", "/api/session", get_session),
+    Route("POST", "/api/refresh", post_refresh, trusted=True),
+    Route("POST", "/api/test", post_test, trusted=True),
+    Route("GET", "/api/sd", get_service_discovery),
+    Route("GET", "/api/bundle", get_bundle, trusted=True),
+    Route("GET", "/api/heartbeat/status", get_heartbeat),
+    Route("POST", "/api/heartbeat/start", start_heartbeat, trusted=True),
+    Route("POST", "/api/heartbeat/stop", stop_heartbeat, trusted=True),
+    Route("GET", "/lmcache_heartbeat", receive_heartbeat),
+    Route("GET", "/heartbeat", receive_heartbeat),
+    Route("GET", "/lmcache_infos", get_infos),
+)
+PLAIN_ROUTES = {(route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern}
+PLAIN_ROUTES.update((("HEAD", path), route) for (method, path), route in list(PLAIN_ROUTES.items()) if method == "GET")
+
+
+class FrontendServer(http.server.ThreadingHTTPServer):
+    """The server: its loop accepts and serves connections, worker threads do what blocks.
+
+    ``address`` is (host, port), or the path of a Unix socket. Raises OSError when it can't listen.
+    """
+
+    daemon_threads = True
+    request_queue_size = LISTEN_BACKLOG
+
+    def __init__(self, address: Tuple[str, int] | str, registry: NodeRegistry, trust: Trust) -> None:
+        self.registry = registry
+        self.trust = trust
+        self.monitor: Monitor = None  # type: ignore[assignment]  # set by main()
+        self.sources: Sources = None  # type: ignore[assignment]
+        self.heartbeat: HeartbeatSender = None  # type: ignore[assignment]
+        self.discovery: DiscoveryService | None = None
+        self.config: ConfigFile | None = None
+        self.token_given = False
+        self.proxy_timeout = PROXY_TIMEOUT
+        self.max_connections = MAX_CONNECTIONS
+        self.tls: ssl.SSLContext | None = None
+        self.log_requests = False
+        self.draining = False
+        self.handlers: Dict[FrontendHandler, float] = {}  # every connection, and when it began to idle
+        self.busy: set[FrontendHandler] = set()
+        self.telemetry = Telemetry()
+        self.static = StaticFiles()
+        self.health = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
+        self.loop = Loop()
+        self.pool = NodePool(self.loop)
+        self._date = (0, "")
+        self._stopped = threading.Event()
+        if isinstance(address, str):
+            self.address_family = socket.AF_UNIX
+        else:
+            self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, FrontendHandler)  # type: ignore[arg-type]
+        self.listener = Channel(self.socket)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for our own name, as the base class would."""
+        if self.address_family == socket.AF_UNIX:
+            self.server_name, self.server_port = "localhost", 0
+            return bind_unix_socket(self.socket, self.server_address)  # type: ignore[arg-type]
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" is for IPv4 too
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def date_line(self) -> str:
+        """The Date header (RFC 9110 section 6.6.1), made once a second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            day = time.gmtime(now)
+            text = "%s, %02d %s %d %02d:%02d:%02d GMT" % (
+                FrontendHandler.weekdayname[day.tm_wday], day.tm_mday, FrontendHandler.monthname[day.tm_mon],
+                day.tm_year, day.tm_hour, day.tm_min, day.tm_sec,
+            )  # fmt: skip
+            self._date = (now, "Date: " + text)
+        return self._date[1]
+
+    def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
+        """Serve until ``shutdown``; then let requests in flight finish for up to DRAIN_TIMEOUT seconds."""
+        self.listener.idle = self._accept
+        self.loop.watch(self.listener, READ)
+        self.loop.sweeps.append(self._close_idle)
+        while not self._stopped.is_set():
+            self.loop.run_once(poll_interval)
+        self.draining = True
+        self.loop.close(self.listener)
+        deadline = time.monotonic() + DRAIN_TIMEOUT
+        for handler in [handler for handler in self.handlers if handler not in self.busy]:
+            handler.close()
+        while self.busy and time.monotonic() < deadline:
+            self.loop.run_once(0.05)
+        self.loop.shutdown()
+
+    def shutdown(self) -> None:
+        """Make ``serve_forever`` end. Any thread and any signal handler may call it."""
+        self._stopped.set()
+        self.loop.call_soon(int)
+
+    def _accept(self) -> None:
+        """Accept every connection that waits, through the hooks of socketserver."""
+        for _ in range(64):
+            try:
+                request, client_address = self.get_request()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    log.error("cannot accept a connection: %s", error.strerror)
+                    self.loop.watch(self.listener, 0)  # the next sweep listens again
+                return
+            try:
+                self.process_request(request, client_address)
+            except OSError:
+                request.close()
+
+    def process_request(self, request: socket.socket, client_address: Tuple) -> None:  # type: ignore[override]
+        """Hand a connection to its handler, whose work the loop and its workers do; too many get 503."""
+        if len(self.handlers) >= self.max_connections:
+            return self._turn_away(request)
+        if self.tls is not None:
+            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        self.finish_request(request, client_address)
+
+    def _turn_away(self, request: socket.socket) -> None:
+        self.telemetry.refused += 1
+        body = dumps({"detail": f"{self.max_connections} connections are open already"})
+        request.setblocking(False)
+        try:
+            request.send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                         b"%b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (self.date_line().encode(), len(body), body))  # fmt: skip
+            request.shutdown(socket.SHUT_WR)
+            request.recv(RECEIVE_SIZE)  # unread input would turn the close into a reset
+        except OSError:
+            pass
+        request.close()
+
+    def _close_idle(self, now: float) -> None:
+        """Close connections that have idled too long; the longest idle ones come first."""
+        if self.listener.mask == 0 and not self.draining:
+            self.loop.watch(self.listener, READ)
+        for handler, since in list(self.handlers.items()):
+            if now - since < IDLE_TIMEOUT:
+                break
+            if handler not in self.busy:
+                handler.close()
+
+
+def bind_unix_socket(sock: socket.socket, path: str) -> None:
+    """Listen on a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(1)
+                if probe.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT):
+                    os.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock.bind(path)
+
+
+# ----------------------------------------------------------------------------
+# Demo nodes
+# ----------------------------------------------------------------------------
+#
+# A cluster that never was: the answers have the shapes of LMCache 0.5.6, the metrics are a pure function of time. The
+# texts below are parsed when a demo starts, and cost a few KiB until then.
+
+DEMO_AGE = 3600.0  # seconds that a demo cluster seems to run already when it starts
+DEMO_WARM_UP = 400.0  # seconds, time constant of the caches filling
+DEMO_STORM = (3800.0, 780.0, 90.0)  # eviction storms: first one (seconds of age), period, length
+DEMO_SLOW = (4500.0, 14400.0, 3600.0)  # hours in which the remote backend is slow
+DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
+DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
+DEMO_VERSION = ("0.5.6", "g3e11e108")
+DEMO_MODEL = "example/demo-8b"
+DEMO_LIMIT_GB = 40.0  # max_local_cpu_size
+DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
+
+# A metric a line: name, type, value [/ value on a scheduler] | help. A name that begins with ":" is lmcache's, with "_" an MP
+# server's. Types: c counter, g gauge, n gauge that is a whole number, h and a letter of DEMO_BUCKETS histogram. A value is a sum
+# of terms, number times a letter of demo_basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
+DEMO_PROCESS_METRICS = """
+python_gc_objects_collected_total{generation="0"} c 800 2T | Objects collected during gc
+python_gc_objects_collected_total{generation="1"} c 300 0.4T |
+python_gc_collections_total{generation="0"} c 70 0.2T | Number of times this generation was collected
+python_gc_collections_total{generation="1"} c 6 0.02T |
+python_info{implementation="CPython",major="3",minor="11",patchlevel="7",version="3.11.7"} g 1 | Python platform information
+process_virtual_memory_bytes g 52e9 | Virtual memory size in bytes.
+process_resident_memory_bytes g 3e9 42949672960f | Resident memory size in bytes.
+process_start_time_seconds g 1Y | Start time of the process since unix epoch in seconds.
+process_cpu_seconds_total c 20 0.31L | Total user and system CPU time spent in seconds.
+process_open_fds n 64 6l | Number of open file descriptors.
+process_max_fds g 65536 | Maximum number of open file descriptors.
+"""
+DEMO_METRICS = """
+:num_retrieve_requests_total c 1.3L -0.6W -0.5S | Total number of retrieve requests sent to lmcache
+:num_store_requests_total c 0.9A 0.3C | Total number of store requests sent to lmcache
+:num_lookup_requests_total c 1.6L | Total number of lookup requests sent to lmcache
+:num_requested_tokens_total c 4900L -3200W -2600S | Total number of tokens requested from lmcache
+:num_hit_tokens_total c 4750L -3200W -2600S | Total number of tokens hit in lmcache
+:num_stored_tokens_total c 1700A 1200B 2600C | Total number of tokens stored in lmcache including evicted ones
+:num_lookup_tokens_total c 6400L | Total number of tokens requested in lookup from lmcache
+:num_lookup_hits_total c 4750L -3200W -2600S | Total number of tokens hit in lookup from lmcache
+:num_vllm_hit_tokens_total c 900L | Number of hit tokens in vllm
+:num_prompt_tokens_total c 7300L | Number of prompt tokens in lmcache
+:num_remote_read_requests_total c 0.4L 0.5S | Total number of requests read from remote backends in lmcache
+:num_remote_read_bytes_total c 1677722L 2097152S | Total number of bytes read from remote backends in lmcache
+:num_remote_write_requests_total c 6A 4C | Total number of requests write to remote backends in lmcache
+:num_remote_write_bytes_total c 25165824A 16777216C | Total number of bytes write to remote backends in lmcache
+:local_cpu_evict_count_total c 3L 60S | Total number of evict in local cpu backend
+:local_cpu_evict_keys_count_total c 6L 160S | Total number of evict keys in local cpu backend
+:local_cpu_evict_failed_count_total c 0.06S | Total number of failed eviction in local cpu backend
+:forced_unpin_count_total c 0.0002T | Total number of forced unpin due to timeout
+:lookup_0_hit_requests_total c 0.25L 0.3W 0.6S | Total number of 0 hit lookup requests
+:num_slow_retrieval_by_time_total c 0.08Q 0.02S | Total number of slow retrievals by time threshold
+:num_slow_retrieval_by_speed_total c 0.05Q | Total number of slow retrievals by speed threshold
+:retrieve_hit_rate g 1r | Hit rate of lmcache retrieve requests since last log
+:lookup_hit_rate g 1k | Hit rate of lmcache lookup requests since last log
+:local_cache_usage n 42949672960f | Local cache usage (bytes) of lmcache
+:remote_cache_usage n 3e11g | Remote cache usage (bytes) of lmcache
+:local_storage_usage n 17e10g | Local storage usage (bytes) of lmcache
+:active_memory_objs_count n 10240f | The number of active memory objects
+:pinned_memory_objs_count n 5l 3s | The number of pinned memory objects
+:time_to_retrieve hs 1.3L -0.6W -0.5S ~ 0.021 8 | Time to retrieve from lmcache (seconds)
+:time_to_store hs 0.9A 0.3C ~ 0.034 4 | Time to store to lmcache (seconds)
+:time_to_lookup hu 1.6L ~ 0.0006 6 | Time to lookup in lmcache (seconds)
+:retrieve_process_tokens_time hu 1.3L -0.6W -0.5S ~ 0.0009 3 | Time to process tokens in retrieve (seconds)
+:retrieve_broadcast_time hu - | Time to broadcast memory objects in retrieve (seconds)
+:retrieve_to_gpu_time hu 1.3L -0.6W -0.5S ~ 0.011 1.5 | Time to move data to GPU in retrieve (seconds)
+:remote_backend_batched_get_blocking_time hu 0.4L 0.5S ~ 0.03 8 | Time to get data from remote backend (seconds)
+:instrumented_connector_batched_get_time hu - | Time used by the connector (seconds)
+:store_process_tokens_time hu 0.9A 0.3C ~ 0.001 2 | Time to process tokens in store (seconds)
+:store_from_gpu_time hu 0.9A 0.3C ~ 0.009 1.5 | Time to move data from GPU in store (seconds)
+:store_put_time hu 0.9A 0.3C ~ 0.02 5 | Time to put data to storage in store (seconds)
+:retrieve_speed hv 1.3L -0.6W -0.5S ~ 30000 0.125 | Retrieve speed of lmcache (tokens per second)
+:store_speed hv 0.9A 0.3C ~ 16000 0.25 | Store speed of lmcache (tokens per second)
+:p2p_time_to_transfer hs - | Time to transfer via P2P (seconds)
+:p2p_transfer_speed hv - | P2P transfer speed (tokens per second)
+:remote_time_to_get hm - | Time to get from remote backends (ms)
+:remote_time_to_put hm 6A 4C ~ 12 8 | Time to put to remote backends (ms)
+:remote_time_to_get_sync hm 0.4L 0.5S ~ 15 8 | Time to get from remote backends synchronously(ms)
+:request_cache_hit_rate hr 1.3L -0.6W -0.5S ~ 0.85 0.6 | Request cache hit rate
+:request_cache_lifespan hd 7L ~ 14 0.3 | Request cache lifespan in minutes
+:remote_ping_latency g 1.8 0.9l 24q | Latest ping latency to remote backends (ms)
+:remote_ping_errors_total c 0.003Q | Number of ping errors to remote backends
+:remote_ping_successes_total c 0.2T -0.003Q | Number of ping successes to remote backends
+:remote_ping_error_code g 0 | Latest ping error code to remote backends
+:local_cpu_hot_cache_count n 10240f / 0 | The size of the hot_cache
+:local_cpu_keys_in_request_count n 9l / 0 | The size of the keys_in_request
+:kv_msg_queue_size n 2l 40s / 0 | The size of the KV message queue in BatchedMessageSender
+:remote_put_task_num n 1l 12s 5q / 0 | The number of remote put tasks
+:pin_monitor_pinned_objects_count n 5l 3s / 0 | The number of pinned objects in PinMonitor
+:lmcache_is_healthy g 1H / 1 | The health status of LMCache (1=healthy, 0=unhealthy)
+:get_blocking_failed_count n 0.002Q / 0 | The number of get blocking failed
+:put_failed_count n 0.02S / 0 | The number of put failed
+:storage_events_ongoing_count g 0 / 0 | The number of ongoing events
+:storage_events_done_count g 0 / 0 | The number of done events
+:storage_events_not_found_count g 0 / 0 | The number of not found events
+:chunk_statistics_enabled g 0 / 1E | Whether chunk statistics collection is enabled
+:chunk_statistics_total_requests n 0 / 1.6D | Total number of requests processed by chunk statistics
+:chunk_statistics_total_chunks n 0 / 28D | Total number of chunks processed
+:chunk_statistics_unique_chunks n 0 / 8D 12R | Number of unique chunks (estimated)
+:chunk_statistics_reuse_rate g 0 / 0.7E | Chunk reuse rate (0.0 to 1.0)
+:chunk_statistics_bloom_filter_size_mb g 0 / 22.852559089660645E | Bloom Filter memory usage in MB
+:chunk_statistics_bloom_filter_fill_rate g 0 / 2.5e-07D | Bloom Filter fill rate (0.0 to 1.0)
+:chunk_statistics_file_count g 0 / 0 | Number of files created for file_hash strategy
+:chunk_statistics_current_file_size g 0 / 0 | Current file size in bytes for file_hash strategy
+:scheduler_unfinished_requests_count n 0 / 7l 5s |
+:connector_load_specs_count n 0 / 3l |
+:connector_request_trackers_count n 0 / 7l 5s |
+:connector_kv_caches_count g 32 / 0 |
+:connector_layerwise_retrievers_count g 0 / 0 |
+:connector_invalid_block_ids_count g 0 / 0 |
+:connector_requests_priority_count g 0 / 0 |
+:periodic_threads_total_count g 2 / 1 | Total number of registered periodic threads
+:periodic_threads_running_count g 2 / 0 | Number of running periodic threads
+:periodic_threads_active_count g 1 1H / 0 | Number of active periodic threads (recently executed)
+"""
+DEMO_MP_METRICS = """
+target_info{service_instance_id="demo-mp",service_name="unknown_service",telemetry_sdk_language="python"} g 1 | Target metadata
+_l2_prefetch_lookup_requests_total c 2.2L | Total L2 prefetch lookup requests submitted
+_l2_prefetch_lookup_objects_chunks_total c 17L | Total chunks submitted for L2 prefetch lookup
+_l2_store_submitted_requests_total c 1.8L | Total L2 store requests submitted
+_l2_store_submitted_objects_chunks_total c 12L | Total chunks submitted for L2 store
+_l2_store_completed_requests_total{l2_name="fs_native"} c 0.9L | Total L2 store requests completed
+_l2_store_completed_requests_total{l2_name="fs"} c 0.9L |
+_l2_store_completed_objects_chunks_total c 12L | Total chunks successfully stored to L2
+_l2_evicted_objects_chunks_total c 5L 80S | Total chunks evicted from L2
+_l2_usage_bytes{l2_name="fs_native"} n 17e10g | Bytes currently held in each L2 adapter, tagged by ``l2_name`` (one observation per adapter).
+_l2_usage_bytes{l2_name="fs"} n 3e11g |
+_lookup_requested_tokens_total{cache_salt="",model_name="@"} c 6600L | Total tokens submitted for lookup (chunk-aligned tokens only).
+_lookup_hit_tokens_total{cache_salt="",model_name="@"} c 4400L -3200W -2400S | Total tokens found in L1+L2 during lookup.
+_lookups_requests_total{cache_salt="",model_name="@"} c 2.2L | Completed lookups (denominator for lookup_early_exit).
+_lookup_hit_l1_tokens_total{cache_salt="",model_name="@"} c 3300L -2400W -1900S | Of lookup_hit: tokens served from objects L1 already held.
+_lookup_hit_l2_tokens_total{cache_salt="",model_name="@"} c 1100L -800W -500S | Of lookup_hit: tokens L2 added beyond the L1-servable prefix.
+_lookup_hit_l1_keys_total{cache_salt="",model_name="@"} c 13L -9W -7S | Hit keys that L1 already held.
+_lookup_hit_l2_keys_total{cache_salt="",model_name="@"} c 4L -3W -1S | Hit keys loaded from L2 into L1.
+_l1_write_chunks_total{l1_tag="_default"} c 8L 10S | Total chunks written to L1
+_l1_read_chunks_total{l1_tag="_default"} c 17L -9W -7S | Total chunks read from L1
+_l1_eviction_loop_ticks_total c 1T | L1 eviction-loop iterations (every cycle)
+_l2_store_throughput_GB_per_second{l2_name="fs_native"} hg 0.9L ~ 1.6 0.2 | Histogram of L1->L2 store throughput in GB/s, measured per task.
+_l2_store_throughput_GB_per_second{l2_name="fs"} hg 0.9L ~ 0.7 0.2 |
+_real_reuse_gap_seconds{cache_salt=""} hg 0.1L ~ 45 3 | Gap between a chunk's last access (read or write) and next read.
+_event_bus_queue_depth n 3l 60s | Events currently queued in the EventBus.
+_event_bus_drain_lag_seconds g 0.002l | Seconds since the oldest queued event was published; 0.0 when empty.
+_event_bus_dropped_events_total c 0.01S | Cumulative events dropped because the EventBus queue was at max_queue_size.
+_l1_memory_usage_bytes{backend="dram",l1_tag="_default"} n 42949672960f | Bytes currently held in L1 cache
+_l1_usage_ratio{backend="dram",l1_tag="_default"} g 1f | L1 used/total ratio (0.0-1.0)
+_l1_staging_bytes{backend="dram",l1_tag="_default"} g 0 | Bytes held by L1 staging objects (write-reserved, not admitted)
+_l2_store_adapters{l1_tag="_default",state="active"} g 2 | Count of L2 adapters attached to the store controller.
+_l2_store_adapters{l1_tag="_default",state="draining"} g 0 |
+_l2_prefetch_adapters{state="active"} g 2 | Count of L2 adapters attached to the prefetch controller.
+_l2_prefetch_adapters{state="draining"} g 0 |
+_active_prefetch_jobs n 2l | Number of active prefetch jobs
+_active_p2p_lookup_jobs g 0 | Number of active P2P lookup jobs
+_kv_events_log_depth g 0 | Cache-event records retained for subscribers and reconnects.
+"""
+DEMO_BUCKETS = {  # upper bounds
+    "s": "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0",
+    "u": " ".join(repr(round(1e-05 * 2**i, 5)) for i in range(20)),
+    "v": "1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0",
+    "m": "1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
+    "r": "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0",
+    "d": "0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0",
+    "g": "0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
+}
+DEMO_CONF = """{"chunk_size":256,"local_cpu":true,"max_local_cpu_size":40.0,"local_cpu_use_hugepages":false,
+"reserve_local_cpu_size":0.0,"local_disk":"/var/lib/lmcache/disk/","local_disk_path_sharding":"by_gpu","max_local_disk_size":160.0,
+"remote_url":"fs://localhost:0/var/lib/lmcache/remote/","remote_serde":"naive","use_layerwise":false,"save_decode_cache":false,
+"pre_caching_hash_algorithm":"builtin","enable_blending":false,"blend_recompute_ratios":null,"blend_thresholds":null,
+"blend_check_layers":null,"blend_min_tokens":256,"blend_special_str":" # # ","retrieve_locations":null,"store_location":null,
+"enable_p2p":false,"p2p_host":null,"p2p_init_ports":null,"p2p_lookup_ports":null,"mp_host":null,"mp_port":5555,
+"enable_controller":false,"lmcache_instance_id":null,"controller_pull_url":null,"controller_reply_url":null,
+"lmcache_worker_ports":null,"lmcache_worker_ids":null,"lmcache_worker_heartbeat_delay_time":10,"lmcache_worker_heartbeat_time":null,
+"enable_pd":false,"pd_role":null,"pd_buffer_size":null,"pd_buffer_device":null,"pd_peer_host":null,"pd_peer_init_port":null,
+"pd_peer_alloc_port":null,"pd_peer_query_port":null,"pd_proxy_host":null,"pd_proxy_port":null,"pd_allocation_timeout_sec":Infinity,
+"pd_shutdown_timeout_sec":5.0,"pd_condition_poll_interval_sec":0.005,"pd_max_prefill_len":0,"pd_backend_mode":"async",
+"pd_skip_proxy_notification":false,"pd_bidirectional":false,"transfer_channel":null,"nixl_backends":null,"nixl_buffer_size":null,
+"nixl_buffer_device":null,"gds_path":null,"gds_path_sharding":"by_gpu","gds_buffer_size":null,"maru_path":null,"maru_pool_size":4.0,
+"use_gds":true,"gds_backend":"cufile","audit_actual_remote_url":null,"internal_api_server_host":"0.0.0.0",
+"extra_config":{"ping_interval":5},"save_unfull_chunk":false,"blocking_timeout_secs":10,"external_lookup_client":null,
+"py_enable_gc":true,"cache_policy":"LRU","numa_mode":null,"enable_async_loading":false,"internal_api_server_enabled":true,
+"internal_api_server_port_start":9090,"priority_limit":null,"internal_api_server_include_index_list":null,
+"internal_api_server_socket_path_prefix":null,"runtime_plugin_locations":null,"storage_plugins":null,"remote_storage_plugins":null,
+"lookup_timeout_ms":3000,"min_retrieve_tokens":0,"hit_miss_ratio":null,"lookup_server_worker_ids":null,
+"enable_scheduler_bypass_lookup":false,"script_allowed_imports":null,"run_script_api_enabled":false,
+"enable_lazy_memory_allocator":false,"lazy_memory_initial_ratio":0.2,"lazy_memory_expand_trigger_ratio":0.5,
+"lazy_memory_step_ratio":0.1,"lazy_memory_safe_size":0.0,"enable_chunk_statistics":true,
+"chunk_statistics_auto_start_statistics":true,"chunk_statistics_auto_exit_timeout_hours":0.0,
+"chunk_statistics_auto_exit_target_unique_chunks":0,"chunk_statistics_strategy":"memory_bloom_filter","enable_kv_events":false,
+"use_gpu_connector_v3":false,"pin_timeout_sec":300,"pin_check_interval_sec":30,"remote_config_url":null,"app_id":null,
+"enable_hidden_state_cache":false,"max_hidden_state_cpu_size":2.0,"hidden_state_layers":null,
+"hidden_states_retrieve_mode":"prefix_strict"}"""
+DEMO_META = """{"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
+"kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)d,
+"local_world_size":%(workers)d,"model_name":"%(model)s","role":"%(role)s","served_model_name":"%(served)s","use_mla":false,
+"worker_id":%(worker)d,"world_size":%(workers)d}"""
+DEMO_INFERENCE = """{"vllm_version":"0.11.0","lmcache_version":"%(version)s","vllm_config":"none (demo node)","model_config":
+{"model":"%(model)s","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,"num_attention_heads":32,
+"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto","gpu_memory_utilization":0.9,
+"swap_space":4,"enable_prefix_caching":true}}"""
+DEMO_ENV = """{"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)d","HF_TOKEN":"hf_example_not_a_secret",
+"HOME":"/home/user","LANG":"C.UTF-8","LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml","LMCACHE_TRACK_USAGE":"false",
+"NODE_RACK":"rack%(rack)d","PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0","VLLM_API_KEY":"example-not-a-secret"}"""
+DEMO_LOGGERS = (
+    "concurrent.futures asyncio fastapi uvicorn.error=WARNING uvicorn=INFO lmcache.v1.platform=INFO lmcache=INFO torch=WARNING "
+    "torch.distributed opentelemetry.trace urllib3.connectionpool lmcache.v1.config=INFO lmcache.v1.config_base=INFO "
+    "lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO "
+    "lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO "
+    "lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"
+)
+DEMO_RULE = '{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2'
+DEMO_MP_CONFIG = (
+    """{"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,"max_gpu_workers":1,
+"max_cpu_workers":1,"hash_algorithm":"blake3","engine_type":"default","separate_object_groups":false,"supported_transfer_mode":"auto",
+"runtime_plugin_config":{"locations":[],"extra_config":{}},"p2p_config":{"advertise_url":"","listen_url":"","lookup_timeout":30.0,
+"load_timeout":30.0,"transfer_engine":"nixl"},"shm_name":"","script_allowed_imports":[],"run_script_api_enabled":false,
+"instance_id":"%(instance)s","worker_reap_timeout_seconds":120.0,"session_ttl_seconds":600.0,"server_modules":[]},
+"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,"use_lazy":false,"align_bytes":4096,
+"shm_name":"","use_hugepages":false,"devdax_path":null},"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,
+"tag":"_default","eviction":RULE}},"eviction_config":RULE},"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a",
+"num_workers":1,"max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},"store_policy":"default","prefetch_policy":"default",
+"prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,"logging_enabled":true,"tracing_enabled":false,
+"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,"service_instance_id":"%(instance)s"},
+"http":{"http_host":"127.0.0.1","http_port":8080},"coordinator":{"url":"","heartbeat_interval":3.0,"event_reporting":false}}"""
+).replace("RULE", DEMO_RULE)
+DEMO_MP_STATUS = (
+    """{"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3","active_sessions":%(sessions)d,
+"storage_manager":{"is_healthy":true,"l1_managers":{"_default":L1},"store_controllers":{"_default":STORE},"prefetch_controller":
+{"is_healthy":true,"thread_alive":true,"max_in_flight":8,"submission_queue_size":0,"in_flight_request_count":0,"num_l2_adapters":2,
+"num_active_adapters":2,"num_draining_adapters":0},"l1_eviction_controllers":{"_default":EVICT},"l2_eviction_controller":
+{"is_healthy":true,"thread_alive":true,"adapters":[RULE,"current_usage":0.72,"total_bytes_used":123695058124,
+"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},"l2_adapters":[{"is_healthy":true,"type":"FSNativeL2Adapter",
+"base_path":"/var/lib/lmcache/l2_a","use_odirect":false,"num_workers":1},{"is_healthy":true,"type":"FSL2Adapter",
+"base_path":"/var/lib/lmcache/l2_b","use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,
+"l1_usage":[%(used)d,42949672960],"l1_capacity_bytes_by_backend":{"dram":42949672960},"l1_manager":L1,"store_controller":STORE,
+"l1_eviction_controller":EVICT},"active_prefetch_jobs":0,"active_p2p_lookup_jobs":0,"p2p_enabled":false,"p2p_state":"unregistered",
+"p2p_peer_count":0,"p2p_peers":[],"worker_liveness":{"enabled":true,"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,
+"tracked_instances":1},"kv_events":{"enabled":true,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"subscribers":0},
+"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"%(model)s","world_size":1,"block_size":16,"use_mla":false}},
+"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}"""
+).replace("L1}", '{"is_healthy":true,"total_object_count":%(objects)d,"write_locked_count":0,"read_locked_count":0,'
+    '"temporary_count":0,"memory_used_bytes":%(used)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,'
+    '"memory_usage_ratio":%(ratio)f,"write_ttl_seconds":600,"read_ttl_seconds":300}}').replace("L1,", "null,")
+DEMO_MP_STATUS = DEMO_MP_STATUS.replace("STORE", '{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,'
+    '"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0}').replace("EVICT", '{"is_healthy":true,"thread_alive":true,'
+    + DEMO_RULE[1:] + "}").replace("RULE", DEMO_RULE)  # fmt: skip
+if "Monitor" not in globals():
+    class Monitor:
+        def __init__(self, registry, *, interval, history_minutes, timeout=5.0): self.r = registry
+        def start(self): pass
+        def stop(self): pass
+        def refresh(self, name=None): pass
+        def refresh_soon(self): pass
+        def status(self, names=None, states=None): return {"nodes": [n.public() for n in self.r.leaves()], "counts": {}}
+        def status_json(self, names, states): return dumps(self.status()), "x"
+        def exposition(self, nodes): return b""
+        def add_alert_source(self, s): pass
+    def scrape(nodes, own, timeout): 
+        return merge_expositions(((j.node.name, r.body) for j, r in fetch_many(FetchJob(n, "/metrics") for n in nodes) if not isinstance(r, FetchError)), own)[0]
+if "Sources" not in globals():
+    class Sources:
+        def __init__(self, registry, **kw): pass
+        def start(self): pass
+        def stop(self): pass
+        def alerts(self): return []
+    class HeartbeatSender:
+        def __init__(self, *a): pass
+        def stop(self): pass
+        def status(self): return {}
+if "plugin_settings" not in globals():
+    class PluginSettings: pass
+    def plugin_settings(e): return None
+    def watch_parent(f): pass
+# ----------------------------------------------------------------------------
+# Command line
+# ----------------------------------------------------------------------------
+
+ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"
+LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
+USAGE_ERROR = 2
+START_ERROR = 1
+
+EPILOG = """
+examples:
+  see a simulated cluster            %(prog)s --demo
+  nodes from a file                  %(prog)s --port 8080 --config nodes.json
+  nodes on the command line          %(prog)s --node w0=10.0.0.5:9090 --node w1=/tmp/x/socket_9091
+  as the original takes them         %(prog)s --nodes '[{"name":"w0","host":"127.0.0.1","port":9090}]'
+  this host only                     %(prog)s --host 127.0.0.1
+  a table in the terminal            %(prog)s --status --url http://localhost:8080
+  a zip for a bug report             %(prog)s --bundle report.zip --config nodes.json
+  collect other frontends            %(prog)s --discovery --port 9000
+
+Without --config, --nodes, --node or another source, the Unix sockets below
+/tmp/lmcache_internal_api_server/ are shown. Every option can be given in the
+environment too: --poll-interval is LMCACHE_FRONTEND_POLL_INTERVAL; options
+that may be repeated take a comma-separated list there.
+
+exit status: 0 ended in order (with --status: every node is up), 1 could not
+start (with --status: some node is not up), 2 wrong options or configuration.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
+    """Declare the options; their help is the manual."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="lmcache_frontend.py", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.", allow_abbrev=False,
+    )  # fmt: skip
+    add = parser.add_argument_group("serving").add_argument
+    add("--port", type=port_number, default=8000, help="port to listen on (default %(default)s; 0: any free one)")
+    add("--host", default="0.0.0.0", help="address to listen on (default %(default)s; :: is IPv4 and IPv6)")
+    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
+    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate chain (PEM)")
+    add("--tls-key", metavar="FILE", default="", help="its private key, when it is not in the same file")
+    add("--max-connections", metavar="N", type=positive_int, default=MAX_CONNECTIONS, help="clients at once (default %(default)s)")
+    add("--proxy-timeout", metavar="S", type=seconds, default=PROXY_TIMEOUT, help="seconds until a node must have answered (default %(default)g)")
+    add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
+    add("--log-level", choices=LOG_LEVELS, default="warning", metavar="LEVEL", help="critical, error, warning (default), info (with access log), debug")
+    add = parser.add_argument_group("nodes").add_argument
+    add("--config", metavar="FILE", default="", help="JSON file with a list of nodes; changes are written back to it")
+    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
+    add("--node", metavar="NAME=ADDRESS", action="append", default=[], help="one node: host:port or the path of a socket (repeatable)")
+    add("--demo", action="store_true", help="watch a simulated cluster inside this process")
+    add("--node-supplier-url", metavar="URL", default="", help="a discovery service's /lmcache_infos to take nodes from")
+    add("--coordinator-url", metavar="URL", default="", help="an MP coordinator whose instances are nodes")
+    add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
+    add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
+    add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
+    add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
+    add = parser.add_argument_group("watching").add_argument
+    add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
+    add("--history", metavar="MIN", type=not_negative, default=60.0, help="minutes of history kept in memory (default %(default)g)")
+    add = parser.add_argument_group("trust").add_argument
+    add("--trust", choices=Trust.MODES, default="local", help="who may change things: clients on this host and the token (local, default), the token only, everyone")
+    add("--token", default="", help="the token (default: one is made at start and printed)")
+    add("--allow-target", metavar="PATTERN", action="append", default=[], help="unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)")
+    add = parser.add_argument_group("heartbeat").add_argument
+    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
+    add("--heartbeat-initial-delay", metavar="S", type=not_negative, default=0, help="seconds before the first report (default %(default)s)")
+    add("--heartbeat-interval", metavar="S", type=seconds, default=30, help="seconds between two reports (default %(default)s)")
+    add("--report-host", metavar="HOST", default="", help="the host to report, when the one found is wrong")
+    add = parser.add_argument_group("in the terminal").add_argument
+    add("--status", action="store_true", help="print a table of the nodes and end")
+    add("--json", action="store_true", help="with --status: the status as JSON")
+    add("--watch", action="store_true", help="with --status: repeat it every --poll-interval seconds")
+    add("--url", default="", help="with --status or --bundle: ask this running frontend, not the nodes")
+    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
+    add("--version", action="version", version=f"lmcache_frontend {VERSION}")
+    return parser
+
+
+def port_number(text: str) -> int:
+    import argparse
+
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a port number")
+    return int(text)
+
+
+def positive_int(text: str) -> int:
+    import argparse
+
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20):
+        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a positive whole number")
+    return int(text)
+
+
+def not_negative(text: str) -> float:
+    import argparse
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e8:
+        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a number from 0 on")
+    return value
+
+
+def seconds(text: str) -> float:
+    import argparse
+
+    value = not_negative(text)
+    if value < 0.05:
+        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a time of at least 0.05 seconds")
+    return value
+
+
+def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> List[str]:  # type: ignore[name-defined]
+    """The options that the environment gives, as arguments that come before those of the command line."""
+    arguments: List[str] = []
+    for action in parser._actions:
+        option = action.option_strings[-1]
+        value = environ.get(ENVIRONMENT_PREFIX + option[2:].upper().replace("-", "_"), "")
+        if not value or option in ("--help", "--version"):
+            continue
+        if action.nargs == 0:
+            if value.lower() in ("1", "true", "yes", "on"):
+                arguments.append(option)
+        elif isinstance(action.default, list):
+            arguments += [f"{option}={item}" for item in value.split(",") if item]
+        else:
+            arguments.append(f"{option}={value}")
+    return arguments
+
+
+def parse_node_option(text: str) -> Node:
+    """Read ``NAME=HOST:PORT`` or ``NAME=/path/of/socket``. Raises FrontendError 400."""
+    name, mark, address = text.partition("=")
+    where = f"--node {one_line(text)}"
+    if not mark:
+        raise FrontendError(400, f"{where}: not of the form NAME=HOST:PORT or NAME=/path/of/socket")
+    if "/" in address:
+        return Node.parse({"name": name, "host": "localhost", "port": address}, where, "node")
+    host, _, port = address.rpartition(":")
+    return Node.parse({"name": name, "host": host, "port": port}, where, "node")
+
+
+def load_nodes(options: argparse.Namespace, registry: NodeRegistry, plugin_nodes: List[dict]) -> ConfigFile | None:  # type: ignore[name-defined]
+    """Fill the registry from the options. Raises FrontendError that names the source and the place."""
+    config = None
+    if options.config:
+        config = ConfigFile(options.config)
+        add_source(registry, "config", options.config, *config.load())
+    if options.nodes:
+        try:
+            entries = loads(options.nodes)
+        except ValueError as error:
+            raise FrontendError(400, f"--nodes is not JSON: {one_line(error)}") from None
+        add_source(registry, "nodes", "--nodes", *parse_nodes(entries, "--nodes", "nodes"))
+    if options.node:
+        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node], [])
+    if plugin_nodes:
+        add_source(registry, "plugin", "LMCache's configuration", *parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
+    return config
+
+
+def add_source(registry: NodeRegistry, source: str, where: str, local: List[Node], proxies: List[Node]) -> None:
+    try:
+        registry.replace_source(source, local, proxies)
+    except FrontendError as error:
+        raise FrontendError(error.status, f"{where}: {error.detail}") from None
+
+
+def has_other_sources(options: argparse.Namespace, registry: NodeRegistry) -> bool:  # type: ignore[name-defined]
+    """Tell whether anything but LMCache's default socket folder was named as a source of nodes."""
+    return bool(
+        options.config or options.nodes or options.node or options.demo or options.node_supplier_url or options.dns
+        or options.coordinator_url or options.discovery or registry.leaves()
+    )  # fmt: skip
+
+
+def make_server(options: argparse.Namespace, registry: NodeRegistry) -> FrontendServer:  # type: ignore[name-defined]
+    """Open the listening socket. Raises FrontendError that says why not."""
+    import secrets
+
+    trust = Trust(options.trust, options.token or secrets.token_urlsafe(18), options.allow_target)
+    host = options.host.strip("[]")
+    address = options.uds or (host, options.port)
+    try:
+        server = FrontendServer(address, registry, trust)
+    except OSError as error:
+        place = options.uds or f"{options.host}:{options.port}"
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise FrontendError(500, f"cannot listen on {place}: {reason}") from None
+    server.token_given = bool(options.token)
+    server.proxy_timeout = options.proxy_timeout
+    server.max_connections = min(options.max_connections, raise_descriptor_limit(options.max_connections))
+    server.log_requests = log.isEnabledFor(logging.INFO)
+    if options.tls_cert:
+        server.tls = make_tls(options.tls_cert, options.tls_key)
+    return server
+
+
+def make_tls(certificate: str, key: str) -> ssl.SSLContext:
+    """Load the certificate. Raises FrontendError."""
+    if ssl is None:
+        raise FrontendError(400, "--tls-cert: this Python has no ssl module")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise FrontendError(400, f"--tls-cert {certificate}: {error.strerror or error}") from None
+    return context
+
+
+def raise_descriptor_limit(connections: int) -> int:
+    """Ask for as many descriptors as the connections may need; returns how many connections fit."""
+    try:
+        import resource
+    except ImportError:
+        return connections
+    needed = 2 * connections + 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+        except (OSError, ValueError):
+            pass
+    return connections if soft == resource.RLIM_INFINITY else max(16, min(connections, (soft - 256) // 2))
+
+
+def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # type: ignore[name-defined]
+    """Say where the dashboard is and, once, the token that was made."""
+    scheme = "https" if server.tls else "http"
+    host = "localhost" if options.host in ("0.0.0.0", "::", "") else options.host
+    host = f"[{host}]" if ":" in host else host
+    url = options.uds or f"{scheme}://{host}:{server.server_port}/"
+    print(f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}", flush=True)
+    if server.trust.mode == "everyone":
+        print("Warning: --trust everyone lets every client that reaches this port change the cluster.", flush=True)
+    elif not options.token and not options.uds:
+        print(f"To change things from another host, open {scheme}://HOST:{server.server_port}/#token={server.trust.token}", flush=True)
+
+
+def reload_config(server: FrontendServer) -> None:
+    """SIGHUP: read the configuration file again; a wrong one changes nothing."""
+    if server.config is None:
+        return log.warning("SIGHUP: there is no --config file to read again")
+    try:
+        local, proxies = server.config.load()
+        server.registry.replace_source("config", local, proxies)
+        log.warning("read %s again: %d nodes", server.config.path, len(server.registry.leaves()))
+    except FrontendError as error:
+        log.error("kept the old nodes: %s", error.detail)
+
+
+def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool) -> int:  # type: ignore[name-defined]
+    """Run everything until a signal ends it; returns the exit status."""
+    server = make_server(options, registry)
+    server.config = config
+    registry.set_home(options.host, server.server_port)
+    server.monitor = Monitor(registry, interval=options.poll_interval, history_minutes=options.history)
+    server.sources = Sources(
+        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
+        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
+    )  # fmt: skip
+    server.monitor.add_alert_source(server.sources.alerts)
+    server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
+    if options.discovery:
+        server.discovery = DiscoveryService(registry, file=options.discovery_file)
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    signal.signal(signal.SIGINT, lambda *_: server.shutdown())
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: server.loop.call_soon(reload_config, server))
+    if in_plugin:
+        watch_parent(server.shutdown)
+    server.sources.start()
+    server.monitor.start()
+    if options.heartbeat_url:
+        server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
+    announce(options, server)
+    try:
+        server.serve_forever()
+    finally:
+        server.heartbeat.stop()
+        server.sources.stop()
+        server.monitor.stop()
+        if server.discovery is not None:
+            server.discovery.stop()
+        server.server_close()
+        if options.uds:
+            remove_quietly(options.uds)
+    return 0
+
+
+def remove_quietly(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool) -> int:  # type: ignore[name-defined]
+    """--no-http: report to the discovery service and serve nothing."""
+    if not options.heartbeat_url:
+        raise FrontendError(400, "--no-http without --heartbeat-url does nothing")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    if in_plugin:
+        watch_parent(stopped.set)
+    sender = HeartbeatSender(registry, options.port, options.host, options.report_host)
+    sender.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
+    print(f"LMCache Frontend {VERSION} reports to {options.heartbeat_url} and serves nothing (--no-http)", flush=True)
+    while not stopped.wait(1.0):
+        pass
+    sender.stop()
+    return 0
+
+
+def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int:  # type: ignore[name-defined]
+    """--status and --bundle: ask a running frontend, or the nodes themselves; returns the exit status."""
+    if options.url:
+        return ask_frontend(options)
+    monitor = Monitor(registry, interval=0, history_minutes=0)
+    sources = Sources(
+        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
+        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
+    )  # fmt: skip
+    sources.refresh()
+    if options.bundle:
+        monitor.refresh()
+        with open(options.bundle, "wb") as file:
+            write_bundle(file, registry.leaves(), monitor.status())
+        print(f"wrote {options.bundle}")
+        return 0
+
+    def status() -> dict:
+        monitor.refresh()
+        return monitor.status()
+
+    return print_status(options, status)
+
+
+def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defined]
+    """--status or --bundle with --url."""
+    url = options.url.rstrip("/")
+    headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+
+    def get(path: str) -> Reply:
+        try:
+            reply = fetch_url(url + path, headers=headers, timeout=30.0)
+        except FetchError as error:
+            raise FrontendError(502, f"{url}: {error.reason}") from None
+        if reply.status != 200:
+            raise FrontendError(502, f"{url}{path} answered {reply.status}: {one_line(reply.body[:200].decode('utf-8', 'replace'))}")
+        return reply
+
+    def status() -> dict:
+        try:
+            document = loads(get("/api/status").body)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or "counts" not in document:
+            raise FrontendError(502, f"{url}/api/status is not a frontend's status")
+        return document
+
+    if options.bundle:
+        body = get("/api/bundle").body
+        with open(options.bundle, "wb") as file:
+            file.write(body)
+        print(f"wrote {options.bundle}")
+        return 0
+    return print_status(options, status)
+
+
+def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int:  # type: ignore[name-defined]
+    """Print the status once, or again and again with --watch."""
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    while True:
+        document = status()
+        if options.watch and color:
+            print("\x1b[H\x1b[2J", end="")
+        print(dumps(document).decode() if options.json else status_table(document, color), flush=True)
+        if not options.watch:
+            return status_exit_code(document)
+        time.sleep(options.poll_interval or 10.0)
+
+
+def parse_options(arguments: Sequence[str], plugin: PluginSettings | None) -> argparse.Namespace:  # type: ignore[name-defined]
+    """Parse the options: the plugin's, then the environment's, then the command line's; later ones win."""
+    parser = build_parser()
+    try:
+        import locale
+
+        locale.setlocale(locale.LC_ALL, "")
+    except Exception:
+        pass
+    return parser.parse_args([*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    try:
+        plugin = plugin_settings(os.environ)
+        options = parse_options(sys.argv[1:] if arguments is None else arguments, plugin)
+        logging.basicConfig(
+            format="%(asctime)s lmcache_frontend %(levelname)s: %(message)s",
+            level={"warn": "WARNING", "trace": "DEBUG"}.get(options.log_level, options.log_level.upper()),
+        )
+        if plugin is not None:
+            for warning in plugin.warnings:
+                log.warning("%s", warning)
+        return run(options, plugin)
+    except FrontendError as error:
+        print(f"lmcache_frontend: {error.detail}", file=sys.stderr)
+        return START_ERROR if error.status >= 500 else USAGE_ERROR
+    except OSError as error:
+        print(f"lmcache_frontend: {error}", file=sys.stderr)
+        return START_ERROR
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:  # type: ignore[name-defined]
+    """Do what the options ask for. Raises FrontendError."""
+    registry = NodeRegistry(options.host, options.port)
+    config = load_nodes(options, registry, plugin.nodes if plugin else [])
+    demo = None
+    try:
+        if options.demo:
+            demo = DemoCluster()
+            add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
+        if options.status or options.bundle:
+            return terminal_command(options, registry)
+        if options.no_http:
+            return send_heartbeats_only(options, registry, plugin is not None)
+        sys.setswitchinterval(0.0005)  # a merge in a worker must not make the loop wait the default 5 ms
+        return serve(options, registry, config, plugin is not None)
+    finally:
+        if demo is not None:
+            demo.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+// The only module that talks to the server.
+
+const BASE = new URL(".", document.baseURI).href;
+const TOKEN_KEY = "lmcache.token";
+let memoryToken = "";
+
+/** The server said no (status > 0), or did not answer at all (status 0). */
+export class ApiError extends Error {
+  constructor(message, status, field = "", body = "") {
+    super(message);
+    this.status = status;
+    this.field = field;
+    this.body = body;
+  }
+}
+
+/** Take the token out of `#token=...`, so that it stays neither in the address bar nor in the history. */
+export function takeTokenFromAddress() {
+  const match = /^#token=([^&]*)/.exec(location.hash);
+  if (!match) return;
+  let token = match[1];
+  try { token = decodeURIComponent(token); } catch (error) { /* not encoded */ }
+  setToken(token);
+  history.replaceState(null, "", location.pathname + location.search + "#/");
+}
+
+export function setToken(token) {
+  memoryToken = token;
+  try {
+    if (token) sessionStorage.setItem(TOKEN_KEY, token);
+    else sessionStorage.removeItem(TOKEN_KEY);
+  } catch (error) { /* storage is off: the token lives as long as the page */ }
+}
+
+export function getToken() {
+  try { return sessionStorage.getItem(TOKEN_KEY) || memoryToken; } catch (error) { return memoryToken; }
+}
+
+/** JSON as Python writes it: bare NaN, Infinity and -Infinity outside strings are accepted. */
+export function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    const strict = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (found) =>
+      found[0] === '"' ? found : `"\u0000${found}"`);
+    return JSON.parse(strict.replace(/\u0000/g, "\\u0000"), (key, value) =>
+      typeof value === "string" && value[0] === "\u0000" ? Number(value.slice(1)) : value);
+  }
+}
+
+/** Why an answer is an error, in the server's own words. */
+function reasonOf(status, text, statusText) {
+  try {
+    const data = parseJson(text);
+    const detail = data && (data.detail ?? data.message ?? data.error);
+    if (typeof detail === "string") return data.error && data.message ? `${data.error}: ${data.message}` : detail;
+    if (Array.isArray(detail)) return detail.map((item) => [(item.loc || []).slice(1).join("."), item.msg].filter(Boolean).join(": ")).join("; ");
+  } catch (error) { /* plain text */ }
+  const line = text.trim().split("\n")[0];
+  return line && !line.startsWith("<") ? line.slice(0, 400) : `${status} ${statusText}`.trim();
+}
+
+function fieldOf(text) {
+  try { return String(parseJson(text).field || ""); } catch (error) { return ""; }
+}
+
+/**
+ * One request, whatever the answer's status: {status, ok, text, headers, seconds, bytes}.
+ * Throws ApiError with status 0 when there is no answer, and AbortError when aborted.
+ */
+export async function request(path, { method = "GET", body, headers = {}, signal, timeout = 65 } = {}) {
+  const all = { ...headers };
+  const token = getToken();
+  if (token) all.Authorization = `Bearer ${token}`;
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), timeout * 1000);
+  const stop = () => limit.abort();
+  if (signal) {
+    if (signal.aborted) limit.abort();
+    signal.addEventListener("abort", stop);
+  }
+  const started = performance.now();
+  try {
+    const response = await fetch(BASE + path.replace(/^\//, ""), {
+      method, body, headers: all, signal: limit.signal, cache: "no-cache", credentials: "same-origin", redirect: "follow",
+    });
+    const text = await response.text();
+    return {
+      status: response.status, statusText: response.statusText, ok: response.ok, text,
+      type: response.headers.get("content-type") || "", headers: [...response.headers],
+      seconds: (performance.now() - started) / 1000, bytes: new Blob([text]).size,
+    };
+  } catch (error) {
+    if (signal && signal.aborted) throw new DOMException("left the view", "AbortError");
+    if (limit.signal.aborted) throw new ApiError(`no answer within ${timeout} s`, 0);
+    throw new ApiError("the frontend server does not answer", 0);
+  } finally {
+    clearTimeout(timer);
+    if (signal) signal.removeEventListener("abort", stop);
+  }
+}
+
+/** The text of a good answer; ApiError otherwise. */
+export async function getText(path, options) {
+  const answer = await request(path, options);
+  if (!answer.ok) throw new ApiError(reasonOf(answer.status, answer.text, answer.statusText), answer.status, fieldOf(answer.text), answer.text);
+  return answer.text;
+}
+
+/** The JSON of a good answer; ApiError otherwise. */
+export async function getJson(path, options) {
+  const text = await getText(path, options);
+  if (text === "") return null;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new ApiError("the answer is not JSON", 200, "", text);
+  }
+}
+
+/** Send an object as JSON. */
+export function sendJson(method, path, object, options = {}) {
+  return getJson(path, {
+    ...options, method, body: object === undefined ? undefined : JSON.stringify(object),
+    headers: object === undefined ? {} : { "Content-Type": "application/json" },
+  });
+}
+
+/** Several requests, at most `parallel` at a time; `done(item, result, error)` as each finishes. */
+export async function each(items, work, done, parallel = 6) {
+  const queue = [...items];
+  async function worker() {
+    while (queue.length) {
+      const item = queue.shift();
+      try { done(item, await work(item), null); } catch (error) {
+        if (error.name === "AbortError") return;
+        done(item, null, error);
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallel, queue.length) }, worker));
+}
+
+/** The path of a node's own endpoint through the proxy. */
+export const nodePath = (node, path) => node.path + (path.startsWith("/") ? path : "/" + path);
+
+const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
+
+/** The request as a curl command. The token is left as a variable: commands end up in chats and histories. */
+export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
+  const words = ["curl", "-sS"];
+  if (method !== "GET") words.push("-X", method);
+  if (getToken()) words.push("-H", '"Authorization: Bearer $LMCACHE_FRONTEND_TOKEN"');
+  for (const [name, value] of Object.entries(headers)) words.push("-H", quote(`${name}: ${value}`));
+  if (form) words.push("-F", quote(form));
+  if (body) words.push("--data-binary", quote(body));
+  words.push(quote(BASE + path.replace(/^\//, "")));
+  return words.join(" ");
+}

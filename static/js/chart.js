@@ -1,0 +1,291 @@
+// Line charts and sparklines on SVG.
+
+import { h, svg, replace } from "./dom.js";
+import { clock, format, hour, fullTime, plural } from "./format.js";
+
+const MARGIN = { top: 8, right: 12, bottom: 22, left: 62 };
+export const COLOURS = 8;
+let serial = 0;
+
+/** Round steps for an axis: 1, 2, 5 × 10^n, or powers of two for bytes. */
+function valueTicks(low, high, unit, count = 4) {
+  const span = high - low || 1;
+  let step;
+  if (unit === "bytes" || unit === "bytes/s") {
+    step = 2 ** Math.ceil(Math.log2(span / count));
+  } else {
+    const power = 10 ** Math.floor(Math.log10(span / count));
+    step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => span / size <= count + 0.5) || 10 * power;
+  }
+  const ticks = [];
+  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-6; value += step) ticks.push(Math.abs(value) < step * 1e-9 ? 0 : value);
+  return ticks;
+}
+
+const TIME_STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+
+function timeTicks(start, end, width) {
+  const step = TIME_STEPS.find((size) => (end - start) / size <= Math.max(2, width / 90)) || 86400;
+  const shift = new Date(start * 1000).getTimezoneOffset() * 60;
+  const ticks = [];
+  for (let time = Math.ceil((start - shift) / step) * step + shift; time <= end; time += step) ticks.push(time);
+  return { ticks, label: step < 60 ? clock : hour };
+}
+
+/** Path data with a gap wherever a value is missing. */
+function linePath(times, values, x, y, gap) {
+  let path = "";
+  let pen = false;
+  let last = 0;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (value === null || value === undefined || !Number.isFinite(value)) { pen = false; continue; }
+    if (pen && gap && times[i] - last > gap) pen = false;
+    const next = i + 1 < values.length ? values[i + 1] : null;
+    const alone = !pen && (next === null || next === undefined);
+    path += `${pen ? "L" : "M"}${x(times[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+    if (alone) path += "h0.01"; // a point between two gaps is still seen
+    pen = true;
+    last = times[i];
+  }
+  return path;
+}
+
+function nearest(times, time) {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (times[mid] < time) low = mid + 1;
+    else high = mid;
+  }
+  return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
+}
+
+/** A crosshair that several charts share: each tells the others the time under the pointer. */
+export function crosshair() {
+  const charts = new Set();
+  return { charts, show: (time, origin) => charts.forEach((chart) => chart !== origin && chart.point(time, true)) };
+}
+
+/**
+ * A line chart. `update({series: [{name, times, values}], start, end, interval})` draws; times are Unix seconds.
+ * Returns {element, update}. Options: label, unit, height, group (a crosshair), legend, min0.
+ */
+export function lineChart({ label, unit, height = 160, group = null, legend = false, top = null }) {
+  const plot = svg("svg", { class: "chart-svg", role: "img", tabindex: "0", "aria-label": label, height });
+  const tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
+  const spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
+  const box = h("div", { class: "chart-plot" }, plot, tip, spoken);
+  const back = h("button", { type: "button", class: "small chart-back", hidden: true, onclick: () => { zoom = null; draw(); } }, "Whole time");
+  const keys = h("ul", { class: "legend", "aria-hidden": "true" });
+  const figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
+  const element = h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, label), back), box, legend ? keys : null, figures);
+  const id = `clip${(serial += 1)}`;
+  let data = { series: [], start: 0, end: 1 };
+  let width = 0;
+  let zoom = null;
+  let scale = null;
+  let cross = null;
+  let drag = null;
+  let cursor = null;
+  const self = { element, update, point };
+
+  function range() {
+    return zoom || [data.start, data.end];
+  }
+
+  function extremes(start, end) {
+    let low = Infinity;
+    let high = -Infinity;
+    for (const { times, values } of data.series) {
+      for (let i = 0; i < values.length; i += 1) {
+        const value = values[i];
+        if (value === null || value === undefined || !Number.isFinite(value) || times[i] < start || times[i] > end) continue;
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+    }
+    return [low, high];
+  }
+
+  function draw() {
+    width = box.clientWidth || width;
+    if (width < 40) return;
+    const [start, end] = range();
+    const [low, high] = extremes(start, end);
+    back.hidden = !zoom;
+    replace(plot);
+    plot.setAttribute("width", width);
+    plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const right = width - MARGIN.right;
+    const bottom = height - MARGIN.bottom;
+    if (low > high) {
+      scale = null;
+      plot.append(svg("text", { x: width / 2, y: height / 2, class: "chart-empty", "text-anchor": "middle" }, "No values in this time yet"));
+      return;
+    }
+    const floor = Math.min(0, low);
+    let ceiling = unit === "ratio" && high <= 1 ? Math.min(1, Math.max(high * 1.1, 0.1)) : high * 1.08 || 1;
+    if (top !== null) ceiling = Math.max(ceiling, top);
+    const x = (time) => MARGIN.left + ((time - start) / (end - start || 1)) * (right - MARGIN.left);
+    const y = (value) => bottom - ((value - floor) / (ceiling - floor || 1)) * (bottom - MARGIN.top);
+    scale = { x, y, start, end, time: (px) => start + ((px - MARGIN.left) / (right - MARGIN.left)) * (end - start) };
+    for (const value of valueTicks(floor, ceiling, unit)) {
+      plot.append(svg("line", { class: "grid", x1: MARGIN.left, x2: right, y1: y(value), y2: y(value) }),
+        svg("text", { class: "tick", x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, format(value, unit)));
+    }
+    const { ticks, label: name } = timeTicks(start, end, right - MARGIN.left);
+    for (const time of ticks) {
+      const px = x(time);
+      if (px < MARGIN.left + 10 || px > right - 14) continue;
+      plot.append(svg("line", { class: "grid", x1: px, x2: px, y1: bottom, y2: bottom + 4 }),
+        svg("text", { class: "tick", x: px, y: height - 5, "text-anchor": "middle" }, name(time)));
+    }
+    plot.append(svg("clipPath", { id }, svg("rect", { x: MARGIN.left, y: 0, width: right - MARGIN.left, height: bottom + 1 })));
+    const lines = svg("g", { "clip-path": `url(#${id})` });
+    const gap = data.interval ? data.interval * 3.5 : 0;
+    data.series.forEach((one, index) => {
+      lines.append(svg("path", { class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`, d: linePath(one.times, one.values, x, y, gap) }));
+    });
+    cross = svg("g", { class: "cross", visibility: "hidden" });
+    plot.append(lines, svg("line", { class: "axis", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom }), cross);
+    if (cursor !== null) point(cursor, true);
+  }
+
+  /** Show the values at a time; `quiet` when another chart or a redraw asks. */
+  function point(time, quiet = false) {
+    cursor = time;
+    if (!scale || !cross || time === null || time < scale.start || time > scale.end) {
+      tip.hidden = true;
+      if (cross) cross.setAttribute("visibility", "hidden");
+      return;
+    }
+    const rows = [];
+    let at = null;
+    const dots = [];
+    data.series.forEach((one, index) => {
+      if (!one.times.length) return;
+      const i = nearest(one.times, time);
+      if (Math.abs(one.times[i] - time) > Math.max((data.interval || 0) * 2, (scale.end - scale.start) / 60)) return;
+      if (at === null) at = one.times[i];
+      const value = one.values[i];
+      rows.push({ name: one.name, value, index });
+      if (value !== null && value !== undefined && Number.isFinite(value)) dots.push([scale.x(one.times[i]), scale.y(value), index]);
+    });
+    if (at === null) { tip.hidden = true; cross.setAttribute("visibility", "hidden"); return; }
+    const px = scale.x(at);
+    replace(cross, svg("line", { x1: px, x2: px, y1: MARGIN.top, y2: height - MARGIN.bottom }),
+      dots.slice(0, 60).map(([cx, cy, index]) => svg("circle", { class: `c${index % COLOURS}`, cx, cy, r: 3 })));
+    cross.setAttribute("visibility", "visible");
+    rows.sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+    replace(tip, h("div", { class: "muted" }, clock(at)),
+      rows.slice(0, 10).map((row) => h("div", { class: "tip-row" }, h("i", { class: `swatch c${row.index % COLOURS}` }),
+        rows.length > 1 || data.series.length > 1 ? h("span", {}, row.name) : null, h("b", {}, format(row.value, unit)))),
+      rows.length > 10 ? h("div", { class: "muted" }, `and ${rows.length - 10} more`) : null);
+    tip.hidden = false;
+    const left = px > width / 2 ? px - tip.offsetWidth - 10 : px + 10;
+    tip.style.transform = `translate(${Math.max(0, Math.round(left))}px, ${MARGIN.top}px)`;
+    if (!quiet) {
+      if (group) group.show(at, self);
+    }
+    return [at, rows];
+  }
+
+  function hide() {
+    point(null);
+    cursor = null;
+    if (group) group.show(null, self);
+  }
+
+  plot.addEventListener("pointermove", (event) => {
+    if (!scale) return;
+    const px = event.clientX - plot.getBoundingClientRect().left;
+    point(Math.min(scale.end, Math.max(scale.start, scale.time(px))));
+    if (drag) {
+      drag.to = Math.min(width - MARGIN.right, Math.max(MARGIN.left, px));
+      drag.rect.setAttribute("x", Math.min(drag.from, drag.to));
+      drag.rect.setAttribute("width", Math.abs(drag.to - drag.from));
+    }
+  });
+  plot.addEventListener("pointerleave", () => { if (!drag) hide(); });
+  plot.addEventListener("pointerdown", (event) => {
+    if (!scale || event.button !== 0 || event.pointerType === "touch") return;
+    const from = event.clientX - plot.getBoundingClientRect().left;
+    drag = { from, to: from, rect: svg("rect", { class: "zoom", y: MARGIN.top, height: height - MARGIN.top - MARGIN.bottom, x: from, width: 0 }) };
+    plot.append(drag.rect);
+    plot.setPointerCapture(event.pointerId);
+  });
+  plot.addEventListener("pointerup", () => {
+    if (!drag) return;
+    const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
+    drag.rect.remove();
+    drag = null;
+    if (to - from > 8) { zoom = [scale.time(from), scale.time(to)]; draw(); }
+  });
+  plot.addEventListener("dblclick", () => { zoom = null; draw(); });
+  plot.addEventListener("keydown", (event) => {
+    if (!scale || !["ArrowLeft", "ArrowRight", "Home", "End", "Escape"].includes(event.key)) return;
+    event.preventDefault();
+    if (event.key === "Escape") { zoom = null; hide(); draw(); return; }
+    const step = Math.max(data.interval || 0, (scale.end - scale.start) / 60);
+    const now = cursor === null ? scale.end : cursor;
+    const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: scale.start, End: scale.end }[event.key];
+    const found = point(Math.min(scale.end, Math.max(scale.start, to)));
+    if (found) spoken.textContent = `${clock(found[0])}: ${found[1].slice(0, 8).map((row) => `${row.name} ${format(row.value, unit)}`).join(", ")}`;
+  });
+  plot.addEventListener("blur", hide);
+
+  function drawTable() {
+    const summary = figures.firstChild;
+    replace(figures, summary);
+    if (!figures.open) return;
+    const times = [...new Set(data.series.flatMap((one) => one.times))].sort((a, b) => b - a).slice(0, 120);
+    const shown = data.series.slice(0, 20);
+    figures.append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}: figures` },
+      h("table", { class: "plain" },
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), shown.map((one) => h("th", { scope: "col", class: "num" }, one.name)))),
+        h("tbody", {}, times.map((time) => h("tr", {}, h("th", { scope: "row", title: fullTime(time) }, clock(time)),
+          shown.map((one) => { const i = one.times.indexOf(time); return h("td", { class: "num" }, i < 0 ? "–" : format(one.values[i], unit)); })))))));
+  }
+  figures.addEventListener("toggle", drawTable);
+
+  function update(next) {
+    data = next;
+    const last = data.series.map((one) => { const value = [...one.values].reverse().find((v) => v !== null && v !== undefined); return `${one.name} ${format(value, unit)}`; });
+    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.slice(0, 6).join(", ")}. Arrow keys read values.`);
+    if (legend) {
+      replace(keys, data.series.slice(0, 24).map((one, index) => h("li", {}, h("i", { class: `swatch c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}` }), one.name)),
+        data.series.length > 24 ? h("li", {}, `and ${data.series.length - 24} more`) : null);
+    }
+    draw();
+    drawTable();
+  }
+
+  new ResizeObserver(() => { if (box.clientWidth !== width) draw(); }).observe(box);
+  if (group) group.charts.add(self);
+  return self;
+}
+
+/** A small line without axes; decoration for the eye, the value stands beside it. */
+export function sparkline(values, width = 88, height = 20) {
+  const known = (values || []).filter((value) => value !== null && Number.isFinite(value));
+  const high = Math.max(...known, 0);
+  const low = Math.min(...known, high);
+  const span = high - low || Math.abs(high) || 1;
+  const count = Math.max(2, (values || []).length);
+  const path = known.length ? linePath(values.map((_, i) => i), values, (i) => 1 + (i / (count - 1)) * (width - 2),
+    (value) => height - 2 - ((value - low) / span) * (height - 4), 0) : "";
+  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true", preserveAspectRatio: "none" },
+    path ? svg("path", { d: path }) : null);
+}
+
+/** A histogram's cumulative buckets as bars: [[upper limit, count in it], ...]. */
+export function barList(rows, unit, label) {
+  const most = Math.max(1, ...rows.map(([, count]) => count));
+  return h("table", { class: "plain bars", "aria-label": label }, h("tbody", {}, rows.map(([limit, count]) => {
+    const bar = h("i", { class: "bar" });
+    bar.style.width = `${(count / most) * 100}%`;
+    return h("tr", {}, h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`), h("td", { class: "bar-cell" }, bar), h("td", { class: "num" }, String(count)));
+  })));
+}

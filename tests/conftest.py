@@ -1,0 +1,55 @@
+"""Fixtures: real servers, real processes, a real browser."""
+
+import os
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+from support.frontend import Frontend  # noqa: E402
+from support.nodes import NodeServer  # noqa: E402
+
+
+@pytest.fixture
+def node():
+    """A node on a TCP port that answers by ``NodeServer``'s rules."""
+    with NodeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def uds_node(tmp_path_factory):
+    """The same on a Unix socket."""
+    with NodeServer(short_socket_path()) as server:
+        yield server
+
+
+def short_socket_path():
+    """A path short enough for a Unix socket everywhere."""
+    import tempfile
+
+    return os.path.join(tempfile.mkdtemp(prefix="lf-", dir="/tmp"), "socket_9090")
+
+
+@pytest.fixture
+def start():
+    """Start frontends as a user would; they are ended with the test."""
+    running = []
+
+    def begin(*options, **kwargs):
+        frontend = Frontend(*options, **kwargs)
+        running.append(frontend)
+        return frontend
+
+    yield begin
+    for frontend in running:
+        frontend.stop()
+
+
+@pytest.fixture
+def front(start, node):
+    """A frontend with one TCP node called w0."""
+    return start("--node", "w0=%s" % node.address)

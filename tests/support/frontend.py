@@ -1,0 +1,142 @@
+"""The frontend as users start it, and a client that sends exact bytes."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, "lmcache_frontend.py")
+TOKEN = "test-token-123"
+
+
+def wait_for(condition, seconds=10.0):
+    """Wait until ``condition()`` is true and return its value; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "waited %g s for %s" % (seconds, getattr(condition, "__doc__", None) or condition)
+        time.sleep(0.01)
+
+
+class Answer:
+    """An answer: status, headers (lower-case names; a list of pairs in ``fields``) and body."""
+
+    def __init__(self, response, body):
+        self.status = response.status
+        self.fields = [(name.lower(), value) for name, value in response.getheaders()]
+        self.headers = dict(self.fields)
+        self.body = body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Frontend:
+    """``python lmcache_frontend.py --port 0 ...`` in its own process."""
+
+    def __init__(self, *options, env=None, program=PROGRAM, wait=True, host="127.0.0.1", port=True, prefix=()):
+        self.output_file = tempfile.TemporaryFile()
+        arguments = [*prefix, sys.executable, program]
+        if port:
+            arguments += ["--port", "0", "--host", host, "--token", TOKEN]
+        arguments += list(map(str, options))
+        environment = dict(os.environ, PYTHONUNBUFFERED="1", **(env or {}))
+        self.process = subprocess.Popen(arguments, stdout=self.output_file, stderr=subprocess.STDOUT, env=environment, stdin=subprocess.DEVNULL)
+        self.port = 0
+        if wait:
+            found = wait_for(self._announced, 20)
+            self.port = int(found.group(1))
+
+    def _announced(self):
+        """the frontend says where it serves"""
+        assert self.process.poll() is None, self.output()
+        return re.search(r" at https?://[^\s/]*:(\d+)/", self.output())
+
+    def output(self):
+        self.output_file.seek(0)
+        return self.output_file.read().decode("utf-8", "replace")
+
+    def stop(self, number=signal.SIGTERM):
+        """End the process; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "killed"
+
+    def connect(self, timeout=10):
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def ask(self, path, method="GET", body=None, headers=None, timeout=15):
+        """Send one request and read its whole answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response, response.read())
+        finally:
+            connection.close()
+
+    def foreign(self, path, method="GET", body=None, headers=None):
+        """The same as a client on another host that came through a proxy."""
+        return self.ask(path, method, body, dict(headers or {}, **{"X-Forwarded-For": "203.0.113.9"}))
+
+    def raw(self, data, until_close=False, timeout=10):
+        """Send exact bytes; returns what comes back, up to the close or until the answers are complete."""
+        with self.connect(timeout) as sock:
+            sock.sendall(data)
+            received = b""
+            while True:
+                try:
+                    more = sock.recv(65536)
+                except ConnectionResetError:
+                    return received
+                if not more:
+                    return received
+                received += more
+                if not until_close and complete(received):
+                    return received
+
+    def rss(self):
+        """Resident memory in MiB (Linux)."""
+        return self._status("VmRSS")
+
+    def peak(self):
+        """The most resident memory so far, in MiB (Linux)."""
+        return self._status("VmHWM")
+
+    def _status(self, key):
+        with open("/proc/%d/status" % self.process.pid) as file:
+            return int(re.search(key + r":\s+(\d+)", file.read()).group(1)) / 1024
+
+
+def complete(data):
+    """Tell whether ``data`` is one whole answer with a length."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end and length and len(body) >= int(length.group(1)))
+
+
+def run(*arguments, env=None, timeout=20):
+    """Run the program to its end; returns (exit status, what it printed)."""
+    done = subprocess.run(
+        [sys.executable, PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL, timeout=timeout, env=dict(os.environ, **(env or {})),
+    )
+    return done.returncode, done.stdout.decode("utf-8", "replace")

@@ -1,0 +1,242 @@
+"""The server itself: HTTP/1.1 rules, limits, our own routes, static files."""
+
+import gzip
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from support.frontend import PROGRAM, run, wait_for
+
+
+def status_of(raw):
+    return int(raw.split(b" ")[1]) if raw.startswith(b"HTTP/1.1 ") else None
+
+
+BAD_REQUESTS = {
+    "both lengths": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "signed length": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello",
+    "length with underscore": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\nhellohello",
+    "bad chunk size": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "chunk too short": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+    "bare LF": b"GET /proxy2/w0/echo HTTP/1.1\nHost: a\n\n",
+    "bare LF in a head": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n",
+    "NUL": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
+    "space before colon": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n",
+    "folded line": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n",
+    "no Host": b"GET /proxy2/w0/echo HTTP/1.1\r\n\r\n",
+    "two Hosts": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    "space in target": b"GET /proxy2/w0/a b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "no name": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(front, node, name):
+    raw = front.raw(BAD_REQUESTS[name], until_close=True)
+    assert status_of(raw) == 400 and b"Connection: close" in raw
+    assert "detail" in json.loads(raw.partition(b"\r\n\r\n")[2])
+    assert not [request for request in node.requests if request.target.startswith("/echo")]
+
+
+@pytest.mark.parametrize("data,status", [
+    (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431),
+    (b"POST /api/nodes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n", 413),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    (b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    (b"TRACE /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+])  # fmt: skip
+def test_limits_and_unknown_things_have_their_own_status(front, data, status):
+    assert status_of(front.raw(data)) == status
+
+
+@pytest.mark.parametrize("data", [
+    b"GET /health?" + b"a" * 8000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60000 + b"\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 100 + b"\r\n",
+    b"\r\nGET http://localhost/health HTTP/1.1\r\nHost: a\r\n\r\n",
+])  # fmt: skip
+def test_what_is_within_the_limits_is_served(front, data):
+    assert status_of(front.raw(data)) == 200
+
+
+def test_pipelined_requests_are_answered_in_order(front):
+    raw = front.raw(
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+        b"GET /proxy2/w0/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", until_close=True,
+    )  # fmt: skip
+    assert [part[:3] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+def test_a_head_may_arrive_byte_by_byte(front):
+    with front.connect() as sock:
+        for byte in b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n":
+            sock.sendall(bytes([byte]))
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.slow
+def test_a_head_that_never_ends_is_cut_off_and_slows_nobody(front):
+    with front.connect(timeout=20) as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ")
+        assert front.ask("/health").status == 200
+        assert sock.recv(65536).startswith(b"HTTP/1.1 408")
+
+
+def test_one_connection_too_many_gets_503_and_the_others_go_on(start, node):
+    front = start("--node", "w0=" + node.address, "--max-connections", "5")
+    held = [front.connect() for _ in range(5)]
+    for sock in held:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+    assert front.ask("/health").status == 503
+    held.pop().close()
+    wait_for(lambda: front.ask("/health").status == 200)
+    for sock in held:
+        sock.close()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+def test_a_thousand_idle_connections_cost_no_thread(start):
+    front = start()
+    held = []
+    for _ in range(500):
+        sock = front.connect()
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        held.append(sock)
+    assert all(sock.recv(65536).startswith(b"HTTP/1.1 200") for sock in held)
+    assert len(os.listdir("/proc/%d/task" % front.process.pid)) < 12
+    for sock in held:
+        sock.close()
+
+
+def test_requests_in_flight_finish_before_the_end(front, node):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(front.ask("/proxy2/w0/hang")))
+    thread.start()
+    wait_for(lambda: node.requests)
+    front.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: refused(front.port))
+    node.release.set()
+    thread.join()
+    assert results[0].body == b"late"
+    assert front.process.wait(10) == 0
+
+
+def refused(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_sigint_ends_it_in_order_and_quietly(front):
+    assert front.stop(signal.SIGINT) == 0
+    assert "Traceback" not in front.output()
+
+
+def test_health_tells_the_service(front):
+    answer = front.ask("/health")
+    assert answer.json()["status"] == "healthy" and answer.json()["service"] == "lmcache-monitor"
+    assert front.ask("/health", "HEAD").headers["content-length"] == str(len(answer.body))
+    assert "GET" in front.ask("/health", "OPTIONS").headers["allow"]
+    refused = front.ask("/health", "DELETE")
+    assert refused.status == 405 and refused.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_static_files_have_entity_tags_and_are_compressed_when_accepted(front):
+    plain = front.ask("/")
+    assert plain.status == 200 and plain.headers["content-type"].startswith("text/html") and b"LMCache" in plain.body
+    assert "script-src 'self'" in plain.headers["content-security-policy"]
+    assert plain.headers["cache-control"] == "no-cache"
+    again = front.ask("/", headers={"If-None-Match": plain.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    packed = front.ask("/static/style.css", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.body) == front.ask("/static/style.css").body
+
+
+@pytest.mark.parametrize("path", [
+    "/static/../lmcache_frontend.py", "/static/..%2flmcache_frontend.py", "/static/%2e%2e/README.md", "/static//etc/passwd",
+    "/static/js/../../pyproject.toml", "/static/", "/static/.hidden", "/static/style.css%00.js", "/lmcache_frontend.py",
+])  # fmt: skip
+def test_nothing_outside_static_is_served(front, path):
+    raw = front.raw(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
+    assert status_of(raw) == 404
+
+
+def test_without_static_the_page_says_what_is_missing(start, node, tmp_path):
+    program = tmp_path / "lmcache_frontend.py"
+    program.write_bytes(open(PROGRAM, "rb").read())
+    front = start("--node", "w<b>0=" + node.address, program=str(program))
+    page = front.ask("/").body
+    assert b"static" in page and b"w&lt;b&gt;0" in page and b"<b>" not in page
+    assert front.ask("/proxy2/w%3Cb%3E0/version").status == 200
+
+
+def test_it_listens_on_ipv6_and_ipv4(start, node):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    front = start("--node", "w0=" + node.address, host="::")
+    assert front.ask("/health").status == 200
+    with socket.create_connection(("::1", front.port)) as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_it_listens_on_a_unix_socket(start, node):
+    from conftest import short_socket_path
+
+    path = short_socket_path()
+    front = start("--uds", path, "--node", "w0=" + node.address, port=False, wait=False)
+    wait_for(lambda: os.path.exists(path))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(b"GET /proxy2/w0/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"0.5.6" in sock.recv(65536)
+    assert front.stop() == 0 and not os.path.exists(path)
+
+
+def test_the_access_log_is_written_at_level_info(start, node):
+    front = start("--node", "w0=" + node.address, "--log-level", "info")
+    front.ask("/proxy2/w0/version?x=1")
+    wait_for(lambda: '"GET /proxy2/w0/version?x=1 HTTP/1.1" 200' in front.output())
+
+
+@pytest.mark.parametrize("options,status,words", [
+    (["--port", "eighty"], 2, "--port"), (["--port", "70000"], 2, "--port"), (["--nodes", "[{"], 2, "--nodes is not JSON"),
+    (["--nodes", '[{"name": "a", "host": "h"}]'], 2, "port is missing"), (["--nodes", '{"a": 1}'], 2, "not a list"),
+    (["--config", "/no/such/file"], 2, "/no/such/file"), (["--node", "w0"], 2, "NAME="), (["--node", "w0=h:0"], 2, "port"),
+    (["--node", "a=h:1", "--node", "a=h:2"], 2, "'a'"), (["--host", "203.0.113.1", "--port", "0"], 1, "cannot listen"),
+    (["--no-http"], 2, "--heartbeat-url"), (["--bogus"], 2, "--bogus"), (["--tls-cert", "/no/cert", "--port", "0"], 2, "/no/cert"),
+])  # fmt: skip
+def test_a_wrong_option_is_one_clear_line(options, status, words):
+    code, output = run(*options)
+    assert code == status and words in output and "Traceback" not in output
+
+
+def test_a_port_in_use_is_one_clear_line(front):
+    code, output = run("--host", "127.0.0.1", "--port", front.port)
+    assert code == 1 and "in use" in output and len(output.strip().splitlines()) == 1
+
+
+def test_options_come_from_the_environment_and_the_command_line_wins(node):
+    env = {"LMCACHE_FRONTEND_NODES": "[{", "LMCACHE_FRONTEND_PORT": "0"}
+    assert run(env=env) == (2, "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double quotes: line 1 column 3 (char 2)\n")
+    code, output = run("--port", "x", env=env)
+    assert code == 2 and "'x'" in output
+
+
+def test_a_slow_reader_slows_nobody(front, node):
+    with front.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(b"GET /proxy2/w0/bytes/50000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: node.requests)
+        started = time.monotonic()
+        for _ in range(20):
+            assert front.ask("/proxy2/w0/version").status == 200
+        assert time.monotonic() - started < 5
