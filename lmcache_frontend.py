@@ -34,6 +34,7 @@ Chapters, lower layers first, none knowing of a later one:
 
 from __future__ import annotations
 
+import bisect
 import collections
 import errno
 import functools
@@ -659,6 +660,7 @@ def write_atomically(path: str, data: bytes) -> None:
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[^\x00-\x20\x7f]+(?:[ \t]+[^\x00-\x20\x7f]+)*)?)[ \t]*\r\n")
+FIELDS = re.compile(b"(?:" + FIELD.pattern.replace(b"(" + TOKEN, b"(?:" + TOKEN).replace(b"((?:[^", b"(?:(?:[^") + b")*")
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?\r\n")
 HOST_FIELD = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII)
@@ -689,11 +691,12 @@ class RequestHead:
 
     __slots__ = (
         "method", "target", "path", "query", "minor", "fields", "first", "length", "chunked", "keep_alive", "expects",
-        "host", "forward", "forwarded_for",
+        "host", "forward", "forwarded_for", "command",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]) -> None:
         self.method = method
+        self.command = method.decode("latin-1")
         self.target = target
         self.minor = minor
         self.fields = fields
@@ -796,18 +799,16 @@ def parse_length(values: List[bytes]) -> int:
 
 def parse_fields(block: bytes, start: int) -> List[Tuple[bytes, bytes]]:
     """Read the field lines of a head from ``start`` on, all or nothing. Raises BadMessage (RFC 9112 section 5)."""
-    fields: List[Tuple[bytes, bytes]] = []
-    match = FIELD.match
-    end = len(block)
-    while start < end:
-        found = match(block, start)
-        if found is None:
-            line = block[start:].partition(b"\r\n")[0][:60].decode("latin-1")
-            raise BadMessage(400, f"malformed header line {one_line(line)!r}")
-        fields.append(found.groups())  # type: ignore[arg-type]
-        start = found.end()
+    fields = FIELD.findall(block, start)
     if len(fields) > MAX_FIELDS:
         raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
+    if FIELDS.fullmatch(block, start) is None:
+        while True:  # find the line that is wrong
+            found = FIELD.match(block, start)
+            if found is None:
+                line = block[start:].partition(b"\r\n")[0][:60].decode("latin-1")
+                raise BadMessage(400, f"malformed header line {one_line(line)!r}")
+            start = found.end()
     return fields
 
 
@@ -835,24 +836,41 @@ parse_small_request_head = functools.lru_cache(maxsize=256)(parse_request_head) 
 
 
 class ResponseHead:
-    """A parsed response head; ``length`` is the body's length, -1 for chunked and None for "until the end"."""
+    """A parsed response head; ``length`` is the body's length, -1 for chunked and None for "until the end".
 
-    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive")
+    ``forward`` holds the status line and the fields that a proxy passes on, less ``Location``, which is ``location``.
+    Immutable, because equal heads share one object.
+    """
+
+    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive", "forward", "location")
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: List[Tuple[bytes, bytes]], method: bytes) -> None:
         self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
         lengths, codings, connection = [], [], []
+        self.location: Optional[bytes] = None
+        lines = []
         for name, value in fields:
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
+            lower = name.lower()
+            if lower == b"content-length":
                 lengths.append(value)
-            elif size == 17 and name.lower() == b"transfer-encoding":
-                codings.append(value)
-            elif size == 10 and name.lower() == b"connection":
-                connection.append(value)
-        tokens = list_tokens(connection) if connection else ()
+                if status == 204:
+                    continue
+            elif lower == b"location":
+                self.location = value
+                continue
+            elif lower in HOP_BY_HOP:
+                if lower == b"transfer-encoding":
+                    codings.append(value)
+                elif lower == b"connection":
+                    connection.append(value)
+                continue
+            lines.append((lower, b"%b: %b\r\n" % (name, value)))
+        tokens = list_tokens(connection) if connection else frozenset()
         self.keep_alive = b"close" not in tokens and (minor >= 1 or b"keep-alive" in tokens)
         self.length = self._framing(lengths, codings, method)
+        self.forward = b"HTTP/1.1 %d %b\r\n%b" % (
+            status, reason, b"".join(line for lower, line in lines if lower not in tokens),
+        )  # fmt: skip
 
     def _framing(self, lengths: List[bytes], codings: List[bytes], method: bytes) -> Optional[int]:
         """RFC 9112 section 6.3; what is ambiguous is refused rather than guessed."""
@@ -882,6 +900,9 @@ def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
     except BadMessage as error:
         raise BadMessage(502, f"its answer has a {error.detail}") from None
     return ResponseHead(int(status), reason or b"", min(int(minor), 1), fields, method)
+
+
+parse_small_response_head = functools.lru_cache(maxsize=256)(parse_response_head)  # nodes repeat theirs, too
 
 
 class LengthBody:
@@ -1799,7 +1820,7 @@ SAMPLE = re.compile(
 LABEL = re.compile(rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)')
 FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?[iI]nf|[nN]a[nN]")
 LE_VALUE = re.compile(rb'[{,]le="([^"\\]*)"')
-BAD_HELP_ESCAPE = re.compile(rb"\\(?![\\n])")
+ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
     b"counter": (b"",),
     b"gauge": (b"",),
@@ -1903,15 +1924,16 @@ def quantile(counts: Mapping[float, float], q: float) -> float | None:
 
 
 class Family:
-    """One metric family of the merged exposition."""
+    """One metric family of the merged exposition, as one or more pages type it."""
 
-    __slots__ = ("name", "type", "samples", "text", "page", "mark", "heads")
+    __slots__ = ("name", "type", "samples", "text", "nodes", "page", "mark", "heads")
 
     def __init__(self, name: bytes, kind: bytes) -> None:
         self.name = name
         self.type = kind
         self.samples = frozenset(name + suffix for suffix in TYPE_SUFFIXES[kind])
         self.text = bytearray()
+        self.nodes: List[str] = []  # whose samples it has; "" is ourselves
         self.page = -1  # the page that wrote last, where its text begins, and which samples it had
         self.mark = 0
         self.heads: List[bytes] = []
@@ -1923,12 +1945,14 @@ class ExpositionMerger:
     A page costs one pass over its lines. Most lines of a cluster differ in their values alone, so what is in front of
     a value (the sample's *head*: name and labels) is checked once and then recognised. Whatever is not written in the
     one usual way goes through ``_odd_lines``, which knows the whole grammar.
+
+    Where nodes disagree about a family's type, the type that most of them give wins in the end, and ours always.
     """
 
     def __init__(self) -> None:
-        self.left_out: Dict[str, int] = {}
-        self._families: Dict[bytes, Family] = {}
-        self._owner: Dict[bytes, Family] = {}  # sample name -> the family that it belongs to
+        self._left_out: Dict[str, int] = {}
+        self._families: Dict[Tuple[bytes, bytes], Family] = {}  # by name and type
+        self._names: set[bytes] = set()  # of samples
         self._helps: Dict[bytes, bytes] = {}
         self._heads: Dict[bytes, bytes] = {}  # usual head of a sample -> its name
         self._first_labels: Dict[bytes, bytes] = {}  # checked parts of heads: 'le="0.1' -> ',le='
@@ -1937,102 +1961,140 @@ class ExpositionMerger:
         self._blocks: Dict[bytes, Tuple[Family, List[bytes]]] = {}  # checked lines of a family that may come again
         self._blocks_size = 0
         self._page = 0
+        self._typed: Dict[bytes, Family] = {}  # of the page that is being read
         self._bad: set[bytes] = set()
+        self._node = ""
         self._label = b""
         self._openmetrics = False
 
     def add(self, node: str, text: bytes) -> None:
         """Take over a node's page; every sample gets the label ``node``. Bad families are left out and counted."""
-        self._take(b'node="%b"' % escape_label(node).encode("utf-8", "replace"), text)
+        self._node = node
+        self._label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
+        self._take(text)
         if self._bad:
-            self.left_out[node] = self.left_out.get(node, 0) + len(self._bad)
+            self._left_out[node] = self._left_out.get(node, 0) + len(self._bad)
 
     def add_own(self, text: bytes) -> None:
         """Take over a page as it is, without a label more."""
-        self._take(b"", text)
+        self._node, self._label = "", b""
+        self._take(text)
+
+    @property
+    def left_out(self) -> Dict[str, int]:
+        """How many families of each node had to be left out, so far."""
+        self._settle()
+        return self._left_out
 
     def result(self) -> List[bytes]:
-        """The exposition, one piece per family; the merger is empty afterwards."""
+        """The exposition, two pieces per family."""
+        self._settle()
         pieces: List[bytes] = []
         for family in self._families.values():
-            if family.text:
-                about = self._helps.get(family.name)
-                head = b"# HELP %b %b\n" % (family.name, about) if about else b""
-                pieces.append(head + b"# TYPE %b %b\n" % (family.name, family.type))
-                pieces.append(family.text)
-        self._families, self._owner = {}, {}
+            about = self._helps.get(family.name)
+            head = b"# HELP %b %b\n" % (family.name, about) if about else b""
+            pieces.append(head + b"# TYPE %b %b\n" % (family.name, family.type))
+            pieces.append(family.text)
         return pieces
 
-    def _take(self, label: bytes, text: bytes) -> None:
+    def _settle(self) -> None:
+        """Keep one type of each family, and no family that has a sample's name in common with another."""
+        order = [family for family in self._families.values() if family.text]
+        order.sort(key=lambda family: len(family.nodes) if "" not in family.nodes else 1 << 30, reverse=True)
+        owner: Dict[bytes, Family] = {}
+        for family in order:
+            rivals = [owner[name] for name in (family.name, *family.samples) if name in owner]
+            if not rivals:
+                owner.update((name, family) for name in (family.name, *family.samples))
+                continue
+            winner = rivals[0]
+            if family.type == b"untyped" and winner.name == family.name and winner.type in (b"counter", b"gauge"):
+                winner.text += family.text  # it only did not say
+                winner.nodes += family.nodes
+                continue
+            for node in family.nodes:
+                self._left_out[node] = self._left_out.get(node, 0) + 1
+        kept = set(map(id, owner.values()))
+        self._families = {key: family for key, family in self._families.items() if id(family) in kept}
+        self._blocks.clear()
+
+    def _take(self, text: bytes) -> None:
         self._page += 1
         self._bad = set()
-        self._label = label
+        self._typed = {}
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
         self._openmetrics = text.rstrip(b"\n").endswith(b"# EOF")
-        typed: set[bytes] = set()
+        family = None
+        announced = b""  # what a TYPE line said; HELP and UNIT may stand between it and its samples
         for segment in (b"\n" + text).split(b"\n# "):
             head, _, body = segment.partition(b"\n")
-            body = body.rstrip(b"\n")
             word, _, rest = head.partition(b" ")
-            family = None
-            if word == b"HELP":
+            if word == b"TYPE":
+                announced = rest
+            elif word == b"HELP":
                 name, _, about = rest.partition(b" ")
                 if name not in self._helps:
                     self._helps[name] = self._help(about)
-            elif word == b"TYPE":
-                family = self._family_of_type(rest, body, typed)
+                if not announced.startswith(name + b" "):
+                    announced, family = b"", None
+            body = body.rstrip(b"\n")
+            if not body:
+                continue
+            if announced:
+                family = self._family_of_type(announced, body)
+                announced = b""
                 if family is None:
                     continue
-            if body:
-                self._usual_lines(family, body) or self._odd_lines(family, body)
+            self._usual_lines(family, body) or self._odd_lines(family, body)
 
     def _help(self, about: bytes) -> bytes:
         if self._openmetrics:
             about = about.replace(b'\\"', b'"')
-        return BAD_HELP_ESCAPE.sub(rb"\\\\", about.decode("utf-8", "replace").encode())
+        escaped = ESCAPE_IN_HELP.sub(lambda found: found.group() if found.group(1) else rb"\\", about)
+        return escaped.decode("utf-8", "replace").encode()
 
-    def _family_of_type(self, rest: bytes, body: bytes, typed: set[bytes]) -> Family | None:
+    def _family_of_type(self, announced: bytes, body: bytes) -> Family | None:
         """The family of a TYPE line, or None when this node's samples of it cannot be used."""
-        name, _, kind = rest.strip().partition(b" ")
+        name, _, kind = announced.strip().partition(b" ")
         kind = OPENMETRICS_TYPES.get(kind, kind)
-        total = name + b"_total"
-        if kind == b"counter" and body.startswith(total):
-            self._helps.setdefault(total, self._helps.get(name, b""))
-            name = total  # OpenMetrics names the family without its suffix, the text format with it
+        if kind == b"counter" and body.startswith(name + b"_total"):
+            about = self._helps.get(name)
+            name += b"_total"  # OpenMetrics names the family without its suffix, the text format with it
+            if about:
+                self._helps.setdefault(name, about)
         elif self._openmetrics and body.startswith(name + b"_info"):
             name += b"_info"
-        family = self._families.get(name)
-        if name in typed or (family is not None and family.page == self._page):
-            self._leave_out(name)  # a second TYPE line, or one after its samples
+        family = self._typed.get(name)
+        if family is not None:  # a second TYPE line
+            self._leave_out(family)
             return None
-        typed.add(name)
+        family = self._family(name, kind)
         if family is None:
-            family = self._new_family(name, kind)
-        if family is None or family.type != kind:
             self._bad.add(name)
             return None
+        if family.page == self._page:  # after its samples
+            self._leave_out(family)
+            return None
+        self._typed[name] = family
         return family
 
-    def _new_family(self, name: bytes, kind: bytes) -> Family | None:
-        """Start a family; None when its type is unknown or a sample name of it belongs to another family."""
-        if kind not in TYPE_SUFFIXES or not CANONICAL.fullmatch(name):
-            return None
-        family = Family(name, kind)
-        taken = [self._owner[sample] for sample in (name, *family.samples) if sample in self._owner]
-        if taken:
-            return None
-        for sample in (name, *family.samples):
-            self._owner[sample] = family
-        self._families[name] = family
+    def _family(self, name: bytes, kind: bytes) -> Family | None:
+        """The family of this name and type; None when there can be none."""
+        family = self._families.get((name, kind))
+        if family is None and kind in TYPE_SUFFIXES and CANONICAL.fullmatch(name) and not name.endswith(b"}"):
+            family = self._families[name, kind] = Family(name, kind)
+            self._names |= family.samples
         return family
 
-    def _leave_out(self, name: bytes) -> None:
+    def _leave_out(self, family: Family) -> None:
         """Drop what this page gave to a family, and whatever it still gives."""
-        self._bad.add(name)
-        family = self._families.get(name)
-        if family is not None and family.page == self._page:
+        self._bad.add(family.name)
+        if family.page == self._page:
             del family.text[family.mark :]
+            if family.nodes and family.heads:
+                family.nodes.pop()
+            family.heads = []
 
     def _usual_lines(self, family: Family | None, body: bytes) -> bool:
         """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
@@ -2075,6 +2137,7 @@ class ExpositionMerger:
     def _commit(self, family: Family, text: bytes, heads: List[bytes]) -> None:
         if family.page != self._page:
             family.page, family.mark, family.heads = self._page, len(family.text), []
+            family.nodes.append(self._node)
         family.text += text
         family.text += b"\n"
         family.heads = family.heads + heads if family.heads else heads
@@ -2095,7 +2158,7 @@ class ExpositionMerger:
         name, brace, labels = head.partition(b"{")
         first, quote, more = labels.partition(b'",')
         known = self._first_labels.get(first)
-        if known and more in self._more_labels and name in self._owner and known not in b"," + more:
+        if known and more in self._more_labels and name in self._names and known not in b"," + more:
             return name
         found = CANONICAL.fullmatch(head)
         if not found or b'"} ' in head or not is_utf8(head):
@@ -2138,7 +2201,7 @@ class ExpositionMerger:
                 continue
             written = self._rewrite(sample, family) if sample else None
             if written is None:
-                self._leave_out(family.name)
+                self._leave_out(family)
                 continue
             _, texts, heads = found.setdefault(family.name, (family, [], []))
             texts.append(written[1])
@@ -2148,17 +2211,19 @@ class ExpositionMerger:
                 continue
             before = family.heads if family.page == self._page else []
             if len(set(before).union(heads)) != len(before) + len(heads):
-                self._leave_out(name)
+                self._leave_out(family)
             else:
                 self._commit(family, b"\n".join(texts), heads)
 
     def _family_of_sample(self, name: bytes, current: Family | None) -> Family | None:
+        """The family of a sample that is not where its family is, or whose family has no TYPE line."""
         if current is not None and name in current.samples:
             return current
-        family = self._owner.get(name)
-        if family is None:
-            family = self._new_family(name, b"gauge" if name.endswith(b"_created") else b"untyped")
-        return family if family is not None and name in family.samples else None
+        for suffix in (b"", b"_bucket", b"_sum", b"_count"):
+            family = self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
+            if family is not None and name in family.samples:
+                return family
+        return self._family(name, b"gauge" if name.endswith(b"_created") else b"untyped")
 
     def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
         """A sample's head as it was, and the sample as it will be; None when it is broken."""
@@ -2227,7 +2292,7 @@ def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> T
 
     One HELP and TYPE per family, samples of a family together, and a label ``node`` in every sample; a label ``node``
     of the node's own becomes ``exported_node``. A family that a node writes in a broken way, twice, or with another
-    type than a node before it costs that node's samples of the family and nothing else. Pages are read one at a time.
+    type than most nodes costs that node's samples of the family and nothing else. Pages are read one at a time.
     """
     merger = ExpositionMerger()
     if own:
@@ -2555,13 +2620,13 @@ FLAPPING_SECONDS = 900.0
 
 
 class Evidence(NamedTuple):
-    """What a rule about one node looks at; ``recent`` and ``base`` are means of the history, NaN when not known."""
+    """What a rule about one node looks at; ``recent`` and ``base`` give means of a series, NaN when not known."""
 
     state: NodeState
     now: float
     active: bool
-    recent: Dict[str, float]
-    base: Dict[str, float]
+    recent: Callable[[str], float]
+    base: Callable[[str], float]
 
 
 class Rule(NamedTuple):
@@ -2590,15 +2655,15 @@ def check_flapping(evidence: Evidence) -> str:
 def check_hit_rate(evidence: Evidence) -> str:
     """Under half of the last half hour's rate; real traffic is 100 tokens a second on both sides."""
     state, recent, base = evidence.state, evidence.recent, evidence.base
-    tokens = recent.get("lookup_tokens_per_second", NAN)
-    past = base.get("lookup_tokens_per_second", NAN)
+    tokens = recent("lookup_tokens_per_second")
     if not tokens >= 100:
         return ""
-    rate = recent.get("lookup_hits_per_second", NAN) / tokens
+    past = base("lookup_tokens_per_second")
+    rate = recent("lookup_hits_per_second") / tokens
     if evidence.active:
         before = state.bases.get("hit_rate", 0.0)  # the past as it was: a long fall must not become normal
     elif past >= 100:
-        before = state.bases["hit_rate"] = base.get("lookup_hits_per_second", NAN) / past
+        before = state.bases["hit_rate"] = base("lookup_hits_per_second") / past
     else:
         return ""
     if not (before >= 0.1 and rate < before * (0.7 if evidence.active else 0.5)):
@@ -2609,16 +2674,13 @@ def check_hit_rate(evidence: Evidence) -> str:
 def check_rising(evidence: Evidence, series: str, what: str, least: float, factor: float) -> str:
     """A rate at least ``factor`` times its past, and at least ``least`` a second; never without requests."""
     state = evidence.state
-    rate = evidence.recent.get(series, NAN)
-    past = evidence.base.get(series, NAN)
+    rate = evidence.recent(series)
     if evidence.active:
-        past = state.bases.get(series, 0.0)
         factor, least = max(1.0, factor * 0.7), least / 2
-    elif past == past:
-        state.bases[series] = past
-    if not (past == past and rate >= least and rate >= factor * past and rate > 0):
+    if not (rate >= least and evidence.recent("requests_per_second") > 0):
         return ""
-    if not evidence.recent.get("requests_per_second", 0.0) > 0:
+    past = state.bases[series] = state.bases.get(series, 0.0) if evidence.active else evidence.base(series)
+    if not rate >= factor * past:
         return ""
     return f"{what} of {state.node.key} rose from {past:.3g} to {rate:.3g} per second"
 
@@ -2862,6 +2924,9 @@ class Monitor:
             for state in states:
                 state.details_due = 0.0
         self._poll(states, proxies)
+        with self._lock:
+            for state in states:
+                state.fragment = b""
         self._judge_cluster(time.time())
 
     # -- polling
@@ -2875,6 +2940,7 @@ class Monitor:
                 try:
                     self._sync()
                     self._round(everything=False, record=regular)
+                    self.status_json()  # made here, nobody has to wait for it
                 except Exception:  # the thread must live; what happened is in the log
                     log.exception("a poll failed")
                 if regular:
@@ -2920,6 +2986,8 @@ class Monitor:
             self._totals = self._add_up()
             if record:
                 self._record(now)
+            for state in states if not record else self._states.values():
+                state.fragment = b""
             self._rounds += 1
             self._last_round = time.monotonic()
             self._round_seconds += self._last_round - started
@@ -2946,8 +3014,8 @@ class Monitor:
         self._poll_details(answers)
 
     def _polled(self, state: NodeState) -> None:
+        """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
         state.polled = time.time()
-        state.fragment = b""
         self._version += 1
 
     def _patience(self, state: NodeState) -> float:
@@ -3202,7 +3270,6 @@ class Monitor:
                 state.ring = EMPTY_ROW * self._capacity
             fresh = state.polled is not None and now - state.polled < self._pace * 1.5 and len(state.window) != 1
             state.ring[place] = row_of(state.figures, state.latency) if fresh else EMPTY_ROW
-            state.fragment = b""
         self._totals_ring[place] = row_of(self._totals, None)
 
     def _slots(self, count: int) -> List[int]:
@@ -3214,16 +3281,16 @@ class Monitor:
         slots = self._slots(RECENT)
         if ring is None:
             return {name: [] for name in names}
-        return {name: [rounded(ring[slot * WIDTH + SERIES.index(name)]) for slot in slots] for name in names}
+        columns = {name: SERIES.index(name) for name in names}
+        return {name: [rounded(ring[slot * WIDTH + column]) for slot in slots] for name, column in columns.items()}
 
-    def _means(self, ring: array | None, slots: Sequence[int]) -> Dict[str, float]:
-        """The mean of each series over some slots, without those that are not known."""
-        means = {}
-        for column, name in enumerate(SERIES) if ring is not None else ():
-            values = [value for value in (ring[slot * WIDTH + column] for slot in slots) if value == value]
-            if values:
-                means[name] = sum(values) / len(values)
-        return means
+    @staticmethod
+    def _mean(ring: array | None, slots: Sequence[int], name: str) -> float:
+        """The mean of a series over some slots, without what is not known; NaN when nothing is."""
+        column = SERIES.index(name)
+        values = [ring[slot * WIDTH + column] for slot in slots] if ring is not None else []
+        values = [value for value in values if value == value]
+        return sum(values) / len(values) if values else NAN
 
     def _judge_cluster(self, now: float) -> None:
         """Evaluate every rule once."""
@@ -3235,7 +3302,7 @@ class Monitor:
                 base = []
             seen: set[str] = set()
             for state in [*self._states.values(), *self._proxies.values()]:
-                pair = self._means(state.ring, recent), self._means(state.ring, base)
+                pair = [functools.partial(self._mean, state.ring, part) for part in (recent, base)]
                 for rule in RULES:
                     key = f"{SHORT_IDS.get(rule.name, rule.name)}:{state.node.key}"
                     seen.add(key)
@@ -3579,6 +3646,698 @@ def status_exit_code(status: Mapping[str, object]) -> int:
 
 
 # ----------------------------------------------------------------------------
+# Discovery and heartbeat
+# ----------------------------------------------------------------------------
+
+HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
+MAX_REPORTERS = 1000  # that a discovery service remembers
+MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
+MAX_SOURCE_NODES = 5000  # taken from one source
+MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
+SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
+SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
+
+
+def split_credentials(url: str) -> Tuple[str, Dict[str, str]]:
+    """Take the password out of ``http://any:SECRET@host/``; returns the URL without it and a header that carries it."""
+    parts = urllib.parse.urlsplit(url)
+    if not parts.password:
+        return url, {}
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, {"Authorization": f"Bearer {urllib.parse.unquote(parts.password)}"}
+
+
+def check_url(url: str, option: str) -> None:
+    """Raise FrontendError 400 when ``url`` is no http:// or https:// URL."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not url.isprintable() or " " in url:
+        raise FrontendError(400, f"{option} {one_line(url)!r} is not an http:// or https:// URL", option.lstrip("-").replace("-", "_"))
+
+
+def fetch_json(url: str) -> object:
+    """Ask a service and read its JSON. Raises FetchError that says what is wrong with it."""
+    bare, headers = split_credentials(url)
+    reply = fetch_url(bare, headers=headers, timeout=SOURCE_TIMEOUT)
+    if reply.status != 200:
+        raise FetchError(f"it answered with status {reply.status}")
+    try:
+        return loads(reply.body)
+    except (ValueError, RecursionError):
+        raise FetchError("its answer is not JSON") from None
+
+
+def address_towards(host: str) -> str:
+    """Our own address on the way to ``host``, "" when there is none. Connecting a UDP socket sends no packet."""
+    try:
+        found = socket.getaddrinfo(host, 9, 0, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return ""
+    for family, kind, _, _, address in found:
+        try:
+            with socket.socket(family, kind) as sock:
+                sock.connect(address)
+                return sock.getsockname()[0]
+        except OSError:
+            continue
+    return ""
+
+
+def is_own_address(host: str) -> bool:
+    """Tell whether ``host`` (a name or an address) is this machine: only its own addresses can be bound."""
+    if is_loopback(host):
+        return True
+    try:
+        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return False
+    for family, kind, _, _, address in found:
+        try:
+            with socket.socket(family, kind) as sock:
+                sock.bind(address)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def is_self(registry: NodeRegistry, target: Target) -> bool:
+    """Tell whether ``target`` is this frontend itself."""
+    home = registry.proxy(LOCAL_PROXY)
+    return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
+
+
+class HeartbeatSender:
+    """Reports this frontend to a discovery service, with the query that the original sends.
+
+    The lock guards the attributes that ``start`` sets; ``_last`` and ``_error`` are written by the thread alone.
+    """
+
+    def __init__(self, registry: NodeRegistry, port: int, host: str = "0.0.0.0", report_host: str = "") -> None:
+        self._registry = registry
+        self._port = port
+        self._host = host
+        self._report_host = report_host
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._url = ""
+        self._interval = 30.0
+        self._startup = time.time()
+        self._last: float | None = None  # Unix time of the last report that was taken
+        self._error: str | None = None
+
+    def start(self, url: str, initial_delay: float = 0, interval: float = 30) -> None:
+        """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
+        check_url(url, "--heartbeat-url")
+        self.stop()
+        with self._lock:
+            self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
+            self._stopped = threading.Event()
+            arguments = (self._stopped, url, initial_delay, self._interval)
+            self._thread = threading.Thread(target=self._run, args=arguments, name="heartbeat", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Report no more; a report that is on its way is not waited for."""
+        with self._lock:
+            self._stopped.set()
+            self._thread = None
+
+    def status(self) -> Dict[str, object]:
+        """The original's four fields, and ours: where to, how often, and how it went."""
+        with self._lock:
+            thread, url, interval = self._thread, self._url, self._interval
+        return {
+            "running": thread is not None and thread.is_alive(),
+            "local_ip": self.report_host(url),
+            "startup_time": iso_time(self._startup),
+            "current_time": iso_time(time.time()),
+            "heartbeat_url": split_credentials(url)[0] or None,
+            "interval": interval,
+            "last_success": self._last,
+            "last_error": self._error,
+        }
+
+    def report_host(self, url: str) -> str:
+        """The host under which others reach us: as configured, else our address on the way to the receiver."""
+        if self._report_host:
+            return self._report_host
+        if self._host not in BIND_ADDRESSES:
+            return self._host
+        for host in (urllib.parse.urlsplit(url).hostname or "", "10.255.255.255", "2001:db8::1", socket.gethostname()):
+            address = address_towards(host) if host else ""
+            if address and not is_loopback(address):
+                return address
+        return "127.0.0.1"
+
+    def report(self, url: str) -> Dict[str, str]:
+        """The fields of one report."""
+        host = self.report_host(url)
+        leaves = self._registry.leaves()
+        other = {"startup_time": iso_time(self._startup), "nodes_count": len(leaves)}
+        address = f"http://[{host}]:{self._port}" if ":" in host and host[0] != "[" else f"http://{host}:{self._port}"
+        return {
+            "pid": str(os.getpid()), "api_address": address, "version": nodes_version(leaves) or VERSION,
+            "other_info": json.dumps(other),
+        }  # fmt: skip
+
+    def _run(self, stopped: threading.Event, url: str, delay: float, interval: float) -> None:
+        bare, headers = split_credentials(url)
+        while not stopped.wait(delay):
+            delay = interval
+            error = self._send(bare, headers)
+            if stopped.is_set():
+                return
+            if error and not self._error:
+                log.warning("heartbeat to %s: %s; trying again every %g s", bare, error, interval)
+            elif self._error and not error:
+                log.warning("heartbeat to %s: taken again", bare)
+            self._error = error or None
+            self._last = self._last if error else time.time()
+
+    def _send(self, url: str, headers: Dict[str, str]) -> str:
+        try:
+            query = urllib.parse.urlencode(self.report(url))
+            reply = fetch_url(f"{url}{'&' if '?' in url else '?'}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
+            return "" if 200 <= reply.status < 300 else f"it answered with status {reply.status}"
+        except OSError as error:
+            return reason_of(error)
+        except Exception as error:  # a report must never end the thread
+            log.debug("heartbeat", exc_info=True)
+            return one_line(error)
+
+
+def iso_time(at: float) -> str:
+    """A Unix time as the original writes it: ISO 8601, local, without a zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1e6):06d}"
+
+
+def nodes_version(leaves: List[Node]) -> str:
+    """LMCache's version, of whichever of the first nodes answers first; "" when none does."""
+    for _, reply in fetch_many([FetchJob(node, "/version") for node in leaves[:8]]):
+        if not isinstance(reply, FetchError) and reply.status == 200:
+            text = reply.body.decode("utf-8", "replace").strip().strip("\"'")
+            if 0 < len(text) <= 100 and text.isprintable() and text[0] not in "{<":
+                return text
+    return ""
+
+
+class Told(NamedTuple):
+    """What another frontend's ``/api/nodes`` told: its nodes as our children, or why it told nothing.
+
+    ``kind`` is "frontend", "leaf" (it answers, but is no frontend) or "away".
+    """
+
+    kind: str
+    children: Tuple[Node, ...]
+    error: str = ""
+
+
+class Walk(NamedTuple):
+    """One frontend on the way: the ``proxy`` it belongs to here, its path there, and what is known of it."""
+
+    proxy: Node
+    prefix: str  # "" or "/proxy2/rack2": how the proxy reaches it
+    label: str  # its name at the frontend before it
+    host: str  # the host that loopback addresses told by it mean
+    listed: Tuple[dict, ...]  # its nodes as told by the frontend before it, for when it does not answer itself
+
+
+def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
+    """Ask frontends for their nodes, side by side, and the frontends behind them through them; by proxy name.
+
+    A frontend that comes twice under one proxy is asked once, and we ourselves never: so loops end.
+    """
+    told: Dict[str, Told] = {}
+    seen: Dict[str, set] = {}
+    walks = [Walk(proxy, "", "", proxy.target.host, ()) for proxy in proxies]
+    for walk in walks:
+        seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
+    for _ in range(MAX_PROXY_DEPTH):
+        by_node = {(walk.proxy.name, walk.prefix): walk for walk in walks}
+        jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
+        walks = []
+        for job, reply in fetch_many(jobs):
+            walk = by_node[job.node.name, job.node.prefix]
+            groups = read_groups(reply)
+            name = walk.proxy.name
+            if isinstance(groups, str):
+                if not walk.prefix:
+                    told[name] = Told("away" if isinstance(reply, FetchError) else "leaf", (), groups)
+                    continue
+                groups = [(LOCAL_PROXY, "", "", walk.listed)]
+            known = told.get(name, Told("frontend", ()))
+            children = list(known.children)
+            for group, host, port, entries in groups:
+                if group == LOCAL_PROXY or (group == walk.label and not host):
+                    add_children(children, walk, entries)
+                    continue
+                place = (walk.host if is_loopback(host) else host, port)
+                target = target_or_none(*place)
+                if place in seen[name] or (target is not None and is_self(registry, target)):
+                    continue
+                seen[name].add(place)
+                walks.append(Walk(walk.proxy, f"{walk.prefix}/proxy2/{quote_name(group)}", group, place[0], entries))
+            told[name] = Told("frontend", tuple(children))
+        if not walks:
+            break
+    return told
+
+
+def target_or_none(host: str, port: str) -> Target | None:
+    try:
+        return Target.parse(host, port)
+    except FrontendError:
+        return None
+
+
+def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[dict, ...]]] | str:
+    """Read ``/api/nodes``: (group, host, port, entries of its nodes), our own kind's flat nodes as LOCAL_PROXY.
+
+    Returns a text that says what is wrong when it is no such answer.
+    """
+    if isinstance(reply, FetchError):
+        return reply.reason
+    if reply.status != 200:
+        return f"it answered with status {reply.status}"
+    try:
+        document = loads(reply.body)
+    except (ValueError, RecursionError):
+        return "its /api/nodes is not JSON"
+    nodes = document.get("nodes") if isinstance(document, dict) else None
+    if not isinstance(nodes, list):
+        return "its /api/nodes has no list of nodes"
+    groups = []
+    flat: List[dict] = []
+    for entry in nodes[:MAX_SOURCE_NODES]:
+        if not isinstance(entry, dict):
+            continue
+        children = entry.get("children")
+        if isinstance(children, list):
+            kept = tuple(child for child in children[:MAX_SOURCE_NODES] if isinstance(child, dict))
+            groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
+        else:
+            flat.append(entry)
+    return [*groups, (LOCAL_PROXY, "", "", tuple(flat))]
+
+
+def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
+    """Append the nodes that a frontend told to the children of its proxy; what is no node is left out."""
+    taken = {child.name for child in children}
+    for entry in entries:
+        if len(children) >= MAX_SOURCE_NODES:
+            return
+        try:
+            plain = {"name": entry.get("name"), "host": entry.get("host", "localhost"), "port": entry.get("port")}
+            node = Node.parse(plain, "", f"proxy:{walk.proxy.name}")
+        except FrontendError as error:
+            log.debug("%s told of a node that is none: %s", walk.proxy.name, error.detail)
+            continue
+        node = node.through(walk.proxy)._replace(prefix=f"{walk.prefix}/proxy2/{quote_name(node.name)}")
+        if node.name in taken:
+            node = node._replace(name=f"{node.name}@{walk.label}"[:MAX_NAME_LENGTH])
+        if node.name not in taken:
+            taken.add(node.name)
+            children.append(node)
+
+
+def reported_target(address: object) -> Target:
+    """The target of an ``apiAddress``, which is ``http://host:port``. Raises FrontendError 400."""
+    text = address if isinstance(address, str) else ""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        valid = parts.scheme == "http" and parts.port and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
+        if not valid or not text.isprintable() or len(text) > 300:
+            raise ValueError
+        return Target.parse(parts.hostname, parts.port)
+    except (ValueError, FrontendError):
+        raise FrontendError(400, f"api_address {one_line(text)!r} is not http://host:port", "api_address") from None
+
+
+def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
+    """The node of a reported address, named as the original names it."""
+    name = f"{'proxy' if is_proxy else 'node'}_{target.host}_{target.port}".replace("%", "_")
+    return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
+
+
+class Reporter(NamedTuple):
+    """One address that sent heartbeats; times are Unix seconds."""
+
+    address: str
+    pid: int | None
+    version: str
+    other_info: str
+    peer: str
+    started: float
+    reported: float
+
+
+class DiscoveryService:
+    """Receives heartbeats: remembers who reported, and makes nodes of them.
+
+    The lock guards ``_reporters``. A thread asks new reporters what they are (a frontend becomes a proxy with its
+    children, anything else a leaf), expires the silent ones and writes the file.
+    """
+
+    def __init__(self, registry: NodeRegistry, file: str = "", expiry: float = HEARTBEAT_EXPIRY) -> None:
+        """``expiry`` is in seconds; ``file`` keeps the reports over a restart. Raises FrontendError 400 for a bad file."""
+        self._registry = registry
+        self._file = file
+        self._expiry = expiry
+        self._lock = threading.Lock()
+        self._reporters: Dict[str, Reporter] = {}
+        self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
+        self._shown: Tuple[List[Node], List[Node]] = ([], [])
+        self._saved: Dict[str, Reporter] = {}
+        self._wake = threading.Event()
+        self._stopping = False
+        if file:
+            self._load()
+        self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and write the file."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(5)
+        self._save()
+
+    def heartbeat(self, params: Mapping[str, str], peer: str) -> Dict[str, str]:
+        """Take one report; like LMCache's service, one without an address is answered and forgotten.
+
+        Raises FrontendError 400 (an address that is none, too long a field) or 503 (too many reporters).
+        """
+        address = params.get("api_address", "")
+        if not address:
+            return {"status": "success"}
+        target = reported_target(address)
+        address = f"http://{target.authority}"
+        version, other = params.get("version") or "1.0.0", params.get("other_info") or "{}"
+        if len(version) > 100 or len(other) > MAX_OTHER_INFO:
+            raise FrontendError(400, "version or other_info is too long", "version" if len(version) > 100 else "other_info")
+        pid = params.get("pid", "")
+        number = int(pid) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
+        now = time.time()
+        with self._lock:
+            known = self._reporters.get(address)
+            if known is None and len(self._reporters) >= MAX_REPORTERS:
+                raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
+            same = known is not None and known.pid == number
+            started = startup_time(other) or (known.started if known and same else now)
+            self._reporters[address] = Reporter(address, number, one_line(version), other, peer, started, now)
+        if not same:
+            self._wake.set()
+        return {"status": "success"}
+
+    def infos(self, hour: int | None = None, minute: int | None = None) -> Dict[str, object]:
+        """Who reported, in the JSON of LMCache's service; only within the last hours or minutes when given."""
+        now = time.time()
+        limit = self._expiry if hour is None and minute is None else hour * 3600 if hour is not None else minute * 60
+        with self._lock:
+            known = [item for item in self._reporters.values() if now - item.reported <= min(limit, self._expiry)]
+        infos = {item.address: {"count": 1, "lmCacheInfoEntities": [self._entity(item)]} for item in known}
+        versions = len({item.version for item in known})
+        return {"processCount": len(infos), "processInfos": infos, "versionCount": versions, "versions": None}
+
+    @staticmethod
+    def _entity(item: Reporter) -> Dict[str, object]:
+        started, reported = (time.strftime(SUPPLIER_TIME, time.localtime(at)) for at in (item.started, item.reported))
+        return {
+            "apiAddress": item.address, "ipAddress": item.peer or None, "lastReportTime": reported,
+            "otherInfo": item.other_info, "pid": item.pid, "startTime": started, "version": item.version,
+        }  # fmt: skip
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._expire()
+                self._classify()
+                self._save()
+            except Exception:
+                log.exception("discovery")
+            self._wake.wait(min(5.0, max(0.05, self._expiry / 4)))
+            self._wake.clear()
+
+    def _expire(self) -> None:
+        now = time.time()
+        with self._lock:
+            for address, item in list(self._reporters.items()):
+                if now - item.reported > self._expiry:
+                    del self._reporters[address]
+                    log.info("%s has not reported for %g s: forgotten", address, self._expiry)
+
+    def _classify(self) -> None:
+        """Ask who is new, or was away, what it is; then show all as nodes."""
+        with self._lock:
+            known = list(self._reporters.values())
+        targets = {(item.address, item.started): reported_target(item.address) for item in known}
+        targets = {key: target for key, target in targets.items() if not is_self(self._registry, target)}
+        kinds = {key: self._kinds[key] for key in targets if self._kinds.get(key, "away") != "away"}
+        asked = {key: reported_node(target, "heartbeat", True) for key, target in targets.items() if key not in kinds}
+        told = ask_frontends(self._registry, asked.values()) if asked else {}
+        for key, node in asked.items():
+            kinds[key] = told[node.name].kind
+            if kinds[key] == "frontend":
+                self._registry.set_children(node.name, told[node.name].children)
+        self._kinds = kinds
+        proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
+        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] != "frontend"]
+        if (leaves, proxies) != self._shown:
+            self._registry.replace_source("heartbeat", leaves, proxies)
+            self._shown = (leaves, proxies)
+
+    def _load(self) -> None:
+        try:
+            with open(self._file, encoding="utf-8") as file:
+                entries = loads(file.read())
+            for entry in entries:  # type: ignore[attr-defined]
+                item = Reporter(**entry)
+                reported_target(item.address)
+                float(item.started), float(item.reported), len(item.version), len(item.other_info)
+                self._reporters[item.address] = item
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, TypeError, FrontendError) as error:
+            raise FrontendError(400, f"--discovery-file {self._file}: {one_line(error)}") from None
+
+    def _save(self) -> None:
+        with self._lock:
+            known = dict(self._reporters)
+        if not self._file or known == self._saved:
+            return
+        try:
+            write_atomically(self._file, json.dumps([item._asdict() for item in known.values()], indent=1).encode())
+            self._saved = known
+        except OSError as error:
+            log.warning("cannot write %s: %s", self._file, error.strerror or error)
+
+
+def startup_time(other_info: str) -> float | None:
+    """When a reporter started, of its other_info (ISO 8601, local time); None when it does not say."""
+    try:
+        text = loads(other_info)["startup_time"]  # type: ignore[index]
+        return time.mktime(time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+class Sources:
+    """Nodes that come and go by themselves: one thread asks every source again each ``interval`` seconds.
+
+    A source that is away keeps its last nodes and has an alert. The lock serialises refreshes and guards
+    ``_troubles``: source -> (since, text).
+    """
+
+    def __init__(self, registry: NodeRegistry, supplier_url: str = "", coordinator_url: str = "", dns: Sequence[str] = (),
+                 find_sockets: bool = False, interval: float = 30.0) -> None:  # fmt: skip
+        """Raises FrontendError 400 when a URL or a ``NAME:PORT`` of ``dns`` is none. ``interval`` is in seconds."""
+        self._registry = registry
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._troubles: Dict[str, Tuple[float, str]] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
+        if supplier_url:
+            check_url(supplier_url, "--node-supplier-url")
+            self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
+        if coordinator_url:
+            check_url(coordinator_url, "--coordinator-url")
+            self._readers["coordinator"] = functools.partial(self._read_coordinator, coordinator_url)
+        for text in dns:
+            host, _, port = text.rpartition(":")
+            target = Target.parse(host, port)
+            self._readers[f"dns:{text}"] = functools.partial(self._read_dns, f"dns:{text}", target)
+        if find_sockets:
+            self._readers["found"] = self._find_sockets
+
+    def start(self) -> None:
+        """Ask every source now and then each interval, in a thread."""
+        self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more; a question that is on its way is not waited for."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.refresh()
+            except Exception:
+                log.exception("sources")
+            if self._stopped.wait(self._interval):
+                return
+
+    def refresh(self) -> None:
+        """Ask every source once, then every proxy for its children."""
+        for source, read in self._readers.items():
+            try:
+                local, proxies = read()
+                self._registry.replace_source(source, unique(local), unique(proxies))
+                self._note(source, "")
+            except (FetchError, FrontendError) as error:
+                self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
+        self.refresh_proxies([group for group in self._registry.groups() if group.name != LOCAL_PROXY])
+
+    def refresh_proxy(self, name: str) -> None:
+        """Ask one proxy for its children now. Raises FrontendError 404 (unknown) or 502 (it told nothing)."""
+        proxy = self._registry.proxy(name)
+        told = self.refresh_proxies([proxy]).get(name)
+        if told is not None and told.kind != "frontend":
+            raise FrontendError(502, f"{name} at {proxy.address}: {told.error}")
+
+    def refresh_proxies(self, proxies: List[Node]) -> Dict[str, Told]:
+        """Ask proxies for their children, side by side; one that tells nothing keeps those it had."""
+        others = [proxy for proxy in proxies if not is_self(self._registry, proxy.target)]
+        told = ask_frontends(self._registry, others) if others else {}
+        for proxy in others:
+            answer = told[proxy.name]
+            if answer.kind == "frontend":
+                self._registry.set_children(proxy.name, answer.children)
+            self._note(f"proxy:{proxy.name}", answer.error if answer.kind == "leaf" else "")  # an away one is a node that is down
+        return told
+
+    def alerts(self) -> List[Alert]:
+        """The sources that are in trouble, and the nodes left out because their name is taken."""
+        with self._lock:
+            troubles = list(self._troubles.items())
+        alerts = []
+        for source, (since, text) in troubles:
+            kind, _, name = source.partition(":")
+            if kind == "proxy":
+                alerts.append(Alert(f"source:{source}", "not_a_frontend", "warning", name, f"{name} told no nodes: {text}", since))
+            else:
+                words = f"the source {source} cannot be read, its last nodes are kept: {text}"
+                alerts.append(Alert(f"source:{source}", "source_away", "warning", None, words, since))
+        for text in self._registry.conflicts:
+            alerts.append(Alert(f"conflict:{text}", "name_taken", "warning", None, text, 0.0))
+        return alerts
+
+    def _note(self, source: str, trouble: str) -> None:
+        with self._lock:
+            known = self._troubles.get(source)
+            if trouble:
+                self._troubles[source] = (known[0] if known else time.time(), trouble)
+            else:
+                self._troubles.pop(source, None)
+        if trouble and known is None:
+            log.warning("%s: %s", source, trouble)
+        elif known is not None and not trouble:
+            log.warning("%s: works again", source)
+
+    def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
+        """The reporters of a discovery service; those that are frontends as proxies."""
+        document = fetch_json(url)
+        infos = document.get("processInfos") if isinstance(document, dict) else None
+        if not isinstance(infos, dict):
+            raise FetchError("its answer has no processInfos")
+        targets: Dict[Target, None] = {}
+        for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
+            entities = info.get("lmCacheInfoEntities") if isinstance(info, dict) else None
+            addresses = [entity.get("apiAddress") for entity in entities or () if isinstance(entity, dict)]
+            for text in addresses or [address]:
+                text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
+                try:
+                    targets[reported_target(text)] = None
+                except FrontendError as error:
+                    log.debug("supplier: %s", error.detail)
+        others = [reported_node(target, "supplier", True) for target in targets if not is_self(self._registry, target)]
+        told = ask_frontends(self._registry, others)
+        before = {group.name for group in self._registry.groups()}
+        proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
+        for proxy in proxies:
+            if told[proxy.name].kind == "frontend":
+                self._registry.set_children(proxy.name, told[proxy.name].children)
+        return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
+
+    def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:
+        """The MP servers that a coordinator knows (``GET /instances``), and itself."""
+        bare = split_credentials(url)[0]
+        parts = urllib.parse.urlsplit(bare)
+        nodes: List[Node] = []
+        if parts.scheme == "http":
+            target = Target.parse(parts.hostname, parts.port or 80)
+            nodes.append(Node("coordinator", target.host, target.port, target, source="coordinator"))
+        try:
+            document = fetch_json(url.rstrip("/") + "/instances")
+        except FetchError:
+            if "coordinator" not in {node.name for node in self._registry.leaves()}:
+                self._registry.replace_source("coordinator", nodes, [])  # shown as down
+            raise
+        instances = document.get("instances") if isinstance(document, dict) else None
+        if not isinstance(instances, list):
+            raise FetchError("its /instances has no list of instances")
+        for index, entry in enumerate(instances[:MAX_SOURCE_NODES]):
+            fields = entry if isinstance(entry, dict) else {}
+            plain = {"name": fields.get("instance_id"), "host": fields.get("ip"), "port": fields.get("http_port")}
+            try:
+                nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
+            except FrontendError as error:
+                log.debug("coordinator: %s", error.detail)
+        return nodes, []
+
+    def _read_dns(self, source: str, target: Target) -> Tuple[List[Node], List[Node]]:
+        """Every address of a host name."""
+        try:
+            found = socket.getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise FetchError("the name is not known" if isinstance(error, socket.gaierror) else one_line(error)) from None
+        nodes = []
+        for host in sorted({str(item[4][0]) for item in found})[:MAX_SOURCE_NODES]:
+            name = f"{host}:{target.port}".replace("%", "_")
+            nodes.append(Node(name, host, target.port, Target.parse(host, target.port), source=source))
+        return nodes, []
+
+    def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
+        """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
+        try:
+            names = sorted(os.listdir(LMCACHE_SOCKET_DIRECTORY))
+        except FileNotFoundError:
+            return [], []
+        except OSError as error:
+            raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
+        nodes = []
+        for name in names[:MAX_SOURCE_NODES]:
+            path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
+            try:
+                if stat.S_ISSOCK(os.stat(path).st_mode):
+                    nodes.append(Node.parse({"name": name, "host": "localhost", "port": path}, "", "found"))
+            except (OSError, FrontendError) as error:
+                log.debug("%s: %s", path, error)
+        return nodes, []
+
+
+def unique(nodes: Iterable[Node]) -> List[Node]:
+    """The nodes without those whose name came before."""
+    return list({node.name: node for node in reversed(list(nodes))}.values())[::-1]
+
+# ----------------------------------------------------------------------------
 # Trust
 # ----------------------------------------------------------------------------
 
@@ -3725,7 +4484,7 @@ class ClientGone(OSError):
 class Answer:
     """What one of our own routes answers. ``body`` is bytes, or an iterable of bytes that is sent chunk by chunk."""
 
-    __slots__ = ("status", "body", "headers")
+    __slots__ = ("status", "body", "headers", "block")
 
     def __init__(
         self, status: int, body: bytes | Iterable[bytes] = b"", content_type: str = JSON_TYPE, **headers: str
@@ -3733,8 +4492,14 @@ class Answer:
         self.status = status
         self.body = body
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.block = b""  # the headers as they are sent, made once for an answer that is used again
         if body != b"" or status not in (204, 304):
             self.headers.setdefault("Content-Type", content_type)
+
+    def encode_headers(self) -> bytes:
+        """The header lines, each with its CRLF."""
+        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
+        return "".join(lines).encode("latin-1", "replace")
 
     @classmethod
     def json(cls, value: object, status: int = 200, **headers: str) -> Answer:
@@ -3767,12 +4532,7 @@ class Telemetry:
         counts = self.buckets.get(route)
         if counts is None:
             counts = self.buckets[route] = [0] * (len(LATENCY_BUCKETS) + 1)
-        place = 0
-        for bound in LATENCY_BUCKETS:
-            if seconds <= bound:
-                break
-            place += 1
-        counts[place] += 1
+        counts[bisect.bisect_left(LATENCY_BUCKETS, seconds)] += 1
 
     def exposition(self, pool: NodePool, connections: int) -> bytes:
         """Our own metrics (Prometheus text format 0.0.4)."""
@@ -3819,6 +4579,15 @@ class StaticFile(NamedTuple):
     packed: bytes  # gzip, or b"" where it does not help
     etag: str
     content_type: str
+    answers: List[Optional[Answer]]  # plain and packed, once they were asked for
+
+    def remember(self, which: int, make: Callable[[], Answer]) -> Answer:
+        """The answer that sends this file, made once."""
+        answer = self.answers[which]
+        if answer is None:
+            answer = self.answers[which] = make()
+            answer.block = answer.encode_headers()
+        return answer
 
 
 class StaticFiles:
@@ -3883,7 +4652,7 @@ class StaticFiles:
 
         etag = hashlib.sha256(body).hexdigest()[:24]
         packed = pack(body) if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png") else b""
-        return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type)
+        return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type, [None, None])
 
 
 def pack(body: bytes) -> bytes:
@@ -4081,6 +4850,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 if head is None:
                     return self._rest()
                 keep = yield from self.handle_one_request(head)  # type: ignore[func-returns-value]
+                if keep and not self.buffer and self.server.tls is None:
+                    return self._rest()
             yield from self._linger()
             self.close()
         except BadMessage as error:
@@ -4187,9 +4958,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """Serve one request; returns whether the connection may go on."""
         started = time.monotonic()
         self.head = head
-        self.command = head.method.decode("latin-1")
-        self.path = head.target.decode("latin-1")
-        self.request_version = f"HTTP/1.{head.minor}"
+        self.command = head.command
         self.body: LengthBody | ChunkedBody | None = None
         if head.chunked:
             self.body = ChunkedBody()
@@ -4209,7 +4978,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         except Exception:  # a defect of ours: the client is told, the log has the rest
             if self.status:
                 raise
-            log.exception("%s %s failed", self.command, one_line(self.path))
+            log.exception("%s %s failed", self.command, one_line(head.target.decode("latin-1")))
             route, self.keep, self.body = "api", False, None
             yield from self.send_answer(Answer.error(FrontendError(500, "the frontend failed; its log says more")), head)
         self.server.telemetry.count(route, self.command if self.command in METHODS else "-", self.status, time.monotonic() - started)
@@ -4252,12 +5021,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             answer = Answer.error(FrontendError(status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"))
             answer.headers["Allow"] = route
             return answer, "api"
+        if route.inline:
+            return route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b"")), route.name
         why_not = self.server.trust.why_not(self.head, self.peer)
         if route.trusted and why_not:
             raise FrontendError(403, why_not)
         request = ApiRequest(self.head, self.peer, why_not, arguments, b"")
-        if route.inline:
-            return route.call(self.server, request), route.name
         return Blocking(drive, (self._run_route(route, request),)), route.name
 
     def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, Answer]:
@@ -4286,8 +5055,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         if matches_etag(self.head, file.etag):
             return Answer(304, b"", **headers)
         if file.packed and accepts_gzip(self.head):
-            return Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **headers)
-        return Answer(200, file.body, file.content_type, **headers)
+            return file.remember(1, lambda: Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **headers))
+        return file.remember(0, lambda: Answer(200, file.body, file.content_type, **headers))
 
     def read_body(self, limit: int) -> Generator[Wait, Channel, bytes]:
         """Read the request's whole body. Raises FrontendError 413 above ``limit`` bytes, BadMessage, OSError."""
@@ -4338,23 +5107,24 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """Send an answer of our own; without ``head`` the connection is about to be closed."""
         self.status = answer.status
         keep = head is not None and self.keep
-        lines = [f"HTTP/1.1 {answer.status} {http.client.responses.get(answer.status, 'Unknown')}", self.server.date_line()]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         body = answer.body
         streamed = not isinstance(body, (bytes, list))
         size = len(body) if isinstance(body, bytes) else 0 if streamed else sum(map(len, body))
         chunked = streamed and head is not None and head.minor >= 1
+        framing = ""
         if chunked:
-            lines.append("Transfer-Encoding: chunked")
+            framing = "Transfer-Encoding: chunked\r\n"
         elif streamed:
             keep = self.keep = False
         elif answer.status not in (204, 304):
-            lines.append(f"Content-Length: {size}")
+            framing = f"Content-Length: {size}\r\n"
         if not keep:
-            lines.append("Connection: close")
+            framing += "Connection: close\r\n"
         elif head is not None and head.minor == 0:
-            lines.append("Connection: keep-alive")
-        data = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+            framing += "Connection: keep-alive\r\n"
+        reason = http.client.responses.get(answer.status, "Unknown")
+        start = f"HTTP/1.1 {answer.status} {reason}\r\n{self.server.date_line()}\r\n{framing}"
+        data = start.encode() + (answer.block or answer.encode_headers()) + b"\r\n"
         if head is not None and head.method == b"HEAD":
             yield from send_all(self.channel, data)
         elif not streamed:
@@ -4546,7 +5316,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         while True:
             end = data.find(b"\r\n\r\n")
             if end >= 0:
-                head = parse_response_head(data[: end + 2], self.head.method)
+                parse = parse_small_response_head if end < KIB else parse_response_head
+                head = parse(data[: end + 2], self.head.method)
                 data = data[end + 4 :]
                 if head.status >= 200:
                     return head, data
@@ -4601,17 +5372,18 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """Receive from the node; a client that leaves meanwhile ends the exchange with ClientGone."""
         watching = len(self.buffer) < RECEIVE_SIZE
         while True:
-            try:
-                return node.sock.recv(RECEIVE_SIZE)
-            except WOULD_BLOCK:
-                pass
             if watching:
                 ready = yield Wait(deadline, node, READ, self.channel, READ)
                 if ready is self.channel:
                     watching = False
                     self._client_spoke()
+                    continue
             else:
                 yield Wait(deadline, node, READ)
+            try:
+                return node.sock.recv(RECEIVE_SIZE)
+            except WOULD_BLOCK:
+                pass
 
     def _client_spoke(self) -> bool:
         """The client sent something during its own request: its next request, or the end."""
@@ -4651,34 +5423,18 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def _answer_head(self, answer: ResponseHead, chunked: bool, target: Target, prefix: bytes, base: bytes) -> bytes:
         """The head that goes to the client."""
-        lines = [b"HTTP/1.1 %d %b" % (answer.status, answer.reason)]
-        dated = False
-        nominated = None
-        for name, value in answer.fields:
-            lower = name.lower()
-            if lower in HOP_BY_HOP:
-                if lower == b"connection":
-                    nominated = list_tokens([*(nominated or ()), value])
-                continue
-            if lower == b"content-length" and (chunked or answer.status == 204):
-                continue
-            if lower == b"location":
-                value = rewrite_location(value, target, prefix, base)
-            elif lower == b"date":
-                dated = True
-            lines.append(b"%b: %b" % (name, value))
-        if nominated and nominated - {b"close", b"keep-alive"}:
-            lines = lines[:1] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in nominated]
-        if not dated:
-            lines.append(self.server.date_line().encode())
+        block = answer.forward
+        if answer.location is not None:
+            block += b"Location: %b\r\n" % rewrite_location(answer.location, target, prefix, base)
+        if b"\r\ndate:" not in block.lower():  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
+            block += self.server.date_line().encode() + b"\r\n"
         if chunked:
-            lines.append(b"Transfer-Encoding: chunked")
+            block += b"Transfer-Encoding: chunked\r\n"
         if not self.keep:
-            lines.append(b"Connection: close")
+            block += b"Connection: close\r\n"
         elif self.head.minor == 0:
-            lines.append(b"Connection: keep-alive")
-        lines.append(b"Content-Security-Policy: sandbox\r\n\r\n")
-        return b"\r\n".join(lines)
+            block += b"Connection: keep-alive\r\n"
+        return block + b"Content-Security-Policy: sandbox\r\n\r\n"
 
     # -- logging
 
@@ -4687,7 +5443,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         log.info("%s - - [%s] " + format, self.peer or "unix", self.log_date_time_string(), *map(one_line, args))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        self.log_message('"%s %s %s" %s %s', self.command, self.path, self.request_version, code, size)
+        line = (self.command, self.head.target.decode("latin-1"), f"HTTP/1.{self.head.minor}")
+        self.log_message('"%s %s %s" %s %s', *line, code, size)
 
 
 def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -> bytes:
@@ -4829,7 +5586,7 @@ def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | 
 
 
 def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer(200, server.health)
+    return server.health
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -5126,7 +5883,8 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.busy: set[FrontendHandler] = set()
         self.telemetry = Telemetry()
         self.static = StaticFiles()
-        self.health = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
+        self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION})
+        self.health.block = self.health.encode_headers()
         self.loop = Loop()
         self.pool = NodePool(self.loop)
         self._date = (0, "")
@@ -5240,6 +5998,172 @@ def bind_unix_socket(sock: socket.socket, path: str) -> None:
         pass
     sock.bind(path)
 
+
+# ----------------------------------------------------------------------------
+# Running as an LMCache plugin
+# ----------------------------------------------------------------------------
+
+PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
+PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
+PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
+STARTED_BY = os.getppid()  # taken as early as possible: a parent that dies meanwhile is noticed
+
+
+class PluginSettings(NamedTuple):
+    """What LMCache's launcher told: node entries and command line options.
+
+    ``instance`` is LMCache's instance id, ``role`` "scheduler", "worker", "mp" or what the launcher said.
+    """
+
+    nodes: List[dict]
+    options: List[str]
+    instance: str
+    role: str
+    warnings: List[str]
+
+
+def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
+    """Read the environment that LMCache's plugin launchers set; None when none of them started us.
+
+    In-process engines give their whole configuration, MP servers an aggregate with ``mp_config`` and ``http_config``.
+    Raises FrontendError 400 when the configuration is not a JSON object.
+    """
+    for prefix in ("LMCACHE_RUNTIME_PLUGIN", "LMCACHE_PLUGIN"):  # the second is the older name
+        text = environ.get(f"{prefix}_CONFIG", "")
+        if text:
+            break
+    else:
+        return None
+    try:
+        config = loads(text)
+    except ValueError as error:
+        raise FrontendError(400, f"{prefix}_CONFIG is not JSON: {one_line(error)}") from None
+    if not isinstance(config, dict):
+        raise FrontendError(400, f"{prefix}_CONFIG is not a JSON object")
+    role = environ.get(f"{prefix}_ROLE", "").lower()
+    if "mp_config" in config or "http_config" in config or "http_frontend_config" in config:
+        return mp_plugin(config, environ)
+    return engine_plugin(config, role, environ.get(f"{prefix}_WORKER_COUNT", ""))
+
+
+def engine_plugin(config: Dict[str, object], role: str, workers: str) -> PluginSettings:
+    """The nodes of an in-process engine: its scheduler on the start port, worker i on the start port + 1 + i.
+
+    With a socket prefix they listen at ``{prefix}_{port}`` instead. ``internal_api_server_include_index_list``
+    leaves out every node whose distance from the start port is not in it (an empty list means all).
+    """
+    warnings: List[str] = []
+    instance = str(config.get("lmcache_instance_id") or "lmcache")
+    try:
+        count = max(0, int(workers or 1))
+    except ValueError:
+        warnings.append(f"the launcher's worker count {workers!r} is not a number: 1 is taken")
+        count = 1
+    start = config.get("internal_api_server_port_start") or PLUGIN_PORT_START
+    if not isinstance(start, int):
+        warnings.append(f"internal_api_server_port_start {one_line(start)!r} is not a number: {PLUGIN_PORT_START} is taken")
+        start = PLUGIN_PORT_START
+    wanted = config.get("internal_api_server_include_index_list")
+    prefix = config.get("internal_api_server_socket_path_prefix")
+    host = connectable(config.get("internal_api_server_host"))
+    nodes: List[dict] = []
+    for offset in range(count + 1):
+        if isinstance(wanted, list) and wanted and offset not in wanted:
+            continue
+        name = f"{instance}_worker{offset - 1}" if offset else f"{instance}_scheduler"
+        port: object = f"{prefix}_{start + offset}" if prefix else start + offset
+        nodes.append({"name": node_name(name), "host": host, "port": port})
+    if not config.get("internal_api_server_enabled", True):
+        nodes = []
+        warnings.append("LMCache's internal API server is off: set internal_api_server_enabled to see its nodes")
+    extra = config.get("extra_config")
+    return PluginSettings(nodes, plugin_options(extra, warnings), instance, role, warnings)
+
+
+def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSettings:
+    """The node of an MP server, which is the server itself.
+
+    As the original does, only heartbeats are sent when their URL is given and no port to serve the dashboard on is:
+    they report the MP server's own address.
+    """
+    warnings: List[str] = []
+    mp_config = config.get("mp_config")
+    instance = str((mp_config.get("instance_id") if isinstance(mp_config, dict) else "") or "lmcache_server")
+    http_config = config.get("http_config") or config.get("http_frontend_config")
+    http_config = http_config if isinstance(http_config, dict) else {}
+    path, port = http_config.get("http_socket_path"), http_config.get("http_port")
+    nodes: List[dict] = []
+    if path or port:
+        nodes.append({"name": node_name(instance), "host": connectable(http_config.get("http_host")), "port": path or port})
+    else:
+        warnings.append("LMCache told no http_config: the MP server's address is not known")
+    options = plugin_options(config.get("runtime_plugin_extra_config"), warnings)
+    reports = has_option(options, environ, "heartbeat-url")
+    if reports and not has_option(options, environ, "port") and not has_option(options, environ, "uds"):
+        options.append("--no-http")
+        if port:
+            options.append(f"--port={port}")
+        else:
+            warnings.append("the MP server has no TCP port: the heartbeat reports the default port")
+    return PluginSettings(nodes, options, instance, "mp", warnings)
+
+
+def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
+    variable = "LMCACHE_FRONTEND_" + name.upper().replace("-", "_")
+    return bool(environ.get(variable)) or any(option.split("=")[0] == f"--{name}" for option in options)
+
+
+def plugin_options(extra: object, warnings: List[str]) -> List[str]:
+    """Command line options from the ``plugin.frontend.*`` keys; what cannot be one is left out with a warning.
+
+    ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value is JSON.
+    """
+    options: List[str] = []
+    if extra is not None and not isinstance(extra, dict):
+        warnings.append("LMCache's extra configuration is not an object: it is not used")
+        return options
+    for key, value in (extra or {}).items():
+        if not isinstance(key, str) or not key.startswith(PLUGIN_PREFIX):
+            continue
+        option = "--" + key[len(PLUGIN_PREFIX) :].replace("_", "-")
+        if not re.fullmatch(r"--[a-z][a-z0-9-]*", option):
+            warnings.append(f"{one_line(key)} is no option")
+        elif isinstance(value, str) and value.lower() in ("true", "false") or isinstance(value, bool):
+            options += [option] if str(value).lower() == "true" else []
+        elif isinstance(value, dict) or (option == "--nodes" and not isinstance(value, str)):
+            options.append(f"{option}={json.dumps(value)}")
+        elif value is not None:
+            options += [f"{option}={item}" for item in (value if isinstance(value, list) else [value])]
+    return options
+
+
+def connectable(host: object) -> str:
+    """The address to connect to for the address that LMCache binds."""
+    text = str(host or "127.0.0.1").strip()
+    return BIND_ADDRESSES.get(text, text)
+
+
+def node_name(text: str) -> str:
+    """A node's name of an instance id, which may hold anything."""
+    return "".join(char if char.isprintable() and char != "/" else "_" for char in text)[:MAX_NAME_LENGTH]
+
+
+def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
+    """Call ``on_gone`` once, from a thread, when the process that started us has ended, in whatever way.
+
+    LMCache ends its plugins when it exits but not when it was killed. The system then gives its children another
+    parent, which every Unix shows without a signal or a pipe.
+    """
+
+    def watch() -> None:
+        while os.getppid() == STARTED_BY:
+            time.sleep(PARENT_INTERVAL)
+        log.warning("LMCache is gone: ending")
+        on_gone()
+
+    thread = threading.Thread(target=watch, name="parent", daemon=True)
+    thread.start()
+    return thread
 
 # ----------------------------------------------------------------------------
 # Demo nodes
@@ -5511,10 +6435,6 @@ if "Sources" not in globals():
         def __init__(self, *a): pass
         def stop(self): pass
         def status(self): return {}
-if "plugin_settings" not in globals():
-    class PluginSettings: pass
-    def plugin_settings(e): return None
-    def watch_parent(f): pass
 # ----------------------------------------------------------------------------
 # Command line
 # ----------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class Frontend:
         self.output_file = tempfile.TemporaryFile()
         arguments = [*prefix, sys.executable, program]
         if port:
-            arguments += ["--port", "0", "--host", host, "--token", TOKEN]
+            arguments += ["--port", "0", "--host", host, "--token", TOKEN, "--poll-interval", "0"]
         arguments += list(map(str, options))
         environment = dict(os.environ, PYTHONUNBUFFERED="1", **(env or {}))
         self.process = subprocess.Popen(arguments, stdout=self.output_file, stderr=subprocess.STDOUT, env=environment, stdin=subprocess.DEVNULL)

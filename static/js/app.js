@@ -1,0 +1,332 @@
+// The shell: side tree, top bar, router.
+
+import { getToken, setToken, takeTokenFromAddress } from "./api.js";
+import { h, icon, replace, setText } from "./dom.js";
+import { clock, fullTime, middle, plural } from "./format.js";
+import { loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, store, subscribe, trusted } from "./state.js";
+import { formDialog } from "./dialog.js";
+import { toast } from "./toast.js";
+import { field, nodeLink, nodeOf, stateMark, STATE_ORDER } from "./ui.js";
+
+const VIEWS = {
+  cluster: () => import("./views/cluster.js"),
+  node: () => import("./views/node.js"),
+  compare: () => import("./views/compare.js"),
+  many: () => import("./views/many.js"),
+  nodes: () => import("./views/nodes.js"),
+};
+const PLACES = [["#/", "cluster", "Cluster"], ["#/compare", "compare", "Compare"], ["#/many", "many", "Many at once"], ["#/nodes", "nodes", "Nodes"]];
+
+takeTokenFromAddress();
+
+// ---- parts of the shell -------------------------------------------------
+
+const main = h("main", { id: "main", tabindex: "-1" });
+const banner = h("div", { class: "banner", role: "alert", hidden: true });
+const lastAnswer = h("span", { class: "last-answer" });
+const pauseButton = h("button", { type: "button", class: "bare", onclick: () => setPaused(!store.paused) });
+const refreshButton = h("button", { type: "button", class: "bare", title: "Ask all nodes now", "aria-label": "Ask all nodes now", onclick: async () => { refreshButton.disabled = true; await refreshNow(); refreshButton.disabled = false; } }, icon("refresh"));
+const intervalBox = h("select", { "aria-label": "Auto-refresh every", title: "Auto-refresh every", onchange: () => setRefresh(Number(intervalBox.value)) },
+  [2, 5, 10, 30, 60].map((seconds) => h("option", { value: seconds }, `${seconds} s`)));
+intervalBox.value = String(store.interval);
+const themeButton = h("button", { type: "button", class: "bare", onclick: nextTheme });
+const lockButton = h("button", { type: "button", class: "lock", onclick: unlock });
+const searchInput = h("input", { type: "search", id: "node-search", placeholder: "Find a node  ( / )", "aria-label": "Find a node", autocomplete: "off", spellcheck: "false", role: "combobox", "aria-expanded": "false", "aria-controls": "found", "aria-autocomplete": "list" });
+const found = h("ul", { id: "found", class: "found", role: "listbox", "aria-label": "Nodes found", hidden: true });
+const menuButton = h("button", { type: "button", class: "bare menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "side", onclick: () => openMenu(!document.body.classList.contains("menu-open")) }, icon("menu"));
+const places = h("ul", { class: "places" }, PLACES.map(([href, name, label]) => h("li", {}, h("a", { href, dataset: { view: name } }, label))));
+const treeBox = h("div", { class: "side-tree" });
+const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, treeBox);
+
+replace(document.getElementById("app"),
+  h("header", { class: "top" }, menuButton,
+    h("a", { class: "brand", href: "#/" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
+    h("div", { class: "finder", role: "search" }, searchInput, found),
+    h("span", { class: "spring" }),
+    h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, lastAnswer, refreshButton, pauseButton, intervalBox),
+    themeButton, lockButton),
+  banner, side, main, h("div", { class: "shade", onclick: () => openMenu(false) }));
+
+function openMenu(open) {
+  document.body.classList.toggle("menu-open", open);
+  menuButton.setAttribute("aria-expanded", String(open));
+}
+
+// ---- theme, lock --------------------------------------------------------
+
+function drawTheme() {
+  const choice = document.documentElement.dataset.themeChoice;
+  const label = { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[choice];
+  replace(themeButton, icon({ system: "auto", light: "sun", dark: "moon" }[choice]));
+  themeButton.title = label;
+  themeButton.setAttribute("aria-label", `${label}. Change`);
+}
+
+function nextTheme() {
+  const next = { system: "light", light: "dark", dark: "system" }[document.documentElement.dataset.themeChoice];
+  remember("theme", next);
+  dispatchEvent(new Event("lmcache-theme"));
+  drawTheme();
+}
+
+async function unlock() {
+  if (trusted() && !getToken()) {
+    const trust = store.session.trust === "everyone" ? "Everyone who reaches this page may change things." : "This browser runs on the server's own host, so it may change things.";
+    toast(trust);
+    return;
+  }
+  if (trusted()) {
+    setToken("");
+    await loadSession();
+    toast(trusted() ? "Token forgotten; this host is trusted all the same" : "Locked: the token is forgotten");
+    return;
+  }
+  await formDialog({
+    title: "Unlock", action: "Unlock",
+    build: (body) => body.append(h("p", {}, store.session ? store.session.reason : "The server did not say why."),
+      field("Token", h("input", { name: "token", type: "password", autocomplete: "off", spellcheck: "false" }), "Kept for this tab only. It was printed when the frontend started.")),
+    submit: async (form) => {
+      setToken(form.elements.token.value.trim());
+      await loadSession();
+      if (!trusted()) {
+        const reason = store.session ? store.session.reason : "no answer";
+        setToken("");
+        await loadSession();
+        throw Object.assign(new Error(reason), { field: "token" });
+      }
+      toast("Unlocked for this tab", "good");
+    },
+  });
+}
+
+function drawLock() {
+  const session = store.session;
+  lockButton.hidden = !session;
+  if (!session) return;
+  const label = session.trusted ? (getToken() ? "Unlocked" : session.trust === "everyone" ? "Open" : "Trusted") : "Locked";
+  lockButton.classList.toggle("locked", !session.trusted);
+  lockButton.title = session.trusted ? "You may change things" : session.reason || "";
+  if (lockButton.dataset.label !== label) {
+    lockButton.dataset.label = label;
+    replace(lockButton, icon(session.trusted ? "unlock" : "lock"), h("span", {}, label));
+  }
+}
+
+// ---- finding a node -----------------------------------------------------
+
+let hits = [];
+let chosen = -1;
+
+function find() {
+  const words = searchInput.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  hits = words.length && store.status
+    ? store.status.nodes.filter((node) => words.every((word) => `${node.key} ${node.kind} ${node.instance || ""} ${node.address} ${node.model || ""}`.toLowerCase().includes(word))).slice(0, 12) : [];
+  chosen = hits.length ? 0 : -1;
+  drawFound(words.length > 0);
+}
+
+function drawFound(open) {
+  found.hidden = !open;
+  searchInput.setAttribute("aria-expanded", String(open));
+  replace(found, hits.length ? hits.map((node, i) => h("li", { id: `found-${i}`, role: "option", "aria-selected": String(i === chosen), onpointerdown: (event) => { event.preventDefault(); goTo(node); } },
+    stateMark(node.state, true), h("b", {}, middle(node.key, 32)), h("span", { class: "muted" }, node.kind === "unknown" ? "" : node.kind))) : h("li", { class: "muted", role: "option", "aria-selected": "false" }, "No node of that name"));
+  if (chosen >= 0) searchInput.setAttribute("aria-activedescendant", `found-${chosen}`);
+  else searchInput.removeAttribute("aria-activedescendant");
+}
+
+function goTo(node) {
+  const route = parseRoute();
+  location.hash = nodeLink(node, route.view === "node" ? route.panel : "overview");
+  searchInput.value = "";
+  find();
+  searchInput.blur();
+}
+
+searchInput.addEventListener("input", find);
+searchInput.addEventListener("blur", () => { found.hidden = true; searchInput.setAttribute("aria-expanded", "false"); });
+searchInput.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && hits[chosen]) goTo(hits[chosen]);
+  else if (event.key === "Escape") { searchInput.value = ""; find(); }
+  else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && hits.length) {
+    event.preventDefault();
+    chosen = (chosen + (event.key === "ArrowDown" ? 1 : hits.length - 1)) % hits.length;
+    drawFound(true);
+  }
+});
+addEventListener("keydown", (event) => {
+  const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !document.querySelector("dialog[open]")) { event.preventDefault(); searchInput.focus(); }
+  if (event.key === "Escape") openMenu(false);
+});
+
+// ---- the tree at the side -----------------------------------------------
+
+const TREE_LIMIT = 60; // nodes of a group listed at the side; the table has them all
+let treeSig = "";
+let treeItems = new Map();
+
+function groupsOf(status) {
+  const groups = new Map();
+  for (const node of status.nodes) {
+    const local = node.proxy === "local_proxy";
+    const id = local ? `i:${node.instance || ""}` : `p:${node.proxy}`;
+    if (!groups.has(id)) groups.set(id, { id, label: local ? node.instance || "Nodes" : node.proxy, proxy: local ? "" : node.proxy, nodes: [] });
+    groups.get(id).nodes.push(node);
+  }
+  for (const proxy of status.proxies || []) {
+    const id = `p:${proxy.name}`;
+    if (proxy.name !== "local_proxy" && !groups.has(id)) groups.set(id, { id, label: proxy.name, proxy: proxy.name, nodes: [] });
+  }
+  return [...groups.values()];
+}
+
+function worst(nodes) {
+  return nodes.reduce((state, node) => (STATE_ORDER[node.state] < STATE_ORDER[state] ? node.state : state), nodes.length ? "up" : "unknown");
+}
+
+function drawTree() {
+  const status = store.status;
+  if (!status) return;
+  const groups = groupsOf(status);
+  const proxies = new Map((status.proxies || []).map((proxy) => [proxy.name, proxy]));
+  const stateOf = (group) => (group.proxy && proxies.get(group.proxy) && proxies.get(group.proxy).state === "down" ? "down" : worst(group.nodes));
+  const sig = groups.map((group) => `${group.id}:${group.nodes.map((node) => node.key).join(",")}`).join(";");
+  if (sig !== treeSig) {
+    treeSig = sig;
+    treeItems = new Map();
+    const closed = new Set(JSON.parse(recall("tree.closed", "[]")));
+    replace(treeBox, groups.map((group) => {
+      const mark = h("span");
+      const box = h("details", { open: !closed.has(group.id) && status.nodes.length <= 300 },
+        h("summary", {}, mark, h("span", { class: "tree-name", title: group.label }, middle(group.label, 22)), h("span", { class: "muted count" }, group.nodes.length)),
+        h("ul", {}, group.nodes.slice(0, TREE_LIMIT).map((node) => {
+          const nodeMark = h("span");
+          const link = h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, nodeMark, h("span", { class: "tree-name" }, middle(node.name, 24)));
+          treeItems.set(node.key, [nodeMark, link]);
+          return h("li", {}, link);
+        }), group.nodes.length > TREE_LIMIT ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${group.nodes.length - TREE_LIMIT} more …`)) : null,
+        group.nodes.length ? null : h("li", { class: "muted pad" }, "tells of no nodes")));
+      box.addEventListener("toggle", () => {
+        if (box.open) closed.delete(group.id); else closed.add(group.id);
+        remember("tree.closed", JSON.stringify([...closed]));
+      });
+      treeItems.set(group.id, [mark, null]);
+      return box;
+    }));
+    markPlace();
+  }
+  const put = (mark, state) => { if (mark.dataset.state !== state) { mark.dataset.state = state; replace(mark, stateMark(state, true)); } };
+  for (const group of groups) {
+    put(treeItems.get(group.id)[0], stateOf(group));
+    for (const node of group.nodes.slice(0, TREE_LIMIT)) put(treeItems.get(node.key)[0], node.state);
+  }
+}
+
+function markPlace() {
+  const route = parseRoute();
+  for (const link of places.querySelectorAll("a")) {
+    if (link.dataset.view === route.view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const link of treeBox.querySelectorAll("a[data-key]")) {
+    const here = route.view === "node" && link.dataset.key === route.key;
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+    link.href = `#/node/${encodeURIComponent(link.dataset.key)}/${route.view === "node" ? route.panel : "overview"}`;
+  }
+}
+
+// ---- time of the last answer, a lost server, the title ---------------------
+
+function drawTop() {
+  const label = store.paused ? "Resume auto-refresh" : "Pause auto-refresh";
+  if (pauseButton.title !== label) {
+    pauseButton.title = label;
+    pauseButton.setAttribute("aria-label", label);
+    replace(pauseButton, icon(store.paused ? "play" : "pause"));
+  }
+  setText(lastAnswer, store.received ? (store.paused ? `paused ${clock(store.received)}` : clock(store.received)) : "…");
+  lastAnswer.title = store.received ? `Last answer of the server: ${fullTime(store.received)}` : "";
+  banner.hidden = !store.error;
+  if (store.error) {
+    const wait = Math.max(0, Math.ceil(store.retryAt - Date.now() / 1000));
+    const since = store.received ? ` What you see is of ${clock(store.received)}.` : "";
+    if (!banner.firstChild) banner.append(h("span", {}), h("span", { "aria-hidden": "true" }), h("button", { type: "button", class: "small", onclick: () => poll() }, "Try now"));
+    setText(banner.children[0], `■ No connection: ${store.error}.${since}`);
+    setText(banner.children[1], wait ? `Next try in ${wait} s.` : "Trying …");
+  }
+  document.body.classList.toggle("offline", Boolean(store.error));
+  const counts = store.status && store.status.counts;
+  const where = parseRoute();
+  const place = where.view === "node" ? `${where.key} · ` : where.view === "cluster" ? "" : `${PLACES.find(([, name]) => name === where.view)[2]} · `;
+  document.title = store.error ? "no connection · LMCache"
+    : counts ? `${counts.down ? `${counts.down} down · ` : counts.degraded ? `${counts.degraded} degraded · ` : ""}${place}LMCache` : "LMCache";
+}
+
+// ---- router -------------------------------------------------------------
+
+/** The address after #: {view, key, panel, query}. */
+export function parseRoute() {
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const words = path.split("/").map((word) => { try { return decodeURIComponent(word); } catch (error) { return word; } });
+  const query = new URLSearchParams(search);
+  if (words[0] === "node" && words[1]) return { view: "node", key: words[1], panel: words[2] || "overview", query };
+  if (words[0] in VIEWS && words[0] !== "node" && words[0] !== "cluster") return { view: words[0], query };
+  return { view: "cluster", query };
+}
+
+let current = null; // {id, abort, view}
+
+async function route() {
+  const to = parseRoute();
+  const id = to.view === "node" ? `node/${to.key}` : to.view;
+  openMenu(false);
+  markPlace();
+  drawTop();
+  if (current && current.id === id && current.view) {
+    if (current.view.go) current.view.go(to);
+    return;
+  }
+  if (current) current.abort.abort();
+  const abort = new AbortController();
+  const mine = { id, abort, view: null };
+  const moved = current !== null;
+  current = mine;
+  main.classList.add("changing");
+  try {
+    const module = await VIEWS[to.view]();
+    if (current !== mine) return;
+    replace(main);
+    scrollTo(0, 0);
+    mine.view = module.mount(main, { route: to, signal: abort.signal });
+    if (store.status && mine.view.update) mine.view.update(store.status);
+    if (moved) main.focus({ preventScroll: true });
+  } catch (error) {
+    if (current !== mine) return;
+    current = null; // the next try builds it anew
+    replace(main, h("div", { class: "empty" }, h("p", {}, `This view could not be loaded: ${error.message}`), h("button", { type: "button", onclick: route }, "Try again")));
+    console.error(error);
+  } finally {
+    main.classList.remove("changing");
+  }
+}
+
+function draw() {
+  drawTree();
+  drawLock();
+  drawTop();
+  if (current && current.view && current.view.update && store.status) current.view.update(store.status);
+}
+
+addEventListener("hashchange", () => {
+  if (/^#token=/.test(location.hash)) { takeTokenFromAddress(); loadSession(); }
+  route();
+});
+subscribe(draw);
+setInterval(() => { if (store.error) drawTop(); }, 1000);
+drawTheme();
+addEventListener("lmcache-theme", drawTheme);
+route();
+poll();
+loadSession();
+export { notify, nodeOf };

@@ -1,0 +1,399 @@
+// The parts that views share: state marks, tables, panels, trees.
+
+import { curl } from "./api.js";
+import { h, icon, replace, setText } from "./dom.js";
+import { plain, plural } from "./format.js";
+import { store, subscribe, trusted, whyNot } from "./state.js";
+import { toast } from "./toast.js";
+
+const MARKS = { up: "●", degraded: "◆", down: "■", unknown: "○" };
+export const STATES = Object.keys(MARKS);
+export const STATE_ORDER = { down: 0, degraded: 1, unknown: 2, up: 3 };
+
+/** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
+export function stateMark(state, short = false) {
+  const known = MARKS[state] ? state : "unknown";
+  return h("span", { class: `state ${known}` }, h("span", { "aria-hidden": "true" }, MARKS[known]),
+    h("span", { class: short ? "visually-hidden" : "" }, short ? known : ` ${known}`));
+}
+
+export function setState(element, state) {
+  const known = MARKS[state] ? state : "unknown";
+  if (element.dataset.state === known) return;
+  element.dataset.state = known;
+  replace(element, stateMark(known, element.dataset.short === "1"));
+}
+
+/** What an empty place says: what it is, and what to do next. */
+export function empty(text, ...actions) {
+  return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
+}
+
+export async function copy(text, what = "Copied") {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(what, "good");
+  } catch (error) {
+    const area = h("textarea", { class: "visually-hidden", readonly: true }, text);
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy"); // pages on plain http from another host have no clipboard API
+    area.remove();
+    toast(done ? what : "The browser did not let the page copy", done ? "good" : "bad");
+  }
+}
+
+export function button(label, onclick, { kind = "", image = "", title = "", disabled = false } = {}) {
+  return h("button", { type: "button", class: kind, onclick, title: title || null, disabled }, image ? icon(image) : null, label);
+}
+
+/** A control that needs trust: disabled with the reason while there is none. */
+export function guarded(control, signal) {
+  const title = control.title;
+  function apply() {
+    const may = trusted();
+    if (control.dataset.busy !== "1") control.disabled = !may || control.dataset.off === "1";
+    control.title = may ? title : `Locked: ${whyNot()}`;
+  }
+  apply();
+  subscribe(apply, signal);
+  return control;
+}
+
+/** Run something with the button disabled, and say how it ended. */
+export async function working(control, work) {
+  control.dataset.busy = "1";
+  control.disabled = true;
+  try {
+    return await work();
+  } catch (error) {
+    if (error.name !== "AbortError") toast(error.message, "bad");
+    return undefined;
+  } finally {
+    control.dataset.busy = "";
+    control.disabled = !trusted() && control.title.startsWith("Locked:");
+  }
+}
+
+export function field(label, input, hint = "") {
+  return h("label", { class: "field" }, h("span", {}, label), input, hint ? h("small", { class: "muted" }, hint) : null);
+}
+
+/** Terms and values: [[term, value], ...]; pairs without a value are left out. */
+export function facts(pairs) {
+  return h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+/** Used of a limit as a bar with both figures. */
+export function meter(used, limit, text) {
+  const share = limit > 0 ? Math.min(1, Math.max(0, used / limit)) : 0;
+  const fill = h("i", { class: share > 0.95 ? "full" : "" });
+  fill.style.width = `${share * 100}%`;
+  return h("div", { class: "meter", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100), "aria-label": text }, fill);
+}
+
+const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+function compare(a, b) {
+  const noA = a === null || a === undefined || a === "" || Number.isNaN(a);
+  const noB = b === null || b === undefined || b === "" || Number.isNaN(b);
+  if (noA || noB) return noA && noB ? 0 : noA ? 2 : -2; // what is not known stands last, whatever the direction
+  return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
+}
+
+const ROW_HEIGHT = 32; // px, as in style.css
+const VIRTUAL_FROM = 200; // rows
+
+/**
+ * A table that sorts, searches and, above 200 rows, keeps only the rows in view in the DOM.
+ *
+ * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, grow, title,
+ * sort: false}. `update(rows)` changes cells that differ, not the table. Returns {element, update, search(text), filter(f)}.
+ */
+export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false }) {
+  const heads = [];
+  const cols = h("colgroup");
+  const headRow = h("tr");
+  const allBox = select ? h("input", { type: "checkbox", "aria-label": "Select all rows shown" }) : null;
+  const above = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
+  const below = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
+  const body = h("tbody");
+  const table = h("table", { class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`, "aria-label": label }, cols, h("thead", {}, headRow), above, body, below);
+  const none = h("p", { class: "empty-row", hidden: true }, emptyText);
+  const wrap = h("div", { class: `table-wrap${tall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": label }, table, none);
+  let shownColumns = columns;
+  let all = [];
+  let shown = [];
+  let order = sort;
+  let needle = "";
+  let keep = null;
+  let first = 0;
+  let frame = 0;
+  const live = new Map(); // key -> {tr, cells}
+
+  function buildHead() {
+    heads.length = 0;
+    replace(cols);
+    replace(headRow);
+    let minimum = 0;
+    if (select) {
+      cols.append(sized(36));
+      minimum += 36;
+      headRow.append(h("th", { class: "pick", scope: "col" }, allBox));
+    }
+    for (const column of shownColumns) {
+      const width = column.width || 120;
+      minimum += width;
+      cols.append(sized(column.grow ? 0 : width));
+      const cell = h("th", { scope: "col", class: column.num ? "num" : "", title: column.title || null });
+      if (column.sort === false) cell.append(column.label);
+      else cell.append(h("button", { type: "button", class: "sort", onclick: () => sortBy(column) }, column.label, h("span", { class: "sort-mark", "aria-hidden": "true" })));
+      heads.push([column, cell]);
+      headRow.append(cell);
+    }
+    if (fixed) table.style.minWidth = `${minimum}px`;
+    markSort();
+    live.clear();
+    replace(body);
+  }
+  function sized(width) {
+    const col = h("col");
+    if (width && fixed) col.style.width = `${width}px`;
+    return col;
+  }
+  function markSort() {
+    for (const [column, cell] of heads) {
+      const on = order && order.id === column.id;
+      if (column.sort !== false) cell.setAttribute("aria-sort", on ? (order.down ? "descending" : "ascending") : "none");
+      const mark = cell.querySelector(".sort-mark");
+      if (mark) setText(mark, on ? (order.down ? "▼" : "▲") : "");
+    }
+  }
+  function sortBy(column) {
+    const down = order && order.id === column.id ? !order.down : Boolean(column.num);
+    order = { id: column.id, down };
+    markSort();
+    if (onsort) onsort(order);
+    arrange();
+  }
+  function hit(row) {
+    if (keep && !keep(row)) return false;
+    if (!needle) return true;
+    return needle.every((word) => columns.some((column) => column.find !== false && String((column.search || column.text || column.value)(row) ?? "").toLowerCase().includes(word)));
+  }
+  function arrange() {
+    shown = all.filter(hit);
+    if (order) {
+      const column = columns.find((one) => one.id === order.id);
+      const get = column.value || column.text;
+      const decorated = shown.map((row) => [get(row), row]);
+      decorated.sort(([a], [b]) => { const d = compare(a, b); return Math.abs(d) === 2 && typeof a !== typeof b || a === null || b === null || a === undefined || b === undefined ? Math.sign(d) : order.down ? -d : d; });
+      shown = decorated.map(([, row]) => row);
+    }
+    none.hidden = shown.length > 0;
+    replace(none, all.length ? "Nothing matches. Clear the search or the filters to see all." : emptyText);
+    table.setAttribute("aria-rowcount", String(shown.length + 1));
+    paint();
+  }
+  function paint() {
+    frame = 0;
+    let from = 0;
+    let to = shown.length;
+    const virtual = shown.length > VIRTUAL_FROM;
+    wrap.classList.toggle("virtual", virtual);
+    if (virtual) {
+      const height = wrap.clientHeight || 600;
+      from = Math.max(0, Math.floor(wrap.scrollTop / ROW_HEIGHT) - 12);
+      to = Math.min(shown.length, from + Math.ceil(height / ROW_HEIGHT) + 24);
+    }
+    first = from;
+    above.firstChild.firstChild.style.height = `${from * ROW_HEIGHT}px`;
+    below.firstChild.firstChild.style.height = `${(shown.length - to) * ROW_HEIGHT}px`;
+    above.hidden = from === 0;
+    below.hidden = to === shown.length;
+    const wanted = new Set();
+    let at = body.firstChild;
+    for (let i = from; i < to; i += 1) {
+      const row = shown[i];
+      const id = key(row);
+      wanted.add(id);
+      let entry = live.get(id);
+      if (!entry) { entry = makeRow(id); live.set(id, entry); }
+      fill(entry, row);
+      if (virtual) entry.tr.setAttribute("aria-rowindex", String(i + 2));
+      if (entry.tr !== at) body.insertBefore(entry.tr, at);
+      else at = at.nextSibling;
+    }
+    for (const [id, entry] of live) if (!wanted.has(id)) { entry.tr.remove(); live.delete(id); }
+    markAll();
+  }
+  function makeRow(id) {
+    const tr = h("tr");
+    const entry = { tr, row: null, cells: [], sigs: [], box: null };
+    if (select) {
+      entry.box = h("input", { type: "checkbox" });
+      entry.box.addEventListener("change", () => {
+        if (entry.box.checked) select.set.add(id); else select.set.delete(id);
+        tr.classList.toggle("picked", entry.box.checked);
+        markAll();
+        select.changed();
+      });
+      tr.append(h("td", { class: "pick" }, entry.box));
+    }
+    for (const column of shownColumns) {
+      const cell = h(column.head ? "th" : "td", { class: [column.num ? "num" : "", column.cls || ""].join(" ").trim() || null, scope: column.head ? "row" : null });
+      entry.cells.push(cell);
+      tr.append(cell);
+    }
+    if (onrow) {
+      tr.classList.add("link");
+      tr.addEventListener("click", (event) => { if (!event.target.closest("a, button, input, select, label") && !String(getSelection())) onrow(entry.row); });
+    }
+    return entry;
+  }
+  function fill(entry, row) {
+    entry.row = row;
+    if (select) {
+      const picked = select.set.has(key(row));
+      entry.box.checked = picked;
+      entry.tr.classList.toggle("picked", picked);
+      if (!entry.named) { entry.box.setAttribute("aria-label", `Select ${select.name(row)}`); entry.named = true; }
+    }
+    if (rowClass) {
+      const name = rowClass(row);
+      if (entry.cls !== name) { if (entry.cls) entry.tr.classList.remove(entry.cls); if (name) entry.tr.classList.add(name); entry.cls = name; }
+    }
+    shownColumns.forEach((column, i) => {
+      const sig = column.render ? (column.sig ? column.sig(row) : {}) : String(column.text ? column.text(row) : column.value(row) ?? "–");
+      if (entry.sigs[i] === sig) return;
+      entry.sigs[i] = sig;
+      if (column.render) replace(entry.cells[i], column.render(row));
+      else entry.cells[i].textContent = sig;
+      if (column.tip) entry.cells[i].title = column.tip(row) || "";
+    });
+  }
+  function markAll() {
+    if (!select) return;
+    const count = shown.filter((row) => select.set.has(key(row))).length;
+    allBox.checked = count > 0 && count === shown.length;
+    allBox.indeterminate = count > 0 && count < shown.length;
+  }
+  if (select) {
+    allBox.addEventListener("change", () => {
+      for (const row of shown) { if (allBox.checked) select.set.add(key(row)); else select.set.delete(key(row)); }
+      paint();
+      select.changed();
+    });
+  }
+  wrap.addEventListener("scroll", () => {
+    if (shown.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
+  }, { passive: true });
+  buildHead();
+  return {
+    element: wrap,
+    update(rows) { all = rows; arrange(); },
+    search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
+    filter(test) { keep = test; arrange(); return shown.length; },
+    setColumns(ids) { shownColumns = columns.filter((column) => ids.includes(column.id)); buildHead(); arrange(); },
+    get shown() { return shown; },
+    get total() { return all.length; },
+    first: () => first,
+  };
+}
+
+/** A search box that tells what it found. `onsearch(text)` returns how many there are. */
+export function searchBox(label, onsearch, { value = "" } = {}) {
+  const count = h("span", { class: "search-count muted", "aria-live": "polite" });
+  const input = h("input", { type: "search", placeholder: label, "aria-label": label, value, spellcheck: "false", autocomplete: "off" });
+  input.addEventListener("input", () => { const found = onsearch(input.value); setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : ""); });
+  return h("span", { class: "search" }, input, count);
+}
+
+/**
+ * The frame of a node's panel: title, refresh, raw view, copy as curl; loading and failure said in one line.
+ * `load(signal)` returns {data, raw}; `render(data, body)` shows it. `node`, `path`, `method` and `body` make the curl command.
+ */
+export function panelFrame({ title, note = "", ctx, path = null, load = null, render, tools = [], curlOptions = {} }) {
+  const body = h("div", { class: "panel-body" });
+  const rawBox = h("pre", { class: "raw", tabindex: "0", hidden: true, "aria-label": `${title}: raw answer` });
+  const line = h("p", { class: "panel-line", role: "status" });
+  const again = load ? button("Refresh", () => run(true), { image: "refresh", kind: "small" }) : null;
+  const rawButton = load ? h("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {
+    const on = rawBox.hidden;
+    rawBox.hidden = !on;
+    body.hidden = on;
+    rawButton.setAttribute("aria-pressed", String(on));
+  } }, "Raw") : null;
+  const curlButton = path ? button("Copy as curl", () => copy(curl(ctx.node().path + path, curlOptions), "curl command copied"), { image: "copy", kind: "small" }) : null;
+  const element = h("section", { class: "panel", "aria-label": title },
+    h("header", { class: "panel-head" }, h("h2", {}, title), note ? h("p", { class: "muted" }, note) : null, h("div", { class: "panel-tools" }, tools, again, rawButton, curlButton)), line, body, rawBox);
+  let once = false;
+
+  async function run() {
+    again.disabled = true;
+    if (!once) setText(line, "Asking the node …");
+    try {
+      const { data, raw } = await load(ctx.signal);
+      once = true;
+      setText(line, "");
+      line.className = "panel-line";
+      setText(rawBox, raw ?? "");
+      replace(body);
+      body.classList.remove("stale");
+      render(data, body);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      line.className = "panel-line said";
+      setText(line, explain(error, ctx.node()));
+      body.classList.add("stale");
+      if (error.body) setText(rawBox, error.body);
+    } finally {
+      again.disabled = false;
+    }
+  }
+  if (load) run();
+  else render(null, body);
+  return { element, body, run, line };
+}
+
+/** An error of a node in one line: what it does not offer is a fact, not a failure. */
+export function explain(error, node) {
+  const kind = node && node.kind && node.kind !== "unknown" ? node.kind : "node";
+  if (error.status === 404 || error.status === 405) return `This ${kind} does not offer it (${error.message}).`;
+  if (error.status === 403 || error.status === 401) return `Locked: ${error.message}`;
+  if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
+  if (error.status === 502 || error.status === 504) return `The node did not answer: ${error.message}`;
+  return error.status ? `The node answered ${error.status}: ${error.message}` : error.message;
+}
+
+/** A JSON value as a tree; only opened branches are built. `needle` opens what matches. */
+export function tree(value, name = "", needle = "", depth = 0) {
+  const word = needle.toLowerCase();
+  const matches = (item, label) => !word || String(label).toLowerCase().includes(word) ||
+    (item !== null && typeof item === "object" ? Object.entries(item).some(([k, v]) => matches(v, k)) : String(item).toLowerCase().includes(word));
+  if (value === null || typeof value !== "object") {
+    return h("div", { class: "leaf" }, name !== "" ? h("span", { class: "key" }, name) : null, h("span", { class: `value ${value === null ? "null" : typeof value}` }, scalar(value)));
+  }
+  const entries = Object.entries(value);
+  const flat = Array.isArray(value) && value.length <= 12 && value.every((item) => item === null || typeof item !== "object");
+  if (flat) return h("div", { class: "leaf" }, h("span", { class: "key" }, name), h("span", { class: "value" }, `[${value.map(scalar).join(", ")}]`));
+  const whole = word && String(name).toLowerCase().includes(word);
+  const children = () => entries.filter(([k, v]) => whole || matches(v, k)).map(([k, v]) => tree(v, k, whole ? "" : needle, depth + 1));
+  if (name === "") return h("div", { class: "tree" }, entries.length ? children() : h("p", { class: "muted" }, "Nothing matches."));
+  const box = h("details", { open: depth < 3 || Boolean(word) }, h("summary", {}, h("span", { class: "key" }, name), h("span", { class: "muted" }, Array.isArray(value) ? ` [${entries.length}]` : ` ${plural(entries.length, "entry", "entries")}`)));
+  let built = false;
+  const open = () => { if (box.open && !built) { built = true; box.append(h("div", { class: "branch" }, children())); } };
+  box.addEventListener("toggle", open);
+  open();
+  return box;
+}
+
+function scalar(value) {
+  if (value === null) return "null";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : plain(value) === "0" && value !== 0 ? value.toExponential(3) : String(value);
+  return String(value);
+}
+
+export const nodeLink = (node, panel = "overview") => `#/node/${encodeURIComponent(node.key)}/${panel}`;
+export const nodeOf = (key) => store.byKey.get(key) || (store.status ? store.status.nodes.find((node) => node.name === key) : undefined);
