@@ -2056,7 +2056,7 @@ class ExpositionMerger:
 
     def _family_of_type(self, announced: bytes, body: bytes) -> Family | None:
         """The family of a TYPE line, or None when this node's samples of it cannot be used."""
-        name, _, kind = announced.strip().partition(b" ")
+        name, _, kind = b" ".join(announced.split()).partition(b" ")
         kind = OPENMETRICS_TYPES.get(kind, kind)
         if kind == b"counter" and body.startswith(name + b"_total"):
             about = self._helps.get(name)
@@ -2098,7 +2098,7 @@ class ExpositionMerger:
 
     def _usual_lines(self, family: Family | None, body: bytes) -> bool:
         """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
-        if family is None or family.page == self._page or family.type == b"summary":
+        if family is None or family.page == self._page or family.type == b"summary" or family.name in self._bad:
             return False
         known = self._blocks.get(body)
         if known is None or known[0] is not family:
@@ -6180,7 +6180,7 @@ DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
 DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
 DEMO_VERSION = ("0.5.6", "g3e11e108")
 DEMO_MODEL = "example/demo-8b"
-DEMO_LIMIT_GB = 40.0  # max_local_cpu_size
+DEMO_LIMIT = 40 << 30  # bytes, max_local_cpu_size
 DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
 
 # A metric a line: name, type, value [/ value on a scheduler] | help. A name that begins with ":" is lmcache's, with "_" an MP
@@ -6266,7 +6266,7 @@ DEMO_METRICS = """
 :chunk_statistics_enabled g 0 / 1E | Whether chunk statistics collection is enabled
 :chunk_statistics_total_requests n 0 / 1.6D | Total number of requests processed by chunk statistics
 :chunk_statistics_total_chunks n 0 / 28D | Total number of chunks processed
-:chunk_statistics_unique_chunks n 0 / 8D 12R | Number of unique chunks (estimated)
+:chunk_statistics_unique_chunks n 0 / 8.4D | Number of unique chunks (estimated)
 :chunk_statistics_reuse_rate g 0 / 0.7E | Chunk reuse rate (0.0 to 1.0)
 :chunk_statistics_bloom_filter_size_mb g 0 / 22.852559089660645E | Bloom Filter memory usage in MB
 :chunk_statistics_bloom_filter_fill_rate g 0 / 2.5e-07D | Bloom Filter fill rate (0.0 to 1.0)
@@ -6358,83 +6358,828 @@ DEMO_CONF = """{"chunk_size":256,"local_cpu":true,"max_local_cpu_size":40.0,"loc
 "use_gpu_connector_v3":false,"pin_timeout_sec":300,"pin_check_interval_sec":30,"remote_config_url":null,"app_id":null,
 "enable_hidden_state_cache":false,"max_hidden_state_cpu_size":2.0,"hidden_state_layers":null,
 "hidden_states_retrieve_mode":"prefix_strict"}"""
-DEMO_META = """{"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
-"kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)d,
-"local_world_size":%(workers)d,"model_name":"%(model)s","role":"%(role)s","served_model_name":"%(served)s","use_mla":false,
-"worker_id":%(worker)d,"world_size":%(workers)d}"""
-DEMO_INFERENCE = """{"vllm_version":"0.11.0","lmcache_version":"%(version)s","vllm_config":"none (demo node)","model_config":
-{"model":"%(model)s","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,"num_attention_heads":32,
-"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto","gpu_memory_utilization":0.9,
-"swap_space":4,"enable_prefix_caching":true}}"""
-DEMO_ENV = """{"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)d","HF_TOKEN":"hf_example_not_a_secret",
-"HOME":"/home/user","LANG":"C.UTF-8","LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml","LMCACHE_TRACK_USAGE":"false",
-"NODE_RACK":"rack%(rack)d","PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0","VLLM_API_KEY":"example-not-a-secret"}"""
-DEMO_LOGGERS = (
-    "concurrent.futures asyncio fastapi uvicorn.error=WARNING uvicorn=INFO lmcache.v1.platform=INFO lmcache=INFO torch=WARNING "
-    "torch.distributed opentelemetry.trace urllib3.connectionpool lmcache.v1.config=INFO lmcache.v1.config_base=INFO "
-    "lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO "
-    "lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO "
-    "lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"
-)
-DEMO_RULE = '{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2'
-DEMO_MP_CONFIG = (
-    """{"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,"max_gpu_workers":1,
-"max_cpu_workers":1,"hash_algorithm":"blake3","engine_type":"default","separate_object_groups":false,"supported_transfer_mode":"auto",
-"runtime_plugin_config":{"locations":[],"extra_config":{}},"p2p_config":{"advertise_url":"","listen_url":"","lookup_timeout":30.0,
-"load_timeout":30.0,"transfer_engine":"nixl"},"shm_name":"","script_allowed_imports":[],"run_script_api_enabled":false,
-"instance_id":"%(instance)s","worker_reap_timeout_seconds":120.0,"session_ttl_seconds":600.0,"server_modules":[]},
-"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,"use_lazy":false,"align_bytes":4096,
-"shm_name":"","use_hugepages":false,"devdax_path":null},"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,
-"tag":"_default","eviction":RULE}},"eviction_config":RULE},"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a",
-"num_workers":1,"max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},"store_policy":"default","prefetch_policy":"default",
-"prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,"logging_enabled":true,"tracing_enabled":false,
-"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,"service_instance_id":"%(instance)s"},
-"http":{"http_host":"127.0.0.1","http_port":8080},"coordinator":{"url":"","heartbeat_interval":3.0,"event_reporting":false}}"""
-).replace("RULE", DEMO_RULE)
-DEMO_MP_STATUS = (
-    """{"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3","active_sessions":%(sessions)d,
-"storage_manager":{"is_healthy":true,"l1_managers":{"_default":L1},"store_controllers":{"_default":STORE},"prefetch_controller":
-{"is_healthy":true,"thread_alive":true,"max_in_flight":8,"submission_queue_size":0,"in_flight_request_count":0,"num_l2_adapters":2,
-"num_active_adapters":2,"num_draining_adapters":0},"l1_eviction_controllers":{"_default":EVICT},"l2_eviction_controller":
-{"is_healthy":true,"thread_alive":true,"adapters":[RULE,"current_usage":0.72,"total_bytes_used":123695058124,
-"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},"l2_adapters":[{"is_healthy":true,"type":"FSNativeL2Adapter",
-"base_path":"/var/lib/lmcache/l2_a","use_odirect":false,"num_workers":1},{"is_healthy":true,"type":"FSL2Adapter",
-"base_path":"/var/lib/lmcache/l2_b","use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,
-"l1_usage":[%(used)d,42949672960],"l1_capacity_bytes_by_backend":{"dram":42949672960},"l1_manager":L1,"store_controller":STORE,
-"l1_eviction_controller":EVICT},"active_prefetch_jobs":0,"active_p2p_lookup_jobs":0,"p2p_enabled":false,"p2p_state":"unregistered",
-"p2p_peer_count":0,"p2p_peers":[],"worker_liveness":{"enabled":true,"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,
-"tracked_instances":1},"kv_events":{"enabled":true,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"subscribers":0},
-"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"%(model)s","world_size":1,"block_size":16,"use_mla":false}},
-"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}"""
-).replace("L1}", '{"is_healthy":true,"total_object_count":%(objects)d,"write_locked_count":0,"read_locked_count":0,'
-    '"temporary_count":0,"memory_used_bytes":%(used)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,'
-    '"memory_usage_ratio":%(ratio)f,"write_ttl_seconds":600,"read_ttl_seconds":300}}').replace("L1,", "null,")
-DEMO_MP_STATUS = DEMO_MP_STATUS.replace("STORE", '{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,'
-    '"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0}').replace("EVICT", '{"is_healthy":true,"thread_alive":true,'
-    + DEMO_RULE[1:] + "}").replace("RULE", DEMO_RULE)  # fmt: skip
-if "Monitor" not in globals():
-    class Monitor:
-        def __init__(self, registry, *, interval, history_minutes, timeout=5.0): self.r = registry
-        def start(self): pass
-        def stop(self): pass
-        def refresh(self, name=None): pass
-        def refresh_soon(self): pass
-        def status(self, names=None, states=None): return {"nodes": [n.public() for n in self.r.leaves()], "counts": {}}
-        def status_json(self, names, states): return dumps(self.status()), "x"
-        def exposition(self, nodes): return b""
-        def add_alert_source(self, s): pass
-    def scrape(nodes, own, timeout): 
-        return merge_expositions(((j.node.name, r.body) for j, r in fetch_many(FetchJob(n, "/metrics") for n in nodes) if not isinstance(r, FetchError)), own)[0]
-if "Sources" not in globals():
-    class Sources:
-        def __init__(self, registry, **kw): pass
-        def start(self): pass
-        def stop(self): pass
-        def alerts(self): return []
-    class HeartbeatSender:
-        def __init__(self, *a): pass
-        def stop(self): pass
-        def status(self): return {}
+DEMO_LOGGERS = """concurrent.futures asyncio fastapi uvicorn.error=WARNING uvicorn=INFO lmcache.v1.platform=INFO lmcache=INFO
+torch=WARNING torch.distributed opentelemetry.trace urllib3.connectionpool lmcache.v1.config=INFO lmcache.v1.config_base=INFO
+lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO
+lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO
+lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"""
+DEMO_THREADS = {  # role -> names of the threads that /threads shows
+    "scheduler": "MainThread stats-logger-thread api-server-thread",
+    "worker": "MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
+    "mp": "MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
+}
+DEMO_PERIODIC = {  # role -> name, level, interval in seconds (0: not running), last message, its figures
+    "scheduler": (("health-monitor-thread", "low", 0, "No active health checks to monitor, thread not started", "skipped"),),
+    "worker": (
+        ("PinMonitor-thread", "critical", 30, "Checked 0 objects, 0 timeouts, 0 force unpinned", "pinned_count timeout_count"),
+        ("health-monitor-thread", "critical", 5, "All checks passed", "failed_checks bypassed_backends"),
+    ),
+    "mp": (
+        ("SessionManager-cleanup-thread-7f89e6e98950", "medium", 60.0, "Removed 0 expired sessions", "removed_sessions"),
+        ("DeviceHostFuncDispatcher", "high", 0.005, "dispatched=0", ""),
+        ("lmcache-mp-worker-reaper", "medium", 30.0, "reaped=0", ""),
+    ),
+}
+DEMO_ROUTES = {  # role -> what it serves; "*" is one segment
+    "common": """/metrics GET|/metrics/reset POST|/env GET|/threads GET|/loglevel GET|/periodic-threads GET|/periodic-threads/* GET|
+/periodic-threads-health GET|/version GET|/lmc_version GET|/commit_id GET|/run_script POST""",
+    "in-process": """/conf GET POST|/meta GET|/inference_info GET|/inference_version GET|/backends GET POST|/backends/* DELETE|
+/backends/*/recreate POST|/bypass/list GET|/bypass/add PUT|/bypass/remove PUT|/hot_cache/status GET|/hot_cache/enable PUT|
+/hot_cache/disable PUT|/freeze/status GET|/freeze/enable PUT|/freeze/disable PUT|/chunk_statistics/status GET|
+/chunk_statistics/start POST|/chunk_statistics/stop POST|/chunk_statistics/reset POST|/lookup/info GET|/lookup/close POST|
+/lookup/create POST|/lookup/recreate POST|/cache/clear DELETE|/cache/store POST|/cache/retrieve POST|/cache/kvcache/info GET|
+/controller/key-stats GET|/controller/workers GET""",
+    "mp": "/ GET|/healthcheck GET|/status GET|/config GET|/config/adapters GET|/quota GET|/quota/* GET PUT DELETE|/cache/clear POST",
+}
+JSON, PRETTY, TEXT, PRETTY_TEXT = range(4)  # how a demo node writes an answer: compact or indented, and as which type
+
+
+class DemoAnswer(NamedTuple):
+    """What a demo node answers: a JSON value, or a str with TEXT."""
+
+    value: object
+    style: int = JSON
+    status: int = 200
+    allow: str = ""
+
+
+class DemoClock:
+    """A time that can be stopped: what a node counts only while something is switched on."""
+
+    def __init__(self) -> None:
+        self.lost = 0.0  # seconds for which it stood still, or that were reset
+        self.stopped: float | None = None
+
+    def read(self, now: float) -> float:
+        return (now if self.stopped is None else self.stopped) - self.lost
+
+    def run(self, now: float, on: bool) -> None:
+        if on and self.stopped is not None:
+            self.lost, self.stopped = self.lost + now - self.stopped, None
+        elif not on and self.stopped is None:
+            self.stopped = now
+
+
+def demo_pulse(age: float, pulse: Tuple[float, float, float], shift: float = 0.0) -> Tuple[float, float]:
+    """A periodic pulse (first, period, length): (1.0 while it is on, the seconds it has been on so far)."""
+    first, period, length = pulse
+    elapsed = age - first - shift
+    if elapsed < 0:
+        return 0.0, 0.0
+    times, rest = divmod(elapsed, period)
+    return float(rest < length), times * length + min(rest, length)
+
+
+def go_float(value: float) -> str:
+    """A number as Prometheus' clients write it: 2.5, 3.0, 3.8928384e+07."""
+    if -1e6 < value < 1e6:
+        return repr(float(value))
+    mantissa, _, exponent = f"{value:.15e}".partition("e")
+    mantissa = mantissa.rstrip("0")
+    return f"{mantissa}0e{exponent}" if mantissa[-1] == "." else f"{mantissa}e{exponent}"
+
+
+class DemoSeries(NamedTuple):
+    """One sample (or histogram) of a page: ``kind`` of the table's types, or "y" for the time of creation."""
+
+    kind: str
+    terms: List[Tuple[float, str]]
+    lasting: bool  # /metrics/reset leaves it as it is
+    buckets: List[Tuple[float, float]] = []  # histogram: shares of the normal and of the slow ones up to each bound
+    means: Tuple[float, float] = (0.0, 0.0)
+    slow: float = 0.0  # histogram: the slow ones, as a share of the basis' slow time
+
+
+def demo_terms(text: str) -> List[Tuple[float, str]]:
+    """Parse a sum such as ``1.3L -0.6W 2``."""
+    return [(float(term.rstrip("LWSQABCPDTYEHlwsqfgrk")), term[-1] if term[-1].isalpha() else "1") for term in text.split()]
+
+
+def demo_histogram(letter: str, spec: str) -> DemoSeries:
+    """A histogram of log-normal durations, a part of which are slow."""
+    from math import erf, exp, log as ln, sqrt
+
+    count, _, rest = spec.partition(" ~ ")
+    median, ratio = map(float, rest.split())
+
+    def share(bound: float, middle: float) -> float:
+        if bound <= 0:
+            return 0.0
+        return 1.0 if letter == "r" and bound == 1.0 else 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
+
+    bounds = map(float, DEMO_BUCKETS[letter].split())
+    stretch = 1.0 if letter == "r" else exp(DEMO_SIGMA**2 / 2)
+    terms = demo_terms(count)
+    shares = [(share(bound, median), share(bound, median * ratio)) for bound in bounds]
+    return DemoSeries("A" if "A" in count else "h", terms, False, shares, (median * stretch, median * ratio * stretch), terms[0][0])
+
+
+class DemoPage:
+    """The metrics of one role, read from the tables: a template for ``%`` and the series that fill it."""
+
+    TYPES = {"c": "counter", "g": "gauge", "n": "gauge", "h": "histogram"}
+
+    def __init__(self, role: str) -> None:
+        self.parts: List[str] = []
+        self.series: List[DemoSeries] = []
+        self.last = ""
+        for line in (DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)).split("\n"):
+            if line:
+                self._add(line, role == "scheduler")
+        for level in ("critical", "high", "medium", "low") if role != "mp" else ():
+            for what, text, value in ("total", "Total", "2"), ("running", "Number of running", "2"), ("active", "Number of active", "1 1H"):
+                value = "1" if (role, level, what) == ("scheduler", "low", "total") else value if (role, level) == ("worker", "critical") else "0"
+                tail = f"number of {level} level periodic threads" if what == "total" else f"{level} level periodic threads"
+                self._add(f":periodic_threads_{level}_{what} g {value} / {value} | {text} {tail}", role == "scheduler")
+        self.template = "".join(self.parts)
+
+    def _add(self, line: str, scheduler: bool) -> None:
+        sample, kind, rest = line.split(" ", 2)
+        specs, _, text = rest.rpartition(" |")
+        values = specs.split(" / ")
+        name, brace, labels = sample.partition("{")
+        own = name[0] == ":"
+        name = {":": "lmcache:", "_": "lmcache_mp_"}.get(name[0], name[0]) + name[1:]
+        if name != self.last:
+            text = text.strip() or "The count of " + name.partition(":")[2].replace("_", " ")
+            self._head(name, self.TYPES[kind[0]], text)
+        self.last = name
+        if values[0] == "-" or (scheduler and own and len(values) == 1):
+            return
+        labels = "\x01" if own else labels.rstrip("}").replace("@", DEMO_MODEL)
+        if kind[0] == "h":
+            self.series.append(demo_histogram(kind[1], values[0]))
+            comma = "," if labels else ""
+            for bound in DEMO_BUCKETS[kind[1]].split() + ["+Inf"]:
+                self.parts.append(f'{name}_bucket{{{labels}{comma}le="{bound}"}} %s\n')
+            self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
+        else:
+            self.series.append(DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own))
+            self.parts.append(f"{name}{{{labels}}} %s\n" if labels else f"{name} %s\n")
+        if own and kind[0] in "ch":
+            name = (name[:-6] if kind == "c" else name) + "_created"
+            self._head(name, "gauge", text)
+            self.series.append(DemoSeries("y", [], True))
+            self.parts.append(f"{name}{{{labels}}} %s\n")
+
+    def _head(self, name: str, kind: str, text: str) -> None:
+        self.parts.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n".replace("%", "%%"))
+
+    def render(self, now: Dict[str, float], reset: Dict[str, float], labels: str) -> str:
+        """The page: ``now`` is the basis, ``reset`` what it was when the metrics were last reset (or empty)."""
+        values: List[str] = []
+        recent = {key: value - reset.get(key, 0.0) for key, value in now.items()}
+        for kind, terms, lasting, buckets, means, slow in self.series:
+            basis = now if lasting else recent
+            total = sum([factor * basis[key] for factor, key in terms])
+            if kind == "y":
+                values.append(go_float(now["Y"]))
+            elif kind == "g":
+                values.append(go_float(max(0.0, total)))
+            elif kind in "cn":
+                values.append(go_float(max(0, int(total + 1e-6))))
+            else:
+                late = slow * (basis["P"] * 0.25 + basis["C"] * 0.1 if kind == "A" else basis["Q"] * 0.25 + basis["S"] * 0.1)
+                normal = total - late
+                values += [f"{int(normal * first + late * second)}.0" for first, second in buckets]
+                values += [f"{int(total)}.0"] * 2
+                values.append(go_float(round(normal * means[0] + late * means[1], 6)))
+        return (self.template % tuple(values)).replace("\x01", labels)
+
+
+class DemoNode:
+    """A simulated LMCache process: what it answers, and what was changed in it.
+
+    Only the cluster's thread calls it. ``role`` is scheduler, worker or mp; ``page`` is shared by all of a role.
+    """
+
+    def __init__(self, cluster: DemoCluster, role: str, instance: str, worker: int, page: DemoPage, fails: bool) -> None:
+        import zlib
+
+        self.cluster, self.role, self.instance, self.worker, self.page, self.fails = cluster, role, instance, worker, page, fails
+        self.name = f"{instance}_{role}{worker if role == 'worker' else ''}"
+        self.address: object = None  # socket path, or port
+        self.listener: Channel | None = None
+        self.connections: set[Channel] = set()
+        self.random = zlib.crc32(f"{cluster.seed}/{instance}".encode()) / 2**32
+        own = zlib.crc32(f"{cluster.seed}/{self.name}".encode()) / 2**32
+        self.scale = (0.75 + 0.5 * self.random) * (0.96 + 0.08 * own)
+        self.waves = [(0.16, 6.283 / 1700, 6.283 * self.random), (0.08, 6.283 / 230, 6.283 * own)]
+        self.store_clock, self.chunk_clock = DemoClock(), DemoClock()
+        self.cleared = 0.0
+        self.reset: Dict[str, float] = {}
+        self.conf = json.loads(DEMO_CONF) if role != "mp" else {}
+        self.conf.update({"lmcache_instance_id": instance} if self.conf else {})
+        self.levels = dict(item.partition("=")[::2] for item in DEMO_LOGGERS.split())
+        self.backends = [name + "Backend" for name in ("LocalCPU", "LocalDisk", "Remote")]
+        self.bypassed: List[str] = []
+        self.hot_cache = self.lookup = True
+        self.quotas: Dict[str, float] = {}
+        shared = DEMO_ROUTES["common"] + "|" + DEMO_ROUTES["mp" if role == "mp" else "in-process"]
+        self.routes = {words[0]: words[1:] for words in (route.split() for route in shared.split("|"))}
+
+    # -- the simulation
+
+    @property
+    def age(self) -> float:
+        return self.cluster.clock() - self.cluster.birth
+
+    @property
+    def away(self) -> bool:
+        """Tell whether the server does not listen just now."""
+        return self.fails and demo_pulse(self.age, DEMO_OUTAGE)[0] > 0
+
+    @property
+    def healthy(self) -> bool:
+        first, period, length = DEMO_OUTAGE
+        return not (self.fails and demo_pulse(self.age, (first, period, length + DEMO_RECOVERY))[0])
+
+    def flows(self, age: float) -> Tuple[List[float], List[float]]:
+        """Load, cold-cache loss, storms and slow time: (their rates now, their integrals since the start)."""
+        from math import cos, exp, sin
+
+        shift = DEMO_STORM[1] * self.random if self.cluster.instances > 1 else 0.0
+        storm, slow = demo_pulse(age, DEMO_STORM, shift), demo_pulse(age, DEMO_SLOW)
+        load = 1 + sum(size * sin(speed * age + phase) for size, speed, phase in self.waves)
+        loaded = age + sum(size / speed * (cos(phase) - cos(speed * age + phase)) for size, speed, phase in self.waves)
+        cold = exp(-age / DEMO_WARM_UP)
+        rates = (load, cold, storm[0], slow[0])
+        sums = (loaded, DEMO_WARM_UP * (1 - cold), storm[1], slow[1])
+        return [self.scale * value for value in rates], [self.scale * value for value in sums]
+
+    def basis(self) -> Dict[str, float]:
+        """The letters of the metrics tables. Capitals only grow: L W S Q the flows' integrals (A B C P while not frozen)."""
+        from math import exp
+
+        age = self.age
+        rates, sums = self.flows(age)
+        basis = dict(zip("lwsqLWSQ", rates + sums))
+        basis.update(zip("ABCP", self.flows(self.store_clock.read(age))[1]))
+        load, cold, storm, _ = rates
+        found = 4750 * load - 3200 * cold - 2600 * storm
+        full = (1 - exp(-(age - self.cleared) / DEMO_WARM_UP)) * (0.9 + 0.05 * load) - 0.35 * storm
+        basis.update({
+            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(self.chunk_clock.stopped is None),
+            "D": self.flows(max(0.0, self.chunk_clock.read(age)))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
+            "f": min(1.0, max(0.02, full)) * self.hot_cache, "g": 0.93 * (1 - exp(-age / 1500)),
+        })  # fmt: skip
+        return basis
+
+    # -- answers
+
+    def answer(self, method: str, target: str, body: bytes) -> DemoAnswer:
+        """Answer one request as FastAPI's router and LMCache's handlers do."""
+        path, _, query = target.partition("?")
+        path = urllib.parse.unquote(path)
+        parts = path[1:].split("/")
+        methods = self.routes.get(path) or self.routes.get("/".join(["", parts[0], *("*" if i == 0 else p for i, p in enumerate(parts[1:]))]))
+        if methods is None:
+            return DemoAnswer({"detail": "Not Found"}, JSON, 404)
+        if method not in methods:
+            return DemoAnswer({"detail": "Method Not Allowed"}, JSON, 405, ", ".join(methods))
+        values = {key: value[0] for key, value in urllib.parse.parse_qs(query).items()}
+        handler = getattr(self, "_" + (parts[0].replace("-", "_") or "root"))
+        return self._unavailable(parts[0], path) or handler(method, parts[1:], values, body)
+
+    def _unavailable(self, first: str, path: str) -> DemoAnswer | None:
+        """The 503 of what this role does not have."""
+        engine = {"error": "", "message": "LMCache engine not configured."}
+        if self.role == "worker" and first == "chunk_statistics":
+            return DemoAnswer({"error": "API unavailable", "message": "Lookup client not configured."}, PRETTY, 503)
+        if self.role != "scheduler":
+            return None
+        if path.startswith("/cache/kvcache"):
+            return DemoAnswer({"error": "kv_caches not available", "message": "kv_caches is empty or not initialized"}, PRETTY, 404)
+        names = {"backends": "/backends API", "bypass": "Bypass API", "hot_cache": "hot_cache API", "freeze": path + " API", "cache": "LMCache API"}
+        if first not in names:
+            return None
+        return DemoAnswer(dict(engine, error=names[first] + " is unavailable"), JSON if first in ("backends", "bypass") else PRETTY, 503)
+
+    def _root(self, *_: object) -> DemoAnswer:
+        return DemoAnswer({"status": "ok", "service": "LMCache HTTP API"})
+
+    def _healthcheck(self, *_: object) -> DemoAnswer:
+        return DemoAnswer({"status": "healthy"})
+
+    def _version(self, *_: object) -> DemoAnswer:
+        return DemoAnswer("-".join(DEMO_VERSION))
+
+    def _lmc_version(self, *_: object) -> DemoAnswer:
+        return DemoAnswer(DEMO_VERSION[0])
+
+    def _commit_id(self, *_: object) -> DemoAnswer:
+        return DemoAnswer(DEMO_VERSION[1])
+
+    def _metrics(self, method: str, *_: object) -> DemoAnswer:
+        basis = self.basis()
+        if method == "POST":
+            self.reset = {key: basis[key] for key in "LWSQABCPT"}
+            return DemoAnswer("ok", TEXT)
+        labels = (("model_name", DEMO_MODEL), ("role", self.role), ("served_model_name", DEMO_MODEL.split("/")[1]), ("worker_id", self.worker))
+        return DemoAnswer(self.page.render(basis, self.reset, ",".join(f'{key}="{value}"' for key, value in labels)), TEXT)
+
+    def _env(self, *_: object) -> DemoAnswer:
+        env = {
+            "AWS_SECRET_ACCESS_KEY": "example/not/a/secret", "CUDA_VISIBLE_DEVICES": str(self.worker), "HF_TOKEN": "hf_example_not_a_secret",
+            "HOME": "/home/user", "LANG": "C.UTF-8", "LMCACHE_CONFIG_FILE": f"/etc/lmcache/{self.instance}.yaml",
+            "LMCACHE_TRACK_USAGE": "false", "NODE_RACK": f"rack{int(self.random * 4)}", "PATH": "/opt/venv/bin:/usr/bin:/bin",
+            "PYTHONHASHSEED": "0", "VLLM_API_KEY": "example-not-a-secret",
+        }  # fmt: skip
+        return DemoAnswer(env, PRETTY_TEXT)
+
+    def _threads(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
+        texts = []
+        for index, name in enumerate(DEMO_THREADS[self.role].split()):
+            ident = 140231125232512 - 8392704 * index
+            if query.get("name", "").lower() not in name.lower() or query.get("thread_id", str(ident)) != str(ident):
+                continue
+            kind = "_MainThread(MainThread, started" if index == 0 else f"Thread({name}, started daemon"
+            frames = [("threading.py", 1002, "_bootstrap", "self._bootstrap_inner()")] if index else []
+            frames.append((f"lmcache/{name.lower().replace('-', '_')}.py", 40 + len(name), "run", "self._stopped.wait(self._interval)"))
+            frames.append(("threading.py", 331, "wait", "gotit = waiter.acquire(True, timeout)"))
+            stack = "".join(f'  File "/usr/lib/python3/{file}", line {line}, in {function}\n    {code}\n' for file, line, function, code in frames)
+            texts.append(f"Thread: <{kind} {ident})>\nStack trace:\n{stack}")
+        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", TEXT)
+
+    def _loglevel(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
+        name, level = query.get("logger_name"), query.get("level")
+        if not name:
+            lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
+            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, TEXT)
+        if not level:
+            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", TEXT)
+        if level.upper() not in ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"):
+            return DemoAnswer(f"Invalid log level: {level}", TEXT, 400)
+        self.levels[name] = logging.getLevelName(getattr(logging, level.upper()))
+        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", TEXT)
+
+    def _periodic(self) -> List[Dict[str, object]]:
+        """The periodic threads as ``/periodic-threads`` lists them."""
+        age, now = self.age, self.cluster.clock()
+        threads: List[Dict[str, object]] = []
+        for name, level, interval, message, extra in DEMO_PERIODIC[self.role]:
+            active = bool(interval) and (self.healthy or name != "PinMonitor-thread")
+            last = (now - age % interval if active else now - 5.0 * interval) if interval else 0.0
+            summary = {"timestamp": last, "duration_ms": 0.04 if interval else 0.0, "success": True, "message": message}
+            threads.append({
+                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": bool(interval), "is_active": active,
+                "last_run_time": last, "last_run_ago": now - last if interval else None, "total_runs": int(age / interval) if interval else 0,
+                "failed_runs": 0, "success_rate": 100.0 if interval else None,
+                "last_summary": dict(summary, extra_info={key: "true" if key == "skipped" else "0" for key in extra.split()}),
+            })  # fmt: skip
+        return threads
+
+    def _periodic_threads(self, _: str, rest: List[str], query: Dict[str, str], __: bytes) -> DemoAnswer:
+        threads, level = self._periodic(), query.get("level", "").lower()
+        if rest:
+            found = [thread for thread in threads if thread["name"] == rest[0]]
+            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {rest[0]}"}, JSON, 404)
+        levels = ("critical", "high", "medium", "low")
+        if level and level not in levels:
+            return DemoAnswer({"error": f"Invalid level: {query['level']}. Valid values: critical, high, medium, low"}, JSON, 400)
+
+        def counts(members: List[Dict[str, object]]) -> List[int]:
+            return [len(members), sum(bool(item["is_running"]) for item in members), sum(bool(item["is_active"]) for item in members)]
+
+        summary: Dict[str, object] = dict(zip(("total_count", "running_count", "active_count"), counts(threads)))
+        summary["by_level"] = {
+            key: dict(zip(("total", "running", "active"), counts([item for item in threads if item["level"] == key]))) for key in levels
+        }
+        for option, key in ("running_only", "is_running"), ("active_only", "is_active"):
+            if query.get(option, "").lower() in ("true", "1", "yes", "on"):
+                threads = [thread for thread in threads if thread[key]]
+        return DemoAnswer({"summary": summary, "threads": [thread for thread in threads if level in ("", thread["level"])]})
+
+    def _periodic_threads_health(self, *_: object) -> DemoAnswer:
+        sick = [item for item in self._periodic() if item["level"] in ("critical", "high") and item["is_running"] and not item["is_active"]]
+        names = [{key: item[key] for key in ("name", "level", "last_run_ago", "interval")} for item in sick]
+        return DemoAnswer({"healthy": not sick, "unhealthy_count": len(sick), "unhealthy_threads": names})
+
+    def _run_script(self, *_: object) -> DemoAnswer:
+        text = (
+            "The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; enable it explicitly with "
+            "run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone server) and only on a "
+            "trusted network."
+        )
+        return DemoAnswer(text, TEXT, 404)
+
+    def _conf(self, method: str, _: List[str], query: Dict[str, str], body: bytes) -> DemoAnswer:
+        if method == "GET":
+            names = query["names"].split(",") if query.get("names") else self.conf
+            return DemoAnswer({name: self.conf[name] for name in names if name in self.conf}, PRETTY_TEXT)
+        try:
+            changes = json.loads(body)
+        except ValueError as error:
+            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, JSON, 400)
+        if not isinstance(changes, dict):
+            return DemoAnswer({"error": "Request body must be a JSON object"}, JSON, 400)
+        updated, errors = {}, {}
+        for name, value in changes.items():
+            try:
+                updated[name] = self.conf[name] = self._converted(self.conf[name], value)
+            except KeyError:
+                errors[name] = "Unknown config"
+            except (TypeError, ValueError):
+                errors[name] = "Failed to set config value"
+        return DemoAnswer({"updated": updated, "errors": errors} if errors else {"updated": updated}, JSON, 400 if errors and not updated else 200)
+
+    @staticmethod
+    def _converted(old: object, value: object) -> object:
+        """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
+        if isinstance(old, bool):
+            return value if isinstance(value, bool) else {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower(), False)
+        return type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value  # type: ignore[arg-type]
+
+    def _meta(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
+        workers = self.cluster.workers
+        meta = {
+            "chunk_size": 256, "engine_id": f"{self.instance}_4711", "first_rank": 0, "kv_connector_extra_config": {},
+            "kv_dtype": "torch.bfloat16", "kv_layer_groups_manager": None, "kv_shape": [32, 2, 256, 8, 128],
+            "local_worker_id": self.worker, "local_world_size": workers, "model_name": DEMO_MODEL, "role": self.role,
+            "served_model_name": DEMO_MODEL.split("/")[1], "use_mla": False, "worker_id": self.worker, "world_size": workers,
+        }  # fmt: skip
+        names = query["names"].split(",") if query.get("names") else meta
+        return DemoAnswer({name: meta[name] for name in names if name in meta}, PRETTY_TEXT)
+
+    def _inference_info(self, *_: object) -> DemoAnswer:
+        model = {
+            "model": DEMO_MODEL, "dtype": "torch.bfloat16", "max_model_len": 32768, "vocab_size": 128256, "num_layers": 32,
+            "num_attention_heads": 32, "num_kv_heads": 8, "head_size": 128,
+        }  # fmt: skip
+        cache = {"block_size": 16, "cache_dtype": "auto", "gpu_memory_utilization": 0.9, "swap_space": None, "enable_prefix_caching": True}
+        info = {"vllm_version": "0.11.0 (demo)", "lmcache_version": "-".join(DEMO_VERSION), "vllm_config": "none (demo)"}
+        return DemoAnswer(dict(info, model_config=model, cache_config=cache), PRETTY)
+
+    def _inference_version(self, *_: object) -> DemoAnswer:
+        message = "'LMCacheManager' object has no attribute 'get_inference_version'"
+        return DemoAnswer({"error": "Failed to get inference version", "message": message}, PRETTY, 500)
+
+    def _backends(self, method: str, rest: List[str], *_: object) -> DemoAnswer:
+        known = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
+        if method == "DELETE" or rest:
+            name = rest[0]
+            if name not in self.backends:
+                return self._with_backends(404, status="not_found", message=f"Backend {name} not found")
+            self.backends.remove(name)
+            if method == "DELETE":
+                return self._with_backends(status="success", message=f"Backend {name} closed")
+            self.backends.append(name)
+            return self._with_backends(status="success", recreated={name: name})
+        if method == "GET":
+            return DemoAnswer({name: name for name in self.backends})
+        created = [name for name in known if name not in self.backends]
+        self.backends += created
+        return self._with_backends(status="success", created={name: name for name in created})
+
+    def _with_backends(self, status_code: int = 200, **fields: object) -> DemoAnswer:
+        return DemoAnswer(dict(fields, backends={name: name for name in self.backends}), JSON, status_code)
+
+    def _bypass(self, _: str, rest: List[str], query: Dict[str, str], __: bytes) -> DemoAnswer:
+        if rest[0] == "list":
+            return DemoAnswer({"status": "success", "bypassed_backends": self.bypassed, "all_backends": self.backends})
+        name, add = query.get("backend_name"), rest[0] == "add"
+        if not name:
+            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, JSON, 400)
+        if name not in self.backends:
+            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, JSON, 400)
+        before = name in self.bypassed
+        self.bypassed = [item for item in self.bypassed if item != name] + ([name] if add else [])
+        was = {"was_already_bypassed" if add else "was_bypassed": before}
+        return DemoAnswer({"status": "success", "backend_name": name, "bypassed": add, **was, "bypassed_backends": self.bypassed})
+
+    def _hot_cache(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+        if rest[0] != "status":
+            self.hot_cache = rest[0] == "enable"
+        return self._switch("hot_cache", "Hot cache", self.hot_cache, rest[0])
+
+    def _freeze(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+        if rest[0] != "status":
+            self.store_clock.run(self.age, rest[0] == "disable")
+        return self._switch("freeze", "Freeze mode", self.store_clock.stopped is not None, rest[0])
+
+    @staticmethod
+    def _switch(key: str, title: str, on: bool, action: str) -> DemoAnswer:
+        word = "enabled" if on else "disabled"
+        message = f"{title} is {word}" if action == "status" else f"{title} {word} successfully"
+        return DemoAnswer({"status": "success", key: on, "message": message}, PRETTY)
+
+    def _chunk_statistics(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+        clock, age = self.chunk_clock, self.age
+        if rest[0] == "reset":
+            clock.lost += clock.read(age)
+        elif rest[0] != "status":
+            clock.run(age, rest[0] == "start")
+        if rest[0] != "status":
+            return DemoAnswer({"status": "success", "message": {"reset": "Reset", "start": "Started", "stop": "Stopped"}[rest[0]]}, PRETTY)
+        counted = self.basis()["D"]
+        total, unique = int(28 * counted), int(8.4 * counted)
+        timing = {"lookup_time_seconds": 0.0013 * counted, "record_statistics_time_seconds": 4e-05 * counted, "check_exit_conditions_time_seconds": 1e-06 * counted}
+        timing.update(total_time_seconds=0.001341 * counted, overhead_time_seconds=4.1e-05 * counted, overhead_percentage=3.0574)
+        bloom = {
+            "size_mb": 22.852559089660645, "hash_count": 6, "item_count": unique, "bits_set": 6 * unique, "fill_rate": 3.13e-08 * unique,
+            "expected_elements": 20000000, "false_positive_rate": 0.01,
+        }  # fmt: skip
+        return DemoAnswer({
+            "enabled": clock.stopped is None, "total_requests": int(1.6 * counted), "timing": timing, "total_chunks": total,
+            "unique_chunks": unique, "duplicate_chunks": total - unique, "reuse_rate": (total - unique) / (total or 1), "bloom_filter": bloom,
+            "async_queue": {"capacity": 100000, "current_size": 0, "max_size_reached": 3, "full_blocks": 0, "utilization": 0.0},
+            "timestamp": self.cluster.clock(), "auto_exit_enabled": True, "auto_exit_timeout_hours": 0.0, "auto_exit_target_unique_chunks": 0,
+        }, PRETTY)  # fmt: skip
+
+    def _lookup(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+        scheduler = self.role == "scheduler"
+        name = "ChunkStatisticsLookupClient(LMCacheLookupClient)" if scheduler else "LMCacheLookupServer"
+        current, action = name if self.lookup else "None", rest[0]
+        if action == "info":
+            return DemoAnswer({"client": current if scheduler else "None", "server": "None" if scheduler else current}, PRETTY)
+        if action == "recreate" and not self.lookup:
+            return DemoAnswer({"error": f"lookup {'client' if scheduler else 'server'} not available", "role": self.role}, PRETTY, 400)
+        self.lookup = action != "close"
+        shown = {"close": {"old": current}, "create": {"new": name}, "recreate": {"old": current, "new": name}}[action]
+        return DemoAnswer(dict(shown, role=self.role), PRETTY)
+
+    def _cache(self, _: str, rest: List[str], query: Dict[str, str], body: bytes) -> DemoAnswer:
+        if rest[0] == "kvcache":
+            layer = {"shape": [2, 4096, 16, 8, 128], "dtype": "torch.bfloat16", "device": f"cuda:{self.worker}"}
+            layers = {f"model.layers.{index}.self_attn.attn": layer for index in range(32)}
+            return DemoAnswer({"status": "success", "num_layers": 32, "layers": layers}, PRETTY)
+        if rest[0] != "clear":
+            tokens = re.fullmatch(r"(\d+),(\d+)", query.get("tokens_mock", ""))
+            if not tokens:
+                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, PRETTY, 400)
+            size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
+            more = {"num_retrieved": size // 256 * 256} if rest[0] == "retrieve" else {}
+            return DemoAnswer(dict(status="success", num_tokens=size, **more), PRETTY)
+        if self.role == "mp":
+            try:
+                tier = json.loads(body or b"{}").get("tier", "l1")
+            except (ValueError, AttributeError):
+                tier = "l1"
+            if tier != "l1":
+                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, JSON, 400)
+        removed = int(10240 * self.basis()["f"]) * 256
+        if "LocalCPU" in query.get("locations", "LocalCPU"):
+            self.cleared = self.age
+        return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}}) if self.role == "mp" else DemoAnswer({"status": "success", "num_removed": removed}, PRETTY)
+
+    def _controller(self, *_: object) -> DemoAnswer:
+        return DemoAnswer({"detail": "Controller manager not available"}, JSON, 503)
+
+    # -- an MP server's own
+
+    def _quota(self, method: str, rest: List[str], _: Dict[str, str], body: bytes) -> DemoAnswer:
+        if not rest:
+            return DemoAnswer({"users": {salt: {"limit_gb": limit, "current_usage_gb": 0.0} for salt, limit in self.quotas.items()}})
+        salt = rest[0]
+        if method == "GET":
+            return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas.get(salt, 0.0), "current_usage_gb": 0.0, "exists": salt in self.quotas})
+        if method == "DELETE":
+            self.quotas.pop(salt, None)
+            return DemoAnswer({"cache_salt": salt, "status": "removed"})
+        try:
+            self.quotas[salt] = float(json.loads(body)["limit_gb"])
+        except (ValueError, TypeError, KeyError):
+            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, JSON, 400)
+        return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas[salt], "status": "ok"})
+
+    def _status(self, *_: object) -> DemoAnswer:
+        fill = self.basis()["f"]
+        used, limit = int(DEMO_LIMIT * fill), DEMO_LIMIT
+        alive = {"is_healthy": True, "thread_alive": True}
+        adapters = {"num_l2_adapters": 2, "num_active_adapters": 2, "num_draining_adapters": 0}
+        policy = {"eviction_policy": "LRU", "trigger_watermark": 0.8, "eviction_ratio": 0.2}
+        manager = {
+            "is_healthy": True, "total_object_count": int(10240 * fill), "write_locked_count": 0, "read_locked_count": 0, "temporary_count": 0,
+            "staging_object_count": 0, "staging_bytes": 0, "memory_used_bytes": used, "memory_total_bytes": limit,
+            "memory_configured_bytes": limit, "capacity_bytes_by_backend": {"dram": limit}, "memory_usage_ratio": fill,
+            "write_ttl_seconds": 600, "read_ttl_seconds": 300,
+        }  # fmt: skip
+        store = dict(alive, pending_keys_count=0, in_flight_task_count=0, **adapters)
+        prefetch = dict(alive, max_in_flight=8, **dict.fromkeys((
+            "submission_queue_size", "pending_queue_size", "in_flight_request_count", "lookup_phase_count", "load_phase_count", "completed_results_count",
+        ), 0), **adapters)  # fmt: skip
+        size = dict(policy, current_usage=0.72, total_bytes_used=123695058124, total_capacity_bytes=171798691840, num_cache_salt_buckets=1)
+        storage = {
+            "is_healthy": True, "l1_managers": {"_default": manager}, "store_controllers": {"_default": store},
+            "l1_eviction_controllers": {"_default": dict(alive, **policy)}, "prefetch_controller": prefetch,
+            "l2_eviction_controller": dict(alive, adapters=[size]), "l2_adapters": [
+                {"is_healthy": True, "type": "FSNativeL2Adapter", "base_path": "/var/lib/lmcache/l2_a", "use_odirect": False, "num_workers": 1},
+                {"is_healthy": True, "type": "FSL2Adapter", "base_path": "/var/lib/lmcache/l2_b", "use_odirect": False, "event_loop_alive": True},
+            ], "num_l2_adapters": 2, "l1_usage": [used, limit], "l1_capacity_bytes_by_backend": {"dram": limit}, "l1_manager": manager,
+            "store_controller": store, "l1_eviction_controller": dict(alive, **policy),
+        }  # fmt: skip
+        liveness = {"enabled": True, "reap_timeout_seconds": 120.0, "registration_grace_seconds": 3600.0, "tracked_instances": 1}
+        events = {"enabled": True, "log_depth": 0, "log_capacity": 32768, "next_seq": 1, "lost_markers": 0, "unbound_stores": 0, "subscribers": 0}
+        context = {"0": {"model_name": DEMO_MODEL, "world_size": 1, "block_size": 16, "use_mla": False}}
+        return DemoAnswer({
+            "is_healthy": True, "engine_type": "MPCacheServer", "chunk_size": 256, "hash_algorithm": "blake3", "active_sessions": 2,
+            "storage_manager": storage, "active_prefetch_jobs": 0, "active_p2p_lookup_jobs": 0, "p2p_enabled": False,
+            "p2p_state": "unregistered", "p2p_peer_count": 0, "p2p_peers": [], "worker_liveness": liveness, "kv_events": events,
+            "registered_gpu_ids": [0], "cache_context_meta": context, "registered_non_cuda_instance_ids": [], "non_cuda_context_meta": {},
+        })  # fmt: skip
+
+    def _config(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+        if rest:
+            kinds = ("fs_native", True), ("fs", False)
+            adapters = [{"index": i, "type_name": k, "tier": "l2", "primary": p, "reconfigurable": False} for i, (k, p) in enumerate(kinds)]
+            return DemoAnswer({"adapters": adapters})
+        policy = {"eviction_policy": "LRU", "trigger_watermark": 0.8, "eviction_ratio": 0.2, "extra_logging_enabled": False}
+        memory = {"size_in_bytes": DEMO_LIMIT, "use_lazy": False, "init_size_in_bytes": DEMO_LIMIT, "align_bytes": 4096, "shm_name": "", "use_hugepages": False}
+        manager = {"memory_config": memory, "gds_l1_config": None, "write_ttl_seconds": 600, "read_ttl_seconds": 300, "tag": "_default", "eviction": policy}
+        adapters = [{"base_path": f"/var/lib/lmcache/l2_{name}", "use_odirect": False, "shared": False, "serde_config": None} for name in "ab"]
+        return DemoAnswer({
+            "mp": {
+                "transport": "zmq", "host": "127.0.0.1", "port": 5555, "chunk_size": 256, "max_workers": 1, "hash_algorithm": "blake3",
+                "engine_type": "default", "runtime_plugin_config": {"locations": [], "extra_config": {}}, "script_allowed_imports": [],
+                "run_script_api_enabled": False, "instance_id": self.instance, "worker_reap_timeout_seconds": 120.0, "session_ttl_seconds": 600.0,
+            },
+            "storage_manager": {
+                "l1_manager_config": manager, "eviction_config": policy, "l2_adapter_config": {"adapters": adapters}, "store_policy": "default",
+                "prefetch_policy": "default", "prefetch_max_in_flight": 8, "periodic_notifier_interval_ms": 5, "l1_manager_configs": [manager],
+            },
+            "observability": {
+                "enabled": True, "max_queue_size": 10000, "metrics_enabled": True, "logging_enabled": True, "tracing_enabled": False,
+                "otlp_endpoint": None, "prometheus_port": 9090, "metrics_sample_rate": 0.01, "service_instance_id": self.instance,
+            },
+            "http": {"http_host": "127.0.0.1", "http_port": self.address},
+            "coordinator": {"url": "", "advertise_ip": "", "heartbeat_interval": 5.0, "event_reporting": False, "event_flush_interval": 1.0},
+        }, PRETTY)  # fmt: skip
+
+
+class DemoCluster:
+    """A simulated LMCache cluster in this process: per instance a scheduler and workers on Unix sockets, and MP servers on TCP.
+
+    One thread serves all of it. ``seed`` picks the figures, ``clock()`` is the time in Unix seconds, ``failing`` lets a worker be
+    away now and then. The cluster seems to have been running for DEMO_AGE seconds when it starts.
+    """
+
+    def __init__(
+        self, instances: int = 1, workers: int = 3, *, mp_servers: int = 1, seed: int = 1, failing: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self.instances, self.workers, self.seed, self.clock = instances, workers, seed, clock
+        self.birth = clock() - DEMO_AGE
+        self.directory = ""
+        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
+        self.nodes: List[DemoNode] = []
+        for index in range(instances):
+            name = "demo" if instances == 1 else f"demo{index:03d}"
+            self.nodes.append(DemoNode(self, "scheduler", name, 0, pages["scheduler"], False))
+            for worker in range(workers):
+                fails = failing and worker == 1 and index % 16 == 0
+                self.nodes.append(DemoNode(self, "worker", name, worker, pages["worker"], fails))
+        for index in range(mp_servers):
+            self.nodes.append(DemoNode(self, "mp", "demo" if mp_servers == 1 else f"demo-mp{index}", 0, pages["mp"], False))
+        self.loop: Loop | None = None
+        self.thread: threading.Thread | None = None
+        self.stopping = False
+
+    def start(self) -> List[Dict[str, object]]:
+        """Open every node's socket; returns the entries of a list of nodes. Raises OSError."""
+        import tempfile
+
+        self.loop = Loop()
+        self.directory = tempfile.mkdtemp(prefix="lmcache-demo-")
+        if len(self.directory) + len("/socket_99999") > MAX_SOCKET_PATH:
+            os.rmdir(self.directory)
+            self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
+        try:
+            for index, node in enumerate(self.nodes):
+                node.address = 0 if node.role == "mp" else os.path.join(self.directory, f"socket_{9090 + index}")
+                self._listen(node)
+        except OSError:
+            self._close()
+            raise
+        self.loop.sweeps.append(self._sweep)
+        self.thread = threading.Thread(target=self._run, name="demo", daemon=True)
+        self.thread.start()
+        return [{"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes]
+
+    def stop(self) -> None:
+        """End the cluster's thread, close its sockets and remove its directory."""
+        if self.thread is not None and self.loop is not None:
+            self.loop.call_soon(setattr, self, "stopping", True)
+            self.thread.join()
+            self.thread = None
+
+    def _run(self) -> None:
+        assert self.loop is not None
+        while not self.stopping:
+            self.loop.run_once()
+        self._close()
+
+    def _close(self) -> None:
+        import shutil
+
+        assert self.loop is not None
+        self.loop.shutdown()  # closes the connections: their tasks end
+        for node in self.nodes:
+            if node.listener is not None:
+                node.listener.sock.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _listen(self, node: DemoNode) -> None:
+        assert self.loop is not None
+        if node.role == "mp":
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", node.address))
+            node.address = sock.getsockname()[1]
+        else:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            remove_socket(str(node.address))
+            sock.bind(str(node.address))
+        sock.listen(128)
+        node.listener = Channel(sock)
+        node.listener.idle = functools.partial(self._accept, node)
+        self.loop.watch(node.listener, READ)
+
+    def _sweep(self, _: float) -> None:
+        """Take the failing nodes' servers away, and put them back."""
+        assert self.loop is not None
+        for node in self.nodes:
+            if node.fails and node.away == (node.listener is not None):
+                if node.listener is None:
+                    self._listen(node)
+                    continue
+                self.loop.close(node.listener)
+                node.listener = None
+                for channel in list(node.connections):
+                    channel.sock.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, node: DemoNode) -> None:
+        assert self.loop is not None and node.listener is not None
+        try:
+            sock, _ = node.listener.sock.accept()
+        except OSError:
+            return
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.loop.spawn(self._serve(node, Channel(sock)))
+
+    def _serve(self, node: DemoNode, channel: Channel) -> Generator[Wait, Channel, None]:
+        """One connection's task."""
+        assert self.loop is not None
+        node.connections.add(channel)
+        buffer, alive = b"", True
+        try:
+            while alive:
+                while b"\r\n\r\n" not in buffer:
+                    more = yield from receive(channel, RECEIVE_SIZE, float("inf"))
+                    if not more or len(buffer) > MAX_HEAD:
+                        return
+                    buffer += more
+                block, _, buffer = buffer.partition(b"\r\n\r\n")
+                head = parse_request_head(block + b"\r\n")
+                if head.expects:
+                    yield from send_all(channel, b"HTTP/1.1 100 Continue\r\n\r\n")
+                taker = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
+                body = b""
+                while not taker.done:
+                    if not buffer:
+                        buffer = yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT)
+                        if not buffer:
+                            return
+                    parts, used = taker.take(memoryview(buffer))
+                    if len(body) < MAX_API_BODY:
+                        body += b"".join(parts)
+                    buffer = buffer[used:]
+                alive = head.keep_alive
+                yield from send_all(channel, self._answer(node, head, body))
+        except BadMessage:
+            yield from send_all(channel, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        except OSError:
+            pass  # the client left
+        finally:
+            node.connections.discard(channel)
+            self.loop.close(channel)
+
+    def _answer(self, node: DemoNode, head: RequestHead, body: bytes) -> bytes:
+        answer = node.answer(head.method.decode(), (head.path + head.query).decode("latin-1"), body)
+        if answer.style == TEXT:
+            text = str(answer.value)
+        elif answer.style == JSON:
+            text = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False)
+        else:
+            text = json.dumps(answer.value, indent=2)
+        data = text.encode()
+        kind = "application/json" if answer.style in (JSON, PRETTY) else "text/plain; charset=utf-8"
+        lines = [f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}", "server: uvicorn", f"content-length: {len(data)}", f"content-type: {kind}"]
+        if answer.allow:
+            lines.append(f"allow: {answer.allow}")
+        if not head.keep_alive:
+            lines.append("connection: close")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if head.method == b"HEAD" else data)
+
+
+def remove_socket(path: str) -> None:
+    """Remove a socket file that a former listener left."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
 # ----------------------------------------------------------------------------
 # Command line
 # ----------------------------------------------------------------------------
