@@ -1814,7 +1814,7 @@ METRIC_NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL_PAIR = rb'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"'
 CANONICAL = re.compile(rb"(%b)(?:\{%b(?:,%b)*\})?" % (METRIC_NAME, LABEL_PAIR, LABEL_PAIR))
 SAMPLE = re.compile(
-    rb'[ \t]*(%b)[ \t]*(?:\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\})?[ \t]*([^\s{}#"]+)'
+    rb'[ \t]*(%b)(?:[ \t]*\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\}[ \t]*|[ \t]+)([^\s{}#"]+)'
     rb"(?:[ \t]+(-?[0-9.]+))?(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME
 )
 LABEL = re.compile(rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)')
@@ -2073,8 +2073,10 @@ class ExpositionMerger:
         if family is None:
             self._bad.add(name)
             return None
-        if family.page == self._page:  # after its samples
+        loose = self._families.get((name, b"untyped"), family)
+        if self._page in (family.page, loose.page):  # after its samples
             self._leave_out(family)
+            self._leave_out(loose)
             return None
         self._typed[name] = family
         return family
@@ -2210,7 +2212,7 @@ class ExpositionMerger:
             if name in self._bad:
                 continue
             before = family.heads if family.page == self._page else []
-            if len(set(before).union(heads)) != len(before) + len(heads):
+            if has_twins(before + heads):
                 self._leave_out(family)
             else:
                 self._commit(family, b"\n".join(texts), heads)
@@ -2276,6 +2278,12 @@ def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
     return pairs
 
 
+def has_twins(heads: Sequence[bytes]) -> bool:
+    """Tell whether two heads of samples have the same name and labels, in whatever order."""
+    parts = [head.partition(b"{") for head in heads]
+    return len({(name, frozenset(labels[:-1].split(b","))) for name, _, labels in parts}) != len(heads)
+
+
 def is_utf8(text: bytes) -> bool:
     """Tell whether the bytes are UTF-8, as label values must be."""
     if text.isascii():
@@ -2308,6 +2316,8 @@ def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> T
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
 RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
+RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
+MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
@@ -2383,12 +2393,18 @@ EMPTY_ROW = array("f", [NAN]) * WIDTH
 
 
 class Snapshot(NamedTuple):
-    """One reading of a node: ``at`` is monotonic seconds; histograms as {upper bound: cumulative count}."""
+    """One reading of a node: ``at`` is monotonic seconds; histograms as their upper bounds and cumulative counts."""
 
     at: float
     counters: Dict[str, float]
     gauges: Dict[str, float]
-    histograms: Dict[str, Dict[float, float]]
+    histograms: Dict[str, Tuple[Tuple[float, ...], array]]
+
+
+@functools.lru_cache(maxsize=64)
+def shared_bounds(bounds: Tuple[float, ...]) -> Tuple[float, ...]:
+    """One and the same tuple for equal bounds: a thousand nodes have the same few."""
+    return bounds
 
 
 class Alert(NamedTuple):
@@ -2418,7 +2434,11 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
     gauges = add_up(GAUGES)
     if "remote_ping_seconds" in gauges:
         gauges["remote_ping_seconds"] /= 1000.0
-    histograms = {key: samples.buckets[name] for key, name in HISTOGRAMS.items() if name in samples.buckets}
+    histograms = {}
+    for key, name in HISTOGRAMS.items():
+        if name in samples.buckets:
+            bounds = shared_bounds(tuple(sorted(samples.buckets[name])))
+            histograms[key] = (bounds, array("d", [samples.buckets[name][bound] for bound in bounds]))
     return Snapshot(at, add_up(COUNTERS), gauges, histograms)
 
 
@@ -2426,8 +2446,11 @@ def was_reset(old: Snapshot, new: Snapshot) -> bool:
     """Tell whether a node counts anew: a counter or a histogram went back."""
     if any(new.counters.get(key, 0.0) < value for key, value in old.counters.items()):
         return True
-    inf = float("inf")
-    return any(new.histograms.get(key, {}).get(inf, 0.0) < counts.get(inf, 0.0) for key, counts in old.histograms.items())
+    for key, (bounds, counts) in old.histograms.items():
+        known = new.histograms.get(key)
+        if known is None or known[0] != bounds or (counts and known[1][-1] < counts[-1]):
+            return True
+    return False
 
 
 def counted(old: Snapshot | None, new: Snapshot) -> Dict[str, float]:
@@ -2439,16 +2462,18 @@ def counted(old: Snapshot | None, new: Snapshot) -> Dict[str, float]:
 
 def bucket_growth(old: Snapshot | None, new: Snapshot, key: str) -> Dict[float, float]:
     """What the cumulative buckets of one histogram grew by."""
-    counts = new.histograms.get(key, {})
-    before = old.histograms.get(key, {}) if old is not None else {}
-    return {bound: max(0.0, count - before.get(bound, 0.0)) for bound, count in counts.items()}
+    bounds, counts = new.histograms.get(key, ((), ()))
+    if old is None or key not in old.histograms:
+        return dict(zip(bounds, counts))
+    return {bound: max(0.0, count - before) for bound, count, before in zip(bounds, counts, old.histograms[key][1])}
 
 
 def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, Optional[float]]:
     """The figures of a node from its readings, oldest first, none of them from before a restart.
 
-    Rates are taken from the last two readings, ratios and quantiles from the first and the last; a ratio without
-    traffic is None. With one reading there are no rates, and the rest is over the node's life.
+    Ratios and quantiles are taken from the first and the last, rates from the last and the youngest that is
+    RATE_WINDOW older (or the first); a ratio without traffic is None. With one reading there are no rates, and the rest
+    is over the node's life.
     """
     new = window[-1]
     first = window[0] if len(window) > 1 else None
@@ -2463,7 +2488,7 @@ def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, 
         for q, name in QUANTILES:
             figures[f"{key}_{name}"] = quantile(growth, q)
     if first is not None:
-        before = window[-2]
+        before = next((old for old in reversed(window) if new.at - old.at >= RATE_WINDOW), first)
         seconds = max(1e-3, new.at - before.at)
         grown = counted(before, new)
         if "requested" not in grown and "lookup_tokens" in grown:  # an MP server counts lookups, not retrieves
@@ -2552,19 +2577,18 @@ class NodeState:
         window = self.window
         if window and was_reset(window[-1], snapshot):
             window.clear()
-        if len(window) > 1 and snapshot.at - window[-1].at < 1.0:
-            window.pop()  # two readings at almost the same time make wild rates
+        last = counted(window[-1], snapshot) if window else {}
+        if last.get("ping_errors"):
+            self.remote_failing = True
+        elif last.get("ping_successes"):
+            self.remote_failing = False
+        if len(window) > 1 and window[-1].at - window[-2].at < MIN_SPACING:
+            window.pop()  # bounds the memory; and two readings at almost the same time would make wild rates
         window.append(snapshot)
         while len(window) > 2 and snapshot.at - window[1].at >= RATIO_WINDOW:
             window.popleft()
         self.figures = measure(window, self.chunk_size)
         self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
-        if len(window) > 1:
-            last = counted(window[-2], snapshot)
-            if last.get("ping_errors"):
-                self.remote_failing = True
-            elif last.get("ping_successes"):
-                self.remote_failing = False
 
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
@@ -3070,7 +3094,9 @@ class Monitor:
 
     def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
         """Take over what a frontend says of its nodes. Its numbers are its own; only their shape is checked."""
-        by_name = {entry.get("name"): entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+        shown = [entry for entry in entries if isinstance(entry, dict)]
+        by_name = {str(entry.get("name")): entry for entry in shown}
+        by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
         told = set()
         for child in proxy.children:
             entry = by_name.get(child.name)
@@ -3110,6 +3136,11 @@ class Monitor:
             kind, labels = recognise(reply.body)
             if kind != "frontend":
                 snapshot = take_snapshot(reply.body, monotonic)
+        if state.node.prefix and reply.status in (502, 504):  # its frontend answers for it: the node does not
+            with self._lock:
+                state.failed(gateway_reason(reply), now, self._pace)
+                self._polled(state)
+            return []
         with self._lock:
             came_back = state.failures > 0
             state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
@@ -3152,6 +3183,7 @@ class Monitor:
         for job, reply in fetch_many(jobs):
             key = job.node.key
             state = by_key[key]
+            self._polls += 1
             left[key] -= 1
             with self._lock:
                 if isinstance(reply, FetchError):
@@ -3484,6 +3516,16 @@ def number_or_none(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300 or value != value:
         return None
     return float(value)
+
+
+def gateway_reason(reply: Reply) -> str:
+    """Why a frontend could not reach its node, in its words."""
+    try:
+        answer = loads(reply.body)
+    except ValueError:
+        answer = None
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    return one_line(detail) if detail else f"its frontend answers {reply.status}"
 
 
 def threads_missing(snapshot: Snapshot) -> bool:
@@ -3862,6 +3904,7 @@ class Walk(NamedTuple):
 
     proxy: Node
     prefix: str  # "" or "/proxy2/rack2": how the proxy reaches it
+    outer: str  # the same of the frontend before it
     label: str  # its name at the frontend before it
     host: str  # the host that loopback addresses told by it mean
     listed: Tuple[dict, ...]  # its nodes as told by the frontend before it, for when it does not answer itself
@@ -3874,7 +3917,7 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
     """
     told: Dict[str, Told] = {}
     seen: Dict[str, set] = {}
-    walks = [Walk(proxy, "", "", proxy.target.host, ()) for proxy in proxies]
+    walks = [Walk(proxy, "", "", "", proxy.target.host, ()) for proxy in proxies]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
@@ -3889,11 +3932,12 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 if not walk.prefix:
                     told[name] = Told("away" if isinstance(reply, FetchError) else "leaf", (), groups)
                     continue
+                walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
             known = told.get(name, Told("frontend", ()))
             children = list(known.children)
             for group, host, port, entries in groups:
-                if group == LOCAL_PROXY or (group == walk.label and not host):
+                if group == LOCAL_PROXY:
                     add_children(children, walk, entries)
                     continue
                 place = (walk.host if is_loopback(host) else host, port)
@@ -3901,7 +3945,8 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 if place in seen[name] or (target is not None and is_self(registry, target)):
                     continue
                 seen[name].add(place)
-                walks.append(Walk(walk.proxy, f"{walk.prefix}/proxy2/{quote_name(group)}", group, place[0], entries))
+                path = f"{walk.prefix}/proxy2/{quote_name(group)}"
+                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], entries))
             told[name] = Told("frontend", tuple(children))
         if not walks:
             break
@@ -4149,8 +4194,7 @@ def startup_time(other_info: str) -> float | None:
 class Sources:
     """Nodes that come and go by themselves: one thread asks every source again each ``interval`` seconds.
 
-    A source that is away keeps its last nodes and has an alert. The lock serialises refreshes and guards
-    ``_troubles``: source -> (since, text).
+    A source that is away keeps its last nodes and has an alert. The lock guards ``_troubles``: source -> (since, text).
     """
 
     def __init__(self, registry: NodeRegistry, supplier_url: str = "", coordinator_url: str = "", dns: Sequence[str] = (),
@@ -4203,6 +4247,9 @@ class Sources:
                 self._note(source, "")
             except (FetchError, FrontendError) as error:
                 self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
+            except Exception as error:  # one source must not keep the others from being asked
+                log.debug("%s", source, exc_info=True)
+                self._note(source, f"{type(error).__name__}: {one_line(error)}")
         self.refresh_proxies([group for group in self._registry.groups() if group.name != LOCAL_PROXY])
 
     def refresh_proxy(self, name: str) -> None:
@@ -4260,7 +4307,8 @@ class Sources:
         targets: Dict[Target, None] = {}
         for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
             entities = info.get("lmCacheInfoEntities") if isinstance(info, dict) else None
-            addresses = [entity.get("apiAddress") for entity in entities or () if isinstance(entity, dict)]
+            entities = entities if isinstance(entities, list) else []
+            addresses = [entity.get("apiAddress") for entity in entities if isinstance(entity, dict)]
             for text in addresses or [address]:
                 text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
                 try:
@@ -6178,7 +6226,6 @@ DEMO_STORM = (3800.0, 780.0, 90.0)  # eviction storms: first one (seconds of age
 DEMO_SLOW = (4500.0, 14400.0, 3600.0)  # hours in which the remote backend is slow
 DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
 DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
-DEMO_VERSION = ("0.5.6", "g3e11e108")
 DEMO_MODEL = "example/demo-8b"
 DEMO_LIMIT = 40 << 30  # bytes, max_local_cpu_size
 DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
@@ -6189,6 +6236,7 @@ DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
 DEMO_PROCESS_METRICS = """
 python_gc_objects_collected_total{generation="0"} c 800 2T | Objects collected during gc
 python_gc_objects_collected_total{generation="1"} c 300 0.4T |
+python_gc_objects_uncollectable_total{generation="0"} c 0 | Uncollectable objects found during GC
 python_gc_collections_total{generation="0"} c 70 0.2T | Number of times this generation was collected
 python_gc_collections_total{generation="1"} c 6 0.02T |
 python_info{implementation="CPython",major="3",minor="11",patchlevel="7",version="3.11.7"} g 1 | Python platform information
@@ -6308,6 +6356,7 @@ _l1_eviction_loop_ticks_total c 1T | L1 eviction-loop iterations (every cycle)
 _l2_store_throughput_GB_per_second{l2_name="fs_native"} hg 0.9L ~ 1.6 0.2 | Histogram of L1->L2 store throughput in GB/s, measured per task.
 _l2_store_throughput_GB_per_second{l2_name="fs"} hg 0.9L ~ 0.7 0.2 |
 _real_reuse_gap_seconds{cache_salt=""} hg 0.1L ~ 45 3 | Gap between a chunk's last access (read or write) and next read.
+_real_reuse_gap_objects{cache_salt=""} hg 0.1L ~ 20 3 | Per-cache_salt access-counter gap between two reads of the same chunk.
 _event_bus_queue_depth n 3l 60s | Events currently queued in the EventBus.
 _event_bus_drain_lag_seconds g 0.002l | Seconds since the oldest queued event was published; 0.0 when empty.
 _event_bus_dropped_events_total c 0.01S | Cumulative events dropped because the EventBus queue was at max_queue_size.
@@ -6369,10 +6418,10 @@ DEMO_THREADS = {  # role -> names of the threads that /threads shows
     "mp": "MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
 }
 DEMO_PERIODIC = {  # role -> name, level, interval in seconds (0: not running), last message, its figures
-    "scheduler": (("health-monitor-thread", "low", 0, "No active health checks to monitor, thread not started", "skipped"),),
+    "scheduler": (("health-monitor-thread", "low", 0, "No active health checks to monitor, thread not started", "total_checks active_checks skipped"),),
     "worker": (
-        ("PinMonitor-thread", "critical", 30, "Checked 0 objects, 0 timeouts, 0 force unpinned", "pinned_count timeout_count"),
-        ("health-monitor-thread", "critical", 5, "All checks passed", "failed_checks bypassed_backends"),
+        ("PinMonitor-thread", "critical", 30, "Checked 0 objects, 0 timeouts, 0 force unpinned", "pinned_count timeout_count force_unpin_count"),
+        ("health-monitor-thread", "critical", 5, "All checks passed", "total_checks failed_checks bypassed_backends"),
     ),
     "mp": (
         ("SessionManager-cleanup-thread-7f89e6e98950", "medium", 60.0, "Removed 0 expired sessions", "removed_sessions"),
@@ -6392,6 +6441,72 @@ DEMO_ROUTES = {  # role -> what it serves; "*" is one segment
     "mp": "/ GET|/healthcheck GET|/status GET|/config GET|/config/adapters GET|/quota GET|/quota/* GET PUT DELETE|/cache/clear POST",
 }
 JSON, PRETTY, TEXT, PRETTY_TEXT = range(4)  # how a demo node writes an answer: compact or indented, and as which type
+DEMO_FIXED = {  # path -> status, and the JSON value or the text (``%(...)s`` is filled in) that never changes
+    "/": (200, JSON, '{"status":"ok","service":"LMCache HTTP API"}'),
+    "/healthcheck": (200, JSON, '{"status":"healthy"}'),
+    "/version": (200, JSON, '"0.5.6-g3e11e108"'),
+    "/lmc_version": (200, JSON, '"0.5.6"'),
+    "/commit_id": (200, JSON, '"g3e11e108"'),
+    "/controller/workers": (503, JSON, '{"detail":"Controller manager not available"}'),
+    "/controller/key-stats": (503, JSON, '{"detail":"Controller manager not available"}'),
+    "/inference_version": (500, PRETTY, """{"error":"Failed to get inference version",
+"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}"""),
+    "/inference_info": (200, PRETTY, """{"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
+"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
+"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
+"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}"""),
+    "/meta": (200, PRETTY_TEXT, """{"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
+"kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)s,
+"local_world_size":%(workers)s,"model_name":"example/demo-8b","role":"%(role)s","served_model_name":"demo-8b","use_mla":false,
+"worker_id":%(worker)s,"world_size":%(workers)s}"""),
+    "/env": (200, PRETTY_TEXT, """{"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
+"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8","LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml",
+"LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s","PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0",
+"VLLM_API_KEY":"example-not-a-secret"}"""),
+    "/cache/kvcache/info": (200, PRETTY, """{"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":
+{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":
+{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}"""),
+    "/run_script": (404, TEXT, """The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
+enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
+server) and only on a trusted network."""),
+    "/config/adapters": (200, JSON, """{"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,"reconfigurable":false},
+{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}"""),
+    "/config": (200, PRETTY, """{"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
+"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
+"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s","session_ttl_seconds":600.0},
+"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,"use_lazy":false,"align_bytes":4096},
+"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default","eviction":{"eviction_policy":"LRU",
+"trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2},
+"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a","max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},
+"store_policy":"default","prefetch_policy":"default","prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,
+"logging_enabled":true,"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
+"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
+"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}"""),
+    "/status": (200, JSON, """{"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
+"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":%(l1)s},"store_controllers":{"_default":%(store)s},
+"l1_eviction_controllers":{"_default":%(evict)s},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,
+"submission_queue_size":0,"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,
+"completed_results_count":0,"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":
+{"is_healthy":true,"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,
+"current_usage":0.72,"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},"l2_adapters":
+[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,"num_workers":1,
+"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter","base_path":"/var/lib/lmcache/l2_b",
+"use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,"l1_usage":[%(used)s,42949672960],"l1_capacity_bytes_by_backend":
+{"dram":42949672960},"l1_manager":%(l1)s,"store_controller":%(store)s,"l1_eviction_controller":%(evict)s},"active_prefetch_jobs":0,
+"active_p2p_lookup_jobs":0,"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":
+{"enabled":true,"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
+"incarnation":1,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"unbound_stores":0,"subscribers":0},
+"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,"use_mla":false}},
+"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}"""),
+}
+DEMO_PARTS = {  # of "/status"
+    "l1": """{"is_healthy":true,"total_object_count":%(objects)s,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,
+"staging_object_count":0,"staging_bytes":0,"memory_used_bytes":%(used)s,"memory_total_bytes":42949672960,"memory_configured_bytes":
+42949672960,"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(fill)s,"write_ttl_seconds":600,"read_ttl_seconds":300}""",
+    "store": """{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
+"num_active_adapters":2,"num_draining_adapters":0}""",
+    "evict": '{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}',
+}
 
 
 class DemoAnswer(NamedTuple):
@@ -6401,6 +6516,15 @@ class DemoAnswer(NamedTuple):
     style: int = JSON
     status: int = 200
     allow: str = ""
+
+
+class DemoAsk(NamedTuple):
+    """A request to a demo node: ``rest`` is the path after its first segment."""
+
+    method: str
+    rest: List[str]
+    query: Dict[str, str]
+    body: bytes
 
 
 class DemoClock:
@@ -6632,14 +6756,38 @@ class DemoNode:
         path, _, query = target.partition("?")
         path = urllib.parse.unquote(path)
         parts = path[1:].split("/")
-        methods = self.routes.get(path) or self.routes.get("/".join(["", parts[0], *("*" if i == 0 else p for i, p in enumerate(parts[1:]))]))
+        methods = self.routes.get(path) or self.routes.get("/".join(["", parts[0], "*", *parts[2:]]))
         if methods is None:
             return DemoAnswer({"detail": "Not Found"}, JSON, 404)
         if method not in methods:
             return DemoAnswer({"detail": "Method Not Allowed"}, JSON, 405, ", ".join(methods))
-        values = {key: value[0] for key, value in urllib.parse.parse_qs(query).items()}
-        handler = getattr(self, "_" + (parts[0].replace("-", "_") or "root"))
-        return self._unavailable(parts[0], path) or handler(method, parts[1:], values, body)
+        refused = self._unavailable(parts[0], path)
+        if refused is not None:
+            return refused
+        ask = DemoAsk(method, parts[1:], {key: value[0] for key, value in urllib.parse.parse_qs(query).items()}, body)
+        if path in DEMO_FIXED:
+            return self._fixed(path, ask)
+        return getattr(self, "_" + parts[0].replace("-", "_"))(ask)
+
+    def _fixed(self, path: str, ask: DemoAsk) -> DemoAnswer:
+        """What never changes, with this node's particulars filled in."""
+        status, style, text = DEMO_FIXED[path]
+        if style == TEXT:
+            return DemoAnswer(text, style, status)
+        fill = self.basis()["f"]
+        facts = {
+            "instance": self.instance, "role": self.role, "worker": self.worker, "workers": self.cluster.workers, "address": self.address,
+            "rack": int(self.random * 4), "fill": fill, "used": int(DEMO_LIMIT * fill), "objects": int(10240 * fill),
+        }  # fmt: skip
+        facts.update({key: part % facts for key, part in DEMO_PARTS.items()})
+        value = json.loads(text % facts)
+        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, style, status)
+
+    @staticmethod
+    def _named(values: Dict[str, object], ask: DemoAsk) -> Dict[str, object]:
+        """The members that ``names=`` asks for, in that order; all without it."""
+        names = ask.query["names"].split(",") if ask.query.get("names") else values
+        return {name: values[name] for name in names if name in values}
 
     def _unavailable(self, first: str, path: str) -> DemoAnswer | None:
         """The 503 of what this role does not have."""
@@ -6655,43 +6803,19 @@ class DemoNode:
             return None
         return DemoAnswer(dict(engine, error=names[first] + " is unavailable"), JSON if first in ("backends", "bypass") else PRETTY, 503)
 
-    def _root(self, *_: object) -> DemoAnswer:
-        return DemoAnswer({"status": "ok", "service": "LMCache HTTP API"})
-
-    def _healthcheck(self, *_: object) -> DemoAnswer:
-        return DemoAnswer({"status": "healthy"})
-
-    def _version(self, *_: object) -> DemoAnswer:
-        return DemoAnswer("-".join(DEMO_VERSION))
-
-    def _lmc_version(self, *_: object) -> DemoAnswer:
-        return DemoAnswer(DEMO_VERSION[0])
-
-    def _commit_id(self, *_: object) -> DemoAnswer:
-        return DemoAnswer(DEMO_VERSION[1])
-
-    def _metrics(self, method: str, *_: object) -> DemoAnswer:
+    def _metrics(self, ask: DemoAsk) -> DemoAnswer:
         basis = self.basis()
-        if method == "POST":
+        if ask.method == "POST":
             self.reset = {key: basis[key] for key in "LWSQABCPT"}
             return DemoAnswer("ok", TEXT)
         labels = (("model_name", DEMO_MODEL), ("role", self.role), ("served_model_name", DEMO_MODEL.split("/")[1]), ("worker_id", self.worker))
         return DemoAnswer(self.page.render(basis, self.reset, ",".join(f'{key}="{value}"' for key, value in labels)), TEXT)
 
-    def _env(self, *_: object) -> DemoAnswer:
-        env = {
-            "AWS_SECRET_ACCESS_KEY": "example/not/a/secret", "CUDA_VISIBLE_DEVICES": str(self.worker), "HF_TOKEN": "hf_example_not_a_secret",
-            "HOME": "/home/user", "LANG": "C.UTF-8", "LMCACHE_CONFIG_FILE": f"/etc/lmcache/{self.instance}.yaml",
-            "LMCACHE_TRACK_USAGE": "false", "NODE_RACK": f"rack{int(self.random * 4)}", "PATH": "/opt/venv/bin:/usr/bin:/bin",
-            "PYTHONHASHSEED": "0", "VLLM_API_KEY": "example-not-a-secret",
-        }  # fmt: skip
-        return DemoAnswer(env, PRETTY_TEXT)
-
-    def _threads(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
+    def _threads(self, ask: DemoAsk) -> DemoAnswer:
         texts = []
         for index, name in enumerate(DEMO_THREADS[self.role].split()):
             ident = 140231125232512 - 8392704 * index
-            if query.get("name", "").lower() not in name.lower() or query.get("thread_id", str(ident)) != str(ident):
+            if ask.query.get("name", "").lower() not in name.lower() or ask.query.get("thread_id", str(ident)) != str(ident):
                 continue
             kind = "_MainThread(MainThread, started" if index == 0 else f"Thread({name}, started daemon"
             frames = [("threading.py", 1002, "_bootstrap", "self._bootstrap_inner()")] if index else []
@@ -6701,8 +6825,8 @@ class DemoNode:
             texts.append(f"Thread: <{kind} {ident})>\nStack trace:\n{stack}")
         return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", TEXT)
 
-    def _loglevel(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
-        name, level = query.get("logger_name"), query.get("level")
+    def _loglevel(self, ask: DemoAsk) -> DemoAnswer:
+        name, level = ask.query.get("logger_name"), ask.query.get("level")
         if not name:
             lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
             return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, TEXT)
@@ -6729,14 +6853,14 @@ class DemoNode:
             })  # fmt: skip
         return threads
 
-    def _periodic_threads(self, _: str, rest: List[str], query: Dict[str, str], __: bytes) -> DemoAnswer:
-        threads, level = self._periodic(), query.get("level", "").lower()
-        if rest:
-            found = [thread for thread in threads if thread["name"] == rest[0]]
-            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {rest[0]}"}, JSON, 404)
+    def _periodic_threads(self, ask: DemoAsk) -> DemoAnswer:
+        threads, level = self._periodic(), ask.query.get("level", "").lower()
+        if ask.rest:
+            found = [thread for thread in threads if thread["name"] == ask.rest[0]]
+            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, JSON, 404)
         levels = ("critical", "high", "medium", "low")
         if level and level not in levels:
-            return DemoAnswer({"error": f"Invalid level: {query['level']}. Valid values: critical, high, medium, low"}, JSON, 400)
+            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: critical, high, medium, low"}, JSON, 400)
 
         def counts(members: List[Dict[str, object]]) -> List[int]:
             return [len(members), sum(bool(item["is_running"]) for item in members), sum(bool(item["is_active"]) for item in members)]
@@ -6746,29 +6870,20 @@ class DemoNode:
             key: dict(zip(("total", "running", "active"), counts([item for item in threads if item["level"] == key]))) for key in levels
         }
         for option, key in ("running_only", "is_running"), ("active_only", "is_active"):
-            if query.get(option, "").lower() in ("true", "1", "yes", "on"):
+            if ask.query.get(option, "").lower() in ("true", "1", "yes", "on"):
                 threads = [thread for thread in threads if thread[key]]
         return DemoAnswer({"summary": summary, "threads": [thread for thread in threads if level in ("", thread["level"])]})
 
-    def _periodic_threads_health(self, *_: object) -> DemoAnswer:
+    def _periodic_threads_health(self, ask: DemoAsk) -> DemoAnswer:
         sick = [item for item in self._periodic() if item["level"] in ("critical", "high") and item["is_running"] and not item["is_active"]]
         names = [{key: item[key] for key in ("name", "level", "last_run_ago", "interval")} for item in sick]
         return DemoAnswer({"healthy": not sick, "unhealthy_count": len(sick), "unhealthy_threads": names})
 
-    def _run_script(self, *_: object) -> DemoAnswer:
-        text = (
-            "The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; enable it explicitly with "
-            "run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone server) and only on a "
-            "trusted network."
-        )
-        return DemoAnswer(text, TEXT, 404)
-
-    def _conf(self, method: str, _: List[str], query: Dict[str, str], body: bytes) -> DemoAnswer:
-        if method == "GET":
-            names = query["names"].split(",") if query.get("names") else self.conf
-            return DemoAnswer({name: self.conf[name] for name in names if name in self.conf}, PRETTY_TEXT)
+    def _conf(self, ask: DemoAsk) -> DemoAnswer:
+        if ask.method == "GET":
+            return DemoAnswer(self._named(self.conf, ask), PRETTY_TEXT)
         try:
-            changes = json.loads(body)
+            changes = json.loads(ask.body)
         except ValueError as error:
             return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, JSON, 400)
         if not isinstance(changes, dict):
@@ -6790,42 +6905,18 @@ class DemoNode:
             return value if isinstance(value, bool) else {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower(), False)
         return type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value  # type: ignore[arg-type]
 
-    def _meta(self, _: str, __: List[str], query: Dict[str, str], ___: bytes) -> DemoAnswer:
-        workers = self.cluster.workers
-        meta = {
-            "chunk_size": 256, "engine_id": f"{self.instance}_4711", "first_rank": 0, "kv_connector_extra_config": {},
-            "kv_dtype": "torch.bfloat16", "kv_layer_groups_manager": None, "kv_shape": [32, 2, 256, 8, 128],
-            "local_worker_id": self.worker, "local_world_size": workers, "model_name": DEMO_MODEL, "role": self.role,
-            "served_model_name": DEMO_MODEL.split("/")[1], "use_mla": False, "worker_id": self.worker, "world_size": workers,
-        }  # fmt: skip
-        names = query["names"].split(",") if query.get("names") else meta
-        return DemoAnswer({name: meta[name] for name in names if name in meta}, PRETTY_TEXT)
-
-    def _inference_info(self, *_: object) -> DemoAnswer:
-        model = {
-            "model": DEMO_MODEL, "dtype": "torch.bfloat16", "max_model_len": 32768, "vocab_size": 128256, "num_layers": 32,
-            "num_attention_heads": 32, "num_kv_heads": 8, "head_size": 128,
-        }  # fmt: skip
-        cache = {"block_size": 16, "cache_dtype": "auto", "gpu_memory_utilization": 0.9, "swap_space": None, "enable_prefix_caching": True}
-        info = {"vllm_version": "0.11.0 (demo)", "lmcache_version": "-".join(DEMO_VERSION), "vllm_config": "none (demo)"}
-        return DemoAnswer(dict(info, model_config=model, cache_config=cache), PRETTY)
-
-    def _inference_version(self, *_: object) -> DemoAnswer:
-        message = "'LMCacheManager' object has no attribute 'get_inference_version'"
-        return DemoAnswer({"error": "Failed to get inference version", "message": message}, PRETTY, 500)
-
-    def _backends(self, method: str, rest: List[str], *_: object) -> DemoAnswer:
+    def _backends(self, ask: DemoAsk) -> DemoAnswer:
         known = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
-        if method == "DELETE" or rest:
-            name = rest[0]
+        if ask.method == "DELETE" or ask.rest:
+            name = ask.rest[0]
             if name not in self.backends:
                 return self._with_backends(404, status="not_found", message=f"Backend {name} not found")
             self.backends.remove(name)
-            if method == "DELETE":
+            if ask.method == "DELETE":
                 return self._with_backends(status="success", message=f"Backend {name} closed")
             self.backends.append(name)
             return self._with_backends(status="success", recreated={name: name})
-        if method == "GET":
+        if ask.method == "GET":
             return DemoAnswer({name: name for name in self.backends})
         created = [name for name in known if name not in self.backends]
         self.backends += created
@@ -6834,10 +6925,10 @@ class DemoNode:
     def _with_backends(self, status_code: int = 200, **fields: object) -> DemoAnswer:
         return DemoAnswer(dict(fields, backends={name: name for name in self.backends}), JSON, status_code)
 
-    def _bypass(self, _: str, rest: List[str], query: Dict[str, str], __: bytes) -> DemoAnswer:
-        if rest[0] == "list":
+    def _bypass(self, ask: DemoAsk) -> DemoAnswer:
+        if ask.rest[0] == "list":
             return DemoAnswer({"status": "success", "bypassed_backends": self.bypassed, "all_backends": self.backends})
-        name, add = query.get("backend_name"), rest[0] == "add"
+        name, add = ask.query.get("backend_name"), ask.rest[0] == "add"
         if not name:
             return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, JSON, 400)
         if name not in self.backends:
@@ -6847,15 +6938,15 @@ class DemoNode:
         was = {"was_already_bypassed" if add else "was_bypassed": before}
         return DemoAnswer({"status": "success", "backend_name": name, "bypassed": add, **was, "bypassed_backends": self.bypassed})
 
-    def _hot_cache(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
-        if rest[0] != "status":
-            self.hot_cache = rest[0] == "enable"
-        return self._switch("hot_cache", "Hot cache", self.hot_cache, rest[0])
+    def _hot_cache(self, ask: DemoAsk) -> DemoAnswer:
+        if ask.rest[0] != "status":
+            self.hot_cache = ask.rest[0] == "enable"
+        return self._switch("hot_cache", "Hot cache", self.hot_cache, ask.rest[0])
 
-    def _freeze(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
-        if rest[0] != "status":
-            self.store_clock.run(self.age, rest[0] == "disable")
-        return self._switch("freeze", "Freeze mode", self.store_clock.stopped is not None, rest[0])
+    def _freeze(self, ask: DemoAsk) -> DemoAnswer:
+        if ask.rest[0] != "status":
+            self.store_clock.run(self.age, ask.rest[0] == "disable")
+        return self._switch("freeze", "Freeze mode", self.store_clock.stopped is not None, ask.rest[0])
 
     @staticmethod
     def _switch(key: str, title: str, on: bool, action: str) -> DemoAnswer:
@@ -6863,14 +6954,14 @@ class DemoNode:
         message = f"{title} is {word}" if action == "status" else f"{title} {word} successfully"
         return DemoAnswer({"status": "success", key: on, "message": message}, PRETTY)
 
-    def _chunk_statistics(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+    def _chunk_statistics(self, ask: DemoAsk) -> DemoAnswer:
         clock, age = self.chunk_clock, self.age
-        if rest[0] == "reset":
+        if ask.rest[0] == "reset":
             clock.lost += clock.read(age)
-        elif rest[0] != "status":
-            clock.run(age, rest[0] == "start")
-        if rest[0] != "status":
-            return DemoAnswer({"status": "success", "message": {"reset": "Reset", "start": "Started", "stop": "Stopped"}[rest[0]]}, PRETTY)
+        elif ask.rest[0] != "status":
+            clock.run(age, ask.rest[0] == "start")
+        if ask.rest[0] != "status":
+            return DemoAnswer({"status": "success", "message": {"reset": "Reset", "start": "Started", "stop": "Stopped"}[ask.rest[0]]}, PRETTY)
         counted = self.basis()["D"]
         total, unique = int(28 * counted), int(8.4 * counted)
         timing = {"lookup_time_seconds": 0.0013 * counted, "record_statistics_time_seconds": 4e-05 * counted, "check_exit_conditions_time_seconds": 1e-06 * counted}
@@ -6886,10 +6977,10 @@ class DemoNode:
             "timestamp": self.cluster.clock(), "auto_exit_enabled": True, "auto_exit_timeout_hours": 0.0, "auto_exit_target_unique_chunks": 0,
         }, PRETTY)  # fmt: skip
 
-    def _lookup(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
+    def _lookup(self, ask: DemoAsk) -> DemoAnswer:
         scheduler = self.role == "scheduler"
         name = "ChunkStatisticsLookupClient(LMCacheLookupClient)" if scheduler else "LMCacheLookupServer"
-        current, action = name if self.lookup else "None", rest[0]
+        current, action = name if self.lookup else "None", ask.rest[0]
         if action == "info":
             return DemoAnswer({"client": current if scheduler else "None", "server": "None" if scheduler else current}, PRETTY)
         if action == "recreate" and not self.lookup:
@@ -6898,113 +6989,42 @@ class DemoNode:
         shown = {"close": {"old": current}, "create": {"new": name}, "recreate": {"old": current, "new": name}}[action]
         return DemoAnswer(dict(shown, role=self.role), PRETTY)
 
-    def _cache(self, _: str, rest: List[str], query: Dict[str, str], body: bytes) -> DemoAnswer:
-        if rest[0] == "kvcache":
-            layer = {"shape": [2, 4096, 16, 8, 128], "dtype": "torch.bfloat16", "device": f"cuda:{self.worker}"}
-            layers = {f"model.layers.{index}.self_attn.attn": layer for index in range(32)}
-            return DemoAnswer({"status": "success", "num_layers": 32, "layers": layers}, PRETTY)
-        if rest[0] != "clear":
-            tokens = re.fullmatch(r"(\d+),(\d+)", query.get("tokens_mock", ""))
+    def _cache(self, ask: DemoAsk) -> DemoAnswer:
+        if ask.rest[0] != "clear":
+            tokens = re.fullmatch(r"(\d+),(\d+)", ask.query.get("tokens_mock", ""))
             if not tokens:
                 return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, PRETTY, 400)
             size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
-            more = {"num_retrieved": size // 256 * 256} if rest[0] == "retrieve" else {}
+            more = {"num_retrieved": size // 256 * 256} if ask.rest[0] == "retrieve" else {}
             return DemoAnswer(dict(status="success", num_tokens=size, **more), PRETTY)
         if self.role == "mp":
             try:
-                tier = json.loads(body or b"{}").get("tier", "l1")
+                tier = json.loads(ask.body or b"{}").get("tier", "l1")
             except (ValueError, AttributeError):
                 tier = "l1"
             if tier != "l1":
                 return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, JSON, 400)
         removed = int(10240 * self.basis()["f"]) * 256
-        if "LocalCPU" in query.get("locations", "LocalCPU"):
+        if "LocalCPU" in ask.query.get("locations", "LocalCPU"):
             self.cleared = self.age
         return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}}) if self.role == "mp" else DemoAnswer({"status": "success", "num_removed": removed}, PRETTY)
 
-    def _controller(self, *_: object) -> DemoAnswer:
-        return DemoAnswer({"detail": "Controller manager not available"}, JSON, 503)
-
     # -- an MP server's own
 
-    def _quota(self, method: str, rest: List[str], _: Dict[str, str], body: bytes) -> DemoAnswer:
-        if not rest:
+    def _quota(self, ask: DemoAsk) -> DemoAnswer:
+        if not ask.rest:
             return DemoAnswer({"users": {salt: {"limit_gb": limit, "current_usage_gb": 0.0} for salt, limit in self.quotas.items()}})
-        salt = rest[0]
-        if method == "GET":
+        salt = ask.rest[0]
+        if ask.method == "GET":
             return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas.get(salt, 0.0), "current_usage_gb": 0.0, "exists": salt in self.quotas})
-        if method == "DELETE":
+        if ask.method == "DELETE":
             self.quotas.pop(salt, None)
             return DemoAnswer({"cache_salt": salt, "status": "removed"})
         try:
-            self.quotas[salt] = float(json.loads(body)["limit_gb"])
+            self.quotas[salt] = float(json.loads(ask.body)["limit_gb"])
         except (ValueError, TypeError, KeyError):
             return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, JSON, 400)
         return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas[salt], "status": "ok"})
-
-    def _status(self, *_: object) -> DemoAnswer:
-        fill = self.basis()["f"]
-        used, limit = int(DEMO_LIMIT * fill), DEMO_LIMIT
-        alive = {"is_healthy": True, "thread_alive": True}
-        adapters = {"num_l2_adapters": 2, "num_active_adapters": 2, "num_draining_adapters": 0}
-        policy = {"eviction_policy": "LRU", "trigger_watermark": 0.8, "eviction_ratio": 0.2}
-        manager = {
-            "is_healthy": True, "total_object_count": int(10240 * fill), "write_locked_count": 0, "read_locked_count": 0, "temporary_count": 0,
-            "staging_object_count": 0, "staging_bytes": 0, "memory_used_bytes": used, "memory_total_bytes": limit,
-            "memory_configured_bytes": limit, "capacity_bytes_by_backend": {"dram": limit}, "memory_usage_ratio": fill,
-            "write_ttl_seconds": 600, "read_ttl_seconds": 300,
-        }  # fmt: skip
-        store = dict(alive, pending_keys_count=0, in_flight_task_count=0, **adapters)
-        prefetch = dict(alive, max_in_flight=8, **dict.fromkeys((
-            "submission_queue_size", "pending_queue_size", "in_flight_request_count", "lookup_phase_count", "load_phase_count", "completed_results_count",
-        ), 0), **adapters)  # fmt: skip
-        size = dict(policy, current_usage=0.72, total_bytes_used=123695058124, total_capacity_bytes=171798691840, num_cache_salt_buckets=1)
-        storage = {
-            "is_healthy": True, "l1_managers": {"_default": manager}, "store_controllers": {"_default": store},
-            "l1_eviction_controllers": {"_default": dict(alive, **policy)}, "prefetch_controller": prefetch,
-            "l2_eviction_controller": dict(alive, adapters=[size]), "l2_adapters": [
-                {"is_healthy": True, "type": "FSNativeL2Adapter", "base_path": "/var/lib/lmcache/l2_a", "use_odirect": False, "num_workers": 1},
-                {"is_healthy": True, "type": "FSL2Adapter", "base_path": "/var/lib/lmcache/l2_b", "use_odirect": False, "event_loop_alive": True},
-            ], "num_l2_adapters": 2, "l1_usage": [used, limit], "l1_capacity_bytes_by_backend": {"dram": limit}, "l1_manager": manager,
-            "store_controller": store, "l1_eviction_controller": dict(alive, **policy),
-        }  # fmt: skip
-        liveness = {"enabled": True, "reap_timeout_seconds": 120.0, "registration_grace_seconds": 3600.0, "tracked_instances": 1}
-        events = {"enabled": True, "log_depth": 0, "log_capacity": 32768, "next_seq": 1, "lost_markers": 0, "unbound_stores": 0, "subscribers": 0}
-        context = {"0": {"model_name": DEMO_MODEL, "world_size": 1, "block_size": 16, "use_mla": False}}
-        return DemoAnswer({
-            "is_healthy": True, "engine_type": "MPCacheServer", "chunk_size": 256, "hash_algorithm": "blake3", "active_sessions": 2,
-            "storage_manager": storage, "active_prefetch_jobs": 0, "active_p2p_lookup_jobs": 0, "p2p_enabled": False,
-            "p2p_state": "unregistered", "p2p_peer_count": 0, "p2p_peers": [], "worker_liveness": liveness, "kv_events": events,
-            "registered_gpu_ids": [0], "cache_context_meta": context, "registered_non_cuda_instance_ids": [], "non_cuda_context_meta": {},
-        })  # fmt: skip
-
-    def _config(self, _: str, rest: List[str], *__: object) -> DemoAnswer:
-        if rest:
-            kinds = ("fs_native", True), ("fs", False)
-            adapters = [{"index": i, "type_name": k, "tier": "l2", "primary": p, "reconfigurable": False} for i, (k, p) in enumerate(kinds)]
-            return DemoAnswer({"adapters": adapters})
-        policy = {"eviction_policy": "LRU", "trigger_watermark": 0.8, "eviction_ratio": 0.2, "extra_logging_enabled": False}
-        memory = {"size_in_bytes": DEMO_LIMIT, "use_lazy": False, "init_size_in_bytes": DEMO_LIMIT, "align_bytes": 4096, "shm_name": "", "use_hugepages": False}
-        manager = {"memory_config": memory, "gds_l1_config": None, "write_ttl_seconds": 600, "read_ttl_seconds": 300, "tag": "_default", "eviction": policy}
-        adapters = [{"base_path": f"/var/lib/lmcache/l2_{name}", "use_odirect": False, "shared": False, "serde_config": None} for name in "ab"]
-        return DemoAnswer({
-            "mp": {
-                "transport": "zmq", "host": "127.0.0.1", "port": 5555, "chunk_size": 256, "max_workers": 1, "hash_algorithm": "blake3",
-                "engine_type": "default", "runtime_plugin_config": {"locations": [], "extra_config": {}}, "script_allowed_imports": [],
-                "run_script_api_enabled": False, "instance_id": self.instance, "worker_reap_timeout_seconds": 120.0, "session_ttl_seconds": 600.0,
-            },
-            "storage_manager": {
-                "l1_manager_config": manager, "eviction_config": policy, "l2_adapter_config": {"adapters": adapters}, "store_policy": "default",
-                "prefetch_policy": "default", "prefetch_max_in_flight": 8, "periodic_notifier_interval_ms": 5, "l1_manager_configs": [manager],
-            },
-            "observability": {
-                "enabled": True, "max_queue_size": 10000, "metrics_enabled": True, "logging_enabled": True, "tracing_enabled": False,
-                "otlp_endpoint": None, "prometheus_port": 9090, "metrics_sample_rate": 0.01, "service_instance_id": self.instance,
-            },
-            "http": {"http_host": "127.0.0.1", "http_port": self.address},
-            "coordinator": {"url": "", "advertise_ip": "", "heartbeat_interval": 5.0, "event_reporting": False, "event_flush_interval": 1.0},
-        }, PRETTY)  # fmt: skip
-
 
 class DemoCluster:
     """A simulated LMCache cluster in this process: per instance a scheduler and workers on Unix sockets, and MP servers on TCP.

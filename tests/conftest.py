@@ -53,3 +53,24 @@ def start():
 def front(start, node):
     """A frontend with one TCP node called w0."""
     return start("--node", "w0=%s" % node.address)
+
+
+@pytest.fixture(scope="session")
+def browser_process():
+    from support.browser import Browser, missing_browser_is_a_failure, programs
+
+    if programs() is None:
+        (pytest.fail if missing_browser_is_a_failure() else pytest.skip)("chromium and chromedriver are not installed")
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(browser_process):
+    """A browser with an empty page, an empty console and no token."""
+    browser_process.open("about:blank")
+    browser_process.resize(1440, 900)
+    browser_process.errors()
+    browser_process.requested()
+    return browser_process

@@ -1,0 +1,243 @@
+// The cluster: what is wrong first, then the figures, then every node.
+
+import { each, getJson, nodePath } from "../api.js";
+import { sparkline } from "../chart.js";
+import { h, replace, setText } from "../dom.js";
+import { duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
+import { recall, remember, store, subscribe, trusted, whyNot } from "../state.js";
+import { button, dataTable, empty, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
+import { toast } from "../toast.js";
+
+// [metric, label, what the small line under it says of the totals]
+const TILES = [
+  ["lookup_hit_rate", "Lookup hit rate", (t) => (t.retrieve_hit_rate === null || t.retrieve_hit_rate === undefined ? "" : `retrieve ${format(t.retrieve_hit_rate, "ratio")}`)],
+  ["hit_tokens_per_second", "Tokens from cache", (t) => `of ${format(t.requested_tokens_per_second, "tokens/s")} asked`],
+  ["retrieve_p99", "Retrieve p99", (t) => `p50 ${format(t.retrieve_p50, "seconds")}`],
+  ["store_p99", "Store p99", (t) => `p50 ${format(t.store_p50, "seconds")}`],
+  ["local_cache_bytes", "CPU cache", (t) => (t.local_cache_limit_bytes ? `of ${format(t.local_cache_limit_bytes, "bytes")}` : "limit not known")],
+  ["evictions_per_second", "Evictions", () => ""],
+  ["failures_per_second", "Failures", (t) => (t.slow_retrievals_per_second ? `${format(t.slow_retrievals_per_second, "per second")} slow retrievals` : "")],
+];
+
+const metric = (id, width = 104, label = metricLabel(id)) => ({
+  id, label, num: true, width, find: false, title: METRICS[id] && METRICS[id][2],
+  value: (node) => (node.metrics ? node.metrics[id] ?? null : null), text: (node) => format(node.metrics ? node.metrics[id] : null, METRICS[id][1]),
+});
+
+const COLUMNS = [
+  { id: "state", label: "State", width: 112, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "name", label: "Name", width: 200, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
+    search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
+    render: (node) => [h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 30)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
+  { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
+  { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), off: true },
+  { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
+  { id: "version", label: "Version", width: 112, value: (node) => node.version || "", text: (node) => middle(node.version || "–", 14) },
+  metric("lookup_hit_rate", 92, "Lookup hits"),
+  metric("retrieve_hit_rate", 104, "Retrieve hits"),
+  metric("hit_tokens_per_second", 112, "From cache"),
+  metric("stored_tokens_per_second", 104, "Stored"),
+  metric("retrieve_p99", 104),
+  { ...metric("store_p99", 92), off: true },
+  { id: "cache", label: "CPU cache", num: true, width: 148, find: false, title: "bytes in the local CPU cache and the share of its limit",
+    value: (node) => (node.metrics ? node.metrics.local_cache_bytes ?? null : null),
+    text: (node) => { const m = node.metrics || {}; return m.local_cache_bytes === null || m.local_cache_bytes === undefined ? "–" : format(m.local_cache_bytes, "bytes") + (m.local_cache_limit_bytes ? ` · ${Math.round((100 * m.local_cache_bytes) / m.local_cache_limit_bytes)}\u202f%` : ""); } },
+  { ...metric("evictions_per_second", 92), off: true },
+  { ...metric("failures_per_second", 92), off: true },
+  { id: "latency", label: "Answer", num: true, width: 88, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
+  { id: "trend", label: "From cache, 1 h", width: 112, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
+    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 92, 20) },
+];
+
+const memory = { q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
+
+export function mount(root, { route, signal }) {
+  const summary = h("span", {});
+  const alertBox = h("div", { "aria-live": "polite" });
+  const tiles = h("div", { class: "tiles" });
+  const tileParts = new Map();
+  const lower = h("div");
+  let showAll = false;
+  let alertSig = null;
+  let kinds = "";
+
+  for (const [key, value] of route.query) if (key in memory && key !== "envHits" && key !== "sort") memory[key] = value;
+
+  const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off).map((column) => column.id));
+  const table = dataTable({
+    label: "Nodes", columns: COLUMNS, key: (node) => node.key, sort: memory.sort, tall: true,
+    select: { set: store.selected, name: (node) => node.key, changed: drawSelection },
+    onrow: (node) => { location.hash = nodeLink(node); }, onsort: (order) => { memory.sort = order; },
+    rowClass: (node) => (node.state === "down" ? "gone" : ""),
+    emptyText: "No nodes yet.",
+  });
+  table.setColumns([...visible]);
+
+  const search = searchBox("Search nodes", (text) => { memory.q = text; table.search(text); keepAddress(); return table.shown.length; }, { value: memory.q });
+  const stateBox = h("div", { class: "chips", role: "group", "aria-label": "Filter by state" });
+  const stateButtons = new Map(STATES.map((state) => [state, button("", () => { memory.state = memory.state === state ? "" : state; applyFilter(); }, { kind: "small" })]));
+  stateBox.append(...stateButtons.values());
+  const kindBox = h("select", { "aria-label": "Filter by kind", onchange: () => { memory.kind = kindBox.value; applyFilter(); } });
+  const envInput = h("input", { type: "search", placeholder: "Env: KEY or KEY=VALUE", "aria-label": "Filter by environment variable, KEY or KEY=VALUE", value: memory.env, spellcheck: "false", autocomplete: "off" });
+  const envNote = h("span", { class: "progress", "aria-live": "polite" });
+  const groupNote = h("button", { type: "button", class: "small", hidden: true, onclick: () => { memory.group = ""; applyFilter(); } });
+  envInput.addEventListener("change", filterEnv);
+  envInput.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); filterEnv(); } });
+  const columnBox = h("details", { class: "column-pick" }, h("summary", {}, "Columns"), h("div", { class: "found" }, COLUMNS.filter((column) => column.id !== "name" && column.id !== "state").map((column) => {
+    const box = h("input", { type: "checkbox", checked: visible.has(column.id) });
+    box.addEventListener("change", () => {
+      if (box.checked) visible.add(column.id); else visible.delete(column.id);
+      remember("columns", JSON.stringify([...visible]));
+      table.setColumns([...visible]);
+    });
+    return h("label", {}, box, column.label);
+  })));
+  const selection = h("div", { class: "selection", role: "region", "aria-label": "Selected nodes", hidden: true });
+  const tableArea = h("section", { "aria-label": "Nodes" },
+    h("div", { class: "tools" }, h("h2", {}, "Nodes"), search, stateBox, kindBox, envInput, envNote, groupNote, h("span", { class: "spring" }), columnBox), table.element, selection);
+
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), alertBox, tiles, lower);
+  buildTiles();
+  if (!store.status) lower.append(h("p", { class: "muted" }, "Asking the server …"));
+  if (memory.env) filterEnv();
+
+  function buildTiles() {
+    const make = (id, label) => {
+      const number = h("span", { class: "number" }, "–");
+      const unit = h("span", { class: "unit" });
+      const more = h("div", { class: "more" });
+      const spark = h("span");
+      tileParts.set(id, { number, unit, more, spark, sig: "" });
+      tiles.append(h("div", { class: "tile" }, h("div", { class: "name" }, label), h("div", {}, number, unit), spark, more));
+    };
+    make("nodes", "Nodes up");
+    for (const [id, label] of TILES) make(id, label);
+  }
+
+  function putTile(id, value, unit, more, series) {
+    const tile = tileParts.get(id);
+    setText(tile.number, value);
+    setText(tile.unit, unit);
+    setText(tile.more, more);
+    const sig = (series || []).join();
+    if (tile.sig !== sig) { tile.sig = sig; replace(tile.spark, sparkline(series, 72, 24)); tile.spark.firstChild.classList.add("spark"); }
+  }
+
+  function drawAlerts(status) {
+    const order = { critical: 0, warning: 1, info: 2 };
+    const alerts = [...(status.alerts || [])].sort((a, b) => order[a.severity] - order[b.severity] || b.since - a.since);
+    const sig = JSON.stringify([alerts.map((alert) => [alert.id, alert.text, alert.severity]), showAll, status.nodes.length === 0]);
+    if (sig === alertSig) return;
+    alertSig = sig;
+    if (!alerts.length) {
+      replace(alertBox, status.nodes.length ? h("p", { class: "all-well" }, status.counts.unknown ? `${plural(status.counts.unknown, "node")} not asked yet.` : "Nothing is wrong as far as the nodes tell.") : null);
+      return;
+    }
+    const shown = showAll ? alerts : alerts.slice(0, 6);
+    const mark = { critical: "■ critical", warning: "◆ warning", info: "○ note" };
+    replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, shown.map((alert) => {
+      const node = alert.node ? nodeOf(alert.node) : null;
+      return h("li", { class: alert.severity }, h("span", { class: "mark" }, mark[alert.severity] || "○ note"), h("span", { class: "text" }, node ? h("a", { href: nodeLink(node) }, alert.text) : alert.text),
+        h("span", { class: "when", title: fullTime(alert.since) }, alert.since ? `for ${duration(status.time - alert.since)}` : ""));
+    })), alerts.length > 6 ? button(showAll ? "Show fewer" : `Show all ${alerts.length}`, () => { showAll = !showAll; drawAlerts(store.status); }, { kind: "small" }) : null));
+  }
+
+  const groupOf = (node) => (node.proxy === "local_proxy" ? `i:${node.instance || ""}` : `p:${node.proxy}`);
+
+  function applyFilter() {
+    for (const [state, control] of stateButtons) control.setAttribute("aria-pressed", String(memory.state === state));
+    groupNote.hidden = !memory.group;
+    setText(groupNote, `Only ${memory.group.slice(2)}  ×`);
+    table.filter((node) => (!memory.state || node.state === memory.state) && (!memory.kind || node.kind === memory.kind) && (!memory.group || groupOf(node) === memory.group) &&
+      (!memory.envHits || memory.envHits.has(node.key)));
+    keepAddress();
+  }
+
+  function keepAddress() {
+    if (signal.aborted) return;
+    const query = new URLSearchParams();
+    for (const key of ["q", "state", "kind", "env", "group"]) if (memory[key]) query.set(key, memory[key]);
+    const text = query.toString();
+    history.replaceState(null, "", `#/${text ? `?${text}` : ""}`);
+  }
+
+  async function filterEnv() {
+    const wanted = envInput.value.trim();
+    if (wanted === memory.env && memory.envHits) return;
+    memory.env = wanted;
+    memory.envHits = null;
+    setText(envNote, "");
+    if (!wanted) { applyFilter(); return; }
+    if (!trusted()) { toast(`Environments are locked: ${whyNot()}`, "bad"); return; }
+    const [name, ...rest] = wanted.split("=");
+    const value = rest.length ? rest.join("=") : null;
+    const nodes = store.status ? store.status.nodes.filter((node) => node.state !== "down") : [];
+    const hits = new Set();
+    let done = 0;
+    let mute = 0;
+    memory.envHits = hits;
+    applyFilter();
+    await each(nodes, (node) => getJson(nodePath(node, "/env"), { signal, timeout: 15 }), (node, env, error) => {
+      done += 1;
+      if (error || !env) mute += 1;
+      else if (name in env && (value === null || String(env[name]) === value)) hits.add(node.key);
+      if (memory.env !== wanted) return;
+      setText(envNote, done < nodes.length ? `asked ${done} of ${nodes.length}` : `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}${mute ? `, ${mute} did not tell` : ""}`);
+      if (done % 25 === 0 || done === nodes.length) applyFilter();
+    }, 12);
+  }
+
+  function drawSelection() {
+    const keys = [...store.selected].filter((key) => store.byKey.has(key));
+    selection.hidden = keys.length === 0;
+    if (!keys.length) return;
+    const names = encodeURIComponent(keys.slice(0, 40).join(","));
+    replace(selection, h("b", {}, `${plural(keys.length, "node")} selected`), h("a", { class: "button", href: "#/many" }, "Change them together"),
+      h("a", { class: "button", href: `#/compare?nodes=${names}` }, "Compare"), h("span", { class: "spring" }), button("Select none", () => { store.selected.clear(); table.update(store.status.nodes); drawSelection(); }));
+  }
+
+  function update(status) {
+    const { counts, totals = {}, totals_series: series = {} } = status;
+    setText(summary, "");
+    replace(summary, STATES.filter((state) => counts[state]).map((state) => h("span", { class: "gap" }, stateMark(state, true), ` ${plain(counts[state])} ${state}  `)));
+    drawAlerts(status);
+    putTile("nodes", plain(counts.up + counts.degraded), `of ${plain(counts.total)}`, [counts.down && `${counts.down} down`, counts.degraded && `${counts.degraded} degraded`, counts.unknown && `${counts.unknown} unknown`].filter(Boolean).join(", ") || (counts.total ? "all answer" : ""), series.nodes_up);
+    for (const [id, , more] of TILES) putTile(id, ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()), more(totals), series[id]);
+    if (!status.nodes.length) {
+      if (lower.firstChild !== lower.emptyBox || !lower.emptyBox) {
+        lower.emptyBox = empty("No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, or add one here.", h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+        replace(lower, lower.emptyBox);
+      }
+      tiles.hidden = true;
+      return;
+    }
+    tiles.hidden = false;
+    if (lower.firstChild !== tableArea) replace(lower, tableArea);
+    for (const [state, control] of stateButtons) {
+      const sig = `${state}${counts[state]}`;
+      if (control.dataset.sig !== sig) { control.dataset.sig = sig; replace(control, stateMark(state), h("span", { class: "muted" }, plain(counts[state] || 0))); }
+      control.hidden = !counts[state] && memory.state !== state;
+    }
+    const all = [...new Set(status.nodes.map((node) => node.kind))].sort();
+    if (all.join() !== kinds) {
+      kinds = all.join();
+      replace(kindBox, h("option", { value: "" }, "All kinds"), all.map((kind) => h("option", { value: kind }, kind)));
+      kindBox.value = memory.kind;
+    }
+    kindBox.hidden = all.length < 2;
+    if (update.done) table.update(status.nodes);
+    else { table.update(status.nodes); if (memory.q) table.search(memory.q); applyFilter(); update.done = true; }
+    drawSelection();
+  }
+
+  const offSelect = () => drawSelection();
+  subscribe(offSelect, signal);
+  return {
+    update,
+    go({ query }) {
+      let changed = false;
+      for (const key of ["q", "state", "kind", "group"]) { const value = query.get(key) || ""; if (memory[key] !== value) { memory[key] = value; changed = true; } }
+      if (changed) { search.firstChild.value = memory.q; table.search(memory.q); applyFilter(); }
+    },
+  };
+}

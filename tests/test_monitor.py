@@ -1,0 +1,524 @@
+"""Watching the cluster: figures from counters, states, rules, the status document, the bundle and the table."""
+
+import collections
+import io
+import json
+import zipfile
+
+import pytest
+
+import lmcache_frontend as lf
+
+WORKER = """\
+# TYPE lmcache:num_lookup_tokens_total counter
+lmcache:num_lookup_tokens_total{{model_name="m",role="worker"}} {tokens}
+lmcache:num_lookup_hits_total{{model_name="m",role="worker"}} {hits}
+lmcache:num_requested_tokens_total{{model_name="m",role="worker"}} {hits}
+lmcache:num_hit_tokens_total{{model_name="m",role="worker"}} {hits}
+lmcache:remote_ping_latency{{model_name="m",role="worker"}} 12.0
+lmcache:remote_ping_errors_total{{model_name="m",role="worker"}} {errors}
+lmcache:remote_ping_successes_total{{model_name="m",role="worker"}} {successes}
+lmcache:lmcache_is_healthy{{model_name="m",role="worker"}} {healthy}
+lmcache:time_to_retrieve_bucket{{le="0.1",role="worker"}} {fast}
+lmcache:time_to_retrieve_bucket{{le="1.0",role="worker"}} {all}
+lmcache:time_to_retrieve_bucket{{le="+Inf",role="worker"}} {all}
+"""
+
+
+def page(**values):
+    known = collections.defaultdict(float, healthy=1.0)
+    known.update(values)
+    return WORKER.format_map(known).encode()
+
+
+def reading(at, **values):
+    return lf.take_snapshot(page(**values), at)
+
+
+def node(name="w0", port=9090):
+    return lf.Node.parse({"name": name, "host": "127.0.0.1", "port": port}, "", "nodes")
+
+
+def node_state(name="w0", state="up", kind="worker", **about):
+    made = lf.NodeState(node(name), 0.0)
+    made.state, made.kind = state, kind
+    made.about.update(about)
+    return made
+
+
+def monitor_of(*nodes, proxies=(), **options):
+    registry = lf.NodeRegistry()
+    registry.replace_source("nodes", nodes, proxies)
+    options = dict(dict(interval=10.0, history_minutes=60.0), **options)
+    made = lf.Monitor(registry, **options)
+    made._sync()
+    return made
+
+
+def answer(body, status=200):
+    return lf.Reply(status, {}, body, 0.004)
+
+
+# -- figures
+
+
+def test_rates_and_ratios_come_from_counter_differences_and_not_from_totals():
+    figures = lf.measure([reading(0, tokens=1000, hits=1000), reading(40, tokens=5000, hits=2000)])
+    assert figures["lookup_hit_rate"] == pytest.approx(0.25)
+    assert figures["requested_tokens_per_second"] == pytest.approx(25.0)
+
+
+def test_a_rate_is_taken_over_half_a_minute_because_nodes_count_in_steps():
+    steps = [reading(at, hits=hits) for at, hits in ((0, 0), (10, 0), (20, 600), (30, 600), (40, 600))]
+    assert lf.measure(steps)["hit_tokens_per_second"] == pytest.approx(20.0)  # 10 to 40; 0 in the last step
+
+
+def test_a_first_reading_gives_lifetime_ratios_and_no_rates():
+    figures = lf.measure([reading(0, tokens=100, hits=60)])
+    assert figures["lookup_hit_rate"] == pytest.approx(0.6)
+    assert figures["hit_tokens_per_second"] is None
+
+
+def test_without_traffic_a_hit_rate_is_not_known():
+    assert lf.measure([reading(0, tokens=9, hits=3), reading(40, tokens=9, hits=3)])["lookup_hit_rate"] is None
+
+
+def test_quantiles_are_of_what_was_counted_since_and_not_of_the_whole_life():
+    figures = lf.measure([reading(0, fast=1000, all=1000), reading(40, fast=1000, all=1010)])
+    assert 0.1 < figures["retrieve_p50"] < 1.0
+
+
+def test_a_restarted_node_never_has_negative_rates():
+    state = node_state()
+    for at, hits in ((0, 500), (40, 900), (80, 10), (120, 410)):
+        state.took(reading(at, tokens=hits, hits=hits))
+        assert all(value is None or value >= 0 for value in state.figures.values())
+        if at == 80:  # nothing to compare with, which is not the same as no traffic
+            assert state.figures["hit_tokens_per_second"] is None
+    assert state.figures["hit_tokens_per_second"] == pytest.approx(10.0)
+
+
+def test_a_histogram_that_went_back_is_a_restart_and_one_that_grew_is_none():
+    assert lf.was_reset(reading(0, all=5), reading(10, all=4))
+    assert not lf.was_reset(reading(0, all=5), reading(10, all=5))
+
+
+def test_the_readings_kept_of_a_node_are_few_whatever_the_interval():
+    state = node_state()
+    for at in range(500):
+        state.took(reading(at, tokens=at, hits=at))
+    assert len(state.window) <= 9
+    assert state.figures["hit_tokens_per_second"] == pytest.approx(1.0)
+
+
+def test_the_ping_of_the_remote_backend_is_told_in_seconds():
+    assert lf.measure([reading(0)])["remote_ping_seconds"] == pytest.approx(0.012)
+
+
+def test_an_mp_server_is_measured_by_its_own_names():
+    text = b"\nlmcache_mp_lookup_requested_tokens_total %d\nlmcache_mp_lookup_hit_tokens_total %d\nlmcache_mp_l1_write_chunks_total %d\n"
+    figures = lf.measure([lf.take_snapshot(text % part, at) for at, part in ((0, (0, 0, 0)), (40, (4000, 1000, 10)))], 256.0)
+    assert figures["lookup_hit_rate"] == 0.25 and figures["requested_tokens_per_second"] == 100.0
+    assert figures["stored_tokens_per_second"] == 64.0 and figures["retrieve_hit_rate"] is None
+
+
+# -- kinds
+
+
+@pytest.mark.parametrize(
+    "kind, text",
+    [
+        ("worker", page()),
+        ("scheduler", page().replace(b'role="worker"', b'role="scheduler"')),
+        ("mp", b"x 1\nlmcache_mp_event_bus_queue_depth 0\n"),
+        ("coordinator", b"x 1\nlmcache_mp_event_bus_queue_depth 0\nlmcache_coordinator_key_directory_placements 1\n"),
+        ("controller", b'x 1\nlmcache:cache_controller_kv_pool_keys_count{role="controller"} 1\n'),
+        ("frontend", b"lmcache_frontend_polls_total 1\n" + page()),
+        ("", b"process_open_fds 5\n"),
+    ],
+)
+def test_a_kind_is_recognised_by_what_the_node_measures(kind, text):
+    assert lf.recognise(text)[0] == kind
+
+
+# -- states
+
+
+def test_a_node_that_answers_is_up_and_one_whose_health_says_no_is_degraded():
+    monitor = monitor_of(node())
+    state = monitor._states["w0"]
+    monitor._take_page(state, answer(page()))
+    state.judge(1.0)
+    assert (state.kind, state.state, state.about["model"]) == ("worker", "up", "m")
+    monitor._take_page(state, answer(page(healthy=0.0)))
+    state.judge(2.0)
+    assert (state.state, state.reasons) == ("degraded", ["health says unhealthy"])
+
+
+def test_a_node_that_answers_an_error_is_degraded():
+    monitor = monitor_of(node())
+    state = monitor._states["w0"]
+    state.details_due = float("inf")
+    monitor._take_page(state, answer(b"", 500))
+    assert (state.state, state.reasons) == ("degraded", ["answers 500 to /metrics"])
+
+
+def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute(monkeypatch):
+    monkeypatch.setattr(lf.time, "monotonic", lambda: 1000.0)
+    state = node_state()
+    waits = []
+    for _ in range(8):
+        state.failed("connection refused", 1.0, 10.0)
+        waits.append(state.due - 1000.0)
+    assert waits == [10, 10, 20, 40, 60, 60, 60, 60]
+    assert (state.state, state.error) == ("down", "connection refused")
+
+
+def test_a_stalled_thread_that_is_critical_counts_and_another_does_not():
+    threads = [{"name": "a", "level": "critical"}, {"name": "b", "level": "high"}]
+    monitor = monitor_of(node())
+    state = monitor._states["w0"]
+    monitor._take_detail(state, "/periodic-threads-health", answer(b""), {"unhealthy_threads": threads})
+    assert state.stalled == ["a"]
+
+
+def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
+    status = {"is_healthy": False, "storage_manager": {"is_healthy": False, "l2_adapters": [{"is_healthy": True}, {"is_healthy": False}]}}
+    assert lf.unhealthy_parts(status) == ["storage_manager.l2_adapters[1]: not healthy"]
+    assert lf.unhealthy_parts({"is_healthy": True, "p2p_enabled": False}) == []
+
+
+def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
+    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    monitor = monitor_of(proxies=[proxy])
+    monitor._proxies["rack1"].failed("timed out", 1.0, 10.0)
+    child = monitor._states["rack1/u"]
+    assert monitor._wait_for_proxy(child)
+    assert (child.state, child.error) == ("unknown", "its frontend rack1 does not answer: timed out")
+
+
+def test_a_frontend_is_believed_about_its_children():
+    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    monitor = monitor_of(proxies=[proxy])
+    entry = {"key": "u", "name": "u", "state": "degraded", "kind": "worker", "version": "9", "reasons": ["r"], "metrics": {"lookup_hit_rate": 0.5}}
+    other = dict(entry, key="inner/u", state="down")
+    assert monitor._adopt(proxy, [entry, other, "nonsense", {"name": 5}], 10.0) == {"rack1/u"}
+    state = monitor._states["rack1/u"]
+    assert (state.state, state.kind, state.about["version"], state.figures["lookup_hit_rate"]) == ("degraded", "worker", "9", 0.5)
+
+
+def test_a_gateway_error_for_a_proxied_child_means_that_the_child_is_down():
+    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    monitor = monitor_of(proxies=[proxy])
+    state = monitor._states["rack1/u"]
+    monitor._take_page(state, answer(b'{"detail": "no such socket"}', 502))
+    assert (state.state, state.error) == ("down", "no such socket")
+
+
+# -- rules
+
+
+def evidence(state, recent=None, base=None, active=False, now=1000.0):
+    nan = float("nan")
+    return lf.Evidence(state, now, active, lambda name: (recent or {}).get(name, nan), lambda name: (base or {}).get(name, nan))
+
+
+def traffic(rate, tokens=1000.0):
+    return {"lookup_tokens_per_second": tokens, "lookup_hits_per_second": tokens * rate}
+
+
+def test_a_node_is_reported_down_from_its_second_silence_on():
+    state = node_state()
+    state.failed("connection refused", 960.0, 10.0)
+    assert lf.check_down(evidence(state)) == ""
+    state.failed("connection refused", 970.0, 10.0)
+    assert lf.check_down(evidence(state)) == "w0 unreachable for 40 s: connection refused"
+
+
+def test_a_node_flaps_with_four_changes_in_a_quarter_of_an_hour_and_not_with_three():
+    state = node_state()
+    state.changes.extend([500, 600, 700])
+    assert lf.check_flapping(evidence(state)) == ""
+    state.changes.append(800)
+    assert lf.check_flapping(evidence(state))
+    assert lf.check_flapping(evidence(state, now=2000.0)) == ""
+
+
+@pytest.mark.parametrize(
+    "recent, base, alarm",
+    [
+        (traffic(0.39), traffic(0.8), True),
+        (traffic(0.41), traffic(0.8), False),  # not yet by half
+        (traffic(0.1, tokens=99), traffic(0.8), False),  # hardly any traffic now
+        (traffic(0.1), traffic(0.8, tokens=50), False),  # hardly any in the past
+        (traffic(0.01), traffic(0.09), False),  # was never good
+        (traffic(0.1), {}, False),  # no past
+        ({}, traffic(0.8), False),
+    ],
+)
+def test_a_hit_rate_alarms_when_it_fell_by_half_with_real_traffic(recent, base, alarm):
+    assert bool(lf.check_hit_rate(evidence(node_state(), recent, base))) is alarm
+
+
+def test_a_fallen_hit_rate_is_over_only_when_it_is_well_again_and_the_fall_does_not_become_normal():
+    state = node_state()
+    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8)))
+    assert lf.check_hit_rate(evidence(state, traffic(0.5), traffic(0.3), active=True))
+    assert lf.check_hit_rate(evidence(state, traffic(0.6), traffic(0.3), active=True)) == ""
+
+
+@pytest.mark.parametrize(
+    "now, past, requests, alarm",
+    [(3.0, 1.0, 5.0, True), (2.9, 1.0, 5.0, False), (0.9, 0.0, 5.0, False), (3.0, 1.0, 0.0, False), (3.0, float("nan"), 5.0, False)],
+)
+def test_evictions_alarm_when_they_tripled_and_there_are_requests(now, past, requests, alarm):
+    rule = next(rule for rule in lf.RULES if rule.name == "evictions_rising")
+    recent = {"evictions_per_second": now, "requests_per_second": requests}
+    assert bool(rule.check(evidence(node_state(), recent, {"evictions_per_second": past}))) is alarm
+
+
+@pytest.mark.parametrize("now, past, alarm", [(0.5, 0.2, True), (0.3, 0.2, False), (0.01, 0.0, False)])
+def test_failures_alarm_when_they_doubled(now, past, alarm):
+    rule = next(rule for rule in lf.RULES if rule.name == "failures_rising")
+    recent = {"failures_per_second": now, "requests_per_second": 1.0}
+    assert bool(rule.check(evidence(node_state(), recent, {"failures_per_second": past}))) is alarm
+
+
+def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
+    state = node_state()
+    state.took(reading(0, errors=1, successes=5))
+    assert lf.check_remote(evidence(state)) == ""  # an error of long ago
+    state.took(reading(10, errors=2, successes=5))
+    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer its pings"
+    state.took(reading(20, errors=2, successes=6))
+    assert lf.check_remote(evidence(state)) == ""
+
+
+def test_a_stalled_critical_thread_alarms_by_its_name():
+    state = node_state()
+    assert lf.check_stalled(evidence(state)) == ""
+    state.stalled = ["PinMonitor-thread"]
+    assert lf.check_stalled(evidence(state)) == "critical thread of w0 stalled: PinMonitor-thread"
+
+
+def worker(name, conf, version="1", instance="i", **options):
+    state = node_state(name, instance=instance, version=version, **options)
+    state.conf = json.dumps(conf).encode()
+    return state
+
+
+def test_workers_of_one_instance_with_different_settings_are_reported_with_the_settings():
+    found = lf.cluster_findings([worker("a", {"chunk_size": 256, "x": 1}), worker("b", {"chunk_size": 128, "x": 1})])
+    assert [item[:3] for item in found] == [("config:i", "config_drift", "warning")]
+    assert found[0][3].endswith(": chunk_size")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        worker("b", {"chunk_size": 128}, instance="other"),
+        worker("b", {"chunk_size": 256}),
+        worker("b", {"chunk_size": 256, "p2p_host": "10.0.0.2"}),
+        worker("b", {"chunk_size": 128}, kind="scheduler"),
+        worker("b", {"chunk_size": 128}, state="down"),
+    ],
+)
+def test_other_differences_are_no_configuration_drift(second):
+    assert lf.cluster_findings([worker("a", {"chunk_size": 256}), second]) == []
+
+
+def test_versions_are_compared_between_lmcache_nodes_only():
+    nodes = [worker("a", {}), worker("b", {}, version="2")]
+    assert [item[1] for item in lf.cluster_findings(nodes)] == ["version_mix"]
+    assert lf.cluster_findings([worker("a", {}), worker("f", {}, version="2", kind="frontend")]) == []
+
+
+def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
+    book = lf.AlertBook()
+
+    def see(text):
+        book.see("k", "rule", "warning", "w0", text, 5.0, 5.0, 2, 2)
+        return len(book.alerts())
+
+    assert [see(text) for text in ("bad", "", "bad", "bad", "", "bad", "", "")] == [0, 0, 0, 1, 1, 1, 1, 0]
+
+
+def test_alerts_of_nodes_that_are_gone_go_with_them():
+    book = lf.AlertBook()
+    book.see("down:w0", "node_down", "critical", "w0", "bad", 1.0, 1.0)
+    book.keep_only(set())
+    assert book.alerts() == []
+
+
+def test_critical_alerts_are_listed_first():
+    book = lf.AlertBook()
+    book.see("a", "r", "warning", None, "bad", 9.0, 9.0)
+    book.see("b", "r", "critical", None, "bad", 1.0, 1.0)
+    assert [alert.id for alert in book.alerts()] == ["b", "a"]
+
+
+# -- what is told
+
+
+def polled(monitor, key, *pages):
+    state = monitor._states[key]
+    for text in pages:
+        monitor._take_page(state, answer(text))
+        state.judge(1.0)
+    return state
+
+
+def test_the_status_document_has_every_field_of_a_node_and_counts_by_state():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    polled(monitor, "w0", page())
+    monitor._states["w1"].failed("connection refused", 1.0, 10.0)
+    document = monitor.status()
+    assert document["counts"] == {"up": 1, "degraded": 0, "down": 1, "unknown": 0, "total": 2}
+    first = document["nodes"][0]
+    assert set(first["metrics"]) == set(lf.METRICS)
+    expected = {"id": "node_w0", "key": "w0", "proxy": "local_proxy", "address": "127.0.0.1:9090", "path": "/proxy2/w0", "kind": "worker"}
+    assert {key: first[key] for key in expected} == expected
+    assert document["nodes"][1]["error"] == "connection refused"
+
+
+def test_the_etag_changes_with_an_answer_and_only_then(monkeypatch):
+    monkeypatch.setattr(lf, "MIN_PUBLISH", 0.0)
+    monitor = monitor_of(node())
+    first = monitor.status_json()
+    assert monitor.status_json() == first
+    monitor._states["w0"].failed("x", 1.0, 10.0)
+    monitor._polled(monitor._states["w0"])
+    assert monitor.status_json()[1] != first[1]
+
+
+def test_a_status_can_be_narrowed_by_name_and_state():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    polled(monitor, "w0", page())
+    assert [entry["key"] for entry in monitor.status(["w1"])["nodes"]] == ["w1"]
+    assert [entry["key"] for entry in monitor.status(None, ["up"])["nodes"]] == ["w0"]
+    assert monitor.status_json(["w1"])[1] != monitor.status_json()[1]
+    with pytest.raises(lf.FrontendError) as error:
+        monitor.status(["w9"])
+    assert error.value.status == 404
+    with pytest.raises(lf.FrontendError) as error:
+        monitor.status(None, ["sideways"])
+    assert error.value.status == 400
+
+
+def test_history_is_a_ring_with_null_for_rounds_without_an_answer():
+    monitor = monitor_of(node(), history_minutes=0.5)  # 4 places
+    state = monitor._states["w0"]
+    state.state = "up"
+    now = lf.time.time()
+    for step in range(6):
+        state.took(reading(100.0 + 40 * step, tokens=1000 * (step + 2), hits=500 * (step + 2)))
+        state.polled = now + step if step != 4 else now - 1000.0
+        monitor._record(now + step)
+    series = monitor.history("w0", "lookup_hit_rate", 1000.0)["series"]
+    assert series[0]["values"] == [0.5, 0.5, None, 0.5]
+    assert series[0]["times"] == sorted(series[0]["times"])
+
+
+@pytest.mark.parametrize("node_name, metric, status", [("w9", None, 404), ("w0", "nonsense", 400)])
+def test_an_unknown_node_or_metric_has_no_history(node_name, metric, status):
+    with pytest.raises(lf.FrontendError) as error:
+        monitor_of(node()).history(node_name, metric, 60.0)
+    assert error.value.status == status
+
+
+def test_the_rings_of_a_thousand_nodes_stay_under_forty_megabytes():
+    monitor = monitor_of(node())
+    state = polled(monitor, "w0", page())
+    monitor._record(lf.time.time())
+    assert len(state.ring) * state.ring.itemsize * 1000 < 40e6
+
+
+def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    for name, tokens, hits in (("w0", 900, 0), ("w1", 100, 100)):
+        state = monitor._states[name]
+        state.took(reading(0))
+        state.took(reading(40, tokens=tokens, hits=hits))
+    assert monitor._add_up()["lookup_hit_rate"] == pytest.approx(0.1)
+
+
+def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
+    monitor = monitor_of(node("w0"))
+    monitor._registry.replace_source("nodes", [node("w1", 9091)], [])
+    assert [entry["key"] for entry in monitor.status()["nodes"]] == ["w1"]
+
+
+def test_own_metrics_say_which_nodes_are_up():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    polled(monitor, "w0", page())
+    monitor._states["w1"].failed("x", 1.0, 10.0)
+    text = monitor.exposition(monitor._registry.leaves()).decode()
+    assert 'lmcache_frontend_node_up{node="w0"} 1\n' in text and 'lmcache_frontend_node_up{node="w1"} 0\n' in text
+
+
+# -- Prometheus, bundle, terminal
+
+
+def test_service_discovery_names_tcp_nodes_directly_and_sockets_through_us():
+    socket_node = lf.Node.parse({"name": "u 0", "host": "", "port": "/tmp/s"}, "", "nodes")
+    direct, ours = lf.service_discovery([node(), socket_node], "front:8080", False)
+    assert direct == {"targets": ["127.0.0.1:9090"], "labels": {"node": "w0", "proxy": "local_proxy"}}
+    assert ours["targets"] == ["front:8080"] and ours["labels"]["__metrics_path__"] == "/proxy2/u%200/metrics"
+    assert [group["targets"] for group in lf.service_discovery([node()], "front:8080", True)] == [["front:8080"]]
+
+
+def test_secrets_are_masked_by_name_and_in_urls():
+    text = lf.mask_secrets(b'{"HF_TOKEN": "abc", "tokens": "12", "list": [{"api_key": "k"}], "remote_url": "redis://u:pw@h:1/0", "empty_password": ""}')
+    masked = json.loads(text)
+    assert masked["HF_TOKEN"] == masked["list"][0]["api_key"] == lf.MASK
+    assert masked["tokens"] == "12" and masked["empty_password"] == ""
+    assert masked["remote_url"] == f"redis://{lf.MASK}@h:1/0"
+    assert lf.mask_secrets(b"GET http://u:pw@h/x") == f"GET http://{lf.MASK}@h/x".encode()
+
+
+def test_a_bundle_is_written_to_a_pipe_and_says_what_is_missing():
+    class Pipe(io.RawIOBase):
+        data = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    lf.write_bundle(pipe, [node("w0")], {"nodes": [{"key": "w0", "state": "down", "error": "refused"}]})
+    with zipfile.ZipFile(io.BytesIO(pipe.data)) as bundle:
+        assert bundle.testzip() is None
+        assert bundle.read("nodes/w0/missing.txt") == b"not asked: it is down (refused)\n"
+        assert json.loads(bundle.read("status.json"))["nodes"][0]["key"] == "w0"
+
+
+def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    state = polled(monitor, "w0", page())
+    state.figures["lookup_hit_rate"] = 0.5
+    monitor._states["w1"].failed("connection refused", 1.0, 10.0)
+    text = lf.status_table(monitor.status(), False)
+    assert "2 nodes: 1 up, 1 down" in text and "50.0%" in text and "connection refused" in text
+    assert "\x1b" not in text and "\x1b[31mdown" in lf.status_table(monitor.status(), True)
+
+
+def test_control_characters_of_a_node_do_not_reach_the_terminal():
+    monitor = monitor_of(node())
+    monitor._states["w0"].failed("bad \x1b[2J thing", 1.0, 10.0)
+    assert "\x1b" not in lf.status_table(monitor.status(), False)
+
+
+@pytest.mark.parametrize(
+    "counts, proxies, code",
+    [
+        ({"up": 2, "total": 2}, [], 0),
+        ({"up": 1, "total": 2}, [], 1),
+        ({"up": 0, "total": 0}, [], 1),
+        ({"up": 2, "total": 2}, [{"state": "down"}], 1),
+    ],
+)
+def test_the_exit_status_is_zero_only_when_there_are_nodes_and_all_are_up(counts, proxies, code):
+    assert lf.status_exit_code({"counts": counts, "proxies": proxies}) == code

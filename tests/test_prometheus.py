@@ -1,0 +1,391 @@
+"""Prometheus text: reading samples, and merging the pages of many nodes into one valid exposition."""
+
+import random
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import lmcache_frontend as frontend
+
+# As LMCache 0.5.6 writes it (prometheus_client): a counter, its _created, a gauge, a histogram, unlabelled samples.
+WORKER = b"""\
+# HELP process_open_fds Number of open file descriptors.
+# TYPE process_open_fds gauge
+process_open_fds 51.0
+# HELP lmcache:num_hit_tokens_total Total number of tokens hit in lmcache
+# TYPE lmcache:num_hit_tokens_total counter
+lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0"} 185344.0
+# HELP lmcache:num_hit_tokens_created Total number of tokens hit in lmcache
+# TYPE lmcache:num_hit_tokens_created gauge
+lmcache:num_hit_tokens_created{model_name="example/tiny-model",role="worker",worker_id="0"} 1.79542522182e+09
+# HELP lmcache:time_to_retrieve Time to retrieve from lmcache (seconds)
+# TYPE lmcache:time_to_retrieve histogram
+lmcache:time_to_retrieve_bucket{le="0.001",model_name="example/tiny-model",role="worker",worker_id="0"} 70.0
+lmcache:time_to_retrieve_bucket{le="0.01",model_name="example/tiny-model",role="worker",worker_id="0"} 110.0
+lmcache:time_to_retrieve_bucket{le="+Inf",model_name="example/tiny-model",role="worker",worker_id="0"} 111.0
+lmcache:time_to_retrieve_count{model_name="example/tiny-model",role="worker",worker_id="0"} 111.0
+lmcache:time_to_retrieve_sum{model_name="example/tiny-model",role="worker",worker_id="0"} 0.12253413600001295
+# HELP lmcache:retrieve_broadcast_time Nothing was ever counted here
+# TYPE lmcache:retrieve_broadcast_time histogram
+"""
+
+OPENMETRICS = b"""\
+# TYPE requests counter
+# UNIT requests tokens
+# HELP requests Requests, with \\"quotes\\".
+requests_total{path="/a"} 17.0 1520879607.789 # {trace_id="KOO5S4vxi0o"} 0.67
+requests_created{path="/a"} 1520872607.123
+# TYPE wait histogram
+wait_bucket{le="0.1"} 8 # {} 0.054
+wait_bucket{le="+Inf"} 17 # {trace_id="oHg5SJYRHA0"} 9.8 1520879607.789
+wait_count 17
+wait_sum 324789.3
+wait_created 1520430000.123
+# TYPE build info
+build_info{version="1"} 1
+# TYPE mode stateset
+mode{mode="a"} 1
+# TYPE odd unknown
+odd 1
+# EOF
+"""
+
+
+def merge(*pages, own=b""):
+    """Merge pages of nodes n0, n1, ...; returns (text, {node: families left out})."""
+    pieces, left_out = frontend.merge_expositions(((f"n{index}", page) for index, page in enumerate(pages)), own)
+    return b"".join(pieces).decode(), left_out
+
+
+def samples(text):
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def assert_is_valid(text):
+    """One TYPE per family in front of its samples, all samples of a family together, none twice."""
+    seen, series, family, allowed = set(), set(), None, ()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, family, kind = line.split(" ")
+            assert family not in seen, line
+            seen.add(family)
+            suffixes = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("", "_sum", "_count")}.get(kind, ("",))
+            allowed = {family + suffix for suffix in suffixes}
+        elif not line.startswith("#"):
+            head = line[: line.rindex("}") + 1] if "}" in line else line.split(" ")[0]
+            assert re.match(r"[^{ ]+", line).group() in allowed, line
+            assert head not in series, line
+            series.add(head)
+
+
+def assert_promtool_parses(text):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    run = subprocess.run([promtool, "check", "metrics"], input=text.encode(), capture_output=True)
+    assert run.returncode in (0, 3), run.stderr.decode()  # 3: it parses, but the names are not to its taste
+
+
+# -- reading samples
+
+
+def test_wanted_samples_are_added_up_over_their_labels_and_all_others_passed_over():
+    page = b'hits{a="1"} 2\nhits{a="2"} 3\nhits_total 100\nother 7\n# TYPE hits gauge\nplain 4'
+    assert frontend.parse_samples(page, frozenset([b"hits", b"plain"])).values == {b"hits": 5.0, b"plain": 4.0}
+
+
+def test_buckets_are_added_up_by_their_upper_bound():
+    page = b'd_bucket{le="0.5",w="0"} 1\nd_bucket{le="+Inf",w="0"} 2\nd_bucket{w="1",le="0.5"} 10\nd_bucket{w="1",le="+Inf"} 20\n'
+    found = frontend.parse_samples(page, frozenset([b"d_bucket"]))
+    assert found.buckets == {b"d_bucket": {0.5: 11.0, float("inf"): 22.0}} and found.values == {}
+
+
+@pytest.mark.parametrize("line", [
+    b'x{a="} 9 {"} 4', b'x{a="b"} 4 1520879607789', b'x{a="b"} 4 # {t="8"} 9.5', b"x{} 4", b'x{ a = "b" , } 4', b"x  4.0 ",
+    b'x{a="quote \\" and \\\\"} 4', b"x 4\r",
+])  # fmt: skip
+def test_a_value_is_found_whatever_else_is_in_the_line(line):
+    assert frontend.parse_samples(line, frozenset([b"x"])).values == {b"x": 4.0}
+
+
+@pytest.mark.parametrize("line", [b"x NaN", b"x +Inf", b"x", b"x abc", b'x{a="b} 4', b'x{a="b"}', b"", b"x{", b"\xff 1", b"# x 1"])
+def test_a_line_without_a_finite_value_is_left_out(line):
+    assert frontend.parse_samples(b"x 1\n" + line + b"\n", frozenset([b"x"])).values == {b"x": 1.0}
+
+
+@pytest.mark.parametrize("value", ["", "plain", 'a "quoted" one', "back\\slash", "two\nlines", "\\n", 'all \\"\n of them', "ümläut"])
+def test_a_label_value_comes_back_as_it_was(value):
+    escaped = frontend.escape_label(value)
+    assert "\n" not in escaped and frontend.unescape_label(escaped) == value
+
+
+def test_labels_are_those_of_the_first_sample_that_has_some():
+    page = b'# HELP lmcache:a A\nlmcache:a 1\nlmcache:b{role="worker",model_name="a\\"b"} 1\nlmcache:c{role="other"} 1\n'
+    assert frontend.sample_labels(page, b"lmcache:") == {"role": "worker", "model_name": 'a"b'}
+    assert frontend.sample_labels(page, b"vllm:") == {} and frontend.sample_labels(b"", b"lmcache:") == {}
+    assert frontend.sample_labels(b'lmcache:a{role="scheduler"} 1', b"lmcache:") == {"role": "scheduler"}
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize("counts, q, expected", [  # as PromQL's histogram_quantile answers
+    ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.5, 0.1),
+    ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.9, 0.42),
+    ({0.1: 10, INF: 10}, 0.25, 0.025),
+    ({0.1: 0, 0.5: 0, 1.0: 4, INF: 4}, 0.5, 0.75),
+    ({0.1: 1, 1.0: 2, INF: 100}, 0.99, 1.0),
+    ({1.0: 0, INF: 3}, 0.5, 1.0),
+    ({-2.0: 1, -1.0: 2, INF: 2}, 0.25, -2.0),
+])  # fmt: skip
+def test_a_quantile_lies_on_a_straight_line_inside_its_bucket(counts, q, expected):
+    assert frontend.quantile(counts, q) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("counts", [{}, {INF: 0}, {0.1: 0, INF: 0}])
+def test_a_quantile_of_nothing_is_not_known(counts):
+    assert frontend.quantile(counts, 0.5) is None
+
+
+# -- merging
+
+
+def test_a_family_has_one_help_and_type_and_its_samples_stand_together():
+    text, left_out = merge(WORKER, WORKER, WORKER)
+    assert left_out == {}
+    assert text.count("# HELP lmcache:num_hit_tokens_total ") == text.count("# TYPE lmcache:num_hit_tokens_total ") == 1
+    assert len(samples(text)) == 3 * len(samples(WORKER.decode()))
+    assert "retrieve_broadcast_time" not in text  # a family without samples is not worth two lines
+    assert_is_valid(text)
+    assert_promtool_parses(text)
+
+
+def test_every_sample_gets_the_name_of_its_node_and_changes_in_nothing_else():
+    text, _ = merge(WORKER)
+    assert 'process_open_fds{node="n0"} 51.0' in samples(text)
+    assert 'lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0",node="n0"} 185344.0' in samples(text)
+    original = [line.replace('",node="n0"}', '"}').replace('{node="n0"}', "") for line in samples(text)]
+    assert original == samples(WORKER.decode())
+
+
+@pytest.mark.parametrize("name", ["rack1/w0", 'the "best" one', "back\\slash", "two\nlines", "Knoten ü"])
+def test_any_node_name_is_a_valid_label(name):
+    text = b"".join(frontend.merge_expositions([(name, WORKER)])[0]).decode()
+    assert f'process_open_fds{{node="{frontend.escape_label(name)}"}} 51.0' in samples(text)
+    assert_promtool_parses(text)
+
+
+def test_our_own_samples_come_first_and_stay_as_they_are():
+    own = b'# HELP own_total Ours\n# TYPE own_total counter\nown_total 3\n# TYPE node_up gauge\nnode_up{node="n0"} 1\n'
+    text, left_out = merge(WORKER, own=own)
+    assert samples(text)[:2] == ["own_total 3", 'node_up{node="n0"} 1'] and left_out == {}
+    assert_is_valid(text)
+
+
+@pytest.mark.parametrize("given, expected", [
+    (b'x{node="me"} 1', 'x{exported_node="me",node="n0"} 1'),
+    (b'x{a="b",node="me",c="d"} 1', 'x{a="b",exported_node="me",c="d",node="n0"} 1'),
+    (b'x{exported_node="he",node="me"} 1', 'x{exported_node="he",exported_exported_node="me",node="n0"} 1'),
+    (b'x{nodes="1",my_node="2"} 1', 'x{nodes="1",my_node="2",node="n0"} 1'),
+    (b'x{a="node=\\"1\\""} 1', 'x{a="node=\\"1\\"",node="n0"} 1'),
+])  # fmt: skip
+def test_a_nodes_own_label_node_becomes_exported_node(given, expected):
+    text, left_out = merge(b"# TYPE x gauge\n" + given)
+    assert samples(text) == [expected] and left_out == {}
+
+
+@pytest.mark.parametrize("given, expected", [
+    (b'x{a="} 1 {"} 2', 'x{a="} 1 {",node="n0"} 2'),
+    (b'x{a="\\"} "} 2', 'x{a="\\"} ",node="n0"} 2'),
+    (b'x{a="b # {c"} 2', 'x{a="b # {c",node="n0"} 2'),
+    (b'  x { a = "b" , c="d" , }   2', 'x{a="b",c="d",node="n0"} 2'),
+    (b"x{} 2", 'x{node="n0"} 2'),
+    (b"x\t2", 'x{node="n0"} 2'),
+    (b'x{a="b"} 2 1395066363000', 'x{a="b",node="n0"} 2 1395066363000'),
+    (b"x 2 -62135596800000", 'x{node="n0"} 2 -62135596800000'),
+    (b"x +Inf", 'x{node="n0"} +Inf'),
+    (b"x -Inf", 'x{node="n0"} -Inf'),
+    (b"x NaN", 'x{node="n0"} NaN'),
+    (b"x .5e-07", 'x{node="n0"} .5e-07'),
+    ('x{a="ü"} 2'.encode(), 'x{a="ü",node="n0"} 2'),
+])  # fmt: skip
+def test_unusual_but_valid_lines_are_taken_over(given, expected):
+    text, left_out = merge(b"# TYPE x gauge\n" + given + b"\n")
+    assert samples(text) == [expected] and left_out == {}
+    assert_promtool_parses(text)
+
+
+BROKEN = [
+    b"x", b"x0", b"x abc", b"x 1_000", b"x 0x10", b"x 1e999", b"x 1 2 3", b"x 1 soon", b'x{a="b} 1', b'x{a="b"', b"x{a=b} 1", b'x{a="b" 1',
+    b'x{a="b"c="d"} 1', b'x{a="b",a="c"} 1', b'x{__name__="y"} 1', b'x{a="\\x"} 1', b'x{a="\xff"} 1', b'x{1a="b"} 1', b"x{,} 1", b'{a="b"} 1',
+    b"\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_a_broken_line_costs_its_node_that_family_and_nobody_else_anything(line):
+    good = b'# TYPE a gauge\na 1\n# TYPE x gauge\nx{k="v"} 5\n# TYPE z gauge\nz 1\n'
+    bad = b'# TYPE a gauge\na 2\n# TYPE x gauge\nx{k="v"} 6\n' + line + b'\nx{k="w"} 7\n# TYPE z gauge\nz 2\n'
+    text, left_out = merge(bad, good)
+    assert samples(text) == ['a{node="n0"} 2', 'a{node="n1"} 1', 'x{k="v",node="n1"} 5', 'z{node="n0"} 2', 'z{node="n1"} 1']
+    assert left_out == {"n0": 1}
+    assert_promtool_parses(text)
+
+
+def test_a_family_stays_left_out_when_good_lines_follow_the_broken_one():
+    text, left_out = merge(b"# TYPE x gauge\nx abc\n# a comment\nx 1\n# TYPE y gauge\ny 1\nx 2\n")
+    assert samples(text) == ['y{node="n0"} 1'] and left_out == {"n0": 1}
+
+
+@pytest.mark.parametrize("page", [
+    b"# TYPE x gauge\nx 1\nx 2\n",
+    b'# TYPE x gauge\nx{a="1",b="2"} 1\nx { b="2",a="1" } 2\n',
+    b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\n# TYPE x gauge\nx 2\n",
+    b"# TYPE x gauge\nx 1\n# TYPE x counter\nx 2\n# TYPE y gauge\ny 1\n",
+    b"x 1\n# TYPE y gauge\ny 1\nx 1\n",
+    b"x 1\n# TYPE x gauge\nx 1\n",
+    b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\nx 1\n",
+    b'# TYPE x gauge\nx{b="1",a="2"} 1\n# TYPE y gauge\ny 1\nx{b="1",a="2"} 1\n',
+    b"# TYPE x sometype\nx 1\n",
+    b'# TYPE x histogram\nx_bucket{le="much"} 1\nx_count 1\nx_sum 1\n',
+    b"# TYPE x histogram\nx_bucket 1\nx_count 1\nx_sum 1\n",
+    b'# TYPE x summary\nx{quantile="half"} 1\nx_count 1\nx_sum 1\n',
+])  # fmt: skip
+def test_a_family_written_twice_or_against_its_type_is_left_out_once(page):
+    text, left_out = merge(page, b"# TYPE z gauge\nz 1\n")
+    assert left_out == {"n0": 1} and 'z{node="n1"} 1' in samples(text)
+    assert not [line for line in samples(text) if line.startswith("x")]
+    assert_promtool_parses(text)
+
+
+def test_the_type_that_most_nodes_give_wins_whoever_comes_first():
+    gauge, counter = b"# TYPE x gauge\nx 1\n", b"# TYPE x counter\nx 2\n"
+    text, left_out = merge(gauge, counter, counter)
+    assert samples(text) == ['x{node="n1"} 2', 'x{node="n2"} 2'] and left_out == {"n0": 1}
+    text, left_out = merge(gauge, counter)
+    assert samples(text) == ['x{node="n0"} 1'] and left_out == {"n1": 1}
+
+
+def test_our_own_type_wins_against_any_number_of_nodes():
+    text, left_out = merge(*[b"# TYPE own counter\nown 2\n"] * 3, own=b"# TYPE own gauge\nown 1\n")
+    assert samples(text) == ["own 1"] and left_out == {"n0": 1, "n1": 1, "n2": 1}
+
+
+def test_a_histogram_and_a_counter_that_share_a_samples_name_do_not_both_stay():
+    histogram = b'# TYPE x histogram\nx_bucket{le="+Inf"} 1\nx_count 1\nx_sum 1\n'
+    text, left_out = merge(histogram, b"# TYPE x_count counter\nx_count 1\n# TYPE y gauge\ny 1\n", histogram)
+    assert left_out == {"n1": 1} and "x_count counter" not in text and 'y{node="n1"} 1' in samples(text)
+    assert_promtool_parses(text)
+
+
+def test_a_node_that_gives_no_type_joins_those_that_do():
+    text, left_out = merge(b"# TYPE x counter\nx 1\n", b"x 2\n")
+    assert samples(text) == ['x{node="n0"} 1', 'x{node="n1"} 2'] and left_out == {}
+    assert_is_valid(text)
+
+
+def test_samples_of_a_family_that_stand_apart_are_brought_together():
+    text, left_out = merge(b'# TYPE x gauge\nx{a="1"} 1\ny 1\nx{a="2"} 2\n# TYPE h histogram\nh_sum 1\nh_count 1\ny{a="1"} 2\nh_bucket{le="+Inf"} 1\n')
+    assert left_out == {}
+    assert [line.split("{")[0] for line in samples(text)] == ["x", "x", "y", "y", "h_sum", "h_count", "h_bucket"]
+    assert_is_valid(text)
+
+
+def test_openmetrics_becomes_valid_text_format():
+    text, left_out = merge(OPENMETRICS, OPENMETRICS)
+    assert left_out == {} and "# EOF" not in text and "UNIT" not in text and "trace_id" not in text
+    assert "# TYPE requests_total counter" in text and '# HELP requests_total Requests, with "quotes".' in text
+    assert 'requests_total{path="/a",node="n0"} 17.0 1520879607789' in samples(text)  # milliseconds now
+    assert "# TYPE requests_created gauge" in text and "# TYPE wait_created gauge" in text
+    assert 'wait_bucket{le="+Inf",node="n1"} 17' in samples(text)
+    assert "# TYPE build_info gauge" in text and "# TYPE mode gauge" in text and "# TYPE odd untyped" in text
+    assert_is_valid(text)
+    assert_promtool_parses(text)
+
+
+def test_a_counter_is_one_family_in_both_formats():
+    text, left_out = merge(b"# TYPE x_total counter\nx_total 1\n", b"# TYPE x counter\nx_total 2\n# EOF\n")
+    assert samples(text) == ['x_total{node="n0"} 1', 'x_total{node="n1"} 2'] and left_out == {}
+
+
+@pytest.mark.parametrize("given, expected", [
+    (b"plain", "plain"), (b"a \\\\ b \\n c", "a \\\\ b \\n c"), (b"bad \\escape", "bad \\\\escape"), (b"three \\\\\\ x", "three \\\\\\\\ x"),
+    ("ü".encode(), "ü"), (b"\xff", "\ufffd"),
+])  # fmt: skip
+def test_a_help_text_is_made_valid(given, expected):
+    text, _ = merge(b"# HELP x " + given + b"\n# TYPE x gauge\nx 1\n")
+    assert f"# HELP x {expected}\n" in text
+    assert_promtool_parses(text)
+
+
+@pytest.mark.parametrize("page, left_out", [
+    (b"", {}), (b"\n\n", {}), (b"# only a comment", {}), (b"# TYPE x gauge", {}), (b"<html><body>\nsorry\n</body></html>", {"n0": 1}),
+])  # fmt: skip
+def test_a_page_without_samples_adds_nothing(page, left_out):
+    text, told = merge(page, WORKER)
+    assert told == left_out and len(samples(text)) == len(samples(WORKER.decode()))
+
+
+def test_carriage_returns_and_a_missing_last_line_feed_are_no_fault():
+    text, left_out = merge(WORKER.replace(b"\n", b"\r\n"), WORKER.rstrip(b"\n"))
+    assert left_out == {} and len(samples(text)) == 2 * len(samples(WORKER.decode()))
+    assert_is_valid(text)
+
+
+def test_merging_goes_on_when_what_was_learned_is_forgotten(monkeypatch):
+    monkeypatch.setattr(frontend, "MAX_LEARNED", 3)
+    monkeypatch.setattr(frontend, "MAX_LEARNED_SIZE", 200)
+    pages = [WORKER.replace(b'worker_id="0"', b'worker_id="%d"' % index).replace(b"70.0", b"%d" % index) for index in range(20)]
+    text, left_out = merge(*pages)
+    assert left_out == {} and len(samples(text)) == 20 * len(samples(WORKER.decode()))
+    assert_is_valid(text)
+
+
+def test_pages_are_asked_for_one_after_the_other():
+    asked = []
+
+    def pages():
+        for index in range(3):
+            asked.append(index)
+            yield f"n{index}", WORKER
+
+    merger = frontend.ExpositionMerger()
+    for node, page in pages():
+        merger.add(node, page)
+        assert len(asked) == 1 + int(node[1:])
+    assert len(samples(b"".join(merger.result()).decode())) == 3 * len(samples(WORKER.decode()))
+
+
+def damage(page, rng):
+    """A page as a node would write it that is broken, hostile, or killed while it writes."""
+    lines = page.split(b"\n")
+    for _ in range(rng.randint(1, 6)):
+        index, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+        what = rng.randrange(6)
+        if what == 0:
+            lines[index] = lines[index][: rng.randint(0, len(lines[index]))]
+        elif what == 1:
+            lines.insert(other, lines[index])
+        elif what == 2:
+            lines[index], lines[other] = lines[other], lines[index]
+        elif what == 3 and lines[index]:
+            line = bytearray(lines[index])
+            line[rng.randrange(len(line))] = rng.choice(b'{}"\\ ,=#\n\t_a1eE.+-\xff\x00\r:NI')
+            lines[index] = bytes(line)
+        elif what == 4:
+            lines[index] = lines[index].replace(b" counter", b" histogram").replace(b" gauge", rng.choice([b" counter", b"", b" summary"]))
+        else:
+            lines[index] += rng.choice([b" 123", b' # {a="b"} 1', b" x", b"\t", b" 1.5", b"}"])
+    return b"\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_a_node_writes_the_others_samples_are_all_there_and_the_whole_is_valid(seed):
+    rng = random.Random(seed)
+    bad = [damage(rng.choice([WORKER, OPENMETRICS]), rng) for _ in range(3)]
+    text, _ = merge(WORKER, *bad)
+    assert [line for line in samples(text) if 'node="n0"' in line] == samples(merge(WORKER)[0])
+    assert_is_valid(text)
+    assert_promtool_parses(text)
