@@ -3344,6 +3344,7 @@ class Monitor:
             self._judge_together(now, seen)
             self._book.keep_only(seen)
             self._version += 1
+            self._built = None  # a finished round, or what was asked for by hand, is seen at once
 
     def _judge_together(self, now: float, seen: set[str]) -> None:
         found = {key: (rule, severity, text) for key, rule, severity, text in cluster_findings(self._states.values())}
@@ -3451,6 +3452,7 @@ class Monitor:
         Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
         """
         metrics = [name for name in (metric or "").split(",") if name] or [*SERIES[:-2]]
+        metrics = [name for name in metrics if name in SERIES or name not in METRICS]  # a figure without a history is left out
         for name in metrics:
             if name not in SERIES:
                 raise FrontendError(400, f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}", "metric")
@@ -7470,6 +7472,7 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
         registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
         find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
     )  # fmt: skip
+    server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
     if options.discovery:

@@ -391,6 +391,14 @@ def test_the_etag_changes_with_an_answer_and_only_then(monkeypatch):
     assert monitor.status_json()[1] != first[1]
 
 
+def test_a_finished_round_is_seen_at_once_however_young_the_last_document_is():
+    monitor = monitor_of(node())
+    assert monitor.status()["nodes"][0]["state"] == "unknown"
+    monitor._states["w0"].failed("x", 1.0, 10.0)
+    monitor._judge_cluster(2.0)
+    assert monitor.status()["nodes"][0]["state"] == "down"
+
+
 def test_a_status_can_be_narrowed_by_name_and_state():
     monitor = monitor_of(node("w0"), node("w1", 9091))
     polled(monitor, "w0", page())

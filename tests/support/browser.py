@@ -36,7 +36,7 @@ WAIT = 10.0  # seconds
 
 
 def find_programs():
-    """The paths of the browser and of chromedriver, or None when one is missing."""
+    """The paths of the browser and of chromedriver, or None when one is missing. ``CHROMIUM`` and ``CHROMEDRIVER`` name others."""
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
     driver = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
@@ -61,10 +61,11 @@ class Browser:
         assert programs, "no chromium and chromedriver on this machine"
         self.folder = tempfile.mkdtemp(prefix="lf-browser-")
         self.driver, self.session = None, ""
+        self.size = (programs[0], width, height)
         self.patience = WAIT  # seconds to wait for an element
         try:
             self._start_driver(programs[1])
-            self._start_session(programs[0], width, height)
+            self._start_session(*self.size)
         except BaseException:
             self.close()
             raise
@@ -106,13 +107,23 @@ class Browser:
         answer = self._request("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}}, timeout=60)
         self.session = "/session/" + answer["sessionId"]
 
+    def renew(self):
+        """Start over: a new window with an empty profile, an empty console and nothing emulated."""
+        self._end_session()
+        shutil.rmtree(os.path.join(self.folder, "profile"), ignore_errors=True)
+        self._start_session(*self.size)
+
+    def _end_session(self):
+        session, self.session = self.session, ""
+        try:
+            if session:
+                self._request("DELETE", session)
+        except (OSError, BrowserError, http.client.HTTPException):
+            pass
+
     def close(self):
         """End the browser and remove its profile."""
-        if self.session:
-            try:
-                self._request("DELETE", self.session)
-            except (OSError, BrowserError, http.client.HTTPException):
-                pass
+        self._end_session()
         if self.driver is not None:
             if self.driver.poll() is None:
                 self.driver.terminate()

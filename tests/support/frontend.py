@@ -43,9 +43,9 @@ class Answer:
 class Frontend:
     """``python lmcache_frontend.py --port 0 ...`` in its own process."""
 
-    def __init__(self, *options, env=None, program=PROGRAM, wait=True, host="127.0.0.1", port=True, prefix=()):
+    def __init__(self, *options, env=None, program=PROGRAM, python=sys.executable, wait=True, host="127.0.0.1", port=True, prefix=()):
         self.output_file = tempfile.TemporaryFile()
-        arguments = [*prefix, sys.executable, program]
+        arguments = [*prefix, python, program]
         if port:
             arguments += ["--port", "0", "--host", host, "--token", TOKEN, "--poll-interval", "0"]
         arguments += list(map(str, options))
@@ -55,6 +55,10 @@ class Frontend:
         if wait:
             found = wait_for(self._announced, 20)
             self.port = int(found.group(1))
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d" % self.port
 
     def _announced(self):
         """the frontend says where it serves"""

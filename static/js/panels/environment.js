@@ -1,0 +1,46 @@
+// Environment variables; what looks like a secret stays masked until asked for, one by one.
+
+import { h } from "../dom.js";
+import { plural } from "../format.js";
+import { trusted, whyNot } from "../state.js";
+import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
+
+const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
+
+export function mount(root, ctx) {
+  if (!trusted()) {
+    root.append(empty(`The environment may hold secrets, so it is locked: ${whyNot()}`));
+    let open = false;
+    return { update: () => { if (!open && trusted()) { open = true; root.replaceChildren(); mountTable(root, ctx); } } };
+  }
+  mountTable(root, ctx);
+  return {};
+}
+
+function mountTable(root, ctx) {
+  const open = new Set();
+  const table = dataTable({
+    label: "Environment", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "The node told of no variables.",
+    columns: [
+      { id: "name", label: "Name", head: true, width: 280, cls: "mono", value: (row) => row.name },
+      { id: "value", label: "Value", width: 360, grow: true, cls: "mono", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => (hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked") : row.value), tip: (row) => (hidden(row) ? "" : row.value) },
+      { id: "act", label: "", width: 190, sort: false, find: false, value: () => 0, sig: (row) => String(hidden(row)), render: (row) => [
+        row.secret ? button(open.has(row.name) ? "Hide" : "Show", () => { if (open.has(row.name)) open.delete(row.name); else open.add(row.name); table.update(rows); }, { kind: "small in-row", title: `${open.has(row.name) ? "Hide" : "Show"} ${row.name}` }) : null,
+        row.secret ? null : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")] },
+    ],
+  });
+  let rows = [];
+  const hidden = (row) => row.secret && !open.has(row.name);
+  const search = searchBox("Search variables", (text) => { table.search(text); return table.shown.length; });
+  const frame = panelFrame({
+    title: "Environment", path: "/env", ctx,
+    load: async () => { const { data } = await ctx.json("/env"); return { data, raw: JSON.stringify(Object.fromEntries(Object.entries(data).map(([name, value]) => [name, SECRET.test(name) ? "masked" : value])), null, 2) }; },
+    render: (data, body) => {
+      rows = Object.entries(data).map(([name, value]) => ({ name, value: String(value), secret: SECRET.test(name) }));
+      table.update(rows);
+      const masked = rows.filter((row) => row.secret).length;
+      body.append(h("div", { class: "tools" }, search, h("span", { class: "muted" }, `${plural(rows.length, "variable")}${masked ? `, ${masked} masked` : ""}`)), table.element);
+    },
+  });
+  root.append(frame.element);
+}

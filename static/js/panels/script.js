@@ -1,0 +1,42 @@
+// Running a Python file inside the node's process: the node decides whether it lets us.
+
+import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { format } from "../format.js";
+import { button, explain, field, guarded, panelFrame, working } from "../ui.js";
+
+const SAMPLE = "# Runs inside the node's process. What you assign to `result` comes back.\n# Only modules that the node allows can be imported (script_allowed_imports).\nresult = 'hello from ' + str(type(app))\n";
+
+export function mount(root, ctx) {
+  const editor = h("textarea", { rows: 14, spellcheck: "false", name: "script" });
+  editor.value = SAMPLE;
+  const file = h("input", { type: "file", accept: ".py,text/x-python,text/plain" });
+  file.addEventListener("change", async () => { if (file.files[0]) editor.value = await file.files[0].text(); });
+  const status = h("p", { class: "panel-line", role: "status" });
+  const output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": "Answer" });
+  const run = button("Run on this node", async () => {
+    if (!(await confirmDialog({ title: `Run this script in ${ctx.node().key}?`, text: "It runs in the serving process with all its rights. A script that does not return blocks the node.", action: "Run", danger: true }))) return;
+    await working(run, async () => {
+      setText(status, "Running …");
+      output.hidden = true;
+      const form = new FormData();
+      form.append("script", new Blob([editor.value], { type: "text/x-python" }), "script.py");
+      try {
+        const answer = await ctx.request("/run_script", { method: "POST", body: form });
+        status.className = answer.ok ? "panel-line" : "panel-line said";
+        setText(status, answer.ok ? `Done in ${format(answer.seconds, "seconds")}.` : answer.status === 404 ? "This node does not run scripts. Its reason:" : `The node answered ${answer.status}:`);
+        replace(output, answer.text || "(no text)");
+        output.hidden = false;
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        setText(status, explain(error, ctx.node()));
+      }
+    });
+  }, { kind: "primary" });
+  guarded(run, ctx.signal);
+  const frame = panelFrame({
+    title: "Script", note: "off on a node unless run_script_api_enabled is set there", path: "/run_script", curlOptions: { method: "POST", form: "script=@script.py" }, ctx,
+    render: (_, body) => body.append(field("From a file", file), field("Script", editor), h("div", { class: "actions" }, run), status, output),
+  });
+  root.append(frame.element);
+}

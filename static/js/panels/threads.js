@@ -1,0 +1,102 @@
+// Periodic threads first, what is overdue on top; then stacks, equal ones together.
+
+import { h, replace, setText } from "../dom.js";
+import { clock, duration, plain, plural } from "../format.js";
+import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
+
+/** The text of /threads as [{name, daemon, ident, stack}]. */
+export function parseThreads(text) {
+  return text.split(/^(?=Thread: )/m).filter((part) => part.startsWith("Thread: ")).map((part) => {
+    const [head, ...rest] = part.split("\n");
+    const inner = /<\w+\((.*)\)>?/.exec(head);
+    const words = inner ? inner[1].split(", ") : [head.slice(8)];
+    const state = words[words.length - 1] || "";
+    const summary = rest.findIndex((line) => line.startsWith("=== "));
+    const stack = (summary < 0 ? rest : rest.slice(0, summary)).join("\n").replace(/^Stack trace:\n/, "").trimEnd();
+    return { name: words.slice(0, -1).join(", ") || words[0], daemon: /daemon/.test(state), ident: (/(\d+)\s*$/.exec(state) || [])[1] || head, stack };
+  });
+}
+
+const overdue = (thread) => (thread.is_running && thread.interval && thread.last_run_ago !== null ? thread.last_run_ago / thread.interval : thread.is_running ? 0 : Infinity);
+
+export function mount(root, ctx) {
+  const periodic = panelFrame({
+    title: "Periodic threads", path: "/periodic-threads", ctx, load: () => ctx.json("/periodic-threads"),
+    render: (data, body) => {
+      const threads = data.threads || [];
+      if (!threads.length) { body.append(empty("This node has no periodic threads.")); return; }
+      const table = dataTable({
+        label: "Periodic threads", fixed: false, key: (row) => row.name, sort: { id: "state", down: true },
+        columns: [
+          { id: "state", label: "State", value: overdue, search: (row) => row.name, sig: (row) => `${overdue(row) > 3}${row.is_running}`, render: (row) => (!row.is_running ? "○ stopped" : overdue(row) > 3 ? "◆ overdue" : "● on time") },
+          { id: "name", label: "Name", head: true, value: (row) => row.name },
+          { id: "level", label: "Level", value: (row) => row.level },
+          { id: "interval", label: "Every", num: true, value: (row) => row.interval, text: (row) => duration(row.interval) },
+          { id: "last", label: "Last run", num: true, value: (row) => row.last_run_ago, text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never") },
+          { id: "runs", label: "Runs", num: true, value: (row) => row.total_runs, text: (row) => plain(row.total_runs) },
+          { id: "failed", label: "Failed", num: true, value: (row) => row.failed_runs, text: (row) => plain(row.failed_runs) },
+          { id: "said", label: "Last result", value: (row) => (row.last_summary ? row.last_summary.message : ""), cls: "wrap" },
+        ],
+      });
+      table.update(threads);
+      body.append(table.element);
+    },
+  });
+
+  let first = null; // the sample that "what did not move" compares with
+  let needle = "";
+  const list = h("div");
+  const count = h("span", { class: "muted" });
+  let threads = [];
+  let still = null;
+  const search = searchBox("Search names and frames", (text) => { needle = text.toLowerCase(); return draw(); });
+
+  function draw() {
+    const groups = new Map();
+    let found = 0;
+    for (const thread of threads) {
+      if (needle && !`${thread.name}\n${thread.stack}`.toLowerCase().includes(needle)) continue;
+      if (still && !still.has(thread.ident)) continue;
+      found += 1;
+      if (!groups.has(thread.stack)) groups.set(thread.stack, []);
+      groups.get(thread.stack).push(thread);
+    }
+    const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
+    setText(count, still ? `${plural(found, "thread")} with the same frames as at ${clock(first.time)}` : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`);
+    replace(list, sorted.map(([stack, members]) => h("details", { class: "thread", open: Boolean(needle) && sorted.length < 6 },
+      h("summary", {}, h("b", {}, members.length > 1 ? `${members.length} × ` : ""), members.slice(0, 6).map((one) => one.name).join(", ") + (members.length > 6 ? ` and ${members.length - 6} more` : ""), h("span", { class: "muted" }, `  ${lastFrame(stack)}`)),
+      h("pre", { class: "block", tabindex: "0" }, stack))), sorted.length ? null : empty(threads.length ? "No thread matches." : "The node told of no threads."));
+    return found;
+  }
+
+  function lastFrame(stack) {
+    const frames = stack.match(/File "[^"]*", line \d+, in \S+/g);
+    if (!frames) return "";
+    const [, file, line, name] = /File "(?:.*\/)?([^"/]*)", line (\d+), in (\S+)/.exec(frames[frames.length - 1]) || [];
+    return file ? `${name} (${file}:${line})` : "";
+  }
+
+  const again = button("Take again, show what did not move", async () => {
+    if (!first) return;
+    again.disabled = true;
+    try {
+      const next = parseThreads(await ctx.text("/threads"));
+      const before = new Map(first.threads.map((one) => [one.ident, one.stack]));
+      still = new Set(next.filter((one) => before.get(one.ident) === one.stack).map((one) => one.ident));
+      threads = next;
+      draw();
+    } catch (error) { setText(count, error.message); } finally { again.disabled = false; }
+  }, { kind: "small" });
+
+  const stacks = panelFrame({
+    title: "Stacks", path: "/threads", ctx, load: async () => { const raw = await ctx.text("/threads"); return { data: raw, raw }; },
+    render: (text, body) => {
+      threads = parseThreads(text);
+      still = null;
+      first = { time: Date.now() / 1000, threads };
+      body.append(h("div", { class: "tools" }, search, again, count), list);
+      draw();
+    },
+  });
+  root.append(periodic.element, stacks.element);
+}

@@ -1,0 +1,80 @@
+"""The dashboard in a real browser, on demo nodes."""
+
+import json
+
+import pytest
+from support.frontend import TOKEN, wait_for
+
+pytestmark = pytest.mark.browser
+PANELS = ["overview", "metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script", "requests"]
+
+
+@pytest.fixture(scope="module")
+def demo():
+    from support.frontend import Frontend
+
+    front = Frontend("--demo", "--poll-interval", "1")
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
+    yield front
+    front.stop()
+
+
+def url(front, fragment=""):
+    return "http://127.0.0.1:%d/%s" % (front.port, fragment)
+
+
+def severe(browser):
+    """Console errors, without a node's own refusals: those are said in the panel."""
+    return [line for line in map(str, browser.console(("SEVERE",))) if "/proxy2/" not in line]
+
+
+@pytest.mark.parametrize("fragment,words", [("#/", "demo_worker0"), ("#/compare", "Compare"), ("#/many", "Many at once"), ("#/nodes", "demo_mp")])
+def test_every_view_opens_without_an_error_and_asks_nobody_else(browser, demo, fragment, words):
+    browser.goto(url(demo, fragment))
+    browser.wait_for(lambda: words in browser.text("main"))
+    assert severe(browser) == []
+    assert all(str(one).find("127.0.0.1:%d" % demo.port) >= 0 for one in browser.requests() if "http" in str(one))
+
+
+@pytest.mark.parametrize("node", ["demo_worker0", "demo_scheduler", "demo_mp"])
+def test_every_panel_opens_without_an_error(browser, demo, node):
+    for panel in PANELS:
+        browser.goto(url(demo, "#/node/%s/%s" % (node, panel)))
+        browser.wait_for(lambda: node in browser.text("h1") and browser.has("main section, main .tiles, main .empty"))
+    assert severe(browser) == []
+
+
+def test_a_node_with_markup_in_its_name_is_shown_as_text(browser, start, node):
+    name = "<img src=x onerror=document.title='bad'>"
+    front = start("--nodes", json.dumps([{"name": name, "host": "127.0.0.1", "port": node.port}]), "--poll-interval", "1")
+    browser.goto(url(front, "#/nodes"))
+    browser.wait_for(lambda: "<img" in browser.text("main"))
+    assert browser.count("main img") == 0 and "bad" not in browser.title
+
+
+def test_an_unknown_node_says_what_to_do(browser, demo):
+    browser.goto(url(demo, "#/node/nobody/overview"))
+    browser.wait_for(lambda: "nobody" in browser.text("main"))
+    assert browser.has("main a[href='#/']")
+
+
+def test_a_lost_server_is_said_and_healed(browser, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: "w0" in browser.text("main"))
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
+    finally:
+        browser.offline(False)
+    browser.wait_for(lambda: "No connection" not in browser.text("body"), 30)
+
+
+def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, start, node):
+    front = start("--node", "w0=" + node.address, "--trust", "token")
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: "Locked" in browser.text("header"))
+    browser.goto("about:blank")
+    browser.goto(url(front, "#token=" + TOKEN))
+    browser.wait_for(lambda: "Unlocked" in browser.text("header"))
+    assert TOKEN not in browser.url
