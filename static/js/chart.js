@@ -3,9 +3,12 @@
 import { h, svg, replace } from "./dom.js";
 import { clock, format, hour, fullTime, plural } from "./format.js";
 
-const MARGIN = { top: 8, right: 12, bottom: 22, left: 62 };
+const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;
 let serial = 0;
+
+/** A round value on an axis: without the zeros that a reading would show. */
+const tickLabel = (value, unit) => format(value, unit).replace(/\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)/, "$1");
 
 /** Round steps for an axis: 1, 2, 5 × 10^n, or powers of two for bytes. */
 function valueTicks(low, high, unit, count = 4) {
@@ -62,6 +65,12 @@ function nearest(times, time) {
   return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
 }
 
+/** Where a chart begins: at the wanted time, or with the first value when there is less, but never less than two minutes. */
+export function startOf(series, end, seconds) {
+  const first = Math.min(...series.map((one) => (one.times.length ? one.times[0] : end)), end);
+  return Math.min(Math.max(end - seconds, first), end - 120);
+}
+
 /** A crosshair that several charts share: each tells the others the time under the pointer. */
 export function crosshair() {
   const charts = new Set();
@@ -86,6 +95,7 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   let width = 0;
   let zoom = null;
   let scale = null;
+  let indent = 56; // room for the value labels, px
   let cross = null;
   let drag = null;
   let cursor = null;
@@ -128,28 +138,30 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
     const floor = Math.min(0, low);
     let ceiling = unit === "ratio" && high <= 1 ? Math.min(1, Math.max(high * 1.1, 0.1)) : high * 1.08 || 1;
     if (top !== null) ceiling = Math.max(ceiling, top);
-    const x = (time) => MARGIN.left + ((time - start) / (end - start || 1)) * (right - MARGIN.left);
+    const marks = valueTicks(floor, ceiling, unit).map((value) => [value, tickLabel(value, unit)]);
+    indent = Math.max(40, ...marks.map(([, text]) => text.length * 6.4 + 10));
+    const x = (time) => indent + ((time - start) / (end - start || 1)) * (right - indent);
     const y = (value) => bottom - ((value - floor) / (ceiling - floor || 1)) * (bottom - MARGIN.top);
-    scale = { x, y, start, end, time: (px) => start + ((px - MARGIN.left) / (right - MARGIN.left)) * (end - start) };
-    for (const value of valueTicks(floor, ceiling, unit)) {
-      plot.append(svg("line", { class: "grid", x1: MARGIN.left, x2: right, y1: y(value), y2: y(value) }),
-        svg("text", { class: "tick", x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, format(value, unit)));
+    scale = { x, y, start, end, time: (px) => start + ((px - indent) / (right - indent)) * (end - start) };
+    for (const [value, text] of marks) {
+      plot.append(svg("line", { class: "grid", x1: indent, x2: right, y1: y(value), y2: y(value) }),
+        svg("text", { class: "tick", x: indent - 6, y: y(value) + 4, "text-anchor": "end" }, text));
     }
-    const { ticks, label: name } = timeTicks(start, end, right - MARGIN.left);
+    const { ticks, label: name } = timeTicks(start, end, right - indent);
     for (const time of ticks) {
       const px = x(time);
-      if (px < MARGIN.left + 10 || px > right - 14) continue;
+      if (px < indent + 10 || px > right - 14) continue;
       plot.append(svg("line", { class: "grid", x1: px, x2: px, y1: bottom, y2: bottom + 4 }),
         svg("text", { class: "tick", x: px, y: height - 5, "text-anchor": "middle" }, name(time)));
     }
-    plot.append(svg("clipPath", { id }, svg("rect", { x: MARGIN.left, y: 0, width: right - MARGIN.left, height: bottom + 1 })));
+    plot.append(svg("clipPath", { id }, svg("rect", { x: indent, y: 0, width: right - indent, height: bottom + 1 })));
     const lines = svg("g", { "clip-path": `url(#${id})` });
     const gap = data.interval ? data.interval * 3.5 : 0;
     data.series.forEach((one, index) => {
       lines.append(svg("path", { class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`, d: linePath(one.times, one.values, x, y, gap) }));
     });
     cross = svg("g", { class: "cross", visibility: "hidden" });
-    plot.append(lines, svg("line", { class: "axis", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom }), cross);
+    plot.append(lines, svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }), cross);
     if (cursor !== null) point(cursor, true);
   }
 
@@ -203,7 +215,7 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
     const px = event.clientX - plot.getBoundingClientRect().left;
     point(Math.min(scale.end, Math.max(scale.start, scale.time(px))));
     if (drag) {
-      drag.to = Math.min(width - MARGIN.right, Math.max(MARGIN.left, px));
+      drag.to = Math.min(width - MARGIN.right, Math.max(indent, px));
       drag.rect.setAttribute("x", Math.min(drag.from, drag.to));
       drag.rect.setAttribute("width", Math.abs(drag.to - drag.from));
     }

@@ -53,9 +53,10 @@ export function parts(value, unit) {
 
 /** A value with its unit as one text; a no-break space keeps them together. */
 export function format(value, unit) {
-  const [text, mark] = parts(value, unit);
+  const [text, wide] = parts(value, unit);
+  const mark = wide.trim();
   if (mark === "") return text;
-  return mark === "%" || mark.startsWith("/") ? text + (mark === "%" ? "\u202f%" : mark) : `${text}\u00a0${mark}`;
+  return mark === "%" || wide.startsWith("/") ? text + (mark === "%" ? "\u202f%" : mark) : `${text}\u00a0${mark}`;
 }
 
 /** A number as it is, with separators. */
@@ -127,12 +128,17 @@ export const METRICS = {
   latency: ["Answer time", "seconds", "time the node took to answer the last poll"],
 };
 
+/** What the server keeps over time. */
+export const HISTORY = ["lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p50", "retrieve_p99", "store_p99", "lookup_p99",
+  "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "queue_size", "latency"];
+
 export const metricLabel = (name) => (METRICS[name] ? METRICS[name][0] : name);
 export const metricUnit = (name) => (METRICS[name] ? METRICS[name][1] : unitOf(name));
 
 /** The unit that a Prometheus name tells. */
 export function unitOf(name) {
   if (/(^|_)(bytes|byte)(_total)?$|_bytes|usage$|_size_bytes/.test(name) && !/count/.test(name)) return "bytes";
+  if (/_by_(time|speed)|_count(_total)?$|requests(_total)?$/.test(name)) return "count";
   if (/_(seconds|time)(_total|_sum)?$|latency|_seconds|time_to_|ping_latency/.test(name)) return "seconds";
   if (/tokens?(_total)?$/.test(name)) return "tokens";
   if (/hit_rate$|_ratio$|_rate$/.test(name)) return "ratio";

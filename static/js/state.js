@@ -27,10 +27,12 @@ export function recall(name, fallback) {
   try { return localStorage.getItem("lmcache." + name) ?? fallback; } catch (error) { return fallback; }
 }
 
-/** Call `listener()` after every change; ends with the signal. */
+/** Call `listener()` after every change; ends with the signal, or with the function returned. */
 export function subscribe(listener, signal) {
   listeners.add(listener);
-  if (signal) signal.addEventListener("abort", () => listeners.delete(listener));
+  const end = () => listeners.delete(listener);
+  if (signal) signal.addEventListener("abort", end);
+  return end;
 }
 
 export function notify() {

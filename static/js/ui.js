@@ -50,13 +50,17 @@ export function button(label, onclick, { kind = "", image = "", title = "", disa
 /** A control that needs trust: disabled with the reason while there is none. */
 export function guarded(control, signal) {
   const title = control.title;
+  let seen = false;
+  let end = null;
   function apply() {
+    if (seen && !control.isConnected && end) { end(); return; } // its row or panel was drawn anew
+    seen = seen || control.isConnected;
     const may = trusted();
     if (control.dataset.busy !== "1") control.disabled = !may || control.dataset.off === "1";
     control.title = may ? title : `Locked: ${whyNot()}`;
   }
   apply();
-  subscribe(apply, signal);
+  end = subscribe(apply, signal);
   return control;
 }
 

@@ -2,7 +2,7 @@
 // controllers tell of themselves.
 
 import { getJson } from "../api.js";
-import { crosshair, lineChart } from "../chart.js";
+import { crosshair, lineChart, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, METRICS, metricLabel, parts, plain } from "../format.js";
 import { dataTable, facts, meter, panelFrame, tree } from "../ui.js";
@@ -10,13 +10,14 @@ import { dataTable, facts, meter, panelFrame, tree } from "../ui.js";
 const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];
 const CHARTS = [
   ["Hit rate", ["lookup_hit_rate", "retrieve_hit_rate"]], ["Tokens", ["requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second"]],
-  ["Retrieve time", ["retrieve_p50", "retrieve_p90", "retrieve_p99"]], ["Store time", ["store_p50", "store_p90", "store_p99"]],
-  ["Cache bytes", ["local_cache_bytes", "local_storage_bytes", "remote_cache_bytes"]], ["Evictions and failures", ["evictions_per_second", "failures_per_second"]],
+  ["Retrieve time", ["retrieve_p50", "retrieve_p99"]], ["Store and lookup time", ["store_p99", "lookup_p99"]],
+  ["Cache bytes", ["local_cache_bytes", "remote_cache_bytes"]], ["Evictions and failures", ["evictions_per_second", "failures_per_second", "slow_retrievals_per_second"]],
+  ["Queue", ["queue_size"]], ["Answer time", ["latency"]],
 ];
 const SPANS = [[600, "10 min"], [3600, "1 h"], [14400, "4 h"]];
 
 export function mount(root, ctx) {
-  const tiles = h("div", { class: "tiles" });
+  const tiles = h("div", { class: "tiles compact" });
   const use = h("div", { class: "meters" });
   const about = h("div");
   const chartBox = h("div", { class: "charts" });
@@ -96,7 +97,7 @@ export function mount(root, ctx) {
         if (series.length) {
           any = true;
           if (!one.shown) { one.shown = true; const after = charts.slice(charts.indexOf(one) + 1).find((next) => next.shown); chartBox.insertBefore(one.chart.element, after ? after.chart.element : null); }
-          one.chart.update({ series, start: answer.end - seconds, end: answer.end, interval: answer.interval });
+          one.chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
         } else if (one.shown) { one.shown = false; one.chart.element.remove(); }
       }
       setText(chartNote, any ? "" : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
@@ -142,7 +143,7 @@ function mpStatus(data) {
     h("h3", {}, "Memory"), h("div", { class: "meters" }, l1.memory_total_bytes ? meterRow("L1", l1.memory_used_bytes, l1.memory_total_bytes) : null,
       l2.map((one, i) => meterRow(`L2 · ${adapters[i] ? adapters[i].type : i}`, one.total_bytes_used, one.total_capacity_bytes))),
     adapters.length ? [h("h3", {}, "L2 adapters"), small("L2 adapters", [{ id: "type", label: "Type", head: true, value: (row) => row.type }, { id: "healthy", label: "Health", value: (row) => (row.is_healthy ? "● healthy" : "■ not healthy") }, { id: "path", label: "Path", cls: "mono", value: (row) => row.base_path || "" }], adapters, (row) => adapters.indexOf(row), "None.")] : null,
-    h("h3", {}, "All of it"), tree(data),
+    h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data)),
   ].flat();
 }
 

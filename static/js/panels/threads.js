@@ -28,7 +28,7 @@ export function mount(root, ctx) {
       const table = dataTable({
         label: "Periodic threads", fixed: false, key: (row) => row.name, sort: { id: "state", down: true },
         columns: [
-          { id: "state", label: "State", value: overdue, search: (row) => row.name, sig: (row) => `${overdue(row) > 3}${row.is_running}`, render: (row) => (!row.is_running ? "○ stopped" : overdue(row) > 3 ? "◆ overdue" : "● on time") },
+          { id: "state", label: "State", value: overdue, search: (row) => row.name, sig: (row) => `${overdue(row) > 3}${row.is_running}`, render: (row) => (!row.is_running ? h("span", { class: "state unknown" }, "○ stopped") : overdue(row) > 3 ? h("span", { class: "state degraded" }, "◆ overdue") : h("span", { class: "state up" }, "● on time")) },
           { id: "name", label: "Name", head: true, value: (row) => row.name },
           { id: "level", label: "Level", value: (row) => row.level },
           { id: "interval", label: "Every", num: true, value: (row) => row.interval, text: (row) => duration(row.interval) },

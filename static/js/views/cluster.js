@@ -3,7 +3,7 @@
 import { each, getJson, nodePath } from "../api.js";
 import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
+import { clock, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, subscribe, trusted, whyNot } from "../state.js";
 import { button, dataTable, empty, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
 import { toast } from "../toast.js";
@@ -24,29 +24,31 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
   value: (node) => (node.metrics ? node.metrics[id] ?? null : null), text: (node) => format(node.metrics ? node.metrics[id] : null, METRICS[id][1]),
 });
 
+const shortVersion = (version) => (version ? middle(/^v?\d+(\.\d+)+/.test(version) ? version.split("-")[0] : version, 10) : "–");
+
 const COLUMNS = [
-  { id: "state", label: "State", width: 112, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-  { id: "name", label: "Name", width: 200, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
+  { id: "state", label: "State", width: 92, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "name", label: "Name", width: 160, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
     render: (node) => [h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 30)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
-  { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
+  { id: "kind", label: "Kind", width: 86, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
   { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), off: true },
   { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
-  { id: "version", label: "Version", width: 112, value: (node) => node.version || "", text: (node) => middle(node.version || "–", 14) },
-  metric("lookup_hit_rate", 92, "Lookup hits"),
-  metric("retrieve_hit_rate", 104, "Retrieve hits"),
-  metric("hit_tokens_per_second", 112, "From cache"),
-  metric("stored_tokens_per_second", 104, "Stored"),
-  metric("retrieve_p99", 104),
+  { id: "version", label: "Version", width: 76, value: (node) => node.version || "", text: (node) => shortVersion(node.version), tip: (node) => node.version },
+  metric("lookup_hit_rate", 86, "Lookup hits"),
+  metric("retrieve_hit_rate", 94, "Retrieve hits"),
+  metric("hit_tokens_per_second", 102, "From cache"),
+  { ...metric("stored_tokens_per_second", 104, "Stored"), off: true },
+  metric("retrieve_p99", 92),
   { ...metric("store_p99", 92), off: true },
-  { id: "cache", label: "CPU cache", num: true, width: 148, find: false, title: "bytes in the local CPU cache and the share of its limit",
+  { id: "cache", label: "CPU cache", num: true, width: 128, find: false, title: "bytes in the local CPU cache and the share of its limit",
     value: (node) => (node.metrics ? node.metrics.local_cache_bytes ?? null : null),
     text: (node) => { const m = node.metrics || {}; return m.local_cache_bytes === null || m.local_cache_bytes === undefined ? "–" : format(m.local_cache_bytes, "bytes") + (m.local_cache_limit_bytes ? ` · ${Math.round((100 * m.local_cache_bytes) / m.local_cache_limit_bytes)}\u202f%` : ""); } },
   { ...metric("evictions_per_second", 92), off: true },
   { ...metric("failures_per_second", 92), off: true },
-  { id: "latency", label: "Answer", num: true, width: 88, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
-  { id: "trend", label: "From cache, 1 h", width: 112, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
-    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 92, 20) },
+  { id: "latency", label: "Answer", num: true, width: 76, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
+  { id: "trend", label: "Trend", width: 104, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
+    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 84, 20) },
 ];
 
 const memory = { q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
@@ -106,7 +108,7 @@ export function mount(root, { route, signal }) {
       const number = h("span", { class: "number" }, "–");
       const unit = h("span", { class: "unit" });
       const more = h("div", { class: "more" });
-      const spark = h("span");
+      const spark = h("span", { class: "tile-spark" });
       tileParts.set(id, { number, unit, more, spark, sig: "" });
       tiles.append(h("div", { class: "tile" }, h("div", { class: "name" }, label), h("div", {}, number, unit), spark, more));
     };
@@ -120,7 +122,7 @@ export function mount(root, { route, signal }) {
     setText(tile.unit, unit);
     setText(tile.more, more);
     const sig = (series || []).join();
-    if (tile.sig !== sig) { tile.sig = sig; replace(tile.spark, sparkline(series, 72, 24)); tile.spark.firstChild.classList.add("spark"); }
+    if (tile.sig !== sig) { tile.sig = sig; replace(tile.spark, sparkline(series, 72, 24)); }
   }
 
   function drawAlerts(status) {
@@ -138,7 +140,7 @@ export function mount(root, { route, signal }) {
     replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, shown.map((alert) => {
       const node = alert.node ? nodeOf(alert.node) : null;
       return h("li", { class: alert.severity }, h("span", { class: "mark" }, mark[alert.severity] || "○ note"), h("span", { class: "text" }, node ? h("a", { href: nodeLink(node) }, alert.text) : alert.text),
-        h("span", { class: "when", title: fullTime(alert.since) }, alert.since ? `for ${duration(status.time - alert.since)}` : ""));
+        h("span", { class: "when", title: fullTime(alert.since) }, alert.since ? `since ${clock(alert.since)}` : ""));
     })), alerts.length > 6 ? button(showAll ? "Show fewer" : `Show all ${alerts.length}`, () => { showAll = !showAll; drawAlerts(store.status); }, { kind: "small" }) : null));
   }
 

@@ -1,84 +1,151 @@
-// Compare: one metric of several nodes in one chart, and settings that differ between nodes.
+// One metric across nodes in one chart; and the settings that differ.
 
 import { each, getJson, nodePath } from "../api.js";
-import { lineChart } from "../chart.js";
+import { lineChart, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { format, METRICS, metricLabel } from "../format.js";
-import { recall, remember } from "../state.js";
-import { dataTable, nodeLink, searchBox, stateMark } from "../ui.js";
+import { format, HISTORY, metricLabel, METRICS, middle, plural } from "../format.js";
+import { show } from "../panels/config.js";
+import { store } from "../state.js";
+import { button, dataTable, empty, nodeLink, searchBox, stateMark } from "../ui.js";
 
-const KEPT = ["lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second",
-  "retrieve_p99", "store_p99", "lookup_p99", "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second", "queue_size"];
-const MOST = 60; // lines of the chart
+const MOST = 60; // lines in one chart
 
 export function mount(root, { route, signal }) {
-  const metricBox = h("select", { name: "metric" }, KEPT.filter((name) => METRICS[name]).map((name) => h("option", { value: name }, metricLabel(name))));
-  metricBox.value = route.query.get("metric") || recall("compare.metric", "lookup_hit_rate");
-  if (!metricBox.value) metricBox.selectedIndex = 0;
-  const chosen = new Set((route.query.get("nodes") || "").split(",").filter(Boolean));
-  const chartBox = h("div");
-  const line = h("p", { class: "muted", role: "status" });
-  const driftBox = h("div");
+  const query = route.query;
+  let metric = HISTORY.includes(query.get("metric")) ? query.get("metric") : "lookup_hit_rate";
+  let seconds = Number(query.get("seconds")) || 3600;
+  let chosen = new Set(query.get("nodes") ? query.get("nodes").split(",") : store.selected);
+  let picked = chosen.size > 0;
+  let lastTime = 0;
   let chart = null;
-  let nodes = [];
-  let loaded = 0;
-  const value = (node) => (node.metrics ? node.metrics[metricBox.value] ?? null : null);
-  const table = dataTable({
-    label: "Nodes to compare", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet.",
-    select: { set: chosen, name: (node) => node.key, changed: () => load(true) },
-    columns: [
-      { id: "state", label: "State", width: 112, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Name", width: 200, grow: true, head: true, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node) }, node.key) },
-      { id: "value", label: "Now", width: 140, num: true, find: false, value, sig: (node) => format(value(node), METRICS[metricBox.value][1]), render: (node) => format(value(node), METRICS[metricBox.value][1]) },
-    ],
-  });
-  metricBox.addEventListener("change", () => { remember("compare.metric", metricBox.value); chart = null; table.update(nodes); load(true); });
-  const drift = h("button", { type: "button", onclick: compareSettings }, "Compare settings");
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")), h("div", { class: "tools" }, h("label", {}, "Metric", metricBox), searchBox("Search nodes", (text) => table.search(text))),
-    chartBox, line, table.element, h("div", { class: "page-head" }, h("h2", {}, "Settings that differ"), drift), driftBox);
+  const note = h("p", { class: "panel-line", role: "status" });
+  const chartBox = h("div");
+  const values = h("div");
+  const metricBox = h("select", { "aria-label": "Metric", onchange: () => { metric = metricBox.value; lastTime = 0; chart = null; load(); } }, HISTORY.map((name) => h("option", { value: name }, metricLabel(name))));
+  metricBox.value = metric;
+  const spanBox = h("select", { "aria-label": "Time shown", onchange: () => { seconds = Number(spanBox.value); load(); } }, [[600, "10 min"], [3600, "1 h"], [14400, "4 h"]].map(([size, label]) => h("option", { value: size }, label)));
+  spanBox.value = String(seconds);
+  const nodeSummary = h("summary", {}, "Nodes");
+  const nodeList = h("div", { class: "pick-list" });
+  let needle = "";
+  const search = searchBox("Search nodes", (text) => { needle = text.toLowerCase(); drawPicker(); });
+  const pickBox = h("details", { class: "picker" }, nodeSummary, h("div", { class: "tools" }, search, button("Those that answer", () => { chosen = new Set(store.status.nodes.filter((node) => node.state !== "down").slice(0, MOST).map((node) => node.key)); changed(); }, { kind: "small" }), button("None", () => { chosen.clear(); changed(); }, { kind: "small" })), nodeList);
+  const driftNote = h("span", { class: "progress", "aria-live": "polite" });
+  const driftBox = h("div");
+  const driftAll = h("input", { type: "checkbox", onchange: () => drawDrift() });
+  const driftButton = button("Compare settings", drift, { kind: "small" });
+  let drifted = null;
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")),
+    h("section", { class: "panel", "aria-label": "One metric across nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")), h("div", { class: "tools" }, metricBox, spanBox), pickBox, note, chartBox, values),
+    h("section", { class: "panel", "aria-label": "Settings that differ" }, h("header", { class: "panel-head" }, h("h2", {}, "Settings that differ"), h("p", { class: "muted" }, "asks every chosen node for its configuration"), h("div", { class: "panel-tools" }, h("label", { class: "inline" }, driftAll, "show equal ones too"), driftButton)), driftNote, driftBox));
 
-  async function load(now = false) {
-    if (!now && Date.now() - loaded < 5000) return;
-    loaded = Date.now();
-    if (!chart) {
-      chart = lineChart({ label: metricLabel(metricBox.value), unit: METRICS[metricBox.value][1], height: 280, legend: true });
-      replace(chartBox, chart.element);
-    }
-    const wanted = nodes.filter((node) => (chosen.size ? chosen.has(node.key) : value(node) !== null)).slice(0, MOST);
-    setText(line, wanted.length ? "" : "Nothing to compare: no chosen node has told this figure yet.");
-    if (!wanted.length) return;
+  function changed() { drawPicker(); load(); }
+
+  function drawPicker() {
+    const nodes = store.status ? store.status.nodes : [];
+    const hits = nodes.filter((node) => !needle || `${node.key} ${node.kind} ${node.instance || ""}`.toLowerCase().includes(needle)).slice(0, 200);
+    setText(nodeSummary, `Nodes: ${chosen.size ? `${chosen.size} of ${nodes.length}` : "none chosen"}`);
+    replace(nodeList, hits.map((node) => {
+      const box = h("input", { type: "checkbox", checked: chosen.has(node.key) });
+      box.addEventListener("change", () => { if (box.checked) chosen.add(node.key); else chosen.delete(node.key); setText(nodeSummary, `Nodes: ${chosen.size} of ${nodes.length}`); load(); });
+      return h("label", {}, box, stateMark(node.state, true), h("span", {}, middle(node.key, 30)));
+    }), hits.length ? null : h("p", { class: "muted" }, "No node of that name."));
+  }
+
+  function keepAddress() {
+    if (signal.aborted) return;
+    const text = new URLSearchParams({ metric, seconds: String(seconds), nodes: [...chosen].slice(0, MOST).join(",") }).toString();
+    history.replaceState(null, "", `#/compare?${text}`);
+  }
+
+  async function load() {
+    if (!store.status) return;
+    keepAddress();
+    const keys = [...chosen].slice(0, MOST);
+    if (!keys.length) { replace(chartBox); chart = null; replace(values, empty("No nodes chosen. Open “Nodes” above and choose some, or select rows in the cluster's table.")); setText(note, ""); return; }
+    const unit = METRICS[metric][1];
     try {
-      const answer = await getJson(`api/history?node=${wanted.map((node) => encodeURIComponent(node.key)).join(",")}&metric=${metricBox.value}&seconds=3600`, { signal });
-      chart.update({ series: answer.series.map((one) => ({ name: one.node, times: one.times, values: one.values })), start: answer.start, end: answer.end, interval: answer.interval });
+      const answer = await getJson(`api/history?metric=${metric}&seconds=${seconds}&node=${keys.map(encodeURIComponent).join(",")}`, { signal });
+      if (!chart) { chart = lineChart({ label: metricLabel(metric), unit, height: 300, legend: true }); replace(chartBox, chart.element); }
+      const series = answer.series.map((one) => ({ name: one.node, times: one.times, values: one.values }));
+      chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
+      setText(note, chosen.size > MOST ? `The first ${MOST} of ${chosen.size} nodes are drawn.` : "");
+      drawValues(series, unit);
     } catch (error) {
-      if (error.name !== "AbortError") setText(line, `No history: ${error.message}`);
+      if (error.name !== "AbortError") setText(note, `No history: ${error.message}`);
     }
   }
 
-  async function compareSettings() {
-    const asked = nodes.filter((node) => ["scheduler", "worker"].includes(node.kind) && node.state !== "down" && (!chosen.size || chosen.has(node.key)));
-    const confs = new Map();
-    const silent = [];
-    drift.disabled = true;
-    await each(asked, (node) => getJson(nodePath(node, "/conf"), { signal }), (node, conf) => { if (conf) confs.set(node.key, conf); else silent.push(node.key); setText(drift, `${confs.size + silent.length} of ${asked.length} asked`); });
-    drift.disabled = false;
-    setText(drift, "Compare settings");
-    const rows = [];
-    for (const name of new Set([...confs.values()].flatMap((conf) => Object.keys(conf)))) {
-      const groups = new Map();
-      for (const [key, conf] of confs) {
-        const text = name in conf ? JSON.stringify(conf[name]) : "(not set)";
-        groups.set(text, [...(groups.get(text) || []), key]);
+  let table = null;
+  function drawValues(series, unit) {
+    const rows = series.map((one) => {
+      const known = one.values.filter((value) => value !== null && Number.isFinite(value));
+      return { name: one.name, last: known.length ? known[known.length - 1] : null, low: known.length ? Math.min(...known) : null, high: known.length ? Math.max(...known) : null, mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : null };
+    });
+    const column = (id, label) => ({ id, label, num: true, width: 110, find: false, value: (row) => row[id], text: (row) => format(row[id], unit) });
+    if (!table || drawValues.unit !== unit) {
+      drawValues.unit = unit;
+      table = dataTable({ label: "Values", key: (row) => row.name, sort: { id: "last", down: true }, columns: [{ id: "name", label: "Node", head: true, grow: true, width: 200, value: (row) => row.name, sig: (row) => row.name, render: (row) => h("a", { href: nodeLink({ key: row.name }) }, middle(row.name, 36)) }, column("last", "Last"), column("low", "Lowest"), column("mean", "Mean"), column("high", "Highest")] });
+    }
+    if (values.firstChild !== table.element) replace(values, table.element);
+    table.update(rows);
+  }
+
+  async function drift() {
+    const nodes = [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && node.state !== "down" && !["coordinator", "controller", "discovery"].includes(node.kind));
+    if (!nodes.length) { replace(driftBox, empty("Choose at least two nodes that answer.")); return; }
+    driftButton.disabled = true;
+    const told = [];
+    const mute = [];
+    let done = 0;
+    await each(nodes, (node) => getJson(nodePath(node, node.kind === "mp" ? "/config" : "/conf"), { signal, timeout: 15 }), (node, conf, error) => {
+      done += 1;
+      if (conf && typeof conf === "object") told.push([node.key, node.kind === "mp" ? flatten(conf) : conf]);
+      else mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
+      setText(driftNote, `asked ${done} of ${nodes.length}`);
+    }, 8);
+    driftButton.disabled = false;
+    if (signal.aborted) return;
+    drifted = { told: told.sort((a, b) => a[0].localeCompare(b[0], "en", { numeric: true })), mute };
+    drawDrift();
+  }
+
+  function drawDrift() {
+    if (!drifted) return;
+    const { told, mute } = drifted;
+    const names = [...new Set(told.flatMap(([, conf]) => Object.keys(conf)))].sort();
+    const rows = names.map((name) => {
+      const by = new Map();
+      for (const [key, conf] of told) { const text = name in conf ? show(conf[name]) : "(absent)"; if (!by.has(text)) by.set(text, []); by.get(text).push(key); }
+      return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
+    });
+    const odd = rows.filter((row) => row.groups.length > 1);
+    setText(driftNote, `${plural(odd.length, "setting")} differ${odd.length === 1 ? "s" : ""} between ${plural(told.length, "node")}, ${rows.length - odd.length} are equal${mute.length ? `; did not tell: ${mute.join("; ")}` : ""}.`);
+    const shown = driftAll.checked ? rows : odd;
+    replace(driftBox, shown.length ? h("div", { class: "scroll drift", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Setting"), h("th", { scope: "col" }, "Most have"), h("th", { scope: "col" }, "Odd ones out"))),
+      h("tbody", {}, shown.map((row) => h("tr", {}, h("th", { scope: "row", class: "mono" }, row.name), h("td", { class: "mono" }, `${row.groups[0][0]}`, row.groups.length > 1 ? h("span", { class: "muted" }, `  ${plural(row.groups[0][1].length, "node")}`) : null),
+        h("td", { class: "mono" }, row.groups.slice(1).map(([text, keys]) => h("div", {}, `◆ ${text}`, h("span", { class: "muted" }, `  ${keys.slice(0, 6).join(", ")}${keys.length > 6 ? ` and ${keys.length - 6} more` : ""}`))))))))) : null);
+  }
+
+  return {
+    update(status) {
+      if (!picked && status.nodes.length) {
+        picked = true;
+        chosen = new Set(status.nodes.filter((node) => node.metrics && node.metrics[metric] !== null && node.metrics[metric] !== undefined).slice(0, 16).map((node) => node.key));
+        if (!chosen.size) chosen = new Set(status.nodes.slice(0, 16).map((node) => node.key));
       }
-      if (groups.size < 2) continue;
-      const [usual, ...odd] = [...groups].sort((a, b) => b[1].length - a[1].length);
-      rows.push({ name, usual: `${usual[0]} (${usual[1].length} nodes)`, odd: odd.map(([text, keys]) => `${text}: ${keys.join(", ")}`).join("; ") });
-    }
-    const found = dataTable({ label: "Settings that differ", key: (row) => row.name, fixed: false, sort: { id: "name", down: false }, emptyText: `No setting differs between ${confs.size} nodes.`,
-      columns: [{ id: "name", label: "Setting", head: true, value: (row) => row.name }, { id: "usual", label: "Most have", value: (row) => row.usual, cls: "mono wrap" }, { id: "odd", label: "Odd ones out", value: (row) => row.odd, cls: "mono wrap" }] });
-    found.update(rows);
-    replace(driftBox, silent.length ? h("p", { class: "note" }, `Not answered: ${silent.join(", ")}.`) : null, found.element);
-  }
+      if (!nodeList.firstChild) drawPicker();
+      if (status.time - lastTime > 4) { lastTime = status.time; load(); }
+    },
+    go() {},
+  };
+}
 
-  return { update(status) { nodes = status.nodes; table.update(nodes); load(); } };
+function flatten(value, prefix = "", into = {}) {
+  for (const [name, item] of Object.entries(value)) {
+    const path = prefix ? `${prefix}.${name}` : name;
+    if (item !== null && typeof item === "object" && !Array.isArray(item)) flatten(item, path, into);
+    else into[path] = item;
+  }
+  return into;
 }

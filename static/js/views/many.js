@@ -1,80 +1,119 @@
-// Many at once: one change on several nodes; a preview first, then each node's own result.
+// One change on many nodes: what will be sent is shown first, then a result a node as it arrives.
 
-import { each, nodePath, request } from "../api.js";
+import { each, sendJson, getText, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { plural } from "../format.js";
-import { button, dataTable, explain, field, guarded, searchBox, stateMark } from "../ui.js";
+import { middle, plural } from "../format.js";
+import { LEVELS, levelPath } from "../panels/loglevels.js";
+import { settingError } from "../panels/config.js";
+import { store } from "../state.js";
+import { button, dataTable, empty, explain, field, guarded, nodeLink, searchBox, stateMark } from "../ui.js";
 
-const LEVELS = ["debug", "info", "warning", "error", "critical"];
+const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
-const ACTIONS = {
-  loglevel: {
-    label: "Set a log level", inputs: () => [field("Logger", h("input", { name: "logger", value: "lmcache", spellcheck: "false" })), field("Level", h("select", { name: "level" }, LEVELS.map((level) => h("option", { value: level }, level))))],
-    make: (form) => ({ method: "GET", path: `/loglevel?logger_name=${encodeURIComponent(form.logger.value)}&level=${form.level.value}` }),
-  },
-  config: {
-    label: "Change a setting", inputs: () => [field("Setting", h("input", { name: "name", value: "min_retrieve_tokens", spellcheck: "false" })), field("Value (JSON)", h("input", { name: "value", value: "0", spellcheck: "false" }))],
-    make: (form) => ({ method: "POST", path: "/conf", body: JSON.stringify({ [form.name.value]: JSON.parse(form.value.value) }) }),
-  },
-  bypass: {
-    label: "Bypass a backend", inputs: () => [field("Backend", h("input", { name: "backend", value: "RemoteBackend", spellcheck: "false" })), field("Do", h("select", { name: "verb" }, h("option", { value: "add" }, "bypass"), h("option", { value: "remove" }, "end the bypass")))],
-    make: (form) => ({ method: "PUT", path: `/bypass/${form.verb.value}?backend_name=${encodeURIComponent(form.backend.value)}` }),
-  },
-  clear: { label: "Clear the cache", danger: true, inputs: () => [], make: (form, node) => ({ method: node && node.kind === "mp" ? "POST" : "DELETE", path: "/cache/clear" }) },
-};
+export function mount(root, { signal }) {
+  const chosen = store.selected;
+  const results = new Map();
+  let running = false;
+  let action = "loglevel";
+  const logger = h("input", { name: "logger", value: "lmcache", spellcheck: "false", autocomplete: "off" });
+  const level = h("select", { name: "level" }, LEVELS.map((one) => h("option", { value: one }, one)));
+  level.value = "INFO";
+  const setting = h("input", { name: "setting", placeholder: "min_retrieve_tokens", spellcheck: "false", autocomplete: "off" });
+  const value = h("input", { name: "value", placeholder: "512, true or text", spellcheck: "false", autocomplete: "off" });
+  const backend = h("input", { name: "backend", value: "LocalDiskBackend", spellcheck: "false", autocomplete: "off" });
 
-export function mount(root, { route, signal }) {
-  const chosen = new Set((route.query.get("nodes") || "").split(",").filter(Boolean));
-  let nodes = [];
-  const actionBox = h("select", { "aria-label": "What to do" }, Object.entries(ACTIONS).map(([id, action]) => h("option", { value: id }, action.label)));
-  const form = h("form", { class: "tools" });
-  const preview = h("p", { class: "muted mono", role: "status" });
-  const results = h("ul", { class: "results", "aria-live": "polite" });
+  function readValue() {
+    try { return JSON.parse(value.value); } catch (error) { return value.value; }
+  }
+
+  // name, label, fields, request(node) -> {method, path, body}, asks
+  const ACTIONS = {
+    loglevel: { label: "Set a log level", fields: [field("Logger", logger), field("Level", level)], ready: () => logger.value.trim(), request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }) },
+    setting: { label: "Change a setting", fields: [field("Setting", setting), field("New value", value, "JSON, or text as it is")], ready: () => setting.value.trim(), fits: ENGINE, request: () => ({ method: "POST", path: "/conf", body: { [setting.value.trim()]: readValue() } }) },
+    bypass: { label: "Bypass a backend", fields: [field("Backend", backend)], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/add?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
+    unbypass: { label: "End a bypass", fields: [field("Backend", backend)], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/remove?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
+    freeze: { label: "Freeze: store nothing new", fields: [], ready: () => true, fits: ENGINE, request: () => ({ method: "PUT", path: "/freeze/enable" }) },
+    unfreeze: { label: "End freeze", fields: [], ready: () => true, fits: ENGINE, request: () => ({ method: "PUT", path: "/freeze/disable" }) },
+    clear: { label: "Clear the cache", fields: [], ready: () => true, danger: true, fits: (node) => ENGINE(node) || node.kind === "mp", request: (node) => (node.kind === "mp" ? { method: "POST", path: "/cache/clear", body: { tier: "l1" } } : { method: "DELETE", path: "/cache/clear" }) },
+  };
+
+  const actionBox = h("select", { onchange: () => { action = actionBox.value; results.clear(); drawFields(); draw(); } }, Object.entries(ACTIONS).map(([name, one]) => h("option", { value: name }, one.label)));
+  const fields = h("div", { class: "contents" });
+  const preview = h("pre", { class: "block", tabindex: "0", "aria-label": "What will be sent" });
+  const progress = h("span", { class: "progress", "aria-live": "polite" });
+  const go = guarded(button("Send", run, { kind: "primary" }), signal);
   const table = dataTable({
-    label: "Nodes to change", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet.",
+    label: "Nodes and results", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet.",
     select: { set: chosen, name: (node) => node.key, changed: draw },
     columns: [
       { id: "state", label: "State", width: 112, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Name", width: 200, grow: true, head: true, value: (node) => node.key },
-      { id: "kind", label: "Kind", width: 120, value: (node) => node.kind },
+      { id: "name", label: "Node", head: true, width: 220, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 32)) },
+      { id: "kind", label: "Kind", width: 100, value: (node) => node.kind },
+      { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", text: (node) => (results.get(node.key) || {}).text || (fits(node) ? " " : "does not offer this"), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });
-  const go = guarded(button("Send", send, { kind: "primary" }), signal);
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")), h("div", { class: "tools" }, actionBox, form), preview,
-    h("div", { class: "actions" }, go), results, h("div", { class: "tools" }, searchBox("Search nodes", (text) => table.search(text))), table.element);
-  actionBox.addEventListener("change", () => { replace(form, ACTIONS[actionBox.value].inputs()); draw(); });
-  form.addEventListener("input", draw);
-  form.addEventListener("submit", (event) => event.preventDefault());
+  const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")),
+    h("section", { class: "panel", "aria-label": "What to do" }, h("header", { class: "panel-head" }, h("h2", {}, "1 · What to do")), h("div", { class: "row-fields" }, field("Action", actionBox), fields)),
+    h("section", { class: "panel", "aria-label": "On which nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "2 · On which nodes"), search), h("div", { class: "panel-body" }, table.element)),
+    h("section", { class: "panel", "aria-label": "Send" }, h("header", { class: "panel-head" }, h("h2", {}, "3 · Look, then send")), preview, h("div", { class: "actions" }, go, progress)));
 
-  const picked = () => nodes.filter((node) => chosen.has(node.key));
+  const fits = (node) => !ACTIONS[action].fits || ACTIONS[action].fits(node);
+  const targets = () => [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && fits(node));
 
-  function made(node) {
-    try { return ACTIONS[actionBox.value].make(form.elements, node); } catch (error) { return null; }
+  function drawFields() {
+    replace(fields, ACTIONS[action].fields);
+    go.className = ACTIONS[action].danger ? "danger" : "primary";
   }
+  for (const input of [logger, level, setting, value, backend]) input.addEventListener("input", draw);
+
   function draw() {
-    const one = made(picked()[0]);
-    go.dataset.off = one && chosen.size ? "" : "1";
-    go.disabled = !one || !chosen.size || go.title.startsWith("Locked:");
-    setText(preview, !one ? "The value is not JSON." : chosen.size ? `${one.method} ${one.path}${one.body ? ` ${one.body}` : ""} → ${plural(chosen.size, "node")}` : "Choose nodes below.");
+    const nodes = targets();
+    const ready = ACTIONS[action].ready();
+    go.dataset.off = nodes.length && ready && !running ? "" : "1";
+    if (!go.title.startsWith("Locked:")) go.disabled = go.dataset.off === "1";
+    setText(go, nodes.length ? `Send to ${plural(nodes.length, "node")}` : "Send");
+    const lines = nodes.slice(0, 8).map((node) => { const one = ACTIONS[action].request(node); return `${one.method} ${nodePath(node, one.path)}${one.body ? `  ${JSON.stringify(one.body)}` : ""}`; });
+    if (nodes.length > 8) lines.push(`… and ${nodes.length - 8} more`);
+    setText(preview, !ready ? "Fill in the fields above." : lines.length ? lines.join("\n") : "Choose nodes in the table above.");
+    if (store.status) table.update(store.status.nodes);
   }
 
-  async function send() {
-    const to = picked();
-    const action = ACTIONS[actionBox.value];
-    if (action.danger && !(await confirmDialog({ title: action.label, text: `${action.label} on ${to.map((node) => node.key).join(", ")}. This cannot be taken back.`, action: action.label, typed: String(to.length) }))) return;
-    replace(results);
-    go.disabled = true;
-    await each(to, async (node) => {
-      const { method, path, body } = made(node);
-      const answer = await request(nodePath(node, path), { method, body, headers: body ? { "Content-Type": "application/json" } : {}, signal });
-      if (!answer.ok) throw Object.assign(new Error(answer.text.slice(0, 200)), { status: answer.status });
-      return answer.text;
-    }, (node, text, error) => results.append(h("li", {}, stateMark(error ? "down" : "up", true), h("b", {}, ` ${node.key} `), error ? explain(error, node) : text.slice(0, 200))));
+  async function run() {
+    const nodes = targets();
+    const chosenAction = ACTIONS[action];
+    if (!(await confirmDialog({ title: `${chosenAction.label} on ${plural(nodes.length, "node")}?`, text: chosenAction.danger ? ["All cached KV chunks there are deleted. This cannot be taken back.", nodes.slice(0, 12).map((node) => node.key).join(", ") + (nodes.length > 12 ? " …" : "")] : nodes.slice(0, 12).map((node) => node.key).join(", ") + (nodes.length > 12 ? ` and ${nodes.length - 12} more` : ""), action: "Send", danger: Boolean(chosenAction.danger), typed: chosenAction.danger ? "clear" : "" }))) return;
+    running = true;
+    results.clear();
+    for (const node of nodes) results.set(node.key, { text: "waiting …" });
+    draw();
+    let done = 0;
+    let failed = 0;
+    await each(nodes, async (node) => {
+      const { method, path, body } = chosenAction.request(node);
+      if (method === "GET") return (await getText(nodePath(node, path), { signal, timeout: 30 })).trim();
+      const answer = await sendJson(method, nodePath(node, path), body, { signal, timeout: 30 });
+      if (answer && answer.errors && Object.keys(answer.errors).length) throw new Error(Object.values(answer.errors).join("; "));
+      return answer && (answer.message || JSON.stringify(answer));
+    }, (node, answer, error) => {
+      done += 1;
+      failed += error ? 1 : 0;
+      results.set(node.key, { text: error ? `■ ${error.status ? explain(Object.assign(error, { message: settingError(error, setting.value.trim()) }), node) : error.message}` : `● ${answer || "done"}` });
+      setText(progress, `${done} of ${nodes.length}${failed ? `, ${failed} failed` : ""}`);
+      draw();
+    }, 8);
+    running = false;
     draw();
   }
 
-  replace(form, ACTIONS[actionBox.value].inputs());
-  draw();
-  return { update(status) { nodes = status.nodes; table.update(nodes); draw(); } };
+  drawFields();
+  let first = true;
+  return {
+    update(status) {
+      if (!status.nodes.length) { if (!root.querySelector(".empty")) replace(root, h("h1", {}, "Many at once"), empty("No nodes yet.", h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"))); return; }
+      if (first) { first = false; setTimeout(draw); }
+      draw();
+    },
+  };
 }

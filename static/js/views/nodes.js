@@ -1,69 +1,113 @@
-// Adding, changing and removing nodes.
+// Which nodes the frontend knows: add, change, remove; try a connection before saving.
 
 import { sendJson } from "../api.js";
 import { confirmDialog, formDialog } from "../dialog.js";
-import { h, replace } from "../dom.js";
-import { poll, store } from "../state.js";
+import { h, replace, setText } from "../dom.js";
+import { format, middle, plural } from "../format.js";
+import { poll, refreshNow, store } from "../state.js";
 import { toast } from "../toast.js";
 import { button, dataTable, field, guarded, nodeLink, searchBox, stateMark } from "../ui.js";
 
-export function mount(root, { signal }) {
+export function mount(root, { route, signal }) {
+  const where = h("p", { class: "muted" });
   const table = dataTable({
-    label: "Nodes", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet. Start with --config, or add one here.",
+    label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one, or start the frontend with --config FILE.",
     columns: [
-      { id: "state", label: "State", width: 112, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Name", width: 200, grow: true, head: true, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node) }, node.key) },
-      { id: "address", label: "Address", width: 260, value: (node) => node.address, cls: "mono" },
-      { id: "source", label: "From", width: 100, value: (node) => node.source || "" },
-      { id: "act", label: "", width: 200, sort: false, find: false, value: () => "", sig: (node) => node.key + node.address, render: (node) => [
-        guarded(button("Change", () => edit(node), { kind: "small" }), signal), " ", guarded(button("Remove", () => remove(node), { kind: "small danger" }), signal)] },
+      { id: "state", label: "State", width: 112, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
+      { id: "name", label: "Name", head: true, width: 200, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, middle(row.name, 28)) : h("a", { href: nodeLink(row), title: row.key }, middle(row.name, 28))) },
+      { id: "what", label: "Kind", width: 110, value: (row) => row.kind, text: (row) => row.kind },
+      { id: "address", label: "Address", width: 260, grow: true, cls: "mono", value: (row) => row.address, tip: (row) => row.address },
+      { id: "proxy", label: "Reached through", width: 150, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
+      { id: "source", label: "Known from", width: 120, value: (row) => row.source || "", text: (row) => row.source || "–" },
+      { id: "act", label: "", width: 160, sort: false, find: false, value: () => 0, sig: (row) => `${row.key}${row.host}${row.port}`, render: (row) => [
+        guarded(button("Change", () => edit(row), { kind: "small in-row", title: `Change ${row.key}` }), signal), " ", guarded(button("Remove", () => remove(row), { kind: "small danger in-row", title: `Remove ${row.key}` }), signal)] },
     ],
   });
-  const add = guarded(button("Add a node", () => edit(null), { kind: "primary" }), signal);
-  const kept = store.session && store.session.writable_config ? `Changes are written to ${store.session.config_file}.` : "Changes live until the frontend ends: it was started without --config.";
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Nodes"), h("span", { class: "spring" }), add), h("p", { class: "muted" }, kept), h("div", { class: "tools" }, searchBox("Search nodes", (text) => table.search(text))), table.element);
+  const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
+  const addNode = guarded(button("Add a node", () => edit(null), { kind: "primary", image: "plus" }), signal);
+  const addProxy = guarded(button("Add a frontend", () => edit(null, true), { image: "plus", title: "Another LMCache frontend, whose nodes are then reached through it" }), signal);
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Nodes"), where), h("div", { class: "tools" }, addNode, addProxy, h("span", { class: "spring" }), search), table.element);
 
-  const read = (form) => {
-    const port = form.elements.port.value.trim();
-    return { name: form.elements.name.value.trim(), host: form.elements.host.value.trim(), port: /^\d+$/.test(port) ? Number(port) : port };
-  };
+  function rowsOf(status) {
+    const rows = status.nodes.map((node) => ({ ...node, isProxy: false, proxy: node.proxy === "local_proxy" ? "" : node.proxy, kind: node.kind === "unknown" ? "node" : node.kind }));
+    for (const proxy of status.proxies || []) {
+      if (proxy.name === "local_proxy") continue;
+      rows.push({ key: `proxy ${proxy.name}`, name: proxy.name, host: proxy.host, port: proxy.port, address: `${proxy.host}:${proxy.port}`, state: proxy.state, kind: "frontend", proxy: "", source: proxy.error || plural(proxy.children || 0, "node"), isProxy: true });
+    }
+    return rows;
+  }
 
-  function edit(node) {
-    return formDialog({
-      title: node ? `Change ${node.name}` : "Add a node", action: node ? "Change" : "Add",
+  async function edit(row, asProxy = false) {
+    const isProxy = row ? row.isProxy : asProxy;
+    const what = isProxy ? "frontend" : "node";
+    const answer = await formDialog({
+      title: row ? `Change ${row.name}` : `Add a ${what}`, action: row ? "Save" : "Add",
       build: (body, { form, showError }) => {
-        const proxy = h("input", { name: "proxy", type: "checkbox" });
-        body.append(
-          field("Name", h("input", { name: "name", value: node ? node.name : "", required: true, autocomplete: "off", spellcheck: "false" })),
-          field("Host", h("input", { name: "host", value: node ? node.host : "127.0.0.1", autocomplete: "off", spellcheck: "false" }), "Not used for a Unix socket"),
-          field("Port, or path of a Unix socket", h("input", { name: "port", value: node ? String(node.port) : "", required: true, autocomplete: "off", spellcheck: "false" })),
-          node ? "" : h("label", { class: "check" }, proxy, " It is another frontend, whose nodes appear under it"),
-          h("div", { class: "actions" }, button("Try the connection", async () => {
-            try {
-              const answer = await sendJson("POST", "api/test", read(form));
-              showError(null);
-              toast(`It answers${answer.version ? `: ${answer.version}` : ""}`, "good");
-            } catch (error) { showError(error); }
-          }, { kind: "small" })));
+        const name = h("input", { name: "name", autocomplete: "off", spellcheck: "false" });
+        const host = h("input", { name: "host", autocomplete: "off", spellcheck: "false", placeholder: "127.0.0.1" });
+        const port = h("input", { name: "port", autocomplete: "off", spellcheck: "false", placeholder: isProxy ? "8000" : "9090 or /tmp/lmcache/socket/9090" });
+        name.value = row ? row.name : "";
+        host.value = row ? row.host : "";
+        port.value = row ? String(row.port) : "";
+        const result = h("p", { class: "panel-line", role: "status" });
+        const groups = (store.status && store.status.proxies || []).filter((proxy) => proxy.name !== "local_proxy");
+        const group = h("select", { name: "group" }, h("option", { value: "" }, "this frontend"), groups.map((proxy) => h("option", { value: proxy.name }, proxy.name)));
+        const test = button("Try the connection", async () => {
+          showError(null);
+          setText(result, "Trying …");
+          test.disabled = true;
+          try {
+            const said = await sendJson("POST", "api/test", target(form), { timeout: 15 });
+            setText(result, `● Answers in ${format(said.seconds, "seconds")}: ${said.kind && said.kind !== "unknown" ? said.kind : "kind not recognised"}${said.version ? `, version ${said.version}` : ""}.`);
+          } catch (error) {
+            setText(result, "");
+            showError(error);
+          } finally { test.disabled = false; }
+        }, { kind: "small" });
+        body.append(field("Name", name, "In URLs and in the label node= of the metrics."), field("Host", host, "Host name or address. Any text for a Unix socket, e.g. localhost."), field("Port or Unix socket", port, isProxy ? "Where the other LMCache frontend listens." : "A number, or the path of the node's socket."));
+        if (!row && !isProxy && groups.length) body.append(field("Belongs to", group));
+        body.append(h("div", { class: "actions" }, test), result);
       },
-      submit: async (form) => {
-        const entry = read(form);
-        const another = form.elements.proxy && form.elements.proxy.checked;
-        const answer = await (node ? sendJson("PUT", `api/nodes/${encodeURIComponent(node.key)}`, entry) : sendJson("POST", another ? "api/proxies" : "api/nodes", entry));
-        toast(answer.message, "good");
-        await poll();
+      submit: (form) => {
+        const entry = { name: form.elements.name.value.trim(), ...target(form) };
+        if (row) return sendJson("PUT", `api/nodes/${encodeURIComponent(row.isProxy ? row.name : row.key)}`, entry);
+        if (isProxy) return sendJson("POST", "api/proxies", entry);
+        const group = form.elements.group && form.elements.group.value;
+        return sendJson("POST", group ? `api/proxies/${encodeURIComponent(group)}/nodes` : "api/nodes", entry);
       },
     });
+    if (answer) await settled(answer);
   }
 
-  async function remove(node) {
-    if (!(await confirmDialog({ title: `Remove ${node.name}?`, text: "The node itself goes on; it is no longer shown here.", action: "Remove" }))) return;
-    try {
-      const answer = await sendJson("DELETE", `api/nodes/${encodeURIComponent(node.key)}`);
-      toast(answer.message, "good");
-      await poll();
-    } catch (error) { toast(error.message, "bad"); }
+  function target(form) {
+    const port = form.elements.port.value.trim();
+    const host = form.elements.host.value.trim();
+    return { host: host || (port.startsWith("/") ? "localhost" : ""), port: /^\d+$/.test(port) ? Number(port) : port };
   }
 
-  return { update(status) { table.update(status.nodes); } };
+  async function remove(row) {
+    const many = row.isProxy ? " Its nodes disappear from this page too." : "";
+    if (!(await confirmDialog({ title: `Remove ${row.name}?`, text: `The frontend forgets this ${row.isProxy ? "frontend" : "node"} (${row.address}). The ${row.isProxy ? "frontend" : "node"} itself goes on running.${many}`, action: "Remove" }))) return;
+    try { await settled(await sendJson("DELETE", `api/nodes/${encodeURIComponent(row.isProxy ? row.name : row.key)}`)); } catch (error) { toast(error.message, "bad"); }
+  }
+
+  async function settled(answer) {
+    store.selected.forEach((key) => { if (!store.byKey.has(key)) store.selected.delete(key); });
+    const kept = answer.persisted === true ? " Written to the config file." : answer.persisted === false ? " Not written to a file: it lives until the frontend ends." : "";
+    toast(`${answer.message || "Done."}${kept}`, "good");
+    await refreshNow();
+    await poll();
+  }
+
+  if (route.query.get("add")) {
+    history.replaceState(null, "", "#/nodes");
+    setTimeout(() => { if (!addNode.disabled) edit(null); }, 300);
+  }
+  return {
+    update(status) {
+      const session = store.session;
+      setText(where, session ? (session.config_file ? `Changes are written to ${session.config_file}.` : "Changes live until the frontend ends: it was started without --config.") : "");
+      table.update(rowsOf(status));
+    },
+  };
 }
