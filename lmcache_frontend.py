@@ -4709,7 +4709,7 @@ def pack(body: bytes) -> bytes:
     """Compress with gzip (RFC 1952), the same bytes for the same input."""
     import gzip
 
-    return gzip.compress(body, 6) if sys.version_info < (3, 8) else gzip.compress(body, 6, mtime=0)
+    return gzip.compress(body, 6, mtime=0)
 
 
 def accepts_gzip(head: RequestHead) -> bool:
@@ -5343,11 +5343,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def _is_alive(connection: NodeConnection) -> bool:
         """Look whether an idle connection was closed by its node, for a request that must not be sent twice."""
         try:
-            return connection.sock.recv(1, socket.MSG_PEEK) is None
+            connection.sock.recv(1, socket.MSG_PEEK)  # the end, or an answer that nobody asked for
         except WOULD_BLOCK:
             return True
         except OSError:
-            return False
+            pass
+        return False
 
     def _exchange(
         self, connection: NodeConnection, message: bytes, upload: Relay | None
@@ -7599,12 +7600,6 @@ def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int
 def parse_options(arguments: Sequence[str], plugin: PluginSettings | None) -> argparse.Namespace:  # type: ignore[name-defined]
     """Parse the options: the plugin's, then the environment's, then the command line's; later ones win."""
     parser = build_parser()
-    try:
-        import locale
-
-        locale.setlocale(locale.LC_ALL, "")
-    except Exception:
-        pass
     return parser.parse_args([*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments])
 
 

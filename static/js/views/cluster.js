@@ -65,7 +65,8 @@ export function mount(root, { route, signal }) {
 
   for (const [key, value] of route.query) if (key in memory && key !== "envHits" && key !== "sort") memory[key] = value;
 
-  const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off).map((column) => column.id));
+  const narrow = innerWidth < 600 ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
+  const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off && !narrow.includes(column.id)).map((column) => column.id));
   const table = dataTable({
     label: "Nodes", columns: COLUMNS, key: (node) => node.key, sort: memory.sort, tall: true,
     select: { set: store.selected, name: (node) => node.key, changed: drawSelection },
@@ -135,13 +136,23 @@ export function mount(root, { route, signal }) {
       replace(alertBox, status.nodes.length ? h("p", { class: "all-well" }, status.counts.unknown ? `${plural(status.counts.unknown, "node")} not asked yet.` : "Nothing is wrong as far as the nodes tell.") : null);
       return;
     }
-    const shown = showAll ? alerts : alerts.slice(0, 6);
+    // many alerts of one rule become one line, so that they do not hide the others
+    const groups = new Map();
+    for (const alert of alerts) {
+      const id = `${alert.severity} ${alert.rule}`;
+      if (!groups.has(id)) groups.set(id, []);
+      groups.get(id).push(alert);
+    }
+    const lines = [...groups.values()].flatMap((group) => (group.length > 4 && !showAll ? [group] : group.map((alert) => [alert])));
     const mark = { critical: "■ critical", warning: "◆ warning", info: "○ note" };
-    replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, shown.map((alert) => {
-      const node = alert.node ? nodeOf(alert.node) : null;
-      return h("li", { class: alert.severity }, h("span", { class: "mark" }, mark[alert.severity] || "○ note"), h("span", { class: "text" }, node ? h("a", { href: nodeLink(node) }, alert.text) : alert.text),
-        h("span", { class: "when", title: fullTime(alert.since) }, alert.since ? `since ${clock(alert.since)}` : ""));
-    })), alerts.length > 6 ? button(showAll ? "Show fewer" : `Show all ${alerts.length}`, () => { showAll = !showAll; drawAlerts(store.status); }, { kind: "small" }) : null));
+    const link = (alert, text) => { const node = alert.node ? nodeOf(alert.node) : null; return node ? h("a", { href: nodeLink(node) }, text) : text; };
+    replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, lines.slice(0, showAll ? 500 : 8).map((group) => {
+      const since = Math.min(...group.map((alert) => alert.since || Infinity));
+      return h("li", { class: group[0].severity }, h("span", { class: "mark" }, mark[group[0].severity] || mark.info),
+        h("span", { class: "text" }, group.length === 1 ? link(group[0], group[0].text)
+          : [h("b", {}, `${group.length} × `), link(group[0], group[0].text), ", ", group.slice(1, 4).flatMap((alert) => [link(alert, alert.node || alert.text), ", "]), `and ${group.length - 4} more`]),
+        h("span", { class: "when", title: fullTime(since) }, Number.isFinite(since) ? `since ${clock(since)}` : ""));
+    })), lines.length > 8 || lines.length < alerts.length || showAll ? button(showAll ? "Show fewer" : `Show all ${alerts.length}`, () => { showAll = !showAll; drawAlerts(store.status); }, { kind: "small" }) : null));
   }
 
   const groupOf = (node) => (node.proxy === "local_proxy" ? `i:${node.instance || ""}` : `p:${node.proxy}`);

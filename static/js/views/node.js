@@ -1,10 +1,14 @@
-// One node: its head, and one panel at a time, loaded when it is first seen.
+// One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such a page too.
 
 import { getText, nodePath, parseJson, request, sendJson, ApiError } from "../api.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, fullTime, format, middle } from "../format.js";
+import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 import { refreshNow, store } from "../state.js";
 import { button, empty, nodeLink, nodeOf, setState } from "../ui.js";
+
+const STYLE = "static/panels.css";
+if (!document.querySelector(`link[href="${STYLE}"]`)) document.head.append(h("link", { rel: "stylesheet", href: STYLE }));
 
 const PANELS = {
   overview: ["Overview", () => import("../panels/overview.js")],
@@ -20,13 +24,25 @@ const PANELS = {
   requests: ["Requests", () => import("../panels/requests.js")],
 };
 
-// What a kind of server has no endpoint for is not offered as a tab.
-const LACKING = {
+// What a kind of server has no endpoint for is not offered as a tab; its address works and says why there is nothing.
+const NO_TAB = {
   mp: ["meta", "inference"],
   coordinator: ["threads", "loglevels", "meta", "inference", "environment", "script"],
   controller: ["config", "meta", "inference"],
   discovery: ["metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
+  frontend: ["threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
 };
+const GONE = [0, 502, 504]; // statuses that say that nobody answered
+
+/** The node of that key, or the proxy node of that name in the shape of a node. */
+function find(key) {
+  const node = nodeOf(key);
+  if (node) return node;
+  const proxy = store.status && (store.status.proxies || []).find((one) => one.name === key && one.name !== "local_proxy");
+  if (!proxy) return undefined;
+  const address = String(proxy.port).includes("/") ? String(proxy.port) : `${proxy.host}:${proxy.port}`;
+  return { ...proxy, key, kind: "frontend", proxy: "local_proxy", address, path: `/proxy2/${encodeURIComponent(key)}`, metrics: {}, series: {}, reasons: [], instance: "", role: "", model: "", version: "", source: "", polled: null };
+}
 
 export function mount(root, { route, signal }) {
   const key = route.key;
@@ -35,43 +51,57 @@ export function mount(root, { route, signal }) {
   const line = h("span", { class: "muted" });
   const trouble = h("div", { role: "status" });
   const tabs = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
+  const past = h("p", { class: "note", role: "status", hidden: true });
   const place = h("div");
   let tabSig = "";
   let troubleSig = "";
   let now = null; // {name, abort, panel}
   let panelName = route.panel;
   let missing = null;
+  let lastState = "";
   title.title = key;
-  replace(root, h("div", { class: "page-head" }, title, mark, line, h("span", { class: "spring" }), button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, place);
+  replace(root, h("div", { class: "page-head" }, title, mark, line, h("span", { class: "spring" }), button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, past, place);
 
   function drawTabs(node) {
-    const lacking = LACKING[node.kind] || [];
-    const names = Object.keys(PANELS).filter((name) => !lacking.includes(name));
+    const absent = NO_TAB[node.kind] || [];
+    const names = Object.keys(PANELS).filter((name) => !absent.includes(name) || name === panelName);
     const sig = names.join() + panelName;
     if (sig === tabSig) return;
     tabSig = sig;
-    replace(tabs, names.map((name) => h("a", { href: nodeLink(node, name), "aria-current": name === panelName ? "page" : null }, PANELS[name][0])));
+    const focused = tabs.contains(document.activeElement);
+    replace(tabs, names.map((name) => h("a", { href: nodeLink(node, name), class: absent.includes(name) ? "absent" : null, "aria-current": name === panelName ? "page" : null }, PANELS[name][0])));
     const here = tabs.querySelector("[aria-current]");
+    if (here && focused) here.focus({ preventScroll: true });
     if (here && tabs.scrollWidth > tabs.clientWidth) tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;
   }
 
-  async function show(name) {
+  tabs.addEventListener("keydown", (event) => {
+    const links = [...tabs.querySelectorAll("a")];
+    const at = links.indexOf(document.activeElement);
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: links.length - 1 }[event.key];
+    if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    links[(to + links.length) % links.length].focus();
+  });
+
+  async function show(name, anew = false) {
     panelName = name;
-    const node = nodeOf(key);
+    const node = find(key);
     if (!node) return;
     drawTabs(node);
-    if (now && now.name === name) return;
+    if (now && now.name === name && !anew) return;
     if (now) now.abort.abort();
     const abort = new AbortController();
-    const mine = { name, abort, panel: null };
+    const mine = { name, abort, panel: null, unasked: false };
     now = mine;
+    sayPast(0);
     if (!PANELS[name]) { replace(place, empty(`There is no panel “${name}”.`, h("a", { class: "button", href: nodeLink(node) }, "Overview"))); return; }
     try {
       const module = await PANELS[name][1]();
       if (now !== mine) return;
       replace(place);
-      mine.panel = module.mount(place, context(abort.signal)) || {};
-      if (mine.panel.update) mine.panel.update(nodeOf(key), store.status);
+      mine.panel = module.mount(place, context(mine)) || {};
+      if (mine.panel.update) mine.panel.update(find(key), store.status);
     } catch (error) {
       if (now !== mine) return;
       now = null;
@@ -80,15 +110,50 @@ export function mount(root, { route, signal }) {
     }
   }
 
+  /** Say that a panel shows what the node told at an earlier time; 0: it does not. */
+  function sayPast(time) {
+    past.hidden = !time;
+    place.classList.toggle("past", Boolean(time));
+    if (time) setText(past, `Below is what the node told this page at ${clock(time)}.`);
+  }
+
   /** What a panel gets: the node, the signal of its life, and ways to ask the node. */
-  function context(panelSignal) {
-    const node = () => nodeOf(key) || missing;
-    const options = (more) => ({ signal: panelSignal, ...more });
+  function context(mine) {
+    const node = () => find(key) || missing;
+    const options = (more) => ({ signal: mine.abort.signal, ...more });
+    const asked = new Set(); // what was asked once is really asked the second time: Refresh always asks
+
+    async function text(path, more) {
+      const reads = !more && !/[?&]level=/.test(path);
+      if (!reads) return getText(nodePath(node(), path), options(more));
+      const first = !asked.has(path);
+      asked.add(path);
+      const lack = first ? lacking(node().kind, path) : "";
+      if (lack) throw new ApiError(`Not offered: ${lack}.`, 0);
+      const old = keptAnswer(node(), path);
+      if (first && node().state === "down") {
+        mine.unasked = true;
+        if (!old) throw new ApiError("Not asked, because the node is down. Refresh asks all the same.", 0);
+        sayPast(old.time);
+        return old.text;
+      }
+      try {
+        const answer = await getText(nodePath(node(), path), options());
+        keepAnswer(node(), path, answer);
+        if (now === mine) sayPast(0);
+        return answer;
+      } catch (error) {
+        if (!old || !GONE.includes(error.status) || mine.abort.signal.aborted) throw error;
+        mine.unasked = true;
+        sayPast(old.time);
+        return old.text;
+      }
+    }
+
     return {
-      node, signal: panelSignal,
-      text: (path, more) => getText(nodePath(node(), path), options(more)),
+      node, text, signal: mine.abort.signal,
       json: async (path, more) => {
-        const raw = await getText(nodePath(node(), path), options(more));
+        const raw = await text(path, more);
         try { return { data: parseJson(raw), raw }; } catch (error) { throw new ApiError("the answer is not JSON", 200, "", raw); }
       },
       send: (method, path, object) => sendJson(method, nodePath(node(), path), object, options()),
@@ -97,7 +162,7 @@ export function mount(root, { route, signal }) {
   }
 
   function update(status) {
-    const node = nodeOf(key);
+    const node = find(key);
     if (!node) {
       if (now) { now.abort.abort(); now = null; }
       replace(tabs);
@@ -111,17 +176,20 @@ export function mount(root, { route, signal }) {
       return;
     }
     missing = node;
+    const healed = lastState === "down" && node.state !== "down";
+    lastState = node.state;
     setState(mark, node.state);
-    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, node.address, node.latency !== null && node.state !== "down" ? `answers in ${format(node.latency, "seconds")}` : ""].filter(Boolean).join(" · "));
+    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, node.address, node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `up since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? `answers in ${format(node.latency, "seconds")}` : ""].filter(Boolean).join(" · "));
     const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0]);
     if (sig !== troubleSig) {
       troubleSig = sig;
       const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".", " What you see below is what it last told.")
+      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".", node.metrics && Object.keys(node.metrics).length ? " Figures are the last that it told." : "")
         : node.state === "degraded" ? h("p", { class: "note degraded" }, h("b", {}, "Degraded "), h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`), why ? `: ${why}.` : ".")
           : node.state === "unknown" ? h("p", { class: "note" }, "Not asked yet.") : null);
     }
     if (!now) show(panelName);
+    else if (healed && now.unasked) show(panelName, true);
     else { drawTabs(node); if (now.panel && now.panel.update) now.panel.update(node, status); }
   }
 

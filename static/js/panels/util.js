@@ -1,0 +1,56 @@
+// What panels share: what a kind of server is known to lack, the last answers of nodes, units of Prometheus families.
+
+import { unitOf } from "../format.js";
+
+const NO_ENGINE = "a scheduler has no cache engine, its workers have";
+const NOT_HERE = "has no such endpoint";
+const path = (...words) => new RegExp(`^/(${words.join("|")})([/?]|$)`);
+
+// Kind -> [paths, why]: what LMCache 0.5 answers with 404 or 503 there.
+const LACKING = {
+  scheduler: [[path("backends", "bypass", "hot_cache", "freeze", "cache"), NO_ENGINE]],
+  worker: [[path("chunk_statistics"), "only the scheduler counts chunks"]],
+  mp: [[path("conf", "meta", "inference_info"), `an MP server ${NOT_HERE}; what it is set to is under Config`],
+    [path("backends", "bypass", "hot_cache", "freeze", "chunk_statistics", "lookup"), `an MP server ${NOT_HERE}`]],
+  coordinator: [[path("threads", "periodic-threads", "loglevel", "env", "conf", "meta", "inference_info", "version", "run_script"), `a coordinator ${NOT_HERE}`]],
+  controller: [[path("conf", "meta", "inference_info", "version"), `a controller ${NOT_HERE}`]],
+  discovery: [[path("(?!lmcache_infos).*"), "a discovery service only lists what reported to it"]],
+  frontend: [[path("(?!metrics|health|api/).*"), "a frontend only watches others"]],
+};
+
+/** Why this kind of server is known not to answer that path; "" when it may. */
+export function lacking(kind, where) {
+  const found = (LACKING[kind] || []).find(([paths]) => paths.test(where));
+  return found ? found[1] : "";
+}
+
+const MOST_ANSWERS = 60; // kept over all nodes
+const MOST_LETTERS = 400000; // of one answer
+const answers = new Map(); // "key path" -> {text, time}
+
+/** Keep the last good answer of a node, to be shown greyed while it is down. Environments are never kept. */
+export function keepAnswer(node, where, text) {
+  if (text.length > MOST_LETTERS || where.startsWith("/env")) return;
+  const id = `${node.key} ${where}`;
+  answers.delete(id);
+  answers.set(id, { text, time: Date.now() / 1000 });
+  if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value);
+}
+
+export const keptAnswer = (node, where) => answers.get(`${node.key} ${where}`);
+
+/**
+ * The unit of a family as its help text or its name tells it: {unit, scale}; a value times scale is in that unit.
+ * Some of LMCache's families are in milliseconds or minutes although their names look like seconds.
+ */
+export function familyUnit(name, help = "") {
+  if (/(_start_time|_timestamp)_seconds$/.test(name)) return { unit: "time", scale: 1 };
+  if (/\(ms\)|milliseconds/i.test(help) || /_(ms|milliseconds)(_total)?$/.test(name)) return { unit: "seconds", scale: 1e-3 };
+  if (/in minutes/i.test(help) || /_minutes$/.test(name)) return { unit: "seconds", scale: 60 };
+  if (/tokens? (per|\/ ?)s/i.test(help)) return { unit: "tokens/s", scale: 1 };
+  if (/_GB_per_second$/.test(name)) return { unit: "bytes/s", scale: 1e9 };
+  if (/_mb$/.test(name) && /\bMB\b/.test(help)) return { unit: "bytes", scale: 1024 * 1024 };
+  if (/size in bytes|\(bytes\)/i.test(help)) return { unit: "bytes", scale: 1 };
+  if (/0\.0 ?(to|–|-) ?1\.0/.test(help)) return { unit: "ratio", scale: 1 };
+  return { unit: unitOf(name), scale: 1 };
+}
