@@ -65,7 +65,7 @@ export async function poll() {
     store.received = Date.now() / 1000;
     store.error = null;
     store.failures = 0;
-    if (back || !store.session) loadSession();
+    if (back) loadSession();
   } catch (error) {
     store.error = error.message;
     store.failures += 1;

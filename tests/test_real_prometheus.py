@@ -1,0 +1,68 @@
+"""A real Prometheus finds the nodes through ``http_sd_config`` and scrapes them, directly and through the proxy."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+from support.frontend import wait_for
+
+pytestmark = pytest.mark.slow
+CONFIG = """
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: merged
+    static_configs: [{targets: ["127.0.0.1:%(port)d"]}]
+  - job_name: nodes
+    http_sd_configs: [{url: "http://127.0.0.1:%(port)d/api/sd", refresh_interval: 1s}]
+  - job_name: through
+    http_sd_configs: [{url: "http://127.0.0.1:%(port)d/api/sd?via=proxy", refresh_interval: 1s}]
+"""
+
+
+@pytest.fixture
+def prometheus(start, tmp_path):
+    """(the frontend, a function that asks Prometheus's API)."""
+    program = shutil.which("prometheus")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("prometheus is not installed")
+    front = start("--demo", "--poll-interval", "1")
+    (tmp_path / "prometheus.yml").write_text(CONFIG % {"port": front.port})
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    options = ["--config.file=%s/prometheus.yml" % tmp_path, "--storage.tsdb.path=%s/data" % tmp_path, "--web.listen-address=127.0.0.1:%d" % port]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ask(path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())["data"]
+        except (OSError, ValueError, KeyError):
+            return None
+        finally:
+            connection.close()
+
+    yield front, ask
+    process.terminate()
+    process.wait(20)
+
+
+def test_prometheus_finds_every_node_and_all_targets_are_up(prometheus):
+    front, ask = prometheus
+
+    def targets():
+        found = ask("/api/v1/targets") or {}
+        return found.get("activeTargets", [])
+
+    def healths(job):
+        return [target["health"] for target in targets() if target["scrapePool"] == job]
+
+    wait_for(lambda: healths("merged") == ["up"] and healths("nodes") == ["up"] * 5 and healths("through") == ["up"] * 5, 40)
+    found = wait_for(lambda: (ask("/api/v1/query?query=lmcache_frontend_node_up") or {}).get("result"), 20)
+    assert {one["metric"]["node"] for one in found} == {"demo_scheduler", "demo_worker0", "demo_worker1", "demo_worker2", "demo_mp"}
+    assert {one["value"][1] for one in found} == {"1"}
