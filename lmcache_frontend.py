@@ -445,8 +445,10 @@ class NodeRegistry:
     def replace_source(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
         """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
         with self._lock:
-            before = self._sources.get(source)
-            self._sources[source] = (tuple(local), tuple(proxies))
+            before, now = self._sources.get(source), (tuple(local), tuple(proxies))
+            if now == before:
+                return
+            self._sources[source] = now
             try:
                 self._rebuild()
             except FrontendError:
@@ -455,12 +457,18 @@ class NodeRegistry:
                 else:
                     self._sources[source] = before
                 raise
+            names = {group.name for group in self._groups}
+            for proxy in before[1] if before else ():
+                if proxy.name not in names:
+                    self._children.pop(proxy.name, None)
 
     def set_children(self, proxy_name: str, children: Iterable[Node]) -> None:
         """Remember what a proxy's ``/api/nodes`` told; its children are reached through it."""
         with self._lock:
-            self._children[proxy_name] = tuple(children)
-            self._rebuild()
+            told = tuple(children)
+            if told != self._children.get(proxy_name):
+                self._children[proxy_name] = told
+                self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
         """Add a node to a group, or a proxy. Raises FrontendError 404 (no such group) or 409 (name taken)."""
@@ -529,14 +537,18 @@ class NodeRegistry:
         home: List[Node] = []
         proxies: List[Node] = []
         taken: Dict[str, Node] = {}
+        places: set[Target] = set()
         conflicts: List[str] = []
         order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
         for source in order:
             local, others = self._sources[source]
             for node in (*local, *others):
                 known = taken.get(node.name)
+                if known is None and source not in self.STATIC and node.target.canonical in places:
+                    continue  # another source told of it already
                 if known is None:
                     taken[node.name] = node
+                    places.add(node.target.canonical)
                     (proxies if node.is_proxy else home).append(node)
                 elif source in self.STATIC:
                     raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
@@ -1246,7 +1258,7 @@ class Loop:
             task = channel.task
             if task is not None and events & channel.wanted:
                 self.resume(task, channel)
-            elif channel.idle is not None:
+            elif channel.idle is not None and events & READ:
                 channel.idle()
             elif channel.mask:
                 self.watch(channel, channel.mask & ~events if task is None else channel.wanted)
@@ -3697,6 +3709,7 @@ HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is f
 MAX_REPORTERS = 1000  # that a discovery service remembers
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
 MAX_SOURCE_NODES = 5000  # taken from one source
+FIND_INTERVAL = 2.0  # seconds between two looks for sockets
 MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
 SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
@@ -3909,6 +3922,7 @@ class Walk(NamedTuple):
     outer: str  # the same of the frontend before it
     label: str  # its name at the frontend before it
     host: str  # the host that loopback addresses told by it mean
+    port: str
     listed: Tuple[dict, ...]  # its nodes as told by the frontend before it, for when it does not answer itself
 
 
@@ -3919,7 +3933,7 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
     """
     told: Dict[str, Told] = {}
     seen: Dict[str, set] = {}
-    walks = [Walk(proxy, "", "", "", proxy.target.host, ()) for proxy in proxies]
+    walks = [Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
@@ -3932,8 +3946,11 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
             name = walk.proxy.name
             if isinstance(groups, str):
                 if not walk.prefix:
-                    told[name] = Told("away" if isinstance(reply, FetchError) else "leaf", (), groups)
+                    away = isinstance(reply, FetchError) or reply.status >= 500
+                    told[name] = Told("away" if away else "leaf", (), groups)
                     continue
+                if not walk.listed:  # no frontend: the original shows the nodes of a flat list as proxies
+                    walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
             known = told.get(name, Told("frontend", ()))
@@ -3948,7 +3965,7 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     continue
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], entries))
+                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
             told[name] = Told("frontend", tuple(children))
         if not walks:
             break
@@ -4074,15 +4091,19 @@ class DiscoveryService:
         self._thread.join(5)
         self._save()
 
-    def heartbeat(self, params: Mapping[str, str], peer: str) -> Dict[str, str]:
+    def heartbeat(self, params: Mapping[str, str], peer: str, why_not: str = "") -> Dict[str, str]:
         """Take one report; like LMCache's service, one without an address is answered and forgotten.
 
-        Raises FrontendError 400 (an address that is none, too long a field) or 503 (too many reporters).
+        What reports becomes a node that everybody may look at, so who is not trusted (``why_not`` says why) may
+        report its own address only. Raises FrontendError 400 (an address that is none, too long a field), 403, or 503
+        (too many reporters).
         """
         address = params.get("api_address", "")
         if not address:
             return {"status": "success"}
         target = reported_target(address)
+        if why_not and (target.host != peer or is_loopback(peer)):
+            raise FrontendError(403, f"{address} is not the address this report comes from ({one_line(peer)}); {why_not}", "api_address")
         address = f"http://{target.authority}"
         version, other = params.get("version") or "1.0.0", params.get("other_info") or "{}"
         if len(version) > 100 or len(other) > MAX_OTHER_INFO:
@@ -4194,7 +4215,7 @@ def startup_time(other_info: str) -> float | None:
 
 
 class Sources:
-    """Nodes that come and go by themselves: one thread asks every source again each ``interval`` seconds.
+    """Nodes that come and go by themselves: each source has a thread that asks it again each ``interval`` seconds.
 
     A source that is away keeps its last nodes and has an alert. The lock guards ``_troubles``: source -> (since, text).
     """
@@ -4207,7 +4228,6 @@ class Sources:
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
         self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
         if supplier_url:
             check_url(supplier_url, "--node-supplier-url")
@@ -4217,41 +4237,56 @@ class Sources:
             self._readers["coordinator"] = functools.partial(self._read_coordinator, coordinator_url)
         for text in dns:
             host, _, port = text.rpartition(":")
-            target = Target.parse(host, port)
+            try:
+                target = Target.parse(host, port)
+            except FrontendError as error:
+                raise FrontendError(400, f"--dns {one_line(text)}: {error.detail}", "dns") from None
+            if not host:
+                raise FrontendError(400, f"--dns {one_line(text)!r} is not NAME:PORT", "dns")
             self._readers[f"dns:{text}"] = functools.partial(self._read_dns, f"dns:{text}", target)
         if find_sockets:
             self._readers["found"] = self._find_sockets
 
     def start(self) -> None:
-        """Ask every source now and then each interval, in a thread."""
-        self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
-        self._thread.start()
+        """Ask every source now and then each interval, each in a thread of its own: none waits for another."""
+        jobs: List[Tuple[str, Callable[[], object]]] = [("proxies", self._refresh_all_proxies)]
+        jobs += [(source, functools.partial(self._refresh_source, source)) for source in self._readers]
+        for name, job in jobs:
+            interval = min(self._interval, FIND_INTERVAL) if name == "found" else self._interval
+            threading.Thread(target=self._run, args=(job, interval), name=f"sources {name}", daemon=True).start()
 
     def stop(self) -> None:
         """Ask no more; a question that is on its way is not waited for."""
         self._stopped.set()
 
-    def _run(self) -> None:
+    def _run(self, job: Callable[[], object], interval: float) -> None:
         while True:
             try:
-                self.refresh()
+                job()
             except Exception:
                 log.exception("sources")
-            if self._stopped.wait(self._interval):
+            if self._stopped.wait(interval):
                 return
 
     def refresh(self) -> None:
         """Ask every source once, then every proxy for its children."""
-        for source, read in self._readers.items():
-            try:
-                local, proxies = read()
+        for source in self._readers:
+            self._refresh_source(source)
+        self._refresh_all_proxies()
+
+    def _refresh_source(self, source: str) -> None:
+        try:
+            local, proxies = self._readers[source]()
+            if not self._stopped.is_set():
                 self._registry.replace_source(source, unique(local), unique(proxies))
-                self._note(source, "")
-            except (FetchError, FrontendError) as error:
-                self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
-            except Exception as error:  # one source must not keep the others from being asked
-                log.debug("%s", source, exc_info=True)
-                self._note(source, f"{type(error).__name__}: {one_line(error)}")
+            self._note(source, "")
+        except (FetchError, FrontendError) as error:
+            self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
+        except Exception as error:  # what a source says must not end its thread
+            log.debug("%s", source, exc_info=True)
+            self._note(source, f"{type(error).__name__}: {one_line(error)}")
+
+    def _refresh_all_proxies(self) -> None:
         self.refresh_proxies([group for group in self._registry.groups() if group.name != LOCAL_PROXY])
 
     def refresh_proxy(self, name: str) -> None:
@@ -4366,18 +4401,22 @@ class Sources:
 
     def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
+        nodes: List[Node] = []
         try:
             names = sorted(os.listdir(LMCACHE_SOCKET_DIRECTORY))
+            for name in list(names):
+                if os.path.isdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)):  # socket/9090 beside socket_9090
+                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)))]
         except FileNotFoundError:
             return [], []
         except OSError as error:
             raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
-        nodes = []
         for name in names[:MAX_SOURCE_NODES]:
             path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
             try:
                 if stat.S_ISSOCK(os.stat(path).st_mode):
-                    nodes.append(Node.parse({"name": name, "host": "localhost", "port": path}, "", "found"))
+                    entry = {"name": name.replace("/", "_"), "host": "localhost", "port": path}
+                    nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
                 log.debug("%s: %s", path, error)
         return nodes, []
@@ -5862,7 +5901,8 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
     if server.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
-    return Answer.json(server.discovery.heartbeat({name: values[-1] for name, values in request.query.items()}, request.peer))
+    fields = {name: values[-1] for name, values in request.query.items()}
+    return Answer.json(server.discovery.heartbeat(fields, request.peer, request.why_not))
 
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6148,7 +6188,11 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
         nodes.append({"name": node_name(instance), "host": connectable(http_config.get("http_host")), "port": path or port})
     else:
         warnings.append("LMCache told no http_config: the MP server's address is not known")
-    options = plugin_options(config.get("runtime_plugin_extra_config"), warnings)
+    extra = config.get("runtime_plugin_extra_config")
+    own = mp_config.get("runtime_plugin_config") if isinstance(mp_config, dict) else None
+    if extra is None and isinstance(own, dict):
+        extra = own.get("extra_config")
+    options = plugin_options(extra, warnings)
     reports = has_option(options, environ, "heartbeat-url")
     if reports and not has_option(options, environ, "port") and not has_option(options, environ, "uds"):
         options.append("--no-http")
@@ -6157,6 +6201,14 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
         else:
             warnings.append("the MP server has no TCP port: the heartbeat reports the default port")
     return PluginSettings(nodes, options, instance, "mp", warnings)
+
+
+def started_by_mistake(settings: PluginSettings, program: str) -> bool:
+    """Tell whether a worker started us although our file name does not ask for it.
+
+    LMCache's launcher starts a file without a role in its name in every process; they can't all have one port.
+    """
+    return settings.role == "worker" and not os.path.basename(program).lower().startswith("worker_")
 
 
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
@@ -6170,7 +6222,12 @@ def plugin_options(extra: object, warnings: List[str]) -> List[str]:
     ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value is JSON.
     """
     options: List[str] = []
-    if extra is not None and not isinstance(extra, dict):
+    if isinstance(extra, str) and extra.strip():
+        try:
+            extra = loads(extra)
+        except ValueError:
+            pass
+    if extra and not isinstance(extra, dict):
         warnings.append("LMCache's extra configuration is not an object: it is not used")
         return options
     for key, value in (extra or {}).items():
@@ -7615,6 +7672,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if plugin is not None:
             for warning in plugin.warnings:
                 log.warning("%s", warning)
+            if started_by_mistake(plugin, sys.argv[0]):
+                print("lmcache_frontend: started by a worker: the scheduler's serves; name the file scheduler_... or worker_...", flush=True)
+                return 0
         return run(options, plugin)
     except FrontendError as error:
         print(f"lmcache_frontend: {error.detail}", file=sys.stderr)

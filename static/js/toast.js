@@ -18,7 +18,9 @@ export function toast(text, kind = "plain") {
   const mark = { good: "● ", bad: "■ ", plain: "" }[kind];
   const note = h("div", { class: `toast ${kind}` }, h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text), close);
   close.addEventListener("click", () => note.remove());
-  place().children[kind === "bad" ? 1 : 0].append(note);
+  const list = place().children[kind === "bad" ? 1 : 0];
+  list.append(note);
+  while (list.children.length > 4) list.firstChild.remove();
   if (kind !== "bad") setTimeout(() => note.remove(), 6000);
   return note;
 }

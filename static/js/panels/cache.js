@@ -42,8 +42,9 @@ function act(ctx, label, method, path, { danger = false, confirm = null, after =
 function said(answer) {
   if (answer === null || typeof answer !== "object") return String(answer ?? "done");
   if (answer.message) return answer.message;
+  if (answer.bypassed !== undefined) return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
-  const rest = Object.entries(answer).filter(([name]) => name !== "backends").map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const rest = Object.entries(answer).filter(([name]) => name !== "backends" && name !== "status").map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   return rest.join(", ") || "done";
 }
 

@@ -38,8 +38,8 @@ export function mount(root, ctx) {
   const table = dataTable({
     label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.",
     columns: [
-      { id: "name", label: "Setting", head: true, width: 260, cls: "mono", value: (row) => row.name },
-      { id: "value", label: "Value", width: 300, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), text: (row) => show(row.value), tip: (row) => show(row.value) },
+      { id: "name", label: "Setting", head: true, width: innerWidth < 600 ? 160 : 260, cls: "mono", value: (row) => row.name },
+      { id: "value", label: "Value", width: innerWidth < 600 ? 150 : 300, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), text: (row) => show(row.value), tip: (row) => show(row.value) },
       { id: "type", label: "Type", width: 84, value: (row) => typeOf(row.value) },
       { id: "differs", label: "Others of the instance", width: 180, value: (row) => row.differs || "", text: (row) => row.differs || (siblings ? "the same" : "–"), tip: (row) => row.differs || "" },
       { id: "edit", label: "", width: 76, sort: false, find: false, value: () => 0, sig: (row) => show(row.value), render: (row) => guarded(button("Edit", () => edit(row), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal) },

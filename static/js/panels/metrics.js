@@ -1,9 +1,11 @@
 // Prometheus text of one node: families by prefix, samples with their labels, histograms with quantiles.
 
+import { getJson } from "../api.js";
 import { barList, lineChart } from "../chart.js";
-import { h, replace } from "../dom.js";
-import { format, plain, plural, unitOf } from "../format.js";
+import { h, replace, setText } from "../dom.js";
+import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
 import { button, dataTable, panelFrame, searchBox } from "../ui.js";
+import { familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
@@ -74,105 +76,200 @@ export function quantile(buckets, q) {
   return null;
 }
 
-const labelText = (labels, drop) => Object.entries(labels).filter(([key]) => !drop.has(key)).map(([key, value]) => `${key}=${value}`).join("  ");
-const prefixOf = (name) => (name.includes(":") ? name.slice(0, name.indexOf(":")) : name.startsWith("lmcache_mp") ? "lmcache_mp" : name.split("_")[0]);
+const labelText = (labels, names) => names.filter((name) => name in labels).map((name) => `${name}=${labels[name]}`).join("  ");
+const prefixOf = (name) => (name.includes(":") ? name.slice(0, name.indexOf(":")) : name.startsWith("lmcache_") ? name.split("_").slice(0, 2).join("_") : name.split("_")[0]);
+const show = (value, { unit, scale }) => (unit === "time" ? fullTime(value) : format(value * scale, unit));
+const QUANTILES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]];
+const LABEL_COLUMNS = 4; // more labels than that share one column
+const STEP = 3; // seconds between two looks at a sample that is watched
+
+// What the frontend itself remembers of a family with one sample: the chart begins with it.
+const REMEMBERED = {
+  "lmcache:num_hit_tokens_total": ["hit_tokens_per_second"], "lmcache:num_requested_tokens_total": ["requested_tokens_per_second"],
+  "lmcache:num_stored_tokens_total": ["stored_tokens_per_second"], "lmcache:num_retrieve_requests_total": ["requests_per_second"],
+  "lmcache:local_cpu_evict_count_total": ["evictions_per_second"], "lmcache:local_cache_usage": ["local_cache_bytes"],
+  "lmcache:remote_cache_usage": ["remote_cache_bytes"], "lmcache:time_to_retrieve": ["retrieve_p50", "retrieve_p99"],
+  "lmcache:time_to_store": ["store_p99"], "lmcache:time_to_lookup": ["lookup_p99"],
+  lmcache_mp_lookup_requested_tokens_total: ["requested_tokens_per_second"], lmcache_mp_lookup_hit_tokens_total: ["hit_tokens_per_second"],
+  lmcache_mp_l1_memory_usage_bytes: ["local_cache_bytes"],
+};
+
+/** The rows of the table: one per sample, one per set of labels of a histogram or summary. */
+export function metricRows(families) {
+  return families.flatMap((family) => {
+    const measure = familyUnit(family.name, family.help);
+    const common = { family, measure, prefix: prefixOf(family.name), help: family.help, type: family.type };
+    if (family.type === "histogram") {
+      return histograms(family).map((set) => ({ ...common, id: `${family.name}${JSON.stringify(set.labels)}`, name: family.name, labels: set.labels, value: set.count, set,
+        shown: set.count ? `${plain(set.count)} × · p50 ${show(quantile(set.buckets, 0.5), measure)} · p99 ${show(quantile(set.buckets, 0.99), measure)}` : "0 ×" }));
+    }
+    return family.samples.filter((sample) => !sample.name.endsWith("_created"))
+      .map((sample) => ({ ...common, id: `${sample.name}${JSON.stringify(sample.labels)}`, name: sample.name, labels: sample.labels, value: sample.value, shown: show(sample.value, measure) }));
+  });
+}
+
+/** Labels that are the same in every LMCache sample are said once; the others become columns. */
+function sharedLabels(rows) {
+  const own = rows.filter((row) => /lmcache/.test(row.name));
+  const base = own.length > 1 ? own : [];
+  return base.length ? Object.entries(base[0].labels).filter(([name, value]) => base.every((row) => row.labels[name] === value)) : [];
+}
+
+/** Buckets with their own counts, in the family's unit, without the empty ones at both ends. */
+function ownCounts(buckets, scale) {
+  const rows = buckets.map(([limit, count], i) => [limit * scale, count - (i ? buckets[i - 1][1] : 0)]);
+  const first = rows.findIndex(([, count]) => count > 0);
+  if (first < 0) return [];
+  const last = rows.length - 1 - [...rows].reverse().findIndex(([, count]) => count > 0);
+  return rows.slice(Math.max(0, first - 1), last + 2);
+}
+
+const quantileLine = (buckets, measure, ...more) => h("p", { class: "quantiles" }, QUANTILES.map(([name, q]) => h("span", {}, `${name} `, h("b", {}, show(quantile(buckets, q), measure)))), more.map((text) => h("span", {}, text)));
 
 export function mount(root, ctx) {
   const detail = h("div");
-  let families = [];
   let table = null;
   let rows = [];
+  let labelNames = [];
+  let shared = new Set();
+  let prefix = null;
+  let watched = null; // id of the row whose detail is open
   const found = searchBox("Search metrics", (text) => { if (table) table.search(text); return table ? table.shown.length : 0; });
-  const prefixBox = h("select", { "aria-label": "Family prefix", onchange: () => table && filter() });
-  const zeroBox = h("input", { type: "checkbox", onchange: () => table && filter() });
+  const prefixes = h("div", { class: "chips", role: "group", "aria-label": "Families by prefix" });
+  const zeroBox = h("input", { type: "checkbox", onchange: filter });
 
   function filter() {
-    table.filter((row) => (!prefixBox.value || row.prefix === prefixBox.value) && (!zeroBox.checked || row.value !== 0));
+    for (const chip of prefixes.children) chip.setAttribute("aria-pressed", String(chip.dataset.prefix === prefix));
+    const inGroup = rows.filter((row) => !prefix || row.prefix === prefix);
+    const names = labelNames.filter((name) => inGroup.some((row) => name in row.labels));
+    const apart = names.length <= LABEL_COLUMNS ? names : [];
+    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), "help", "type", "value"]);
+    table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
 
   function build(text) {
-    families = parseMetrics(text);
-    const all = families.flatMap((family) => family.samples.map((sample) => sample.labels));
-    // labels that are the same in every LMCache sample say nothing in a row
-    const own = families.filter((family) => /lmcache/.test(family.name)).flatMap((family) => family.samples.map((sample) => sample.labels));
-    const base = own.length ? own : all;
-    const drop = new Set(base.length ? Object.keys(base[0]).filter((key) => key !== "le" && base.every((labels) => labels[key] === base[0][key])) : []);
-    const shared = [...drop].map((key) => `${key}=${base[0][key]}`).join("  ");
-    rows = families.flatMap((family) => {
-      const unit = unitOf(family.name);
-      const common = { family, unit, prefix: prefixOf(family.name), help: family.help, type: family.type };
-      if (family.type === "histogram") {
-        return histograms(family).map((set, i) => ({ ...common, id: `${family.name}#${i}`, name: family.name, labels: labelText(set.labels, drop), value: set.count, set,
-          shown: set.count ? `${plain(set.count)} × · p50 ${format(quantile(set.buckets, 0.5), unit)} · p99 ${format(quantile(set.buckets, 0.99), unit)}` : "0 ×" }));
-      }
-      return family.samples.filter((sample) => !sample.name.endsWith("_created")).map((sample, i) => ({ ...common, id: `${sample.name}#${i}`, name: sample.name, labels: labelText(sample.labels, drop), value: sample.value, shown: format(sample.value, unit) }));
-    });
-    const chosen = prefixBox.value || (prefixBox.options.length ? "" : rows.some((row) => row.prefix === "lmcache") ? "lmcache" : "");
-    const prefixes = [...new Set(rows.map((row) => row.prefix))].sort();
-    replace(prefixBox, h("option", { value: "" }, "All families"), prefixes.map((prefix) => h("option", { value: prefix }, prefix)));
-    prefixBox.value = prefixes.includes(chosen) ? chosen : "";
-    return shared;
+    rows = metricRows(parseMetrics(text));
+    const same = sharedLabels(rows);
+    shared = new Set(same.map(([name]) => name));
+    labelNames = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].filter((name) => !shared.has(name)).sort();
+    const counts = new Map();
+    for (const row of rows) counts.set(row.prefix, (counts.get(row.prefix) || 0) + 1);
+    if (prefix === null) prefix = [...counts.keys()].find((name) => name.startsWith("lmcache")) || "";
+    if (prefix && !counts.has(prefix)) prefix = "";
+    replace(prefixes, [["", rows.length], ...[...counts].sort()].map(([name, count]) => h("button", { type: "button", class: "small", dataset: { prefix: name }, onclick: () => { prefix = name; filter(); } }, name || "All", " ", h("span", { class: "muted" }, plain(count)))));
+    return same;
+  }
+
+  function columns() {
+    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 132, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
+    return [
+      { id: "name", label: "Name", head: true, cls: "mono", width: 330, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.name, dataset: { metric: row.id }, onclick: () => open(row) }, row.name) },
+      ...labelNames.map(ofLabel),
+      { id: "labels", label: "Labels", cls: "mono", width: 240, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
+      { id: "help", label: "Help", cls: "muted", width: 240, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "type", label: "Type", width: 88, value: (row) => row.type },
+      { id: "value", label: "Value", num: true, width: 250, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
+    ];
+  }
+
+  function shut(row) {
+    watched = null;
+    replace(detail);
+    const from = [...root.querySelectorAll("button[data-metric]")].find((one) => one.dataset.metric === row.id);
+    if (from) from.focus();
   }
 
   function open(row) {
-    const chartArea = h("div");
-    const close = button("Close", () => replace(detail), { kind: "small" });
-    const extra = row.set ? [facts3(row), h("h3", {}, "Observations by bucket"), barList(row.set.buckets.map(([limit, count], i) => [limit, count - (i ? row.set.buckets[i - 1][1] : 0)]), row.unit, row.name)] : null;
-    replace(detail, h("section", { class: "panel", "aria-label": row.name }, h("header", { class: "panel-head" }, h("h2", { class: "mono" }, row.name), h("div", { class: "panel-tools" }, close)), h("p", { class: "muted" }, row.help || "No help text."), row.labels ? h("p", { class: "mono muted" }, row.labels) : null, extra, chartArea));
-    watch(row, chartArea);
+    watched = row.id;
+    const close = button("Close", () => shut(row), { kind: "small" });
+    const area = h("div", { class: "charts" });
+    const labels = Object.entries(row.labels);
+    replace(detail, h("section", { class: "panel", "aria-label": row.name }, h("header", { class: "panel-head" }, h("h2", { class: "mono" }, row.name), h("div", { class: "panel-tools" }, close)),
+      h("p", { class: "muted" }, row.help || "No help text."), labels.length ? h("p", { class: "mono muted" }, labelText(row.labels, labels.map(([name]) => name))) : null,
+      row.set ? distribution(row) : h("p", {}, h("b", {}, row.shown), row.shown === plain(row.value) ? null : h("span", { class: "muted" }, `  ${plain(row.value)}`)), area));
+    watch(row, area);
     detail.scrollIntoView({ block: "nearest" });
     close.focus({ preventScroll: true });
   }
 
-  const facts3 = (row) => h("p", {}, [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]].map(([name, q]) => `${name} ${format(quantile(row.set.buckets, q), row.unit)}`).join(" · "), ` · mean ${format(row.set.count ? row.set.sum / row.set.count : null, row.unit)} · ${plain(row.set.count)} observations since the node started`);
+  /** Quantiles and bars of a histogram: since the node started, and since this was opened. */
+  function distribution(row) {
+    const { set, measure } = row;
+    row.fresh = h("div", { class: "fresh" }, h("p", { class: "muted" }, "Nothing observed since this was opened."));
+    const bars = ownCounts(set.buckets, measure.scale);
+    return h("div", { class: "split" },
+      h("div", {}, h("h3", {}, "Since the node started"), quantileLine(set.buckets, measure, `mean ${set.count ? show(set.sum / set.count, measure) : "–"}`, plural(set.count, "observation")), bars.length ? barList(bars, measure.unit, `${row.name} since the node started`) : h("p", { class: "muted" }, "Nothing observed yet.")),
+      h("div", {}, h("h3", {}, "Since this was opened"), row.fresh));
+  }
 
-  /** A chart over time of one sample: asked of the node every few seconds for as long as it is open. */
-  function watch(row, area) {
-    const counter = row.type === "counter" || row.set;
-    const unit = counter ? { bytes: "bytes/s", tokens: "tokens/s", seconds: "count" }[row.unit] || "per second" : row.unit;
-    const chart = lineChart({ label: counter ? "Per second, while this is open" : "Value, while this is open", unit, height: 150 });
+  /** Charts of one sample: what the frontend remembers of it, and what the node tells for as long as this is open. */
+  async function watch(row, area) {
+    const rising = row.type === "counter" || row.set;
+    const unit = rising ? { bytes: "bytes/s", tokens: "tokens/s" }[row.measure.unit] || "per second" : row.measure.unit === "time" ? "count" : row.measure.unit;
+    const scale = row.set ? 1 : row.measure.scale;
+    const chart = lineChart({ label: row.set ? "Observations per second, while this is open" : rising ? "Per second, while this is open" : "Value, while this is open", unit, height: 150 });
     const times = [];
     const values = [];
-    let before = null;
     const started = Date.now() / 1000;
+    let before = null;
+    let base = null;
+    const names = row.family.samples.length === 1 || row.set ? REMEMBERED[row.name] : null;
+    if (names) remembered(row, names, area);
     area.append(chart.element);
+
     async function step() {
-      if (ctx.signal.aborted || !area.isConnected) return;
+      if (ctx.signal.aborted || watched !== row.id) return;
+      const now = Date.now() / 1000;
       try {
-        const fresh = parseMetrics(await ctx.text("/metrics"));
-        const family = fresh.find((one) => one.name === row.family.name);
-        const index = Number(row.id.slice(row.id.lastIndexOf("#") + 1));
-        const value = family ? (row.set ? (histograms(family)[index] || {}).count : (family.samples.filter((sample) => !sample.name.endsWith("_created"))[index] || {}).value) : null;
-        const now = Date.now() / 1000;
-        if (counter) { if (before) { times.push(now); values.push(value >= before[1] ? (value - before[1]) / (now - before[0]) : null); } before = [now, value]; } else { times.push(now); values.push(value ?? null); }
+        const next = metricRows(parseMetrics(await ctx.text("/metrics"))).find((one) => one.id === row.id);
+        if (ctx.signal.aborted || watched !== row.id) return;
+        const value = next ? next.value : null;
+        if (!rising) { times.push(now); values.push(value === null ? null : value * scale); } else {
+          if (before && value !== null) { times.push(now); values.push(value >= before[1] ? ((value - before[1]) * scale) / (now - before[0]) : null); }
+          before = value === null ? null : [now, value];
+        }
+        if (row.set && next) {
+          base = base || next.set;
+          const since = next.set.buckets.map(([limit, count], i) => [limit, count - ((base.buckets[i] || [])[1] || 0)]);
+          const count = next.set.count - base.count;
+          if (count > 0) replace(row.fresh, quantileLine(since, row.measure, plural(count, "observation")), barList(ownCounts(since, row.measure.scale), row.measure.unit, `${row.name} since this was opened`));
+        }
       } catch (error) {
         if (error.name === "AbortError") return;
-        times.push(Date.now() / 1000);
+        times.push(now);
         values.push(null);
       }
-      chart.update({ series: [{ name: row.name, times, values }], start: started, end: Math.max(started + 60, Date.now() / 1000), interval: 3 });
-      setTimeout(step, 3000);
+      chart.update({ series: [{ name: row.name, times, values }], start: started, end: Math.max(started + 60, now), interval: STEP });
+      setTimeout(step, STEP * 1000);
     }
     step();
+  }
+
+  async function remembered(row, names, area) {
+    try {
+      const answer = await getJson(`api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=3600`, { signal: ctx.signal });
+      const series = answer.series.filter((one) => one.values.some((value) => value !== null)).map((one) => ({ name: metricLabel(one.metric), times: one.times, values: one.values }));
+      if (!series.length || watched !== row.id) return;
+      const from = Math.min(...series.map((one) => one.times[0]));
+      const unit = row.set ? row.measure.unit : { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "per second";
+      const chart = lineChart({ label: `Remembered since ${clock(from)}`, unit, height: 150, legend: series.length > 1 });
+      area.prepend(chart.element);
+      chart.update({ series, start: Math.min(from, answer.end - 120), end: answer.end, interval: answer.interval });
+    } catch (error) { /* without it there is still the live chart */ }
   }
 
   const frame = panelFrame({
     title: "Metrics", path: "/metrics", ctx,
     load: async () => { const raw = await ctx.text("/metrics"); return { data: raw, raw }; },
     render: (text, body) => {
-      const shared = build(text);
-      const columns = [
-        { id: "name", label: "Name", head: true, cls: "mono", width: 330, grow: true, value: (row) => row.name, search: (row) => `${row.name} ${row.help}`, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help, onclick: () => open(row) }, row.name) },
-        { id: "labels", label: "Labels", cls: "mono", width: 220, value: (row) => row.labels, text: (row) => row.labels || " " },
-        { id: "type", label: "Type", width: 96, value: (row) => row.type },
-        { id: "value", label: "Value", num: true, width: 250, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
-      ];
-      table = dataTable({ label: "Metrics", columns, key: (row) => row.id, onrow: open, emptyText: "This node tells no metrics." });
-      body.append(h("div", { class: "tools" }, found, prefixBox, h("label", {}, zeroBox, "hide zeros"), h("span", { class: "muted" }, `${plural(families.length, "family", "families")}, ${plural(rows.length, "row")}`)), shared ? h("p", { class: "mono muted" }, `In every row: ${shared}`) : null, table.element);
+      const same = build(text);
+      const word = found.querySelector("input").value;
+      table = dataTable({ label: "Metrics", columns: columns(), key: (row) => row.id, onrow: open, emptyText: "This node tells no metrics." });
+      body.append(h("div", { class: "tools" }, found, prefixes, h("label", {}, zeroBox, "hide zeros")),
+        same.length ? h("p", { class: "family-help" }, "The same in every LMCache sample: ", h("span", { class: "mono" }, labelText(Object.fromEntries(same), [...shared]))) : null, table.element);
       table.update(rows);
       filter();
-      const text2 = found.firstChild.value;
-      if (text2) table.search(text2);
+      if (word) setText(found.querySelector(".search-count"), `${plain(table.search(word))} found`);
     },
   });
   root.append(detail, frame.element);

@@ -100,7 +100,7 @@ export function mount(root, { route, signal }) {
     let done = 0;
     await each(nodes, (node) => getJson(nodePath(node, node.kind === "mp" ? "/config" : "/conf"), { signal, timeout: 15 }), (node, conf, error) => {
       done += 1;
-      if (conf && typeof conf === "object") told.push([node.key, node.kind === "mp" ? flatten(conf) : conf]);
+      if (conf && typeof conf === "object") told.push([node.key, node.kind === "mp" ? flatten(conf) : conf, node.kind === "mp"]);
       else mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
       setText(driftNote, `asked ${done} of ${nodes.length}`);
     }, 8);
@@ -113,12 +113,13 @@ export function mount(root, { route, signal }) {
   function drawDrift() {
     if (!drifted) return;
     const { told, mute } = drifted;
-    const names = [...new Set(told.flatMap(([, conf]) => Object.keys(conf)))].sort();
-    const rows = names.map((name) => {
+    // an MP server's settings are others than an engine's: compared each among their own
+    const kinds = [told.filter((one) => !one[2]), told.filter((one) => one[2])].filter((group) => group.length);
+    const rows = kinds.flatMap((group) => [...new Set(group.flatMap(([, conf]) => Object.keys(conf)))].sort().map((name) => {
       const by = new Map();
-      for (const [key, conf] of told) { const text = name in conf ? show(conf[name]) : "(absent)"; if (!by.has(text)) by.set(text, []); by.get(text).push(key); }
+      for (const [key, conf] of group) { const text = name in conf ? show(conf[name]) : "(absent)"; if (!by.has(text)) by.set(text, []); by.get(text).push(key); }
       return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
-    });
+    }));
     const odd = rows.filter((row) => row.groups.length > 1);
     setText(driftNote, `${plural(odd.length, "setting")} differ${odd.length === 1 ? "s" : ""} between ${plural(told.length, "node")}, ${rows.length - odd.length} are equal${mute.length ? `; did not tell: ${mute.join("; ")}` : ""}.`);
     const shown = driftAll.checked ? rows : odd;

@@ -93,8 +93,7 @@ export function mount(root, { route, signal }) {
 
   async function settled(answer) {
     store.selected.forEach((key) => { if (!store.byKey.has(key)) store.selected.delete(key); });
-    const kept = answer.persisted === true ? " Written to the config file." : answer.persisted === false ? " Not written to a file: it lives until the frontend ends." : "";
-    toast(`${answer.message || "Done."}${kept}`, "good");
+    toast(answer.message || (answer.persisted ? "Done, and written to the config file" : "Done"), "good");
     await refreshNow();
     await poll();
   }
