@@ -120,7 +120,8 @@ let chosen = -1;
 function find() {
   const words = searchInput.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
   hits = words.length && store.status
-    ? store.status.nodes.filter((node) => words.every((word) => `${node.key} ${node.kind} ${node.instance || ""} ${node.address} ${node.model || ""}`.toLowerCase().includes(word))).slice(0, 12) : [];
+    ? store.status.nodes.filter((node) => words.every((word) => `${node.key} ${node.kind} ${node.instance || ""} ${node.address} ${node.model || ""}`.toLowerCase().includes(word)))
+      .map((node) => [words.every((word) => node.key.toLowerCase().includes(word)) ? 0 : 1, node]).sort((a, b) => a[0] - b[0]).map(([, node]) => node).slice(0, 12) : []; // names before addresses
   chosen = hits.length ? 0 : -1;
   drawFound(words.length > 0);
 }

@@ -109,11 +109,21 @@ function compare(a, b) {
 const ROW_HEIGHT = 32; // px, as in style.css
 const VIRTUAL_FROM = 200; // rows
 
+/** The heading of a group of rows. */
+class Heading {
+  constructor(name) {
+    this.name = name;
+    this.id = `\u0000${name}`; // no row has such a key
+    this.rows = [];
+  }
+}
+
 /**
  * A table that sorts, searches and, above 200 rows, keeps only the rows in view in the DOM.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, grow, title,
- * sort: false}. `update(rows)` changes cells that differ, not the table. Returns {element, update, search(text), filter(f)}.
+ * sort: false}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
+ * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. Returns {element, update, search(text), filter(f), group(g)}.
  */
 export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false }) {
   const heads = [];
@@ -129,6 +139,9 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   let shownColumns = columns;
   let all = [];
   let shown = [];
+  let lines = []; // what is drawn: the rows shown, and the headings of groups between them
+  let grouping = null;
+  const folded = new Set(); // labels of groups
   let order = sort;
   let needle = "";
   let keep = null;
@@ -195,42 +208,89 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       decorated.sort(([a], [b]) => { const d = compare(a, b); return Math.abs(d) === 2 && typeof a !== typeof b || a === null || b === null || a === undefined || b === undefined ? Math.sign(d) : order.down ? -d : d; });
       shown = decorated.map(([, row]) => row);
     }
+    lines = grouping ? grouped() : shown;
     none.hidden = shown.length > 0;
     replace(none, all.length ? "Nothing matches. Clear the search or the filters to see all." : emptyText);
-    table.setAttribute("aria-rowcount", String(shown.length + 1));
+    table.setAttribute("aria-rowcount", String(lines.length + 1));
     paint();
+  }
+  function grouped() {
+    const groups = new Map();
+    for (const row of shown) {
+      const name = grouping.of(row);
+      if (!groups.has(name)) groups.set(name, new Heading(name));
+      groups.get(name).rows.push(row);
+    }
+    const sorted = [...groups.values()].sort((a, b) => (grouping.rank ? grouping.rank(a.rows) - grouping.rank(b.rows) : 0) || compare(a.name, b.name));
+    return sorted.flatMap((heading) => (folded.has(heading.name) ? [heading] : [heading, ...heading.rows]));
   }
   function paint() {
     frame = 0;
+    const focus = body.contains(document.activeElement) ? document.activeElement : null;
     let from = 0;
-    let to = shown.length;
-    const virtual = shown.length > VIRTUAL_FROM;
+    let to = lines.length;
+    const virtual = lines.length > VIRTUAL_FROM;
     wrap.classList.toggle("virtual", virtual);
     if (virtual) {
       const height = wrap.clientHeight || 600;
       from = Math.max(0, Math.floor(wrap.scrollTop / ROW_HEIGHT) - 12);
-      to = Math.min(shown.length, from + Math.ceil(height / ROW_HEIGHT) + 24);
+      to = Math.min(lines.length, from + Math.ceil(height / ROW_HEIGHT) + 24);
     }
     first = from;
     above.firstChild.firstChild.style.height = `${from * ROW_HEIGHT}px`;
-    below.firstChild.firstChild.style.height = `${(shown.length - to) * ROW_HEIGHT}px`;
+    below.firstChild.firstChild.style.height = `${(lines.length - to) * ROW_HEIGHT}px`;
     above.hidden = from === 0;
-    below.hidden = to === shown.length;
+    below.hidden = to === lines.length;
     const wanted = new Set();
     let at = body.firstChild;
     for (let i = from; i < to; i += 1) {
-      const row = shown[i];
-      const id = key(row);
+      const row = lines[i];
+      const heading = row instanceof Heading;
+      const id = heading ? row.id : key(row);
       wanted.add(id);
       let entry = live.get(id);
-      if (!entry) { entry = makeRow(id); live.set(id, entry); }
-      fill(entry, row);
+      if (!entry) { entry = heading ? makeHeading(row.name) : makeRow(id); live.set(id, entry); }
+      if (heading) fillHeading(entry, row);
+      else fill(entry, row);
       if (virtual) entry.tr.setAttribute("aria-rowindex", String(i + 2));
       if (entry.tr !== at) body.insertBefore(entry.tr, at);
       else at = at.nextSibling;
     }
     for (const [id, entry] of live) if (!wanted.has(id)) { entry.tr.remove(); live.delete(id); }
+    if (focus && document.activeElement !== focus) (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
     markAll();
+  }
+  function makeHeading(name) {
+    const text = h("span", { class: "group-text" });
+    const fold = h("button", { type: "button", class: "group-fold", onclick: () => {
+      if (!folded.delete(name)) folded.add(name);
+      arrange();
+    } }, h("span", { class: "group-mark", "aria-hidden": "true" }), text);
+    const entry = { tr: h("tr", { class: "group" }), fold, text, box: null, sig: "" };
+    if (select) {
+      entry.box = h("input", { type: "checkbox", "aria-label": `Select all of ${name}` });
+      entry.box.addEventListener("change", () => {
+        for (const row of entry.rows) { if (entry.box.checked) select.set.add(key(row)); else select.set.delete(key(row)); }
+        paint();
+        select.changed();
+      });
+      entry.tr.append(h("td", { class: "pick" }, entry.box));
+    }
+    entry.tr.append(h("th", { scope: "rowgroup", colspan: shownColumns.length }, fold));
+    return entry;
+  }
+  function fillHeading(entry, { name, rows }) {
+    entry.rows = rows;
+    entry.fold.setAttribute("aria-expanded", String(!folded.has(name)));
+    const { sig, parts } = grouping.head(rows, name);
+    if (entry.sig !== sig) { entry.sig = sig; replace(entry.text, parts); }
+    markBox(entry.box, rows);
+  }
+  function markBox(box, rows) {
+    if (!box) return;
+    const count = rows.filter((row) => select.set.has(key(row))).length;
+    box.checked = count > 0 && count === rows.length;
+    box.indeterminate = count > 0 && count < rows.length;
   }
   function makeRow(id) {
     const tr = h("tr");
@@ -279,9 +339,8 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }
   function markAll() {
     if (!select) return;
-    const count = shown.filter((row) => select.set.has(key(row))).length;
-    allBox.checked = count > 0 && count === shown.length;
-    allBox.indeterminate = count > 0 && count < shown.length;
+    markBox(allBox, shown);
+    if (grouping) for (const entry of live.values()) if (entry.rows) markBox(entry.box, entry.rows);
   }
   if (select) {
     allBox.addEventListener("change", () => {
@@ -291,7 +350,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     });
   }
   wrap.addEventListener("scroll", () => {
-    if (shown.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
+    if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
   }, { passive: true });
   buildHead();
   return {
@@ -299,6 +358,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     update(rows) { all = rows; arrange(); },
     search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
     filter(test) { keep = test; arrange(); return shown.length; },
+    group(by) { grouping = by; folded.clear(); live.clear(); replace(body); arrange(); },
     setColumns(ids) { shownColumns = columns.filter((column) => ids.includes(column.id)); buildHead(); arrange(); },
     get shown() { return shown; },
     get total() { return all.length; },
@@ -320,7 +380,7 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
  */
 export function panelFrame({ title, note = "", ctx, path = null, load = null, render, tools = [], curlOptions = {} }) {
   const body = h("div", { class: "panel-body" });
-  const rawBox = h("pre", { class: "raw", tabindex: "0", hidden: true, "aria-label": `${title}: raw answer` });
+  const rawBox = h("pre", { class: "raw", tabindex: "0", role: "region", hidden: true, "aria-label": `${title}: raw answer` });
   const line = h("p", { class: "panel-line", role: "status" });
   const again = load ? button("Refresh", () => run(true), { image: "refresh", kind: "small" }) : null;
   const rawButton = load ? h("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {

@@ -2,7 +2,7 @@
 
 import { getJson } from "../api.js";
 import { barList, lineChart } from "../chart.js";
-import { h, replace, setText } from "../dom.js";
+import { append, h, replace, setText } from "../dom.js";
 import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
 import { button, dataTable, panelFrame, searchBox } from "../ui.js";
 import { familyUnit } from "./util.js";
@@ -78,9 +78,17 @@ export function quantile(buckets, q) {
 
 const labelText = (labels, names) => names.filter((name) => name in labels).map((name) => `${name}=${labels[name]}`).join("  ");
 const prefixOf = (name) => (name.includes(":") ? name.slice(0, name.indexOf(":")) : name.startsWith("lmcache_") ? name.split("_").slice(0, 2).join("_") : name.split("_")[0]);
-const show = (value, { unit, scale }) => (unit === "time" ? fullTime(value) : format(value * scale, unit));
+const show = (value, { unit, scale }) => (unit === "time" ? fullTime(value) : format(value === null ? null : value * scale, unit));
 const QUANTILES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]];
 const LABEL_COLUMNS = 4; // more labels than that share one column
+
+/** A quantile as text; one beyond the last bucket's limit is only known to be larger. */
+function quantileText(buckets, q, measure) {
+  const value = quantile(buckets, q);
+  const bounded = buckets.filter(([limit]) => limit !== Infinity);
+  const top = bounded.length ? bounded[bounded.length - 1] : null;
+  return `${top && value === top[0] && buckets[buckets.length - 1][1] * q > top[1] ? "> " : ""}${show(value, measure)}`;
+}
 const STEP = 3; // seconds between two looks at a sample that is watched
 
 // What the frontend itself remembers of a family with one sample: the chart begins with it.
@@ -101,18 +109,18 @@ export function metricRows(families) {
     const common = { family, measure, prefix: prefixOf(family.name), help: family.help, type: family.type };
     if (family.type === "histogram") {
       return histograms(family).map((set) => ({ ...common, id: `${family.name}${JSON.stringify(set.labels)}`, name: family.name, labels: set.labels, value: set.count, set,
-        shown: set.count ? `${plain(set.count)} × · p50 ${show(quantile(set.buckets, 0.5), measure)} · p99 ${show(quantile(set.buckets, 0.99), measure)}` : "0 ×" }));
+        shown: set.count ? `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}` : "0 ×" }));
     }
     return family.samples.filter((sample) => !sample.name.endsWith("_created"))
       .map((sample) => ({ ...common, id: `${sample.name}${JSON.stringify(sample.labels)}`, name: sample.name, labels: sample.labels, value: sample.value, shown: show(sample.value, measure) }));
   });
 }
 
-/** Labels that are the same in every LMCache sample are said once; the others become columns. */
-function sharedLabels(rows) {
-  const own = rows.filter((row) => /lmcache/.test(row.name));
-  const base = own.length > 1 ? own : [];
-  return base.length ? Object.entries(base[0].labels).filter(([name, value]) => base.every((row) => row.labels[name] === value)) : [];
+/** The values that each label has in these rows: labels with one value are said once, the others become columns. */
+function labelValues(rows) {
+  const found = new Map();
+  for (const row of rows) for (const [name, value] of Object.entries(row.labels)) found.set(name, (found.get(name) || new Set()).add(value));
+  return found;
 }
 
 /** Buckets with their own counts, in the family's unit, without the empty ones at both ends. */
@@ -124,14 +132,14 @@ function ownCounts(buckets, scale) {
   return rows.slice(Math.max(0, first - 1), last + 2);
 }
 
-const quantileLine = (buckets, measure, ...more) => h("p", { class: "quantiles" }, QUANTILES.map(([name, q]) => h("span", {}, `${name} `, h("b", {}, show(quantile(buckets, q), measure)))), more.map((text) => h("span", {}, text)));
+const quantileLine = (buckets, measure, ...more) => h("p", { class: "quantiles" }, QUANTILES.map(([name, q]) => h("span", {}, `${name} `, h("b", {}, quantileText(buckets, q, measure)))), more.map((text) => h("span", {}, text)));
 
 export function mount(root, ctx) {
   const detail = h("div");
   let table = null;
   let rows = [];
   let labelNames = [];
-  let shared = new Set();
+  const shared = h("p", { class: "family-help" });
   let prefix = null;
   let watched = null; // id of the row whose detail is open
   const found = searchBox("Search metrics", (text) => { if (table) table.search(text); return table ? table.shown.length : 0; });
@@ -141,34 +149,35 @@ export function mount(root, ctx) {
   function filter() {
     for (const chip of prefixes.children) chip.setAttribute("aria-pressed", String(chip.dataset.prefix === prefix));
     const inGroup = rows.filter((row) => !prefix || row.prefix === prefix);
-    const names = labelNames.filter((name) => inGroup.some((row) => name in row.labels));
+    const values = labelValues(inGroup);
+    const names = labelNames.filter((name) => values.has(name) && values.get(name).size > 1);
     const apart = names.length <= LABEL_COLUMNS ? names : [];
-    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), "help", "type", "value"]);
+    const once = Object.fromEntries([...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]));
+    shared.hidden = !Object.keys(once).length;
+    replace(shared, "Labels with one value: ", h("span", { class: "mono" }, labelText(once, Object.keys(once))));
+    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(names.length > 1 ? [] : ["help"]), "type", "value"]);
     table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
 
   function build(text) {
     rows = metricRows(parseMetrics(text));
-    const same = sharedLabels(rows);
-    shared = new Set(same.map(([name]) => name));
-    labelNames = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].filter((name) => !shared.has(name)).sort();
+    labelNames = [...labelValues(rows).keys()].sort();
     const counts = new Map();
     for (const row of rows) counts.set(row.prefix, (counts.get(row.prefix) || 0) + 1);
     if (prefix === null) prefix = [...counts.keys()].find((name) => name.startsWith("lmcache")) || "";
     if (prefix && !counts.has(prefix)) prefix = "";
     replace(prefixes, [["", rows.length], ...[...counts].sort()].map(([name, count]) => h("button", { type: "button", class: "small", dataset: { prefix: name }, onclick: () => { prefix = name; filter(); } }, name || "All", " ", h("span", { class: "muted" }, plain(count)))));
-    return same;
   }
 
   function columns() {
-    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 132, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
+    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 120, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
     return [
-      { id: "name", label: "Name", head: true, cls: "mono", width: 330, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.name, dataset: { metric: row.id }, onclick: () => open(row) }, row.name) },
+      { id: "name", label: "Name", head: true, cls: "mono", width: 320, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.name, dataset: { metric: row.id }, onclick: () => open(row) }, row.name) },
       ...labelNames.map(ofLabel),
-      { id: "labels", label: "Labels", cls: "mono", width: 240, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 240, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
+      { id: "help", label: "Help", cls: "muted", width: 180, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
       { id: "type", label: "Type", width: 88, value: (row) => row.type },
-      { id: "value", label: "Value", num: true, width: 250, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
+      { id: "value", label: "Value", num: true, width: 256, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
     ];
   }
 
@@ -262,11 +271,10 @@ export function mount(root, ctx) {
     title: "Metrics", path: "/metrics", ctx,
     load: async () => { const raw = await ctx.text("/metrics"); return { data: raw, raw }; },
     render: (text, body) => {
-      const same = build(text);
+      build(text);
       const word = found.querySelector("input").value;
       table = dataTable({ label: "Metrics", columns: columns(), key: (row) => row.id, onrow: open, emptyText: "This node tells no metrics." });
-      body.append(h("div", { class: "tools" }, found, prefixes, h("label", {}, zeroBox, "hide zeros")),
-        same.length ? h("p", { class: "family-help" }, "The same in every LMCache sample: ", h("span", { class: "mono" }, labelText(Object.fromEntries(same), [...shared]))) : null, table.element);
+      append(body, h("div", { class: "tools" }, found, prefixes, h("label", {}, zeroBox, "hide zeros")), shared, table.element);
       table.update(rows);
       filter();
       if (word) setText(found.querySelector(".search-count"), `${plain(table.search(word))} found`);

@@ -47,7 +47,7 @@ export function familyUnit(name, help = "") {
   if (/(_start_time|_timestamp)_seconds$/.test(name)) return { unit: "time", scale: 1 };
   if (/\(ms\)|milliseconds/i.test(help) || /_(ms|milliseconds)(_total)?$/.test(name)) return { unit: "seconds", scale: 1e-3 };
   if (/in minutes/i.test(help) || /_minutes$/.test(name)) return { unit: "seconds", scale: 60 };
-  if (/tokens? (per|\/ ?)s/i.test(help)) return { unit: "tokens/s", scale: 1 };
+  if (/tokens? ?(per|\/) ?s/i.test(help)) return { unit: "tokens/s", scale: 1 };
   if (/_GB_per_second$/.test(name)) return { unit: "bytes/s", scale: 1e9 };
   if (/_mb$/.test(name) && /\bMB\b/.test(help)) return { unit: "bytes", scale: 1024 * 1024 };
   if (/size in bytes|\(bytes\)/i.test(help)) return { unit: "bytes", scale: 1 };

@@ -3,7 +3,7 @@
 import { each, getJson, nodePath } from "../api.js";
 import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { clock, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
+import { clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, subscribe, trusted, whyNot } from "../state.js";
 import { button, dataTable, empty, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
 import { toast } from "../toast.js";
@@ -27,11 +27,11 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
 const shortVersion = (version) => (version ? middle(/^v?\d+(\.\d+)+/.test(version) ? version.split("-")[0] : version, 10) : "–");
 
 const COLUMNS = [
-  { id: "state", label: "State", width: 92, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "state", label: "State", width: 104, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
   { id: "name", label: "Name", width: 160, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
     render: (node) => [h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 30)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
-  { id: "kind", label: "Kind", width: 86, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
+  { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
   { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), off: true },
   { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
   { id: "version", label: "Version", width: 76, value: (node) => node.version || "", text: (node) => shortVersion(node.version), tip: (node) => node.version },
@@ -51,7 +51,16 @@ const COLUMNS = [
     sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 84, 20) },
 ];
 
-const memory = { q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
+// Ways to put the table's rows under headings: id, label, heading of a node
+const GROUPS = [
+  ["", "No groups", null],
+  ["instance", "By instance", (node) => node.instance || "no instance"],
+  ["proxy", "By frontend", (node) => (node.proxy === "local_proxy" ? "this frontend" : node.proxy)],
+  ["kind", "By kind", (node) => node.kind],
+  ["version", "By version", (node) => node.version || "version not known"],
+];
+
+const memory = { by: recall("groups", ""), q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
 
 export function mount(root, { route, signal }) {
   const summary = h("span", {});
@@ -75,6 +84,7 @@ export function mount(root, { route, signal }) {
     emptyText: "No nodes yet.",
   });
   table.setColumns([...visible]);
+  if (memory.by) groupRows();
 
   const search = searchBox("Search nodes", (text) => { memory.q = text; table.search(text); keepAddress(); return table.shown.length; }, { value: memory.q });
   const stateBox = h("div", { class: "chips", role: "group", "aria-label": "Filter by state" });
@@ -83,6 +93,8 @@ export function mount(root, { route, signal }) {
   const kindBox = h("select", { "aria-label": "Filter by kind", onchange: () => { memory.kind = kindBox.value; applyFilter(); } });
   const envInput = h("input", { type: "search", placeholder: "Env: KEY or KEY=VALUE", "aria-label": "Filter by environment variable, KEY or KEY=VALUE", value: memory.env, spellcheck: "false", autocomplete: "off" });
   const envNote = h("span", { class: "progress", "aria-live": "polite" });
+  const byBox = h("select", { "aria-label": "Group the rows", value: memory.by, onchange: () => { memory.by = byBox.value; remember("groups", memory.by); groupRows(); keepAddress(); } },
+    GROUPS.map(([id, label]) => h("option", { value: id }, label)));
   const groupNote = h("button", { type: "button", class: "small", hidden: true, onclick: () => { memory.group = ""; applyFilter(); } });
   envInput.addEventListener("change", filterEnv);
   envInput.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); filterEnv(); } });
@@ -97,24 +109,41 @@ export function mount(root, { route, signal }) {
   })));
   const selection = h("div", { class: "selection", role: "region", "aria-label": "Selected nodes", hidden: true });
   const tableArea = h("section", { "aria-label": "Nodes" },
-    h("div", { class: "tools" }, h("h2", {}, "Nodes"), search, stateBox, kindBox, envInput, envNote, groupNote, h("span", { class: "spring" }), columnBox), table.element, selection);
+    h("div", { class: "tools" }, h("h2", {}, "Nodes"), search, stateBox, kindBox, byBox, envInput, envNote, groupNote, columnBox), table.element, selection);
 
   replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), alertBox, tiles, lower);
   buildTiles();
+  tiles.hidden = !store.status; // what stands above it is not known yet: nothing should jump
   if (!store.status) lower.append(h("p", { class: "muted" }, "Asking the server …"));
   if (memory.env) filterEnv();
 
   function buildTiles() {
     const make = (id, label) => {
+      const change = h("span", { class: "change" });
       const number = h("span", { class: "number" }, "–");
       const unit = h("span", { class: "unit" });
       const more = h("div", { class: "more" });
       const spark = h("span", { class: "tile-spark" });
-      tileParts.set(id, { number, unit, more, spark, sig: "" });
-      tiles.append(h("div", { class: "tile" }, h("div", { class: "name" }, label), h("div", {}, number, unit), spark, more));
+      tileParts.set(id, { number, unit, more, spark, change, sig: "" });
+      const name = id === "nodes" ? label : h("a", { href: `#/compare?metric=${id}`, title: `${METRICS[id][2]}; click to compare nodes` }, label);
+      tiles.append(h("div", { class: "tile" }, h("div", { class: "name" }, name, change), h("div", {}, number, unit), spark, more));
     };
     make("nodes", "Nodes up");
     for (const [id, label] of TILES) make(id, label);
+  }
+
+  /** How a figure moved over its sparkline: ["▲ 12 %", "from 3.1 k to 3.5 k tok/s in 5 min"]. */
+  function changeOf(series, id) {
+    const from = series.findIndex((one) => one !== null);
+    if (from < 0 || from === series.length - 1) return ["", ""];
+    const [first, last] = [series[from], series[series.length - 1]];
+    if (last === null) return ["", ""];
+    const unit = METRICS[id][1];
+    const step = store.status.poll_interval * (series.length - 1 - from);
+    const tip = `from ${format(first, unit)} to ${format(last, unit)}${step ? ` in ${duration(step)}` : ""}`;
+    const moved = unit === "ratio" ? (last - first) * 100 : first ? (last / first - 1) * 100 : last ? Infinity : 0;
+    if (Math.abs(moved) < 0.5) return ["", tip];
+    return [`${moved > 0 ? "▲" : "▼"} ${Number.isFinite(moved) ? `${Math.abs(moved) < 10 ? Math.abs(moved).toFixed(1) : plain(Math.round(Math.abs(moved)))}\u202f${unit === "ratio" ? "pt" : "%"}` : "from 0"}`, tip];
   }
 
   function putTile(id, value, unit, more, series) {
@@ -123,7 +152,13 @@ export function mount(root, { route, signal }) {
     setText(tile.unit, unit);
     setText(tile.more, more);
     const sig = (series || []).join();
-    if (tile.sig !== sig) { tile.sig = sig; replace(tile.spark, sparkline(series, 72, 24)); }
+    if (tile.sig !== sig) {
+      tile.sig = sig;
+      replace(tile.spark, sparkline(series, 72, 24));
+      const [text, tip] = changeOf(series || [], id);
+      setText(tile.change, text);
+      tile.change.title = tip;
+    }
   }
 
   function drawAlerts(status) {
@@ -166,10 +201,19 @@ export function mount(root, { route, signal }) {
     keepAddress();
   }
 
+  /** A heading tells how many nodes it has, and what is wrong with how many of them. */
+  function groupRows() {
+    const [, , of] = GROUPS.find(([id]) => id === memory.by) || GROUPS[0];
+    table.group(of && { of, rank: (nodes) => Math.min(...nodes.map((node) => STATE_ORDER[node.state] ?? 2)), head(nodes, name) {
+      const bad = ["down", "degraded", "unknown"].map((state) => [state, nodes.filter((node) => node.state === state).length]).filter(([, count]) => count);
+      return { sig: `${name}|${nodes.length}|${bad.join()}`, parts: [h("b", {}, name), h("span", { class: "muted" }, plural(nodes.length, "node")), bad.map(([state, count]) => [stateMark(state, true), ` ${plain(count)} ${state}`])] };
+    } });
+  }
+
   function keepAddress() {
     if (signal.aborted) return;
     const query = new URLSearchParams();
-    for (const key of ["q", "state", "kind", "env", "group"]) if (memory[key]) query.set(key, memory[key]);
+    for (const key of ["q", "state", "kind", "env", "group", "by"]) if (memory[key]) query.set(key, memory[key]);
     const text = query.toString();
     history.replaceState(null, "", `#/${text ? `?${text}` : ""}`);
   }
@@ -249,6 +293,7 @@ export function mount(root, { route, signal }) {
     update,
     go({ query }) {
       let changed = false;
+      if (query.has("by") && query.get("by") !== memory.by) { memory.by = query.get("by"); byBox.value = memory.by; groupRows(); }
       for (const key of ["q", "state", "kind", "group"]) { const value = query.get(key) || ""; if (memory[key] !== value) { memory[key] = value; changed = true; } }
       if (changed) { search.firstChild.value = memory.q; table.search(memory.q); applyFilter(); }
     },

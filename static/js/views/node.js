@@ -48,7 +48,7 @@ export function mount(root, { route, signal }) {
   const key = route.key;
   const title = h("h1", {}, middle(key, 60));
   const mark = h("span");
-  const line = h("span", { class: "muted" });
+  const line = h("span", { class: "muted about-line" });
   const trouble = h("div", { role: "status" });
   const tabs = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
   const past = h("p", { class: "note", role: "status", hidden: true });
@@ -60,7 +60,7 @@ export function mount(root, { route, signal }) {
   let missing = null;
   let lastState = "";
   title.title = key;
-  replace(root, h("div", { class: "page-head" }, title, mark, line, h("span", { class: "spring" }), button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, past, place);
+  replace(root, h("div", { class: "page-head" }, title, mark, line, button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, past, place);
 
   function drawTabs(node) {
     const absent = NO_TAB[node.kind] || [];
@@ -179,7 +179,7 @@ export function mount(root, { route, signal }) {
     const healed = lastState === "down" && node.state !== "down";
     lastState = node.state;
     setState(mark, node.state);
-    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, node.address, node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `up since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? `answers in ${format(node.latency, "seconds")}` : ""].filter(Boolean).join(" · "));
+    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 36), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `up since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? `answers in ${format(node.latency, "seconds")}` : ""].filter(Boolean).join(" · "));
     const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0]);
     if (sig !== troubleSig) {
       troubleSig = sig;
