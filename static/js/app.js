@@ -2,11 +2,11 @@
 
 import { getToken, setToken, takeTokenFromAddress } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { clock, fullTime, middle, plural } from "./format.js";
+import { clock, fullTime } from "./format.js";
 import { loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, store, subscribe, trusted } from "./state.js";
 import { formDialog } from "./dialog.js";
 import { toast } from "./toast.js";
-import { field, nodeLink, nodeOf, stateMark, STATE_ORDER } from "./ui.js";
+import { field, fitted, nodeLink, nodeOf, stateMark, STATE_ORDER } from "./ui.js";
 
 const VIEWS = {
   cluster: () => import("./views/cluster.js"),
@@ -130,7 +130,7 @@ function drawFound(open) {
   found.hidden = !open;
   searchInput.setAttribute("aria-expanded", String(open));
   replace(found, hits.length ? hits.map((node, i) => h("li", { id: `found-${i}`, role: "option", "aria-selected": String(i === chosen), onpointerdown: (event) => { event.preventDefault(); goTo(node); } },
-    stateMark(node.state, true), h("b", {}, middle(node.key, 32)), h("span", { class: "muted" }, node.kind === "unknown" ? "" : node.kind))) : h("li", { class: "muted", role: "option", "aria-selected": "false" }, "No node of that name"));
+    stateMark(node.state, true), h("b", { class: "tree-name" }, fitted(node.key)), h("span", { class: "muted" }, node.kind === "unknown" ? "" : node.kind))) : h("li", { class: "muted", role: "option", "aria-selected": "false" }, "No node of that name"));
   if (chosen >= 0) searchInput.setAttribute("aria-activedescendant", `found-${chosen}`);
   else searchInput.removeAttribute("aria-activedescendant");
 }
@@ -199,10 +199,10 @@ function drawTree() {
     replace(treeBox, groups.map((group) => {
       const mark = h("span");
       const box = h("details", { open: !closed.has(group.id) && status.nodes.length <= 300 },
-        h("summary", {}, mark, h("span", { class: "tree-name", title: group.label }, middle(group.label, 22)), h("span", { class: "muted count" }, group.nodes.length)),
+        h("summary", {}, mark, h("span", { class: "tree-name", title: group.label }, fitted(group.label)), h("span", { class: "muted count" }, group.nodes.length)),
         h("ul", {}, group.nodes.slice(0, TREE_LIMIT).map((node) => {
           const nodeMark = h("span");
-          const link = h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, nodeMark, h("span", { class: "tree-name" }, middle(node.name, 24)));
+          const link = h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, nodeMark, h("span", { class: "tree-name" }, fitted(node.name)));
           treeItems.set(node.key, [nodeMark, link]);
           return h("li", {}, link);
         }), group.nodes.length > TREE_LIMIT ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${group.nodes.length - TREE_LIMIT} more …`)) : null,
@@ -324,6 +324,7 @@ addEventListener("hashchange", () => {
   route();
 });
 subscribe(draw);
+addEventListener("lmcache-unlock", unlock);
 setInterval(() => { if (store.error) drawTop(); }, 1000);
 drawTheme();
 addEventListener("lmcache-theme", drawTheme);

@@ -54,7 +54,8 @@ function linePath(times, values, x, y, gap) {
   return path;
 }
 
-function nearest(times, time) {
+/** Index of the time that is nearest to `time`; the times rise. */
+export function nearest(times, time) {
   let low = 0;
   let high = times.length - 1;
   while (low < high) {
@@ -98,6 +99,7 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   let indent = 56; // room for the value labels, px
   let cross = null;
   let drag = null;
+  let anchor = null; // where a span chosen by keyboard begins, Unix seconds
   let cursor = null;
   const self = { element, update, point };
 
@@ -163,6 +165,8 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
     cross = svg("g", { class: "cross", visibility: "hidden" });
     plot.append(lines, svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }), cross);
     if (cursor !== null) point(cursor, true);
+    if (drag) plot.append(drag.rect);
+    else mark();
   }
 
   /** Show the values at a time; `quiet` when another chart or a redraw asks. */
@@ -237,16 +241,36 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   });
   plot.addEventListener("dblclick", () => { zoom = null; draw(); });
   plot.addEventListener("keydown", (event) => {
-    if (!scale || !["ArrowLeft", "ArrowRight", "Home", "End", "Escape"].includes(event.key)) return;
+    if (!scale || !["ArrowLeft", "ArrowRight", "Home", "End", "Enter", "Escape"].includes(event.key)) return;
     event.preventDefault();
-    if (event.key === "Escape") { zoom = null; hide(); draw(); return; }
+    if (event.key === "Escape") { zoom = null; anchor = null; hide(); draw(); return; }
+    if (event.key === "Enter") {
+      if (anchor === null || cursor === null || anchor === cursor) return;
+      zoom = [Math.min(anchor, cursor), Math.max(anchor, cursor)];
+      anchor = null;
+      draw();
+      spoken.textContent = `Shows ${clock(zoom[0])} to ${clock(zoom[1])}. Escape shows all.`;
+      return;
+    }
     const step = Math.max(data.interval || 0, (scale.end - scale.start) / 60);
     const now = cursor === null ? scale.end : cursor;
     const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: scale.start, End: scale.end }[event.key];
+    if (event.shiftKey && anchor === null) anchor = now;
+    if (!event.shiftKey) anchor = null;
     const found = point(Math.min(scale.end, Math.max(scale.start, to)));
+    mark();
     if (found) spoken.textContent = `${clock(found[0])}: ${found[1].slice(0, 8).map((row) => `${row.name} ${format(row.value, unit)}`).join(", ")}`;
   });
-  plot.addEventListener("blur", hide);
+  plot.addEventListener("blur", () => { anchor = null; hide(); });
+
+  /** The span between where Shift went down and the crosshair: Enter zooms into it. */
+  function mark() {
+    const old = plot.querySelector(".zoom");
+    if (old) old.remove();
+    if (anchor === null || cursor === null || !scale) return;
+    const [from, to] = [anchor, cursor].map(scale.x).sort((a, b) => a - b);
+    plot.append(svg("rect", { class: "zoom", x: from, y: MARGIN.top, width: to - from, height: height - MARGIN.top - MARGIN.bottom }));
+  }
 
   function drawTable() {
     const summary = figures.firstChild;
@@ -265,7 +289,7 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   function update(next) {
     data = next;
     const last = data.series.map((one) => { const value = [...one.values].reverse().find((v) => v !== null && v !== undefined); return `${one.name} ${format(value, unit)}`; });
-    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.slice(0, 6).join(", ")}. Arrow keys read values.`);
+    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.slice(0, 6).join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`);
     if (legend) {
       replace(keys, data.series.slice(0, 24).map((one, index) => h("li", {}, h("i", { class: `swatch c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}` }), one.name)),
         data.series.length > 24 ? h("li", {}, `and ${data.series.length - 24} more`) : null);

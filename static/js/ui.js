@@ -24,6 +24,16 @@ export function setState(element, state) {
   replace(element, stateMark(known, element.dataset.short === "1"));
 }
 
+const TAIL = 8; // characters of a long name's end that always stay
+
+/** A name that shortens in the middle when its place is too narrow: both ends usually tell nodes apart. */
+export function fitted(text) {
+  const name = String(text);
+  if (name.length < 2 * TAIL) return name;
+  const cut = name.length - TAIL;
+  return h("span", { class: "fitted" }, h("span", {}, name.slice(0, cut)), name.slice(cut));
+}
+
 /** What an empty place says: what it is, and what to do next. */
 export function empty(text, ...actions) {
   return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
@@ -62,6 +72,19 @@ export function guarded(control, signal) {
   apply();
   end = subscribe(apply, signal);
   return control;
+}
+
+/** A line that stands where things need trust, while there is none: why, and the way in. */
+export function lockNote(signal) {
+  const why = h("span");
+  const note = h("p", { class: "note" }, icon("lock"), why, h("button", { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) }, "Unlock"));
+  function apply() {
+    note.hidden = trusted() || !store.session;
+    setText(why, `Locked: ${whyNot()}`);
+  }
+  apply();
+  subscribe(apply, signal);
+  return note;
 }
 
 /** Run something with the button disabled, and say how it ended. */

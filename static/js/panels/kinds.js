@@ -116,14 +116,14 @@ function reports(data) {
 /** The nodes behind another frontend, as this one sees them. */
 function children(ctx) {
   const name = ctx.node().name;
+  let asked = false; // the first look takes what is known, a refresh asks that frontend for its nodes again
   return panelFrame({
     title: "Nodes behind it", note: "as this frontend sees them through it", ctx,
     load: async (signal) => {
-      let asked = false;
-      if (children.again === name) { await getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }); await refreshNow(); asked = true; }
-      children.again = name; // the first look takes what is known, a refresh asks that frontend for its nodes again
+      if (asked) { await getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }); await refreshNow(); }
+      asked = true;
       const list = store.status ? store.status.nodes.filter((node) => node.proxy === name) : [];
-      return { data: list, raw: JSON.stringify({ asked, nodes: list }, null, 2) };
+      return { data: list, raw: JSON.stringify(list, null, 2) };
     },
     render: (list, body) => append(body, rows("Nodes behind it", [text("state", "State", (row) => row.state, { sig: (row) => row.state, render: (row) => stateMark(row.state) }), text("name", "Name", (row) => row.name, { head: true, sig: (row) => row.key, render: (row) => h("a", { href: nodeLink(row) }, row.name) }),
       text("kind", "Kind", (row) => row.kind), text("version", "Version", (row) => row.version || ""), number("hits", "Lookup hits", (row) => (row.metrics || {}).lookup_hit_rate ?? null, percent), number("latency", "Answer", (row) => row.latency, (value) => format(value, "seconds"))],
@@ -141,5 +141,5 @@ export const OWN_PANELS = {
   coordinator: [panel("Instances", "/instances", instances), panel("Memory by instance and tier", "/instances/usage", usage), panel("Quotas", "/quota", quotas), panel("Key directory", "/directory/stats", directory)],
   controller: [panel("Workers", "/controller/workers", workers), panel("Keys", "/controller/key-stats", keys)],
   discovery: [panel("Reports", "/lmcache_infos", reports)],
-  frontend: [(ctx) => { children.again = ""; return children(ctx); }, itsStatus],
+  frontend: [children, itsStatus],
 };

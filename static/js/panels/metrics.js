@@ -177,7 +177,7 @@ export function mount(root, ctx) {
       { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
       { id: "help", label: "Help", cls: "muted", width: 180, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
       { id: "type", label: "Type", width: 88, value: (row) => row.type },
-      { id: "value", label: "Value", num: true, width: 256, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
+      { id: "value", label: "Value", num: true, width: 288, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
     ];
   }
 

@@ -23,7 +23,7 @@ export function mount(root, ctx) {
   const chartBox = h("div", { class: "charts" });
   const chartNote = h("p", { class: "panel-line", role: "status" });
   const group = crosshair();
-  const charts = CHARTS.map(([label, names]) => ({ names, chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: true }), shown: false }));
+  const charts = CHARTS.map(([label, names]) => ({ names, chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }), shown: false }));
   const parts_ = new Map();
   let seconds = 3600;
   let lastPoll = null;
@@ -52,7 +52,7 @@ export function mount(root, ctx) {
   function drawTiles(node) {
     const metrics = node.metrics || {};
     const names = TILES.filter((name) => metrics[name] !== null && metrics[name] !== undefined);
-    tiles.hidden = !names.length;
+    tiles.hidden = names.length < 2;
     for (const name of names) {
       if (!parts_.has(name)) {
         const number = h("span", { class: "number" });
@@ -70,10 +70,10 @@ export function mount(root, ctx) {
   function drawUse(node) {
     const m = node.metrics || {};
     const rows = [["CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
-    const sig = JSON.stringify(rows);
+    const sig = JSON.stringify([rows, node.state]);
     if (sig === useSig) return;
     useSig = sig;
-    cachePanel.hidden = !rows.length;
+    cachePanel.hidden = !rows.length || (node.kind === "mp" && node.state !== "down"); // an MP server's own panel says it better
     replace(use, rows.map(([label, used, limit]) => meterRow(label, used, limit, limit ? "" : "limit not known")));
   }
 

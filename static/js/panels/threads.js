@@ -1,7 +1,7 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
 import { h, replace, setText } from "../dom.js";
-import { clock, duration, plain, plural } from "../format.js";
+import { clock, duration, format, plain, plural } from "../format.js";
 import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
@@ -17,21 +17,34 @@ export function parseThreads(text) {
   });
 }
 
-const overdue = (thread) => (thread.is_running && thread.interval && thread.last_run_ago !== null ? thread.last_run_ago / thread.interval : thread.is_running ? 0 : Infinity);
+// A running thread that LMCache calls inactive has not run for three intervals.
+const LATE = 3;
+const RANK = { overdue: 3, "last run failed": 2, "on time": 1, "not running": 0 };
+const MARK = { overdue: ["◆ overdue", "warn"], "last run failed": ["◆ last run failed", "warn"], "on time": ["● on time", "good"], "not running": ["○ not running", "quiet"] };
+
+function stateOf(thread) {
+  if (!thread.is_running) return "not running";
+  if (thread.is_active === false || overdue(thread) > LATE) return "overdue";
+  return thread.last_summary && thread.last_summary.success === false ? "last run failed" : "on time";
+}
+
+const overdue = (thread) => (thread.is_running && thread.interval && thread.last_run_ago !== null ? thread.last_run_ago / thread.interval : 0);
 
 export function mount(root, ctx) {
   const periodic = panelFrame({
     title: "Periodic threads", path: "/periodic-threads", ctx, load: () => ctx.json("/periodic-threads"),
     render: (data, body) => {
       const threads = data.threads || [];
-      if (!threads.length) { body.append(empty("This node has no periodic threads.")); return; }
+      if (!threads.length) { body.append(h("p", { class: "quiet-line" }, "This node runs no periodic threads.")); return; }
+      const count = (state) => threads.filter((one) => stateOf(one) === state).length;
+      body.append(h("p", { class: "quiet-line" }, Object.keys(RANK).filter(count).map((state) => `${count(state)} ${state}`).join(", ")));
       const table = dataTable({
         label: "Periodic threads", fixed: false, key: (row) => row.name, sort: { id: "state", down: true },
         columns: [
-          { id: "state", label: "State", value: overdue, search: (row) => row.name, sig: (row) => `${overdue(row) > 3}${row.is_running}`, render: (row) => (!row.is_running ? h("span", { class: "state unknown" }, "○ stopped") : overdue(row) > 3 ? h("span", { class: "state degraded" }, "◆ overdue") : h("span", { class: "state up" }, "● on time")) },
+          { id: "state", label: "State", value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)), search: stateOf, sig: stateOf, render: (row) => h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]) },
           { id: "name", label: "Name", head: true, value: (row) => row.name },
           { id: "level", label: "Level", value: (row) => row.level },
-          { id: "interval", label: "Every", num: true, value: (row) => row.interval, text: (row) => duration(row.interval) },
+          { id: "interval", label: "Every", num: true, value: (row) => row.interval, text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)) },
           { id: "last", label: "Last run", num: true, value: (row) => row.last_run_ago, text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never") },
           { id: "runs", label: "Runs", num: true, value: (row) => row.total_runs, text: (row) => plain(row.total_runs) },
           { id: "failed", label: "Failed", num: true, value: (row) => row.failed_runs, text: (row) => plain(row.failed_runs) },
@@ -62,7 +75,8 @@ export function mount(root, ctx) {
       groups.get(thread.stack).push(thread);
     }
     const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
-    setText(count, still ? `${plural(found, "thread")} with the same frames as at ${clock(first.time)}` : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`);
+    all.hidden = !still;
+    setText(count, still ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ${clock(first.time)}${found ? " (those that wait for work do not move either)" : ""}` : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`);
     replace(list, sorted.map(([stack, members]) => h("details", { class: "thread", open: Boolean(needle) && sorted.length < 6 },
       h("summary", {}, h("b", {}, members.length > 1 ? `${members.length} × ` : ""), members.slice(0, 6).map((one) => one.name).join(", ") + (members.length > 6 ? ` and ${members.length - 6} more` : ""), h("span", { class: "muted" }, `  ${lastFrame(stack)}`)),
       h("pre", { class: "block", tabindex: "0" }, stack))), sorted.length ? null : empty(threads.length ? "No thread matches." : "The node told of no threads."));
@@ -88,13 +102,16 @@ export function mount(root, ctx) {
     } catch (error) { setText(count, error.message); } finally { again.disabled = false; }
   }, { kind: "small" });
 
+  const all = button("Show all", () => { still = null; draw(); }, { kind: "small" });
+  all.hidden = true;
+
   const stacks = panelFrame({
     title: "Stacks", path: "/threads", ctx, load: async () => { const raw = await ctx.text("/threads"); return { data: raw, raw }; },
     render: (text, body) => {
       threads = parseThreads(text);
       still = null;
       first = { time: Date.now() / 1000, threads };
-      body.append(h("div", { class: "tools" }, search, again, count), list);
+      body.append(h("div", { class: "tools" }, search, again, all, count), list);
       draw();
     },
   });

@@ -5,7 +5,7 @@ import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, subscribe, trusted, whyNot } from "../state.js";
-import { button, dataTable, empty, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
+import { button, dataTable, empty, fitted, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
 import { toast } from "../toast.js";
 
 // [metric, label, what the small line under it says of the totals]
@@ -26,11 +26,13 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
 
 const shortVersion = (version) => (version ? middle(/^v?\d+(\.\d+)+/.test(version) ? version.split("-")[0] : version, 10) : "–");
 
+const NARROW = innerWidth < 600; // a telephone: name and hit rate have to fit
+
 const COLUMNS = [
-  { id: "state", label: "State", width: 104, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-  { id: "name", label: "Name", width: 160, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
+  { id: "state", label: "State", width: NARROW ? 64 : 104, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "name", label: "Name", width: NARROW ? 146 : 160, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
-    render: (node) => [h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 30)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
+    render: (node) => [h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
   { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
   { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), off: true },
   { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
@@ -74,7 +76,7 @@ export function mount(root, { route, signal }) {
 
   for (const [key, value] of route.query) if (key in memory && key !== "envHits" && key !== "sort") memory[key] = value;
 
-  const narrow = innerWidth < 600 ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
+  const narrow = NARROW ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
   const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off && !narrow.includes(column.id)).map((column) => column.id));
   const table = dataTable({
     label: "Nodes", columns: COLUMNS, key: (node) => node.key, sort: memory.sort, tall: true,
@@ -206,7 +208,7 @@ export function mount(root, { route, signal }) {
     const [, , of] = GROUPS.find(([id]) => id === memory.by) || GROUPS[0];
     table.group(of && { of, rank: (nodes) => Math.min(...nodes.map((node) => STATE_ORDER[node.state] ?? 2)), head(nodes, name) {
       const bad = ["down", "degraded", "unknown"].map((state) => [state, nodes.filter((node) => node.state === state).length]).filter(([, count]) => count);
-      return { sig: `${name}|${nodes.length}|${bad.join()}`, parts: [h("b", {}, name), h("span", { class: "muted" }, plural(nodes.length, "node")), bad.map(([state, count]) => [stateMark(state, true), ` ${plain(count)} ${state}`])] };
+      return { sig: `${name}|${nodes.length}|${bad.join()}`, parts: [h("b", {}, name), h("span", { class: "muted" }, plural(nodes.length, "node")), bad.map(([state, count]) => h("span", {}, stateMark(state, true), ` ${plain(count)} ${state}`))] };
     } });
   }
 

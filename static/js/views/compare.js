@@ -1,12 +1,12 @@
 // One metric across nodes in one chart; and the settings that differ.
 
 import { each, getJson, nodePath } from "../api.js";
-import { lineChart, startOf } from "../chart.js";
+import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { format, HISTORY, metricLabel, METRICS, middle, plural } from "../format.js";
 import { show } from "../panels/config.js";
 import { store } from "../state.js";
-import { button, dataTable, empty, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, empty, fitted, nodeLink, searchBox, stateMark } from "../ui.js";
 
 const MOST = 60; // lines in one chart
 
@@ -66,7 +66,7 @@ export function mount(root, { route, signal }) {
     const unit = METRICS[metric][1];
     try {
       const answer = await getJson(`api/history?metric=${metric}&seconds=${seconds}&node=${keys.map(encodeURIComponent).join(",")}`, { signal });
-      if (!chart) { chart = lineChart({ label: metricLabel(metric), unit, height: 300, legend: true }); replace(chartBox, chart.element); }
+      if (!chart) { chart = lineChart({ label: metricLabel(metric), unit, height: 300, legend: true, group: pointer }); replace(chartBox, chart.element); }
       const series = answer.series.map((one) => ({ name: one.node, times: one.times, values: one.values }));
       chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
       setText(note, chosen.size > MOST ? `The first ${MOST} of ${chosen.size} nodes are drawn.` : "");
@@ -77,15 +77,24 @@ export function mount(root, { route, signal }) {
   }
 
   let table = null;
+  let rows = [];
+  let drawn = [];
+  const pointer = crosshair();
+  pointer.charts.add({ point(time) { // the table follows the crosshair
+    for (const [index, one] of drawn.entries()) rows[index].at = time === null || !one.times.length ? null : one.values[nearest(one.times, time)];
+    if (table) table.update(rows);
+  } });
+
   function drawValues(series, unit) {
-    const rows = series.map((one) => {
+    drawn = series;
+    rows = series.map((one, index) => {
       const known = one.values.filter((value) => value !== null && Number.isFinite(value));
-      return { name: one.name, last: known.length ? known[known.length - 1] : null, low: known.length ? Math.min(...known) : null, high: known.length ? Math.max(...known) : null, mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : null };
+      return { name: one.name, index, at: null, last: known.length ? known[known.length - 1] : null, low: known.length ? Math.min(...known) : null, high: known.length ? Math.max(...known) : null, mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : null };
     });
     const column = (id, label) => ({ id, label, num: true, width: 110, find: false, value: (row) => row[id], text: (row) => format(row[id], unit) });
     if (!table || drawValues.unit !== unit) {
       drawValues.unit = unit;
-      table = dataTable({ label: "Values", key: (row) => row.name, sort: { id: "last", down: true }, columns: [{ id: "name", label: "Node", head: true, grow: true, width: 200, value: (row) => row.name, sig: (row) => row.name, render: (row) => h("a", { href: nodeLink({ key: row.name }) }, middle(row.name, 36)) }, column("last", "Last"), column("low", "Lowest"), column("mean", "Mean"), column("high", "Highest")] });
+      table = dataTable({ label: "Values", key: (row) => row.name, sort: { id: "last", down: true }, columns: [{ id: "name", label: "Node", head: true, grow: true, width: 200, value: (row) => row.name, sig: (row) => `${row.name} ${row.index}`, render: (row) => [h("i", { class: `swatch c${row.index % COLOURS} d${Math.floor(row.index / COLOURS) % 3}` }), h("a", { href: nodeLink({ key: row.name }), title: row.name }, fitted(row.name))] }, { ...column("at", "At crosshair"), width: 120 }, column("last", "Last"), column("low", "Lowest"), column("mean", "Mean"), column("high", "Highest")] });
     }
     if (values.firstChild !== table.element) replace(values, table.element);
     table.update(rows);

@@ -3,11 +3,11 @@
 import { each, sendJson, getText, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { middle, plural } from "../format.js";
+import { plural } from "../format.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
 import { store } from "../state.js";
-import { button, dataTable, empty, explain, field, guarded, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, empty, explain, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark } from "../ui.js";
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
@@ -48,13 +48,13 @@ export function mount(root, { signal }) {
     select: { set: chosen, name: (node) => node.key, changed: draw },
     columns: [
       { id: "state", label: "State", width: 112, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Node", head: true, width: 220, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, middle(node.key, 32)) },
+      { id: "name", label: "Node", head: true, width: 220, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
       { id: "kind", label: "Kind", width: 100, value: (node) => node.kind },
       { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", text: (node) => (results.get(node.key) || {}).text || (fits(node) ? " " : "does not offer this"), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")),
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")), lockNote(signal),
     h("section", { class: "panel", "aria-label": "What to do" }, h("header", { class: "panel-head" }, h("h2", {}, "1 · What to do")), h("div", { class: "row-fields" }, field("Action", actionBox), fields)),
     h("section", { class: "panel", "aria-label": "On which nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "2 · On which nodes"), search), h("div", { class: "panel-body" }, table.element)),
     h("section", { class: "panel", "aria-label": "Send" }, h("header", { class: "panel-head" }, h("h2", {}, "3 · Look, then send")), preview, h("div", { class: "actions" }, go, progress)));

@@ -3,10 +3,10 @@
 import { sendJson } from "../api.js";
 import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { format, middle, plural } from "../format.js";
+import { format, plural } from "../format.js";
 import { poll, refreshNow, store } from "../state.js";
 import { toast } from "../toast.js";
-import { button, dataTable, field, guarded, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark } from "../ui.js";
 
 export function mount(root, { route, signal }) {
   const where = h("p", { class: "muted" });
@@ -14,7 +14,7 @@ export function mount(root, { route, signal }) {
     label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one, or start the frontend with --config FILE.",
     columns: [
       { id: "state", label: "State", width: 112, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
-      { id: "name", label: "Name", head: true, width: 200, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, middle(row.name, 28)) : h("a", { href: nodeLink(row), title: row.key }, middle(row.name, 28))) },
+      { id: "name", label: "Name", head: true, width: 200, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.name))) },
       { id: "what", label: "Kind", width: 110, value: (row) => row.kind, text: (row) => row.kind },
       { id: "address", label: "Address", width: 260, grow: true, cls: "mono", value: (row) => row.address, tip: (row) => row.address },
       { id: "proxy", label: "Reached through", width: 150, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
@@ -26,7 +26,7 @@ export function mount(root, { route, signal }) {
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
   const addNode = guarded(button("Add a node", () => edit(null), { kind: "primary", image: "plus" }), signal);
   const addProxy = guarded(button("Add a frontend", () => edit(null, true), { image: "plus", title: "Another LMCache frontend, whose nodes are then reached through it" }), signal);
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Nodes"), where), h("div", { class: "tools" }, addNode, addProxy, h("span", { class: "spring" }), search), table.element);
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Nodes"), where), lockNote(signal), h("div", { class: "tools" }, addNode, addProxy, h("span", { class: "spring" }), search), table.element);
 
   function rowsOf(status) {
     const rows = status.nodes.map((node) => ({ ...node, isProxy: false, proxy: node.proxy === "local_proxy" ? "" : node.proxy, kind: node.kind === "unknown" ? "node" : node.kind }));
