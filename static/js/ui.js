@@ -77,7 +77,7 @@ export function guarded(control, signal) {
 /** A line that stands where things need trust, while there is none: why, and the way in. */
 export function lockNote(signal) {
   const why = h("span");
-  const note = h("p", { class: "note" }, icon("lock"), why, h("button", { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) }, "Unlock"));
+  const note = h("p", { class: "note lock-note" }, icon("lock"), why, h("button", { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) }, "Unlock"));
   function apply() {
     note.hidden = trusted() || !store.session;
     setText(why, `Locked: ${whyNot()}`);
@@ -144,8 +144,8 @@ class Heading {
 /**
  * A table that sorts, searches and, above 200 rows, keeps only the rows in view in the DOM.
  *
- * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, grow, title,
- * sort: false}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
+ * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, narrow (width on a
+ * telephone), grow, title, sort: false}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
  * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. Returns {element, update, search(text), filter(f), group(g)}.
  */
 export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false }) {
@@ -183,7 +183,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       headRow.append(h("th", { class: "pick", scope: "col" }, allBox));
     }
     for (const column of shownColumns) {
-      const width = column.width || 120;
+      const width = (innerWidth < 600 && column.narrow) || column.width || 120;
       minimum += width;
       cols.append(sized(column.grow ? 0 : width));
       const cell = h("th", { scope: "col", class: column.num ? "num" : "", title: column.title || null });

@@ -1,80 +1,136 @@
-// Settings: searched, edited in place, compared with the other workers of the instance.
+// Settings: searched, edited in their row, compared with the defaults and with the other processes of the instance.
 
 import { each, getJson, nodePath } from "../api.js";
-import { formDialog } from "../dialog.js";
-import { h } from "../dom.js";
-import { plural } from "../format.js";
+import { append, h } from "../dom.js";
+import { plain, plural } from "../format.js";
 import { store } from "../state.js";
 import { toast } from "../toast.js";
-import { button, dataTable, field, guarded, panelFrame, searchBox, tree } from "../ui.js";
+import { button, dataTable, guarded, panelFrame, searchBox, tree, working } from "../ui.js";
+import { DEFAULTS } from "./defaults.js";
 
 export const show = (value) => (value === undefined ? "–" : typeof value === "string" ? value : typeof value === "number" ? String(value) : JSON.stringify(value));
-const typeOf = (value) => (value === null ? "null" : Array.isArray(value) ? "list" : typeof value === "number" ? (Number.isInteger(value) ? "integer" : "number") : typeof value);
 
-/** What was typed, as a value of the same type as the old one; text that is not JSON stays text where text is allowed. */
-export function readValue(text, old) {
+/** Names of settings that the node wrote with a decimal point or as Infinity: JavaScript cannot tell 5.0 from 5. */
+function decimals(raw) {
+  return new Set([...raw.matchAll(/"([^"\\]+)":\s*(?:-?\d+(?:\.\d+|[eE])|-?Infinity|NaN)/g)].map((match) => match[1]));
+}
+
+const typeOf = (row) => (row.value === null ? "null" : Array.isArray(row.value) ? "list" : typeof row.value === "number" ? (row.decimal || !Number.isInteger(row.value) ? "number" : "integer") : typeof row.value === "object" ? "object" : typeof row.value);
+const MOST_SIBLINGS = 16; // nodes of the instance that are compared
+const wrong = (text) => Object.assign(new Error(text), { field: "value" });
+
+/** What was typed, as a value of the same type as the old one; throws what is wrong with it. */
+export function readValue(text, old, fallback) {
+  const word = text.trim();
+  if (word === "null" && (old === null || fallback === null)) return null;
   if (typeof old === "string") return text;
-  if (/^-?(Infinity|NaN)$/.test(text.trim())) throw Object.assign(new Error("JSON cannot carry that number to the node"), { field: "value" });
-  try {
-    const value = JSON.parse(text);
-    if (typeof old === "boolean" && typeof value !== "boolean") throw Object.assign(new Error("true or false"), { field: "value" });
-    if (typeof old === "number" && typeof value !== "number") throw Object.assign(new Error("a number is needed"), { field: "value" });
-    return value;
-  } catch (error) {
-    if (error.field) throw error;
-    if (old === null) return text;
-    throw Object.assign(new Error(typeof old === "boolean" ? "true or false" : typeof old === "number" ? "a number is needed" : "not valid JSON"), { field: "value" });
+  if (typeof old === "number" && /^-?Infinity$/.test(word)) return word; // JSON has no such number; LMCache reads it from a string
+  let value;
+  try { value = JSON.parse(text); } catch (error) {
+    if (old === null && word) return text;
+    throw wrong(typeof old === "number" ? "Write a number." : typeof old === "boolean" ? "Write true or false." : old === null ? "Write a value." : `Not valid JSON: ${error.message}`);
   }
+  if (typeof old === "number" && typeof value !== "number") throw wrong("Write a number.");
+  if (typeof old === "boolean" && typeof value !== "boolean") throw wrong("Write true or false.");
+  if (Array.isArray(old) && !Array.isArray(value)) throw wrong("Write a list in [ ].");
+  return value;
 }
 
 export function mount(root, ctx) {
-  if (ctx.node().kind === "mp") { mountMp(root, ctx); return; }
-  if (ctx.node().kind === "coordinator") {
-    root.append(panelFrame({ title: "Quota configuration", path: "/quota/config", ctx, load: () => ctx.json("/quota/config"), render: (data, body) => body.append(tree(data)) }).element);
-    return;
-  }
+  if (ctx.node().kind === "mp") { mountTrees(root, ctx, [["Config", "/config"], ["Live storage adapters", "/config/adapters"]], "read only on an MP server"); return; }
+  if (ctx.node().kind === "coordinator") { mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache"); return; }
   let rows = [];
-  let siblings = 0;
+  let siblings = null; // how many others of the instance told their settings
+  let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
-    label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.",
+    label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
     columns: [
-      { id: "name", label: "Setting", head: true, width: innerWidth < 600 ? 160 : 260, cls: "mono", value: (row) => row.name },
-      { id: "value", label: "Value", width: innerWidth < 600 ? 150 : 300, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), text: (row) => show(row.value), tip: (row) => show(row.value) },
-      { id: "type", label: "Type", width: 84, value: (row) => typeOf(row.value) },
-      { id: "differs", label: "Others of the instance", width: 180, value: (row) => row.differs || "", text: (row) => row.differs || (siblings ? "the same" : "–"), tip: (row) => row.differs || "" },
-      { id: "edit", label: "", width: 76, sort: false, find: false, value: () => 0, sig: (row) => show(row.value), render: (row) => guarded(button("Edit", () => edit(row), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal) },
+      { id: "name", label: "Setting", head: true, width: 250, grow: true, cls: "mono", value: (row) => row.name, tip: (row) => row.name },
+      { id: "value", label: "Value", width: 280, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
+      { id: "type", label: "Type", width: 76, value: typeOf },
+      { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
+      { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : "alone")), tip: (row) => row.differs },
+      { id: "edit", label: "", width: 72, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
     ],
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
-  const onlyDiffer = h("input", { type: "checkbox", onchange: () => table.filter(onlyDiffer.checked ? (row) => Boolean(row.differs) : null) });
+  const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },
+    h("option", { value: "" }, "All settings"), h("option", { value: "set" }, "Not the default"), h("option", { value: "odd" }, "Different in the instance"));
 
-  function edit(row) {
+  function valueCell(row) {
+    if (row.name === editing) return form(row);
+    return h("span", { class: row.changed ? "changed" : null, title: show(row.value) }, show(row.value));
+  }
+
+  function edit(name) {
+    const before = editing;
+    editing = name;
+    table.update(rows);
+    if (!name && !before) return;
+    const input = table.element.querySelector(".in-place [name=value]");
+    if (input) { input.focus(); if (input.select) input.select(); return; }
+    const back = [...table.element.querySelectorAll("button")].find((one) => one.title === `Change ${before}`);
+    if (back) back.focus();
+  }
+
+  /** The row's own form: Enter sets, Escape leaves it as it was, the server's error stands under the field. */
+  function form(row) {
     const old = row.value;
-    return formDialog({
-      title: `Change ${row.name}`, action: "Set",
-      build: (body) => {
-        const input = typeof old === "boolean" ? h("select", { name: "value" }, h("option", { value: "true" }, "true"), h("option", { value: "false" }, "false"))
-          : old !== null && typeof old === "object" ? h("textarea", { name: "value", rows: 5, spellcheck: "false" }) : h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
-        input.value = typeof old === "string" ? old : old === null ? "null" : show(old);
-        body.append(h("p", { class: "muted" }, `Now: ${show(old)} (${typeOf(old)}). The change lives until the node restarts; the node decides which settings may change while it runs.`), field("New value", input));
-      },
-      submit: async (form) => {
-        const value = readValue(form.elements.value.value, old);
-        let answer;
-        try { answer = await ctx.send("POST", "/conf", { [row.name]: value }); } catch (error) { throw Object.assign(error, { message: settingError(error, row.name), field: "value" }); }
-        if (answer && answer.errors && answer.errors[row.name]) throw Object.assign(new Error(answer.errors[row.name]), { field: "value" });
-        const now = answer && answer.updated && row.name in answer.updated ? answer.updated[row.name] : value;
-        toast(`${row.name}: ${show(old)} → ${show(now)}`, "good");
-        frame.run();
-      },
+    const id = `value-${row.name}`;
+    const input = typeof old === "boolean" ? h("select", { name: "value" }, h("option", { value: "true" }, "true"), h("option", { value: "false" }, "false"))
+      : old !== null && typeof old === "object" ? h("textarea", { name: "value", rows: 3, spellcheck: "false" }) : h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
+    input.value = show(old);
+    input.setAttribute("aria-label", `New value of ${row.name}`);
+    const error = h("span", { class: "field-error", id, role: "alert", hidden: true });
+    const go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
+    const box = h("form", { class: "in-place", novalidate: true }, input, guarded(go, ctx.signal), button("Cancel", () => edit(""), { kind: "small in-row" }), error,
+      h("small", {}, `Now ${show(old)}. Holds until the node restarts; the node decides what may change while it runs.`));
+    box.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); edit(""); } });
+    box.addEventListener("submit", (event) => {
+      event.preventDefault();
+      working(go, async () => {
+        error.hidden = true;
+        input.removeAttribute("aria-invalid");
+        try {
+          const now = await set(row, readValue(input.value, old, DEFAULTS.get(row.name)));
+          toast(`${row.name}: ${show(old)} → ${show(now)}`, "good");
+          await frame.run();
+          edit("");
+        } catch (problem) {
+          if (problem.name === "AbortError") throw problem;
+          error.replaceChildren(`■ ${problem.message}`);
+          error.hidden = false;
+          input.setAttribute("aria-invalid", "true");
+          input.setAttribute("aria-describedby", id);
+          input.focus();
+        }
+      });
     });
+    return box;
+  }
+
+  async function set(row, value) {
+    let answer;
+    try { answer = await ctx.send("POST", "/conf", { [row.name]: value }); } catch (error) {
+      if (error.name === "AbortError") throw error;
+      // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is set
+      if (error.status === 500 && /Infinity$/.test(value)) {
+        const { data } = await ctx.json(`/conf?names=${encodeURIComponent(row.name)}`);
+        if (data[row.name] === Number(value)) return data[row.name];
+      }
+      throw new Error(settingError(error, row.name));
+    }
+    if (answer && answer.errors && answer.errors[row.name]) throw new Error(answer.errors[row.name]);
+    return answer && answer.updated && row.name in answer.updated ? answer.updated[row.name] : value;
   }
 
   const frame = panelFrame({
-    title: "Config", path: "/conf", ctx, load: () => ctx.json("/conf"),
-    render: (data, body) => {
-      rows = Object.entries(data).map(([name, value]) => ({ name, value, differs: "" }));
-      body.append(h("div", { class: "tools" }, search, h("label", {}, onlyDiffer, "only what differs"), h("span", { class: "muted" }, plural(rows.length, "setting"))), table.element);
+    title: "Config", path: "/conf", ctx, load: async () => { const { data, raw } = await ctx.json("/conf"); return { data: { settings: data, raw }, raw }; },
+    render: ({ settings, raw }, body) => {
+      const decimal = decimals(raw);
+      const before = new Map(rows.map((row) => [row.name, row.differs]));
+      rows = Object.entries(settings).map(([name, value]) => ({ name, value, decimal: decimal.has(name), differs: before.get(name) || "", changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value) }));
+      append(body, h("div", { class: "tools" }, search, only, h("span", { class: "muted" }, `${plural(rows.length, "setting")}, ${plain(rows.filter((row) => row.changed).length)} not the default`)), table.element);
       table.update(rows);
       compareSiblings();
     },
@@ -82,11 +138,10 @@ export function mount(root, ctx) {
 
   async function compareSiblings() {
     const me = ctx.node();
-    const others = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && node.kind === me.kind && node.key !== me.key && node.state !== "down").slice(0, 16) : [];
-    siblings = others.length;
-    if (!others.length) return;
+    const others = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key && node.state !== "down").slice(0, MOST_SIBLINGS) : [];
     const told = [];
     await each(others, (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }), (node, conf) => { if (conf) told.push([node.name, conf]); });
+    if (ctx.signal.aborted) return;
     siblings = told.length;
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
@@ -102,12 +157,12 @@ export function settingError(error, name) {
   return error.message;
 }
 
-/** The MP server's configuration is read only. */
-function mountMp(root, ctx) {
-  for (const [title, path] of [["Config", "/config"], ["Live storage adapters", "/config/adapters"]]) {
+/** Configuration that can only be read, as searchable trees. */
+function mountTrees(root, ctx, list, note) {
+  for (const [title, path] of list) {
     let data = null;
     const box = h("div");
     const search = searchBox("Search", (text) => box.replaceChildren(tree(data, "", text)));
-    root.append(panelFrame({ title, note: "read only on an MP server", path, ctx, load: () => ctx.json(path), render: (value, body) => { data = value; box.replaceChildren(tree(data, "", search.firstChild.value)); body.append(h("div", { class: "tools" }, search), box); } }).element);
+    root.append(panelFrame({ title, note, path, ctx, load: () => ctx.json(path), render: (value, body) => { data = value; box.replaceChildren(tree(data, "", search.querySelector("input").value)); append(body, h("div", { class: "tools" }, search), box); } }).element);
   }
 }

@@ -26,11 +26,9 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
 
 const shortVersion = (version) => (version ? middle(/^v?\d+(\.\d+)+/.test(version) ? version.split("-")[0] : version, 10) : "–");
 
-const NARROW = innerWidth < 600; // a telephone: name and hit rate have to fit
-
 const COLUMNS = [
-  { id: "state", label: "State", width: NARROW ? 64 : 104, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-  { id: "name", label: "Name", width: NARROW ? 146 : 160, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
+  { id: "state", label: "State", width: 104, narrow: 64, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "name", label: "Name", width: 160, narrow: 146, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
     render: (node) => [h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
   { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
@@ -76,7 +74,7 @@ export function mount(root, { route, signal }) {
 
   for (const [key, value] of route.query) if (key in memory && key !== "envHits" && key !== "sort") memory[key] = value;
 
-  const narrow = NARROW ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
+  const narrow = innerWidth < 600 ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
   const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off && !narrow.includes(column.id)).map((column) => column.id));
   const table = dataTable({
     label: "Nodes", columns: COLUMNS, key: (node) => node.key, sort: memory.sort, tall: true,

@@ -47,8 +47,8 @@ export function mount(root, { signal }) {
     label: "Nodes and results", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet.",
     select: { set: chosen, name: (node) => node.key, changed: draw },
     columns: [
-      { id: "state", label: "State", width: 112, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Node", head: true, width: 220, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
+      { id: "state", label: "State", width: 104, narrow: 64, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+      { id: "name", label: "Node", head: true, width: 220, narrow: 146, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
       { id: "kind", label: "Kind", width: 100, value: (node) => node.kind },
       { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", text: (node) => (results.get(node.key) || {}).text || (fits(node) ? " " : "does not offer this"), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],

@@ -13,7 +13,7 @@ export function mount(root, { route, signal }) {
   const table = dataTable({
     label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one, or start the frontend with --config FILE.",
     columns: [
-      { id: "state", label: "State", width: 112, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
+      { id: "state", label: "State", width: 104, narrow: 64, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
       { id: "name", label: "Name", head: true, width: 200, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.name))) },
       { id: "what", label: "Kind", width: 110, value: (row) => row.kind, text: (row) => row.kind },
       { id: "address", label: "Address", width: 260, grow: true, cls: "mono", value: (row) => row.address, tip: (row) => row.address },
