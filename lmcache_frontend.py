@@ -7185,7 +7185,10 @@ class DemoCluster:
                 self.loop.close(node.listener)
                 node.listener = None
                 for channel in list(node.connections):
-                    channel.sock.shutdown(socket.SHUT_RDWR)
+                    try:
+                        channel.sock.shutdown(socket.SHUT_RDWR)  # its task sees the end
+                    except OSError:
+                        pass
 
     def _accept(self, node: DemoNode) -> None:
         assert self.loop is not None and node.listener is not None

@@ -178,6 +178,8 @@ function groupsOf(status) {
     const id = `p:${proxy.name}`;
     if (proxy.name !== "local_proxy" && !groups.has(id)) groups.set(id, { id, label: proxy.name, proxy: proxy.name, nodes: [] });
   }
+  const lone = groups.get("i:");
+  if (lone && groups.size > 1) lone.label = "no instance";
   return [...groups.values()];
 }
 

@@ -145,7 +145,7 @@ export function mount(root, ctx) {
     siblings = told.length;
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
-      row.differs = odd.length ? `◆ ${odd[0][0]}: ${show(odd[0][1][row.name])}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}` : "";
+      row.differs = odd.length ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}` : "";
     }
     table.update(rows);
   }

@@ -50,7 +50,7 @@ export function mount(root, { signal }) {
       { id: "state", label: "State", width: 104, narrow: 64, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
       { id: "name", label: "Node", head: true, width: 220, narrow: 146, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
       { id: "kind", label: "Kind", width: 100, value: (node) => node.kind },
-      { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", text: (node) => (results.get(node.key) || {}).text || (fits(node) ? " " : "does not offer this"), tip: (node) => (results.get(node.key) || {}).text || "" },
+      { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
@@ -95,11 +95,11 @@ export function mount(root, { signal }) {
       if (method === "GET") return (await getText(nodePath(node, path), { signal, timeout: 30 })).trim();
       const answer = await sendJson(method, nodePath(node, path), body, { signal, timeout: 30 });
       if (answer && answer.errors && Object.keys(answer.errors).length) throw new Error(Object.values(answer.errors).join("; "));
-      return answer && (answer.message || JSON.stringify(answer));
+      return inWords(answer);
     }, (node, answer, error) => {
       done += 1;
       failed += error ? 1 : 0;
-      results.set(node.key, { text: error ? `■ ${error.status ? explain(Object.assign(error, { message: settingError(error, setting.value.trim()) }), node) : error.message}` : `● ${answer || "done"}` });
+      results.set(node.key, { state: error ? "down" : "up", text: !error ? answer || "done" : error.status ? explain(Object.assign(error, { message: settingError(error, setting.value.trim()) }), node) : error.message });
       setText(progress, `${done} of ${nodes.length}${failed ? `, ${failed} failed` : ""}`);
       draw();
     }, 8);
@@ -116,4 +116,19 @@ export function mount(root, { signal }) {
       draw();
     },
   };
+}
+
+/** A node's answer as a few words: what it says beside that it went well. */
+function inWords(answer) {
+  if (answer === null || typeof answer !== "object") return answer === null ? "" : String(answer);
+  if (typeof answer.message === "string") return answer.message;
+  const said = Object.entries(answer).filter(([name, value]) => !(name === "status" && ["ok", "success"].includes(value)));
+  return said.map(([name, value]) => `${name.replace(/_/g, " ")}: ${typeof value === "string" ? value : JSON.stringify(value).replace(/[{}"]/g, "").replace(/:/g, ": ").replace(/,/g, ", ")}`).join(" · ");
+}
+
+function resultCell(result, offered) {
+  if (!result) return offered ? null : h("span", { class: "muted" }, "does not offer this");
+  if (!result.state) return h("span", { class: "muted" }, result.text);
+  const failed = result.state === "down";
+  return [h("span", { class: `state ${result.state}` }, h("span", { "aria-hidden": "true" }, failed ? "■ " : "● "), h("span", { class: "visually-hidden" }, failed ? "failed: " : "done: ")), result.text];
 }

@@ -8,6 +8,8 @@ import { poll, refreshNow, store } from "../state.js";
 import { toast } from "../toast.js";
 import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark } from "../ui.js";
 
+const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
+
 export function mount(root, { route, signal }) {
   const where = h("p", { class: "muted" });
   const table = dataTable({
@@ -19,7 +21,7 @@ export function mount(root, { route, signal }) {
       { id: "address", label: "Address", width: 260, grow: true, cls: "mono", value: (row) => row.address, tip: (row) => row.address },
       { id: "proxy", label: "Reached through", width: 150, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
       { id: "source", label: "Known from", width: 120, value: (row) => row.source || "", text: (row) => row.source || "–" },
-      { id: "act", label: "", width: 160, sort: false, find: false, value: () => 0, sig: (row) => `${row.key}${row.host}${row.port}`, render: (row) => [
+      { id: "act", label: "", width: 160, sort: false, find: false, value: () => 0, sig: (row) => `${row.key}${row.host}${row.port}${row.source}`, render: (row) => FOLLOWED.test(row.source) && !row.isProxy ? h("span", { class: "muted", title: `It comes from ${row.source} and is changed there` }, "follows its source") : [
         guarded(button("Change", () => edit(row), { kind: "small in-row", title: `Change ${row.key}` }), signal), " ", guarded(button("Remove", () => remove(row), { kind: "small danger in-row", title: `Remove ${row.key}` }), signal)] },
     ],
   });
@@ -58,7 +60,7 @@ export function mount(root, { route, signal }) {
           test.disabled = true;
           try {
             const said = await sendJson("POST", "api/test", target(form), { timeout: 15 });
-            setText(result, `● Answers in ${format(said.seconds, "seconds")}: ${said.kind && said.kind !== "unknown" ? said.kind : "kind not recognised"}${said.version ? `, version ${said.version}` : ""}.`);
+            setText(result, `● Answers in ${format(said.seconds, "seconds")}: ${[said.kind === "unknown" ? "" : said.kind, said.version && `version ${said.version}`].filter(Boolean).join(", ") || "it tells no version"}.`);
           } catch (error) {
             setText(result, "");
             showError(error);
@@ -93,7 +95,8 @@ export function mount(root, { route, signal }) {
 
   async function settled(answer) {
     store.selected.forEach((key) => { if (!store.byKey.has(key)) store.selected.delete(key); });
-    toast(answer.message || (answer.persisted ? "Done, and written to the config file" : "Done"), "good");
+    const file = answer.persisted && store.session && store.session.config_file;
+    toast((answer.message || "Done") + (file ? `; written to ${file}` : ""), "good");
     await refreshNow();
     await poll();
   }
