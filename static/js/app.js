@@ -101,7 +101,7 @@ async function unlock() {
 
 function drawLock() {
   const session = store.session;
-  lockButton.hidden = !session;
+  lockButton.style.visibility = session ? "visible" : "hidden"; // keeps its place
   if (!session) return;
   const label = session.trusted ? (getToken() ? "Unlocked" : session.trust === "everyone" ? "Open" : "Trusted") : "Locked";
   lockButton.classList.toggle("locked", !session.trusted);

@@ -31,7 +31,7 @@ export function fitted(text) {
   const name = String(text);
   if (name.length < 2 * TAIL) return name;
   const cut = name.length - TAIL;
-  return h("span", { class: "fitted" }, h("span", {}, name.slice(0, cut)), name.slice(cut));
+  return h("span", {}, h("span", { class: "visually-hidden" }, name), h("span", { class: "fitted", "aria-hidden": "true", dataset: { head: name.slice(0, cut), tail: name.slice(cut) } }));
 }
 
 /** What an empty place says: what it is, and what to do next. */

@@ -23,7 +23,7 @@ function mountTable(root, ctx) {
     label: "Environment", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "The node told of no variables.",
     columns: [
       { id: "name", label: "Name", head: true, width: 280, cls: "mono", value: (row) => row.name },
-      { id: "value", label: "Value", width: 360, grow: true, cls: "mono", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => (hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked") : row.value), tip: (row) => (hidden(row) ? "" : row.value) },
+      { id: "value", label: "Value", width: 360, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => (hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked") : row.value), tip: (row) => (hidden(row) ? "" : row.value) },
       { id: "act", label: "", width: 190, sort: false, find: false, value: () => 0, sig: (row) => String(hidden(row)), render: (row) => [
         row.secret ? button(open.has(row.name) ? "Hide" : "Show", () => { if (open.has(row.name)) open.delete(row.name); else open.add(row.name); table.update(rows); }, { kind: "small in-row", title: `${open.has(row.name) ? "Hide" : "Show"} ${row.name}` }) : null,
         row.secret ? null : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")] },

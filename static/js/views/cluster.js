@@ -63,7 +63,7 @@ const GROUPS = [
 const memory = { by: recall("groups", ""), q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
 
 export function mount(root, { route, signal }) {
-  const summary = h("span", {});
+  const summary = h("span", { class: "counts" });
   const alertBox = h("div", { "aria-live": "polite" });
   const tiles = h("div", { class: "tiles" });
   const tileParts = new Map();
@@ -114,7 +114,7 @@ export function mount(root, { route, signal }) {
   replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), alertBox, tiles, lower);
   buildTiles();
   tiles.hidden = !store.status; // what stands above it is not known yet: nothing should jump
-  if (!store.status) lower.append(h("p", { class: "muted" }, "Asking the server …"));
+  if (!store.status) summary.append(h("span", { class: "muted" }, "Asking the server …"));
   if (memory.env) filterEnv();
 
   function buildTiles() {

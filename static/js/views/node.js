@@ -179,7 +179,7 @@ export function mount(root, { route, signal }) {
     const healed = lastState === "down" && node.state !== "down";
     lastState = node.state;
     setState(mark, node.state);
-    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 30), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `up since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? `answers in ${format(node.latency, "seconds")}` : ""].filter(Boolean).join(" · "));
+    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 30), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : ""].filter(Boolean).join(" · "));
     const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0]);
     if (sig !== troubleSig) {
       troubleSig = sig;
