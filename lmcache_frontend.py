@@ -36,9 +36,9 @@ from __future__ import annotations
 
 import bisect
 import collections
+import contextlib
 import errno
 import functools
-import hmac
 import http.client
 import http.server
 import io
@@ -4453,7 +4453,11 @@ class Trust:
     def has_token(self, head: RequestHead) -> bool:
         """Tell whether the request carries our token (RFC 6750 section 2.1); compared in constant time."""
         scheme, _, value = head.get(b"authorization").partition(b" ")
-        return bool(value) and scheme.lower() == b"bearer" and hmac.compare_digest(value.strip(), self._bearer)
+        if scheme.lower() != b"bearer":
+            return False
+        import hmac
+
+        return hmac.compare_digest(value.strip(), self._bearer)
 
     def is_trusted(self, head: RequestHead, peer: str) -> bool:
         """Tell whether the request may change things. ``peer`` is the client's address, "" on a Unix socket."""
@@ -7447,9 +7451,7 @@ def has_other_sources(options: argparse.Namespace, registry: NodeRegistry) -> bo
 
 def make_server(options: argparse.Namespace, registry: NodeRegistry) -> FrontendServer:  # type: ignore[name-defined]
     """Open the listening socket. Raises FrontendError that says why not."""
-    import secrets
-
-    trust = Trust(options.trust, options.token or secrets.token_urlsafe(18), options.allow_target)
+    trust = Trust(options.trust, options.token or os.urandom(16).hex(), options.allow_target)
     host = options.host.strip("[]")
     address = options.uds or (host, options.port)
     try:
@@ -7523,8 +7525,8 @@ def reload_config(server: FrontendServer) -> None:
         log.error("kept the old nodes: %s", error.detail)
 
 
-def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool) -> int:  # type: ignore[name-defined]
-    """Run everything until a signal ends it; returns the exit status."""
+def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool) -> FrontendServer:  # type: ignore[name-defined]
+    """Start all that goes on beside the server, which is ready to serve until a signal ends it."""
     server = make_server(options, registry)
     server.config = config
     registry.set_home(options.host, server.server_port)
@@ -7549,18 +7551,44 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
     if options.heartbeat_url:
         server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     announce(options, server)
+    return server
+
+
+def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
+    """Serve until a signal ends it, then end all that goes on beside the server."""
+    with cleanup:
+        try:
+            server.serve_forever()
+        finally:
+            server.heartbeat.stop()
+            server.sources.stop()
+            server.monitor.stop()
+            if server.discovery is not None:
+                server.discovery.stop()
+            server.server_close()
+            if isinstance(server.server_address, str):
+                remove_quietly(server.server_address)
+
+
+def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
+    """Serve in a thread, so that the main thread can come to the end of this script.
+
+    CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB. The main thread then only
+    runs the signal handlers.
+    """
+    threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
+    threading.Thread(target=free_syntax_tree, name="memory", daemon=True).start()
+
+
+def free_syntax_tree() -> None:
+    """Give what the script's end freed back to the system, which glibc does not by itself."""
+    threading.main_thread().join()
     try:
-        server.serve_forever()
-    finally:
-        server.heartbeat.stop()
-        server.sources.stop()
-        server.monitor.stop()
-        if server.discovery is not None:
-            server.discovery.stop()
-        server.server_close()
-        if options.uds:
-            remove_quietly(options.uds)
-    return 0
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+    except (ImportError, OSError, AttributeError):
+        pass  # another C library
 
 
 def remove_quietly(path: str) -> None:
@@ -7663,8 +7691,8 @@ def parse_options(arguments: Sequence[str], plugin: PluginSettings | None) -> ar
     return parser.parse_args([*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, is_script: bool = False) -> int:
+    """The command; returns the exit status. As the script itself, a thread may go on serving after the return."""
     try:
         plugin = plugin_settings(os.environ)
         options = parse_options(sys.argv[1:] if arguments is None else arguments, plugin)
@@ -7678,7 +7706,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if started_by_mistake(plugin, sys.argv[0]):
                 print("lmcache_frontend: started by a worker: the scheduler's serves; name the file scheduler_... or worker_...", flush=True)
                 return 0
-        return run(options, plugin)
+        return run(options, plugin, is_script)
     except FrontendError as error:
         print(f"lmcache_frontend: {error.detail}", file=sys.stderr)
         return START_ERROR if error.status >= 500 else USAGE_ERROR
@@ -7689,25 +7717,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:  # type: ignore[name-defined]
-    """Do what the options ask for. Raises FrontendError."""
+def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: bool) -> int:  # type: ignore[name-defined]
+    """Do what the options ask for; returns the exit status. Raises FrontendError."""
     registry = NodeRegistry(options.host, options.port)
     config = load_nodes(options, registry, plugin.nodes if plugin else [])
-    demo = None
-    try:
+    with contextlib.ExitStack() as cleanup:
         if options.demo:
             demo = DemoCluster()
+            cleanup.callback(demo.stop)
             add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.bundle:
             return terminal_command(options, registry)
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
         sys.setswitchinterval(0.0005)  # a merge in a worker must not make the loop wait the default 5 ms
-        return serve(options, registry, config, plugin is not None)
-    finally:
-        if demo is not None:
-            demo.stop()
+        server = make_frontend(options, registry, config, plugin is not None)
+        # CPython 3.12 starts no thread any more when its main thread has ended
+        (serve_beyond_script if is_script and sys.version_info[:2] != (3, 12) else serve)(server, cleanup.pop_all())
+        return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(is_script=True))
