@@ -52,6 +52,7 @@ import signal
 import socket
 import socketserver
 import stat
+import struct
 import sys
 import threading
 import time
@@ -102,6 +103,7 @@ LISTEN_BACKLOG = 1024
 RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
 RELAY_SIZE = MIB  # bytes of the buffer for a long body
 LONG_BODY = 2 * MIB  # bytes after which a body is relayed by a worker thread
+PUMP_PATIENCE = 0.5  # seconds that nothing may move before the loop takes such a body back
 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
@@ -1323,6 +1325,19 @@ def poll_channels(wait: Wait) -> Channel | None:
             poll.register(wait.other.sock, wait.other_events, wait.other)
         ready = poll.select(max(0.0, wait.deadline - time.monotonic()))
         return ready[0][0].data if ready else None
+
+
+@contextlib.contextmanager
+def blocking_calls(sock: socket.socket, timeout: float) -> Iterator[None]:
+    """Let calls on a socket block for up to ``timeout`` seconds inside the system, where that costs no extra call."""
+    limit = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))  # struct timeval
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    sock.setblocking(True)
+    try:
+        yield
+    finally:
+        sock.setblocking(False)
 
 
 def send_all(channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT) -> Generator[Wait, Channel, None]:
@@ -4838,6 +4853,17 @@ class Relay:
                     return
                 raise
 
+    def pump(self, patience: float, timeout: float) -> None:
+        """The same in a worker thread, with blocking calls: the system then moves the bytes in large pieces.
+
+        Ends when nothing moves for ``patience`` seconds: the loop waits better than a thread.
+        """
+        relay = self.run(1 << 62, patience, timeout)
+        if hasattr(self.source.sock, "pending") or hasattr(self.sink.sock, "pending"):
+            return drive(relay)  # type: ignore[return-value]  # TLS has states of its own
+        with blocking_calls(self.source.sock, patience), blocking_calls(self.sink.sock, patience):
+            next(relay, None)  # it yields when it would have to wait
+
     def _send(self, timeout: float) -> Generator[Wait, Channel, None]:
         while self._out:
             try:
@@ -5448,7 +5474,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             if not relay.done:
                 loop.watch(relay.source, 0)
                 loop.watch(relay.sink, 0)
-                yield Blocking(drive, (relay.run(1 << 62, 0.5, timeout),))
+                yield Blocking(relay.pump, (PUMP_PATIENCE, timeout))
 
     def _interim(self, head: ResponseHead, upload: Relay | None) -> Generator[object, object, None]:
         """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
