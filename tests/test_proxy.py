@@ -109,6 +109,7 @@ def test_a_request_is_tried_twice_only_when_that_is_safe(front, node):
 def test_a_large_body_goes_both_ways_intact_in_constant_memory(front, node):
     assert front.ask("/proxy2/w0/version").status == 200
     before = front.rss()
+    front.reset_peak()
     answer = front.ask("/proxy2/w0/bytes/%d" % (64 * MIB))
     block = bytes(range(256)) * 4096
     assert hashlib.sha256(answer.body).digest() == hashlib.sha256(block * 64).digest()

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -133,6 +134,11 @@ def test_requests_in_flight_finish_before_the_end(front, node):
 def refused(port):
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or sys.version_info[:2] == (3, 12), reason="3.12 starts no thread after its script's end")
+def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(front):
+    wait_for(lambda: front.rss() < front.peak() - 8)
 
 
 def test_sigint_ends_it_in_order_and_quietly(front):

@@ -122,8 +122,13 @@ class Frontend:
         return self._status("VmRSS")
 
     def peak(self):
-        """The most resident memory so far, in MiB (Linux)."""
+        """The most resident memory since the start or ``reset_peak``, in MiB (Linux)."""
         return self._status("VmHWM")
+
+    def reset_peak(self):
+        """Begin to watch for the most resident memory anew (Linux, see proc(5), clear_refs)."""
+        with open("/proc/%d/clear_refs" % self.process.pid, "w") as file:
+            file.write("5")
 
     def _status(self, key):
         with open("/proc/%d/status" % self.process.pid) as file:
