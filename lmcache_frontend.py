@@ -856,12 +856,13 @@ class ResponseHead:
     Immutable, because equal heads share one object.
     """
 
-    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive", "forward", "location")
+    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive", "forward", "location", "has_date")
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: List[Tuple[bytes, bytes]], method: bytes) -> None:
         self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
         lengths, codings, connection = [], [], []
         self.location: Optional[bytes] = None
+        self.has_date = False
         lines = []
         for name, value in fields:
             lower = name.lower()
@@ -872,6 +873,8 @@ class ResponseHead:
             elif lower == b"location":
                 self.location = value
                 continue
+            elif lower == b"date":
+                self.has_date = True
             elif lower in HOP_BY_HOP:
                 if lower == b"transfer-encoding":
                     codings.append(value)
@@ -5242,8 +5245,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         elif head is not None and head.minor == 0:
             framing += "Connection: keep-alive\r\n"
         reason = http.client.responses.get(answer.status, "Unknown")
-        start = f"HTTP/1.1 {answer.status} {reason}\r\n{self.server.date_line()}\r\n{framing}"
-        data = start.encode() + (answer.block or answer.encode_headers()) + b"\r\n"
+        start = f"HTTP/1.1 {answer.status} {reason}\r\n{framing}".encode()
+        data = start + self.server.date_line() + (answer.block or answer.encode_headers()) + b"\r\n"
         if head is not None and head.method == b"HEAD":
             yield from send_all(self.channel, data)
         elif not streamed:
@@ -5546,8 +5549,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         block = answer.forward
         if answer.location is not None:
             block += b"Location: %b\r\n" % rewrite_location(answer.location, target, prefix, base)
-        if b"\r\ndate:" not in block.lower():  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
-            block += self.server.date_line().encode() + b"\r\n"
+        if not answer.has_date:  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
+            block += self.server.date_line()
         if chunked:
             block += b"Transfer-Encoding: chunked\r\n"
         if not self.keep:
@@ -6008,7 +6011,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.health.block = self.health.encode_headers()
         self.loop = Loop()
         self.pool = NodePool(self.loop)
-        self._date = (0, "")
+        self._date = (0, b"")
         self._stopped = threading.Event()
         if isinstance(address, str):
             self.address_family = socket.AF_UNIX
@@ -6027,16 +6030,16 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
-    def date_line(self) -> str:
-        """The Date header (RFC 9110 section 6.6.1), made once a second."""
+    def date_line(self) -> bytes:
+        """The Date header with its CRLF (RFC 9110 section 6.6.1), made once a second."""
         now = int(time.time())
         if self._date[0] != now:
             day = time.gmtime(now)
-            text = "%s, %02d %s %d %02d:%02d:%02d GMT" % (
+            text = "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
                 FrontendHandler.weekdayname[day.tm_wday], day.tm_mday, FrontendHandler.monthname[day.tm_mon],
                 day.tm_year, day.tm_hour, day.tm_min, day.tm_sec,
             )  # fmt: skip
-            self._date = (now, "Date: " + text)
+            self._date = (now, text.encode())
         return self._date[1]
 
     def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
@@ -6089,7 +6092,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         request.setblocking(False)
         try:
             request.send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-                         b"%b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (self.date_line().encode(), len(body), body))  # fmt: skip
+                         b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (self.date_line(), len(body), body))  # fmt: skip
             request.shutdown(socket.SHUT_WR)
             request.recv(RECEIVE_SIZE)  # unread input would turn the close into a reset
         except OSError:
