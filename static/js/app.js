@@ -36,21 +36,36 @@ const found = h("ul", { id: "found", class: "found", role: "listbox", "aria-labe
 const menuButton = h("button", { type: "button", class: "bare menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "side", onclick: () => openMenu(!document.body.classList.contains("menu-open")) }, icon("menu"));
 const places = h("ul", { class: "places" }, PLACES.map(([href, name, label]) => h("li", {}, h("a", { href, dataset: { view: name } }, label))));
 const treeBox = h("div", { class: "side-tree" });
-const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, treeBox);
+const sideTools = h("div", { class: "side-tools" });
+const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, sideTools, treeBox);
+const refreshTools = h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, refreshButton, pauseButton);
 
 replace(document.getElementById("app"),
   h("header", { class: "top" }, menuButton,
     h("a", { class: "brand", href: "#/" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
     h("div", { class: "finder", role: "search" }, searchInput, found),
     h("span", { class: "spring" }),
-    h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, lastAnswer, refreshButton, pauseButton, intervalBox),
+    refreshTools,
     themeButton, lockButton),
   banner, side, main, h("div", { class: "shade", onclick: () => openMenu(false) }));
 
 function openMenu(open) {
+  const leaves = document.body.classList.contains("menu-open") && !open && side.contains(document.activeElement);
   document.body.classList.toggle("menu-open", open);
   menuButton.setAttribute("aria-expanded", String(open));
+  if (open) side.querySelector("a").focus({ preventScroll: true });
+  if (leaves) menuButton.focus({ preventScroll: true });
 }
+for (const part of [main, menuButton.parentNode]) part.addEventListener("focusin", () => { if (document.body.classList.contains("menu-open")) openMenu(false); });
+
+/** On a telephone the bar has no room for the time and the interval: they stand in the menu. */
+const telephone = matchMedia("(max-width: 560px)");
+function placeTools() {
+  if (telephone.matches) sideTools.append(lastAnswer, intervalBox);
+  else { refreshTools.prepend(lastAnswer); refreshTools.append(intervalBox); }
+}
+telephone.addEventListener("change", placeTools);
+placeTools();
 
 // ---- theme, lock --------------------------------------------------------
 

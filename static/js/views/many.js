@@ -3,7 +3,7 @@
 import { each, sendJson, getText, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { plural } from "../format.js";
+import { plain, plural } from "../format.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
 import { store } from "../state.js";
@@ -15,6 +15,7 @@ export function mount(root, { signal }) {
   const chosen = store.selected;
   const results = new Map();
   let running = false;
+  let drawn = 0; // the frame that will draw what has come in
   let action = "loglevel";
   const logger = h("input", { name: "logger", value: "lmcache", spellcheck: "false", autocomplete: "off" });
   const level = h("select", { name: "level" }, LEVELS.map((one) => h("option", { value: one }, one)));
@@ -40,24 +41,25 @@ export function mount(root, { signal }) {
 
   const actionBox = h("select", { onchange: () => { action = actionBox.value; results.clear(); drawFields(); draw(); } }, Object.entries(ACTIONS).map(([name, one]) => h("option", { value: name }, one.label)));
   const fields = h("div", { class: "contents" });
-  const preview = h("pre", { class: "block", tabindex: "0", "aria-label": "What will be sent" });
+  const preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": "What will be sent" });
+  const advice = h("p", { class: "muted" });
   const progress = h("span", { class: "progress", "aria-live": "polite" });
   const go = guarded(button("Send", run, { kind: "primary" }), signal);
   const table = dataTable({
     label: "Nodes and results", key: (node) => node.key, sort: { id: "name", down: false }, emptyText: "No nodes yet.",
     select: { set: chosen, name: (node) => node.key, changed: draw },
     columns: [
-      { id: "state", label: "State", width: 104, narrow: 64, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Node", head: true, width: 220, narrow: 146, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
-      { id: "kind", label: "Kind", width: 100, value: (node) => node.kind },
-      { id: "result", label: "Result", width: 320, grow: true, value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
+      { id: "state", label: "State", width: 100, narrow: 56, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+      { id: "name", label: "Node", head: true, width: 220, narrow: 130, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
+      { id: "kind", label: "Kind", width: 100, drop: 1, value: (node) => node.kind },
+      { id: "result", label: "Result", width: 320, narrow: 88, grow: true, cls: "wrap", value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
   replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")), lockNote(signal),
     h("section", { class: "panel", "aria-label": "What to do" }, h("header", { class: "panel-head" }, h("h2", {}, "1 · What to do")), h("div", { class: "row-fields" }, field("Action", actionBox), fields)),
     h("section", { class: "panel", "aria-label": "On which nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "2 · On which nodes"), search), h("div", { class: "panel-body" }, table.element)),
-    h("section", { class: "panel", "aria-label": "Send" }, h("header", { class: "panel-head" }, h("h2", {}, "3 · Look, then send")), preview, h("div", { class: "actions" }, go, progress)));
+    h("section", { class: "panel", "aria-label": "Send" }, h("header", { class: "panel-head" }, h("h2", {}, "3 · Look, then send")), advice, preview, h("div", { class: "actions" }, go, progress)));
 
   const fits = (node) => !ACTIONS[action].fits || ACTIONS[action].fits(node);
   const targets = () => [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && fits(node));
@@ -69,6 +71,7 @@ export function mount(root, { signal }) {
   for (const input of [logger, level, setting, value, backend]) input.addEventListener("input", draw);
 
   function draw() {
+    drawn = 0;
     const nodes = targets();
     const ready = ACTIONS[action].ready();
     go.dataset.off = nodes.length && ready && !running ? "" : "1";
@@ -76,7 +79,10 @@ export function mount(root, { signal }) {
     setText(go, nodes.length ? `Send to ${plural(nodes.length, "node")}` : "Send");
     const lines = nodes.slice(0, 8).map((node) => { const one = ACTIONS[action].request(node); return `${one.method} ${nodePath(node, one.path)}${one.body ? `  ${JSON.stringify(one.body)}` : ""}`; });
     if (nodes.length > 8) lines.push(`… and ${nodes.length - 8} more`);
-    setText(preview, !ready ? "Fill in the fields above." : lines.length ? lines.join("\n") : "Choose nodes in the table above.");
+    preview.hidden = !ready || !lines.length;
+    advice.hidden = !preview.hidden;
+    setText(preview, lines.join("\n"));
+    setText(advice, ready ? "Choose nodes in the table above." : "Fill in the fields above.");
     if (store.status) table.update(store.status.nodes);
   }
 
@@ -100,8 +106,8 @@ export function mount(root, { signal }) {
       done += 1;
       failed += error ? 1 : 0;
       results.set(node.key, { state: error ? "down" : "up", text: !error ? answer || "done" : error.status ? explain(Object.assign(error, { message: settingError(error, setting.value.trim()) }), node) : error.message });
-      setText(progress, `${done} of ${nodes.length}${failed ? `, ${failed} failed` : ""}`);
-      draw();
+      setText(progress, `${plain(done)} of ${plain(nodes.length)}${failed ? `, ${plain(failed)} failed` : ""}`);
+      if (!drawn) drawn = requestAnimationFrame(draw);
     }, 8);
     running = false;
     draw();
