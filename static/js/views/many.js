@@ -50,9 +50,9 @@ export function mount(root, { signal }) {
     select: { set: chosen, name: (node) => node.key, changed: draw },
     columns: [
       { id: "state", label: "State", width: 100, narrow: 56, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
-      { id: "name", label: "Node", head: true, width: 220, narrow: 130, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
+      { id: "name", label: "Node", head: true, width: 220, narrow: 124, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
       { id: "kind", label: "Kind", width: 100, drop: 1, value: (node) => node.kind },
-      { id: "result", label: "Result", width: 320, narrow: 88, grow: true, cls: "wrap", value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
+      { id: "result", label: "Result", width: 320, narrow: 86, grow: true, cls: "wrap", value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
