@@ -42,7 +42,7 @@ const refreshTools = h("div", { class: "refresh-tools", role: "group", "aria-lab
 
 replace(document.getElementById("app"),
   h("header", { class: "top" }, menuButton,
-    h("a", { class: "brand", href: "#/" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
+    h("a", { class: "brand", href: "#/", "aria-label": "LMCache: cluster" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
     h("div", { class: "finder", role: "search" }, searchInput, found),
     h("span", { class: "spring" }),
     refreshTools,
