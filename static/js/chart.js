@@ -77,7 +77,7 @@ function linePath(times, values, x, y, gap) {
     if (pen && gap && times[i] - last > gap) pen = false;
     const next = i + 1 < values.length ? values[i + 1] : null;
     const alone = !pen && (next === null || next === undefined);
-    path += `${pen ? "L" : "M"}${x(times[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+    path += `${pen ? "L" : "M"}${Math.round(x(times[i]) * 10) / 10} ${Math.round(y(value) * 10) / 10}`;
     if (alone) path += "h0.01"; // a point between two gaps is still seen
     pen = true;
     last = times[i];
@@ -329,8 +329,12 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
 
   function update(next) {
     data = next;
-    const last = data.series.map((one) => { const value = [...one.values].reverse().find((v) => v !== null && v !== undefined); return `${one.name} ${format(value, unit)}`; });
-    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.slice(0, 6).join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`);
+    const last = data.series.slice(0, 6).map(({ name, values }) => {
+      let at = values.length - 1;
+      while (at > 0 && (values[at] === null || values[at] === undefined)) at -= 1;
+      return `${name} ${format(values[at], unit)}`;
+    });
+    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`);
     if (legend) {
       replace(keys, data.series.slice(0, 24).map((one, index) => h("li", {}, h("i", { class: `swatch c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}` }), one.name)),
         data.series.length > 24 ? h("li", {}, `and ${data.series.length - 24} more`) : null);
