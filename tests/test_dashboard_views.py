@@ -419,6 +419,26 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     assert b"ERROR" not in fleet.ask("/proxy2/demo000_worker0/loglevel?logger_name=lmcache.v1.cache_engine").body
 
 
+def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusal_is_said_per_node(page, fleet):
+    browser = page(fleet, "#/?q=demo000_worker")
+    browser.wait_for(lambda: len(names(browser)) == 3)
+    browser.click("main thead input[type=checkbox]")
+    button(browser, "Change them together")
+    bypassed = lambda: [json.loads(fleet.ask("/proxy2/demo000_worker%d/bypass/list" % i).body)["bypassed_backends"] for i in range(3)]  # noqa: E731
+    for action, after in (("bypass", ["LocalDiskBackend"]), ("unbypass", [])):
+        choose(browser, "main .row-fields select", action)
+        browser.type("input[name=backend]", "LocalDiskBackend")
+        button(browser, "Send to 3 nodes")
+        button(browser, "Send", "dialog")
+        browser.wait_for(lambda: bypassed() == [after] * 3)
+    choose(browser, "main .row-fields select", "bypass")
+    browser.type("input[name=backend]", "NoSuchBackend")
+    button(browser, "Send to 3 nodes")
+    button(browser, "Send", "dialog")
+    browser.wait_for(lambda: browser.text("main .progress") == "3 of 3, 3 failed")
+    assert browser.count("main td.wrap .state.down") == 3
+
+
 # ---- Nodes
 
 

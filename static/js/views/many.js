@@ -11,6 +11,8 @@ import { button, dataTable, empty, explain, field, fitted, guarded, lockNote, no
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
+const BACKENDS = ["LocalCPUBackend", "LocalDiskBackend", "RemoteBackend", "P2PBackend", "GdsBackend", "NixlStorageBackend"];
+
 export function mount(root, { signal }) {
   const chosen = store.selected;
   const results = new Map();
@@ -22,7 +24,8 @@ export function mount(root, { signal }) {
   level.value = "INFO";
   const setting = h("input", { name: "setting", placeholder: "min_retrieve_tokens", spellcheck: "false", autocomplete: "off" });
   const value = h("input", { name: "value", placeholder: "512, true or text", spellcheck: "false", autocomplete: "off" });
-  const backend = h("input", { name: "backend", value: "LocalDiskBackend", spellcheck: "false", autocomplete: "off" });
+  const backend = h("input", { name: "backend", value: "LocalDiskBackend", spellcheck: "false", autocomplete: "off", list: "known-backends" });
+  const backendField = field("Backend", [backend, h("datalist", { id: "known-backends" }, BACKENDS.map((name) => h("option", { value: name })))]); // of two actions
 
   function readValue() {
     try { return JSON.parse(value.value); } catch (error) { return value.value; }
@@ -32,8 +35,8 @@ export function mount(root, { signal }) {
   const ACTIONS = {
     loglevel: { label: "Set a log level", fields: [field("Logger", logger), field("Level", level)], ready: () => logger.value.trim(), request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }) },
     setting: { label: "Change a setting", fields: [field("Setting", setting), field("New value", value, "JSON, or text as it is")], ready: () => setting.value.trim(), fits: ENGINE, request: () => ({ method: "POST", path: "/conf", body: { [setting.value.trim()]: readValue() } }) },
-    bypass: { label: "Bypass a backend", fields: [field("Backend", backend)], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/add?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
-    unbypass: { label: "End a bypass", fields: [field("Backend", backend)], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/remove?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
+    bypass: { label: "Bypass a backend", fields: [backendField], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/add?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
+    unbypass: { label: "End a bypass", fields: [backendField], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/remove?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
     freeze: { label: "Freeze: store nothing new", fields: [], ready: () => true, fits: ENGINE, request: () => ({ method: "PUT", path: "/freeze/enable" }) },
     unfreeze: { label: "End freeze", fields: [], ready: () => true, fits: ENGINE, request: () => ({ method: "PUT", path: "/freeze/disable" }) },
     clear: { label: "Clear the cache", fields: [], ready: () => true, danger: true, fits: (node) => ENGINE(node) || node.kind === "mp", request: (node) => (node.kind === "mp" ? { method: "POST", path: "/cache/clear", body: { tier: "l1" } } : { method: "DELETE", path: "/cache/clear" }) },
@@ -128,7 +131,7 @@ export function mount(root, { signal }) {
 function inWords(answer) {
   if (answer === null || typeof answer !== "object") return answer === null ? "" : String(answer);
   if (typeof answer.message === "string") return answer.message;
-  const said = Object.entries(answer).filter(([name, value]) => !(name === "status" && ["ok", "success"].includes(value)));
+  const said = Object.entries(answer).filter(([name, value]) => name !== "backend_name" && !(name === "status" && ["ok", "success"].includes(value)));
   return said.map(([name, value]) => `${name.replace(/_/g, " ")}: ${typeof value === "string" ? value : JSON.stringify(value).replace(/[{}"]/g, "").replace(/:/g, ": ").replace(/,/g, ", ")}`).join(" · ");
 }
 
