@@ -11,6 +11,7 @@ import { button, dataTable, empty, explain, field, fitted, guarded, lockNote, no
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
+const NO_LOGGERS = ["coordinator", "discovery", "frontend"]; // kinds without /loglevel
 const BACKENDS = ["LocalCPUBackend", "LocalDiskBackend", "RemoteBackend", "P2PBackend", "GdsBackend", "NixlStorageBackend"];
 
 export function mount(root, { signal }) {
@@ -33,7 +34,7 @@ export function mount(root, { signal }) {
 
   // name, label, fields, request(node) -> {method, path, body}, asks
   const ACTIONS = {
-    loglevel: { label: "Set a log level", fields: [field("Logger", logger), field("Level", level)], ready: () => logger.value.trim(), request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }) },
+    loglevel: { label: "Set a log level", fields: [field("Logger", logger), field("Level", level)], ready: () => logger.value.trim(), fits: (node) => !NO_LOGGERS.includes(node.kind), request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }) },
     setting: { label: "Change a setting", fields: [field("Setting", setting), field("New value", value, "JSON, or text as it is")], ready: () => setting.value.trim(), fits: ENGINE, request: () => ({ method: "POST", path: "/conf", body: { [setting.value.trim()]: readValue() } }) },
     bypass: { label: "Bypass a backend", fields: [backendField], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/add?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
     unbypass: { label: "End a bypass", fields: [backendField], ready: () => backend.value.trim(), fits: ENGINE, request: () => ({ method: "PUT", path: `/bypass/remove?backend_name=${encodeURIComponent(backend.value.trim())}` }) },
