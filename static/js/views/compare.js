@@ -124,7 +124,7 @@ export function mount(root, { route, signal }) {
   async function drift() {
     const nodes = [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && node.state !== "down" && !["coordinator", "controller", "discovery"].includes(node.kind));
     if (driftAbort) driftAbort.abort();
-    if (nodes.length < 2) { drifted = null; setText(driftNote, ""); replace(driftBox, empty("Choose at least two nodes that answer and have settings.")); return; }
+    if (nodes.length < 2) { driftButton.disabled = false; drifted = null; setText(driftNote, ""); replace(driftBox, empty("Choose at least two nodes that answer and have settings.")); return; }
     driftAbort = new AbortController();
     const mine = driftAbort.signal;
     driftButton.disabled = true;
