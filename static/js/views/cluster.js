@@ -79,9 +79,10 @@ export function mount(root, { route, signal }) {
   let kinds = "";
   let selectionSig = "";
 
-  for (const key of KEPT) if (route.query.has(key) && memory[key] !== route.query.get(key)) {
-    memory[key] = route.query.get(key);
-    if (key === "env") memory.envSaid = "";
+  if (KEPT.some((key) => route.query.has(key))) for (const key of KEPT) { // a link tells all of it; without one it is as it was left
+    const value = route.query.get(key) || (key === "by" ? memory.by : "");
+    if (key === "env" && value !== memory.env) memory.envSaid = "";
+    memory[key] = value;
   }
 
   const standard = COLUMNS.filter((column) => !column.off).map((column) => column.id);
