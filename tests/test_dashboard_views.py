@@ -295,12 +295,42 @@ def test_a_pause_stops_the_asking_until_it_ends(page, fleet):
     browser.wait_for(lambda: browser.script(received) > before)
 
 
+def test_the_requests_of_a_view_that_is_left_are_aborted(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.script(
+        "window.asked = []; window.fetch = (url, {signal}) => new Promise((_, fail) => { asked.push([url, signal]); signal.addEventListener('abort', () => fail(new Error('aborted'))); });"
+        "location.hash = '#/compare'"
+    )
+    open_ones = "return asked.filter(([url, signal]) => url.includes('api/history') && signal.aborted === arguments[0]).length"
+    browser.wait_for(lambda: browser.script(open_ones, False) > 0)
+    browser.script("location.hash = '#/nodes'")
+    browser.wait_for(lambda: browser.script(open_ones, False) == 0 and browser.script(open_ones, True) > 0)
+
+
+def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
+    waits = browser.script(
+        "const {store, poll} = await import('/static/js/state.js'); const waits = [];"
+        "for (let i = 0; i < 7; i += 1) { await poll(); waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
+    )
+    assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 30
+    assert browser.title == "no connection · LMCache"
+    assert "No connection" in browser.text(".banner") and browser.has(".banner button")
+
+
 def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_pasted_token_unlocks(page, start, node):
     front = start("--node", "w0=" + node.address, "--trust", "token")
     browser = page(front, "#/nodes")
     browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
     add = "main .tools button"
     assert browser.property(add, "disabled") and "Locked" in browser.attribute(add, "title")
+    page(front, "#/")
+    browser.wait_for(lambda: browser.has(".env-filter") and browser.property(".env-filter", "disabled"))
+    page(front, "#/nodes")
+    browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
     browser.click("header .lock")
     browser.type("dialog input[name=token]", "wrong")
     browser.press("Enter")
