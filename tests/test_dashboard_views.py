@@ -257,6 +257,20 @@ def test_a_telephone_never_scrolls_sideways(page, fleet, fragment):
     assert browser.script("return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= e.parentNode.clientWidth + 1)")
 
 
+@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/many"])
+def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one(page, start, node, tmp_path, fragment):
+    config = tmp_path / "nodes.json"
+    config.write_text("[]")
+    front = start("--config", config)
+    browser = page(front, fragment)
+    browser.wait_for(lambda: "--config FILE" in browser.text("main .empty"))
+    assert browser.has("main .empty a[href='#/nodes?add=1']")
+    front.ask("/api/nodes", "POST", {"name": "w0", "host": "127.0.0.1", "port": node.port})
+    ask_nodes_now(browser)
+    browser.wait_for(lambda: "w0" in browser.text("main"))
+    assert "--config FILE" not in browser.text("main")
+
+
 def test_deep_links_go_back_and_forth(page, fleet):
     browser = page(fleet, "#/node/demo000_worker1/config")
     browser.wait_for(lambda: browser.text("h1") == "demo000_worker1")

@@ -39,6 +39,12 @@ export function empty(text, ...actions) {
   return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
 }
 
+/** What every view says while the frontend knows no node. */
+export function noNodes() {
+  const option = (text) => h("span", { class: "gap" }, text);
+  return empty(["No nodes yet. Start the frontend with ", option("--config FILE"), " or ", option("--node NAME=ADDRESS"), ", or add one here."], h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+}
+
 export async function copy(text, what = "Copied") {
   try {
     await navigator.clipboard.writeText(text);

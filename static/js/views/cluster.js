@@ -5,7 +5,7 @@ import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, trusted } from "../state.js";
-import { button, dataTable, empty, fitted, guarded, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
+import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
 
@@ -293,8 +293,8 @@ export function mount(root, { route, signal }) {
     if (keys.join() === selectionSig) return; // what has the focus keeps it
     selectionSig = keys.join();
     const names = encodeURIComponent(keys.slice(0, 40).join(","));
-    replace(selection, h("b", {}, `${plural(keys.length, "node")} selected`), h("a", { class: "button", href: "#/many" }, "Change them together"),
-      h("a", { class: "button", href: `#/compare?nodes=${names}` }, "Compare"), h("span", { class: "spring" }), button("Select none", () => { store.selected.clear(); table.update(store.status.nodes); drawSelection(); }));
+    replace(selection, h("b", {}, `${plural(keys.length, "node")} selected`), button("Select none", () => { store.selected.clear(); table.update(store.status.nodes); drawSelection(); }, { kind: "bare" }),
+      h("span", { class: "spring" }), h("a", { class: "button", href: `#/compare?nodes=${names}` }, "Compare"), h("a", { class: "button", href: "#/many" }, "Change them together"));
   }
 
   function update(status) {
@@ -306,7 +306,7 @@ export function mount(root, { route, signal }) {
     for (const [id, , more] of TILES) putTile(id, ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()), more(totals), series[id]);
     if (!status.nodes.length) {
       if (lower.firstChild !== lower.emptyBox || !lower.emptyBox) {
-        lower.emptyBox = empty("No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, or add one here.", h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+        lower.emptyBox = noNodes();
         replace(lower, lower.emptyBox);
       }
       tiles.hidden = true;

@@ -6,7 +6,7 @@ import { h, replace, setText } from "../dom.js";
 import { format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
 import { show } from "../panels/config.js";
 import { store } from "../state.js";
-import { button, dataTable, empty, fitted, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
 
 const MOST = 60; // lines in one chart
 const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
@@ -41,9 +41,12 @@ export function mount(root, { route, signal }) {
   let driftTimer = 0;
   let driftAbort = null;
   signal.addEventListener("abort", () => { clearTimeout(driftTimer); if (driftAbort) driftAbort.abort(); });
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")),
+  const none = noNodes();
+  none.hidden = true;
+  const content = h("div", {},
     h("section", { class: "panel", "aria-label": "One metric across nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")), h("div", { class: "tools" }, metricBox, spanBox), pickBox, note, chartBox, values),
     h("section", { class: "panel", "aria-label": "Settings that differ" }, h("header", { class: "panel-head" }, h("h2", {}, "Settings that differ"), h("p", { class: "muted" }, "between the nodes chosen above"), h("div", { class: "panel-tools" }, h("label", { class: "inline" }, driftAll, "show equal ones too"), driftButton)), driftNote, driftBox));
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")), none, content);
 
   function changed() { drawPicker(); load(); }
 
@@ -164,6 +167,9 @@ export function mount(root, { route, signal }) {
 
   return {
     update(status) {
+      none.hidden = status.nodes.length > 0;
+      content.hidden = !none.hidden;
+      if (content.hidden) return;
       if (!picked && status.nodes.length) {
         picked = true;
         chosen = new Set(status.nodes.filter((node) => node.metrics && node.metrics[metric] !== null && node.metrics[metric] !== undefined).slice(0, 16).map((node) => node.key));

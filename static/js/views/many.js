@@ -7,7 +7,7 @@ import { plain, plural } from "../format.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
 import { store } from "../state.js";
-import { button, dataTable, empty, explain, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, explain, field, fitted, guarded, lockNote, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
@@ -60,10 +60,13 @@ export function mount(root, { signal }) {
     ],
   });
   const search = searchBox("Search nodes", (text) => { table.search(text); return table.shown.length; });
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")), lockNote(signal),
+  const none = noNodes();
+  none.hidden = true;
+  const content = h("div", {}, lockNote(signal),
     h("section", { class: "panel", "aria-label": "What to do" }, h("header", { class: "panel-head" }, h("h2", {}, "1 · What to do")), h("div", { class: "row-fields" }, field("Action", actionBox), fields)),
     h("section", { class: "panel", "aria-label": "On which nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "2 · On which nodes"), search), h("div", { class: "panel-body" }, table.element)),
     h("section", { class: "panel", "aria-label": "Send" }, h("header", { class: "panel-head" }, h("h2", {}, "3 · Look, then send")), advice, preview, h("div", { class: "actions" }, go, progress)));
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Many at once")), none, content);
 
   const fits = (node) => !ACTIONS[action].fits || ACTIONS[action].fits(node);
   const targets = () => [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && fits(node));
@@ -121,7 +124,8 @@ export function mount(root, { signal }) {
   let first = true;
   return {
     update(status) {
-      if (!status.nodes.length) { if (!root.querySelector(".empty")) replace(root, h("h1", {}, "Many at once"), empty("No nodes yet.", h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"))); return; }
+      none.hidden = status.nodes.length > 0;
+      content.hidden = !none.hidden;
       if (first) { first = false; setTimeout(draw); }
       draw();
     },
