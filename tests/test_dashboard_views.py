@@ -187,6 +187,7 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(page, start):
     browser.script(CHANGE_ALL, 10, True)
     updated = busy_seconds(browser)
     assert 10 < browser.count("main .data tbody tr") < 80
+    assert browser.count("nav .side-tree a") <= 60  # a closed group is not built
     assert ((updated - made) - (made - begun)) / 10 < 0.050, (begun, made, updated)
     browser.click("main .data thead .head .sort")
     browser.script("const e = document.querySelector('main .table-wrap'); e.scrollTop = e.scrollHeight")
@@ -269,6 +270,21 @@ def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one
     ask_nodes_now(browser)
     browser.wait_for(lambda: "w0" in browser.text("main"))
     assert "--config FILE" not in browser.text("main")
+
+
+def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
+    groups = browser.texts("nav .side-tree summary")
+    assert any("no instance" in text and "down" in text for text in groups), groups
+    browser.click("nav .side-tree summary")
+    browser.wait_for(lambda: browser.count("nav .side-tree details[open]") == 3)
+    browser.reload()
+    browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
+    assert browser.count("nav .side-tree details[open]") == 3  # remembered
+    browser.click("nav .side-tree summary")
+    browser.click("nav .side-tree details:first-child li:last-child a")
+    browser.wait_for(lambda: browser.text("h1") == browser.attribute("nav .side-tree a[aria-current=page]", "title"))
 
 
 def test_deep_links_go_back_and_forth(page, fleet):

@@ -179,7 +179,7 @@ addEventListener("keydown", (event) => {
 
 const TREE_LIMIT = 60; // nodes of a group listed at the side; the table has them all
 let treeSig = "";
-let treeItems = new Map();
+let treeItems = new Map(); // group or key of a node -> its mark
 
 function groupsOf(status) {
   const groups = new Map();
@@ -215,29 +215,37 @@ function drawTree() {
     const closed = new Set(JSON.parse(recall("tree.closed", "[]")));
     replace(treeBox, groups.map((group) => {
       const mark = h("span");
+      const list = h("ul");
       const box = h("details", { open: !closed.has(group.id) && status.nodes.length <= 300 },
         h("summary", {}, mark, h("span", { class: "tree-name", title: group.label }, fitted(group.label)), h("span", { class: "muted count" }, group.nodes.length)),
-        h("ul", {}, group.nodes.slice(0, TREE_LIMIT).map((node) => {
-          const nodeMark = h("span");
-          const link = h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, nodeMark, h("span", { class: "tree-name" }, fitted(node.name)));
-          treeItems.set(node.key, [nodeMark, link]);
-          return h("li", {}, link);
-        }), group.nodes.length > TREE_LIMIT ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${group.nodes.length - TREE_LIMIT} more …`)) : null,
-        group.nodes.length ? null : h("li", { class: "muted pad" }, "tells of no nodes")));
+        list);
+      if (box.open) listNodes(list, group);
       box.addEventListener("toggle", () => {
+        if (box.open && !list.firstChild) { listNodes(list, group); markPlace(); drawTree(); }
         if (box.open) closed.delete(group.id); else closed.add(group.id);
         remember("tree.closed", JSON.stringify([...closed]));
       });
-      treeItems.set(group.id, [mark, null]);
+      treeItems.set(group.id, mark);
       return box;
     }));
     markPlace();
   }
   const put = (mark, state) => { if (mark.dataset.state !== state) { mark.dataset.state = state; replace(mark, stateMark(state, true)); } };
   for (const group of groups) {
-    put(treeItems.get(group.id)[0], stateOf(group));
-    for (const node of group.nodes.slice(0, TREE_LIMIT)) put(treeItems.get(node.key)[0], node.state);
+    put(treeItems.get(group.id), stateOf(group));
+    for (const node of group.nodes.slice(0, TREE_LIMIT)) if (treeItems.has(node.key)) put(treeItems.get(node.key), node.state);
   }
+}
+
+/** The links of a group, made when it is first opened. */
+function listNodes(list, group) {
+  const more = group.nodes.length - TREE_LIMIT;
+  replace(list, group.nodes.slice(0, TREE_LIMIT).map((node) => {
+    const mark = h("span");
+    treeItems.set(node.key, mark);
+    return h("li", {}, h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, mark, h("span", { class: "tree-name" }, fitted(node.name))));
+  }), more > 0 ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${more} more …`)) : null,
+  group.nodes.length ? null : h("li", { class: "muted pad" }, "tells of no nodes"));
 }
 
 function markPlace() {
