@@ -36,21 +36,36 @@ const found = h("ul", { id: "found", class: "found", role: "listbox", "aria-labe
 const menuButton = h("button", { type: "button", class: "bare menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "side", onclick: () => openMenu(!document.body.classList.contains("menu-open")) }, icon("menu"));
 const places = h("ul", { class: "places" }, PLACES.map(([href, name, label]) => h("li", {}, h("a", { href, dataset: { view: name } }, label))));
 const treeBox = h("div", { class: "side-tree" });
-const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, treeBox);
+const sideTools = h("div", { class: "side-tools" });
+const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, sideTools, treeBox);
+const refreshTools = h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, refreshButton, pauseButton);
 
 replace(document.getElementById("app"),
   h("header", { class: "top" }, menuButton,
-    h("a", { class: "brand", href: "#/" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
+    h("a", { class: "brand", href: "#/", "aria-label": "LMCache: cluster" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
     h("div", { class: "finder", role: "search" }, searchInput, found),
     h("span", { class: "spring" }),
-    h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, lastAnswer, refreshButton, pauseButton, intervalBox),
+    refreshTools,
     themeButton, lockButton),
   banner, side, main, h("div", { class: "shade", onclick: () => openMenu(false) }));
 
 function openMenu(open) {
+  const leaves = document.body.classList.contains("menu-open") && !open && side.contains(document.activeElement);
   document.body.classList.toggle("menu-open", open);
   menuButton.setAttribute("aria-expanded", String(open));
+  if (open) side.querySelector("a").focus({ preventScroll: true });
+  if (leaves) menuButton.focus({ preventScroll: true });
 }
+for (const part of [main, menuButton.parentNode]) part.addEventListener("focusin", () => { if (document.body.classList.contains("menu-open")) openMenu(false); });
+
+/** On a telephone the bar has no room for the time and the interval: they stand in the menu. */
+const telephone = matchMedia("(max-width: 560px)");
+function placeTools() {
+  if (telephone.matches) sideTools.append(lastAnswer, intervalBox);
+  else { refreshTools.prepend(lastAnswer); refreshTools.append(intervalBox); }
+}
+telephone.addEventListener("change", placeTools);
+placeTools();
 
 // ---- theme, lock --------------------------------------------------------
 
@@ -164,7 +179,7 @@ addEventListener("keydown", (event) => {
 
 const TREE_LIMIT = 60; // nodes of a group listed at the side; the table has them all
 let treeSig = "";
-let treeItems = new Map();
+let treeItems = new Map(); // group or key of a node -> its mark
 
 function groupsOf(status) {
   const groups = new Map();
@@ -200,29 +215,37 @@ function drawTree() {
     const closed = new Set(JSON.parse(recall("tree.closed", "[]")));
     replace(treeBox, groups.map((group) => {
       const mark = h("span");
+      const list = h("ul");
       const box = h("details", { open: !closed.has(group.id) && status.nodes.length <= 300 },
         h("summary", {}, mark, h("span", { class: "tree-name", title: group.label }, fitted(group.label)), h("span", { class: "muted count" }, group.nodes.length)),
-        h("ul", {}, group.nodes.slice(0, TREE_LIMIT).map((node) => {
-          const nodeMark = h("span");
-          const link = h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, nodeMark, h("span", { class: "tree-name" }, fitted(node.name)));
-          treeItems.set(node.key, [nodeMark, link]);
-          return h("li", {}, link);
-        }), group.nodes.length > TREE_LIMIT ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${group.nodes.length - TREE_LIMIT} more …`)) : null,
-        group.nodes.length ? null : h("li", { class: "muted pad" }, "tells of no nodes")));
+        list);
+      if (box.open) listNodes(list, group);
       box.addEventListener("toggle", () => {
+        if (box.open && !list.firstChild) { listNodes(list, group); markPlace(); drawTree(); }
         if (box.open) closed.delete(group.id); else closed.add(group.id);
         remember("tree.closed", JSON.stringify([...closed]));
       });
-      treeItems.set(group.id, [mark, null]);
+      treeItems.set(group.id, mark);
       return box;
     }));
     markPlace();
   }
   const put = (mark, state) => { if (mark.dataset.state !== state) { mark.dataset.state = state; replace(mark, stateMark(state, true)); } };
   for (const group of groups) {
-    put(treeItems.get(group.id)[0], stateOf(group));
-    for (const node of group.nodes.slice(0, TREE_LIMIT)) put(treeItems.get(node.key)[0], node.state);
+    put(treeItems.get(group.id), stateOf(group));
+    for (const node of group.nodes.slice(0, TREE_LIMIT)) if (treeItems.has(node.key)) put(treeItems.get(node.key), node.state);
   }
+}
+
+/** The links of a group, made when it is first opened. */
+function listNodes(list, group) {
+  const more = group.nodes.length - TREE_LIMIT;
+  replace(list, group.nodes.slice(0, TREE_LIMIT).map((node) => {
+    const mark = h("span");
+    treeItems.set(node.key, mark);
+    return h("li", {}, h("a", { href: nodeLink(node), title: node.key, dataset: { key: node.key } }, mark, h("span", { class: "tree-name" }, fitted(node.name))));
+  }), more > 0 ? h("li", {}, h("a", { class: "muted", href: `#/?group=${encodeURIComponent(group.id)}` }, `${more} more …`)) : null,
+  group.nodes.length ? null : h("li", { class: "muted pad" }, "tells of no nodes"));
 }
 
 function markPlace() {

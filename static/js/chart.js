@@ -1,7 +1,7 @@
 // Line charts and sparklines on SVG.
 
 import { h, svg, replace } from "./dom.js";
-import { clock, format, hour, fullTime, plural } from "./format.js";
+import { clock, format, hour, fullTime, plural, zone } from "./format.js";
 
 const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;
@@ -9,6 +9,17 @@ let serial = 0;
 
 /** A round value on an axis: without the zeros that a reading would show. */
 const tickLabel = (value, unit) => format(value, unit).replace(/\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)/, "$1");
+
+let ruler = null;
+
+/** How wide a label of an axis is, in px. */
+function textWidth(text) {
+  if (!ruler) {
+    ruler = document.createElement("canvas").getContext("2d");
+    ruler.font = `11px ${getComputedStyle(document.body).fontFamily}`; // as .tick in style.css
+  }
+  return ruler.measureText(text).width;
+}
 
 /** Round steps for an axis: 1, 2, 5 × 10^n, or powers of two for bytes. */
 function valueTicks(low, high, unit, count = 4) {
@@ -35,6 +46,26 @@ function timeTicks(start, end, width) {
   return { ticks, label: step < 60 ? clock : hour };
 }
 
+/** The lowest and the highest value of each pixel when there are many more points than pixels; gaps stay. */
+function thinned(times, values, start, end, pixels) {
+  if (values.length <= pixels * 3) return [times, values];
+  const at = [];
+  let slot = null;
+  let low = 0;
+  let high = 0;
+  const close = () => { if (slot !== null) at.push(...(low === high ? [low] : low < high ? [low, high] : [high, low])); slot = null; };
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (value === null || value === undefined) { close(); at.push(i); continue; }
+    const here = Math.floor(((times[i] - start) / (end - start || 1)) * pixels);
+    if (here !== slot) { close(); slot = here; low = high = i; continue; }
+    if (value < values[low]) low = i;
+    if (value >= values[high]) high = i;
+  }
+  close();
+  return [at.map((i) => times[i]), at.map((i) => values[i])];
+}
+
 /** Path data with a gap wherever a value is missing. */
 function linePath(times, values, x, y, gap) {
   let path = "";
@@ -46,7 +77,7 @@ function linePath(times, values, x, y, gap) {
     if (pen && gap && times[i] - last > gap) pen = false;
     const next = i + 1 < values.length ? values[i + 1] : null;
     const alone = !pen && (next === null || next === undefined);
-    path += `${pen ? "L" : "M"}${x(times[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+    path += `${pen ? "L" : "M"}${Math.round(x(times[i]) * 10) / 10} ${Math.round(y(value) * 10) / 10}`;
     if (alone) path += "h0.01"; // a point between two gaps is still seen
     pen = true;
     last = times[i];
@@ -96,9 +127,10 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   let width = 0;
   let zoom = null;
   let scale = null;
-  let indent = 56; // room for the value labels, px
+  let indent = 48; // room for the value labels, px
   let cross = null;
   let drag = null;
+  let aimed = null; // time under the pointer that is still to be shown
   let anchor = null; // where a span chosen by keyboard begins, Unix seconds
   let cursor = null;
   const self = { element, update, point };
@@ -141,7 +173,8 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
     let ceiling = unit === "ratio" && high <= 1 ? Math.min(1, Math.max(high * 1.1, 0.1)) : high * 1.08 || 1;
     if (top !== null) ceiling = Math.max(ceiling, top);
     const marks = valueTicks(floor, ceiling, unit).map((value) => [value, tickLabel(value, unit)]);
-    indent = Math.max(40, ...marks.map(([, text]) => text.length * 6.4 + 10));
+    const here = zone(start);
+    indent = Math.ceil(Math.max(34, textWidth(here), ...marks.map(([, text]) => textWidth(text)))) + 8;
     const x = (time) => indent + ((time - start) / (end - start || 1)) * (right - indent);
     const y = (value) => bottom - ((value - floor) / (ceiling - floor || 1)) * (bottom - MARGIN.top);
     scale = { x, y, start, end, time: (px) => start + ((px - indent) / (right - indent)) * (end - start) };
@@ -152,15 +185,17 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
     const { ticks, label: name } = timeTicks(start, end, right - indent);
     for (const time of ticks) {
       const px = x(time);
-      if (px < indent + 10 || px > right - 14) continue;
+      if (px < indent + 24 || px > right - 14) continue;
       plot.append(svg("line", { class: "grid", x1: px, x2: px, y1: bottom, y2: bottom + 4 }),
         svg("text", { class: "tick", x: px, y: height - 5, "text-anchor": "middle" }, name(time)));
     }
+    plot.append(svg("text", { class: "tick zone", x: indent - 6, y: height - 5, "text-anchor": "end" }, here));
     plot.append(svg("clipPath", { id }, svg("rect", { x: indent, y: 0, width: right - indent, height: bottom + 1 })));
     const lines = svg("g", { "clip-path": `url(#${id})` });
     const gap = data.interval ? data.interval * 3.5 : 0;
     data.series.forEach((one, index) => {
-      lines.append(svg("path", { class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`, d: linePath(one.times, one.values, x, y, gap) }));
+      const [times, drawn] = thinned(one.times, one.values, start, end, right - indent);
+      lines.append(svg("path", { class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`, d: linePath(times, drawn, x, y, times === one.times ? gap : gap && Math.max(gap, ((end - start) / (right - indent)) * 3)) }));
     });
     cross = svg("g", { class: "cross", visibility: "hidden" });
     plot.append(lines, svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }), cross);
@@ -209,6 +244,7 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   }
 
   function hide() {
+    if (aimed !== null) aimed = undefined;
     point(null);
     cursor = null;
     if (group) group.show(null, self);
@@ -217,7 +253,12 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   plot.addEventListener("pointermove", (event) => {
     if (!scale) return;
     const px = event.clientX - plot.getBoundingClientRect().left;
-    point(Math.min(scale.end, Math.max(scale.start, scale.time(px))));
+    if (aimed === null) requestAnimationFrame(() => { // one drawing a frame, however fast the pointer moves
+      const time = aimed;
+      aimed = null;
+      if (scale && time !== undefined) point(Math.min(scale.end, Math.max(scale.start, time)));
+    });
+    aimed = scale.time(px);
     if (drag) {
       drag.to = Math.min(width - MARGIN.right, Math.max(indent, px));
       drag.rect.setAttribute("x", Math.min(drag.from, drag.to));
@@ -288,8 +329,12 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
 
   function update(next) {
     data = next;
-    const last = data.series.map((one) => { const value = [...one.values].reverse().find((v) => v !== null && v !== undefined); return `${one.name} ${format(value, unit)}`; });
-    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.slice(0, 6).join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`);
+    const last = data.series.slice(0, 6).map(({ name, values }) => {
+      let at = values.length - 1;
+      while (at > 0 && (values[at] === null || values[at] === undefined)) at -= 1;
+      return `${name} ${format(values[at], unit)}`;
+    });
+    plot.setAttribute("aria-label", `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`);
     if (legend) {
       replace(keys, data.series.slice(0, 24).map((one, index) => h("li", {}, h("i", { class: `swatch c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}` }), one.name)),
         data.series.length > 24 ? h("li", {}, `and ${data.series.length - 24} more`) : null);

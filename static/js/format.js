@@ -79,11 +79,14 @@ export function duration(seconds) {
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const ZONE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
 /** Time of day of a Unix time in the viewer's zone. */
 export const clock = (time) => (time ? CLOCK.format(time * 1000) : NONE);
 export const hour = (time) => HOUR.format(time * 1000);
+/** The short name of the viewer's zone at that time: "CET", "GMT+5:30". */
+export const zone = (time) => (ZONE.formatToParts(time * 1000).find((part) => part.type === "timeZoneName") || { value: "" }).value;
 /** Date, time and zone. */
 export const fullTime = (time) => (time ? FULL.format(time * 1000) : NONE);
 

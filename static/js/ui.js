@@ -39,6 +39,12 @@ export function empty(text, ...actions) {
   return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
 }
 
+/** What every view says while the frontend knows no node. */
+export function noNodes() {
+  const option = (text) => h("span", { class: "gap" }, text);
+  return empty(["No nodes yet. Start the frontend with ", option("--config FILE"), " or ", option("--node NAME=ADDRESS"), ", or add one here."], h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+}
+
 export async function copy(text, what = "Copied") {
   try {
     await navigator.clipboard.writeText(text);
@@ -131,6 +137,7 @@ function compare(a, b) {
 
 const ROW_HEIGHT = 32; // px, as in style.css
 const VIRTUAL_FROM = 200; // rows
+const PICK_WIDTH = 36; // px
 
 /** The heading of a group of rows. */
 class Heading {
@@ -145,7 +152,7 @@ class Heading {
  * A table that sorts, searches and, above 200 rows, keeps only the rows in view in the DOM.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, narrow (width on a
- * telephone), grow, title, sort: false}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
+ * telephone), grow, title, sort: false, drop: the higher, the sooner it is left out where room is short}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
  * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. Returns {element, update, search(text), filter(f), group(g)}.
  */
 export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false }) {
@@ -159,7 +166,9 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   const table = h("table", { class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`, "aria-label": label }, cols, h("thead", {}, headRow), above, body, below);
   const none = h("p", { class: "empty-row", hidden: true }, emptyText);
   const wrap = h("div", { class: `table-wrap${tall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": label }, table, none);
+  let wantedColumns = columns;
   let shownColumns = columns;
+  let keepAll = false; // the columns were chosen by hand: none is left out
   let all = [];
   let shown = [];
   let lines = []; // what is drawn: the rows shown, and the headings of groups between them
@@ -172,21 +181,37 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   let frame = 0;
   const live = new Map(); // key -> {tr, cells}
 
+  const widthOf = (column) => (innerWidth < 600 && column.narrow) || column.width || 120;
+
+  /** The wanted columns that there is room for. */
+  function fitting() {
+    let room = (wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column), 0);
+    const out = new Set();
+    const spare = keepAll ? [] : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
+    for (const column of spare) {
+      if (room >= 0) break;
+      out.add(column);
+      room += widthOf(column);
+    }
+    return wantedColumns.filter((column) => !out.has(column));
+  }
+
   function buildHead() {
+    shownColumns = fitting();
     heads.length = 0;
     replace(cols);
     replace(headRow);
     let minimum = 0;
     if (select) {
-      cols.append(sized(36));
-      minimum += 36;
+      cols.append(sized(PICK_WIDTH));
+      minimum += PICK_WIDTH;
       headRow.append(h("th", { class: "pick", scope: "col" }, allBox));
     }
     for (const column of shownColumns) {
-      const width = (innerWidth < 600 && column.narrow) || column.width || 120;
+      const width = widthOf(column);
       minimum += width;
       cols.append(sized(column.grow ? 0 : width));
-      const cell = h("th", { scope: "col", class: column.num ? "num" : "", title: column.title || null });
+      const cell = h("th", { scope: "col", class: [column.num ? "num" : "", column.head ? "head" : ""].join(" ").trim() || null, title: column.title || null });
       if (column.sort === false) cell.append(column.label);
       else cell.append(h("button", { type: "button", class: "sort", onclick: () => sortBy(column) }, column.label, h("span", { class: "sort-mark", "aria-hidden": "true" })));
       heads.push([column, cell]);
@@ -196,6 +221,13 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     markSort();
     live.clear();
     replace(body);
+  }
+  /** Build the head anew when other columns have room than before. */
+  function refit() {
+    const fit = fitting();
+    if (fit.length === shownColumns.length && fit.every((column, i) => column === shownColumns[i])) return false;
+    buildHead();
+    return true;
   }
   function sized(width) {
     const col = h("col");
@@ -223,6 +255,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     return needle.every((word) => columns.some((column) => column.find !== false && String((column.search || column.text || column.value)(row) ?? "").toLowerCase().includes(word)));
   }
   function arrange() {
+    if (!live.size) refit();
     shown = all.filter(hit);
     if (order) {
       const column = columns.find((one) => one.id === order.id);
@@ -280,7 +313,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       else at = at.nextSibling;
     }
     for (const [id, entry] of live) if (!wanted.has(id)) { entry.tr.remove(); live.delete(id); }
-    if (focus && document.activeElement !== focus) (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
+    if (focus && !body.contains(document.activeElement)) (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
     markAll();
   }
   function makeHeading(name) {
@@ -355,8 +388,12 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       const sig = column.render ? (column.sig ? column.sig(row) : {}) : String(column.text ? column.text(row) : column.value(row) ?? "–");
       if (entry.sigs[i] === sig) return;
       entry.sigs[i] = sig;
-      if (column.render) replace(entry.cells[i], column.render(row));
-      else entry.cells[i].textContent = sig;
+      if (column.render) {
+        const focused = entry.cells[i].contains(document.activeElement);
+        replace(entry.cells[i], column.render(row));
+        const next = focused && entry.cells[i].querySelector("a, button, input, select");
+        if (next) next.focus({ preventScroll: true });
+      } else entry.cells[i].textContent = sig;
       if (column.tip) entry.cells[i].title = column.tip(row) || "";
     });
   }
@@ -376,13 +413,18 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
   }, { passive: true });
   buildHead();
+  new ResizeObserver(() => {
+    if (refit()) arrange();
+    else if (lines.length > VIRTUAL_FROM) paint();
+  }).observe(wrap);
   return {
     element: wrap,
     update(rows) { all = rows; arrange(); },
     search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
     filter(test) { keep = test; arrange(); return shown.length; },
     group(by) { grouping = by; folded.clear(); live.clear(); replace(body); arrange(); },
-    setColumns(ids) { shownColumns = columns.filter((column) => ids.includes(column.id)); buildHead(); arrange(); },
+    setColumns(ids, exactly = false) { wantedColumns = columns.filter((column) => ids.includes(column.id)); keepAll = exactly; buildHead(); arrange(); },
+    get columns() { return shownColumns.map((column) => column.id); },
     get shown() { return shown; },
     get total() { return all.length; },
     first: () => first,

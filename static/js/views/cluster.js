@@ -4,19 +4,20 @@ import { each, getJson, nodePath } from "../api.js";
 import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
-import { recall, remember, store, subscribe, trusted, whyNot } from "../state.js";
-import { button, dataTable, empty, fitted, nodeLink, nodeOf, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
-import { toast } from "../toast.js";
+import { recall, remember, store, trusted } from "../state.js";
+import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
+
+const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
 
 // [metric, label, what the small line under it says of the totals]
 const TILES = [
-  ["lookup_hit_rate", "Lookup hit rate", (t) => (t.retrieve_hit_rate === null || t.retrieve_hit_rate === undefined ? "" : `retrieve ${format(t.retrieve_hit_rate, "ratio")}`)],
-  ["hit_tokens_per_second", "Tokens from cache", (t) => `of ${format(t.requested_tokens_per_second, "tokens/s")} asked`],
-  ["retrieve_p99", "Retrieve p99", (t) => `p50 ${format(t.retrieve_p50, "seconds")}`],
-  ["store_p99", "Store p99", (t) => `p50 ${format(t.store_p50, "seconds")}`],
-  ["local_cache_bytes", "CPU cache", (t) => (t.local_cache_limit_bytes ? `of ${format(t.local_cache_limit_bytes, "bytes")}` : "limit not known")],
-  ["evictions_per_second", "Evictions", () => ""],
-  ["failures_per_second", "Failures", (t) => (t.slow_retrievals_per_second ? `${format(t.slow_retrievals_per_second, "per second")} slow retrievals` : "")],
+  ["lookup_hit_rate", "Lookup hit rate", (t) => said(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`)],
+  ["hit_tokens_per_second", "From cache", (t) => said(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} asked`)],
+  ["retrieve_p99", "Retrieve p99", (t) => said(t.retrieve_p50, "seconds", (text) => `p50 ${text}`)],
+  ["store_p99", "Store p99", (t) => said(t.store_p50, "seconds", (text) => `p50 ${text}`)],
+  ["local_cache_bytes", "CPU cache", (t) => (t.local_cache_limit_bytes ? `of ${format(t.local_cache_limit_bytes, "bytes")}` : t.local_cache_bytes ? "limit not known" : "")],
+  ["evictions_per_second", "Evictions", (t) => said(t.stored_tokens_per_second, "tokens/s", (text) => `storing ${text}`)],
+  ["failures_per_second", "Failures", (t) => said(t.slow_retrievals_per_second, "per second", (text) => `slow retrievals ${text}`)],
 ];
 
 const metric = (id, width = 104, label = metricLabel(id)) => ({
@@ -24,31 +25,32 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
   value: (node) => (node.metrics ? node.metrics[id] ?? null : null), text: (node) => format(node.metrics ? node.metrics[id] : null, METRICS[id][1]),
 });
 
+const noFigures = (node) => !node.metrics || Object.values(node.metrics).every((value) => value === null);
 const shortVersion = (version) => (version ? middle(/^v?\d+(\.\d+)+/.test(version) ? version.split("-")[0] : version, 10) : "–");
 
 const COLUMNS = [
-  { id: "state", label: "State", width: 104, narrow: 64, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
+  { id: "state", label: "State", width: 100, narrow: 64, value: (node) => STATE_ORDER[node.state] ?? 2, search: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
   { id: "name", label: "Name", width: 160, narrow: 146, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
-    render: (node) => [h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)), node.error ? h("span", { class: "muted" }, ` ${node.error}`) : null] },
-  { id: "kind", label: "Kind", width: 96, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
-  { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), off: true },
+    render: (node) => [h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)), node.error ? h("span", { class: "reason", title: node.error }, node.error) : null] },
+  { id: "kind", label: "Kind", width: 92, drop: 4, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
+  { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), drop: 12 },
   { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
-  { id: "version", label: "Version", width: 76, value: (node) => node.version || "", text: (node) => shortVersion(node.version), tip: (node) => node.version },
+  { id: "version", label: "Version", width: 70, drop: 7, value: (node) => node.version || "", text: (node) => shortVersion(node.version), tip: (node) => node.version },
   metric("lookup_hit_rate", 86, "Lookup hits"),
-  metric("retrieve_hit_rate", 94, "Retrieve hits"),
-  metric("hit_tokens_per_second", 102, "From cache"),
-  { ...metric("stored_tokens_per_second", 104, "Stored"), off: true },
-  metric("retrieve_p99", 92),
-  { ...metric("store_p99", 92), off: true },
-  { id: "cache", label: "CPU cache", num: true, width: 128, find: false, title: "bytes in the local CPU cache and the share of its limit",
+  { ...metric("retrieve_hit_rate", 94, "Retrieve hits"), drop: 6 },
+  { ...metric("hit_tokens_per_second", 102, "From cache"), drop: 1 },
+  { ...metric("stored_tokens_per_second", 104, "Stored"), drop: 8 },
+  { ...metric("retrieve_p99", 92), drop: 2 },
+  { ...metric("store_p99", 92), drop: 9 },
+  { id: "cache", label: "CPU cache", num: true, width: 122, drop: 1, find: false, title: "bytes in the local CPU cache and the share of its limit",
     value: (node) => (node.metrics ? node.metrics.local_cache_bytes ?? null : null),
     text: (node) => { const m = node.metrics || {}; return m.local_cache_bytes === null || m.local_cache_bytes === undefined ? "–" : format(m.local_cache_bytes, "bytes") + (m.local_cache_limit_bytes ? ` · ${Math.round((100 * m.local_cache_bytes) / m.local_cache_limit_bytes)}\u202f%` : ""); } },
-  { ...metric("evictions_per_second", 92), off: true },
-  { ...metric("failures_per_second", 92), off: true },
-  { id: "latency", label: "Answer", num: true, width: 76, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
-  { id: "trend", label: "Trend", width: 104, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
-    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 84, 20) },
+  { ...metric("evictions_per_second", 92), drop: 10 },
+  { ...metric("failures_per_second", 92), drop: 11 },
+  { id: "latency", label: "Answer", num: true, width: 76, drop: 3, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
+  { id: "trend", label: "Trend", width: 96, drop: 5, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
+    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 80, 20) },
 ];
 
 // Ways to put the table's rows under headings: id, label, heading of a node
@@ -60,30 +62,38 @@ const GROUPS = [
   ["version", "By version", (node) => node.version || "version not known"],
 ];
 
-const memory = { by: recall("groups", ""), q: "", state: "", kind: "", env: "", group: "", envHits: null, sort: { id: "state", down: false } };
+const KEPT = ["q", "state", "kind", "env", "group", "by"]; // what the address holds
+const memory = { by: recall("groups", ""), q: "", state: "", kind: "", env: "", group: "", envHits: null, envSaid: "", sort: { id: "state", down: false } };
 
 export function mount(root, { route, signal }) {
   const summary = h("span", { class: "counts" });
-  const alertBox = h("div", { "aria-live": "polite" });
+  const alertBox = h("div");
+  const spokenAlerts = h("p", { class: "visually-hidden", role: "status" });
   const tiles = h("div", { class: "tiles" });
   const tileParts = new Map();
   const lower = h("div");
+  let envAbort = null;
   let showAll = false;
   let alertSig = null;
+  let alertIds = null;
   let kinds = "";
+  let selectionSig = "";
 
-  for (const [key, value] of route.query) if (key in memory && key !== "envHits" && key !== "sort") memory[key] = value;
+  if (KEPT.some((key) => route.query.has(key))) for (const key of KEPT) { // a link tells all of it; without one it is as it was left
+    const value = route.query.get(key) || (key === "by" ? memory.by : "");
+    if (key === "env" && value !== memory.env) memory.envSaid = "";
+    memory[key] = value;
+  }
 
-  const narrow = innerWidth < 600 ? ["kind", "version", "retrieve_hit_rate", "trend"] : [];
-  const visible = new Set(JSON.parse(recall("columns", "null")) || COLUMNS.filter((column) => !column.off && !narrow.includes(column.id)).map((column) => column.id));
+  const standard = COLUMNS.filter((column) => !column.off).map((column) => column.id);
   const table = dataTable({
     label: "Nodes", columns: COLUMNS, key: (node) => node.key, sort: memory.sort, tall: true,
     select: { set: store.selected, name: (node) => node.key, changed: drawSelection },
     onrow: (node) => { location.hash = nodeLink(node); }, onsort: (order) => { memory.sort = order; },
-    rowClass: (node) => (node.state === "down" ? "gone" : ""),
+    rowClass: (node) => (node.state !== "down" ? "" : noFigures(node) && (node.kind === "unknown" || !table.columns.includes("kind")) ? "mute" : "gone"),
     emptyText: "No nodes yet.",
   });
-  table.setColumns([...visible]);
+  setColumns(JSON.parse(recall("columns", "null")));
   if (memory.by) groupRows();
 
   const search = searchBox("Search nodes", (text) => { memory.q = text; table.search(text); keepAddress(); return table.shown.length; }, { value: memory.q });
@@ -91,31 +101,44 @@ export function mount(root, { route, signal }) {
   const stateButtons = new Map(STATES.map((state) => [state, button("", () => { memory.state = memory.state === state ? "" : state; applyFilter(); }, { kind: "small" })]));
   stateBox.append(...stateButtons.values());
   const kindBox = h("select", { "aria-label": "Filter by kind", onchange: () => { memory.kind = kindBox.value; applyFilter(); } });
-  const envInput = h("input", { type: "search", placeholder: "Env: KEY or KEY=VALUE", "aria-label": "Filter by environment variable, KEY or KEY=VALUE", value: memory.env, spellcheck: "false", autocomplete: "off" });
+  const envInput = guarded(h("input", { type: "search", class: "env-filter", placeholder: "Env: KEY or KEY=VALUE", title: "Nodes with this variable in their environment", "aria-label": "Filter by environment variable, KEY or KEY=VALUE", value: memory.env, spellcheck: "false", autocomplete: "off" }), signal);
   const envNote = h("span", { class: "progress", "aria-live": "polite" });
   const byBox = h("select", { "aria-label": "Group the rows", value: memory.by, onchange: () => { memory.by = byBox.value; remember("groups", memory.by); groupRows(); keepAddress(); } },
     GROUPS.map(([id, label]) => h("option", { value: id }, label)));
   const groupNote = h("button", { type: "button", class: "small", hidden: true, onclick: () => { memory.group = ""; applyFilter(); } });
   envInput.addEventListener("change", filterEnv);
   envInput.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); filterEnv(); } });
-  const columnBox = h("details", { class: "column-pick" }, h("summary", {}, "Columns"), h("div", { class: "found" }, COLUMNS.filter((column) => column.id !== "name" && column.id !== "state").map((column) => {
-    const box = h("input", { type: "checkbox", checked: visible.has(column.id) });
-    box.addEventListener("change", () => {
-      if (box.checked) visible.add(column.id); else visible.delete(column.id);
-      remember("columns", JSON.stringify([...visible]));
-      table.setColumns([...visible]);
-    });
-    return h("label", {}, box, column.label);
-  })));
+  const columnChecks = COLUMNS.filter((column) => column.id !== "name" && column.id !== "state").map((column) => [column, h("input", { type: "checkbox", onchange: chooseColumns })]);
+  const columnBox = h("details", { class: "column-pick" }, h("summary", {}, "Columns"), h("div", { class: "found" },
+    columnChecks.map(([column, box]) => h("label", {}, box, column.label)),
+    button("Those that fit", () => { remember("columns", "null"); setColumns(null); markColumns(); }, { kind: "small", title: "The usual columns, as many as there is room for" })));
+  columnBox.addEventListener("toggle", markColumns);
+  columnBox.addEventListener("keydown", (event) => { if (event.key === "Escape" && columnBox.open) { columnBox.open = false; columnBox.firstChild.focus(); } });
+  addEventListener("pointerdown", (event) => { if (!columnBox.contains(event.target)) columnBox.open = false; }, { signal });
   const selection = h("div", { class: "selection", role: "region", "aria-label": "Selected nodes", hidden: true });
   const tableArea = h("section", { "aria-label": "Nodes" },
     h("div", { class: "tools" }, h("h2", {}, "Nodes"), search, stateBox, kindBox, byBox, envInput, envNote, groupNote, columnBox), table.element, selection);
 
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), alertBox, tiles, lower);
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), spokenAlerts, alertBox, tiles, lower);
   buildTiles();
   tiles.hidden = !store.status; // what stands above it is not known yet: nothing should jump
   if (!store.status) summary.append(h("span", { class: "muted" }, "Asking the server …"));
-  if (memory.env) filterEnv();
+  if (!memory.envSaid) memory.envHits = null; // it was left while it asked
+  setText(envNote, memory.envSaid);
+  signal.addEventListener("abort", () => { if (envAbort) envAbort.abort(); });
+
+  /** These columns, or (null) the usual ones as far as there is room. */
+  function setColumns(ids) {
+    table.setColumns(ids ? ["state", "name", ...ids] : standard, Boolean(ids));
+  }
+  function chooseColumns() {
+    const ids = columnChecks.filter(([, box]) => box.checked).map(([column]) => column.id);
+    remember("columns", JSON.stringify(ids));
+    setColumns(ids);
+  }
+  function markColumns() {
+    for (const [column, box] of columnChecks) box.checked = table.columns.includes(column.id);
+  }
 
   function buildTiles() {
     const make = (id, label) => {
@@ -167,6 +190,18 @@ export function mount(root, { route, signal }) {
     const sig = JSON.stringify([alerts.map((alert) => [alert.id, alert.text, alert.severity]), showAll, status.nodes.length === 0]);
     if (sig === alertSig) return;
     alertSig = sig;
+    const ids = alerts.map((alert) => alert.id).join();
+    if (ids !== alertIds) { // said when others came, not each time that one grew older
+      if (alertIds !== null) setText(spokenAlerts, alerts.length ? `${plural(alerts.length, "alert")}: ${alerts.slice(0, 3).map((alert) => alert.text).join("; ")}` : "No alerts");
+      alertIds = ids;
+    }
+    const focused = alertBox.contains(document.activeElement) ? document.activeElement : null;
+    drawAlertList(alerts, status);
+    const again = focused && [...alertBox.querySelectorAll("a, button")].find((one) => one.href === focused.href && one.tagName === focused.tagName);
+    if (again) again.focus({ preventScroll: true });
+  }
+
+  function drawAlertList(alerts, status) {
     if (!alerts.length) {
       replace(alertBox, status.nodes.length ? h("p", { class: "all-well" }, status.counts.unknown ? `${plural(status.counts.unknown, "node")} not asked yet.` : "Nothing is wrong as far as the nodes tell.") : null);
       return;
@@ -178,7 +213,8 @@ export function mount(root, { route, signal }) {
       if (!groups.has(id)) groups.set(id, []);
       groups.get(id).push(alert);
     }
-    const lines = [...groups.values()].flatMap((group) => (group.length > 4 && !showAll ? [group] : group.map((alert) => [alert])));
+    const named = (a, b) => (a.node || "").localeCompare(b.node || "", "en", { numeric: true });
+    const lines = [...groups.values()].flatMap((group) => (group.length > 4 && !showAll ? [group.sort(named)] : group.map((alert) => [alert])));
     const mark = { critical: "■ critical", warning: "◆ warning", info: "○ note" };
     const link = (alert, text) => { const node = alert.node ? nodeOf(alert.node) : null; return node ? h("a", { href: nodeLink(node) }, text) : text; };
     replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, lines.slice(0, showAll ? 500 : 8).map((group) => {
@@ -213,44 +249,52 @@ export function mount(root, { route, signal }) {
   function keepAddress() {
     if (signal.aborted) return;
     const query = new URLSearchParams();
-    for (const key of ["q", "state", "kind", "env", "group", "by"]) if (memory[key]) query.set(key, memory[key]);
+    for (const key of KEPT) if (memory[key]) query.set(key, memory[key]);
     const text = query.toString();
     history.replaceState(null, "", `#/${text ? `?${text}` : ""}`);
   }
 
+  /** Ask the nodes for their environment, and keep those that have the wanted variable. */
   async function filterEnv() {
     const wanted = envInput.value.trim();
     if (wanted === memory.env && memory.envHits) return;
-    memory.env = wanted;
-    memory.envHits = null;
+    if (envAbort) envAbort.abort();
+    Object.assign(memory, { env: wanted, envHits: null, envSaid: "" });
     setText(envNote, "");
     if (!wanted) { applyFilter(); return; }
-    if (!trusted()) { toast(`Environments are locked: ${whyNot()}`, "bad"); return; }
+    if (!trusted()) { setText(envNote, "Locked: environments need the token"); keepAddress(); return; }
     const [name, ...rest] = wanted.split("=");
     const value = rest.length ? rest.join("=") : null;
-    const nodes = store.status ? store.status.nodes.filter((node) => node.state !== "down") : [];
+    const nodes = store.status.nodes.filter((node) => node.state !== "down");
     const hits = new Set();
     let done = 0;
     let mute = 0;
+    envAbort = new AbortController();
+    const mine = envAbort.signal;
     memory.envHits = hits;
     applyFilter();
-    await each(nodes, (node) => getJson(nodePath(node, "/env"), { signal, timeout: 15 }), (node, env, error) => {
+    await each(nodes, (node) => getJson(nodePath(node, "/env"), { signal: mine, timeout: 15 }), (node, env, error) => {
       done += 1;
       if (error || !env) mute += 1;
       else if (name in env && (value === null || String(env[name]) === value)) hits.add(node.key);
-      if (memory.env !== wanted) return;
-      setText(envNote, done < nodes.length ? `asked ${done} of ${nodes.length}` : `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}${mute ? `, ${mute} did not tell` : ""}`);
-      if (done % 25 === 0 || done === nodes.length) applyFilter();
+      if (mine.aborted) return;
+      setText(envNote, `asked ${plain(done)} of ${plain(nodes.length)}`);
+      if (done % 25 === 0) applyFilter();
     }, 12);
+    if (mine.aborted) return;
+    memory.envSaid = `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}${mute ? `, ${plain(mute)} did not tell` : ""}`;
+    setText(envNote, memory.envSaid);
+    applyFilter();
   }
 
   function drawSelection() {
     const keys = [...store.selected].filter((key) => store.byKey.has(key));
     selection.hidden = keys.length === 0;
-    if (!keys.length) return;
+    if (keys.join() === selectionSig) return; // what has the focus keeps it
+    selectionSig = keys.join();
     const names = encodeURIComponent(keys.slice(0, 40).join(","));
-    replace(selection, h("b", {}, `${plural(keys.length, "node")} selected`), h("a", { class: "button", href: "#/many" }, "Change them together"),
-      h("a", { class: "button", href: `#/compare?nodes=${names}` }, "Compare"), h("span", { class: "spring" }), button("Select none", () => { store.selected.clear(); table.update(store.status.nodes); drawSelection(); }));
+    replace(selection, h("b", {}, `${plural(keys.length, "node")} selected`), button("Select none", () => { store.selected.clear(); table.update(store.status.nodes); drawSelection(); }, { kind: "bare" }),
+      h("span", { class: "spring" }), h("a", { class: "button", href: `#/compare?nodes=${names}` }, "Compare"), h("a", { class: "button", href: "#/many" }, "Change them together"));
   }
 
   function update(status) {
@@ -262,7 +306,7 @@ export function mount(root, { route, signal }) {
     for (const [id, , more] of TILES) putTile(id, ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()), more(totals), series[id]);
     if (!status.nodes.length) {
       if (lower.firstChild !== lower.emptyBox || !lower.emptyBox) {
-        lower.emptyBox = empty("No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, or add one here.", h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+        lower.emptyBox = noNodes();
         replace(lower, lower.emptyBox);
       }
       tiles.hidden = true;
@@ -285,17 +329,18 @@ export function mount(root, { route, signal }) {
     if (update.done) table.update(status.nodes);
     else { table.update(status.nodes); if (memory.q) table.search(memory.q); applyFilter(); update.done = true; }
     drawSelection();
+    if (memory.env && !memory.envHits && store.session && (trusted() || envNote.textContent === "")) filterEnv();
   }
 
-  const offSelect = () => drawSelection();
-  subscribe(offSelect, signal);
   return {
     update,
     go({ query }) {
       let changed = false;
       if (query.has("by") && query.get("by") !== memory.by) { memory.by = query.get("by"); byBox.value = memory.by; groupRows(); }
       for (const key of ["q", "state", "kind", "group"]) { const value = query.get(key) || ""; if (memory[key] !== value) { memory[key] = value; changed = true; } }
-      if (changed) { search.firstChild.value = memory.q; table.search(memory.q); applyFilter(); }
+      const env = query.get("env") || "";
+      if (env !== memory.env) { envInput.value = env; filterEnv(); }
+      if (changed) { search.firstChild.value = memory.q; kindBox.value = memory.kind; table.search(memory.q); applyFilter(); }
     },
   };
 }

@@ -3,12 +3,13 @@
 import { each, getJson, nodePath } from "../api.js";
 import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { format, HISTORY, metricLabel, METRICS, middle, plural } from "../format.js";
+import { format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
 import { show } from "../panels/config.js";
 import { store } from "../state.js";
-import { button, dataTable, empty, fitted, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
 
 const MOST = 60; // lines in one chart
+const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
 
 export function mount(root, { route, signal }) {
   const query = route.query;
@@ -35,19 +36,38 @@ export function mount(root, { route, signal }) {
   const driftAll = h("input", { type: "checkbox", onchange: () => drawDrift() });
   const driftButton = button("Compare settings", drift, { kind: "small" });
   let drifted = null;
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")),
+  let driftNames = "";
+  let turns = 0;
+  let driftTimer = 0;
+  let driftAbort = null;
+  signal.addEventListener("abort", () => { clearTimeout(driftTimer); if (driftAbort) driftAbort.abort(); });
+  const none = noNodes();
+  none.hidden = true;
+  const content = h("div", {},
     h("section", { class: "panel", "aria-label": "One metric across nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")), h("div", { class: "tools" }, metricBox, spanBox), pickBox, note, chartBox, values),
-    h("section", { class: "panel", "aria-label": "Settings that differ" }, h("header", { class: "panel-head" }, h("h2", {}, "Settings that differ"), h("p", { class: "muted" }, "asks every chosen node for its configuration"), h("div", { class: "panel-tools" }, h("label", { class: "inline" }, driftAll, "show equal ones too"), driftButton)), driftNote, driftBox));
+    h("section", { class: "panel", "aria-label": "Settings that differ" }, h("header", { class: "panel-head" }, h("h2", {}, "Settings that differ"), h("p", { class: "muted" }, "between the nodes chosen above"), h("div", { class: "panel-tools" }, h("label", { class: "inline" }, driftAll, "show equal ones too"), driftButton)), driftNote, driftBox));
+  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")), none, content);
 
   function changed() { drawPicker(); load(); }
+
+  /** A few nodes are asked for their settings without being told to. */
+  function driftSoon() {
+    if (chosen.size < 2 || chosen.size > UNASKED) return;
+    clearTimeout(driftTimer);
+    driftTimer = setTimeout(drift, 600);
+  }
+
+  function summarize() {
+    setText(nodeSummary, `Nodes: ${chosen.size ? `${plain(chosen.size)} of ${plain(store.status.nodes.length)}` : "none chosen"}`);
+  }
 
   function drawPicker() {
     const nodes = store.status ? store.status.nodes : [];
     const hits = nodes.filter((node) => !needle || `${node.key} ${node.kind} ${node.instance || ""}`.toLowerCase().includes(needle)).slice(0, 200);
-    setText(nodeSummary, `Nodes: ${chosen.size ? `${chosen.size} of ${nodes.length}` : "none chosen"}`);
+    summarize();
     replace(nodeList, hits.map((node) => {
       const box = h("input", { type: "checkbox", checked: chosen.has(node.key) });
-      box.addEventListener("change", () => { if (box.checked) chosen.add(node.key); else chosen.delete(node.key); setText(nodeSummary, `Nodes: ${chosen.size} of ${nodes.length}`); load(); });
+      box.addEventListener("change", () => { if (box.checked) chosen.add(node.key); else chosen.delete(node.key); summarize(); load(); });
       return h("label", {}, box, stateMark(node.state, true), h("span", {}, middle(node.key, 30)));
     }), hits.length ? null : h("p", { class: "muted" }, "No node of that name."));
   }
@@ -63,10 +83,14 @@ export function mount(root, { route, signal }) {
     keepAddress();
     const keys = [...chosen].slice(0, MOST);
     if (!keys.length) { replace(chartBox); chart = null; replace(values, empty("No nodes chosen. Open “Nodes” above and choose some, or select rows in the cluster's table.")); setText(note, ""); return; }
+    const names = [...chosen].join();
+    if (names !== driftNames) { driftNames = names; driftSoon(); }
     const unit = METRICS[metric][1];
+    const turn = (turns += 1);
     try {
       const answer = await getJson(`api/history?metric=${metric}&seconds=${seconds}&node=${keys.map(encodeURIComponent).join(",")}`, { signal });
-      if (!chart) { chart = lineChart({ label: metricLabel(metric), unit, height: 300, legend: true, group: pointer }); replace(chartBox, chart.element); }
+      if (turn !== turns) return; // something else was chosen meanwhile
+      if (!chart) { chart = lineChart({ label: metricLabel(metric), unit, height: 300, group: pointer }); replace(chartBox, chart.element); }
       const series = answer.series.map((one) => ({ name: one.node, times: one.times, values: one.values }));
       chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
       setText(note, chosen.size > MOST ? `The first ${MOST} of ${chosen.size} nodes are drawn.` : "");
@@ -91,10 +115,10 @@ export function mount(root, { route, signal }) {
       const known = one.values.filter((value) => value !== null && Number.isFinite(value));
       return { name: one.name, index, at: null, last: known.length ? known[known.length - 1] : null, low: known.length ? Math.min(...known) : null, high: known.length ? Math.max(...known) : null, mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : null };
     });
-    const column = (id, label) => ({ id, label, num: true, width: 110, find: false, value: (row) => row[id], text: (row) => format(row[id], unit) });
+    const column = (id, label, drop) => ({ id, label, num: true, width: 110, drop, find: false, value: (row) => row[id], text: (row) => format(row[id], unit) });
     if (!table || drawValues.unit !== unit) {
       drawValues.unit = unit;
-      table = dataTable({ label: "Values", key: (row) => row.name, sort: { id: "last", down: true }, columns: [{ id: "name", label: "Node", head: true, grow: true, width: 200, value: (row) => row.name, sig: (row) => `${row.name} ${row.index}`, render: (row) => [h("i", { class: `swatch c${row.index % COLOURS} d${Math.floor(row.index / COLOURS) % 3}` }), h("a", { href: nodeLink({ key: row.name }), title: row.name }, fitted(row.name))] }, { ...column("at", "At crosshair"), width: 120 }, column("last", "Last"), column("low", "Lowest"), column("mean", "Mean"), column("high", "Highest")] });
+      table = dataTable({ label: "Values", key: (row) => row.name, sort: { id: "last", down: true }, columns: [{ id: "name", label: "Node", head: true, grow: true, width: 200, narrow: 150, value: (row) => row.name, sig: (row) => `${row.name} ${row.index}`, render: (row) => [h("i", { class: `swatch c${row.index % COLOURS} d${Math.floor(row.index / COLOURS) % 3}` }), h("a", { href: nodeLink({ key: row.name }), title: row.name }, fitted(row.name))] }, { ...column("at", "At crosshair", 1), width: 116 }, { ...column("last", "Last"), narrow: 96 }, column("low", "Lowest", 3), column("mean", "Mean", 4), column("high", "Highest", 2)] });
     }
     if (values.firstChild !== table.element) replace(values, table.element);
     table.update(rows);
@@ -102,19 +126,23 @@ export function mount(root, { route, signal }) {
 
   async function drift() {
     const nodes = [...chosen].map((key) => store.byKey.get(key)).filter((node) => node && node.state !== "down" && !["coordinator", "controller", "discovery"].includes(node.kind));
-    if (!nodes.length) { replace(driftBox, empty("Choose at least two nodes that answer.")); return; }
+    if (driftAbort) driftAbort.abort();
+    if (nodes.length < 2) { driftButton.disabled = false; drifted = null; setText(driftNote, ""); replace(driftBox, empty("Choose at least two nodes that answer and have settings.")); return; }
+    driftAbort = new AbortController();
+    const mine = driftAbort.signal;
     driftButton.disabled = true;
     const told = [];
     const mute = [];
     let done = 0;
-    await each(nodes, (node) => getJson(nodePath(node, node.kind === "mp" ? "/config" : "/conf"), { signal, timeout: 15 }), (node, conf, error) => {
+    await each(nodes, (node) => getJson(nodePath(node, node.kind === "mp" ? "/config" : "/conf"), { signal: mine, timeout: 15 }), (node, conf, error) => {
+      if (mine.aborted) return;
       done += 1;
       if (conf && typeof conf === "object") told.push([node.key, node.kind === "mp" ? flatten(conf) : conf, node.kind === "mp"]);
       else mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
       setText(driftNote, `asked ${done} of ${nodes.length}`);
     }, 8);
+    if (mine.aborted) return;
     driftButton.disabled = false;
-    if (signal.aborted) return;
     drifted = { told: told.sort((a, b) => a[0].localeCompare(b[0], "en", { numeric: true })), mute };
     drawDrift();
   }
@@ -139,6 +167,9 @@ export function mount(root, { route, signal }) {
 
   return {
     update(status) {
+      none.hidden = status.nodes.length > 0;
+      content.hidden = !none.hidden;
+      if (content.hidden) return;
       if (!picked && status.nodes.length) {
         picked = true;
         chosen = new Set(status.nodes.filter((node) => node.metrics && node.metrics[metric] !== null && node.metrics[metric] !== undefined).slice(0, 16).map((node) => node.key));
@@ -147,7 +178,13 @@ export function mount(root, { route, signal }) {
       if (!nodeList.firstChild) drawPicker();
       if (status.time - lastTime > 4) { lastTime = status.time; load(); }
     },
-    go() {},
+    go({ query }) { // the address was changed by hand
+      if (!query.size) { keepAddress(); return; }
+      if (HISTORY.includes(query.get("metric")) && query.get("metric") !== metric) { metric = query.get("metric"); metricBox.value = metric; chart = null; }
+      if (query.get("seconds")) { seconds = Number(query.get("seconds")) || seconds; spanBox.value = String(seconds); }
+      if (query.has("nodes")) chosen = new Set(query.get("nodes").split(",").filter(Boolean));
+      changed();
+    },
   };
 }
 

@@ -13,15 +13,15 @@ const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sou
 export function mount(root, { route, signal }) {
   const where = h("p", { class: "muted" });
   const table = dataTable({
-    label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one, or start the frontend with --config FILE.",
+    label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one here, or start the frontend with --config FILE.",
     columns: [
-      { id: "state", label: "State", width: 104, narrow: 64, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
-      { id: "name", label: "Name", head: true, width: 200, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.name))) },
-      { id: "what", label: "Kind", width: 110, value: (row) => row.kind, text: (row) => row.kind },
-      { id: "address", label: "Address", width: 260, grow: true, cls: "mono", value: (row) => row.address, tip: (row) => row.address },
-      { id: "proxy", label: "Reached through", width: 150, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
-      { id: "source", label: "Known from", width: 120, value: (row) => row.source || "", text: (row) => row.source || "–" },
-      { id: "act", label: "", width: 160, sort: false, find: false, value: () => 0, sig: (row) => `${row.key}${row.host}${row.port}${row.source}`, render: (row) => FOLLOWED.test(row.source) && !row.isProxy ? h("span", { class: "muted", title: `It comes from ${row.source} and is changed there` }, "follows its source") : [
+      { id: "state", label: "State", width: 100, narrow: 56, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
+      { id: "name", label: "Name", head: true, width: 200, narrow: 126, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.key))) },
+      { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind, text: (row) => row.kind },
+      { id: "address", label: "Address", width: 260, grow: true, drop: 1, cls: "mono", value: (row) => row.address, sig: (row) => row.address, render: (row) => fitted(row.address), tip: (row) => row.address },
+      { id: "proxy", label: "Reached through", width: 140, drop: 4, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
+      { id: "source", label: "Known from", width: 110, drop: 3, value: (row) => row.source || "", text: (row) => row.source || "–" },
+      { id: "act", label: "Actions", width: 168, narrow: 152, sort: false, find: false, value: () => 0, sig: (row) => `${row.key}${row.host}${row.port}${row.source}`, render: (row) => FOLLOWED.test(row.source) && !row.isProxy ? h("span", { class: "muted", title: `It comes from ${row.source} and is changed there` }, "follows its source") : [
         guarded(button("Change", () => edit(row), { kind: "small in-row", title: `Change ${row.key}` }), signal), " ", guarded(button("Remove", () => remove(row), { kind: "small danger in-row", title: `Remove ${row.key}` }), signal)] },
     ],
   });
@@ -108,7 +108,11 @@ export function mount(root, { route, signal }) {
   return {
     update(status) {
       const session = store.session;
-      setText(where, session ? (session.config_file ? `Changes are written to ${session.config_file}.` : "Changes live until the frontend ends: it was started without --config.") : "");
+      const said = session ? session.config_file || "no file" : "";
+      if (where.dataset.said !== said) {
+        where.dataset.said = said;
+        replace(where, session && (session.config_file ? ["Changes are written to ", h("span", { class: "mono" }, session.config_file), "."] : ["Changes live until the frontend ends: it was started without ", h("span", { class: "gap" }, "--config"), "."]));
+      }
       table.update(rowsOf(status));
     },
   };

@@ -1,0 +1,556 @@
+"""The dashboard's shell and its views over many nodes (Cluster, Compare, Many at once, Nodes), in a real browser."""
+
+import json
+import os
+
+import lmcache_frontend as lf
+import pytest
+from conftest import short_socket_path
+from support.frontend import TOKEN, Frontend, wait_for
+from support.nodes import NodeServer
+
+pytestmark = pytest.mark.browser
+NAMES = "main .data tbody th[scope=row] a"
+KIB = 1024
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """A frontend without --config that watches two instances of a scheduler and three workers, an MP server and a dead node."""
+    cluster = lf.DemoCluster(2, 3, failing=False)
+    entries = [*cluster.start(), {"name": "dead", "host": "127.0.0.1", "port": "/tmp/nowhere/socket_9090"}]
+    front = Frontend("--nodes", json.dumps(entries), "--poll-interval", "1")
+    wait_for(lambda: front.ask("/api/status").json()["counts"] == {"up": 9, "degraded": 0, "down": 1, "unknown": 0, "total": 10}, 20)
+    wait_for(lambda: node_status(front, "demo000_worker0")["metrics"]["lookup_hit_rate"], 20)
+    yield front
+    front.stop()
+    cluster.stop()
+
+
+@pytest.fixture
+def page(browser):
+    """Open a fragment of a frontend's page; what it stored in the browser is forgotten with the test."""
+
+    def visit(front, fragment=""):
+        browser.goto("about:blank")
+        browser.goto(front.url + "/" + fragment)
+        browser.wait_for(lambda: browser.has("main h1") and browser.has("nav .side-tree, nav .places"))
+        return browser
+
+    yield visit
+    browser.script("if (location.protocol === 'http:') { localStorage.clear(); sessionStorage.clear(); }")
+    browser.emulate()
+
+
+def node_status(front, key):
+    return next(node for node in front.ask("/api/status").json()["nodes"] if node["key"] == key)
+
+
+def names(browser):
+    return browser.texts(NAMES)
+
+
+def button(browser, text, within="main"):
+    """Click the button of that text."""
+    find = "return [...document.querySelectorAll(arguments[0] + ' button, ' + arguments[0] + ' a.button')].find(e => e.innerText.trim() === arguments[1] && !e.disabled)"
+    browser.wait_for(lambda: browser.script(find, within, text))
+    browser.script(find.replace("return", "(", 1) + ").click()", within, text)
+
+
+def choose(browser, selector, value):
+    """Choose an option of a select as a user does."""
+    browser.wait_for(lambda: browser.has(selector))
+    browser.script(
+        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))", selector, value,
+    )  # fmt: skip
+
+
+def ask_nodes_now(browser):
+    browser.click("header button[aria-label='Ask all nodes now']")
+
+
+# ---- Cluster
+
+
+def test_the_nodes_sort_by_the_column_that_is_clicked_and_turn_round_with_a_second_click(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    assert names(browser)[0] == "dead"  # what is wrong stands first
+    heads = browser.texts("main .data thead th")
+    for index, head in enumerate(heads):
+        if not browser.has("main .data thead th:nth-child(%d) .sort" % (index + 1)):
+            continue
+        cell = "main .data thead th:nth-child(%d)" % (index + 1)
+        browser.click(cell + " .sort")
+        assert browser.attribute(cell, "aria-sort") in ("ascending", "descending"), head
+    name = "main .data thead .head"
+    while browser.attribute(name, "aria-sort") != "descending":
+        browser.click(name + " .sort")
+    spoken = lambda text: text.replace("_", " ")  # noqa: E731 - the page sorts as people do
+    assert names(browser) == sorted(names(browser), key=spoken, reverse=True)
+    browser.click(name + " .sort")
+    assert names(browser) == sorted(names(browser), key=spoken)
+
+
+def test_text_search_and_the_filters_of_state_and_kind_narrow_the_table_and_stand_in_the_address(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.type("main .search input", "demo001 worker")
+    browser.wait_for(lambda: names(browser) == ["demo001_worker0", "demo001_worker1", "demo001_worker2"])
+    assert browser.text("main .search-count") == "3 found"
+    assert "q=demo001" in browser.url
+    browser.type("main .search input", " ")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    button(browser, "■ down\n1")
+    browser.wait_for(lambda: names(browser) == ["dead"])
+    browser.reload()
+    browser.wait_for(lambda: names(browser) == ["dead"])
+    button(browser, "■ down\n1")
+    choose(browser, "select[aria-label='Filter by kind']", "mp")
+    browser.wait_for(lambda: names(browser) == ["demo_mp"])
+    browser.goto(fleet.url + "/#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+
+
+def test_the_cluster_is_filtered_by_an_environment_variable_and_by_its_value(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.type(".env-filter", "CUDA_VISIBLE_DEVICES=1")
+    browser.press("Enter")
+    browser.wait_for(lambda: "match" in browser.text("main .tools .progress"))
+    matching = names(browser)
+    devices = {key: json.loads(fleet.ask("/proxy2/%s/env" % key).body).get("CUDA_VISIBLE_DEVICES") for key in ("demo000_worker1", "demo000_worker0", "demo_mp")}
+    assert all((key in matching) == (device == "1") for key, device in devices.items()) and matching, (matching, devices)
+    browser.type(".env-filter", "NO_SUCH_VARIABLE")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main .tools .progress") == "0 nodes match")
+    assert names(browser) == [] and "Nothing matches" in browser.text("main .empty-row")
+    page(fleet, "#/?env=CUDA_VISIBLE_DEVICES%3D1")  # the same as a link
+    browser.wait_for(lambda: names(browser) == matching)
+
+
+def test_the_choice_of_columns_is_remembered(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    assert "Version" in browser.texts("main .data thead th")
+    browser.click(".column-pick summary")
+    for label in ("Version", "Stored tokens"):
+        browser.script("[...document.querySelectorAll('.column-pick label')].find(e => e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()", label)
+    chosen = browser.wait_for(lambda: "Stored" in browser.texts("main .data thead th") and browser.texts("main .data thead th"))
+    assert "Version" not in chosen
+    browser.reload()
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    assert browser.texts("main .data thead th") == chosen
+
+
+def test_rows_are_grouped_under_headings_that_fold(page, fleet):
+    browser = page(fleet, "#/")
+    choose(browser, "select[aria-label='Group the rows']", "instance")
+    browser.wait_for(lambda: browser.count("main tr.group") >= 3)
+    assert "1 down" in browser.texts("main tr.group")[0]  # the group with what is wrong stands first
+    before = len(names(browser))
+    browser.click("main tr.group .group-fold")
+    browser.wait_for(lambda: len(names(browser)) < before)
+    assert browser.attribute("main tr.group .group-fold", "aria-expanded") == "false"
+
+
+def test_a_node_that_goes_down_and_comes_back_is_seen_in_the_row_the_title_and_the_alerts(page, start):
+    path = short_socket_path()
+    node = NodeServer(path)
+    front = start("--node", "w0=" + path, "--poll-interval", "1")
+    browser = page(front, "#/")
+    browser.wait_for(lambda: "up" in browser.text("main .data tbody td .state"))
+    assert browser.title == "LMCache"
+    node.close()
+    wait_for(lambda: node_status(front, "w0")["state"] == "down", 20)
+    ask_nodes_now(browser)
+    browser.wait_for(lambda: "down" in browser.text("main .data tbody td .state"))
+    browser.wait_for(lambda: browser.title == "1 down · LMCache")
+    assert "no such socket" in browser.text("main .data tbody th")
+    assert "w0 unreachable" in browser.wait_for(lambda: browser.text("main .alerts"))
+    with NodeServer(path):
+        wait_for(lambda: node_status(front, "w0")["state"] == "up", 20)
+        ask_nodes_now(browser)
+        browser.wait_for(lambda: browser.title == "LMCache")
+        assert "up" in browser.text("main .data tbody td .state")
+
+
+def test_a_thousand_nodes_need_few_rows_and_little_script(page, start):
+    front = start("--nodes", json.dumps([{"name": "n%04d" % i, "host": "127.0.0.1", "port": 1 + i} for i in range(1000)]))
+    browser = page(front, "#/")
+    browser.wait_for(lambda: "1,000" in browser.text("main .tiles"), 20)
+    browser.devtools("Performance.enable", timeDomain="threadTicks")  # processor time: what else runs here does not count
+    begun = busy_seconds(browser)
+    browser.script(CHANGE_ALL, 10, False)
+    made = busy_seconds(browser)
+    browser.script(CHANGE_ALL, 10, True)
+    updated = busy_seconds(browser)
+    assert 10 < browser.count("main .data tbody tr") < 80
+    assert browser.count("nav .side-tree a") <= 60  # a closed group is not built
+    assert ((updated - made) - (made - begun)) / 10 < 0.050, (begun, made, updated)
+    browser.click("main .data thead .head .sort")
+    browser.script("const e = document.querySelector('main .table-wrap'); e.scrollTop = e.scrollHeight")
+    browser.wait_for(lambda: names(browser) and names(browser)[-1] == "n0999")
+    assert browser.count("main .data tbody tr") < 80
+    browser.type("main .search input", "n0500")
+    browser.wait_for(lambda: names(browser) == ["n0500"])
+
+
+CHANGE_ALL = """
+    const {store, notify, setPaused} = await import("/static/js/state.js");
+    setPaused(true);
+    for (let turn = 0; turn < arguments[0]; turn += 1) { // every figure of every node moves
+      const status = structuredClone(store.status);
+      for (const node of status.nodes) {
+        Object.assign(node, {state: "up", kind: "worker", latency: Math.random()});
+        for (const key of Object.keys(node.metrics)) node.metrics[key] = Math.random();
+        node.series = {hit_tokens_per_second: Array.from({length: 30}, Math.random)};
+      }
+      await new Promise((done) => setTimeout(done));
+      if (!arguments[1]) continue;
+      store.status = status;
+      store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
+      notify();
+    }
+"""
+
+
+def busy_seconds(browser):
+    """Processor time of the page's thread for script and style; not for layout and paint."""
+    metrics = {one["name"]: one["value"] for one in browser.devtools("Performance.getMetrics")["metrics"]}
+    return metrics["TaskDuration"] - metrics["LayoutDuration"]
+
+
+# ---- the shell
+
+
+def test_the_first_load_is_small(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    sizes = browser.script(
+        "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map(e => [e.name, e.transferSize])"
+    )
+    assert sum(size for _, size in sizes) < 200 * KIB, sizes
+    assert len(sizes) < 25, sizes
+
+
+@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many"])
+def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
+    browser = page(fleet, fragment)
+    browser.script(
+        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) window.shift += e.value; }))"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+    browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
+    first = browser.script("return (await import('/static/js/state.js')).store.received")
+    browser.script("(await import('/static/js/state.js')).poll()")
+    browser.wait_for(lambda: browser.script("return (await import('/static/js/state.js')).store.received") > first)
+    assert browser.script("await new Promise((done) => setTimeout(done, 300)); return window.shift") < 0.1
+
+
+@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many"])
+def test_a_telephone_never_scrolls_sideways(page, fleet, fragment):
+    browser = page(fleet, fragment)
+    browser.resize(360, 780)
+    browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
+    assert browser.script("return document.documentElement.scrollWidth") <= 360
+    assert browser.script("return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= e.parentNode.clientWidth + 1)")
+
+
+@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/many"])
+def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one(page, start, node, tmp_path, fragment):
+    config = tmp_path / "nodes.json"
+    config.write_text("[]")
+    front = start("--config", config)
+    browser = page(front, fragment)
+    browser.wait_for(lambda: "--config FILE" in browser.text("main .empty"))
+    assert browser.has("main .empty a[href='#/nodes?add=1']")
+    front.ask("/api/nodes", "POST", {"name": "w0", "host": "127.0.0.1", "port": node.port})
+    ask_nodes_now(browser)
+    browser.wait_for(lambda: "w0" in browser.text("main"))
+    assert "--config FILE" not in browser.text("main")
+
+
+def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
+    groups = browser.texts("nav .side-tree summary")
+    assert any("no instance" in text and "down" in text for text in groups), groups
+    browser.click("nav .side-tree summary")
+    browser.wait_for(lambda: browser.count("nav .side-tree details[open]") == 3)
+    browser.reload()
+    browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
+    assert browser.count("nav .side-tree details[open]") == 3  # remembered
+    browser.click("nav .side-tree summary")
+    browser.click("nav .side-tree details:first-child li:last-child a")
+    browser.wait_for(lambda: browser.text("h1") == browser.attribute("nav .side-tree a[aria-current=page]", "title"))
+
+
+def test_deep_links_go_back_and_forth(page, fleet):
+    browser = page(fleet, "#/node/demo000_worker1/config")
+    browser.wait_for(lambda: browser.text("h1") == "demo000_worker1")
+    assert browser.text(".tabs [aria-current=page]") == "Config"
+    browser.click("nav .places a[href='#/nodes']")
+    browser.wait_for(lambda: browser.text("h1") == "Nodes")
+    assert browser.attribute("nav .places a[href='#/nodes']", "aria-current") == "page" and browser.title == "1 down · Nodes · LMCache"
+    browser.back()
+    browser.wait_for(lambda: browser.text("h1") == "demo000_worker1" and browser.text(".tabs [aria-current=page]") == "Config")
+    browser.script("history.forward()")
+    browser.wait_for(lambda: browser.text("h1") == "Nodes")
+
+
+def test_the_choice_of_theme_is_kept_and_the_system_is_followed_without_one(page, fleet):
+    browser = page(fleet, "#/")
+    theme = lambda: browser.script("return document.documentElement.dataset.theme")  # noqa: E731
+    browser.emulate(prefers_color_scheme="dark")
+    browser.wait_for(lambda: theme() == "dark")
+    browser.click("header button[aria-label^='Theme:']")  # as the system -> light
+    browser.wait_for(lambda: theme() == "light")
+    browser.reload()
+    browser.wait_for(lambda: browser.has("header button[aria-label='Theme: light. Change']"))
+    assert theme() == "light"
+
+
+def test_a_pause_stops_the_asking_until_it_ends(page, fleet):
+    browser = page(fleet, "#/")
+    choose(browser, "select[aria-label='Auto-refresh every']", "2")
+    browser.click("header button[aria-label='Pause auto-refresh']")
+    browser.wait_for(lambda: "paused" in browser.text(".last-answer"))
+    received = "return (await import('/static/js/state.js')).store.received"
+    before = browser.script(received)
+    browser.script("await new Promise((done) => setTimeout(done, 2500))")
+    assert browser.script(received) == before
+    browser.click("header button[aria-label='Resume auto-refresh']")
+    browser.wait_for(lambda: browser.script(received) > before)
+
+
+def test_the_requests_of_a_view_that_is_left_are_aborted(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.script(
+        "window.asked = []; window.fetch = (url, {signal}) => new Promise((_, fail) => { asked.push([url, signal]); signal.addEventListener('abort', () => fail(new Error('aborted'))); });"
+        "location.hash = '#/compare'"
+    )
+    open_ones = "return asked.filter(([url, signal]) => url.includes('api/history') && signal.aborted === arguments[0]).length"
+    browser.wait_for(lambda: browser.script(open_ones, False) > 0)
+    browser.script("location.hash = '#/nodes'")
+    browser.wait_for(lambda: browser.script(open_ones, False) == 0 and browser.script(open_ones, True) > 0)
+
+
+def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
+    waits = browser.script(
+        "const {store, poll} = await import('/static/js/state.js'); const waits = [];"
+        "for (let i = 0; i < 7; i += 1) { await poll(); waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
+    )
+    assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 30
+    assert browser.title == "no connection · LMCache"
+    assert "No connection" in browser.text(".banner") and browser.has(".banner button")
+
+
+def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_pasted_token_unlocks(page, start, node):
+    front = start("--node", "w0=" + node.address, "--trust", "token")
+    browser = page(front, "#/nodes")
+    browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
+    add = "main .tools button"
+    assert browser.property(add, "disabled") and "Locked" in browser.attribute(add, "title")
+    page(front, "#/")
+    browser.wait_for(lambda: browser.has(".env-filter") and browser.property(".env-filter", "disabled"))
+    page(front, "#/nodes")
+    browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
+    browser.click("header .lock")
+    browser.type("dialog input[name=token]", "wrong")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("dialog .field-error"))
+    browser.type("dialog input[name=token]", TOKEN)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("header .lock") == "Unlocked")
+    assert not browser.property(add, "disabled")
+    assert browser.script("return sessionStorage.getItem('lmcache.token')") == TOKEN and TOKEN not in browser.url
+    browser.click("header .lock")
+    browser.wait_for(lambda: browser.text("header .lock") == "Locked" and browser.property(add, "disabled"))
+
+
+def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    where = "const e = document.activeElement; return (e.getAttribute('aria-label') || e.innerText || e.id || '').trim().split('\\n')[0]"
+    reached = []
+    for _ in range(60):
+        browser.press("Tab")
+        reached.append(browser.script(where))
+        ring = browser.script("return getComputedStyle(document.activeElement).outlineStyle")
+        assert ring != "none" or reached[-1] == "Nodes", reached[-1]
+        if reached[-1] == "Select dead":
+            break
+    for earlier, later in zip(
+        ["Skip to content", "Find a node", "Ask all nodes now", "Pause auto-refresh", "Auto-refresh every", "Compare", "Search nodes", "Filter by kind"],
+        ["Find a node", "Ask all nodes now", "Pause auto-refresh", "Auto-refresh every", "Compare", "Search nodes", "Filter by kind", "Select dead"],
+    ):
+        assert reached.index(earlier) < reached.index(later), reached
+    browser.press("Space")
+    browser.wait_for(lambda: browser.text(".selection b") == "1 node selected")
+    browser.press("Tab")
+    assert browser.focused().startswith("a")
+    ask = browser.script("(await import('/static/js/state.js')).poll(); return document.activeElement.textContent.trim()")
+    assert ask.startswith("dead")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("h1") == "dead")
+    browser.press("/")
+    assert browser.focused().startswith("input#node-search")
+    browser.script("document.activeElement.dispatchEvent(new Event('focus'))")
+    browser.press(*"worker2", "ArrowDown", "Enter")
+    browser.wait_for(lambda: browser.text("h1") == "demo001_worker2")
+
+
+def test_an_update_does_not_take_the_focus_from_an_alert(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: browser.has("main .alerts a"))
+    browser.script("document.querySelector('main .alerts a').focus()")
+    browser.script("const {store, notify} = await import('/static/js/state.js'); store.status.alerts[0].text += ' for 17 s'; notify()")
+    assert "for 17 s" in browser.text("main .alerts a")
+    assert browser.script("return document.activeElement.closest('.alerts') !== null")
+
+
+# ---- Compare and the charts
+
+
+def test_compare_draws_a_chart_with_its_figures_and_marks_the_odd_one_out(page, fleet):
+    workers = ["demo000_worker%d" % i for i in range(3)]
+    old = json.loads(fleet.ask("/proxy2/demo000_worker1/conf?names=min_retrieve_tokens").body)["min_retrieve_tokens"]
+    fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": 777})
+    try:
+        browser = page(fleet, "#/compare?metric=hit_tokens_per_second&nodes=" + ",".join(workers))
+        browser.wait_for(lambda: browser.count("main svg path.line") == 3)
+        assert sorted(names(browser)) == workers
+        browser.wait_for(lambda: "777" in browser.text(".drift"))
+        assert browser.texts(".drift tbody tr") and "◆ 777" in browser.text(".drift") and "demo000_worker1" in browser.text(".drift")
+    finally:
+        fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": old})
+
+
+def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_table(page, fleet):
+    browser = page(fleet, "#/compare?metric=local_cache_bytes&nodes=demo000_worker0,demo000_worker1")
+    browser.wait_for(lambda: browser.count("main svg path.line") == 2)
+    cut = "const box = document.querySelector('main .chart-svg').getBoundingClientRect(); return [...document.querySelectorAll('main .tick')].filter(e => { const b = e.getBoundingClientRect(); return b.left < box.left || b.right > box.right + 1; }).map(e => e.textContent)"
+    assert browser.script(cut) == []  # every label of the axes is whole
+    left, top, width = browser.script("const b = document.querySelector('main .chart-svg').getBoundingClientRect(); return [b.left, b.top, b.width]")
+    mouse = lambda kind, share: browser.devtools(  # noqa: E731
+        "Input.dispatchMouseEvent", type=kind, x=left + width * share, y=top + 60, button="left", buttons=1, clickCount=1
+    )
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=left + width - 14, y=top + 60)
+    browser.wait_for(lambda: "demo000_worker0" in browser.text("main .chart-tip") and "GiB" in browser.text("main .chart-tip"))
+    mouse("mousePressed", 0.8)
+    mouse("mouseMoved", 0.9)
+    mouse("mouseReleased", 0.9)
+    browser.wait_for(lambda: browser.has("main .chart-back"))
+    browser.click("main .chart-back")
+    browser.wait_for(lambda: not browser.has("main .chart-back"))
+    browser.click("main .chart-table summary")
+    browser.wait_for(lambda: browser.texts("main .chart-table thead th") == ["Time", "demo000_worker0", "demo000_worker1"])
+    assert "GiB" in browser.text("main .chart-table tbody td")
+    assert "Last: demo000_worker0" in browser.attribute("main .chart-svg", "aria-label")
+
+
+# ---- Many at once
+
+
+def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
+    browser = page(fleet, "#/?q=demo001_worker")
+    browser.wait_for(lambda: len(names(browser)) == 3)
+    browser.click("main thead input[type=checkbox]")
+    browser.wait_for(lambda: browser.text(".selection b") == "3 nodes selected")
+    button(browser, "Change them together")
+    browser.wait_for(lambda: browser.text("h1") == "Many at once")
+    browser.type("input[name=logger]", "lmcache.v1.cache_engine")
+    choose(browser, "select[name=level]", "ERROR")
+    preview = browser.wait_for(lambda: browser.text("main pre.block"))
+    assert preview.count("level=") == 3 and "demo001_worker2" in preview
+    button(browser, "Send to 3 nodes")
+    button(browser, "Send", "dialog")
+    browser.wait_for(lambda: browser.text("main .progress") == "3 of 3")
+    assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
+    for worker in range(3):
+        answer = fleet.ask("/proxy2/demo001_worker%d/loglevel?logger_name=lmcache.v1.cache_engine" % worker)
+        assert b"ERROR" in answer.body
+    assert b"ERROR" not in fleet.ask("/proxy2/demo000_worker0/loglevel?logger_name=lmcache.v1.cache_engine").body
+
+
+def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusal_is_said_per_node(page, fleet):
+    browser = page(fleet, "#/?q=demo000_worker")
+    browser.wait_for(lambda: len(names(browser)) == 3)
+    browser.click("main thead input[type=checkbox]")
+    button(browser, "Change them together")
+    bypassed = lambda: [json.loads(fleet.ask("/proxy2/demo000_worker%d/bypass/list" % i).body)["bypassed_backends"] for i in range(3)]  # noqa: E731
+    for action, after in (("bypass", ["LocalDiskBackend"]), ("unbypass", [])):
+        choose(browser, "main .row-fields select", action)
+        browser.type("input[name=backend]", "LocalDiskBackend")
+        button(browser, "Send to 3 nodes")
+        button(browser, "Send", "dialog")
+        browser.wait_for(lambda: bypassed() == [after] * 3)
+    choose(browser, "main .row-fields select", "bypass")
+    browser.type("input[name=backend]", "NoSuchBackend")
+    button(browser, "Send to 3 nodes")
+    button(browser, "Send", "dialog")
+    browser.wait_for(lambda: browser.text("main .progress") == "3 of 3, 3 failed")
+    assert browser.count("main td.wrap .state.down") == 3
+
+
+# ---- Nodes
+
+
+def fill(browser, **fields):
+    for name, value in fields.items():
+        browser.type("dialog input[name=%s]" % name, value)
+
+
+def row_button(browser, text, name):
+    find = "[...document.querySelectorAll('main tbody tr')].find(e => e.querySelector('th') && e.querySelector('th').innerText.trim() === arguments[0])"
+    browser.wait_for(lambda: browser.script("return !!" + find, name))
+    browser.script("[...%s.querySelectorAll('button')].find(e => e.innerText.trim() === arguments[1]).click()" % find, name, text)
+
+
+def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_config_file(page, start, node, tmp_path):
+    config = tmp_path / "nodes.json"
+    config.write_text("[]")
+    front = start("--config", config, "--poll-interval", "1")
+    browser = page(front, "#/nodes")
+    browser.wait_for(lambda: str(config) in browser.text("main"))
+    button(browser, "Add a node")
+    fill(browser, name="w0", host="127.0.0.1", port=str(node.port))
+    button(browser, "Try the connection", "dialog")
+    browser.wait_for(lambda: "Answers in" in browser.text("dialog"))
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: names(browser) == ["w0"])
+    assert any(os.path.basename(str(config)) in text for text in browser.texts(".toast"))
+    assert [entry["name"] for entry in json.loads(config.read_text())] == ["w0"]
+    row_button(browser, "Change", "w0")
+    fill(browser, name="w1")
+    button(browser, "Save", "dialog")
+    browser.wait_for(lambda: names(browser) == ["w1"])
+    assert [entry["name"] for entry in json.loads(config.read_text())] == ["w1"]
+    row_button(browser, "Remove", "w1")
+    button(browser, "Remove", "dialog")
+    browser.wait_for(lambda: "No nodes yet" in browser.text("main"))
+    assert json.loads(config.read_text()) == []
+
+
+def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the_page_says_how_long_it_lives(page, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser = page(front, "#/nodes")
+    browser.wait_for(lambda: "until the frontend ends" in browser.text("main"))
+    button(browser, "Add a node")
+    fill(browser, name="w0", host="127.0.0.1", port="9")
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: browser.has("dialog input[name=name][aria-invalid=true]"))
+    assert browser.has("dialog label:has(input[name=name]) .field-error")
+    fill(browser, name="w1", port="99999")
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: browser.has("dialog label:has(input[name=port]) .field-error"))
+    fill(browser, port=str(node.port), host="localhost")
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: not browser.has("dialog") and sorted(names(browser)) == ["w0", "w1"])
+    assert not any("written to" in text for text in browser.texts(".toast"))
