@@ -7,6 +7,7 @@ import { store } from "../state.js";
 import { toast } from "../toast.js";
 import { button, dataTable, guarded, panelFrame, searchBox, tree, working } from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
+import { breakable, forWidth } from "./util.js";
 
 export const show = (value) => (value === undefined ? "–" : typeof value === "string" ? value : typeof value === "number" ? String(value) : JSON.stringify(value));
 
@@ -44,14 +45,14 @@ export function mount(root, ctx) {
   let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
     label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
-    columns: [
-      { id: "name", label: "Setting", head: true, width: 250, grow: true, cls: "mono", value: (row) => row.name, tip: (row) => row.name },
-      { id: "value", label: "Value", width: 280, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
+    columns: forWidth([
+      { id: "name", label: "Setting", head: true, width: 250, narrow: 144, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
+      { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
       { id: "type", label: "Type", width: 76, value: typeOf },
       { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
       { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : "alone")), tip: (row) => row.differs },
-      { id: "edit", label: "", width: 72, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
-    ],
+      { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
+    ], ["name", "value", "edit"]),
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
   const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },

@@ -4,7 +4,7 @@ import { getJson } from "../api.js";
 import { crosshair, lineChart, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "../format.js";
-import { facts } from "../ui.js";
+import { facts, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 
 const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];
@@ -14,6 +14,7 @@ const CHARTS = [
   ["Cache bytes", ["local_cache_bytes", "remote_cache_bytes"]], ["Evictions and failures", ["evictions_per_second", "failures_per_second", "slow_retrievals_per_second"]],
   ["Queue", ["queue_size"]], ["Answer time", ["latency"]],
 ];
+const MP_LABELS = { local_cache_bytes: "L1", remote_cache_bytes: "L2" };
 const SPANS = [[600, "10 min"], [3600, "1 h"], [14400, "4 h"]];
 
 export function mount(root, ctx) {
@@ -69,7 +70,7 @@ export function mount(root, ctx) {
 
   function drawUse(node) {
     const m = node.metrics || {};
-    const rows = [["CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
+    const rows = [[node.kind === "mp" ? "L1" : "CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === useSig) return;
     useSig = sig;
@@ -79,13 +80,14 @@ export function mount(root, ctx) {
 
   function drawAbout(node) {
     const m = node.metrics || {};
-    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null;
-    const rows = [["State", node.state], ["Since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
+    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null; // LMCache's own monitor
+    const rows = [["State", node.state], ["In this state since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
       ["Kind", node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
       ["Proxy", node.proxy === "local_proxy" ? "" : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy)], ["Last asked", node.polled ? clock(node.polled) : null], ["Answer time", node.latency === null ? null : format(node.latency, "seconds")], ["Last error", node.error]];
     const sig = JSON.stringify([rows, node.proxy]);
     if (sig === aboutSig) return;
     aboutSig = sig;
+    rows[0][1] = stateMark(node.state);
     replace(about, facts(rows));
   }
 
@@ -108,14 +110,14 @@ export function mount(root, ctx) {
       const by = new Map(answer.series.map((one) => [one.metric, one]));
       let any = false;
       for (const one of charts) {
-        const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: metricLabel(found.metric), times: found.times, values: found.values }));
+        const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: (kind === "mp" && MP_LABELS[found.metric]) || metricLabel(found.metric), times: found.times, values: found.values }));
         if (series.length) {
           any = true;
           if (!one.shown) { one.shown = true; const after = charts.slice(charts.indexOf(one) + 1).find((next) => next.shown); chartBox.insertBefore(one.chart.element, after ? after.chart.element : null); }
           one.chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
         } else if (one.shown) { one.shown = false; one.chart.element.remove(); }
       }
-      setText(chartNote, any ? "" : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
+      setText(chartNote, any ? "" : ctx.node().state === "down" ? "It has told no figures since this frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
     } catch (error) {
       if (error.name !== "AbortError") setText(chartNote, `No history: ${error.message}`);
     }

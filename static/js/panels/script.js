@@ -25,6 +25,7 @@ export function mount(root, ctx) {
         const answer = await ctx.request("/run_script", { method: "POST", body: form });
         status.className = answer.ok ? "panel-line" : "panel-line said";
         setText(status, answer.ok ? `Done in ${format(answer.seconds, "seconds")}.` : answer.status === 404 ? "This node does not run scripts. Its reason:" : `The node answered ${answer.status}:`);
+        output.classList.toggle("wrapped", !answer.ok); // a reason is prose
         replace(output, answer.text || "(no text)");
         output.hidden = false;
       } catch (error) {

@@ -1,6 +1,18 @@
 // What panels share: what a kind of server is known to lack, the last answers of nodes, units of Prometheus families.
 
+import { h } from "../dom.js";
 import { unitOf } from "../format.js";
+
+export const narrow = () => innerWidth < 600; // px, a telephone: as in style.css and ui.js
+
+/** A name that may be broken after its separators, where there is no room for it on one line. */
+export const breakable = (name) => name.split(/(?<=[._:])(?=.)/).map((part, i) => [i ? h("wbr") : null, part]);
+
+/** On a telephone the columns named in `first` come first and share its width; the others are a swipe away. */
+export function forWidth(columns, first) {
+  if (!narrow()) return columns;
+  return [...first.map((id) => ({ ...columns.find((one) => one.id === id), grow: false })), ...columns.filter((one) => !first.includes(one.id))];
+}
 
 const NO_ENGINE = "a scheduler has no cache engine, its workers have";
 const NOT_HERE = "has no such endpoint";
