@@ -3,7 +3,7 @@
 import { curl, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
-import { format, middle, plain } from "../format.js";
+import { format, middle, plain, plural } from "../format.js";
 import { store } from "../state.js";
 import { toast } from "../toast.js";
 import { gigabytes } from "./kinds.js";
@@ -47,6 +47,14 @@ function said(answer) {
   if (answer.message) return answer.message;
   if (answer.bypassed !== undefined) return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
+  if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
+  if (answer.created) return `${Object.keys(answer.created).join(", ") || "none was missing, nothing"} created`;
+  if (answer.cleared && answer.cleared.tier) return `${answer.cleared.tier.toUpperCase()} is empty now`;
+  if (answer.error_codes) {
+    const bad = Object.entries(answer.error_codes).filter(([, code]) => code !== 0);
+    return bad.length ? bad.map(([worker, code]) => `worker ${worker} answered with code ${code}`).join(", ") : `${plural(Object.keys(answer.error_codes).length, "worker")} answered, all well`;
+  }
+  if (answer.cache_salt) return `${answer.cache_salt} has no limit now`;
   const rest = Object.entries(answer).filter(([name]) => name !== "backends" && name !== "status").map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   return rest.join(", ") || "done";
 }

@@ -17,7 +17,7 @@ export function parseThreads(text) {
   });
 }
 
-const PYTHON = /\/lib\/python3\.\d+\/(?!site-packages\/|dist-packages\/)/; // files of the standard library
+const PYTHON = /\/lib\/python3(?:\.\d+)?\/(?!site-packages\/|dist-packages\/)/; // files of the standard library
 const MOST_NAMES = 6; // of a group of threads
 
 function namesOf(members) {
