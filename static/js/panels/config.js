@@ -52,7 +52,7 @@ export function mount(root, ctx) {
       { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
       { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : "alone")), tip: (row) => row.differs },
       { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
-    ], ["name", "value", "edit"]),
+    ], ["name", "value", "edit", "differs"]),
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
   const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },

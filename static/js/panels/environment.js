@@ -23,8 +23,8 @@ function mountTable(root, ctx) {
   const table = dataTable({
     label: "Environment", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "The node told of no variables.",
     columns: forWidth([
-      { id: "name", label: "Name", head: true, width: 280, narrow: 140, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
-      { id: "value", label: "Value", width: 360, narrow: 164, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => [hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : row.value, row.secret ? [" ", reveal(row)] : null], tip: (row) => (hidden(row) ? "" : row.value) },
+      { id: "name", label: "Name", head: true, width: 240, narrow: 140, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
+      { id: "value", label: "Value", width: 300, narrow: 164, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => [hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : row.value, row.secret ? [" ", reveal(row)] : null], tip: (row) => (hidden(row) ? "" : row.value) },
       { id: "act", label: "", width: 120, sort: false, find: false, value: () => 0, sig: (row) => String(row.secret), render: (row) => (row.secret ? null
         : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")) },
     ], ["name", "value"]),

@@ -8,10 +8,13 @@ export const narrow = () => innerWidth < 600; // px, a telephone: as in style.cs
 /** A name that may be broken after its separators, where there is no room for it on one line. */
 export const breakable = (name) => name.split(/(?<=[._:])(?=.)/).map((part, i) => [i ? h("wbr") : null, part]);
 
-/** On a telephone the columns named in `first` come first and share its width; the others are a swipe away. */
+const WIDE = 1100; // px from which a table has room for all its columns
+
+/** Where there is little room the columns named in `first` come first; the others are a swipe away. */
 export function forWidth(columns, first) {
-  if (!narrow()) return columns;
-  return [...first.map((id) => ({ ...columns.find((one) => one.id === id), grow: false })), ...columns.filter((one) => !first.includes(one.id))];
+  if (innerWidth >= WIDE) return columns;
+  const leading = first.map((id) => columns.find((one) => one.id === id));
+  return [...(narrow() ? leading.map((one) => ({ ...one, grow: false })) : leading), ...columns.filter((one) => !first.includes(one.id))];
 }
 
 const NO_ENGINE = "a scheduler has no cache engine, its workers have";
