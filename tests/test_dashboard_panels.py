@@ -327,7 +327,8 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     soon(lambda: "Down since" in browser.text("main .note.down"))
     assert "no such socket" in browser.text("main .note.down").lower() or "refused" in browser.text("main .note.down")
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
-    browser.wait_for(lambda: browser.has("section[aria-label='About this node']"))
+    wait_text(browser, "Figures are the last that it told, at")
+    assert "1.00 MiB" in browser.text("main .meters.stale")
     browser.goto(front.url + "/#/node/w0/config")
     wait_text(browser, "Below is what the node told this page at")
     assert browser.has("main .past") and "chunk_size" in browser.text("main")

@@ -42,6 +42,7 @@ export function mount(root, ctx) {
   if (ctx.node().kind === "coordinator") { mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache"); return; }
   let rows = [];
   let siblings = null; // how many others of the instance told their settings
+  let unasked = 0; // how many did not
   let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
     label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
@@ -50,7 +51,7 @@ export function mount(root, ctx) {
       { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
       { id: "type", label: "Type", width: 76, value: typeOf },
       { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
-      { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : "alone")), tip: (row) => row.differs },
+      { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}${unasked}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone")), tip: (row) => row.differs },
       { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
     ], ["name", "value", "edit", "differs"]),
   });
@@ -139,11 +140,13 @@ export function mount(root, ctx) {
 
   async function compareSiblings() {
     const me = ctx.node();
-    const others = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key && node.state !== "down").slice(0, MOST_SIBLINGS) : [];
+    const family = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key) : [];
+    const others = family.filter((node) => node.state !== "down").slice(0, MOST_SIBLINGS);
     const told = [];
     await each(others, (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }), (node, conf) => { if (conf) told.push([node.name, conf]); });
     if (ctx.signal.aborted) return;
     siblings = told.length;
+    unasked = family.length - told.length;
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
       row.differs = odd.length ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}` : "";

@@ -25,6 +25,8 @@ export function mount(root, ctx) {
   const chartNote = h("p", { class: "panel-line", role: "status" });
   const group = crosshair();
   const charts = CHARTS.map(([label, names]) => ({ names, chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }), shown: false }));
+  const pastLine = h("p", { class: "note", role: "status", hidden: true });
+  const told = new Map(); // metric -> [value, time]: the last that the node told, for while it is down
   const parts_ = new Map();
   let seconds = 3600;
   let lastPoll = null;
@@ -35,7 +37,7 @@ export function mount(root, ctx) {
   const spans = SPANS.map(([size, label]) => h("button", { type: "button", class: "small", "aria-pressed": String(size === seconds), onclick: () => { seconds = size; spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size))); loadCharts(); } }, label));
   const historyPanel = h("section", { class: "panel", "aria-label": "History" }, h("header", { class: "panel-head" }, h("h2", {}, "History"), h("p", { class: "muted" }, "Drag to zoom, arrow keys read values."), h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans)), chartNote, chartBox);
   const special = h("div", { class: "columns" });
-  replace(root, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
+  replace(root, pastLine, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
     h("section", { class: "panel", "aria-label": "About this node" }, h("header", { class: "panel-head" }, h("h2", {}, "About this node")), about));
   const cachePanel = use.parentElement;
 
@@ -50,8 +52,27 @@ export function mount(root, ctx) {
     askMore();
   }
 
+  /** What the node tells now; while it is down, the last that it told. */
+  function figures(node) {
+    if (node.state === "down") return Object.fromEntries([...told].map(([name, [value]]) => [name, value]));
+    for (const [name, value] of Object.entries(node.metrics || {})) if (value !== null) told.set(name, [value, node.polled]);
+    return node.metrics || {};
+  }
+
+  /** Take the last values of series, where they are newer. */
+  function remember(series) {
+    for (const { metric, times, values } of series) {
+      const last = values.reduce((found, value, i) => (value === null ? found : i), -1);
+      if (last >= 0 && !(told.has(metric) && told.get(metric)[1] > times[last])) told.set(metric, [values[last], times[last]]);
+    }
+  }
+
   function drawTiles(node) {
-    const metrics = node.metrics || {};
+    const metrics = figures(node);
+    const down = node.state === "down";
+    pastLine.hidden = !down || !told.size;
+    if (!pastLine.hidden) setText(pastLine, `Figures are the last that it told, at ${clock(Math.max(...[...told.values()].map(([, time]) => time)))}.`);
+    for (const box of [tiles, use]) box.classList.toggle("stale", down);
     const names = TILES.filter((name) => metrics[name] !== null && metrics[name] !== undefined);
     tiles.hidden = names.length < 2;
     for (const name of names) {
@@ -69,7 +90,7 @@ export function mount(root, ctx) {
   }
 
   function drawUse(node) {
-    const m = node.metrics || {};
+    const m = figures(node);
     const rows = [[node.kind === "mp" ? "L1" : "CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === useSig) return;
@@ -109,6 +130,8 @@ export function mount(root, ctx) {
       const answer = await getJson(`api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`, { signal: ctx.signal });
       const by = new Map(answer.series.map((one) => [one.metric, one]));
       let any = false;
+      remember(answer.series);
+      if (ctx.node().state === "down") { drawTiles(ctx.node()); drawUse(ctx.node()); }
       for (const one of charts) {
         const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: (kind === "mp" && MP_LABELS[found.metric]) || metricLabel(found.metric), times: found.times, values: found.values }));
         if (series.length) {

@@ -184,7 +184,7 @@ export function mount(root, { route, signal }) {
     if (sig !== troubleSig) {
       troubleSig = sig;
       const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".", Object.values(node.metrics || {}).some((value) => value !== null) ? " Figures are the last that it told." : "")
+      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".")
         : node.state === "degraded" ? h("p", { class: "note degraded" }, h("b", {}, "Degraded "), h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`), why ? `: ${why}.` : ".")
           : node.state === "unknown" ? h("p", { class: "note" }, "Not asked yet.") : null);
     }
