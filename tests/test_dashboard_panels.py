@@ -343,6 +343,7 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
     front = show(worker, "cache", "w0", "--trust", "token")
     browser.wait_for(lambda: browser.has(".op button"))
     assert all(browser.script("return [...document.querySelectorAll('.op button')].map((e) => e.disabled && e.title.startsWith('Locked: '))"))
+    assert browser.text("main .lock-note").startswith("Locked: ") and browser.has("main .lock-note button")
     for panel, selector in ("config", "button[title^='Locked: ']"), ("loglevels", "select[title^='Locked: ']"), ("script", "button.primary[title^='Locked: ']"):
         browser.goto("%s/#/node/w0/%s" % (front.url, panel))
         browser.wait_for(lambda selector=selector: browser.has("main " + selector))

@@ -168,7 +168,7 @@ function kvCache(ctx) {
   const frame = panelFrame({
     title: "KV cache", note: "of the serving engine", path: "/cache/kvcache/info", ctx, load: () => ctx.json("/cache/kvcache/info"),
     render: (data, body) => {
-      const layers = Object.entries(data.layers || {}).map(([layer, one]) => ({ layer, shape: (one.shape || []).join(" × "), type: `${String(one.dtype).replace(/^torch\./, "")} on ${one.device}` }));
+      const layers = Object.entries(data.layers || {}).map(([layer, one]) => ({ layer, shape: (one.shape || []).join("×"), type: `${String(one.dtype).replace(/^torch\./, "")} on ${one.device}` }));
       const table = dataTable({ label: "Layers", key: (row) => row.layer, fixed: false, emptyText: "No layers.", columns: ["layer", "shape", "type"].map((id) => ({ id, label: id[0].toUpperCase() + id.slice(1), head: id === "layer", cls: "mono", value: (row) => row[id] })) });
       table.update(layers);
       append(body, h("p", { class: "quiet-line" }, `${plain(data.num_layers ?? layers.length)} layers`), table.element, slotCheck(ctx));

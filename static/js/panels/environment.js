@@ -10,7 +10,7 @@ const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 
 export function mount(root, ctx) {
   if (!trusted()) {
-    root.append(empty(`The environment may hold secrets, so it is locked: ${whyNot()}`));
+    root.append(empty(`The environment may hold secrets, so it is locked: ${whyNot()}`, button("Unlock", () => dispatchEvent(new Event("lmcache-unlock")))));
     let open = false;
     return { update: () => { if (!open && trusted()) { open = true; root.replaceChildren(); mountTable(root, ctx); } } };
   }
