@@ -143,6 +143,7 @@ export function mount(root, ctx) {
   let table = null;
   let rows = [];
   let labelNames = [];
+  let labelled = 0; // columns of labels: beside them the room that is left is the name's
   const shared = h("p", { class: "family-help" });
   let prefix = null;
   let watched = null; // id of the row whose detail is open
@@ -159,6 +160,7 @@ export function mount(root, ctx) {
     const once = Object.fromEntries([...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]));
     shared.hidden = !Object.keys(once).length;
     replace(shared, "Labels with one value: ", h("span", { class: "mono" }, labelText(once, Object.keys(once))));
+    labelled = apart.length;
     table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]), "type", "value"]);
     table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
@@ -176,10 +178,10 @@ export function mount(root, ctx) {
   function columns() {
     const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 110, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
     return forWidth([
-      { id: "name", label: "Name", head: true, cls: "mono", width: 320, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)) },
+      { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)) },
       ...labelNames.map(ofLabel),
       { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 180, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "help", label: "Help", cls: "muted", width: 160, get grow() { return !labelled; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
       { id: "type", label: "Type", width: 88, value: (row) => row.type },
       { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
     ], ["name", "value"]);
