@@ -3,9 +3,10 @@
 import { curl, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
-import { format, middle, plain } from "../format.js";
+import { format, middle, plain, plural } from "../format.js";
 import { store } from "../state.js";
 import { toast } from "../toast.js";
+import { gigabytes } from "./kinds.js";
 import { button, copy, dataTable, explain, facts, field, guarded, nodeLink, panelFrame, searchBox, tree, working } from "../ui.js";
 
 /** One action: its name, what it does, and its buttons. */
@@ -19,7 +20,8 @@ export function mount(root, ctx) {
   else if (kind === "coordinator") mountCoordinator(root, ctx);
   else if (kind === "controller") mountController(root, ctx);
   else if (kind === "scheduler") mountScheduler(root, ctx);
-  else mountEngine(root, ctx);
+  else if (kind === "worker") mountEngine(root, ctx);
+  else mountUnknown(root, ctx);
 }
 
 /** A button that sends one request, says how it went, and then refreshes what it changed. */
@@ -45,6 +47,14 @@ function said(answer) {
   if (answer.message) return answer.message;
   if (answer.bypassed !== undefined) return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
+  if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
+  if (answer.created) return `${Object.keys(answer.created).join(", ") || "none was missing, nothing"} created`;
+  if (answer.cleared && answer.cleared.tier) return `${answer.cleared.tier.toUpperCase()} is empty now`;
+  if (answer.error_codes) {
+    const bad = Object.entries(answer.error_codes).filter(([, code]) => code !== 0);
+    return bad.length ? bad.map(([worker, code]) => `worker ${worker} answered with code ${code}`).join(", ") : `${plural(Object.keys(answer.error_codes).length, "worker")} answered, all well`;
+  }
+  if (answer.cache_salt) return `${answer.cache_salt} has no limit now`;
   const rest = Object.entries(answer).filter(([name]) => name !== "backends" && name !== "status").map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   return rest.join(", ") || "done";
 }
@@ -60,14 +70,23 @@ function resetMetrics(ctx) {
   return operation("Reset metrics", "Sets this process's LMCache counters to zero; charts show a step.", act(ctx, "Reset metrics", "POST", "/metrics/reset", { confirm: { title: `Reset the metrics of ${ctx.node().key}?`, text: "Counters start again at zero." } }));
 }
 
+/** A node that has not told what it is gets the rest of an engine's panels when it answers the first one. */
+function mountUnknown(root, ctx) {
+  root.append(backends(ctx, () => { root.append(engineRest(ctx)); }));
+}
+
 // ---- worker ------------------------------------------------------------------
 
 function mountEngine(root, ctx) {
-  root.append(backends(ctx), h("div", { class: "columns below" },
+  root.append(backends(ctx), engineRest(ctx));
+}
+
+function engineRest(ctx) {
+  return h("div", { class: "columns below" }, h("div", {},
     toggle(ctx, "Hot cache", "/hot_cache", "hot_cache", ["● on", "What is loaded from other backends is kept in CPU memory too. Off: it is loaded from them each time."], ["○ off", "What is loaded from other backends is not kept in CPU memory. On: it is."]),
     toggle(ctx, "Freeze", "/freeze", "freeze", ["◆ frozen", "Nothing new is stored. Off: stores go on."], ["○ not frozen", "Stores go on. On: nothing new is stored, retrievals go on."]),
-    chunkStatistics(ctx), lookup(ctx), kvCache(ctx),
-    actions(ctx, "Clear", "/cache/clear", "DELETE", operation("Clear everything", `Deletes all cached KV chunks of this node in all backends. ${AFTER}`, clear(ctx, "")), resetMetrics(ctx))));
+    lookup(ctx)), h("div", {}, kvCache(ctx),
+    actions(ctx, "Clear", "/cache/clear", "DELETE", operation("Clear everything", `Deletes all cached KV chunks of this node in all backends. ${AFTER}`, clear(ctx, "")), resetMetrics(ctx)), chunkStatistics(ctx)));
 }
 
 function clear(ctx, backend) {
@@ -75,7 +94,7 @@ function clear(ctx, backend) {
   return act(ctx, backend ? "Clear" : "Clear all", "DELETE", `/cache/clear${backend ? `?locations=${encodeURIComponent(backend)}` : ""}`, { danger: true, confirm: { title: backend ? `Clear ${backend} of ${name}?` : `Clear every cache of ${name}?`, text: `All cached KV chunks there are deleted. ${AFTER}`, typed: name } });
 }
 
-function backends(ctx) {
+function backends(ctx, answered = null) {
   const name = ctx.node().key;
   const frame = panelFrame({
     title: "Backends", path: "/backends", ctx,
@@ -85,12 +104,13 @@ function backends(ctx) {
       return { data: { found: data, bypassed: list.bypassed_backends || [] }, raw: `${raw}\n${rawList}` };
     },
     render: ({ found, bypassed }, body) => {
-      append(body, h("p", { class: "quiet-line" }, "Bypass: lookups, retrievals and stores pass the backend over until the bypass ends; it keeps what it has. Recreate: it is closed and opened anew. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted."),
+      if (answered) { answered(); answered = null; }
+      append(body, h("p", { class: "quiet-line said-first" }, "Bypass: lookups, retrievals and stores pass the backend over until the bypass ends; it keeps what it has. Recreate: it is closed and opened anew. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted."),
         Object.entries(found).map(([backend, type]) => {
           const off = bypassed.includes(backend);
           const query = `?backend_name=${encodeURIComponent(backend)}`;
           const path = `/backends/${encodeURIComponent(backend)}`;
-          return operation([backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null], type === backend ? (off ? "Passed over by lookups, retrievals and stores." : "In use.") : `${type}. ${off ? "Passed over." : "In use."}`,
+          return operation([backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null], type === backend ? (off ? "Passed over by lookups, retrievals and stores." : "In use.") : `${type}. ${off ? "Passed over by lookups, retrievals and stores." : "In use."}`,
             act(ctx, off ? "End bypass" : "Bypass", "PUT", `/bypass/${off ? "remove" : "add"}${query}`, { after: frame.run }),
             act(ctx, "Recreate", "POST", `${path}/recreate`, { after: frame.run, confirm: { title: `Recreate ${backend} of ${name}?`, text: "The backend is closed and opened anew. What it holds in memory may be lost; running requests may miss." } }),
             act(ctx, "Remove", "DELETE", path, { danger: true, after: frame.run, confirm: { title: `Remove ${backend} of ${name}?`, text: "The backend is closed and used no more. “Create missing” brings back what the configuration asks for.", typed: backend } }),
@@ -148,7 +168,7 @@ function kvCache(ctx) {
   const frame = panelFrame({
     title: "KV cache", note: "of the serving engine", path: "/cache/kvcache/info", ctx, load: () => ctx.json("/cache/kvcache/info"),
     render: (data, body) => {
-      const layers = Object.entries(data.layers || {}).map(([layer, one]) => ({ layer, shape: (one.shape || []).join(" × "), type: `${one.dtype} on ${one.device}` }));
+      const layers = Object.entries(data.layers || {}).map(([layer, one]) => ({ layer, shape: (one.shape || []).join("×"), type: `${String(one.dtype).replace(/^torch\./, "")} on ${one.device}` }));
       const table = dataTable({ label: "Layers", key: (row) => row.layer, fixed: false, emptyText: "No layers.", columns: ["layer", "shape", "type"].map((id) => ({ id, label: id[0].toUpperCase() + id.slice(1), head: id === "layer", cls: "mono", value: (row) => row[id] })) });
       table.update(layers);
       append(body, h("p", { class: "quiet-line" }, `${plain(data.num_layers ?? layers.length)} layers`), table.element, slotCheck(ctx));
@@ -180,7 +200,7 @@ function slotCheck(ctx) {
 function mountScheduler(root, ctx) {
   const node = ctx.node();
   const workers = store.status && node.instance ? store.status.nodes.filter((one) => one.instance === node.instance && one.kind === "worker") : [];
-  const rest = h("div", { class: "columns below" }, chunkStatistics(ctx), lookup(ctx), actions(ctx, "Metrics", "/metrics/reset", "POST", resetMetrics(ctx)));
+  const rest = h("div", { class: "columns below" }, chunkStatistics(ctx), h("div", {}, lookup(ctx), actions(ctx, "Metrics", "/metrics/reset", "POST", resetMetrics(ctx))));
   const where = h("section", { class: "panel", "aria-label": "Cache engine" }, h("header", { class: "panel-head" }, h("h2", {}, "Cache engine"), h("div", { class: "panel-tools" }, button("Ask it all the same", () => { root.replaceChildren(); mountEngine(root, ctx); }, { kind: "small" }))),
     h("p", {}, "Backends, bypass, hot cache, freeze, KV cache and clearing: a scheduler has no cache engine and answers 503. ", workers.length ? ["They are on its workers: ", workers.flatMap((one, i) => [i ? ", " : "", h("a", { href: nodeLink(one, "cache") }, one.name)]), "."] : "They are on the workers of its instance."));
   root.append(where, rest);
@@ -195,16 +215,16 @@ function quotas(ctx, shape, defaults) {
   const path = (name) => `/quota/${encodeURIComponent(name)}`;
   const set = h("button", { type: "submit", class: "small" }, "Set");
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
-  const form = h("form", { class: "slot-form", novalidate: true }, field("Cache salt", salt), field("Limit, GB", limit), guarded(set, ctx.signal), error);
+  const form = h("form", { class: "slot-form", novalidate: true }, field("Cache salt", salt), field("Limit, GiB", limit), guarded(set, ctx.signal), error);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const wrong = !salt.value.trim() ? [salt, "Which cache salt?"] : limit.value === "" || Number(limit.value) < 0 ? [limit, "How many GB?"] : null;
+    const wrong = !salt.value.trim() ? [salt, "Which cache salt?"] : limit.value === "" || Number(limit.value) < 0 ? [limit, "How many GiB?"] : null;
     error.hidden = !wrong;
     if (wrong) { setText(error, wrong[1]); wrong[0].focus(); return; }
     working(set, async () => {
       try {
         await ctx.send("PUT", path(salt.value.trim()), { limit_gb: Number(limit.value) });
-        toast(`Quota of ${salt.value.trim()}: ${plain(Number(limit.value))} GB`, "good");
+        toast(`Quota of ${salt.value.trim()}: ${gigabytes(Number(limit.value))}`, "good");
         await frame.run();
       } catch (problem) {
         if (problem.name === "AbortError") throw problem;
@@ -217,8 +237,8 @@ function quotas(ctx, shape, defaults) {
     title: "Quotas", note: "how much a cache salt may hold", path: "/quota", ctx, load: () => ctx.json("/quota"),
     render: (data, body) => {
       const table = dataTable({ label: "Quotas", key: (row) => row.salt, fixed: false, emptyText: "No quotas: every cache salt may fill the cache.", columns: [
-        { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" }, { id: "use", label: "In use", num: true, value: (row) => row.use, text: (row) => `${plain(row.use)}\u00a0GB` },
-        { id: "limit", label: "Limit", num: true, value: (row) => row.limit, text: (row) => (row.limit === null ? "none" : `${plain(row.limit)}\u00a0GB`) },
+        { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" }, { id: "use", label: "In use", num: true, value: (row) => row.use, text: (row) => gigabytes(row.use) },
+        { id: "limit", label: "Limit", num: true, value: (row) => row.limit, text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)) },
         { id: "act", label: "", sort: false, find: false, value: () => 0, sig: (row) => `${row.salt}${row.limit}`, render: (row) => (row.limit === null || !row.salt ? null : act(ctx, "Remove limit", "DELETE", path(row.salt), { after: frame.run })) }] });
       table.update(shape(data));
       append(body, table.element, form);
@@ -244,10 +264,10 @@ function mountCoordinator(root, ctx) {
       const set = guarded(button("Set", () => working(set, async () => {
         if (input.value === "") { input.focus(); return; }
         await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
-        toast(`Default quota: ${data.default_limit_gb === null ? "none" : `${plain(data.default_limit_gb)} GB`} → ${plain(Number(input.value))} GB`, "good");
+        toast(`Default quota: ${data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)} → ${gigabytes(Number(input.value))}`, "good");
         await standard.run();
       }), { kind: "small" }), ctx.signal);
-      append(body, facts([["Now", data.default_limit_gb === null ? "none" : `${plain(data.default_limit_gb)} GB`]]), h("div", { class: "slot-form" }, field("New limit, GB", input), set));
+      append(body, facts([["Now", data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)]]), h("div", { class: "slot-form" }, field("New limit, GiB", input), set));
     },
   });
   root.append(quotas(ctx, (data) => (data.by_cache_salt || []).map((one) => ({ salt: one.cache_salt, use: one.usage_gb, limit: one.quota_exists ? one.quota_limit_gb : null })), standard.element), pins(ctx), directory(ctx));

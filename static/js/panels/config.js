@@ -7,6 +7,7 @@ import { store } from "../state.js";
 import { toast } from "../toast.js";
 import { button, dataTable, guarded, panelFrame, searchBox, tree, working } from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
+import { breakable, forWidth } from "./util.js";
 
 export const show = (value) => (value === undefined ? "–" : typeof value === "string" ? value : typeof value === "number" ? String(value) : JSON.stringify(value));
 
@@ -41,17 +42,18 @@ export function mount(root, ctx) {
   if (ctx.node().kind === "coordinator") { mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache"); return; }
   let rows = [];
   let siblings = null; // how many others of the instance told their settings
+  let unasked = 0; // how many did not
   let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
     label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
-    columns: [
-      { id: "name", label: "Setting", head: true, width: 250, grow: true, cls: "mono", value: (row) => row.name, tip: (row) => row.name },
-      { id: "value", label: "Value", width: 280, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
+    columns: forWidth([
+      { id: "name", label: "Setting", head: true, width: 250, narrow: 144, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
+      { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
       { id: "type", label: "Type", width: 76, value: typeOf },
       { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
-      { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : "alone")), tip: (row) => row.differs },
-      { id: "edit", label: "", width: 72, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
-    ],
+      { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}${unasked}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone")), tip: (row) => row.differs },
+      { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
+    ], ["name", "value", "edit", "differs"]),
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
   const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },
@@ -138,11 +140,13 @@ export function mount(root, ctx) {
 
   async function compareSiblings() {
     const me = ctx.node();
-    const others = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key && node.state !== "down").slice(0, MOST_SIBLINGS) : [];
+    const family = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key) : [];
+    const others = family.filter((node) => node.state !== "down").slice(0, MOST_SIBLINGS);
     const told = [];
     await each(others, (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }), (node, conf) => { if (conf) told.push([node.name, conf]); });
     if (ctx.signal.aborted) return;
     siblings = told.length;
+    unasked = family.length - told.length;
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
       row.differs = odd.length ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}` : "";

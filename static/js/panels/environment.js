@@ -4,12 +4,13 @@ import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { trusted, whyNot } from "../state.js";
 import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
+import { breakable, forWidth } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 
 export function mount(root, ctx) {
   if (!trusted()) {
-    root.append(empty(`The environment may hold secrets, so it is locked: ${whyNot()}`));
+    root.append(empty(`The environment may hold secrets, so it is locked: ${whyNot()}`, button("Unlock", () => dispatchEvent(new Event("lmcache-unlock")))));
     let open = false;
     return { update: () => { if (!open && trusted()) { open = true; root.replaceChildren(); mountTable(root, ctx); } } };
   }
@@ -21,16 +22,27 @@ function mountTable(root, ctx) {
   const open = new Set();
   const table = dataTable({
     label: "Environment", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "The node told of no variables.",
-    columns: [
-      { id: "name", label: "Name", head: true, width: 280, cls: "mono", value: (row) => row.name },
-      { id: "value", label: "Value", width: 360, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => (hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked") : row.value), tip: (row) => (hidden(row) ? "" : row.value) },
-      { id: "act", label: "", width: 190, sort: false, find: false, value: () => 0, sig: (row) => String(hidden(row)), render: (row) => [
-        row.secret ? button(open.has(row.name) ? "Hide" : "Show", () => { if (open.has(row.name)) open.delete(row.name); else open.add(row.name); table.update(rows); }, { kind: "small in-row", title: `${open.has(row.name) ? "Hide" : "Show"} ${row.name}` }) : null,
-        row.secret ? null : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")] },
-    ],
+    columns: forWidth([
+      { id: "name", label: "Name", head: true, width: 240, narrow: 140, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
+      { id: "value", label: "Value", width: 300, narrow: 164, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => [hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : row.value, row.secret ? [" ", reveal(row)] : null], tip: (row) => (hidden(row) ? "" : row.value) },
+      { id: "act", label: "", width: 120, sort: false, find: false, value: () => 0, sig: (row) => String(row.secret), render: (row) => (row.secret ? null
+        : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")) },
+    ], ["name", "value"]),
   });
   let rows = [];
   const hidden = (row) => row.secret && !open.has(row.name);
+
+  /** Shows or masks one secret; the focus stays on the button that takes its place. */
+  function reveal(row) {
+    const word = open.has(row.name) ? "Hide" : "Show";
+    return button(word, () => {
+      if (!open.delete(row.name)) open.add(row.name);
+      table.update(rows);
+      const other = [...table.element.querySelectorAll("button.in-row")].find((one) => one.title === `${word === "Show" ? "Hide" : "Show"} ${row.name}`);
+      if (other) other.focus();
+    }, { kind: "small in-row", title: `${word} ${row.name}` });
+  }
+
   const search = searchBox("Search variables", (text) => { table.search(text); return table.shown.length; });
   const frame = panelFrame({
     title: "Environment", path: "/env", ctx,

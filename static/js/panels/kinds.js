@@ -21,7 +21,7 @@ function rows(label, columns, list, key, emptyText) {
 const text = (id, label, value, more = {}) => ({ id, label, value, ...more });
 const number = (id, label, value, show = plain) => ({ id, label, num: true, value, text: (row) => { const one = value(row); return one === null || one === undefined ? "–" : show(one); } });
 const bytes = (value) => format(value, "bytes");
-const gigabytes = (value) => `${plain(value)}\u00a0GB`;
+export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes")); // LMCache's GB are GiB
 
 export function meterRow(label, used, limit, note = "") {
   const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}\u202f%` : "";

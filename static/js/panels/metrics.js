@@ -5,7 +5,7 @@ import { barList, lineChart } from "../chart.js";
 import { append, h, replace, setText } from "../dom.js";
 import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
 import { button, dataTable, panelFrame, searchBox } from "../ui.js";
-import { familyUnit } from "./util.js";
+import { breakable, familyUnit, forWidth, narrow } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
@@ -79,8 +79,10 @@ export function quantile(buckets, q) {
 const labelText = (labels, names) => names.filter((name) => name in labels).map((name) => `${name}=${labels[name]}`).join("  ");
 const prefixOf = (name) => (name.includes(":") ? name.slice(0, name.indexOf(":")) : name.startsWith("lmcache_") ? name.split("_").slice(0, 2).join("_") : name.split("_")[0]);
 const show = (value, { unit, scale }) => (unit === "time" ? fullTime(value) : format(value === null ? null : value * scale, unit));
+const COUNTED = { unit: "count", scale: 1 };
 const QUANTILES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]];
 const LABEL_COLUMNS = 4; // more labels than that share one column
+const LABELS_BESIDE_HELP = 2; // with more of them there is no room for the help text, which is in the name's title
 
 /** A quantile as text; one beyond the last bucket's limit is only known to be larger. */
 function quantileText(buckets, q, measure) {
@@ -109,10 +111,12 @@ export function metricRows(families) {
     const common = { family, measure, prefix: prefixOf(family.name), help: family.help, type: family.type };
     if (family.type === "histogram") {
       return histograms(family).map((set) => ({ ...common, id: `${family.name}${JSON.stringify(set.labels)}`, name: family.name, labels: set.labels, value: set.count, set,
-        shown: set.count ? `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}` : "0 ×" }));
+        shown: !set.count ? "0 ×" : narrow() ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}` }));
     }
-    return family.samples.filter((sample) => !sample.name.endsWith("_created"))
-      .map((sample) => ({ ...common, id: `${sample.name}${JSON.stringify(sample.labels)}`, name: sample.name, labels: sample.labels, value: sample.value, shown: show(sample.value, measure) }));
+    return family.samples.filter((sample) => !sample.name.endsWith("_created")).map((sample) => {
+      const own = family.type === "summary" && sample.name.endsWith("_count") ? COUNTED : measure;
+      return { ...common, measure: own, id: `${sample.name}${JSON.stringify(sample.labels)}`, name: sample.name, labels: sample.labels, value: sample.value, shown: show(sample.value, own) };
+    });
   });
 }
 
@@ -139,6 +143,7 @@ export function mount(root, ctx) {
   let table = null;
   let rows = [];
   let labelNames = [];
+  let labelled = 0; // columns of labels: beside them the room that is left is the name's
   const shared = h("p", { class: "family-help" });
   let prefix = null;
   let watched = null; // id of the row whose detail is open
@@ -155,7 +160,8 @@ export function mount(root, ctx) {
     const once = Object.fromEntries([...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]));
     shared.hidden = !Object.keys(once).length;
     replace(shared, "Labels with one value: ", h("span", { class: "mono" }, labelText(once, Object.keys(once))));
-    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(names.length > 1 ? [] : ["help"]), "type", "value"]);
+    labelled = apart.length;
+    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]), "type", "value"]);
     table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
 
@@ -170,15 +176,15 @@ export function mount(root, ctx) {
   }
 
   function columns() {
-    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 120, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
-    return [
-      { id: "name", label: "Name", head: true, cls: "mono", width: 320, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.name, dataset: { metric: row.id }, onclick: () => open(row) }, row.name) },
+    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 110, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
+    return forWidth([
+      { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)) },
       ...labelNames.map(ofLabel),
       { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 180, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "help", label: "Help", cls: "muted", width: 160, get grow() { return !labelled; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
       { id: "type", label: "Type", width: 88, value: (row) => row.type },
-      { id: "value", label: "Value", num: true, width: 288, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => plain(row.value) },
-    ];
+      { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
+    ], ["name", "value"]);
   }
 
   function shut(row) {

@@ -4,7 +4,7 @@ import { getJson } from "../api.js";
 import { crosshair, lineChart, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "../format.js";
-import { facts } from "../ui.js";
+import { facts, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 
 const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];
@@ -14,6 +14,7 @@ const CHARTS = [
   ["Cache bytes", ["local_cache_bytes", "remote_cache_bytes"]], ["Evictions and failures", ["evictions_per_second", "failures_per_second", "slow_retrievals_per_second"]],
   ["Queue", ["queue_size"]], ["Answer time", ["latency"]],
 ];
+const MP_LABELS = { local_cache_bytes: "L1", remote_cache_bytes: "L2" };
 const SPANS = [[600, "10 min"], [3600, "1 h"], [14400, "4 h"]];
 
 export function mount(root, ctx) {
@@ -24,6 +25,8 @@ export function mount(root, ctx) {
   const chartNote = h("p", { class: "panel-line", role: "status" });
   const group = crosshair();
   const charts = CHARTS.map(([label, names]) => ({ names, chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }), shown: false }));
+  const pastLine = h("p", { class: "note", role: "status", hidden: true });
+  const told = new Map(); // metric -> [value, time]: the last that the node told, for while it is down
   const parts_ = new Map();
   let seconds = 3600;
   let lastPoll = null;
@@ -34,7 +37,7 @@ export function mount(root, ctx) {
   const spans = SPANS.map(([size, label]) => h("button", { type: "button", class: "small", "aria-pressed": String(size === seconds), onclick: () => { seconds = size; spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size))); loadCharts(); } }, label));
   const historyPanel = h("section", { class: "panel", "aria-label": "History" }, h("header", { class: "panel-head" }, h("h2", {}, "History"), h("p", { class: "muted" }, "Drag to zoom, arrow keys read values."), h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans)), chartNote, chartBox);
   const special = h("div", { class: "columns" });
-  replace(root, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
+  replace(root, pastLine, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
     h("section", { class: "panel", "aria-label": "About this node" }, h("header", { class: "panel-head" }, h("h2", {}, "About this node")), about));
   const cachePanel = use.parentElement;
 
@@ -49,8 +52,27 @@ export function mount(root, ctx) {
     askMore();
   }
 
+  /** What the node tells now; while it is down, the last that it told. */
+  function figures(node) {
+    if (node.state === "down") return Object.fromEntries([...told].map(([name, [value]]) => [name, value]));
+    for (const [name, value] of Object.entries(node.metrics || {})) if (value !== null) told.set(name, [value, node.polled]);
+    return node.metrics || {};
+  }
+
+  /** Take the last values of series, where they are newer. */
+  function remember(series) {
+    for (const { metric, times, values } of series) {
+      const last = values.reduce((found, value, i) => (value === null ? found : i), -1);
+      if (last >= 0 && !(told.has(metric) && told.get(metric)[1] > times[last])) told.set(metric, [values[last], times[last]]);
+    }
+  }
+
   function drawTiles(node) {
-    const metrics = node.metrics || {};
+    const metrics = figures(node);
+    const down = node.state === "down";
+    pastLine.hidden = !down || !told.size;
+    if (!pastLine.hidden) setText(pastLine, `Figures are the last that it told, at ${clock(Math.max(...[...told.values()].map(([, time]) => time)))}.`);
+    for (const box of [tiles, use]) box.classList.toggle("stale", down);
     const names = TILES.filter((name) => metrics[name] !== null && metrics[name] !== undefined);
     tiles.hidden = names.length < 2;
     for (const name of names) {
@@ -68,8 +90,8 @@ export function mount(root, ctx) {
   }
 
   function drawUse(node) {
-    const m = node.metrics || {};
-    const rows = [["CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
+    const m = figures(node);
+    const rows = [[node.kind === "mp" ? "L1" : "CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === useSig) return;
     useSig = sig;
@@ -79,13 +101,14 @@ export function mount(root, ctx) {
 
   function drawAbout(node) {
     const m = node.metrics || {};
-    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null;
-    const rows = [["State", node.state], ["Since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
+    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null; // LMCache's own monitor
+    const rows = [["State", node.state], ["In this state since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
       ["Kind", node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
       ["Proxy", node.proxy === "local_proxy" ? "" : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy)], ["Last asked", node.polled ? clock(node.polled) : null], ["Answer time", node.latency === null ? null : format(node.latency, "seconds")], ["Last error", node.error]];
     const sig = JSON.stringify([rows, node.proxy]);
     if (sig === aboutSig) return;
     aboutSig = sig;
+    rows[0][1] = stateMark(node.state);
     replace(about, facts(rows));
   }
 
@@ -107,15 +130,17 @@ export function mount(root, ctx) {
       const answer = await getJson(`api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`, { signal: ctx.signal });
       const by = new Map(answer.series.map((one) => [one.metric, one]));
       let any = false;
+      remember(answer.series);
+      if (ctx.node().state === "down") { drawTiles(ctx.node()); drawUse(ctx.node()); }
       for (const one of charts) {
-        const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: metricLabel(found.metric), times: found.times, values: found.values }));
+        const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: (kind === "mp" && MP_LABELS[found.metric]) || metricLabel(found.metric), times: found.times, values: found.values }));
         if (series.length) {
           any = true;
           if (!one.shown) { one.shown = true; const after = charts.slice(charts.indexOf(one) + 1).find((next) => next.shown); chartBox.insertBefore(one.chart.element, after ? after.chart.element : null); }
           one.chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
         } else if (one.shown) { one.shown = false; one.chart.element.remove(); }
       }
-      setText(chartNote, any ? "" : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
+      setText(chartNote, any ? "" : ctx.node().state === "down" ? "It has told no figures since this frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
     } catch (error) {
       if (error.name !== "AbortError") setText(chartNote, `No history: ${error.message}`);
     }

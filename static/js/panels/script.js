@@ -25,6 +25,7 @@ export function mount(root, ctx) {
         const answer = await ctx.request("/run_script", { method: "POST", body: form });
         status.className = answer.ok ? "panel-line" : "panel-line said";
         setText(status, answer.ok ? `Done in ${format(answer.seconds, "seconds")}.` : answer.status === 404 ? "This node does not run scripts. Its reason:" : `The node answered ${answer.status}:`);
+        output.classList.toggle("wrapped", !answer.ok); // a reason is prose
         replace(output, answer.text || "(no text)");
         output.hidden = false;
       } catch (error) {
@@ -34,9 +35,23 @@ export function mount(root, ctx) {
     });
   }, { kind: "primary" });
   guarded(run, ctx.signal);
+  const allowed = h("p", { class: "panel-line" });
+  tellAllowed(ctx, allowed);
   const frame = panelFrame({
-    title: "Script", note: "off on a node unless run_script_api_enabled is set there", path: "/run_script", curlOptions: { method: "POST", form: "script=@script.py" }, ctx,
-    render: (_, body) => body.append(field("From a file", file), field("Script", editor), h("div", { class: "actions" }, run), status, output),
+    title: "Script", note: "runs inside the node’s process", path: "/run_script", curlOptions: { method: "POST", form: "script=@script.py" }, ctx,
+    render: (_, body) => body.append(allowed, field("From a file", file), field("Script", editor), h("div", { class: "actions" }, run), status, output),
   });
   root.append(frame.element);
+}
+
+/** Say beforehand what the node's configuration allows, where it can be asked. */
+async function tellAllowed(ctx, line) {
+  const kind = ctx.node().kind;
+  if (!["worker", "scheduler", "mp"].includes(kind)) return;
+  try {
+    const { data } = await ctx.json(kind === "mp" ? "/config" : "/conf?names=run_script_api_enabled,script_allowed_imports");
+    const { run_script_api_enabled: on, script_allowed_imports: imports } = kind === "mp" ? data.mp || {} : data;
+    if (on === undefined) return;
+    setText(line, on ? `Scripts are on here; they may import ${(imports || []).join(", ") || "nothing"}.` : "Scripts are off on this node: run_script_api_enabled is false there.");
+  } catch (error) { /* the node's answer to a script says it too */ }
 }

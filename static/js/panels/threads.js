@@ -17,6 +17,14 @@ export function parseThreads(text) {
   });
 }
 
+const PYTHON = /\/lib\/python3(?:\.\d+)?\/(?!site-packages\/|dist-packages\/)/; // files of the standard library
+const MOST_NAMES = 6; // of a group of threads
+
+function namesOf(members) {
+  const names = [...new Set(members.map((one) => one.name))];
+  return names.slice(0, MOST_NAMES).join(", ") + (names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "");
+}
+
 // A running thread that LMCache calls inactive has not run for three intervals.
 const LATE = 3;
 const RANK = { overdue: 3, "last run failed": 2, "on time": 1, "not running": 0 };
@@ -62,7 +70,7 @@ export function mount(root, ctx) {
   const count = h("span", { class: "muted" });
   let threads = [];
   let still = null;
-  const search = searchBox("Search names and frames", (text) => { needle = text.toLowerCase(); return draw(); });
+  const search = searchBox("Search frames", (text) => { needle = text.toLowerCase(); return draw(); });
 
   function draw() {
     const groups = new Map();
@@ -78,16 +86,19 @@ export function mount(root, ctx) {
     all.hidden = !still;
     setText(count, still ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ${clock(first.time)}${found ? " (those that wait for work do not move either)" : ""}` : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`);
     replace(list, sorted.map(([stack, members]) => h("details", { class: "thread", open: Boolean(needle) && sorted.length < 6 },
-      h("summary", {}, h("b", {}, members.length > 1 ? `${members.length} × ` : ""), members.slice(0, 6).map((one) => one.name).join(", ") + (members.length > 6 ? ` and ${members.length - 6} more` : ""), h("span", { class: "muted" }, `  ${lastFrame(stack)}`)),
+      h("summary", {}, h("b", {}, members.length > 1 ? `${members.length} × ` : ""), namesOf(members), " ", h("span", { class: "muted" }, place(stack))),
       h("pre", { class: "block", tabindex: "0" }, stack))), sorted.length ? null : empty(threads.length ? "No thread matches." : "The node told of no threads."));
     return found;
   }
 
-  function lastFrame(stack) {
-    const frames = stack.match(/File "[^"]*", line \d+, in \S+/g);
-    if (!frames) return "";
-    const [, file, line, name] = /File "(?:.*\/)?([^"/]*)", line (\d+), in (\S+)/.exec(frames[frames.length - 1]) || [];
-    return file ? `${name} (${file}:${line})` : "";
+  /** Where a stack is: its last frame, and before it the last one that is not Python's own. */
+  function place(stack) {
+    const frames = [...stack.matchAll(/File "([^"]*)", line (\d+), in (\S+)/g)];
+    if (!frames.length) return "";
+    const told = ([, file, line, name]) => `${name} (${file.slice(file.lastIndexOf("/") + 1)}:${line})`;
+    const last = frames[frames.length - 1];
+    const own = frames.filter(([, file]) => !PYTHON.test(file)).pop();
+    return own && own !== last ? `${told(own)} › ${told(last)}` : told(last);
   }
 
   const again = button("Take again, show what did not move", async () => {

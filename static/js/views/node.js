@@ -5,7 +5,7 @@ import { h, replace, setText } from "../dom.js";
 import { clock, duration, fullTime, format, middle } from "../format.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 import { refreshNow, store } from "../state.js";
-import { button, empty, nodeLink, nodeOf, setState } from "../ui.js";
+import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../ui.js";
 
 const STYLE = "static/panels.css";
 if (!document.querySelector(`link[href="${STYLE}"]`)) document.head.append(h("link", { rel: "stylesheet", href: STYLE }));
@@ -32,6 +32,8 @@ const NO_TAB = {
   discovery: ["metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
   frontend: ["threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
 };
+const CHANGES = ["loglevels", "config", "cache", "script"]; // panels that change the node: without trust they say so
+const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
 
 /** The node of that key, or the proxy node of that name in the shape of a node. */
@@ -52,6 +54,7 @@ export function mount(root, { route, signal }) {
   const trouble = h("div", { role: "status" });
   const tabs = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
   const past = h("p", { class: "note", role: "status", hidden: true });
+  const locked = h("div", { hidden: true }, lockNote(signal));
   const place = h("div");
   let tabSig = "";
   let troubleSig = "";
@@ -60,7 +63,7 @@ export function mount(root, { route, signal }) {
   let missing = null;
   let lastState = "";
   title.title = key;
-  replace(root, h("div", { class: "page-head" }, title, mark, line, button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, past, place);
+  replace(root, h("div", { class: "page-head" }, title, mark, line, button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, locked, past, place);
 
   function drawTabs(node) {
     const absent = NO_TAB[node.kind] || [];
@@ -95,6 +98,7 @@ export function mount(root, { route, signal }) {
     const mine = { name, abort, panel: null, unasked: false };
     now = mine;
     sayPast(0);
+    locked.hidden = !CHANGES.includes(name) || (name === "config" && READ_ONLY.includes(node.kind));
     if (!PANELS[name]) { replace(place, empty(`There is no panel “${name}”.`, h("a", { class: "button", href: nodeLink(node) }, "Overview"))); return; }
     try {
       const module = await PANELS[name][1]();
@@ -184,7 +188,7 @@ export function mount(root, { route, signal }) {
     if (sig !== troubleSig) {
       troubleSig = sig;
       const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".", node.metrics && Object.keys(node.metrics).length ? " Figures are the last that it told." : "")
+      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".")
         : node.state === "degraded" ? h("p", { class: "note degraded" }, h("b", {}, "Degraded "), h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`), why ? `: ${why}.` : ".")
           : node.state === "unknown" ? h("p", { class: "note" }, "Not asked yet.") : null);
     }

@@ -1,0 +1,442 @@
+"""The panels of a node in a real browser: on demo nodes, and on nodes that answer as each test says."""
+
+import json
+
+import pytest
+from conftest import short_socket_path
+from support.frontend import Frontend, wait_for
+from support.nodes import NodeServer
+
+pytestmark = pytest.mark.browser
+
+METRICS = """# HELP lmcache:num_hit_tokens_total Hit tokens
+# TYPE lmcache:num_hit_tokens_total counter
+lmcache:num_hit_tokens_total{role="worker",worker_id="0"} 4200.0
+# HELP lmcache:local_cache_usage Local cache usage (bytes)
+# TYPE lmcache:local_cache_usage gauge
+lmcache:local_cache_usage{role="worker",worker_id="0"} 1048576.0
+# HELP lmcache:time_to_retrieve Time to retrieve (seconds)
+# TYPE lmcache:time_to_retrieve histogram
+lmcache:time_to_retrieve_bucket{role="worker",worker_id="0",le="0.1"} 50.0
+lmcache:time_to_retrieve_bucket{role="worker",worker_id="0",le="0.2"} 90.0
+lmcache:time_to_retrieve_bucket{role="worker",worker_id="0",le="0.4"} 100.0
+lmcache:time_to_retrieve_bucket{role="worker",worker_id="0",le="+Inf"} 100.0
+lmcache:time_to_retrieve_sum{role="worker",worker_id="0"} 11.0
+lmcache:time_to_retrieve_count{role="worker",worker_id="0"} 100.0
+"""
+THREADS = """Thread: <Thread(pool_0, started daemon 11)>
+Stack trace:
+  File "/usr/lib/python3.11/threading.py", line 331, in wait
+    gotit = waiter.acquire(True, timeout)
+
+Thread: <Thread(pool_1, started daemon 12)>
+Stack trace:
+  File "/usr/lib/python3.11/threading.py", line 331, in wait
+    gotit = waiter.acquire(True, timeout)
+
+Thread: <Thread(mover, started daemon 13)>
+Stack trace:
+  File "/opt/lmcache/mover.py", line %d, in move
+    step()
+"""
+EVIL = "<img src=x onerror=\"window.evil='onerror'\"><script>window.evil='script'</script><svg onload=alert(1)>"
+
+
+class PanelNode(NodeServer):
+    """A worker that answers what ``pages`` holds: path -> text, object (as JSON), or a function of the request that returns either.
+
+    A pair is (status, answer). ``held`` are paths that get no answer until ``release`` is set.
+    """
+
+    def __init__(self, path=None):
+        self.held = ()
+        self.pages = {
+            "/metrics": METRICS, "/version": "0.5.6", "/meta": {"role": "worker", "model_name": "m", "worker_id": 0}, "/threads": THREADS % 1,
+            "/conf": {"lmcache_instance_id": "i0", "chunk_size": 256, "min_retrieve_tokens": 0, "local_cpu": True, "max_local_cpu_size": 5.0},
+            "/periodic-threads": {"threads": []}, "/loglevel": "lmcache: INFO\n", "/env": {"HOME": "/root"},
+        }  # fmt: skip
+        super().__init__(path)
+
+    def do_echo(self, request):
+        path = request.target.split("?")[0]
+        if path in self.held:
+            return self.do_hang(request)
+        page = self.pages.get(path, (404, {"detail": "Not Found"}))
+        request.body = request.read_body()
+        page = page(request) if callable(page) else page
+        status, answer = page if isinstance(page, tuple) else (200, page)
+        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        kind = "text/plain; charset=utf-8" if isinstance(answer, str) else "application/json"
+        request.send(b"HTTP/1.1 %d OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (status, kind.encode(), len(body)) + body)
+        return None
+
+    do_metrics = do_version = do_echo
+
+    def targets(self, beginning):
+        return [request.target for request in self.requests if request.target.startswith(beginning)]
+
+
+@pytest.fixture(scope="module")
+def demo():
+    front = Frontend("--demo", "--poll-interval", "1")
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
+    yield front
+    front.stop()
+
+
+@pytest.fixture
+def worker():
+    with PanelNode() as server:
+        yield server
+
+
+@pytest.fixture
+def show(browser, start):
+    """Open a panel of a node: ``show(front or node server, panel, name)``; returns the frontend."""
+
+    def begin(what, panel, name="w0", *options):
+        front = what if isinstance(what, Frontend) else start("--node", "w0=%s" % what.address, "--poll-interval", "0.5", *options)
+        if not isinstance(what, Frontend):
+            wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "worker")
+        browser.goto("about:blank")
+        browser.goto("%s/#/node/%s/%s" % (front.url, name, panel))
+        browser.wait_for(lambda: browser.has("main .panel, main .empty"))
+        return front
+
+    return begin
+
+
+def press(browser, label, place="main"):
+    """Click the first button of that text that may be clicked."""
+    find = (
+        "const one = [...document.querySelectorAll(arguments[1] + ' button')].find((e) => e.textContent.trim() === arguments[0] && !e.disabled);"
+        "if (one) { one.scrollIntoView({block: 'center'}); one.click(); } return Boolean(one);"
+    )
+    browser.wait_for(lambda: browser.script(find, label, place))
+
+
+def wait_text(browser, words, place="main", seconds=10):
+    browser.wait_for(lambda: words in browser.text(place), seconds)
+
+
+def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
+    show(demo, "loglevels", "demo_worker0")
+    name = "lmcache.v1.cache_engine"
+    chosen = (
+        "const box = document.querySelector(`select[aria-label='Level of ${arguments[0]}']`); if (!box) return false;"
+        "box.value = 'ERROR'; box.dispatchEvent(new Event('change')); return true"
+    )
+    browser.wait_for(lambda: browser.script(chosen, name))
+    browser.click("button[title='Set the level of %s']" % name)
+    wait_text(browser, "→ ERROR", ".toasts")
+    assert demo.ask("/proxy2/demo_worker0/loglevel?logger_name=" + name).body == b"lmcache.v1.cache_engine: ERROR"
+
+
+def test_all_loggers_of_a_prefix_are_set_together(browser, demo, show):
+    show(demo, "loglevels", "demo_worker1")
+    browser.type("input[name=prefix]", "lmcache.v1")
+    browser.script("document.querySelector(\"select[aria-label='Level to set']\").value = 'CRITICAL'")
+    press(browser, "Set all")
+    wait_text(browser, "set to CRITICAL", ".toasts")
+    lines = demo.ask("/proxy2/demo_worker1/loglevel").body.decode().splitlines()
+    assert {line.rpartition(" ")[2] for line in lines if line.startswith("lmcache.v1")} == {"CRITICAL"}
+    assert any(line.endswith(": INFO") or line.endswith(": NOTSET") for line in lines if not line.startswith("lmcache.v1"))
+
+
+def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, worker, show):
+    conf = worker.pages["/conf"]
+
+    def answer(request):
+        if request.method == "GET":
+            return json.dumps(conf).replace("256", "Infinity")  # bare, as LMCache writes it
+        change = json.loads(request.body)
+        if "chunk_size" in change:
+            return 400, {"updated": {}, "errors": {"chunk_size": "Config is not mutable at runtime"}}
+        conf.update(change)
+        return {"updated": change}
+
+    worker.pages["/conf"] = answer
+    show(worker, "config")
+    browser.click("button[title='Change chunk_size']")
+    assert browser.property(".in-place [name=value]", "value") == "Infinity"
+    browser.type(".in-place [name=value]", "512")
+    browser.press("Enter")
+    wait_text(browser, "Config is not mutable at runtime", ".in-place .field-error")
+    assert browser.attribute(".in-place [name=value]", "aria-invalid") == "true"
+    browser.press("Escape")
+    browser.click("button[title='Change min_retrieve_tokens']")
+    browser.type(".in-place [name=value]", "many")
+    browser.press("Enter")
+    wait_text(browser, "Write a number", ".in-place .field-error")
+    browser.type(".in-place [name=value]", "512")
+    browser.press("Enter")
+    wait_text(browser, "min_retrieve_tokens: 0 → 512", ".toasts")
+    assert conf["min_retrieve_tokens"] == 512
+    browser.wait_for(lambda: not browser.has(".in-place"))
+
+
+def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show):
+    assert demo.ask("/proxy2/demo_worker2/conf", "POST", {"min_retrieve_tokens": 77}).status == 200
+    show(demo, "config", "demo_worker0")
+    wait_text(browser, "◆ 77 on demo_worker2")
+
+
+def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
+    show(demo, "cache", "demo_worker0")
+    bypassed = lambda: demo.ask("/proxy2/demo_worker0/bypass/list").json()["bypassed_backends"]  # noqa: E731
+    press(browser, "Bypass")
+    wait_for(lambda: len(bypassed()) == 1)
+    wait_text(browser, "◆ bypassed")
+    press(browser, "End bypass")
+    wait_for(lambda: bypassed() == [])
+
+
+def test_clearing_wants_the_name_typed(browser, demo, show):
+    show(demo, "cache", "demo_worker1")
+    press(browser, "Clear all")
+    browser.wait_for(lambda: browser.has("dialog"))
+    assert browser.property("dialog button[type=submit]", "disabled")
+    browser.type("dialog input", "demo_worker")
+    assert browser.property("dialog button[type=submit]", "disabled")
+    browser.type("dialog input", "demo_worker1")
+    browser.click("dialog button[type=submit]")
+    wait_text(browser, "Clear all:", ".toasts")
+    assert "removed" in browser.text(".toasts")
+
+
+def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
+    show(demo, "environment", "demo_worker0")
+    wait_text(browser, "masked")
+    assert "hf_example_not_a_secret" not in browser.script("return document.documentElement.outerHTML")
+    browser.click("button[title='Show HF_TOKEN']")
+    wait_text(browser, "hf_example_not_a_secret")
+    assert "example-not-a-secret" not in browser.text("main"), "one at a time"
+    press(browser, "Raw")
+    assert "example" not in browser.text("pre.raw")
+    press(browser, "Raw")
+    browser.click("button[title='Hide HF_TOKEN']")
+    assert "hf_example_not_a_secret" not in browser.script("return document.documentElement.outerHTML")
+
+
+def test_an_environment_value_filters_the_cluster(browser, demo, show):
+    show(demo, "environment", "demo_worker1")
+    browser.click("a[title='Nodes with the same CUDA_VISIBLE_DEVICES']")
+    browser.wait_for(lambda: [row for row in browser.texts("main tbody tr") if "demo_worker1" in row] and not [row for row in browser.texts("main tbody tr") if "demo_worker0" in row])
+
+
+def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.count("button[data-metric]") == 3)
+    browser.type("input[aria-label='Search metrics']", "hit_tok")
+    browser.wait_for(lambda: browser.texts("button[data-metric]") == ["lmcache:num_hit_tokens_total"])
+    browser.click("button[data-metric]")
+    browser.wait_for(lambda: browser.count("section[aria-label='lmcache:num_hit_tokens_total'] figure.chart, section[aria-label='lmcache:num_hit_tokens_total'] .chart svg") >= 1)
+    assert "Hit tokens" in browser.text("section[aria-label='lmcache:num_hit_tokens_total']")
+    assert browser.focused().endswith("Close"), "a keyboard goes on where it is"
+    press(browser, "Close")
+    assert "num_hit_tokens" in browser.focused()
+
+
+def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
+    show(worker, "metrics")
+    browser.click("button[data-metric^='lmcache:time_to_retrieve']")
+    words = browser.text("section[aria-label='lmcache:time_to_retrieve']")
+    # ranks 50, 90 and 99 of 100: the ends of the first two buckets, and 9/10 of the way through the third
+    assert ["p50 100 ms", "p90 200 ms", "p99 380 ms", "mean 110 ms"] == words.splitlines()[5:9]
+    assert [row.split() for row in browser.texts(".bars tbody tr")][:3] == [["≤", "100", "ms", "50"], ["≤", "200", "ms", "40"], ["≤", "400", "ms", "10"]]
+
+
+def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker, show):
+    step = iter(range(1, 1000))
+    worker.pages["/threads"] = lambda request: THREADS % next(step)
+    show(worker, "threads")
+    browser.wait_for(lambda: browser.count(".thread") == 2)
+    assert browser.texts(".thread summary")[0].startswith("2 × pool_0, pool_1")
+    assert "move (mover.py:1)" in browser.texts(".thread summary")[1]
+    browser.type("input[aria-label='Search frames']", "mover")
+    browser.wait_for(lambda: browser.count(".thread") == 1)
+    browser.type("input[aria-label='Search frames']", " ")
+    browser.wait_for(lambda: browser.count(".thread") == 2)
+    press(browser, "Take again, show what did not move")
+    browser.wait_for(lambda: browser.count(".thread") == 1)
+    assert "pool_0" in browser.text(".thread") and "2 of 3 threads with the same frames" in browser.text("main")
+
+
+def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
+    def thread(name, ago):
+        return {"name": name, "level": "critical", "interval": 5, "is_running": True, "is_active": ago < 15, "last_run_time": 1, "last_run_ago": ago, "total_runs": 3, "failed_runs": 0}
+
+    worker.pages["/periodic-threads"] = {"threads": [thread("a-fine", 2), thread("b-late", 600), thread("c-fine", 1)]}
+    show(worker, "threads")
+    browser.wait_for(lambda: browser.count("section[aria-label='Periodic threads'] tbody:not(.spacer) tr") == 3)
+    first = browser.texts("section[aria-label='Periodic threads'] tbody:not(.spacer) tr")[0]
+    assert "b-late" in first and "overdue" in first
+
+
+def test_markup_in_an_answer_is_shown_as_text(browser, worker, show):
+    worker.pages.update({
+        "/conf": {"lmcache_instance_id": "i0", EVIL: EVIL, "list": [EVIL]}, "/meta": {"role": "worker", EVIL: {EVIL: [EVIL]}}, "/inference_info": {EVIL: EVIL},
+        "/env": {EVIL: EVIL, "B": EVIL}, "/threads": THREADS.replace("pool_0", EVIL).replace("gotit", EVIL) % 1, "/loglevel": "lmcache: INFO\nlmcache.%s: INFO\n" % EVIL,
+        "/metrics": METRICS.replace("Hit tokens", EVIL).replace('worker_id="0"', 'worker_id="%s"' % EVIL.replace('"', '\\"')),
+        "/periodic-threads": {"threads": [{"name": EVIL, "level": EVIL, "interval": 5, "is_running": True, "last_run_ago": 1, "last_run_time": 1, "total_runs": 1, "last_summary": {"message": EVIL}}]},
+        "/backends": {EVIL: EVIL}, "/bypass/list": {"bypassed_backends": [EVIL]}, "/lookup/info": {"client": EVIL, "server": EVIL},
+        "/hot_cache/status": (500, {"error": EVIL}),
+    })  # fmt: skip
+    front = show(worker, "overview")
+    for panel in "config", "meta", "inference", "environment", "threads", "metrics", "loglevels", "cache":
+        browser.goto("%s/#/node/w0/%s" % (front.url, panel))
+        browser.wait_for(lambda panel=panel: browser.has(".tabs a[aria-current][href$='/%s']" % panel) and "<img src=x" in browser.property("main", "textContent"))
+        if panel == "metrics":
+            browser.click("button[data-metric]")
+            browser.wait_for(lambda: browser.has("section[aria-label^='lmcache:']"))
+        assert browser.count("main img, main script, main iframe, main svg[onload]") == 0, panel
+    assert browser.script("return window.evil || document.querySelector('dialog[open]')") is None
+
+
+def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
+    sent = []
+    worker.pages["/conf"].update({"run_script_api_enabled": True, "script_allowed_imports": ["math"]})
+    worker.pages["/run_script"] = lambda request: sent.append(request.body) or EVIL
+    show(worker, "script")
+    wait_text(browser, "they may import math")
+    browser.type("textarea[name=script]", "result = 6 * 7")
+    press(browser, "Run on this node")
+    browser.click("dialog button[type=submit]")
+    wait_text(browser, "<img src=x")
+    assert b"result = 6 * 7" in sent[0] and b'name="script"' in sent[0]
+    assert browser.count("main img, main script") == 0 and browser.script("return window.evil") is None
+
+
+def test_a_node_that_runs_no_scripts_says_why_itself(browser, demo, show):
+    show(demo, "script", "demo_worker0")
+    press(browser, "Run on this node")
+    browser.click("dialog button[type=submit]")
+    wait_text(browser, "This node does not run scripts. Its reason:")
+    assert "run_script_api_enabled" in browser.text("pre.block")
+
+
+def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
+    def soon(condition):
+        """Wait for it with a page that asks for the status all the time, as it does when the network comes back."""
+        browser.wait_for(lambda: browser.script("dispatchEvent(new Event('online'))") or condition(), 30)
+
+    path = short_socket_path()
+    with PanelNode(path) as server:
+        front = show(server, "config")
+        browser.wait_for(lambda: browser.has("button[title='Change chunk_size']"))
+    soon(lambda: "Down since" in browser.text("main .note.down"))
+    assert "no such socket" in browser.text("main .note.down").lower() or "refused" in browser.text("main .note.down")
+    browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
+    wait_text(browser, "Figures are the last that it told, at")
+    assert "1.00 MiB" in browser.text("main .meters.stale")
+    browser.goto(front.url + "/#/node/w0/config")
+    wait_text(browser, "Below is what the node told this page at")
+    assert browser.has("main .past") and "chunk_size" in browser.text("main")
+    assert browser.style(".past .panel-body", "color") == browser.style(".past .panel-body .tools .muted", "color"), "greyed"
+    with PanelNode(path):
+        wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["state"] == "up")
+        soon(lambda: not browser.has("main .note.down") and not browser.has("main .past") and "chunk_size" in browser.text("main"))
+
+
+def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, show):
+    worker.pages.update({"/backends": {"LocalCPUBackend": "LocalCPUBackend"}, "/bypass/list": {"bypassed_backends": []}})
+    front = show(worker, "cache", "w0", "--trust", "token")
+    browser.wait_for(lambda: browser.has(".op button"))
+    assert all(browser.script("return [...document.querySelectorAll('.op button')].map((e) => e.disabled && e.title.startsWith('Locked: '))"))
+    assert browser.text("main .lock-note").startswith("Locked: ") and browser.has("main .lock-note button")
+    for panel, selector in ("config", "button[title^='Locked: ']"), ("loglevels", "select[title^='Locked: ']"), ("script", "button.primary[title^='Locked: ']"):
+        browser.goto("%s/#/node/w0/%s" % (front.url, panel))
+        browser.wait_for(lambda selector=selector: browser.has("main " + selector))
+        assert browser.property("main " + selector, "disabled")
+    browser.goto(front.url + "/#/node/w0/environment")
+    wait_text(browser, "so it is locked")
+    assert not worker.targets("/env"), "nothing was asked in vain"
+    browser.goto(front.url + "/#/node/w0/requests")
+    browser.wait_for(lambda: browser.has("form.request"))
+    browser.script("const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'DELETE'; m.dispatchEvent(new Event('change'))")
+    wait_text(browser, "Only GET, HEAD and OPTIONS")
+    assert browser.property("form.request button[type=submit]", "disabled")
+
+
+def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show):
+    worker.pages["/hello"] = lambda request: (201, {"got": request.body.decode(), "kind": request.header("Content-Type"), "x": request.header("X-Test")})
+    show(worker, "requests")
+    browser.script("const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'POST'; m.dispatchEvent(new Event('change'))")
+    browser.type("input[aria-label='Path']", "/hello?a=1")
+    browser.type("form.request .split label:nth-child(1) textarea", "X-Test: yes")
+    browser.type("form.request .split label:nth-child(2) textarea", '{"a": 1}')
+    browser.click("form.request button[type=submit]")
+    browser.wait_for(lambda: "201" in browser.text(".result"))
+    line = browser.text(".result")
+    assert "ms" in line or "µs" in line
+    assert " B " in line and "application/json" in line
+    assert json.loads(browser.text("pre[aria-label='Answer']")) == {"got": '{"a": 1}', "kind": ["application/json"], "x": ["yes"]}
+    assert worker.targets("/hello") == ["/hello?a=1"]
+    assert "POST /hello?a=1" in browser.text(".sent")
+
+
+def test_only_the_open_panel_asks_the_node(browser, demo, show):
+    asked = lambda: {url.split("/proxy2/demo_worker0")[1] for url in browser.requests() if "/proxy2/demo_worker0" in url}  # noqa: E731
+    show(demo, "meta", "demo_worker0")
+    wait_text(browser, "example/demo-8b")
+    assert asked() == {"/meta"}
+    for panel, paths, words in ("threads", {"/threads", "/periodic-threads"}, "different stack"), ("environment", {"/env"}, "PYTHONHASHSEED"), ("inference", {"/inference_info"}, "vllm_version"):
+        browser.goto("%s/#/node/demo_worker0/%s" % (demo.url, panel))
+        wait_text(browser, words)
+        assert asked() == paths
+
+
+def test_leaving_a_panel_ends_its_requests(browser, worker, show):
+    worker.held = ("/inference_info",)
+    front = show(worker, "inference")
+    wait_for(lambda: worker.targets("/inference_info"))
+    assert not worker.hung_up.is_set()
+    browser.goto(front.url + "/#/node/w0/meta")
+    assert worker.hung_up.wait(10)
+    wait_text(browser, "model_name")
+
+
+def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
+    worker.pages.update({"/inference_info": (500, {"error": "no vLLM", "message": "it left"}), "/meta": {"role": "worker"}})
+    front = show(worker, "inference")
+    wait_text(browser, "The node answered 500: no vLLM: it left")
+    worker.pages["/inference_info"] = {"engine": "back"}
+    press(browser, "Refresh")
+    wait_text(browser, "engine")
+    assert "answered 500" not in browser.text("main")
+    worker.pages["/conf"] = "this is not JSON"
+    browser.goto(front.url + "/#/node/w0/config")
+    wait_text(browser, "the answer is not JSON")
+
+
+@pytest.mark.parametrize("node,panel,words", [
+    ("demo_scheduler", "cache", "a scheduler has no cache engine"), ("demo_mp", "meta", "Not offered: an MP server has no such endpoint"),
+    ("demo_mp", "inference", "Not offered"), ("demo_worker0", "cache", "Not offered: only the scheduler counts chunks"),
+])  # fmt: skip
+def test_what_a_node_does_not_offer_is_said_without_asking_it(browser, demo, show, node, panel, words):
+    show(demo, panel, node)
+    wait_text(browser, words)
+    assert [line for line in browser.console() if "/proxy2/" in line] == []
+
+
+def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, show):
+    show(demo, "overview", "demo_worker0")
+    browser.script("document.querySelector('.tabs a').focus()")
+    browser.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "Enter")
+    browser.wait_for(lambda: browser.has("input[aria-label='Search settings']"))
+    for _ in range(40):
+        if browser.script("return document.activeElement.getAttribute('aria-label')") == "Search settings":
+            break
+        browser.press("Tab")
+    browser.press(*"min_retrieve")
+    browser.wait_for(lambda: browser.count("button[title^='Change ']") == 1)
+    for _ in range(20):
+        if (browser.script("return document.activeElement.title") or "").startswith("Change "):
+            break
+        browser.press("Tab")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has(".in-place"))
+    browser.press("Control+a", "3", "3", "Enter")
+    wait_text(browser, "→ 33", ".toasts")
+    assert demo.ask("/proxy2/demo_worker0/conf?names=min_retrieve_tokens").json() == {"min_retrieve_tokens": 33}
+    browser.wait_for(lambda: browser.script("return document.activeElement.title") == "Change min_retrieve_tokens")
