@@ -1407,6 +1407,9 @@ def reason_of(error: OSError) -> str:
         return "timed out"
     if isinstance(error, socket.gaierror):
         return "host name is not known"
+    if ssl is not None and isinstance(error, ssl.SSLError):
+        untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        return f"its certificate is not trusted: {error.verify_message}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
     return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
 
 
@@ -2085,7 +2088,7 @@ class ExpositionMerger:
         if family is None:
             self._bad.add(name)
             return None
-        loose = self._families.get((name, b"untyped"), family)
+        loose = self._families.get((name, untold_type(name)), family)
         if self._page in (family.page, loose.page):  # after its samples
             self._leave_out(family)
             self._leave_out(loose)
@@ -2237,7 +2240,7 @@ class ExpositionMerger:
             family = self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
             if family is not None and name in family.samples:
                 return family
-        return self._family(name, b"gauge" if name.endswith(b"_created") else b"untyped")
+        return self._family(name, untold_type(name))
 
     def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
         """A sample's head as it was, and the sample as it will be; None when it is broken."""
@@ -2260,10 +2263,12 @@ class ExpositionMerger:
         text = b"%b{%b} %b" % (name, b",".join(texts), value) if texts else b"%b %b" % (name, value)
         if stamp:
             try:
-                scale = 1000 if self._openmetrics else 1  # OpenMetrics counts seconds, the text format milliseconds
-                text += b" %d" % int(float(stamp) * scale)
+                at = int(float(stamp) * (1000 if self._openmetrics else 1))  # OpenMetrics counts seconds, we milliseconds
             except ValueError:
                 return None
+            if abs(at) >= 1 << 63:  # Prometheus reads an int64
+                return None
+            text += b" %d" % at
         return head, text
 
     def _exported(self, key: bytes, known: Mapping[bytes, bytes]) -> bytes:
@@ -2274,6 +2279,11 @@ class ExpositionMerger:
         while key in known:
             key = b"exported_" + key
         return key
+
+
+def untold_type(name: bytes) -> bytes:
+    """The type of a family that has no TYPE line."""
+    return b"gauge" if name.endswith(b"_created") else b"untyped"
 
 
 def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
@@ -2334,6 +2344,8 @@ DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role an
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
+DEPTH_HEADER = "X-LMCache-Frontend-Depth"  # in a scrape by a frontend: how many of them ask through each other
+MAX_SCRAPE_DEPTH = 2  # a frontend that is asked so deep answers with its own metrics only
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
@@ -2399,6 +2411,10 @@ SERIES = (  # what the history keeps; the last two are for the rules only
     "slow_retrievals_per_second", "queue_size", "latency", "lookup_tokens_per_second", "lookup_hits_per_second",
 )  # fmt: skip
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
+OF_EACH_WORKER = (  # what workers of one engine have each of their own; tokens and requests they have in common
+    "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "local_cache_bytes",
+    "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", "pinned_objects", "queue_size",
+)  # fmt: skip
 WIDTH = len(SERIES)
 NAN = float("nan")
 EMPTY_ROW = array("f", [NAN]) * WIDTH
@@ -2549,7 +2565,7 @@ class NodeState:
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
         self.kind = "unknown"
-        self.about: Dict[str, str] = {"role": "", "instance": "", "model": "", "version": ""}
+        self.about: Dict[str, str] = dict.fromkeys(("role", "instance", "engine", "worker_id", "model", "version"), "")
         self.state = "unknown"
         self.since = now
         self.polled: float | None = None
@@ -2579,6 +2595,11 @@ class NodeState:
         if "unknown" not in (self.state, state) and "down" in (self.state, state):
             self.changes.append(now)
         self.state, self.since, self.fragment = state, now, b""
+
+    @property
+    def group(self) -> str:
+        """What the workers of one serving engine have in common: its id, or (before LMCache told it) the instance's."""
+        return self.about["engine"] or self.about["instance"] or self.node.key
 
     def judge(self, now: float) -> None:
         """Set the state of a node that answered, from its reasons."""
@@ -2753,6 +2774,7 @@ RULES = (
 SHORT_IDS = {"node_down": "down"}
 OWN_SETTINGS = frozenset((  # settings in which workers of one instance may differ: they belong to a host
     "p2p_host", "pd_peer_host", "internal_api_server_host", "controller_reply_url", "local_disk", "gds_path",
+    "lmcache_instance_id",  # made up by each process when it is not configured
 ))  # fmt: skip
 
 
@@ -2775,22 +2797,24 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
 
 def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, str]]:
     """What is wrong between nodes: (id, rule, severity, text)."""
-    instances: Dict[str, List[bytes]] = {}
+    engines: Dict[str, List[NodeState]] = {}
     versions: Dict[str, List[str]] = {}
     for state in states:
         if state.state in ("down", "unknown") or state.kind not in LMCACHE_KINDS:
             continue
-        if state.kind == "worker" and state.conf and state.about["instance"]:
-            instances.setdefault(state.about["instance"], []).append(state.conf)
+        if state.kind == "worker" and state.conf:
+            engines.setdefault(state.group, []).append(state)
         if state.about["version"]:
             versions.setdefault(state.about["version"], []).append(state.node.key)
     found = []
-    for instance, confs in sorted(instances.items()):
-        names = different_settings(confs)
+    for engine, workers in sorted(engines.items()):
+        names = different_settings(state.conf for state in workers)
         if names:
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            text = f"workers of instance {instance} differ in their configuration: {shown}"
-            found.append((f"config:{instance}", "config_drift", "warning", text))
+            instances = {state.about["instance"] for state in workers}
+            which = f"instance {instances.pop()}" if len(instances) == 1 else f"engine {engine}"
+            text = f"the {len(workers)} workers of {which} differ in their configuration: {shown}"
+            found.append((f"config:{engine}", "config_drift", "warning", text))
     if len(versions) > 1:
         shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
         found.append(("versions", "version_mix", "warning", f"nodes run different versions: {shown}"))
@@ -3034,7 +3058,8 @@ class Monitor:
         told = self._poll_proxies(proxies)
         asked = [state for state in states if state.node.key not in told and not self._wait_for_proxy(state)]
         by_node = {state.node.key: state for state in asked}
-        jobs = (FetchJob(state.node, self._first_path(state), self._patience(state)) for state in asked)
+        mark = ((DEPTH_HEADER, str(MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
+        jobs = (FetchJob(state.node, self._first_path(state), self._patience(state), headers=mark) for state in asked)
         answers = []
         for job, reply in fetch_many(jobs):
             self._polls += 1
@@ -3160,6 +3185,7 @@ class Monitor:
                 state.kind, state.details_due = kind, 0.0
             if labels:
                 state.about["role"] = labels.get("role", "")
+                state.about["worker_id"] = labels.get("worker_id", "")
                 state.about["model"] = labels.get("model_name", "") or state.about["model"]
             state.reasons = []
             if reply.status != 200:
@@ -3224,6 +3250,7 @@ class Monitor:
         elif path == "/meta" and ok and answer:
             about["model"] = str(answer.get("model_name") or about["model"])
             about["role"] = str(answer.get("role") or about["role"])
+            about["engine"] = str(answer.get("engine_id") or "")
             if state.kind == "unknown" and answer.get("role") in ("worker", "scheduler"):
                 state.kind = str(answer["role"])
         elif path == "/conf" and ok and answer:
@@ -3274,23 +3301,34 @@ class Monitor:
     # -- what is made of the answers
 
     def _add_up(self) -> Dict[str, Optional[float]]:
-        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets."""
+        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets.
+
+        A token that an engine looks up, loads or stores is counted by each of its workers (tensor and pipeline
+        parallel ranks hold a part of every token's KV), so what is counted in tokens and requests is taken once per
+        engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
+        """
         totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        grown: Dict[str, float] = {}
         buckets: Dict[str, Dict[float, float]] = {key: {} for key in HISTOGRAMS}
-        for state in self._states.values():
-            for key, value in state.figures.items():
-                if value is not None and (key in RATES or key.endswith(("_bytes", "_objects", "_size", "tokens_per_second", "hits_per_second"))):
-                    totals[key] = (totals.get(key) or 0.0) + value
-            for key, value in state.grown.items():
-                grown[key] = grown.get(key, 0.0) + value
+        known = list(self._states.values())
+        for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
+            if key not in OF_EACH_WORKER:
+                totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
+        grown = {
+            key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
+            for pair in RATIOS.values() for key in pair
+        }  # fmt: skip
+        for state in known:
+            for key in OF_EACH_WORKER:
+                value = state.figures.get(key)
+                if value is not None:
+                    totals[key] = (totals[key] or 0.0) + value
             if len(state.window) > 1 and state.state != "down":
                 for key, counts in buckets.items():
                     for bound, count in bucket_growth(state.window[0], state.window[-1], key).items():
                         counts[bound] = counts.get(bound, 0.0) + count
         for key, (part, whole) in RATIOS.items():
-            if grown.get(whole):
-                totals[key] = min(1.0, grown.get(part, 0.0) / grown[whole])
+            if grown[whole]:
+                totals[key] = min(1.0, grown[part] / grown[whole])
         for key, counts in buckets.items():
             for q, name in QUANTILES:
                 totals[f"{key}_{name}"] = quantile(counts, q)
@@ -3518,6 +3556,25 @@ class Monitor:
         return "\n".join(lines).encode("utf-8", "replace") + (self._own() if self._own is not None else b"")
 
 
+def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
+    """Add up a figure that all workers of an engine count alike: the mean of an engine's ranks, the sum of engines.
+
+    Ranks that count nothing do not belong to the mean: with MLA only the first one looks up and stores. Nodes with the
+    same engine and rank are replicas, and are added up. None when no node has the figure.
+    """
+    total: float | None = None
+    engines: Dict[str, Tuple[float, set[str]]] = {}
+    for state, value in values:
+        if value is None:
+            continue
+        total = 0.0
+        if value > 0:
+            so_far, ranks = engines.get(state.group, (0.0, set()))
+            ranks.add(state.kind + state.about["worker_id"])
+            engines[state.group] = (so_far + value, ranks)
+    return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
+
+
 def row_of(figures: Mapping[str, Optional[float]], latency: float | None) -> array:
     """One row of a ring."""
     values = [figures.get(name) for name in SERIES]
@@ -3564,15 +3621,20 @@ scrape_errors: Dict[str, int] = {}  # node -> families left out and pages not go
 scrape_lock = threading.Lock()
 
 
-def scrape(nodes: Sequence[Node], own: bytes, timeout: float) -> List[bytes]:
+def scrape(nodes: Sequence[Node], own: bytes, timeout: float, depth: int = 0) -> List[bytes]:
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
     A node that does not answer within ``timeout`` seconds, or answers something else, is left out and counted.
+    ``depth`` is how many frontends ask through each other already: at MAX_SCRAPE_DEPTH there are our own metrics only,
+    or frontends that have each other as nodes would ask without end.
     """
+    if depth >= MAX_SCRAPE_DEPTH:
+        return [own]
+    mark = ((DEPTH_HEADER, str(depth + 1)),)
     merger = ExpositionMerger()
     merger.add_own(own)
     failed: Dict[str, int] = {}
-    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout) for node in nodes):
+    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=mark) for node in nodes):
         if isinstance(reply, FetchError) or reply.status != 200:
             failed[job.node.key] = 1
         else:
@@ -3603,50 +3665,75 @@ def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) ->
 
 BUNDLE_PATHS = (
     "/version", "/lmc_version", "/commit_id", "/metrics", "/conf", "/config", "/meta", "/inference_info", "/status",
-    "/threads", "/periodic-threads", "/loglevel", "/env",
+    "/threads", "/periodic-threads", "/periodic-threads-health", "/loglevel", "/env",
 )  # fmt: skip
-SECRET_NAME = re.compile(r"pass(word|wd|phrase)?|secret|token(?!s|ize)|credential|api_?key|access_?key|private|auth|cookie", re.I)
-URL_SECRET = re.compile(r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)")
+MORE_BUNDLE_PATHS = {
+    "coordinator": ("/healthz", "/instances", "/directory/stats"), "controller": ("/controller/workers", "/controller/key-stats"),
+    "discovery": ("/lmcache_infos?hour=1",), "frontend": ("/health", "/api/status"),
+}  # fmt: skip
+SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
+SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
+SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
+    r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)|((?:[?&]|(?<![\w-])--)[\w-]{0,40}?(?:%s)[\w-]{0,40}[= ])[^&\s\"']+" % SECRET, re.I
+)
 MASK = "********"
 
 
+def mask_text(text: str) -> str:
+    """Replace what is a secret by its place in a text."""
+    return SECRET_IN_TEXT.sub(lambda found: (found.group(1) or "") + MASK, text)
+
+
+def mask_value(value: object, name: str = "") -> object:
+    """A JSON value with its secrets replaced, by the names of members; strings that hold JSON are looked into."""
+    if isinstance(value, dict):
+        return {key: mask_value(part, str(key)) for key, part in value.items()}
+    if isinstance(value, list):
+        return [mask_value(part, name) for part in value]
+    if not isinstance(value, str):
+        return value
+    if value and SECRET_NAME.search(name):
+        return MASK
+    if value[:1] in ("{", "["):
+        try:
+            return json.dumps(mask_value(loads(value)))
+        except ValueError:
+            pass
+    return mask_text(value)
+
+
 def mask_secrets(text: bytes) -> bytes:
-    """Replace what looks like a secret in a JSON document, by its name, and passwords in URLs in any text."""
+    """Replace what looks like a secret in a node's answer, JSON or not."""
     try:
         value = loads(text)
     except ValueError:
-        return URL_SECRET.sub(MASK, text.decode("utf-8", "replace")).encode()
-
-    def masked(item: object, name: str = "") -> object:
-        if isinstance(item, dict):
-            return {key: masked(part, str(key)) for key, part in item.items()}
-        if isinstance(item, list):
-            return [masked(part, name) for part in item]
-        if isinstance(item, str):
-            return MASK if item and SECRET_NAME.search(name) else URL_SECRET.sub(MASK, item)
-        return item
-
-    return json.dumps(masked(value), indent=2).encode()
+        return mask_text(text.decode("utf-8", "replace")).encode()
+    return json.dumps(mask_value(value), indent=2).encode()
 
 
-def write_bundle(out: BinaryIO, nodes: Sequence[Node], status: Mapping[str, object]) -> None:
-    """Write a zip for a bug report: the status and what every node says of itself, secrets masked.
+def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:
+    """A zip for a bug report, as it grows: the status and what every node says of itself, secrets masked.
 
-    ``out`` need not be seekable. What a node did not answer is listed in its ``missing.txt``; nodes that are down are
-    not asked.
+    What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
     """
     import zipfile
 
     entries = status.get("nodes")
-    down = {entry["key"]: entry.get("error") for entry in entries if entry.get("state") == "down"} if isinstance(entries, list) else {}
-    folders = {}
+    known = {str(entry.get("key")): entry for entry in entries} if isinstance(entries, list) else {}
+    folders: Dict[str, str] = {}
+    missing: Dict[str, List[str]] = {}
+    jobs: List[FetchJob] = []
     for index, node in enumerate(nodes):
-        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
-        folders[node.key] = f"nodes/{folder}" if f"nodes/{folder}" not in folders.values() else f"nodes/{folder}.{index}"
-    missing: Dict[str, List[str]] = {key: [f"not asked: it is down ({error})"] for key, error in down.items() if key in folders}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        folder = "nodes/" + re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
+        folders[node.key] = folder if folder not in folders.values() else f"{folder}.{index}"
+        entry = known.get(node.key, {})
+        if entry.get("state") == "down":
+            missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
+            continue
+        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), ())]
+    buffer = PieceBuffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
-        jobs = (FetchJob(node, path) for node in nodes if node.key not in down for path in BUNDLE_PATHS)
         for job, reply in fetch_many(jobs, 16):
             if isinstance(reply, FetchError) or reply.status != 200:
                 why = reply.reason if isinstance(reply, FetchError) else f"answered {reply.status}"
@@ -3655,40 +3742,74 @@ def write_bundle(out: BinaryIO, nodes: Sequence[Node], status: Mapping[str, obje
             kind = reply.headers.get("content-type", "")
             suffix = ".json" if "json" in kind or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
             body = reply.body if job.path == "/metrics" else mask_secrets(reply.body)
-            bundle.writestr(folders[job.node.key] + job.path + suffix, body)
+            bundle.writestr(folders[job.node.key] + job.path.partition("?")[0] + suffix, body)
+            yield buffer.take()
         for key, lines in missing.items():
             bundle.writestr(folders[key] + "/missing.txt", "\n".join([*lines, ""]))
+    yield buffer.take()
+
+
+class PieceBuffer(io.RawIOBase):
+    """A file that is written to and emptied from time to time; it cannot seek."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._data += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        data, self._data = bytes(self._data), bytearray()
+        return data
 
 
 COLORS = {"up": "32", "degraded": "33", "down": "31", "unknown": "90", "critical": "31", "warning": "33", "info": "36"}
+TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
+DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
+MIN_REASON = 30  # characters of a reason that are worth another column
 
 
-def status_table(status: Mapping[str, object], color: bool) -> str:
-    """The status as a table for a terminal: counts, one line per node, alerts."""
+def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
+    """The status as a table for a terminal of ``width`` columns (0: any): counts, a line per node, alerts.
+
+    What is not up stands first.
+    """
 
     def paint(text: str, what: str) -> str:
         return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if color and what in COLORS else text
 
+    def milliseconds(latency: float | None) -> str:
+        return "-" if latency is None else f"{latency * 1000:.1f} ms"
+
     counts = status["counts"]
     parts = [f"{counts[name]} {name}" for name in ("up", "degraded", "down", "unknown") if counts[name]]
-    lines = [f"{counts['total']} nodes: {', '.join(parts)}" if parts else "no nodes", ""]
-    rows = [("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")]
+    lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
+    rows = []
     for proxy in status.get("proxies", ()):
-        latency = "-" if proxy["latency"] is None else f"{proxy['latency'] * 1000:.1f} ms"
         address = str(proxy["port"]) if "/" in str(proxy["port"]) else f"{proxy['host']}:{proxy['port']}"
-        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", latency, address, proxy["error"] or ""))
+        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", milliseconds(proxy["latency"]), address, proxy["error"] or ""))
     for node in status["nodes"]:
         rate = node["metrics"].get("lookup_hit_rate")
+        hit = "-" if rate is None else f"{rate:.1%}"
         reason = node["error"] or "; ".join(node["reasons"])
-        rows.append((
-            node["state"], node["key"], node["kind"], node["version"] or "-", "-" if rate is None else f"{rate:.1%}",
-            "-" if node["latency"] is None else f"{node['latency'] * 1000:.1f} ms", node["address"], reason,
-        ))  # fmt: skip
-    rows = [tuple(one_line(cell) for cell in row) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows.append((node["state"], node["key"], node["kind"], node["version"] or "-", hit, milliseconds(node["latency"]), node["address"], reason))
+    rows.sort(key=lambda row: ("down", "degraded", "unknown", "up").index(row[0]))
+    rows = [TABLE, *(tuple(one_line(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE))]
+    columns = list(range(len(TABLE)))
+    for column in DISPENSABLE:
+        if width and sum(widths[c] + 2 for c in columns[:-1]) + min(widths[-1], MIN_REASON) > width:
+            columns.remove(column)
     for row in rows if len(rows) > 1 else ():
-        cells = [cell.rjust(width) if column in (4, 5) else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths))]
-        lines.append("  ".join([paint(cells[0], row[0]), *cells[1:]]).rstrip())
+        cells = [row[c].rjust(widths[c]) if c in (4, 5) else row[c].ljust(widths[c]) for c in columns]
+        line = "  ".join(cells).rstrip()
+        line = line[: width - 3] + "..." if width and len(line) > width else line
+        lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
     alerts = status.get("alerts") or ()
     lines += ["", *(paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"]) for alert in alerts)] if alerts else []
     return "\n".join(lines)
@@ -5841,7 +5962,9 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
     own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head)), METRICS_TYPE)
+    depth = request.head.get(DEPTH_HEADER.lower().encode())
+    depth = min(int(depth), MAX_SCRAPE_DEPTH) if depth.isdigit() else 0
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), depth), METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:
@@ -5862,13 +5985,8 @@ def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer
 
 
 def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
-    import tempfile
-
-    file = tempfile.SpooledTemporaryFile(max_size=4 * MIB)  # the answer's iterator keeps it until it was sent
-    write_bundle(file, server.registry.leaves(), server.monitor.status())
-    file.seek(0)
     name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
-    pieces = iter(functools.partial(file.read, 256 * KIB), b"")
+    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status())
     return Answer(200, pieces, "application/zip", Content_Disposition=f'attachment; filename="{name}"', Cache_Control="no-store")
 
 
@@ -7591,24 +7709,21 @@ def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in
 def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int:  # type: ignore[name-defined]
     """--status and --bundle: ask a running frontend, or the nodes themselves; returns the exit status."""
     if options.url:
+        check_url(options.url, "--url")
         return ask_frontend(options)
     monitor = Monitor(registry, interval=0, history_minutes=0)
     sources = Sources(
         registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
         find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
     )  # fmt: skip
-    sources.refresh()
-    if options.bundle:
-        monitor.refresh()
-        with open(options.bundle, "wb") as file:
-            write_bundle(file, registry.leaves(), monitor.status())
-        print(f"wrote {options.bundle}")
-        return 0
 
     def status() -> dict:
+        sources.refresh()
         monitor.refresh()
         return monitor.status()
 
+    if options.bundle:
+        return save_bundle(options.bundle, lambda: bundle_pieces(registry.leaves(), status()))
     return print_status(options, status)
 
 
@@ -7617,43 +7732,87 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
     url = options.url.rstrip("/")
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
 
-    def get(path: str) -> Reply:
-        try:
-            reply = fetch_url(url + path, headers=headers, timeout=30.0)
-        except FetchError as error:
-            raise FrontendError(502, f"{url}: {error.reason}") from None
-        if reply.status != 200:
-            raise FrontendError(502, f"{url}{path} answered {reply.status}: {one_line(reply.body[:200].decode('utf-8', 'replace'))}")
-        return reply
-
     def status() -> dict:
         try:
-            document = loads(get("/api/status").body)
+            reply = fetch_url(url + "/api/status", headers=headers, timeout=30.0)
+            document = loads(reply.body) if reply.status == 200 else None
+        except FetchError as error:
+            raise FrontendError(502, f"{url}: {error.reason}") from None
         except ValueError:
             document = None
         if not isinstance(document, dict) or "counts" not in document:
-            raise FrontendError(502, f"{url}/api/status is not a frontend's status")
+            raise FrontendError(502, f"{url}/api/status is not a frontend's status (it answers {reply.status})")
         return document
 
     if options.bundle:
-        body = get("/api/bundle").body
-        with open(options.bundle, "wb") as file:
-            file.write(body)
-        print(f"wrote {options.bundle}")
-        return 0
+        return save_bundle(options.bundle, lambda: download(url + "/api/bundle", headers))
     return print_status(options, status)
 
 
+def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
+    """The body of an answer, piece by piece. Raises FrontendError 502."""
+    parts = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT)
+    try:
+        connection.request("GET", parts.path, headers=dict(headers))
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise FrontendError(502, f"{url} answers {answer.status}: {one_line(answer.read(200).decode('utf-8', 'replace'))}")
+        yield from iter(functools.partial(answer.read, 64 * KIB), b"")
+    except http.client.HTTPException as error:
+        raise FrontendError(502, f"{url}: its answer is not complete ({one_line(error)})") from None
+    except OSError as error:
+        raise FrontendError(502, f"{url}: {reason_of(error)}") from None
+    finally:
+        connection.close()
+
+
+def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:
+    """Write the file of --bundle; a part of one does not stay. Raises FrontendError when it cannot be written."""
+    try:
+        file = open(path, "wb")
+    except OSError as error:
+        raise FrontendError(400, f"--bundle: cannot write {path}: {error.strerror}") from None
+    try:
+        with file:
+            for piece in pieces():
+                file.write(piece)
+    except BaseException as error:
+        if os.path.isfile(path):
+            remove_quietly(path)
+        if isinstance(error, OSError):
+            raise FrontendError(500, f"--bundle: cannot write {path}: {error.strerror}") from None
+        raise
+    print(f"wrote {path}")
+    return 0
+
+
 def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int:  # type: ignore[name-defined]
-    """Print the status once, or again and again with --watch."""
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    """Print the status once, or again and again with --watch until the reader goes."""
+    import shutil
+
+    terminal = sys.stdout.isatty()
+    color = terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+    code = -1
     while True:
-        document = status()
-        if options.watch and color:
-            print("\x1b[H\x1b[2J", end="")
-        print(dumps(document).decode() if options.json else status_table(document, color), flush=True)
+        try:
+            document = status()
+        except FrontendError as error:
+            if code < 0:
+                raise
+            text = f"lmcache_frontend: {error.detail}"  # it may come back
+        else:
+            code = status_exit_code(document)
+            width = shutil.get_terminal_size().columns if terminal else 0
+            text = dumps(document).decode() if options.json else status_table(document, color, width)
+        try:
+            print(("\x1b[H\x1b[2J" if options.watch and terminal else "") + text, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+            return code
         if not options.watch:
-            return status_exit_code(document)
+            return code
         time.sleep(options.poll_interval or 10.0)
 
 
@@ -7700,6 +7859,8 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:  # t
             add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.bundle:
             return terminal_command(options, registry)
+        if options.json or options.watch:
+            raise FrontendError(400, "--json and --watch go with --status")
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
         sys.setswitchinterval(0.0005)  # a merge in a worker must not make the loop wait the default 5 ms
