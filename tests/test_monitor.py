@@ -320,12 +320,18 @@ def test_workers_of_one_instance_with_different_settings_are_reported_with_the_s
         worker("b", {"chunk_size": 128}, instance="other"),
         worker("b", {"chunk_size": 256}),
         worker("b", {"chunk_size": 256, "p2p_host": "10.0.0.2"}),
+        worker("b", {"chunk_size": 128}, engine="another"),
         worker("b", {"chunk_size": 128}, kind="scheduler"),
         worker("b", {"chunk_size": 128}, state="down"),
     ],
 )
 def test_other_differences_are_no_configuration_drift(second):
     assert lf.cluster_findings([worker("a", {"chunk_size": 256}), second]) == []
+
+
+def test_settings_are_compared_within_an_engine_when_its_workers_made_up_their_instances():
+    made = [worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e") for name, size in (("a", 1), ("b", 2))]
+    assert [item[3] for item in lf.cluster_findings(made)] == ["the 2 workers of engine e differ in their configuration: chunk_size"]
 
 
 def test_versions_are_compared_between_lmcache_nodes_only():
@@ -451,6 +457,49 @@ def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
     assert monitor._add_up()["lookup_hit_rate"] == pytest.approx(0.1)
 
 
+def engine_of(engine, *ranks, kind="worker", **figures):
+    """Nodes of one engine, one for each rank, with the same figures."""
+    made = [node_state(f"{engine}{index}", kind=kind, engine=engine, worker_id=rank) for index, rank in enumerate(ranks)]
+    for state in made:
+        state.figures.update(figures)
+    return made
+
+
+def summed(key, *groups):
+    return lf.once_per_engine((state, state.figures[key]) for group in groups for state in group)
+
+
+def test_workers_of_one_engine_count_its_tokens_once_and_engines_are_added_up():
+    tensor_parallel = engine_of("a", "0", "1", "2", "3", hit_tokens_per_second=100.0)
+    single = engine_of("b", "0", hit_tokens_per_second=30.0)
+    assert summed("hit_tokens_per_second", tensor_parallel, single) == pytest.approx(130.0)
+
+
+def test_ranks_that_count_nothing_do_not_make_an_engine_slower():
+    ranks = engine_of("a", "0", "1", hit_tokens_per_second=100.0)
+    ranks[1].figures["hit_tokens_per_second"] = 0.0  # MLA: the first rank looks up and stores for all
+    assert summed("hit_tokens_per_second", ranks) == pytest.approx(100.0)
+
+
+def test_replicas_that_share_a_name_are_added_up():
+    assert summed("hit_tokens_per_second", engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
+    assert summed("hit_tokens_per_second", engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
+
+
+def test_a_total_of_nothing_is_not_known_and_of_idle_nodes_zero():
+    assert summed("hit_tokens_per_second", engine_of("a", "0")) is None
+    assert summed("hit_tokens_per_second", engine_of("a", "0", hit_tokens_per_second=0.0)) == 0.0
+
+
+def test_bytes_and_evictions_are_of_each_worker_and_added_up():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    for name, rank in (("w0", "0"), ("w1", "1")):
+        monitor._states[name].about.update(engine="a", worker_id=rank)
+        monitor._states[name].figures.update(local_cache_bytes=5.0, evictions_per_second=2.0, requests_per_second=3.0)
+    totals = monitor._add_up()
+    assert (totals["local_cache_bytes"], totals["evictions_per_second"], totals["requests_per_second"]) == (10.0, 4.0, 3.0)
+
+
 def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
     monitor = monitor_of(node("w0"))
     monitor._registry.replace_source("nodes", [node("w1", 9091)], [])
@@ -509,20 +558,38 @@ def test_a_bundle_says_what_is_missing():
         assert json.loads(bundle.read("status.json"))["nodes"][0]["key"] == "w0"
 
 
+def table_of(*nodes, **options):
+    """The table of nodes: w0 is up with a hit rate of a half, all others are down."""
+    monitor = monitor_of(*nodes)
+    for key, state in monitor._states.items():
+        state.failed("connection refused", 1.0, 10.0)
+    polled(monitor, "w0", page()).figures["lookup_hit_rate"] = 0.5
+    return lf.status_table(monitor.status(), **options)
+
+
 def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    state = polled(monitor, "w0", page())
-    state.figures["lookup_hit_rate"] = 0.5
-    monitor._states["w1"].failed("connection refused", 1.0, 10.0)
-    text = lf.status_table(monitor.status(), False)
+    text = table_of(node("w0"), node("w1", 9091), color=False)
     assert "2 nodes: 1 up, 1 down" in text and "50.0%" in text and "connection refused" in text
-    assert "\x1b" not in text and "\x1b[31mdown" in lf.status_table(monitor.status(), True)
+    assert "\x1b" not in text and "\x1b[31mdown" in table_of(node("w0"), node("w1", 9091), color=True)
+
+
+def test_what_is_not_up_stands_first_in_the_table():
+    names = [line.split()[1] for line in table_of(node("w0"), node("w1", 9091), color=False).splitlines()[3:]]
+    assert names == ["w1", "w0"]
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 100])
+def test_the_table_fits_its_terminal_and_keeps_state_node_and_reason(width):
+    lines = table_of(node("w0"), node("w1", 9091), node("a-rather-long-name", 9092), color=False, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[2].split()[:2] == ["STATE", "NODE"] and any("conn" in line or line.endswith("...") for line in lines)
+    assert "LATENCY" in table_of(node("w0"), color=False)
 
 
 def test_control_characters_of_a_node_do_not_reach_the_terminal():
     monitor = monitor_of(node())
     monitor._states["w0"].failed("bad \x1b[2J thing", 1.0, 10.0)
-    assert "\x1b" not in lf.status_table(monitor.status(), False)
+    assert "\x1b" not in lf.status_table(monitor.status(), color=False)
 
 
 @pytest.mark.parametrize(
