@@ -2725,7 +2725,7 @@ def check_hit_rate(evidence: Evidence) -> str:
         return ""
     if not (before >= 0.1 and rate < before * (0.7 if evidence.active else 0.5)):
         return ""
-    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%}"
+    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%} in {spoken_time(RECENT_SECONDS)}, at {tokens:.0f} tokens/s"
 
 
 def check_rising(evidence: Evidence, series: str, what: str, least: float, factor: float) -> str:
@@ -2746,13 +2746,16 @@ def check_remote(evidence: Evidence) -> str:
     state = evidence.state
     adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
     if state.remote_failing and state.state != "down":
-        return f"remote backend of {state.node.key} does not answer its pings"
+        lost, good = state.grown.get("ping_errors", 0.0), state.grown.get("ping_successes", 0.0)
+        how = f": {lost:.0f} of the last {lost + good:.0f} pings failed" if lost else " its pings"
+        return f"remote backend of {state.node.key} does not answer{how}"
     return f"remote backend of {state.node.key} failing: {adapters[0]}" if adapters else ""
 
 
 def check_stalled(evidence: Evidence) -> str:
     state = evidence.state
-    return f"critical thread of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
+    threads = "threads" if len(state.stalled) > 1 else "thread"
+    return f"critical {threads} of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
 
 
 def check_unhealthy(evidence: Evidence) -> str:
@@ -2922,6 +2925,7 @@ class Monitor:
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self._totals_ring: array | None = None
+        self._left_out: Dict[str, int] = {}  # by key: pages not got when we were scraped, and families left out of them
         self._book = AlertBook()
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._version = 0  # grows with every answer
@@ -2953,6 +2957,13 @@ class Monitor:
     def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
         """Have the alerts that ``source()`` returns shown beside our own."""
         self._alert_sources.append(source)
+
+    def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
+        """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
+        with self._lock:
+            for key, count in found.items():
+                self._left_out[key] = self._left_out.get(key, 0) + count
+            return dict(self._left_out)
 
     def refresh_soon(self) -> None:
         """Have new nodes asked now, in the monitor's thread."""
@@ -3018,6 +3029,7 @@ class Monitor:
             self._states = self._follow(self._states, {node.key: node for node in self._registry.leaves()}, now)
             groups = {group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY}
             self._proxies = self._follow(self._proxies, groups, now)
+            self._left_out = {key: count for key, count in self._left_out.items() if key in self._states}
             self._seen_version = version
             self._version += 1
 
@@ -3617,15 +3629,13 @@ def thread_name(thread: object) -> str:
 # Watching the cluster: for Prometheus, for files, for the terminal
 # ----------------------------------------------------------------------------
 
-scrape_errors: Dict[str, int] = {}  # node -> families left out and pages not got, since our start
-scrape_lock = threading.Lock()
-
-
-def scrape(nodes: Sequence[Node], own: bytes, timeout: float, depth: int = 0) -> List[bytes]:
+def scrape(
+    nodes: Sequence[Node], own: bytes, timeout: float, count: Callable[[Mapping[str, int]], Dict[str, int]], depth: int = 0
+) -> List[bytes]:
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
-    A node that does not answer within ``timeout`` seconds, or answers something else, is left out and counted.
-    ``depth`` is how many frontends ask through each other already: at MAX_SCRAPE_DEPTH there are our own metrics only,
+    A node that does not answer within ``timeout`` seconds, or answers something else, is left out; ``count`` is told
+    what was left out of each node, and tells how much that has been so far. ``depth`` is how many frontends ask through each other already: at MAX_SCRAPE_DEPTH there are our own metrics only,
     or frontends that have each other as nodes would ask without end.
     """
     if depth >= MAX_SCRAPE_DEPTH:
@@ -3633,19 +3643,17 @@ def scrape(nodes: Sequence[Node], own: bytes, timeout: float, depth: int = 0) ->
     mark = ((DEPTH_HEADER, str(depth + 1)),)
     merger = ExpositionMerger()
     merger.add_own(own)
-    failed: Dict[str, int] = {}
+    left_out: Dict[str, int] = {}
     for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=mark) for node in nodes):
         if isinstance(reply, FetchError) or reply.status != 200:
-            failed[job.node.key] = 1
+            left_out[job.node.key] = 1
         else:
             merger.add(job.node.key, reply.body)
-    with scrape_lock:
-        for key, count in [*failed.items(), *merger.left_out.items()]:
-            scrape_errors[key] = scrape_errors.get(key, 0) + count
-        keys = {node.key for node in nodes}
-        name = "lmcache_frontend_scrape_errors_total"
-        lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
-        lines += [f'{name}{{node="{escape_label(key)}"}} {scrape_errors.get(key, 0)}' for key in sorted(keys)]
+    left_out.update(merger.left_out)
+    so_far = count(left_out)
+    name = "lmcache_frontend_scrape_errors_total"
+    lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
+    lines += [f'{name}{{node="{escape_label(node.key)}"}} {so_far.get(node.key, 0)}' for node in nodes]
     merger.add_own("\n".join([*lines, ""]).encode("utf-8", "replace"))
     return merger.result()
 
@@ -5964,7 +5972,7 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
     own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
     depth = request.head.get(DEPTH_HEADER.lower().encode())
     depth = min(int(depth), MAX_SCRAPE_DEPTH) if depth.isdigit() else 0
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), depth), METRICS_TYPE)
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, depth), METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:

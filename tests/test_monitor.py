@@ -263,7 +263,7 @@ def test_a_hit_rate_alarms_when_it_fell_by_half_with_real_traffic(recent, base, 
 
 def test_a_fallen_hit_rate_is_over_only_when_it_is_well_again_and_the_fall_does_not_become_normal():
     state = node_state()
-    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8)))
+    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8))) == "lookup hit rate of w0 fell from 80% to 30% in 5 min, at 1000 tokens/s"
     assert lf.check_hit_rate(evidence(state, traffic(0.5), traffic(0.3), active=True))
     assert lf.check_hit_rate(evidence(state, traffic(0.6), traffic(0.3), active=True)) == ""
 
@@ -290,7 +290,7 @@ def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
     state.took(reading(0, errors=1, successes=5))
     assert lf.check_remote(evidence(state)) == ""  # an error of long ago
     state.took(reading(10, errors=2, successes=5))
-    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer its pings"
+    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer: 1 of the last 1 pings failed"
     state.took(reading(20, errors=2, successes=6))
     assert lf.check_remote(evidence(state)) == ""
 
