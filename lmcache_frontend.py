@@ -131,7 +131,10 @@ class FrontendError(Exception):
 
 def loads(text: bytes | str) -> object:
     """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError."""
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def strict(value: object) -> object:
@@ -155,7 +158,7 @@ def dumps(value: object) -> bytes:
 
 def one_line(text: object) -> str:
     """Make a text from outside fit for one line of a log or an error: control characters become spaces."""
-    return "".join(char if char.isprintable() else " " for char in str(text))[:500]
+    return "".join(char if char.isprintable() else " " for char in str(text)[:500])
 
 
 # ----------------------------------------------------------------------------
@@ -1844,6 +1847,7 @@ TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
     b"histogram": (b"_bucket", b"_sum", b"_count"),
 }
 OPENMETRICS_TYPES = {b"unknown": b"untyped", b"stateset": b"gauge", b"info": b"gauge", b"gaugehistogram": b"untyped"}
+MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LEARNED = 20_000  # sample heads remembered while merging
 MAX_LEARNED_SIZE = 4 * MIB  # bytes of whole families remembered while merging
 
@@ -1883,7 +1887,8 @@ def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
                     le = float(bound.group(1))
                 except ValueError:
                     continue
-                counts[le] = counts.get(le, 0.0) + value
+                if le in counts or len(counts) < MAX_BUCKETS:
+                    counts[le] = counts.get(le, 0.0) + value
         else:
             values[name] = values.get(name, 0.0) + value
     return Samples(values, buckets)
@@ -2346,6 +2351,8 @@ ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is
 RECENT = 30  # points of the short series in the status
 DEPTH_HEADER = "X-LMCache-Frontend-Depth"  # in a scrape by a frontend: how many of them ask through each other
 MAX_SCRAPE_DEPTH = 2  # a frontend that is asked so deep answers with its own metrics only
+MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
+MAX_REASONS = 20  # why a node is not well; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
@@ -3196,9 +3203,8 @@ class Monitor:
             if kind and kind != state.kind:
                 state.kind, state.details_due = kind, 0.0
             if labels:
-                state.about["role"] = labels.get("role", "")
-                state.about["worker_id"] = labels.get("worker_id", "")
-                state.about["model"] = labels.get("model_name", "") or state.about["model"]
+                for key, label in (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name")):
+                    state.about[key] = one_line(labels.get(label, "")) or state.about[key]
             state.reasons = []
             if reply.status != 200:
                 state.reasons.append(f"answers {reply.status} to {self._first_path(state)}")
@@ -3241,10 +3247,9 @@ class Monitor:
                     state.details_due = 0.0
                 else:
                     try:
-                        value = loads(reply.body)
-                    except ValueError:
-                        value = None
-                    self._take_detail(state, job.path, reply, value)
+                        self._take_detail(state, job.path, reply, loads(reply.body))
+                    except (ValueError, RecursionError):
+                        self._take_detail(state, job.path, reply, None)
                 if not left[key]:
                     if not known[key] and state.kind != "unknown":
                         state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
@@ -3258,37 +3263,37 @@ class Monitor:
         about, ok = state.about, reply.status == 200
         answer = value if isinstance(value, dict) else {}
         if path == "/version" and ok and isinstance(value, str):
-            about["version"] = value
+            about["version"] = one_line(value)
         elif path == "/meta" and ok and answer:
-            about["model"] = str(answer.get("model_name") or about["model"])
-            about["role"] = str(answer.get("role") or about["role"])
-            about["engine"] = str(answer.get("engine_id") or "")
+            about["model"] = one_line(answer.get("model_name") or about["model"])
+            about["role"] = one_line(answer.get("role") or about["role"])
+            about["engine"] = one_line(answer.get("engine_id") or "")
             if state.kind == "unknown" and answer.get("role") in ("worker", "scheduler"):
                 state.kind = str(answer["role"])
         elif path == "/conf" and ok and answer:
             self._take_conf(state, reply.body, answer)
         elif path == "/config" and ok and isinstance(answer.get("mp"), dict):
-            about["instance"] = str(answer["mp"].get("instance_id") or "")
+            about["instance"] = one_line(answer["mp"].get("instance_id") or "")
         elif path == "/status" and (ok or reply.status == 503) and answer:
             self._take_mp_status(state, answer)
         elif path == "/periodic-threads-health" and ok:
             threads = answer.get("unhealthy_threads")
             threads = threads if isinstance(threads, list) else []
-            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)]
+            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)][:MAX_REASONS]
         elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
             if ok and answer.get("status"):
                 state.kind = "coordinator"
             if state.kind == "coordinator" and answer.get("status") != "healthy":
                 state.reasons.append(f"health says {one_line(answer.get('status') or reply.status)}")
         elif path == "/health" and ok and answer.get("service") == SERVICE:
-            state.kind, about["version"] = "frontend", str(answer.get("version") or "")
+            state.kind, about["version"] = "frontend", one_line(answer.get("version") or "")
         elif path.startswith("/lmcache_infos") and ok and "processInfos" in answer:
             state.kind = "discovery"
 
     def _take_conf(self, state: NodeState, text: bytes, conf: Dict[str, object]) -> None:
         same = next((other.conf for other in self._states.values() if other.conf == text), text)
-        state.conf = same  # most nodes share one text
-        state.about["instance"] = str(conf.get("lmcache_instance_id") or "")
+        state.conf = same if len(text) <= MAX_CONF else b""  # most nodes share one text
+        state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
         size = number_or_none(conf.get("max_local_cpu_size"))
         state.limit = size * 1024**3 if size is not None and conf.get("local_cpu") and state.kind == "worker" else None
         state.chunk_size = number_or_none(conf.get("chunk_size")) or 256.0
@@ -3299,7 +3304,7 @@ class Monitor:
         healthy = status.get("is_healthy") is not False
         state.figures["healthy"] = 1.0 if healthy else 0.0
         state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
-        state.reasons += unhealthy_parts(status)
+        state.reasons += unhealthy_parts(status)[:MAX_REASONS]
         storage = status.get("storage_manager")
         usage = storage.get("l1_usage") if isinstance(storage, dict) else None
         if isinstance(usage, list) and len(usage) == 2:
@@ -3308,7 +3313,7 @@ class Monitor:
         for context in contexts:
             for meta in context.values() if isinstance(context, dict) else ():
                 if isinstance(meta, dict) and meta.get("model_name"):
-                    state.about["model"] = str(meta["model_name"])
+                    state.about["model"] = one_line(meta["model_name"])
 
     # -- what is made of the answers
 
@@ -3714,9 +3719,9 @@ def mask_secrets(text: bytes) -> bytes:
     """Replace what looks like a secret in a node's answer, JSON or not."""
     try:
         value = loads(text)
-    except ValueError:
+        return json.dumps(mask_value(value), indent=2).encode()
+    except (ValueError, RecursionError):
         return mask_text(text.decode("utf-8", "replace")).encode()
-    return json.dumps(mask_value(value), indent=2).encode()
 
 
 def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:

@@ -189,6 +189,21 @@ def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
     assert lf.unhealthy_parts({"is_healthy": True, "p2p_enabled": False}) == []
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'] * 5000)
+
+
+@pytest.mark.parametrize("path", ["/meta", "/conf", "/version", "/status", "/config", "/healthz", "/health", "/periodic-threads-health", "/lmcache_infos"])
+@pytest.mark.parametrize("body", [DEEP, WIDE, b'{"unhealthy_threads": 5}', b'"%s"' % (b"v" * 1_000_000), b"[1]", b"null", b"\xff", b'{"a":' * 5000 + b"1" + b"}" * 5000])
+def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(monkeypatch, path, body):
+    monitor = monitor_of(node())
+    state = monitor._states["w0"]
+    monkeypatch.setattr(lf, "fetch_many", lambda jobs: [(job, answer(body)) for job in jobs])
+    monitor._poll_details([(state, [path])])
+    assert state.state in ("up", "degraded")
+    assert len(lf.dumps(state.document({}))) < 30_000 and len(state.conf) <= lf.MAX_CONF
+
+
 def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
     proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
     monitor = monitor_of(proxies=[proxy])
