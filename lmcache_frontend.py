@@ -1726,10 +1726,11 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
             pool.drop(connection)
 
 
-def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
+def fetch_many(jobs: Iterable[FetchJob | None], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
     """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
 
-    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else.
+    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``jobs`` may give
+    None: nothing to ask just now, but perhaps after the next answer.
     """
     loop = Loop()
     pool = NodePool(loop)
@@ -1743,20 +1744,18 @@ def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[F
 
     waiting = iter(jobs)
     try:
-        exhausted = False
         while True:
-            while not exhausted and len(loop.tasks) < parallel and len(done) < parallel:
+            while len(loop.tasks) < parallel and len(done) < parallel:
                 job = next(waiting, None)
                 if job is None:
-                    exhausted = True
-                else:
-                    loop.spawn(run(job))
+                    break
+                loop.spawn(run(job))
+            if not done:
+                if not loop.tasks:
+                    return
+                loop.run_once()
             while done:
                 yield done.popleft()
-            if loop.tasks:
-                loop.run_once()
-            elif exhausted and not done:
-                return
     finally:
         loop.shutdown()
 
@@ -3076,22 +3075,34 @@ class Monitor:
         """Ask proxies for all their children first, then every node that none of them told about."""
         told = self._poll_proxies(proxies)
         asked = [state for state in states if state.node.key not in told and not self._wait_for_proxy(state)]
-        by_node = {state.node.key: state for state in asked}
+        by_key = {state.node.key: state for state in asked}
+        more: collections.deque = collections.deque()  # what to ask besides those that answered
+        left: Dict[str, int] = {}  # how many of these questions of a node are not answered yet
         mark = ((DEPTH_HEADER, str(MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
-        jobs = (FetchJob(state.node, self._first_path(state), self._patience(state), headers=mark) for state in asked)
-        answers = []
-        for job, reply in fetch_many(jobs):
+
+        def jobs() -> Iterator[FetchJob | None]:
+            for state in asked:
+                while more:
+                    yield more.popleft()
+                yield FetchJob(state.node, self._first_path(state), self._patience(state), headers=mark)
+            while True:
+                yield more.popleft() if more else None
+
+        for job, reply in fetch_many(jobs()):
             self._polls += 1
-            state = by_node[job.node.key]
-            if isinstance(reply, FetchError):
+            key = job.node.key
+            state = by_key[key]
+            if key in left:
+                left[key] -= 1
+                self._take_answer(state, job.path, reply, not left[key])
+            elif isinstance(reply, FetchError):
                 with self._lock:
                     state.failed(reply.reason, time.time(), self._pace)
                     self._polled(state)
             else:
-                more = self._take_page(state, reply)
-                if more:
-                    answers.append((state, more))
-        self._poll_details(answers)
+                paths = self._take_page(state, reply)
+                left[key] = len(paths)
+                more.extend(FetchJob(state.node, path, self._timeout) for path in paths)
 
     def _polled(self, state: NodeState) -> None:
         """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
@@ -3230,33 +3241,25 @@ class Monitor:
         elif snapshot.gauges.get("healthy") == 0:
             state.reasons.append("health says unhealthy")
 
-    def _poll_details(self, answers: List[Tuple[NodeState, List[str]]]) -> None:
-        """Ask the nodes that answered for what is not in their metrics."""
-        by_key = {state.node.key: state for state, _ in answers}
-        left = {state.node.key: len(paths) for state, paths in answers}
-        known = {state.node.key: state.kind != "unknown" for state, _ in answers}
-        jobs = (FetchJob(state.node, path, self._timeout) for state, paths in answers for path in paths)
-        for job, reply in fetch_many(jobs):
-            key = job.node.key
-            state = by_key[key]
-            self._polls += 1
-            left[key] -= 1
-            with self._lock:
-                if isinstance(reply, FetchError):
-                    state.reasons.append(f"{job.path}: {reply.reason}")
-                    state.details_due = 0.0
-                else:
-                    try:
-                        self._take_detail(state, job.path, reply, loads(reply.body))
-                    except (ValueError, RecursionError):
-                        self._take_detail(state, job.path, reply, None)
-                if not left[key]:
-                    if not known[key] and state.kind != "unknown":
-                        state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
-                    if state.stalled:
-                        state.reasons.append(f"stalled: {', '.join(state.stalled)}")
-                    state.judge(time.time())
-                    self._polled(state)
+    def _take_answer(self, state: NodeState, path: str, reply: Reply | FetchError, last: bool) -> None:
+        """Take over what a node answered besides its metrics, and judge it after the last of its answers."""
+        with self._lock:
+            if isinstance(reply, FetchError):
+                state.reasons.append(f"{path}: {reply.reason}")
+                state.details_due = 0.0
+            else:
+                strange = state.kind == "unknown"
+                try:
+                    self._take_detail(state, path, reply, loads(reply.body))
+                except (ValueError, RecursionError):
+                    self._take_detail(state, path, reply, None)
+                if strange and state.kind != "unknown":  # of a kind that has no such path
+                    state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
+            if last:
+                if state.stalled:
+                    state.reasons.append(f"stalled: {', '.join(state.stalled)}")
+                state.judge(time.time())
+                self._polled(state)
 
     def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
         """Take over one answer; a path that a node does not have is no fault of the node."""

@@ -195,11 +195,10 @@ WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'
 
 @pytest.mark.parametrize("path", ["/meta", "/conf", "/version", "/status", "/config", "/healthz", "/health", "/periodic-threads-health", "/lmcache_infos"])
 @pytest.mark.parametrize("body", [DEEP, WIDE, b'{"unhealthy_threads": 5}', b'"%s"' % (b"v" * 1_000_000), b"[1]", b"null", b"\xff", b'{"a":' * 5000 + b"1" + b"}" * 5000])
-def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(monkeypatch, path, body):
+def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(path, body):
     monitor = monitor_of(node())
     state = monitor._states["w0"]
-    monkeypatch.setattr(lf, "fetch_many", lambda jobs: [(job, answer(body)) for job in jobs])
-    monitor._poll_details([(state, [path])])
+    monitor._take_answer(state, path, answer(body), True)
     assert state.state in ("up", "degraded")
     assert len(lf.dumps(state.document({}))) < 30_000 and len(state.conf) <= lf.MAX_CONF
 
@@ -308,6 +307,25 @@ def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
     assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer: 1 of the last 1 pings failed"
     state.took(reading(20, errors=2, successes=6))
     assert lf.check_remote(evidence(state)) == ""
+
+
+def test_an_mp_servers_sick_adapter_is_a_failing_remote_backend_and_another_sick_part_is_not():
+    state = node_state(kind="mp", state="degraded")
+    state.reasons = ["storage_manager.l2_adapters[1]: not healthy"]
+    assert lf.check_remote(evidence(state)) == "remote backend of w0 failing: storage_manager.l2_adapters[1]: not healthy"
+    assert lf.check_unhealthy(evidence(state)) == ""  # one alert for one fact
+    state.reasons = ["storage_manager: not healthy"]
+    assert lf.check_remote(evidence(state)) == ""
+
+
+def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
+    state = node_state(state="degraded")
+    state.reasons = ["answers 500 to /metrics"]
+    assert lf.check_unhealthy(evidence(state)) == "w0 is degraded: answers 500 to /metrics"
+    state.reasons = ["stalled: PinMonitor-thread"]
+    assert lf.check_unhealthy(evidence(state)) == ""
+    state.state, state.reasons = "up", []
+    assert lf.check_unhealthy(evidence(state)) == ""
 
 
 def test_a_stalled_critical_thread_alarms_by_its_name():

@@ -14,13 +14,15 @@ GOOD = b"# TYPE good_total counter\ngood_total 5\n"
 
 
 class Page(NodeServer):
-    """A node whose ``/metrics`` is exactly ``body``; or that many spaces."""
+    """A node whose ``/metrics`` is exactly ``body``; or that many spaces; None: it never answers."""
 
     def __init__(self, body, path=None):
         self.body = body
         super().__init__(path)
 
     def do_metrics(self, request):
+        if self.body is None:
+            return self.do_hang(request)
         if isinstance(self.body, bytes):
             request.answer(self.body)
             return True
@@ -84,6 +86,15 @@ def test_a_status_is_packed_when_accepted_and_304_while_nothing_changed(front):
     time.sleep(0.001)
     front.ask("/api/refresh", "POST")
     assert front.ask("/api/status", headers={"If-None-Match": plain.headers["etag"]}).status == 200
+
+
+def test_a_node_that_never_answers_keeps_nobody_waiting(start):
+    with Page(None) as hanging, Page(GOOD) as good:
+        front = start("--node", f"h={hanging.address}", "--node", f"g={good.address}", "--poll-interval", "0.3")
+        states = lambda: {one["name"]: (one["state"], one["error"]) for one in front.ask("/api/status").json()["nodes"]}  # noqa: E731
+        assert wait_for(lambda: states()["g"] == ("up", None) and states(), 4)["h"] == ("unknown", None)
+        wait_for(lambda: states()["h"] == ("down", "no answer within 5 s"), 15)
+        assert states()["g"][0] == "up"
 
 
 def test_a_killed_node_is_down_within_an_interval_and_its_successor_up_without_a_negative_rate(start):
