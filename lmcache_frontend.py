@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
+FRONTEND_ID = os.urandom(8).hex()  # tells this process from every other frontend, whatever their addresses are
+
 log = logging.getLogger("lmcache_frontend")
 
 # ----------------------------------------------------------------------------
@@ -130,8 +132,18 @@ class FrontendError(Exception):
 
 
 def loads(text: bytes | str) -> object:
-    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError."""
-    return json.loads(text)
+    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError, nothing else.
+
+    A number of a million digits takes ``int`` minutes before CPython 3.11: longer ones than any of ours are floats.
+    """
+    try:
+        return json.loads(text, parse_int=short_int)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def short_int(digits: str) -> float:
+    return int(digits) if len(digits) < 25 else float(digits)
 
 
 def strict(value: object) -> object:
@@ -423,8 +435,13 @@ class NodeRegistry:
         return [child for group in self._groups for child in group.children]
 
     def find(self, name: str) -> Node | None:
-        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise."""
+        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise.
+
+        What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
+        """
         node = self._index.get(name)
+        if node is None and name.startswith("proxy_") and name not in self._index:
+            return self._index.get("node_" + name[6:])
         if node is None and name in self._index:
             raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
         return node
@@ -2332,6 +2349,7 @@ RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache its
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
+MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
@@ -3085,6 +3103,10 @@ class Monitor:
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
+            try:
+                document = loads(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
+            except ValueError:
+                document = {}
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
@@ -3092,10 +3114,6 @@ class Monitor:
                     continue
                 state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
                 state.kind = "frontend"
-                try:
-                    document = loads(reply.body) if reply.status == 200 else {}
-                except ValueError:
-                    document = {}
                 entries = document.get("nodes") if isinstance(document, dict) else None
                 if isinstance(entries, list):
                     told |= self._adopt(state.node, entries, now)
@@ -3105,7 +3123,7 @@ class Monitor:
         return told
 
     def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
-        """Take over what a frontend says of its nodes. Its numbers are its own; only their shape is checked."""
+        """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
         shown = [entry for entry in entries if isinstance(entry, dict)]
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
@@ -3120,11 +3138,11 @@ class Monitor:
             figures = entry.get("metrics")
             figures = figures if isinstance(figures, dict) else {}
             state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
-            state.kind = str(entry.get("kind") or "unknown")
-            state.about = {key: str(entry.get(key) or "") for key in state.about}
-            state.error = str(entry["error"]) if entry.get("error") else None
+            state.kind = told_text(entry.get("kind")) or "unknown"
+            state.about = {key: told_text(entry.get(key)) for key in state.about}
+            state.error = told_text(entry.get("error")) or None
             reasons = entry.get("reasons")
-            state.reasons = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+            state.reasons = [told_text(reason) for reason in reasons[:MAX_TOLD_REASONS]] if isinstance(reasons, list) else []
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3532,6 +3550,11 @@ def number_or_none(value: object) -> float | None:
     return float(value)
 
 
+def told_text(value: object) -> str:
+    """A text that another frontend told, on one line and not too long; "" for anything else."""
+    return one_line(value[:500]) if isinstance(value, str) else ""
+
+
 def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
     try:
@@ -3560,19 +3583,23 @@ def thread_name(thread: object) -> str:
 # Watching the cluster: for Prometheus, for files, for the terminal
 # ----------------------------------------------------------------------------
 
+ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
 scrape_errors: Dict[str, int] = {}  # node -> families left out and pages not got, since our start
 scrape_lock = threading.Lock()
 
 
-def scrape(nodes: Sequence[Node], own: bytes, timeout: float) -> List[bytes]:
+def scrape(nodes: Sequence[Node], own: bytes, timeout: float, asking: Iterable[str] = ()) -> List[bytes]:
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
     A node that does not answer within ``timeout`` seconds, or answers something else, is left out and counted.
+    ``asking`` are the ids of the frontends that asked us.
     """
+    chain = ",".join([item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID])
+    headers = ((ASKING_FIELD.decode(), chain),)
     merger = ExpositionMerger()
     merger.add_own(own)
     failed: Dict[str, int] = {}
-    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout) for node in nodes):
+    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes):
         if isinstance(reply, FetchError) or reply.status != 200:
             failed[job.node.key] = 1
         else:
@@ -3707,10 +3734,14 @@ def status_exit_code(status: Mapping[str, object]) -> int:
 
 HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
 MAX_REPORTERS = 1000  # that a discovery service remembers
+MAX_STRANGERS = 100  # of them, that reported from one address without being trusted
+REPORT_PAUSE = 0.2  # seconds between two rounds of questions to those who reported
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
 MAX_SOURCE_NODES = 5000  # taken from one source
 FIND_INTERVAL = 2.0  # seconds between two looks for sockets
 MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
+MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
+SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
 SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
 
@@ -3743,7 +3774,7 @@ def fetch_json(url: str) -> object:
         raise FetchError(f"it answered with status {reply.status}")
     try:
         return loads(reply.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
@@ -3764,11 +3795,11 @@ def address_towards(host: str) -> str:
 
 
 def is_own_address(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address) is this machine: only its own addresses can be bound."""
+    """Tell whether ``host`` is this machine: only its own addresses can be bound. Names are not looked up."""
     if is_loopback(host):
         return True
     try:
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return False
     for family, kind, _, _, address in found:
@@ -3782,7 +3813,7 @@ def is_own_address(host: str) -> bool:
 
 
 def is_self(registry: NodeRegistry, target: Target) -> bool:
-    """Tell whether ``target`` is this frontend itself."""
+    """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
     home = registry.proxy(LOCAL_PROXY)
     return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
 
@@ -3810,6 +3841,8 @@ class HeartbeatSender:
     def start(self, url: str, initial_delay: float = 0, interval: float = 30) -> None:
         """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
         check_url(url, "--heartbeat-url")
+        if not self._port:
+            raise FrontendError(400, "the heartbeat is not sent: a Unix socket has no address to report")
         self.stop()
         with self._lock:
             self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
@@ -3906,7 +3939,7 @@ def nodes_version(leaves: List[Node]) -> str:
 class Told(NamedTuple):
     """What another frontend's ``/api/nodes`` told: its nodes as our children, or why it told nothing.
 
-    ``kind`` is "frontend", "leaf" (it answers, but is no frontend) or "away".
+    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (we are it) or "away".
     """
 
     kind: str
@@ -3929,32 +3962,35 @@ class Walk(NamedTuple):
 def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
     """Ask frontends for their nodes, side by side, and the frontends behind them through them; by proxy name.
 
-    A frontend that comes twice under one proxy is asked once, and we ourselves never: so loops end.
+    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and by id: so loops end.
     """
     told: Dict[str, Told] = {}
-    seen: Dict[str, set] = {}
+    seen: Dict[str, set] = {}  # by proxy name: the addresses and the ids of the frontends behind it
     walks = [Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
-        by_node = {(walk.proxy.name, walk.prefix): walk for walk in walks}
         jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        walks = []
-        for job, reply in fetch_many(jobs):
-            walk = by_node[job.node.name, job.node.prefix]
-            groups = read_groups(reply)
-            name = walk.proxy.name
-            if isinstance(groups, str):
+        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs)}
+        following: List[Walk] = []
+        for walk in walks:  # in their order, not in that of the answers: the same tree each time
+            name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]
+            if answer.identity == FRONTEND_ID or answer.identity in seen[name]:
                 if not walk.prefix:
-                    away = isinstance(reply, FetchError) or reply.status >= 500
-                    told[name] = Told("away" if away else "leaf", (), groups)
+                    told[name] = Told("self", (), "it is this frontend itself")
+                continue
+            if answer.identity:
+                seen[name].add(answer.identity)
+            groups = answer.groups
+            if answer.kind != "frontend":
+                if not walk.prefix:
+                    told[name] = Told(answer.kind, (), answer.error)
                     continue
                 if not walk.listed:  # no frontend: the original shows the nodes of a flat list as proxies
                     walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
-            known = told.get(name, Told("frontend", ()))
-            children = list(known.children)
+            children = list(told.get(name, Told("frontend", ())).children)
             for group, host, port, entries in groups:
                 if group == LOCAL_PROXY:
                     add_children(children, walk, entries)
@@ -3963,10 +3999,13 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 target = target_or_none(*place)
                 if place in seen[name] or (target is not None and is_self(registry, target)):
                     continue
+                if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
+                    break
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
+                following.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
             told[name] = Told("frontend", tuple(children))
+        walks = following
         if not walks:
             break
     return told
@@ -3979,22 +4018,31 @@ def target_or_none(host: str, port: str) -> Target | None:
         return None
 
 
-def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[dict, ...]]] | str:
-    """Read ``/api/nodes``: (group, host, port, entries of its nodes), our own kind's flat nodes as LOCAL_PROXY.
+class Groups(NamedTuple):
+    """What a frontend's ``/api/nodes`` says: its id ("": the original has none) and (group, host, port, its nodes).
 
-    Returns a text that says what is wrong when it is no such answer.
+    ``kind`` is as in Told; ``error`` says why there are no groups.
     """
+
+    kind: str
+    identity: str = ""
+    groups: List[Tuple[str, str, str, Tuple[dict, ...]]] = []
+    error: str = ""
+
+
+def read_groups(reply: Reply | FetchError) -> Groups:
+    """Read ``/api/nodes``, whatever answered; flat nodes are the group LOCAL_PROXY."""
     if isinstance(reply, FetchError):
-        return reply.reason
+        return Groups("away", error=reply.reason)
     if reply.status != 200:
-        return f"it answered with status {reply.status}"
+        return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
     try:
         document = loads(reply.body)
-    except (ValueError, RecursionError):
-        return "its /api/nodes is not JSON"
+    except ValueError:
+        return Groups("leaf", error="its /api/nodes is not JSON")
     nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(nodes, list):
-        return "its /api/nodes has no list of nodes"
+    if not isinstance(document, dict) or not isinstance(nodes, list):
+        return Groups("leaf", error="its /api/nodes has no list of nodes")
     groups = []
     flat: List[dict] = []
     for entry in nodes[:MAX_SOURCE_NODES]:
@@ -4006,7 +4054,7 @@ def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[di
             groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
         else:
             flat.append(entry)
-    return [*groups, (LOCAL_PROXY, "", "", tuple(flat))]
+    return Groups("frontend", str(document.get("frontend") or "")[:100], [*groups, (LOCAL_PROXY, "", "", tuple(flat))])
 
 
 def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
@@ -4077,8 +4125,9 @@ class DiscoveryService:
         self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
         self._shown: Tuple[List[Node], List[Node]] = ([], [])
         self._saved: Dict[str, Reporter] = {}
+        self._save_error = ""
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         if file:
             self._load()
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
@@ -4086,7 +4135,7 @@ class DiscoveryService:
 
     def stop(self) -> None:
         """End the thread and write the file."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join(5)
         self._save()
@@ -4115,6 +4164,8 @@ class DiscoveryService:
             known = self._reporters.get(address)
             if known is None and len(self._reporters) >= MAX_REPORTERS:
                 raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
+            if known is None and why_not and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS:
+                raise FrontendError(503, f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}")
             same = known is not None and known.pid == number
             started = startup_time(other) or (known.started if known and same else now)
             self._reporters[address] = Reporter(address, number, one_line(version), other, peer, started, now)
@@ -4141,7 +4192,7 @@ class DiscoveryService:
         }  # fmt: skip
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.wait(REPORT_PAUSE):  # who reports ever anew must not keep us busy
             try:
                 self._expire()
                 self._classify()
@@ -4174,7 +4225,7 @@ class DiscoveryService:
                 self._registry.set_children(node.name, told[node.name].children)
         self._kinds = kinds
         proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
-        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] != "frontend"]
+        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
         if (leaves, proxies) != self._shown:
             self._registry.replace_source("heartbeat", leaves, proxies)
             self._shown = (leaves, proxies)
@@ -4186,8 +4237,11 @@ class DiscoveryService:
             for entry in entries:  # type: ignore[attr-defined]
                 item = Reporter(**entry)
                 reported_target(item.address)
-                float(item.started), float(item.reported), len(item.version), len(item.other_info)
-                self._reporters[item.address] = item
+                if not all(isinstance(text, str) for text in (item.version, item.other_info, item.peer)):
+                    raise ValueError("a version, other_info or peer is not a text")
+                if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
+                    raise ValueError("a time is not one")
+                self._reporters[item.address] = item._replace(reported=min(item.reported, time.time()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, FrontendError) as error:
@@ -4200,9 +4254,12 @@ class DiscoveryService:
             return
         try:
             write_atomically(self._file, json.dumps([item._asdict() for item in known.values()], indent=1).encode())
-            self._saved = known
+            self._saved, self._save_error = known, ""
         except OSError as error:
-            log.warning("cannot write %s: %s", self._file, error.strerror or error)
+            reason = error.strerror or str(error)
+            if reason != self._save_error:
+                log.warning("cannot write %s: %s", self._file, reason)
+            self._save_error = reason
 
 
 def startup_time(other_info: str) -> float | None:
@@ -4210,7 +4267,7 @@ def startup_time(other_info: str) -> float | None:
     try:
         text = loads(other_info)["startup_time"]  # type: ignore[index]
         return time.mktime(time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -4227,6 +4284,7 @@ class Sources:
         self._interval = interval
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
+        self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
         if supplier_url:
@@ -4302,9 +4360,9 @@ class Sources:
         told = ask_frontends(self._registry, others) if others else {}
         for proxy in others:
             answer = told[proxy.name]
-            if answer.kind == "frontend":
+            if answer.kind in ("frontend", "self"):
                 self._registry.set_children(proxy.name, answer.children)
-            self._note(f"proxy:{proxy.name}", answer.error if answer.kind == "leaf" else "")  # an away one is a node that is down
+            self._note(f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error)  # an away one is a node that is down
         return told
 
     def alerts(self) -> List[Alert]:
@@ -4336,7 +4394,11 @@ class Sources:
             log.warning("%s: works again", source)
 
     def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
-        """The reporters of a discovery service; those that are frontends as proxies."""
+        """The reporters of a discovery service; those that are frontends as proxies.
+
+        A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
+        for SUPPLIER_MEMORY seconds.
+        """
         document = fetch_json(url)
         infos = document.get("processInfos") if isinstance(document, dict) else None
         if not isinstance(infos, dict):
@@ -4352,8 +4414,13 @@ class Sources:
                     targets[reported_target(text)] = None
                 except FrontendError as error:
                     log.debug("supplier: %s", error.detail)
-        others = [reported_node(target, "supplier", True) for target in targets if not is_self(self._registry, target)]
+        now = time.monotonic()
+        self._listed.update(dict.fromkeys(targets, now))
+        listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
+        self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
+        others = [reported_node(target, "supplier", True) for target in self._listed if not is_self(self._registry, target)]
         told = ask_frontends(self._registry, others)
+        others = [node for node in others if told[node.name].kind != "self"]
         before = {group.name for group in self._registry.groups()}
         proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
         for proxy in proxies:
@@ -4932,7 +4999,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.server.busy.add(self)
         try:
             if hasattr(self.request, "do_handshake") and not self.request.version():
-                yield Blocking(self._shake_hands)
+                yield from self._shake_hands()
             keep = True
             while keep:
                 head = yield from self.read_request()
@@ -4954,12 +5021,16 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             self.cut()
             raise
 
-    def _shake_hands(self) -> None:
-        self.request.settimeout(HEAD_TIMEOUT)
-        try:
-            self.request.do_handshake()
-        finally:
-            self.request.setblocking(False)
+    def _shake_hands(self) -> Generator[Wait, Channel, None]:
+        """The TLS handshake. A client that does not go on with it costs its connection, no thread."""
+        deadline = time.monotonic() + HEAD_TIMEOUT
+        while True:
+            try:
+                return self.request.do_handshake()
+            except ssl.SSLWantReadError:
+                yield Wait(deadline, self.channel, READ)
+            except ssl.SSLWantWriteError:
+                yield Wait(deadline, self.channel, WRITE)
 
     def _rest(self) -> None:
         """Nothing to do: wait for the next request without a task, or end."""
@@ -5632,7 +5703,7 @@ class ApiRequest(NamedTuple):
         """The body as a JSON object. Raises FrontendError 400."""
         try:
             value = loads(self.body) if self.body.strip() else {}
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise FrontendError(400, f"the body is not JSON: {one_line(error)}") from None
         if not isinstance(value, dict):
             raise FrontendError(400, "the body is not a JSON object")
@@ -5680,7 +5751,7 @@ def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({"nodes": [group.public() for group in server.registry.groups()]})
+    return Answer.json({"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID})
 
 
 def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -5840,8 +5911,11 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
+    asking = request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",")
+    if FRONTEND_ID in asking or len(asking) > MAX_PROXY_DEPTH:
+        nodes = []  # frontends that have each other as nodes would ask each other for ever
     own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head)), METRICS_TYPE)
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), asking), METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:
@@ -7321,6 +7395,7 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
     add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
     add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
     add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
+    add("--discovery-expiry", metavar="S", type=seconds, default=HEARTBEAT_EXPIRY, help="seconds after which who does not report is forgotten (default %(default)g)")
     add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
     add = parser.add_argument_group("watching").add_argument
     add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
@@ -7537,7 +7612,7 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
     if options.discovery:
-        server.discovery = DiscoveryService(registry, file=options.discovery_file)
+        server.discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGINT, lambda *_: server.shutdown())
     if hasattr(signal, "SIGHUP"):
@@ -7546,7 +7621,11 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
         watch_parent(server.shutdown)
     server.sources.start()
     server.monitor.start()
-    if options.heartbeat_url:
+    if options.heartbeat_url and options.uds:
+        log.warning("the heartbeat is not sent: a Unix socket has no address to report")
+    elif options.heartbeat_url:
+        if server.tls:
+            log.warning("the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve")
         server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     announce(options, server)
     try:

@@ -1,0 +1,43 @@
+"""Services that frontends ask: discovery services, coordinators, other frontends."""
+
+import http.server
+import json
+import threading
+import urllib.parse
+
+
+class Service:
+    """An HTTP service on loopback that answers what ``answers`` says: path -> (status, body); a callable body is called."""
+
+    def __init__(self, answers=None, port=0):
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                service.asked.append((path, dict(urllib.parse.parse_qsl(query)), dict(self.headers.items())))
+                status, body = service.answers.get(path, (404, b'{"detail":"Not Found"}'))
+                if callable(body):
+                    body = body()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                try:
+                    self.wfile.write(data)
+                except OSError:
+                    pass
+
+            def log_message(self, *args):
+                pass
+
+        self.answers = answers or {}
+        self.asked = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        self.url = "http://127.0.0.1:%d" % self.port
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
