@@ -93,6 +93,7 @@ MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
 MAX_TRAILER = 16 * KIB  # bytes of a trailer section
 MAX_API_BODY = MIB  # bytes of a request body for our own API
 MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
+MAX_TOLD = 16 * MIB  # bytes of what another frontend tells of its nodes
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
@@ -1737,7 +1738,9 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
             pool.drop(connection)
 
 
-def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
+def fetch_many(
+    jobs: Iterable[FetchJob], parallel: int = 64, limit: int = MAX_FETCH
+) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
     """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
 
     Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else.
@@ -1748,7 +1751,7 @@ def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[F
 
     def run(job: FetchJob) -> Generator[object, object, None]:
         try:
-            done.append((job, (yield from ask(pool, job))))
+            done.append((job, (yield from ask(pool, job, limit))))
         except FetchError as error:
             done.append((job, error))
 
@@ -3099,7 +3102,7 @@ class Monitor:
         told: set[str] = set()
         by_name = {state.node.name: state for state in proxies}
         jobs = (FetchJob(state.node, "/api/status", self._patience(state)) for state in proxies)
-        for job, reply in fetch_many(jobs):
+        for job, reply in fetch_many(jobs, limit=MAX_TOLD):
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
@@ -3971,7 +3974,7 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
         jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs)}
+        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs, limit=MAX_TOLD)}
         following: List[Walk] = []
         for walk in walks:  # in their order, not in that of the answers: the same tree each time
             name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]

@@ -123,7 +123,7 @@ def test_three_frontends_in_a_chain_report_list_and_forget(start, node):
     wait_for(lambda: children(top) == [], 20)
     middle.stop()
     wait_for(lambda: top.ask("/lmcache_infos").json()["processCount"] == 0, 20)
-    assert [group["name"] for group in top.ask("/api/nodes").json()["nodes"]] == ["local_proxy"]
+    wait_for(lambda: [group["name"] for group in top.ask("/api/nodes").json()["nodes"]] == ["local_proxy"])
 
 
 def test_a_chain_of_three_forwards_64_mib_intact_both_ways(start, over, node):
@@ -247,8 +247,8 @@ def test_a_child_that_lies_about_its_status_costs_nobody_else(start, tmp_path, n
 
 def test_what_a_child_tells_of_its_nodes_is_short_and_on_one_line(start, tmp_path, service):
     tree = {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": [{"name": "w0", "host": "h", "port": 1}]}]}
-    long = "<b>\n\x1b[31m" + "x" * 100000
-    entry = {"name": "w0", "state": "degraded", "kind": long, "role": long, "version": [1], "error": long, "reasons": [long, 5] * 1000,
+    long = "<b>\n\x1b[31m" + "x" * 10000
+    entry = {"name": "w0", "state": "degraded", "kind": long, "role": long, "version": [1], "error": long, "reasons": [long, 5] * 50,
              "metrics": {"healthy": "1", "queue_size": 1e308}, "since": -1, "latency": "x"}  # fmt: skip
     liar = service({"/api/nodes": (200, tree), "/api/status": (200, {"nodes": [entry]})})
     file = tmp_path / "nodes.json"
