@@ -404,7 +404,7 @@ def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], L
 class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
-    The lock guards ``_sources`` and ``_children``; ``_groups``, ``_index`` and ``version`` are replaced whole under
+    The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
     it and read without it.
     """
 
@@ -414,6 +414,7 @@ class NodeRegistry:
         self._lock = threading.Lock()
         self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
         self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
+        self._identities: Dict[str, str] = {}  # and of themselves
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
@@ -479,13 +480,14 @@ class NodeRegistry:
             for proxy in before[1] if before else ():
                 if proxy.name not in names:
                     self._children.pop(proxy.name, None)
+                    self._identities.pop(proxy.name, None)
 
-    def set_children(self, proxy_name: str, children: Iterable[Node]) -> None:
-        """Remember what a proxy's ``/api/nodes`` told; its children are reached through it."""
+    def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
+        """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
         with self._lock:
             told = tuple(children)
-            if told != self._children.get(proxy_name):
-                self._children[proxy_name] = told
+            if (told, identity) != (self._children.get(proxy_name), self._identities.get(proxy_name)):
+                self._children[proxy_name], self._identities[proxy_name] = told, identity
                 self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
@@ -555,18 +557,21 @@ class NodeRegistry:
         home: List[Node] = []
         proxies: List[Node] = []
         taken: Dict[str, Node] = {}
-        places: set[Target] = set()
+        places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
         order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
         for source in order:
             local, others = self._sources[source]
             for node in (*local, *others):
                 known = taken.get(node.name)
-                if known is None and source not in self.STATIC and node.target.canonical in places:
+                identity = self._identities.get(node.name, "") if node.is_proxy else ""
+                if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
                     continue  # another source told of it already
                 if known is None:
                     taken[node.name] = node
                     places.add(node.target.canonical)
+                    if identity and source in self.STATIC:  # others might claim anybody's id to hide it
+                        places.add(identity)
                     (proxies if node.is_proxy else home).append(node)
                 elif source in self.STATIC:
                     raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
@@ -2923,6 +2928,8 @@ class Monitor:
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._version = 0  # grows with every answer
         self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = None  # key, head, nodes, tail, when
+        self._told = self._built  # the last one; it is told while the thread is ``_closing`` a round
+        self._closing = False
         self._polls = 0
         self._rounds = 0
         self._round_seconds = 0.0
@@ -3000,6 +3007,7 @@ class Monitor:
                     self.status_json()  # made here, nobody has to wait for it
                 except Exception:  # the thread must live; what happened is in the log
                     log.exception("a poll failed")
+                self._closing = False
                 if regular:
                     following = max(following + self._interval, time.monotonic())
             self._wake.wait(max(0.0, min(1.0, following - time.monotonic())))
@@ -3038,6 +3046,7 @@ class Monitor:
             proxies = [state for state in self._proxies.values() if everything or state.due <= limit]
             states = [state for state in states if record or everything or state.polled is None]
         self._poll(states, proxies)
+        self._closing = threading.current_thread() is self._thread
         now = time.time()
         with self._lock:
             self._totals = self._add_up()
@@ -3446,6 +3455,9 @@ class Monitor:
         wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
         if wrong:
             raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+        told = self._told
+        if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
+            return self._put_together(told)
         with self._lock:
             mine = list(self._states.values())
             known = {name for state in mine for name in (state.node.name, state.node.key)}
@@ -3458,8 +3470,8 @@ class Monitor:
             )):  # fmt: skip
                 head = dumps(self._head(mine))[:-1] + b',"nodes":['
                 body = b",".join([self._fragment(state) for state in mine])
-                self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
-            key, head, body, tail, _ = self._built
+                self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
+            built = self._built
             if names or states:
                 chosen = [
                     state for state in mine
@@ -3467,13 +3479,17 @@ class Monitor:
                     and (not states or state.state in states)
                 ]  # fmt: skip
                 body = b",".join([self._fragment(state) for state in chosen])
-        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
-        etag = f"{int(self.started * 1000):x}-{key[0]:x}-{key[1]:x}"
-        if names or states:
-            import zlib
+        if not names and not states:
+            return self._put_together(built)
+        import zlib
 
-            etag += f"-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
-        return b"".join((head, body, b"],", tail)), etag
+        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
+        document, etag = self._put_together((*built[:2], body, *built[3:]))
+        return document, f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
+
+    def _put_together(self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]) -> Tuple[bytes, str]:
+        (version, answers), head, body, tail, _ = built
+        return b"".join((head, body, b"],", tail)), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
 
     def status(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
@@ -3948,6 +3964,7 @@ class Told(NamedTuple):
     kind: str
     children: Tuple[Node, ...]
     error: str = ""
+    identity: str = ""
 
 
 class Walk(NamedTuple):
@@ -3993,7 +4010,8 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
-            children = list(told.get(name, Told("frontend", ())).children)
+            known = told.get(name, Told("frontend", (), "", answer.identity))
+            children = list(known.children)
             for group, host, port, entries in groups:
                 if group == LOCAL_PROXY:
                     add_children(children, walk, entries)
@@ -4007,7 +4025,7 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
                 following.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
-            told[name] = Told("frontend", tuple(children))
+            told[name] = known._replace(children=tuple(children))
         walks = following
         if not walks:
             break
@@ -4225,7 +4243,7 @@ class DiscoveryService:
         for key, node in asked.items():
             kinds[key] = told[node.name].kind
             if kinds[key] == "frontend":
-                self._registry.set_children(node.name, told[node.name].children)
+                self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
         self._kinds = kinds
         proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
         leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
@@ -4364,7 +4382,7 @@ class Sources:
         for proxy in others:
             answer = told[proxy.name]
             if answer.kind in ("frontend", "self"):
-                self._registry.set_children(proxy.name, answer.children)
+                self._registry.set_children(proxy.name, answer.children, answer.identity)
             self._note(f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error)  # an away one is a node that is down
         return told
 
@@ -4428,7 +4446,7 @@ class Sources:
         proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
         for proxy in proxies:
             if told[proxy.name].kind == "frontend":
-                self._registry.set_children(proxy.name, told[proxy.name].children)
+                self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
         return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
 
     def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:

@@ -594,6 +594,18 @@ def test_a_frontend_that_answers_with_our_id_is_ourselves_whatever_its_address(r
     assert names(registry) == [] and len(registry.groups()) == 1
 
 
+def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_counts(registry, service):
+    front = service({"/api/nodes": (200, dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend="0123456789abcdef"))})
+    other = service(front.answers)
+    proxy_at(registry, front)
+    lf.Sources(registry).refresh()
+    supplier = service({"/infos": (200, infos(other.url))})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
+    assert names(registry) == ["rack1/w0"]
+    registry.replace_source("api", [], [])
+    assert names(registry) == ["proxy_127.0.0.1_%d/w0" % other.port]
+
+
 def test_frontends_that_list_each_other_are_asked_once(registry, service):
     outer = service()
     ring = tree(("local_proxy", "127.0.0.1", 1, [("w0", "127.0.0.1", 7)]), ("back", "127.0.0.1", outer.port, [("w0", "127.0.0.1", 7)]),
