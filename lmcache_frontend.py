@@ -6189,6 +6189,7 @@ def bind_unix_socket(sock: socket.socket, path: str) -> None:
 # Running as an LMCache plugin
 # ----------------------------------------------------------------------------
 
+ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our options
 PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
@@ -6306,9 +6307,17 @@ def started_by_mistake(settings: PluginSettings, program: str) -> bool:
     return settings.role == "worker" and not os.path.basename(program).lower().startswith("worker_")
 
 
+def environment_value(environ: Mapping[str, str], name: str) -> str:
+    """What the environment says for an option: --port is LMCACHE_FRONTEND_PORT; "" when it says nothing.
+
+    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every pod: no option.
+    """
+    value = environ.get(ENVIRONMENT_PREFIX + name.upper().replace("-", "_"), "")
+    return "" if name == "port" and "://" in value else value
+
+
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    variable = "LMCACHE_FRONTEND_" + name.upper().replace("-", "_")
-    return bool(environ.get(variable)) or any(option.split("=")[0] == f"--{name}" for option in options)
+    return bool(environment_value(environ, name)) or any(option.split("=")[0] == f"--{name}" for option in options)
 
 
 def plugin_options(extra: object, warnings: List[str]) -> List[str]:
@@ -7362,7 +7371,6 @@ def remove_socket(path: str) -> None:
 # Command line
 # ----------------------------------------------------------------------------
 
-ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"
 LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 USAGE_ERROR = 2
 START_ERROR = 1
@@ -7482,7 +7490,7 @@ def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, s
     arguments: List[str] = []
     for action in parser._actions:
         option = action.option_strings[-1]
-        value = environ.get(ENVIRONMENT_PREFIX + option[2:].upper().replace("-", "_"), "")
+        value = environment_value(environ, option[2:])
         if not value or option in ("--help", "--version"):
             continue
         if action.nargs == 0:

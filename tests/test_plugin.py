@@ -243,6 +243,14 @@ def test_the_environment_wins_over_lmcaches_configuration_and_the_command_line_o
     assert (options.port, options.poll_interval, options.history) == (2, 7.0, 6.0)
 
 
+def test_the_variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_options(monkeypatch):
+    monkeypatch.setenv("LMCACHE_FRONTEND_PORT", "tcp://10.96.0.7:80")
+    monkeypatch.setenv("LMCACHE_FRONTEND_SERVICE_HOST", "10.96.0.7")
+    assert lf.parse_options([], None).port == 8000
+    extra = {"plugin.frontend.heartbeat-url": "http://h/x"}
+    assert "--no-http" in server({"LMCACHE_FRONTEND_PORT": "tcp://10.96.0.7:80"}, runtime_plugin_extra_config=extra).options
+
+
 def test_a_worker_that_starts_the_schedulers_plugin_ends_it_in_order_and_says_why():
     environ = environment(dict(ENGINE, extra_config={"plugin.frontend.port": 0}), role="worker")
     status, output = run(env=environ)
