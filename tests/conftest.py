@@ -38,11 +38,11 @@ def short_socket_path():
 
 @pytest.fixture
 def service():
-    """Make services: ``service({path: (status, body)}, port)``."""
+    """Make services: ``service({path: (status, body)}, port=..., certificate=...)``."""
     running = []
 
-    def make(answers=None, port=0):
-        running.append(Service(answers or {}, port))
+    def make(answers=None, **options):
+        running.append(Service(answers, **options))
         return running[-1]
 
     yield make

@@ -13,6 +13,9 @@ import pytest
 from support.frontend import run, wait_for
 
 
+CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "certificate.pem")
+
+
 @pytest.fixture
 def registry():
     return lf.NodeRegistry("127.0.0.1", 1)
@@ -135,6 +138,18 @@ def test_the_address_we_listen_on_is_reported_and_else_a_real_one(registry):
     found = lf.HeartbeatSender(registry, 1, "0.0.0.0").report_host("http://127.0.0.1/")
     assert found not in lf.BIND_ADDRESSES and socket.getaddrinfo(found, 80)
     assert lf.HeartbeatSender(registry, 1, "::", "fd00::5").report("http://h/")["api_address"] == "http://[fd00::5]:1"
+
+
+def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(registry, service, monkeypatch):
+    receiver = service({"/heartbeat": (200, {})}, certificate=CERTIFICATE)
+    url = receiver.url.replace("127.0.0.1", "localhost") + "/heartbeat"
+    sender = lf.HeartbeatSender(registry, 8123)
+    sender.start(url, 0, 0.1)
+    wait_for(lambda: "certificate" in (sender.status()["last_error"] or "").lower())
+    monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+    wait_for(lambda: sender.status()["last_success"])
+    assert sender.status()["last_error"] is None and receiver.asked
+    sender.stop()
 
 
 # -- heartbeats received
@@ -400,6 +415,39 @@ def test_a_supplier_that_lists_us_does_not_make_us_our_own_proxy(registry, servi
     supplier.answers["/infos"] = (200, infos(supplier.url, "http://localhost:%d" % supplier.port))
     lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
     assert names(registry) == [] and len(registry.groups()) == 1
+
+
+@pytest.fixture
+def slow(service, monkeypatch):
+    """A service whose answer comes a byte at a time, over HTTP or HTTPS."""
+    monkeypatch.setattr(lf, "SOURCE_TIMEOUT", 0.5)
+    monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+    stopped = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not stopped.wait(0.05):
+            handler.wfile.write(b" ")
+
+    def make(tls):
+        made = service({"/infos": (0, trickle)}, certificate=CERTIFICATE if tls else "")
+        return made, made.url.replace("127.0.0.1", "localhost")
+
+    yield make
+    stopped.set()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quick_again(registry, slow, tls):
+    supplier, url = slow(tls)
+    sources = lf.Sources(registry, supplier_url=url + "/infos")
+    before = time.monotonic()
+    sources.refresh()
+    assert time.monotonic() - before < 5
+    assert ["no answer within 0.5 s" in alert.text for alert in sources.alerts()] == [True]
+    supplier.answers["/infos"] = (200, infos("http://127.0.0.1:2"))
+    sources.refresh()
+    assert names(registry) == ["node_127.0.0.1_2"] and sources.alerts() == []
 
 
 # -- coordinator and DNS
