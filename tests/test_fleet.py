@@ -196,6 +196,27 @@ def test_frontends_that_have_each_other_as_plain_nodes_do_not_scrape_for_ever(st
     assert time.monotonic() - before < 5 and (to_a.connections, to_b.connections) == (1, 1)
 
 
+def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(start, tmp_path, service):
+    busy, most = [], []
+
+    def page():
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.02)  # the original is slow
+        busy.pop()
+        return b"# TYPE lmcache:hit gauge\nlmcache:hit 1\n"
+
+    names = ["n%02d" % number for number in range(40)]
+    answers = {"/proxy2/%s/metrics" % name: (200, page) for name in names}
+    entries = [{"name": name, "host": "10.0.0.1", "port": "1"} for name in names]
+    original = service(dict(answers, **{"/api/nodes": (200, {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": entries}]})}))
+    file = tmp_path / "nodes.json"
+    file.write_text(json.dumps([{"name": "original", "host": "127.0.0.1", "port": original.port, "nodes": []}]))
+    frontend = start("--config", str(file), "--poll-interval", "1")
+    wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 20)
+    assert 1 < max(most) <= 8
+
+
 # -- strangers
 
 
