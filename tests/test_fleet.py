@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 
@@ -196,7 +194,7 @@ def test_frontends_that_have_each_other_as_plain_nodes_do_not_scrape_for_ever(st
     assert time.monotonic() - before < 5 and (to_a.connections, to_b.connections) == (1, 1)
 
 
-def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(start, tmp_path, service):
+def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
     busy, most = [], []
 
     def page():
@@ -210,9 +208,7 @@ def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(start, tmp_path, ser
     answers = {"/proxy2/%s/metrics" % name: (200, page) for name in names}
     entries = [{"name": name, "host": "10.0.0.1", "port": "1"} for name in names]
     original = service(dict(answers, **{"/api/nodes": (200, {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": entries}]})}))
-    file = tmp_path / "nodes.json"
-    file.write_text(json.dumps([{"name": "original", "host": "127.0.0.1", "port": original.port, "nodes": []}]))
-    frontend = start("--config", str(file), "--poll-interval", "1")
+    frontend = over("--poll-interval", "1", original=original.port)
     wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 20)
     assert 1 < max(most) <= 8
 
@@ -241,6 +237,7 @@ def test_with_a_token_set_a_report_needs_it(start):
 # -- a child that lies
 
 
+TREE = {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": [{"name": "w0", "host": "h", "port": 1}]}]}
 LIES = {
     "deep": b"[" * 200000, "html": b"<html>no</html>", "number": b'{"nodes": 5}', "digits": b'{"nodes": [], "x": ' + b"9" * (1 << 20) + b"}",
     "large": b'{"nodes": [' + b" " * (10 << 20) + b"]}", "list": b"[1]",
@@ -249,12 +246,9 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", sorted(LIES))
-def test_a_child_that_lies_about_its_status_costs_nobody_else(start, tmp_path, node, service, lie):
-    tree = {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": [{"name": "w0", "host": "h", "port": 1}]}]}
-    liar = service({"/api/nodes": (200, tree), "/api/status": (200, LIES[lie])})
-    file = tmp_path / "nodes.json"
-    file.write_text(json.dumps([{"name": "liar", "host": "127.0.0.1", "port": liar.port, "nodes": []}]))
-    frontend = start("--config", str(file), "--node", "good=%s" % node.address, "--poll-interval", "0.2")
+def test_a_child_that_lies_about_its_status_costs_nobody_else(over, node, service, lie):
+    liar = service({"/api/nodes": (200, TREE), "/api/status": (200, LIES[lie])})
+    frontend = over("--node", "good=%s" % node.address, "--poll-interval", "0.2", liar=liar.port)
 
     def polled():
         """both nodes were asked"""
@@ -266,15 +260,12 @@ def test_a_child_that_lies_about_its_status_costs_nobody_else(start, tmp_path, n
     assert "Traceback" not in frontend.output()
 
 
-def test_what_a_child_tells_of_its_nodes_is_short_and_on_one_line(start, tmp_path, service):
-    tree = {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": [{"name": "w0", "host": "h", "port": 1}]}]}
+def test_what_a_child_tells_of_its_nodes_is_short_and_on_one_line(over, service):
     long = "<b>\n\x1b[31m" + "x" * 10000
     entry = {"name": "w0", "state": "degraded", "kind": long, "role": long, "version": [1], "error": long, "reasons": [long, 5] * 50,
              "metrics": {"healthy": "1", "queue_size": 1e308}, "since": -1, "latency": "x"}  # fmt: skip
-    liar = service({"/api/nodes": (200, tree), "/api/status": (200, {"nodes": [entry]})})
-    file = tmp_path / "nodes.json"
-    file.write_text(json.dumps([{"name": "liar", "host": "127.0.0.1", "port": liar.port, "nodes": []}]))
-    frontend = start("--config", str(file), "--poll-interval", "0.2")
+    liar = service({"/api/nodes": (200, TREE), "/api/status": (200, {"nodes": [entry]})})
+    frontend = over("--poll-interval", "0.2", liar=liar.port)
     (told,) = wait_for(lambda: [n for n in frontend.ask("/api/status").json()["nodes"] if n["state"] == "degraded"], 20)
     texts = [told["kind"], told["role"], told["version"], told["error"], *told["reasons"]]
     assert all(isinstance(text, str) and text.isprintable() and len(text) <= 500 for text in texts)
