@@ -3056,7 +3056,8 @@ class Monitor:
             state = states.get(key)
             if state is None or (state.node.target, state.node.prefix) != (node.target, node.prefix):
                 state = NodeState(node, now)
-            state.node, state.fragment = node, b""
+            if state.node is not node and state.node != node:
+                state.node, state.fragment = node, b""
             kept[key] = state
         return kept
 

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 
+import lmcache_frontend as lf
 import pytest
 from support.frontend import TOKEN, Frontend, wait_for
 
@@ -211,6 +212,32 @@ def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
     frontend = over("--poll-interval", "1", original=original.port)
     wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 20)
     assert 1 < max(most) <= 8
+
+
+def test_a_status_is_told_while_the_monitor_makes_the_next_one():
+    armed, making, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_source():
+        if armed.is_set() and threading.current_thread().name == "monitor":
+            making.set()
+            go_on.wait(20)
+        return []
+
+    registry = lf.NodeRegistry()
+    registry.replace_source("node", [lf.parse_node_option("w0=127.0.0.1:1")], [])
+    monitor = lf.Monitor(registry, interval=0.1, history_minutes=1)
+    monitor.add_alert_source(slow_source)
+    monitor.start()
+    try:
+        wait_for(lambda: monitor.status()["counts"]["down"] == 1)
+        armed.set()
+        assert making.wait(10)
+        before = time.monotonic()
+        assert monitor.status()["counts"]["down"] == 1
+        assert time.monotonic() - before < 5
+    finally:
+        go_on.set()
+        monitor.stop()
 
 
 # -- strangers
