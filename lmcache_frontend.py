@@ -2379,7 +2379,7 @@ RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache its
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
-MAX_THROUGH = 8  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
+MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
 MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
@@ -6021,7 +6021,9 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
-    return Answer.json(server.discovery.heartbeat(fields, request.peer, request.why_not))
+    forwarded = any(field in request.head.first for field in FORWARDING_FIELDS)
+    peer = "a proxy" if forwarded and request.why_not else request.peer  # its address is not the reporter's own
+    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not))
 
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:

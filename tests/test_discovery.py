@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 import time
+import types
 
 import lmcache_frontend as lf
 import pytest
@@ -232,6 +233,17 @@ def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(di
         assert failed.value.status == status
     service.heartbeat({"api_address": "http://10.0.0.8:1"}, "10.0.0.8", "no token")
     service.heartbeat({"api_address": "http://10.0.0.7:1"}, "10.0.0.9")  # trusted
+
+
+@pytest.mark.parametrize("field,status", [(b"", 200), (b"X-Forwarded-For: 203.0.113.9\r\n", 403)])
+def test_a_stranger_behind_a_proxy_cannot_report_that_proxys_address(discovery, field, status):
+    head = lf.parse_request_head(b"GET /heartbeat?api_address=http://10.0.0.9:9200 HTTP/1.1\r\nHost: a\r\n" + field)
+    server = types.SimpleNamespace(discovery=discovery(), token_given=False)
+    try:
+        got = lf.receive_heartbeat(server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")).status
+    except lf.FrontendError as error:
+        got = error.status
+    assert got == status
 
 
 def test_who_reports_ever_anew_does_not_keep_the_service_busy(discovery, service):
