@@ -3163,9 +3163,10 @@ class Monitor:
         shown = [entry for entry in entries if isinstance(entry, dict)]
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
+        by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
         told = set()
         for child in proxy.children:
-            entry = by_name.get(child.name)
+            entry = by_path.get(child.prefix) or by_name.get(child.name)
             state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
             if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
                 continue

@@ -613,6 +613,24 @@ def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
     assert registry.find("rack1/w0@inner").prefix == "/proxy2/inner/proxy2/w0"
 
 
+def test_one_question_tells_all_nodes_of_a_frontend_and_of_those_behind_it(registry, service):
+    entry = {"state": "up", "kind": "worker", "metrics": {}}
+    status = {"nodes": [
+        dict(entry, name="w0", key="w0", path="/proxy2/w0", version="1"),
+        dict(entry, name="w0", key="inner/w0", path="/proxy2/inner/proxy2/w0", version="2"),
+    ]}  # fmt: skip
+    inner = tree(("local_proxy", "127.0.0.1", 8001, [("w0", "127.0.0.1", 9)]))
+    groups = ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]), ("inner", "127.0.0.1", 8001, [])
+    outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (200, inner), "/api/status": (200, status)})
+    proxy_at(registry, outer)
+    lf.Sources(registry).refresh()
+    del outer.asked[:]
+    monitor = lf.Monitor(registry, interval=0, history_minutes=0)
+    monitor.refresh()
+    assert [path for path, _, _ in outer.asked] == ["/api/status"]
+    assert {node["key"]: node["version"] for node in monitor.status()["nodes"]} == {"rack1/w0": "1", "rack1/w0@inner": "2"}
+
+
 def test_what_an_inner_frontend_is_said_to_have_counts_when_it_does_not_answer(registry, service):
     groups = ("local_proxy", "127.0.0.1", 8000, []), ("inner", "127.0.0.1", 8001, [("w9", "127.0.0.1", 8)])
     outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (502, b"{}")})
