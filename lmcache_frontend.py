@@ -3431,10 +3431,10 @@ class Monitor:
             alerts += source()
         return alerts
 
-    def _on_demand(self) -> None:
-        """With polling off, ask the nodes when what we know is old."""
+    def _on_demand(self, patient: bool) -> None:
+        """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
         if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            if self._refreshing.acquire(timeout=self._timeout):
+            if self._refreshing.acquire(timeout=self._timeout if patient else 0):
                 try:
                     if time.monotonic() - self._last_round > ON_DEMAND_AGE:
                         self._sync()
@@ -3470,12 +3470,14 @@ class Monitor:
             state.fragment = dumps(state.document(self._recent(state.ring, NODE_SERIES)))
         return state.fragment
 
-    def status_json(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Tuple[bytes, str]:
+    def status_json(
+        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None, patient: bool = True
+    ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
         ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
         """
-        self._on_demand()
+        self._on_demand(patient)
         self._sync()
         wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
         if wrong:
@@ -5930,7 +5932,8 @@ def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
     names, states = request.names("node"), request.names("state")
-    body, etag = server.monitor.status_json(names or None, states or None)
+    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")  # it may wait for us to answer it
+    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
     return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
 

@@ -161,6 +161,9 @@ def test_two_frontends_that_list_each_other_under_other_addresses_are_no_loop(ov
         wait_for(lambda: children(frontend) == expected, 20)
         assert frontend.ask("/api/proxies/%s/refresh" % expected[0][0]).status == 200
         assert children(frontend) == expected
+    before = time.monotonic()  # with polling off, a status asks the nodes: each other
+    assert [proxy["state"] for proxy in a.ask("/api/status").json()["proxies"]] == ["up"]
+    assert time.monotonic() - before < 4
 
 
 def test_a_ring_of_three_is_cut_where_it_comes_back(over, relay):
