@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
+FRONTEND_ID = os.urandom(8).hex()  # tells this process from every other frontend, whatever their addresses are
+
 log = logging.getLogger("lmcache_frontend")
 
 # ----------------------------------------------------------------------------
@@ -91,6 +93,7 @@ MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
 MAX_TRAILER = 16 * KIB  # bytes of a trailer section
 MAX_API_BODY = MIB  # bytes of a request body for our own API
 MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
+MAX_TOLD = 16 * MIB  # bytes of what another frontend tells of its nodes
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
@@ -130,11 +133,18 @@ class FrontendError(Exception):
 
 
 def loads(text: bytes | str) -> object:
-    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError."""
+    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError, nothing else.
+
+    A number of a million digits takes ``int`` minutes before CPython 3.11: longer ones than any of ours are floats.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=short_int)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def short_int(digits: str) -> float:
+    return int(digits) if len(digits) < 25 else float(digits)
 
 
 def strict(value: object) -> object:
@@ -394,7 +404,7 @@ def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], L
 class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
-    The lock guards ``_sources`` and ``_children``; ``_groups``, ``_index`` and ``version`` are replaced whole under
+    The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
     it and read without it.
     """
 
@@ -404,6 +414,7 @@ class NodeRegistry:
         self._lock = threading.Lock()
         self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
         self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
+        self._identities: Dict[str, str] = {}  # and of themselves
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
@@ -426,8 +437,13 @@ class NodeRegistry:
         return [child for group in self._groups for child in group.children]
 
     def find(self, name: str) -> Node | None:
-        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise."""
+        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise.
+
+        What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
+        """
         node = self._index.get(name)
+        if node is None and name.startswith("proxy_") and name not in self._index:
+            return self._index.get("node_" + name[6:])
         if node is None and name in self._index:
             raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
         return node
@@ -464,13 +480,14 @@ class NodeRegistry:
             for proxy in before[1] if before else ():
                 if proxy.name not in names:
                     self._children.pop(proxy.name, None)
+                    self._identities.pop(proxy.name, None)
 
-    def set_children(self, proxy_name: str, children: Iterable[Node]) -> None:
-        """Remember what a proxy's ``/api/nodes`` told; its children are reached through it."""
+    def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
+        """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
         with self._lock:
             told = tuple(children)
-            if told != self._children.get(proxy_name):
-                self._children[proxy_name] = told
+            if (told, identity) != (self._children.get(proxy_name), self._identities.get(proxy_name)):
+                self._children[proxy_name], self._identities[proxy_name] = told, identity
                 self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
@@ -540,18 +557,21 @@ class NodeRegistry:
         home: List[Node] = []
         proxies: List[Node] = []
         taken: Dict[str, Node] = {}
-        places: set[Target] = set()
+        places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
         order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
         for source in order:
             local, others = self._sources[source]
             for node in (*local, *others):
                 known = taken.get(node.name)
-                if known is None and source not in self.STATIC and node.target.canonical in places:
+                identity = self._identities.get(node.name, "") if node.is_proxy else ""
+                if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
                     continue  # another source told of it already
                 if known is None:
                     taken[node.name] = node
                     places.add(node.target.canonical)
+                    if identity and source in self.STATIC:  # others might claim anybody's id to hide it
+                        places.add(identity)
                     (proxies if node.is_proxy else home).append(node)
                 elif source in self.STATIC:
                     raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
@@ -1726,21 +1746,31 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
             pool.drop(connection)
 
 
-def fetch_many(jobs: Iterable[FetchJob | None], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
+def fetch_many(
+    jobs: Iterable[FetchJob | None], parallel: int = 64, limit: int = MAX_FETCH, through: int = 64
+) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
     """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
 
-    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``jobs`` may give
-    None: nothing to ask just now, but perhaps after the next answer.
+    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``limit`` is bytes
+    of an answer, ``through`` how many go through one other frontend at once. ``jobs`` may give None: nothing to ask just now, but
+    perhaps after the next answer.
     """
     loop = Loop()
     pool = NodePool(loop)
     done: collections.deque = collections.deque()
 
-    def run(job: FetchJob) -> Generator[object, object, None]:
-        try:
-            done.append((job, (yield from ask(pool, job))))
-        except FetchError as error:
-            done.append((job, error))
+    queues: Dict[Target, collections.deque] = {}  # by frontend: questions that wait until another is answered
+    on_the_way: collections.Counter = collections.Counter()
+
+    def run(job: FetchJob | None, queue: collections.deque | None) -> Generator[object, object, None]:
+        target = job.node.target  # type: ignore[union-attr]
+        while job is not None:
+            try:
+                done.append((job, (yield from ask(pool, job, limit))))
+            except FetchError as error:
+                done.append((job, error))
+            job = queue.popleft() if queue else None
+        on_the_way[target] -= 1
 
     waiting = iter(jobs)
     try:
@@ -1749,7 +1779,12 @@ def fetch_many(jobs: Iterable[FetchJob | None], parallel: int = 64) -> Iterator[
                 job = next(waiting, None)
                 if job is None:
                     break
-                loop.spawn(run(job))
+                queue = queues.setdefault(job.node.target, collections.deque()) if job.node.prefix else None
+                if queue is not None and on_the_way[job.node.target] >= through:
+                    queue.append(job)
+                else:
+                    on_the_way[job.node.target] += 1
+                    loop.spawn(run(job, queue))
             if not done:
                 if not loop.tasks:
                     return
@@ -1802,21 +1837,30 @@ def fetch_url(
         raise FetchError("its URL is not http:// or https://")
     started = time.monotonic()
     connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+    watchdog = None  # the time-out of a connection is for each read: one that answers byte by byte would take for ever
     try:
+        connection.connect()
+        watchdog = threading.Timer(timeout, connection.sock.shutdown, (socket.SHUT_RDWR,))
+        watchdog.daemon = True
+        watchdog.start()
         connection.request(method, path, body or None, dict(headers or {}))
         answer = connection.getresponse()
         text = answer.read(MAX_FETCH + 1)
         if len(text) > MAX_FETCH:
             raise FetchError(f"its answer has more than {MAX_FETCH} bytes")
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s")
         fields = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(answer.status, fields, text, time.monotonic() - started)
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s") from None
+        if isinstance(error, OSError):
+            raise FetchError(reason_of(error)) from None
         raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
-    except FetchError:
-        raise
-    except OSError as error:
-        raise FetchError(reason_of(error)) from None
     finally:
+        if watchdog is not None:
+            watchdog.cancel()
         connection.close()
 
 
@@ -2346,10 +2390,12 @@ RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache its
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
+MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
+MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
-DEPTH_HEADER = "X-LMCache-Frontend-Depth"  # in a scrape by a frontend: how many of them ask through each other
-MAX_SCRAPE_DEPTH = 2  # a frontend that is asked so deep answers with its own metrics only
+ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
+MAX_SCRAPE_DEPTH = 3  # frontends that ask through each other; a further one answers with its own metrics only
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
 MAX_REASONS = 20  # why a node is not well; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
@@ -2936,6 +2982,8 @@ class Monitor:
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._version = 0  # grows with every answer
         self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = None  # key, head, nodes, tail, when
+        self._told = self._built  # the last one; it is told while the thread is ``_closing`` a round
+        self._closing = False
         self._polls = 0
         self._rounds = 0
         self._round_seconds = 0.0
@@ -3020,6 +3068,7 @@ class Monitor:
                     self.status_json()  # made here, nobody has to wait for it
                 except Exception:  # the thread must live; what happened is in the log
                     log.exception("a poll failed")
+                self._closing = False
                 if regular:
                     following = max(following + self._interval, time.monotonic())
             self._wake.wait(max(0.0, min(1.0, following - time.monotonic())))
@@ -3046,7 +3095,8 @@ class Monitor:
             state = states.get(key)
             if state is None or (state.node.target, state.node.prefix) != (node.target, node.prefix):
                 state = NodeState(node, now)
-            state.node, state.fragment = node, b""
+            if state.node is not node and state.node != node:
+                state.node, state.fragment = node, b""
             kept[key] = state
         return kept
 
@@ -3059,6 +3109,7 @@ class Monitor:
             proxies = [state for state in self._proxies.values() if everything or state.due <= limit]
             states = [state for state in states if record or everything or state.polled is None]
         self._poll(states, proxies)
+        self._closing = threading.current_thread() is self._thread
         now = time.time()
         with self._lock:
             self._totals = self._add_up()
@@ -3078,7 +3129,7 @@ class Monitor:
         by_key = {state.node.key: state for state in asked}
         more: collections.deque = collections.deque()  # what to ask besides those that answered
         left: Dict[str, int] = {}  # how many of these questions of a node are not answered yet
-        mark = ((DEPTH_HEADER, str(MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
+        mark = ((ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
 
         def jobs() -> Iterator[FetchJob | None]:
             for state in asked:
@@ -3088,7 +3139,7 @@ class Monitor:
             while True:
                 yield more.popleft() if more else None
 
-        for job, reply in fetch_many(jobs()):
+        for job, reply in fetch_many(jobs(), through=MAX_THROUGH):
             self._polls += 1
             key = job.node.key
             state = by_key[key]
@@ -3136,10 +3187,14 @@ class Monitor:
         told: set[str] = set()
         by_name = {state.node.name: state for state in proxies}
         jobs = (FetchJob(state.node, "/api/status", self._patience(state)) for state in proxies)
-        for job, reply in fetch_many(jobs):
+        for job, reply in fetch_many(jobs, limit=MAX_TOLD):
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
+            try:
+                document = loads(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
+            except ValueError:
+                document = {}
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
@@ -3147,10 +3202,6 @@ class Monitor:
                     continue
                 state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
                 state.kind = "frontend"
-                try:
-                    document = loads(reply.body) if reply.status == 200 else {}
-                except ValueError:
-                    document = {}
                 entries = document.get("nodes") if isinstance(document, dict) else None
                 if isinstance(entries, list):
                     told |= self._adopt(state.node, entries, now)
@@ -3160,13 +3211,14 @@ class Monitor:
         return told
 
     def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
-        """Take over what a frontend says of its nodes. Its numbers are its own; only their shape is checked."""
+        """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
         shown = [entry for entry in entries if isinstance(entry, dict)]
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
+        by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
         told = set()
         for child in proxy.children:
-            entry = by_name.get(child.name)
+            entry = by_path.get(child.prefix) or by_name.get(child.name)
             state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
             if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
                 continue
@@ -3175,11 +3227,11 @@ class Monitor:
             figures = entry.get("metrics")
             figures = figures if isinstance(figures, dict) else {}
             state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
-            state.kind = str(entry.get("kind") or "unknown")
-            state.about = {key: str(entry.get(key) or "") for key in state.about}
-            state.error = str(entry["error"]) if entry.get("error") else None
+            state.kind = told_text(entry.get("kind")) or "unknown"
+            state.about = {key: told_text(entry.get(key)) for key in state.about}
+            state.error = told_text(entry.get("error")) or None
             reasons = entry.get("reasons")
-            state.reasons = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+            state.reasons = [told_text(reason) for reason in reasons[:MAX_TOLD_REASONS]] if isinstance(reasons, list) else []
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3434,10 +3486,10 @@ class Monitor:
             alerts += source()
         return alerts
 
-    def _on_demand(self) -> None:
-        """With polling off, ask the nodes when what we know is old."""
+    def _on_demand(self, patient: bool) -> None:
+        """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
         if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            if self._refreshing.acquire(timeout=self._timeout):
+            if self._refreshing.acquire(timeout=self._timeout if patient else 0):
                 try:
                     if time.monotonic() - self._last_round > ON_DEMAND_AGE:
                         self._sync()
@@ -3473,16 +3525,21 @@ class Monitor:
             state.fragment = dumps(state.document(self._recent(state.ring, NODE_SERIES)))
         return state.fragment
 
-    def status_json(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Tuple[bytes, str]:
+    def status_json(
+        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None, patient: bool = True
+    ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
         ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
         """
-        self._on_demand()
+        self._on_demand(patient)
         self._sync()
         wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
         if wrong:
             raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+        told = self._told
+        if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
+            return self._put_together(told)
         with self._lock:
             mine = list(self._states.values())
             known = {name for state in mine for name in (state.node.name, state.node.key)}
@@ -3495,8 +3552,8 @@ class Monitor:
             )):  # fmt: skip
                 head = dumps(self._head(mine))[:-1] + b',"nodes":['
                 body = b",".join([self._fragment(state) for state in mine])
-                self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
-            key, head, body, tail, _ = self._built
+                self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
+            built = self._built
             if names or states:
                 chosen = [
                     state for state in mine
@@ -3504,13 +3561,17 @@ class Monitor:
                     and (not states or state.state in states)
                 ]  # fmt: skip
                 body = b",".join([self._fragment(state) for state in chosen])
-        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
-        etag = f"{int(self.started * 1000):x}-{key[0]:x}-{key[1]:x}"
-        if names or states:
-            import zlib
+        if not names and not states:
+            return self._put_together(built)
+        import zlib
 
-            etag += f"-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
-        return b"".join((head, body, b"],", tail)), etag
+        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
+        document, etag = self._put_together((*built[:2], body, *built[3:]))
+        return document, f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
+
+    def _put_together(self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]) -> Tuple[bytes, str]:
+        (version, answers), head, body, tail, _ = built
+        return b"".join((head, body, b"],", tail)), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
 
     def status(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
@@ -3609,6 +3670,11 @@ def number_or_none(value: object) -> float | None:
     return float(value)
 
 
+def told_text(value: object) -> str:
+    """A text that another frontend told, on one line and not too long; "" for anything else."""
+    return one_line(value[:500]) if isinstance(value, str) else ""
+
+
 def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
     try:
@@ -3638,21 +3704,21 @@ def thread_name(thread: object) -> str:
 # ----------------------------------------------------------------------------
 
 def scrape(
-    nodes: Sequence[Node], own: bytes, timeout: float, count: Callable[[Mapping[str, int]], Dict[str, int]], depth: int = 0
-) -> List[bytes]:
+    nodes: Sequence[Node], own: bytes, timeout: float, count: Callable[[Mapping[str, int]], Dict[str, int]],
+    asking: Iterable[str] = (),
+) -> List[bytes]:  # fmt: skip
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
     A node that does not answer within ``timeout`` seconds, or answers something else, is left out; ``count`` is told
-    what was left out of each node, and tells how much that has been so far. ``depth`` is how many frontends ask through each other already: at MAX_SCRAPE_DEPTH there are our own metrics only,
-    or frontends that have each other as nodes would ask without end.
+    what was left out of each node, and tells how much that has been so far. ``asking`` are the ids of the frontends
+    that asked us.
     """
-    if depth >= MAX_SCRAPE_DEPTH:
-        return [own]
-    mark = ((DEPTH_HEADER, str(depth + 1)),)
+    chain = ",".join([item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID])
+    headers = ((ASKING_FIELD.decode(), chain),)
     merger = ExpositionMerger()
     merger.add_own(own)
     left_out: Dict[str, int] = {}
-    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=mark) for node in nodes):
+    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes):
         if isinstance(reply, FetchError) or reply.status != 200:
             left_out[job.node.key] = 1
         else:
@@ -3844,10 +3910,14 @@ def status_exit_code(status: Mapping[str, object]) -> int:
 
 HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
 MAX_REPORTERS = 1000  # that a discovery service remembers
+MAX_STRANGERS = 100  # of them, that reported from one address without being trusted
+REPORT_PAUSE = 0.2  # seconds between two rounds of questions to those who reported
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
 MAX_SOURCE_NODES = 5000  # taken from one source
 FIND_INTERVAL = 2.0  # seconds between two looks for sockets
 MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
+MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
+SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
 SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
 
@@ -3880,7 +3950,7 @@ def fetch_json(url: str) -> object:
         raise FetchError(f"it answered with status {reply.status}")
     try:
         return loads(reply.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
@@ -3901,11 +3971,11 @@ def address_towards(host: str) -> str:
 
 
 def is_own_address(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address) is this machine: only its own addresses can be bound."""
+    """Tell whether ``host`` is this machine: only its own addresses can be bound. Names are not looked up."""
     if is_loopback(host):
         return True
     try:
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return False
     for family, kind, _, _, address in found:
@@ -3919,7 +3989,7 @@ def is_own_address(host: str) -> bool:
 
 
 def is_self(registry: NodeRegistry, target: Target) -> bool:
-    """Tell whether ``target`` is this frontend itself."""
+    """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
     home = registry.proxy(LOCAL_PROXY)
     return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
 
@@ -3947,6 +4017,8 @@ class HeartbeatSender:
     def start(self, url: str, initial_delay: float = 0, interval: float = 30) -> None:
         """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
         check_url(url, "--heartbeat-url")
+        if not self._port:
+            raise FrontendError(400, "the heartbeat is not sent: a Unix socket has no address to report")
         self.stop()
         with self._lock:
             self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
@@ -4043,12 +4115,13 @@ def nodes_version(leaves: List[Node]) -> str:
 class Told(NamedTuple):
     """What another frontend's ``/api/nodes`` told: its nodes as our children, or why it told nothing.
 
-    ``kind`` is "frontend", "leaf" (it answers, but is no frontend) or "away".
+    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (we are it) or "away".
     """
 
     kind: str
     children: Tuple[Node, ...]
     error: str = ""
+    identity: str = ""
 
 
 class Walk(NamedTuple):
@@ -4066,31 +4139,35 @@ class Walk(NamedTuple):
 def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
     """Ask frontends for their nodes, side by side, and the frontends behind them through them; by proxy name.
 
-    A frontend that comes twice under one proxy is asked once, and we ourselves never: so loops end.
+    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and by id: so loops end.
     """
     told: Dict[str, Told] = {}
-    seen: Dict[str, set] = {}
+    seen: Dict[str, set] = {}  # by proxy name: the addresses and the ids of the frontends behind it
     walks = [Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
-        by_node = {(walk.proxy.name, walk.prefix): walk for walk in walks}
         jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        walks = []
-        for job, reply in fetch_many(jobs):
-            walk = by_node[job.node.name, job.node.prefix]
-            groups = read_groups(reply)
-            name = walk.proxy.name
-            if isinstance(groups, str):
+        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs, limit=MAX_TOLD)}
+        following: List[Walk] = []
+        for walk in walks:  # in their order, not in that of the answers: the same tree each time
+            name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]
+            if answer.identity == FRONTEND_ID or answer.identity in seen[name]:
                 if not walk.prefix:
-                    away = isinstance(reply, FetchError) or reply.status >= 500
-                    told[name] = Told("away" if away else "leaf", (), groups)
+                    told[name] = Told("self", (), "it is this frontend itself")
+                continue
+            if answer.identity:
+                seen[name].add(answer.identity)
+            groups = answer.groups
+            if answer.kind != "frontend":
+                if not walk.prefix:
+                    told[name] = Told(answer.kind, (), answer.error)
                     continue
                 if not walk.listed:  # no frontend: the original shows the nodes of a flat list as proxies
                     walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
-            known = told.get(name, Told("frontend", ()))
+            known = told.get(name, Told("frontend", (), "", answer.identity))
             children = list(known.children)
             for group, host, port, entries in groups:
                 if group == LOCAL_PROXY:
@@ -4100,10 +4177,13 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 target = target_or_none(*place)
                 if place in seen[name] or (target is not None and is_self(registry, target)):
                     continue
+                if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
+                    break
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
-            told[name] = Told("frontend", tuple(children))
+                following.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
+            told[name] = known._replace(children=tuple(children))
+        walks = following
         if not walks:
             break
     return told
@@ -4116,22 +4196,31 @@ def target_or_none(host: str, port: str) -> Target | None:
         return None
 
 
-def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[dict, ...]]] | str:
-    """Read ``/api/nodes``: (group, host, port, entries of its nodes), our own kind's flat nodes as LOCAL_PROXY.
+class Groups(NamedTuple):
+    """What a frontend's ``/api/nodes`` says: its id ("": the original has none) and (group, host, port, its nodes).
 
-    Returns a text that says what is wrong when it is no such answer.
+    ``kind`` is as in Told; ``error`` says why there are no groups.
     """
+
+    kind: str
+    identity: str = ""
+    groups: List[Tuple[str, str, str, Tuple[dict, ...]]] = []
+    error: str = ""
+
+
+def read_groups(reply: Reply | FetchError) -> Groups:
+    """Read ``/api/nodes``, whatever answered; flat nodes are the group LOCAL_PROXY."""
     if isinstance(reply, FetchError):
-        return reply.reason
+        return Groups("away", error=reply.reason)
     if reply.status != 200:
-        return f"it answered with status {reply.status}"
+        return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
     try:
         document = loads(reply.body)
-    except (ValueError, RecursionError):
-        return "its /api/nodes is not JSON"
+    except ValueError:
+        return Groups("leaf", error="its /api/nodes is not JSON")
     nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(nodes, list):
-        return "its /api/nodes has no list of nodes"
+    if not isinstance(document, dict) or not isinstance(nodes, list):
+        return Groups("leaf", error="its /api/nodes has no list of nodes")
     groups = []
     flat: List[dict] = []
     for entry in nodes[:MAX_SOURCE_NODES]:
@@ -4143,7 +4232,7 @@ def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[di
             groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
         else:
             flat.append(entry)
-    return [*groups, (LOCAL_PROXY, "", "", tuple(flat))]
+    return Groups("frontend", str(document.get("frontend") or "")[:100], [*groups, (LOCAL_PROXY, "", "", tuple(flat))])
 
 
 def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
@@ -4214,8 +4303,9 @@ class DiscoveryService:
         self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
         self._shown: Tuple[List[Node], List[Node]] = ([], [])
         self._saved: Dict[str, Reporter] = {}
+        self._save_error = ""
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         if file:
             self._load()
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
@@ -4223,7 +4313,7 @@ class DiscoveryService:
 
     def stop(self) -> None:
         """End the thread and write the file."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join(5)
         self._save()
@@ -4252,6 +4342,8 @@ class DiscoveryService:
             known = self._reporters.get(address)
             if known is None and len(self._reporters) >= MAX_REPORTERS:
                 raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
+            if known is None and why_not and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS:
+                raise FrontendError(503, f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}")
             same = known is not None and known.pid == number
             started = startup_time(other) or (known.started if known and same else now)
             self._reporters[address] = Reporter(address, number, one_line(version), other, peer, started, now)
@@ -4278,7 +4370,7 @@ class DiscoveryService:
         }  # fmt: skip
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.wait(REPORT_PAUSE):  # who reports ever anew must not keep us busy
             try:
                 self._expire()
                 self._classify()
@@ -4308,10 +4400,10 @@ class DiscoveryService:
         for key, node in asked.items():
             kinds[key] = told[node.name].kind
             if kinds[key] == "frontend":
-                self._registry.set_children(node.name, told[node.name].children)
+                self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
         self._kinds = kinds
         proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
-        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] != "frontend"]
+        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
         if (leaves, proxies) != self._shown:
             self._registry.replace_source("heartbeat", leaves, proxies)
             self._shown = (leaves, proxies)
@@ -4323,8 +4415,11 @@ class DiscoveryService:
             for entry in entries:  # type: ignore[attr-defined]
                 item = Reporter(**entry)
                 reported_target(item.address)
-                float(item.started), float(item.reported), len(item.version), len(item.other_info)
-                self._reporters[item.address] = item
+                if not all(isinstance(text, str) for text in (item.version, item.other_info, item.peer)):
+                    raise ValueError("a version, other_info or peer is not a text")
+                if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
+                    raise ValueError("a time is not one")
+                self._reporters[item.address] = item._replace(reported=min(item.reported, time.time()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, FrontendError) as error:
@@ -4337,9 +4432,12 @@ class DiscoveryService:
             return
         try:
             write_atomically(self._file, json.dumps([item._asdict() for item in known.values()], indent=1).encode())
-            self._saved = known
+            self._saved, self._save_error = known, ""
         except OSError as error:
-            log.warning("cannot write %s: %s", self._file, error.strerror or error)
+            reason = error.strerror or str(error)
+            if reason != self._save_error:
+                log.warning("cannot write %s: %s", self._file, reason)
+            self._save_error = reason
 
 
 def startup_time(other_info: str) -> float | None:
@@ -4347,7 +4445,7 @@ def startup_time(other_info: str) -> float | None:
     try:
         text = loads(other_info)["startup_time"]  # type: ignore[index]
         return time.mktime(time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -4364,6 +4462,7 @@ class Sources:
         self._interval = interval
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
+        self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
         if supplier_url:
@@ -4439,9 +4538,9 @@ class Sources:
         told = ask_frontends(self._registry, others) if others else {}
         for proxy in others:
             answer = told[proxy.name]
-            if answer.kind == "frontend":
-                self._registry.set_children(proxy.name, answer.children)
-            self._note(f"proxy:{proxy.name}", answer.error if answer.kind == "leaf" else "")  # an away one is a node that is down
+            if answer.kind in ("frontend", "self"):
+                self._registry.set_children(proxy.name, answer.children, answer.identity)
+            self._note(f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error)  # an away one is a node that is down
         return told
 
     def alerts(self) -> List[Alert]:
@@ -4473,7 +4572,11 @@ class Sources:
             log.warning("%s: works again", source)
 
     def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
-        """The reporters of a discovery service; those that are frontends as proxies."""
+        """The reporters of a discovery service; those that are frontends as proxies.
+
+        A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
+        for SUPPLIER_MEMORY seconds.
+        """
         document = fetch_json(url)
         infos = document.get("processInfos") if isinstance(document, dict) else None
         if not isinstance(infos, dict):
@@ -4489,13 +4592,18 @@ class Sources:
                     targets[reported_target(text)] = None
                 except FrontendError as error:
                     log.debug("supplier: %s", error.detail)
-        others = [reported_node(target, "supplier", True) for target in targets if not is_self(self._registry, target)]
+        now = time.monotonic()
+        self._listed.update(dict.fromkeys(targets, now))
+        listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
+        self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
+        others = [reported_node(target, "supplier", True) for target in self._listed if not is_self(self._registry, target)]
         told = ask_frontends(self._registry, others)
+        others = [node for node in others if told[node.name].kind != "self"]
         before = {group.name for group in self._registry.groups()}
         proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
         for proxy in proxies:
             if told[proxy.name].kind == "frontend":
-                self._registry.set_children(proxy.name, told[proxy.name].children)
+                self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
         return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
 
     def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:
@@ -5069,7 +5177,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.server.busy.add(self)
         try:
             if hasattr(self.request, "do_handshake") and not self.request.version():
-                yield Blocking(self._shake_hands)
+                yield from self._shake_hands()
             keep = True
             while keep:
                 head = yield from self.read_request()
@@ -5091,12 +5199,16 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             self.cut()
             raise
 
-    def _shake_hands(self) -> None:
-        self.request.settimeout(HEAD_TIMEOUT)
-        try:
-            self.request.do_handshake()
-        finally:
-            self.request.setblocking(False)
+    def _shake_hands(self) -> Generator[Wait, Channel, None]:
+        """The TLS handshake. A client that does not go on with it costs its connection, no thread."""
+        deadline = time.monotonic() + HEAD_TIMEOUT
+        while True:
+            try:
+                return self.request.do_handshake()
+            except ssl.SSLWantReadError:
+                yield Wait(deadline, self.channel, READ)
+            except ssl.SSLWantWriteError:
+                yield Wait(deadline, self.channel, WRITE)
 
     def _rest(self) -> None:
         """Nothing to do: wait for the next request without a task, or end."""
@@ -5769,7 +5881,7 @@ class ApiRequest(NamedTuple):
         """The body as a JSON object. Raises FrontendError 400."""
         try:
             value = loads(self.body) if self.body.strip() else {}
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise FrontendError(400, f"the body is not JSON: {one_line(error)}") from None
         if not isinstance(value, dict):
             raise FrontendError(400, "the body is not a JSON object")
@@ -5817,7 +5929,7 @@ def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({"nodes": [group.public() for group in server.registry.groups()]})
+    return Answer.json({"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID})
 
 
 def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -5950,7 +6062,8 @@ def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
     names, states = request.names("node"), request.names("state")
-    body, etag = server.monitor.status_json(names or None, states or None)
+    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")  # it may wait for us to answer it
+    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
     return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
 
@@ -5977,10 +6090,11 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
+    asking = [item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item]
+    if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
+        nodes = []  # frontends that have each other as nodes would ask each other for ever
     own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
-    depth = request.head.get(DEPTH_HEADER.lower().encode())
-    depth = min(int(depth), MAX_SCRAPE_DEPTH) if depth.isdigit() else 0
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, depth), METRICS_TYPE)
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking), METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:
@@ -6036,7 +6150,9 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
-    return Answer.json(server.discovery.heartbeat(fields, request.peer, request.why_not))
+    forwarded = any(field in request.head.first for field in FORWARDING_FIELDS)
+    peer = "a proxy" if forwarded and request.why_not else request.peer  # its address is not the reporter's own
+    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not))
 
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6228,6 +6344,7 @@ def bind_unix_socket(sock: socket.socket, path: str) -> None:
 # Running as an LMCache plugin
 # ----------------------------------------------------------------------------
 
+ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our options
 PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
@@ -6345,9 +6462,17 @@ def started_by_mistake(settings: PluginSettings, program: str) -> bool:
     return settings.role == "worker" and not os.path.basename(program).lower().startswith("worker_")
 
 
+def environment_value(environ: Mapping[str, str], name: str) -> str:
+    """What the environment says for an option: --port is LMCACHE_FRONTEND_PORT; "" when it says nothing.
+
+    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every pod: no option.
+    """
+    value = environ.get(ENVIRONMENT_PREFIX + name.upper().replace("-", "_"), "")
+    return "" if name == "port" and "://" in value else value
+
+
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    variable = "LMCACHE_FRONTEND_" + name.upper().replace("-", "_")
-    return bool(environ.get(variable)) or any(option.split("=")[0] == f"--{name}" for option in options)
+    return bool(environment_value(environ, name)) or any(option.split("=")[0] == f"--{name}" for option in options)
 
 
 def plugin_options(extra: object, warnings: List[str]) -> List[str]:
@@ -7401,7 +7526,6 @@ def remove_socket(path: str) -> None:
 # Command line
 # ----------------------------------------------------------------------------
 
-ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"
 LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 USAGE_ERROR = 2
 START_ERROR = 1
@@ -7455,6 +7579,7 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
     add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
     add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
     add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
+    add("--discovery-expiry", metavar="S", type=seconds, default=HEARTBEAT_EXPIRY, help="seconds after which who does not report is forgotten (default %(default)g)")
     add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
     add = parser.add_argument_group("watching").add_argument
     add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
@@ -7520,7 +7645,7 @@ def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, s
     arguments: List[str] = []
     for action in parser._actions:
         option = action.option_strings[-1]
-        value = environ.get(ENVIRONMENT_PREFIX + option[2:].upper().replace("-", "_"), "")
+        value = environment_value(environ, option[2:])
         if not value or option in ("--help", "--version"):
             continue
         if action.nargs == 0:
@@ -7671,7 +7796,7 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
     if options.discovery:
-        server.discovery = DiscoveryService(registry, file=options.discovery_file)
+        server.discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGINT, lambda *_: server.shutdown())
     if hasattr(signal, "SIGHUP"):
@@ -7680,7 +7805,11 @@ def serve(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFil
         watch_parent(server.shutdown)
     server.sources.start()
     server.monitor.start()
-    if options.heartbeat_url:
+    if options.heartbeat_url and options.uds:
+        log.warning("the heartbeat is not sent: a Unix socket has no address to report")
+    elif options.heartbeat_url:
+        if server.tls:
+            log.warning("the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve")
         server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     announce(options, server)
     try:

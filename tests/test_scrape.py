@@ -57,7 +57,7 @@ def test_frontends_that_have_each_other_as_nodes_do_not_ask_without_end(start, n
 
     def scrapes():
         """How often the two were asked for their metrics, these questions included."""
-        texts = [front.ask("/metrics", headers={"X-LMCache-Frontend-Depth": "2"}).body.decode() for front in (first, second)]
+        texts = [front.ask("/metrics", headers={"X-LMCache-Frontends": ",".join(["0" * 16] * 3)}).body.decode() for front in (first, second)]
         return [sum(map(int, re.findall(r'requests_total\{route="metrics",method="GET",status="200"\} (\d+)', text))) for text in texts]
 
     wait_for(lambda: {one["name"]: one["kind"] for one in first.ask("/api/status").json()["nodes"]} == {"w0": "worker", "second": "frontend"})
