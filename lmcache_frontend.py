@@ -1752,8 +1752,8 @@ def fetch_many(
     """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
 
     Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``limit`` is bytes
-    of an answer, ``through`` how many go through one other frontend at once. ``jobs`` may give None: nothing to ask just now, but
-    perhaps after the next answer.
+    of an answer, ``through`` how many go through one other frontend at once. ``jobs`` may give None: nothing to ask just
+    now, but perhaps after the next answer.
     """
     loop = Loop()
     pool = NodePool(loop)
