@@ -71,6 +71,8 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
+FRONTEND_ID = os.urandom(8).hex()  # tells this process from every other frontend, whatever their addresses are
+
 log = logging.getLogger("lmcache_frontend")
 
 # ----------------------------------------------------------------------------
@@ -92,6 +94,7 @@ MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
 MAX_TRAILER = 16 * KIB  # bytes of a trailer section
 MAX_API_BODY = MIB  # bytes of a request body for our own API
 MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
+MAX_TOLD = 16 * MIB  # bytes of what another frontend tells of its nodes
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
@@ -132,8 +135,18 @@ class FrontendError(Exception):
 
 
 def loads(text: bytes | str) -> object:
-    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError."""
-    return json.loads(text)
+    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError, nothing else.
+
+    A number of a million digits takes ``int`` minutes before CPython 3.11: longer ones than any of ours are floats.
+    """
+    try:
+        return json.loads(text, parse_int=short_int)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def short_int(digits: str) -> float:
+    return int(digits) if len(digits) < 25 else float(digits)
 
 
 def strict(value: object) -> object:
@@ -157,7 +170,7 @@ def dumps(value: object) -> bytes:
 
 def one_line(text: object) -> str:
     """Make a text from outside fit for one line of a log or an error: control characters become spaces."""
-    return "".join(char if char.isprintable() else " " for char in str(text))[:500]
+    return "".join(char if char.isprintable() else " " for char in str(text)[:500])
 
 
 # ----------------------------------------------------------------------------
@@ -393,7 +406,7 @@ def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], L
 class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
-    The lock guards ``_sources`` and ``_children``; ``_groups``, ``_index`` and ``version`` are replaced whole under
+    The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
     it and read without it.
     """
 
@@ -403,6 +416,7 @@ class NodeRegistry:
         self._lock = threading.Lock()
         self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
         self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
+        self._identities: Dict[str, str] = {}  # and of themselves
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
@@ -425,8 +439,13 @@ class NodeRegistry:
         return [child for group in self._groups for child in group.children]
 
     def find(self, name: str) -> Node | None:
-        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise."""
+        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise.
+
+        What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
+        """
         node = self._index.get(name)
+        if node is None and name.startswith("proxy_") and name not in self._index:
+            return self._index.get("node_" + name[6:])
         if node is None and name in self._index:
             raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
         return node
@@ -463,13 +482,14 @@ class NodeRegistry:
             for proxy in before[1] if before else ():
                 if proxy.name not in names:
                     self._children.pop(proxy.name, None)
+                    self._identities.pop(proxy.name, None)
 
-    def set_children(self, proxy_name: str, children: Iterable[Node]) -> None:
-        """Remember what a proxy's ``/api/nodes`` told; its children are reached through it."""
+    def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
+        """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
         with self._lock:
             told = tuple(children)
-            if told != self._children.get(proxy_name):
-                self._children[proxy_name] = told
+            if (told, identity) != (self._children.get(proxy_name), self._identities.get(proxy_name)):
+                self._children[proxy_name], self._identities[proxy_name] = told, identity
                 self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
@@ -539,18 +559,21 @@ class NodeRegistry:
         home: List[Node] = []
         proxies: List[Node] = []
         taken: Dict[str, Node] = {}
-        places: set[Target] = set()
+        places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
         order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
         for source in order:
             local, others = self._sources[source]
             for node in (*local, *others):
                 known = taken.get(node.name)
-                if known is None and source not in self.STATIC and node.target.canonical in places:
+                identity = self._identities.get(node.name, "") if node.is_proxy else ""
+                if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
                     continue  # another source told of it already
                 if known is None:
                     taken[node.name] = node
                     places.add(node.target.canonical)
+                    if identity and source in self.STATIC:  # others might claim anybody's id to hide it
+                        places.add(identity)
                     (proxies if node.is_proxy else home).append(node)
                 elif source in self.STATIC:
                     raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
@@ -1425,6 +1448,9 @@ def reason_of(error: OSError) -> str:
         return "timed out"
     if isinstance(error, socket.gaierror):
         return "host name is not known"
+    if ssl is not None and isinstance(error, ssl.SSLError):
+        untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        return f"its certificate is not trusted: {error.verify_message}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
     return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
 
 
@@ -1738,37 +1764,51 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
             pool.drop(connection)
 
 
-def fetch_many(jobs: Iterable[FetchJob], parallel: int = 64) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
+def fetch_many(
+    jobs: Iterable[FetchJob | None], parallel: int = 64, limit: int = MAX_FETCH, through: int = 64
+) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
     """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
 
-    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else.
+    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``limit`` is bytes
+    of an answer, ``through`` how many go through one other frontend at once. ``jobs`` may give None: nothing to ask just
+    now, but perhaps after the next answer.
     """
     loop = Loop()
     pool = NodePool(loop)
     done: collections.deque = collections.deque()
 
-    def run(job: FetchJob) -> Generator[object, object, None]:
-        try:
-            done.append((job, (yield from ask(pool, job))))
-        except FetchError as error:
-            done.append((job, error))
+    queues: Dict[Target, collections.deque] = {}  # by frontend: questions that wait until another is answered
+    on_the_way: collections.Counter = collections.Counter()
+
+    def run(job: FetchJob | None, queue: collections.deque | None) -> Generator[object, object, None]:
+        target = job.node.target  # type: ignore[union-attr]
+        while job is not None:
+            try:
+                done.append((job, (yield from ask(pool, job, limit))))
+            except FetchError as error:
+                done.append((job, error))
+            job = queue.popleft() if queue else None
+        on_the_way[target] -= 1
 
     waiting = iter(jobs)
     try:
-        exhausted = False
         while True:
-            while not exhausted and len(loop.tasks) < parallel and len(done) < parallel:
+            while len(loop.tasks) < parallel and len(done) < parallel:
                 job = next(waiting, None)
                 if job is None:
-                    exhausted = True
+                    break
+                queue = queues.setdefault(job.node.target, collections.deque()) if job.node.prefix else None
+                if queue is not None and on_the_way[job.node.target] >= through:
+                    queue.append(job)
                 else:
-                    loop.spawn(run(job))
+                    on_the_way[job.node.target] += 1
+                    loop.spawn(run(job, queue))
+            if not done:
+                if not loop.tasks:
+                    return
+                loop.run_once()
             while done:
                 yield done.popleft()
-            if loop.tasks:
-                loop.run_once()
-            elif exhausted and not done:
-                return
     finally:
         loop.shutdown()
 
@@ -1815,21 +1855,30 @@ def fetch_url(
         raise FetchError("its URL is not http:// or https://")
     started = time.monotonic()
     connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+    watchdog = None  # the time-out of a connection is for each read: one that answers byte by byte would take for ever
     try:
+        connection.connect()
+        watchdog = threading.Timer(timeout, connection.sock.shutdown, (socket.SHUT_RDWR,))
+        watchdog.daemon = True
+        watchdog.start()
         connection.request(method, path, body or None, dict(headers or {}))
         answer = connection.getresponse()
         text = answer.read(MAX_FETCH + 1)
         if len(text) > MAX_FETCH:
             raise FetchError(f"its answer has more than {MAX_FETCH} bytes")
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s")
         fields = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(answer.status, fields, text, time.monotonic() - started)
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s") from None
+        if isinstance(error, OSError):
+            raise FetchError(reason_of(error)) from None
         raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
-    except FetchError:
-        raise
-    except OSError as error:
-        raise FetchError(reason_of(error)) from None
     finally:
+        if watchdog is not None:
+            watchdog.cancel()
         connection.close()
 
 
@@ -1859,6 +1908,7 @@ TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
     b"histogram": (b"_bucket", b"_sum", b"_count"),
 }
 OPENMETRICS_TYPES = {b"unknown": b"untyped", b"stateset": b"gauge", b"info": b"gauge", b"gaugehistogram": b"untyped"}
+MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LEARNED = 20_000  # sample heads remembered while merging
 MAX_LEARNED_SIZE = 4 * MIB  # bytes of whole families remembered while merging
 
@@ -1898,7 +1948,8 @@ def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
                     le = float(bound.group(1))
                 except ValueError:
                     continue
-                counts[le] = counts.get(le, 0.0) + value
+                if le in counts or len(counts) < MAX_BUCKETS:
+                    counts[le] = counts.get(le, 0.0) + value
         else:
             values[name] = values.get(name, 0.0) + value
     return Samples(values, buckets)
@@ -2103,7 +2154,7 @@ class ExpositionMerger:
         if family is None:
             self._bad.add(name)
             return None
-        loose = self._families.get((name, b"untyped"), family)
+        loose = self._families.get((name, untold_type(name)), family)
         if self._page in (family.page, loose.page):  # after its samples
             self._leave_out(family)
             self._leave_out(loose)
@@ -2255,7 +2306,7 @@ class ExpositionMerger:
             family = self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
             if family is not None and name in family.samples:
                 return family
-        return self._family(name, b"gauge" if name.endswith(b"_created") else b"untyped")
+        return self._family(name, untold_type(name))
 
     def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
         """A sample's head as it was, and the sample as it will be; None when it is broken."""
@@ -2278,10 +2329,12 @@ class ExpositionMerger:
         text = b"%b{%b} %b" % (name, b",".join(texts), value) if texts else b"%b %b" % (name, value)
         if stamp:
             try:
-                scale = 1000 if self._openmetrics else 1  # OpenMetrics counts seconds, the text format milliseconds
-                text += b" %d" % int(float(stamp) * scale)
+                at = int(float(stamp) * (1000 if self._openmetrics else 1))  # OpenMetrics counts seconds, we milliseconds
             except ValueError:
                 return None
+            if abs(at) >= 1 << 63:  # Prometheus reads an int64
+                return None
+            text += b" %d" % at
         return head, text
 
     def _exported(self, key: bytes, known: Mapping[bytes, bytes]) -> bytes:
@@ -2292,6 +2345,11 @@ class ExpositionMerger:
         while key in known:
             key = b"exported_" + key
         return key
+
+
+def untold_type(name: bytes) -> bytes:
+    """The type of a family that has no TYPE line."""
+    return b"gauge" if name.endswith(b"_created") else b"untyped"
 
 
 def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
@@ -2350,8 +2408,14 @@ RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache its
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
+MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
+MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
+ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
+MAX_SCRAPE_DEPTH = 3  # frontends that ask through each other; a further one answers with its own metrics only
+MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
+MAX_REASONS = 20  # why a node is not well; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
@@ -2417,6 +2481,10 @@ SERIES = (  # what the history keeps; the last two are for the rules only
     "slow_retrievals_per_second", "queue_size", "latency", "lookup_tokens_per_second", "lookup_hits_per_second",
 )  # fmt: skip
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
+OF_EACH_WORKER = (  # what workers of one engine have each of their own; tokens and requests they have in common
+    "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "local_cache_bytes",
+    "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", "pinned_objects", "queue_size",
+)  # fmt: skip
 WIDTH = len(SERIES)
 NAN = float("nan")
 EMPTY_ROW = array("f", [NAN]) * WIDTH
@@ -2567,7 +2635,7 @@ class NodeState:
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
         self.kind = "unknown"
-        self.about: Dict[str, str] = {"role": "", "instance": "", "model": "", "version": ""}
+        self.about: Dict[str, str] = dict.fromkeys(("role", "instance", "engine", "worker_id", "model", "version"), "")
         self.state = "unknown"
         self.since = now
         self.polled: float | None = None
@@ -2597,6 +2665,11 @@ class NodeState:
         if "unknown" not in (self.state, state) and "down" in (self.state, state):
             self.changes.append(now)
         self.state, self.since, self.fragment = state, now, b""
+
+    @property
+    def group(self) -> str:
+        """What the workers of one serving engine have in common: its id, or (before LMCache told it) the instance's."""
+        return self.about["engine"] or self.about["instance"] or self.node.key
 
     def judge(self, now: float) -> None:
         """Set the state of a node that answered, from its reasons."""
@@ -2722,7 +2795,7 @@ def check_hit_rate(evidence: Evidence) -> str:
         return ""
     if not (before >= 0.1 and rate < before * (0.7 if evidence.active else 0.5)):
         return ""
-    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%}"
+    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%} in {spoken_time(RECENT_SECONDS)}, at {tokens:.0f} tokens/s"
 
 
 def check_rising(evidence: Evidence, series: str, what: str, least: float, factor: float) -> str:
@@ -2743,13 +2816,16 @@ def check_remote(evidence: Evidence) -> str:
     state = evidence.state
     adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
     if state.remote_failing and state.state != "down":
-        return f"remote backend of {state.node.key} does not answer its pings"
+        lost, good = state.grown.get("ping_errors", 0.0), state.grown.get("ping_successes", 0.0)
+        how = f": {lost:.0f} of the last {lost + good:.0f} pings failed" if lost else " its pings"
+        return f"remote backend of {state.node.key} does not answer{how}"
     return f"remote backend of {state.node.key} failing: {adapters[0]}" if adapters else ""
 
 
 def check_stalled(evidence: Evidence) -> str:
     state = evidence.state
-    return f"critical thread of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
+    threads = "threads" if len(state.stalled) > 1 else "thread"
+    return f"critical {threads} of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
 
 
 def check_unhealthy(evidence: Evidence) -> str:
@@ -2771,6 +2847,7 @@ RULES = (
 SHORT_IDS = {"node_down": "down"}
 OWN_SETTINGS = frozenset((  # settings in which workers of one instance may differ: they belong to a host
     "p2p_host", "pd_peer_host", "internal_api_server_host", "controller_reply_url", "local_disk", "gds_path",
+    "lmcache_instance_id",  # made up by each process when it is not configured
 ))  # fmt: skip
 
 
@@ -2793,22 +2870,24 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
 
 def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, str]]:
     """What is wrong between nodes: (id, rule, severity, text)."""
-    instances: Dict[str, List[bytes]] = {}
+    engines: Dict[str, List[NodeState]] = {}
     versions: Dict[str, List[str]] = {}
     for state in states:
         if state.state in ("down", "unknown") or state.kind not in LMCACHE_KINDS:
             continue
-        if state.kind == "worker" and state.conf and state.about["instance"]:
-            instances.setdefault(state.about["instance"], []).append(state.conf)
+        if state.kind == "worker" and state.conf:
+            engines.setdefault(state.group, []).append(state)
         if state.about["version"]:
             versions.setdefault(state.about["version"], []).append(state.node.key)
     found = []
-    for instance, confs in sorted(instances.items()):
-        names = different_settings(confs)
+    for engine, workers in sorted(engines.items()):
+        names = different_settings(state.conf for state in workers)
         if names:
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            text = f"workers of instance {instance} differ in their configuration: {shown}"
-            found.append((f"config:{instance}", "config_drift", "warning", text))
+            instances = {state.about["instance"] for state in workers}
+            which = f"instance {instances.pop()}" if len(instances) == 1 else f"engine {engine}"
+            text = f"the {len(workers)} workers of {which} differ in their configuration: {shown}"
+            found.append((f"config:{engine}", "config_drift", "warning", text))
     if len(versions) > 1:
         shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
         found.append(("versions", "version_mix", "warning", f"nodes run different versions: {shown}"))
@@ -2916,10 +2995,13 @@ class Monitor:
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self._totals_ring: array | None = None
+        self._left_out: Dict[str, int] = {}  # by key: pages not got when we were scraped, and families left out of them
         self._book = AlertBook()
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._version = 0  # grows with every answer
         self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = None  # key, head, nodes, tail, when
+        self._told = self._built  # the last one; it is told while the thread is ``_closing`` a round
+        self._closing = False
         self._polls = 0
         self._rounds = 0
         self._round_seconds = 0.0
@@ -2947,6 +3029,13 @@ class Monitor:
     def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
         """Have the alerts that ``source()`` returns shown beside our own."""
         self._alert_sources.append(source)
+
+    def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
+        """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
+        with self._lock:
+            for key, count in found.items():
+                self._left_out[key] = self._left_out.get(key, 0) + count
+            return dict(self._left_out)
 
     def refresh_soon(self) -> None:
         """Have new nodes asked now, in the monitor's thread."""
@@ -2997,6 +3086,7 @@ class Monitor:
                     self.status_json()  # made here, nobody has to wait for it
                 except Exception:  # the thread must live; what happened is in the log
                     log.exception("a poll failed")
+                self._closing = False
                 if regular:
                     following = max(following + self._interval, time.monotonic())
             self._wake.wait(max(0.0, min(1.0, following - time.monotonic())))
@@ -3012,6 +3102,7 @@ class Monitor:
             self._states = self._follow(self._states, {node.key: node for node in self._registry.leaves()}, now)
             groups = {group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY}
             self._proxies = self._follow(self._proxies, groups, now)
+            self._left_out = {key: count for key, count in self._left_out.items() if key in self._states}
             self._seen_version = version
             self._version += 1
 
@@ -3022,7 +3113,8 @@ class Monitor:
             state = states.get(key)
             if state is None or (state.node.target, state.node.prefix) != (node.target, node.prefix):
                 state = NodeState(node, now)
-            state.node, state.fragment = node, b""
+            if state.node is not node and state.node != node:
+                state.node, state.fragment = node, b""
             kept[key] = state
         return kept
 
@@ -3035,6 +3127,7 @@ class Monitor:
             proxies = [state for state in self._proxies.values() if everything or state.due <= limit]
             states = [state for state in states if record or everything or state.polled is None]
         self._poll(states, proxies)
+        self._closing = threading.current_thread() is self._thread
         now = time.time()
         with self._lock:
             self._totals = self._add_up()
@@ -3051,21 +3144,34 @@ class Monitor:
         """Ask proxies for all their children first, then every node that none of them told about."""
         told = self._poll_proxies(proxies)
         asked = [state for state in states if state.node.key not in told and not self._wait_for_proxy(state)]
-        by_node = {state.node.key: state for state in asked}
-        jobs = (FetchJob(state.node, self._first_path(state), self._patience(state)) for state in asked)
-        answers = []
-        for job, reply in fetch_many(jobs):
+        by_key = {state.node.key: state for state in asked}
+        more: collections.deque = collections.deque()  # what to ask besides those that answered
+        left: Dict[str, int] = {}  # how many of these questions of a node are not answered yet
+        mark = ((ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
+
+        def jobs() -> Iterator[FetchJob | None]:
+            for state in asked:
+                while more:
+                    yield more.popleft()
+                yield FetchJob(state.node, self._first_path(state), self._patience(state), headers=mark)
+            while True:
+                yield more.popleft() if more else None
+
+        for job, reply in fetch_many(jobs(), through=MAX_THROUGH):
             self._polls += 1
-            state = by_node[job.node.key]
-            if isinstance(reply, FetchError):
+            key = job.node.key
+            state = by_key[key]
+            if key in left:
+                left[key] -= 1
+                self._take_answer(state, job.path, reply, not left[key])
+            elif isinstance(reply, FetchError):
                 with self._lock:
                     state.failed(reply.reason, time.time(), self._pace)
                     self._polled(state)
             else:
-                more = self._take_page(state, reply)
-                if more:
-                    answers.append((state, more))
-        self._poll_details(answers)
+                paths = self._take_page(state, reply)
+                left[key] = len(paths)
+                more.extend(FetchJob(state.node, path, self._timeout) for path in paths)
 
     def _polled(self, state: NodeState) -> None:
         """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
@@ -3099,10 +3205,14 @@ class Monitor:
         told: set[str] = set()
         by_name = {state.node.name: state for state in proxies}
         jobs = (FetchJob(state.node, "/api/status", self._patience(state)) for state in proxies)
-        for job, reply in fetch_many(jobs):
+        for job, reply in fetch_many(jobs, limit=MAX_TOLD):
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
+            try:
+                document = loads(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
+            except ValueError:
+                document = {}
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
@@ -3110,10 +3220,6 @@ class Monitor:
                     continue
                 state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
                 state.kind = "frontend"
-                try:
-                    document = loads(reply.body) if reply.status == 200 else {}
-                except ValueError:
-                    document = {}
                 entries = document.get("nodes") if isinstance(document, dict) else None
                 if isinstance(entries, list):
                     told |= self._adopt(state.node, entries, now)
@@ -3123,13 +3229,14 @@ class Monitor:
         return told
 
     def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
-        """Take over what a frontend says of its nodes. Its numbers are its own; only their shape is checked."""
+        """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
         shown = [entry for entry in entries if isinstance(entry, dict)]
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
+        by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
         told = set()
         for child in proxy.children:
-            entry = by_name.get(child.name)
+            entry = by_path.get(child.prefix) or by_name.get(child.name)
             state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
             if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
                 continue
@@ -3138,11 +3245,11 @@ class Monitor:
             figures = entry.get("metrics")
             figures = figures if isinstance(figures, dict) else {}
             state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
-            state.kind = str(entry.get("kind") or "unknown")
-            state.about = {key: str(entry.get(key) or "") for key in state.about}
-            state.error = str(entry["error"]) if entry.get("error") else None
+            state.kind = told_text(entry.get("kind")) or "unknown"
+            state.about = {key: told_text(entry.get(key)) for key in state.about}
+            state.error = told_text(entry.get("error")) or None
             reasons = entry.get("reasons")
-            state.reasons = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+            state.reasons = [told_text(reason) for reason in reasons[:MAX_TOLD_REASONS]] if isinstance(reasons, list) else []
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3177,8 +3284,8 @@ class Monitor:
             if kind and kind != state.kind:
                 state.kind, state.details_due = kind, 0.0
             if labels:
-                state.about["role"] = labels.get("role", "")
-                state.about["model"] = labels.get("model_name", "") or state.about["model"]
+                for key, label in (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name")):
+                    state.about[key] = one_line(labels.get(label, "")) or state.about[key]
             state.reasons = []
             if reply.status != 200:
                 state.reasons.append(f"answers {reply.status} to {self._first_path(state)}")
@@ -3204,70 +3311,62 @@ class Monitor:
         elif snapshot.gauges.get("healthy") == 0:
             state.reasons.append("health says unhealthy")
 
-    def _poll_details(self, answers: List[Tuple[NodeState, List[str]]]) -> None:
-        """Ask the nodes that answered for what is not in their metrics."""
-        by_key = {state.node.key: state for state, _ in answers}
-        left = {state.node.key: len(paths) for state, paths in answers}
-        known = {state.node.key: state.kind != "unknown" for state, _ in answers}
-        jobs = (FetchJob(state.node, path, self._timeout) for state, paths in answers for path in paths)
-        for job, reply in fetch_many(jobs):
-            key = job.node.key
-            state = by_key[key]
-            self._polls += 1
-            left[key] -= 1
-            with self._lock:
-                if isinstance(reply, FetchError):
-                    state.reasons.append(f"{job.path}: {reply.reason}")
-                    state.details_due = 0.0
-                else:
-                    try:
-                        value = loads(reply.body)
-                    except ValueError:
-                        value = None
-                    self._take_detail(state, job.path, reply, value)
-                if not left[key]:
-                    if not known[key] and state.kind != "unknown":
-                        state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
-                    if state.stalled:
-                        state.reasons.append(f"stalled: {', '.join(state.stalled)}")
-                    state.judge(time.time())
-                    self._polled(state)
+    def _take_answer(self, state: NodeState, path: str, reply: Reply | FetchError, last: bool) -> None:
+        """Take over what a node answered besides its metrics, and judge it after the last of its answers."""
+        with self._lock:
+            if isinstance(reply, FetchError):
+                state.reasons.append(f"{path}: {reply.reason}")
+                state.details_due = 0.0
+            else:
+                strange = state.kind == "unknown"
+                try:
+                    self._take_detail(state, path, reply, loads(reply.body))
+                except (ValueError, RecursionError):
+                    self._take_detail(state, path, reply, None)
+                if strange and state.kind != "unknown":  # of a kind that has no such path
+                    state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
+            if last:
+                if state.stalled:
+                    state.reasons.append(f"stalled: {', '.join(state.stalled)}")
+                state.judge(time.time())
+                self._polled(state)
 
     def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
         """Take over one answer; a path that a node does not have is no fault of the node."""
         about, ok = state.about, reply.status == 200
         answer = value if isinstance(value, dict) else {}
         if path == "/version" and ok and isinstance(value, str):
-            about["version"] = value
+            about["version"] = one_line(value)
         elif path == "/meta" and ok and answer:
-            about["model"] = str(answer.get("model_name") or about["model"])
-            about["role"] = str(answer.get("role") or about["role"])
+            about["model"] = one_line(answer.get("model_name") or about["model"])
+            about["role"] = one_line(answer.get("role") or about["role"])
+            about["engine"] = one_line(answer.get("engine_id") or "")
             if state.kind == "unknown" and answer.get("role") in ("worker", "scheduler"):
                 state.kind = str(answer["role"])
         elif path == "/conf" and ok and answer:
             self._take_conf(state, reply.body, answer)
         elif path == "/config" and ok and isinstance(answer.get("mp"), dict):
-            about["instance"] = str(answer["mp"].get("instance_id") or "")
+            about["instance"] = one_line(answer["mp"].get("instance_id") or "")
         elif path == "/status" and (ok or reply.status == 503) and answer:
             self._take_mp_status(state, answer)
         elif path == "/periodic-threads-health" and ok:
             threads = answer.get("unhealthy_threads")
             threads = threads if isinstance(threads, list) else []
-            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)]
+            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)][:MAX_REASONS]
         elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
             if ok and answer.get("status"):
                 state.kind = "coordinator"
             if state.kind == "coordinator" and answer.get("status") != "healthy":
                 state.reasons.append(f"health says {one_line(answer.get('status') or reply.status)}")
         elif path == "/health" and ok and answer.get("service") == SERVICE:
-            state.kind, about["version"] = "frontend", str(answer.get("version") or "")
+            state.kind, about["version"] = "frontend", one_line(answer.get("version") or "")
         elif path.startswith("/lmcache_infos") and ok and "processInfos" in answer:
             state.kind = "discovery"
 
     def _take_conf(self, state: NodeState, text: bytes, conf: Dict[str, object]) -> None:
         same = next((other.conf for other in self._states.values() if other.conf == text), text)
-        state.conf = same  # most nodes share one text
-        state.about["instance"] = str(conf.get("lmcache_instance_id") or "")
+        state.conf = same if len(text) <= MAX_CONF else b""  # most nodes share one text
+        state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
         size = number_or_none(conf.get("max_local_cpu_size"))
         state.limit = size * 1024**3 if size is not None and conf.get("local_cpu") and state.kind == "worker" else None
         state.chunk_size = number_or_none(conf.get("chunk_size")) or 256.0
@@ -3278,7 +3377,7 @@ class Monitor:
         healthy = status.get("is_healthy") is not False
         state.figures["healthy"] = 1.0 if healthy else 0.0
         state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
-        state.reasons += unhealthy_parts(status)
+        state.reasons += unhealthy_parts(status)[:MAX_REASONS]
         storage = status.get("storage_manager")
         usage = storage.get("l1_usage") if isinstance(storage, dict) else None
         if isinstance(usage, list) and len(usage) == 2:
@@ -3287,28 +3386,39 @@ class Monitor:
         for context in contexts:
             for meta in context.values() if isinstance(context, dict) else ():
                 if isinstance(meta, dict) and meta.get("model_name"):
-                    state.about["model"] = str(meta["model_name"])
+                    state.about["model"] = one_line(meta["model_name"])
 
     # -- what is made of the answers
 
     def _add_up(self) -> Dict[str, Optional[float]]:
-        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets."""
+        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets.
+
+        A token that an engine looks up, loads or stores is counted by each of its workers (tensor and pipeline
+        parallel ranks hold a part of every token's KV), so what is counted in tokens and requests is taken once per
+        engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
+        """
         totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        grown: Dict[str, float] = {}
         buckets: Dict[str, Dict[float, float]] = {key: {} for key in HISTOGRAMS}
-        for state in self._states.values():
-            for key, value in state.figures.items():
-                if value is not None and (key in RATES or key.endswith(("_bytes", "_objects", "_size", "tokens_per_second", "hits_per_second"))):
-                    totals[key] = (totals.get(key) or 0.0) + value
-            for key, value in state.grown.items():
-                grown[key] = grown.get(key, 0.0) + value
+        known = list(self._states.values())
+        for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
+            if key not in OF_EACH_WORKER:
+                totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
+        grown = {
+            key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
+            for pair in RATIOS.values() for key in pair
+        }  # fmt: skip
+        for state in known:
+            for key in OF_EACH_WORKER:
+                value = state.figures.get(key)
+                if value is not None:
+                    totals[key] = (totals[key] or 0.0) + value
             if len(state.window) > 1 and state.state != "down":
                 for key, counts in buckets.items():
                     for bound, count in bucket_growth(state.window[0], state.window[-1], key).items():
                         counts[bound] = counts.get(bound, 0.0) + count
         for key, (part, whole) in RATIOS.items():
-            if grown.get(whole):
-                totals[key] = min(1.0, grown.get(part, 0.0) / grown[whole])
+            if grown[whole]:
+                totals[key] = min(1.0, grown[part] / grown[whole])
         for key, counts in buckets.items():
             for q, name in QUANTILES:
                 totals[f"{key}_{name}"] = quantile(counts, q)
@@ -3394,10 +3504,10 @@ class Monitor:
             alerts += source()
         return alerts
 
-    def _on_demand(self) -> None:
-        """With polling off, ask the nodes when what we know is old."""
+    def _on_demand(self, patient: bool) -> None:
+        """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
         if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            if self._refreshing.acquire(timeout=self._timeout):
+            if self._refreshing.acquire(timeout=self._timeout if patient else 0):
                 try:
                     if time.monotonic() - self._last_round > ON_DEMAND_AGE:
                         self._sync()
@@ -3433,16 +3543,21 @@ class Monitor:
             state.fragment = dumps(state.document(self._recent(state.ring, NODE_SERIES)))
         return state.fragment
 
-    def status_json(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Tuple[bytes, str]:
+    def status_json(
+        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None, patient: bool = True
+    ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
         ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
         """
-        self._on_demand()
+        self._on_demand(patient)
         self._sync()
         wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
         if wrong:
             raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+        told = self._told
+        if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
+            return self._put_together(told)
         with self._lock:
             mine = list(self._states.values())
             known = {name for state in mine for name in (state.node.name, state.node.key)}
@@ -3455,8 +3570,8 @@ class Monitor:
             )):  # fmt: skip
                 head = dumps(self._head(mine))[:-1] + b',"nodes":['
                 body = b",".join([self._fragment(state) for state in mine])
-                self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
-            key, head, body, tail, _ = self._built
+                self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
+            built = self._built
             if names or states:
                 chosen = [
                     state for state in mine
@@ -3464,13 +3579,17 @@ class Monitor:
                     and (not states or state.state in states)
                 ]  # fmt: skip
                 body = b",".join([self._fragment(state) for state in chosen])
-        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
-        etag = f"{int(self.started * 1000):x}-{key[0]:x}-{key[1]:x}"
-        if names or states:
-            import zlib
+        if not names and not states:
+            return self._put_together(built)
+        import zlib
 
-            etag += f"-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
-        return b"".join((head, body, b"],", tail)), etag
+        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
+        document, etag = self._put_together((*built[:2], body, *built[3:]))
+        return document, f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
+
+    def _put_together(self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]) -> Tuple[bytes, str]:
+        (version, answers), head, body, tail, _ = built
+        return b"".join((head, body, b"],", tail)), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
 
     def status(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
@@ -3536,6 +3655,25 @@ class Monitor:
         return "\n".join(lines).encode("utf-8", "replace") + (self._own() if self._own is not None else b"")
 
 
+def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
+    """Add up a figure that all workers of an engine count alike: the mean of an engine's ranks, the sum of engines.
+
+    Ranks that count nothing do not belong to the mean: with MLA only the first one looks up and stores. Nodes with the
+    same engine and rank are replicas, and are added up. None when no node has the figure.
+    """
+    total: float | None = None
+    engines: Dict[str, Tuple[float, set[str]]] = {}
+    for state, value in values:
+        if value is None:
+            continue
+        total = 0.0
+        if value > 0:
+            so_far, ranks = engines.get(state.group, (0.0, set()))
+            ranks.add(state.kind + state.about["worker_id"])
+            engines[state.group] = (so_far + value, ranks)
+    return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
+
+
 def row_of(figures: Mapping[str, Optional[float]], latency: float | None) -> array:
     """One row of a ring."""
     values = [figures.get(name) for name in SERIES]
@@ -3548,6 +3686,11 @@ def number_or_none(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300 or value != value:
         return None
     return float(value)
+
+
+def told_text(value: object) -> str:
+    """A text that another frontend told, on one line and not too long; "" for anything else."""
+    return one_line(value[:500]) if isinstance(value, str) else ""
 
 
 def gateway_reason(reply: Reply) -> str:
@@ -3578,30 +3721,31 @@ def thread_name(thread: object) -> str:
 # Watching the cluster: for Prometheus, for files, for the terminal
 # ----------------------------------------------------------------------------
 
-scrape_errors: Dict[str, int] = {}  # node -> families left out and pages not got, since our start
-scrape_lock = threading.Lock()
-
-
-def scrape(nodes: Sequence[Node], own: bytes, timeout: float) -> List[bytes]:
+def scrape(
+    nodes: Sequence[Node], own: bytes, timeout: float, count: Callable[[Mapping[str, int]], Dict[str, int]],
+    asking: Iterable[str] = (),
+) -> List[bytes]:  # fmt: skip
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
-    A node that does not answer within ``timeout`` seconds, or answers something else, is left out and counted.
+    A node that does not answer within ``timeout`` seconds, or answers something else, is left out; ``count`` is told
+    what was left out of each node, and tells how much that has been so far. ``asking`` are the ids of the frontends
+    that asked us.
     """
+    chain = ",".join([item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID])
+    headers = ((ASKING_FIELD.decode(), chain),)
     merger = ExpositionMerger()
     merger.add_own(own)
-    failed: Dict[str, int] = {}
-    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout) for node in nodes):
+    left_out: Dict[str, int] = {}
+    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes):
         if isinstance(reply, FetchError) or reply.status != 200:
-            failed[job.node.key] = 1
+            left_out[job.node.key] = 1
         else:
             merger.add(job.node.key, reply.body)
-    with scrape_lock:
-        for key, count in [*failed.items(), *merger.left_out.items()]:
-            scrape_errors[key] = scrape_errors.get(key, 0) + count
-        keys = {node.key for node in nodes}
-        name = "lmcache_frontend_scrape_errors_total"
-        lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
-        lines += [f'{name}{{node="{escape_label(key)}"}} {scrape_errors.get(key, 0)}' for key in sorted(keys)]
+    left_out.update(merger.left_out)
+    so_far = count(left_out)
+    name = "lmcache_frontend_scrape_errors_total"
+    lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
+    lines += [f'{name}{{node="{escape_label(node.key)}"}} {so_far.get(node.key, 0)}' for node in nodes]
     merger.add_own("\n".join([*lines, ""]).encode("utf-8", "replace"))
     return merger.result()
 
@@ -3621,50 +3765,75 @@ def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) ->
 
 BUNDLE_PATHS = (
     "/version", "/lmc_version", "/commit_id", "/metrics", "/conf", "/config", "/meta", "/inference_info", "/status",
-    "/threads", "/periodic-threads", "/loglevel", "/env",
+    "/threads", "/periodic-threads", "/periodic-threads-health", "/loglevel", "/env",
 )  # fmt: skip
-SECRET_NAME = re.compile(r"pass(word|wd|phrase)?|secret|token(?!s|ize)|credential|api_?key|access_?key|private|auth|cookie", re.I)
-URL_SECRET = re.compile(r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)")
+MORE_BUNDLE_PATHS = {
+    "coordinator": ("/healthz", "/instances", "/directory/stats"), "controller": ("/controller/workers", "/controller/key-stats"),
+    "discovery": ("/lmcache_infos?hour=1",), "frontend": ("/health", "/api/status"),
+}  # fmt: skip
+SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
+SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
+SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
+    r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)|((?:[?&]|(?<![\w-])--)[\w-]{0,40}?(?:%s)[\w-]{0,40}[= ])[^&\s\"']+" % SECRET, re.I
+)
 MASK = "********"
 
 
+def mask_text(text: str) -> str:
+    """Replace what is a secret by its place in a text."""
+    return SECRET_IN_TEXT.sub(lambda found: (found.group(1) or "") + MASK, text)
+
+
+def mask_value(value: object, name: str = "") -> object:
+    """A JSON value with its secrets replaced, by the names of members; strings that hold JSON are looked into."""
+    if isinstance(value, dict):
+        return {key: mask_value(part, str(key)) for key, part in value.items()}
+    if isinstance(value, list):
+        return [mask_value(part, name) for part in value]
+    if not isinstance(value, str):
+        return value
+    if value and SECRET_NAME.search(name):
+        return MASK
+    if value[:1] in ("{", "["):
+        try:
+            return json.dumps(mask_value(loads(value)))
+        except ValueError:
+            pass
+    return mask_text(value)
+
+
 def mask_secrets(text: bytes) -> bytes:
-    """Replace what looks like a secret in a JSON document, by its name, and passwords in URLs in any text."""
+    """Replace what looks like a secret in a node's answer, JSON or not."""
     try:
         value = loads(text)
-    except ValueError:
-        return URL_SECRET.sub(MASK, text.decode("utf-8", "replace")).encode()
-
-    def masked(item: object, name: str = "") -> object:
-        if isinstance(item, dict):
-            return {key: masked(part, str(key)) for key, part in item.items()}
-        if isinstance(item, list):
-            return [masked(part, name) for part in item]
-        if isinstance(item, str):
-            return MASK if item and SECRET_NAME.search(name) else URL_SECRET.sub(MASK, item)
-        return item
-
-    return json.dumps(masked(value), indent=2).encode()
+        return json.dumps(mask_value(value), indent=2).encode()
+    except (ValueError, RecursionError):
+        return mask_text(text.decode("utf-8", "replace")).encode()
 
 
-def write_bundle(out: BinaryIO, nodes: Sequence[Node], status: Mapping[str, object]) -> None:
-    """Write a zip for a bug report: the status and what every node says of itself, secrets masked.
+def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:
+    """A zip for a bug report, as it grows: the status and what every node says of itself, secrets masked.
 
-    ``out`` need not be seekable. What a node did not answer is listed in its ``missing.txt``; nodes that are down are
-    not asked.
+    What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
     """
     import zipfile
 
     entries = status.get("nodes")
-    down = {entry["key"]: entry.get("error") for entry in entries if entry.get("state") == "down"} if isinstance(entries, list) else {}
-    folders = {}
+    known = {str(entry.get("key")): entry for entry in entries} if isinstance(entries, list) else {}
+    folders: Dict[str, str] = {}
+    missing: Dict[str, List[str]] = {}
+    jobs: List[FetchJob] = []
     for index, node in enumerate(nodes):
-        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
-        folders[node.key] = f"nodes/{folder}" if f"nodes/{folder}" not in folders.values() else f"nodes/{folder}.{index}"
-    missing: Dict[str, List[str]] = {key: [f"not asked: it is down ({error})"] for key, error in down.items() if key in folders}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        folder = "nodes/" + re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
+        folders[node.key] = folder if folder not in folders.values() else f"{folder}.{index}"
+        entry = known.get(node.key, {})
+        if entry.get("state") == "down":
+            missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
+            continue
+        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), ())]
+    buffer = PieceBuffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
-        jobs = (FetchJob(node, path) for node in nodes if node.key not in down for path in BUNDLE_PATHS)
         for job, reply in fetch_many(jobs, 16):
             if isinstance(reply, FetchError) or reply.status != 200:
                 why = reply.reason if isinstance(reply, FetchError) else f"answered {reply.status}"
@@ -3673,40 +3842,74 @@ def write_bundle(out: BinaryIO, nodes: Sequence[Node], status: Mapping[str, obje
             kind = reply.headers.get("content-type", "")
             suffix = ".json" if "json" in kind or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
             body = reply.body if job.path == "/metrics" else mask_secrets(reply.body)
-            bundle.writestr(folders[job.node.key] + job.path + suffix, body)
+            bundle.writestr(folders[job.node.key] + job.path.partition("?")[0] + suffix, body)
+            yield buffer.take()
         for key, lines in missing.items():
             bundle.writestr(folders[key] + "/missing.txt", "\n".join([*lines, ""]))
+    yield buffer.take()
+
+
+class PieceBuffer(io.RawIOBase):
+    """A file that is written to and emptied from time to time; it cannot seek."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._data += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        data, self._data = bytes(self._data), bytearray()
+        return data
 
 
 COLORS = {"up": "32", "degraded": "33", "down": "31", "unknown": "90", "critical": "31", "warning": "33", "info": "36"}
+TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
+DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
+MIN_REASON = 30  # characters of a reason that are worth another column
 
 
-def status_table(status: Mapping[str, object], color: bool) -> str:
-    """The status as a table for a terminal: counts, one line per node, alerts."""
+def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
+    """The status as a table for a terminal of ``width`` columns (0: any): counts, a line per node, alerts.
+
+    What is not up stands first.
+    """
 
     def paint(text: str, what: str) -> str:
         return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if color and what in COLORS else text
 
+    def milliseconds(latency: float | None) -> str:
+        return "-" if latency is None else f"{latency * 1000:.1f} ms"
+
     counts = status["counts"]
     parts = [f"{counts[name]} {name}" for name in ("up", "degraded", "down", "unknown") if counts[name]]
-    lines = [f"{counts['total']} nodes: {', '.join(parts)}" if parts else "no nodes", ""]
-    rows = [("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")]
+    lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
+    rows = []
     for proxy in status.get("proxies", ()):
-        latency = "-" if proxy["latency"] is None else f"{proxy['latency'] * 1000:.1f} ms"
         address = str(proxy["port"]) if "/" in str(proxy["port"]) else f"{proxy['host']}:{proxy['port']}"
-        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", latency, address, proxy["error"] or ""))
+        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", milliseconds(proxy["latency"]), address, proxy["error"] or ""))
     for node in status["nodes"]:
         rate = node["metrics"].get("lookup_hit_rate")
+        hit = "-" if rate is None else f"{rate:.1%}"
         reason = node["error"] or "; ".join(node["reasons"])
-        rows.append((
-            node["state"], node["key"], node["kind"], node["version"] or "-", "-" if rate is None else f"{rate:.1%}",
-            "-" if node["latency"] is None else f"{node['latency'] * 1000:.1f} ms", node["address"], reason,
-        ))  # fmt: skip
-    rows = [tuple(one_line(cell) for cell in row) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows.append((node["state"], node["key"], node["kind"], node["version"] or "-", hit, milliseconds(node["latency"]), node["address"], reason))
+    rows.sort(key=lambda row: ("down", "degraded", "unknown", "up").index(row[0]))
+    rows = [TABLE, *(tuple(one_line(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE))]
+    columns = list(range(len(TABLE)))
+    for column in DISPENSABLE:
+        if width and sum(widths[c] + 2 for c in columns[:-1]) + min(widths[-1], MIN_REASON) > width:
+            columns.remove(column)
     for row in rows if len(rows) > 1 else ():
-        cells = [cell.rjust(width) if column in (4, 5) else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths))]
-        lines.append("  ".join([paint(cells[0], row[0]), *cells[1:]]).rstrip())
+        cells = [row[c].rjust(widths[c]) if c in (4, 5) else row[c].ljust(widths[c]) for c in columns]
+        line = "  ".join(cells).rstrip()
+        line = line[: width - 3] + "..." if width and len(line) > width else line
+        lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
     alerts = status.get("alerts") or ()
     lines += ["", *(paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"]) for alert in alerts)] if alerts else []
     return "\n".join(lines)
@@ -3725,10 +3928,14 @@ def status_exit_code(status: Mapping[str, object]) -> int:
 
 HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
 MAX_REPORTERS = 1000  # that a discovery service remembers
+MAX_STRANGERS = 100  # of them, that reported from one address without being trusted
+REPORT_PAUSE = 0.2  # seconds between two rounds of questions to those who reported
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
 MAX_SOURCE_NODES = 5000  # taken from one source
 FIND_INTERVAL = 2.0  # seconds between two looks for sockets
 MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
+MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
+SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
 SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
 
@@ -3761,7 +3968,7 @@ def fetch_json(url: str) -> object:
         raise FetchError(f"it answered with status {reply.status}")
     try:
         return loads(reply.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
@@ -3782,11 +3989,11 @@ def address_towards(host: str) -> str:
 
 
 def is_own_address(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address) is this machine: only its own addresses can be bound."""
+    """Tell whether ``host`` is this machine: only its own addresses can be bound. Names are not looked up."""
     if is_loopback(host):
         return True
     try:
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return False
     for family, kind, _, _, address in found:
@@ -3800,7 +4007,7 @@ def is_own_address(host: str) -> bool:
 
 
 def is_self(registry: NodeRegistry, target: Target) -> bool:
-    """Tell whether ``target`` is this frontend itself."""
+    """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
     home = registry.proxy(LOCAL_PROXY)
     return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
 
@@ -3828,6 +4035,8 @@ class HeartbeatSender:
     def start(self, url: str, initial_delay: float = 0, interval: float = 30) -> None:
         """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
         check_url(url, "--heartbeat-url")
+        if not self._port:
+            raise FrontendError(400, "the heartbeat is not sent: a Unix socket has no address to report")
         self.stop()
         with self._lock:
             self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
@@ -3924,12 +4133,13 @@ def nodes_version(leaves: List[Node]) -> str:
 class Told(NamedTuple):
     """What another frontend's ``/api/nodes`` told: its nodes as our children, or why it told nothing.
 
-    ``kind`` is "frontend", "leaf" (it answers, but is no frontend) or "away".
+    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (we are it) or "away".
     """
 
     kind: str
     children: Tuple[Node, ...]
     error: str = ""
+    identity: str = ""
 
 
 class Walk(NamedTuple):
@@ -3947,31 +4157,35 @@ class Walk(NamedTuple):
 def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
     """Ask frontends for their nodes, side by side, and the frontends behind them through them; by proxy name.
 
-    A frontend that comes twice under one proxy is asked once, and we ourselves never: so loops end.
+    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and by id: so loops end.
     """
     told: Dict[str, Told] = {}
-    seen: Dict[str, set] = {}
+    seen: Dict[str, set] = {}  # by proxy name: the addresses and the ids of the frontends behind it
     walks = [Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
-        by_node = {(walk.proxy.name, walk.prefix): walk for walk in walks}
         jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        walks = []
-        for job, reply in fetch_many(jobs):
-            walk = by_node[job.node.name, job.node.prefix]
-            groups = read_groups(reply)
-            name = walk.proxy.name
-            if isinstance(groups, str):
+        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs, limit=MAX_TOLD)}
+        following: List[Walk] = []
+        for walk in walks:  # in their order, not in that of the answers: the same tree each time
+            name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]
+            if answer.identity == FRONTEND_ID or answer.identity in seen[name]:
                 if not walk.prefix:
-                    away = isinstance(reply, FetchError) or reply.status >= 500
-                    told[name] = Told("away" if away else "leaf", (), groups)
+                    told[name] = Told("self", (), "it is this frontend itself")
+                continue
+            if answer.identity:
+                seen[name].add(answer.identity)
+            groups = answer.groups
+            if answer.kind != "frontend":
+                if not walk.prefix:
+                    told[name] = Told(answer.kind, (), answer.error)
                     continue
                 if not walk.listed:  # no frontend: the original shows the nodes of a flat list as proxies
                     walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
-            known = told.get(name, Told("frontend", ()))
+            known = told.get(name, Told("frontend", (), "", answer.identity))
             children = list(known.children)
             for group, host, port, entries in groups:
                 if group == LOCAL_PROXY:
@@ -3981,10 +4195,13 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 target = target_or_none(*place)
                 if place in seen[name] or (target is not None and is_self(registry, target)):
                     continue
+                if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
+                    break
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                walks.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
-            told[name] = Told("frontend", tuple(children))
+                following.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
+            told[name] = known._replace(children=tuple(children))
+        walks = following
         if not walks:
             break
     return told
@@ -3997,22 +4214,31 @@ def target_or_none(host: str, port: str) -> Target | None:
         return None
 
 
-def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[dict, ...]]] | str:
-    """Read ``/api/nodes``: (group, host, port, entries of its nodes), our own kind's flat nodes as LOCAL_PROXY.
+class Groups(NamedTuple):
+    """What a frontend's ``/api/nodes`` says: its id ("": the original has none) and (group, host, port, its nodes).
 
-    Returns a text that says what is wrong when it is no such answer.
+    ``kind`` is as in Told; ``error`` says why there are no groups.
     """
+
+    kind: str
+    identity: str = ""
+    groups: List[Tuple[str, str, str, Tuple[dict, ...]]] = []
+    error: str = ""
+
+
+def read_groups(reply: Reply | FetchError) -> Groups:
+    """Read ``/api/nodes``, whatever answered; flat nodes are the group LOCAL_PROXY."""
     if isinstance(reply, FetchError):
-        return reply.reason
+        return Groups("away", error=reply.reason)
     if reply.status != 200:
-        return f"it answered with status {reply.status}"
+        return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
     try:
         document = loads(reply.body)
-    except (ValueError, RecursionError):
-        return "its /api/nodes is not JSON"
+    except ValueError:
+        return Groups("leaf", error="its /api/nodes is not JSON")
     nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(nodes, list):
-        return "its /api/nodes has no list of nodes"
+    if not isinstance(document, dict) or not isinstance(nodes, list):
+        return Groups("leaf", error="its /api/nodes has no list of nodes")
     groups = []
     flat: List[dict] = []
     for entry in nodes[:MAX_SOURCE_NODES]:
@@ -4024,7 +4250,7 @@ def read_groups(reply: Reply | FetchError) -> List[Tuple[str, str, str, Tuple[di
             groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
         else:
             flat.append(entry)
-    return [*groups, (LOCAL_PROXY, "", "", tuple(flat))]
+    return Groups("frontend", str(document.get("frontend") or "")[:100], [*groups, (LOCAL_PROXY, "", "", tuple(flat))])
 
 
 def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
@@ -4095,8 +4321,9 @@ class DiscoveryService:
         self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
         self._shown: Tuple[List[Node], List[Node]] = ([], [])
         self._saved: Dict[str, Reporter] = {}
+        self._save_error = ""
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         if file:
             self._load()
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
@@ -4104,7 +4331,7 @@ class DiscoveryService:
 
     def stop(self) -> None:
         """End the thread and write the file."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join(5)
         self._save()
@@ -4133,6 +4360,8 @@ class DiscoveryService:
             known = self._reporters.get(address)
             if known is None and len(self._reporters) >= MAX_REPORTERS:
                 raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
+            if known is None and why_not and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS:
+                raise FrontendError(503, f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}")
             same = known is not None and known.pid == number
             started = startup_time(other) or (known.started if known and same else now)
             self._reporters[address] = Reporter(address, number, one_line(version), other, peer, started, now)
@@ -4159,7 +4388,7 @@ class DiscoveryService:
         }  # fmt: skip
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.wait(REPORT_PAUSE):  # who reports ever anew must not keep us busy
             try:
                 self._expire()
                 self._classify()
@@ -4189,10 +4418,10 @@ class DiscoveryService:
         for key, node in asked.items():
             kinds[key] = told[node.name].kind
             if kinds[key] == "frontend":
-                self._registry.set_children(node.name, told[node.name].children)
+                self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
         self._kinds = kinds
         proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
-        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] != "frontend"]
+        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
         if (leaves, proxies) != self._shown:
             self._registry.replace_source("heartbeat", leaves, proxies)
             self._shown = (leaves, proxies)
@@ -4204,8 +4433,11 @@ class DiscoveryService:
             for entry in entries:  # type: ignore[attr-defined]
                 item = Reporter(**entry)
                 reported_target(item.address)
-                float(item.started), float(item.reported), len(item.version), len(item.other_info)
-                self._reporters[item.address] = item
+                if not all(isinstance(text, str) for text in (item.version, item.other_info, item.peer)):
+                    raise ValueError("a version, other_info or peer is not a text")
+                if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
+                    raise ValueError("a time is not one")
+                self._reporters[item.address] = item._replace(reported=min(item.reported, time.time()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, FrontendError) as error:
@@ -4218,9 +4450,12 @@ class DiscoveryService:
             return
         try:
             write_atomically(self._file, json.dumps([item._asdict() for item in known.values()], indent=1).encode())
-            self._saved = known
+            self._saved, self._save_error = known, ""
         except OSError as error:
-            log.warning("cannot write %s: %s", self._file, error.strerror or error)
+            reason = error.strerror or str(error)
+            if reason != self._save_error:
+                log.warning("cannot write %s: %s", self._file, reason)
+            self._save_error = reason
 
 
 def startup_time(other_info: str) -> float | None:
@@ -4228,7 +4463,7 @@ def startup_time(other_info: str) -> float | None:
     try:
         text = loads(other_info)["startup_time"]  # type: ignore[index]
         return time.mktime(time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -4245,6 +4480,7 @@ class Sources:
         self._interval = interval
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
+        self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
         if supplier_url:
@@ -4320,9 +4556,9 @@ class Sources:
         told = ask_frontends(self._registry, others) if others else {}
         for proxy in others:
             answer = told[proxy.name]
-            if answer.kind == "frontend":
-                self._registry.set_children(proxy.name, answer.children)
-            self._note(f"proxy:{proxy.name}", answer.error if answer.kind == "leaf" else "")  # an away one is a node that is down
+            if answer.kind in ("frontend", "self"):
+                self._registry.set_children(proxy.name, answer.children, answer.identity)
+            self._note(f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error)  # an away one is a node that is down
         return told
 
     def alerts(self) -> List[Alert]:
@@ -4354,7 +4590,11 @@ class Sources:
             log.warning("%s: works again", source)
 
     def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
-        """The reporters of a discovery service; those that are frontends as proxies."""
+        """The reporters of a discovery service; those that are frontends as proxies.
+
+        A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
+        for SUPPLIER_MEMORY seconds.
+        """
         document = fetch_json(url)
         infos = document.get("processInfos") if isinstance(document, dict) else None
         if not isinstance(infos, dict):
@@ -4370,13 +4610,18 @@ class Sources:
                     targets[reported_target(text)] = None
                 except FrontendError as error:
                     log.debug("supplier: %s", error.detail)
-        others = [reported_node(target, "supplier", True) for target in targets if not is_self(self._registry, target)]
+        now = time.monotonic()
+        self._listed.update(dict.fromkeys(targets, now))
+        listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
+        self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
+        others = [reported_node(target, "supplier", True) for target in self._listed if not is_self(self._registry, target)]
         told = ask_frontends(self._registry, others)
+        others = [node for node in others if told[node.name].kind != "self"]
         before = {group.name for group in self._registry.groups()}
         proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
         for proxy in proxies:
             if told[proxy.name].kind == "frontend":
-                self._registry.set_children(proxy.name, told[proxy.name].children)
+                self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
         return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
 
     def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:
@@ -4965,7 +5210,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.server.busy.add(self)
         try:
             if hasattr(self.request, "do_handshake") and not self.request.version():
-                yield Blocking(self._shake_hands)
+                yield from self._shake_hands()
             keep = True
             while keep:
                 head = yield from self.read_request()
@@ -4987,12 +5232,16 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             self.cut()
             raise
 
-    def _shake_hands(self) -> None:
-        self.request.settimeout(HEAD_TIMEOUT)
-        try:
-            self.request.do_handshake()
-        finally:
-            self.request.setblocking(False)
+    def _shake_hands(self) -> Generator[Wait, Channel, None]:
+        """The TLS handshake. A client that does not go on with it costs its connection, no thread."""
+        deadline = time.monotonic() + HEAD_TIMEOUT
+        while True:
+            try:
+                return self.request.do_handshake()
+            except ssl.SSLWantReadError:
+                yield Wait(deadline, self.channel, READ)
+            except ssl.SSLWantWriteError:
+                yield Wait(deadline, self.channel, WRITE)
 
     def _rest(self) -> None:
         """Nothing to do: wait for the next request without a task, or end."""
@@ -5665,7 +5914,7 @@ class ApiRequest(NamedTuple):
         """The body as a JSON object. Raises FrontendError 400."""
         try:
             value = loads(self.body) if self.body.strip() else {}
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise FrontendError(400, f"the body is not JSON: {one_line(error)}") from None
         if not isinstance(value, dict):
             raise FrontendError(400, "the body is not a JSON object")
@@ -5713,7 +5962,7 @@ def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({"nodes": [group.public() for group in server.registry.groups()]})
+    return Answer.json({"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID})
 
 
 def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -5846,7 +6095,8 @@ def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
     names, states = request.names("node"), request.names("state")
-    body, etag = server.monitor.status_json(names or None, states or None)
+    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")  # it may wait for us to answer it
+    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
     return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
 
@@ -5873,8 +6123,11 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
+    asking = [item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item]
+    if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
+        nodes = []  # frontends that have each other as nodes would ask each other for ever
     own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head)), METRICS_TYPE)
+    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking), METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:
@@ -5895,13 +6148,8 @@ def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer
 
 
 def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
-    import tempfile
-
-    file = tempfile.SpooledTemporaryFile(max_size=4 * MIB)  # the answer's iterator keeps it until it was sent
-    write_bundle(file, server.registry.leaves(), server.monitor.status())
-    file.seek(0)
     name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
-    pieces = iter(functools.partial(file.read, 256 * KIB), b"")
+    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status())
     return Answer(200, pieces, "application/zip", Content_Disposition=f'attachment; filename="{name}"', Cache_Control="no-store")
 
 
@@ -5935,7 +6183,9 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
-    return Answer.json(server.discovery.heartbeat(fields, request.peer, request.why_not))
+    forwarded = any(field in request.head.first for field in FORWARDING_FIELDS)
+    peer = "a proxy" if forwarded and request.why_not else request.peer  # its address is not the reporter's own
+    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not))
 
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6127,6 +6377,7 @@ def bind_unix_socket(sock: socket.socket, path: str) -> None:
 # Running as an LMCache plugin
 # ----------------------------------------------------------------------------
 
+ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our options
 PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
@@ -6244,9 +6495,17 @@ def started_by_mistake(settings: PluginSettings, program: str) -> bool:
     return settings.role == "worker" and not os.path.basename(program).lower().startswith("worker_")
 
 
+def environment_value(environ: Mapping[str, str], name: str) -> str:
+    """What the environment says for an option: --port is LMCACHE_FRONTEND_PORT; "" when it says nothing.
+
+    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every pod: no option.
+    """
+    value = environ.get(ENVIRONMENT_PREFIX + name.upper().replace("-", "_"), "")
+    return "" if name == "port" and "://" in value else value
+
+
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    variable = "LMCACHE_FRONTEND_" + name.upper().replace("-", "_")
-    return bool(environ.get(variable)) or any(option.split("=")[0] == f"--{name}" for option in options)
+    return bool(environment_value(environ, name)) or any(option.split("=")[0] == f"--{name}" for option in options)
 
 
 def plugin_options(extra: object, warnings: List[str]) -> List[str]:
@@ -7300,7 +7559,6 @@ def remove_socket(path: str) -> None:
 # Command line
 # ----------------------------------------------------------------------------
 
-ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"
 LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 USAGE_ERROR = 2
 START_ERROR = 1
@@ -7354,6 +7612,7 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
     add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
     add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
     add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
+    add("--discovery-expiry", metavar="S", type=seconds, default=HEARTBEAT_EXPIRY, help="seconds after which who does not report is forgotten (default %(default)g)")
     add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
     add = parser.add_argument_group("watching").add_argument
     add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
@@ -7419,7 +7678,7 @@ def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, s
     arguments: List[str] = []
     for action in parser._actions:
         option = action.option_strings[-1]
-        value = environ.get(ENVIRONMENT_PREFIX + option[2:].upper().replace("-", "_"), "")
+        value = environment_value(environ, option[2:])
         if not value or option in ("--help", "--version"):
             continue
         if action.nargs == 0:
@@ -7568,7 +7827,7 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
     if options.discovery:
-        server.discovery = DiscoveryService(registry, file=options.discovery_file)
+        server.discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGINT, lambda *_: server.shutdown())
     if hasattr(signal, "SIGHUP"):
@@ -7577,7 +7836,11 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
         watch_parent(server.shutdown)
     server.sources.start()
     server.monitor.start()
-    if options.heartbeat_url:
+    if options.heartbeat_url and options.uds:
+        log.warning("the heartbeat is not sent: a Unix socket has no address to report")
+    elif options.heartbeat_url:
+        if server.tls:
+            log.warning("the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve")
         server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     announce(options, server)
     return server
@@ -7648,24 +7911,21 @@ def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in
 def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int:  # type: ignore[name-defined]
     """--status and --bundle: ask a running frontend, or the nodes themselves; returns the exit status."""
     if options.url:
+        check_url(options.url, "--url")
         return ask_frontend(options)
     monitor = Monitor(registry, interval=0, history_minutes=0)
     sources = Sources(
         registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
         find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
     )  # fmt: skip
-    sources.refresh()
-    if options.bundle:
-        monitor.refresh()
-        with open(options.bundle, "wb") as file:
-            write_bundle(file, registry.leaves(), monitor.status())
-        print(f"wrote {options.bundle}")
-        return 0
 
     def status() -> dict:
+        sources.refresh()
         monitor.refresh()
         return monitor.status()
 
+    if options.bundle:
+        return save_bundle(options.bundle, lambda: bundle_pieces(registry.leaves(), status()))
     return print_status(options, status)
 
 
@@ -7674,43 +7934,87 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
     url = options.url.rstrip("/")
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
 
-    def get(path: str) -> Reply:
-        try:
-            reply = fetch_url(url + path, headers=headers, timeout=30.0)
-        except FetchError as error:
-            raise FrontendError(502, f"{url}: {error.reason}") from None
-        if reply.status != 200:
-            raise FrontendError(502, f"{url}{path} answered {reply.status}: {one_line(reply.body[:200].decode('utf-8', 'replace'))}")
-        return reply
-
     def status() -> dict:
         try:
-            document = loads(get("/api/status").body)
+            reply = fetch_url(url + "/api/status", headers=headers, timeout=30.0)
+            document = loads(reply.body) if reply.status == 200 else None
+        except FetchError as error:
+            raise FrontendError(502, f"{url}: {error.reason}") from None
         except ValueError:
             document = None
         if not isinstance(document, dict) or "counts" not in document:
-            raise FrontendError(502, f"{url}/api/status is not a frontend's status")
+            raise FrontendError(502, f"{url}/api/status is not a frontend's status (it answers {reply.status})")
         return document
 
     if options.bundle:
-        body = get("/api/bundle").body
-        with open(options.bundle, "wb") as file:
-            file.write(body)
-        print(f"wrote {options.bundle}")
-        return 0
+        return save_bundle(options.bundle, lambda: download(url + "/api/bundle", headers))
     return print_status(options, status)
 
 
+def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
+    """The body of an answer, piece by piece. Raises FrontendError 502."""
+    parts = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT)
+    try:
+        connection.request("GET", parts.path, headers=dict(headers))
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise FrontendError(502, f"{url} answers {answer.status}: {one_line(answer.read(200).decode('utf-8', 'replace'))}")
+        yield from iter(functools.partial(answer.read, 64 * KIB), b"")
+    except http.client.HTTPException as error:
+        raise FrontendError(502, f"{url}: its answer is not complete ({one_line(error)})") from None
+    except OSError as error:
+        raise FrontendError(502, f"{url}: {reason_of(error)}") from None
+    finally:
+        connection.close()
+
+
+def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:
+    """Write the file of --bundle; a part of one does not stay. Raises FrontendError when it cannot be written."""
+    try:
+        file = open(path, "wb")
+    except OSError as error:
+        raise FrontendError(400, f"--bundle: cannot write {path}: {error.strerror}") from None
+    try:
+        with file:
+            for piece in pieces():
+                file.write(piece)
+    except BaseException as error:
+        if os.path.isfile(path):
+            remove_quietly(path)
+        if isinstance(error, OSError):
+            raise FrontendError(500, f"--bundle: cannot write {path}: {error.strerror}") from None
+        raise
+    print(f"wrote {path}")
+    return 0
+
+
 def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int:  # type: ignore[name-defined]
-    """Print the status once, or again and again with --watch."""
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    """Print the status once, or again and again with --watch until the reader goes."""
+    import shutil
+
+    terminal = sys.stdout.isatty()
+    color = terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+    code = -1
     while True:
-        document = status()
-        if options.watch and color:
-            print("\x1b[H\x1b[2J", end="")
-        print(dumps(document).decode() if options.json else status_table(document, color), flush=True)
+        try:
+            document = status()
+        except FrontendError as error:
+            if code < 0:
+                raise
+            text = f"lmcache_frontend: {error.detail}"  # it may come back
+        else:
+            code = status_exit_code(document)
+            width = shutil.get_terminal_size().columns if terminal else 0
+            text = dumps(document).decode() if options.json else status_table(document, color, width)
+        try:
+            print(("\x1b[H\x1b[2J" if options.watch and terminal else "") + text, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+            return code
         if not options.watch:
-            return status_exit_code(document)
+            return code
         time.sleep(options.poll_interval or 10.0)
 
 
@@ -7757,6 +8061,8 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
             add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.bundle:
             return terminal_command(options, registry)
+        if options.json or options.watch:
+            raise FrontendError(400, "--json and --watch go with --status")
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
         sys.setswitchinterval(0.0005)  # a merge in a worker must not make the loop wait the default 5 ms

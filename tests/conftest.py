@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from support.browser import Browser, find_programs  # noqa: E402
 from support.frontend import Frontend  # noqa: E402
 from support.nodes import NodeServer  # noqa: E402
+from support.services import Service  # noqa: E402
 
 
 @pytest.fixture
@@ -33,6 +34,20 @@ def short_socket_path():
     import tempfile
 
     return os.path.join(tempfile.mkdtemp(prefix="lf-", dir="/tmp"), "socket_9090")
+
+
+@pytest.fixture
+def service():
+    """Make services: ``service({path: (status, body)}, port=..., certificate=...)``."""
+    running = []
+
+    def make(answers=None, **options):
+        running.append(Service(answers, **options))
+        return running[-1]
+
+    yield make
+    for item in running:
+        item.close()
 
 
 @pytest.fixture

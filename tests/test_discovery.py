@@ -1,67 +1,20 @@
 """Fleets: heartbeats sent and received, suppliers, coordinators, DNS, frontends behind frontends."""
 
-import http.server
 import json
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
-import urllib.parse
+import types
 
 import lmcache_frontend as lf
 import pytest
 from support.frontend import run, wait_for
 
 
-class Service:
-    """An HTTP service on loopback that answers what ``answers`` says: path -> (status, body) or a callable of the query."""
-
-    def __init__(self, port=0, **answers):
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                path, _, query = self.path.partition("?")
-                service.asked.append((path, dict(urllib.parse.parse_qsl(query)), dict(self.headers.items())))
-                status, body = service.answers.get(path, (404, b'{"detail":"Not Found"}'))
-                if callable(body):
-                    body = body()
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                try:
-                    self.wfile.write(data)
-                except OSError:
-                    pass
-
-            def log_message(self, *args):
-                pass
-
-        self.answers = answers.pop("answers", {})
-        self.asked = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.port = self.server.server_address[1]
-        self.url = "http://127.0.0.1:%d" % self.port
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def service():
-    running = []
-
-    def make(answers=None, port=0):
-        running.append(Service(port, answers=answers or {}))
-        return running[-1]
-
-    yield make
-    for item in running:
-        item.close()
+CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "certificate.pem")
 
 
 @pytest.fixture
@@ -188,6 +141,18 @@ def test_the_address_we_listen_on_is_reported_and_else_a_real_one(registry):
     assert lf.HeartbeatSender(registry, 1, "::", "fd00::5").report("http://h/")["api_address"] == "http://[fd00::5]:1"
 
 
+def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(registry, service, monkeypatch):
+    receiver = service({"/heartbeat": (200, {})}, certificate=CERTIFICATE)
+    url = receiver.url.replace("127.0.0.1", "localhost") + "/heartbeat"
+    sender = lf.HeartbeatSender(registry, 8123)
+    sender.start(url, 0, 0.1)
+    wait_for(lambda: "certificate" in (sender.status()["last_error"] or "").lower())
+    monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+    wait_for(lambda: sender.status()["last_success"])
+    assert sender.status()["last_error"] is None and receiver.asked
+    sender.stop()
+
+
 # -- heartbeats received
 
 
@@ -257,6 +222,64 @@ def test_what_reports_becomes_a_node_and_vanishes_when_it_is_silent(discovery, r
     wait_for(lambda: names(registry) == [] and not reports.infos()["processInfos"])
 
 
+def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(discovery, monkeypatch):
+    monkeypatch.setattr(lf, "MAX_STRANGERS", 2)
+    service = discovery()
+    for port in (1, 2, 1):
+        service.heartbeat({"api_address": "http://10.0.0.9:%d" % port}, "10.0.0.9", "no token")
+    for address, peer, status in (("10.0.0.9:3", "10.0.0.9", 503), ("10.0.0.8:1", "10.0.0.9", 403), ("127.0.0.1:1", "127.0.0.1", 403)):
+        with pytest.raises(lf.FrontendError) as failed:
+            service.heartbeat({"api_address": "http://" + address}, peer, "no token")
+        assert failed.value.status == status
+    service.heartbeat({"api_address": "http://10.0.0.8:1"}, "10.0.0.8", "no token")
+    service.heartbeat({"api_address": "http://10.0.0.7:1"}, "10.0.0.9")  # trusted
+
+
+@pytest.mark.parametrize("field,status", [(b"", 200), (b"X-Forwarded-For: 203.0.113.9\r\n", 403)])
+def test_a_stranger_behind_a_proxy_cannot_report_that_proxys_address(discovery, field, status):
+    head = lf.parse_request_head(b"GET /heartbeat?api_address=http://10.0.0.9:9200 HTTP/1.1\r\nHost: a\r\n" + field)
+    server = types.SimpleNamespace(discovery=discovery(), token_given=False)
+    try:
+        got = lf.receive_heartbeat(server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")).status
+    except lf.FrontendError as error:
+        got = error.status
+    assert got == status
+
+
+def test_who_reports_ever_anew_does_not_keep_the_service_busy(discovery, service):
+    front = service({"/api/nodes": (200, tree(("local_proxy", "h", 1, [])))})
+    reports = discovery()
+    begun = time.monotonic()
+    pid = 0
+    while time.monotonic() - begun < 1.0:
+        pid += 1
+        reports.heartbeat({"api_address": front.url, "pid": str(pid), "other_info": json.dumps({"startup_time": "2026-01-01T00:00:%02d" % (pid % 60)})}, "")
+    assert pid > 100 and len(front.asked) <= 1.0 / lf.REPORT_PAUSE + 2
+
+
+def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(discovery, registry, service):
+    front = service({"/api/nodes": (503, b"{}")})
+    reports = discovery(expiry=0.8)
+    reports.heartbeat({"api_address": front.url, "pid": "1"}, "")
+    wait_for(registry.leaves)
+    front.answers["/api/nodes"] = (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))
+
+    def is_proxy():
+        reports.heartbeat({"api_address": front.url, "pid": "1"}, "")
+        return any(node.name == "w0" for node in registry.leaves())
+
+    wait_for(is_proxy)
+
+
+def test_children_of_a_reporter_that_is_gone_are_forgotten(registry):
+    registry.replace_source("heartbeat", [], [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
+    registry.set_children("proxy_10.0.0.1_1", [lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")])
+    assert names(registry) != []
+    registry.replace_source("heartbeat", [], [])
+    registry.replace_source("heartbeat", [], [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
+    assert names(registry) == []
+
+
 def test_reports_survive_a_restart_in_the_discovery_file(discovery, registry, tmp_path):
     path = str(tmp_path / "reports.json")
     discovery(file=path).heartbeat({"api_address": "http://127.0.0.1:1", "version": "0.5.6"}, "10.0.0.9")
@@ -264,13 +287,27 @@ def test_reports_survive_a_restart_in_the_discovery_file(discovery, registry, tm
     assert list(discovery(file=path).infos()["processInfos"]) == ["http://127.0.0.1:1"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"address": 5}]', '{"a": 1}'])
+REPORT = {"address": "http://h:1", "pid": 1, "version": "1", "other_info": "{}", "peer": "", "started": 0.0, "reported": 1.0}
+
+
+@pytest.mark.parametrize("text", [
+    "{", "[1]", '[{"address": 5}]', '{"a": 1}', "[" * 100000, json.dumps([dict(REPORT, version=[])]), json.dumps([dict(REPORT, reported="x")]),
+    json.dumps([dict(REPORT, started=1e300)]), json.dumps([dict(REPORT, address="file:///x")]),
+])  # fmt: skip
 def test_a_broken_discovery_file_is_an_error_that_names_it(registry, tmp_path, text):
     path = tmp_path / "reports.json"
     path.write_text(text)
     with pytest.raises(lf.FrontendError) as failed:
         lf.DiscoveryService(registry, file=str(path))
     assert str(path) in failed.value.detail
+
+
+def test_a_discovery_file_that_cannot_be_written_is_said_once(discovery, tmp_path, caplog):
+    service = discovery(file=str(tmp_path / "gone" / "reports.json"))
+    for port in (1, 2):
+        service.heartbeat({"api_address": "http://127.0.0.1:%d" % port}, "")
+        service._save()
+    assert len([record for record in caplog.records if "cannot write" in record.getMessage()]) == 1
 
 
 def test_only_reports_of_the_last_minutes_or_hours_are_told(discovery, registry, tmp_path):
@@ -311,9 +348,55 @@ def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_ale
     assert names(registry) == ["node_127.0.0.1_%d" % server.port]
     (alert,) = sources.alerts()
     assert alert.rule == "source_away" and "supplier" in alert.text and alert.severity == "warning"
-    supplier.answers["/infos"] = (200, infos())
+    supplier.answers["/infos"] = (200, infos(server.url))
     sources.refresh()
-    assert sources.alerts() == [] and names(registry) == []
+    assert sources.alerts() == [] and names(registry) == ["node_127.0.0.1_%d" % server.port]
+
+
+@pytest.mark.parametrize("memory,left", [(60.0, 2), (0.0, 1)])
+def test_who_a_supplier_lists_no_more_stays_for_a_while(registry, service, monkeypatch, memory, left):
+    monkeypatch.setattr(lf, "SUPPLIER_MEMORY", memory)
+    one, other = service(), service()
+    supplier = service({"/infos": (200, infos(one.url, other.url))})
+    sources = lf.Sources(registry, supplier_url=supplier.url + "/infos")
+    sources.refresh()
+    supplier.answers["/infos"] = (200, infos(one.url))  # it was started anew, and the other has not reported yet
+    sources.refresh()
+    assert len(names(registry)) == left and sources.alerts() == []
+
+
+def test_a_leaf_is_found_by_the_originals_name_for_it_too(registry, service):
+    server = service()
+    supplier = service({"/infos": (200, infos(server.url))})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
+    assert registry.find("proxy_127.0.0.1_%d" % server.port) is registry.find("node_127.0.0.1_%d" % server.port) is not None
+
+
+def test_one_bad_entry_of_a_supplier_does_not_stop_the_other_sources(registry, service):
+    supplier = service({"/infos": (200, {"processInfos": {"http://a:1": {"lmCacheInfoEntities": 7}}})})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos", dns=["localhost:7"]).refresh()
+    assert "127.0.0.1:7" in names(registry)
+
+
+def test_a_supplier_that_hangs_does_not_delay_the_other_sources(registry, service):
+    gate = threading.Event()
+    supplier = service({"/infos": (200, lambda: gate.wait(20) and {})})
+    sources = lf.Sources(registry, supplier_url=supplier.url + "/infos", dns=["localhost:7"])
+    sources.start()
+    try:
+        wait_for(registry.leaves, 5)
+    finally:
+        gate.set()
+        sources.stop()
+
+
+def test_one_server_from_two_sources_is_one_node(registry, service):
+    server = service()
+    instance = {"instance_id": "mp-server-0", "ip": "127.0.0.1", "http_port": server.port}
+    coordinator = service({"/instances": (200, {"instances": [instance]})})
+    supplier = service({"/infos": (200, infos(server.url))})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos", coordinator_url=coordinator.url).refresh()
+    assert len([node for node in registry.leaves() if node.target.port == server.port]) == 1
 
 
 @pytest.mark.parametrize("entry", [None, 5, {"lmCacheInfoEntities": 7}, {"lmCacheInfoEntities": [7, {}, {"apiAddress": 5}, {"apiAddress": "x"}]}])
@@ -346,6 +429,39 @@ def test_a_supplier_that_lists_us_does_not_make_us_our_own_proxy(registry, servi
     assert names(registry) == [] and len(registry.groups()) == 1
 
 
+@pytest.fixture
+def slow(service, monkeypatch):
+    """A service whose answer comes a byte at a time, over HTTP or HTTPS."""
+    monkeypatch.setattr(lf, "SOURCE_TIMEOUT", 0.5)
+    monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+    stopped = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not stopped.wait(0.05):
+            handler.wfile.write(b" ")
+
+    def make(tls):
+        made = service({"/infos": (0, trickle)}, certificate=CERTIFICATE if tls else "")
+        return made, made.url.replace("127.0.0.1", "localhost")
+
+    yield make
+    stopped.set()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quick_again(registry, slow, tls):
+    supplier, url = slow(tls)
+    sources = lf.Sources(registry, supplier_url=url + "/infos")
+    before = time.monotonic()
+    sources.refresh()
+    assert time.monotonic() - before < 5
+    assert ["no answer within 0.5 s" in alert.text for alert in sources.alerts()] == [True]
+    supplier.answers["/infos"] = (200, infos("http://127.0.0.1:2"))
+    sources.refresh()
+    assert names(registry) == ["node_127.0.0.1_2"] and sources.alerts() == []
+
+
 # -- coordinator and DNS
 
 
@@ -363,6 +479,33 @@ def test_the_instances_of_a_coordinator_come_and_go(registry, service):
     assert [alert.rule for alert in sources.alerts()] == ["source_away"]
 
 
+@pytest.mark.parametrize("status,body", [
+    (500, b"oops"), (200, b"<html>"), (200, b"[1]"), (200, b'{"instances": {}}'), (200, b"[" * 100000), (200, b" " * (10 << 20)),
+])  # fmt: skip
+def test_a_coordinator_that_lies_keeps_its_last_instances_until_it_tells_the_truth_again(registry, service, status, body):
+    good = {"instances": [{"instance_id": "mp-0", "ip": "127.0.0.1", "http_port": 7}]}
+    coordinator = service({"/instances": (200, good)})
+    sources = lf.Sources(registry, coordinator_url=coordinator.url)
+    sources.refresh()
+    coordinator.answers["/instances"] = (status, body)
+    sources.refresh()
+    assert names(registry) == ["coordinator", "mp-0"] and [alert.rule for alert in sources.alerts()] == ["source_away"]
+    coordinator.answers["/instances"] = (200, good)
+    sources.refresh()
+    assert names(registry) == ["coordinator", "mp-0"] and sources.alerts() == []
+
+
+@pytest.mark.parametrize("fields", [
+    {"instance_id": "a/b"}, {"instance_id": "x\x1b[0m"}, {"instance_id": 5}, {"ip": "a b"}, {"ip": 7}, {"http_port": 0}, {"http_port": "/tmp/x y\n"},
+    {"instance_id": "x" * 300},
+])  # fmt: skip
+def test_an_instance_that_is_no_node_costs_only_itself(registry, service, fields):
+    good = {"instance_id": "mp-0", "ip": "127.0.0.1", "http_port": 7}
+    coordinator = service({"/instances": (200, {"instances": [dict(good, **dict({"instance_id": "bad", "http_port": 8}, **fields)), good]})})
+    lf.Sources(registry, coordinator_url=coordinator.url).refresh()
+    assert names(registry) == ["coordinator", "mp-0"]
+
+
 def test_a_coordinator_that_is_away_is_a_node_all_the_same(registry):
     sources = lf.Sources(registry, coordinator_url=refused_url())
     sources.refresh()
@@ -376,17 +519,60 @@ def test_every_address_of_a_dns_name_is_a_node(registry):
     assert ["dns:no-such-name.invalid:1" in alert.text for alert in sources.alerts()] == [True]
 
 
-@pytest.mark.parametrize("text", ["localhost", "localhost:0", ":9090x", "a b:1"])
+@pytest.mark.parametrize("text", ["localhost", "localhost:0", ":9090x", "a b:1", "5000", ":5000", ""])
 def test_a_dns_option_that_is_none_is_refused(registry, text):
-    with pytest.raises(lf.FrontendError):
+    with pytest.raises(lf.FrontendError) as failed:
         lf.Sources(registry, dns=[text])
+    assert "--dns" in failed.value.detail
 
 
-def test_sockets_in_lmcaches_folder_are_found(registry, uds_node, monkeypatch):
-    monkeypatch.setattr(lf, "LMCACHE_SOCKET_DIRECTORY", os.path.dirname(uds_node.path))
-    with open(os.path.join(os.path.dirname(uds_node.path), "no_socket"), "w"):
+def test_addresses_of_a_dns_name_come_and_go_and_stay_while_it_is_not_known(registry, monkeypatch):
+    told = []
+
+    def resolve(host, port, *rest):
+        if not told:
+            raise socket.gaierror(socket.EAI_NONAME, "not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in told]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    sources = lf.Sources(registry, dns=["workers:9090"])
+    told[:] = ["10.0.0.1", "10.0.0.2"]
+    sources.refresh()
+    assert names(registry) == ["10.0.0.1:9090", "10.0.0.2:9090"]
+    told[:] = []
+    sources.refresh()
+    assert names(registry) == ["10.0.0.1:9090", "10.0.0.2:9090"] and sources.alerts()
+    told[:] = ["10.0.0.2"]
+    sources.refresh()
+    assert names(registry) == ["10.0.0.2:9090"] and sources.alerts() == []
+
+
+@pytest.fixture
+def socket_folder(monkeypatch):
+    """LMCache's folder of sockets, with a short path."""
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as folder:
+        monkeypatch.setattr(lf, "LMCACHE_SOCKET_DIRECTORY", folder + "/")
+        yield folder
+
+
+def test_sockets_in_lmcaches_folder_and_below_are_found(registry, socket_folder):
+    os.mkdir(os.path.join(socket_folder, "socket"))
+    with open(os.path.join(socket_folder, "no_socket"), "w"), socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        one.bind(os.path.join(socket_folder, "socket_9090"))
+        other.bind(os.path.join(socket_folder, "socket", "9091"))
         lf.Sources(registry, find_sockets=True).refresh()
-    assert names(registry) == ["socket_9090"]
+    assert names(registry) == ["socket_9090", "socket_9091"]
+
+
+def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_folder):
+    sources = lf.Sources(registry, find_sockets=True, interval=600.0)
+    sources.start()
+    try:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(os.path.join(socket_folder, "socket_9090"))
+            wait_for(registry.leaves, 6)
+    finally:
+        sources.stop()
 
 
 # -- frontends behind frontends
@@ -427,6 +613,24 @@ def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
     assert registry.find("rack1/w0@inner").prefix == "/proxy2/inner/proxy2/w0"
 
 
+def test_one_question_tells_all_nodes_of_a_frontend_and_of_those_behind_it(registry, service):
+    entry = {"state": "up", "kind": "worker", "metrics": {}}
+    status = {"nodes": [
+        dict(entry, name="w0", key="w0", path="/proxy2/w0", version="1"),
+        dict(entry, name="w0", key="inner/w0", path="/proxy2/inner/proxy2/w0", version="2"),
+    ]}  # fmt: skip
+    inner = tree(("local_proxy", "127.0.0.1", 8001, [("w0", "127.0.0.1", 9)]))
+    groups = ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]), ("inner", "127.0.0.1", 8001, [])
+    outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (200, inner), "/api/status": (200, status)})
+    proxy_at(registry, outer)
+    lf.Sources(registry).refresh()
+    del outer.asked[:]
+    monitor = lf.Monitor(registry, interval=0, history_minutes=0)
+    monitor.refresh()
+    assert [path for path, _, _ in outer.asked] == ["/api/status"]
+    assert {node["key"]: node["version"] for node in monitor.status()["nodes"]} == {"rack1/w0": "1", "rack1/w0@inner": "2"}
+
+
 def test_what_an_inner_frontend_is_said_to_have_counts_when_it_does_not_answer(registry, service):
     groups = ("local_proxy", "127.0.0.1", 8000, []), ("inner", "127.0.0.1", 8001, [("w9", "127.0.0.1", 8)])
     outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (502, b"{}")})
@@ -434,6 +638,50 @@ def test_what_an_inner_frontend_is_said_to_have_counts_when_it_does_not_answer(r
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/w9"]
     assert registry.find("w9").prefix == "/proxy2/w9"  # its own frontend is away: the one before it may reach it
+
+
+def test_flat_nodes_of_an_original_frontend_are_its_children(registry, service):
+    # the original with a flat --config shows every node as a proxy without children
+    child = service({"/api/nodes": (200, tree(("w1", "127.0.0.1", "9091", []), ("mp", "127.0.0.1", 9092, [])))})
+    proxy_at(registry, child)
+    lf.Sources(registry).refresh()
+    assert names(registry) == ["rack1/mp", "rack1/w1"]
+
+
+def test_originals_behind_originals_have_no_id_and_are_all_asked(registry, service):
+    outer = service({"/api/nodes": (200, tree(("a", "10.0.0.1", 1, []), ("b", "10.0.0.2", 1, [])))})
+    for name in "ab":
+        outer.answers["/proxy2/%s/api/nodes" % name] = (200, tree(("local_proxy", "h", 1, [(name + "0", "h", 1)])))
+    proxy_at(registry, outer)
+    lf.Sources(registry).refresh()
+    assert names(registry) == ["rack1/a0", "rack1/b0"]
+
+
+def test_a_frontend_that_invents_frontends_without_end_is_asked_a_limited_number_of_times(registry, service, monkeypatch):
+    monkeypatch.setattr(lf, "MAX_FRONTENDS_BEHIND", 10)
+    outer = service({"/api/nodes": (200, tree(*(("f%d" % port, "10.0.0.1", port, []) for port in range(1, 2000))))})
+    proxy_at(registry, outer)
+    lf.Sources(registry).refresh()
+    assert 10 <= len(outer.asked) <= 21
+
+
+def test_a_frontend_that_answers_with_our_id_is_ourselves_whatever_its_address(registry, service):
+    mirror = service({"/api/nodes": (200, dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend=lf.FRONTEND_ID))})
+    supplier = service({"/infos": (200, infos(mirror.url))})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
+    assert names(registry) == [] and len(registry.groups()) == 1
+
+
+def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_counts(registry, service):
+    front = service({"/api/nodes": (200, dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend="0123456789abcdef"))})
+    other = service(front.answers)
+    proxy_at(registry, front)
+    lf.Sources(registry).refresh()
+    supplier = service({"/infos": (200, infos(other.url))})
+    lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
+    assert names(registry) == ["rack1/w0"]
+    registry.replace_source("api", [], [])
+    assert names(registry) == ["proxy_127.0.0.1_%d/w0" % other.port]
 
 
 def test_frontends_that_list_each_other_are_asked_once(registry, service):
@@ -460,40 +708,6 @@ def test_a_child_that_is_no_node_costs_only_itself(registry, service, entry):
 
 
 # -- whole frontends
-
-
-def test_three_frontends_in_a_chain_report_list_and_forward(start, node):
-    top = start("--discovery", "--refresh-interval", "0.2", "--poll-interval", "0")
-    middle = start("--discovery", "--refresh-interval", "0.2", "--poll-interval", "0", *reports_to(top))
-    start("--node", "w0=%s" % node.address, "--poll-interval", "0", *reports_to(middle))
-
-    def child():
-        """the lowest frontend's node shows at the top"""
-        groups = top.ask("/api/nodes").json()["nodes"]
-        return [(group["name"], entry["name"]) for group in groups for entry in group.get("children", ()) if entry["name"] == "w0"]
-
-    (found,) = wait_for(child, 20)
-    answer = top.ask("/proxy2/%s/proxy2/%s/echo" % found)
-    assert answer.status == 200 and answer.json()
-    document = top.ask("/lmcache_infos").json()
-    assert document["processCount"] == 1 and document["versions"] is None
-
-
-def reports_to(frontend):
-    url = "http://x:test-token-123@127.0.0.1:%d/lmcache_heartbeat" % frontend.port
-    return "--heartbeat-url", url, "--heartbeat-interval", "0.2", "--report-host", "127.0.0.1"
-
-
-def test_a_frontend_that_reports_to_itself_does_not_list_itself(start, node):
-    frontend = start("--discovery", "--node", "w0=%s" % node.address, "--poll-interval", "0")
-    body = {"heartbeat_url": reports_to(frontend)[1], "interval": 0.1}
-    headers = {"Authorization": "Bearer test-token-123"}
-    assert frontend.ask("/api/heartbeat/start", "POST", body, headers).status == 200
-    wait_for(lambda: frontend.ask("/lmcache_infos").json()["processCount"])
-    wait_for(lambda: frontend.ask("/api/heartbeat/status").json()["last_success"])
-    assert [group["name"] for group in frontend.ask("/api/nodes").json()["nodes"]] == ["local_proxy"]
-    assert frontend.ask("/api/heartbeat/stop", "POST", b"", headers).status == 200
-    assert frontend.ask("/api/heartbeat/status").json()["running"] is False
 
 
 def test_without_discovery_heartbeats_are_refused_with_the_option_that_takes_them(start):

@@ -3,6 +3,7 @@
 import collections
 import io
 import json
+import time
 import zipfile
 
 import pytest
@@ -188,6 +189,20 @@ def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
     assert lf.unhealthy_parts({"is_healthy": True, "p2p_enabled": False}) == []
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'] * 5000)
+
+
+@pytest.mark.parametrize("path", ["/meta", "/conf", "/version", "/status", "/config", "/healthz", "/health", "/periodic-threads-health", "/lmcache_infos"])
+@pytest.mark.parametrize("body", [DEEP, WIDE, b'{"unhealthy_threads": 5}', b'"%s"' % (b"v" * 1_000_000), b"[1]", b"null", b"\xff", b'{"a":' * 5000 + b"1" + b"}" * 5000])
+def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(path, body):
+    monitor = monitor_of(node())
+    state = monitor._states["w0"]
+    monitor._take_answer(state, path, answer(body), True)
+    assert state.state in ("up", "degraded")
+    assert len(lf.dumps(state.document({}))) < 30_000 and len(state.conf) <= lf.MAX_CONF
+
+
 def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
     proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
     monitor = monitor_of(proxies=[proxy])
@@ -262,7 +277,7 @@ def test_a_hit_rate_alarms_when_it_fell_by_half_with_real_traffic(recent, base, 
 
 def test_a_fallen_hit_rate_is_over_only_when_it_is_well_again_and_the_fall_does_not_become_normal():
     state = node_state()
-    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8)))
+    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8))) == "lookup hit rate of w0 fell from 80% to 30% in 5 min, at 1000 tokens/s"
     assert lf.check_hit_rate(evidence(state, traffic(0.5), traffic(0.3), active=True))
     assert lf.check_hit_rate(evidence(state, traffic(0.6), traffic(0.3), active=True)) == ""
 
@@ -289,9 +304,28 @@ def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
     state.took(reading(0, errors=1, successes=5))
     assert lf.check_remote(evidence(state)) == ""  # an error of long ago
     state.took(reading(10, errors=2, successes=5))
-    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer its pings"
+    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer: 1 of the last 1 pings failed"
     state.took(reading(20, errors=2, successes=6))
     assert lf.check_remote(evidence(state)) == ""
+
+
+def test_an_mp_servers_sick_adapter_is_a_failing_remote_backend_and_another_sick_part_is_not():
+    state = node_state(kind="mp", state="degraded")
+    state.reasons = ["storage_manager.l2_adapters[1]: not healthy"]
+    assert lf.check_remote(evidence(state)) == "remote backend of w0 failing: storage_manager.l2_adapters[1]: not healthy"
+    assert lf.check_unhealthy(evidence(state)) == ""  # one alert for one fact
+    state.reasons = ["storage_manager: not healthy"]
+    assert lf.check_remote(evidence(state)) == ""
+
+
+def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
+    state = node_state(state="degraded")
+    state.reasons = ["answers 500 to /metrics"]
+    assert lf.check_unhealthy(evidence(state)) == "w0 is degraded: answers 500 to /metrics"
+    state.reasons = ["stalled: PinMonitor-thread"]
+    assert lf.check_unhealthy(evidence(state)) == ""
+    state.state, state.reasons = "up", []
+    assert lf.check_unhealthy(evidence(state)) == ""
 
 
 def test_a_stalled_critical_thread_alarms_by_its_name():
@@ -319,12 +353,18 @@ def test_workers_of_one_instance_with_different_settings_are_reported_with_the_s
         worker("b", {"chunk_size": 128}, instance="other"),
         worker("b", {"chunk_size": 256}),
         worker("b", {"chunk_size": 256, "p2p_host": "10.0.0.2"}),
+        worker("b", {"chunk_size": 128}, engine="another"),
         worker("b", {"chunk_size": 128}, kind="scheduler"),
         worker("b", {"chunk_size": 128}, state="down"),
     ],
 )
 def test_other_differences_are_no_configuration_drift(second):
     assert lf.cluster_findings([worker("a", {"chunk_size": 256}), second]) == []
+
+
+def test_settings_are_compared_within_an_engine_when_its_workers_made_up_their_instances():
+    made = [worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e") for name, size in (("a", 1), ("b", 2))]
+    assert [item[3] for item in lf.cluster_findings(made)] == ["the 2 workers of engine e differ in their configuration: chunk_size"]
 
 
 def test_versions_are_compared_between_lmcache_nodes_only():
@@ -450,6 +490,49 @@ def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
     assert monitor._add_up()["lookup_hit_rate"] == pytest.approx(0.1)
 
 
+def engine_of(engine, *ranks, kind="worker", **figures):
+    """Nodes of one engine, one for each rank, with the same figures."""
+    made = [node_state(f"{engine}{index}", kind=kind, engine=engine, worker_id=rank) for index, rank in enumerate(ranks)]
+    for state in made:
+        state.figures.update(figures)
+    return made
+
+
+def summed(key, *groups):
+    return lf.once_per_engine((state, state.figures[key]) for group in groups for state in group)
+
+
+def test_workers_of_one_engine_count_its_tokens_once_and_engines_are_added_up():
+    tensor_parallel = engine_of("a", "0", "1", "2", "3", hit_tokens_per_second=100.0)
+    single = engine_of("b", "0", hit_tokens_per_second=30.0)
+    assert summed("hit_tokens_per_second", tensor_parallel, single) == pytest.approx(130.0)
+
+
+def test_ranks_that_count_nothing_do_not_make_an_engine_slower():
+    ranks = engine_of("a", "0", "1", hit_tokens_per_second=100.0)
+    ranks[1].figures["hit_tokens_per_second"] = 0.0  # MLA: the first rank looks up and stores for all
+    assert summed("hit_tokens_per_second", ranks) == pytest.approx(100.0)
+
+
+def test_replicas_that_share_a_name_are_added_up():
+    assert summed("hit_tokens_per_second", engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
+    assert summed("hit_tokens_per_second", engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
+
+
+def test_a_total_of_nothing_is_not_known_and_of_idle_nodes_zero():
+    assert summed("hit_tokens_per_second", engine_of("a", "0")) is None
+    assert summed("hit_tokens_per_second", engine_of("a", "0", hit_tokens_per_second=0.0)) == 0.0
+
+
+def test_bytes_and_evictions_are_of_each_worker_and_added_up():
+    monitor = monitor_of(node("w0"), node("w1", 9091))
+    for name, rank in (("w0", "0"), ("w1", "1")):
+        monitor._states[name].about.update(engine="a", worker_id=rank)
+        monitor._states[name].figures.update(local_cache_bytes=5.0, evictions_per_second=2.0, requests_per_second=3.0)
+    totals = monitor._add_up()
+    assert (totals["local_cache_bytes"], totals["evictions_per_second"], totals["requests_per_second"]) == (10.0, 4.0, 3.0)
+
+
 def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
     monitor = monitor_of(node("w0"))
     monitor._registry.replace_source("nodes", [node("w1", 9091)], [])
@@ -484,39 +567,62 @@ def test_secrets_are_masked_by_name_and_in_urls():
     assert lf.mask_secrets(b"GET http://u:pw@h/x") == f"GET http://{lf.MASK}@h/x".encode()
 
 
-def test_a_bundle_is_written_to_a_pipe_and_says_what_is_missing():
-    class Pipe(io.RawIOBase):
-        data = b""
+def test_secrets_are_masked_in_json_inside_a_string_in_queries_and_on_command_lines():
+    environment = {"LMCACHE_EXTRA_CONFIG": '{"password": "x1", "size": 3}', "SIGNING_KEY": "x2", "ARGS": "serve --api-key x3 --port 80", "chunk_key_size": "keep"}
+    masked = json.loads(lf.mask_secrets(json.dumps(environment).encode()))
+    assert json.loads(masked["LMCACHE_EXTRA_CONFIG"]) == {"password": lf.MASK, "size": 3}
+    assert masked["SIGNING_KEY"] == lf.MASK and masked["chunk_key_size"] == "keep"
+    assert masked["ARGS"] == f"serve --api-key {lf.MASK} --port 80"
+    assert lf.mask_secrets(b"http://h/x?user=u&access_token=abc&n=1 bypass --tokens 5") == f"http://h/x?user=u&access_token={lf.MASK}&n=1 bypass --tokens 5".encode()
 
-        def writable(self):
-            return True
 
-        def write(self, data):
-            self.data += bytes(data)
-            return len(data)
+def test_masking_takes_no_longer_than_the_text_is_long():
+    started = time.perf_counter()
+    for text in (b"-" * 1_000_000, b" --" * 300_000, b"://" * 300_000, b"://a:" * 200_000, b"&token" * 150_000):
+        lf.mask_secrets(text)
+    assert time.perf_counter() - started < 20
 
-    pipe = Pipe()
-    lf.write_bundle(pipe, [node("w0")], {"nodes": [{"key": "w0", "state": "down", "error": "refused"}]})
-    with zipfile.ZipFile(io.BytesIO(pipe.data)) as bundle:
+
+def test_a_bundle_says_what_is_missing():
+    data = b"".join(lf.bundle_pieces([node("w0")], {"nodes": [{"key": "w0", "state": "down", "error": "refused"}]}))
+    with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         assert bundle.testzip() is None
         assert bundle.read("nodes/w0/missing.txt") == b"not asked: it is down (refused)\n"
         assert json.loads(bundle.read("status.json"))["nodes"][0]["key"] == "w0"
 
 
+def table_of(*nodes, **options):
+    """The table of nodes: w0 is up with a hit rate of a half, all others are down."""
+    monitor = monitor_of(*nodes)
+    for key, state in monitor._states.items():
+        state.failed("connection refused", 1.0, 10.0)
+    polled(monitor, "w0", page()).figures["lookup_hit_rate"] = 0.5
+    return lf.status_table(monitor.status(), **options)
+
+
 def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    state = polled(monitor, "w0", page())
-    state.figures["lookup_hit_rate"] = 0.5
-    monitor._states["w1"].failed("connection refused", 1.0, 10.0)
-    text = lf.status_table(monitor.status(), False)
+    text = table_of(node("w0"), node("w1", 9091), color=False)
     assert "2 nodes: 1 up, 1 down" in text and "50.0%" in text and "connection refused" in text
-    assert "\x1b" not in text and "\x1b[31mdown" in lf.status_table(monitor.status(), True)
+    assert "\x1b" not in text and "\x1b[31mdown" in table_of(node("w0"), node("w1", 9091), color=True)
+
+
+def test_what_is_not_up_stands_first_in_the_table():
+    names = [line.split()[1] for line in table_of(node("w0"), node("w1", 9091), color=False).splitlines()[3:]]
+    assert names == ["w1", "w0"]
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 100])
+def test_the_table_fits_its_terminal_and_keeps_state_node_and_reason(width):
+    lines = table_of(node("w0"), node("w1", 9091), node("a-rather-long-name", 9092), color=False, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[2].split()[:2] == ["STATE", "NODE"] and any("conn" in line or line.endswith("...") for line in lines)
+    assert "LATENCY" in table_of(node("w0"), color=False)
 
 
 def test_control_characters_of_a_node_do_not_reach_the_terminal():
     monitor = monitor_of(node())
     monitor._states["w0"].failed("bad \x1b[2J thing", 1.0, 10.0)
-    assert "\x1b" not in lf.status_table(monitor.status(), False)
+    assert "\x1b" not in lf.status_table(monitor.status(), color=False)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sys
 
 import lmcache_frontend as lf
 import pytest
-from support.frontend import PROGRAM, wait_for
+from support.frontend import PROGRAM, run, wait_for
 
 ENGINE = {
     "lmcache_instance_id": "prod", "internal_api_server_enabled": True, "internal_api_server_port_start": 9090,
@@ -107,6 +107,15 @@ def test_plugin_frontend_keys_become_options():
 def test_what_cannot_be_an_option_is_a_warning(extra):
     settings = engine(extra_config=extra)
     assert settings.options == [] and len(settings.warnings) == 1
+
+
+def test_an_extra_configuration_that_is_json_text_is_read():
+    assert engine(extra_config='{"plugin.frontend.port": 8123}').options == ["--port=8123"]
+
+
+def test_an_mp_server_whose_launcher_gives_no_extra_configuration_still_has_its_own():
+    own = {"instance_id": "m", "runtime_plugin_config": {"extra_config": {"plugin.frontend.port": 8123}}}
+    assert server(mp_config=own, runtime_plugin_extra_config=None).options == ["--port=8123"]
 
 
 def test_an_mp_server_is_its_own_node():
@@ -224,6 +233,28 @@ def test_a_plugin_that_only_reports_is_gone_with_lmcache_too(launch):
     launched.process.send_signal(signal.SIGKILL)
     launched.process.wait()
     wait_for(lambda: not is_running(launched.pid), 15)
+
+
+def test_the_environment_wins_over_lmcaches_configuration_and_the_command_line_over_both(monkeypatch):
+    monkeypatch.setenv("LMCACHE_FRONTEND_PORT", "2")
+    monkeypatch.setenv("LMCACHE_FRONTEND_HISTORY", "5")
+    settings = engine(extra_config={"plugin.frontend.port": 1, "plugin.frontend.poll_interval": 7})
+    options = lf.parse_options(["--history", "6"], settings)
+    assert (options.port, options.poll_interval, options.history) == (2, 7.0, 6.0)
+
+
+def test_the_variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_options(monkeypatch):
+    monkeypatch.setenv("LMCACHE_FRONTEND_PORT", "tcp://10.96.0.7:80")
+    monkeypatch.setenv("LMCACHE_FRONTEND_SERVICE_HOST", "10.96.0.7")
+    assert lf.parse_options([], None).port == 8000
+    extra = {"plugin.frontend.heartbeat-url": "http://h/x"}
+    assert "--no-http" in server({"LMCACHE_FRONTEND_PORT": "tcp://10.96.0.7:80"}, runtime_plugin_extra_config=extra).options
+
+
+def test_a_worker_that_starts_the_schedulers_plugin_ends_it_in_order_and_says_why():
+    environ = environment(dict(ENGINE, extra_config={"plugin.frontend.port": 0}), role="worker")
+    status, output = run(env=environ)
+    assert status == 0 and "started by a worker" in output
 
 
 def test_an_option_that_we_do_not_have_is_said_in_lmcaches_log(launch):

@@ -218,7 +218,7 @@ def test_unusual_but_valid_lines_are_taken_over(given, expected):
 
 
 BROKEN = [
-    b"x", b"x0", b"x abc", b"x 1_000", b"x 0x10", b"x 1e999", b"x 1 2 3", b"x 1 soon", b'x{a="b} 1', b'x{a="b"', b"x{a=b} 1", b'x{a="b" 1',
+    b"x", b"x0", b"x abc", b"x 1_000", b"x 0x10", b"x 1e999", b"x 1 2 3", b"x 1 soon", b"x 1 9223372036854775808", b'x{a="b} 1', b'x{a="b"', b"x{a=b} 1", b'x{a="b" 1',
     b'x{a="b"c="d"} 1', b'x{a="b",a="c"} 1', b'x{__name__="y"} 1', b'x{a="\\x"} 1', b'x{a="\xff"} 1', b'x{1a="b"} 1', b"x{,} 1", b'{a="b"} 1',
     b"\x00",
 ]  # fmt: skip
@@ -246,6 +246,7 @@ def test_a_family_stays_left_out_when_good_lines_follow_the_broken_one():
     b"# TYPE x gauge\nx 1\n# TYPE x counter\nx 2\n# TYPE y gauge\ny 1\n",
     b"x 1\n# TYPE y gauge\ny 1\nx 1\n",
     b"x 1\n# TYPE x gauge\nx 1\n",
+    b"x_created 1\n# TYPE x_created unknown\nx_created 2\n",
     b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\nx 1\n",
     b'# TYPE x gauge\nx{b="1",a="2"} 1\n# TYPE y gauge\ny 1\nx{b="1",a="2"} 1\n',
     b"# TYPE x sometype\nx 1\n",

@@ -12,7 +12,7 @@ from support.frontend import wait_for
 
 pytestmark = pytest.mark.slow
 CONFIG = """
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+global: {scrape_interval: 2s, scrape_timeout: 2s}
 scrape_configs:
   - job_name: merged
     static_configs: [{targets: ["127.0.0.1:%(port)d"]}]
@@ -35,9 +35,11 @@ def prometheus(start, tmp_path):
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
     options = ["--config.file=%s/prometheus.yml" % tmp_path, "--storage.tsdb.path=%s/data" % tmp_path, "--web.listen-address=127.0.0.1:%d" % port]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
 
     def ask(path):
+        assert process.poll() is None, (tmp_path / "log").read_text()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
             connection.request("GET", path)
@@ -49,7 +51,11 @@ def prometheus(start, tmp_path):
 
     yield front, ask
     process.terminate()
-    process.wait(20)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def test_prometheus_finds_every_node_and_all_targets_are_up(prometheus):
@@ -62,7 +68,7 @@ def test_prometheus_finds_every_node_and_all_targets_are_up(prometheus):
     def healths(job):
         return [target["health"] for target in targets() if target["scrapePool"] == job]
 
-    wait_for(lambda: healths("merged") == ["up"] and healths("nodes") == ["up"] * 5 and healths("through") == ["up"] * 5, 40)
+    wait_for(lambda: healths("merged") == ["up"] and healths("nodes") == ["up"] * 5 and healths("through") == ["up"] * 5, 90)
     found = wait_for(lambda: (ask("/api/v1/query?query=lmcache_frontend_node_up") or {}).get("result"), 20)
     assert {one["metric"]["node"] for one in found} == {"demo_scheduler", "demo_worker0", "demo_worker1", "demo_worker2", "demo_mp"}
     assert {one["value"][1] for one in found} == {"1"}

@@ -53,8 +53,11 @@ class Frontend:
         self.process = subprocess.Popen(arguments, stdout=self.output_file, stderr=subprocess.STDOUT, env=environment, stdin=subprocess.DEVNULL)
         self.port = 0
         if wait:
-            found = wait_for(self._announced, 20)
-            self.port = int(found.group(1))
+            try:
+                self.port = int(wait_for(self._announced, 20).group(1))
+            except BaseException:  # nobody has us yet who could end the process
+                self.stop()
+                raise
 
     @property
     def url(self):

@@ -1,5 +1,6 @@
 """Nodes for tests: each path makes the node behave in its own way, well or badly."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -126,6 +127,13 @@ class NodeServer:
         """Count the body without keeping it."""
         total = request.drain_body()
         request.answer(str(total).encode(), "text/plain")
+
+    def do_digest(self, request):
+        """SHA-256 of the body, without keeping it."""
+        digest = hashlib.sha256()
+        for piece in request.pieces():
+            digest.update(piece)
+        request.answer(digest.hexdigest().encode())
 
     def do_bytes(self, request):
         """``/bytes/N``: N bytes with a length."""
