@@ -100,7 +100,7 @@ MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to k
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
 MAX_WORKERS = 64  # threads for what blocks
 MAX_NODE_CONNECTIONS = 256  # at once to one target; further requests wait for a free one
-MAX_IDLE_NODE_CONNECTIONS = 32  # kept open per target
+MAX_IDLE_NODE_CONNECTIONS = 128  # kept open per target, of those that were needed at once
 LISTEN_BACKLOG = 1024
 
 RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
@@ -1366,15 +1366,20 @@ def blocking_calls(sock: socket.socket, timeout: float) -> Iterator[None]:
         sock.setblocking(False)
 
 
-def send_all(channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT) -> Generator[Wait, Channel, None]:
-    """Send all of ``data``; ``timeout`` (seconds) is for each wait. Raises OSError, TimeoutError among them."""
+def send_all(channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT) -> Iterable[Wait]:
+    """Send ``data``, now what goes at once; ``yield from`` sends the rest. ``timeout`` (seconds) is for each wait.
+
+    Raises OSError, TimeoutError among them.
+    """
     try:
         sent = channel.sock.send(data)
     except WOULD_BLOCK:
         sent = 0
-    if sent == len(data):
-        return
-    rest = memoryview(data)[sent:]
+    return () if sent == len(data) else send_rest(channel, memoryview(data)[sent:], timeout)
+
+
+def send_rest(channel: Channel, rest: memoryview, timeout: float) -> Generator[Wait, Channel, None]:
+    """Wait until the channel takes more, until all was sent."""
     while rest:
         yield Wait(time.monotonic() + timeout, channel, WRITE)
         try:
@@ -1457,15 +1462,15 @@ def reason_of(error: OSError) -> str:
 class NodeConnection(http.client.HTTPConnection):
     """A kept-alive connection to a node over TCP, used without blocking.
 
-    ``channel`` is what a loop waits for; ``fresh`` tells that no request has been sent on it yet.
+    ``channel`` is what a loop waits for.
     """
 
     def __init__(self, target: Target, address: Tuple) -> None:
         super().__init__(target.host or "localhost", target.port or 80)
         self.target = target
         self.address = address
-        self.fresh = True
         self.idle_since = 0.0
+        self.when_closed: Callable[[], None] | None = None  # called when the node closes it while it idles
         self.channel: Channel = None  # type: ignore[assignment]  # set by connect()
 
     def connect(self) -> None:
@@ -1562,8 +1567,6 @@ class NodePool:
         if not idle:
             return None
         connection = idle.pop()
-        if not idle:
-            del self._idle[target]
         connection.channel.idle = None
         self._busy[target] = self._busy.get(target, 0) + 1
         self.hits += 1
@@ -1590,6 +1593,7 @@ class NodePool:
                 try:
                     yield from connection.open(max(0.01, deadline - time.monotonic()))
                     self.opened += 1
+                    connection.when_closed = functools.partial(self._closed_by_node, connection)
                     return connection
                 except OSError as failed:
                     error = FetchError("timed out while connecting") if isinstance(failed, TimeoutError) else failed
@@ -1607,9 +1611,8 @@ class NodePool:
         idle = self._idle.setdefault(target, [])
         if len(idle) >= MAX_IDLE_NODE_CONNECTIONS:
             return self.drop(connection)
-        connection.fresh = False
         connection.idle_since = time.monotonic()
-        connection.channel.idle = functools.partial(self._closed_by_node, connection)
+        connection.channel.idle = connection.when_closed
         if not connection.channel.mask & READ:
             self._loop.watch(connection.channel, READ)
         idle.append(connection)
@@ -1641,14 +1644,14 @@ class NodePool:
         idle = self._idle.get(connection.target, [])
         if connection in idle:
             idle.remove(connection)
-            if not idle:
-                del self._idle[connection.target]
         self._close(connection)
 
     def _sweep(self, now: float) -> None:
-        for idle in list(self._idle.values()):
+        for target, idle in list(self._idle.items()):
             while idle and now - idle[0].idle_since > NODE_IDLE_TIMEOUT:
                 self._closed_by_node(idle[0])
+            if not idle:
+                del self._idle[target]
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -4840,7 +4843,7 @@ class ClientGone(OSError):
 class Answer:
     """What one of our own routes answers. ``body`` is bytes, or an iterable of bytes that is sent chunk by chunk."""
 
-    __slots__ = ("status", "body", "headers", "block")
+    __slots__ = ("status", "body", "headers", "ready")
 
     def __init__(
         self, status: int, body: bytes | Iterable[bytes] = b"", content_type: str = JSON_TYPE, **headers: str
@@ -4848,9 +4851,15 @@ class Answer:
         self.status = status
         self.body = body
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.block = b""  # the headers as they are sent, made once for an answer that is used again
+        self.ready = b""  # all that follows the Date line on a kept connection, of an answer that is used again
         if body != b"" or status not in (204, 304):
             self.headers.setdefault("Content-Type", content_type)
+
+    def make_ready(self) -> Answer:
+        """Encode what never changes; for a status 200 with a whole body."""
+        assert isinstance(self.body, bytes) and self.status == 200
+        self.ready = b"Content-Length: %d\r\n%b\r\n%b" % (len(self.body), self.encode_headers(), self.body)
+        return self
 
     def encode_headers(self) -> bytes:
         """The header lines, each with its CRLF."""
@@ -4874,21 +4883,18 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.started = time.time()
-        self.requests: Dict[Tuple[str, str, int], int] = collections.defaultdict(int)
-        self.buckets: Dict[str, List[int]] = {}
-        self.seconds: Dict[str, float] = collections.defaultdict(float)
+        self.requests: Dict[Tuple[str, str, int], List[float]] = {}  # seconds in all, then counts by LATENCY_BUCKETS
         self.bytes_to_clients = 0
         self.bytes_to_nodes = 0
         self.refused = 0
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a finished request."""
-        self.requests[route, method, status] += 1
-        self.seconds[route] += seconds
-        counts = self.buckets.get(route)
-        if counts is None:
-            counts = self.buckets[route] = [0] * (len(LATENCY_BUCKETS) + 1)
-        counts[bisect.bisect_left(LATENCY_BUCKETS, seconds)] += 1
+        row = self.requests.get((route, method, status))
+        if row is None:
+            row = self.requests[route, method, status] = [0.0] + [0] * (len(LATENCY_BUCKETS) + 1)
+        row[0] += seconds
+        row[bisect.bisect_left(LATENCY_BUCKETS, seconds) + 1] += 1
 
     def exposition(self, pool: NodePool, connections: int) -> bytes:
         """Our own metrics (Prometheus text format 0.0.4)."""
@@ -4904,15 +4910,17 @@ class Telemetry:
         name = family("start_time_seconds", "gauge", "Start of the process since the Unix epoch in seconds.")
         out.append(f"{name} {self.started:.3f}")
         name = family("requests_total", "counter", "Requests answered, by route, method and status.")
-        for (route, method, status), count in sorted(self.requests.items()):
-            out.append(f'{name}{{route="{route}",method="{method}",status="{status}"}} {count}')
+        by_route: Dict[str, List[float]] = {}
+        for (route, method, status), row in sorted(self.requests.items()):
+            out.append(f'{name}{{route="{route}",method="{method}",status="{status}"}} {sum(row[1:])}')
+            by_route[route] = [a + b for a, b in zip(row, by_route[route])] if route in by_route else row
         name = family("request_duration_seconds", "histogram", "Time from a request's head to the end of its answer.")
-        for route, counts in sorted(self.buckets.items()):
+        for route, (seconds, *counts) in sorted(by_route.items()):
             total = 0
             for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
                 total += count
                 out.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
-            out.append(f'{name}_sum{{route="{route}"}} {self.seconds[route]:.6f}')
+            out.append(f'{name}_sum{{route="{route}"}} {seconds:.6f}')
             out.append(f'{name}_count{{route="{route}"}} {total}')
         for key, kind, text, value in (
             ("sent_bytes_total", "counter", "Bytes sent to clients.", self.bytes_to_clients),
@@ -4937,12 +4945,14 @@ class StaticFile(NamedTuple):
     content_type: str
     answers: List[Optional[Answer]]  # plain and packed, once they were asked for
 
+    def headers(self) -> Dict[str, str]:
+        return dict(page_headers(), ETag=f'"{self.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding")
+
     def remember(self, which: int, make: Callable[[], Answer]) -> Answer:
         """The answer that sends this file, made once."""
         answer = self.answers[which]
         if answer is None:
-            answer = self.answers[which] = make()
-            answer.block = answer.encode_headers()
+            answer = self.answers[which] = make().make_ready()
         return answer
 
 
@@ -5338,7 +5348,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.keep = head.keep_alive and not self.server.draining
         self.status = 0
         try:
-            route = yield from self._route(head.path)
+            route, work = self._route(head.path)
+            yield from work
         except FrontendError as error:
             route = "proxy" if head.path.startswith(b"/proxy") else "api"
             if isinstance(error, BadMessage):
@@ -5357,21 +5368,20 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             self.log_request(self.status)
         return self.keep
 
-    def _route(self, path: bytes) -> Generator[object, object, str]:
-        """Find and run what serves this path; returns the route's name for the metrics."""
+    def _route(self, path: bytes) -> Tuple[str, Generator[object, object, None]]:
+        """Find what serves this path; returns the route's name for the metrics, and the work."""
         if self.command in ("TRACE", "CONNECT"):
             raise FrontendError(405, f"{self.command} is not offered here")
         if path.startswith(b"/proxy2/"):
-            yield from self._proxy_by_name(path)
-            return "proxy2"
+            return "proxy2", self._proxy_by_name(path)
         if path.startswith(b"/proxy/"):
-            yield from self._proxy_by_target(path)
-            return "proxy"
+            return "proxy", self._proxy_by_target(path)
         answer, route = self._own_answer(path)
-        if isinstance(answer, Blocking):
-            answer = yield answer
-        yield from self.respond(answer)
-        return route
+        return route, self._run_and_respond(answer) if isinstance(answer, Blocking) else self.respond(answer)
+
+    def _run_and_respond(self, job: Blocking) -> Generator[object, object, None]:
+        answer = yield job
+        yield from self.respond(answer)  # type: ignore[arg-type]
 
     def _own_answer(self, path: bytes) -> Tuple[Answer | Blocking, str]:
         text = path.decode("latin-1")
@@ -5421,13 +5431,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             if name == "index.html":
                 return Answer(200, plain_page(self.server.registry), "text/html; charset=utf-8", **page_headers())
             raise FrontendError(404, f"there is nothing at {one_line(path)}")
-        headers = page_headers()
-        headers.update(ETag=f'"{file.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding")
         if matches_etag(self.head, file.etag):
-            return Answer(304, b"", **headers)
+            return Answer(304, b"", **file.headers())
         if file.packed and accepts_gzip(self.head):
-            return file.remember(1, lambda: Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **headers))
-        return file.remember(0, lambda: Answer(200, file.body, file.content_type, **headers))
+            return file.remember(1, lambda: Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **file.headers()))
+        return file.remember(0, lambda: Answer(200, file.body, file.content_type, **file.headers()))
 
     def read_body(self, limit: int) -> Generator[Wait, Channel, bytes]:
         """Read the request's whole body. Raises FrontendError 413 above ``limit`` bytes, BadMessage, OSError."""
@@ -5477,6 +5485,10 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def send_answer(self, answer: Answer, head: RequestHead | None) -> Generator[object, object, None]:
         """Send an answer of our own; without ``head`` the connection is about to be closed."""
         self.status = answer.status
+        if answer.ready and head is not None and self.keep and head.minor and head.method == b"GET":
+            self.server.telemetry.bytes_to_clients += len(answer.body)  # type: ignore[arg-type]
+            yield from send_all(self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready)
+            return
         keep = head is not None and self.keep
         body = answer.body
         streamed = not isinstance(body, (bytes, list))
@@ -5495,7 +5507,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             framing += "Connection: keep-alive\r\n"
         reason = http.client.responses.get(answer.status, "Unknown")
         start = f"HTTP/1.1 {answer.status} {reason}\r\n{framing}".encode()
-        data = start + self.server.date_line() + (answer.block or answer.encode_headers()) + b"\r\n"
+        data = start + self.server.date_line() + answer.encode_headers() + b"\r\n"
         if head is not None and head.method == b"HEAD":
             yield from send_all(self.channel, data)
         elif not streamed:
@@ -5544,7 +5556,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 if why_not:
                     raise FrontendError(403, f"{why}; {why_not}")
         base = path[:end] if end >= 0 else path
-        yield from self._forward(node.target, node.prefix.encode(), rest, base, node.token if trusted else "")
+        return self._forward(node.target, node.prefix.encode(), rest, base, node.token if trusted else "")
 
     def _proxy_by_target(self, path: bytes) -> Generator[object, object, None]:
         """``/proxy/{host}/{port or socket}/{path}``: forward to a target, registered or allowed."""
@@ -5561,7 +5573,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         target = Target.parse("localhost" if "/" in port else host, port)
         rest = b"/" + parts[2] if len(parts) > 2 else b"/"
         self._check_target(target, rest)
-        yield from self._forward(target, b"", rest, b"/proxy/" + parts[0] + b"/" + parts[1], "")
+        return self._forward(target, b"", rest, b"/proxy/" + parts[0] + b"/" + parts[1], "")
 
     def _check_target(self, target: Target, rest: bytes) -> None:
         """Raise FrontendError 403 unless this request may be sent to this target."""
@@ -5578,35 +5590,13 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             if why:
                 raise FrontendError(403, why)
 
-    def _request_head(self, target: Target, path: bytes, token: str) -> bytes:
-        """The head that goes to the node: what the client sent, less hop-by-hop fields, plus what a proxy adds."""
-        head = self.head
-        forward = head.forward
-        if b"authorization" in head.first and (token or self.server.trust.has_token(head)):
-            forward = re.sub(rb"(?im)^authorization:[^\r\n]*\r\n", b"", forward)  # ours is for us alone
-        if token:
-            forward += b"Authorization: Bearer %b\r\n" % token.encode()
-        client = (self.peer or "unix").encode()
-        client = head.forwarded_for + b", " + client if head.forwarded_for else client
-        added = b"X-Forwarded-For: %b\r\n" % client
-        if b"x-forwarded-host" not in head.first and head.host:
-            added += b"X-Forwarded-Host: %b\r\n" % head.host
-        if b"x-forwarded-proto" not in head.first:
-            added += b"X-Forwarded-Proto: %b\r\n" % (b"https" if self.server.tls else b"http")
-        if head.chunked:
-            added += b"Transfer-Encoding: chunked\r\n"
-        elif head.length is not None:
-            added += b"Content-Length: %d\r\n" % head.length
-        return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
-            head.method, path, head.query, target.authority.encode(), forward, added,
-        )  # fmt: skip
-
     def _forward(
         self, target: Target, prefix: bytes, path: bytes, base: bytes, token: str
     ) -> Generator[object, object, None]:
         """Forward the request to ``target`` and its answer to the client; ``base`` is the node's URL path here."""
         pool = self.server.pool
-        message = self._request_head(target, prefix + path, token)
+        make = known_node_request if len(self.head.target) < KIB else node_request
+        message = make(self.head, self.peer, target, prefix + path, token, self.server.trust, self.server.tls is not None)
         upload = None
         if self.body is not None:  # what has arrived is checked before anything reaches the node
             upload = Relay(self.channel, None, self.body, self.head.chunked, lambda: True)  # type: ignore[arg-type]
@@ -5772,6 +5762,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self, connection: NodeConnection, answer: ResponseHead, data: bytes, target: Target, prefix: bytes, base: bytes
     ) -> Generator[object, object, bool]:
         """Send the node's answer to the client; returns True when the node's connection can be used again."""
+        if answer.length == len(data):  # all of it is here already, as of most
+            self.status = answer.status
+            self.server.telemetry.bytes_to_clients += len(data)
+            yield from send_all(self.channel, self._answer_head(answer, False, target, prefix, base) + data)
+            return True
         body = response_body(answer)
         chunked = not isinstance(body, LengthBody) or isinstance(body, EndBody)
         if chunked and self.head.minor == 0:
@@ -5817,6 +5812,34 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         line = (self.command, self.head.target.decode("latin-1"), f"HTTP/1.{self.head.minor}")
         self.log_message('"%s %s %s" %s %s', *line, code, size)
+
+
+def node_request(
+    head: RequestHead, peer: str, target: Target, path: bytes, token: str, trust: Trust, is_tls: bool
+) -> bytes:
+    """The head that goes to the node: what the client sent, less hop-by-hop fields, plus what a proxy adds."""
+    forward = head.forward
+    if b"authorization" in head.first and (token or trust.has_token(head)):
+        forward = re.sub(rb"(?im)^authorization:[^\r\n]*\r\n", b"", forward)  # ours is for us alone
+    if token:
+        forward += b"Authorization: Bearer %b\r\n" % token.encode()
+    client = (peer or "unix").encode()
+    client = head.forwarded_for + b", " + client if head.forwarded_for else client
+    added = b"X-Forwarded-For: %b\r\n" % client
+    if b"x-forwarded-host" not in head.first and head.host:
+        added += b"X-Forwarded-Host: %b\r\n" % head.host
+    if b"x-forwarded-proto" not in head.first:
+        added += b"X-Forwarded-Proto: %b\r\n" % (b"https" if is_tls else b"http")
+    if head.chunked:
+        added += b"Transfer-Encoding: chunked\r\n"
+    elif head.length is not None:
+        added += b"Content-Length: %d\r\n" % head.length
+    return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
+        head.method, path, head.query, target.authority.encode(), forward, added,
+    )  # fmt: skip
+
+
+known_node_request = functools.lru_cache(maxsize=256)(node_request)  # clients repeat theirs, and equal heads are one object
 
 
 def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -> bytes:
@@ -6257,8 +6280,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.busy: set[FrontendHandler] = set()
         self.telemetry = Telemetry()
         self.static = StaticFiles()
-        self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION})
-        self.health.block = self.health.encode_headers()
+        self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION}).make_ready()
         self.loop = Loop()
         self.pool = NodePool(self.loop)
         self._date = (0, b"")
