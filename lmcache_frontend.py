@@ -95,6 +95,7 @@ MAX_TRAILER = 16 * KIB  # bytes of a trailer section
 MAX_API_BODY = MIB  # bytes of a request body for our own API
 MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
 MAX_TOLD = 16 * MIB  # bytes of what another frontend tells of its nodes
+MAX_INTERIM = 100  # interim (1xx) answers before an answer
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
@@ -106,10 +107,13 @@ LISTEN_BACKLOG = 1024
 RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
 RELAY_SIZE = MIB  # bytes of the buffer for a long body
 LONG_BODY = 2 * MIB  # bytes after which a body is relayed by a worker thread
+SMALL_CHUNK_COST = 256  # bytes that could be relayed in the time that a chunk takes
+MAX_PUMPS = MAX_WORKERS // 2  # worker threads that may relay such bodies
 PUMP_PATIENCE = 0.5  # seconds that nothing may move before the loop takes such a body back
 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
+CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
 BODY_TIMEOUT = 60.0  # seconds between two parts of a request body, or of an answer the client should read
 NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -118,6 +122,7 @@ FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
 LINGER_TIMEOUT = 2.0  # seconds that a refused client may go on sending before its connection is closed
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
+FAILED_NAME_TTL = 2.0  # seconds that a name is not asked for again
 SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
 
@@ -696,8 +701,9 @@ def write_atomically(path: str, data: bytes) -> None:
 # ----------------------------------------------------------------------------
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
-FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[^\x00-\x20\x7f]+(?:[ \t]+[^\x00-\x20\x7f]+)*)?)[ \t]*\r\n")
-FIELDS = re.compile(b"(?:" + FIELD.pattern.replace(b"(" + TOKEN, b"(?:" + TOKEN).replace(b"((?:[^", b"(?:(?:[^") + b")*")
+VALUE = rb"[^\x00-\x20\x7f]+(?:[ \t]+[^\x00-\x20\x7f]+)*"  # RFC 9110 section 5.5
+FIELD = re.compile(rb"(" + TOKEN + rb"):(?:[ \t]*(" + VALUE + rb"))?[ \t]*\r\n")
+FIELDS = re.compile(rb"(?:" + TOKEN + rb":(?:[ \t]*" + VALUE + rb")?[ \t]*\r\n)*")
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?\r\n")
 HOST_FIELD = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII)
@@ -836,9 +842,6 @@ def parse_length(values: List[bytes]) -> int:
 
 def parse_fields(block: bytes, start: int) -> List[Tuple[bytes, bytes]]:
     """Read the field lines of a head from ``start`` on, all or nothing. Raises BadMessage (RFC 9112 section 5)."""
-    fields = FIELD.findall(block, start)
-    if len(fields) > MAX_FIELDS:
-        raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
     if FIELDS.fullmatch(block, start) is None:
         while True:  # find the line that is wrong
             found = FIELD.match(block, start)
@@ -846,6 +849,9 @@ def parse_fields(block: bytes, start: int) -> List[Tuple[bytes, bytes]]:
                 line = block[start:].partition(b"\r\n")[0][:60].decode("latin-1")
                 raise BadMessage(400, f"malformed header line {one_line(line)!r}")
             start = found.end()
+    fields = FIELD.findall(block, start)
+    if len(fields) > MAX_FIELDS:
+        raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
     return fields
 
 
@@ -908,8 +914,9 @@ class ResponseHead:
         tokens = list_tokens(connection) if connection else frozenset()
         self.keep_alive = b"close" not in tokens and (minor >= 1 or b"keep-alive" in tokens)
         self.length = self._framing(lengths, codings, method)
+        named = tokens - {b"content-length", b"date"}  # a node cannot take these away: they are the proxy's to give
         self.forward = b"HTTP/1.1 %d %b\r\n%b" % (
-            status, reason, b"".join(line for lower, line in lines if lower not in tokens),
+            status, reason, b"".join(line for lower, line in lines if lower not in named),
         )  # fmt: skip
 
     def _framing(self, lengths: List[bytes], codings: List[bytes], method: bytes) -> Optional[int]:
@@ -1016,8 +1023,11 @@ class ChunkedBody:
 
     def _take_line(self, data: memoryview, position: int) -> int:
         limit = {self.SIZE: MAX_CHUNK_LINE, self.DATA_END: 2, self.TRAILER: MAX_TRAILER}[self._state]
-        window = bytes(data[position : position + limit + 2 - len(self._line)])
+        window = bytes(data[position : position + 32])  # most lines are short
         end = window.find(b"\n")
+        if end < 0:
+            window = bytes(data[position : position + limit + 2 - len(self._line)])
+            end = window.find(b"\n")
         piece = window if end < 0 else window[: end + 1]
         line = self._line + piece
         if end < 0:
@@ -1140,14 +1150,19 @@ class WorkerPool:
         self._threads = 0
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Have ``call()`` run in some thread; it must not raise."""
+        """Have ``call()`` run in some thread; it must not raise. Raises OSError when the system gives no thread."""
         with self._ready:
             self._jobs.append(call)
             if self._idle >= len(self._jobs):
                 self._ready.notify()
             elif self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._run, name="worker", daemon=True).start()
+                try:
+                    threading.Thread(target=self._run, name="worker", daemon=True).start()
+                    self._threads += 1
+                except RuntimeError:
+                    if not self._threads:
+                        self._jobs.pop()
+                        raise OSError(errno.EAGAIN, "the system gives no more threads") from None
 
     def _run(self) -> None:
         while True:
@@ -1238,7 +1253,10 @@ class Loop:
             log.exception("a task failed")
             return
         if type(wait) is Blocking:
-            self.workers.submit(functools.partial(self._work, task, wait))
+            try:
+                self.workers.submit(functools.partial(self._work, task, wait))
+            except OSError as failed:
+                self.call_soon(self.step, task, None, failed)
             return
         task.wait = wait
         channel = wait.channel
@@ -1412,12 +1430,18 @@ def send_parts(channel: Channel, parts: List[bytes | memoryview]) -> Generator[W
 
 
 def receive(channel: Channel, size: int, deadline: float) -> Generator[Wait, Channel, bytes]:
-    """Wait for up to ``size`` bytes; b"" is the end of the stream. Raises OSError, TimeoutError among them."""
+    """Wait for up to ``size`` bytes; b"" is the end of the stream. Raises OSError, TimeoutError among them.
+
+    It always waits, so that who sends without a pause keeps nobody else from being served, nor its own time-out from
+    passing. TLS may hold bytes that no selector sees.
+    """
     while True:
+        if not (hasattr(channel.sock, "pending") and channel.sock.pending()):
+            yield Wait(deadline, channel, READ)
         try:
             return channel.sock.recv(size)
         except WOULD_BLOCK:
-            yield Wait(deadline, channel, READ)
+            pass
 
 
 # ----------------------------------------------------------------------------
@@ -1502,44 +1526,75 @@ class UnixHTTPConnection(NodeConnection):
         self._begin(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
 
     def open(self, timeout: float) -> Generator[object, Channel, None]:
-        """Connect, or raise OSError. A full backlog (EAGAIN) can't be waited for in a selector: a thread waits."""
-        try:
-            self.connect()
-        except OSError as error:
-            if error.errno != errno.EAGAIN:
-                raise
-            yield Blocking(self._connect_patiently, (timeout,))
-
-    def _connect_patiently(self, timeout: float) -> None:
-        self.sock.settimeout(timeout)
-        try:
-            self.sock.connect(self.address)
-        finally:
-            self.sock.setblocking(False)
+        """Connect, or raise OSError. No selector tells when a full backlog (EAGAIN) has room again: try anew."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.connect()
+            except OSError as error:
+                self.sock.close()
+                if error.errno != errno.EAGAIN or time.monotonic() > deadline:
+                    raise
+            try:
+                yield Wait(time.monotonic() + SWEEP_INTERVAL)
+            except TimeoutError:
+                pass
 
 
 class Resolver:
-    """Remembers the addresses of host names for NAME_TTL seconds. Used by one loop's thread."""
+    """Remembers the addresses of host names for NAME_TTL seconds, and failures for less. Used by one loop's thread."""
 
     def __init__(self) -> None:
-        self._known: Dict[Tuple[str, int], Tuple[float, List[Tuple]]] = {}
+        self._known: Dict[Tuple[str, int], Tuple[float, List[Tuple] | OSError]] = {}
+        self._asking: set[Tuple[str, int]] = set()  # one question for a name at a time: a slow one holds a thread
 
-    def addresses(self, target: Target) -> Generator[Blocking, list, List[Tuple]]:
+    def addresses(self, target: Target, deadline: float) -> Generator[object, list, List[Tuple]]:
         """The socket addresses of a target, best first. Raises OSError when its name is not known."""
         if target.path:
             return [target.path]  # type: ignore[list-item]
         if target.host == "localhost":
             return [("127.0.0.1", target.port), ("::1", target.port, 0, 0)]
-        if target.host[-1:].isdigit() and target.host.replace(".", "").isdigit():
+        if is_address(target.host):
             return [(target.host, target.port)]
-        known = self._known.get((target.host, target.port))
+        key = (target.host, target.port)
+        while key in self._asking:
+            if time.monotonic() > deadline:
+                raise FetchError("its name was not resolved in time")
+            try:
+                yield Wait(time.monotonic() + SWEEP_INTERVAL)
+            except TimeoutError:
+                pass
+        known = self._known.get(key)
         if known is None or known[0] < time.monotonic():
-            found = yield Blocking(socket.getaddrinfo, (target.host, target.port, 0, socket.SOCK_STREAM))
-            known = (time.monotonic() + NAME_TTL, [item[4] for item in found])
+            self._asking.add(key)
+            try:
+                known = (time.monotonic() + NAME_TTL, (yield Blocking(look_up, key)))
+            except OSError as error:
+                known = (time.monotonic() + FAILED_NAME_TTL, error)
+            finally:
+                self._asking.discard(key)
             if len(self._known) > 4096:
                 self._known.clear()
-            self._known[target.host, target.port] = known
+            self._known[key] = known
+        if isinstance(known[1], OSError):
+            raise known[1]
         return known[1]
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IPv4 address, which needs no name service."""
+    try:
+        return bool(ipaddress.IPv4Address(host))
+    except ValueError:
+        return False
+
+
+def look_up(host: str, port: int) -> List[Tuple]:
+    """Ask the name service. Raises OSError."""
+    try:
+        return [item[4] for item in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)]
+    except UnicodeError:  # an empty or too long label
+        raise FetchError("host name is not valid") from None
 
 
 class NodePool:
@@ -1582,13 +1637,16 @@ class NodePool:
             try:
                 yield Wait(deadline)
             except TimeoutError:
-                queue.remove(task)
+                if task in queue:
+                    queue.remove(task)
+                else:  # its turn came just now: the next one's
+                    self._wake_next(target)
                 raise FetchError(f"{MAX_NODE_CONNECTIONS} requests to it wait already") from None
         self._busy[target] = self._busy.get(target, 0) + 1
         connection = None
         try:
             error: OSError = FetchError("host name has no address")
-            for address in (yield from self._resolver.addresses(target)):
+            for address in (yield from self._resolver.addresses(target, deadline)):
                 connection = (UnixHTTPConnection if target.path else NodeConnection)(target, address)
                 try:
                     yield from connection.open(max(0.01, deadline - time.monotonic()))
@@ -1634,11 +1692,19 @@ class NodePool:
             self._busy[target] = left
         else:
             self._busy.pop(target, None)
+        self._wake_next(target)
+
+    def _wake_next(self, target: Target) -> None:
+        """Let the first who waits for a place try again."""
         queue = self._waiting.get(target)
         if queue:
-            self._loop.call_soon(self._loop.resume, queue.popleft())
+            self._loop.call_soon(self._resume_waiting, queue.popleft())
         elif queue is not None:
             del self._waiting[target]
+
+    def _resume_waiting(self, task: Task) -> None:
+        if task.wait is not None and task.wait.channel is None:
+            self._loop.resume(task)
 
     def _closed_by_node(self, connection: NodeConnection) -> None:
         idle = self._idle.get(connection.target, [])
@@ -1741,8 +1807,8 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
         size = 0
         while True:
             parts, _ = body.take(memoryview(data))
-            pieces.extend(map(bytes, parts))
-            size += sum(map(len, parts))
+            pieces.append(b"".join(parts))
+            size += len(pieces[-1])
             if size > limit:
                 raise FetchError(f"its answer has more than {limit} bytes")
             if body.done:
@@ -4718,12 +4784,13 @@ class Trust:
 
     def has_token(self, head: RequestHead) -> bool:
         """Tell whether the request carries our token (RFC 6750 section 2.1); compared in constant time."""
-        scheme, _, value = head.get(b"authorization").partition(b" ")
-        if scheme.lower() != b"bearer":
+        pairs = [value.partition(b" ") for value in head.all(b"authorization")]
+        values = [value.strip() for scheme, _, value in pairs if scheme.lower() == b"bearer"]
+        if not values:
             return False
         import hmac
 
-        return hmac.compare_digest(value.strip(), self._bearer)
+        return any([hmac.compare_digest(value, self._bearer) for value in values])
 
     def is_trusted(self, head: RequestHead, peer: str) -> bool:
         """Tell whether the request may change things. ``peer`` is the client's address, "" on a Unix socket."""
@@ -5057,6 +5124,7 @@ class Relay:
     ) -> None:
         self.source, self.sink, self.body, self.chunked, self.spoke = source, sink, body, chunked, spoke
         self.moved = 0
+        self.work = 0  # bytes received, and what small chunks cost beyond their bytes
         self.rest = b""  # what came after the body
         self.early = False  # the receiver ended it
         self._out: List[bytes | memoryview] = []
@@ -5069,6 +5137,9 @@ class Relay:
         parts, used = self.body.take(memoryview(data))
         if used < len(data):
             self.rest = bytes(data[used:])
+        self.work += len(data) + SMALL_CHUNK_COST * len(parts)
+        if len(parts) > 16:
+            parts = [memoryview(b"".join(parts))]
         self.moved += sum(map(len, parts))
         if self.chunked and parts:
             self._out.append(b"%x\r\n" % sum(map(len, parts)))
@@ -5094,13 +5165,13 @@ class Relay:
         return self.early or (self._finished and not self._out)
 
     def run(self, limit: int, patience: float, timeout: float) -> Generator[Wait, Channel, None]:
-        """Relay until done, or until ``limit`` bytes have been moved, or until nothing moves for ``patience`` seconds.
+        """Relay until done, or until there was ``limit`` work, or until nothing moves for ``patience`` seconds.
 
         Raises TimeoutError after ``timeout`` seconds without progress (only when it is not longer than ``patience``),
         EOFError when the sender ended in the middle, OSError, BadMessage.
         """
-        stop = self.moved + limit
-        while not self.done and self.moved < stop:
+        stop = self.work + limit
+        while not self.done and self.work < stop:
             try:
                 if self._out:
                     yield from self._send(min(patience, timeout))
@@ -5110,6 +5181,21 @@ class Relay:
                 if patience < timeout:
                     return
                 raise
+
+    def next_wait(self, timeout: float) -> Wait:
+        """What the relay can go on with, for who lets others have their turn first."""
+        deadline = time.monotonic() + timeout
+        return Wait(deadline, self.sink, WRITE) if self._out else Wait(deadline, self.source, READ)
+
+    @property
+    def waits_for_sink(self) -> bool:
+        return bool(self._out)
+
+    def resume(self, data: bytes) -> None:
+        """Go on after the receiver ended it early, but only to ask for the rest; ``data`` has arrived meanwhile."""
+        self.early, self._listening = False, True
+        if data:
+            self.feed(data)
 
     def pump(self, patience: float, timeout: float) -> None:
         """The same in a worker thread, with blocking calls: the system then moves the bytes in large pieces.
@@ -5123,12 +5209,20 @@ class Relay:
             next(relay, None)  # it yields when it would have to wait
 
     def _send(self, timeout: float) -> Generator[Wait, Channel, None]:
+        woken = False
         while self._out:
             try:
                 sent = self._send_some()
             except WOULD_BLOCK:
-                yield Wait(time.monotonic() + timeout, self.sink, WRITE)
+                if woken and self._listening:  # it has something to say instead
+                    self._listening = False
+                    self.early = self.spoke()
+                    if self.early:
+                        return
+                yield Wait(time.monotonic() + timeout, self.sink, WRITE | READ if self._listening else WRITE)
+                woken = True
                 continue
+            woken = False
             while self._out and sent >= len(self._out[0]):
                 sent -= len(self._out.pop(0))
             if sent:
@@ -5376,19 +5470,14 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             return "proxy2", self._proxy_by_name(path)
         if path.startswith(b"/proxy/"):
             return "proxy", self._proxy_by_target(path)
-        answer, route = self._own_answer(path)
-        return route, self._run_and_respond(answer) if isinstance(answer, Blocking) else self.respond(answer)
+        return self._own_route(path)
 
-    def _run_and_respond(self, job: Blocking) -> Generator[object, object, None]:
-        answer = yield job
-        yield from self.respond(answer)  # type: ignore[arg-type]
-
-    def _own_answer(self, path: bytes) -> Tuple[Answer | Blocking, str]:
+    def _own_route(self, path: bytes) -> Tuple[str, Generator[object, object, None]]:
         text = path.decode("latin-1")
         if text == "*":
-            return Answer(204, Allow=", ".join(METHODS)), "options"
+            return "options", self.respond(Answer(204, Allow=", ".join(METHODS)))
         if text in ("/", "/index.html", "/favicon.ico") or text.startswith("/static/"):
-            return self._static(text), "static"
+            return "static", self.respond(self._static(text))
         found = find_route(self.command, text)
         if found is None:
             if self.command not in METHODS:
@@ -5398,23 +5487,27 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         if isinstance(route, str):  # the methods that there are
             status = 204 if self.command == "OPTIONS" else 405 if self.command in METHODS else 501
             if status == 204:
-                return Answer(204, Allow=route), "options"
+                return "options", self.respond(Answer(204, Allow=route))
             answer = Answer.error(FrontendError(status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"))
             answer.headers["Allow"] = route
-            return answer, "api"
+            return "api", self.respond(answer)
         if route.inline:
-            return route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b"")), route.name
+            return route.name, self.respond(route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b"")))
         why_not = self.server.trust.why_not(self.head, self.peer)
         if route.trusted and why_not:
             raise FrontendError(403, why_not)
         request = ApiRequest(self.head, self.peer, why_not, arguments, b"")
-        return Blocking(drive, (self._run_route(route, request),)), route.name
+        return route.name, self._run_route(route, request)
 
-    def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, Answer]:
-        """In a worker thread: read the body, run the route, compress its answer."""
+    def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, None]:
+        """Read the body; then a worker thread runs the route."""
         body = yield from self.read_body(MAX_API_BODY)
-        answer = route.call(self.server, request._replace(body=body))
-        return prepare_answer(answer, self.head)
+        answer = yield Blocking(self._call_route, (route, request._replace(body=body)))
+        yield from self.respond(answer)  # type: ignore[arg-type]
+
+    def _call_route(self, route: Route, request: ApiRequest) -> Answer:
+        """In a worker thread: run the route, compress its answer."""
+        return prepare_answer(route.call(self.server, request), request.head)
 
     def _static(self, path: str) -> Answer:
         if self.command not in ("GET", "HEAD"):
@@ -5673,7 +5766,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             yield from send_parts(node, [message, *upload.take_out()])
             yield from self._upload(upload)
         self.server.telemetry.bytes_to_nodes += len(message) + (upload.moved if upload else 0)
-        data = b""
+        data, interims = b"", 0
         deadline = time.monotonic() + self.server.proxy_timeout
         while True:
             end = data.find(b"\r\n\r\n")
@@ -5683,7 +5776,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 data = data[end + 4 :]
                 if head.status >= 200:
                     return head, data
+                interims += 1
+                if interims > MAX_INTERIM:
+                    raise BadMessage(502, f"it gave more than {MAX_INTERIM} interim answers")
                 yield from self._interim(head, upload)
+                deadline = time.monotonic() + self.server.proxy_timeout  # a body may have been sent meanwhile
                 continue
             if len(data) > MAX_HEAD:
                 raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
@@ -5703,30 +5800,42 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             upload.early = True  # the node closed: its answer may say why
         except TimeoutError:
+            if upload.waits_for_sink:
+                raise  # the node does not take it
             raise BadMessage(408, "the request's body did not arrive in time") from None
         self.buffer = upload.rest or self.buffer
         if upload.early:
             self.keep = False
 
     def _run_relay(self, relay: Relay, timeout: float) -> Generator[object, object, None]:
-        """Run a relay in the loop, a long one in a worker thread while it moves."""
-        loop = self.server.loop
+        """Relay in the loop; a long body in a worker thread while it moves, as long as half of them are left for others."""
+        server = self.server
         while not relay.done:
             yield from relay.run(LONG_BODY, timeout, timeout)
-            if not relay.done:
-                loop.watch(relay.source, 0)
-                loop.watch(relay.sink, 0)
+            if relay.done:
+                return
+            if server.pumps >= MAX_PUMPS:
+                yield relay.next_wait(timeout)
+                continue
+            server.loop.watch(relay.source, 0)
+            server.loop.watch(relay.sink, 0)
+            server.pumps += 1
+            try:
                 yield Blocking(relay.pump, (PUMP_PATIENCE, timeout))
+            finally:
+                server.pumps -= 1
 
     def _interim(self, head: ResponseHead, upload: Relay | None) -> Generator[object, object, None]:
         """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
         if head.status == 101:
             raise BadMessage(502, "it switched protocols unasked")
         if self.head.minor >= 1:
-            lines = b"".join(b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in HOP_BY_HOP)
+            dropped = HOP_BY_HOP | {b"content-length"}
+            lines = b"".join(b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in dropped)
             yield from send_all(self.channel, b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, lines))
         if upload is not None and upload.early and not upload.body.done:
-            upload.early, upload._listening = False, True
+            data, self.buffer = self.buffer, b""
+            upload.resume(data)
             self.keep = self.head.keep_alive
             yield from self._upload(upload)
 
@@ -5763,19 +5872,23 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     ) -> Generator[object, object, bool]:
         """Send the node's answer to the client; returns True when the node's connection can be used again."""
         if answer.length == len(data):  # all of it is here already, as of most
+            data = self._answer_head(answer, False, target, prefix, base) + data
             self.status = answer.status
-            self.server.telemetry.bytes_to_clients += len(data)
-            yield from send_all(self.channel, self._answer_head(answer, False, target, prefix, base) + data)
+            self.server.telemetry.bytes_to_clients += answer.length or 0
+            yield from send_all(self.channel, data)
             return True
         body = response_body(answer)
         chunked = not isinstance(body, LengthBody) or isinstance(body, EndBody)
         if chunked and self.head.minor == 0:
             chunked = self.keep = False
         head = self._answer_head(answer, chunked, target, prefix, base)
-        self.status = answer.status
         relay = Relay(connection.channel, self.channel, body, chunked, self._client_spoke)
         if data or body.done:
-            relay.feed(data)
+            try:
+                relay.feed(data)
+            except BadMessage as error:  # nothing was sent yet: the client can be told
+                raise BadMessage(502, f"its answer is broken: {error.detail}") from None
+        self.status = answer.status
         out = relay.take_out()
         if not out:
             yield from send_all(self.channel, head)
@@ -5846,8 +5959,8 @@ def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -
     """Make a ``Location`` that points back at the node stay inside the proxy; others are left as they are."""
     path = value
     if value[:2] == b"//" or b"://" in value.partition(b"?")[0].partition(b"#")[0]:
-        parts = urllib.parse.urlsplit(value.decode("latin-1"))
         try:
+            parts = urllib.parse.urlsplit(value.decode("latin-1"))
             known = (parts.hostname or "", parts.port or 80)
         except ValueError:
             return value
@@ -5923,7 +6036,10 @@ class ApiRequest(NamedTuple):
     def query(self) -> Dict[str, List[str]]:
         """The query's parameters, decoded."""
         text = self.head.query[1:].decode("latin-1")
-        return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
+        try:
+            return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
+        except ValueError:
+            raise FrontendError(400, "the query has more than 256 parameters") from None
 
     def value(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
@@ -6278,6 +6394,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.draining = False
         self.handlers: Dict[FrontendHandler, float] = {}  # every connection, and when it began to idle
         self.busy: set[FrontendHandler] = set()
+        self.pumps = 0  # worker threads that relay long bodies
         self.telemetry = Telemetry()
         self.static = StaticFiles()
         self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION}).make_ready()
@@ -6352,11 +6469,21 @@ class FrontendServer(http.server.ThreadingHTTPServer):
 
     def process_request(self, request: socket.socket, client_address: Tuple) -> None:  # type: ignore[override]
         """Hand a connection to its handler, whose work the loop and its workers do; too many get 503."""
-        if len(self.handlers) >= self.max_connections:
+        if len(self.handlers) >= self.max_connections and not self._close_longest_idle():
             return self._turn_away(request)
         if self.tls is not None:
             request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         self.finish_request(request, client_address)
+
+    def _close_longest_idle(self) -> bool:
+        """Make room for a new connection at the cost of one that has idled for a while."""
+        for handler, since in self.handlers.items():
+            if handler not in self.busy:
+                if time.monotonic() - since < CROWDED_IDLE_TIMEOUT:
+                    return False
+                handler.close()
+                return True
+        return False
 
     def _turn_away(self, request: socket.socket) -> None:
         self.telemetry.refused += 1
