@@ -249,3 +249,89 @@ def test_frontends_can_be_chained(start, node):
 def test_what_a_node_answers_cannot_act_as_the_dashboard(front):
     answer = front.ask("/proxy2/w0/html")
     assert answer.body == b"<script>alert(1)</script>" and answer.headers["content-security-policy"] == "sandbox"
+
+
+def test_a_body_in_chunks_of_one_byte_lets_others_have_their_turn(front, node):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(front.ask("/proxy2/w0/tiny-chunks", timeout=60).body))
+    thread.start()
+    while thread.is_alive():
+        assert front.ask("/health", timeout=5).status == 200
+    thread.join()
+    assert found == [b"x" * MIB]
+
+
+def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, node):
+    with front.connect() as sock:
+        sock.sendall(b"POST /proxy2/w0/asks-for-the-rest HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+        wait_for(lambda: node.requests)
+        sock.sendall(b"A" * 10)
+        sock.sendall(b"B" * 20)
+        node.release.set()
+        sock.sendall(b"C" * 70)
+        received = b""
+        while not received.endswith(b"C" * 70):
+            more = sock.recv(65536)
+            assert more, received
+            received += more
+    assert received.endswith(b"\r\n\r\n" + b"A" * 10 + b"B" * 20 + b"C" * 70)
+
+
+def test_an_early_answer_is_seen_while_the_node_takes_nothing_of_the_body(front, node):
+    with front.connect() as sock:
+        sock.sendall(b"POST /proxy2/w0/refuses-unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n")
+        threading.Thread(target=lambda: send_until_closed(sock, bytes(MIB)), daemon=True).start()
+        assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def send_until_closed(sock, block):
+    try:
+        while True:
+            sock.sendall(block)
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("path,status", [("interims", 502), ("bad-chunk", 502), ("odd-location", 302), ("disowns-its-length", 200)])
+def test_an_odd_answer_is_passed_on_or_refused_but_never_hangs(front, node, path, status):
+    received = front.raw(b"GET /proxy2/w0/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode(), until_close=True)
+    assert b"HTTP/1.1 %d " % status in received
+    if path == "disowns-its-length":
+        assert b"\r\nContent-Length: 2\r\n" in received and received.endswith(b"\r\n\r\nok")
+
+
+def test_a_host_name_that_is_none_is_a_502(front):
+    for host in ("a..b", "x" * 64 + ".example"):
+        answer = front.ask("/proxy/%s/80/" % host, headers={"Authorization": "Bearer " + TOKEN})
+        assert answer.status == 502 and "host name" in answer.json()["detail"], answer.body
+
+
+def test_a_socket_whose_backlog_is_full_is_waited_for(start, tmp_path):
+    path = str(tmp_path / "s")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(0)
+    first = socket.socket(socket.AF_UNIX)
+    first.connect(path)
+    front = start("--node", "busy=" + path, "--poll-interval", "0")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(front.ask("/proxy2/busy/x").body), daemon=True)
+    thread.start()
+    assert front.ask("/health").status == 200 and not found
+    first.close()
+    listener.settimeout(10)
+    while True:
+        with listener.accept()[0] as peer:
+            peer.settimeout(10)
+            if peer.recv(65536):  # the first one says nothing
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                break
+    thread.join(10)
+    listener.close()
+    assert found == [b"ok"]
+
+
+def test_our_token_never_reaches_a_node_even_beside_another_authorization(front, node):
+    fields = b"Authorization: Basic YTpi\r\nAuthorization: Bearer %b\r\n" % TOKEN.encode()
+    front.raw(b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+    assert TOKEN.encode() not in node.requests[0].head

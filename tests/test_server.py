@@ -246,3 +246,26 @@ def test_a_slow_reader_slows_nobody(front, node):
         for _ in range(20):
             assert front.ask("/proxy2/w0/version").status == 200
         assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "line", [b"X:" + b" " * 60000 + b"\x01", b"a" * 60000, b"X: " + b"a" * 60000 + b"\x01", b"X: " + b"a " * 30000 + b"\x01"],
+    ids=["spaces", "no colon", "long value", "many words"],
+)  # fmt: skip
+def test_a_head_that_is_hard_to_read_costs_no_time(front, line):
+    received = front.raw(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n", until_close=True, timeout=5)
+    assert received.startswith(b"HTTP/1.1 400 ")
+
+
+def test_bodies_that_do_not_arrive_hold_no_worker(front):
+    waiting = [front.connect() for _ in range(80)]
+    for sock in waiting:
+        sock.sendall(b"GET /api/nodes HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+    assert front.ask("/api/nodes", timeout=5).status == 200
+    for sock in waiting:
+        sock.close()
+
+
+def test_too_many_parameters_are_a_clear_400(front):
+    answer = front.ask("/api/status?" + "a&" * 300)
+    assert answer.status == 400 and "256" in answer.json()["detail"]

@@ -123,6 +123,40 @@ class NodeServer:
             "text/plain; charset=utf-8",
         )
 
+    def do_tiny_chunks(self, request):
+        """A mebibyte in chunks of one byte."""
+        request.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(64):
+            request.sock.sendall(b"1\r\nx\r\n" * 16384)
+        request.sock.sendall(b"0\r\n\r\n")
+
+    def do_asks_for_the_rest(self, request):
+        """``100 Continue`` in two parts, between which some of the body arrives; then the body is given back."""
+        request.sock.sendall(b"HTTP/1.1 100 Cont")
+        self.release.wait(10)
+        request.sock.sendall(b"inue\r\n\r\n")
+        request.answer(request.read_body(), "text/plain")
+
+    def do_refuses_unread(self, request):
+        """An early answer to a body of which nothing is read."""
+        request.sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        self.release.wait(20)
+        return False
+
+    def do_interims(self, request):
+        """Interim answers without end."""
+        while True:
+            request.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+
+    def do_odd_location(self, request):
+        request.sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n")
+
+    def do_disowns_its_length(self, request):
+        request.sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: Content-Length\r\nContent-Length: 2\r\n\r\nok")
+
+    def do_bad_chunk(self, request):
+        request.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+
     def do_sink(self, request):
         """Count the body without keeping it."""
         total = request.drain_body()
