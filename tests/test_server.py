@@ -1,5 +1,6 @@
 """The server itself: HTTP/1.1 rules, limits, our own routes, static files."""
 
+import ctypes
 import gzip
 import json
 import os
@@ -144,6 +145,19 @@ def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(front):
 def test_sigint_ends_it_in_order_and_quietly(front):
     assert front.stop(signal.SIGINT) == 0
     assert "Traceback" not in front.output()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task") or not hasattr(ctypes.CDLL(None), "tgkill"), reason="signals one thread of /proc")
+def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_too(front):
+    pid = front.process.pid
+
+    def signalled():
+        """a thread beside the main thread gets the signal"""
+        others = sorted(int(thread) for thread in os.listdir("/proc/%d/task" % pid) if int(thread) != pid)
+        return others and ctypes.CDLL(None).tgkill(pid, others[0], signal.SIGTERM) == 0
+
+    wait_for(signalled)
+    assert front.process.wait(10) == 0
 
 
 def test_health_tells_the_service(lasting_front):
