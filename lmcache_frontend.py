@@ -6390,6 +6390,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.proxy_timeout = PROXY_TIMEOUT
         self.max_connections = MAX_CONNECTIONS
         self.tls: ssl.SSLContext | None = None
+        self.signals: Tuple[socket.socket, ...] = ()
         self.log_requests = False
         self.draining = False
         self.handlers: Dict[FrontendHandler, float] = {}  # every connection, and when it began to idle
@@ -8015,8 +8016,15 @@ def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -
     """Serve in a thread, so that the main thread can come to the end of this script.
 
     CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB. The main thread then only
-    runs the signal handlers.
+    runs the signal handlers; as it would sleep through a signal that comes just before it falls asleep, the loop hears of
+    signals too (``signal.set_wakeup_fd``).
     """
+    hear, tell = server.signals = socket.socketpair()  # kept: a signal after the loop's end must not find it closed
+    tell.setblocking(False)
+    channel = Channel(hear)
+    channel.idle = lambda: {signal.SIGINT, signal.SIGTERM}.isdisjoint(hear.recv(RECEIVE_SIZE)) or server.shutdown()
+    server.loop.watch(channel, READ)
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
     threading.Thread(target=free_syntax_tree, name="memory", daemon=True).start()
 

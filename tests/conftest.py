@@ -71,6 +71,28 @@ def front(start, node):
     return start("--node", "w0=%s" % node.address)
 
 
+@pytest.fixture(scope="module")
+def lasting_node():
+    """The node of ``lasting_front``; a test that looks at its requests uses ``shared_node``."""
+    with NodeServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lasting_front(lasting_node):
+    """The same as ``front``, started once for the tests of a module that change nothing in it."""
+    frontend = Frontend("--node", "w0=%s" % lasting_node.address)
+    yield frontend
+    frontend.stop()
+
+
+@pytest.fixture
+def shared_node(lasting_node):
+    """The node of ``lasting_front``, with no requests yet."""
+    del lasting_node.requests[:]
+    return lasting_node
+
+
 @pytest.fixture(scope="session")
 def browser_process():
     from support.browser import Browser, find_programs

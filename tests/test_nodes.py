@@ -118,8 +118,8 @@ def test_without_a_file_the_answer_says_that_changes_end_with_the_process(front)
     ("POST", "/api/proxies/none/nodes", {"name": "x", "host": "h", "port": 1}, 404, None), ("PUT", "/api/nodes/none", {"name": "x", "host": "h", "port": 1}, 404, None),
     ("DELETE", "/api/nodes/none", None, 404, None), ("GET", "/api/proxies/none/nodes", None, 404, None), ("POST", "/api/nodes", [1], 400, None),
 ])  # fmt: skip
-def test_a_wrong_change_names_the_field(front, method, path, body, status, field):
-    answer = front.ask(path, method, body)
+def test_a_wrong_change_names_the_field(lasting_front, method, path, body, status, field):
+    answer = lasting_front.ask(path, method, body)
     assert answer.status == status and answer.json().get("field") == field and answer.json()["detail"]
 
 

@@ -12,19 +12,19 @@ from support.frontend import TOKEN, wait_for
 MIB = 1 << 20
 
 
-def test_the_path_and_the_query_reach_the_node_byte_for_byte(front, node):
-    answer = front.ask("/proxy2/w0/echo//a%2Fb/../%c3%a4?b=1+2&a=%2F&a=2&&c")
+def test_the_path_and_the_query_reach_the_node_byte_for_byte(lasting_front, shared_node):
+    answer = lasting_front.ask("/proxy2/w0/echo//a%2Fb/../%c3%a4?b=1+2&a=%2F&a=2&&c")
     assert answer.status == 200
     assert answer.json()["target"] == "/echo//a%2Fb/../%c3%a4?b=1+2&a=%2F&a=2&&c"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_every_method_is_forwarded(front, node, method):
-    assert front.ask("/proxy2/w0/echo", method, b"x=1").json()["method"] == method
+def test_every_method_is_forwarded(lasting_front, shared_node, method):
+    assert lasting_front.ask("/proxy2/w0/echo", method, b"x=1").json()["method"] == method
 
 
-def test_a_head_request_has_no_body_and_keeps_the_length(front, node):
-    answer = front.ask("/proxy2/w0/version", "HEAD")
+def test_a_head_request_has_no_body_and_keeps_the_length(lasting_front, shared_node):
+    answer = lasting_front.ask("/proxy2/w0/version", "HEAD")
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "13")
 
 
@@ -37,22 +37,22 @@ def test_the_socket_path_may_be_encoded_once_or_twice(start, uds_node):
     assert uds_node.requests[0].header("Host") == ["localhost"]
 
 
-def test_a_target_may_be_named_by_host_and_port(front, node):
-    assert front.ask("/proxy/127.0.0.1/%d/echo?x" % node.port).json()["target"] == "/echo?x"
-    assert front.ask("/proxy/localhost/%d/echo" % node.port).status == 200
+def test_a_target_may_be_named_by_host_and_port(lasting_front, shared_node):
+    assert lasting_front.ask("/proxy/127.0.0.1/%d/echo?x" % shared_node.port).json()["target"] == "/echo?x"
+    assert lasting_front.ask("/proxy/localhost/%d/echo" % shared_node.port).status == 200
 
 
-def test_headers_keep_their_order_and_duplicates_and_lose_what_is_hop_by_hop(front, node):
-    front.raw(
+def test_headers_keep_their_order_and_duplicates_and_lose_what_is_hop_by_hop(lasting_front, shared_node):
+    lasting_front.raw(
         b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: localhost:1\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: X-Drop, close\r\n"
         b"X-Drop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 3\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
     )
-    request = node.requests[0]
+    request = shared_node.requests[0]
     lines = request.head.decode().split("\r\n")
     assert [line for line in lines if line.lower().startswith("x-")][:3] == ["X-B: 1", "x-a: 2", "X-B: 3"]
     for name in ("Connection", "X-Drop", "TE", "Upgrade", "Keep-Alive", "User-Agent", "Accept-Encoding", "Content-Length"):
         assert request.header(name) == [], name
-    assert request.header("Host") == [node.address]
+    assert request.header("Host") == [shared_node.address]
     assert request.header("X-Forwarded-For") == ["1.2.3.4, 127.0.0.1"]
     assert request.header("X-Forwarded-Host") == ["localhost:1"]
     assert request.header("X-Forwarded-Proto") == ["http"]
@@ -77,8 +77,8 @@ def test_our_token_never_reaches_a_node_and_other_credentials_do(front, node):
 @pytest.mark.parametrize("kind,expected", [
     ("absolute", "/proxy2/w0/echo?x=1"), ("path", "/proxy2/w0/echo"), ("other", "http://example.org/x"),
 ])  # fmt: skip
-def test_a_redirect_to_the_node_stays_inside_the_proxy(front, node, kind, expected):
-    answer = front.ask("/proxy2/w0/redirect?to=" + kind)
+def test_a_redirect_to_the_node_stays_inside_the_proxy(lasting_front, shared_node, kind, expected):
+    answer = lasting_front.ask("/proxy2/w0/redirect?to=" + kind)
     assert (answer.status, answer.headers["location"]) == (302, expected)
 
 
@@ -180,25 +180,25 @@ def test_a_client_that_leaves_frees_the_node_at_once(front, node):
 
 
 @pytest.mark.parametrize("path", ["die", "die_chunked"])
-def test_an_answer_that_ends_early_never_looks_complete(front, node, path):
-    raw = front.raw(b"GET /proxy2/w0/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode(), until_close=True)
+def test_an_answer_that_ends_early_never_looks_complete(lasting_front, shared_node, path):
+    raw = lasting_front.raw(b"GET /proxy2/w0/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode(), until_close=True)
     assert b"200 OK" in raw and not raw.endswith(b"0\r\n\r\n") and len(raw.partition(b"\r\n\r\n")[2]) < 100
 
 
-def test_an_answer_that_ends_with_its_connection_is_complete(front, node):
-    answer = front.ask("/proxy2/w0/close")
+def test_an_answer_that_ends_with_its_connection_is_complete(lasting_front, shared_node):
+    answer = lasting_front.ask("/proxy2/w0/close")
     assert answer.body == b"until the end" and answer.headers["transfer-encoding"] == "chunked"
 
 
 @pytest.mark.parametrize("path", ["garbage", "two_lengths", "long_head", "silent"])
-def test_nonsense_from_a_node_is_a_502_that_names_it(front, node, path):
-    answer = front.ask("/proxy2/w0/" + path)
+def test_nonsense_from_a_node_is_a_502_that_names_it(lasting_front, shared_node, path):
+    answer = lasting_front.ask("/proxy2/w0/" + path)
     assert answer.status == 502
-    assert answer.json()["detail"].startswith(node.address)
+    assert answer.json()["detail"].startswith(shared_node.address)
 
 
-def test_an_answer_without_content_stays_without(front, node):
-    raw = front.raw(b"GET /proxy2/w0/nocontent HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", until_close=True)
+def test_an_answer_without_content_stays_without(lasting_front, shared_node):
+    raw = lasting_front.raw(b"GET /proxy2/w0/nocontent HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", until_close=True)
     assert raw.startswith(b"HTTP/1.1 204") and b"content-length" not in raw.lower() and b"chunked" not in raw
 
 
@@ -233,8 +233,8 @@ def test_a_node_that_hangs_is_a_504_and_slows_nobody(start, node):
     assert results == [504] * 20
 
 
-def test_an_unknown_node_is_a_404_that_names_it(front):
-    answer = front.ask("/proxy2/nobody%20here/x")
+def test_an_unknown_node_is_a_404_that_names_it(lasting_front):
+    answer = lasting_front.ask("/proxy2/nobody%20here/x")
     assert answer.status == 404 and "nobody here" in answer.json()["detail"]
 
 
@@ -246,8 +246,8 @@ def test_frontends_can_be_chained(start, node):
     assert answer.json()["target"] == "/echo?x=%2F" and answer.json()["body"] == "body"
 
 
-def test_what_a_node_answers_cannot_act_as_the_dashboard(front):
-    answer = front.ask("/proxy2/w0/html")
+def test_what_a_node_answers_cannot_act_as_the_dashboard(lasting_front):
+    answer = lasting_front.ask("/proxy2/w0/html")
     assert answer.body == b"<script>alert(1)</script>" and answer.headers["content-security-policy"] == "sandbox"
 
 

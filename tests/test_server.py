@@ -1,5 +1,6 @@
 """The server itself: HTTP/1.1 rules, limits, our own routes, static files."""
 
+import ctypes
 import gzip
 import json
 import os
@@ -37,11 +38,11 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
-def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(front, node, name):
-    raw = front.raw(BAD_REQUESTS[name], until_close=True)
+def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(lasting_front, shared_node, name):
+    raw = lasting_front.raw(BAD_REQUESTS[name], until_close=True)
     assert status_of(raw) == 400 and b"Connection: close" in raw
     assert "detail" in json.loads(raw.partition(b"\r\n\r\n")[2])
-    assert not [request for request in node.requests if request.target.startswith("/echo")]
+    assert not [request for request in shared_node.requests if request.target.startswith("/echo")]
 
 
 @pytest.mark.parametrize("data,status", [
@@ -54,8 +55,8 @@ def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(front, node,
     (b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     (b"TRACE /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
 ])  # fmt: skip
-def test_limits_and_unknown_things_have_their_own_status(front, data, status):
-    assert status_of(front.raw(data)) == status
+def test_limits_and_unknown_things_have_their_own_status(lasting_front, data, status):
+    assert status_of(lasting_front.raw(data)) == status
 
 
 @pytest.mark.parametrize("data", [
@@ -64,20 +65,20 @@ def test_limits_and_unknown_things_have_their_own_status(front, data, status):
     b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 100 + b"\r\n",
     b"\r\nGET http://localhost/health HTTP/1.1\r\nHost: a\r\n\r\n",
 ])  # fmt: skip
-def test_what_is_within_the_limits_is_served(front, data):
-    assert status_of(front.raw(data)) == 200
+def test_what_is_within_the_limits_is_served(lasting_front, data):
+    assert status_of(lasting_front.raw(data)) == 200
 
 
-def test_pipelined_requests_are_answered_in_order(front):
-    raw = front.raw(
+def test_pipelined_requests_are_answered_in_order(lasting_front):
+    raw = lasting_front.raw(
         b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
         b"GET /proxy2/w0/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", until_close=True,
     )  # fmt: skip
     assert [part[:3] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
 
 
-def test_a_head_may_arrive_byte_by_byte(front):
-    with front.connect() as sock:
+def test_a_head_may_arrive_byte_by_byte(lasting_front):
+    with lasting_front.connect() as sock:
         for byte in b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n":
             sock.sendall(bytes([byte]))
         assert sock.recv(65536).startswith(b"HTTP/1.1 200")
@@ -146,32 +147,45 @@ def test_sigint_ends_it_in_order_and_quietly(front):
     assert "Traceback" not in front.output()
 
 
-def test_health_tells_the_service(front):
-    answer = front.ask("/health")
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task") or not hasattr(ctypes.CDLL(None), "tgkill"), reason="signals one thread of /proc")
+def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_too(front):
+    pid = front.process.pid
+
+    def signalled():
+        """a thread beside the main thread gets the signal"""
+        others = sorted(int(thread) for thread in os.listdir("/proc/%d/task" % pid) if int(thread) != pid)
+        return others and ctypes.CDLL(None).tgkill(pid, others[0], signal.SIGTERM) == 0
+
+    wait_for(signalled)
+    assert front.process.wait(10) == 0
+
+
+def test_health_tells_the_service(lasting_front):
+    answer = lasting_front.ask("/health")
     assert answer.json()["status"] == "healthy" and answer.json()["service"] == "lmcache-monitor"
-    assert front.ask("/health", "HEAD").headers["content-length"] == str(len(answer.body))
-    assert "GET" in front.ask("/health", "OPTIONS").headers["allow"]
-    refused = front.ask("/health", "DELETE")
+    assert lasting_front.ask("/health", "HEAD").headers["content-length"] == str(len(answer.body))
+    assert "GET" in lasting_front.ask("/health", "OPTIONS").headers["allow"]
+    refused = lasting_front.ask("/health", "DELETE")
     assert refused.status == 405 and refused.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_static_files_have_entity_tags_and_are_compressed_when_accepted(front):
-    plain = front.ask("/")
+def test_static_files_have_entity_tags_and_are_compressed_when_accepted(lasting_front):
+    plain = lasting_front.ask("/")
     assert plain.status == 200 and plain.headers["content-type"].startswith("text/html") and b"LMCache" in plain.body
     assert "script-src 'self'" in plain.headers["content-security-policy"]
     assert plain.headers["cache-control"] == "no-cache"
-    again = front.ask("/", headers={"If-None-Match": plain.headers["etag"]})
+    again = lasting_front.ask("/", headers={"If-None-Match": plain.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
-    packed = front.ask("/static/style.css", headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(packed.body) == front.ask("/static/style.css").body
+    packed = lasting_front.ask("/static/style.css", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.body) == lasting_front.ask("/static/style.css").body
 
 
 @pytest.mark.parametrize("path", [
     "/static/../lmcache_frontend.py", "/static/..%2flmcache_frontend.py", "/static/%2e%2e/README.md", "/static//etc/passwd",
     "/static/js/../../pyproject.toml", "/static/", "/static/.hidden", "/static/style.css%00.js", "/lmcache_frontend.py",
 ])  # fmt: skip
-def test_nothing_outside_static_is_served(front, path):
-    raw = front.raw(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
+def test_nothing_outside_static_is_served(lasting_front, path):
+    raw = lasting_front.raw(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
     assert status_of(raw) == 404
 
 
@@ -225,8 +239,8 @@ def test_a_wrong_option_is_one_clear_line(options, status, words):
     assert code == status and words in output and "Traceback" not in output
 
 
-def test_a_port_in_use_is_one_clear_line(front):
-    code, output = run("--host", "127.0.0.1", "--port", front.port)
+def test_a_port_in_use_is_one_clear_line(lasting_front):
+    code, output = run("--host", "127.0.0.1", "--port", lasting_front.port)
     assert code == 1 and "in use" in output and len(output.strip().splitlines()) == 1
 
 

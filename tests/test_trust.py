@@ -16,14 +16,14 @@ NODE = {"name": "new", "host": "127.0.0.1", "port": 9}
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/nodes", "/api/proxies", "/api/status", "/metrics", "/api/session", "/api/sd"])
-def test_everyone_may_look(front, path):
-    assert front.foreign(path).status == 200
+def test_everyone_may_look(lasting_front, path):
+    assert lasting_front.foreign(path).status == 200
 
 
 @pytest.mark.parametrize("path", ["/version", "/loglevel", "/loglevel?logger_name=lmcache", "/metrics", "/environment"])
-def test_everyone_may_read_a_registered_node(front, path):
-    assert front.foreign("/proxy2/w0" + path).status == 200
-    assert front.foreign("/proxy2/w0" + path, "HEAD").status == 200
+def test_everyone_may_read_a_registered_node(lasting_front, path):
+    assert lasting_front.foreign("/proxy2/w0" + path).status == 200
+    assert lasting_front.foreign("/proxy2/w0" + path, "HEAD").status == 200
 
 
 REVEALING = [
@@ -33,20 +33,20 @@ REVEALING = [
 
 
 @pytest.mark.parametrize("path", REVEALING)
-def test_only_trusted_requests_get_what_reveals_or_changes(front, node, path):
-    refused = front.foreign("/proxy2/w0" + path)
+def test_only_trusted_requests_get_what_reveals_or_changes(lasting_front, shared_node, path):
+    refused = lasting_front.foreign("/proxy2/w0" + path)
     assert refused.status == 403 and "token" in refused.json()["detail"]
-    assert not [request for request in node.requests if path in request.target]
-    assert front.ask("/proxy2/w0" + path).status == 200
-    assert front.foreign("/proxy2/w0" + path, headers=BEARER).status == 200
+    assert not [request for request in shared_node.requests if path in request.target]
+    assert lasting_front.ask("/proxy2/w0" + path).status == 200
+    assert lasting_front.foreign("/proxy2/w0" + path, headers=BEARER).status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_trusted_requests_may_use_other_methods(front, node, method):
-    assert front.foreign("/proxy2/w0/echo", method).status == 403
-    assert not [request for request in node.requests if request.method == method]
-    assert front.ask("/proxy2/w0/echo", method).status == 200
-    assert front.foreign("/proxy2/w0/echo", method, headers=BEARER).status == 200
+def test_only_trusted_requests_may_use_other_methods(lasting_front, shared_node, method):
+    assert lasting_front.foreign("/proxy2/w0/echo", method).status == 403
+    assert not [request for request in shared_node.requests if request.method == method]
+    assert lasting_front.ask("/proxy2/w0/echo", method).status == 200
+    assert lasting_front.foreign("/proxy2/w0/echo", method, headers=BEARER).status == 200
 
 
 @pytest.mark.parametrize("method,path,body", [
@@ -59,11 +59,11 @@ def test_only_trusted_requests_may_manage(front, method, path, body):
     assert front.foreign(path, method, body, BEARER).status in (200, 502)
 
 
-def test_unregistered_targets_on_this_host_are_for_trusted_requests(front):
+def test_unregistered_targets_on_this_host_are_for_trusted_requests(lasting_front):
     with NodeServer() as other:
         path = "/proxy/127.0.0.1/%d/version" % other.port
-        assert front.foreign(path).status == 403
-        assert front.ask(path).status == 200
+        assert lasting_front.foreign(path).status == 403
+        assert lasting_front.ask(path).status == 200
 
 
 def test_a_socket_beside_a_registered_one_is_for_trusted_requests(start, uds_node):
@@ -97,9 +97,9 @@ def test_other_targets_need_the_token(start, node):
     ({"Sec-Fetch-Site": "cross-site"}, False), ({"Sec-Fetch-Site": "same-site"}, False), ({"Authorization": "Bearer wrong"}, False),
     ({"Authorization": "bearer " + TOKEN, "X-Forwarded-For": "1.2.3.4"}, True), ({"Authorization": "Basic " + TOKEN}, False),
 ])  # fmt: skip
-def test_what_makes_a_local_request_trusted(front, headers, trusted):
-    assert front.ask("/api/session", headers=headers).json()["trusted"] is trusted
-    assert front.ask("/proxy2/w0/echo", "POST", b"", headers).status == (200 if trusted else 403)
+def test_what_makes_a_local_request_trusted(lasting_front, headers, trusted):
+    assert lasting_front.ask("/api/session", headers=headers).json()["trusted"] is trusted
+    assert lasting_front.ask("/proxy2/w0/echo", "POST", b"", headers).status == (200 if trusted else 403)
 
 
 def test_with_trust_token_this_host_needs_the_token_too(start, node):
