@@ -6448,6 +6448,25 @@ class FrontendServer(http.server.ThreadingHTTPServer):
             self.loop.run_once(0.05)
         self.loop.shutdown()
 
+    def hear_signals(self, actions: Mapping[int, Callable[[], object]]) -> None:
+        """Have the loop run the action of each signal that comes. Called in the main thread.
+
+        A main thread that waits for others may sleep through a signal; a wake-up descriptor is written to in any case.
+        """
+        hear, tell = self.signals = socket.socketpair()  # kept: a signal after the loop's end must not find it closed
+        tell.setblocking(False)
+        for number in actions:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+
+        def heard() -> None:
+            for number in hear.recv(RECEIVE_SIZE):
+                actions.get(number, int)()
+
+        channel = Channel(hear)
+        channel.idle = heard
+        self.loop.watch(channel, READ)
+
     def shutdown(self) -> None:
         """Make ``serve_forever`` end. Any thread and any signal handler may call it."""
         self._stopped.set()
@@ -7978,10 +7997,9 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
     if options.discovery:
         server.discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
-    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
-    signal.signal(signal.SIGINT, lambda *_: server.shutdown())
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: server.loop.call_soon(reload_config, server))
+    actions: Dict[int, Callable[[], object]] = {signal.SIGTERM: server.shutdown, signal.SIGINT: server.shutdown}
+    actions[signal.SIGHUP] = functools.partial(reload_config, server)
+    server.hear_signals(actions)
     if in_plugin:
         watch_parent(server.shutdown)
     server.sources.start()
@@ -8015,16 +8033,8 @@ def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
 def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
     """Serve in a thread, so that the main thread can come to the end of this script.
 
-    CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB. The main thread then only
-    runs the signal handlers; as it would sleep through a signal that comes just before it falls asleep, the loop hears of
-    signals too (``signal.set_wakeup_fd``).
+    CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB.
     """
-    hear, tell = server.signals = socket.socketpair()  # kept: a signal after the loop's end must not find it closed
-    tell.setblocking(False)
-    channel = Channel(hear)
-    channel.idle = lambda: {signal.SIGINT, signal.SIGTERM}.isdisjoint(hear.recv(RECEIVE_SIZE)) or server.shutdown()
-    server.loop.watch(channel, READ)
-    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
     threading.Thread(target=free_syntax_tree, name="memory", daemon=True).start()
 
