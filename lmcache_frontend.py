@@ -725,15 +725,22 @@ class ConfigFile:
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError."""
+    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError.
+
+    The new one has the mode of the old one and, where we may set them, its owner and group.
+    """
     path = os.path.realpath(path)  # a symbolic link stays one
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
+        known = os.stat(path)
     except OSError:
-        mode = 0o600
+        known = None
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            if known:
+                with contextlib.suppress(OSError):
+                    os.fchown(file.fileno(), known.st_uid, known.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(known.st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

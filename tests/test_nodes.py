@@ -90,7 +90,7 @@ def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(st
     config.write_text(json.dumps([{"name": "w0", "host": "127.0.0.1", "port": node.port, "note": "kept"}]))
     config.chmod(0o640)
     front = start("--config", config)
-    added = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": "/tmp/none"})
+    added = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"})
     assert added.json()["persisted"] is True
     assert front.ask("/api/proxies", "POST", {"name": "rack1", "host": "127.0.0.1", "port": 9}).status == 200
     assert front.ask("/api/proxies/rack1/nodes", "POST", {"name": "c0", "host": "127.0.0.1", "port": 9}).status == 200
@@ -98,7 +98,7 @@ def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(st
     assert front.ask("/proxy2/w0%20b/version").status == 200 and front.ask("/proxy2/w0/version").status == 404
     assert json.loads(config.read_text()) == [
         {"name": "w0 b", "host": "127.0.0.1", "port": node.port, "note": "kept"},
-        {"name": "w1", "host": "127.0.0.1", "port": "/tmp/none"},
+        {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"},
         {"name": "rack1", "host": "127.0.0.1", "port": 9, "nodes": [{"name": "c0", "host": "127.0.0.1", "port": 9}]},
     ]
     assert os.stat(config).st_mode & 0o777 == 0o640
@@ -347,3 +347,20 @@ def test_changes_at_the_same_time_leave_the_file_and_the_nodes_equal(configured)
         thread.join()
     shown = [child for group in front.ask("/api/nodes").json()["nodes"] for child in group["children"]]
     assert len(shown) >= 5 and saved() == [{field: child[field] for field in ("name", "host", "port")} for child in shown]
+
+
+def test_a_file_that_is_written_keeps_its_mode_whatever_the_umask(configured, tmp_path):
+    umask = os.umask(0o077)
+    try:
+        front, _ = configured()
+    finally:
+        os.umask(umask)
+    config = tmp_path / "nodes.json"
+    config.chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(config, 12345, 12346)
+    before = os.stat(config)
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
+    after = os.stat(config)
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode & 0o777, after.st_uid, after.st_gid) == (0o664, before.st_uid, before.st_gid)
