@@ -4729,19 +4729,21 @@ class Sources:
     def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
         nodes: List[Node] = []
+        root = os.path.realpath(LMCACHE_SOCKET_DIRECTORY)
         try:
-            names = sorted(os.listdir(LMCACHE_SOCKET_DIRECTORY))
+            names = sorted(os.listdir(root))
             for name in list(names):
-                if os.path.isdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)):  # socket/9090 beside socket_9090
-                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)))]
+                folder = os.path.join(root, name)
+                if os.path.isdir(folder) and not os.path.islink(folder):  # socket/9090 beside socket_9090
+                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
         except FileNotFoundError:
             return [], []
         except OSError as error:
             raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
         for name in names[:MAX_SOURCE_NODES]:
             path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
-            try:
-                if stat.S_ISSOCK(os.stat(path).st_mode):
+            try:  # everybody may put links there, to sockets that are no nodes
+                if stat.S_ISSOCK(os.lstat(path).st_mode) and os.path.realpath(path) == os.path.join(root, name):
                     entry = {"name": name.replace("/", "_"), "host": "localhost", "port": path}
                     nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
