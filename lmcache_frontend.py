@@ -4759,7 +4759,7 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 # Trust
 # ----------------------------------------------------------------------------
 
-FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip")
 SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
 REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
 REVEALING_SEGMENTS = frozenset(("env", "bundle", "lmcache_heartbeat", "heartbeat", "refresh"))
@@ -4841,7 +4841,8 @@ class Trust:
         if not target.is_unix:
             if is_loopback(target.host):
                 return ""
-            return f"{target.label} is not a registered node: add it, use --allow-target, or send the token"
+            advice = "it is link-local:" if is_link_local(target.host) else "add it,"
+            return f"{target.label} is not a registered node: {advice} use --allow-target, or send the token"
         real = os.path.realpath(target.path)
         folders = {os.path.dirname(os.path.realpath(node.target.path)) for node in registry.leaves() if node.target.path}
         folders = {folder for folder in folders if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"}
@@ -4850,11 +4851,40 @@ class Trust:
         return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
 
 
+    def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
+        """Why a trusted request may not make a node of this target, or "" when it may.
+
+        Operators on this host may add other hosts, but not what no LMCache process is and ``check_target`` guards: foreign
+        sockets and link-local addresses, where clouds have their metadata.
+        """
+        if registry.is_registered(target) or not (target.is_unix or is_link_local(target.host)):
+            return ""
+        return self.check_target(target, registry, with_token)
+
+
+def is_link_local(host: str) -> bool:
+    """Tell whether ``host`` is a link-local address (169.254.0.0/16, fe80::/10), in any form that ``connect`` takes."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0] if ":" in host else socket.inet_aton(host))
+    except (OSError, ValueError):
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+
+
 def fnmatch_target(target: Target, pattern: str) -> bool:
-    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path."""
+    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path.
+
+    A pattern of addresses (``10.0.0.*:*``) matches no name (``10.0.0.example.org``), which would resolve to any.
+    """
     import fnmatch
 
     label = os.path.normpath(target.path) if target.path else target.label
+    host = pattern.rpartition(":")[0] or pattern
+    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host):
+        try:
+            ipaddress.ip_address(target.host.partition("%")[0])
+        except ValueError:
+            return False
     return fnmatch.fnmatchcase(label, pattern)
 
 
@@ -6082,12 +6112,21 @@ def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
     return Answer.json({"status": "success", "message": message, "persisted": persisted})
 
 
-def add_to(server: FrontendServer, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
+def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
+    """Raise FrontendError 403 when the request would reach by ``node``, or a child of it, what it may not reach itself."""
+    for each in (node, *node.children):
+        why = server.trust.check_addition(each.target, server.registry, server.trust.has_token(request.head))
+        if why:
+            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
+
+
+def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
     """Add a node or a proxy to the registry and, when there is one, to the configuration file."""
     registry, config = server.registry, server.config
     with registry.edit():
         group = registry.proxy(proxy_name)
         node = group.adopted(Node.parse(entry, "", "config" if config else "api"))
+        check_added(server, request, node)
         registry.add(node, proxy_name, node.source)
         persisted = config is not None and (proxy_name == LOCAL_PROXY or group.source == "config") and config.add(entry, proxy_name)
     return success(server, f"{what} {node.name} added", persisted)
@@ -6096,13 +6135,13 @@ def add_to(server: FrontendServer, entry: Dict[str, object], proxy_name: str, wh
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_to(server, entry, LOCAL_PROXY, "Proxy")
+    return add_to(server, request, entry, LOCAL_PROXY, "Proxy")
 
 
 def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     entry.pop("nodes", None)
-    return add_to(server, entry, request.arguments[0], "Node")
+    return add_to(server, request, entry, request.arguments[0], "Node")
 
 
 def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6113,13 +6152,14 @@ def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(400, "proxy_id is not a text", "proxy_id")
     if body.get("is_proxy"):
         entry.setdefault("nodes", [])
-    return add_to(server, entry, proxy_name, "Node")
+    return add_to(server, request, entry, proxy_name, "Node")
 
 
 def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     with server.registry.edit():
         node = changed_node(server.registry, request.arguments[0], entry)
+        check_added(server, request, node)
         old = server.registry.change(request.arguments[0], node)
         persisted = persist_change(server, old, entry)
     return success(server, f"Node {node.name} updated", persisted)
@@ -6159,10 +6199,9 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
     """Try to reach a target before it is saved."""
     body = request.json()
     target = Target.parse(body.get("host", "localhost"), body.get("port"))
-    if not server.registry.is_registered(target):
-        why = server.trust.check_target(target, server.registry, server.trust.has_token(request.head))
-        if why and target.is_unix:
-            raise FrontendError(403, why)
+    why = server.trust.check_addition(target, server.registry, server.trust.has_token(request.head))
+    if why:
+        raise FrontendError(403, why, "port" if target.is_unix else "host")
     try:
         reply = fetch(target, "/version")
     except FetchError as error:
