@@ -456,7 +456,7 @@ class NodeRegistry:
         if node is None and name.startswith("proxy_") and name not in self._index:
             return self._index.get("node_" + name[6:])
         if node is None and name in self._index:
-            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
+            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name")
         return node
 
     def proxy(self, name: str) -> Node:
