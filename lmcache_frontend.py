@@ -328,6 +328,8 @@ class Node(NamedTuple):
                 if field not in entry and not (field == "host" and is_path):
                     raise FrontendError(400, f"{field} is missing", field)
             host = entry.get("host", "localhost")
+            if is_path and not (isinstance(host, str) and host.isprintable()):
+                raise FrontendError(400, "host is not a printable text", "host")
             target = Target.parse(host, port)
             token = entry.get("token", "")
             if not isinstance(token, str) or not token.isascii() or not token.isprintable():
@@ -345,10 +347,15 @@ class Node(NamedTuple):
             child = Node.parse(entry, f"{where}.nodes[{index}]", self.source, self.name)
             if child.name in children:
                 raise FrontendError(409, f"{where}.nodes[{index}]: a node named {child.name!r} is there already", "name")
-            if self.name != LOCAL_PROXY and child.target.is_unix and not self.target.is_loopback:
-                child = child.through(self)  # that socket is on the other frontend's host
-            children[child.name] = child
+            children[child.name] = self.adopted(child)
         return self._replace(is_proxy=True, children=tuple(children.values()))
+
+    def adopted(self, child: Node) -> Node:
+        """A configured node as a child of this group, whatever group it was in: where its requests go follows from both."""
+        target = Target.parse(child.host, child.port)
+        if self.name != LOCAL_PROXY and target.is_unix and not self.target.is_loopback:
+            return child.through(self)  # that socket is on the other frontend's host
+        return child._replace(proxy=self.name, target=target, prefix="", token="" if child.prefix else child.token)
 
     def through(self, proxy: Node) -> Node:
         """The same node as a child that is reached through ``proxy``, another frontend."""
@@ -402,7 +409,8 @@ def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], L
     for index, entry in enumerate(entries):
         node = Node.parse(entry, f"{where}[{index}]", source)
         if node.is_proxy and node.name == LOCAL_PROXY:
-            local.extend(node.children)
+            for child in node.children:
+                (proxies if child.is_proxy else local).append(child)
         else:
             (proxies if node.is_proxy else local).append(node)
     return local, proxies
@@ -412,13 +420,14 @@ class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
     The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
-    it and read without it.
+    it and read without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
     """
 
     STATIC = ("config", "nodes", "node", "plugin", "demo", "api")  # sources that the operator can edit
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
         self._lock = threading.Lock()
+        self._editing = threading.Lock()
         self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
         self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
         self._identities: Dict[str, str] = {}  # and of themselves
@@ -452,7 +461,7 @@ class NodeRegistry:
         if node is None and name.startswith("proxy_") and name not in self._index:
             return self._index.get("node_" + name[6:])
         if node is None and name in self._index:
-            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}")
+            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name")
         return node
 
     def proxy(self, name: str) -> Node:
@@ -468,26 +477,30 @@ class NodeRegistry:
         """Tell whether a node listens at ``target``, whatever its name."""
         return target.canonical in self._targets
 
+    @contextlib.contextmanager
+    def edit(self) -> Iterator[None]:
+        """Hold back other edits for a block of changes to static sources; they are undone when the block fails."""
+        with self._editing:
+            with self._lock:
+                before, children, identities = self._static(), dict(self._children), dict(self._identities)
+            try:
+                yield
+            except BaseException:
+                with self._lock:
+                    if self._static() != before:
+                        self._sources.update((source, before.get(source, ((), ()))) for source in self._static())
+                        self._children = {**children, **self._children}
+                        self._identities = {**identities, **self._identities}
+                        self._rebuild()
+                raise
+
+    def _static(self) -> Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]]:
+        return {source: nodes for source, nodes in self._sources.items() if source in self.STATIC}
+
     def replace_source(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
         """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
         with self._lock:
-            before, now = self._sources.get(source), (tuple(local), tuple(proxies))
-            if now == before:
-                return
-            self._sources[source] = now
-            try:
-                self._rebuild()
-            except FrontendError:
-                if before is None:
-                    del self._sources[source]
-                else:
-                    self._sources[source] = before
-                raise
-            names = {group.name for group in self._groups}
-            for proxy in before[1] if before else ():
-                if proxy.name not in names:
-                    self._children.pop(proxy.name, None)
-                    self._identities.pop(proxy.name, None)
+            self._commit(source, local, proxies)
 
     def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
         """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
@@ -497,35 +510,41 @@ class NodeRegistry:
                 self._children[proxy_name], self._identities[proxy_name] = told, identity
                 self._rebuild()
 
-    def add(self, node: Node, proxy_name: str = LOCAL_PROXY) -> None:
-        """Add a node to a group, or a proxy. Raises FrontendError 404 (no such group) or 409 (name taken)."""
+    def add(self, node: Node, proxy_name: str = LOCAL_PROXY, source: str = "api") -> None:
+        """Add a node to a group, or a proxy: to ``source``, or to that of its group.
+
+        Raises FrontendError 404 (no such group) or 409 (the name is taken; the group comes from a changing source).
+        """
         with self._lock:
-            for source, (local, proxies) in list(self._sources.items()):
-                if proxy_name != LOCAL_PROXY and source in self.STATIC:
-                    changed = [self._adopt(proxy, node) if proxy.name == proxy_name else proxy for proxy in proxies]
-                    if changed != list(proxies):
-                        return self._commit(source, local, changed)
-            if proxy_name != LOCAL_PROXY:
-                raise FrontendError(404, f"there is no proxy named {proxy_name!r} to add a node to")
-            local, proxies = self._sources.get("api", ((), ()))
-            if node.is_proxy:
-                return self._commit("api", local, [*proxies, node])
-            self._commit("api", [*local, node], proxies)
+            if proxy_name == LOCAL_PROXY:
+                local, proxies = self._sources.get(source, ((), ()))
+                if node.is_proxy:
+                    return self._commit(source, local, [*proxies, node])
+                return self._commit(source, [*local, node], proxies)
+            for known, (local, proxies) in self._static().items():
+                for proxy in proxies:
+                    if proxy.name == proxy_name:
+                        changed = self._with_children(proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)])
+                        return self._commit(known, local, self._swap(proxies, proxy, changed))
+            raise FrontendError(409, f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there")
 
     @staticmethod
-    def _adopt(proxy: Node, node: Node) -> Node:
-        if any(child.name == node.name for child in proxy.children):
-            raise FrontendError(409, f"{proxy.name} has a node named {node.name!r} already", "name")
-        return proxy._replace(children=(*proxy.children, node._replace(proxy=proxy.name, source=proxy.source)))
+    def _with_children(proxy: Node, children: List[Node]) -> Node:
+        counts = collections.Counter(child.name for child in children)
+        for name, count in counts.items():
+            if count > 1:
+                raise FrontendError(409, f"{proxy.name} has a node named {name!r} already", "name")
+        return proxy._replace(children=tuple(children))
 
     def change(self, name: str, node: Node | None) -> Node:
         """Put ``node`` in the place of the node called ``name`` (None: remove it); returns what was there.
 
-        Raises FrontendError 404 (unknown) or 409 (the new name is taken; the node comes from a changing source).
+        Raises FrontendError 404 (unknown) or 409 (the new name is taken; several nodes have the old one; the node comes
+        from a changing source).
         """
         with self._lock:
-            old = self._index.get(name)
-            if old is None or (old.is_proxy and old.name == LOCAL_PROXY):
+            old = self.find(name)
+            if old is None:
                 raise FrontendError(404, f"there is no node named {name!r}")
             for source in self.STATIC:
                 local, proxies = self._sources.get(source, ((), ()))
@@ -534,11 +553,10 @@ class NodeRegistry:
                     return old
                 for proxy in proxies:
                     if proxy.name == old.name and old.is_proxy:
-                        kept = node and (node if node.children else node._replace(children=proxy.children))
-                        self._commit(source, local, self._swap(proxies, proxy, kept))
+                        self._commit(source, local, self._swap(proxies, proxy, node))
                         return proxy
                     if old in proxy.children:
-                        changed = proxy._replace(children=tuple(self._swap(proxy.children, old, node)))
+                        changed = self._with_children(proxy, self._swap(proxy.children, old, node))
                         self._commit(source, local, self._swap(proxies, proxy, changed))
                         return old
             raise FrontendError(409, f"{name!r} comes from {old.source} and follows it; change it there")
@@ -550,20 +568,35 @@ class NodeRegistry:
         return [node for node in (new if node == old else node for node in nodes) if node is not None]
 
     def _commit(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
-        """Store one source and rebuild, or leave all as it was. The caller holds the lock."""
-        before = self._sources.get(source, ((), ()))
-        self._sources[source] = (tuple(local), tuple(proxies))
+        """Store one source and rebuild, or leave all as it was. The caller holds the lock.
+
+        What a proxy told of its nodes is forgotten when it goes, moves or gets another name or token.
+        """
+        before, now = self._sources.get(source), (tuple(local), tuple(proxies))
+        if now == before:
+            return
+        self._sources[source] = now
         try:
             self._rebuild()
         except FrontendError:
-            self._sources[source] = before
+            if before is None:
+                del self._sources[source]
+            else:
+                self._sources[source] = before
             raise
+        kept = {(group.name, group.target, group.token) for group in self._groups}
+        gone = [proxy.name for proxy in (before[1] if before else ()) if (proxy.name, proxy.target, proxy.token) not in kept]
+        for name in gone:
+            self._children.pop(name, None)
+            self._identities.pop(name, None)
+        if gone:
+            self._rebuild()
 
     def _rebuild(self) -> None:
         """Make the snapshots anew. Static sources must not share a name; of changing ones the later is left out."""
         home: List[Node] = []
         proxies: List[Node] = []
-        taken: Dict[str, Node] = {}
+        taken: Dict[str, Node] = {LOCAL_PROXY: self._home}
         places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
         order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
@@ -620,71 +653,99 @@ class NodeRegistry:
 class ConfigFile:
     """The file of ``--config``: a JSON list of nodes that is read at start and written back after changes.
 
-    Only what changed is changed: other keys of the entries, and their order, stay. The lock serialises writers.
+    A change reads the file again, so that what people write into it stays: other keys of the entries, their order, and
+    nodes that we don't know yet. Writers hold ``NodeRegistry.edit``.
     """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
-        self._lock = threading.Lock()
-        self._entries: List[dict] = []
 
     def load(self) -> Tuple[List[Node], List[Node]]:
         """Read the file; returns (our own nodes, proxy nodes). Raises FrontendError that names file and place."""
+        return parse_nodes(self._read(), self.path, "config")
+
+    def add(self, entry: dict, proxy_name: str) -> bool:
+        """Append an entry to the group ``proxy_name`` and write the file. Returns whether the file has that group.
+
+        Raises FrontendError 409 (the file is wrong, or would be) or 500 (it cannot be read or written).
+        """
+        entries = self._read_valid()
+        lists = self._lists(entries, proxy_name)
+        for siblings in lists[-1:] if "nodes" in entry else lists[:1]:  # proxies stand at the top
+            siblings.append(entry)
+            self._write(entries)
+        return bool(lists)
+
+    def change(self, old: Node, entry: dict | None) -> bool:
+        """Put ``entry`` over that of ``old`` (None: remove it) and write the file. Returns whether the file had it.
+
+        Raises FrontendError as ``add`` does.
+        """
+        entries = self._read_valid()
+        for siblings in self._lists(entries, old.proxy):
+            for index, known in enumerate(siblings):
+                if known["name"] == old.name:
+                    siblings[index : index + 1] = [] if entry is None else [{**known, **entry}]
+                    self._write(entries)
+                    return True
+        return False
+
+    @staticmethod
+    def _lists(entries: List[dict], proxy_name: str) -> List[List[dict]]:
+        """The lists of the file that hold the nodes of a group; our own stand in any ``local_proxy`` or at the top."""
+        lists = [entry["nodes"] for entry in entries if entry["name"] == proxy_name and "nodes" in entry]
+        return [*lists, entries] if proxy_name == LOCAL_PROXY else lists
+
+    def _read(self, unreadable: int = 400) -> object:
         try:
             with open(self.path, encoding="utf-8") as file:
-                entries = loads(file.read())
+                return loads(file.read())
         except OSError as error:
-            raise FrontendError(400, f"cannot read {self.path}: {error.strerror or error}") from None
+            raise FrontendError(unreadable, f"cannot read {self.path}: {error.strerror or error}") from None
         except ValueError as error:
             raise FrontendError(400, f"{self.path} is not JSON: {one_line(error)}") from None
-        nodes = parse_nodes(entries, self.path, "config")
-        with self._lock:
-            self._entries = entries  # type: ignore[assignment]
-        return nodes
 
-    def add(self, entry: dict, proxy_name: str) -> None:
-        """Append an entry to the group ``proxy_name`` and write the file. Raises FrontendError 500."""
-        with self._lock:
-            home = self._siblings(proxy_name)
-            home.append(entry)
-            self._write_or(lambda: home.remove(entry))
-
-    def change(self, old: Node, entry: dict | None) -> None:
-        """Put ``entry`` over that of ``old`` (None: remove it) and write the file. Raises FrontendError 500."""
-        with self._lock:
-            siblings = self._entries if old.is_proxy else self._siblings(old.proxy)
-            for index, known in enumerate(siblings):
-                if isinstance(known, dict) and known.get("name") == old.name:
-                    if entry is None:
-                        del siblings[index]
-                        return self._write_or(lambda: siblings.insert(index, known))
-                    siblings[index] = {**known, **entry}
-                    return self._write_or(lambda: siblings.__setitem__(index, known))
-
-    def _siblings(self, proxy_name: str) -> List[dict]:
-        for entry in self._entries:
-            if entry.get("name") == proxy_name and isinstance(entry.get("nodes"), list):
-                return entry["nodes"]
-        return self._entries
-
-    def _write_or(self, undo: Callable[[], object]) -> None:
+    def _read_valid(self) -> List[dict]:
         try:
-            write_atomically(self.path, json.dumps(self._entries, indent=2, ensure_ascii=False).encode() + b"\n")
-        except OSError as error:
-            undo()
-            raise FrontendError(500, f"cannot write {self.path}: {error.strerror or error}") from None
+            return self._checked(self._read(500))
+        except FrontendError as error:
+            raise FrontendError(max(error.status, 409), f"the file was changed and is wrong now: {error.detail}") from None
+
+    def _checked(self, entries: object) -> List[dict]:
+        """The entries, which a start would accept. Raises FrontendError."""
+        local, proxies = parse_nodes(entries, self.path, "config")
+        try:
+            NodeRegistry().replace_source("config", local, proxies)
+        except FrontendError as error:
+            raise FrontendError(409, f"{self.path}: {error.detail}", error.field) from None
+        return entries  # type: ignore[return-value]
+
+    def _write(self, entries: List[dict]) -> None:
+        self._checked(entries)
+        try:
+            # a lone surrogate comes from an escape and becomes one again
+            write_atomically(self.path, json.dumps(entries, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        except (OSError, ValueError) as error:
+            raise FrontendError(500, f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError."""
+    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError.
+
+    The new one has the mode of the old one and, where we may set them, its owner and group.
+    """
     path = os.path.realpath(path)  # a symbolic link stays one
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
+        known = os.stat(path)
     except OSError:
-        mode = 0o600
+        known = None
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            if known:
+                with contextlib.suppress(OSError):
+                    os.fchown(file.fileno(), known.st_uid, known.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(known.st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -4734,19 +4795,21 @@ class Sources:
     def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
         nodes: List[Node] = []
+        root = os.path.realpath(LMCACHE_SOCKET_DIRECTORY)
         try:
-            names = sorted(os.listdir(LMCACHE_SOCKET_DIRECTORY))
+            names = sorted(os.listdir(root))
             for name in list(names):
-                if os.path.isdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)):  # socket/9090 beside socket_9090
-                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(os.path.join(LMCACHE_SOCKET_DIRECTORY, name)))]
+                folder = os.path.join(root, name)
+                if os.path.isdir(folder) and not os.path.islink(folder):  # socket/9090 beside socket_9090
+                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
         except FileNotFoundError:
             return [], []
         except OSError as error:
             raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
         for name in names[:MAX_SOURCE_NODES]:
             path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
-            try:
-                if stat.S_ISSOCK(os.stat(path).st_mode):
+            try:  # everybody may put links there, to sockets that are no nodes
+                if stat.S_ISSOCK(os.lstat(path).st_mode) and os.path.realpath(path) == os.path.join(root, name):
                     entry = {"name": name.replace("/", "_"), "host": "localhost", "port": path}
                     nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
@@ -4762,7 +4825,7 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 # Trust
 # ----------------------------------------------------------------------------
 
-FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip")
 SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
 REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
 REVEALING_SEGMENTS = frozenset(("env", "bundle", "lmcache_heartbeat", "heartbeat", "refresh"))
@@ -4845,7 +4908,8 @@ class Trust:
         if not target.is_unix:
             if is_loopback(target.host):
                 return ""
-            return f"{target.label} is not a registered node: add it, use --allow-target, or send the token"
+            advice = "it is link-local:" if is_link_local(target.host) else "add it,"
+            return f"{target.label} is not a registered node: {advice} use --allow-target, or send the token"
         real = os.path.realpath(target.path)
         folders = {os.path.dirname(os.path.realpath(node.target.path)) for node in registry.leaves() if node.target.path}
         folders = {folder for folder in folders if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"}
@@ -4854,11 +4918,40 @@ class Trust:
         return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
 
 
+    def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
+        """Why a trusted request may not make a node of this target, or "" when it may.
+
+        Operators on this host may add other hosts, but not what no LMCache process is and ``check_target`` guards: foreign
+        sockets and link-local addresses, where clouds have their metadata.
+        """
+        if registry.is_registered(target) or not (target.is_unix or is_link_local(target.host)):
+            return ""
+        return self.check_target(target, registry, with_token)
+
+
+def is_link_local(host: str) -> bool:
+    """Tell whether ``host`` is a link-local address (169.254.0.0/16, fe80::/10), in any form that ``connect`` takes."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0] if ":" in host else socket.inet_aton(host))
+    except (OSError, ValueError):
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+
+
 def fnmatch_target(target: Target, pattern: str) -> bool:
-    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path."""
+    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path.
+
+    A pattern of addresses (``10.0.0.*:*``) matches no name (``10.0.0.example.org``), which would resolve to any.
+    """
     import fnmatch
 
     label = os.path.normpath(target.path) if target.path else target.label
+    host = pattern.rpartition(":")[0] or pattern
+    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host):
+        try:
+            ipaddress.ip_address(target.host.partition("%")[0])
+        except ValueError:
+            return False
     return fnmatch.fnmatchcase(label, pattern)
 
 
@@ -6135,31 +6228,36 @@ def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
     return Answer.json({"status": "success", "message": message, "persisted": persisted})
 
 
-def add_to(server: FrontendServer, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
+def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
+    """Raise FrontendError 403 when the request would reach by ``node``, or a child of it, what it may not reach itself."""
+    for each in (node, *node.children):
+        why = server.trust.check_addition(each.target, server.registry, server.trust.has_token(request.head))
+        if why:
+            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
+
+
+def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
     """Add a node or a proxy to the registry and, when there is one, to the configuration file."""
-    node = Node.parse(entry, "", "api")
-    server.registry.add(node, proxy_name)
-    persisted = server.config is not None and (proxy_name == LOCAL_PROXY or server.registry.proxy(proxy_name).source in ("config", "api"))
-    if persisted:
-        try:
-            server.config.add(entry, proxy_name)  # type: ignore[union-attr]
-        except FrontendError:
-            server.registry.change(node.name if proxy_name == LOCAL_PROXY else f"{proxy_name}/{node.name}", None)
-            raise
+    registry, config = server.registry, server.config
+    with registry.edit():
+        group = registry.proxy(proxy_name)
+        node = group.adopted(Node.parse(entry, "", "config" if config else "api"))
+        check_added(server, request, node)
+        registry.add(node, proxy_name, node.source)
+        persisted = config is not None and (proxy_name == LOCAL_PROXY or group.source == "config") and config.add(entry, proxy_name)
     return success(server, f"{what} {node.name} added", persisted)
 
 
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_to(server, entry, LOCAL_PROXY, "Proxy")
+    return add_to(server, request, entry, LOCAL_PROXY, "Proxy")
 
 
 def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     entry.pop("nodes", None)
-    server.registry.proxy(request.arguments[0])
-    return add_to(server, entry, request.arguments[0], "Node")
+    return add_to(server, request, entry, request.arguments[0], "Node")
 
 
 def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6170,48 +6268,56 @@ def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(400, "proxy_id is not a text", "proxy_id")
     if body.get("is_proxy"):
         entry.setdefault("nodes", [])
-    server.registry.proxy(proxy_name)
-    return add_to(server, entry, proxy_name, "Node")
+    return add_to(server, request, entry, proxy_name, "Node")
 
 
 def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
-    node = Node.parse(entry, "", "api")
-    known = server.registry.find(request.arguments[0])
-    if known is not None and not known.is_proxy and "nodes" in entry:
+    with server.registry.edit():
+        node = changed_node(server.registry, request.arguments[0], entry)
+        check_added(server, request, node)
+        old = server.registry.change(request.arguments[0], node)
+        persisted = persist_change(server, old, entry)
+    return success(server, f"Node {node.name} updated", persisted)
+
+
+def changed_node(registry: NodeRegistry, name: str, entry: Dict[str, object]) -> Node:
+    """The node ``name`` as ``entry`` changes it: a token and children that it does not name stay. Raises FrontendError."""
+    known = registry.find(name)
+    if known is None:
+        raise FrontendError(404, f"there is no node named {name!r}")
+    if not known.is_proxy and "nodes" in entry:
         raise FrontendError(400, "nodes: only a proxy has nodes", "nodes")
-    old = server.registry.change(request.arguments[0], node)
-    return persist_change(server, old, entry, node, f"Node {node.name} updated")
+    if not entry.get("nodes", True):
+        del entry["nodes"]
+    node = Node.parse(entry, "", known.source)
+    if "token" not in entry and not known.prefix:
+        node = node._replace(token=known.token)
+    if not known.is_proxy:
+        return registry.proxy(known.proxy).adopted(node)
+    children = node.children or [child for child in known.children if child.source == known.source]
+    return node._replace(is_proxy=True, children=tuple(map(node.adopted, children)))
 
 
 def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    old = server.registry.change(request.arguments[0], None)
-    return persist_change(server, old, None, None, f"Node {old.name} deleted")
+    with server.registry.edit():
+        old = server.registry.change(request.arguments[0], None)
+        persisted = persist_change(server, old, None)
+    return success(server, f"Node {old.name} deleted", persisted)
 
 
-def persist_change(server: FrontendServer, old: Node, entry: Dict[str, object] | None, node: Node | None, message: str) -> Answer:
-    """Write a change to the configuration file, or take it back when that fails."""
-    persisted = server.config is not None and old.source in ("config", "api")
-    if persisted:
-        try:
-            server.config.change(old, entry)  # type: ignore[union-attr]
-        except FrontendError:
-            if node is not None:
-                server.registry.change(old._replace(name=node.name).key, old)
-            else:
-                server.registry.add(old, old.proxy)
-            raise
-    return success(server, message, persisted)
+def persist_change(server: FrontendServer, old: Node, entry: Dict[str, object] | None) -> bool:
+    """Write a change to the configuration file, when there is one that holds the node; tells whether it does."""
+    return server.config is not None and old.source == "config" and server.config.change(old, entry)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
     """Try to reach a target before it is saved."""
     body = request.json()
     target = Target.parse(body.get("host", "localhost"), body.get("port"))
-    if not server.registry.is_registered(target):
-        why = server.trust.check_target(target, server.registry, server.trust.has_token(request.head))
-        if why and target.is_unix:
-            raise FrontendError(403, why)
+    why = server.trust.check_addition(target, server.registry, server.trust.has_token(request.head))
+    if why:
+        raise FrontendError(403, why, "port" if target.is_unix else "host")
     try:
         reply = fetch(target, "/version")
     except FetchError as error:
@@ -7975,8 +8081,8 @@ def reload_config(server: FrontendServer) -> None:
     if server.config is None:
         return log.warning("SIGHUP: there is no --config file to read again")
     try:
-        local, proxies = server.config.load()
-        server.registry.replace_source("config", local, proxies)
+        with server.registry.edit():
+            server.registry.replace_source("config", *server.config.load())
         log.warning("read %s again: %d nodes", server.config.path, len(server.registry.leaves()))
     except FrontendError as error:
         log.error("kept the old nodes: %s", error.detail)

@@ -564,6 +564,16 @@ def test_sockets_in_lmcaches_folder_and_below_are_found(registry, socket_folder)
     assert names(registry) == ["socket_9090", "socket_9091"]
 
 
+def test_links_to_sockets_elsewhere_are_not_found(registry, socket_folder):
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as elsewhere, socket.socket(socket.AF_UNIX) as foreign, socket.socket(socket.AF_UNIX) as own:
+        foreign.bind(os.path.join(elsewhere, "docker.sock"))
+        own.bind(os.path.join(socket_folder, "socket_9090"))
+        os.symlink(os.path.join(elsewhere, "docker.sock"), os.path.join(socket_folder, "socket_9091"))
+        os.symlink(elsewhere, os.path.join(socket_folder, "socket"))
+        lf.Sources(registry, find_sockets=True).refresh()
+    assert names(registry) == ["socket_9090"]
+
+
 def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_folder):
     sources = lf.Sources(registry, find_sockets=True, interval=600.0)
     sources.start()

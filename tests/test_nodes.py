@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import threading
 
 import lmcache_frontend as lf
 import pytest
-from support.frontend import run, wait_for
+from support.frontend import TOKEN, run, wait_for
 
 
 @pytest.mark.parametrize("host,port,label,authority", [
@@ -89,7 +90,7 @@ def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(st
     config.write_text(json.dumps([{"name": "w0", "host": "127.0.0.1", "port": node.port, "note": "kept"}]))
     config.chmod(0o640)
     front = start("--config", config)
-    added = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": "/tmp/none"})
+    added = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"})
     assert added.json()["persisted"] is True
     assert front.ask("/api/proxies", "POST", {"name": "rack1", "host": "127.0.0.1", "port": 9}).status == 200
     assert front.ask("/api/proxies/rack1/nodes", "POST", {"name": "c0", "host": "127.0.0.1", "port": 9}).status == 200
@@ -97,7 +98,7 @@ def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(st
     assert front.ask("/proxy2/w0%20b/version").status == 200 and front.ask("/proxy2/w0/version").status == 404
     assert json.loads(config.read_text()) == [
         {"name": "w0 b", "host": "127.0.0.1", "port": node.port, "note": "kept"},
-        {"name": "w1", "host": "127.0.0.1", "port": "/tmp/none"},
+        {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"},
         {"name": "rack1", "host": "127.0.0.1", "port": 9, "nodes": [{"name": "c0", "host": "127.0.0.1", "port": 9}]},
     ]
     assert os.stat(config).st_mode & 0o777 == 0o640
@@ -163,3 +164,203 @@ def test_a_wrong_configuration_names_the_place(tmp_path, content, words):
     config.write_text(content)
     status, output = run("--config", config, "--port", "0")
     assert status == 2 and words in output and str(config) in output and len(output.splitlines()) == 1
+
+
+@pytest.fixture
+def configured(start, tmp_path):
+    """Start a frontend on a file of these entries; returns it and a function that reads the file."""
+
+    def begin(*entries, **kwargs):
+        config = tmp_path / "nodes.json"
+        config.write_text(json.dumps(entries))
+        return start("--config", config, *kwargs.get("options", ())), lambda: json.loads(config.read_text())
+
+    return begin
+
+
+def tcp(name, port=9, **more):
+    return dict({"name": name, "host": "127.0.0.1", "port": port}, **more)
+
+
+def groups(front):
+    return {group["name"]: [child["name"] for child in group["children"]] for group in front.ask("/api/nodes").json()["nodes"]}
+
+
+def hang_up(front):
+    """Send SIGHUP and wait for what the frontend says of it."""
+    before = front.output()
+    front.process.send_signal(signal.SIGHUP)
+    return wait_for(lambda: [line for line in front.output()[len(before) :].splitlines() if "again" in line or "kept the old" in line])[0]
+
+
+def test_the_file_can_be_read_again_after_nodes_were_added_through_the_api(configured):
+    front, _ = configured(tcp("w0"))
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
+    assert front.ask("/api/proxies", "POST", tcp("rack1")).status == 200
+    assert front.ask("/api/proxies/rack1/nodes", "POST", tcp("c0")).status == 200
+    assert ": 3 nodes" in hang_up(front)
+    assert groups(front) == {"local_proxy": ["w0", "w1"], "rack1": ["c0"]}
+
+
+def test_what_people_wrote_into_the_file_survives_a_change_through_the_api(configured, tmp_path):
+    front, saved = configured(tcp("w0"))
+    (tmp_path / "nodes.json").write_text(json.dumps([tcp("w0", note="by hand"), tcp("w5")]))
+    assert front.ask("/api/nodes", "POST", tcp("w1")).json()["persisted"] is True
+    assert front.ask("/api/nodes/w0", "PUT", tcp("w0", 10)).json()["persisted"] is True
+    assert saved() == [tcp("w0", 10, note="by hand"), tcp("w5"), tcp("w1")]
+    answer = front.ask("/api/nodes", "POST", tcp("w5"))
+    assert answer.status == 409 and "nodes.json" in answer.json()["detail"] and "w5" not in front.ask("/api/nodes").body.decode()
+    assert front.ask("/api/nodes/w1", "DELETE").json()["persisted"] is True
+    assert [entry["name"] for entry in saved()] == ["w0", "w5"]
+
+
+@pytest.mark.parametrize("content", ["[{", '{"a": 1}', '[{"name": "a"}]'])
+def test_a_file_that_was_made_wrong_by_hand_is_not_written_over(configured, tmp_path, content):
+    front, _ = configured(tcp("w0"))
+    (tmp_path / "nodes.json").write_text(content)
+    for method, path, body in ("POST", "/api/nodes", tcp("w1")), ("DELETE", "/api/nodes/w0", None):
+        answer = front.ask(path, method, body)
+        assert answer.status == 409 and "nodes.json" in answer.json()["detail"]
+    assert groups(front) == {"local_proxy": ["w0"]} and (tmp_path / "nodes.json").read_text() == content
+
+
+def test_our_own_nodes_are_found_in_every_place_of_the_file(configured):
+    front, saved = configured(tcp("local_proxy", nodes=[tcp("a"), tcp("rack0", nodes=[])]), tcp("b"), tcp("local_proxy", nodes=[tcp("c")]))
+    assert front.ask("/api/proxies", "POST", tcp("rack1")).json()["persisted"] is True
+    assert front.ask("/api/nodes/c", "PUT", tcp("d")).json()["persisted"] is True
+    for name in "b", "rack0":
+        assert front.ask("/api/nodes/" + name, "DELETE").json()["persisted"] is True
+    assert saved() == [tcp("local_proxy", nodes=[tcp("a")]), tcp("local_proxy", nodes=[tcp("d")]), tcp("rack1", nodes=[])]
+
+
+def test_a_change_of_what_the_file_no_longer_holds_is_said_not_to_last(configured, tmp_path):
+    front, saved = configured(tcp("w0"), tcp("rack1", nodes=[]))
+    (tmp_path / "nodes.json").write_text("[]")
+    assert front.ask("/api/nodes/w0", "PUT", tcp("w1")).json()["persisted"] is False
+    assert front.ask("/api/proxies/rack1/nodes", "POST", tcp("c0")).json()["persisted"] is False
+    assert saved() == [] and groups(front) == {"local_proxy": ["w1"], "rack1": ["c0"]}
+
+
+@pytest.mark.parametrize("method,path,extra", [
+    ("POST", "/api/proxies", {}), ("POST", "/api/nodes", {}), ("POST", "/api/nodes", {"nodes": []}), ("PUT", "/api/nodes/w0", {}), ("PUT", "/api/nodes/rack1", {}),
+])  # fmt: skip
+def test_nothing_else_can_be_called_local_proxy(configured, method, path, extra):
+    front, saved = configured(tcp("w0"), tcp("rack1", nodes=[]))
+    answer = front.ask(path, method, tcp("local_proxy", **extra))
+    assert answer.status == 409 and answer.json()["field"] == "name"
+    assert groups(front) == {"local_proxy": ["w0"], "rack1": []} and saved() == [tcp("w0"), tcp("rack1", nodes=[])]
+
+
+def test_a_proxy_that_is_renamed_or_moved_takes_its_nodes_and_its_token_along(configured, start, node):
+    inner = start("--node", "w0=" + node.address, "--trust", "token")
+    socket = {"name": "s0", "host": "localhost", "port": "/tmp/lmcache_internal_api_server/none"}
+    front, saved = configured({"name": "rack1", "host": "10.255.255.1", "port": 9, "token": TOKEN, "nodes": [tcp("c0", node.port), socket]})
+    assert front.ask("/api/nodes/rack1", "PUT", tcp("rack2", inner.port)).status == 200
+    assert groups(front) == {"local_proxy": [], "rack2": ["c0", "s0"]} or groups(front) == {"rack2": ["c0", "s0"]}
+    assert front.ask("/proxy2/c0/version").status == 200
+    assert front.ask("/proxy2/rack2/proxy2/w0/echo", "POST", b"x").status == 200  # only with the token
+    assert saved()[0]["token"] == TOKEN
+    assert front.ask("/api/nodes/c0", "PUT", tcp("c1", node.port)).status == 200
+    assert groups(front)["rack2"] == ["c1", "s0"] and [child["name"] for child in saved()[0]["nodes"]] == ["c1", "s0"]
+    assert front.ask("/api/nodes/c1", "PUT", tcp("s0")).status == 409
+    detail = front.ask("/proxy2/s0/version").json()["detail"]  # the proxy is on this host now, so the socket is ours
+    assert socket["port"] in detail
+
+
+def test_a_socket_that_is_added_to_a_proxy_elsewhere_is_reached_through_it(start, node):
+    nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": [], "token": "t"})
+    nodes.add(lf.Node.parse({"name": "w0", "port": "/tmp/s"}, "", "api"), "rack1")
+    child = nodes.find("w0")
+    assert (child.target.label, child.prefix, child.token) == ("10.0.0.7:8080", "/proxy2/w0", "t")
+    assert not nodes.is_registered(lf.Target.parse("", "/tmp/s"))
+
+
+@pytest.mark.parametrize("change", ["removed", "moved"])
+def test_what_a_proxy_told_is_forgotten_with_it(change):
+    nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": []})
+    rack1 = nodes.find("rack1")
+    nodes.set_children("rack1", [lf.Node.parse({"name": "w0", "host": "h", "port": 1}, "", "proxy:rack1").through(rack1)], "id")
+    assert nodes.find("w0")
+    moved = lf.Node.parse({"name": "rack1", "host": "10.0.0.8", "port": 8080, "nodes": []}, "", "config")
+    if change == "moved":
+        nodes.change("rack1", moved)
+    else:
+        nodes.change("rack1", None)
+        nodes.add(moved)
+    assert nodes.find("rack1").target.host == "10.0.0.8" and nodes.find("w0") is None
+
+
+@pytest.mark.parametrize("entry,field", [
+    ({"host": "\ud800", "port": "/tmp/lmcache_internal_api_server/z"}, "host"), ({"host": 5, "port": "/tmp/lmcache_internal_api_server/z"}, "host"),
+    ({"host": "h", "port": "/tmp/lmcache_internal_api_server/\ud800"}, "port"), ({"host": "h", "port": 1, "token": "\ud800"}, "token"),
+])  # fmt: skip
+def test_a_text_that_is_not_utf8_is_refused(configured, entry, field):
+    front, saved = configured()
+    answer = front.ask("/api/nodes", "POST", dict(entry, name="z"))
+    assert answer.status == 400 and answer.json()["field"] == field and saved() == []
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200 and groups(front) == {"local_proxy": ["w1"]}
+
+
+def test_a_lone_surrogate_in_the_file_stays_as_it_was_written(configured):
+    front, saved = configured(tcp("w0", note="\ud800 \u00e9"))
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
+    assert saved() == [tcp("w0", note="\ud800 \u00e9"), tcp("w1")]
+
+
+def test_a_change_that_cannot_be_written_leaves_every_node_in_its_place(configured, tmp_path):
+    front, _ = configured(tcp("w0"), tcp("w1"), tcp("rack1", nodes=[tcp("c0"), tcp("c1")]), options=["--node", "x0=127.0.0.1:9"])
+    before = front.ask("/api/nodes").json()["nodes"]
+    (tmp_path / "nodes.json").unlink()
+    for method, name, body in ("DELETE", "w0", None), ("DELETE", "rack1", None), ("DELETE", "c0", None), ("PUT", "w0", tcp("w9")), ("PUT", "rack1", tcp("rack2")):
+        assert front.ask("/api/nodes/" + name, method, body).status == 500
+        assert front.ask("/api/nodes").json()["nodes"] == before
+
+
+def test_a_name_that_several_nodes_have_is_a_conflict_for_changes_too(configured):
+    front, _ = configured(tcp("rack1", nodes=[tcp("w0")]), tcp("rack2", nodes=[tcp("w0")]))
+    for method, body in ("DELETE", None), ("PUT", tcp("w1")):
+        assert front.ask("/api/nodes/w0", method, body).status == 409
+    assert front.ask("/api/nodes/rack2%2Fw0", "DELETE").status == 200
+    assert groups(front)["rack2"] == [] and groups(front)["rack1"] == ["w0"]
+
+
+def test_a_proxy_of_a_changing_source_says_so_when_a_node_is_added_to_it():
+    nodes = registry()
+    nodes.replace_source("supplier", [], lf.parse_nodes([tcp("rack1", nodes=[])], "x", "supplier")[1])
+    with pytest.raises(lf.FrontendError) as caught:
+        nodes.add(lf.Node.parse(tcp("w0"), "", "api"), "rack1")
+    assert caught.value.status == 409 and "supplier" in caught.value.detail
+
+
+def test_changes_at_the_same_time_leave_the_file_and_the_nodes_equal(configured):
+    front, saved = configured()
+
+    def add_and_rename(index):
+        for turn in range(5):
+            front.ask("/api/nodes", "POST", tcp("x%d" % (index % 2), 100 + turn))
+            front.ask("/api/nodes/x%d" % (index % 2), "PUT", tcp("y%d-%d" % (index, turn)))
+
+    threads = [threading.Thread(target=add_and_rename, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    shown = [child for group in front.ask("/api/nodes").json()["nodes"] for child in group["children"]]
+    assert len(shown) >= 5 and saved() == [{field: child[field] for field in ("name", "host", "port")} for child in shown]
+
+
+def test_a_file_that_is_written_keeps_its_mode_whatever_the_umask(configured, tmp_path):
+    umask = os.umask(0o077)
+    try:
+        front, _ = configured()
+    finally:
+        os.umask(umask)
+    config = tmp_path / "nodes.json"
+    config.chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(config, 12345, 12346)
+    before = os.stat(config)
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
+    after = os.stat(config)
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode & 0o777, after.st_uid, after.st_gid) == (0o664, before.st_uid, before.st_gid)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from urllib.parse import quote
 
+import lmcache_frontend as lf
 import pytest
 from support.frontend import TOKEN, Frontend, wait_for
 from support.nodes import NodeServer
@@ -88,10 +89,50 @@ def test_other_targets_need_the_token(start, node):
         assert front.ask("/proxy/localhost/%s/version" % quote("/tmp/lmcache_internal_api_server/../" + escape[5:], safe="")).status == 403
 
 
+LINK_LOCAL = ["169.254.169.254", "169.254.43518", "2852039166", "0xa9fea9fe", "fe80::1%lo", "[::ffff:169.254.169.254]"]
+
+
+@pytest.mark.parametrize("entry", [{"host": host, "port": 80} for host in LINK_LOCAL] + [{"host": "h", "port": "/run/docker.sock"}])
+def test_adding_a_target_needs_the_token_where_reaching_it_does(front, entry):
+    entry = dict(entry, name="new")
+    before = front.ask("/api/nodes").body
+    for method, path, body in [
+        ("POST", "/api/nodes", entry), ("POST", "/api/proxies", entry), ("POST", "/api/proxies", dict(NODE, nodes=[entry])), ("POST", "/api/test", entry),
+        ("POST", "/api/proxies/local_proxy/nodes", entry), ("PUT", "/api/nodes/w0", entry),
+    ]:
+        refused = front.ask(path, method, body)
+        assert refused.status == 403 and "token" in refused.json()["detail"] and refused.json()["field"] in ("host", "port")
+        assert front.ask("/api/nodes").body == before
+    assert front.ask("/api/nodes", "POST", entry, BEARER).status == 200
+    assert front.ask("/api/nodes/new", "PUT", dict(entry, name="newer")).status == 200  # it is a node already
+
+
+def test_a_proxy_that_moves_here_brings_no_foreign_socket_along(start):
+    rack = {"name": "rack1", "host": "10.255.255.1", "port": 9}
+    front = start("--nodes", json.dumps([dict(rack, nodes=[{"name": "s", "host": "h", "port": "/run/docker.sock"}])]))
+    assert front.ask("/api/nodes/rack1", "PUT", dict(rack, host="127.0.0.1")).status == 403
+    assert front.ask("/api/nodes/rack1", "PUT", dict(rack, host="10.255.255.2")).status == 200
+
+
+def test_local_operators_may_add_other_hosts_and_sockets_of_lmcache(front):
+    for index, (host, port) in enumerate([("10.0.0.9", 80), ("example.org", 80), ("h", "/tmp/lmcache_internal_api_server/none")]):
+        assert front.ask("/api/nodes", "POST", {"name": "new%d" % index, "host": host, "port": port}).status == 200
+
+
+@pytest.mark.parametrize("host,pattern,allowed", [
+    ("10.0.0.5", "10.0.0.*:*", True), ("10.0.0.evil.com", "10.0.0.*:*", False), ("10.0.0.evil.com", "10.0.0.*", False), ("10.0.1.5", "10.0.[01].*:80", True),
+    ("10.0.1.evil.com", "10.0.[0-9].*:80", False), ("10.0.0.evil.com", "*:80", True), ("rack1.example", "rack?.example:*", True), ("10.0.0.5", "10.0.0.5:81", False),
+])  # fmt: skip
+def test_a_pattern_of_addresses_allows_no_name(host, pattern, allowed):
+    trust = lf.Trust("local", "t", [pattern])
+    assert (trust.check_target(lf.Target.parse(host, 80), lf.NodeRegistry(), False) == "") is allowed
+
+
 @pytest.mark.parametrize("headers,trusted", [
     ({}, True), ({"Host": "localhost:1"}, True), ({"Host": "x.localhost"}, True), ({"Host": "127.9.9.9:80"}, True), ({"Host": "[::1]:80"}, True),
     ({"Host": "evil.example"}, False), ({"Host": "127.0.0.1.evil.example"}, False), ({"Host": "localhost.evil.example"}, False),
     ({"X-Forwarded-For": "127.0.0.1"}, False), ({"Forwarded": "for=127.0.0.1"}, False), ({"X-Real-IP": "127.0.0.1"}, False),
+    ({"Via": "1.1 proxy"}, False), ({"X-Forwarded-Host": "localhost"}, False), ({"X-Forwarded-Proto": "http"}, False), ({"X-Client-IP": "::1"}, False),
     ({"Host": "localhost:1", "Origin": "http://localhost:1"}, True), ({"Host": "localhost:1", "Origin": "http://localhost:2"}, False),
     ({"Origin": "null"}, False), ({"Origin": "https://evil.example"}, False), ({"Sec-Fetch-Site": "same-origin"}, True),
     ({"Sec-Fetch-Site": "cross-site"}, False), ({"Sec-Fetch-Site": "same-site"}, False), ({"Authorization": "Bearer wrong"}, False),
