@@ -32,7 +32,7 @@ KEYS = {  # W3C WebDriver, section 17.4.2
     "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010", "Home": "\ue011", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
     "ArrowRight": "\ue014", "ArrowDown": "\ue015", "Delete": "\ue017",
 }  # fmt: skip
-WAIT = 10.0  # seconds
+WAIT = 20.0  # seconds; a machine with two runs at a time may be slow
 
 
 def find_programs():
