@@ -138,7 +138,8 @@ def refused(port):
 
 
 @pytest.mark.skipif(sys.platform != "linux" or sys.version_info[:2] == (3, 12), reason="3.12 starts no thread after its script's end")
-def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(front):
+def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(start):
+    front = start(program=PROGRAM)
     wait_for(lambda: front.rss() < front.peak() - 8)
 
 

@@ -14,6 +14,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(ROOT, "lmcache_frontend.py")
 TOKEN = "test-token-123"
+BYTECODE = tempfile.TemporaryDirectory(prefix="lf-bytecode-")  # what a start compiles the next one finds here
 
 
 def wait_for(condition, seconds=10.0):
@@ -41,15 +42,17 @@ class Answer:
 
 
 class Frontend:
-    """``python lmcache_frontend.py --port 0 ...`` in its own process."""
+    """``python -m lmcache_frontend --port 0 ...`` in its own process, or ``python PROGRAM``, which compiles it at each start."""
 
-    def __init__(self, *options, env=None, program=PROGRAM, python=sys.executable, wait=True, host="127.0.0.1", port=True, prefix=()):
+    def __init__(self, *options, env=None, program=None, python=sys.executable, wait=True, host="127.0.0.1", port=True, prefix=()):
         self.output_file = tempfile.TemporaryFile()
-        arguments = [*prefix, python, program]
+        arguments = [*prefix, python, *([program] if program else ["-m", "lmcache_frontend"])]
         if port:
             arguments += ["--port", "0", "--host", host, "--token", TOKEN, "--poll-interval", "0"]
         arguments += list(map(str, options))
-        environment = dict(os.environ, PYTHONUNBUFFERED="1", **(env or {}))
+        environment = dict(os.environ, PYTHONUNBUFFERED="1", PYTHONPATH=ROOT, PYTHONPYCACHEPREFIX=BYTECODE.name)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment.update(env or {})
         self.process = subprocess.Popen(arguments, stdout=self.output_file, stderr=subprocess.STDOUT, env=environment, stdin=subprocess.DEVNULL)
         self.port = 0
         if wait:
