@@ -135,6 +135,7 @@ def test_the_choice_of_columns_is_remembered(page, fleet):
     browser.wait_for(lambda: len(names(browser)) == 10)
     assert "Version" in browser.texts("main .data thead th")
     browser.click(".column-pick summary")
+    browser.wait_for(lambda: browser.count(".column-pick input:checked"))  # the boxes follow the table when they are opened
     for label in ("Version", "Stored tokens"):
         browser.script("[...document.querySelectorAll('.column-pick label')].find(e => e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()", label)
     chosen = browser.wait_for(lambda: "Stored" in browser.texts("main .data thead th") and browser.texts("main .data thead th"))
