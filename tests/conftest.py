@@ -10,7 +10,7 @@ sys.path.insert(0, ROOT)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from support.browser import Browser, find_programs  # noqa: E402
-from support.frontend import Frontend  # noqa: E402
+from support.frontend import Frontend, wait_for  # noqa: E402
 from support.nodes import NodeServer  # noqa: E402
 from support.services import Service  # noqa: E402
 
@@ -91,6 +91,15 @@ def shared_node(lasting_node):
     """The node of ``lasting_front``, with no requests yet."""
     del lasting_node.requests[:]
     return lasting_node
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """A frontend with the five demo nodes, all up."""
+    front = Frontend("--demo", "--poll-interval", "1")
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
+    yield front
+    front.stop()
 
 
 @pytest.fixture(scope="session")

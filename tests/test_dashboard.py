@@ -3,20 +3,10 @@
 import json
 
 import pytest
-from support.frontend import TOKEN, wait_for
+from support.frontend import TOKEN
 
 pytestmark = pytest.mark.browser
 PANELS = ["overview", "metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script", "requests"]
-
-
-@pytest.fixture(scope="module")
-def demo():
-    from support.frontend import Frontend
-
-    front = Frontend("--demo", "--poll-interval", "1")
-    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
-    yield front
-    front.stop()
 
 
 def url(front, fragment=""):

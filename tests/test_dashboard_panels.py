@@ -76,14 +76,6 @@ class PanelNode(NodeServer):
         return [request.target for request in self.requests if request.target.startswith(beginning)]
 
 
-@pytest.fixture(scope="module")
-def demo():
-    front = Frontend("--demo", "--poll-interval", "1")
-    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
-    yield front
-    front.stop()
-
-
 @pytest.fixture
 def worker():
     with PanelNode() as server:

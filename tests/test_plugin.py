@@ -153,10 +153,10 @@ def test_an_mp_server_without_an_address_is_a_warning():
 
 # What LMCache does, as a process that can be killed: start the plugin, tell its id, wait.
 LAUNCHER = """
-import subprocess, sys, time
+import signal, subprocess, sys
 plugin = subprocess.Popen([sys.executable, sys.argv[1]], stdout=open(sys.argv[2], "wb"), stderr=subprocess.STDOUT)
 print(plugin.pid, flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 
