@@ -1753,7 +1753,8 @@ class NodePool:
             self._busy[target] = left
         else:
             self._busy.pop(target, None)
-        self._wake_next(target)
+        if self._waiting:
+            self._wake_next(target)
 
     def _wake_next(self, target: Target) -> None:
         """Let the first who waits for a place try again."""
@@ -5384,8 +5385,30 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """Called by BaseRequestHandler when ``handle`` returns: the connection lives on in the loop."""
 
     def on_readable(self) -> None:
-        """The loop calls this when an idle connection has something to read."""
-        self.server.loop.spawn(self.serve())
+        """The loop calls this when an idle connection has something to read. ``/health`` is answered without a task."""
+        server = self.server
+        started = time.monotonic()
+        try:
+            data = self.request.recv(RECEIVE_SIZE)
+        except WOULD_BLOCK:
+            return
+        except OSError:
+            return self.cut()
+        if not data:
+            return self.close()
+        if data[:12] != b"GET /health " or len(data) > KIB or server.log_requests or not asks_health(data):
+            self.buffer = data
+            server.loop.spawn(self.serve())
+            return
+        server.handlers.pop(self, None)
+        server.handlers[self] = started  # the longest idle one stays first
+        try:
+            rest = self._send_ready(server.health)
+        except OSError:
+            return self.cut()
+        server.telemetry.count("health", "GET", 200, time.monotonic() - started)
+        if rest:
+            server.loop.spawn(self.serve(rest))
 
     def close(self) -> None:
         """Close the client's connection."""
@@ -5401,11 +5424,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             pass
         self.close()
 
-    def serve(self) -> Generator[object, object, None]:
-        """Serve requests until the connection idles or ends."""
+    def serve(self, unsent: Iterable[Wait] = ()) -> Generator[object, object, None]:
+        """Send what is left of an answer, then serve requests until the connection idles or ends."""
         self.channel.idle = None
         self.server.busy.add(self)
         try:
+            yield from unsent
             if hasattr(self.request, "do_handshake") and not self.request.version():
                 yield from self._shake_hands()
             keep = True
@@ -5555,7 +5579,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             self.log_request(self.status)
         return self.keep
 
-    def _route(self, path: bytes) -> Tuple[str, Generator[object, object, None]]:
+    def _route(self, path: bytes) -> Tuple[str, Iterable[object]]:
         """Find what serves this path; returns the route's name for the metrics, and the work."""
         if self.command in ("TRACE", "CONNECT"):
             raise FrontendError(405, f"{self.command} is not offered here")
@@ -5565,7 +5589,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             return "proxy", self._proxy_by_target(path)
         return self._own_route(path)
 
-    def _own_route(self, path: bytes) -> Tuple[str, Generator[object, object, None]]:
+    def _own_route(self, path: bytes) -> Tuple[str, Iterable[object]]:
         text = path.decode("latin-1")
         if text == "*":
             return "options", self.respond(Answer(204, Allow=", ".join(METHODS)))
@@ -5653,28 +5677,35 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 raise ClientGone("the client left in the middle of its request")
             self.buffer += more
 
-    def respond(self, answer: Answer) -> Generator[object, object, None]:
-        """Send an answer of our own, after what is left of the request's body."""
+    def respond(self, answer: Answer) -> Iterable[object]:
+        """Send an answer of our own, after what is left of the request's body; ``yield from`` sends the rest of it."""
         if self.body is not None and not self.body.done:
-            if (self.head.expects and not self.buffer) or (self.head.length or 0) > MAX_DRAIN:
-                self.keep = False  # the body has not been sent, or is too long to be read for nothing
-            elif self.keep:
-                try:
-                    yield from self.read_body(MAX_DRAIN)
-                except BadMessage as error:
-                    self.keep = False
-                    answer = Answer.error(error)
-                except FrontendError:
-                    pass  # too long: the connection ends with this answer
+            return self._drain_and_send(answer)
+        if answer.ready and self.keep and self.head.minor and self.command == "GET":
+            self.status = 200
+            return self._send_ready(answer)
+        return self.send_answer(answer, self.head)
+
+    def _send_ready(self, answer: Answer) -> Iterable[Wait]:
+        self.server.telemetry.bytes_to_clients += len(answer.body)  # type: ignore[arg-type]
+        return send_all(self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready)
+
+    def _drain_and_send(self, answer: Answer) -> Generator[object, object, None]:
+        if (self.head.expects and not self.buffer) or (self.head.length or 0) > MAX_DRAIN:
+            self.keep = False  # the body has not been sent, or is too long to be read for nothing
+        elif self.keep:
+            try:
+                yield from self.read_body(MAX_DRAIN)
+            except BadMessage as error:
+                self.keep = False
+                answer = Answer.error(error)
+            except FrontendError:
+                pass  # too long: the connection ends with this answer
         yield from self.send_answer(answer, self.head)
 
     def send_answer(self, answer: Answer, head: RequestHead | None) -> Generator[object, object, None]:
         """Send an answer of our own; without ``head`` the connection is about to be closed."""
         self.status = answer.status
-        if answer.ready and head is not None and self.keep and head.minor and head.method == b"GET":
-            self.server.telemetry.bytes_to_clients += len(answer.body)  # type: ignore[arg-type]
-            yield from send_all(self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready)
-            return
         keep = head is not None and self.keep
         body = answer.body
         streamed = not isinstance(body, (bytes, list))
@@ -5746,20 +5777,13 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def _proxy_by_target(self, path: bytes) -> Generator[object, object, None]:
         """``/proxy/{host}/{port or socket}/{path}``: forward to a target, registered or allowed."""
-        parts = path[7:].split(b"/", 2)
-        if len(parts) < 2:
+        parts = path.split(b"/", 4)
+        if len(parts) < 4:
             raise FrontendError(404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded")
-        try:
-            host = urllib.parse.unquote_to_bytes(parts[0]).decode()
-            port = urllib.parse.unquote_to_bytes(parts[1]).decode()
-        except UnicodeDecodeError:
-            raise FrontendError(400, "the host or the port is not UTF-8") from None
-        if "%2f" in port.lower():  # encoded twice
-            port = urllib.parse.unquote(port)
-        target = Target.parse("localhost" if "/" in port else host, port)
-        rest = b"/" + parts[2] if len(parts) > 2 else b"/"
+        target = target_of_path(parts[2][:KIB], parts[3][:KIB])  # no valid one is as long
+        rest = b"/" + parts[4] if len(parts) > 4 else b"/"
         self._check_target(target, rest)
-        return self._forward(target, b"", rest, b"/proxy/" + parts[0] + b"/" + parts[1], "")
+        return self._forward(target, b"", rest, b"/".join(parts[:4]), "")
 
     def _check_target(self, target: Target, rest: bytes) -> None:
         """Raise FrontendError 403 unless this request may be sent to this target."""
@@ -6020,6 +6044,30 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.log_message('"%s %s %s" %s %s', *line, code, size)
 
 
+@functools.lru_cache(maxsize=256)
+def asks_health(data: bytes) -> bool:
+    """Tell whether these bytes are one whole ``GET /health`` after which the connection goes on."""
+    if data.find(b"\r\n\r\n") != len(data) - 4:
+        return False
+    try:
+        head = parse_request_head(data[:-2])
+    except BadMessage:
+        return False
+    return head.path == b"/health" and head.minor > 0 and head.keep_alive and not head.wants_body
+
+
+@functools.lru_cache(maxsize=256)
+def target_of_path(host: bytes, port: bytes) -> Target:
+    """The target that two percent-encoded segments of a path name. Raises FrontendError 400."""
+    try:
+        host_text, port_text = (urllib.parse.unquote_to_bytes(part).decode() for part in (host, port))
+    except UnicodeDecodeError:
+        raise FrontendError(400, "the host or the port is not UTF-8") from None
+    if "%2f" in port_text.lower():  # encoded twice
+        port_text = urllib.parse.unquote(port_text)
+    return Target.parse("localhost" if "/" in port_text else host_text, port_text)
+
+
 def node_request(
     head: RequestHead, peer: str, target: Target, path: bytes, token: str, trust: Trust, is_tls: bool
 ) -> bytes:
@@ -6161,10 +6209,7 @@ class Route(NamedTuple):
     call: Callable[[FrontendServer, ApiRequest], Answer]
     trusted: bool = False
     inline: bool = False  # runs in the loop's thread: it must neither block nor take long
-
-    @property
-    def name(self) -> str:
-        return "health" if self.pattern == "/health" else "metrics" if self.pattern == "/metrics" else "api"
+    name: str = "api"  # in our own metrics
 
 
 def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
@@ -6446,8 +6491,8 @@ def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/health", get_health, inline=True),
-    Route("GET", "/metrics", get_metrics),
+    Route("GET", "/health", get_health, inline=True, name="health"),
+    Route("GET", "/metrics", get_metrics, name="metrics"),
     Route("GET", "/api/nodes", get_nodes),
     Route("POST", "/api/nodes", post_node, trusted=True),
     Route("PUT", "/api/nodes/{}", put_node, trusted=True),

@@ -161,6 +161,42 @@ def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_
     assert front.process.wait(10) == 0
 
 
+@pytest.mark.parametrize(
+    "head",
+    (
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET /health HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+        b"GET /health?x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ),
+)
+def test_a_waiting_connection_is_answered_as_a_new_one(lasting_front, head):
+    def lines_of(requests):
+        """What comes back for each request, less its date, until the server closes or all was answered."""
+        with lasting_front.connect() as sock:
+            for request in requests:
+                sock.sendall(request)
+                data = sock.recv(65536)
+            sock.settimeout(0.3)
+            try:
+                while True:
+                    more = sock.recv(65536)
+                    if not more:
+                        break
+                    data += more
+                ended = True
+            except socket.timeout:
+                ended = False
+        return ended, [line for line in data.split(b"\r\n") if not line.startswith(b"Date:")]
+
+    assert lines_of([b"GET /health HTTP/1.1\r\nHost: first\r\n\r\n", head]) == lines_of([head])
+
+
 def test_health_tells_the_service(lasting_front):
     answer = lasting_front.ask("/health")
     assert answer.json()["status"] == "healthy" and answer.json()["service"] == "lmcache-monitor"
