@@ -100,6 +100,7 @@ MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to k
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
 MAX_WORKERS = 64  # threads for what blocks
+MAX_SCRAPES = 8  # merges of all nodes' metrics at once: each may hold every page, and wait for nodes that hang
 MAX_NODE_CONNECTIONS = 256  # at once to one target; further requests wait for a free one
 MAX_IDLE_NODE_CONNECTIONS = 128  # kept open per target, of those that were needed at once
 LISTEN_BACKLOG = 1024
@@ -1170,6 +1171,7 @@ class Blocking(NamedTuple):
 
     call: Callable
     args: tuple = ()
+    workers: WorkerPool | None = None  # instead of the loop's
 
 
 class Wait(NamedTuple):
@@ -1315,7 +1317,7 @@ class Loop:
             return
         if type(wait) is Blocking:
             try:
-                self.workers.submit(functools.partial(self._work, task, wait))
+                (wait.workers or self.workers).submit(functools.partial(self._work, task, wait))
             except OSError as failed:
                 self.call_soon(self.step, task, None, failed)
             return
@@ -5619,7 +5621,8 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, None]:
         """Read the body; then a worker thread runs the route."""
         body = yield from self.read_body(MAX_API_BODY)
-        answer = yield Blocking(self._call_route, (route, request._replace(body=body)))
+        workers = self.server.scrapers if route.name == "metrics" else None
+        answer = yield Blocking(self._call_route, (route, request._replace(body=body)), workers)
         yield from self.respond(answer)  # type: ignore[arg-type]
 
     def _call_route(self, route: Route, request: ApiRequest) -> Answer:
@@ -6547,6 +6550,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.handlers: Dict[FrontendHandler, float] = {}  # every connection, and when it began to idle
         self.busy: set[FrontendHandler] = set()
         self.pumps = 0  # worker threads that relay long bodies
+        self.scrapers = WorkerPool(MAX_SCRAPES)
         self.telemetry = Telemetry()
         self.static = StaticFiles()
         self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION}).make_ready()

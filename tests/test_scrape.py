@@ -116,3 +116,15 @@ def test_a_killed_node_is_down_within_an_interval_and_its_successor_up_without_a
         wait_for(lambda: is_now("up"))
         successor.body = counts % 40
         wait_for(lambda: is_now("up") and is_now("up")["metrics"]["hit_tokens_per_second"] is not None)
+
+
+def test_many_scrapes_of_a_hanging_node_keep_nobody_else_waiting(start):
+    with Page(None) as hanging:
+        front = start("--node", f"h={hanging.address}", "--poll-interval", "0")
+        scrapers = [front.connect() for _ in range(70)]
+        for sock in scrapers:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_for(lambda: len([request for request in hanging.requests if request.target == "/metrics"]) == 8)
+        assert front.ask("/api/nodes", timeout=3).status == 200
+        for sock in scrapers:
+            sock.close()
