@@ -1709,10 +1709,12 @@ class NodePool:
         connection = None
         try:
             error: OSError = FetchError("host name has no address")
-            for address in (yield from self._resolver.addresses(target, deadline)):
+            addresses = yield from self._resolver.addresses(target, deadline)
+            for tried, address in enumerate(addresses):
                 connection = (UnixHTTPConnection if target.path else NodeConnection)(target, address)
+                share = (deadline - time.monotonic()) / (len(addresses) - tried)  # one that is silent leaves the others time
                 try:
-                    yield from connection.open(max(0.01, deadline - time.monotonic()))
+                    yield from connection.open(max(0.01, share))
                     self.opened += 1
                     connection.when_closed = functools.partial(self._closed_by_node, connection)
                     return connection

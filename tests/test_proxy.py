@@ -1,5 +1,6 @@
 """The proxy, on real sockets: what reaches the node, what reaches the client."""
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -231,6 +232,29 @@ def test_a_node_that_hangs_is_a_504_and_slows_nobody(start, node):
     for thread in threads:
         thread.join()
     assert results == [504] * 20
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="a host with two addresses")
+def test_an_address_that_is_silent_leaves_time_for_the_host_s_next_one(start):
+    with socket.socket() as silent, socket.socket(socket.AF_INET6) as good, contextlib.ExitStack() as fillers:
+        good.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        good.bind(("::1", 0))
+        good.listen(5)
+        port = good.getsockname()[1]
+        silent.bind(("127.0.0.1", port))
+        silent.listen(0)
+        for _ in range(4):  # a full queue: the next connection gets no answer at all
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        front = start("--node", f"two=localhost:{port}", "--poll-interval", "0")
+        with front.connect(timeout=10) as sock:
+            sock.sendall(b"GET /proxy2/two/x HTTP/1.1\r\nHost: a\r\n\r\n")
+            good.settimeout(10)
+            with good.accept()[0] as node:
+                assert node.recv(65536).startswith(b"GET /x ")
+                node.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_unknown_node_is_a_404_that_names_it(lasting_front):
