@@ -751,10 +751,13 @@ def write_atomically(path: str, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
+        remove_quietly(temporary)
+
+
+def remove_quietly(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 # ----------------------------------------------------------------------------
@@ -6845,7 +6848,7 @@ def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
 # ----------------------------------------------------------------------------
 #
 # A cluster that never was: the answers have the shapes of LMCache 0.5.6, the metrics are a pure function of time. The
-# texts below are parsed when a demo starts, and cost a few KiB until then.
+# texts below are parsed when a demo starts, and cost a few KiB until then: less than the same as Python would.
 
 DEMO_AGE = 3600.0  # seconds that a demo cluster seems to run already when it starts
 DEMO_WARM_UP = 400.0  # seconds, time constant of the caches filling
@@ -6854,12 +6857,11 @@ DEMO_SLOW = (4500.0, 14400.0, 3600.0)  # hours in which the remote backend is sl
 DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
 DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
 DEMO_MODEL = "example/demo-8b"
-DEMO_LIMIT = 40 << 30  # bytes, max_local_cpu_size
 DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
 
 # A metric a line: name, type, value [/ value on a scheduler] | help. A name that begins with ":" is lmcache's, with "_" an MP
 # server's. Types: c counter, g gauge, n gauge that is a whole number, h and a letter of DEMO_BUCKETS histogram. A value is a sum
-# of terms, number times a letter of demo_basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
+# of terms, number times a letter of DemoNode.basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
 DEMO_PROCESS_METRICS = """
 python_gc_objects_collected_total{generation="0"} c 800 2T | Objects collected during gc
 python_gc_objects_collected_total{generation="1"} c 300 0.4T |
@@ -6957,6 +6959,18 @@ DEMO_METRICS = """
 :periodic_threads_total_count g 2 / 1 | Total number of registered periodic threads
 :periodic_threads_running_count g 2 / 0 | Number of running periodic threads
 :periodic_threads_active_count g 1 1H / 0 | Number of active periodic threads (recently executed)
+:periodic_threads_critical_total g 2 / 0 | Total number of critical level periodic threads
+:periodic_threads_critical_running g 2 / 0 | Number of running critical level periodic threads
+:periodic_threads_critical_active g 1 1H / 0 | Number of active critical level periodic threads
+:periodic_threads_high_total g 0 / 0 | Total number of high level periodic threads
+:periodic_threads_high_running g 0 / 0 | Number of running high level periodic threads
+:periodic_threads_high_active g 0 / 0 | Number of active high level periodic threads
+:periodic_threads_medium_total g 0 / 0 | Total number of medium level periodic threads
+:periodic_threads_medium_running g 0 / 0 | Number of running medium level periodic threads
+:periodic_threads_medium_active g 0 / 0 | Number of active medium level periodic threads
+:periodic_threads_low_total g 0 / 1 | Total number of low level periodic threads
+:periodic_threads_low_running g 0 / 0 | Number of running low level periodic threads
+:periodic_threads_low_active g 0 / 0 | Number of active low level periodic threads
 """
 DEMO_MP_METRICS = """
 target_info{service_instance_id="demo-mp",service_name="unknown_service",telemetry_sdk_language="python"} g 1 | Target metadata
@@ -6998,15 +7012,15 @@ _active_prefetch_jobs n 2l | Number of active prefetch jobs
 _active_p2p_lookup_jobs g 0 | Number of active P2P lookup jobs
 _kv_events_log_depth g 0 | Cache-event records retained for subscribers and reconnects.
 """
-DEMO_BUCKETS = {  # upper bounds
-    "s": "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0",
-    "u": " ".join(repr(round(1e-05 * 2**i, 5)) for i in range(20)),
-    "v": "1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0",
-    "m": "1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
-    "r": "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0",
-    "d": "0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0",
-    "g": "0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
-}
+DEMO_BUCKETS = """
+s 0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0
+u 1e-05 2e-05 4e-05 8e-05 0.00016 0.00032 0.00064 0.00128 0.00256 0.00512 0.01024 0.02048 0.04096 0.08192 0.16384 0.32768 0.65536 1.31072 2.62144 5.24288
+v 1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0
+m 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
+r 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0
+d 0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0
+g 0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
+"""  # a letter and the upper bounds
 DEMO_CONF = """{"chunk_size":256,"local_cpu":true,"max_local_cpu_size":40.0,"local_cpu_use_hugepages":false,
 "reserve_local_cpu_size":0.0,"local_disk":"/var/lib/lmcache/disk/","local_disk_path_sharding":"by_gpu","max_local_disk_size":160.0,
 "remote_url":"fs://localhost:0/var/lib/lmcache/remote/","remote_serde":"naive","use_layerwise":false,"save_decode_cache":false,
@@ -7039,100 +7053,175 @@ torch=WARNING torch.distributed opentelemetry.trace urllib3.connectionpool lmcac
 lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO
 lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO
 lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"""
-DEMO_THREADS = {  # role -> names of the threads that /threads shows
-    "scheduler": "MainThread stats-logger-thread api-server-thread",
-    "worker": "MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
-    "mp": "MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
-}
-DEMO_PERIODIC = {  # role -> name, level, interval in seconds (0: not running), last message, its figures
-    "scheduler": (("health-monitor-thread", "low", 0, "No active health checks to monitor, thread not started", "total_checks active_checks skipped"),),
-    "worker": (
-        ("PinMonitor-thread", "critical", 30, "Checked 0 objects, 0 timeouts, 0 force unpinned", "pinned_count timeout_count force_unpin_count"),
-        ("health-monitor-thread", "critical", 5, "All checks passed", "total_checks failed_checks bypassed_backends"),
-    ),
-    "mp": (
-        ("SessionManager-cleanup-thread-7f89e6e98950", "medium", 60.0, "Removed 0 expired sessions", "removed_sessions"),
-        ("DeviceHostFuncDispatcher", "high", 0.005, "dispatched=0", ""),
-        ("lmcache-mp-worker-reaper", "medium", 30.0, "reaped=0", ""),
-    ),
-}
-DEMO_ROUTES = {  # role -> what it serves; "*" is one segment
-    "common": """/metrics GET|/metrics/reset POST|/env GET|/threads GET|/loglevel GET|/periodic-threads GET|/periodic-threads/* GET|
-/periodic-threads-health GET|/version GET|/lmc_version GET|/commit_id GET|/run_script POST""",
-    "in-process": """/conf GET POST|/meta GET|/inference_info GET|/inference_version GET|/backends GET POST|/backends/* DELETE|
-/backends/*/recreate POST|/bypass/list GET|/bypass/add PUT|/bypass/remove PUT|/hot_cache/status GET|/hot_cache/enable PUT|
-/hot_cache/disable PUT|/freeze/status GET|/freeze/enable PUT|/freeze/disable PUT|/chunk_statistics/status GET|
-/chunk_statistics/start POST|/chunk_statistics/stop POST|/chunk_statistics/reset POST|/lookup/info GET|/lookup/close POST|
-/lookup/create POST|/lookup/recreate POST|/cache/clear DELETE|/cache/store POST|/cache/retrieve POST|/cache/kvcache/info GET|
-/controller/key-stats GET|/controller/workers GET""",
-    "mp": "/ GET|/healthcheck GET|/status GET|/config GET|/config/adapters GET|/quota GET|/quota/* GET PUT DELETE|/cache/clear POST",
-}
-JSON, PRETTY, TEXT, PRETTY_TEXT = range(4)  # how a demo node writes an answer: compact or indented, and as which type
-DEMO_FIXED = {  # path -> status, and the JSON value or the text (``%(...)s`` is filled in) that never changes
-    "/": (200, JSON, '{"status":"ok","service":"LMCache HTTP API"}'),
-    "/healthcheck": (200, JSON, '{"status":"healthy"}'),
-    "/version": (200, JSON, '"0.5.6-g3e11e108"'),
-    "/lmc_version": (200, JSON, '"0.5.6"'),
-    "/commit_id": (200, JSON, '"g3e11e108"'),
-    "/controller/workers": (503, JSON, '{"detail":"Controller manager not available"}'),
-    "/controller/key-stats": (503, JSON, '{"detail":"Controller manager not available"}'),
-    "/inference_version": (500, PRETTY, """{"error":"Failed to get inference version",
-"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}"""),
-    "/inference_info": (200, PRETTY, """{"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
-"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
-"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
-"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}"""),
-    "/meta": (200, PRETTY_TEXT, """{"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
+DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
+# Role -> its lookup class, its threads, and its periodic ones: name, level, interval in seconds (0: not running), last message, figures.
+DEMO_PROCESSES = """{
+"scheduler":{"lookup":"ChunkStatisticsLookupClient(LMCacheLookupClient)","threads":"MainThread stats-logger-thread api-server-thread",
+"periodic":[["health-monitor-thread","low",0,"No active health checks to monitor, thread not started",
+{"total_checks":"0","active_checks":"0","skipped":"true"}]]},
+"worker":{"lookup":"LMCacheLookupServer",
+"threads":"MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
+"periodic":[["PinMonitor-thread","critical",30,"Checked 0 objects, 0 timeouts, 0 force unpinned",
+{"pinned_count":"0","timeout_count":"0","force_unpin_count":"0"}],["health-monitor-thread","critical",5,"All checks passed",
+{"total_checks":"0","failed_checks":"0","bypassed_backends":"0"}]]},
+"mp":{"lookup":"","threads":"MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
+"periodic":[["SessionManager-cleanup-thread-7f89e6e98950","medium",60.0,"Removed 0 expired sessions",{"removed_sessions":"0"}],
+["DeviceHostFuncDispatcher","high",0.005,"dispatched=0",{}],["lmcache-mp-worker-reaper","medium",30.0,"reaped=0",{}]]}}"""
+DEMO_STACK_START = """  File "/usr/lib/python3/threading.py", line 1002, in _bootstrap
+    self._bootstrap_inner()
+"""
+DEMO_STACK = """Thread: <%s %s)>
+Stack trace:
+%s  File "/usr/lib/python3/lmcache/%s.py", line %d, in run
+    self._stopped.wait(self._interval)
+  File "/usr/lib/python3/threading.py", line 331, in wait
+    gotit = waiter.acquire(True, timeout)
+"""
+JSON, PRETTY, TEXT, PRETTY_TEXT = "JSON", "PRETTY", "TEXT", "PRETTY_TEXT"  # how a demo node writes an answer: compact or indented, as which type
+# What a process serves: a path ("*" is one segment), its methods and, of an answer that DemoNode.facts() alone can fill, its status, its
+# style and its text. The others are methods of DemoNode.
+DEMO_ANSWERS = {
+    "all": """
+/run_script POST: 404 TEXT The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
+enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
+server) and only on a trusted network.
+/metrics GET
+/metrics/reset POST
+/env GET: 200 PRETTY_TEXT {"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
+"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8",
+"LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml","LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s",
+"PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0","VLLM_API_KEY":"example-not-a-secret"}
+/threads GET
+/loglevel GET
+/periodic-threads GET
+/periodic-threads/* GET
+/periodic-threads-health GET
+/version GET: 200 JSON "0.5.6-g3e11e108"
+/lmc_version GET: 200 JSON "0.5.6"
+/commit_id GET: 200 JSON "g3e11e108"
+""",
+    "engine": """
+/conf GET POST
+/meta GET: 200 PRETTY_TEXT {"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
 "kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)s,
 "local_world_size":%(workers)s,"model_name":"example/demo-8b","role":"%(role)s","served_model_name":"demo-8b","use_mla":false,
-"worker_id":%(worker)s,"world_size":%(workers)s}"""),
-    "/env": (200, PRETTY_TEXT, """{"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
-"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8","LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml",
-"LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s","PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0",
-"VLLM_API_KEY":"example-not-a-secret"}"""),
-    "/cache/kvcache/info": (200, PRETTY, """{"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":
-{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":
-{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}"""),
-    "/run_script": (404, TEXT, """The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
-enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
-server) and only on a trusted network."""),
-    "/config/adapters": (200, JSON, """{"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,"reconfigurable":false},
-{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}"""),
-    "/config": (200, PRETTY, """{"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
-"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
-"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s","session_ttl_seconds":600.0},
-"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,"use_lazy":false,"align_bytes":4096},
-"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default","eviction":{"eviction_policy":"LRU",
-"trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2},
-"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a","max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},
-"store_policy":"default","prefetch_policy":"default","prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,
-"logging_enabled":true,"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
-"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
-"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}"""),
-    "/status": (200, JSON, """{"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
-"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":%(l1)s},"store_controllers":{"_default":%(store)s},
-"l1_eviction_controllers":{"_default":%(evict)s},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,
-"submission_queue_size":0,"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,
-"completed_results_count":0,"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":
-{"is_healthy":true,"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,
-"current_usage":0.72,"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},"l2_adapters":
-[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,"num_workers":1,
-"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter","base_path":"/var/lib/lmcache/l2_b",
-"use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,"l1_usage":[%(used)s,42949672960],"l1_capacity_bytes_by_backend":
-{"dram":42949672960},"l1_manager":%(l1)s,"store_controller":%(store)s,"l1_eviction_controller":%(evict)s},"active_prefetch_jobs":0,
-"active_p2p_lookup_jobs":0,"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":
-{"enabled":true,"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
+"worker_id":%(worker)s,"world_size":%(workers)s}
+/inference_info GET: 200 PRETTY {"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
+"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
+"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
+"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}
+/inference_version GET: 500 PRETTY {"error":"Failed to get inference version",
+"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}
+/backends GET POST
+/backends/* DELETE
+/backends/*/recreate POST
+/bypass/list GET
+/bypass/add PUT
+/bypass/remove PUT
+/hot_cache/status GET: 200 PRETTY {"status":"success","hot_cache":%(hot_cache)s,"message":"Hot cache is %(hot_cache_word)s"}
+/hot_cache/enable PUT: 200 PRETTY {"status":"success","hot_cache":true,"message":"Hot cache enabled successfully"}
+/hot_cache/disable PUT: 200 PRETTY {"status":"success","hot_cache":false,"message":"Hot cache disabled successfully"}
+/freeze/status GET: 200 PRETTY {"status":"success","freeze":%(freeze)s,"message":"Freeze mode is %(freeze_word)s"}
+/freeze/enable PUT: 200 PRETTY {"status":"success","freeze":true,"message":"Freeze mode enabled successfully"}
+/freeze/disable PUT: 200 PRETTY {"status":"success","freeze":false,"message":"Freeze mode disabled successfully"}
+/chunk_statistics/status GET: 200 PRETTY {"enabled":%(chunk_statistics)s,"total_requests":%(1.6D)d,
+"timing":{"lookup_time_seconds":%(0.0013D)s,"record_statistics_time_seconds":%(4e-05D)s,
+"check_exit_conditions_time_seconds":%(1e-06D)s,"total_time_seconds":%(0.001341D)s,"overhead_time_seconds":%(4.1e-05D)s,
+"overhead_percentage":3.0574},"total_chunks":%(N)d,"unique_chunks":%(U)d,"duplicate_chunks":%(1N -1U)d,"reuse_rate":%(R)s,
+"bloom_filter":{"size_mb":22.852559089660645,"hash_count":6,"item_count":%(U)d,"bits_set":%(6U)d,"fill_rate":%(3.13e-08U)s,
+"expected_elements":20000000,"false_positive_rate":0.01},"async_queue":{"capacity":100000,"current_size":0,"max_size_reached":3,
+"full_blocks":0,"utilization":0.0},"timestamp":%(time)s,"auto_exit_enabled":true,"auto_exit_timeout_hours":0.0,
+"auto_exit_target_unique_chunks":0}
+/chunk_statistics/start POST: 200 PRETTY {"status":"success","message":"Started"}
+/chunk_statistics/stop POST: 200 PRETTY {"status":"success","message":"Stopped"}
+/chunk_statistics/reset POST: 200 PRETTY {"status":"success","message":"Reset"}
+/lookup/close POST: 200 PRETTY {"old":"%(lookup)s","role":"%(role)s"}
+/lookup/create POST: 200 PRETTY {"new":"%(lookup_class)s","role":"%(role)s"}
+/lookup/recreate POST
+/cache/clear DELETE
+/cache/store POST
+/cache/retrieve POST
+/cache/kvcache/info GET: 200 PRETTY {"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":{"shape":[2,
+4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":{"shape":[2,4096,16,8,128],
+"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}
+/controller/key-stats GET: 503 JSON {"detail":"Controller manager not available"}
+/controller/workers GET: 503 JSON {"detail":"Controller manager not available"}
+""",
+    "scheduler": """
+/lookup/info GET: 200 PRETTY {"client":"%(lookup)s","server":"None"}
+/backends GET POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/backends/* DELETE: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/backends/*/recreate POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/bypass/list GET: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/bypass/add PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/bypass/remove PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/status GET: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/enable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/disable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/freeze/status GET: 503 PRETTY {"error":"/freeze/status API is unavailable","message":"LMCache engine not configured."}
+/freeze/enable PUT: 503 PRETTY {"error":"/freeze/enable API is unavailable","message":"LMCache engine not configured."}
+/freeze/disable PUT: 503 PRETTY {"error":"/freeze/disable API is unavailable","message":"LMCache engine not configured."}
+/cache/clear DELETE: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/store POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/retrieve POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/kvcache/info GET: 404 PRETTY {"error":"kv_caches not available","message":"kv_caches is empty or not initialized"}
+""",
+    "worker": """
+/lookup/info GET: 200 PRETTY {"client":"None","server":"%(lookup)s"}
+/chunk_statistics/status GET: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/start POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/stop POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/reset POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+""",
+    "mp": """
+/ GET: 200 JSON {"status":"ok","service":"LMCache HTTP API"}
+/healthcheck GET: 200 JSON {"status":"healthy"}
+/status GET: 200 JSON {"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
+"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":{"is_healthy":true,
+"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
+"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
+"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300}},
+"store_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,
+"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0}},
+"l1_eviction_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,
+"eviction_ratio":0.2}},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,"submission_queue_size":0,
+"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,"completed_results_count":0,
+"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":{"is_healthy":true,
+"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,"current_usage":0.72,
+"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},
+"l2_adapters":[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,
+"num_workers":1,"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter",
+"base_path":"/var/lib/lmcache/l2_b","use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,
+"l1_usage":[%(42949672960f)d,42949672960],"l1_capacity_bytes_by_backend":{"dram":42949672960},"l1_manager":{"is_healthy":true,
+"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
+"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
+"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300},
+"store_controller":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
+"num_active_adapters":2,"num_draining_adapters":0},"l1_eviction_controller":{"is_healthy":true,"thread_alive":true,
+"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"active_prefetch_jobs":0,"active_p2p_lookup_jobs":0,
+"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":{"enabled":true,
+"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
 "incarnation":1,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"unbound_stores":0,"subscribers":0},
-"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,"use_mla":false}},
-"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}"""),
-}
-DEMO_PARTS = {  # of "/status"
-    "l1": """{"is_healthy":true,"total_object_count":%(objects)s,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,
-"staging_object_count":0,"staging_bytes":0,"memory_used_bytes":%(used)s,"memory_total_bytes":42949672960,"memory_configured_bytes":
-42949672960,"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(fill)s,"write_ttl_seconds":600,"read_ttl_seconds":300}""",
-    "store": """{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
-"num_active_adapters":2,"num_draining_adapters":0}""",
-    "evict": '{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}',
+"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,
+"use_mla":false}},"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}
+/config GET: 200 PRETTY {"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
+"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
+"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s",
+"session_ttl_seconds":600.0},"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,
+"use_lazy":false,"align_bytes":4096},"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default",
+"eviction":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU",
+"trigger_watermark":0.8,"eviction_ratio":0.2},"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a",
+"max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},"store_policy":"default","prefetch_policy":"default",
+"prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,"logging_enabled":true,
+"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
+"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
+"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}
+/config/adapters GET: 200 JSON {"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,
+"reconfigurable":false},{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}
+/quota GET
+/quota/* GET PUT DELETE
+/cache/clear POST
+""",
 }
 
 
@@ -7140,8 +7229,8 @@ class DemoAnswer(NamedTuple):
     """What a demo node answers: a JSON value, or a str with TEXT."""
 
     value: object
-    style: int = JSON
     status: int = 200
+    style: str = JSON
     allow: str = ""
 
 
@@ -7154,21 +7243,17 @@ class DemoAsk(NamedTuple):
     body: bytes
 
 
-class DemoClock:
-    """A time that can be stopped: what a node counts only while something is switched on."""
+class DemoSwitch:
+    """Something of a node that can be on or off, and for how long it has been on (times are seconds of the node's age)."""
 
-    def __init__(self) -> None:
-        self.lost = 0.0  # seconds for which it stood still, or that were reset
-        self.stopped: float | None = None
+    def __init__(self, on: bool) -> None:
+        self.on, self.since, self.total = on, 0.0, 0.0
 
-    def read(self, now: float) -> float:
-        return (now if self.stopped is None else self.stopped) - self.lost
+    def time_on(self, now: float) -> float:
+        return self.total + max(0.0, now - self.since) * self.on
 
-    def run(self, now: float, on: bool) -> None:
-        if on and self.stopped is not None:
-            self.lost, self.stopped = self.lost + now - self.stopped, None
-        elif not on and self.stopped is None:
-            self.stopped = now
+    def turn(self, now: float, on: bool) -> None:
+        self.on, self.since, self.total = on, now, self.time_on(now)
 
 
 def demo_pulse(age: float, pulse: Tuple[float, float, float], shift: float = 0.0) -> Tuple[float, float]:
@@ -7186,24 +7271,29 @@ def go_float(value: float) -> str:
     if -1e6 < value < 1e6:
         return repr(float(value))
     mantissa, _, exponent = f"{value:.15e}".partition("e")
-    mantissa = mantissa.rstrip("0")
-    return f"{mantissa}0e{exponent}" if mantissa[-1] == "." else f"{mantissa}e{exponent}"
+    return f"{float(mantissa)}e{exponent}"
+
+
+def demo_terms(text: str) -> List[Tuple[float, str]]:
+    """Parse a sum such as ``1.3L -0.6W 2``."""
+    return [(float(factor), letter or "1") for factor, letter in re.findall(r"(\S+?)([A-Za-z]?)(?: |$)", text)]
+
+
+class DemoFacts(dict):
+    """What fills the texts: ``%(role)s`` by its name, ``%(28D)d`` as a sum of terms."""
+
+    def __missing__(self, terms: str) -> float:
+        return sum(factor * self[letter] for factor, letter in demo_terms(terms))
 
 
 class DemoSeries(NamedTuple):
-    """One sample (or histogram) of a page: ``kind`` of the table's types, or "y" for the time of creation."""
+    """One sample (or histogram) of a page: ``kind`` of the table's types, or the letters of what slows a histogram."""
 
     kind: str
     terms: List[Tuple[float, str]]
     lasting: bool  # /metrics/reset leaves it as it is
     buckets: List[Tuple[float, float]] = []  # histogram: shares of the normal and of the slow ones up to each bound
     means: Tuple[float, float] = (0.0, 0.0)
-    slow: float = 0.0  # histogram: the slow ones, as a share of the basis' slow time
-
-
-def demo_terms(text: str) -> List[Tuple[float, str]]:
-    """Parse a sum such as ``1.3L -0.6W 2``."""
-    return [(float(term.rstrip("LWSQABCPDTYEHlwsqfgrk")), term[-1] if term[-1].isalpha() else "1") for term in text.split()]
 
 
 def demo_histogram(letter: str, spec: str) -> DemoSeries:
@@ -7212,57 +7302,51 @@ def demo_histogram(letter: str, spec: str) -> DemoSeries:
 
     count, _, rest = spec.partition(" ~ ")
     median, ratio = map(float, rest.split())
+    highest, stretch = (1.0, 1.0) if letter == "r" else (1e99, exp(DEMO_SIGMA**2 / 2))
 
     def share(bound: float, middle: float) -> float:
-        if bound <= 0:
-            return 0.0
-        return 1.0 if letter == "r" and bound == 1.0 else 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
+        if bound <= 0 or bound == highest:
+            return float(bound > 0)
+        return 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
 
-    bounds = map(float, DEMO_BUCKETS[letter].split())
-    stretch = 1.0 if letter == "r" else exp(DEMO_SIGMA**2 / 2)
-    terms = demo_terms(count)
-    shares = [(share(bound, median), share(bound, median * ratio)) for bound in bounds]
-    return DemoSeries("A" if "A" in count else "h", terms, False, shares, (median * stretch, median * ratio * stretch), terms[0][0])
+    shares = [(share(bound, median), share(bound, median * ratio)) for bound in map(float, demo_bounds(letter))]
+    return DemoSeries("PC" if "A" in count else "QS", demo_terms(count), False, shares, (median * stretch, median * ratio * stretch))
+
+
+def demo_bounds(letter: str) -> List[str]:
+    return re.findall(f"(?m)^{letter} (.*)", DEMO_BUCKETS)[0].split()
 
 
 class DemoPage:
     """The metrics of one role, read from the tables: a template for ``%`` and the series that fill it."""
 
-    TYPES = {"c": "counter", "g": "gauge", "n": "gauge", "h": "histogram"}
-
     def __init__(self, role: str) -> None:
+        self.family = ""
         self.parts: List[str] = []
         self.series: List[DemoSeries] = []
-        self.last = ""
-        for line in (DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)).split("\n"):
+        table = DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)
+        for line in table.replace("\n:", "\nlmcache:").replace("\n_", "\nlmcache_mp_").split("\n"):
             if line:
                 self._add(line, role == "scheduler")
-        for level in ("critical", "high", "medium", "low") if role != "mp" else ():
-            for what, text, value in ("total", "Total", "2"), ("running", "Number of running", "2"), ("active", "Number of active", "1 1H"):
-                value = "1" if (role, level, what) == ("scheduler", "low", "total") else value if (role, level) == ("worker", "critical") else "0"
-                tail = f"number of {level} level periodic threads" if what == "total" else f"{level} level periodic threads"
-                self._add(f":periodic_threads_{level}_{what} g {value} / {value} | {text} {tail}", role == "scheduler")
         self.template = "".join(self.parts)
 
     def _add(self, line: str, scheduler: bool) -> None:
         sample, kind, rest = line.split(" ", 2)
         specs, _, text = rest.rpartition(" |")
         values = specs.split(" / ")
-        name, brace, labels = sample.partition("{")
-        own = name[0] == ":"
-        name = {":": "lmcache:", "_": "lmcache_mp_"}.get(name[0], name[0]) + name[1:]
-        if name != self.last:
+        name, _, labels = sample.partition("{")
+        own = ":" in name
+        if name != self.family:
             text = text.strip() or "The count of " + name.partition(":")[2].replace("_", " ")
-            self._head(name, self.TYPES[kind[0]], text)
-        self.last = name
+            self._head(name, {"c": "counter", "h": "histogram"}.get(kind[0], "gauge"), text)
+        self.family = name
         if values[0] == "-" or (scheduler and own and len(values) == 1):
             return
         labels = "\x01" if own else labels.rstrip("}").replace("@", DEMO_MODEL)
         if kind[0] == "h":
             self.series.append(demo_histogram(kind[1], values[0]))
-            comma = "," if labels else ""
-            for bound in DEMO_BUCKETS[kind[1]].split() + ["+Inf"]:
-                self.parts.append(f'{name}_bucket{{{labels}{comma}le="{bound}"}} %s\n')
+            for bound in demo_bounds(kind[1]) + ["+Inf"]:
+                self.parts.append(f'{name}_bucket{{{labels},le="{bound}"}} %s\n')
             self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
         else:
             self.series.append(DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own))
@@ -7270,7 +7354,7 @@ class DemoPage:
         if own and kind[0] in "ch":
             name = (name[:-6] if kind == "c" else name) + "_created"
             self._head(name, "gauge", text)
-            self.series.append(DemoSeries("y", [], True))
+            self.series.append(DemoSeries("g", [(1.0, "Y")], True))
             self.parts.append(f"{name}{{{labels}}} %s\n")
 
     def _head(self, name: str, kind: str, text: str) -> None:
@@ -7280,17 +7364,15 @@ class DemoPage:
         """The page: ``now`` is the basis, ``reset`` what it was when the metrics were last reset (or empty)."""
         values: List[str] = []
         recent = {key: value - reset.get(key, 0.0) for key, value in now.items()}
-        for kind, terms, lasting, buckets, means, slow in self.series:
+        for kind, terms, lasting, buckets, means in self.series:
             basis = now if lasting else recent
             total = sum([factor * basis[key] for factor, key in terms])
-            if kind == "y":
-                values.append(go_float(now["Y"]))
-            elif kind == "g":
+            if kind == "g":
                 values.append(go_float(max(0.0, total)))
             elif kind in "cn":
                 values.append(go_float(max(0, int(total + 1e-6))))
             else:
-                late = slow * (basis["P"] * 0.25 + basis["C"] * 0.1 if kind == "A" else basis["Q"] * 0.25 + basis["S"] * 0.1)
+                late = terms[0][0] * (basis[kind[0]] * 0.25 + basis[kind[1]] * 0.1)
                 normal = total - late
                 values += [f"{int(normal * first + late * second)}.0" for first, second in buckets]
                 values += [f"{int(total)}.0"] * 2
@@ -7312,22 +7394,24 @@ class DemoNode:
         self.address: object = None  # socket path, or port
         self.listener: Channel | None = None
         self.connections: set[Channel] = set()
-        self.random = zlib.crc32(f"{cluster.seed}/{instance}".encode()) / 2**32
-        own = zlib.crc32(f"{cluster.seed}/{self.name}".encode()) / 2**32
+        self.random, own = (zlib.crc32(f"{cluster.seed}/{name}".encode()) / 2**32 for name in (instance, self.name))
         self.scale = (0.75 + 0.5 * self.random) * (0.96 + 0.08 * own)
         self.waves = [(0.16, 6.283 / 1700, 6.283 * self.random), (0.08, 6.283 / 230, 6.283 * own)]
-        self.store_clock, self.chunk_clock = DemoClock(), DemoClock()
+        self.switches = {name: DemoSwitch(name != "freeze") for name in ("freeze", "hot_cache", "chunk_statistics", "lookup")}
         self.cleared = 0.0
         self.reset: Dict[str, float] = {}
-        self.conf = json.loads(DEMO_CONF) if role != "mp" else {}
-        self.conf.update({"lmcache_instance_id": instance} if self.conf else {})
+        self.conf = dict(json.loads(DEMO_CONF), lmcache_instance_id=instance)
         self.levels = dict(item.partition("=")[::2] for item in DEMO_LOGGERS.split())
-        self.backends = [name + "Backend" for name in ("LocalCPU", "LocalDisk", "Remote")]
+        self.process = json.loads(DEMO_PROCESSES)[role]
+        self.backends = list(DEMO_BACKENDS)
         self.bypassed: List[str] = []
-        self.hot_cache = self.lookup = True
         self.quotas: Dict[str, float] = {}
-        shared = DEMO_ROUTES["common"] + "|" + DEMO_ROUTES["mp" if role == "mp" else "in-process"]
-        self.routes = {words[0]: words[1:] for words in (route.split() for route in shared.split("|"))}
+        self.routes: Dict[str, Tuple[List[str], str]] = {}
+        for part in ("all", "mp") if role == "mp" else ("all", "engine", role):
+            for route in DEMO_ANSWERS[part].split("\n/")[1:]:
+                head, _, fixed = route.partition(": ")
+                path, *methods = f"/{head}".split()
+                self.routes[path] = methods, fixed
 
     # -- the simulation
 
@@ -7362,19 +7446,32 @@ class DemoNode:
         """The letters of the metrics tables. Capitals only grow: L W S Q the flows' integrals (A B C P while not frozen)."""
         from math import exp
 
-        age = self.age
+        age, counting = self.age, self.switches["chunk_statistics"]
         rates, sums = self.flows(age)
         basis = dict(zip("lwsqLWSQ", rates + sums))
-        basis.update(zip("ABCP", self.flows(self.store_clock.read(age))[1]))
+        basis.update(zip("ABCP", self.flows(age - self.switches["freeze"].time_on(age))[1]))
         load, cold, storm, _ = rates
         found = 4750 * load - 3200 * cold - 2600 * storm
         full = (1 - exp(-(age - self.cleared) / DEMO_WARM_UP)) * (0.9 + 0.05 * load) - 0.35 * storm
         basis.update({
-            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(self.chunk_clock.stopped is None),
-            "D": self.flows(max(0.0, self.chunk_clock.read(age)))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
-            "f": min(1.0, max(0.02, full)) * self.hot_cache, "g": 0.93 * (1 - exp(-age / 1500)),
+            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(counting.on),
+            "D": self.flows(counting.time_on(age))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
+            "f": min(1.0, max(0.02, full)) * self.switches["hot_cache"].on, "g": 0.93 * (1 - exp(-age / 1500)),
         })  # fmt: skip
         return basis
+
+    def facts(self) -> DemoFacts:
+        """What the fixed answers say of this node: the basis, its particulars, and its switches as JSON and as a word."""
+        facts = DemoFacts(
+            self.basis(), instance=self.instance, role=self.role, worker=self.worker, workers=self.cluster.workers,
+            address=self.address, rack=int(self.random * 4), time=self.cluster.clock(), lookup_class=self.process["lookup"],
+        )  # fmt: skip
+        for name, switch in self.switches.items():
+            facts[name], facts[name + "_word"] = ("true", "enabled") if switch.on else ("false", "disabled")
+        facts["lookup"] = facts["lookup_class"] if self.switches["lookup"].on else "None"
+        chunks, unique = int(facts["28D"]), int(facts["8.4D"])
+        facts.update(N=chunks, U=unique, R=(chunks - unique) / (chunks or 1))
+        return facts
 
     # -- answers
 
@@ -7382,33 +7479,27 @@ class DemoNode:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
         path = urllib.parse.unquote(path)
-        parts = path[1:].split("/")
-        methods = self.routes.get(path) or self.routes.get("/".join(["", parts[0], "*", *parts[2:]]))
-        if methods is None:
-            return DemoAnswer({"detail": "Not Found"}, JSON, 404)
+        first, *rest = path[1:].split("/")
+        methods, fixed = self.routes.get(path) or self.routes.get("/".join(["", first, "*", *rest[1:]])) or ([], "")
+        if not methods:
+            return DemoAnswer({"detail": "Not Found"}, 404)
         if method not in methods:
-            return DemoAnswer({"detail": "Method Not Allowed"}, JSON, 405, ", ".join(methods))
-        refused = self._unavailable(parts[0], path)
-        if refused is not None:
-            return refused
-        ask = DemoAsk(method, parts[1:], {key: value[0] for key, value in urllib.parse.parse_qs(query).items()}, body)
-        if path in DEMO_FIXED:
-            return self._fixed(path, ask)
-        return getattr(self, "_" + parts[0].replace("-", "_"))(ask)
+            return DemoAnswer({"detail": "Method Not Allowed"}, 405, JSON, ", ".join(methods))
+        ask = DemoAsk(method, rest, dict(urllib.parse.parse_qsl(query)), body)
+        if not fixed:
+            return getattr(self, "_" + first.replace("-", "_"))(ask)
+        status, style, text = fixed.split(" ", 2)
+        text %= self.facts()
+        if first in self.switches and status == "200":
+            self._turn(self.switches[first], rest[0])
+        value = text if style == TEXT else json.loads(text)
+        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, int(status), style)
 
-    def _fixed(self, path: str, ask: DemoAsk) -> DemoAnswer:
-        """What never changes, with this node's particulars filled in."""
-        status, style, text = DEMO_FIXED[path]
-        if style == TEXT:
-            return DemoAnswer(text, style, status)
-        fill = self.basis()["f"]
-        facts = {
-            "instance": self.instance, "role": self.role, "worker": self.worker, "workers": self.cluster.workers, "address": self.address,
-            "rack": int(self.random * 4), "fill": fill, "used": int(DEMO_LIMIT * fill), "objects": int(10240 * fill),
-        }  # fmt: skip
-        facts.update({key: part % facts for key, part in DEMO_PARTS.items()})
-        value = json.loads(text % facts)
-        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, style, status)
+    def _turn(self, switch: DemoSwitch, how: str) -> None:
+        if how == "reset":
+            switch.total, switch.since = 0.0, self.age
+        elif how not in ("status", "info"):
+            switch.turn(self.age, how in ("enable", "start", "create"))
 
     @staticmethod
     def _named(values: Dict[str, object], ask: DemoAsk) -> Dict[str, object]:
@@ -7416,89 +7507,69 @@ class DemoNode:
         names = ask.query["names"].split(",") if ask.query.get("names") else values
         return {name: values[name] for name in names if name in values}
 
-    def _unavailable(self, first: str, path: str) -> DemoAnswer | None:
-        """The 503 of what this role does not have."""
-        engine = {"error": "", "message": "LMCache engine not configured."}
-        if self.role == "worker" and first == "chunk_statistics":
-            return DemoAnswer({"error": "API unavailable", "message": "Lookup client not configured."}, PRETTY, 503)
-        if self.role != "scheduler":
-            return None
-        if path.startswith("/cache/kvcache"):
-            return DemoAnswer({"error": "kv_caches not available", "message": "kv_caches is empty or not initialized"}, PRETTY, 404)
-        names = {"backends": "/backends API", "bypass": "Bypass API", "hot_cache": "hot_cache API", "freeze": path + " API", "cache": "LMCache API"}
-        if first not in names:
-            return None
-        return DemoAnswer(dict(engine, error=names[first] + " is unavailable"), JSON if first in ("backends", "bypass") else PRETTY, 503)
-
     def _metrics(self, ask: DemoAsk) -> DemoAnswer:
         basis = self.basis()
         if ask.method == "POST":
             self.reset = {key: basis[key] for key in "LWSQABCPT"}
-            return DemoAnswer("ok", TEXT)
-        labels = (("model_name", DEMO_MODEL), ("role", self.role), ("served_model_name", DEMO_MODEL.split("/")[1]), ("worker_id", self.worker))
-        return DemoAnswer(self.page.render(basis, self.reset, ",".join(f'{key}="{value}"' for key, value in labels)), TEXT)
+            return DemoAnswer("ok", 200, TEXT)
+        labels = f'model_name="{DEMO_MODEL}",role="{self.role}",served_model_name="demo-8b",worker_id="{self.worker}"'
+        return DemoAnswer(self.page.render(basis, self.reset, labels), 200, TEXT)
 
     def _threads(self, ask: DemoAsk) -> DemoAnswer:
         texts = []
-        for index, name in enumerate(DEMO_THREADS[self.role].split()):
-            ident = 140231125232512 - 8392704 * index
-            if ask.query.get("name", "").lower() not in name.lower() or ask.query.get("thread_id", str(ident)) != str(ident):
-                continue
-            kind = "_MainThread(MainThread, started" if index == 0 else f"Thread({name}, started daemon"
-            frames = [("threading.py", 1002, "_bootstrap", "self._bootstrap_inner()")] if index else []
-            frames.append((f"lmcache/{name.lower().replace('-', '_')}.py", 40 + len(name), "run", "self._stopped.wait(self._interval)"))
-            frames.append(("threading.py", 331, "wait", "gotit = waiter.acquire(True, timeout)"))
-            stack = "".join(f'  File "/usr/lib/python3/{file}", line {line}, in {function}\n    {code}\n' for file, line, function, code in frames)
-            texts.append(f"Thread: <{kind} {ident})>\nStack trace:\n{stack}")
-        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", TEXT)
+        for index, name in enumerate(self.process["threads"].split()):
+            ident = str(140231125232512 - 8392704 * index)
+            if ask.query.get("name", "").lower() in name.lower() and ask.query.get("thread_id", ident) == ident:
+                kind, start = (f"Thread({name}, started daemon", DEMO_STACK_START) if index else ("_MainThread(MainThread, started", "")
+                texts.append(DEMO_STACK % (kind, ident, start, name.lower().replace("-", "_"), 40 + len(name)))
+        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", 200, TEXT)
 
     def _loglevel(self, ask: DemoAsk) -> DemoAnswer:
         name, level = ask.query.get("logger_name"), ask.query.get("level")
         if not name:
             lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
-            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, TEXT)
+            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, 200, TEXT)
         if not level:
-            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", TEXT)
-        if level.upper() not in ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"):
-            return DemoAnswer(f"Invalid log level: {level}", TEXT, 400)
-        self.levels[name] = logging.getLevelName(getattr(logging, level.upper()))
-        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", TEXT)
+            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", 200, TEXT)
+        number = logging.getLevelName(level.upper())
+        if not isinstance(number, int):
+            return DemoAnswer(f"Invalid log level: {level}", 400, TEXT)
+        self.levels[name] = logging.getLevelName(number)
+        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", 200, TEXT)
 
     def _periodic(self) -> List[Dict[str, object]]:
         """The periodic threads as ``/periodic-threads`` lists them."""
         age, now = self.age, self.cluster.clock()
         threads: List[Dict[str, object]] = []
-        for name, level, interval, message, extra in DEMO_PERIODIC[self.role]:
-            active = bool(interval) and (self.healthy or name != "PinMonitor-thread")
-            last = (now - age % interval if active else now - 5.0 * interval) if interval else 0.0
-            summary = {"timestamp": last, "duration_ms": 0.04 if interval else 0.0, "success": True, "message": message}
+        for name, level, interval, message, extra in self.process["periodic"]:
+            runs, active = interval > 0, interval > 0 and (self.healthy or name != "PinMonitor-thread")
+            last = (now - age % interval if active else now - 5.0 * interval) if runs else 0.0
+            summary = {"timestamp": last, "duration_ms": 0.04 * runs, "success": True, "message": message, "extra_info": extra}
             threads.append({
-                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": bool(interval), "is_active": active,
-                "last_run_time": last, "last_run_ago": now - last if interval else None, "total_runs": int(age / interval) if interval else 0,
-                "failed_runs": 0, "success_rate": 100.0 if interval else None,
-                "last_summary": dict(summary, extra_info={key: "true" if key == "skipped" else "0" for key in extra.split()}),
+                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": runs, "is_active": active,
+                "last_run_time": last, "last_run_ago": now - last if runs else None, "total_runs": int(age / interval) if runs else 0,
+                "failed_runs": 0, "success_rate": 100.0 if runs else None, "last_summary": summary,
             })  # fmt: skip
         return threads
 
     def _periodic_threads(self, ask: DemoAsk) -> DemoAnswer:
         threads, level = self._periodic(), ask.query.get("level", "").lower()
+        levels = ("critical", "high", "medium", "low")
         if ask.rest:
             found = [thread for thread in threads if thread["name"] == ask.rest[0]]
-            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, JSON, 404)
-        levels = ("critical", "high", "medium", "low")
+            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, 404)
         if level and level not in levels:
-            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: critical, high, medium, low"}, JSON, 400)
+            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: {', '.join(levels)}"}, 400)
 
-        def counts(members: List[Dict[str, object]]) -> List[int]:
-            return [len(members), sum(bool(item["is_running"]) for item in members), sum(bool(item["is_active"]) for item in members)]
+        def counts(suffix: str, *levels: str) -> Dict[str, object]:
+            members = [thread for thread in threads if thread["level"] in levels]
+            of_state = {what: sum(bool(item[f"is_{what}"]) for item in members) for what in ("running", "active")}
+            return {f"total{suffix}": len(members), **{what + suffix: count for what, count in of_state.items()}}
 
-        summary: Dict[str, object] = dict(zip(("total_count", "running_count", "active_count"), counts(threads)))
-        summary["by_level"] = {
-            key: dict(zip(("total", "running", "active"), counts([item for item in threads if item["level"] == key]))) for key in levels
-        }
-        for option, key in ("running_only", "is_running"), ("active_only", "is_active"):
-            if ask.query.get(option, "").lower() in ("true", "1", "yes", "on"):
-                threads = [thread for thread in threads if thread[key]]
+        summary = dict(counts("_count", *levels), by_level={key: counts("", key) for key in levels})
+        for what in ("running", "active"):
+            if ask.query.get(what + "_only", "").lower() in ("true", "1", "yes", "on"):
+                threads = [thread for thread in threads if thread["is_" + what]]
         return DemoAnswer({"summary": summary, "threads": [thread for thread in threads if level in ("", thread["level"])]})
 
     def _periodic_threads_health(self, ask: DemoAsk) -> DemoAnswer:
@@ -7508,13 +7579,13 @@ class DemoNode:
 
     def _conf(self, ask: DemoAsk) -> DemoAnswer:
         if ask.method == "GET":
-            return DemoAnswer(self._named(self.conf, ask), PRETTY_TEXT)
+            return DemoAnswer(self._named(self.conf, ask), 200, PRETTY_TEXT)
         try:
             changes = json.loads(ask.body)
         except ValueError as error:
-            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, JSON, 400)
+            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, 400)
         if not isinstance(changes, dict):
-            return DemoAnswer({"error": "Request body must be a JSON object"}, JSON, 400)
+            return DemoAnswer({"error": "Request body must be a JSON object"}, 400)
         updated, errors = {}, {}
         for name, value in changes.items():
             try:
@@ -7523,120 +7594,70 @@ class DemoNode:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        return DemoAnswer({"updated": updated, "errors": errors} if errors else {"updated": updated}, JSON, 400 if errors and not updated else 200)
+        return DemoAnswer({"updated": updated, **({"errors": errors} if errors else {})}, 400 if errors and not updated else 200)
 
     @staticmethod
     def _converted(old: object, value: object) -> object:
         """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
         if isinstance(old, bool):
-            return value if isinstance(value, bool) else {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower(), False)
+            return str(value).lower() in ("true", "1")
         return type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value  # type: ignore[arg-type]
 
     def _backends(self, ask: DemoAsk) -> DemoAnswer:
-        known = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
-        if ask.method == "DELETE" or ask.rest:
-            name = ask.rest[0]
-            if name not in self.backends:
-                return self._with_backends(404, status="not_found", message=f"Backend {name} not found")
-            self.backends.remove(name)
-            if ask.method == "DELETE":
-                return self._with_backends(status="success", message=f"Backend {name} closed")
-            self.backends.append(name)
-            return self._with_backends(status="success", recreated={name: name})
+        answer: Dict[str, object] = {"status": "success"}
+        names = ask.rest[:1] or [name for name in DEMO_BACKENDS if name not in self.backends]
         if ask.method == "GET":
-            return DemoAnswer({name: name for name in self.backends})
-        created = [name for name in known if name not in self.backends]
-        self.backends += created
-        return self._with_backends(status="success", created={name: name for name in created})
-
-    def _with_backends(self, status_code: int = 200, **fields: object) -> DemoAnswer:
-        return DemoAnswer(dict(fields, backends={name: name for name in self.backends}), JSON, status_code)
+            return DemoAnswer(dict(zip(self.backends, self.backends)))
+        if ask.rest and names[0] not in self.backends:
+            answer = {"status": "not_found", "message": f"Backend {names[0]} not found"}
+        else:
+            self.backends = [name for name in self.backends if name not in names]
+            if ask.method == "DELETE":
+                answer["message"] = f"Backend {names[0]} closed"
+            else:
+                self.backends += names
+                answer["recreated" if ask.rest else "created"] = dict(zip(names, names))
+        return DemoAnswer(dict(answer, backends=dict(zip(self.backends, self.backends))), 200 if answer["status"] == "success" else 404)
 
     def _bypass(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] == "list":
             return DemoAnswer({"status": "success", "bypassed_backends": self.bypassed, "all_backends": self.backends})
         name, add = ask.query.get("backend_name"), ask.rest[0] == "add"
         if not name:
-            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, JSON, 400)
+            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, 400)
         if name not in self.backends:
-            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, JSON, 400)
-        before = name in self.bypassed
-        self.bypassed = [item for item in self.bypassed if item != name] + ([name] if add else [])
-        was = {"was_already_bypassed" if add else "was_bypassed": before}
+            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, 400)
+        was = {"was_already_bypassed" if add else "was_bypassed": name in self.bypassed}
+        self.bypassed = [item for item in self.bypassed if item != name] + [name] * add
         return DemoAnswer({"status": "success", "backend_name": name, "bypassed": add, **was, "bypassed_backends": self.bypassed})
 
-    def _hot_cache(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] != "status":
-            self.hot_cache = ask.rest[0] == "enable"
-        return self._switch("hot_cache", "Hot cache", self.hot_cache, ask.rest[0])
-
-    def _freeze(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] != "status":
-            self.store_clock.run(self.age, ask.rest[0] == "disable")
-        return self._switch("freeze", "Freeze mode", self.store_clock.stopped is not None, ask.rest[0])
-
-    @staticmethod
-    def _switch(key: str, title: str, on: bool, action: str) -> DemoAnswer:
-        word = "enabled" if on else "disabled"
-        message = f"{title} is {word}" if action == "status" else f"{title} {word} successfully"
-        return DemoAnswer({"status": "success", key: on, "message": message}, PRETTY)
-
-    def _chunk_statistics(self, ask: DemoAsk) -> DemoAnswer:
-        clock, age = self.chunk_clock, self.age
-        if ask.rest[0] == "reset":
-            clock.lost += clock.read(age)
-        elif ask.rest[0] != "status":
-            clock.run(age, ask.rest[0] == "start")
-        if ask.rest[0] != "status":
-            return DemoAnswer({"status": "success", "message": {"reset": "Reset", "start": "Started", "stop": "Stopped"}[ask.rest[0]]}, PRETTY)
-        counted = self.basis()["D"]
-        total, unique = int(28 * counted), int(8.4 * counted)
-        timing = {"lookup_time_seconds": 0.0013 * counted, "record_statistics_time_seconds": 4e-05 * counted, "check_exit_conditions_time_seconds": 1e-06 * counted}
-        timing.update(total_time_seconds=0.001341 * counted, overhead_time_seconds=4.1e-05 * counted, overhead_percentage=3.0574)
-        bloom = {
-            "size_mb": 22.852559089660645, "hash_count": 6, "item_count": unique, "bits_set": 6 * unique, "fill_rate": 3.13e-08 * unique,
-            "expected_elements": 20000000, "false_positive_rate": 0.01,
-        }  # fmt: skip
-        return DemoAnswer({
-            "enabled": clock.stopped is None, "total_requests": int(1.6 * counted), "timing": timing, "total_chunks": total,
-            "unique_chunks": unique, "duplicate_chunks": total - unique, "reuse_rate": (total - unique) / (total or 1), "bloom_filter": bloom,
-            "async_queue": {"capacity": 100000, "current_size": 0, "max_size_reached": 3, "full_blocks": 0, "utilization": 0.0},
-            "timestamp": self.cluster.clock(), "auto_exit_enabled": True, "auto_exit_timeout_hours": 0.0, "auto_exit_target_unique_chunks": 0,
-        }, PRETTY)  # fmt: skip
-
     def _lookup(self, ask: DemoAsk) -> DemoAnswer:
-        scheduler = self.role == "scheduler"
-        name = "ChunkStatisticsLookupClient(LMCacheLookupClient)" if scheduler else "LMCacheLookupServer"
-        current, action = name if self.lookup else "None", ask.rest[0]
-        if action == "info":
-            return DemoAnswer({"client": current if scheduler else "None", "server": "None" if scheduler else current}, PRETTY)
-        if action == "recreate" and not self.lookup:
-            return DemoAnswer({"error": f"lookup {'client' if scheduler else 'server'} not available", "role": self.role}, PRETTY, 400)
-        self.lookup = action != "close"
-        shown = {"close": {"old": current}, "create": {"new": name}, "recreate": {"old": current, "new": name}}[action]
-        return DemoAnswer(dict(shown, role=self.role), PRETTY)
+        """``/lookup/recreate``: the one that there is."""
+        if not self.switches["lookup"].on:
+            kind = "client" if self.role == "scheduler" else "server"
+            return DemoAnswer({"error": f"lookup {kind} not available", "role": self.role}, 400, PRETTY)
+        return DemoAnswer({"old": self.process["lookup"], "new": self.process["lookup"], "role": self.role}, 200, PRETTY)
 
     def _cache(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] != "clear":
             tokens = re.fullmatch(r"(\d+),(\d+)", ask.query.get("tokens_mock", ""))
             if not tokens:
-                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, PRETTY, 400)
+                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, 400, PRETTY)
             size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
             more = {"num_retrieved": size // 256 * 256} if ask.rest[0] == "retrieve" else {}
-            return DemoAnswer(dict(status="success", num_tokens=size, **more), PRETTY)
+            return DemoAnswer(dict(status="success", num_tokens=size, **more), 200, PRETTY)
+        answer = DemoAnswer({"status": "success", "num_removed": int(self.facts()["10240f"]) * 256}, 200, PRETTY)
         if self.role == "mp":
+            answer = DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
             try:
-                tier = json.loads(ask.body or b"{}").get("tier", "l1")
-            except (ValueError, AttributeError):
+                tier = json.loads(ask.body)["tier"]
+            except (ValueError, TypeError, KeyError):
                 tier = "l1"
             if tier != "l1":
-                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, JSON, 400)
-        removed = int(10240 * self.basis()["f"]) * 256
+                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, 400)
         if "LocalCPU" in ask.query.get("locations", "LocalCPU"):
             self.cleared = self.age
-        return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}}) if self.role == "mp" else DemoAnswer({"status": "success", "num_removed": removed}, PRETTY)
-
-    # -- an MP server's own
+        return answer
 
     def _quota(self, ask: DemoAsk) -> DemoAnswer:
         if not ask.rest:
@@ -7650,8 +7671,9 @@ class DemoNode:
         try:
             self.quotas[salt] = float(json.loads(ask.body)["limit_gb"])
         except (ValueError, TypeError, KeyError):
-            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, JSON, 400)
+            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, 400)
         return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas[salt], "status": "ok"})
+
 
 class DemoCluster:
     """A simulated LMCache cluster in this process: per instance a scheduler and workers on Unix sockets, and MP servers on TCP.
@@ -7667,17 +7689,20 @@ class DemoCluster:
         self.instances, self.workers, self.seed, self.clock = instances, workers, seed, clock
         self.birth = clock() - DEMO_AGE
         self.directory = ""
-        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
         self.nodes: List[DemoNode] = []
+        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
+
+        def add(role: str, name: str, worker: int = 0, fails: bool = False) -> None:
+            self.nodes.append(DemoNode(self, role, name, worker, pages[role], fails))
+
         for index in range(instances):
             name = "demo" if instances == 1 else f"demo{index:03d}"
-            self.nodes.append(DemoNode(self, "scheduler", name, 0, pages["scheduler"], False))
+            add("scheduler", name)
             for worker in range(workers):
-                fails = failing and worker == 1 and index % 16 == 0
-                self.nodes.append(DemoNode(self, "worker", name, worker, pages["worker"], fails))
+                add("worker", name, worker, failing and worker == 1 and index % 16 == 0)
         for index in range(mp_servers):
-            self.nodes.append(DemoNode(self, "mp", "demo" if mp_servers == 1 else f"demo-mp{index}", 0, pages["mp"], False))
-        self.loop: Loop | None = None
+            add("mp", "demo" if mp_servers == 1 else f"demo-mp{index}")
+        self.loop: Loop = None  # type: ignore[assignment]  # set by start()
         self.thread: threading.Thread | None = None
         self.stopping = False
 
@@ -7704,13 +7729,12 @@ class DemoCluster:
 
     def stop(self) -> None:
         """End the cluster's thread, close its sockets and remove its directory."""
-        if self.thread is not None and self.loop is not None:
+        if self.thread is not None:
             self.loop.call_soon(setattr, self, "stopping", True)
             self.thread.join()
             self.thread = None
 
     def _run(self) -> None:
-        assert self.loop is not None
         while not self.stopping:
             self.loop.run_once()
         self._close()
@@ -7718,7 +7742,6 @@ class DemoCluster:
     def _close(self) -> None:
         import shutil
 
-        assert self.loop is not None
         self.loop.shutdown()  # closes the connections: their tasks end
         for node in self.nodes:
             if node.listener is not None:
@@ -7726,41 +7749,33 @@ class DemoCluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _listen(self, node: DemoNode) -> None:
-        assert self.loop is not None
         if node.role == "mp":
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("127.0.0.1", node.address))
+            sock = socket.create_server(("127.0.0.1", node.address), backlog=128)  # type: ignore[arg-type]
             node.address = sock.getsockname()[1]
         else:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            remove_socket(str(node.address))
+            remove_quietly(str(node.address))  # of a former listener
             sock.bind(str(node.address))
-        sock.listen(128)
+            sock.listen(128)
         node.listener = Channel(sock)
         node.listener.idle = functools.partial(self._accept, node)
         self.loop.watch(node.listener, READ)
 
     def _sweep(self, _: float) -> None:
         """Take the failing nodes' servers away, and put them back."""
-        assert self.loop is not None
         for node in self.nodes:
-            if node.fails and node.away == (node.listener is not None):
-                if node.listener is None:
-                    self._listen(node)
-                    continue
+            if node.listener is None and not node.away:
+                self._listen(node)
+            elif node.listener is not None and node.away:
                 self.loop.close(node.listener)
                 node.listener = None
                 for channel in list(node.connections):
-                    try:
+                    with contextlib.suppress(OSError):
                         channel.sock.shutdown(socket.SHUT_RDWR)  # its task sees the end
-                    except OSError:
-                        pass
 
     def _accept(self, node: DemoNode) -> None:
-        assert self.loop is not None and node.listener is not None
         try:
-            sock, _ = node.listener.sock.accept()
+            sock, _ = node.listener.sock.accept()  # type: ignore[union-attr]
         except OSError:
             return
         if sock.family != socket.AF_UNIX:
@@ -7769,7 +7784,6 @@ class DemoCluster:
 
     def _serve(self, node: DemoNode, channel: Channel) -> Generator[Wait, Channel, None]:
         """One connection's task."""
-        assert self.loop is not None
         node.connections.add(channel)
         buffer, alive = b"", True
         try:
@@ -7786,10 +7800,9 @@ class DemoCluster:
                 taker = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
                 body = b""
                 while not taker.done:
+                    buffer = buffer or (yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT))
                     if not buffer:
-                        buffer = yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT)
-                        if not buffer:
-                            return
+                        return
                     parts, used = taker.take(memoryview(buffer))
                     if len(body) < MAX_API_BODY:
                         body += b"".join(parts)
@@ -7804,30 +7817,21 @@ class DemoCluster:
             node.connections.discard(channel)
             self.loop.close(channel)
 
-    def _answer(self, node: DemoNode, head: RequestHead, body: bytes) -> bytes:
-        answer = node.answer(head.method.decode(), (head.path + head.query).decode("latin-1"), body)
+    @staticmethod
+    def _answer(node: DemoNode, head: RequestHead, body: bytes) -> bytes:
+        answer = node.answer(head.command, (head.path + head.query).decode("latin-1"), body)
         if answer.style == TEXT:
-            text = str(answer.value)
+            data = str(answer.value).encode()
         elif answer.style == JSON:
-            text = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False)
+            data = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False).encode()
         else:
-            text = json.dumps(answer.value, indent=2)
-        data = text.encode()
-        kind = "application/json" if answer.style in (JSON, PRETTY) else "text/plain; charset=utf-8"
-        lines = [f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}", "server: uvicorn", f"content-length: {len(data)}", f"content-type: {kind}"]
-        if answer.allow:
-            lines.append(f"allow: {answer.allow}")
-        if not head.keep_alive:
-            lines.append("connection: close")
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if head.method == b"HEAD" else data)
-
-
-def remove_socket(path: str) -> None:
-    """Remove a socket file that a former listener left."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+            data = json.dumps(answer.value, indent=2).encode()
+        kind = "text/plain; charset=utf-8" if TEXT in answer.style else "application/json"
+        start = f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}\r\nserver: uvicorn\r\n"
+        start += f"content-length: {len(data)}\r\ncontent-type: {kind}\r\n"
+        start += f"allow: {answer.allow}\r\n" if answer.allow else ""
+        start += "\r\n" if head.keep_alive else "connection: close\r\n\r\n"
+        return start.encode() + (b"" if head.method == b"HEAD" else data)
 
 
 # ----------------------------------------------------------------------------
@@ -8154,13 +8158,6 @@ def free_syntax_tree() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (ImportError, OSError, AttributeError):
         pass  # another C library
-
-
-def remove_quietly(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool) -> int:  # type: ignore[name-defined]
