@@ -235,12 +235,17 @@ def is_loopback(host: str) -> bool:
     host = host.lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = ip_address(host)
+    return address is not None and address.is_loopback
+
+
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that ``host`` is, without its zone and as IPv4 if it maps one (RFC 4291 section 2.5.5.2); None for a name."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_socket_path(path: str) -> str:
@@ -258,7 +263,7 @@ def parse_port(port: object) -> int:
     """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for field "port"."""
     text = str(port).strip() if isinstance(port, (int, str)) and not isinstance(port, bool) else ""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
-        shown = one_line(json.dumps(port) if isinstance(port, (dict, list, bool, type(None))) else port)
+        shown = one_line(port if isinstance(port, str) else json.dumps(port))
         raise FrontendError(400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port")
     return int(text)
 
@@ -272,10 +277,8 @@ def parse_host(host: object) -> str:
         text = text[1:-1]
     text = BIND_ADDRESSES.get(text, text)
     if ":" in text:
-        try:
-            ipaddress.IPv6Address(text.partition("%")[0])
-        except ValueError:
-            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host") from None
+        if ip_address(text) is None:
+            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host")
     elif not HOST_NAME.fullmatch(text):
         raise FrontendError(400, f"host {one_line(host)!r} is not a host name or address", "host")
     return text.lower()
@@ -382,13 +385,10 @@ class Node(NamedTuple):
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it; the token stays here."""
+        shown: Dict[str, object] = {"name": self.name, "host": self.host, "port": self.port, "is_proxy": self.is_proxy}
         if self.is_proxy:
-            shown: Dict[str, object] = {"id": f"proxy_{self.name}", "name": self.name, "host": self.host}
-            shown.update(port=self.port, is_proxy=True, children=[child.public() for child in self.children])
-            return shown
-        shown = {"id": f"node_{self.name}", "name": self.name, "host": self.host, "port": self.port}
-        shown.update(is_proxy=False, proxy_id=self.proxy)
-        return shown
+            return dict(shown, id=f"proxy_{self.name}", children=[child.public() for child in self.children])
+        return dict(shown, id=f"node_{self.name}", proxy_id=self.proxy)
 
 
 def quote_name(name: str) -> str:
@@ -396,31 +396,26 @@ def quote_name(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 
-def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], List[Node]]:
-    """Read a flat list of nodes, or the original's tree; returns (our own nodes, proxy nodes).
+def parse_nodes(entries: object, where: str, source: str) -> List[Node]:
+    """Read a flat list of nodes, or the original's tree: our own nodes and proxies.
 
     An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds our own.
     Raises FrontendError that names the entry and the field.
     """
     if not isinstance(entries, list):
         raise FrontendError(400, f"{where} is not a list of nodes")
-    local: List[Node] = []
-    proxies: List[Node] = []
+    nodes: List[Node] = []
     for index, entry in enumerate(entries):
         node = Node.parse(entry, f"{where}[{index}]", source)
-        if node.is_proxy and node.name == LOCAL_PROXY:
-            for child in node.children:
-                (proxies if child.is_proxy else local).append(child)
-        else:
-            (proxies if node.is_proxy else local).append(node)
-    return local, proxies
+        nodes += node.children if node.is_proxy and node.name == LOCAL_PROXY else [node]
+    return nodes
 
 
 class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
-    The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
-    it and read without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
+    The lock guards ``_sources`` and ``_told``; ``_groups``, ``_index`` and ``version`` are replaced whole under it and read
+    without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
     """
 
     STATIC = ("config", "nodes", "node", "plugin", "demo", "api")  # sources that the operator can edit
@@ -428,9 +423,8 @@ class NodeRegistry:
     def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
         self._lock = threading.Lock()
         self._editing = threading.Lock()
-        self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
-        self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
-        self._identities: Dict[str, str] = {}  # and of themselves
+        self._sources: Dict[str, Tuple[Node, ...]] = {}
+        self._told: Dict[str, Tuple[Tuple[Node, ...], str]] = {}  # by proxy: the nodes and the id that it told
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
@@ -457,18 +451,17 @@ class NodeRegistry:
 
         What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
         """
-        node = self._index.get(name)
-        if node is None and name.startswith("proxy_") and name not in self._index:
-            return self._index.get("node_" + name[6:])
-        if node is None and name in self._index:
+        index = self._index
+        if name not in index and name.startswith("proxy_"):
+            name = "node_" + name[6:]
+        node = index.get(name)
+        if node is None and name in index:
             raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name")
         return node
 
     def proxy(self, name: str) -> Node:
         """Look a group of nodes up by its proxy's name. Raises FrontendError 404."""
-        if name == LOCAL_PROXY:
-            return next((group for group in self._groups if group.name == LOCAL_PROXY), self._home)
-        for group in self._groups:
+        for group in (*self._groups, self._home):
             if group.name == name:
                 return group
         raise FrontendError(404, f"there is no proxy named {name!r}")
@@ -482,32 +475,31 @@ class NodeRegistry:
         """Hold back other edits for a block of changes to static sources; they are undone when the block fails."""
         with self._editing:
             with self._lock:
-                before, children, identities = self._static(), dict(self._children), dict(self._identities)
+                before, told = self._static(), dict(self._told)
             try:
                 yield
             except BaseException:
                 with self._lock:
                     if self._static() != before:
-                        self._sources.update((source, before.get(source, ((), ()))) for source in self._static())
-                        self._children = {**children, **self._children}
-                        self._identities = {**identities, **self._identities}
+                        self._sources.update((source, before.get(source, ())) for source in self._static())
+                        self._told = {**told, **self._told}
                         self._rebuild()
                 raise
 
-    def _static(self) -> Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]]:
+    def _static(self) -> Dict[str, Tuple[Node, ...]]:
         return {source: nodes for source, nodes in self._sources.items() if source in self.STATIC}
 
-    def replace_source(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+    def replace_source(self, source: str, nodes: Iterable[Node]) -> None:
         """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
         with self._lock:
-            self._commit(source, local, proxies)
+            self._commit(source, nodes)
 
     def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
         """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
         with self._lock:
-            told = tuple(children)
-            if (told, identity) != (self._children.get(proxy_name), self._identities.get(proxy_name)):
-                self._children[proxy_name], self._identities[proxy_name] = told, identity
+            told = (tuple(children), identity)
+            if told != self._told.get(proxy_name):
+                self._told[proxy_name] = told
                 self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY, source: str = "api") -> None:
@@ -517,15 +509,12 @@ class NodeRegistry:
         """
         with self._lock:
             if proxy_name == LOCAL_PROXY:
-                local, proxies = self._sources.get(source, ((), ()))
-                if node.is_proxy:
-                    return self._commit(source, local, [*proxies, node])
-                return self._commit(source, [*local, node], proxies)
-            for known, (local, proxies) in self._static().items():
-                for proxy in proxies:
-                    if proxy.name == proxy_name:
+                return self._commit(source, [*self._sources.get(source, ()), node])
+            for known, nodes in self._static().items():
+                for proxy in nodes:
+                    if proxy.is_proxy and proxy.name == proxy_name:
                         changed = self._with_children(proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)])
-                        return self._commit(known, local, self._swap(proxies, proxy, changed))
+                        return self._commit(known, self._swap(nodes, proxy, changed))
             raise FrontendError(409, f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there")
 
     @staticmethod
@@ -546,18 +535,14 @@ class NodeRegistry:
             old = self.find(name)
             if old is None:
                 raise FrontendError(404, f"there is no node named {name!r}")
-            for source in self.STATIC:
-                local, proxies = self._sources.get(source, ((), ()))
-                if old in local:
-                    self._commit(source, self._swap(local, old, node), proxies)
-                    return old
-                for proxy in proxies:
-                    if proxy.name == old.name and old.is_proxy:
-                        self._commit(source, local, self._swap(proxies, proxy, node))
-                        return proxy
-                    if old in proxy.children:
-                        changed = self._with_children(proxy, self._swap(proxy.children, old, node))
-                        self._commit(source, local, self._swap(proxies, proxy, changed))
+            for source, nodes in self._static().items():
+                for known in nodes:
+                    if known == old or (known.is_proxy and old.is_proxy and known.name == old.name):
+                        self._commit(source, self._swap(nodes, known, node))
+                        return known
+                    if old in known.children:
+                        changed = self._with_children(known, self._swap(known.children, old, node))
+                        self._commit(source, self._swap(nodes, known, changed))
                         return old
             raise FrontendError(409, f"{name!r} comes from {old.source} and follows it; change it there")
 
@@ -567,12 +552,12 @@ class NodeRegistry:
             new = new._replace(source=old.source, proxy=old.proxy, is_proxy=old.is_proxy)
         return [node for node in (new if node == old else node for node in nodes) if node is not None]
 
-    def _commit(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+    def _commit(self, source: str, nodes: Iterable[Node]) -> None:
         """Store one source and rebuild, or leave all as it was. The caller holds the lock.
 
         What a proxy told of its nodes is forgotten when it goes, moves or gets another name or token.
         """
-        before, now = self._sources.get(source), (tuple(local), tuple(proxies))
+        before, now = self._sources.get(source), tuple(nodes)
         if now == before:
             return
         self._sources[source] = now
@@ -585,11 +570,8 @@ class NodeRegistry:
                 self._sources[source] = before
             raise
         kept = {(group.name, group.target, group.token) for group in self._groups}
-        gone = [proxy.name for proxy in (before[1] if before else ()) if (proxy.name, proxy.target, proxy.token) not in kept]
-        for name in gone:
-            self._children.pop(name, None)
-            self._identities.pop(name, None)
-        if gone:
+        gone = [node.name for node in before or () if node.is_proxy and (node.name, node.target, node.token) not in kept]
+        if any([self._told.pop(name, None) for name in gone]):
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -599,12 +581,10 @@ class NodeRegistry:
         taken: Dict[str, Node] = {LOCAL_PROXY: self._home}
         places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
-        order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
-        for source in order:
-            local, others = self._sources[source]
-            for node in (*local, *others):
+        for source in sorted(self._sources, key=lambda source: source not in self.STATIC):  # stable: static ones first
+            for node in self._sources[source]:
                 known = taken.get(node.name)
-                identity = self._identities.get(node.name, "") if node.is_proxy else ""
+                identity = self._told.get(node.name, ((), ""))[1] if node.is_proxy else ""
                 if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
                     continue  # another source told of it already
                 if known is None:
@@ -624,28 +604,17 @@ class NodeRegistry:
 
     def _merge_children(self, proxy: Node) -> Node:
         known = {child.name for child in proxy.children}
-        told = tuple(child for child in self._children.get(proxy.name, ()) if child.name not in known)
-        return proxy._replace(children=tuple(proxy.children) + told)
+        told = self._told.get(proxy.name, ((), ""))[0]
+        return proxy._replace(children=(*proxy.children, *(child for child in told if child.name not in known)))
 
     def _publish(self, groups: Tuple[Node, ...], conflicts: Tuple[str, ...]) -> None:
-        index: Dict[str, Node | None] = {}
-        shared: set[str] = set()
-        for group in groups:
-            for child in group.children:
-                if child.proxy != LOCAL_PROXY:
-                    index[child.key] = child
-                    if child.name in index:
-                        shared.add(child.name)
-                    index[child.name] = child
-        for name in shared:
-            index[name] = None  # known, but not to one node only
-        for group in groups:
-            if group.name == LOCAL_PROXY:
-                index.update((child.name, child) for child in group.children)
-            else:
-                index[group.name] = group
-        nodes = [node for group in groups for node in (group, *group.children) if not node.prefix]
-        self._targets = frozenset(node.target.canonical for node in nodes if node.name != LOCAL_PROXY)
+        nodes = [node for group in groups for node in (group, *group.children) if node is not group or group.name != LOCAL_PROXY]
+        others = [node for node in nodes if node.proxy != LOCAL_PROXY]
+        count = collections.Counter(node.name for node in others)
+        index = {node.name: node if count[node.name] == 1 else None for node in others}  # None: known, but not to one node only
+        index.update((node.key, node) for node in others)
+        index.update((node.name, node) for node in nodes if node.proxy == LOCAL_PROXY)
+        self._targets = frozenset(node.target.canonical for node in nodes if not node.prefix)
         self._groups, self._index, self.conflicts = groups, index, conflicts
         self.version += 1
 
@@ -660,8 +629,8 @@ class ConfigFile:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def load(self) -> Tuple[List[Node], List[Node]]:
-        """Read the file; returns (our own nodes, proxy nodes). Raises FrontendError that names file and place."""
+    def load(self) -> List[Node]:
+        """Read the file. Raises FrontendError that names file and place."""
         return parse_nodes(self._read(), self.path, "config")
 
     def add(self, entry: dict, proxy_name: str) -> bool:
@@ -713,9 +682,9 @@ class ConfigFile:
 
     def _checked(self, entries: object) -> List[dict]:
         """The entries, which a start would accept. Raises FrontendError."""
-        local, proxies = parse_nodes(entries, self.path, "config")
+        nodes = parse_nodes(entries, self.path, "config")
         try:
-            NodeRegistry().replace_source("config", local, proxies)
+            NodeRegistry().replace_source("config", nodes)
         except FrontendError as error:
             raise FrontendError(409, f"{self.path}: {error.detail}", error.field) from None
         return entries  # type: ignore[return-value]
@@ -4452,7 +4421,7 @@ class DiscoveryService:
         self._lock = threading.Lock()
         self._reporters: Dict[str, Reporter] = {}
         self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
-        self._shown: Tuple[List[Node], List[Node]] = ([], [])
+        self._shown: List[Node] = []
         self._saved: Dict[str, Reporter] = {}
         self._save_error = ""
         self._wake = threading.Event()
@@ -4553,11 +4522,10 @@ class DiscoveryService:
             if kinds[key] == "frontend":
                 self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
         self._kinds = kinds
-        proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
-        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
-        if (leaves, proxies) != self._shown:
-            self._registry.replace_source("heartbeat", leaves, proxies)
-            self._shown = (leaves, proxies)
+        shown = [reported_node(target, "heartbeat", kinds[key] == "frontend") for key, target in targets.items() if kinds[key] != "self"]
+        if shown != self._shown:
+            self._registry.replace_source("heartbeat", shown)
+            self._shown = shown
 
     def _load(self) -> None:
         try:
@@ -4615,7 +4583,7 @@ class Sources:
         self._troubles: Dict[str, Tuple[float, str]] = {}
         self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
-        self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
+        self._readers: Dict[str, Callable[[], List[Node]]] = {}
         if supplier_url:
             check_url(supplier_url, "--node-supplier-url")
             self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
@@ -4663,9 +4631,9 @@ class Sources:
 
     def _refresh_source(self, source: str) -> None:
         try:
-            local, proxies = self._readers[source]()
+            nodes = self._readers[source]()
             if not self._stopped.is_set():
-                self._registry.replace_source(source, unique(local), unique(proxies))
+                self._registry.replace_source(source, unique(nodes))
             self._note(source, "")
         except (FetchError, FrontendError) as error:
             self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
@@ -4722,7 +4690,7 @@ class Sources:
         elif known is not None and not trouble:
             log.warning("%s: works again", source)
 
-    def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
+    def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
 
         A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
@@ -4755,9 +4723,9 @@ class Sources:
         for proxy in proxies:
             if told[proxy.name].kind == "frontend":
                 self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
-        return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
+        return [node if node in proxies else reported_node(node.target, "supplier", False) for node in others]
 
-    def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:
+    def _read_coordinator(self, url: str) -> List[Node]:
         """The MP servers that a coordinator knows (``GET /instances``), and itself."""
         bare = split_credentials(url)[0]
         parts = urllib.parse.urlsplit(bare)
@@ -4769,7 +4737,7 @@ class Sources:
             document = fetch_json(url.rstrip("/") + "/instances")
         except FetchError:
             if "coordinator" not in {node.name for node in self._registry.leaves()}:
-                self._registry.replace_source("coordinator", nodes, [])  # shown as down
+                self._registry.replace_source("coordinator", nodes)  # shown as down
             raise
         instances = document.get("instances") if isinstance(document, dict) else None
         if not isinstance(instances, list):
@@ -4781,9 +4749,9 @@ class Sources:
                 nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
             except FrontendError as error:
                 log.debug("coordinator: %s", error.detail)
-        return nodes, []
+        return nodes
 
-    def _read_dns(self, source: str, target: Target) -> Tuple[List[Node], List[Node]]:
+    def _read_dns(self, source: str, target: Target) -> List[Node]:
         """Every address of a host name."""
         try:
             found = socket.getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
@@ -4793,9 +4761,9 @@ class Sources:
         for host in sorted({str(item[4][0]) for item in found})[:MAX_SOURCE_NODES]:
             name = f"{host}:{target.port}".replace("%", "_")
             nodes.append(Node(name, host, target.port, Target.parse(host, target.port), source=source))
-        return nodes, []
+        return nodes
 
-    def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
+    def _find_sockets(self) -> List[Node]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
         nodes: List[Node] = []
         root = os.path.realpath(LMCACHE_SOCKET_DIRECTORY)
@@ -4806,7 +4774,7 @@ class Sources:
                 if os.path.isdir(folder) and not os.path.islink(folder):  # socket/9090 beside socket_9090
                     names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
         except FileNotFoundError:
-            return [], []
+            return []
         except OSError as error:
             raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
         for name in names[:MAX_SOURCE_NODES]:
@@ -4817,7 +4785,7 @@ class Sources:
                     nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
                 log.debug("%s: %s", path, error)
-        return nodes, []
+        return nodes
 
 
 def unique(nodes: Iterable[Node]) -> List[Node]:
@@ -4950,11 +4918,8 @@ def fnmatch_target(target: Target, pattern: str) -> bool:
 
     label = os.path.normpath(target.path) if target.path else target.label
     host = pattern.rpartition(":")[0] or pattern
-    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host):
-        try:
-            ipaddress.ip_address(target.host.partition("%")[0])
-        except ValueError:
-            return False
+    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host) and ip_address(target.host) is None:
+        return False
     return fnmatch.fnmatchcase(label, pattern)
 
 
@@ -7987,23 +7952,23 @@ def load_nodes(options: argparse.Namespace, registry: NodeRegistry, plugin_nodes
     config = None
     if options.config:
         config = ConfigFile(options.config)
-        add_source(registry, "config", options.config, *config.load())
+        add_source(registry, "config", options.config, config.load())
     if options.nodes:
         try:
             entries = loads(options.nodes)
         except ValueError as error:
             raise FrontendError(400, f"--nodes is not JSON: {one_line(error)}") from None
-        add_source(registry, "nodes", "--nodes", *parse_nodes(entries, "--nodes", "nodes"))
+        add_source(registry, "nodes", "--nodes", parse_nodes(entries, "--nodes", "nodes"))
     if options.node:
-        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node], [])
+        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node])
     if plugin_nodes:
-        add_source(registry, "plugin", "LMCache's configuration", *parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
+        add_source(registry, "plugin", "LMCache's configuration", parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
     return config
 
 
-def add_source(registry: NodeRegistry, source: str, where: str, local: List[Node], proxies: List[Node]) -> None:
+def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node]) -> None:
     try:
-        registry.replace_source(source, local, proxies)
+        registry.replace_source(source, nodes)
     except FrontendError as error:
         raise FrontendError(error.status, f"{where}: {error.detail}") from None
 
@@ -8086,7 +8051,7 @@ def reload_config(server: FrontendServer) -> None:
         return log.warning("SIGHUP: there is no --config file to read again")
     try:
         with server.registry.edit():
-            server.registry.replace_source("config", *server.config.load())
+            server.registry.replace_source("config", server.config.load())
         log.warning("read %s again: %d nodes", server.config.path, len(server.registry.leaves()))
     except FrontendError as error:
         log.error("kept the old nodes: %s", error.detail)
@@ -8328,7 +8293,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
         if options.demo:
             demo = DemoCluster()
             cleanup.callback(demo.stop)
-            add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
+            add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.bundle:
             return terminal_command(options, registry)
         if options.json or options.watch:

@@ -49,7 +49,7 @@ def node_state(name="w0", state="up", kind="worker", **about):
 
 def monitor_of(*nodes, proxies=(), **options):
     registry = lf.NodeRegistry()
-    registry.replace_source("nodes", nodes, proxies)
+    registry.replace_source("nodes", [*nodes, *proxies])
     options = dict(dict(interval=10.0, history_minutes=60.0), **options)
     made = lf.Monitor(registry, **options)
     made._sync()
@@ -535,7 +535,7 @@ def test_bytes_and_evictions_are_of_each_worker_and_added_up():
 
 def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
     monitor = monitor_of(node("w0"))
-    monitor._registry.replace_source("nodes", [node("w1", 9091)], [])
+    monitor._registry.replace_source("nodes", [node("w1", 9091)])
     assert [entry["key"] for entry in monitor.status()["nodes"]] == ["w1"]
 
 
