@@ -41,7 +41,6 @@ import errno
 import functools
 import http.client
 import http.server
-import io
 import ipaddress
 import json
 import logging
@@ -152,6 +151,24 @@ def loads(text: bytes | str) -> object:
 
 def short_int(digits: str) -> float:
     return int(digits) if len(digits) < 25 else float(digits)
+
+
+def as_dict(value: object) -> Dict[str, object]:
+    """A JSON value that should be an object; {} when it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> List[object]:
+    """A JSON value that should be an array; [] when it is none."""
+    return value if isinstance(value, list) else []
+
+
+def load_dict(text: bytes) -> Dict[str, object]:
+    """Read a JSON object; {} when it is none or no JSON at all."""
+    try:
+        return as_dict(loads(text))
+    except ValueError:
+        return {}
 
 
 def strict(value: object) -> object:
@@ -2069,6 +2086,16 @@ def escape_label(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def own_exposition(families: Mapping[str, Iterable[Tuple[str, object]]]) -> bytes:
+    """Write our own metrics: "name type help" of each (without our prefix), and what follows the name in its samples."""
+    lines = []
+    for about, samples in families.items():
+        name, kind, text = about.split(" ", 2)
+        name = "lmcache_frontend_" + name
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *(f"{name}{rest} {value}" for rest, value in samples)]
+    return "\n".join([*lines, ""]).encode("utf-8", "replace")
+
+
 def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
     """The labels of the first sample whose name begins with ``prefix`` and that has any; {} when there is none."""
     start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
@@ -2505,88 +2532,85 @@ def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> T
 # ----------------------------------------------------------------------------
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
+STATES = ("up", "degraded", "down", "unknown")
 RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
 RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
+DOWN_TIMEOUT = 2.0  # seconds that a node which is down may take
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
 MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
-MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
 ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
 MAX_SCRAPE_DEPTH = 3  # frontends that ask through each other; a further one answers with its own metrics only
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
-MAX_REASONS = 20  # why a node is not well; and its stalled threads
+MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
-COUNTERS = {  # what we call it -> samples that are added up: in-process LMCache, MP server
-    "lookup_tokens": (b"lmcache:num_lookup_tokens_total", b"lmcache_mp_lookup_requested_tokens_total"),
-    "lookup_hits": (b"lmcache:num_lookup_hits_total", b"lmcache_mp_lookup_hit_tokens_total"),
-    "requested": (b"lmcache:num_requested_tokens_total",),
-    "hit": (b"lmcache:num_hit_tokens_total",),
-    "stored": (b"lmcache:num_stored_tokens_total",),
-    "stored_chunks": (b"lmcache_mp_l1_write_chunks_total",),
-    "requests": (
-        b"lmcache:num_lookup_requests_total", b"lmcache:num_retrieve_requests_total",
-        b"lmcache:num_store_requests_total", b"lmcache_mp_lookups_requests_total",
-    ),
-    "evictions": (
-        b"lmcache:local_cpu_evict_count_total", b"lmcache_mp_l1_evicted_chunks_total",
-        b"lmcache_mp_l2_evicted_objects_chunks_total",
-    ),
-    "failures": (
-        b"lmcache:local_cpu_evict_failed_count_total", b"lmcache:get_blocking_failed_count",
-        b"lmcache:put_failed_count", b"lmcache_mp_l1_allocation_failure_total",
-        b"lmcache_mp_l1_allocation_failure_chunks_total", b"lmcache_mp_l1_read_failure_chunks_total",
-        b"lmcache_mp_l2_prefetch_failure_chunks_total", b"lmcache_mp_event_bus_dropped_events_total",
-    ),
-    "slow": (b"lmcache:num_slow_retrieval_by_time_total", b"lmcache:num_slow_retrieval_by_speed_total"),
-    "ping_errors": (b"lmcache:remote_ping_errors_total",),
-    "ping_successes": (b"lmcache:remote_ping_successes_total",),
-}  # fmt: skip
-GAUGES = {
-    "local_cache_bytes": (b"lmcache:local_cache_usage", b"lmcache_mp_l1_memory_usage_bytes"),
-    "remote_cache_bytes": (b"lmcache:remote_cache_usage", b"lmcache_mp_l2_usage_bytes"),
-    "local_storage_bytes": (b"lmcache:local_storage_usage",),
-    "remote_ping_seconds": (b"lmcache:remote_ping_latency",),  # there in milliseconds
-    "pinned_objects": (b"lmcache:pinned_memory_objs_count",),
-    "queue_size": (b"lmcache:kv_msg_queue_size", b"lmcache:remote_put_task_num", b"lmcache_mp_event_bus_queue_depth"),
-    "healthy": (b"lmcache:lmcache_is_healthy",),
-    "critical_total": (b"lmcache:periodic_threads_critical_total",),
-    "critical_active": (b"lmcache:periodic_threads_critical_active",),
-}
-HISTOGRAMS = {
-    "retrieve": b"lmcache:time_to_retrieve_bucket",
-    "store": b"lmcache:time_to_store_bucket",
-    "lookup": b"lmcache:time_to_lookup_bucket",
-}
-WANTED = frozenset(
-    [name for names in (*COUNTERS.values(), *GAUGES.values()) for name in names] + list(HISTOGRAMS.values())
-)
-RATES = {
-    "requested_tokens_per_second": "requested", "hit_tokens_per_second": "hit", "stored_tokens_per_second": "stored",
-    "requests_per_second": "requests", "evictions_per_second": "evictions", "failures_per_second": "failures",
-    "slow_retrievals_per_second": "slow",
-}  # fmt: skip
+
+
+def samples_by_name(table: str) -> Dict[str, Tuple[bytes, ...]]:
+    """Read a table: what we call it, then the samples that are added up, of in-process LMCache and of MP servers."""
+    rows = (line.encode().split() for line in table.strip().split("\n"))
+    return {name.decode(): tuple(samples) for name, *samples in rows}
+
+
+COUNTERS = samples_by_name("""
+lookup_tokens lmcache:num_lookup_tokens_total lmcache_mp_lookup_requested_tokens_total
+lookup_hits lmcache:num_lookup_hits_total lmcache_mp_lookup_hit_tokens_total
+requested lmcache:num_requested_tokens_total
+hit lmcache:num_hit_tokens_total
+stored lmcache:num_stored_tokens_total
+stored_chunks lmcache_mp_l1_write_chunks_total
+requests lmcache:num_lookup_requests_total lmcache:num_retrieve_requests_total lmcache:num_store_requests_total lmcache_mp_lookups_requests_total
+evictions lmcache:local_cpu_evict_count_total lmcache_mp_l1_evicted_chunks_total lmcache_mp_l2_evicted_objects_chunks_total
+failures lmcache:local_cpu_evict_failed_count_total lmcache:get_blocking_failed_count lmcache:put_failed_count \
+ lmcache_mp_l1_allocation_failure_total lmcache_mp_l1_allocation_failure_chunks_total lmcache_mp_l1_read_failure_chunks_total \
+ lmcache_mp_l2_prefetch_failure_chunks_total lmcache_mp_event_bus_dropped_events_total
+slow lmcache:num_slow_retrieval_by_time_total lmcache:num_slow_retrieval_by_speed_total
+ping_errors lmcache:remote_ping_errors_total
+ping_successes lmcache:remote_ping_successes_total
+""")
+GAUGES = samples_by_name("""
+local_cache_bytes lmcache:local_cache_usage lmcache_mp_l1_memory_usage_bytes
+remote_cache_bytes lmcache:remote_cache_usage lmcache_mp_l2_usage_bytes
+local_storage_bytes lmcache:local_storage_usage
+remote_ping_seconds lmcache:remote_ping_latency
+pinned_objects lmcache:pinned_memory_objs_count
+queue_size lmcache:kv_msg_queue_size lmcache:remote_put_task_num lmcache_mp_event_bus_queue_depth
+healthy lmcache:lmcache_is_healthy
+critical_total lmcache:periodic_threads_critical_total
+critical_active lmcache:periodic_threads_critical_active
+""")
+HISTOGRAMS = samples_by_name("""
+retrieve lmcache:time_to_retrieve_bucket
+store lmcache:time_to_store_bucket
+lookup lmcache:time_to_lookup_bucket
+""")
+WANTED = frozenset(name for table in (COUNTERS, GAUGES, HISTOGRAMS) for names in table.values() for name in names)
 RATIOS = {"lookup_hit_rate": ("lookup_hits", "lookup_tokens"), "retrieve_hit_rate": ("hit", "requested")}
-METRICS = (
-    *RATIOS, *list(RATES)[:4], *(f"{kind}_{q}" for kind in HISTOGRAMS for _, q in QUANTILES),
-    "local_cache_bytes", "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", *list(RATES)[4:],
-    "remote_ping_seconds", "pinned_objects", "queue_size", "healthy",
-)  # fmt: skip
-SERIES = (  # what the history keeps; the last two are for the rules only
-    "lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second",
-    "stored_tokens_per_second", "requests_per_second", "retrieve_p50", "retrieve_p99", "store_p99", "lookup_p99",
-    "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second",
-    "slow_retrievals_per_second", "queue_size", "latency", "lookup_tokens_per_second", "lookup_hits_per_second",
-)  # fmt: skip
+RATES = dict(pair.split("=") for pair in """
+requested_tokens_per_second=requested hit_tokens_per_second=hit stored_tokens_per_second=stored requests_per_second=requests
+evictions_per_second=evictions failures_per_second=failures slow_retrievals_per_second=slow
+""".split())
+METRICS = tuple("""
+lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
+retrieve_p50 retrieve_p90 retrieve_p99 store_p50 store_p90 store_p99 lookup_p50 lookup_p90 lookup_p99
+local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes
+evictions_per_second failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects queue_size healthy
+""".split())
+SERIES = tuple("""
+lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
+retrieve_p50 retrieve_p99 store_p99 lookup_p99 local_cache_bytes remote_cache_bytes
+evictions_per_second failures_per_second slow_retrievals_per_second queue_size latency lookup_tokens_per_second lookup_hits_per_second
+""".split())  # what the history keeps; the last two are for the rules only
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
-OF_EACH_WORKER = (  # what workers of one engine have each of their own; tokens and requests they have in common
-    "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "local_cache_bytes",
-    "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", "pinned_objects", "queue_size",
-)  # fmt: skip
+OF_EACH_WORKER = """
+evictions_per_second failures_per_second slow_retrievals_per_second
+local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes pinned_objects queue_size
+""".split()  # what workers of one engine have each of their own; tokens and requests they have in common
 WIDTH = len(SERIES)
 NAN = float("nan")
 EMPTY_ROW = array("f", [NAN]) * WIDTH
@@ -2633,9 +2657,9 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
 
     gauges = add_up(GAUGES)
     if "remote_ping_seconds" in gauges:
-        gauges["remote_ping_seconds"] /= 1000.0
+        gauges["remote_ping_seconds"] /= 1000.0  # there it is milliseconds
     histograms = {}
-    for key, name in HISTOGRAMS.items():
+    for key, (name,) in HISTOGRAMS.items():
         if name in samples.buckets:
             bounds = shared_bounds(tuple(sorted(samples.buckets[name])))
             histograms[key] = (bounds, array("d", [samples.buckets[name][bound] for bound in bounds]))
@@ -2698,8 +2722,8 @@ def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, 
         for key, counter in RATES.items():
             if counter in grown:
                 figures[key] = grown[counter] / seconds
-        figures["lookup_tokens_per_second"] = grown.get("lookup_tokens", 0.0) / seconds
-        figures["lookup_hits_per_second"] = grown.get("lookup_hits", 0.0) / seconds
+        for counter in ("lookup_tokens", "lookup_hits"):
+            figures[f"{counter}_per_second"] = grown.get(counter, 0.0) / seconds
     return figures
 
 
@@ -2946,11 +2970,9 @@ RULES = (
     Rule("remote_failing", "critical", 2, 2, check_remote),
     Rule("thread_stalled", "critical", 2, 2, check_stalled),
 )
-SHORT_IDS = {"node_down": "down"}
-OWN_SETTINGS = frozenset((  # settings in which workers of one instance may differ: they belong to a host
-    "p2p_host", "pd_peer_host", "internal_api_server_host", "controller_reply_url", "local_disk", "gds_path",
-    "lmcache_instance_id",  # made up by each process when it is not configured
-))  # fmt: skip
+OWN_SETTINGS = frozenset(  # settings in which workers of one instance may differ: a host's, and the id that each makes up
+    "p2p_host pd_peer_host internal_api_server_host controller_reply_url local_disk gds_path lmcache_instance_id".split()
+)
 
 
 def different_settings(confs: Iterable[bytes]) -> List[str]:
@@ -2958,20 +2980,13 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
     distinct = set(confs)
     if len(distinct) < 2:
         return []
-    parsed = []
-    for text in distinct:
-        try:
-            conf = loads(text)
-        except ValueError:
-            continue
-        if isinstance(conf, dict):
-            parsed.append(conf)
-    names = set().union(*parsed) - OWN_SETTINGS if parsed else set()
+    parsed = [conf for conf in map(load_dict, distinct) if conf]
+    names = set().union(*parsed) - OWN_SETTINGS
     return sorted(name for name in names if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1)
 
 
-def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, str]]:
-    """What is wrong between nodes: (id, rule, severity, text)."""
+def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
+    """What is wrong between nodes."""
     engines: Dict[str, List[NodeState]] = {}
     versions: Dict[str, List[str]] = {}
     for state in states:
@@ -2985,19 +3000,18 @@ def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, s
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
         if names:
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             instances = {state.about["instance"] for state in workers}
             which = f"instance {instances.pop()}" if len(instances) == 1 else f"engine {engine}"
-            text = f"the {len(workers)} workers of {which} differ in their configuration: {shown}"
-            found.append((f"config:{engine}", "config_drift", "warning", text))
+            text = f"the {len(workers)} workers of {which} differ in their configuration: {spoken_names(names, 5)}"
+            found.append(Alert(f"config:{engine}", "config_drift", "warning", None, text, now))
     if len(versions) > 1:
         shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
-        found.append(("versions", "version_mix", "warning", f"nodes run different versions: {shown}"))
+        found.append(Alert("versions", "version_mix", "warning", None, f"nodes run different versions: {shown}", now))
     return found
 
 
-def spoken_names(names: List[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def spoken_names(names: List[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def spoken_time(seconds: float) -> str:
@@ -3019,25 +3033,20 @@ class AlertBook:
     def is_active(self, key: str) -> bool:
         return key in self._active
 
-    def see(self, key: str, rule: str, severity: str, node: str | None, text: str, now: float, since: float,
-            raise_after: int = 1, clear_after: int = 1) -> None:  # fmt: skip
-        """Note one evaluation of a condition; ``text`` is "" when it does not hold."""
-        alert = self._active.get(key)
-        if bool(text) == (alert is not None):
-            self._count.pop(key, None)
-            if alert is not None:
-                self._active[key] = alert._replace(text=text)
-            return
-        count = self._count.get(key, 0) + 1
-        if count < (raise_after if text else clear_after):
+    def see(self, alert: Alert, now: float, raise_after: int = 1, clear_after: int = 1) -> None:
+        """Note one evaluation of a condition; the text is "" when it does not hold."""
+        key, known = alert.id, self._active.get(alert.id)
+        count = self._count.pop(key, 0) + 1
+        if bool(alert.text) == (known is not None):
+            if known is not None:
+                self._active[key] = alert._replace(since=known.since)
+        elif count < (clear_after if known else raise_after):
             self._count[key] = count
-            return
-        self._count.pop(key, None)
-        if text:
-            self._active[key] = Alert(key, rule, severity, node, text, since)
-            log.warning("alert: %s", text)
+        elif known is None:
+            self._active[key] = alert
+            log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert over after %s: %s", spoken_time(now - alert.since), alert.text)
+            log.warning("alert over after %s: %s", spoken_time(now - known.since), known.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
@@ -3047,8 +3056,7 @@ class AlertBook:
                 del table[key]
 
     def alerts(self) -> List[Alert]:
-        order = {"critical": 0, "warning": 1, "info": 2}
-        return sorted(self._active.values(), key=lambda alert: (order.get(alert.severity, 3), -alert.since, alert.id))
+        return sorted(self._active.values(), key=lambda alert: (alert.severity != "critical", -alert.since, alert.id))
 
 
 # ----------------------------------------------------------------------------
@@ -3069,19 +3077,14 @@ class Monitor:
     """Polls every node in one thread and knows the cluster's state at every moment.
 
     ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last answers are older
-    than 10 s), ``history_minutes`` how far the history goes back, ``timeout`` seconds that a node may take. ``own``
-    gives more metrics of our own. The lock guards all states; nothing under it waits for a node.
+    than 10 s), ``history_minutes`` how far the history goes back. The lock guards all states; nothing under it waits
+    for a node.
     """
 
-    def __init__(
-        self, registry: NodeRegistry, *, interval: float, history_minutes: float, timeout: float = 5.0,
-        own: Callable[[], bytes] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, registry: NodeRegistry, *, interval: float, history_minutes: float) -> None:
         self._registry = registry
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
-        self._timeout = timeout
-        self._own = own
         self.started = time.time()
         self.config_file: str | None = None
         self._capacity = max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
@@ -3093,10 +3096,10 @@ class Monitor:
         self._states: Dict[str, NodeState] = {}  # by key; leaves
         self._proxies: Dict[str, NodeState] = {}  # by name
         self._seen_version = -1
-        self._times = array("d")  # Unix seconds of each round in the rings, 0 = no round yet
+        self._times = array("d", [0.0]) * self._capacity  # Unix seconds of each round in the rings, 0 = no round yet
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        self._totals_ring: array | None = None
+        self._totals_ring = EMPTY_ROW * self._capacity
         self._left_out: Dict[str, int] = {}  # by key: pages not got when we were scraped, and families left out of them
         self._book = AlertBook()
         self._alert_sources: List[Callable[[], List[Alert]]] = []
@@ -3108,9 +3111,6 @@ class Monitor:
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round = -1e9  # monotonic
-        if self._capacity:
-            self._times = array("d", [0.0]) * self._capacity
-            self._totals_ring = EMPTY_ROW * self._capacity
 
     # -- from any thread
 
@@ -3148,24 +3148,17 @@ class Monitor:
 
         Raises FrontendError 404 when there is no such node.
         """
-        self._sync()
         if name is None:
-            if self._refreshing.acquire(timeout=self._timeout):
-                try:
-                    self._round(everything=True, record=False)
-                finally:
-                    self._refreshing.release()
-            return
+            return self._refresh_all(-1.0, FETCH_TIMEOUT, record=False)
+        self._sync()
         node = self._registry.find(name)
         if node is None:
             raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
         with self._lock:
-            if node.is_proxy:
-                proxies = [self._proxies[node.name]] if node.name in self._proxies else []
-                states = [self._states[child.key] for child in node.children if child.key in self._states]
-            else:
-                states = [self._states[node.key]] if node.key in self._states else []
-                proxies = [self._proxies[node.proxy]] if node.prefix and node.proxy in self._proxies else []
+            nodes = node.children if node.is_proxy else [node]
+            states = [self._states[each.key] for each in nodes if each.key in self._states]
+            proxy = node.name if node.is_proxy else node.proxy if node.prefix else ""
+            proxies = [self._proxies[proxy]] if proxy in self._proxies else []
             for state in states:
                 state.details_due = 0.0
         self._poll(states, proxies)
@@ -3273,7 +3266,7 @@ class Monitor:
             else:
                 paths = self._take_page(state, reply)
                 left[key] = len(paths)
-                more.extend(FetchJob(state.node, path, self._timeout) for path in paths)
+                more.extend(FetchJob(state.node, path) for path in paths)
 
     def _polled(self, state: NodeState) -> None:
         """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
@@ -3281,7 +3274,7 @@ class Monitor:
         self._version += 1
 
     def _patience(self, state: NodeState) -> float:
-        return min(self._timeout, 2.0) if state.failures else self._timeout
+        return DOWN_TIMEOUT if state.failures else FETCH_TIMEOUT
 
     @staticmethod
     def _first_path(state: NodeState) -> str:
@@ -3311,10 +3304,7 @@ class Monitor:
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
-            try:
-                document = loads(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
-            except ValueError:
-                document = {}
+            document = load_dict(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
@@ -3322,9 +3312,7 @@ class Monitor:
                     continue
                 state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
                 state.kind = "frontend"
-                entries = document.get("nodes") if isinstance(document, dict) else None
-                if isinstance(entries, list):
-                    told |= self._adopt(state.node, entries, now)
+                told |= self._adopt(state.node, as_list(document.get("nodes")), now)
                 failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
                 state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
                 state.judge(now)
@@ -3332,7 +3320,7 @@ class Monitor:
 
     def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
         """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
-        shown = [entry for entry in entries if isinstance(entry, dict)]
+        shown = [as_dict(entry) for entry in entries]
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
         by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
@@ -3340,18 +3328,16 @@ class Monitor:
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name)
             state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
-            if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
+            if entry is None or state is None or entry.get("state") not in STATES:
                 continue
             if entry["state"] == "unknown" and not child.prefix:
                 continue
-            figures = entry.get("metrics")
-            figures = figures if isinstance(figures, dict) else {}
+            figures = as_dict(entry.get("metrics"))
             state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
             state.kind = told_text(entry.get("kind")) or "unknown"
             state.about = {key: told_text(entry.get(key)) for key in state.about}
             state.error = told_text(entry.get("error")) or None
-            reasons = entry.get("reasons")
-            state.reasons = [told_text(reason) for reason in reasons[:MAX_TOLD_REASONS]] if isinstance(reasons, list) else []
+            state.reasons = [told_text(reason) for reason in as_list(entry.get("reasons"))[:MAX_REASONS]]
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3398,7 +3384,7 @@ class Monitor:
             if came_back or monotonic >= state.details_due:
                 state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
                 paths += DETAIL_PATHS.get(state.kind, ())
-            elif state.stalled or (snapshot is not None and threads_missing(snapshot)):
+            elif state.stalled or (snapshot and snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)):
                 paths.append("/periodic-threads-health")
             if not paths:
                 state.judge(now)
@@ -3436,7 +3422,7 @@ class Monitor:
     def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
         """Take over one answer; a path that a node does not have is no fault of the node."""
         about, ok = state.about, reply.status == 200
-        answer = value if isinstance(value, dict) else {}
+        answer = as_dict(value)
         if path == "/version" and ok and isinstance(value, str):
             about["version"] = one_line(value)
         elif path == "/meta" and ok and answer:
@@ -3447,14 +3433,14 @@ class Monitor:
                 state.kind = str(answer["role"])
         elif path == "/conf" and ok and answer:
             self._take_conf(state, reply.body, answer)
-        elif path == "/config" and ok and isinstance(answer.get("mp"), dict):
-            about["instance"] = one_line(answer["mp"].get("instance_id") or "")
+        elif path == "/config" and ok:
+            about["instance"] = one_line(as_dict(answer.get("mp")).get("instance_id") or "")
         elif path == "/status" and (ok or reply.status == 503) and answer:
             self._take_mp_status(state, answer)
         elif path == "/periodic-threads-health" and ok:
-            threads = answer.get("unhealthy_threads")
-            threads = threads if isinstance(threads, list) else []
-            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)][:MAX_REASONS]
+            threads = [as_dict(item) or {"name": item} for item in as_list(answer.get("unhealthy_threads"))]  # or bare names
+            critical = [one_line(thread.get("name")) for thread in threads if thread.get("level", "critical") == "critical"]
+            state.stalled = critical[:MAX_REASONS]
         elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
             if ok and answer.get("status"):
                 state.kind = "coordinator"
@@ -3480,15 +3466,12 @@ class Monitor:
         state.figures["healthy"] = 1.0 if healthy else 0.0
         state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
         state.reasons += unhealthy_parts(status)[:MAX_REASONS]
-        storage = status.get("storage_manager")
-        usage = storage.get("l1_usage") if isinstance(storage, dict) else None
-        if isinstance(usage, list) and len(usage) == 2:
+        usage = as_list(as_dict(status.get("storage_manager")).get("l1_usage"))
+        if len(usage) == 2:
             state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
-        contexts = [status.get("cache_context_meta"), status.get("non_cuda_context_meta")]
-        for context in contexts:
-            for meta in context.values() if isinstance(context, dict) else ():
-                if isinstance(meta, dict) and meta.get("model_name"):
-                    state.about["model"] = one_line(meta["model_name"])
+        for context in (status.get("cache_context_meta"), status.get("non_cuda_context_meta")):
+            for meta in map(as_dict, as_dict(context).values()):
+                state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
 
     # -- what is made of the answers
 
@@ -3500,8 +3483,12 @@ class Monitor:
         engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
         """
         totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        buckets: Dict[str, Dict[float, float]] = {key: {} for key in HISTOGRAMS}
+        buckets: Dict[str, collections.Counter] = {key: collections.Counter() for key in HISTOGRAMS}
         known = list(self._states.values())
+
+        def all_of(key: str) -> List[float]:
+            return [value for value in (state.figures.get(key) for state in known) if value is not None]
+
         for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
             if key not in OF_EACH_WORKER:
                 totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
@@ -3509,25 +3496,21 @@ class Monitor:
             key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
             for pair in RATIOS.values() for key in pair
         }  # fmt: skip
+        for key in OF_EACH_WORKER:
+            values = all_of(key)
+            totals[key] = sum(values) if values else None
         for state in known:
-            for key in OF_EACH_WORKER:
-                value = state.figures.get(key)
-                if value is not None:
-                    totals[key] = (totals[key] or 0.0) + value
             if len(state.window) > 1 and state.state != "down":
                 for key, counts in buckets.items():
-                    for bound, count in bucket_growth(state.window[0], state.window[-1], key).items():
-                        counts[bound] = counts.get(bound, 0.0) + count
+                    counts.update(bucket_growth(state.window[0], state.window[-1], key))
         for key, (part, whole) in RATIOS.items():
             if grown[whole]:
                 totals[key] = min(1.0, grown[part] / grown[whole])
         for key, counts in buckets.items():
             for q, name in QUANTILES:
                 totals[f"{key}_{name}"] = quantile(counts, q)
-        pings = [value for value in (s.figures.get("remote_ping_seconds") for s in self._states.values()) if value]
-        totals["remote_ping_seconds"] = max(pings) if pings else None
-        told = [value for value in (s.figures.get("healthy") for s in self._states.values()) if value is not None]
-        totals["healthy"] = min(told) if told else None
+        totals["remote_ping_seconds"] = max(filter(None, all_of("remote_ping_seconds")), default=None)
+        totals["healthy"] = min(all_of("healthy"), default=None)
         return totals
 
     def _record(self, now: float) -> None:
@@ -3543,8 +3526,8 @@ class Monitor:
                     continue
                 state.ring = EMPTY_ROW * self._capacity
             fresh = state.polled is not None and now - state.polled < self._pace * 1.5 and len(state.window) != 1
-            state.ring[place] = row_of(state.figures, state.latency) if fresh else EMPTY_ROW
-        self._totals_ring[place] = row_of(self._totals, None)
+            state.ring[place] = row_of({**state.figures, "latency": state.latency}) if fresh else EMPTY_ROW
+        self._totals_ring[place] = row_of(self._totals)
 
     def _slots(self, count: int) -> List[int]:
         """The last ``count`` slots that were written, oldest first."""
@@ -3578,24 +3561,22 @@ class Monitor:
             for state in [*self._states.values(), *self._proxies.values()]:
                 pair = [functools.partial(self._mean, state.ring, part) for part in (recent, base)]
                 for rule in RULES:
-                    key = f"{SHORT_IDS.get(rule.name, rule.name)}:{state.node.key}"
+                    key = f"{'down' if rule.name == 'node_down' else rule.name}:{state.node.key}"
                     seen.add(key)
                     text = rule.check(Evidence(state, now, self._book.is_active(key), *pair))
-                    since = state.since if rule.name == "node_down" else now
-                    self._book.see(key, rule.name, rule.severity, state.node.key, text, now, since, rule.raise_after, rule.clear_after)
+                    alert = Alert(key, rule.name, rule.severity, state.node.key, text, state.since if rule.name == "node_down" else now)
+                    self._book.see(alert, now, rule.raise_after, rule.clear_after)
             self._judge_together(now, seen)
             self._book.keep_only(seen)
             self._version += 1
             self._built = None  # a finished round, or what was asked for by hand, is seen at once
 
     def _judge_together(self, now: float, seen: set[str]) -> None:
-        found = {key: (rule, severity, text) for key, rule, severity, text in cluster_findings(self._states.values())}
-        for alert in self._book.alerts():
-            if alert.rule in ("config_drift", "version_mix"):
-                found.setdefault(alert.id, (alert.rule, alert.severity, ""))
-        for key, (rule, severity, text) in found.items():
-            seen.add(key)
-            self._book.see(key, rule, severity, None, text, now, now, 1, 2)
+        found = {alert.id: alert._replace(text="") for alert in self._book.alerts() if alert.node is None}
+        found.update((alert.id, alert) for alert in cluster_findings(self._states.values(), now))
+        seen.update(found)
+        for alert in found.values():
+            self._book.see(alert, now, 1, 2)
 
     # -- what is told
 
@@ -3609,20 +3590,22 @@ class Monitor:
     def _on_demand(self, patient: bool) -> None:
         """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
         if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            if self._refreshing.acquire(timeout=self._timeout if patient else 0):
-                try:
-                    if time.monotonic() - self._last_round > ON_DEMAND_AGE:
-                        self._sync()
-                        self._round(everything=True, record=True)
-                finally:
-                    self._refreshing.release()
+            self._refresh_all(ON_DEMAND_AGE, FETCH_TIMEOUT if patient else 0, record=True)
+
+    def _refresh_all(self, older: float, timeout: float, record: bool) -> None:
+        """Ask all nodes when the last round is ``older`` seconds old; waits at most ``timeout`` for one that runs."""
+        if self._refreshing.acquire(timeout=timeout):
+            try:
+                if time.monotonic() - self._last_round > older:
+                    self._sync()
+                    self._round(everything=True, record=record)
+            finally:
+                self._refreshing.release()
 
     def _head(self, states: Iterable[NodeState]) -> Dict[str, object]:
         now = time.time()
-        counts = {name: 0 for name in ("up", "degraded", "down", "unknown", "total")}
-        for state in states:
-            counts[state.state] += 1
-            counts["total"] += 1
+        found = [state.state for state in states]
+        counts = dict({name: found.count(name) for name in STATES}, total=len(found))
         series = self._recent(self._totals_ring, [name for name in SERIES if name in METRICS])
         return {
             "service": SERVICE, "version": VERSION, "time": rounded_time(now), "started": rounded_time(self.started),
@@ -3654,9 +3637,9 @@ class Monitor:
         """
         self._on_demand(patient)
         self._sync()
-        wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
+        wrong = [state for state in states or () if state not in STATES]
         if wrong:
-            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of {', '.join(STATES)}", "state")
         told = self._told
         if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
             return self._put_together(told)
@@ -3675,12 +3658,10 @@ class Monitor:
                 self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
             built = self._built
             if names or states:
-                chosen = [
-                    state for state in mine
-                    if (not names or state.node.name in names or state.node.key in names)
-                    and (not states or state.state in states)
-                ]  # fmt: skip
-                body = b",".join([self._fragment(state) for state in chosen])
+                body = b",".join([
+                    self._fragment(state) for state in mine
+                    if (not names or state.node.name in names or state.node.key in names) and (not states or state.state in states)
+                ])  # fmt: skip
         if not names and not states:
             return self._put_together(built)
         import zlib
@@ -3702,20 +3683,18 @@ class Monitor:
 
         Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
         """
-        metrics = [name for name in (metric or "").split(",") if name] or [*SERIES[:-2]]
-        metrics = [name for name in metrics if name in SERIES or name not in METRICS]  # a figure without a history is left out
-        for name in metrics:
-            if name not in SERIES:
+        asked = [name for name in (metric or "").split(",") if name] or SERIES[:-2]
+        metrics = [name for name in asked if name in SERIES]  # a figure without a history is left out
+        for name in asked:
+            if name not in SERIES and name not in METRICS:
                 raise FrontendError(400, f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}", "metric")
         rings: List[Tuple[str | None, array | None]] = []
         with self._lock:
             if not node:
                 rings.append((None, self._totals_ring))
             for name in (node or "").split(",") if node else ():
-                found = self._states.get(name)
-                if found is None:
-                    known = self._registry.find(name)
-                    found = self._states.get(known.key) if known is not None and not known.is_proxy else None
+                known = self._registry.find(name)
+                found = self._states.get(known.key) if known is not None else None
                 if found is None:
                     raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
                 rings.append((name, found.ring))
@@ -3734,27 +3713,27 @@ class Monitor:
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
         with self._lock:
-            states = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
-            alerts = self.alerts()
-            lines = ["# HELP lmcache_frontend_node_up Whether the node answers (1) or not (0)", "# TYPE lmcache_frontend_node_up gauge"]
-            known = [state for state in states if state.state != "unknown"]
-            lines += [f'lmcache_frontend_node_up{{node="{escape_label(s.node.key)}"}} {int(s.state != "down")}' for s in known]
-            lines += ["# HELP lmcache_frontend_node_latency_seconds Time of the node's last answer to a poll", "# TYPE lmcache_frontend_node_latency_seconds gauge"]
-            lines += [
-                f'lmcache_frontend_node_latency_seconds{{node="{escape_label(s.node.key)}"}} {s.latency:.6g}'
-                for s in states if s.latency is not None
-            ]  # fmt: skip
-            lines += ["# HELP lmcache_frontend_nodes Nodes by state", "# TYPE lmcache_frontend_nodes gauge"]
-            everyone = [state.state for state in self._states.values()]
-            lines += [f'lmcache_frontend_nodes{{state="{s}"}} {everyone.count(s)}' for s in ("up", "degraded", "down", "unknown")]
-            lines += ["# HELP lmcache_frontend_alerts Alerts that last, by severity", "# TYPE lmcache_frontend_alerts gauge"]
-            severities = [alert.severity for alert in alerts]
-            lines += [f'lmcache_frontend_alerts{{severity="{s}"}} {severities.count(s)}' for s in ("critical", "warning", "info")]
-            lines += ["# HELP lmcache_frontend_polls_total Questions to nodes", "# TYPE lmcache_frontend_polls_total counter"]
-            lines += [f"lmcache_frontend_polls_total {self._polls}"]
-            lines += ["# HELP lmcache_frontend_poll_duration_seconds Rounds of polls", "# TYPE lmcache_frontend_poll_duration_seconds summary"]
-            lines += [f"lmcache_frontend_poll_duration_seconds_sum {self._round_seconds:.6g}", f"lmcache_frontend_poll_duration_seconds_count {self._rounds}", ""]
-        return "\n".join(lines).encode("utf-8", "replace") + (self._own() if self._own is not None else b"")
+            shown = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
+            states = [state.state for state in self._states.values()]
+            severities = [alert.severity for alert in self.alerts()]
+            return own_exposition({
+                "node_up gauge Whether the node answers (1) or not (0)": [
+                    (label_of(state.node), int(state.state != "down")) for state in shown if state.state != "unknown"
+                ],
+                "node_latency_seconds gauge Time of the node's last answer to a poll": [
+                    (label_of(state.node), f"{state.latency:.6g}") for state in shown if state.latency is not None
+                ],
+                "nodes gauge Nodes by state": [(f'{{state="{name}"}}', states.count(name)) for name in STATES],
+                "alerts gauge Alerts that last, by severity": [
+                    (f'{{severity="{name}"}}', severities.count(name)) for name in ("critical", "warning", "info")
+                ],
+                "polls_total counter Questions to nodes": [("", self._polls)],
+                "poll_duration_seconds summary Rounds of polls": [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)],
+            })  # fmt: skip
+
+
+def label_of(node: Node) -> str:
+    return f'{{node="{escape_label(node.key)}"}}'
 
 
 def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
@@ -3776,11 +3755,9 @@ def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> floa
     return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
 
 
-def row_of(figures: Mapping[str, Optional[float]], latency: float | None) -> array:
+def row_of(figures: Mapping[str, Optional[float]]) -> array:
     """One row of a ring."""
-    values = [figures.get(name) for name in SERIES]
-    values[SERIES.index("latency")] = latency
-    return array("f", [NAN if value is None else value for value in values])
+    return array("f", [NAN if value is None else value for value in map(figures.get, SERIES)])
 
 
 def number_or_none(value: object) -> float | None:
@@ -3797,26 +3774,8 @@ def told_text(value: object) -> str:
 
 def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
-    try:
-        answer = loads(reply.body)
-    except ValueError:
-        answer = None
-    detail = answer.get("detail") if isinstance(answer, dict) else None
+    detail = load_dict(reply.body).get("detail")
     return one_line(detail) if detail else f"its frontend answers {reply.status}"
-
-
-def threads_missing(snapshot: Snapshot) -> bool:
-    """Tell whether a node's metrics say that a critical periodic thread is not active."""
-    return snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)
-
-
-def is_critical(thread: object) -> bool:
-    """Tell whether an entry of ``unhealthy_threads`` is about a critical thread; a bare name counts as one."""
-    return not isinstance(thread, dict) or thread.get("level", "critical") == "critical"
-
-
-def thread_name(thread: object) -> str:
-    return one_line(thread.get("name") if isinstance(thread, dict) else thread)
 
 
 # ----------------------------------------------------------------------------
@@ -3845,10 +3804,8 @@ def scrape(
             merger.add(job.node.key, reply.body)
     left_out.update(merger.left_out)
     so_far = count(left_out)
-    name = "lmcache_frontend_scrape_errors_total"
-    lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
-    lines += [f'{name}{{node="{escape_label(node.key)}"}} {so_far.get(node.key, 0)}' for node in nodes]
-    merger.add_own("\n".join([*lines, ""]).encode("utf-8", "replace"))
+    about = "scrape_errors_total counter Pages of a node that could not be got, and families left out of them"
+    merger.add_own(own_exposition({about: [(label_of(node), so_far.get(node.key, 0)) for node in nodes]}))
     return merger.result()
 
 
@@ -3920,8 +3877,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     """
     import zipfile
 
-    entries = status.get("nodes")
-    known = {str(entry.get("key")): entry for entry in entries} if isinstance(entries, list) else {}
+    known = {str(entry.get("key")): entry for entry in map(as_dict, as_list(status.get("nodes")))}
     folders: Dict[str, str] = {}
     missing: Dict[str, List[str]] = {}
     jobs: List[FetchJob] = []
@@ -3951,22 +3907,20 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     yield buffer.take()
 
 
-class PieceBuffer(io.RawIOBase):
-    """A file that is written to and emptied from time to time; it cannot seek."""
+class PieceBuffer(bytearray):
+    """A file that is written to and emptied from time to time; it can neither seek nor tell."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._data += data
+    def write(self, data: bytes) -> int:
+        self.extend(data)
         return len(data)
+
+    def flush(self) -> None:
+        """Called by ``zipfile``."""
 
     def take(self) -> bytes:
         """What was written since the last time."""
-        data, self._data = bytes(self._data), bytearray()
+        data = bytes(self)
+        self.clear()
         return data
 
 
@@ -3989,7 +3943,7 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
         return "-" if latency is None else f"{latency * 1000:.1f} ms"
 
     counts = status["counts"]
-    parts = [f"{counts[name]} {name}" for name in ("up", "degraded", "down", "unknown") if counts[name]]
+    parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
     rows = []
     for proxy in status.get("proxies", ()):
