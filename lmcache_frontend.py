@@ -163,6 +163,11 @@ def as_list(value: object) -> List[object]:
     return value if isinstance(value, list) else []
 
 
+def dicts_in(value: object) -> List[dict]:
+    """The objects in a JSON value that should be an array of them."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
 def load_dict(text: bytes) -> Dict[str, object]:
     """Read a JSON object; {} when it is none or no JSON at all."""
     try:
@@ -188,6 +193,13 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
         return json.dumps(strict(value), separators=(",", ":")).encode()
+
+
+def start_thread(name: str, call: Callable[..., object], *args: object) -> threading.Thread:
+    """Run ``call(*args)`` in a thread that does not keep the process alive."""
+    thread = threading.Thread(target=call, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def one_line(text: object) -> str:
@@ -235,7 +247,7 @@ class Target(NamedTuple):
         """The value of ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
         if self.path:
             return "localhost"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
     @property
     def canonical(self) -> Target:
@@ -245,6 +257,11 @@ class Target(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         return bool(self.path) or is_loopback(self.host)
+
+
+def host_and_port(host: str, port: object) -> str:
+    """``host:port`` as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2), whether it has them already or not."""
+    return f"{host}:{port}" if ":" not in host or host[0] == "[" else f"[{host}]:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -397,8 +414,7 @@ class Node(NamedTuple):
     @property
     def address(self) -> str:
         """The address for people, as it was configured: a socket path or ``host:port``."""
-        port = str(self.port)
-        return port if "/" in port else f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        return str(self.port) if "/" in str(self.port) else host_and_port(self.host, self.port)
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it; the token stays here."""
@@ -3117,8 +3133,7 @@ class Monitor:
     def start(self) -> None:
         """Begin to poll, at once; with an interval of 0 nothing happens."""
         if self._interval and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-            self._thread.start()
+            self._thread = start_thread("monitor", self._run)
 
     def stop(self) -> None:
         """End the thread; one that waits for a node is not waited for longer than a second."""
@@ -3312,15 +3327,15 @@ class Monitor:
                     continue
                 state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
                 state.kind = "frontend"
-                told |= self._adopt(state.node, as_list(document.get("nodes")), now)
+                told |= self._adopt(state.node, document.get("nodes"), now)
                 failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
                 state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
                 state.judge(now)
         return told
 
-    def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
+    def _adopt(self, proxy: Node, entries: object, now: float) -> set[str]:
         """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
-        shown = [as_dict(entry) for entry in entries]
+        shown = dicts_in(entries)
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
         by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
@@ -3877,7 +3892,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     """
     import zipfile
 
-    known = {str(entry.get("key")): entry for entry in map(as_dict, as_list(status.get("nodes")))}
+    known = {str(entry.get("key")): entry for entry in dicts_in(status.get("nodes"))}
     folders: Dict[str, str] = {}
     missing: Dict[str, List[str]] = {}
     jobs: List[FetchJob] = []
@@ -3947,7 +3962,7 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
     rows = []
     for proxy in status.get("proxies", ()):
-        address = str(proxy["port"]) if "/" in str(proxy["port"]) else f"{proxy['host']}:{proxy['port']}"
+        address = str(proxy["port"]) if "/" in str(proxy["port"]) else host_and_port(proxy["host"], proxy["port"])
         rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", milliseconds(proxy["latency"]), address, proxy["error"] or ""))
     for node in status["nodes"]:
         rate = node["metrics"].get("lookup_hit_rate")
@@ -4016,56 +4031,37 @@ def check_url(url: str, option: str) -> None:
         raise FrontendError(400, f"{option} {one_line(url)!r} is not an http:// or https:// URL", option.lstrip("-").replace("-", "_"))
 
 
-def fetch_json(url: str) -> object:
-    """Ask a service and read its JSON. Raises FetchError that says what is wrong with it."""
+def fetch_dict(url: str) -> Dict[str, object]:
+    """Ask a service for a JSON object. Raises FetchError that says what is wrong with its answer."""
     bare, headers = split_credentials(url)
     reply = fetch_url(bare, headers=headers, timeout=SOURCE_TIMEOUT)
     if reply.status != 200:
         raise FetchError(f"it answered with status {reply.status}")
     try:
-        return loads(reply.body)
+        return as_dict(loads(reply.body))
     except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
-def address_towards(host: str) -> str:
-    """Our own address on the way to ``host``, "" when there is none. Connecting a UDP socket sends no packet."""
-    try:
-        found = socket.getaddrinfo(host, 9, 0, socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        return ""
-    for family, kind, _, _, address in found:
-        try:
-            with socket.socket(family, kind) as sock:
-                sock.connect(address)
+def datagram_address(host: str, own: bool = False) -> str:
+    """Our address on the way to ``host`` or, for an ``own`` one, that address; "" when there is none.
+
+    Connecting a UDP socket sends no packet, and only this machine's own addresses can be bound; those are not looked up.
+    """
+    with contextlib.suppress(OSError, UnicodeError):
+        port, flags = (0, socket.AI_NUMERICHOST) if own else (9, 0)
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM, 0, flags):
+            with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
+                (sock.bind if own else sock.connect)(address)
                 return sock.getsockname()[0]
-        except OSError:
-            continue
     return ""
-
-
-def is_own_address(host: str) -> bool:
-    """Tell whether ``host`` is this machine: only its own addresses can be bound. Names are not looked up."""
-    if is_loopback(host):
-        return True
-    try:
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        return False
-    for family, kind, _, _, address in found:
-        try:
-            with socket.socket(family, kind) as sock:
-                sock.bind(address)
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def is_self(registry: NodeRegistry, target: Target) -> bool:
     """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
-    home = registry.proxy(LOCAL_PROXY)
-    return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
+    if target.path or str(target.port) != str(registry.proxy(LOCAL_PROXY).port):
+        return False
+    return is_loopback(target.host) or bool(datagram_address(target.host, own=True))
 
 
 class HeartbeatSender:
@@ -4097,9 +4093,7 @@ class HeartbeatSender:
         with self._lock:
             self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
             self._stopped = threading.Event()
-            arguments = (self._stopped, url, initial_delay, self._interval)
-            self._thread = threading.Thread(target=self._run, args=arguments, name="heartbeat", daemon=True)
-            self._thread.start()
+            self._thread = start_thread("heartbeat", self._run, self._stopped, url, initial_delay, self._interval)
 
     def stop(self) -> None:
         """Report no more; a report that is on its way is not waited for."""
@@ -4129,7 +4123,7 @@ class HeartbeatSender:
         if self._host not in BIND_ADDRESSES:
             return self._host
         for host in (urllib.parse.urlsplit(url).hostname or "", "10.255.255.255", "2001:db8::1", socket.gethostname()):
-            address = address_towards(host) if host else ""
+            address = datagram_address(host) if host else ""
             if address and not is_loopback(address):
                 return address
         return "127.0.0.1"
@@ -4139,9 +4133,8 @@ class HeartbeatSender:
         host = self.report_host(url)
         leaves = self._registry.leaves()
         other = {"startup_time": iso_time(self._startup), "nodes_count": len(leaves)}
-        address = f"http://[{host}]:{self._port}" if ":" in host and host[0] != "[" else f"http://{host}:{self._port}"
         return {
-            "pid": str(os.getpid()), "api_address": address, "version": nodes_version(leaves) or VERSION,
+            "pid": str(os.getpid()), "api_address": "http://" + host_and_port(host, self._port), "version": nodes_version(leaves) or VERSION,
             "other_info": json.dumps(other),
         }  # fmt: skip
 
@@ -4248,8 +4241,10 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     add_children(children, walk, entries)
                     continue
                 place = (walk.host if is_loopback(host) else host, port)
-                target = target_or_none(*place)
-                if place in seen[name] or (target is not None and is_self(registry, target)):
+                with contextlib.suppress(FrontendError):  # an address that is none may be asked through the other frontend
+                    if is_self(registry, Target.parse(*place)):
+                        continue
+                if place in seen[name]:
                     continue
                 if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
                     break
@@ -4261,13 +4256,6 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
         if not walks:
             break
     return told
-
-
-def target_or_none(host: str, port: str) -> Target | None:
-    try:
-        return Target.parse(host, port)
-    except FrontendError:
-        return None
 
 
 class Groups(NamedTuple):
@@ -4288,21 +4276,16 @@ def read_groups(reply: Reply | FetchError) -> Groups:
         return Groups("away", error=reply.reason)
     if reply.status != 200:
         return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
-    try:
-        document = loads(reply.body)
-    except ValueError:
-        return Groups("leaf", error="its /api/nodes is not JSON")
-    nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(document, dict) or not isinstance(nodes, list):
-        return Groups("leaf", error="its /api/nodes has no list of nodes")
+    document = load_dict(reply.body)
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list):
+        return Groups("leaf", error="its /api/nodes is no JSON with a list of nodes")
     groups = []
     flat: List[dict] = []
-    for entry in nodes[:MAX_SOURCE_NODES]:
-        if not isinstance(entry, dict):
-            continue
+    for entry in dicts_in(nodes[:MAX_SOURCE_NODES]):
         children = entry.get("children")
         if isinstance(children, list):
-            kept = tuple(child for child in children[:MAX_SOURCE_NODES] if isinstance(child, dict))
+            kept = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
             groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
         else:
             flat.append(entry)
@@ -4382,8 +4365,7 @@ class DiscoveryService:
         self._stopping = threading.Event()
         if file:
             self._load()
-        self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("discovery", self._run)
 
     def stop(self) -> None:
         """End the thread and write the file."""
@@ -4562,7 +4544,7 @@ class Sources:
         jobs += [(source, functools.partial(self._refresh_source, source)) for source in self._readers]
         for name, job in jobs:
             interval = min(self._interval, FIND_INTERVAL) if name == "found" else self._interval
-            threading.Thread(target=self._run, args=(job, interval), name=f"sources {name}", daemon=True).start()
+            start_thread(f"sources {name}", self._run, job, interval)
 
     def stop(self) -> None:
         """Ask no more; a question that is on its way is not waited for."""
@@ -4589,8 +4571,10 @@ class Sources:
             if not self._stopped.is_set():
                 self._registry.replace_source(source, unique(nodes))
             self._note(source, "")
-        except (FetchError, FrontendError) as error:
-            self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
+        except FrontendError as error:
+            self._note(source, error.detail)
+        except OSError as error:
+            self._note(source, reason_of(error))
         except Exception as error:  # what a source says must not end its thread
             log.debug("%s", source, exc_info=True)
             self._note(source, f"{type(error).__name__}: {one_line(error)}")
@@ -4650,15 +4634,12 @@ class Sources:
         A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
         for SUPPLIER_MEMORY seconds.
         """
-        document = fetch_json(url)
-        infos = document.get("processInfos") if isinstance(document, dict) else None
+        infos = fetch_dict(url).get("processInfos")
         if not isinstance(infos, dict):
             raise FetchError("its answer has no processInfos")
         targets: Dict[Target, None] = {}
         for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
-            entities = info.get("lmCacheInfoEntities") if isinstance(info, dict) else None
-            entities = entities if isinstance(entities, list) else []
-            addresses = [entity.get("apiAddress") for entity in entities if isinstance(entity, dict)]
+            addresses = [entity.get("apiAddress") for entity in dicts_in(as_dict(info).get("lmCacheInfoEntities"))]
             for text in addresses or [address]:
                 text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
                 try:
@@ -4681,23 +4662,21 @@ class Sources:
 
     def _read_coordinator(self, url: str) -> List[Node]:
         """The MP servers that a coordinator knows (``GET /instances``), and itself."""
-        bare = split_credentials(url)[0]
-        parts = urllib.parse.urlsplit(bare)
+        parts = urllib.parse.urlsplit(split_credentials(url)[0])
         nodes: List[Node] = []
         if parts.scheme == "http":
             target = Target.parse(parts.hostname, parts.port or 80)
             nodes.append(Node("coordinator", target.host, target.port, target, source="coordinator"))
         try:
-            document = fetch_json(url.rstrip("/") + "/instances")
+            instances = fetch_dict(url.rstrip("/") + "/instances").get("instances")
         except FetchError:
             if "coordinator" not in {node.name for node in self._registry.leaves()}:
                 self._registry.replace_source("coordinator", nodes)  # shown as down
             raise
-        instances = document.get("instances") if isinstance(document, dict) else None
         if not isinstance(instances, list):
             raise FetchError("its /instances has no list of instances")
         for index, entry in enumerate(instances[:MAX_SOURCE_NODES]):
-            fields = entry if isinstance(entry, dict) else {}
+            fields = as_dict(entry)
             plain = {"name": fields.get("instance_id"), "host": fields.get("ip"), "port": fields.get("http_port")}
             try:
                 nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
@@ -4707,12 +4686,8 @@ class Sources:
 
     def _read_dns(self, source: str, target: Target) -> List[Node]:
         """Every address of a host name."""
-        try:
-            found = socket.getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise FetchError("the name is not known" if isinstance(error, socket.gaierror) else one_line(error)) from None
         nodes = []
-        for host in sorted({str(item[4][0]) for item in found})[:MAX_SOURCE_NODES]:
+        for host in sorted({str(address[0]) for address in look_up(target.host, target.port)})[:MAX_SOURCE_NODES]:
             name = f"{host}:{target.port}".replace("%", "_")
             nodes.append(Node(name, host, target.port, Target.parse(host, target.port), source=source))
         return nodes
@@ -4841,7 +4816,6 @@ class Trust:
         if os.path.dirname(real) in folders or real.startswith(os.path.realpath(LMCACHE_SOCKET_DIRECTORY) + "/"):
             return ""
         return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
-
 
     def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
         """Why a trusted request may not make a node of this target, or "" when it may.
@@ -6758,9 +6732,8 @@ def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
         log.warning("LMCache is gone: ending")
         on_gone()
 
-    thread = threading.Thread(target=watch, name="parent", daemon=True)
-    thread.start()
-    return thread
+    return start_thread("parent", watch)
+
 
 # ----------------------------------------------------------------------------
 # Demo nodes
@@ -7642,8 +7615,7 @@ class DemoCluster:
             self._close()
             raise
         self.loop.sweeps.append(self._sweep)
-        self.thread = threading.Thread(target=self._run, name="demo", daemon=True)
-        self.thread.start()
+        self.thread = start_thread("demo", self._run)
         return [{"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes]
 
     def stop(self) -> None:
@@ -7927,11 +7899,13 @@ def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node
         raise FrontendError(error.status, f"{where}: {error.detail}") from None
 
 
-def has_other_sources(options: argparse.Namespace, registry: NodeRegistry) -> bool:  # type: ignore[name-defined]
-    """Tell whether anything but LMCache's default socket folder was named as a source of nodes."""
-    return bool(
-        options.config or options.nodes or options.node or options.demo or options.node_supplier_url or options.dns
-        or options.coordinator_url or options.discovery or registry.leaves()
+def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources:  # type: ignore[name-defined]
+    """The sources of the options; LMCache's default socket folder when nothing else was named. Raises FrontendError 400."""
+    supplier, coordinator, dns = options.node_supplier_url, options.coordinator_url, options.dns
+    others = options.config or options.nodes or options.node or options.demo or options.discovery or registry.leaves()
+    return Sources(
+        registry, supplier_url=supplier, coordinator_url=coordinator, dns=dns,
+        find_sockets=not (supplier or coordinator or dns or others), interval=options.refresh_interval,
     )  # fmt: skip
 
 
@@ -7990,8 +7964,7 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # ty
     """Say where the dashboard is and, once, the token that was made."""
     scheme = "https" if server.tls else "http"
     host = "localhost" if options.host in ("0.0.0.0", "::", "") else options.host
-    host = f"[{host}]" if ":" in host else host
-    url = options.uds or f"{scheme}://{host}:{server.server_port}/"
+    url = options.uds or f"{scheme}://{host_and_port(host, server.server_port)}/"
     print(f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}", flush=True)
     if server.trust.mode == "everyone":
         print("Warning: --trust everyone lets every client that reaches this port change the cluster.", flush=True)
@@ -8017,10 +7990,7 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
     server.config = config
     registry.set_home(options.host, server.server_port)
     server.monitor = Monitor(registry, interval=options.poll_interval, history_minutes=options.history)
-    server.sources = Sources(
-        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
-        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
-    )  # fmt: skip
+    server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
@@ -8065,7 +8035,7 @@ def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -
     CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB.
     """
     threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
-    threading.Thread(target=free_syntax_tree, name="memory", daemon=True).start()
+    start_thread("memory", free_syntax_tree)
 
 
 def free_syntax_tree() -> None:
@@ -8103,10 +8073,7 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int
         check_url(options.url, "--url")
         return ask_frontend(options)
     monitor = Monitor(registry, interval=0, history_minutes=0)
-    sources = Sources(
-        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
-        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
-    )  # fmt: skip
+    sources = make_sources(options, registry)
 
     def status() -> dict:
         sources.refresh()
