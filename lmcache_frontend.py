@@ -6633,10 +6633,9 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     they report the MP server's own address.
     """
     warnings: List[str] = []
-    mp_config = config.get("mp_config")
-    instance = str((mp_config.get("instance_id") if isinstance(mp_config, dict) else "") or "lmcache_server")
-    http_config = config.get("http_config") or config.get("http_frontend_config")
-    http_config = http_config if isinstance(http_config, dict) else {}
+    mp_config = as_dict(config.get("mp_config"))
+    instance = str(mp_config.get("instance_id") or "lmcache_server")
+    http_config = as_dict(config.get("http_config") or config.get("http_frontend_config"))
     path, port = http_config.get("http_socket_path"), http_config.get("http_port")
     nodes: List[dict] = []
     if path or port:
@@ -6644,9 +6643,8 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     else:
         warnings.append("LMCache told no http_config: the MP server's address is not known")
     extra = config.get("runtime_plugin_extra_config")
-    own = mp_config.get("runtime_plugin_config") if isinstance(mp_config, dict) else None
-    if extra is None and isinstance(own, dict):
-        extra = own.get("extra_config")
+    if extra is None:
+        extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra, warnings)
     reports = has_option(options, environ, "heartbeat-url")
     if reports and not has_option(options, environ, "port") and not has_option(options, environ, "uds"):
@@ -7762,13 +7760,15 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
         prog="lmcache_frontend.py", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.", allow_abbrev=False,
     )  # fmt: skip
+    seconds = number(float, 0.05, 1e8, "a time of at least 0.05 seconds")
+    not_negative = number(float, 0, 1e8, "a number from 0 on")
     add = parser.add_argument_group("serving").add_argument
-    add("--port", type=port_number, default=8000, help="port to listen on (default %(default)s; 0: any free one)")
+    add("--port", type=number(int, 0, 65536, "a port number"), default=8000, help="port to listen on (default %(default)s; 0: any free one)")
     add("--host", default="0.0.0.0", help="address to listen on (default %(default)s; :: is IPv4 and IPv6)")
     add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
     add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate chain (PEM)")
     add("--tls-key", metavar="FILE", default="", help="its private key, when it is not in the same file")
-    add("--max-connections", metavar="N", type=positive_int, default=MAX_CONNECTIONS, help="clients at once (default %(default)s)")
+    add("--max-connections", metavar="N", type=number(int, 1, 1 << 20, "a positive whole number"), default=MAX_CONNECTIONS, help="clients at once (default %(default)s)")
     add("--proxy-timeout", metavar="S", type=seconds, default=PROXY_TIMEOUT, help="seconds until a node must have answered (default %(default)g)")
     add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
     add("--log-level", choices=LOG_LEVELS, default="warning", metavar="LEVEL", help="critical, error, warning (default), info (with access log), debug")
@@ -7806,41 +7806,20 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
     return parser
 
 
-def port_number(text: str) -> int:
+def number(kind: Callable[[str], float], least: float, limit: float, what: str) -> Callable[[str], float]:
+    """Make the type of an option: a number from ``least`` to below ``limit``; the error says that it is not ``what``."""
     import argparse
 
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a port number")
-    return int(text)
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = NAN
+        if not (text.isascii() and least <= value < limit):
+            raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not {what}")
+        return value
 
-
-def positive_int(text: str) -> int:
-    import argparse
-
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20):
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a positive whole number")
-    return int(text)
-
-
-def not_negative(text: str) -> float:
-    import argparse
-
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e8:
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a number from 0 on")
-    return value
-
-
-def seconds(text: str) -> float:
-    import argparse
-
-    value = not_negative(text)
-    if value < 0.05:
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a time of at least 0.05 seconds")
-    return value
+    return parse
 
 
 def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> List[str]:  # type: ignore[name-defined]
@@ -8093,12 +8072,10 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
     def status() -> dict:
         try:
             reply = fetch_url(url + "/api/status", headers=headers, timeout=30.0)
-            document = loads(reply.body) if reply.status == 200 else None
         except FetchError as error:
             raise FrontendError(502, f"{url}: {error.reason}") from None
-        except ValueError:
-            document = None
-        if not isinstance(document, dict) or "counts" not in document:
+        document = load_dict(reply.body) if reply.status == 200 else {}
+        if "counts" not in document:
             raise FrontendError(502, f"{url}/api/status is not a frontend's status (it answers {reply.status})")
         return document
 

@@ -21,6 +21,11 @@ def test_a_target_is_read_from_what_people_write(host, port, label, authority):
     assert (target.label, target.authority) == (label, authority)
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_is_shown_with_brackets_once_however_it_was_written(host):
+    assert lf.Node.parse({"name": "w0", "host": host, "port": 9090}, "", "api").address == "[::1]:9090"
+
+
 @pytest.mark.parametrize("host,port,field", [
     ("h", 0, "port"), ("h", 65536, "port"), ("h", "80a", "port"), ("h", "+80", "port"), ("h", True, "port"), ("h", None, "port"),
     ("h", 80.0, "port"), ("h", "relative/socket", "port"), ("h", "/tmp/" + "a" * 120, "port"), ("h", "/tmp/a\nb", "port"), ("h", "٣", "port"),
