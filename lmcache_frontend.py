@@ -4737,8 +4737,6 @@ class Trust:
     ``mode`` is "local" (loopback clients and the token), "token" (the token alone) or "everyone".
     """
 
-    MODES = ("local", "token", "everyone")
-
     def __init__(self, mode: str, token: str, allow_targets: Sequence[str] = ()) -> None:
         self.mode = mode
         self.token = token
@@ -7727,7 +7725,6 @@ class DemoCluster:
 # Command line
 # ----------------------------------------------------------------------------
 
-LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 USAGE_ERROR = 2
 START_ERROR = 1
 
@@ -7752,56 +7749,78 @@ start (with --status: some node is not up), 2 wrong options or configuration.
 """
 
 
+# An option a line: its value's name in the help ("-": none), what it is (flag, list, text, a number's kind, or one of several),
+# its default ("-": none), and its help.
+OPTIONS = f"""
+serving
+--port PORT port 8000 port to listen on (default %(default)s; 0: any free one)
+--host HOST text 0.0.0.0 address to listen on (default %(default)s; :: is IPv4 and IPv6)
+--uds PATH text - listen on a Unix socket instead of a port
+--tls-cert FILE text - serve HTTPS with this certificate chain (PEM)
+--tls-key FILE text - its private key, when it is not in the same file
+--max-connections N count {MAX_CONNECTIONS} clients at once (default %(default)s)
+--proxy-timeout S seconds {PROXY_TIMEOUT} seconds until a node must have answered (default %(default)g)
+--no-http - flag - send heartbeats only, serve nothing
+--log-level LEVEL critical|error|warning|warn|info|debug|trace warning critical, error, warning (default), info (with access log), debug
+nodes
+--config FILE text - JSON file with a list of nodes; changes are written back to it
+--nodes JSON text - the same list on the command line
+--node NAME=ADDRESS list - one node: host:port or the path of a socket (repeatable)
+--demo - flag - watch a simulated cluster inside this process
+--node-supplier-url URL text - a discovery service's /lmcache_infos to take nodes from
+--coordinator-url URL text - an MP coordinator whose instances are nodes
+--dns NAME:PORT list - every address of this name is a node (repeatable)
+--refresh-interval S seconds 30.0 seconds between two questions to these sources (default %(default)g)
+--discovery - flag - be a discovery service: receive heartbeats, what reports becomes a node
+--discovery-expiry S seconds {HEARTBEAT_EXPIRY} seconds after which who does not report is forgotten (default %(default)g)
+--discovery-file FILE text - remember the heartbeats received over a restart
+watching
+--poll-interval S number 10.0 seconds between two polls of a node (default %(default)g; 0: none)
+--history MIN number 60.0 minutes of history kept in memory (default %(default)g)
+trust
+--trust - local|token|everyone local who may change things: clients on this host and the token (local, default), the token only, everyone
+--token TOKEN text - the token (default: one is made at start and printed)
+--allow-target PATTERN list - unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)
+heartbeat
+--heartbeat-url URL text - report to this discovery service
+--heartbeat-initial-delay S number 0 seconds before the first report (default %(default)g)
+--heartbeat-interval S seconds 30 seconds between two reports (default %(default)g)
+--report-host HOST text - the host to report, when the one found is wrong
+in the terminal
+--status - flag - print a table of the nodes and end
+--json - flag - with --status: the status as JSON
+--watch - flag - with --status: repeat it every --poll-interval seconds
+--url URL text - with --status or --bundle: ask this running frontend, not the nodes
+--bundle FILE text - write a zip for a bug report and end
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
-    """Declare the options; their help is the manual."""
+    """Make the parser of the options; their help is the manual."""
     import argparse
 
     parser = argparse.ArgumentParser(
         prog="lmcache_frontend.py", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.", allow_abbrev=False,
     )  # fmt: skip
-    seconds = number(float, 0.05, 1e8, "a time of at least 0.05 seconds")
-    not_negative = number(float, 0, 1e8, "a number from 0 on")
-    add = parser.add_argument_group("serving").add_argument
-    add("--port", type=number(int, 0, 65536, "a port number"), default=8000, help="port to listen on (default %(default)s; 0: any free one)")
-    add("--host", default="0.0.0.0", help="address to listen on (default %(default)s; :: is IPv4 and IPv6)")
-    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
-    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate chain (PEM)")
-    add("--tls-key", metavar="FILE", default="", help="its private key, when it is not in the same file")
-    add("--max-connections", metavar="N", type=number(int, 1, 1 << 20, "a positive whole number"), default=MAX_CONNECTIONS, help="clients at once (default %(default)s)")
-    add("--proxy-timeout", metavar="S", type=seconds, default=PROXY_TIMEOUT, help="seconds until a node must have answered (default %(default)g)")
-    add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
-    add("--log-level", choices=LOG_LEVELS, default="warning", metavar="LEVEL", help="critical, error, warning (default), info (with access log), debug")
-    add = parser.add_argument_group("nodes").add_argument
-    add("--config", metavar="FILE", default="", help="JSON file with a list of nodes; changes are written back to it")
-    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
-    add("--node", metavar="NAME=ADDRESS", action="append", default=[], help="one node: host:port or the path of a socket (repeatable)")
-    add("--demo", action="store_true", help="watch a simulated cluster inside this process")
-    add("--node-supplier-url", metavar="URL", default="", help="a discovery service's /lmcache_infos to take nodes from")
-    add("--coordinator-url", metavar="URL", default="", help="an MP coordinator whose instances are nodes")
-    add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
-    add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
-    add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
-    add("--discovery-expiry", metavar="S", type=seconds, default=HEARTBEAT_EXPIRY, help="seconds after which who does not report is forgotten (default %(default)g)")
-    add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
-    add = parser.add_argument_group("watching").add_argument
-    add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
-    add("--history", metavar="MIN", type=not_negative, default=60.0, help="minutes of history kept in memory (default %(default)g)")
-    add = parser.add_argument_group("trust").add_argument
-    add("--trust", choices=Trust.MODES, default="local", help="who may change things: clients on this host and the token (local, default), the token only, everyone")
-    add("--token", default="", help="the token (default: one is made at start and printed)")
-    add("--allow-target", metavar="PATTERN", action="append", default=[], help="unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)")
-    add = parser.add_argument_group("heartbeat").add_argument
-    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
-    add("--heartbeat-initial-delay", metavar="S", type=not_negative, default=0, help="seconds before the first report (default %(default)s)")
-    add("--heartbeat-interval", metavar="S", type=seconds, default=30, help="seconds between two reports (default %(default)s)")
-    add("--report-host", metavar="HOST", default="", help="the host to report, when the one found is wrong")
-    add = parser.add_argument_group("in the terminal").add_argument
-    add("--status", action="store_true", help="print a table of the nodes and end")
-    add("--json", action="store_true", help="with --status: the status as JSON")
-    add("--watch", action="store_true", help="with --status: repeat it every --poll-interval seconds")
-    add("--url", default="", help="with --status or --bundle: ask this running frontend, not the nodes")
-    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
+    kinds = {
+        "text": str, "port": number(int, 0, 65536, "a port number"), "count": number(int, 1, 1 << 20, "a positive whole number"),
+        "number": number(float, 0, 1e8, "a number from 0 on"), "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
+    }  # fmt: skip
+    for line in OPTIONS.strip().split("\n"):
+        if not line.startswith("--"):
+            add = parser.add_argument_group(line).add_argument
+            continue
+        option, name, kind, default, text = line.split(" ", 4)
+        metavar = None if name == "-" else name
+        if kind == "flag":
+            add(option, action="store_true", help=text)
+        elif kind == "list":
+            add(option, metavar=metavar, action="append", default=[], help=text)
+        elif "|" in kind:
+            add(option, metavar=metavar, choices=kind.split("|"), default=default, help=text)
+        else:
+            add(option, metavar=metavar, type=kinds[kind], default="" if default == "-" else kinds[kind](default), help=text)
     add("--version", action="version", version=f"lmcache_frontend {VERSION}")
     return parser
 
