@@ -2835,6 +2835,9 @@ class NodeState:
         self.figures = measure(window, self.chunk_size)
         self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
 
+    def answered(self, latency: float) -> None:
+        self.failures, self.due, self.error, self.latency = 0, 0.0, None, latency
+
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
         self.failures += 1
@@ -3079,13 +3082,13 @@ class AlertBook:
 # Watching the cluster: the monitor
 # ----------------------------------------------------------------------------
 
-DETAIL_PATHS = {
-    "worker": ("/version", "/meta", "/conf", "/periodic-threads-health"),
-    "scheduler": ("/version", "/meta", "/conf", "/periodic-threads-health"),
-    "mp": ("/version", "/config"),
-    "controller": ("/version",),
-    "frontend": ("/health",),
-    "unknown": ("/health", "/healthz", "/version", "/meta", "/lmcache_infos"),
+DETAIL_PATHS = {  # kind -> what is asked besides the metrics
+    "worker": "/version /meta /conf /periodic-threads-health",
+    "scheduler": "/version /meta /conf /periodic-threads-health",
+    "mp": "/version /config",
+    "controller": "/version",
+    "frontend": "/health",
+    "unknown": "/health /healthz /version /meta /lmcache_infos",
 }
 
 
@@ -3325,7 +3328,7 @@ class Monitor:
                 if isinstance(reply, FetchError):
                     state.failed(reply.reason, now, self._pace)
                     continue
-                state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+                state.answered(reply.seconds)
                 state.kind = "frontend"
                 told |= self._adopt(state.node, document.get("nodes"), now)
                 failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
@@ -3383,7 +3386,7 @@ class Monitor:
             return []
         with self._lock:
             came_back = state.failures > 0
-            state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+            state.answered(reply.seconds)
             if kind and kind != state.kind:
                 state.kind, state.details_due = kind, 0.0
             if labels:
@@ -3398,7 +3401,7 @@ class Monitor:
             paths: List[str] = ["/status"] if state.kind == "mp" else ["/healthz"] if state.kind == "coordinator" else []
             if came_back or monotonic >= state.details_due:
                 state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
-                paths += DETAIL_PATHS.get(state.kind, ())
+                paths += DETAIL_PATHS.get(state.kind, "").split()
             elif state.stalled or (snapshot and snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)):
                 paths.append("/periodic-threads-health")
             if not paths:
@@ -3837,14 +3840,16 @@ def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) ->
     return groups
 
 
-BUNDLE_PATHS = (
-    "/version", "/lmc_version", "/commit_id", "/metrics", "/conf", "/config", "/meta", "/inference_info", "/status",
-    "/threads", "/periodic-threads", "/periodic-threads-health", "/loglevel", "/env",
-)  # fmt: skip
+BUNDLE_PATHS = """
+/version /lmc_version /commit_id /metrics /conf /config /meta /inference_info /status
+/threads /periodic-threads /periodic-threads-health /loglevel /env
+""".split()
 MORE_BUNDLE_PATHS = {
-    "coordinator": ("/healthz", "/instances", "/directory/stats"), "controller": ("/controller/workers", "/controller/key-stats"),
-    "discovery": ("/lmcache_infos?hour=1",), "frontend": ("/health", "/api/status"),
-}  # fmt: skip
+    "coordinator": "/healthz /instances /directory/stats",
+    "controller": "/controller/workers /controller/key-stats",
+    "discovery": "/lmcache_infos?hour=1",
+    "frontend": "/health /api/status",
+}
 SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
 SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
 SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
@@ -3903,7 +3908,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
         if entry.get("state") == "down":
             missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
             continue
-        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), ())]
+        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), "").split()]
     buffer = PieceBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
@@ -4725,10 +4730,10 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 # Trust
 # ----------------------------------------------------------------------------
 
-FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip")
+FORWARDING_FIELDS = b"x-forwarded-for forwarded x-real-ip via x-forwarded-host x-forwarded-proto x-client-ip".split()
 SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
 REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
-REVEALING_SEGMENTS = frozenset(("env", "bundle", "lmcache_heartbeat", "heartbeat", "refresh"))
+REVEALING_SEGMENTS = frozenset("env bundle lmcache_heartbeat heartbeat refresh".split())
 
 
 class Trust:
