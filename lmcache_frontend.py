@@ -4336,6 +4336,19 @@ def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
     return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
 
 
+def ask_reported(registry: NodeRegistry, source: str, targets: Iterable[Target]) -> Dict[Target, str]:
+    """Ask what listens at reported addresses: the ``kind`` of each, as in Told. The registry learns the frontends' nodes."""
+    kinds = {target: "self" for target in targets}
+    nodes = {target: reported_node(target, source, True) for target in kinds if not is_self(registry, target)}
+    told = ask_frontends(registry, nodes.values()) if nodes else {}
+    for target, node in nodes.items():
+        answer = told[node.name]
+        kinds[target] = answer.kind
+        if answer.kind == "frontend":
+            registry.set_children(node.name, answer.children, answer.identity)
+    return kinds
+
+
 class Reporter(NamedTuple):
     """One address that sent heartbeats; times are Unix seconds."""
 
@@ -4454,16 +4467,10 @@ class DiscoveryService:
         with self._lock:
             known = list(self._reporters.values())
         targets = {(item.address, item.started): reported_target(item.address) for item in known}
-        targets = {key: target for key, target in targets.items() if not is_self(self._registry, target)}
         kinds = {key: self._kinds[key] for key in targets if self._kinds.get(key, "away") != "away"}
-        asked = {key: reported_node(target, "heartbeat", True) for key, target in targets.items() if key not in kinds}
-        told = ask_frontends(self._registry, asked.values()) if asked else {}
-        for key, node in asked.items():
-            kinds[key] = told[node.name].kind
-            if kinds[key] == "frontend":
-                self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
-        self._kinds = kinds
-        shown = [reported_node(target, "heartbeat", kinds[key] == "frontend") for key, target in targets.items() if kinds[key] != "self"]
+        asked = ask_reported(self._registry, "heartbeat", [target for key, target in targets.items() if key not in kinds])
+        self._kinds = {key: kinds.get(key) or asked[target] for key, target in targets.items()}
+        shown = [reported_node(targets[key], "heartbeat", kind == "frontend") for key, kind in self._kinds.items() if kind != "self"]
         if shown != self._shown:
             self._registry.replace_source("heartbeat", shown)
             self._shown = shown
@@ -4655,15 +4662,15 @@ class Sources:
         self._listed.update(dict.fromkeys(targets, now))
         listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
         self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
-        others = [reported_node(target, "supplier", True) for target in self._listed if not is_self(self._registry, target)]
-        told = ask_frontends(self._registry, others)
-        others = [node for node in others if told[node.name].kind != "self"]
-        before = {group.name for group in self._registry.groups()}
-        proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
-        for proxy in proxies:
-            if told[proxy.name].kind == "frontend":
-                self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
-        return [node if node in proxies else reported_node(node.target, "supplier", False) for node in others]
+        known = {group.name for group in self._registry.groups()}
+        nodes = []
+        for target, kind in ask_reported(self._registry, "supplier", self._listed).items():
+            proxy = reported_node(target, "supplier", True)
+            if kind == "frontend" or (kind == "away" and proxy.name in known):
+                nodes.append(proxy)
+            elif kind != "self":
+                nodes.append(reported_node(target, "supplier", False))
+        return nodes
 
     def _read_coordinator(self, url: str) -> List[Node]:
         """The MP servers that a coordinator knows (``GET /instances``), and itself."""
