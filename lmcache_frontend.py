@@ -41,7 +41,6 @@ import errno
 import functools
 import http.client
 import http.server
-import io
 import ipaddress
 import json
 import logging
@@ -155,6 +154,29 @@ def short_int(digits: str) -> float:
     return int(digits) if len(digits) < 25 else float(digits)
 
 
+def as_dict(value: object) -> Dict[str, object]:
+    """A JSON value that should be an object; {} when it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> List[object]:
+    """A JSON value that should be an array; [] when it is none."""
+    return value if isinstance(value, list) else []
+
+
+def dicts_in(value: object) -> List[dict]:
+    """The objects in a JSON value that should be an array of them."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
+def load_dict(text: bytes) -> Dict[str, object]:
+    """Read a JSON object; {} when it is none or no JSON at all."""
+    try:
+        return as_dict(loads(text))
+    except ValueError:
+        return {}
+
+
 def strict(value: object) -> object:
     """Return ``value`` with every NaN and infinity replaced by None, so that strict parsers accept its JSON."""
     if isinstance(value, float):
@@ -172,6 +194,13 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
         return json.dumps(strict(value), separators=(",", ":")).encode()
+
+
+def start_thread(name: str, call: Callable[..., object], *args: object) -> threading.Thread:
+    """Run ``call(*args)`` in a thread that does not keep the process alive."""
+    thread = threading.Thread(target=call, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def one_line(text: object) -> str:
@@ -219,7 +248,7 @@ class Target(NamedTuple):
         """The value of ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
         if self.path:
             return "localhost"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
     @property
     def canonical(self) -> Target:
@@ -231,17 +260,27 @@ class Target(NamedTuple):
         return bool(self.path) or is_loopback(self.host)
 
 
+def host_and_port(host: str, port: object) -> str:
+    """``host:port`` as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2), whether it has them already or not."""
+    return f"{host}:{port}" if ":" not in host or host[0] == "[" else f"[{host}]:{port}"
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether ``host`` (a name or an address, without brackets) is this machine's loopback."""
     host = host.lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = ip_address(host)
+    return address is not None and address.is_loopback
+
+
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that ``host`` is, without its zone and as IPv4 if it maps one (RFC 4291 section 2.5.5.2); None for a name."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_socket_path(path: str) -> str:
@@ -259,7 +298,7 @@ def parse_port(port: object) -> int:
     """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for field "port"."""
     text = str(port).strip() if isinstance(port, (int, str)) and not isinstance(port, bool) else ""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
-        shown = one_line(json.dumps(port) if isinstance(port, (dict, list, bool, type(None))) else port)
+        shown = one_line(port if isinstance(port, str) else json.dumps(port))
         raise FrontendError(400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port")
     return int(text)
 
@@ -273,10 +312,8 @@ def parse_host(host: object) -> str:
         text = text[1:-1]
     text = BIND_ADDRESSES.get(text, text)
     if ":" in text:
-        try:
-            ipaddress.IPv6Address(text.partition("%")[0])
-        except ValueError:
-            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host") from None
+        if ip_address(text) is None:
+            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host")
     elif not HOST_NAME.fullmatch(text):
         raise FrontendError(400, f"host {one_line(host)!r} is not a host name or address", "host")
     return text.lower()
@@ -378,18 +415,14 @@ class Node(NamedTuple):
     @property
     def address(self) -> str:
         """The address for people, as it was configured: a socket path or ``host:port``."""
-        port = str(self.port)
-        return port if "/" in port else f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        return str(self.port) if "/" in str(self.port) else host_and_port(self.host, self.port)
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it; the token stays here."""
+        shown: Dict[str, object] = {"name": self.name, "host": self.host, "port": self.port, "is_proxy": self.is_proxy}
         if self.is_proxy:
-            shown: Dict[str, object] = {"id": f"proxy_{self.name}", "name": self.name, "host": self.host}
-            shown.update(port=self.port, is_proxy=True, children=[child.public() for child in self.children])
-            return shown
-        shown = {"id": f"node_{self.name}", "name": self.name, "host": self.host, "port": self.port}
-        shown.update(is_proxy=False, proxy_id=self.proxy)
-        return shown
+            return dict(shown, id=f"proxy_{self.name}", children=[child.public() for child in self.children])
+        return dict(shown, id=f"node_{self.name}", proxy_id=self.proxy)
 
 
 def quote_name(name: str) -> str:
@@ -397,31 +430,26 @@ def quote_name(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 
-def parse_nodes(entries: object, where: str, source: str) -> Tuple[List[Node], List[Node]]:
-    """Read a flat list of nodes, or the original's tree; returns (our own nodes, proxy nodes).
+def parse_nodes(entries: object, where: str, source: str) -> List[Node]:
+    """Read a flat list of nodes, or the original's tree: our own nodes and proxies.
 
     An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds our own.
     Raises FrontendError that names the entry and the field.
     """
     if not isinstance(entries, list):
         raise FrontendError(400, f"{where} is not a list of nodes")
-    local: List[Node] = []
-    proxies: List[Node] = []
+    nodes: List[Node] = []
     for index, entry in enumerate(entries):
         node = Node.parse(entry, f"{where}[{index}]", source)
-        if node.is_proxy and node.name == LOCAL_PROXY:
-            for child in node.children:
-                (proxies if child.is_proxy else local).append(child)
-        else:
-            (proxies if node.is_proxy else local).append(node)
-    return local, proxies
+        nodes += node.children if node.is_proxy and node.name == LOCAL_PROXY else [node]
+    return nodes
 
 
 class NodeRegistry:
     """Every node that is known, by source; readers get immutable snapshots.
 
-    The lock guards ``_sources``, ``_children`` and ``_identities``; ``_groups``, ``_index`` and ``version`` are replaced whole under
-    it and read without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
+    The lock guards ``_sources`` and ``_told``; ``_groups``, ``_index`` and ``version`` are replaced whole under it and read
+    without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
     """
 
     STATIC = ("config", "nodes", "node", "plugin", "demo", "api")  # sources that the operator can edit
@@ -429,9 +457,8 @@ class NodeRegistry:
     def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
         self._lock = threading.Lock()
         self._editing = threading.Lock()
-        self._sources: Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]] = {}
-        self._children: Dict[str, Tuple[Node, ...]] = {}  # what proxies told of theirs
-        self._identities: Dict[str, str] = {}  # and of themselves
+        self._sources: Dict[str, Tuple[Node, ...]] = {}
+        self._told: Dict[str, Tuple[Tuple[Node, ...], str]] = {}  # by proxy: the nodes and the id that it told
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
@@ -458,18 +485,17 @@ class NodeRegistry:
 
         What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
         """
-        node = self._index.get(name)
-        if node is None and name.startswith("proxy_") and name not in self._index:
-            return self._index.get("node_" + name[6:])
-        if node is None and name in self._index:
+        index = self._index
+        if name not in index and name.startswith("proxy_"):
+            name = "node_" + name[6:]
+        node = index.get(name)
+        if node is None and name in index:
             raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name")
         return node
 
     def proxy(self, name: str) -> Node:
         """Look a group of nodes up by its proxy's name. Raises FrontendError 404."""
-        if name == LOCAL_PROXY:
-            return next((group for group in self._groups if group.name == LOCAL_PROXY), self._home)
-        for group in self._groups:
+        for group in (*self._groups, self._home):
             if group.name == name:
                 return group
         raise FrontendError(404, f"there is no proxy named {name!r}")
@@ -483,32 +509,31 @@ class NodeRegistry:
         """Hold back other edits for a block of changes to static sources; they are undone when the block fails."""
         with self._editing:
             with self._lock:
-                before, children, identities = self._static(), dict(self._children), dict(self._identities)
+                before, told = self._static(), dict(self._told)
             try:
                 yield
             except BaseException:
                 with self._lock:
                     if self._static() != before:
-                        self._sources.update((source, before.get(source, ((), ()))) for source in self._static())
-                        self._children = {**children, **self._children}
-                        self._identities = {**identities, **self._identities}
+                        self._sources.update((source, before.get(source, ())) for source in self._static())
+                        self._told = {**told, **self._told}
                         self._rebuild()
                 raise
 
-    def _static(self) -> Dict[str, Tuple[Tuple[Node, ...], Tuple[Node, ...]]]:
+    def _static(self) -> Dict[str, Tuple[Node, ...]]:
         return {source: nodes for source, nodes in self._sources.items() if source in self.STATIC}
 
-    def replace_source(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+    def replace_source(self, source: str, nodes: Iterable[Node]) -> None:
         """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
         with self._lock:
-            self._commit(source, local, proxies)
+            self._commit(source, nodes)
 
     def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
         """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
         with self._lock:
-            told = tuple(children)
-            if (told, identity) != (self._children.get(proxy_name), self._identities.get(proxy_name)):
-                self._children[proxy_name], self._identities[proxy_name] = told, identity
+            told = (tuple(children), identity)
+            if told != self._told.get(proxy_name):
+                self._told[proxy_name] = told
                 self._rebuild()
 
     def add(self, node: Node, proxy_name: str = LOCAL_PROXY, source: str = "api") -> None:
@@ -518,15 +543,12 @@ class NodeRegistry:
         """
         with self._lock:
             if proxy_name == LOCAL_PROXY:
-                local, proxies = self._sources.get(source, ((), ()))
-                if node.is_proxy:
-                    return self._commit(source, local, [*proxies, node])
-                return self._commit(source, [*local, node], proxies)
-            for known, (local, proxies) in self._static().items():
-                for proxy in proxies:
-                    if proxy.name == proxy_name:
+                return self._commit(source, [*self._sources.get(source, ()), node])
+            for known, nodes in self._static().items():
+                for proxy in nodes:
+                    if proxy.is_proxy and proxy.name == proxy_name:
                         changed = self._with_children(proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)])
-                        return self._commit(known, local, self._swap(proxies, proxy, changed))
+                        return self._commit(known, self._swap(nodes, proxy, changed))
             raise FrontendError(409, f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there")
 
     @staticmethod
@@ -547,18 +569,14 @@ class NodeRegistry:
             old = self.find(name)
             if old is None:
                 raise FrontendError(404, f"there is no node named {name!r}")
-            for source in self.STATIC:
-                local, proxies = self._sources.get(source, ((), ()))
-                if old in local:
-                    self._commit(source, self._swap(local, old, node), proxies)
-                    return old
-                for proxy in proxies:
-                    if proxy.name == old.name and old.is_proxy:
-                        self._commit(source, local, self._swap(proxies, proxy, node))
-                        return proxy
-                    if old in proxy.children:
-                        changed = self._with_children(proxy, self._swap(proxy.children, old, node))
-                        self._commit(source, local, self._swap(proxies, proxy, changed))
+            for source, nodes in self._static().items():
+                for known in nodes:
+                    if known == old or (known.is_proxy and old.is_proxy and known.name == old.name):
+                        self._commit(source, self._swap(nodes, known, node))
+                        return known
+                    if old in known.children:
+                        changed = self._with_children(known, self._swap(known.children, old, node))
+                        self._commit(source, self._swap(nodes, known, changed))
                         return old
             raise FrontendError(409, f"{name!r} comes from {old.source} and follows it; change it there")
 
@@ -568,12 +586,12 @@ class NodeRegistry:
             new = new._replace(source=old.source, proxy=old.proxy, is_proxy=old.is_proxy)
         return [node for node in (new if node == old else node for node in nodes) if node is not None]
 
-    def _commit(self, source: str, local: Iterable[Node], proxies: Iterable[Node]) -> None:
+    def _commit(self, source: str, nodes: Iterable[Node]) -> None:
         """Store one source and rebuild, or leave all as it was. The caller holds the lock.
 
         What a proxy told of its nodes is forgotten when it goes, moves or gets another name or token.
         """
-        before, now = self._sources.get(source), (tuple(local), tuple(proxies))
+        before, now = self._sources.get(source), tuple(nodes)
         if now == before:
             return
         self._sources[source] = now
@@ -586,11 +604,8 @@ class NodeRegistry:
                 self._sources[source] = before
             raise
         kept = {(group.name, group.target, group.token) for group in self._groups}
-        gone = [proxy.name for proxy in (before[1] if before else ()) if (proxy.name, proxy.target, proxy.token) not in kept]
-        for name in gone:
-            self._children.pop(name, None)
-            self._identities.pop(name, None)
-        if gone:
+        gone = [node.name for node in before or () if node.is_proxy and (node.name, node.target, node.token) not in kept]
+        if any([self._told.pop(name, None) for name in gone]):
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -600,12 +615,10 @@ class NodeRegistry:
         taken: Dict[str, Node] = {LOCAL_PROXY: self._home}
         places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
-        order = sorted(self._sources, key=lambda source: source not in self.STATIC)  # stable: static ones first
-        for source in order:
-            local, others = self._sources[source]
-            for node in (*local, *others):
+        for source in sorted(self._sources, key=lambda source: source not in self.STATIC):  # stable: static ones first
+            for node in self._sources[source]:
                 known = taken.get(node.name)
-                identity = self._identities.get(node.name, "") if node.is_proxy else ""
+                identity = self._told.get(node.name, ((), ""))[1] if node.is_proxy else ""
                 if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
                     continue  # another source told of it already
                 if known is None:
@@ -625,28 +638,17 @@ class NodeRegistry:
 
     def _merge_children(self, proxy: Node) -> Node:
         known = {child.name for child in proxy.children}
-        told = tuple(child for child in self._children.get(proxy.name, ()) if child.name not in known)
-        return proxy._replace(children=tuple(proxy.children) + told)
+        told = self._told.get(proxy.name, ((), ""))[0]
+        return proxy._replace(children=(*proxy.children, *(child for child in told if child.name not in known)))
 
     def _publish(self, groups: Tuple[Node, ...], conflicts: Tuple[str, ...]) -> None:
-        index: Dict[str, Node | None] = {}
-        shared: set[str] = set()
-        for group in groups:
-            for child in group.children:
-                if child.proxy != LOCAL_PROXY:
-                    index[child.key] = child
-                    if child.name in index:
-                        shared.add(child.name)
-                    index[child.name] = child
-        for name in shared:
-            index[name] = None  # known, but not to one node only
-        for group in groups:
-            if group.name == LOCAL_PROXY:
-                index.update((child.name, child) for child in group.children)
-            else:
-                index[group.name] = group
-        nodes = [node for group in groups for node in (group, *group.children) if not node.prefix]
-        self._targets = frozenset(node.target.canonical for node in nodes if node.name != LOCAL_PROXY)
+        nodes = [node for group in groups for node in (group, *group.children) if node is not group or group.name != LOCAL_PROXY]
+        others = [node for node in nodes if node.proxy != LOCAL_PROXY]
+        count = collections.Counter(node.name for node in others)
+        index = {node.name: node if count[node.name] == 1 else None for node in others}  # None: known, but not to one node only
+        index.update((node.key, node) for node in others)
+        index.update((node.name, node) for node in nodes if node.proxy == LOCAL_PROXY)
+        self._targets = frozenset(node.target.canonical for node in nodes if not node.prefix)
         self._groups, self._index, self.conflicts = groups, index, conflicts
         self.version += 1
 
@@ -661,8 +663,8 @@ class ConfigFile:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def load(self) -> Tuple[List[Node], List[Node]]:
-        """Read the file; returns (our own nodes, proxy nodes). Raises FrontendError that names file and place."""
+    def load(self) -> List[Node]:
+        """Read the file. Raises FrontendError that names file and place."""
         return parse_nodes(self._read(), self.path, "config")
 
     def add(self, entry: dict, proxy_name: str) -> bool:
@@ -714,9 +716,9 @@ class ConfigFile:
 
     def _checked(self, entries: object) -> List[dict]:
         """The entries, which a start would accept. Raises FrontendError."""
-        local, proxies = parse_nodes(entries, self.path, "config")
+        nodes = parse_nodes(entries, self.path, "config")
         try:
-            NodeRegistry().replace_source("config", local, proxies)
+            NodeRegistry().replace_source("config", nodes)
         except FrontendError as error:
             raise FrontendError(409, f"{self.path}: {error.detail}", error.field) from None
         return entries  # type: ignore[return-value]
@@ -752,10 +754,13 @@ def write_atomically(path: str, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
+        remove_quietly(temporary)
+
+
+def remove_quietly(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 # ----------------------------------------------------------------------------
@@ -2102,6 +2107,16 @@ def escape_label(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def own_exposition(families: Mapping[str, Iterable[Tuple[str, object]]]) -> bytes:
+    """Write our own metrics: "name type help" of each (without our prefix), and what follows the name in its samples."""
+    lines = []
+    for about, samples in families.items():
+        name, kind, text = about.split(" ", 2)
+        name = "lmcache_frontend_" + name
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *(f"{name}{rest} {value}" for rest, value in samples)]
+    return "\n".join([*lines, ""]).encode("utf-8", "replace")
+
+
 def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
     """The labels of the first sample whose name begins with ``prefix`` and that has any; {} when there is none."""
     start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
@@ -2538,88 +2553,85 @@ def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> T
 # ----------------------------------------------------------------------------
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
+STATES = ("up", "degraded", "down", "unknown")
 RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
 RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
+DOWN_TIMEOUT = 2.0  # seconds that a node which is down may take
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
 MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
-MAX_TOLD_REASONS = 20  # of one node, taken from another frontend's status
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
 ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
 MAX_SCRAPE_DEPTH = 3  # frontends that ask through each other; a further one answers with its own metrics only
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
-MAX_REASONS = 20  # why a node is not well; and its stalled threads
+MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
-COUNTERS = {  # what we call it -> samples that are added up: in-process LMCache, MP server
-    "lookup_tokens": (b"lmcache:num_lookup_tokens_total", b"lmcache_mp_lookup_requested_tokens_total"),
-    "lookup_hits": (b"lmcache:num_lookup_hits_total", b"lmcache_mp_lookup_hit_tokens_total"),
-    "requested": (b"lmcache:num_requested_tokens_total",),
-    "hit": (b"lmcache:num_hit_tokens_total",),
-    "stored": (b"lmcache:num_stored_tokens_total",),
-    "stored_chunks": (b"lmcache_mp_l1_write_chunks_total",),
-    "requests": (
-        b"lmcache:num_lookup_requests_total", b"lmcache:num_retrieve_requests_total",
-        b"lmcache:num_store_requests_total", b"lmcache_mp_lookups_requests_total",
-    ),
-    "evictions": (
-        b"lmcache:local_cpu_evict_count_total", b"lmcache_mp_l1_evicted_chunks_total",
-        b"lmcache_mp_l2_evicted_objects_chunks_total",
-    ),
-    "failures": (
-        b"lmcache:local_cpu_evict_failed_count_total", b"lmcache:get_blocking_failed_count",
-        b"lmcache:put_failed_count", b"lmcache_mp_l1_allocation_failure_total",
-        b"lmcache_mp_l1_allocation_failure_chunks_total", b"lmcache_mp_l1_read_failure_chunks_total",
-        b"lmcache_mp_l2_prefetch_failure_chunks_total", b"lmcache_mp_event_bus_dropped_events_total",
-    ),
-    "slow": (b"lmcache:num_slow_retrieval_by_time_total", b"lmcache:num_slow_retrieval_by_speed_total"),
-    "ping_errors": (b"lmcache:remote_ping_errors_total",),
-    "ping_successes": (b"lmcache:remote_ping_successes_total",),
-}  # fmt: skip
-GAUGES = {
-    "local_cache_bytes": (b"lmcache:local_cache_usage", b"lmcache_mp_l1_memory_usage_bytes"),
-    "remote_cache_bytes": (b"lmcache:remote_cache_usage", b"lmcache_mp_l2_usage_bytes"),
-    "local_storage_bytes": (b"lmcache:local_storage_usage",),
-    "remote_ping_seconds": (b"lmcache:remote_ping_latency",),  # there in milliseconds
-    "pinned_objects": (b"lmcache:pinned_memory_objs_count",),
-    "queue_size": (b"lmcache:kv_msg_queue_size", b"lmcache:remote_put_task_num", b"lmcache_mp_event_bus_queue_depth"),
-    "healthy": (b"lmcache:lmcache_is_healthy",),
-    "critical_total": (b"lmcache:periodic_threads_critical_total",),
-    "critical_active": (b"lmcache:periodic_threads_critical_active",),
-}
-HISTOGRAMS = {
-    "retrieve": b"lmcache:time_to_retrieve_bucket",
-    "store": b"lmcache:time_to_store_bucket",
-    "lookup": b"lmcache:time_to_lookup_bucket",
-}
-WANTED = frozenset(
-    [name for names in (*COUNTERS.values(), *GAUGES.values()) for name in names] + list(HISTOGRAMS.values())
-)
-RATES = {
-    "requested_tokens_per_second": "requested", "hit_tokens_per_second": "hit", "stored_tokens_per_second": "stored",
-    "requests_per_second": "requests", "evictions_per_second": "evictions", "failures_per_second": "failures",
-    "slow_retrievals_per_second": "slow",
-}  # fmt: skip
+
+
+def samples_by_name(table: str) -> Dict[str, Tuple[bytes, ...]]:
+    """Read a table: what we call it, then the samples that are added up, of in-process LMCache and of MP servers."""
+    rows = (line.encode().split() for line in table.strip().split("\n"))
+    return {name.decode(): tuple(samples) for name, *samples in rows}
+
+
+COUNTERS = samples_by_name("""
+lookup_tokens lmcache:num_lookup_tokens_total lmcache_mp_lookup_requested_tokens_total
+lookup_hits lmcache:num_lookup_hits_total lmcache_mp_lookup_hit_tokens_total
+requested lmcache:num_requested_tokens_total
+hit lmcache:num_hit_tokens_total
+stored lmcache:num_stored_tokens_total
+stored_chunks lmcache_mp_l1_write_chunks_total
+requests lmcache:num_lookup_requests_total lmcache:num_retrieve_requests_total lmcache:num_store_requests_total lmcache_mp_lookups_requests_total
+evictions lmcache:local_cpu_evict_count_total lmcache_mp_l1_evicted_chunks_total lmcache_mp_l2_evicted_objects_chunks_total
+failures lmcache:local_cpu_evict_failed_count_total lmcache:get_blocking_failed_count lmcache:put_failed_count \
+ lmcache_mp_l1_allocation_failure_total lmcache_mp_l1_allocation_failure_chunks_total lmcache_mp_l1_read_failure_chunks_total \
+ lmcache_mp_l2_prefetch_failure_chunks_total lmcache_mp_event_bus_dropped_events_total
+slow lmcache:num_slow_retrieval_by_time_total lmcache:num_slow_retrieval_by_speed_total
+ping_errors lmcache:remote_ping_errors_total
+ping_successes lmcache:remote_ping_successes_total
+""")
+GAUGES = samples_by_name("""
+local_cache_bytes lmcache:local_cache_usage lmcache_mp_l1_memory_usage_bytes
+remote_cache_bytes lmcache:remote_cache_usage lmcache_mp_l2_usage_bytes
+local_storage_bytes lmcache:local_storage_usage
+remote_ping_seconds lmcache:remote_ping_latency
+pinned_objects lmcache:pinned_memory_objs_count
+queue_size lmcache:kv_msg_queue_size lmcache:remote_put_task_num lmcache_mp_event_bus_queue_depth
+healthy lmcache:lmcache_is_healthy
+critical_total lmcache:periodic_threads_critical_total
+critical_active lmcache:periodic_threads_critical_active
+""")
+HISTOGRAMS = samples_by_name("""
+retrieve lmcache:time_to_retrieve_bucket
+store lmcache:time_to_store_bucket
+lookup lmcache:time_to_lookup_bucket
+""")
+WANTED = frozenset(name for table in (COUNTERS, GAUGES, HISTOGRAMS) for names in table.values() for name in names)
 RATIOS = {"lookup_hit_rate": ("lookup_hits", "lookup_tokens"), "retrieve_hit_rate": ("hit", "requested")}
-METRICS = (
-    *RATIOS, *list(RATES)[:4], *(f"{kind}_{q}" for kind in HISTOGRAMS for _, q in QUANTILES),
-    "local_cache_bytes", "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", *list(RATES)[4:],
-    "remote_ping_seconds", "pinned_objects", "queue_size", "healthy",
-)  # fmt: skip
-SERIES = (  # what the history keeps; the last two are for the rules only
-    "lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second",
-    "stored_tokens_per_second", "requests_per_second", "retrieve_p50", "retrieve_p99", "store_p99", "lookup_p99",
-    "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second",
-    "slow_retrievals_per_second", "queue_size", "latency", "lookup_tokens_per_second", "lookup_hits_per_second",
-)  # fmt: skip
+RATES = dict(pair.split("=") for pair in """
+requested_tokens_per_second=requested hit_tokens_per_second=hit stored_tokens_per_second=stored requests_per_second=requests
+evictions_per_second=evictions failures_per_second=failures slow_retrievals_per_second=slow
+""".split())
+METRICS = tuple("""
+lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
+retrieve_p50 retrieve_p90 retrieve_p99 store_p50 store_p90 store_p99 lookup_p50 lookup_p90 lookup_p99
+local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes
+evictions_per_second failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects queue_size healthy
+""".split())
+SERIES = tuple("""
+lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
+retrieve_p50 retrieve_p99 store_p99 lookup_p99 local_cache_bytes remote_cache_bytes
+evictions_per_second failures_per_second slow_retrievals_per_second queue_size latency lookup_tokens_per_second lookup_hits_per_second
+""".split())  # what the history keeps; the last two are for the rules only
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
-OF_EACH_WORKER = (  # what workers of one engine have each of their own; tokens and requests they have in common
-    "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "local_cache_bytes",
-    "local_cache_limit_bytes", "remote_cache_bytes", "local_storage_bytes", "pinned_objects", "queue_size",
-)  # fmt: skip
+OF_EACH_WORKER = """
+evictions_per_second failures_per_second slow_retrievals_per_second
+local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes pinned_objects queue_size
+""".split()  # what workers of one engine have each of their own; tokens and requests they have in common
 WIDTH = len(SERIES)
 NAN = float("nan")
 EMPTY_ROW = array("f", [NAN]) * WIDTH
@@ -2666,9 +2678,9 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
 
     gauges = add_up(GAUGES)
     if "remote_ping_seconds" in gauges:
-        gauges["remote_ping_seconds"] /= 1000.0
+        gauges["remote_ping_seconds"] /= 1000.0  # there it is milliseconds
     histograms = {}
-    for key, name in HISTOGRAMS.items():
+    for key, (name,) in HISTOGRAMS.items():
         if name in samples.buckets:
             bounds = shared_bounds(tuple(sorted(samples.buckets[name])))
             histograms[key] = (bounds, array("d", [samples.buckets[name][bound] for bound in bounds]))
@@ -2731,8 +2743,8 @@ def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, 
         for key, counter in RATES.items():
             if counter in grown:
                 figures[key] = grown[counter] / seconds
-        figures["lookup_tokens_per_second"] = grown.get("lookup_tokens", 0.0) / seconds
-        figures["lookup_hits_per_second"] = grown.get("lookup_hits", 0.0) / seconds
+        for counter in ("lookup_tokens", "lookup_hits"):
+            figures[f"{counter}_per_second"] = grown.get(counter, 0.0) / seconds
     return figures
 
 
@@ -2827,6 +2839,9 @@ class NodeState:
             window.popleft()
         self.figures = measure(window, self.chunk_size)
         self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
+
+    def answered(self, latency: float) -> None:
+        self.failures, self.due, self.error, self.latency = 0, 0.0, None, latency
 
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
@@ -2979,11 +2994,9 @@ RULES = (
     Rule("remote_failing", "critical", 2, 2, check_remote),
     Rule("thread_stalled", "critical", 2, 2, check_stalled),
 )
-SHORT_IDS = {"node_down": "down"}
-OWN_SETTINGS = frozenset((  # settings in which workers of one instance may differ: they belong to a host
-    "p2p_host", "pd_peer_host", "internal_api_server_host", "controller_reply_url", "local_disk", "gds_path",
-    "lmcache_instance_id",  # made up by each process when it is not configured
-))  # fmt: skip
+OWN_SETTINGS = frozenset(  # settings in which workers of one instance may differ: a host's, and the id that each makes up
+    "p2p_host pd_peer_host internal_api_server_host controller_reply_url local_disk gds_path lmcache_instance_id".split()
+)
 
 
 def different_settings(confs: Iterable[bytes]) -> List[str]:
@@ -2991,20 +3004,13 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
     distinct = set(confs)
     if len(distinct) < 2:
         return []
-    parsed = []
-    for text in distinct:
-        try:
-            conf = loads(text)
-        except ValueError:
-            continue
-        if isinstance(conf, dict):
-            parsed.append(conf)
-    names = set().union(*parsed) - OWN_SETTINGS if parsed else set()
+    parsed = [conf for conf in map(load_dict, distinct) if conf]
+    names = set().union(*parsed) - OWN_SETTINGS
     return sorted(name for name in names if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1)
 
 
-def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, str]]:
-    """What is wrong between nodes: (id, rule, severity, text)."""
+def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
+    """What is wrong between nodes."""
     engines: Dict[str, List[NodeState]] = {}
     versions: Dict[str, List[str]] = {}
     for state in states:
@@ -3018,19 +3024,18 @@ def cluster_findings(states: Iterable[NodeState]) -> List[Tuple[str, str, str, s
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
         if names:
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             instances = {state.about["instance"] for state in workers}
             which = f"instance {instances.pop()}" if len(instances) == 1 else f"engine {engine}"
-            text = f"the {len(workers)} workers of {which} differ in their configuration: {shown}"
-            found.append((f"config:{engine}", "config_drift", "warning", text))
+            text = f"the {len(workers)} workers of {which} differ in their configuration: {spoken_names(names, 5)}"
+            found.append(Alert(f"config:{engine}", "config_drift", "warning", None, text, now))
     if len(versions) > 1:
         shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
-        found.append(("versions", "version_mix", "warning", f"nodes run different versions: {shown}"))
+        found.append(Alert("versions", "version_mix", "warning", None, f"nodes run different versions: {shown}", now))
     return found
 
 
-def spoken_names(names: List[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def spoken_names(names: List[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def spoken_time(seconds: float) -> str:
@@ -3052,25 +3057,20 @@ class AlertBook:
     def is_active(self, key: str) -> bool:
         return key in self._active
 
-    def see(self, key: str, rule: str, severity: str, node: str | None, text: str, now: float, since: float,
-            raise_after: int = 1, clear_after: int = 1) -> None:  # fmt: skip
-        """Note one evaluation of a condition; ``text`` is "" when it does not hold."""
-        alert = self._active.get(key)
-        if bool(text) == (alert is not None):
-            self._count.pop(key, None)
-            if alert is not None:
-                self._active[key] = alert._replace(text=text)
-            return
-        count = self._count.get(key, 0) + 1
-        if count < (raise_after if text else clear_after):
+    def see(self, alert: Alert, now: float, raise_after: int = 1, clear_after: int = 1) -> None:
+        """Note one evaluation of a condition; the text is "" when it does not hold."""
+        key, known = alert.id, self._active.get(alert.id)
+        count = self._count.pop(key, 0) + 1
+        if bool(alert.text) == (known is not None):
+            if known is not None:
+                self._active[key] = alert._replace(since=known.since)
+        elif count < (clear_after if known else raise_after):
             self._count[key] = count
-            return
-        self._count.pop(key, None)
-        if text:
-            self._active[key] = Alert(key, rule, severity, node, text, since)
-            log.warning("alert: %s", text)
+        elif known is None:
+            self._active[key] = alert
+            log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert over after %s: %s", spoken_time(now - alert.since), alert.text)
+            log.warning("alert over after %s: %s", spoken_time(now - known.since), known.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
@@ -3080,21 +3080,20 @@ class AlertBook:
                 del table[key]
 
     def alerts(self) -> List[Alert]:
-        order = {"critical": 0, "warning": 1, "info": 2}
-        return sorted(self._active.values(), key=lambda alert: (order.get(alert.severity, 3), -alert.since, alert.id))
+        return sorted(self._active.values(), key=lambda alert: (alert.severity != "critical", -alert.since, alert.id))
 
 
 # ----------------------------------------------------------------------------
 # Watching the cluster: the monitor
 # ----------------------------------------------------------------------------
 
-DETAIL_PATHS = {
-    "worker": ("/version", "/meta", "/conf", "/periodic-threads-health"),
-    "scheduler": ("/version", "/meta", "/conf", "/periodic-threads-health"),
-    "mp": ("/version", "/config"),
-    "controller": ("/version",),
-    "frontend": ("/health",),
-    "unknown": ("/health", "/healthz", "/version", "/meta", "/lmcache_infos"),
+DETAIL_PATHS = {  # kind -> what is asked besides the metrics
+    "worker": "/version /meta /conf /periodic-threads-health",
+    "scheduler": "/version /meta /conf /periodic-threads-health",
+    "mp": "/version /config",
+    "controller": "/version",
+    "frontend": "/health",
+    "unknown": "/health /healthz /version /meta /lmcache_infos",
 }
 
 
@@ -3102,19 +3101,14 @@ class Monitor:
     """Polls every node in one thread and knows the cluster's state at every moment.
 
     ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last answers are older
-    than 10 s), ``history_minutes`` how far the history goes back, ``timeout`` seconds that a node may take. ``own``
-    gives more metrics of our own. The lock guards all states; nothing under it waits for a node.
+    than 10 s), ``history_minutes`` how far the history goes back. The lock guards all states; nothing under it waits
+    for a node.
     """
 
-    def __init__(
-        self, registry: NodeRegistry, *, interval: float, history_minutes: float, timeout: float = 5.0,
-        own: Callable[[], bytes] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, registry: NodeRegistry, *, interval: float, history_minutes: float) -> None:
         self._registry = registry
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
-        self._timeout = timeout
-        self._own = own
         self.started = time.time()
         self.config_file: str | None = None
         self._capacity = max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
@@ -3126,10 +3120,10 @@ class Monitor:
         self._states: Dict[str, NodeState] = {}  # by key; leaves
         self._proxies: Dict[str, NodeState] = {}  # by name
         self._seen_version = -1
-        self._times = array("d")  # Unix seconds of each round in the rings, 0 = no round yet
+        self._times = array("d", [0.0]) * self._capacity  # Unix seconds of each round in the rings, 0 = no round yet
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        self._totals_ring: array | None = None
+        self._totals_ring = EMPTY_ROW * self._capacity
         self._left_out: Dict[str, int] = {}  # by key: pages not got when we were scraped, and families left out of them
         self._book = AlertBook()
         self._alert_sources: List[Callable[[], List[Alert]]] = []
@@ -3141,17 +3135,13 @@ class Monitor:
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round = -1e9  # monotonic
-        if self._capacity:
-            self._times = array("d", [0.0]) * self._capacity
-            self._totals_ring = EMPTY_ROW * self._capacity
 
     # -- from any thread
 
     def start(self) -> None:
         """Begin to poll, at once; with an interval of 0 nothing happens."""
         if self._interval and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-            self._thread.start()
+            self._thread = start_thread("monitor", self._run)
 
     def stop(self) -> None:
         """End the thread; one that waits for a node is not waited for longer than a second."""
@@ -3181,24 +3171,17 @@ class Monitor:
 
         Raises FrontendError 404 when there is no such node.
         """
-        self._sync()
         if name is None:
-            if self._refreshing.acquire(timeout=self._timeout):
-                try:
-                    self._round(everything=True, record=False)
-                finally:
-                    self._refreshing.release()
-            return
+            return self._refresh_all(-1.0, FETCH_TIMEOUT, record=False)
+        self._sync()
         node = self._registry.find(name)
         if node is None:
             raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
         with self._lock:
-            if node.is_proxy:
-                proxies = [self._proxies[node.name]] if node.name in self._proxies else []
-                states = [self._states[child.key] for child in node.children if child.key in self._states]
-            else:
-                states = [self._states[node.key]] if node.key in self._states else []
-                proxies = [self._proxies[node.proxy]] if node.prefix and node.proxy in self._proxies else []
+            nodes = node.children if node.is_proxy else [node]
+            states = [self._states[each.key] for each in nodes if each.key in self._states]
+            proxy = node.name if node.is_proxy else node.proxy if node.prefix else ""
+            proxies = [self._proxies[proxy]] if proxy in self._proxies else []
             for state in states:
                 state.details_due = 0.0
         self._poll(states, proxies)
@@ -3306,7 +3289,7 @@ class Monitor:
             else:
                 paths = self._take_page(state, reply)
                 left[key] = len(paths)
-                more.extend(FetchJob(state.node, path, self._timeout) for path in paths)
+                more.extend(FetchJob(state.node, path) for path in paths)
 
     def _polled(self, state: NodeState) -> None:
         """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
@@ -3314,7 +3297,7 @@ class Monitor:
         self._version += 1
 
     def _patience(self, state: NodeState) -> float:
-        return min(self._timeout, 2.0) if state.failures else self._timeout
+        return DOWN_TIMEOUT if state.failures else FETCH_TIMEOUT
 
     @staticmethod
     def _first_path(state: NodeState) -> str:
@@ -3344,28 +3327,23 @@ class Monitor:
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
-            try:
-                document = loads(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
-            except ValueError:
-                document = {}
+            document = load_dict(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
                     state.failed(reply.reason, now, self._pace)
                     continue
-                state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+                state.answered(reply.seconds)
                 state.kind = "frontend"
-                entries = document.get("nodes") if isinstance(document, dict) else None
-                if isinstance(entries, list):
-                    told |= self._adopt(state.node, entries, now)
+                told |= self._adopt(state.node, document.get("nodes"), now)
                 failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
                 state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
                 state.judge(now)
         return told
 
-    def _adopt(self, proxy: Node, entries: List[object], now: float) -> set[str]:
+    def _adopt(self, proxy: Node, entries: object, now: float) -> set[str]:
         """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
-        shown = [entry for entry in entries if isinstance(entry, dict)]
+        shown = dicts_in(entries)
         by_name = {str(entry.get("name")): entry for entry in shown}
         by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
         by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
@@ -3373,18 +3351,16 @@ class Monitor:
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name)
             state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
-            if entry is None or state is None or entry.get("state") not in ("up", "degraded", "down", "unknown"):
+            if entry is None or state is None or entry.get("state") not in STATES:
                 continue
             if entry["state"] == "unknown" and not child.prefix:
                 continue
-            figures = entry.get("metrics")
-            figures = figures if isinstance(figures, dict) else {}
+            figures = as_dict(entry.get("metrics"))
             state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
             state.kind = told_text(entry.get("kind")) or "unknown"
             state.about = {key: told_text(entry.get(key)) for key in state.about}
             state.error = told_text(entry.get("error")) or None
-            reasons = entry.get("reasons")
-            state.reasons = [told_text(reason) for reason in reasons[:MAX_TOLD_REASONS]] if isinstance(reasons, list) else []
+            state.reasons = [told_text(reason) for reason in as_list(entry.get("reasons"))[:MAX_REASONS]]
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3415,7 +3391,7 @@ class Monitor:
             return []
         with self._lock:
             came_back = state.failures > 0
-            state.failures, state.due, state.error, state.latency = 0, 0.0, None, reply.seconds
+            state.answered(reply.seconds)
             if kind and kind != state.kind:
                 state.kind, state.details_due = kind, 0.0
             if labels:
@@ -3430,8 +3406,8 @@ class Monitor:
             paths: List[str] = ["/status"] if state.kind == "mp" else ["/healthz"] if state.kind == "coordinator" else []
             if came_back or monotonic >= state.details_due:
                 state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
-                paths += DETAIL_PATHS.get(state.kind, ())
-            elif state.stalled or (snapshot is not None and threads_missing(snapshot)):
+                paths += DETAIL_PATHS.get(state.kind, "").split()
+            elif state.stalled or (snapshot and snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)):
                 paths.append("/periodic-threads-health")
             if not paths:
                 state.judge(now)
@@ -3469,7 +3445,7 @@ class Monitor:
     def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
         """Take over one answer; a path that a node does not have is no fault of the node."""
         about, ok = state.about, reply.status == 200
-        answer = value if isinstance(value, dict) else {}
+        answer = as_dict(value)
         if path == "/version" and ok and isinstance(value, str):
             about["version"] = one_line(value)
         elif path == "/meta" and ok and answer:
@@ -3480,14 +3456,14 @@ class Monitor:
                 state.kind = str(answer["role"])
         elif path == "/conf" and ok and answer:
             self._take_conf(state, reply.body, answer)
-        elif path == "/config" and ok and isinstance(answer.get("mp"), dict):
-            about["instance"] = one_line(answer["mp"].get("instance_id") or "")
+        elif path == "/config" and ok:
+            about["instance"] = one_line(as_dict(answer.get("mp")).get("instance_id") or "")
         elif path == "/status" and (ok or reply.status == 503) and answer:
             self._take_mp_status(state, answer)
         elif path == "/periodic-threads-health" and ok:
-            threads = answer.get("unhealthy_threads")
-            threads = threads if isinstance(threads, list) else []
-            state.stalled = [thread_name(thread) for thread in threads if is_critical(thread)][:MAX_REASONS]
+            threads = [as_dict(item) or {"name": item} for item in as_list(answer.get("unhealthy_threads"))]  # or bare names
+            critical = [one_line(thread.get("name")) for thread in threads if thread.get("level", "critical") == "critical"]
+            state.stalled = critical[:MAX_REASONS]
         elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
             if ok and answer.get("status"):
                 state.kind = "coordinator"
@@ -3513,15 +3489,12 @@ class Monitor:
         state.figures["healthy"] = 1.0 if healthy else 0.0
         state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
         state.reasons += unhealthy_parts(status)[:MAX_REASONS]
-        storage = status.get("storage_manager")
-        usage = storage.get("l1_usage") if isinstance(storage, dict) else None
-        if isinstance(usage, list) and len(usage) == 2:
+        usage = as_list(as_dict(status.get("storage_manager")).get("l1_usage"))
+        if len(usage) == 2:
             state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
-        contexts = [status.get("cache_context_meta"), status.get("non_cuda_context_meta")]
-        for context in contexts:
-            for meta in context.values() if isinstance(context, dict) else ():
-                if isinstance(meta, dict) and meta.get("model_name"):
-                    state.about["model"] = one_line(meta["model_name"])
+        for context in (status.get("cache_context_meta"), status.get("non_cuda_context_meta")):
+            for meta in map(as_dict, as_dict(context).values()):
+                state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
 
     # -- what is made of the answers
 
@@ -3533,8 +3506,12 @@ class Monitor:
         engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
         """
         totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        buckets: Dict[str, Dict[float, float]] = {key: {} for key in HISTOGRAMS}
+        buckets: Dict[str, collections.Counter] = {key: collections.Counter() for key in HISTOGRAMS}
         known = list(self._states.values())
+
+        def all_of(key: str) -> List[float]:
+            return [value for value in (state.figures.get(key) for state in known) if value is not None]
+
         for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
             if key not in OF_EACH_WORKER:
                 totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
@@ -3542,25 +3519,21 @@ class Monitor:
             key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
             for pair in RATIOS.values() for key in pair
         }  # fmt: skip
+        for key in OF_EACH_WORKER:
+            values = all_of(key)
+            totals[key] = sum(values) if values else None
         for state in known:
-            for key in OF_EACH_WORKER:
-                value = state.figures.get(key)
-                if value is not None:
-                    totals[key] = (totals[key] or 0.0) + value
             if len(state.window) > 1 and state.state != "down":
                 for key, counts in buckets.items():
-                    for bound, count in bucket_growth(state.window[0], state.window[-1], key).items():
-                        counts[bound] = counts.get(bound, 0.0) + count
+                    counts.update(bucket_growth(state.window[0], state.window[-1], key))
         for key, (part, whole) in RATIOS.items():
             if grown[whole]:
                 totals[key] = min(1.0, grown[part] / grown[whole])
         for key, counts in buckets.items():
             for q, name in QUANTILES:
                 totals[f"{key}_{name}"] = quantile(counts, q)
-        pings = [value for value in (s.figures.get("remote_ping_seconds") for s in self._states.values()) if value]
-        totals["remote_ping_seconds"] = max(pings) if pings else None
-        told = [value for value in (s.figures.get("healthy") for s in self._states.values()) if value is not None]
-        totals["healthy"] = min(told) if told else None
+        totals["remote_ping_seconds"] = max(filter(None, all_of("remote_ping_seconds")), default=None)
+        totals["healthy"] = min(all_of("healthy"), default=None)
         return totals
 
     def _record(self, now: float) -> None:
@@ -3576,8 +3549,8 @@ class Monitor:
                     continue
                 state.ring = EMPTY_ROW * self._capacity
             fresh = state.polled is not None and now - state.polled < self._pace * 1.5 and len(state.window) != 1
-            state.ring[place] = row_of(state.figures, state.latency) if fresh else EMPTY_ROW
-        self._totals_ring[place] = row_of(self._totals, None)
+            state.ring[place] = row_of({**state.figures, "latency": state.latency}) if fresh else EMPTY_ROW
+        self._totals_ring[place] = row_of(self._totals)
 
     def _slots(self, count: int) -> List[int]:
         """The last ``count`` slots that were written, oldest first."""
@@ -3611,24 +3584,22 @@ class Monitor:
             for state in [*self._states.values(), *self._proxies.values()]:
                 pair = [functools.partial(self._mean, state.ring, part) for part in (recent, base)]
                 for rule in RULES:
-                    key = f"{SHORT_IDS.get(rule.name, rule.name)}:{state.node.key}"
+                    key = f"{'down' if rule.name == 'node_down' else rule.name}:{state.node.key}"
                     seen.add(key)
                     text = rule.check(Evidence(state, now, self._book.is_active(key), *pair))
-                    since = state.since if rule.name == "node_down" else now
-                    self._book.see(key, rule.name, rule.severity, state.node.key, text, now, since, rule.raise_after, rule.clear_after)
+                    alert = Alert(key, rule.name, rule.severity, state.node.key, text, state.since if rule.name == "node_down" else now)
+                    self._book.see(alert, now, rule.raise_after, rule.clear_after)
             self._judge_together(now, seen)
             self._book.keep_only(seen)
             self._version += 1
             self._built = None  # a finished round, or what was asked for by hand, is seen at once
 
     def _judge_together(self, now: float, seen: set[str]) -> None:
-        found = {key: (rule, severity, text) for key, rule, severity, text in cluster_findings(self._states.values())}
-        for alert in self._book.alerts():
-            if alert.rule in ("config_drift", "version_mix"):
-                found.setdefault(alert.id, (alert.rule, alert.severity, ""))
-        for key, (rule, severity, text) in found.items():
-            seen.add(key)
-            self._book.see(key, rule, severity, None, text, now, now, 1, 2)
+        found = {alert.id: alert._replace(text="") for alert in self._book.alerts() if alert.node is None}
+        found.update((alert.id, alert) for alert in cluster_findings(self._states.values(), now))
+        seen.update(found)
+        for alert in found.values():
+            self._book.see(alert, now, 1, 2)
 
     # -- what is told
 
@@ -3642,20 +3613,22 @@ class Monitor:
     def _on_demand(self, patient: bool) -> None:
         """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
         if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            if self._refreshing.acquire(timeout=self._timeout if patient else 0):
-                try:
-                    if time.monotonic() - self._last_round > ON_DEMAND_AGE:
-                        self._sync()
-                        self._round(everything=True, record=True)
-                finally:
-                    self._refreshing.release()
+            self._refresh_all(ON_DEMAND_AGE, FETCH_TIMEOUT if patient else 0, record=True)
+
+    def _refresh_all(self, older: float, timeout: float, record: bool) -> None:
+        """Ask all nodes when the last round is ``older`` seconds old; waits at most ``timeout`` for one that runs."""
+        if self._refreshing.acquire(timeout=timeout):
+            try:
+                if time.monotonic() - self._last_round > older:
+                    self._sync()
+                    self._round(everything=True, record=record)
+            finally:
+                self._refreshing.release()
 
     def _head(self, states: Iterable[NodeState]) -> Dict[str, object]:
         now = time.time()
-        counts = {name: 0 for name in ("up", "degraded", "down", "unknown", "total")}
-        for state in states:
-            counts[state.state] += 1
-            counts["total"] += 1
+        found = [state.state for state in states]
+        counts = dict({name: found.count(name) for name in STATES}, total=len(found))
         series = self._recent(self._totals_ring, [name for name in SERIES if name in METRICS])
         return {
             "service": SERVICE, "version": VERSION, "time": rounded_time(now), "started": rounded_time(self.started),
@@ -3687,9 +3660,9 @@ class Monitor:
         """
         self._on_demand(patient)
         self._sync()
-        wrong = [state for state in states or () if state not in ("up", "degraded", "down", "unknown")]
+        wrong = [state for state in states or () if state not in STATES]
         if wrong:
-            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of up, degraded, down, unknown", "state")
+            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of {', '.join(STATES)}", "state")
         told = self._told
         if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
             return self._put_together(told)
@@ -3708,12 +3681,10 @@ class Monitor:
                 self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
             built = self._built
             if names or states:
-                chosen = [
-                    state for state in mine
-                    if (not names or state.node.name in names or state.node.key in names)
-                    and (not states or state.state in states)
-                ]  # fmt: skip
-                body = b",".join([self._fragment(state) for state in chosen])
+                body = b",".join([
+                    self._fragment(state) for state in mine
+                    if (not names or state.node.name in names or state.node.key in names) and (not states or state.state in states)
+                ])  # fmt: skip
         if not names and not states:
             return self._put_together(built)
         import zlib
@@ -3735,20 +3706,18 @@ class Monitor:
 
         Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
         """
-        metrics = [name for name in (metric or "").split(",") if name] or [*SERIES[:-2]]
-        metrics = [name for name in metrics if name in SERIES or name not in METRICS]  # a figure without a history is left out
-        for name in metrics:
-            if name not in SERIES:
+        asked = [name for name in (metric or "").split(",") if name] or SERIES[:-2]
+        metrics = [name for name in asked if name in SERIES]  # a figure without a history is left out
+        for name in asked:
+            if name not in SERIES and name not in METRICS:
                 raise FrontendError(400, f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}", "metric")
         rings: List[Tuple[str | None, array | None]] = []
         with self._lock:
             if not node:
                 rings.append((None, self._totals_ring))
             for name in (node or "").split(",") if node else ():
-                found = self._states.get(name)
-                if found is None:
-                    known = self._registry.find(name)
-                    found = self._states.get(known.key) if known is not None and not known.is_proxy else None
+                known = self._registry.find(name)
+                found = self._states.get(known.key) if known is not None else None
                 if found is None:
                     raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
                 rings.append((name, found.ring))
@@ -3767,27 +3736,27 @@ class Monitor:
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
         with self._lock:
-            states = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
-            alerts = self.alerts()
-            lines = ["# HELP lmcache_frontend_node_up Whether the node answers (1) or not (0)", "# TYPE lmcache_frontend_node_up gauge"]
-            known = [state for state in states if state.state != "unknown"]
-            lines += [f'lmcache_frontend_node_up{{node="{escape_label(s.node.key)}"}} {int(s.state != "down")}' for s in known]
-            lines += ["# HELP lmcache_frontend_node_latency_seconds Time of the node's last answer to a poll", "# TYPE lmcache_frontend_node_latency_seconds gauge"]
-            lines += [
-                f'lmcache_frontend_node_latency_seconds{{node="{escape_label(s.node.key)}"}} {s.latency:.6g}'
-                for s in states if s.latency is not None
-            ]  # fmt: skip
-            lines += ["# HELP lmcache_frontend_nodes Nodes by state", "# TYPE lmcache_frontend_nodes gauge"]
-            everyone = [state.state for state in self._states.values()]
-            lines += [f'lmcache_frontend_nodes{{state="{s}"}} {everyone.count(s)}' for s in ("up", "degraded", "down", "unknown")]
-            lines += ["# HELP lmcache_frontend_alerts Alerts that last, by severity", "# TYPE lmcache_frontend_alerts gauge"]
-            severities = [alert.severity for alert in alerts]
-            lines += [f'lmcache_frontend_alerts{{severity="{s}"}} {severities.count(s)}' for s in ("critical", "warning", "info")]
-            lines += ["# HELP lmcache_frontend_polls_total Questions to nodes", "# TYPE lmcache_frontend_polls_total counter"]
-            lines += [f"lmcache_frontend_polls_total {self._polls}"]
-            lines += ["# HELP lmcache_frontend_poll_duration_seconds Rounds of polls", "# TYPE lmcache_frontend_poll_duration_seconds summary"]
-            lines += [f"lmcache_frontend_poll_duration_seconds_sum {self._round_seconds:.6g}", f"lmcache_frontend_poll_duration_seconds_count {self._rounds}", ""]
-        return "\n".join(lines).encode("utf-8", "replace") + (self._own() if self._own is not None else b"")
+            shown = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
+            states = [state.state for state in self._states.values()]
+            severities = [alert.severity for alert in self.alerts()]
+            return own_exposition({
+                "node_up gauge Whether the node answers (1) or not (0)": [
+                    (label_of(state.node), int(state.state != "down")) for state in shown if state.state != "unknown"
+                ],
+                "node_latency_seconds gauge Time of the node's last answer to a poll": [
+                    (label_of(state.node), f"{state.latency:.6g}") for state in shown if state.latency is not None
+                ],
+                "nodes gauge Nodes by state": [(f'{{state="{name}"}}', states.count(name)) for name in STATES],
+                "alerts gauge Alerts that last, by severity": [
+                    (f'{{severity="{name}"}}', severities.count(name)) for name in ("critical", "warning", "info")
+                ],
+                "polls_total counter Questions to nodes": [("", self._polls)],
+                "poll_duration_seconds summary Rounds of polls": [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)],
+            })  # fmt: skip
+
+
+def label_of(node: Node) -> str:
+    return f'{{node="{escape_label(node.key)}"}}'
 
 
 def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
@@ -3809,11 +3778,9 @@ def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> floa
     return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
 
 
-def row_of(figures: Mapping[str, Optional[float]], latency: float | None) -> array:
+def row_of(figures: Mapping[str, Optional[float]]) -> array:
     """One row of a ring."""
-    values = [figures.get(name) for name in SERIES]
-    values[SERIES.index("latency")] = latency
-    return array("f", [NAN if value is None else value for value in values])
+    return array("f", [NAN if value is None else value for value in map(figures.get, SERIES)])
 
 
 def number_or_none(value: object) -> float | None:
@@ -3830,26 +3797,8 @@ def told_text(value: object) -> str:
 
 def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
-    try:
-        answer = loads(reply.body)
-    except ValueError:
-        answer = None
-    detail = answer.get("detail") if isinstance(answer, dict) else None
+    detail = load_dict(reply.body).get("detail")
     return one_line(detail) if detail else f"its frontend answers {reply.status}"
-
-
-def threads_missing(snapshot: Snapshot) -> bool:
-    """Tell whether a node's metrics say that a critical periodic thread is not active."""
-    return snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)
-
-
-def is_critical(thread: object) -> bool:
-    """Tell whether an entry of ``unhealthy_threads`` is about a critical thread; a bare name counts as one."""
-    return not isinstance(thread, dict) or thread.get("level", "critical") == "critical"
-
-
-def thread_name(thread: object) -> str:
-    return one_line(thread.get("name") if isinstance(thread, dict) else thread)
 
 
 # ----------------------------------------------------------------------------
@@ -3878,10 +3827,8 @@ def scrape(
             merger.add(job.node.key, reply.body)
     left_out.update(merger.left_out)
     so_far = count(left_out)
-    name = "lmcache_frontend_scrape_errors_total"
-    lines = [f"# HELP {name} Pages of a node that could not be got, and families left out of them", f"# TYPE {name} counter"]
-    lines += [f'{name}{{node="{escape_label(node.key)}"}} {so_far.get(node.key, 0)}' for node in nodes]
-    merger.add_own("\n".join([*lines, ""]).encode("utf-8", "replace"))
+    about = "scrape_errors_total counter Pages of a node that could not be got, and families left out of them"
+    merger.add_own(own_exposition({about: [(label_of(node), so_far.get(node.key, 0)) for node in nodes]}))
     return merger.result()
 
 
@@ -3898,14 +3845,16 @@ def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) ->
     return groups
 
 
-BUNDLE_PATHS = (
-    "/version", "/lmc_version", "/commit_id", "/metrics", "/conf", "/config", "/meta", "/inference_info", "/status",
-    "/threads", "/periodic-threads", "/periodic-threads-health", "/loglevel", "/env",
-)  # fmt: skip
+BUNDLE_PATHS = """
+/version /lmc_version /commit_id /metrics /conf /config /meta /inference_info /status
+/threads /periodic-threads /periodic-threads-health /loglevel /env
+""".split()
 MORE_BUNDLE_PATHS = {
-    "coordinator": ("/healthz", "/instances", "/directory/stats"), "controller": ("/controller/workers", "/controller/key-stats"),
-    "discovery": ("/lmcache_infos?hour=1",), "frontend": ("/health", "/api/status"),
-}  # fmt: skip
+    "coordinator": "/healthz /instances /directory/stats",
+    "controller": "/controller/workers /controller/key-stats",
+    "discovery": "/lmcache_infos?hour=1",
+    "frontend": "/health /api/status",
+}
 SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
 SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
 SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
@@ -3953,8 +3902,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     """
     import zipfile
 
-    entries = status.get("nodes")
-    known = {str(entry.get("key")): entry for entry in entries} if isinstance(entries, list) else {}
+    known = {str(entry.get("key")): entry for entry in dicts_in(status.get("nodes"))}
     folders: Dict[str, str] = {}
     missing: Dict[str, List[str]] = {}
     jobs: List[FetchJob] = []
@@ -3965,7 +3913,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
         if entry.get("state") == "down":
             missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
             continue
-        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), ())]
+        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), "").split()]
     buffer = PieceBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
@@ -3984,22 +3932,20 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     yield buffer.take()
 
 
-class PieceBuffer(io.RawIOBase):
-    """A file that is written to and emptied from time to time; it cannot seek."""
+class PieceBuffer(bytearray):
+    """A file that is written to and emptied from time to time; it can neither seek nor tell."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._data += data
+    def write(self, data: bytes) -> int:
+        self.extend(data)
         return len(data)
+
+    def flush(self) -> None:
+        """Called by ``zipfile``."""
 
     def take(self) -> bytes:
         """What was written since the last time."""
-        data, self._data = bytes(self._data), bytearray()
+        data = bytes(self)
+        self.clear()
         return data
 
 
@@ -4022,11 +3968,11 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
         return "-" if latency is None else f"{latency * 1000:.1f} ms"
 
     counts = status["counts"]
-    parts = [f"{counts[name]} {name}" for name in ("up", "degraded", "down", "unknown") if counts[name]]
+    parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
     rows = []
     for proxy in status.get("proxies", ()):
-        address = str(proxy["port"]) if "/" in str(proxy["port"]) else f"{proxy['host']}:{proxy['port']}"
+        address = str(proxy["port"]) if "/" in str(proxy["port"]) else host_and_port(proxy["host"], proxy["port"])
         rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", milliseconds(proxy["latency"]), address, proxy["error"] or ""))
     for node in status["nodes"]:
         rate = node["metrics"].get("lookup_hit_rate")
@@ -4095,56 +4041,37 @@ def check_url(url: str, option: str) -> None:
         raise FrontendError(400, f"{option} {one_line(url)!r} is not an http:// or https:// URL", option.lstrip("-").replace("-", "_"))
 
 
-def fetch_json(url: str) -> object:
-    """Ask a service and read its JSON. Raises FetchError that says what is wrong with it."""
+def fetch_dict(url: str) -> Dict[str, object]:
+    """Ask a service for a JSON object. Raises FetchError that says what is wrong with its answer."""
     bare, headers = split_credentials(url)
     reply = fetch_url(bare, headers=headers, timeout=SOURCE_TIMEOUT)
     if reply.status != 200:
         raise FetchError(f"it answered with status {reply.status}")
     try:
-        return loads(reply.body)
+        return as_dict(loads(reply.body))
     except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
-def address_towards(host: str) -> str:
-    """Our own address on the way to ``host``, "" when there is none. Connecting a UDP socket sends no packet."""
-    try:
-        found = socket.getaddrinfo(host, 9, 0, socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        return ""
-    for family, kind, _, _, address in found:
-        try:
-            with socket.socket(family, kind) as sock:
-                sock.connect(address)
+def datagram_address(host: str, own: bool = False) -> str:
+    """Our address on the way to ``host`` or, for an ``own`` one, that address; "" when there is none.
+
+    Connecting a UDP socket sends no packet, and only this machine's own addresses can be bound; those are not looked up.
+    """
+    with contextlib.suppress(OSError, UnicodeError):
+        port, flags = (0, socket.AI_NUMERICHOST) if own else (9, 0)
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM, 0, flags):
+            with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
+                (sock.bind if own else sock.connect)(address)
                 return sock.getsockname()[0]
-        except OSError:
-            continue
     return ""
-
-
-def is_own_address(host: str) -> bool:
-    """Tell whether ``host`` is this machine: only its own addresses can be bound. Names are not looked up."""
-    if is_loopback(host):
-        return True
-    try:
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        return False
-    for family, kind, _, _, address in found:
-        try:
-            with socket.socket(family, kind) as sock:
-                sock.bind(address)
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def is_self(registry: NodeRegistry, target: Target) -> bool:
     """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
-    home = registry.proxy(LOCAL_PROXY)
-    return not target.path and str(target.port) == str(home.port) and is_own_address(target.host)
+    if target.path or str(target.port) != str(registry.proxy(LOCAL_PROXY).port):
+        return False
+    return is_loopback(target.host) or bool(datagram_address(target.host, own=True))
 
 
 class HeartbeatSender:
@@ -4176,9 +4103,7 @@ class HeartbeatSender:
         with self._lock:
             self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
             self._stopped = threading.Event()
-            arguments = (self._stopped, url, initial_delay, self._interval)
-            self._thread = threading.Thread(target=self._run, args=arguments, name="heartbeat", daemon=True)
-            self._thread.start()
+            self._thread = start_thread("heartbeat", self._run, self._stopped, url, initial_delay, self._interval)
 
     def stop(self) -> None:
         """Report no more; a report that is on its way is not waited for."""
@@ -4208,7 +4133,7 @@ class HeartbeatSender:
         if self._host not in BIND_ADDRESSES:
             return self._host
         for host in (urllib.parse.urlsplit(url).hostname or "", "10.255.255.255", "2001:db8::1", socket.gethostname()):
-            address = address_towards(host) if host else ""
+            address = datagram_address(host) if host else ""
             if address and not is_loopback(address):
                 return address
         return "127.0.0.1"
@@ -4218,9 +4143,8 @@ class HeartbeatSender:
         host = self.report_host(url)
         leaves = self._registry.leaves()
         other = {"startup_time": iso_time(self._startup), "nodes_count": len(leaves)}
-        address = f"http://[{host}]:{self._port}" if ":" in host and host[0] != "[" else f"http://{host}:{self._port}"
         return {
-            "pid": str(os.getpid()), "api_address": address, "version": nodes_version(leaves) or VERSION,
+            "pid": str(os.getpid()), "api_address": "http://" + host_and_port(host, self._port), "version": nodes_version(leaves) or VERSION,
             "other_info": json.dumps(other),
         }  # fmt: skip
 
@@ -4327,8 +4251,10 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     add_children(children, walk, entries)
                     continue
                 place = (walk.host if is_loopback(host) else host, port)
-                target = target_or_none(*place)
-                if place in seen[name] or (target is not None and is_self(registry, target)):
+                with contextlib.suppress(FrontendError):  # an address that is none may be asked through the other frontend
+                    if is_self(registry, Target.parse(*place)):
+                        continue
+                if place in seen[name]:
                     continue
                 if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
                     break
@@ -4340,13 +4266,6 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
         if not walks:
             break
     return told
-
-
-def target_or_none(host: str, port: str) -> Target | None:
-    try:
-        return Target.parse(host, port)
-    except FrontendError:
-        return None
 
 
 class Groups(NamedTuple):
@@ -4367,21 +4286,16 @@ def read_groups(reply: Reply | FetchError) -> Groups:
         return Groups("away", error=reply.reason)
     if reply.status != 200:
         return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
-    try:
-        document = loads(reply.body)
-    except ValueError:
-        return Groups("leaf", error="its /api/nodes is not JSON")
-    nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(document, dict) or not isinstance(nodes, list):
-        return Groups("leaf", error="its /api/nodes has no list of nodes")
+    document = load_dict(reply.body)
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list):
+        return Groups("leaf", error="its /api/nodes is no JSON with a list of nodes")
     groups = []
     flat: List[dict] = []
-    for entry in nodes[:MAX_SOURCE_NODES]:
-        if not isinstance(entry, dict):
-            continue
+    for entry in dicts_in(nodes[:MAX_SOURCE_NODES]):
         children = entry.get("children")
         if isinstance(children, list):
-            kept = tuple(child for child in children[:MAX_SOURCE_NODES] if isinstance(child, dict))
+            kept = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
             groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
         else:
             flat.append(entry)
@@ -4427,6 +4341,19 @@ def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
     return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
 
 
+def ask_reported(registry: NodeRegistry, source: str, targets: Iterable[Target]) -> Dict[Target, str]:
+    """Ask what listens at reported addresses: the ``kind`` of each, as in Told. The registry learns the frontends' nodes."""
+    kinds = {target: "self" for target in targets}
+    nodes = {target: reported_node(target, source, True) for target in kinds if not is_self(registry, target)}
+    told = ask_frontends(registry, nodes.values()) if nodes else {}
+    for target, node in nodes.items():
+        answer = told[node.name]
+        kinds[target] = answer.kind
+        if answer.kind == "frontend":
+            registry.set_children(node.name, answer.children, answer.identity)
+    return kinds
+
+
 class Reporter(NamedTuple):
     """One address that sent heartbeats; times are Unix seconds."""
 
@@ -4454,15 +4381,14 @@ class DiscoveryService:
         self._lock = threading.Lock()
         self._reporters: Dict[str, Reporter] = {}
         self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
-        self._shown: Tuple[List[Node], List[Node]] = ([], [])
+        self._shown: List[Node] = []
         self._saved: Dict[str, Reporter] = {}
         self._save_error = ""
         self._wake = threading.Event()
         self._stopping = threading.Event()
         if file:
             self._load()
-        self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("discovery", self._run)
 
     def stop(self) -> None:
         """End the thread and write the file."""
@@ -4546,20 +4472,13 @@ class DiscoveryService:
         with self._lock:
             known = list(self._reporters.values())
         targets = {(item.address, item.started): reported_target(item.address) for item in known}
-        targets = {key: target for key, target in targets.items() if not is_self(self._registry, target)}
         kinds = {key: self._kinds[key] for key in targets if self._kinds.get(key, "away") != "away"}
-        asked = {key: reported_node(target, "heartbeat", True) for key, target in targets.items() if key not in kinds}
-        told = ask_frontends(self._registry, asked.values()) if asked else {}
-        for key, node in asked.items():
-            kinds[key] = told[node.name].kind
-            if kinds[key] == "frontend":
-                self._registry.set_children(node.name, told[node.name].children, told[node.name].identity)
-        self._kinds = kinds
-        proxies = [reported_node(target, "heartbeat", True) for key, target in targets.items() if kinds[key] == "frontend"]
-        leaves = [reported_node(target, "heartbeat", False) for key, target in targets.items() if kinds[key] in ("leaf", "away")]
-        if (leaves, proxies) != self._shown:
-            self._registry.replace_source("heartbeat", leaves, proxies)
-            self._shown = (leaves, proxies)
+        asked = ask_reported(self._registry, "heartbeat", [target for key, target in targets.items() if key not in kinds])
+        self._kinds = {key: kinds.get(key) or asked[target] for key, target in targets.items()}
+        shown = [reported_node(targets[key], "heartbeat", kind == "frontend") for key, kind in self._kinds.items() if kind != "self"]
+        if shown != self._shown:
+            self._registry.replace_source("heartbeat", shown)
+            self._shown = shown
 
     def _load(self) -> None:
         try:
@@ -4617,7 +4536,7 @@ class Sources:
         self._troubles: Dict[str, Tuple[float, str]] = {}
         self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
-        self._readers: Dict[str, Callable[[], Tuple[List[Node], List[Node]]]] = {}
+        self._readers: Dict[str, Callable[[], List[Node]]] = {}
         if supplier_url:
             check_url(supplier_url, "--node-supplier-url")
             self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
@@ -4642,7 +4561,7 @@ class Sources:
         jobs += [(source, functools.partial(self._refresh_source, source)) for source in self._readers]
         for name, job in jobs:
             interval = min(self._interval, FIND_INTERVAL) if name == "found" else self._interval
-            threading.Thread(target=self._run, args=(job, interval), name=f"sources {name}", daemon=True).start()
+            start_thread(f"sources {name}", self._run, job, interval)
 
     def stop(self) -> None:
         """Ask no more; a question that is on its way is not waited for."""
@@ -4665,12 +4584,14 @@ class Sources:
 
     def _refresh_source(self, source: str) -> None:
         try:
-            local, proxies = self._readers[source]()
+            nodes = self._readers[source]()
             if not self._stopped.is_set():
-                self._registry.replace_source(source, unique(local), unique(proxies))
+                self._registry.replace_source(source, unique(nodes))
             self._note(source, "")
-        except (FetchError, FrontendError) as error:
-            self._note(source, error.reason if isinstance(error, FetchError) else error.detail)
+        except FrontendError as error:
+            self._note(source, error.detail)
+        except OSError as error:
+            self._note(source, reason_of(error))
         except Exception as error:  # what a source says must not end its thread
             log.debug("%s", source, exc_info=True)
             self._note(source, f"{type(error).__name__}: {one_line(error)}")
@@ -4724,21 +4645,18 @@ class Sources:
         elif known is not None and not trouble:
             log.warning("%s: works again", source)
 
-    def _read_supplier(self, url: str) -> Tuple[List[Node], List[Node]]:
+    def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
 
         A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
         for SUPPLIER_MEMORY seconds.
         """
-        document = fetch_json(url)
-        infos = document.get("processInfos") if isinstance(document, dict) else None
+        infos = fetch_dict(url).get("processInfos")
         if not isinstance(infos, dict):
             raise FetchError("its answer has no processInfos")
         targets: Dict[Target, None] = {}
         for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
-            entities = info.get("lmCacheInfoEntities") if isinstance(info, dict) else None
-            entities = entities if isinstance(entities, list) else []
-            addresses = [entity.get("apiAddress") for entity in entities if isinstance(entity, dict)]
+            addresses = [entity.get("apiAddress") for entity in dicts_in(as_dict(info).get("lmCacheInfoEntities"))]
             for text in addresses or [address]:
                 text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
                 try:
@@ -4749,55 +4667,49 @@ class Sources:
         self._listed.update(dict.fromkeys(targets, now))
         listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
         self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
-        others = [reported_node(target, "supplier", True) for target in self._listed if not is_self(self._registry, target)]
-        told = ask_frontends(self._registry, others)
-        others = [node for node in others if told[node.name].kind != "self"]
-        before = {group.name for group in self._registry.groups()}
-        proxies = [node for node in others if told[node.name].kind == "frontend" or (told[node.name].kind == "away" and node.name in before)]
-        for proxy in proxies:
-            if told[proxy.name].kind == "frontend":
-                self._registry.set_children(proxy.name, told[proxy.name].children, told[proxy.name].identity)
-        return [reported_node(node.target, "supplier", False) for node in others if node not in proxies], proxies
+        known = {group.name for group in self._registry.groups()}
+        nodes = []
+        for target, kind in ask_reported(self._registry, "supplier", self._listed).items():
+            proxy = reported_node(target, "supplier", True)
+            if kind == "frontend" or (kind == "away" and proxy.name in known):
+                nodes.append(proxy)
+            elif kind != "self":
+                nodes.append(reported_node(target, "supplier", False))
+        return nodes
 
-    def _read_coordinator(self, url: str) -> Tuple[List[Node], List[Node]]:
+    def _read_coordinator(self, url: str) -> List[Node]:
         """The MP servers that a coordinator knows (``GET /instances``), and itself."""
-        bare = split_credentials(url)[0]
-        parts = urllib.parse.urlsplit(bare)
+        parts = urllib.parse.urlsplit(split_credentials(url)[0])
         nodes: List[Node] = []
         if parts.scheme == "http":
             target = Target.parse(parts.hostname, parts.port or 80)
             nodes.append(Node("coordinator", target.host, target.port, target, source="coordinator"))
         try:
-            document = fetch_json(url.rstrip("/") + "/instances")
+            instances = fetch_dict(url.rstrip("/") + "/instances").get("instances")
         except FetchError:
             if "coordinator" not in {node.name for node in self._registry.leaves()}:
-                self._registry.replace_source("coordinator", nodes, [])  # shown as down
+                self._registry.replace_source("coordinator", nodes)  # shown as down
             raise
-        instances = document.get("instances") if isinstance(document, dict) else None
         if not isinstance(instances, list):
             raise FetchError("its /instances has no list of instances")
         for index, entry in enumerate(instances[:MAX_SOURCE_NODES]):
-            fields = entry if isinstance(entry, dict) else {}
+            fields = as_dict(entry)
             plain = {"name": fields.get("instance_id"), "host": fields.get("ip"), "port": fields.get("http_port")}
             try:
                 nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
             except FrontendError as error:
                 log.debug("coordinator: %s", error.detail)
-        return nodes, []
+        return nodes
 
-    def _read_dns(self, source: str, target: Target) -> Tuple[List[Node], List[Node]]:
+    def _read_dns(self, source: str, target: Target) -> List[Node]:
         """Every address of a host name."""
-        try:
-            found = socket.getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise FetchError("the name is not known" if isinstance(error, socket.gaierror) else one_line(error)) from None
         nodes = []
-        for host in sorted({str(item[4][0]) for item in found})[:MAX_SOURCE_NODES]:
+        for host in sorted({str(address[0]) for address in look_up(target.host, target.port)})[:MAX_SOURCE_NODES]:
             name = f"{host}:{target.port}".replace("%", "_")
             nodes.append(Node(name, host, target.port, Target.parse(host, target.port), source=source))
-        return nodes, []
+        return nodes
 
-    def _find_sockets(self) -> Tuple[List[Node], List[Node]]:
+    def _find_sockets(self) -> List[Node]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
         nodes: List[Node] = []
         root = os.path.realpath(LMCACHE_SOCKET_DIRECTORY)
@@ -4808,7 +4720,7 @@ class Sources:
                 if os.path.isdir(folder) and not os.path.islink(folder):  # socket/9090 beside socket_9090
                     names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
         except FileNotFoundError:
-            return [], []
+            return []
         except OSError as error:
             raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
         for name in names[:MAX_SOURCE_NODES]:
@@ -4819,7 +4731,7 @@ class Sources:
                     nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
                 log.debug("%s: %s", path, error)
-        return nodes, []
+        return nodes
 
 
 def unique(nodes: Iterable[Node]) -> List[Node]:
@@ -4830,10 +4742,10 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 # Trust
 # ----------------------------------------------------------------------------
 
-FORWARDING_FIELDS = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip")
+FORWARDING_FIELDS = b"x-forwarded-for forwarded x-real-ip via x-forwarded-host x-forwarded-proto x-client-ip".split()
 SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
 REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
-REVEALING_SEGMENTS = frozenset(("env", "bundle", "lmcache_heartbeat", "heartbeat", "refresh"))
+REVEALING_SEGMENTS = frozenset("env bundle lmcache_heartbeat heartbeat refresh".split())
 
 
 class Trust:
@@ -4841,8 +4753,6 @@ class Trust:
 
     ``mode`` is "local" (loopback clients and the token), "token" (the token alone) or "everyone".
     """
-
-    MODES = ("local", "token", "everyone")
 
     def __init__(self, mode: str, token: str, allow_targets: Sequence[str] = ()) -> None:
         self.mode = mode
@@ -4922,7 +4832,6 @@ class Trust:
             return ""
         return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
 
-
     def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
         """Why a trusted request may not make a node of this target, or "" when it may.
 
@@ -4952,11 +4861,8 @@ def fnmatch_target(target: Target, pattern: str) -> bool:
 
     label = os.path.normpath(target.path) if target.path else target.label
     host = pattern.rpartition(":")[0] or pattern
-    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host):
-        try:
-            ipaddress.ip_address(target.host.partition("%")[0])
-        except ValueError:
-            return False
+    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host) and ip_address(target.host) is None:
+        return False
     return fnmatch.fnmatchcase(label, pattern)
 
 
@@ -6788,10 +6694,9 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     they report the MP server's own address.
     """
     warnings: List[str] = []
-    mp_config = config.get("mp_config")
-    instance = str((mp_config.get("instance_id") if isinstance(mp_config, dict) else "") or "lmcache_server")
-    http_config = config.get("http_config") or config.get("http_frontend_config")
-    http_config = http_config if isinstance(http_config, dict) else {}
+    mp_config = as_dict(config.get("mp_config"))
+    instance = str(mp_config.get("instance_id") or "lmcache_server")
+    http_config = as_dict(config.get("http_config") or config.get("http_frontend_config"))
     path, port = http_config.get("http_socket_path"), http_config.get("http_port")
     nodes: List[dict] = []
     if path or port:
@@ -6799,9 +6704,8 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     else:
         warnings.append("LMCache told no http_config: the MP server's address is not known")
     extra = config.get("runtime_plugin_extra_config")
-    own = mp_config.get("runtime_plugin_config") if isinstance(mp_config, dict) else None
-    if extra is None and isinstance(own, dict):
-        extra = own.get("extra_config")
+    if extra is None:
+        extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra, warnings)
     reports = has_option(options, environ, "heartbeat-url")
     if reports and not has_option(options, environ, "port") and not has_option(options, environ, "uds"):
@@ -6887,16 +6791,15 @@ def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
         log.warning("LMCache is gone: ending")
         on_gone()
 
-    thread = threading.Thread(target=watch, name="parent", daemon=True)
-    thread.start()
-    return thread
+    return start_thread("parent", watch)
+
 
 # ----------------------------------------------------------------------------
 # Demo nodes
 # ----------------------------------------------------------------------------
 #
 # A cluster that never was: the answers have the shapes of LMCache 0.5.6, the metrics are a pure function of time. The
-# texts below are parsed when a demo starts, and cost a few KiB until then.
+# texts below are parsed when a demo starts, and cost a few KiB until then: less than the same as Python would.
 
 DEMO_AGE = 3600.0  # seconds that a demo cluster seems to run already when it starts
 DEMO_WARM_UP = 400.0  # seconds, time constant of the caches filling
@@ -6905,12 +6808,11 @@ DEMO_SLOW = (4500.0, 14400.0, 3600.0)  # hours in which the remote backend is sl
 DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
 DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
 DEMO_MODEL = "example/demo-8b"
-DEMO_LIMIT = 40 << 30  # bytes, max_local_cpu_size
 DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
 
 # A metric a line: name, type, value [/ value on a scheduler] | help. A name that begins with ":" is lmcache's, with "_" an MP
 # server's. Types: c counter, g gauge, n gauge that is a whole number, h and a letter of DEMO_BUCKETS histogram. A value is a sum
-# of terms, number times a letter of demo_basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
+# of terms, number times a letter of DemoNode.basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
 DEMO_PROCESS_METRICS = """
 python_gc_objects_collected_total{generation="0"} c 800 2T | Objects collected during gc
 python_gc_objects_collected_total{generation="1"} c 300 0.4T |
@@ -7008,6 +6910,18 @@ DEMO_METRICS = """
 :periodic_threads_total_count g 2 / 1 | Total number of registered periodic threads
 :periodic_threads_running_count g 2 / 0 | Number of running periodic threads
 :periodic_threads_active_count g 1 1H / 0 | Number of active periodic threads (recently executed)
+:periodic_threads_critical_total g 2 / 0 | Total number of critical level periodic threads
+:periodic_threads_critical_running g 2 / 0 | Number of running critical level periodic threads
+:periodic_threads_critical_active g 1 1H / 0 | Number of active critical level periodic threads
+:periodic_threads_high_total g 0 / 0 | Total number of high level periodic threads
+:periodic_threads_high_running g 0 / 0 | Number of running high level periodic threads
+:periodic_threads_high_active g 0 / 0 | Number of active high level periodic threads
+:periodic_threads_medium_total g 0 / 0 | Total number of medium level periodic threads
+:periodic_threads_medium_running g 0 / 0 | Number of running medium level periodic threads
+:periodic_threads_medium_active g 0 / 0 | Number of active medium level periodic threads
+:periodic_threads_low_total g 0 / 1 | Total number of low level periodic threads
+:periodic_threads_low_running g 0 / 0 | Number of running low level periodic threads
+:periodic_threads_low_active g 0 / 0 | Number of active low level periodic threads
 """
 DEMO_MP_METRICS = """
 target_info{service_instance_id="demo-mp",service_name="unknown_service",telemetry_sdk_language="python"} g 1 | Target metadata
@@ -7049,15 +6963,16 @@ _active_prefetch_jobs n 2l | Number of active prefetch jobs
 _active_p2p_lookup_jobs g 0 | Number of active P2P lookup jobs
 _kv_events_log_depth g 0 | Cache-event records retained for subscribers and reconnects.
 """
-DEMO_BUCKETS = {  # upper bounds
-    "s": "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0",
-    "u": " ".join(repr(round(1e-05 * 2**i, 5)) for i in range(20)),
-    "v": "1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0",
-    "m": "1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
-    "r": "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0",
-    "d": "0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0",
-    "g": "0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0",
-}
+DEMO_BUCKETS = """
+s 0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0
+u 1e-05 2e-05 4e-05 8e-05 0.00016 0.00032 0.00064 0.00128 0.00256 0.00512 0.01024 0.02048 \
+0.04096 0.08192 0.16384 0.32768 0.65536 1.31072 2.62144 5.24288
+v 1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0
+m 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
+r 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0
+d 0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0
+g 0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
+"""  # a letter and the upper bounds
 DEMO_CONF = """{"chunk_size":256,"local_cpu":true,"max_local_cpu_size":40.0,"local_cpu_use_hugepages":false,
 "reserve_local_cpu_size":0.0,"local_disk":"/var/lib/lmcache/disk/","local_disk_path_sharding":"by_gpu","max_local_disk_size":160.0,
 "remote_url":"fs://localhost:0/var/lib/lmcache/remote/","remote_serde":"naive","use_layerwise":false,"save_decode_cache":false,
@@ -7090,100 +7005,175 @@ torch=WARNING torch.distributed opentelemetry.trace urllib3.connectionpool lmcac
 lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO
 lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO
 lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"""
-DEMO_THREADS = {  # role -> names of the threads that /threads shows
-    "scheduler": "MainThread stats-logger-thread api-server-thread",
-    "worker": "MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
-    "mp": "MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
-}
-DEMO_PERIODIC = {  # role -> name, level, interval in seconds (0: not running), last message, its figures
-    "scheduler": (("health-monitor-thread", "low", 0, "No active health checks to monitor, thread not started", "total_checks active_checks skipped"),),
-    "worker": (
-        ("PinMonitor-thread", "critical", 30, "Checked 0 objects, 0 timeouts, 0 force unpinned", "pinned_count timeout_count force_unpin_count"),
-        ("health-monitor-thread", "critical", 5, "All checks passed", "total_checks failed_checks bypassed_backends"),
-    ),
-    "mp": (
-        ("SessionManager-cleanup-thread-7f89e6e98950", "medium", 60.0, "Removed 0 expired sessions", "removed_sessions"),
-        ("DeviceHostFuncDispatcher", "high", 0.005, "dispatched=0", ""),
-        ("lmcache-mp-worker-reaper", "medium", 30.0, "reaped=0", ""),
-    ),
-}
-DEMO_ROUTES = {  # role -> what it serves; "*" is one segment
-    "common": """/metrics GET|/metrics/reset POST|/env GET|/threads GET|/loglevel GET|/periodic-threads GET|/periodic-threads/* GET|
-/periodic-threads-health GET|/version GET|/lmc_version GET|/commit_id GET|/run_script POST""",
-    "in-process": """/conf GET POST|/meta GET|/inference_info GET|/inference_version GET|/backends GET POST|/backends/* DELETE|
-/backends/*/recreate POST|/bypass/list GET|/bypass/add PUT|/bypass/remove PUT|/hot_cache/status GET|/hot_cache/enable PUT|
-/hot_cache/disable PUT|/freeze/status GET|/freeze/enable PUT|/freeze/disable PUT|/chunk_statistics/status GET|
-/chunk_statistics/start POST|/chunk_statistics/stop POST|/chunk_statistics/reset POST|/lookup/info GET|/lookup/close POST|
-/lookup/create POST|/lookup/recreate POST|/cache/clear DELETE|/cache/store POST|/cache/retrieve POST|/cache/kvcache/info GET|
-/controller/key-stats GET|/controller/workers GET""",
-    "mp": "/ GET|/healthcheck GET|/status GET|/config GET|/config/adapters GET|/quota GET|/quota/* GET PUT DELETE|/cache/clear POST",
-}
-JSON, PRETTY, TEXT, PRETTY_TEXT = range(4)  # how a demo node writes an answer: compact or indented, and as which type
-DEMO_FIXED = {  # path -> status, and the JSON value or the text (``%(...)s`` is filled in) that never changes
-    "/": (200, JSON, '{"status":"ok","service":"LMCache HTTP API"}'),
-    "/healthcheck": (200, JSON, '{"status":"healthy"}'),
-    "/version": (200, JSON, '"0.5.6-g3e11e108"'),
-    "/lmc_version": (200, JSON, '"0.5.6"'),
-    "/commit_id": (200, JSON, '"g3e11e108"'),
-    "/controller/workers": (503, JSON, '{"detail":"Controller manager not available"}'),
-    "/controller/key-stats": (503, JSON, '{"detail":"Controller manager not available"}'),
-    "/inference_version": (500, PRETTY, """{"error":"Failed to get inference version",
-"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}"""),
-    "/inference_info": (200, PRETTY, """{"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
-"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
-"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
-"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}"""),
-    "/meta": (200, PRETTY_TEXT, """{"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
+DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
+# Role -> its lookup class, its threads, and its periodic ones: name, level, interval in seconds (0: not running), last message, figures.
+DEMO_PROCESSES = """{
+"scheduler":{"lookup":"ChunkStatisticsLookupClient(LMCacheLookupClient)","threads":"MainThread stats-logger-thread api-server-thread",
+"periodic":[["health-monitor-thread","low",0,"No active health checks to monitor, thread not started",
+{"total_checks":"0","active_checks":"0","skipped":"true"}]]},
+"worker":{"lookup":"LMCacheLookupServer",
+"threads":"MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
+"periodic":[["PinMonitor-thread","critical",30,"Checked 0 objects, 0 timeouts, 0 force unpinned",
+{"pinned_count":"0","timeout_count":"0","force_unpin_count":"0"}],["health-monitor-thread","critical",5,"All checks passed",
+{"total_checks":"0","failed_checks":"0","bypassed_backends":"0"}]]},
+"mp":{"lookup":"","threads":"MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
+"periodic":[["SessionManager-cleanup-thread-7f89e6e98950","medium",60.0,"Removed 0 expired sessions",{"removed_sessions":"0"}],
+["DeviceHostFuncDispatcher","high",0.005,"dispatched=0",{}],["lmcache-mp-worker-reaper","medium",30.0,"reaped=0",{}]]}}"""
+DEMO_STACK_START = """  File "/usr/lib/python3/threading.py", line 1002, in _bootstrap
+    self._bootstrap_inner()
+"""
+DEMO_STACK = """Thread: <%s %s)>
+Stack trace:
+%s  File "/usr/lib/python3/lmcache/%s.py", line %d, in run
+    self._stopped.wait(self._interval)
+  File "/usr/lib/python3/threading.py", line 331, in wait
+    gotit = waiter.acquire(True, timeout)
+"""
+JSON, PRETTY, TEXT, PRETTY_TEXT = "JSON", "PRETTY", "TEXT", "PRETTY_TEXT"  # how a demo node writes an answer: compact or indented, as which type
+# What a process serves: a path ("*" is one segment), its methods and, of an answer that DemoNode.facts() alone can fill, its status, its
+# style and its text. The others are methods of DemoNode.
+DEMO_ANSWERS = {
+    "all": """
+/run_script POST: 404 TEXT The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
+enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
+server) and only on a trusted network.
+/metrics GET
+/metrics/reset POST
+/env GET: 200 PRETTY_TEXT {"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
+"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8",
+"LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml","LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s",
+"PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0","VLLM_API_KEY":"example-not-a-secret"}
+/threads GET
+/loglevel GET
+/periodic-threads GET
+/periodic-threads/* GET
+/periodic-threads-health GET
+/version GET: 200 JSON "0.5.6-g3e11e108"
+/lmc_version GET: 200 JSON "0.5.6"
+/commit_id GET: 200 JSON "g3e11e108"
+""",
+    "engine": """
+/conf GET POST
+/meta GET: 200 PRETTY_TEXT {"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
 "kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)s,
 "local_world_size":%(workers)s,"model_name":"example/demo-8b","role":"%(role)s","served_model_name":"demo-8b","use_mla":false,
-"worker_id":%(worker)s,"world_size":%(workers)s}"""),
-    "/env": (200, PRETTY_TEXT, """{"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
-"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8","LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml",
-"LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s","PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0",
-"VLLM_API_KEY":"example-not-a-secret"}"""),
-    "/cache/kvcache/info": (200, PRETTY, """{"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":
-{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":
-{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}"""),
-    "/run_script": (404, TEXT, """The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
-enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
-server) and only on a trusted network."""),
-    "/config/adapters": (200, JSON, """{"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,"reconfigurable":false},
-{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}"""),
-    "/config": (200, PRETTY, """{"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
-"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
-"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s","session_ttl_seconds":600.0},
-"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,"use_lazy":false,"align_bytes":4096},
-"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default","eviction":{"eviction_policy":"LRU",
-"trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2},
-"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a","max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},
-"store_policy":"default","prefetch_policy":"default","prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,
-"logging_enabled":true,"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
-"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
-"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}"""),
-    "/status": (200, JSON, """{"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
-"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":%(l1)s},"store_controllers":{"_default":%(store)s},
-"l1_eviction_controllers":{"_default":%(evict)s},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,
-"submission_queue_size":0,"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,
-"completed_results_count":0,"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":
-{"is_healthy":true,"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,
-"current_usage":0.72,"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},"l2_adapters":
-[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,"num_workers":1,
-"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter","base_path":"/var/lib/lmcache/l2_b",
-"use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,"l1_usage":[%(used)s,42949672960],"l1_capacity_bytes_by_backend":
-{"dram":42949672960},"l1_manager":%(l1)s,"store_controller":%(store)s,"l1_eviction_controller":%(evict)s},"active_prefetch_jobs":0,
-"active_p2p_lookup_jobs":0,"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":
-{"enabled":true,"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
+"worker_id":%(worker)s,"world_size":%(workers)s}
+/inference_info GET: 200 PRETTY {"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
+"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
+"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
+"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}
+/inference_version GET: 500 PRETTY {"error":"Failed to get inference version",
+"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}
+/backends GET POST
+/backends/* DELETE
+/backends/*/recreate POST
+/bypass/list GET
+/bypass/add PUT
+/bypass/remove PUT
+/hot_cache/status GET: 200 PRETTY {"status":"success","hot_cache":%(hot_cache)s,"message":"Hot cache is %(hot_cache_word)s"}
+/hot_cache/enable PUT: 200 PRETTY {"status":"success","hot_cache":true,"message":"Hot cache enabled successfully"}
+/hot_cache/disable PUT: 200 PRETTY {"status":"success","hot_cache":false,"message":"Hot cache disabled successfully"}
+/freeze/status GET: 200 PRETTY {"status":"success","freeze":%(freeze)s,"message":"Freeze mode is %(freeze_word)s"}
+/freeze/enable PUT: 200 PRETTY {"status":"success","freeze":true,"message":"Freeze mode enabled successfully"}
+/freeze/disable PUT: 200 PRETTY {"status":"success","freeze":false,"message":"Freeze mode disabled successfully"}
+/chunk_statistics/status GET: 200 PRETTY {"enabled":%(chunk_statistics)s,"total_requests":%(1.6D)d,
+"timing":{"lookup_time_seconds":%(0.0013D)s,"record_statistics_time_seconds":%(4e-05D)s,
+"check_exit_conditions_time_seconds":%(1e-06D)s,"total_time_seconds":%(0.001341D)s,"overhead_time_seconds":%(4.1e-05D)s,
+"overhead_percentage":3.0574},"total_chunks":%(N)d,"unique_chunks":%(U)d,"duplicate_chunks":%(1N -1U)d,"reuse_rate":%(R)s,
+"bloom_filter":{"size_mb":22.852559089660645,"hash_count":6,"item_count":%(U)d,"bits_set":%(6U)d,"fill_rate":%(3.13e-08U)s,
+"expected_elements":20000000,"false_positive_rate":0.01},"async_queue":{"capacity":100000,"current_size":0,"max_size_reached":3,
+"full_blocks":0,"utilization":0.0},"timestamp":%(time)s,"auto_exit_enabled":true,"auto_exit_timeout_hours":0.0,
+"auto_exit_target_unique_chunks":0}
+/chunk_statistics/start POST: 200 PRETTY {"status":"success","message":"Started"}
+/chunk_statistics/stop POST: 200 PRETTY {"status":"success","message":"Stopped"}
+/chunk_statistics/reset POST: 200 PRETTY {"status":"success","message":"Reset"}
+/lookup/close POST: 200 PRETTY {"old":"%(lookup)s","role":"%(role)s"}
+/lookup/create POST: 200 PRETTY {"new":"%(lookup_class)s","role":"%(role)s"}
+/lookup/recreate POST
+/cache/clear DELETE
+/cache/store POST
+/cache/retrieve POST
+/cache/kvcache/info GET: 200 PRETTY {"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":{"shape":[2,
+4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":{"shape":[2,4096,16,8,128],
+"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}
+/controller/key-stats GET: 503 JSON {"detail":"Controller manager not available"}
+/controller/workers GET: 503 JSON {"detail":"Controller manager not available"}
+""",
+    "scheduler": """
+/lookup/info GET: 200 PRETTY {"client":"%(lookup)s","server":"None"}
+/backends GET POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/backends/* DELETE: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/backends/*/recreate POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
+/bypass/list GET: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/bypass/add PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/bypass/remove PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/status GET: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/enable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/hot_cache/disable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
+/freeze/status GET: 503 PRETTY {"error":"/freeze/status API is unavailable","message":"LMCache engine not configured."}
+/freeze/enable PUT: 503 PRETTY {"error":"/freeze/enable API is unavailable","message":"LMCache engine not configured."}
+/freeze/disable PUT: 503 PRETTY {"error":"/freeze/disable API is unavailable","message":"LMCache engine not configured."}
+/cache/clear DELETE: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/store POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/retrieve POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
+/cache/kvcache/info GET: 404 PRETTY {"error":"kv_caches not available","message":"kv_caches is empty or not initialized"}
+""",
+    "worker": """
+/lookup/info GET: 200 PRETTY {"client":"None","server":"%(lookup)s"}
+/chunk_statistics/status GET: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/start POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/stop POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+/chunk_statistics/reset POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
+""",
+    "mp": """
+/ GET: 200 JSON {"status":"ok","service":"LMCache HTTP API"}
+/healthcheck GET: 200 JSON {"status":"healthy"}
+/status GET: 200 JSON {"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
+"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":{"is_healthy":true,
+"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
+"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
+"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300}},
+"store_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,
+"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0}},
+"l1_eviction_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,
+"eviction_ratio":0.2}},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,"submission_queue_size":0,
+"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,"completed_results_count":0,
+"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":{"is_healthy":true,
+"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,"current_usage":0.72,
+"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},
+"l2_adapters":[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,
+"num_workers":1,"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter",
+"base_path":"/var/lib/lmcache/l2_b","use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,
+"l1_usage":[%(42949672960f)d,42949672960],"l1_capacity_bytes_by_backend":{"dram":42949672960},"l1_manager":{"is_healthy":true,
+"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
+"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
+"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300},
+"store_controller":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
+"num_active_adapters":2,"num_draining_adapters":0},"l1_eviction_controller":{"is_healthy":true,"thread_alive":true,
+"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"active_prefetch_jobs":0,"active_p2p_lookup_jobs":0,
+"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":{"enabled":true,
+"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
 "incarnation":1,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"unbound_stores":0,"subscribers":0},
-"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,"use_mla":false}},
-"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}"""),
-}
-DEMO_PARTS = {  # of "/status"
-    "l1": """{"is_healthy":true,"total_object_count":%(objects)s,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,
-"staging_object_count":0,"staging_bytes":0,"memory_used_bytes":%(used)s,"memory_total_bytes":42949672960,"memory_configured_bytes":
-42949672960,"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(fill)s,"write_ttl_seconds":600,"read_ttl_seconds":300}""",
-    "store": """{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
-"num_active_adapters":2,"num_draining_adapters":0}""",
-    "evict": '{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}',
+"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,
+"use_mla":false}},"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}
+/config GET: 200 PRETTY {"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
+"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
+"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s",
+"session_ttl_seconds":600.0},"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,
+"use_lazy":false,"align_bytes":4096},"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default",
+"eviction":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU",
+"trigger_watermark":0.8,"eviction_ratio":0.2},"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a",
+"max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},"store_policy":"default","prefetch_policy":"default",
+"prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,"logging_enabled":true,
+"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
+"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
+"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}
+/config/adapters GET: 200 JSON {"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,
+"reconfigurable":false},{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}
+/quota GET
+/quota/* GET PUT DELETE
+/cache/clear POST
+""",
 }
 
 
@@ -7191,8 +7181,8 @@ class DemoAnswer(NamedTuple):
     """What a demo node answers: a JSON value, or a str with TEXT."""
 
     value: object
-    style: int = JSON
     status: int = 200
+    style: str = JSON
     allow: str = ""
 
 
@@ -7205,21 +7195,17 @@ class DemoAsk(NamedTuple):
     body: bytes
 
 
-class DemoClock:
-    """A time that can be stopped: what a node counts only while something is switched on."""
+class DemoSwitch:
+    """Something of a node that can be on or off, and for how long it has been on (times are seconds of the node's age)."""
 
-    def __init__(self) -> None:
-        self.lost = 0.0  # seconds for which it stood still, or that were reset
-        self.stopped: float | None = None
+    def __init__(self, on: bool) -> None:
+        self.on, self.since, self.total = on, 0.0, 0.0
 
-    def read(self, now: float) -> float:
-        return (now if self.stopped is None else self.stopped) - self.lost
+    def time_on(self, now: float) -> float:
+        return self.total + max(0.0, now - self.since) * self.on
 
-    def run(self, now: float, on: bool) -> None:
-        if on and self.stopped is not None:
-            self.lost, self.stopped = self.lost + now - self.stopped, None
-        elif not on and self.stopped is None:
-            self.stopped = now
+    def turn(self, now: float, on: bool) -> None:
+        self.on, self.since, self.total = on, now, self.time_on(now)
 
 
 def demo_pulse(age: float, pulse: Tuple[float, float, float], shift: float = 0.0) -> Tuple[float, float]:
@@ -7237,24 +7223,29 @@ def go_float(value: float) -> str:
     if -1e6 < value < 1e6:
         return repr(float(value))
     mantissa, _, exponent = f"{value:.15e}".partition("e")
-    mantissa = mantissa.rstrip("0")
-    return f"{mantissa}0e{exponent}" if mantissa[-1] == "." else f"{mantissa}e{exponent}"
+    return f"{float(mantissa)}e{exponent}"
+
+
+def demo_terms(text: str) -> List[Tuple[float, str]]:
+    """Parse a sum such as ``1.3L -0.6W 2``."""
+    return [(float(factor), letter or "1") for factor, letter in re.findall(r"(\S+?)([A-Za-z]?)(?: |$)", text)]
+
+
+class DemoFacts(dict):
+    """What fills the texts: ``%(role)s`` by its name, ``%(28D)d`` as a sum of terms."""
+
+    def __missing__(self, terms: str) -> float:
+        return sum(factor * self[letter] for factor, letter in demo_terms(terms))
 
 
 class DemoSeries(NamedTuple):
-    """One sample (or histogram) of a page: ``kind`` of the table's types, or "y" for the time of creation."""
+    """One sample (or histogram) of a page: ``kind`` of the table's types, or the letters of what slows a histogram."""
 
     kind: str
     terms: List[Tuple[float, str]]
     lasting: bool  # /metrics/reset leaves it as it is
     buckets: List[Tuple[float, float]] = []  # histogram: shares of the normal and of the slow ones up to each bound
     means: Tuple[float, float] = (0.0, 0.0)
-    slow: float = 0.0  # histogram: the slow ones, as a share of the basis' slow time
-
-
-def demo_terms(text: str) -> List[Tuple[float, str]]:
-    """Parse a sum such as ``1.3L -0.6W 2``."""
-    return [(float(term.rstrip("LWSQABCPDTYEHlwsqfgrk")), term[-1] if term[-1].isalpha() else "1") for term in text.split()]
 
 
 def demo_histogram(letter: str, spec: str) -> DemoSeries:
@@ -7263,57 +7254,51 @@ def demo_histogram(letter: str, spec: str) -> DemoSeries:
 
     count, _, rest = spec.partition(" ~ ")
     median, ratio = map(float, rest.split())
+    highest, stretch = (1.0, 1.0) if letter == "r" else (1e99, exp(DEMO_SIGMA**2 / 2))
 
     def share(bound: float, middle: float) -> float:
-        if bound <= 0:
-            return 0.0
-        return 1.0 if letter == "r" and bound == 1.0 else 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
+        if bound <= 0 or bound == highest:
+            return float(bound > 0)
+        return 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
 
-    bounds = map(float, DEMO_BUCKETS[letter].split())
-    stretch = 1.0 if letter == "r" else exp(DEMO_SIGMA**2 / 2)
-    terms = demo_terms(count)
-    shares = [(share(bound, median), share(bound, median * ratio)) for bound in bounds]
-    return DemoSeries("A" if "A" in count else "h", terms, False, shares, (median * stretch, median * ratio * stretch), terms[0][0])
+    shares = [(share(bound, median), share(bound, median * ratio)) for bound in map(float, demo_bounds(letter))]
+    return DemoSeries("PC" if "A" in count else "QS", demo_terms(count), False, shares, (median * stretch, median * ratio * stretch))
+
+
+def demo_bounds(letter: str) -> List[str]:
+    return re.findall(f"(?m)^{letter} (.*)", DEMO_BUCKETS)[0].split()
 
 
 class DemoPage:
     """The metrics of one role, read from the tables: a template for ``%`` and the series that fill it."""
 
-    TYPES = {"c": "counter", "g": "gauge", "n": "gauge", "h": "histogram"}
-
     def __init__(self, role: str) -> None:
+        self.family = ""
         self.parts: List[str] = []
         self.series: List[DemoSeries] = []
-        self.last = ""
-        for line in (DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)).split("\n"):
+        table = DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)
+        for line in table.replace("\n:", "\nlmcache:").replace("\n_", "\nlmcache_mp_").split("\n"):
             if line:
                 self._add(line, role == "scheduler")
-        for level in ("critical", "high", "medium", "low") if role != "mp" else ():
-            for what, text, value in ("total", "Total", "2"), ("running", "Number of running", "2"), ("active", "Number of active", "1 1H"):
-                value = "1" if (role, level, what) == ("scheduler", "low", "total") else value if (role, level) == ("worker", "critical") else "0"
-                tail = f"number of {level} level periodic threads" if what == "total" else f"{level} level periodic threads"
-                self._add(f":periodic_threads_{level}_{what} g {value} / {value} | {text} {tail}", role == "scheduler")
         self.template = "".join(self.parts)
 
     def _add(self, line: str, scheduler: bool) -> None:
         sample, kind, rest = line.split(" ", 2)
         specs, _, text = rest.rpartition(" |")
         values = specs.split(" / ")
-        name, brace, labels = sample.partition("{")
-        own = name[0] == ":"
-        name = {":": "lmcache:", "_": "lmcache_mp_"}.get(name[0], name[0]) + name[1:]
-        if name != self.last:
+        name, _, labels = sample.partition("{")
+        own = ":" in name
+        if name != self.family:
             text = text.strip() or "The count of " + name.partition(":")[2].replace("_", " ")
-            self._head(name, self.TYPES[kind[0]], text)
-        self.last = name
+            self._head(name, {"c": "counter", "h": "histogram"}.get(kind[0], "gauge"), text)
+        self.family = name
         if values[0] == "-" or (scheduler and own and len(values) == 1):
             return
         labels = "\x01" if own else labels.rstrip("}").replace("@", DEMO_MODEL)
         if kind[0] == "h":
             self.series.append(demo_histogram(kind[1], values[0]))
-            comma = "," if labels else ""
-            for bound in DEMO_BUCKETS[kind[1]].split() + ["+Inf"]:
-                self.parts.append(f'{name}_bucket{{{labels}{comma}le="{bound}"}} %s\n')
+            for bound in demo_bounds(kind[1]) + ["+Inf"]:
+                self.parts.append(f'{name}_bucket{{{labels},le="{bound}"}} %s\n')
             self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
         else:
             self.series.append(DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own))
@@ -7321,7 +7306,7 @@ class DemoPage:
         if own and kind[0] in "ch":
             name = (name[:-6] if kind == "c" else name) + "_created"
             self._head(name, "gauge", text)
-            self.series.append(DemoSeries("y", [], True))
+            self.series.append(DemoSeries("g", [(1.0, "Y")], True))
             self.parts.append(f"{name}{{{labels}}} %s\n")
 
     def _head(self, name: str, kind: str, text: str) -> None:
@@ -7331,17 +7316,15 @@ class DemoPage:
         """The page: ``now`` is the basis, ``reset`` what it was when the metrics were last reset (or empty)."""
         values: List[str] = []
         recent = {key: value - reset.get(key, 0.0) for key, value in now.items()}
-        for kind, terms, lasting, buckets, means, slow in self.series:
+        for kind, terms, lasting, buckets, means in self.series:
             basis = now if lasting else recent
             total = sum([factor * basis[key] for factor, key in terms])
-            if kind == "y":
-                values.append(go_float(now["Y"]))
-            elif kind == "g":
+            if kind == "g":
                 values.append(go_float(max(0.0, total)))
             elif kind in "cn":
                 values.append(go_float(max(0, int(total + 1e-6))))
             else:
-                late = slow * (basis["P"] * 0.25 + basis["C"] * 0.1 if kind == "A" else basis["Q"] * 0.25 + basis["S"] * 0.1)
+                late = terms[0][0] * (basis[kind[0]] * 0.25 + basis[kind[1]] * 0.1)
                 normal = total - late
                 values += [f"{int(normal * first + late * second)}.0" for first, second in buckets]
                 values += [f"{int(total)}.0"] * 2
@@ -7363,22 +7346,24 @@ class DemoNode:
         self.address: object = None  # socket path, or port
         self.listener: Channel | None = None
         self.connections: set[Channel] = set()
-        self.random = zlib.crc32(f"{cluster.seed}/{instance}".encode()) / 2**32
-        own = zlib.crc32(f"{cluster.seed}/{self.name}".encode()) / 2**32
+        self.random, own = (zlib.crc32(f"{cluster.seed}/{name}".encode()) / 2**32 for name in (instance, self.name))
         self.scale = (0.75 + 0.5 * self.random) * (0.96 + 0.08 * own)
         self.waves = [(0.16, 6.283 / 1700, 6.283 * self.random), (0.08, 6.283 / 230, 6.283 * own)]
-        self.store_clock, self.chunk_clock = DemoClock(), DemoClock()
+        self.switches = {name: DemoSwitch(name != "freeze") for name in ("freeze", "hot_cache", "chunk_statistics", "lookup")}
         self.cleared = 0.0
         self.reset: Dict[str, float] = {}
-        self.conf = json.loads(DEMO_CONF) if role != "mp" else {}
-        self.conf.update({"lmcache_instance_id": instance} if self.conf else {})
+        self.conf = dict(json.loads(DEMO_CONF), lmcache_instance_id=instance)
         self.levels = dict(item.partition("=")[::2] for item in DEMO_LOGGERS.split())
-        self.backends = [name + "Backend" for name in ("LocalCPU", "LocalDisk", "Remote")]
+        self.process = json.loads(DEMO_PROCESSES)[role]
+        self.backends = list(DEMO_BACKENDS)
         self.bypassed: List[str] = []
-        self.hot_cache = self.lookup = True
         self.quotas: Dict[str, float] = {}
-        shared = DEMO_ROUTES["common"] + "|" + DEMO_ROUTES["mp" if role == "mp" else "in-process"]
-        self.routes = {words[0]: words[1:] for words in (route.split() for route in shared.split("|"))}
+        self.routes: Dict[str, Tuple[List[str], str]] = {}
+        for part in ("all", "mp") if role == "mp" else ("all", "engine", role):
+            for route in DEMO_ANSWERS[part].split("\n/")[1:]:
+                head, _, fixed = route.partition(": ")
+                path, *methods = f"/{head}".split()
+                self.routes[path] = methods, fixed
 
     # -- the simulation
 
@@ -7413,19 +7398,32 @@ class DemoNode:
         """The letters of the metrics tables. Capitals only grow: L W S Q the flows' integrals (A B C P while not frozen)."""
         from math import exp
 
-        age = self.age
+        age, counting = self.age, self.switches["chunk_statistics"]
         rates, sums = self.flows(age)
         basis = dict(zip("lwsqLWSQ", rates + sums))
-        basis.update(zip("ABCP", self.flows(self.store_clock.read(age))[1]))
+        basis.update(zip("ABCP", self.flows(age - self.switches["freeze"].time_on(age))[1]))
         load, cold, storm, _ = rates
         found = 4750 * load - 3200 * cold - 2600 * storm
         full = (1 - exp(-(age - self.cleared) / DEMO_WARM_UP)) * (0.9 + 0.05 * load) - 0.35 * storm
         basis.update({
-            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(self.chunk_clock.stopped is None),
-            "D": self.flows(max(0.0, self.chunk_clock.read(age)))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
-            "f": min(1.0, max(0.02, full)) * self.hot_cache, "g": 0.93 * (1 - exp(-age / 1500)),
+            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(counting.on),
+            "D": self.flows(counting.time_on(age))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
+            "f": min(1.0, max(0.02, full)) * self.switches["hot_cache"].on, "g": 0.93 * (1 - exp(-age / 1500)),
         })  # fmt: skip
         return basis
+
+    def facts(self) -> DemoFacts:
+        """What the fixed answers say of this node: the basis, its particulars, and its switches as JSON and as a word."""
+        facts = DemoFacts(
+            self.basis(), instance=self.instance, role=self.role, worker=self.worker, workers=self.cluster.workers,
+            address=self.address, rack=int(self.random * 4), time=self.cluster.clock(), lookup_class=self.process["lookup"],
+        )  # fmt: skip
+        for name, switch in self.switches.items():
+            facts[name], facts[name + "_word"] = ("true", "enabled") if switch.on else ("false", "disabled")
+        facts["lookup"] = facts["lookup_class"] if self.switches["lookup"].on else "None"
+        chunks, unique = int(facts["28D"]), int(facts["8.4D"])
+        facts.update(N=chunks, U=unique, R=(chunks - unique) / (chunks or 1))
+        return facts
 
     # -- answers
 
@@ -7433,33 +7431,27 @@ class DemoNode:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
         path = urllib.parse.unquote(path)
-        parts = path[1:].split("/")
-        methods = self.routes.get(path) or self.routes.get("/".join(["", parts[0], "*", *parts[2:]]))
-        if methods is None:
-            return DemoAnswer({"detail": "Not Found"}, JSON, 404)
+        first, *rest = path[1:].split("/")
+        methods, fixed = self.routes.get(path) or self.routes.get("/".join(["", first, "*", *rest[1:]])) or ([], "")
+        if not methods:
+            return DemoAnswer({"detail": "Not Found"}, 404)
         if method not in methods:
-            return DemoAnswer({"detail": "Method Not Allowed"}, JSON, 405, ", ".join(methods))
-        refused = self._unavailable(parts[0], path)
-        if refused is not None:
-            return refused
-        ask = DemoAsk(method, parts[1:], {key: value[0] for key, value in urllib.parse.parse_qs(query).items()}, body)
-        if path in DEMO_FIXED:
-            return self._fixed(path, ask)
-        return getattr(self, "_" + parts[0].replace("-", "_"))(ask)
+            return DemoAnswer({"detail": "Method Not Allowed"}, 405, JSON, ", ".join(methods))
+        ask = DemoAsk(method, rest, dict(urllib.parse.parse_qsl(query)), body)
+        if not fixed:
+            return getattr(self, "_" + first.replace("-", "_"))(ask)
+        status, style, text = fixed.split(" ", 2)
+        text %= self.facts()
+        if first in self.switches and status == "200":
+            self._turn(self.switches[first], rest[0])
+        value = text if style == TEXT else json.loads(text)
+        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, int(status), style)
 
-    def _fixed(self, path: str, ask: DemoAsk) -> DemoAnswer:
-        """What never changes, with this node's particulars filled in."""
-        status, style, text = DEMO_FIXED[path]
-        if style == TEXT:
-            return DemoAnswer(text, style, status)
-        fill = self.basis()["f"]
-        facts = {
-            "instance": self.instance, "role": self.role, "worker": self.worker, "workers": self.cluster.workers, "address": self.address,
-            "rack": int(self.random * 4), "fill": fill, "used": int(DEMO_LIMIT * fill), "objects": int(10240 * fill),
-        }  # fmt: skip
-        facts.update({key: part % facts for key, part in DEMO_PARTS.items()})
-        value = json.loads(text % facts)
-        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, style, status)
+    def _turn(self, switch: DemoSwitch, how: str) -> None:
+        if how == "reset":
+            switch.total, switch.since = 0.0, self.age
+        elif how not in ("status", "info"):
+            switch.turn(self.age, how in ("enable", "start", "create"))
 
     @staticmethod
     def _named(values: Dict[str, object], ask: DemoAsk) -> Dict[str, object]:
@@ -7467,89 +7459,69 @@ class DemoNode:
         names = ask.query["names"].split(",") if ask.query.get("names") else values
         return {name: values[name] for name in names if name in values}
 
-    def _unavailable(self, first: str, path: str) -> DemoAnswer | None:
-        """The 503 of what this role does not have."""
-        engine = {"error": "", "message": "LMCache engine not configured."}
-        if self.role == "worker" and first == "chunk_statistics":
-            return DemoAnswer({"error": "API unavailable", "message": "Lookup client not configured."}, PRETTY, 503)
-        if self.role != "scheduler":
-            return None
-        if path.startswith("/cache/kvcache"):
-            return DemoAnswer({"error": "kv_caches not available", "message": "kv_caches is empty or not initialized"}, PRETTY, 404)
-        names = {"backends": "/backends API", "bypass": "Bypass API", "hot_cache": "hot_cache API", "freeze": path + " API", "cache": "LMCache API"}
-        if first not in names:
-            return None
-        return DemoAnswer(dict(engine, error=names[first] + " is unavailable"), JSON if first in ("backends", "bypass") else PRETTY, 503)
-
     def _metrics(self, ask: DemoAsk) -> DemoAnswer:
         basis = self.basis()
         if ask.method == "POST":
             self.reset = {key: basis[key] for key in "LWSQABCPT"}
-            return DemoAnswer("ok", TEXT)
-        labels = (("model_name", DEMO_MODEL), ("role", self.role), ("served_model_name", DEMO_MODEL.split("/")[1]), ("worker_id", self.worker))
-        return DemoAnswer(self.page.render(basis, self.reset, ",".join(f'{key}="{value}"' for key, value in labels)), TEXT)
+            return DemoAnswer("ok", 200, TEXT)
+        labels = f'model_name="{DEMO_MODEL}",role="{self.role}",served_model_name="demo-8b",worker_id="{self.worker}"'
+        return DemoAnswer(self.page.render(basis, self.reset, labels), 200, TEXT)
 
     def _threads(self, ask: DemoAsk) -> DemoAnswer:
         texts = []
-        for index, name in enumerate(DEMO_THREADS[self.role].split()):
-            ident = 140231125232512 - 8392704 * index
-            if ask.query.get("name", "").lower() not in name.lower() or ask.query.get("thread_id", str(ident)) != str(ident):
-                continue
-            kind = "_MainThread(MainThread, started" if index == 0 else f"Thread({name}, started daemon"
-            frames = [("threading.py", 1002, "_bootstrap", "self._bootstrap_inner()")] if index else []
-            frames.append((f"lmcache/{name.lower().replace('-', '_')}.py", 40 + len(name), "run", "self._stopped.wait(self._interval)"))
-            frames.append(("threading.py", 331, "wait", "gotit = waiter.acquire(True, timeout)"))
-            stack = "".join(f'  File "/usr/lib/python3/{file}", line {line}, in {function}\n    {code}\n' for file, line, function, code in frames)
-            texts.append(f"Thread: <{kind} {ident})>\nStack trace:\n{stack}")
-        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", TEXT)
+        for index, name in enumerate(self.process["threads"].split()):
+            ident = str(140231125232512 - 8392704 * index)
+            if ask.query.get("name", "").lower() in name.lower() and ask.query.get("thread_id", ident) == ident:
+                kind, start = (f"Thread({name}, started daemon", DEMO_STACK_START) if index else ("_MainThread(MainThread, started", "")
+                texts.append(DEMO_STACK % (kind, ident, start, name.lower().replace("-", "_"), 40 + len(name)))
+        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", 200, TEXT)
 
     def _loglevel(self, ask: DemoAsk) -> DemoAnswer:
         name, level = ask.query.get("logger_name"), ask.query.get("level")
         if not name:
             lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
-            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, TEXT)
+            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, 200, TEXT)
         if not level:
-            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", TEXT)
-        if level.upper() not in ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"):
-            return DemoAnswer(f"Invalid log level: {level}", TEXT, 400)
-        self.levels[name] = logging.getLevelName(getattr(logging, level.upper()))
-        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", TEXT)
+            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", 200, TEXT)
+        number = logging.getLevelName(level.upper())
+        if not isinstance(number, int):
+            return DemoAnswer(f"Invalid log level: {level}", 400, TEXT)
+        self.levels[name] = logging.getLevelName(number)
+        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", 200, TEXT)
 
     def _periodic(self) -> List[Dict[str, object]]:
         """The periodic threads as ``/periodic-threads`` lists them."""
         age, now = self.age, self.cluster.clock()
         threads: List[Dict[str, object]] = []
-        for name, level, interval, message, extra in DEMO_PERIODIC[self.role]:
-            active = bool(interval) and (self.healthy or name != "PinMonitor-thread")
-            last = (now - age % interval if active else now - 5.0 * interval) if interval else 0.0
-            summary = {"timestamp": last, "duration_ms": 0.04 if interval else 0.0, "success": True, "message": message}
+        for name, level, interval, message, extra in self.process["periodic"]:
+            runs, active = interval > 0, interval > 0 and (self.healthy or name != "PinMonitor-thread")
+            last = (now - age % interval if active else now - 5.0 * interval) if runs else 0.0
+            summary = {"timestamp": last, "duration_ms": 0.04 * runs, "success": True, "message": message, "extra_info": extra}
             threads.append({
-                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": bool(interval), "is_active": active,
-                "last_run_time": last, "last_run_ago": now - last if interval else None, "total_runs": int(age / interval) if interval else 0,
-                "failed_runs": 0, "success_rate": 100.0 if interval else None,
-                "last_summary": dict(summary, extra_info={key: "true" if key == "skipped" else "0" for key in extra.split()}),
+                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": runs, "is_active": active,
+                "last_run_time": last, "last_run_ago": now - last if runs else None, "total_runs": int(age / interval) if runs else 0,
+                "failed_runs": 0, "success_rate": 100.0 if runs else None, "last_summary": summary,
             })  # fmt: skip
         return threads
 
     def _periodic_threads(self, ask: DemoAsk) -> DemoAnswer:
         threads, level = self._periodic(), ask.query.get("level", "").lower()
+        levels = ("critical", "high", "medium", "low")
         if ask.rest:
             found = [thread for thread in threads if thread["name"] == ask.rest[0]]
-            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, JSON, 404)
-        levels = ("critical", "high", "medium", "low")
+            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, 404)
         if level and level not in levels:
-            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: critical, high, medium, low"}, JSON, 400)
+            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: {', '.join(levels)}"}, 400)
 
-        def counts(members: List[Dict[str, object]]) -> List[int]:
-            return [len(members), sum(bool(item["is_running"]) for item in members), sum(bool(item["is_active"]) for item in members)]
+        def counts(suffix: str, *levels: str) -> Dict[str, object]:
+            members = [thread for thread in threads if thread["level"] in levels]
+            of_state = {what: sum(bool(item[f"is_{what}"]) for item in members) for what in ("running", "active")}
+            return {f"total{suffix}": len(members), **{what + suffix: count for what, count in of_state.items()}}
 
-        summary: Dict[str, object] = dict(zip(("total_count", "running_count", "active_count"), counts(threads)))
-        summary["by_level"] = {
-            key: dict(zip(("total", "running", "active"), counts([item for item in threads if item["level"] == key]))) for key in levels
-        }
-        for option, key in ("running_only", "is_running"), ("active_only", "is_active"):
-            if ask.query.get(option, "").lower() in ("true", "1", "yes", "on"):
-                threads = [thread for thread in threads if thread[key]]
+        summary = dict(counts("_count", *levels), by_level={key: counts("", key) for key in levels})
+        for what in ("running", "active"):
+            if ask.query.get(what + "_only", "").lower() in ("true", "1", "yes", "on"):
+                threads = [thread for thread in threads if thread["is_" + what]]
         return DemoAnswer({"summary": summary, "threads": [thread for thread in threads if level in ("", thread["level"])]})
 
     def _periodic_threads_health(self, ask: DemoAsk) -> DemoAnswer:
@@ -7559,13 +7531,13 @@ class DemoNode:
 
     def _conf(self, ask: DemoAsk) -> DemoAnswer:
         if ask.method == "GET":
-            return DemoAnswer(self._named(self.conf, ask), PRETTY_TEXT)
+            return DemoAnswer(self._named(self.conf, ask), 200, PRETTY_TEXT)
         try:
             changes = json.loads(ask.body)
         except ValueError as error:
-            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, JSON, 400)
+            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, 400)
         if not isinstance(changes, dict):
-            return DemoAnswer({"error": "Request body must be a JSON object"}, JSON, 400)
+            return DemoAnswer({"error": "Request body must be a JSON object"}, 400)
         updated, errors = {}, {}
         for name, value in changes.items():
             try:
@@ -7574,120 +7546,70 @@ class DemoNode:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        return DemoAnswer({"updated": updated, "errors": errors} if errors else {"updated": updated}, JSON, 400 if errors and not updated else 200)
+        return DemoAnswer({"updated": updated, **({"errors": errors} if errors else {})}, 400 if errors and not updated else 200)
 
     @staticmethod
     def _converted(old: object, value: object) -> object:
         """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
         if isinstance(old, bool):
-            return value if isinstance(value, bool) else {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower(), False)
+            return str(value).lower() in ("true", "1")
         return type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value  # type: ignore[arg-type]
 
     def _backends(self, ask: DemoAsk) -> DemoAnswer:
-        known = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
-        if ask.method == "DELETE" or ask.rest:
-            name = ask.rest[0]
-            if name not in self.backends:
-                return self._with_backends(404, status="not_found", message=f"Backend {name} not found")
-            self.backends.remove(name)
-            if ask.method == "DELETE":
-                return self._with_backends(status="success", message=f"Backend {name} closed")
-            self.backends.append(name)
-            return self._with_backends(status="success", recreated={name: name})
+        answer: Dict[str, object] = {"status": "success"}
+        names = ask.rest[:1] or [name for name in DEMO_BACKENDS if name not in self.backends]
         if ask.method == "GET":
-            return DemoAnswer({name: name for name in self.backends})
-        created = [name for name in known if name not in self.backends]
-        self.backends += created
-        return self._with_backends(status="success", created={name: name for name in created})
-
-    def _with_backends(self, status_code: int = 200, **fields: object) -> DemoAnswer:
-        return DemoAnswer(dict(fields, backends={name: name for name in self.backends}), JSON, status_code)
+            return DemoAnswer(dict(zip(self.backends, self.backends)))
+        if ask.rest and names[0] not in self.backends:
+            answer = {"status": "not_found", "message": f"Backend {names[0]} not found"}
+        else:
+            self.backends = [name for name in self.backends if name not in names]
+            if ask.method == "DELETE":
+                answer["message"] = f"Backend {names[0]} closed"
+            else:
+                self.backends += names
+                answer["recreated" if ask.rest else "created"] = dict(zip(names, names))
+        return DemoAnswer(dict(answer, backends=dict(zip(self.backends, self.backends))), 200 if answer["status"] == "success" else 404)
 
     def _bypass(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] == "list":
             return DemoAnswer({"status": "success", "bypassed_backends": self.bypassed, "all_backends": self.backends})
         name, add = ask.query.get("backend_name"), ask.rest[0] == "add"
         if not name:
-            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, JSON, 400)
+            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, 400)
         if name not in self.backends:
-            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, JSON, 400)
-        before = name in self.bypassed
-        self.bypassed = [item for item in self.bypassed if item != name] + ([name] if add else [])
-        was = {"was_already_bypassed" if add else "was_bypassed": before}
+            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, 400)
+        was = {"was_already_bypassed" if add else "was_bypassed": name in self.bypassed}
+        self.bypassed = [item for item in self.bypassed if item != name] + [name] * add
         return DemoAnswer({"status": "success", "backend_name": name, "bypassed": add, **was, "bypassed_backends": self.bypassed})
 
-    def _hot_cache(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] != "status":
-            self.hot_cache = ask.rest[0] == "enable"
-        return self._switch("hot_cache", "Hot cache", self.hot_cache, ask.rest[0])
-
-    def _freeze(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] != "status":
-            self.store_clock.run(self.age, ask.rest[0] == "disable")
-        return self._switch("freeze", "Freeze mode", self.store_clock.stopped is not None, ask.rest[0])
-
-    @staticmethod
-    def _switch(key: str, title: str, on: bool, action: str) -> DemoAnswer:
-        word = "enabled" if on else "disabled"
-        message = f"{title} is {word}" if action == "status" else f"{title} {word} successfully"
-        return DemoAnswer({"status": "success", key: on, "message": message}, PRETTY)
-
-    def _chunk_statistics(self, ask: DemoAsk) -> DemoAnswer:
-        clock, age = self.chunk_clock, self.age
-        if ask.rest[0] == "reset":
-            clock.lost += clock.read(age)
-        elif ask.rest[0] != "status":
-            clock.run(age, ask.rest[0] == "start")
-        if ask.rest[0] != "status":
-            return DemoAnswer({"status": "success", "message": {"reset": "Reset", "start": "Started", "stop": "Stopped"}[ask.rest[0]]}, PRETTY)
-        counted = self.basis()["D"]
-        total, unique = int(28 * counted), int(8.4 * counted)
-        timing = {"lookup_time_seconds": 0.0013 * counted, "record_statistics_time_seconds": 4e-05 * counted, "check_exit_conditions_time_seconds": 1e-06 * counted}
-        timing.update(total_time_seconds=0.001341 * counted, overhead_time_seconds=4.1e-05 * counted, overhead_percentage=3.0574)
-        bloom = {
-            "size_mb": 22.852559089660645, "hash_count": 6, "item_count": unique, "bits_set": 6 * unique, "fill_rate": 3.13e-08 * unique,
-            "expected_elements": 20000000, "false_positive_rate": 0.01,
-        }  # fmt: skip
-        return DemoAnswer({
-            "enabled": clock.stopped is None, "total_requests": int(1.6 * counted), "timing": timing, "total_chunks": total,
-            "unique_chunks": unique, "duplicate_chunks": total - unique, "reuse_rate": (total - unique) / (total or 1), "bloom_filter": bloom,
-            "async_queue": {"capacity": 100000, "current_size": 0, "max_size_reached": 3, "full_blocks": 0, "utilization": 0.0},
-            "timestamp": self.cluster.clock(), "auto_exit_enabled": True, "auto_exit_timeout_hours": 0.0, "auto_exit_target_unique_chunks": 0,
-        }, PRETTY)  # fmt: skip
-
     def _lookup(self, ask: DemoAsk) -> DemoAnswer:
-        scheduler = self.role == "scheduler"
-        name = "ChunkStatisticsLookupClient(LMCacheLookupClient)" if scheduler else "LMCacheLookupServer"
-        current, action = name if self.lookup else "None", ask.rest[0]
-        if action == "info":
-            return DemoAnswer({"client": current if scheduler else "None", "server": "None" if scheduler else current}, PRETTY)
-        if action == "recreate" and not self.lookup:
-            return DemoAnswer({"error": f"lookup {'client' if scheduler else 'server'} not available", "role": self.role}, PRETTY, 400)
-        self.lookup = action != "close"
-        shown = {"close": {"old": current}, "create": {"new": name}, "recreate": {"old": current, "new": name}}[action]
-        return DemoAnswer(dict(shown, role=self.role), PRETTY)
+        """``/lookup/recreate``: the one that there is."""
+        if not self.switches["lookup"].on:
+            kind = "client" if self.role == "scheduler" else "server"
+            return DemoAnswer({"error": f"lookup {kind} not available", "role": self.role}, 400, PRETTY)
+        return DemoAnswer({"old": self.process["lookup"], "new": self.process["lookup"], "role": self.role}, 200, PRETTY)
 
     def _cache(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] != "clear":
             tokens = re.fullmatch(r"(\d+),(\d+)", ask.query.get("tokens_mock", ""))
             if not tokens:
-                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, PRETTY, 400)
+                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, 400, PRETTY)
             size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
             more = {"num_retrieved": size // 256 * 256} if ask.rest[0] == "retrieve" else {}
-            return DemoAnswer(dict(status="success", num_tokens=size, **more), PRETTY)
+            return DemoAnswer(dict(status="success", num_tokens=size, **more), 200, PRETTY)
+        answer = DemoAnswer({"status": "success", "num_removed": int(self.facts()["10240f"]) * 256}, 200, PRETTY)
         if self.role == "mp":
+            answer = DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
             try:
-                tier = json.loads(ask.body or b"{}").get("tier", "l1")
-            except (ValueError, AttributeError):
+                tier = json.loads(ask.body)["tier"]
+            except (ValueError, TypeError, KeyError):
                 tier = "l1"
             if tier != "l1":
-                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, JSON, 400)
-        removed = int(10240 * self.basis()["f"]) * 256
+                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, 400)
         if "LocalCPU" in ask.query.get("locations", "LocalCPU"):
             self.cleared = self.age
-        return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}}) if self.role == "mp" else DemoAnswer({"status": "success", "num_removed": removed}, PRETTY)
-
-    # -- an MP server's own
+        return answer
 
     def _quota(self, ask: DemoAsk) -> DemoAnswer:
         if not ask.rest:
@@ -7701,8 +7623,9 @@ class DemoNode:
         try:
             self.quotas[salt] = float(json.loads(ask.body)["limit_gb"])
         except (ValueError, TypeError, KeyError):
-            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, JSON, 400)
+            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, 400)
         return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas[salt], "status": "ok"})
+
 
 class DemoCluster:
     """A simulated LMCache cluster in this process: per instance a scheduler and workers on Unix sockets, and MP servers on TCP.
@@ -7718,17 +7641,20 @@ class DemoCluster:
         self.instances, self.workers, self.seed, self.clock = instances, workers, seed, clock
         self.birth = clock() - DEMO_AGE
         self.directory = ""
-        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
         self.nodes: List[DemoNode] = []
+        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
+
+        def add(role: str, name: str, worker: int = 0, fails: bool = False) -> None:
+            self.nodes.append(DemoNode(self, role, name, worker, pages[role], fails))
+
         for index in range(instances):
             name = "demo" if instances == 1 else f"demo{index:03d}"
-            self.nodes.append(DemoNode(self, "scheduler", name, 0, pages["scheduler"], False))
+            add("scheduler", name)
             for worker in range(workers):
-                fails = failing and worker == 1 and index % 16 == 0
-                self.nodes.append(DemoNode(self, "worker", name, worker, pages["worker"], fails))
+                add("worker", name, worker, failing and worker == 1 and index % 16 == 0)
         for index in range(mp_servers):
-            self.nodes.append(DemoNode(self, "mp", "demo" if mp_servers == 1 else f"demo-mp{index}", 0, pages["mp"], False))
-        self.loop: Loop | None = None
+            add("mp", "demo" if mp_servers == 1 else f"demo-mp{index}")
+        self.loop: Loop = None  # type: ignore[assignment]  # set by start()
         self.thread: threading.Thread | None = None
         self.stopping = False
 
@@ -7749,19 +7675,17 @@ class DemoCluster:
             self._close()
             raise
         self.loop.sweeps.append(self._sweep)
-        self.thread = threading.Thread(target=self._run, name="demo", daemon=True)
-        self.thread.start()
+        self.thread = start_thread("demo", self._run)
         return [{"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes]
 
     def stop(self) -> None:
         """End the cluster's thread, close its sockets and remove its directory."""
-        if self.thread is not None and self.loop is not None:
+        if self.thread is not None:
             self.loop.call_soon(setattr, self, "stopping", True)
             self.thread.join()
             self.thread = None
 
     def _run(self) -> None:
-        assert self.loop is not None
         while not self.stopping:
             self.loop.run_once()
         self._close()
@@ -7769,7 +7693,6 @@ class DemoCluster:
     def _close(self) -> None:
         import shutil
 
-        assert self.loop is not None
         self.loop.shutdown()  # closes the connections: their tasks end
         for node in self.nodes:
             if node.listener is not None:
@@ -7777,41 +7700,33 @@ class DemoCluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _listen(self, node: DemoNode) -> None:
-        assert self.loop is not None
         if node.role == "mp":
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("127.0.0.1", node.address))
+            sock = socket.create_server(("127.0.0.1", node.address), backlog=128)  # type: ignore[arg-type]
             node.address = sock.getsockname()[1]
         else:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            remove_socket(str(node.address))
+            remove_quietly(str(node.address))  # of a former listener
             sock.bind(str(node.address))
-        sock.listen(128)
+            sock.listen(128)
         node.listener = Channel(sock)
         node.listener.idle = functools.partial(self._accept, node)
         self.loop.watch(node.listener, READ)
 
     def _sweep(self, _: float) -> None:
         """Take the failing nodes' servers away, and put them back."""
-        assert self.loop is not None
         for node in self.nodes:
-            if node.fails and node.away == (node.listener is not None):
-                if node.listener is None:
-                    self._listen(node)
-                    continue
+            if node.listener is None and not node.away:
+                self._listen(node)
+            elif node.listener is not None and node.away:
                 self.loop.close(node.listener)
                 node.listener = None
                 for channel in list(node.connections):
-                    try:
+                    with contextlib.suppress(OSError):
                         channel.sock.shutdown(socket.SHUT_RDWR)  # its task sees the end
-                    except OSError:
-                        pass
 
     def _accept(self, node: DemoNode) -> None:
-        assert self.loop is not None and node.listener is not None
         try:
-            sock, _ = node.listener.sock.accept()
+            sock, _ = node.listener.sock.accept()  # type: ignore[union-attr]
         except OSError:
             return
         if sock.family != socket.AF_UNIX:
@@ -7820,7 +7735,6 @@ class DemoCluster:
 
     def _serve(self, node: DemoNode, channel: Channel) -> Generator[Wait, Channel, None]:
         """One connection's task."""
-        assert self.loop is not None
         node.connections.add(channel)
         buffer, alive = b"", True
         try:
@@ -7837,10 +7751,9 @@ class DemoCluster:
                 taker = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
                 body = b""
                 while not taker.done:
+                    buffer = buffer or (yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT))
                     if not buffer:
-                        buffer = yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT)
-                        if not buffer:
-                            return
+                        return
                     parts, used = taker.take(memoryview(buffer))
                     if len(body) < MAX_API_BODY:
                         body += b"".join(parts)
@@ -7855,37 +7768,27 @@ class DemoCluster:
             node.connections.discard(channel)
             self.loop.close(channel)
 
-    def _answer(self, node: DemoNode, head: RequestHead, body: bytes) -> bytes:
-        answer = node.answer(head.method.decode(), (head.path + head.query).decode("latin-1"), body)
+    @staticmethod
+    def _answer(node: DemoNode, head: RequestHead, body: bytes) -> bytes:
+        answer = node.answer(head.command, (head.path + head.query).decode("latin-1"), body)
         if answer.style == TEXT:
-            text = str(answer.value)
+            data = str(answer.value).encode()
         elif answer.style == JSON:
-            text = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False)
+            data = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False).encode()
         else:
-            text = json.dumps(answer.value, indent=2)
-        data = text.encode()
-        kind = "application/json" if answer.style in (JSON, PRETTY) else "text/plain; charset=utf-8"
-        lines = [f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}", "server: uvicorn", f"content-length: {len(data)}", f"content-type: {kind}"]
-        if answer.allow:
-            lines.append(f"allow: {answer.allow}")
-        if not head.keep_alive:
-            lines.append("connection: close")
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if head.method == b"HEAD" else data)
-
-
-def remove_socket(path: str) -> None:
-    """Remove a socket file that a former listener left."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+            data = json.dumps(answer.value, indent=2).encode()
+        kind = "text/plain; charset=utf-8" if TEXT in answer.style else "application/json"
+        start = f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}\r\nserver: uvicorn\r\n"
+        start += f"content-length: {len(data)}\r\ncontent-type: {kind}\r\n"
+        start += f"allow: {answer.allow}\r\n" if answer.allow else ""
+        start += "\r\n" if head.keep_alive else "connection: close\r\n\r\n"
+        return start.encode() + (b"" if head.method == b"HEAD" else data)
 
 
 # ----------------------------------------------------------------------------
 # Command line
 # ----------------------------------------------------------------------------
 
-LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 USAGE_ERROR = 2
 START_ERROR = 1
 
@@ -7910,93 +7813,96 @@ start (with --status: some node is not up), 2 wrong options or configuration.
 """
 
 
+# An option a line: its value's name in the help ("-": none), what it is (flag, list, text, a number's kind, or one of several),
+# its default ("-": none), and its help.
+OPTIONS = f"""
+serving
+--port PORT port 8000 port to listen on (default %(default)s; 0: any free one)
+--host HOST text 0.0.0.0 address to listen on (default %(default)s; :: is IPv4 and IPv6)
+--uds PATH text - listen on a Unix socket instead of a port
+--tls-cert FILE text - serve HTTPS with this certificate chain (PEM)
+--tls-key FILE text - its private key, when it is not in the same file
+--max-connections N count {MAX_CONNECTIONS} clients at once (default %(default)s)
+--proxy-timeout S seconds {PROXY_TIMEOUT} seconds until a node must have answered (default %(default)g)
+--no-http - flag - send heartbeats only, serve nothing
+--log-level LEVEL critical|error|warning|warn|info|debug|trace warning critical, error, warning (default), info (with access log), debug
+nodes
+--config FILE text - JSON file with a list of nodes; changes are written back to it
+--nodes JSON text - the same list on the command line
+--node NAME=ADDRESS list - one node: host:port or the path of a socket (repeatable)
+--demo - flag - watch a simulated cluster inside this process
+--node-supplier-url URL text - a discovery service's /lmcache_infos to take nodes from
+--coordinator-url URL text - an MP coordinator whose instances are nodes
+--dns NAME:PORT list - every address of this name is a node (repeatable)
+--refresh-interval S seconds 30.0 seconds between two questions to these sources (default %(default)g)
+--discovery - flag - be a discovery service: receive heartbeats, what reports becomes a node
+--discovery-expiry S seconds {HEARTBEAT_EXPIRY} seconds after which who does not report is forgotten (default %(default)g)
+--discovery-file FILE text - remember the heartbeats received over a restart
+watching
+--poll-interval S number 10.0 seconds between two polls of a node (default %(default)g; 0: none)
+--history MIN number 60.0 minutes of history kept in memory (default %(default)g)
+trust
+--trust - local|token|everyone local who may change things: clients on this host and the token (local, default), the token only, everyone
+--token TOKEN text - the token (default: one is made at start and printed)
+--allow-target PATTERN list - unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)
+heartbeat
+--heartbeat-url URL text - report to this discovery service
+--heartbeat-initial-delay S number 0 seconds before the first report (default %(default)g)
+--heartbeat-interval S seconds 30 seconds between two reports (default %(default)g)
+--report-host HOST text - the host to report, when the one found is wrong
+in the terminal
+--status - flag - print a table of the nodes and end
+--json - flag - with --status: the status as JSON
+--watch - flag - with --status: repeat it every --poll-interval seconds
+--url URL text - with --status or --bundle: ask this running frontend, not the nodes
+--bundle FILE text - write a zip for a bug report and end
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
-    """Declare the options; their help is the manual."""
+    """Make the parser of the options; their help is the manual."""
     import argparse
 
     parser = argparse.ArgumentParser(
         prog="lmcache_frontend.py", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.", allow_abbrev=False,
     )  # fmt: skip
-    add = parser.add_argument_group("serving").add_argument
-    add("--port", type=port_number, default=8000, help="port to listen on (default %(default)s; 0: any free one)")
-    add("--host", default="0.0.0.0", help="address to listen on (default %(default)s; :: is IPv4 and IPv6)")
-    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
-    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate chain (PEM)")
-    add("--tls-key", metavar="FILE", default="", help="its private key, when it is not in the same file")
-    add("--max-connections", metavar="N", type=positive_int, default=MAX_CONNECTIONS, help="clients at once (default %(default)s)")
-    add("--proxy-timeout", metavar="S", type=seconds, default=PROXY_TIMEOUT, help="seconds until a node must have answered (default %(default)g)")
-    add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
-    add("--log-level", choices=LOG_LEVELS, default="warning", metavar="LEVEL", help="critical, error, warning (default), info (with access log), debug")
-    add = parser.add_argument_group("nodes").add_argument
-    add("--config", metavar="FILE", default="", help="JSON file with a list of nodes; changes are written back to it")
-    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
-    add("--node", metavar="NAME=ADDRESS", action="append", default=[], help="one node: host:port or the path of a socket (repeatable)")
-    add("--demo", action="store_true", help="watch a simulated cluster inside this process")
-    add("--node-supplier-url", metavar="URL", default="", help="a discovery service's /lmcache_infos to take nodes from")
-    add("--coordinator-url", metavar="URL", default="", help="an MP coordinator whose instances are nodes")
-    add("--dns", metavar="NAME:PORT", action="append", default=[], help="every address of this name is a node (repeatable)")
-    add("--refresh-interval", metavar="S", type=seconds, default=30.0, help="seconds between two questions to these sources (default %(default)g)")
-    add("--discovery", action="store_true", help="be a discovery service: receive heartbeats, what reports becomes a node")
-    add("--discovery-expiry", metavar="S", type=seconds, default=HEARTBEAT_EXPIRY, help="seconds after which who does not report is forgotten (default %(default)g)")
-    add("--discovery-file", metavar="FILE", default="", help="remember the heartbeats received over a restart")
-    add = parser.add_argument_group("watching").add_argument
-    add("--poll-interval", metavar="S", type=not_negative, default=10.0, help="seconds between two polls of a node (default %(default)g; 0: none)")
-    add("--history", metavar="MIN", type=not_negative, default=60.0, help="minutes of history kept in memory (default %(default)g)")
-    add = parser.add_argument_group("trust").add_argument
-    add("--trust", choices=Trust.MODES, default="local", help="who may change things: clients on this host and the token (local, default), the token only, everyone")
-    add("--token", default="", help="the token (default: one is made at start and printed)")
-    add("--allow-target", metavar="PATTERN", action="append", default=[], help="unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)")
-    add = parser.add_argument_group("heartbeat").add_argument
-    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
-    add("--heartbeat-initial-delay", metavar="S", type=not_negative, default=0, help="seconds before the first report (default %(default)s)")
-    add("--heartbeat-interval", metavar="S", type=seconds, default=30, help="seconds between two reports (default %(default)s)")
-    add("--report-host", metavar="HOST", default="", help="the host to report, when the one found is wrong")
-    add = parser.add_argument_group("in the terminal").add_argument
-    add("--status", action="store_true", help="print a table of the nodes and end")
-    add("--json", action="store_true", help="with --status: the status as JSON")
-    add("--watch", action="store_true", help="with --status: repeat it every --poll-interval seconds")
-    add("--url", default="", help="with --status or --bundle: ask this running frontend, not the nodes")
-    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
+    kinds = {
+        "text": str, "port": number(int, 0, 65536, "a port number"), "count": number(int, 1, 1 << 20, "a positive whole number"),
+        "number": number(float, 0, 1e8, "a number from 0 on"), "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
+    }  # fmt: skip
+    for line in OPTIONS.strip().split("\n"):
+        if not line.startswith("--"):
+            add = parser.add_argument_group(line).add_argument
+            continue
+        option, name, kind, default, text = line.split(" ", 4)
+        metavar = None if name == "-" else name
+        if kind == "flag":
+            add(option, action="store_true", help=text)
+        elif kind == "list":
+            add(option, metavar=metavar, action="append", default=[], help=text)
+        elif "|" in kind:
+            add(option, metavar=metavar, choices=kind.split("|"), default=default, help=text)
+        else:
+            add(option, metavar=metavar, type=kinds[kind], default="" if default == "-" else kinds[kind](default), help=text)
     add("--version", action="version", version=f"lmcache_frontend {VERSION}")
     return parser
 
 
-def port_number(text: str) -> int:
+def number(kind: Callable[[str], float], least: float, limit: float, what: str) -> Callable[[str], float]:
+    """Make the type of an option: a number from ``least`` to below ``limit``; the error says that it is not ``what``."""
     import argparse
 
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a port number")
-    return int(text)
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = NAN
+        if not (text.isascii() and least <= value < limit):
+            raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not {what}")
+        return value
 
-
-def positive_int(text: str) -> int:
-    import argparse
-
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20):
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a positive whole number")
-    return int(text)
-
-
-def not_negative(text: str) -> float:
-    import argparse
-
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e8:
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a number from 0 on")
-    return value
-
-
-def seconds(text: str) -> float:
-    import argparse
-
-    value = not_negative(text)
-    if value < 0.05:
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a time of at least 0.05 seconds")
-    return value
+    return parse
 
 
 def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> List[str]:  # type: ignore[name-defined]
@@ -8034,32 +7940,34 @@ def load_nodes(options: argparse.Namespace, registry: NodeRegistry, plugin_nodes
     config = None
     if options.config:
         config = ConfigFile(options.config)
-        add_source(registry, "config", options.config, *config.load())
+        add_source(registry, "config", options.config, config.load())
     if options.nodes:
         try:
             entries = loads(options.nodes)
         except ValueError as error:
             raise FrontendError(400, f"--nodes is not JSON: {one_line(error)}") from None
-        add_source(registry, "nodes", "--nodes", *parse_nodes(entries, "--nodes", "nodes"))
+        add_source(registry, "nodes", "--nodes", parse_nodes(entries, "--nodes", "nodes"))
     if options.node:
-        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node], [])
+        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node])
     if plugin_nodes:
-        add_source(registry, "plugin", "LMCache's configuration", *parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
+        add_source(registry, "plugin", "LMCache's configuration", parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
     return config
 
 
-def add_source(registry: NodeRegistry, source: str, where: str, local: List[Node], proxies: List[Node]) -> None:
+def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node]) -> None:
     try:
-        registry.replace_source(source, local, proxies)
+        registry.replace_source(source, nodes)
     except FrontendError as error:
         raise FrontendError(error.status, f"{where}: {error.detail}") from None
 
 
-def has_other_sources(options: argparse.Namespace, registry: NodeRegistry) -> bool:  # type: ignore[name-defined]
-    """Tell whether anything but LMCache's default socket folder was named as a source of nodes."""
-    return bool(
-        options.config or options.nodes or options.node or options.demo or options.node_supplier_url or options.dns
-        or options.coordinator_url or options.discovery or registry.leaves()
+def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources:  # type: ignore[name-defined]
+    """The sources of the options; LMCache's default socket folder when nothing else was named. Raises FrontendError 400."""
+    supplier, coordinator, dns = options.node_supplier_url, options.coordinator_url, options.dns
+    others = options.config or options.nodes or options.node or options.demo or options.discovery or registry.leaves()
+    return Sources(
+        registry, supplier_url=supplier, coordinator_url=coordinator, dns=dns,
+        find_sockets=not (supplier or coordinator or dns or others), interval=options.refresh_interval,
     )  # fmt: skip
 
 
@@ -8118,8 +8026,7 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # ty
     """Say where the dashboard is and, once, the token that was made."""
     scheme = "https" if server.tls else "http"
     host = "localhost" if options.host in ("0.0.0.0", "::", "") else options.host
-    host = f"[{host}]" if ":" in host else host
-    url = options.uds or f"{scheme}://{host}:{server.server_port}/"
+    url = options.uds or f"{scheme}://{host_and_port(host, server.server_port)}/"
     print(f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}", flush=True)
     if server.trust.mode == "everyone":
         print("Warning: --trust everyone lets every client that reaches this port change the cluster.", flush=True)
@@ -8133,7 +8040,7 @@ def reload_config(server: FrontendServer) -> None:
         return log.warning("SIGHUP: there is no --config file to read again")
     try:
         with server.registry.edit():
-            server.registry.replace_source("config", *server.config.load())
+            server.registry.replace_source("config", server.config.load())
         log.warning("read %s again: %d nodes", server.config.path, len(server.registry.leaves()))
     except FrontendError as error:
         log.error("kept the old nodes: %s", error.detail)
@@ -8145,10 +8052,7 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
     server.config = config
     registry.set_home(options.host, server.server_port)
     server.monitor = Monitor(registry, interval=options.poll_interval, history_minutes=options.history)
-    server.sources = Sources(
-        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
-        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
-    )  # fmt: skip
+    server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)
     server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
@@ -8193,7 +8097,7 @@ def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -
     CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB.
     """
     threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
-    threading.Thread(target=free_syntax_tree, name="memory", daemon=True).start()
+    start_thread("memory", free_syntax_tree)
 
 
 def free_syntax_tree() -> None:
@@ -8205,13 +8109,6 @@ def free_syntax_tree() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (ImportError, OSError, AttributeError):
         pass  # another C library
-
-
-def remove_quietly(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool) -> int:  # type: ignore[name-defined]
@@ -8238,10 +8135,7 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int
         check_url(options.url, "--url")
         return ask_frontend(options)
     monitor = Monitor(registry, interval=0, history_minutes=0)
-    sources = Sources(
-        registry, supplier_url=options.node_supplier_url, coordinator_url=options.coordinator_url, dns=options.dns,
-        find_sockets=not has_other_sources(options, registry), interval=options.refresh_interval,
-    )  # fmt: skip
+    sources = make_sources(options, registry)
 
     def status() -> dict:
         sources.refresh()
@@ -8261,12 +8155,10 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
     def status() -> dict:
         try:
             reply = fetch_url(url + "/api/status", headers=headers, timeout=30.0)
-            document = loads(reply.body) if reply.status == 200 else None
         except FetchError as error:
             raise FrontendError(502, f"{url}: {error.reason}") from None
-        except ValueError:
-            document = None
-        if not isinstance(document, dict) or "counts" not in document:
+        document = load_dict(reply.body) if reply.status == 200 else {}
+        if "counts" not in document:
             raise FrontendError(502, f"{url}/api/status is not a frontend's status (it answers {reply.status})")
         return document
 
@@ -8382,7 +8274,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
         if options.demo:
             demo = DemoCluster()
             cleanup.callback(demo.stop)
-            add_source(registry, "demo", "--demo", *parse_nodes(demo.start(), "--demo", "demo"))
+            add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.bundle:
             return terminal_command(options, registry)
         if options.json or options.watch:

@@ -68,7 +68,7 @@ def tree(*groups):
 def test_a_heartbeat_has_the_fields_that_the_original_sends(registry, service):
     receiver = service({"/lmcache_heartbeat": (200, {"status": "success"})})
     node = service({"/version": (200, "0.5.6-g3e11e108")})
-    registry.replace_source("api", [lf.Node.parse({"name": "w0", "host": "127.0.0.1", "port": node.port}, "", "api")], [])
+    registry.replace_source("api", [lf.Node.parse({"name": "w0", "host": "127.0.0.1", "port": node.port}, "", "api")])
     sender = lf.HeartbeatSender(registry, 8123, "0.0.0.0", "frontend.example")
     sender.start(receiver.url + "/lmcache_heartbeat", 0, 30)
     path, query, _ = wait_for(lambda: receiver.asked and receiver.asked[0])
@@ -272,11 +272,11 @@ def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(disc
 
 
 def test_children_of_a_reporter_that_is_gone_are_forgotten(registry):
-    registry.replace_source("heartbeat", [], [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
+    registry.replace_source("heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
     registry.set_children("proxy_10.0.0.1_1", [lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")])
     assert names(registry) != []
-    registry.replace_source("heartbeat", [], [])
-    registry.replace_source("heartbeat", [], [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
+    registry.replace_source("heartbeat", [])
+    registry.replace_source("heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
     assert names(registry) == []
 
 
@@ -590,7 +590,7 @@ def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_f
 
 def proxy_at(registry, service, name="rack1"):
     node = lf.Node.parse({"name": name, "host": "127.0.0.1", "port": service.port, "nodes": []}, "", "api")
-    registry.replace_source("api", [], [node])
+    registry.replace_source("api", [node])
     return node
 
 
@@ -690,7 +690,7 @@ def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_co
     supplier = service({"/infos": (200, infos(other.url))})
     lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
     assert names(registry) == ["rack1/w0"]
-    registry.replace_source("api", [], [])
+    registry.replace_source("api", [])
     assert names(registry) == ["proxy_127.0.0.1_%d/w0" % other.port]
 
 

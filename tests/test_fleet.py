@@ -227,7 +227,7 @@ def test_a_status_is_told_while_the_monitor_makes_the_next_one():
         return []
 
     registry = lf.NodeRegistry()
-    registry.replace_source("node", [lf.parse_node_option("w0=127.0.0.1:1")], [])
+    registry.replace_source("node", [lf.parse_node_option("w0=127.0.0.1:1")])
     monitor = lf.Monitor(registry, interval=0.1, history_minutes=1)
     monitor.add_alert_source(slow_source)
     monitor.start()

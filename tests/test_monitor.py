@@ -49,7 +49,7 @@ def node_state(name="w0", state="up", kind="worker", **about):
 
 def monitor_of(*nodes, proxies=(), **options):
     registry = lf.NodeRegistry()
-    registry.replace_source("nodes", nodes, proxies)
+    registry.replace_source("nodes", [*nodes, *proxies])
     options = dict(dict(interval=10.0, history_minutes=60.0), **options)
     made = lf.Monitor(registry, **options)
     made._sync()
@@ -344,7 +344,7 @@ def worker(name, conf, version="1", instance="i", **options):
 def test_workers_of_one_instance_with_different_settings_are_reported_with_the_settings():
     found = lf.cluster_findings([worker("a", {"chunk_size": 256, "x": 1}), worker("b", {"chunk_size": 128, "x": 1})])
     assert [item[:3] for item in found] == [("config:i", "config_drift", "warning")]
-    assert found[0][3].endswith(": chunk_size")
+    assert found[0].text.endswith(": chunk_size")
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_other_differences_are_no_configuration_drift(second):
 
 def test_settings_are_compared_within_an_engine_when_its_workers_made_up_their_instances():
     made = [worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e") for name, size in (("a", 1), ("b", 2))]
-    assert [item[3] for item in lf.cluster_findings(made)] == ["the 2 workers of engine e differ in their configuration: chunk_size"]
+    assert [item.text for item in lf.cluster_findings(made)] == ["the 2 workers of engine e differ in their configuration: chunk_size"]
 
 
 def test_versions_are_compared_between_lmcache_nodes_only():
@@ -377,7 +377,7 @@ def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
     book = lf.AlertBook()
 
     def see(text):
-        book.see("k", "rule", "warning", "w0", text, 5.0, 5.0, 2, 2)
+        book.see(lf.Alert("k", "rule", "warning", "w0", text, 5.0), 5.0, 2, 2)
         return len(book.alerts())
 
     assert [see(text) for text in ("bad", "", "bad", "bad", "", "bad", "", "")] == [0, 0, 0, 1, 1, 1, 1, 0]
@@ -385,15 +385,15 @@ def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
 
 def test_alerts_of_nodes_that_are_gone_go_with_them():
     book = lf.AlertBook()
-    book.see("down:w0", "node_down", "critical", "w0", "bad", 1.0, 1.0)
+    book.see(lf.Alert("down:w0", "node_down", "critical", "w0", "bad", 1.0), 1.0)
     book.keep_only(set())
     assert book.alerts() == []
 
 
 def test_critical_alerts_are_listed_first():
     book = lf.AlertBook()
-    book.see("a", "r", "warning", None, "bad", 9.0, 9.0)
-    book.see("b", "r", "critical", None, "bad", 1.0, 1.0)
+    book.see(lf.Alert("a", "r", "warning", None, "bad", 9.0), 9.0)
+    book.see(lf.Alert("b", "r", "critical", None, "bad", 1.0), 1.0)
     assert [alert.id for alert in book.alerts()] == ["b", "a"]
 
 
@@ -535,7 +535,7 @@ def test_bytes_and_evictions_are_of_each_worker_and_added_up():
 
 def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
     monitor = monitor_of(node("w0"))
-    monitor._registry.replace_source("nodes", [node("w1", 9091)], [])
+    monitor._registry.replace_source("nodes", [node("w1", 9091)])
     assert [entry["key"] for entry in monitor.status()["nodes"]] == ["w1"]
 
 

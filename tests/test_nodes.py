@@ -21,6 +21,11 @@ def test_a_target_is_read_from_what_people_write(host, port, label, authority):
     assert (target.label, target.authority) == (label, authority)
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_is_shown_with_brackets_once_however_it_was_written(host):
+    assert lf.Node.parse({"name": "w0", "host": host, "port": 9090}, "", "api").address == "[::1]:9090"
+
+
 @pytest.mark.parametrize("host,port,field", [
     ("h", 0, "port"), ("h", 65536, "port"), ("h", "80a", "port"), ("h", "+80", "port"), ("h", True, "port"), ("h", None, "port"),
     ("h", 80.0, "port"), ("h", "relative/socket", "port"), ("h", "/tmp/" + "a" * 120, "port"), ("h", "/tmp/a\nb", "port"), ("h", "٣", "port"),
@@ -41,7 +46,7 @@ def test_a_wrong_name_is_refused(name):
 
 def registry(*entries, source="config"):
     made = lf.NodeRegistry()
-    made.replace_source(source, *lf.parse_nodes(list(entries), "test", source))
+    made.replace_source(source, lf.parse_nodes(list(entries), "test", source))
     return made
 
 
@@ -67,13 +72,13 @@ def test_a_socket_of_another_host_is_reached_through_its_frontend():
 def test_a_name_used_twice_is_refused_and_nothing_changes():
     nodes = registry({"name": "w0", "host": "h", "port": 1})
     with pytest.raises(lf.FrontendError) as caught:
-        nodes.replace_source("node", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}], "x", "node")[0], [])
+        nodes.replace_source("node", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}], "x", "node"))
     assert caught.value.status == 409 and [node.port for node in nodes.leaves()] == [1]
 
 
 def test_a_changing_source_never_displaces_a_configured_node():
     nodes = registry({"name": "w0", "host": "h", "port": 1})
-    nodes.replace_source("dns", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}, {"name": "w1", "host": "h", "port": 3}], "x", "dns")[0], [])
+    nodes.replace_source("dns", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}, {"name": "w1", "host": "h", "port": 3}], "x", "dns"))
     assert [(node.name, node.port) for node in nodes.leaves()] == [("w0", 1), ("w1", 3)]
     assert len(nodes.conflicts) == 1
 
@@ -326,7 +331,7 @@ def test_a_name_that_several_nodes_have_is_a_conflict_for_changes_too(configured
 
 def test_a_proxy_of_a_changing_source_says_so_when_a_node_is_added_to_it():
     nodes = registry()
-    nodes.replace_source("supplier", [], lf.parse_nodes([tcp("rack1", nodes=[])], "x", "supplier")[1])
+    nodes.replace_source("supplier", lf.parse_nodes([tcp("rack1", nodes=[])], "x", "supplier"))
     with pytest.raises(lf.FrontendError) as caught:
         nodes.add(lf.Node.parse(tcp("w0"), "", "api"), "rack1")
     assert caught.value.status == 409 and "supplier" in caught.value.detail

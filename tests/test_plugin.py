@@ -79,7 +79,7 @@ def test_the_number_of_workers_is_the_launchers(workers, count):
 
 def test_every_derived_node_is_one_for_the_registry():
     settings = engine(lmcache_instance_id="a/b\n", internal_api_server_host="::", internal_api_server_socket_path_prefix="")
-    local, _ = lf.parse_nodes(settings.nodes, "plugin", "plugin")
+    local = lf.parse_nodes(settings.nodes, "plugin", "plugin")
     assert [node.target.host for node in local] == ["::1"] * 3
 
 

@@ -329,7 +329,7 @@ class Bench:
 
         registry = NodeRegistry()
         entries = [{"name": "node%d" % index, "host": "127.0.0.1", "port": self.node} for index in range(1000)]
-        registry.replace_source("nodes", *parse_nodes(entries, "bench", "nodes"))
+        registry.replace_source("nodes", parse_nodes(entries, "bench", "nodes"))
         monitor = Monitor(registry, interval=10, history_minutes=60)
         self.compare("a round of polls of 1,000 nodes", "ms", lambda: 1000 * seconds_of(monitor.refresh))
 
