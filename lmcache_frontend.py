@@ -1272,7 +1272,7 @@ class Loop:
         self._soon.append((call, args))
         try:
             self._wake_in.send(b"\0")
-        except (BlockingIOError, OSError):
+        except OSError:
             pass  # the loop has been woken already, or is gone
 
     # -- channels
@@ -4969,41 +4969,31 @@ class Telemetry:
 
     def exposition(self, pool: NodePool, connections: int) -> bytes:
         """Our own metrics (Prometheus text format 0.0.4)."""
-        out: List[str] = []
-
-        def family(name: str, kind: str, text: str) -> str:
-            out.append(f"# HELP lmcache_frontend_{name} {text}\n# TYPE lmcache_frontend_{name} {kind}")
-            return f"lmcache_frontend_{name}"
-
-        name = family("build_info", "gauge", "Version of the frontend and of its Python.")
         python = ".".join(map(str, sys.version_info[:3]))
-        out.append(f'{name}{{version="{VERSION}",python="{python}"}} 1')
-        name = family("start_time_seconds", "gauge", "Start of the process since the Unix epoch in seconds.")
-        out.append(f"{name} {self.started:.3f}")
-        name = family("requests_total", "counter", "Requests answered, by route, method and status.")
+        answered, durations = [], []
         by_route: Dict[str, List[float]] = {}
         for (route, method, status), row in sorted(self.requests.items()):
-            out.append(f'{name}{{route="{route}",method="{method}",status="{status}"}} {sum(row[1:])}')
+            answered.append((f'{{route="{route}",method="{method}",status="{status}"}}', sum(row[1:])))
             by_route[route] = [a + b for a, b in zip(row, by_route[route])] if route in by_route else row
-        name = family("request_duration_seconds", "histogram", "Time from a request's head to the end of its answer.")
         for route, (seconds, *counts) in sorted(by_route.items()):
             total = 0
             for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
                 total += count
-                out.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
-            out.append(f'{name}_sum{{route="{route}"}} {seconds:.6f}')
-            out.append(f'{name}_count{{route="{route}"}} {total}')
-        for key, kind, text, value in (
-            ("sent_bytes_total", "counter", "Bytes sent to clients.", self.bytes_to_clients),
-            ("node_sent_bytes_total", "counter", "Bytes sent to nodes.", self.bytes_to_nodes),
-            ("refused_connections_total", "counter", "Connections refused because too many were open.", self.refused),
-            ("open_connections", "gauge", "Clients connected now.", connections),
-            ("node_pool_hits_total", "counter", "Requests that used an open node connection.", pool.hits),
-            ("node_connections_opened_total", "counter", "Connections opened to nodes.", pool.opened),
-            ("node_pool_idle_connections", "gauge", "Node connections kept open.", pool.idle_count()),
-        ):
-            out.append(f"{family(key, kind, text)} {value}")
-        return "\n".join(out).encode() + b"\n"
+                durations.append((f'_bucket{{route="{route}",le="{bound}"}}', total))
+            durations += [(f'_sum{{route="{route}"}}', f"{seconds:.6f}"), (f'_count{{route="{route}"}}', total)]
+        return own_exposition({
+            "build_info gauge Version of the frontend and of its Python.": [(f'{{version="{VERSION}",python="{python}"}}', 1)],
+            "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [("", f"{self.started:.3f}")],
+            "requests_total counter Requests answered, by route, method and status.": answered,
+            "request_duration_seconds histogram Time from a request's head to the end of its answer.": durations,
+            "sent_bytes_total counter Bytes sent to clients.": [("", self.bytes_to_clients)],
+            "node_sent_bytes_total counter Bytes sent to nodes.": [("", self.bytes_to_nodes)],
+            "refused_connections_total counter Connections refused because too many were open.": [("", self.refused)],
+            "open_connections gauge Clients connected now.": [("", connections)],
+            "node_pool_hits_total counter Requests that used an open node connection.": [("", pool.hits)],
+            "node_connections_opened_total counter Connections opened to nodes.": [("", pool.opened)],
+            "node_pool_idle_connections gauge Node connections kept open.": [("", pool.idle_count())],
+        })  # fmt: skip
 
 
 class StaticFile(NamedTuple):
@@ -5737,7 +5727,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                         connection = yield from pool.open(target)
                     answer, data = yield from self._exchange(connection, message, upload)
                     break
-                except (ConnectionError, BrokenPipeError):
+                except ConnectionError:
                     if not (reused and may_retry):
                         raise
                     pool.drop(connection)  # the node closed it while it idled: once more, on a new one
@@ -6184,12 +6174,12 @@ def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
     return Answer.json({"status": "success", "message": message, "persisted": persisted})
 
 
-def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
-    """Raise FrontendError 403 when the request would reach by ``node``, or a child of it, what it may not reach itself."""
-    for each in (node, *node.children):
-        why = server.trust.check_addition(each.target, server.registry, server.trust.has_token(request.head))
+def check_added(server: FrontendServer, request: ApiRequest, targets: Iterable[Target]) -> None:
+    """Raise FrontendError 403 when the request would reach by these what it may not reach itself."""
+    for target in targets:
+        why = server.trust.check_addition(target, server.registry, server.trust.has_token(request.head))
         if why:
-            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
+            raise FrontendError(403, why, "port" if target.is_unix else "host")
 
 
 def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
@@ -6198,7 +6188,7 @@ def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object]
     with registry.edit():
         group = registry.proxy(proxy_name)
         node = group.adopted(Node.parse(entry, "", "config" if config else "api"))
-        check_added(server, request, node)
+        check_added(server, request, [each.target for each in (node, *node.children)])
         registry.add(node, proxy_name, node.source)
         persisted = config is not None and (proxy_name == LOCAL_PROXY or group.source == "config") and config.add(entry, proxy_name)
     return success(server, f"{what} {node.name} added", persisted)
@@ -6231,7 +6221,7 @@ def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(request.json())
     with server.registry.edit():
         node = changed_node(server.registry, request.arguments[0], entry)
-        check_added(server, request, node)
+        check_added(server, request, [each.target for each in (node, *node.children)])
         old = server.registry.change(request.arguments[0], node)
         persisted = persist_change(server, old, entry)
     return success(server, f"Node {node.name} updated", persisted)
@@ -6271,9 +6261,7 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
     """Try to reach a target before it is saved."""
     body = request.json()
     target = Target.parse(body.get("host", "localhost"), body.get("port"))
-    why = server.trust.check_addition(target, server.registry, server.trust.has_token(request.head))
-    if why:
-        raise FrontendError(403, why, "port" if target.is_unix else "host")
+    check_added(server, request, [target])
     try:
         reply = fetch(target, "/version")
     except FetchError as error:
