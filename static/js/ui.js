@@ -2,7 +2,7 @@
 
 import { curl } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { plain, plural } from "./format.js";
+import { byName, plain, plural } from "./format.js";
 import { store, subscribe, trusted, whyNot } from "./state.js";
 import { toast } from "./toast.js";
 
@@ -126,13 +126,11 @@ export function meter(used, limit, text) {
   return h("div", { class: "meter", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100), "aria-label": text }, fill);
 }
 
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
 function compare(a, b) {
   const noA = a === null || a === undefined || a === "" || Number.isNaN(a);
   const noB = b === null || b === undefined || b === "" || Number.isNaN(b);
   if (noA || noB) return noA && noB ? 0 : noA ? 2 : -2; // what is not known stands last, whatever the direction
-  return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
+  return typeof a === "number" && typeof b === "number" ? a - b : byName(String(a), String(b));
 }
 
 const ROW_HEIGHT = 32; // px, as in style.css
