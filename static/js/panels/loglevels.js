@@ -42,8 +42,8 @@ export function mount(root, ctx) {
     label: "Loggers", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "This node told of no loggers.",
     columns: forWidth([
       { id: "name", label: "Logger", head: true, width: 320, narrow: 140, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
-      { id: "level", label: "Own level", width: 110, value: (row) => LEVELS.indexOf(row.level), text: (row) => own(row.level), search: (row) => own(row.level) },
-      { id: "effective", label: "Effective", width: 110, title: "the own level, or that of the next logger above that has one", value: (row) => LEVELS.indexOf(row.effective), text: (row) => row.effective, search: (row) => row.effective },
+      { id: "level", label: "Own level", width: 110, drop: 2, value: (row) => LEVELS.indexOf(row.level), text: (row) => own(row.level), search: (row) => own(row.level) },
+      { id: "effective", label: "Effective", width: 110, drop: 1, title: "the own level, or that of the next logger above that has one", value: (row) => LEVELS.indexOf(row.effective), text: (row) => row.effective, search: (row) => row.effective },
       { id: "set", label: "Set to", width: 210, narrow: 162, sort: false, find: false, value: () => 0, sig: (row) => row.level, render: levelBox },
     ], ["name", "set"]),
   });
