@@ -120,7 +120,7 @@ export const METRICS = {
   lookup_hit_rate: ["Lookup hit rate", "ratio", "share of looked-up tokens that were in a cache"],
   retrieve_hit_rate: ["Retrieve hit rate", "ratio", "share of requested tokens that were really loaded"],
   requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens asked of the cache"],
-  hit_tokens_per_second: ["Tokens from cache", "tokens/s", "tokens served from the cache instead of computed"],
+  hit_tokens_per_second: ["From cache", "tokens/s", "tokens served from the cache instead of computed"],
   stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
   requests_per_second: ["Requests", "per second", "retrieve requests"],
   retrieve_p50: ["Retrieve p50", "seconds", "half of the retrievals are faster"],

@@ -12,7 +12,7 @@ const said = (value, unit, words) => (value === null || value === undefined ? ""
 // [metric, label, what the small line under it says of the totals]
 const TILES = [
   ["lookup_hit_rate", "Lookup hit rate", (t) => said(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`)],
-  ["hit_tokens_per_second", "Tokens from cache", (t) => said(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} asked`)],
+  ["hit_tokens_per_second", "From cache", (t) => said(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} asked`)],
   ["retrieve_p99", "Retrieve p99", (t) => said(t.retrieve_p50, "seconds", (text) => `p50 ${text}`)],
   ["store_p99", "Store p99", (t) => said(t.store_p50, "seconds", (text) => `p50 ${text}`)],
   ["local_cache_bytes", "CPU cache", (t) => (t.local_cache_limit_bytes ? `of ${format(t.local_cache_limit_bytes, "bytes")}` : t.local_cache_bytes ? "limit not known" : "")],
