@@ -236,6 +236,48 @@ def test_the_first_load_is_small(page, fleet):
     assert len(sizes) < 25, sizes
 
 
+def test_the_shell_and_the_names_of_the_tiles_are_painted_without_any_script(page, fleet):
+    browser = page(fleet, "#/")
+    tile_names = "return Array.from(document.querySelectorAll('main .tile .name'), (e) => e.firstChild.textContent)"
+    tiles = browser.wait_for(lambda: len(names(browser)) == 10 and browser.script(tile_names))
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*.js"])
+    try:
+        browser.reload()
+        assert browser.text("h1") == "Cluster" and "LMCache" in browser.text("header") and "Compare" in browser.text("nav")
+        assert browser.script(tile_names) == tiles and len(tiles) == 8
+    finally:
+        browser.devtools("Network.setBlockedURLs", urls=[])
+    browser.reload()
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    browser.console()
+
+
+def test_the_first_status_is_asked_for_once_and_by_the_page_itself(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    asked = browser.script("return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.initiatorType)")
+    assert asked[0] == "link" and len([one for one in asked if one == "link"]) == 1
+    first = browser.script("return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.startTime)")
+    assert len(first) == 1 or first[1] - first[0] > 2000  # the next is the first poll after it
+
+
+def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: len(names(browser)) == 10)
+    choose(browser, "#interval", "2")
+    show = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
+    polls = lambda: sum(url.endswith("/api/status") for url in browser.requests())  # noqa: E731
+    browser.wait_for(polls)
+    browser.script(show.replace("arguments[0]", "true"))
+    browser.script("await (await import('/static/js/state.js')).poll()")  # what was on its way is done
+    polls()
+    browser.script("await new Promise((done) => setTimeout(done, 3000))")  # longer than the interval
+    assert polls() == 0
+    browser.script(show.replace("arguments[0]", "false"))
+    browser.wait_for(polls, 1.5)
+
+
 @pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many"])
 def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     browser = page(fleet, fragment)
@@ -555,3 +597,14 @@ def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: not browser.has("dialog") and sorted(names(browser)) == ["w0", "w1"])
     assert not any("written to" in text for text in browser.texts(".toast"))
+
+
+def test_what_cannot_be_sent_to_a_node_that_is_down_is_disabled_with_the_reason_and_requests_are_not(page, fleet):
+    browser = page(fleet, "#/node/dead/script")
+    browser.wait_for(lambda: browser.has("main .note.down") and browser.has("main button.primary"))
+    assert browser.property("main button.primary", "disabled") and browser.attribute("main button.primary", "title") == "The node is down: nothing can be sent"
+    assert not browser.property("main .page-head button", "disabled")  # asking again is always possible
+    page(fleet, "#/node/demo000_worker0/script")
+    browser.wait_for(lambda: not browser.property("main button.primary", "disabled"))
+    page(fleet, "#/node/dead/requests")
+    assert not browser.property("main form.request button[type=submit]", "disabled")

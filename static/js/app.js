@@ -4,7 +4,6 @@ import { getToken, setToken, takeTokenFromAddress } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { clock, fullTime } from "./format.js";
 import { loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, store, subscribe, trusted } from "./state.js";
-import { formDialog } from "./dialog.js";
 import { toast } from "./toast.js";
 import { field, fitted, nodeLink, nodeOf, stateMark, STATE_ORDER } from "./ui.js";
 
@@ -15,39 +14,38 @@ const VIEWS = {
   many: () => import("./views/many.js"),
   nodes: () => import("./views/nodes.js"),
 };
-const PLACES = [["#/", "cluster", "Cluster"], ["#/compare", "compare", "Compare"], ["#/many", "many", "Many at once"], ["#/nodes", "nodes", "Nodes"]];
 
 takeTokenFromAddress();
 
-// ---- parts of the shell -------------------------------------------------
+// ---- parts of the shell: those of index.html, brought to life ------------
 
-const main = h("main", { id: "main", tabindex: "-1" });
-const banner = h("div", { class: "banner", role: "alert", hidden: true });
-const lastAnswer = h("span", { class: "last-answer" });
-const pauseButton = h("button", { type: "button", class: "bare", onclick: () => setPaused(!store.paused) });
-const refreshButton = h("button", { type: "button", class: "bare", title: "Ask all nodes now", "aria-label": "Ask all nodes now", onclick: async () => { refreshButton.disabled = true; await refreshNow(); refreshButton.disabled = false; } }, icon("refresh"));
-const intervalBox = h("select", { "aria-label": "Auto-refresh every", title: "Auto-refresh every", onchange: () => setRefresh(Number(intervalBox.value)) },
-  [2, 5, 10, 30, 60].map((seconds) => h("option", { value: seconds }, `${seconds} s`)));
+const part = (selector) => document.querySelector(selector);
+const main = part("main");
+const banner = part(".banner");
+const lastAnswer = part(".last-answer");
+const pauseButton = part("#pause");
+const refreshButton = part("#refresh");
+const intervalBox = part("#interval");
+const themeButton = part("#theme");
+const lockButton = part(".lock");
+const searchInput = part("#node-search");
+const found = part("#found");
+const menuButton = part(".menu-button");
+const places = part(".places");
+const treeBox = part(".side-tree");
+const sideTools = part(".side-tools");
+const side = part("#side");
+const refreshTools = part(".refresh-tools");
+
+menuButton.addEventListener("click", () => openMenu(!document.body.classList.contains("menu-open")));
+part(".shade").addEventListener("click", () => openMenu(false));
+pauseButton.addEventListener("click", () => setPaused(!store.paused));
+refreshButton.addEventListener("click", async () => { refreshButton.disabled = true; await refreshNow(); refreshButton.disabled = false; });
+intervalBox.addEventListener("change", () => setRefresh(Number(intervalBox.value)));
 intervalBox.value = String(store.interval);
-const themeButton = h("button", { type: "button", class: "bare", onclick: nextTheme });
-const lockButton = h("button", { type: "button", class: "lock", onclick: unlock });
-const searchInput = h("input", { type: "search", id: "node-search", placeholder: "Find a node  ( / )", "aria-label": "Find a node", autocomplete: "off", spellcheck: "false", role: "combobox", "aria-expanded": "false", "aria-controls": "found", "aria-autocomplete": "list" });
-const found = h("ul", { id: "found", class: "found", role: "listbox", "aria-label": "Nodes found", hidden: true });
-const menuButton = h("button", { type: "button", class: "bare menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "side", onclick: () => openMenu(!document.body.classList.contains("menu-open")) }, icon("menu"));
-const places = h("ul", { class: "places" }, PLACES.map(([href, name, label]) => h("li", {}, h("a", { href, dataset: { view: name } }, label))));
-const treeBox = h("div", { class: "side-tree" });
-const sideTools = h("div", { class: "side-tools" });
-const side = h("nav", { id: "side", "aria-label": "Views and nodes" }, places, sideTools, treeBox);
-const refreshTools = h("div", { class: "refresh-tools", role: "group", "aria-label": "Refresh" }, refreshButton, pauseButton);
-
-replace(document.getElementById("app"),
-  h("header", { class: "top" }, menuButton,
-    h("a", { class: "brand", href: "#/", "aria-label": "LMCache: cluster" }, h("img", { src: "static/favicon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "LMCache")),
-    h("div", { class: "finder", role: "search" }, searchInput, found),
-    h("span", { class: "spring" }),
-    refreshTools,
-    themeButton, lockButton),
-  banner, side, main, h("div", { class: "shade", onclick: () => openMenu(false) }));
+themeButton.addEventListener("click", nextTheme);
+lockButton.addEventListener("click", unlock);
+lastAnswer.addEventListener("pointerenter", () => { lastAnswer.title = store.received ? `Last answer of the server: ${fullTime(store.received)}` : ""; });
 
 function openMenu(open) {
   const leaves = document.body.classList.contains("menu-open") && !open && side.contains(document.activeElement);
@@ -56,7 +54,7 @@ function openMenu(open) {
   if (open) side.querySelector("a").focus({ preventScroll: true });
   if (leaves) menuButton.focus({ preventScroll: true });
 }
-for (const part of [main, menuButton.parentNode]) part.addEventListener("focusin", () => { if (document.body.classList.contains("menu-open")) openMenu(false); });
+for (const place of [main, menuButton.parentNode]) place.addEventListener("focusin", () => { if (document.body.classList.contains("menu-open")) openMenu(false); });
 
 /** On a telephone the bar has no room for the time and the interval: they stand in the menu. */
 const telephone = matchMedia("(max-width: 560px)");
@@ -96,6 +94,7 @@ async function unlock() {
     toast(trusted() ? "Token forgotten; this host is trusted all the same" : "Locked: the token is forgotten");
     return;
   }
+  const { formDialog } = await import("./dialog.js");
   await formDialog({
     title: "Unlock", action: "Unlock",
     build: (body) => body.append(h("p", {}, store.session ? store.session.reason : "The server did not say why."),
@@ -116,10 +115,10 @@ async function unlock() {
 
 function drawLock() {
   const session = store.session;
-  lockButton.style.visibility = session ? "visible" : "hidden"; // keeps its place
-  if (!session) return;
+  if (!session) return; // empty, it is not seen but keeps its place
   const label = session.trusted ? (getToken() ? "Unlocked" : session.trust === "everyone" ? "Open" : "Trusted") : "Locked";
   lockButton.classList.toggle("locked", !session.trusted);
+  lockButton.removeAttribute("aria-label");
   lockButton.title = session.trusted ? "You may change things" : session.reason || "";
   if (lockButton.dataset.label !== label) {
     lockButton.dataset.label = label;
@@ -272,7 +271,6 @@ function drawTop() {
     replace(pauseButton, icon(store.paused ? "play" : "pause"));
   }
   setText(lastAnswer, store.received ? (store.paused ? `paused ${clock(store.received)}` : clock(store.received)) : "…");
-  lastAnswer.title = store.received ? `Last answer of the server: ${fullTime(store.received)}` : "";
   banner.hidden = !store.error;
   if (store.error) {
     const wait = Math.max(0, Math.ceil(store.retryAt - Date.now() / 1000));
@@ -284,7 +282,7 @@ function drawTop() {
   document.body.classList.toggle("offline", Boolean(store.error));
   const counts = store.status && store.status.counts;
   const where = parseRoute();
-  const place = where.view === "node" ? `${where.key} · ` : where.view === "cluster" ? "" : `${PLACES.find(([, name]) => name === where.view)[2]} · `;
+  const place = where.view === "node" ? `${where.key} · ` : where.view === "cluster" ? "" : `${places.querySelector(`[data-view="${where.view}"]`).textContent} · `;
   document.title = store.error ? "no connection · LMCache"
     : counts ? `${counts.down ? `${counts.down} down · ` : counts.degraded ? `${counts.degraded} degraded · ` : ""}${place}LMCache` : "LMCache";
 }
@@ -305,6 +303,7 @@ let current = null; // {id, abort, view}
 
 async function route() {
   const to = parseRoute();
+  document.documentElement.dataset.view = to.view;
   const id = to.view === "node" ? `node/${to.key}` : to.view;
   openMenu(false);
   markPlace();
@@ -322,7 +321,7 @@ async function route() {
   try {
     const module = await VIEWS[to.view]();
     if (current !== mine) return;
-    replace(main);
+    if (to.view !== "cluster" || !part(".first")) replace(main);
     scrollTo(0, 0);
     mine.view = module.mount(main, { route: to, signal: abort.signal });
     if (store.status && mine.view.update) mine.view.update(store.status);

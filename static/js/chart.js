@@ -1,7 +1,8 @@
-// Line charts and sparklines on SVG.
+// Line charts on SVG.
 
 import { h, svg, replace } from "./dom.js";
 import { clock, format, hour, fullTime, plural, zone } from "./format.js";
+import { linePath } from "./sparkline.js";
 
 const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;
@@ -64,25 +65,6 @@ function thinned(times, values, start, end, pixels) {
   }
   close();
   return [at.map((i) => times[i]), at.map((i) => values[i])];
-}
-
-/** Path data with a gap wherever a value is missing. */
-function linePath(times, values, x, y, gap) {
-  let path = "";
-  let pen = false;
-  let last = 0;
-  for (let i = 0; i < values.length; i += 1) {
-    const value = values[i];
-    if (value === null || value === undefined || !Number.isFinite(value)) { pen = false; continue; }
-    if (pen && gap && times[i] - last > gap) pen = false;
-    const next = i + 1 < values.length ? values[i + 1] : null;
-    const alone = !pen && (next === null || next === undefined);
-    path += `${pen ? "L" : "M"}${Math.round(x(times[i]) * 10) / 10} ${Math.round(y(value) * 10) / 10}`;
-    if (alone) path += "h0.01"; // a point between two gaps is still seen
-    pen = true;
-    last = times[i];
-  }
-  return path;
 }
 
 /** Index of the time that is nearest to `time`; the times rise. */
@@ -346,19 +328,6 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
   new ResizeObserver(() => { if (box.clientWidth !== width) draw(); }).observe(box);
   if (group) group.charts.add(self);
   return self;
-}
-
-/** A small line without axes; decoration for the eye, the value stands beside it. */
-export function sparkline(values, width = 88, height = 20) {
-  const known = (values || []).filter((value) => value !== null && Number.isFinite(value));
-  const high = Math.max(...known, 0);
-  const low = Math.min(...known, high);
-  const span = high - low || Math.abs(high) || 1;
-  const count = Math.max(2, (values || []).length);
-  const path = known.length ? linePath(values.map((_, i) => i), values, (i) => 1 + (i / (count - 1)) * (width - 2),
-    (value) => height - 2 - ((value - low) / span) * (height - 4), 0) : "";
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true", preserveAspectRatio: "none" },
-    path ? svg("path", { d: path }) : null);
 }
 
 /** A histogram's cumulative buckets as bars: [[upper limit, count in it], ...]. */

@@ -78,8 +78,8 @@ export async function poll() {
 
 function schedule() {
   clearTimeout(timer);
-  if (store.paused && !store.error) return;
-  const wait = store.error ? Math.min(30, 2 ** Math.min(store.failures - 1, 5)) : document.hidden ? 60 : store.interval;
+  if (document.hidden || (store.paused && !store.error)) return; // nobody looks: asked again when shown
+  const wait = store.error ? Math.min(30, 2 ** Math.min(store.failures - 1, 5)) : store.interval;
   store.retryAt = Date.now() / 1000 + wait;
   timer = setTimeout(poll, wait * 1000);
 }
@@ -106,5 +106,8 @@ export async function refreshNow(key) {
   await poll();
 }
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden && !store.paused) poll(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer);
+  else if (!store.paused || store.error) poll();
+});
 addEventListener("online", () => poll());

@@ -2,7 +2,7 @@
 
 import { curl } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { plain, plural } from "./format.js";
+import { byName, plain, plural } from "./format.js";
 import { store, subscribe, trusted, whyNot } from "./state.js";
 import { toast } from "./toast.js";
 
@@ -63,17 +63,18 @@ export function button(label, onclick, { kind = "", image = "", title = "", disa
   return h("button", { type: "button", class: kind, onclick, title: title || null, disabled }, image ? icon(image) : null, label);
 }
 
-/** A control that needs trust: disabled with the reason while there is none. */
-export function guarded(control, signal) {
+/** A control that needs trust, and a node (`node()`) that is not down when it sends to one: disabled with the reason without. */
+export function guarded(control, signal, node = null) {
   const title = control.title;
   let seen = false;
   let end = null;
   function apply() {
     if (seen && !control.isConnected && end) { end(); return; } // its row or panel was drawn anew
     seen = seen || control.isConnected;
-    const may = trusted();
-    if (control.dataset.busy !== "1") control.disabled = !may || control.dataset.off === "1";
-    control.title = may ? title : `Locked: ${whyNot()}`;
+    const why = !trusted() ? `Locked: ${whyNot()}` : node && node() && node().state === "down" ? "The node is down: nothing can be sent" : "";
+    control.dataset.refused = why ? "1" : "";
+    if (control.dataset.busy !== "1") control.disabled = Boolean(why) || control.dataset.off === "1";
+    control.title = why || title;
   }
   apply();
   end = subscribe(apply, signal);
@@ -104,7 +105,7 @@ export async function working(control, work) {
     return undefined;
   } finally {
     control.dataset.busy = "";
-    control.disabled = !trusted() && control.title.startsWith("Locked:");
+    control.disabled = control.dataset.refused === "1";
   }
 }
 
@@ -126,13 +127,11 @@ export function meter(used, limit, text) {
   return h("div", { class: "meter", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100), "aria-label": text }, fill);
 }
 
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
 function compare(a, b) {
   const noA = a === null || a === undefined || a === "" || Number.isNaN(a);
   const noB = b === null || b === undefined || b === "" || Number.isNaN(b);
   if (noA || noB) return noA && noB ? 0 : noA ? 2 : -2; // what is not known stands last, whatever the direction
-  return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
+  return typeof a === "number" && typeof b === "number" ? a - b : byName(String(a), String(b));
 }
 
 const ROW_HEIGHT = 32; // px, as in style.css

@@ -39,7 +39,7 @@ function act(ctx, label, method, path, { danger = false, confirm = null, after =
     });
     if (after) await after();
   }, { kind: `small${danger ? " danger" : ""}` });
-  return guarded(control, ctx.signal);
+  return guarded(control, ctx.signal, ctx.node);
 }
 
 function said(answer) {
@@ -215,7 +215,7 @@ function quotas(ctx, shape, defaults) {
   const path = (name) => `/quota/${encodeURIComponent(name)}`;
   const set = h("button", { type: "submit", class: "small" }, "Set");
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
-  const form = h("form", { class: "slot-form", novalidate: true }, field("Cache salt", salt), field("Limit, GiB", limit), guarded(set, ctx.signal), error);
+  const form = h("form", { class: "slot-form", novalidate: true }, field("Cache salt", salt), field("Limit, GiB", limit), guarded(set, ctx.signal, ctx.node), error);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const wrong = !salt.value.trim() ? [salt, "Which cache salt?"] : limit.value === "" || Number(limit.value) < 0 ? [limit, "How many GiB?"] : null;
@@ -266,7 +266,7 @@ function mountCoordinator(root, ctx) {
         await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
         toast(`Default quota: ${data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)} → ${gigabytes(Number(input.value))}`, "good");
         await standard.run();
-      }), { kind: "small" }), ctx.signal);
+      }), { kind: "small" }), ctx.signal, ctx.node);
       append(body, facts([["Now", data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)]]), h("div", { class: "slot-form" }, field("New limit, GiB", input), set));
     },
   });

@@ -49,10 +49,10 @@ export function mount(root, ctx) {
     columns: forWidth([
       { id: "name", label: "Setting", head: true, width: 250, narrow: 144, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
       { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
-      { id: "type", label: "Type", width: 76, value: typeOf },
-      { id: "default", label: "Default", width: 120, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
+      { id: "type", label: "Type", width: 76, drop: 2, value: typeOf },
+      { id: "default", label: "Default", width: 120, drop: 1, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
       { id: "differs", label: "In the instance", width: 170, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}${unasked}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone")), tip: (row) => row.differs },
-      { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal)) },
+      { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal, ctx.node)) },
     ], ["name", "value", "edit", "differs"]),
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
@@ -85,7 +85,7 @@ export function mount(root, ctx) {
     input.setAttribute("aria-label", `New value of ${row.name}`);
     const error = h("span", { class: "field-error", id, role: "alert", hidden: true });
     const go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
-    const box = h("form", { class: "in-place", novalidate: true }, input, guarded(go, ctx.signal), button("Cancel", () => edit(""), { kind: "small in-row" }), error,
+    const box = h("form", { class: "in-place", novalidate: true }, input, guarded(go, ctx.signal, ctx.node), button("Cancel", () => edit(""), { kind: "small in-row" }), error,
       h("small", {}, `Now ${show(old)}. Holds until the node restarts; the node decides what may change while it runs.`));
     box.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); edit(""); } });
     box.addEventListener("submit", (event) => {

@@ -3,7 +3,6 @@
 import { each } from "../api.js";
 import { append, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
-import { trusted } from "../state.js";
 import { toast } from "../toast.js";
 import { button, dataTable, guarded, panelFrame, searchBox, working } from "../ui.js";
 import { breakable, forWidth } from "./util.js";
@@ -43,8 +42,8 @@ export function mount(root, ctx) {
     label: "Loggers", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "This node told of no loggers.",
     columns: forWidth([
       { id: "name", label: "Logger", head: true, width: 320, narrow: 140, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
-      { id: "level", label: "Own level", width: 110, value: (row) => LEVELS.indexOf(row.level), text: (row) => own(row.level), search: (row) => own(row.level) },
-      { id: "effective", label: "Effective", width: 110, title: "the own level, or that of the next logger above that has one", value: (row) => LEVELS.indexOf(row.effective), text: (row) => row.effective, search: (row) => row.effective },
+      { id: "level", label: "Own level", width: 110, drop: 2, value: (row) => LEVELS.indexOf(row.level), text: (row) => own(row.level), search: (row) => own(row.level) },
+      { id: "effective", label: "Effective", width: 110, drop: 1, title: "the own level, or that of the next logger above that has one", value: (row) => LEVELS.indexOf(row.effective), text: (row) => row.effective, search: (row) => row.effective },
       { id: "set", label: "Set to", width: 210, narrow: 162, sort: false, find: false, value: () => 0, sig: (row) => row.level, render: levelBox },
     ], ["name", "set"]),
   });
@@ -65,11 +64,11 @@ export function mount(root, ctx) {
       toast(`${row.name}: ${own(row.level)} → ${own(box.value)}. ${said.trim()}`, "good");
       await frame.run();
     }), { kind: "small in-row", title: `Set the level of ${row.name}` });
-    const wait = () => { set.dataset.off = box.value === row.level ? "1" : ""; set.disabled = set.dataset.off === "1" || !trusted(); };
+    const wait = () => { set.dataset.off = box.value === row.level ? "1" : ""; set.disabled = set.dataset.off === "1" || set.dataset.refused === "1"; };
     box.addEventListener("change", wait);
-    guarded(box, ctx.signal);
+    guarded(box, ctx.signal, ctx.node);
     set.dataset.off = "1";
-    return h("span", { class: "level-pick" }, box, guarded(set, ctx.signal));
+    return h("span", { class: "level-pick" }, box, guarded(set, ctx.signal, ctx.node));
   }
 
   const prefix = h("input", { name: "prefix", placeholder: "e.g. lmcache.v1.storage_backend", spellcheck: "false", autocomplete: "off", list: "logger-names" });
@@ -89,7 +88,7 @@ export function mount(root, ctx) {
     toast(`${plural(hits.length - bad, "logger")} set to ${level.value}${bad ? `; ${bad} failed: ${failed}` : ""}`, bad ? "bad" : "good");
     await frame.run();
   }));
-  guarded(go, ctx.signal);
+  guarded(go, ctx.signal, ctx.node);
 
   const frame = panelFrame({
     title: "Log levels", path: "/loglevel", ctx,

@@ -181,8 +181,8 @@ export function mount(root, ctx) {
       { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)) },
       ...labelNames.map(ofLabel),
       { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 160, get grow() { return !labelled; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
-      { id: "type", label: "Type", width: 88, value: (row) => row.type },
+      { id: "help", label: "Help", cls: "muted", width: 160, drop: 1, get grow() { return !labelled; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "type", label: "Type", width: 88, drop: 2, value: (row) => row.type },
       { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
     ], ["name", "value"]);
   }

@@ -34,7 +34,7 @@ export function mount(root, ctx) {
       }
     });
   }, { kind: "primary" });
-  guarded(run, ctx.signal);
+  guarded(run, ctx.signal, ctx.node);
   const allowed = h("p", { class: "panel-line" });
   tellAllowed(ctx, allowed);
   const frame = panelFrame({

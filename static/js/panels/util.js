@@ -10,7 +10,7 @@ export const breakable = (name) => name.split(/(?<=[._:])(?=.)/).map((part, i) =
 
 const WIDE = 1100; // px from which a table has room for all its columns
 
-/** Where there is little room the columns named in `first` come first; the others are a swipe away. */
+/** Where there is little room the columns named in `first` come first; the others are a swipe away, or left out when they have a `drop`: the panel tells them elsewhere. */
 export function forWidth(columns, first) {
   if (innerWidth >= WIDE) return columns;
   const leading = first.map((id) => columns.find((one) => one.id === id));

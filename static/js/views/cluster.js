@@ -1,10 +1,10 @@
 // The cluster: what is wrong first, then the figures, then every node.
 
 import { each, getJson, nodePath } from "../api.js";
-import { sparkline } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
+import { byName, clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, trusted } from "../state.js";
+import { sparkline } from "../sparkline.js";
 import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
@@ -119,10 +119,11 @@ export function mount(root, { route, signal }) {
   const tableArea = h("section", { "aria-label": "Nodes" },
     h("div", { class: "tools" }, h("h2", {}, "Nodes"), search, stateBox, kindBox, byBox, envInput, envNote, groupNote, columnBox), table.element, selection);
 
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), spokenAlerts, alertBox, tiles, lower);
+  const show = () => replace(root, h("div", { class: "page-head" }, h("h1", {}, "Cluster"), summary), spokenAlerts, alertBox, tiles, lower);
   buildTiles();
-  tiles.hidden = !store.status; // what stands above it is not known yet: nothing should jump
   if (!store.status) summary.append(h("span", { class: "muted" }, "Asking the server …"));
+  if (!root.firstChild) show(); // else the page's first picture stays until there is an answer
+  new ResizeObserver(([entry]) => remember("alerts", Math.round(entry.contentRect.height))).observe(alertBox); // the next first picture keeps that free
   if (!memory.envSaid) memory.envHits = null; // it was left while it asked
   setText(envNote, memory.envSaid);
   signal.addEventListener("abort", () => { if (envAbort) envAbort.abort(); });
@@ -213,7 +214,7 @@ export function mount(root, { route, signal }) {
       if (!groups.has(id)) groups.set(id, []);
       groups.get(id).push(alert);
     }
-    const named = (a, b) => (a.node || "").localeCompare(b.node || "", "en", { numeric: true });
+    const named = (a, b) => byName(a.node || "", b.node || "");
     const lines = [...groups.values()].flatMap((group) => (group.length > 4 && !showAll ? [group.sort(named)] : group.map((alert) => [alert])));
     const mark = { critical: "■ critical", warning: "◆ warning", info: "○ note" };
     const link = (alert, text) => { const node = alert.node ? nodeOf(alert.node) : null; return node ? h("a", { href: nodeLink(node) }, text) : text; };
@@ -222,7 +223,7 @@ export function mount(root, { route, signal }) {
       return h("li", { class: group[0].severity }, h("span", { class: "mark" }, mark[group[0].severity] || mark.info),
         h("span", { class: "text" }, group.length === 1 ? link(group[0], group[0].text)
           : [h("b", {}, `${group.length} × `), link(group[0], group[0].text), ", ", group.slice(1, 4).flatMap((alert) => [link(alert, alert.node || alert.text), ", "]), `and ${group.length - 4} more`]),
-        h("span", { class: "when", title: fullTime(since) }, Number.isFinite(since) ? `since ${clock(since)}` : ""));
+        h("span", { class: "when", onpointerenter: (event) => { event.target.title = fullTime(since); } }, Number.isFinite(since) ? `since ${clock(since)}` : ""));
     })), lines.length > 8 || lines.length < alerts.length || showAll ? button(showAll ? "Show fewer" : `Show all ${alerts.length}`, () => { showAll = !showAll; drawAlerts(store.status); }, { kind: "small" }) : null));
   }
 
@@ -299,7 +300,7 @@ export function mount(root, { route, signal }) {
 
   function update(status) {
     const { counts, totals = {}, totals_series: series = {} } = status;
-    setText(summary, "");
+    if (!tiles.isConnected) show();
     replace(summary, STATES.filter((state) => counts[state]).map((state) => h("span", { class: "gap" }, stateMark(state, true), ` ${plain(counts[state])} ${state}  `)));
     drawAlerts(status);
     putTile("nodes", plain(counts.up + counts.degraded), `of ${plain(counts.total)}`, [counts.down && `${counts.down} down`, counts.degraded && `${counts.degraded} degraded`, counts.unknown && `${counts.unknown} unknown`].filter(Boolean).join(", ") || (counts.total ? "all answer" : ""), series.nodes_up);

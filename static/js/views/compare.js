@@ -3,7 +3,7 @@
 import { each, getJson, nodePath } from "../api.js";
 import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
-import { format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
+import { byName, format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
 import { show } from "../panels/config.js";
 import { store } from "../state.js";
 import { button, dataTable, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
@@ -143,7 +143,7 @@ export function mount(root, { route, signal }) {
     }, 8);
     if (mine.aborted) return;
     driftButton.disabled = false;
-    drifted = { told: told.sort((a, b) => a[0].localeCompare(b[0], "en", { numeric: true })), mute };
+    drifted = { told: told.sort((a, b) => byName(a[0], b[0])), mute };
     drawDrift();
   }
 

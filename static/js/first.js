@@ -1,0 +1,21 @@
+// What the first paint must know: the theme, the view, how much room the alerts took. A classic script on purpose: a module
+// would run after it.
+(function () {
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  function recall(name) {
+    try { return localStorage.getItem("lmcache." + name); } catch (error) { return null; } // storage is off
+  }
+  function apply() {
+    const choice = recall("theme");
+    const theme = choice === "light" || choice === "dark" ? choice : dark.matches ? "dark" : "light";
+    root.dataset.theme = theme;
+    root.dataset.themeChoice = choice || "system";
+  }
+  dark.addEventListener("change", apply);
+  addEventListener("lmcache-theme", apply);
+  apply();
+  const place = /^#\/(node|compare|many|nodes)\b/.exec(location.hash);
+  root.dataset.view = place ? place[1] : "cluster";
+  root.style.setProperty("--alerts", `${Number(recall("alerts")) || 20}px`);
+})();
