@@ -2163,7 +2163,7 @@ class Family:
         self.name = name
         self.type = kind
         self.samples = frozenset(name + suffix for suffix in TYPE_SUFFIXES[kind])
-        self.text: List[bytes] = []  # its samples, some lines a piece, the last without its line feed
+        self.text = bytearray()
         self.nodes: List[str] = []  # whose samples it has; "" is ourselves
         self.page = -1  # the page that wrote last, where its text begins, and which samples it had
         self.mark = 0
@@ -2218,15 +2218,14 @@ class ExpositionMerger:
         return self._left_out
 
     def result(self) -> List[bytes]:
-        """The exposition, two pieces per family. Nothing can be added after it."""
+        """The exposition, two pieces per family."""
         self._settle()
         pieces: List[bytes] = []
         for family in self._families.values():
             about = self._helps.get(family.name)
             head = b"# HELP %b %b\n" % (family.name, about) if about else b""
             pieces.append(head + b"# TYPE %b %b\n" % (family.name, family.type))
-            pieces.append(b"\n".join([*family.text, b""]))
-            family.text.clear()
+            pieces.append(family.text)
         return pieces
 
     def _settle(self) -> None:
@@ -2372,7 +2371,8 @@ class ExpositionMerger:
         if family.page != self._page:
             family.page, family.mark, family.heads = self._page, len(family.text), []
             family.nodes.append(self._node)
-        family.text.append(text)
+        family.text += text
+        family.text += b"\n"
         family.heads = family.heads + heads if family.heads else heads
 
     def _learn(self, heads: List[bytes], family: Family) -> bool:
