@@ -2038,6 +2038,7 @@ SAMPLE = re.compile(
 )
 LABEL = re.compile(rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)')
 FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?[iI]nf|[nN]a[nN]")
+PLAIN_NUMBERS = re.compile(rb"-?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?(?: -?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?)*")
 LE_VALUE = re.compile(rb'[{,]le="([^"\\]*)"')
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
@@ -2050,7 +2051,6 @@ TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
 OPENMETRICS_TYPES = {b"unknown": b"untyped", b"stateset": b"gauge", b"info": b"gauge", b"gaugehistogram": b"untyped"}
 MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LEARNED = 20_000  # sample heads remembered while merging
-MAX_LEARNED_SIZE = 4 * MIB  # bytes of whole families remembered while merging
 
 
 class Samples(NamedTuple):
@@ -2157,7 +2157,7 @@ def quantile(counts: Mapping[float, float], q: float) -> float | None:
 class Family:
     """One metric family of the merged exposition, as one or more pages type it."""
 
-    __slots__ = ("name", "type", "samples", "text", "nodes", "page", "mark", "heads")
+    __slots__ = ("name", "type", "samples", "text", "nodes", "page", "mark", "heads", "usual")
 
     def __init__(self, name: bytes, kind: bytes) -> None:
         self.name = name
@@ -2167,7 +2167,8 @@ class Family:
         self.nodes: List[str] = []  # whose samples it has; "" is ourselves
         self.page = -1  # the page that wrote last, where its text begins, and which samples it had
         self.mark = 0
-        self.heads: List[bytes] = []
+        self.heads: Tuple[bytes, ...] = ()
+        self.usual: Tuple[Optional[bytes], Tuple[bytes, ...]] = None, ()  # lines in their usual form, as checked last, and their heads
 
 
 class ExpositionMerger:
@@ -2188,11 +2189,10 @@ class ExpositionMerger:
         self._heads: Dict[bytes, bytes] = {}  # usual head of a sample -> its name
         self._first_labels: Dict[bytes, bytes] = {}  # checked parts of heads: 'le="0.1' -> ',le='
         self._more_labels: set[bytes] = set()
-        self._numbers: set[bytes] = set()
-        self._blocks: Dict[bytes, Tuple[Family, List[bytes]]] = {}  # checked lines of a family that may come again
-        self._blocks_size = 0
         self._page = 0
+        self._announced: Dict[bytes, Family] = {}  # by what TYPE lines said
         self._typed: Dict[bytes, Family] = {}  # of the page that is being read
+        self._loose = False  # it has samples without a TYPE line
         self._bad: set[bytes] = set()
         self._node = ""
         self._label = b""
@@ -2247,7 +2247,7 @@ class ExpositionMerger:
                 self._left_out[node] = self._left_out.get(node, 0) + 1
         kept = set(map(id, owner.values()))
         self._families = {key: family for key, family in self._families.items() if id(family) in kept}
-        self._blocks.clear()
+        self._announced.clear()
 
     def _take(self, text: bytes) -> None:
         self._page += 1
@@ -2256,9 +2256,33 @@ class ExpositionMerger:
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
         self._openmetrics = text.rstrip(b"\n").endswith(b"# EOF")
+        self._loose = False
+        first, *typed = (b"\n" + text).split(b"\n# TYPE ")
+        self._segments(first)
+        for piece in typed:
+            self._usual_piece(piece) or self._segments(b"\n# TYPE " + piece)
+
+    def _usual_piece(self, piece: bytes) -> bool:
+        """Take over a TYPE line met before with its samples and a HELP line met before; False if it is anything else."""
+        announced, _, rest = piece.partition(b"\n")
+        family = self._announced.get(announced)
+        if family is None or family.name in self._typed or self._loose:
+            return False
+        body, comments, comment = rest.rpartition(b"\n# ")
+        if not comments:
+            body = comment.rstrip(b"\n")
+        elif comment[5 : comment.find(b" ", 5)] not in self._helps or comment[:5] != b"HELP " or b"\n" in comment:
+            return False
+        if not self._usual_lines(family, body):
+            return False
+        self._typed[family.name] = family
+        return True
+
+    def _segments(self, text: bytes) -> None:
+        """Take over comments and samples in any order."""
         family = None
         announced = b""  # what a TYPE line said; HELP and UNIT may stand between it and its samples
-        for segment in (b"\n" + text).split(b"\n# "):
+        for segment in text.split(b"\n# "):
             head, _, body = segment.partition(b"\n")
             word, _, rest = head.partition(b" ")
             if word == b"TYPE":
@@ -2310,6 +2334,8 @@ class ExpositionMerger:
             self._leave_out(loose)
             return None
         self._typed[name] = family
+        if announced == name + b" " + kind:  # whatever its samples are called
+            self._announced[announced] = family
         return family
 
     def _family(self, name: bytes, kind: bytes) -> Family | None:
@@ -2327,56 +2353,48 @@ class ExpositionMerger:
             del family.text[family.mark :]
             if family.nodes and family.heads:
                 family.nodes.pop()
-            family.heads = []
+            family.heads = ()
 
     def _usual_lines(self, family: Family | None, body: bytes) -> bool:
         """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
         if family is None or family.page == self._page or family.type == b"summary" or family.name in self._bad:
             return False
-        known = self._blocks.get(body)
-        if known is None or known[0] is not family:
-            heads = self._check_lines(family, body.split(b"\n"))
-            if heads is None:
+        known, heads = family.usual
+        if body != known:
+            heads = self._check_lines(family, body)
+            if not heads:
                 return False
-            if self._blocks_size > MAX_LEARNED_SIZE:
-                self._blocks.clear()
-                self._blocks_size = 0
-            known = self._blocks[body] = (family, heads)
-            self._blocks_size += len(body)
-        heads = known[1]
+            family.usual = body, heads
         if self._label:
-            labelled = body.count(b'"} ')
-            if labelled == len(heads):
-                body = body.replace(b'"} ', b'",%b} ' % self._label)
-            elif labelled:
+            labelled = body.replace(b"}", b",%b}" % self._label)
+            grown = len(labelled) - len(body)
+            if not grown:
+                labelled = b"\n".join([line.replace(b" ", b"{%b} " % self._label, 1) for line in body.split(b"\n")])
+            elif grown != len(heads) * (len(self._label) + 1):
                 return False
-            else:
-                lines = body.split(b"\n")
-                body = b"\n".join([line.replace(b" ", b"{%b} " % self._label, 1) for line in lines])
+            body = labelled
         self._commit(family, body, heads)
         return True
 
-    def _check_lines(self, family: Family, lines: List[bytes]) -> List[bytes] | None:
-        """The heads of lines that are all samples of the family in their usual form, or None."""
-        rows = [line.rpartition(b" ") for line in lines]
-        heads = [row[0] for row in rows]
-        if not family.samples.issuperset(map(self._heads.get, heads)) and not self._learn(heads, family):
-            return None
-        numbers = [row[2] for row in rows]
-        if not self._numbers.issuperset(numbers) and not all(map(self._is_number, numbers)):
-            return None
-        return heads if len(heads) == 1 or len(set(heads)) == len(heads) else None
+    def _check_lines(self, family: Family, body: bytes) -> Tuple[bytes, ...]:
+        """The heads of lines that are all samples of the family in their usual form, or ()."""
+        heads, _, numbers = zip(*[line.rpartition(b" ") for line in body.split(b"\n")])
+        if heads != family.usual[1] and not self._learn(heads, family):
+            return ()
+        return heads if PLAIN_NUMBERS.fullmatch(b" ".join(numbers)) or all(map(is_number, numbers)) else ()
 
-    def _commit(self, family: Family, text: bytes, heads: List[bytes]) -> None:
+    def _commit(self, family: Family, text: bytes, heads: Tuple[bytes, ...]) -> None:
         if family.page != self._page:
-            family.page, family.mark, family.heads = self._page, len(family.text), []
+            family.page, family.mark, family.heads = self._page, len(family.text), ()
             family.nodes.append(self._node)
         family.text += text
         family.text += b"\n"
         family.heads = family.heads + heads if family.heads else heads
 
-    def _learn(self, heads: List[bytes], family: Family) -> bool:
-        """Check heads that were not met before; True when all are usual ones of this family's samples."""
+    def _learn(self, heads: Tuple[bytes, ...], family: Family) -> bool:
+        """Tell whether heads are all different and usual ones of this family's samples."""
+        if len(set(heads)) != len(heads):
+            return False
         if len(self._heads) > MAX_LEARNED:
             self._heads.clear()
         for head in heads:
@@ -2394,13 +2412,13 @@ class ExpositionMerger:
         if known and more in self._more_labels and name in self._names and known not in b"," + more:
             return name
         found = CANONICAL.fullmatch(head)
-        if not found or b'"} ' in head or not is_utf8(head):
+        if not found or b"}" in head[:-1] or not is_utf8(head):
             return None
         pairs = LABEL.findall(labels[:-1])
         names = [pair[0] for pair in pairs]
         if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
             return None
-        if name.endswith(b"_bucket") and not any(pair[0] == b"le" and self._is_number(pair[1]) for pair in pairs):
+        if name.endswith(b"_bucket") and not any(pair[0] == b"le" and is_number(pair[1]) for pair in pairs):
             return None
         if quote and b"\\" not in first and b"le" not in names[1:]:  # parts that may be met again in other heads
             if len(self._more_labels) > MAX_LEARNED:
@@ -2410,16 +2428,6 @@ class ExpositionMerger:
                 self._first_labels[first] = b",%b=" % names[0]
             self._more_labels.add(more)
         return name
-
-    def _is_number(self, text: bytes) -> bool:
-        if text in self._numbers:
-            return True
-        if not FLOAT.fullmatch(text) or (abs(float(text)) == float("inf") and b"n" not in text.lower()):
-            return False
-        if len(self._numbers) > MAX_LEARNED:
-            self._numbers.clear()
-        self._numbers.add(text)
-        return True
 
     def _odd_lines(self, current: Family | None, body: bytes) -> None:
         """Take over lines one by one: samples of several families, timestamps, exemplars, spaces, a label ``node``."""
@@ -2442,11 +2450,11 @@ class ExpositionMerger:
         for name, (family, texts, heads) in found.items():
             if name in self._bad:
                 continue
-            before = family.heads if family.page == self._page else []
-            if has_twins(before + heads):
+            before = family.heads if family.page == self._page else ()
+            if has_twins([*before, *heads]):
                 self._leave_out(family)
             else:
-                self._commit(family, b"\n".join(texts), heads)
+                self._commit(family, b"\n".join(texts), tuple(heads))
 
     def _family_of_sample(self, name: bytes, current: Family | None) -> Family | None:
         """The family of a sample that is not where its family is, or whose family has no TYPE line."""
@@ -2456,13 +2464,14 @@ class ExpositionMerger:
             family = self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
             if family is not None and name in family.samples:
                 return family
+        self._loose = True
         return self._family(name, untold_type(name))
 
     def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
         """A sample's head as it was, and the sample as it will be; None when it is broken."""
         name, labels, value, stamp = sample.groups()
         pairs = read_labels(labels or b"")
-        if pairs is None or not self._is_number(value):
+        if pairs is None or not is_number(value):
             return None
         known = dict(pairs)
         if len(known) != len(pairs) or b"__name__" in known or not is_utf8(labels or b""):
@@ -2470,7 +2479,7 @@ class ExpositionMerger:
         bound = {b"histogram": b"le", b"summary": b"quantile"}.get(family.type, b"")
         if name == family.name + b"_bucket" and b"le" not in known:
             return None
-        if bound and bound in known and not self._is_number(known[bound]):
+        if bound and bound in known and not is_number(known[bound]):
             return None
         head = b"%b{%b}" % (name, b",".join(b'%b="%b"' % pair for pair in sorted(pairs)))
         texts = [b'%b="%b"' % (self._exported(key, known), value) for key, value in pairs]
@@ -2520,6 +2529,11 @@ def has_twins(heads: Sequence[bytes]) -> bool:
     """Tell whether two heads of samples have the same name and labels, in whatever order."""
     parts = [head.partition(b"{") for head in heads]
     return len({(name, frozenset(labels[:-1].split(b","))) for name, _, labels in parts}) != len(heads)
+
+
+def is_number(text: bytes) -> bool:
+    """Tell whether Prometheus reads this as a sample's value: a decimal that fits a double, or infinite, or NaN."""
+    return bool(FLOAT.fullmatch(text)) and (abs(float(text)) != float("inf") or b"n" in text.lower())
 
 
 def is_utf8(text: bytes) -> bool:

@@ -337,7 +337,6 @@ def test_carriage_returns_and_a_missing_last_line_feed_are_no_fault():
 
 def test_merging_goes_on_when_what_was_learned_is_forgotten(monkeypatch):
     monkeypatch.setattr(frontend, "MAX_LEARNED", 3)
-    monkeypatch.setattr(frontend, "MAX_LEARNED_SIZE", 200)
     pages = [WORKER.replace(b'worker_id="0"', b'worker_id="%d"' % index).replace(b"70.0", b"%d" % index) for index in range(20)]
     text, left_out = merge(*pages)
     assert left_out == {} and len(samples(text)) == 20 * len(samples(WORKER.decode()))
