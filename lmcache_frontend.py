@@ -34,6 +34,14 @@ Chapters, lower layers first, none knowing of a later one:
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and "ssl" not in sys.modules:  # http.client loads OpenSSL, 4 MiB that few need: see load_ssl
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    import http.client
+
+    del sys.modules["ssl"]
+
 import bisect
 import collections
 import contextlib
@@ -52,19 +60,15 @@ import socket
 import socketserver
 import stat
 import struct
-import sys
 import threading
 import time
 import urllib.parse
 from array import array
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
-try:
-    import ssl
-except ImportError:  # a Python built without OpenSSL: everything but TLS works
-    ssl = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
+    import ssl
+    import types
     from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 VERSION = "1.0.0"
@@ -1147,9 +1151,7 @@ def safe_trailer(trailer: bytes) -> bytes:
 # ----------------------------------------------------------------------------
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)
-if ssl is not None:
-    WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)  # load_ssl adds TLS's
 
 
 class Channel:
@@ -1545,10 +1547,35 @@ def reason_of(error: OSError) -> str:
         return "timed out"
     if isinstance(error, socket.gaierror):
         return "host name is not known"
+    ssl = sys.modules.get("ssl")
     if ssl is not None and isinstance(error, ssl.SSLError):
         untrusted = isinstance(error, ssl.SSLCertVerificationError)
         return f"its certificate is not trusted: {error.verify_message}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
     return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+
+
+@functools.lru_cache(maxsize=None)
+def load_ssl() -> types.ModuleType:
+    """The ``ssl`` module, loaded when TLS is first needed. Raises FetchError when this Python was built without it."""
+    global WOULD_BLOCK
+    try:
+        import ssl
+    except ImportError:
+        raise FetchError("this Python has no ssl module") from None
+    WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    return ssl
+
+
+class HTTPSConnection(http.client.HTTPConnection):
+    """The same over TLS. ``http.client``'s own is not there when ``ssl`` is loaded after it."""
+
+    default_port = http.client.HTTPS_PORT
+
+    def connect(self) -> None:
+        """Connect and shake hands. Raises OSError."""
+        context = load_ssl().create_default_context()
+        super().connect()
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
 
 
 class NodeConnection(http.client.HTTPConnection):
@@ -1991,10 +2018,10 @@ def fetch_url(
         except FrontendError as error:
             raise FetchError(error.detail) from None
         return fetch(target, path, method=method, body=body, headers=headers, timeout=timeout)
-    if parts.scheme != "https" or not parts.hostname or ssl is None:
+    if parts.scheme != "https" or not parts.hostname:
         raise FetchError("its URL is not http:// or https://")
     started = time.monotonic()
-    connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+    connection = HTTPSConnection(parts.hostname, port, timeout=timeout)
     watchdog = None  # the time-out of a connection is for each read: one that answers byte by byte would take for ever
     try:
         connection.connect()
@@ -5370,6 +5397,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def _shake_hands(self) -> Generator[Wait, Channel, None]:
         """The TLS handshake. A client that does not go on with it costs its connection, no thread."""
         deadline = time.monotonic() + HEAD_TIMEOUT
+        ssl = load_ssl()
         while True:
             try:
                 return self.request.do_handshake()
@@ -7995,13 +8023,12 @@ def make_server(options: argparse.Namespace, registry: NodeRegistry) -> Frontend
 
 def make_tls(certificate: str, key: str) -> ssl.SSLContext:
     """Load the certificate. Raises FrontendError."""
-    if ssl is None:
-        raise FrontendError(400, "--tls-cert: this Python has no ssl module")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        ssl = load_ssl()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key or None)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise FrontendError(400, f"--tls-cert {certificate}: {error.strerror or error}") from None
     return context
 
@@ -8172,7 +8199,7 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
 def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
     """The body of an answer, piece by piece. Raises FrontendError 502."""
     parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT)
     try:
         connection.request("GET", parts.path, headers=dict(headers))

@@ -322,6 +322,22 @@ def test_https_serves_the_dashboard_and_forwards(start, node):
     connection.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs Linux's /proc")
+def test_openssl_is_loaded_when_tls_is_first_needed(start, node, service):
+    def has_openssl(front):
+        with open("/proc/%d/maps" % front.process.pid) as maps:
+            return "_ssl." in maps.read()
+
+    assert not has_openssl(start("--node", "w0=%s" % node.address))
+    assert has_openssl(start("--tls-cert", CERTIFICATE))
+    heartbeat = {"processInfos": {"http://%s" % node.address: {"lmCacheInfoEntities": [{"apiAddress": "http://%s" % node.address}]}}}
+    supplier = service({"/infos": (200, heartbeat)}, certificate=CERTIFICATE)
+    url = supplier.url.replace("127.0.0.1", "localhost") + "/infos"
+    front = start("--node-supplier-url", url, env={"SSL_CERT_FILE": CERTIFICATE})
+    wait_for(lambda: front.ask("/api/nodes").json()["nodes"][0]["children"])
+    assert has_openssl(front)
+
+
 def test_clients_that_never_shake_hands_hold_nobody_up(start, node):
     front = start("--tls-cert", CERTIFICATE, "--node", "w0=%s" % node.address)
     silent = [front.connect() for _ in range(100)]
