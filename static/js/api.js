@@ -66,7 +66,7 @@ function fieldOf(text) {
 }
 
 /**
- * One request, whatever the answer's status: {status, ok, text, headers, seconds, bytes}.
+ * One request, whatever the answer's status: {status, ok, text, headers, seconds}.
  * Throws ApiError with status 0 when there is no answer, and AbortError when aborted.
  */
 export async function request(path, { method = "GET", body, headers = {}, signal, timeout = 65 } = {}) {
@@ -89,7 +89,7 @@ export async function request(path, { method = "GET", body, headers = {}, signal
     return {
       status: response.status, statusText: response.statusText, ok: response.ok, text,
       type: response.headers.get("content-type") || "", headers: [...response.headers],
-      seconds: (performance.now() - started) / 1000, bytes: new Blob([text]).size,
+      seconds: (performance.now() - started) / 1000,
     };
   } catch (error) {
     if (signal && signal.aborted) throw new DOMException("left the view", "AbortError");

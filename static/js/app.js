@@ -4,8 +4,7 @@ import { getToken, setToken, takeTokenFromAddress } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { clock, fullTime } from "./format.js";
 import { loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, store, subscribe, trusted } from "./state.js";
-import { toast } from "./toast.js";
-import { field, fitted, nodeLink, nodeOf, stateMark, STATE_ORDER } from "./ui.js";
+import { field, fitted, nodeLink, nodeOf, STATE_ORDER, stateMark, toast } from "./ui.js";
 
 const VIEWS = {
   cluster: () => import("./views/cluster.js"),
@@ -322,7 +321,7 @@ async function route() {
     const module = await VIEWS[to.view]();
     if (current !== mine) return;
     if (to.view !== "cluster" || !part(".first")) replace(main);
-    scrollTo(0, 0);
+    if (moved) scrollTo(0, 0);
     mine.view = module.mount(main, { route: to, signal: abort.signal });
     if (store.status && mine.view.update) mine.view.update(store.status);
     if (moved) main.focus({ preventScroll: true });
@@ -353,6 +352,5 @@ setInterval(() => { if (store.error) drawTop(); }, 1000);
 drawTheme();
 addEventListener("lmcache-theme", drawTheme);
 route();
-poll();
-loadSession();
+poll().then(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
 export { notify, nodeOf };

@@ -2,7 +2,7 @@
 
 import { h, svg, replace } from "./dom.js";
 import { clock, format, hour, fullTime, plural, zone } from "./format.js";
-import { linePath } from "./sparkline.js";
+import { linePath } from "./ui.js";
 
 const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;

@@ -1,10 +1,9 @@
-// The parts that views share: state marks, tables, panels, trees.
+// The parts that views share: state marks, notes, sparklines, tables, panels, trees.
 
 import { curl } from "./api.js";
-import { h, icon, replace, setText } from "./dom.js";
+import { h, icon, replace, setText, svg } from "./dom.js";
 import { byName, plain, plural } from "./format.js";
 import { store, subscribe, trusted, whyNot } from "./state.js";
-import { toast } from "./toast.js";
 
 const MARKS = { up: "●", degraded: "◆", down: "■", unknown: "○" };
 export const STATES = Object.keys(MARKS);
@@ -152,9 +151,10 @@ class Heading {
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, narrow (width on a
  * telephone), grow, title, sort: false, drop: the higher, the sooner it is left out where room is short}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
- * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. Returns {element, update, search(text), filter(f), group(g)}.
+ * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. `width` tells how wide it will be, where that is
+ * known before it is laid out. Returns {element, update, search(text), filter(f), group(g)}.
  */
-export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false }) {
+export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false, width = 0 }) {
   const heads = [];
   const cols = h("colgroup");
   const headRow = h("tr");
@@ -166,7 +166,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   const none = h("p", { class: "empty-row", hidden: true }, emptyText);
   const wrap = h("div", { class: `table-wrap${tall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": label }, table, none);
   let wantedColumns = columns;
-  let shownColumns = columns;
+  let shownColumns = []; // their heads are built with the first rows
   let keepAll = false; // the columns were chosen by hand: none is left out
   let all = [];
   let shown = [];
@@ -184,7 +184,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
 
   /** The wanted columns that there is room for. */
   function fitting() {
-    let room = (wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column), 0);
+    let room = (width || wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column), 0);
     const out = new Set();
     const spare = keepAll ? [] : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
     for (const column of spare) {
@@ -411,8 +411,8 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   wrap.addEventListener("scroll", () => {
     if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
   }, { passive: true });
-  buildHead();
   new ResizeObserver(() => {
+    width = 0;
     if (refit()) arrange();
     else if (lines.length > VIRTUAL_FROM) paint();
   }).observe(wrap);
@@ -422,7 +422,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
     filter(test) { keep = test; arrange(); return shown.length; },
     group(by) { grouping = by; folded.clear(); live.clear(); replace(body); arrange(); },
-    setColumns(ids, exactly = false) { wantedColumns = columns.filter((column) => ids.includes(column.id)); keepAll = exactly; buildHead(); arrange(); },
+    setColumns(ids, exactly = false) { wantedColumns = columns.filter((column) => ids.includes(column.id)); keepAll = exactly; if (heads.length) { buildHead(); arrange(); } },
     get columns() { return shownColumns.map((column) => column.id); },
     get shown() { return shown; },
     get total() { return all.length; },
@@ -525,3 +525,55 @@ function scalar(value) {
 
 export const nodeLink = (node, panel = "overview") => `#/node/${encodeURIComponent(node.key)}/${panel}`;
 export const nodeOf = (key) => store.byKey.get(key) || (store.status ? store.status.nodes.find((node) => node.name === key) : undefined);
+
+// ---- short notes about results, in a corner, spoken by screen readers -----
+
+const notes = h("div", { class: "toasts" }, h("div", { role: "status", "aria-live": "polite" }), h("div", { role: "alert" }));
+document.body.append(notes);
+
+/** `kind`: "good", "bad" or "plain". Bad news stays until closed. */
+export function toast(text, kind = "plain") {
+  const close = h("button", { type: "button", class: "bare", "aria-label": "Close this note" }, icon("close"));
+  const mark = { good: "● ", bad: "■ ", plain: "" }[kind];
+  const note = h("div", { class: `toast ${kind}` }, h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text), close);
+  close.addEventListener("click", () => note.remove());
+  const list = notes.children[kind === "bad" ? 1 : 0];
+  list.append(note);
+  while (list.children.length > 4) list.firstChild.remove();
+  if (kind !== "bad") setTimeout(() => note.remove(), 6000);
+  return note;
+}
+
+// ---- sparklines on SVG, and the path of a line -----------------------------
+
+/** Path data with a gap wherever a value is missing. */
+export function linePath(times, values, x, y, gap) {
+  let path = "";
+  let pen = false;
+  let last = 0;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (value === null || value === undefined || !Number.isFinite(value)) { pen = false; continue; }
+    if (pen && gap && times[i] - last > gap) pen = false;
+    const next = i + 1 < values.length ? values[i + 1] : null;
+    const alone = !pen && (next === null || next === undefined);
+    path += `${pen ? "L" : "M"}${Math.round(x(times[i]) * 10) / 10} ${Math.round(y(value) * 10) / 10}`;
+    if (alone) path += "h0.01"; // a point between two gaps is still seen
+    pen = true;
+    last = times[i];
+  }
+  return path;
+}
+
+/** A small line without axes; decoration for the eye, the value stands beside it. */
+export function sparkline(values, width = 88, height = 20) {
+  const known = (values || []).filter((value) => value !== null && Number.isFinite(value));
+  const high = Math.max(...known, 0);
+  const low = Math.min(...known, high);
+  const span = high - low || Math.abs(high) || 1;
+  const count = Math.max(2, (values || []).length);
+  const path = known.length ? linePath(values.map((_, i) => i), values, (i) => 1 + (i / (count - 1)) * (width - 2),
+    (value) => height - 2 - ((value - low) / span) * (height - 4), 0) : "";
+  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true", preserveAspectRatio: "none" },
+    path ? svg("path", { d: path }) : null);
+}

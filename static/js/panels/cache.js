@@ -5,9 +5,8 @@ import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
 import { store } from "../state.js";
-import { toast } from "../toast.js";
 import { gigabytes } from "./kinds.js";
-import { button, copy, dataTable, explain, facts, field, guarded, nodeLink, panelFrame, searchBox, tree, working } from "../ui.js";
+import { button, copy, dataTable, explain, facts, field, guarded, nodeLink, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {

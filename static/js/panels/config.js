@@ -4,8 +4,7 @@ import { each, getJson, nodePath } from "../api.js";
 import { append, h } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { store } from "../state.js";
-import { toast } from "../toast.js";
-import { button, dataTable, guarded, panelFrame, searchBox, tree, working } from "../ui.js";
+import { button, dataTable, guarded, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
 import { breakable, forWidth } from "./util.js";
 

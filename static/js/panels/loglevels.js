@@ -3,8 +3,7 @@
 import { each } from "../api.js";
 import { append, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
-import { toast } from "../toast.js";
-import { button, dataTable, guarded, panelFrame, searchBox, working } from "../ui.js";
+import { button, dataTable, guarded, panelFrame, searchBox, toast, working } from "../ui.js";
 import { breakable, forWidth } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];

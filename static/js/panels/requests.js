@@ -99,7 +99,7 @@ export function mount(root, ctx) {
     const time = clock(Date.now() / 1000);
     try {
       const answer = await ctx.request(where, options());
-      setText(status, `${answer.ok ? "●" : "■"} ${answer.status} ${answer.statusText} · ${format(answer.seconds, "seconds")} · ${format(answer.bytes, "bytes")} · ${answer.type || "no content type"}`);
+      setText(status, `${answer.ok ? "●" : "■"} ${answer.status} ${answer.statusText} · ${format(answer.seconds, "seconds")} · ${format(new Blob([answer.text]).size, "bytes")} · ${answer.type || "no content type"}`);
       status.className = `result state ${answer.ok ? "up" : "down"}`;
       heads.hidden = false;
       replace(heads, heads.firstChild, h("pre", { class: "block" }, answer.headers.map(([name, value]) => `${name}: ${value}`).join("\n")));

@@ -1,11 +1,10 @@
 // The cluster: what is wrong first, then the figures, then every node.
 
 import { each, getJson, nodePath } from "../api.js";
-import { h, replace, setText } from "../dom.js";
+import { append, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { recall, remember, store, trusted } from "../state.js";
-import { sparkline } from "../sparkline.js";
-import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, stateMark, STATE_ORDER, STATES } from "../ui.js";
+import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, sparkline, stateMark, STATE_ORDER, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
 
@@ -91,7 +90,7 @@ export function mount(root, { route, signal }) {
     select: { set: store.selected, name: (node) => node.key, changed: drawSelection },
     onrow: (node) => { location.hash = nodeLink(node); }, onsort: (order) => { memory.sort = order; },
     rowClass: (node) => (node.state !== "down" ? "" : noFigures(node) && (node.kind === "unknown" || !table.columns.includes("kind")) ? "mute" : "gone"),
-    emptyText: "No nodes yet.",
+    emptyText: "No nodes yet.", width: root.querySelector(".first") ? root.querySelector(".first .table-wrap").clientWidth : 0, // it is laid out already
   });
   setColumns(JSON.parse(recall("columns", "null")));
   if (memory.by) groupRows();
@@ -108,10 +107,9 @@ export function mount(root, { route, signal }) {
   const groupNote = h("button", { type: "button", class: "small", hidden: true, onclick: () => { memory.group = ""; applyFilter(); } });
   envInput.addEventListener("change", filterEnv);
   envInput.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); filterEnv(); } });
-  const columnChecks = COLUMNS.filter((column) => column.id !== "name" && column.id !== "state").map((column) => [column, h("input", { type: "checkbox", onchange: chooseColumns })]);
-  const columnBox = h("details", { class: "column-pick" }, h("summary", {}, "Columns"), h("div", { class: "found" },
-    columnChecks.map(([column, box]) => h("label", {}, box, column.label)),
-    button("Those that fit", () => { remember("columns", "null"); setColumns(null); markColumns(); }, { kind: "small", title: "The usual columns, as many as there is room for" })));
+  const columnChecks = [];
+  const columnList = h("div", { class: "found" });
+  const columnBox = h("details", { class: "column-pick" }, h("summary", {}, "Columns"), columnList);
   columnBox.addEventListener("toggle", markColumns);
   columnBox.addEventListener("keydown", (event) => { if (event.key === "Escape" && columnBox.open) { columnBox.open = false; columnBox.firstChild.focus(); } });
   addEventListener("pointerdown", (event) => { if (!columnBox.contains(event.target)) columnBox.open = false; }, { signal });
@@ -138,6 +136,11 @@ export function mount(root, { route, signal }) {
     setColumns(ids);
   }
   function markColumns() {
+    if (!columnChecks.length) { // opened for the first time
+      columnChecks.push(...COLUMNS.filter((column) => column.id !== "name" && column.id !== "state").map((column) => [column, h("input", { type: "checkbox", onchange: chooseColumns })]));
+      append(columnList, columnChecks.map(([column, box]) => h("label", {}, box, column.label)),
+        button("Those that fit", () => { remember("columns", "null"); setColumns(null); markColumns(); }, { kind: "small", title: "The usual columns, as many as there is room for" }));
+    }
     for (const [column, box] of columnChecks) box.checked = table.columns.includes(column.id);
   }
 

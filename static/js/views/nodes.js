@@ -5,8 +5,7 @@ import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format, plural } from "../format.js";
 import { poll, refreshNow, store } from "../state.js";
-import { toast } from "../toast.js";
-import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark, toast } from "../ui.js";
 
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
 
