@@ -1260,6 +1260,7 @@ class Loop:
         self.tasks: set[Task] = set()
         self.current: Task | None = None  # the task that runs just now
         self.sweeps: List[Callable[[float], None]] = []  # called with the time, every SWEEP_INTERVAL
+        self.now = time.monotonic()  # when the selector woke us last: enough for time-outs of seconds
         self._soon: collections.deque = collections.deque()
         self._next_sweep = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
@@ -1366,7 +1367,9 @@ class Loop:
     def run_once(self, timeout: float = SWEEP_INTERVAL) -> None:
         """Wait for events for at most ``timeout`` seconds and run what they wake."""
         soon = self._soon
-        for key, events in self.selector.select(0 if soon else timeout):
+        ready = self.selector.select(0 if soon else timeout)
+        now = self.now = time.monotonic()
+        for key, events in ready:
             channel = key.data
             if channel is None:
                 self._drain_wakeups()
@@ -1381,7 +1384,6 @@ class Loop:
         while soon:
             call, args = soon.popleft()
             call(*args)
-        now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
             self._sweep(now)
@@ -1588,6 +1590,7 @@ class NodeConnection(http.client.HTTPConnection):
         super().__init__(target.host or "localhost", target.port or 80)
         self.target = target
         self.address = address
+        self.siblings: TargetConnections = None  # type: ignore[assignment]  # set by the pool
         self.idle_since = 0.0
         self.when_closed: Callable[[], None] | None = None  # called when the node closes it while it idles
         self.channel: Channel = None  # type: ignore[assignment]  # set by connect()
@@ -1692,6 +1695,17 @@ def look_up(host: str, port: int) -> List[Tuple]:
         raise FetchError("host name is not valid") from None
 
 
+class TargetConnections:
+    """What a pool knows of one target."""
+
+    __slots__ = ("idle", "busy", "waiting")
+
+    def __init__(self) -> None:
+        self.idle: List[NodeConnection] = []  # the one that was used last is the last
+        self.busy = 0
+        self.waiting: collections.deque = collections.deque()  # tasks
+
+
 class NodePool:
     """Open connections to nodes, by target; at most MAX_NODE_CONNECTIONS to one, the next request waits.
 
@@ -1701,49 +1715,52 @@ class NodePool:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._resolver = Resolver()
-        self._idle: Dict[Target, List[NodeConnection]] = {}
-        self._busy: Dict[Target, int] = {}
-        self._waiting: Dict[Target, collections.deque] = {}
+        self._targets: Dict[Target, TargetConnections] = {}
         self.hits = 0
         self.opened = 0
         loop.sweeps.append(self._sweep)
 
     def idle_count(self) -> int:
-        return sum(map(len, self._idle.values()))
+        return sum(len(known.idle) for known in self._targets.values())
 
     def take_idle(self, target: Target) -> NodeConnection | None:
         """The connection to ``target`` that was used last, if one is idle."""
-        idle = self._idle.get(target)
-        if not idle:
+        known = self._targets.get(target)
+        if known is None or not known.idle:
             return None
-        connection = idle.pop()
+        connection = known.idle.pop()
         connection.channel.idle = None
-        self._busy[target] = self._busy.get(target, 0) + 1
+        known.busy += 1
         self.hits += 1
         return connection
 
     def open(self, target: Target, timeout: float = CONNECT_TIMEOUT) -> Generator[object, object, NodeConnection]:
         """A new connection to ``target``; waits for a free place first. Raises OSError."""
         deadline = time.monotonic() + timeout
-        while self._busy.get(target, 0) >= MAX_NODE_CONNECTIONS:
-            queue = self._waiting.setdefault(target, collections.deque())
+        while True:
+            known = self._targets.get(target)
+            if known is None:
+                known = self._targets[target] = TargetConnections()
+            if known.busy < MAX_NODE_CONNECTIONS:
+                break
             task = self._loop.current
-            queue.append(task)
+            known.waiting.append(task)
             try:
                 yield Wait(deadline)
             except TimeoutError:
-                if task in queue:
-                    queue.remove(task)
+                if task in known.waiting:
+                    known.waiting.remove(task)
                 else:  # its turn came just now: the next one's
-                    self._wake_next(target)
+                    self._wake_next(known)
                 raise FetchError(f"{MAX_NODE_CONNECTIONS} requests to it wait already") from None
-        self._busy[target] = self._busy.get(target, 0) + 1
+        known.busy += 1
         connection = None
         try:
             error: OSError = FetchError("host name has no address")
             addresses = yield from self._resolver.addresses(target, deadline)
             for tried, address in enumerate(addresses):
                 connection = (UnixHTTPConnection if target.path else NodeConnection)(target, address)
+                connection.siblings = known
                 share = (deadline - time.monotonic()) / (len(addresses) - tried)  # one that is silent leaves the others time
                 try:
                     yield from connection.open(max(0.01, share))
@@ -1757,70 +1774,61 @@ class NodePool:
         except BaseException:
             if connection is not None:
                 self._close(connection)
-            self._leave(target)
+            self._leave(known)
             raise
 
     def keep(self, connection: NodeConnection) -> None:
         """Give a connection back whose last answer was read to its end."""
-        target = connection.target
-        idle = self._idle.setdefault(target, [])
-        if len(idle) >= MAX_IDLE_NODE_CONNECTIONS:
+        known = connection.siblings
+        if len(known.idle) >= MAX_IDLE_NODE_CONNECTIONS:
             return self.drop(connection)
-        connection.idle_since = time.monotonic()
+        connection.idle_since = self._loop.now
         connection.channel.idle = connection.when_closed
         if not connection.channel.mask & READ:
             self._loop.watch(connection.channel, READ)
-        idle.append(connection)
-        self._leave(target)
+        known.idle.append(connection)
+        self._leave(known)
 
     def drop(self, connection: NodeConnection) -> None:
         """Close a connection that was in use."""
         self._close(connection)
-        self._leave(connection.target)
+        self._leave(connection.siblings)
 
     def _close(self, connection: NodeConnection) -> None:
         if connection.channel is not None:
             self._loop.close(connection.channel)
         connection.close()
 
-    def _leave(self, target: Target) -> None:
-        left = self._busy.get(target, 1) - 1
-        if left:
-            self._busy[target] = left
-        else:
-            self._busy.pop(target, None)
-        if self._waiting:
-            self._wake_next(target)
+    def _leave(self, known: TargetConnections) -> None:
+        known.busy -= 1
+        if known.waiting:
+            self._wake_next(known)
 
-    def _wake_next(self, target: Target) -> None:
+    def _wake_next(self, known: TargetConnections) -> None:
         """Let the first who waits for a place try again."""
-        queue = self._waiting.get(target)
-        if queue:
-            self._loop.call_soon(self._resume_waiting, queue.popleft())
-        elif queue is not None:
-            del self._waiting[target]
+        if known.waiting:
+            self._loop.call_soon(self._resume_waiting, known.waiting.popleft())
 
     def _resume_waiting(self, task: Task) -> None:
         if task.wait is not None and task.wait.channel is None:
             self._loop.resume(task)
 
     def _closed_by_node(self, connection: NodeConnection) -> None:
-        idle = self._idle.get(connection.target, [])
-        if connection in idle:
-            idle.remove(connection)
+        if connection in connection.siblings.idle:
+            connection.siblings.idle.remove(connection)
         self._close(connection)
 
     def _sweep(self, now: float) -> None:
-        for target, idle in list(self._idle.items()):
-            while idle and now - idle[0].idle_since > NODE_IDLE_TIMEOUT:
-                self._closed_by_node(idle[0])
-            if not idle:
-                del self._idle[target]
+        for target, known in list(self._targets.items()):
+            while known.idle and now - known.idle[0].idle_since > NODE_IDLE_TIMEOUT:
+                self._closed_by_node(known.idle[0])
+            if not (known.idle or known.busy or known.waiting):
+                del self._targets[target]
 
     def close(self) -> None:
         """Close every idle connection."""
-        for idle in list(self._idle.values()):
-            for connection in list(idle):
+        for known in self._targets.values():
+            for connection in list(known.idle):
                 self._closed_by_node(connection)
 
 
@@ -4811,12 +4819,11 @@ class Trust:
 
         return any([hmac.compare_digest(value, self._bearer) for value in values])
 
-    def is_trusted(self, head: RequestHead, peer: str) -> bool:
-        """Tell whether the request may change things. ``peer`` is the client's address, "" on a Unix socket."""
-        return self.why_not(head, peer) == ""
-
     def why_not(self, head: RequestHead, peer: str) -> str:
-        """Why a request is not trusted and how to get in, or "" when it is trusted."""
+        """Why a request is not trusted and how to get in, or "" when it is trusted.
+
+        ``peer`` is the client's address, "" on a Unix socket.
+        """
         if self.mode == "everyone" or self.has_token(head):
             return ""
         hint = "send the token as 'Authorization: Bearer TOKEN' (it was printed when the frontend started)"
@@ -5328,7 +5335,6 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def on_readable(self) -> None:
         """The loop calls this when an idle connection has something to read. ``/health`` is answered without a task."""
         server = self.server
-        started = time.monotonic()
         try:
             data = self.request.recv(RECEIVE_SIZE)
         except WOULD_BLOCK:
@@ -5342,12 +5348,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             server.loop.spawn(self.serve())
             return
         server.handlers.pop(self, None)
-        server.handlers[self] = started  # the longest idle one stays first
+        server.handlers[self] = server.loop.now  # the longest idle one stays first
         try:
             rest = self._send_ready(server.health)
         except OSError:
             return self.cut()
-        server.telemetry.count("health", "GET", 200, time.monotonic() - started)
+        server.telemetry.count("health", "GET", 200, time.monotonic() - server.loop.now)
         if rest:
             server.loop.spawn(self.serve(rest))
 
@@ -5371,7 +5377,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.server.busy.add(self)
         try:
             yield from unsent
-            if hasattr(self.request, "do_handshake") and not self.request.version():
+            if self.server.tls is not None and not self.request.version():
                 yield from self._shake_hands()
             keep = True
             while keep:
@@ -5408,15 +5414,15 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def _rest(self) -> None:
         """Nothing to do: wait for the next request without a task, or end."""
-        if self.server.draining or self.buffer is None:
+        server = self.server
+        if server.draining or self.buffer is None:
             return self.close()
-        self.server.busy.discard(self)
-        handlers = self.server.handlers
-        handlers.pop(self, None)
-        handlers[self] = time.monotonic()  # the longest idle one stays first
+        server.busy.discard(self)
+        server.handlers.pop(self, None)
+        server.handlers[self] = server.loop.now  # the longest idle one stays first
         self.channel.idle = self.on_readable
         if self.channel.mask != READ:
-            self.server.loop.watch(self.channel, READ)
+            server.loop.watch(self.channel, READ)
 
     def _refuse(self, error: BadMessage) -> Generator[object, object, None]:
         """Answer a broken request and close: what follows it cannot be trusted."""
@@ -5490,7 +5496,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def handle_one_request(self, head: RequestHead) -> Generator[object, object, bool]:  # type: ignore[override]
         """Serve one request; returns whether the connection may go on."""
-        started = time.monotonic()
+        started = self.server.loop.now
         self.head = head
         self.command = head.command
         self.body: LengthBody | ChunkedBody | None = None
@@ -5526,9 +5532,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         if self.command in ("TRACE", "CONNECT"):
             raise FrontendError(405, f"{self.command} is not offered here")
         if path.startswith(b"/proxy2/"):
-            return "proxy2", self._proxy_by_name(path)
+            return "proxy2", self._forward(self._known_passage())
         if path.startswith(b"/proxy/"):
-            return "proxy", self._proxy_by_target(path)
+            return "proxy", self._forward(passage_by_target(self.server, self.head, self.peer))
         return self._own_route(path)
 
     def _own_route(self, path: bytes) -> Tuple[str, Iterable[object]]:
@@ -5695,61 +5701,17 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     # -- the proxy
 
-    def _proxy_by_name(self, path: bytes) -> Generator[object, object, None]:
-        """``/proxy2/{name}/{path}``: forward to the node of that name."""
-        end = path.find(b"/", 8)
-        raw = path[8:end] if end >= 0 else path[8:]
-        try:
-            name = urllib.parse.unquote_to_bytes(raw).decode() if b"%" in raw else raw.decode()
-        except UnicodeDecodeError:
-            raise FrontendError(400, "the node's name is not UTF-8") from None
-        node = self.server.registry.find(name)
-        if node is None:
-            raise FrontendError(404, f"there is no node named {one_line(name)!r}")
-        rest = path[end:] if end >= 0 else b"/"
-        trust = self.server.trust
-        trusted = bool(node.token) and trust.is_trusted(self.head, self.peer)
-        if not trusted:
-            why = trust.check_path(self.head, rest)
-            if why:
-                why_not = trust.why_not(self.head, self.peer)
-                if why_not:
-                    raise FrontendError(403, f"{why}; {why_not}")
-        base = path[:end] if end >= 0 else path
-        return self._forward(node.target, node.prefix.encode(), rest, base, node.token if trusted else "")
+    def _known_passage(self) -> Passage:
+        """The passage by a node's name. Clients repeat theirs, and equal short heads are one object."""
+        server, head = self.server, self.head
+        if len(head.target) + len(head.forward) < KIB:
+            return server.known_passage(head, self.peer, server.registry.version)
+        return passage_by_name(server, head, self.peer)
 
-    def _proxy_by_target(self, path: bytes) -> Generator[object, object, None]:
-        """``/proxy/{host}/{port or socket}/{path}``: forward to a target, registered or allowed."""
-        parts = path.split(b"/", 4)
-        if len(parts) < 4:
-            raise FrontendError(404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded")
-        target = target_of_path(parts[2][:KIB], parts[3][:KIB])  # no valid one is as long
-        rest = b"/" + parts[4] if len(parts) > 4 else b"/"
-        self._check_target(target, rest)
-        return self._forward(target, b"", rest, b"/".join(parts[:4]), "")
-
-    def _check_target(self, target: Target, rest: bytes) -> None:
-        """Raise FrontendError 403 unless this request may be sent to this target."""
-        trust, registry = self.server.trust, self.server.registry
-        registered = registry.is_registered(target)
-        why = trust.check_path(self.head, rest) if registered else f"{target.label} is not a registered node"
-        if not why:
-            return
-        why_not = trust.why_not(self.head, self.peer)
-        if why_not:
-            raise FrontendError(403, f"{why}; {why_not}")
-        if not registered:
-            why = trust.check_target(target, registry, trust.has_token(self.head))
-            if why:
-                raise FrontendError(403, why)
-
-    def _forward(
-        self, target: Target, prefix: bytes, path: bytes, base: bytes, token: str
-    ) -> Generator[object, object, None]:
-        """Forward the request to ``target`` and its answer to the client; ``base`` is the node's URL path here."""
+    def _forward(self, passage: Passage) -> Generator[object, object, None]:
+        """Forward the request to its node and the answer to the client."""
         pool = self.server.pool
-        make = known_node_request if len(self.head.target) < KIB else node_request
-        message = make(self.head, self.peer, target, prefix + path, token, self.server.trust, self.server.tls is not None)
+        target = passage.target
         upload = None
         if self.body is not None:  # what has arrived is checked before anything reaches the node
             upload = Relay(self.channel, None, self.body, self.head.chunked, lambda: True)  # type: ignore[arg-type]
@@ -5767,14 +5729,14 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 try:
                     if connection is None:
                         connection = yield from pool.open(target)
-                    answer, data = yield from self._exchange(connection, message, upload)
+                    answer, data = yield from self._exchange(connection, passage.message, upload)
                     break
                 except ConnectionError:
                     if not (reused and may_retry):
                         raise
                     pool.drop(connection)  # the node closed it while it idled: once more, on a new one
                     connection = None
-            finished = yield from self._relay_answer(connection, answer, data, target, prefix, base)
+            finished = yield from self._relay_answer(connection, answer, data, passage)
         except ClientGone:
             raise
         except (OSError, EOFError, BadMessage) as error:
@@ -5827,10 +5789,16 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             yield from self._upload(upload)
         self.server.telemetry.bytes_to_nodes += len(message) + (upload.moved if upload else 0)
         data, interims = b"", 0
-        deadline = time.monotonic() + self.server.proxy_timeout
+        deadline = self.server.loop.now + self.server.proxy_timeout
         while True:
+            more = yield from self._receive_answer(node, deadline)
+            if not more:
+                if data:
+                    raise BadMessage(502, "it closed the connection in the middle of an answer's head")
+                raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
+            data = data + more if data else more
             end = data.find(b"\r\n\r\n")
-            if end >= 0:
+            while end >= 0:
                 parse = parse_small_response_head if end < KIB else parse_response_head
                 head = parse(data[: end + 2], self.head.method)
                 data = data[end + 4 :]
@@ -5841,15 +5809,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                     raise BadMessage(502, f"it gave more than {MAX_INTERIM} interim answers")
                 yield from self._interim(head, upload)
                 deadline = time.monotonic() + self.server.proxy_timeout  # a body may have been sent meanwhile
-                continue
+                end = data.find(b"\r\n\r\n")
             if len(data) > MAX_HEAD:
                 raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
-            more = yield from self._receive_answer(node, deadline)
-            if not more:
-                if data:
-                    raise BadMessage(502, "it closed the connection in the middle of an answer's head")
-                raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
-            data = data + more if data else more
 
     def _upload(self, upload: Relay) -> Generator[object, object, None]:
         """Send the rest of the request's body, until the node answers early."""
@@ -5928,11 +5890,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         return False
 
     def _relay_answer(
-        self, connection: NodeConnection, answer: ResponseHead, data: bytes, target: Target, prefix: bytes, base: bytes
+        self, connection: NodeConnection, answer: ResponseHead, data: bytes, passage: Passage
     ) -> Generator[object, object, bool]:
         """Send the node's answer to the client; returns True when the node's connection can be used again."""
         if answer.length == len(data):  # all of it is here already, as of most
-            data = self._answer_head(answer, False, target, prefix, base) + data
+            data = self._answer_head(answer, False, passage) + data
             self.status = answer.status
             self.server.telemetry.bytes_to_clients += answer.length or 0
             yield from send_all(self.channel, data)
@@ -5941,7 +5903,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         chunked = not isinstance(body, LengthBody) or isinstance(body, EndBody)
         if chunked and self.head.minor == 0:
             chunked = self.keep = False
-        head = self._answer_head(answer, chunked, target, prefix, base)
+        head = self._answer_head(answer, chunked, passage)
         relay = Relay(connection.channel, self.channel, body, chunked, self._client_spoke)
         if data or body.done:
             try:
@@ -5961,11 +5923,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         self.server.telemetry.bytes_to_clients += relay.moved
         return not relay.rest
 
-    def _answer_head(self, answer: ResponseHead, chunked: bool, target: Target, prefix: bytes, base: bytes) -> bytes:
+    def _answer_head(self, answer: ResponseHead, chunked: bool, passage: Passage) -> bytes:
         """The head that goes to the client."""
         block = answer.forward
         if answer.location is not None:
-            block += b"Location: %b\r\n" % rewrite_location(answer.location, target, prefix, base)
+            block += b"Location: %b\r\n" % rewrite_location(answer.location, passage.target, passage.prefix, passage.base)
         if not answer.has_date:  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
             block += self.server.date_line()
         if chunked:
@@ -6009,6 +5971,63 @@ def target_of_path(host: bytes, port: bytes) -> Target:
     if "%2f" in port_text.lower():  # encoded twice
         port_text = urllib.parse.unquote(port_text)
     return Target.parse("localhost" if "/" in port_text else host_text, port_text)
+
+
+class Passage(NamedTuple):
+    """Where a request goes through the proxy: its node, its head as the node gets it, and what stands in front of the
+    node's own path there and here.
+    """
+
+    target: Target
+    message: bytes
+    prefix: bytes
+    base: bytes
+
+
+def passage_by_name(server: FrontendServer, head: RequestHead, peer: str, version: int = 0) -> Passage:
+    """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError.
+
+    It depends on nothing else that changes than the registry, whose ``version`` is there for a cache.
+    """
+    path = head.path
+    end = path.find(b"/", 8)
+    if end < 0:
+        end = len(path)
+    try:
+        name = urllib.parse.unquote_to_bytes(path[8:end]).decode()
+    except UnicodeDecodeError:
+        raise FrontendError(400, "the node's name is not UTF-8") from None
+    node = server.registry.find(name)
+    if node is None:
+        raise FrontendError(404, f"there is no node named {one_line(name)!r}")
+    rest = path[end:] or b"/"
+    why = server.trust.check_path(head, rest)
+    why_not = server.trust.why_not(head, peer) if why or node.token else ""
+    if why and why_not:
+        raise FrontendError(403, f"{why}; {why_not}")
+    prefix = node.prefix.encode()
+    message = node_request(head, peer, node.target, prefix + rest, "" if why_not else node.token, server.trust, server.tls is not None)
+    return Passage(node.target, message, prefix, path[:end])
+
+
+def passage_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Passage:
+    """``/proxy/{host}/{port or socket}/{path}``: the way to a target, registered or allowed. Raises FrontendError."""
+    parts = head.path.split(b"/", 4)
+    if len(parts) < 4:
+        raise FrontendError(404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded")
+    target = target_of_path(parts[2][:KIB], parts[3][:KIB])  # no valid one is as long
+    rest = b"/" + parts[4] if len(parts) > 4 else b"/"
+    trust, registry = server.trust, server.registry
+    registered = registry.is_registered(target)
+    why = trust.check_path(head, rest) if registered else f"{target.label} is not a registered node"
+    why_not = trust.why_not(head, peer) if why else ""
+    if why_not:
+        raise FrontendError(403, f"{why}; {why_not}")
+    why = "" if registered else trust.check_target(target, registry, trust.has_token(head))
+    if why:
+        raise FrontendError(403, why)
+    make = known_node_request if len(head.target) + len(head.forward) < KIB else node_request
+    return Passage(target, make(head, peer, target, rest, "", trust, server.tls is not None), b"", b"/".join(parts[:4]))
 
 
 def node_request(
@@ -6494,6 +6513,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION}).make_ready()
         self.loop = Loop()
         self.pool = NodePool(self.loop)
+        self.known_passage = functools.lru_cache(maxsize=256)(functools.partial(passage_by_name, self))
         self._date = (0, b"")
         self._stopped = threading.Event()
         if isinstance(address, str):
