@@ -1,5 +1,6 @@
 """Targets, nodes, the registry and the configuration file."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import threading
 import lmcache_frontend as lf
 import pytest
 from support.frontend import TOKEN, run, wait_for
+from support.nodes import NodeServer
 
 
 @pytest.mark.parametrize("host,port,label,authority", [
@@ -88,6 +90,25 @@ def test_a_name_that_two_proxies_share_must_be_said_in_full():
     with pytest.raises(lf.FrontendError) as caught:
         nodes.find("w0")
     assert caught.value.status == 409 and nodes.find("a/w0").proxy == "a"
+
+
+def test_a_request_that_is_repeated_goes_where_its_node_is_now(front, node):
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+
+    def ask():
+        connection.request("GET", "/proxy2/w0/echo", headers={"Host": "localhost"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    with NodeServer() as other:
+        for _ in range(3):
+            assert ask()[0] == 200
+        assert len(node.requests) == 3 and not other.requests
+        assert front.ask("/api/nodes/w0", "PUT", {"name": "w0", "host": "127.0.0.1", "port": other.port}).status == 200
+        assert ask()[0] == 200 and len(other.requests) == 1 and len(node.requests) == 3
+        assert front.ask("/api/nodes/w0", "DELETE").status == 200
+        assert ask()[0] == 404 and len(other.requests) == 1
+    connection.close()
 
 
 def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(start, tmp_path, node):

@@ -389,3 +389,15 @@ def test_whatever_a_node_writes_the_others_samples_are_all_there_and_the_whole_i
     assert [line for line in samples(text) if 'node="n0"' in line] == samples(merge(WORKER)[0])
     assert_is_valid(text)
     assert_promtool_parses(text)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_quick_ways_give_what_the_whole_grammar_gives(seed, monkeypatch):
+    rng = random.Random(seed)
+    pages = [rng.choice([WORKER, OPENMETRICS]) for _ in range(5)]
+    pages[1:] = [damage(page, rng) if rng.random() < 0.7 else page for page in pages[1:]]
+    quick = merge(*pages)
+    monkeypatch.setattr(frontend.ExpositionMerger, "_usual_piece", lambda self, piece: False)
+    assert merge(*pages) == quick
+    monkeypatch.setattr(frontend.ExpositionMerger, "_usual_lines", lambda self, family, body: False)
+    assert merge(*pages) == quick
