@@ -800,15 +800,16 @@ class RequestHead:
 
     ``target`` is what the request line says, ``path`` (raw bytes, still percent-encoded) and ``query`` (with its "?",
     or b"") its parts. ``length`` is the Content-Length or None, ``chunked`` tells the other framing. ``forward`` holds
-    the fields that a proxy passes on, ``forwarded_for`` the client's own X-Forwarded-For.
+    the fields that a proxy passes on, ``forwarded_for`` the client's own X-Forwarded-For; ``size`` is in bytes.
     """
 
     __slots__ = (
         "method", "target", "path", "query", "minor", "fields", "first", "length", "chunked", "keep_alive", "expects",
-        "host", "forward", "forwarded_for", "command",
+        "host", "forward", "forwarded_for", "command", "size",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]) -> None:
+        self.size = len(target) + sum(len(name) + len(value) for name, value in fields)
         self.method = method
         self.command = method.decode("latin-1")
         self.target = target
@@ -1549,10 +1550,9 @@ def reason_of(error: OSError) -> str:
         return "timed out"
     if isinstance(error, socket.gaierror):
         return "host name is not known"
-    ssl = sys.modules.get("ssl")
-    if ssl is not None and isinstance(error, ssl.SSLError):
-        untrusted = isinstance(error, ssl.SSLCertVerificationError)
-        return f"its certificate is not trusted: {error.verify_message}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
+    if type(error).__module__ == "ssl":  # which may not be loaded, or is being loaded by another thread
+        untrusted = getattr(error, "verify_message", "")
+        return f"its certificate is not trusted: {untrusted}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"  # type: ignore[attr-defined]
     return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
 
 
@@ -2306,7 +2306,7 @@ class ExpositionMerger:
         body, comments, comment = rest.rpartition(b"\n# ")
         if not comments:
             body = comment.rstrip(b"\n")
-        elif comment[5 : comment.find(b" ", 5)] not in self._helps or comment[:5] != b"HELP " or b"\n" in comment:
+        elif comment[5:].partition(b" ")[0] not in self._helps or comment[:5] != b"HELP " or b"\n" in comment:
             return False
         if not self._usual_lines(family, body):
             return False
@@ -2445,7 +2445,8 @@ class ExpositionMerger:
         first, quote, more = labels.partition(b'",')
         known = self._first_labels.get(first)
         if known and more in self._more_labels and name in self._names and known not in b"," + more:
-            return name
+            if known == b",le=" or not name.endswith(b"_bucket"):
+                return name
         found = CANONICAL.fullmatch(head)
         if not found or b"}" in head[:-1] or not is_utf8(head):
             return None
@@ -2453,14 +2454,13 @@ class ExpositionMerger:
         names = [pair[0] for pair in pairs]
         if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
             return None
-        if name.endswith(b"_bucket") and not any(pair[0] == b"le" and is_number(pair[1]) for pair in pairs):
+        if b"le" in names and not is_number(dict(pairs)[b"le"]) or b"le" not in names and name.endswith(b"_bucket"):
             return None
         if quote and b"\\" not in first and b"le" not in names[1:]:  # parts that may be met again in other heads
             if len(self._more_labels) > MAX_LEARNED:
                 self._more_labels.clear()
                 self._first_labels.clear()
-            if names[0] == b"le" or not name.endswith(b"_bucket"):
-                self._first_labels[first] = b",%b=" % names[0]
+            self._first_labels[first] = b",%b=" % names[0]
             self._more_labels.add(more)
         return name
 
@@ -5704,7 +5704,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
     def _known_passage(self) -> Passage:
         """The passage by a node's name. Clients repeat theirs, and equal short heads are one object."""
         server, head = self.server, self.head
-        if len(head.target) + len(head.forward) < KIB:
+        if head.size < KIB:
             return server.known_passage(head, self.peer, server.registry.version)
         return passage_by_name(server, head, self.peer)
 
@@ -6026,7 +6026,7 @@ def passage_by_target(server: FrontendServer, head: RequestHead, peer: str) -> P
     why = "" if registered else trust.check_target(target, registry, trust.has_token(head))
     if why:
         raise FrontendError(403, why)
-    make = known_node_request if len(head.target) + len(head.forward) < KIB else node_request
+    make = known_node_request if head.size < KIB else node_request
     return Passage(target, make(head, peer, target, rest, "", trust, server.tls is not None), b"", b"/".join(parts[:4]))
 
 

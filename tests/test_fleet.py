@@ -1,13 +1,16 @@
 """Whole fleets: frontends that report to each other, forward through each other and list each other; HTTPS."""
 
+import errno
 import hashlib
 import http.client
 import json
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
+import types
 
 import lmcache_frontend as lf
 import pytest
@@ -336,6 +339,11 @@ def test_openssl_is_loaded_when_tls_is_first_needed(start, node, service):
     front = start("--node-supplier-url", url, env={"SSL_CERT_FILE": CERTIFICATE})
     wait_for(lambda: front.ask("/api/nodes").json()["nodes"][0]["children"])
     assert has_openssl(front)
+
+
+def test_an_error_is_told_while_another_thread_loads_openssl(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ssl", types.ModuleType("ssl"))  # as far as it has come: nothing is in it yet
+    assert lf.reason_of(ConnectionRefusedError(errno.ECONNREFUSED, "x")) == "connection refused"
 
 
 def test_clients_that_never_shake_hands_hold_nobody_up(start, node):

@@ -401,3 +401,20 @@ def test_the_quick_ways_give_what_the_whole_grammar_gives(seed, monkeypatch):
     assert merge(*pages) == quick
     monkeypatch.setattr(frontend.ExpositionMerger, "_usual_lines", lambda self, family, body: False)
     assert merge(*pages) == quick
+
+
+@pytest.mark.parametrize("page", [
+    b'# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_sum{a="x",b="y"} 1\nfoo_bucket{a="x",b="y"} 5\n',  # a bucket without le
+    b'# TYPE g gauge\ng{le="abc",b="y"} 1\n# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_bucket{le="abc",b="y"} 1\n',
+    b'# TYPE foo histogram\nfoo_sum{le="abc"} 1\n',
+])  # fmt: skip
+def test_a_family_whose_labels_cannot_be_is_left_out_however_usual_it_looks(page):
+    text, left_out = merge(page, WORKER, page)
+    assert left_out == {"n0": 1, "n2": 1} and "foo" not in text
+    assert_promtool_parses(text)
+
+
+def test_a_help_line_without_a_text_is_taken_as_such():
+    pages = [b"# HELP a A\n# TYPE c gauge\nc 1\n# HELP b B\n# TYPE b gauge\nb 1\n", b"# TYPE c gauge\nc 1\n# HELP bb\n# TYPE bb gauge\nbb 1\n"]
+    text, left_out = merge(*pages, b"# HELP bb other\n# TYPE bb gauge\nbb 2\n")
+    assert left_out == {} and "HELP bb other" not in text and 'bb{node="n2"} 2' in text
