@@ -315,6 +315,24 @@ def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one
     assert "--config FILE" not in browser.text("main")
 
 
+def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, browser, fleet):
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*/api/*"])
+    try:
+        page(fleet, "#/nodes")
+        browser.wait_for(lambda: "No connection" in browser.text(".banner") and browser.has("main thead th"))
+        assert "No nodes yet" not in browser.text("main")
+    finally:
+        browser.devtools("Network.setBlockedURLs", urls=[])
+        browser.devtools("Network.disable")
+
+
+def test_the_link_to_add_a_node_opens_the_dialog(page, fleet):
+    browser = page(fleet, "#/nodes?add=1")
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert browser.script("return location.hash") == "#/nodes"
+
+
 def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)

@@ -352,5 +352,5 @@ setInterval(() => { if (store.error) drawTop(); }, 1000);
 drawTheme();
 addEventListener("lmcache-theme", drawTheme);
 route();
-poll().then(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
+poll().finally(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
 export { notify, nodeOf };

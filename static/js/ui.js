@@ -169,6 +169,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   let shownColumns = []; // their heads are built with the first rows
   let keepAll = false; // the columns were chosen by hand: none is left out
   let all = [];
+  let told = false; // that there are none is said when it is known
   let shown = [];
   let lines = []; // what is drawn: the rows shown, and the headings of groups between them
   let grouping = null;
@@ -264,7 +265,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       shown = decorated.map(([, row]) => row);
     }
     lines = grouping ? grouped() : shown;
-    none.hidden = shown.length > 0;
+    none.hidden = !told || shown.length > 0;
     replace(none, all.length ? "Nothing matches. Clear the search or the filters to see all." : emptyText);
     table.setAttribute("aria-rowcount", String(lines.length + 1));
     paint();
@@ -418,7 +419,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }).observe(wrap);
   return {
     element: wrap,
-    update(rows) { all = rows; arrange(); },
+    update(rows) { told = true; all = rows; arrange(); },
     search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
     filter(test) { keep = test; arrange(); return shown.length; },
     group(by) { grouping = by; folded.clear(); live.clear(); replace(body); arrange(); },

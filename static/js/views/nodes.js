@@ -4,7 +4,7 @@ import { sendJson } from "../api.js";
 import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format, plural } from "../format.js";
-import { poll, refreshNow, store } from "../state.js";
+import { poll, refreshNow, store, subscribe } from "../state.js";
 import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark, toast } from "../ui.js";
 
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
@@ -102,7 +102,10 @@ export function mount(root, { route, signal }) {
 
   if (route.query.get("add")) {
     history.replaceState(null, "", "#/nodes");
-    setTimeout(() => { if (!addNode.disabled) edit(null); }, 300);
+    let wanted = true; // as soon as the page knows whether it may
+    const open = () => { if (wanted && store.session && !signal.aborted) { wanted = false; if (!addNode.disabled) edit(null); } };
+    subscribe(open, signal);
+    setTimeout(open);
   }
   return {
     update(status) {
