@@ -1569,7 +1569,7 @@ def load_ssl() -> types.ModuleType:
 
 
 class HTTPSConnection(http.client.HTTPConnection):
-    """The same over TLS. ``http.client``'s own is not there when ``ssl`` is loaded after it."""
+    """``http.client.HTTPConnection`` over TLS. The module's own class is not there when ``ssl`` is loaded after it."""
 
     default_port = http.client.HTTPS_PORT
 
@@ -5987,7 +5987,7 @@ class Passage(NamedTuple):
 def passage_by_name(server: FrontendServer, head: RequestHead, peer: str, version: int = 0) -> Passage:
     """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError.
 
-    It depends on nothing else that changes than the registry, whose ``version`` is there for a cache.
+    Of what it depends on, the registry alone changes: with its ``version`` as an argument the result can be cached.
     """
     path = head.path
     end = path.find(b"/", 8)
