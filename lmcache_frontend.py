@@ -5123,9 +5123,9 @@ class StaticFiles:
 
     @staticmethod
     def _prepare(stamp: Tuple[float, int], body: bytes, content_type: str) -> StaticFile:
-        import hashlib
+        import zlib
 
-        etag = hashlib.sha256(body).hexdigest()[:24]
+        etag = f"{len(body):x}-{zlib.crc32(body):08x}"  # hashlib would load OpenSSL, 4 MiB: see load_ssl
         packed = pack(body) if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png") else b""
         return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type, [None, None])
 
@@ -5172,7 +5172,7 @@ class Relay:
         self._out: List[bytes | memoryview] = []
         self._finished = False
         self._listening = True
-        self._buffer: bytearray | None = None
+        self._buffer: mmap.mmap | None = None  # type: ignore[name-defined]
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take what was received; what is to be sent waits in ``_out``."""
@@ -5180,7 +5180,7 @@ class Relay:
         if used < len(data):
             self.rest = bytes(data[used:])
         self.work += len(data) + SMALL_CHUNK_COST * len(parts)
-        if len(parts) > 16:
+        if len(parts) > 60:  # more than one call sends
             parts = [memoryview(b"".join(parts))]
         self.moved += sum(map(len, parts))
         if self.chunked and parts:
@@ -5299,7 +5299,9 @@ class Relay:
         if self.moved < 256 * KIB:
             return self.source.sock.recv(64 * KIB)
         if self._buffer is None:
-            self._buffer = bytearray(RELAY_SIZE)
+            import mmap
+
+            self._buffer = mmap.mmap(-1, RELAY_SIZE)  # goes back to the system with the relay, as no heap does
         size = self.source.sock.recv_into(self._buffer)
         return memoryview(self._buffer)[:size]
 
