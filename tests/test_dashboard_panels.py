@@ -318,7 +318,7 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
         browser.wait_for(lambda: browser.has("button[title='Change chunk_size']"))
         kept = "/api/history?node=w0&metric=local_cache_bytes"  # the history begins with the second poll
         wait_for(lambda: any(front.ask(kept).json()["series"][0]["values"]))
-        soon(lambda: browser.script("return (await import('/static/js/state.js')).store.status.nodes[0].metrics.local_cache_bytes"))
+        soon(lambda: browser.script("return (await import('/static/js/server.js')).store.status.nodes[0].metrics.local_cache_bytes"))
     soon(lambda: "Down since" in browser.text("main .note.down"))
     assert "no such socket" in browser.text("main .note.down").lower() or "refused" in browser.text("main .note.down")
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back

@@ -199,7 +199,7 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(page, start):
 
 
 CHANGE_ALL = """
-    const {store, notify, setPaused} = await import("/static/js/state.js");
+    const {store, notify, setPaused} = await import("/static/js/server.js");
     setPaused(true);
     for (let turn = 0; turn < arguments[0]; turn += 1) { // every figure of every node moves
       const status = structuredClone(store.status);
@@ -270,7 +270,7 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
     polls = lambda: sum(url.endswith("/api/status") for url in browser.requests())  # noqa: E731
     browser.wait_for(polls)
     browser.script(show.replace("arguments[0]", "true"))
-    browser.script("await (await import('/static/js/state.js')).poll()")  # what was on its way is done
+    browser.script("await (await import('/static/js/server.js')).poll()")  # what was on its way is done
     polls()
     browser.script("await new Promise((done) => setTimeout(done, 3000))")  # longer than the interval
     assert polls() == 0
@@ -286,9 +286,9 @@ def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
         ".observe({type: 'layout-shift', buffered: true})"
     )
     browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
-    first = browser.script("return (await import('/static/js/state.js')).store.received")
-    browser.script("(await import('/static/js/state.js')).poll()")
-    browser.wait_for(lambda: browser.script("return (await import('/static/js/state.js')).store.received") > first)
+    first = browser.script("return (await import('/static/js/server.js')).store.received")
+    browser.script("(await import('/static/js/server.js')).poll()")
+    browser.wait_for(lambda: browser.script("return (await import('/static/js/server.js')).store.received") > first)
     assert browser.script("await new Promise((done) => setTimeout(done, 300)); return window.shift") < 0.1
 
 
@@ -378,7 +378,7 @@ def test_a_pause_stops_the_asking_until_it_ends(page, fleet):
     choose(browser, "select[aria-label='Auto-refresh every']", "2")
     browser.click("header button[aria-label='Pause auto-refresh']")
     browser.wait_for(lambda: "paused" in browser.text(".last-answer"))
-    received = "return (await import('/static/js/state.js')).store.received"
+    received = "return (await import('/static/js/server.js')).store.received"
     before = browser.script(received)
     browser.script("await new Promise((done) => setTimeout(done, 2500))")
     assert browser.script(received) == before
@@ -404,7 +404,7 @@ def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, flee
     browser.wait_for(lambda: len(names(browser)) == 10)
     browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
     waits = browser.script(
-        "const {store, poll} = await import('/static/js/state.js'); const waits = [];"
+        "const {store, poll} = await import('/static/js/server.js'); const waits = [];"
         "for (let i = 0; i < 7; i += 1) { await poll(); waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
     )
     assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 30
@@ -456,7 +456,7 @@ def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
     browser.wait_for(lambda: browser.text(".selection b") == "1 node selected")
     browser.press("Tab")
     assert browser.focused().startswith("a")
-    ask = browser.script("(await import('/static/js/state.js')).poll(); return document.activeElement.textContent.trim()")
+    ask = browser.script("(await import('/static/js/server.js')).poll(); return document.activeElement.textContent.trim()")
     assert ask.startswith("dead")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("h1") == "dead")
@@ -471,7 +471,7 @@ def test_an_update_does_not_take_the_focus_from_an_alert(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.has("main .alerts a"))
     browser.script("document.querySelector('main .alerts a').focus()")
-    browser.script("const {store, notify} = await import('/static/js/state.js'); store.status.alerts[0].text += ' for 17 s'; notify()")
+    browser.script("const {store, notify} = await import('/static/js/server.js'); store.status.alerts[0].text += ' for 17 s'; notify()")
     assert "for 17 s" in browser.text("main .alerts a")
     assert browser.script("return document.activeElement.closest('.alerts') !== null")
 

@@ -1,13 +1,13 @@
 // The shell: side tree, top bar, router.
 
-import { getToken, setToken, takeTokenFromAddress } from "./api.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { clock, fullTime } from "./format.js";
-import { loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, store, subscribe, trusted } from "./state.js";
+import * as cluster from "./views/cluster.js";
+import { getToken, loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, setToken, store, subscribe, takeTokenFromAddress, trusted } from "./server.js";
 import { field, fitted, nodeLink, nodeOf, STATE_ORDER, stateMark, toast } from "./ui.js";
 
 const VIEWS = {
-  cluster: () => import("./views/cluster.js"),
+  cluster: () => cluster, // the view of the first picture waits for nothing
   node: () => import("./views/node.js"),
   compare: () => import("./views/compare.js"),
   many: () => import("./views/many.js"),
@@ -336,10 +336,11 @@ async function route() {
 }
 
 function draw() {
-  drawTree();
   drawLock();
   drawTop();
   if (current && current.view && current.view.update && store.status) current.view.update(store.status);
+  if (treeSig) drawTree();
+  else requestAnimationFrame(() => setTimeout(drawTree)); // the first time after the view's figures are painted
 }
 
 addEventListener("hashchange", () => {
@@ -351,6 +352,7 @@ addEventListener("lmcache-unlock", unlock);
 setInterval(() => { if (store.error) drawTop(); }, 1000);
 drawTheme();
 addEventListener("lmcache-theme", drawTheme);
-route();
-poll().finally(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
+const first = poll();
+route(); // while the server answers
+first.finally(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
 export { notify, nodeOf };

@@ -1,9 +1,8 @@
 // The parts that views share: state marks, notes, sparklines, tables, panels, trees.
 
-import { curl } from "./api.js";
 import { h, icon, replace, setText, svg } from "./dom.js";
 import { byName, plain, plural } from "./format.js";
-import { store, subscribe, trusted, whyNot } from "./state.js";
+import { curl, store, subscribe, trusted, whyNot } from "./server.js";
 
 const MARKS = { up: "●", degraded: "◆", down: "■", unknown: "○" };
 export const STATES = Object.keys(MARKS);
@@ -413,6 +412,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
   }, { passive: true });
   new ResizeObserver(() => {
+    if (!wrap.isConnected) return; // not in the page yet: the room is what it was told
     width = 0;
     if (refit()) arrange();
     else if (lines.length > VIRTUAL_FROM) paint();

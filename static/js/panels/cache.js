@@ -1,10 +1,9 @@
 // What can be done to a node's cache. Each action says in one line what it does; what cannot be taken back asks first.
 
-import { curl, nodePath } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
-import { store } from "../state.js";
+import { curl, nodePath, store } from "../server.js";
 import { gigabytes } from "./kinds.js";
 import { button, copy, dataTable, explain, facts, field, guarded, nodeLink, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { plural } from "../format.js";
-import { trusted, whyNot } from "../state.js";
+import { trusted, whyNot } from "../server.js";
 import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
 import { breakable, forWidth } from "./util.js";
 

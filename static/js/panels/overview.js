@@ -1,9 +1,9 @@
 // What the node is doing: figures, use of its caches, the last hour; kinds.js adds what other servers tell of themselves.
 
-import { getJson } from "../api.js";
 import { crosshair, lineChart, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "../format.js";
+import { getJson } from "../server.js";
 import { facts, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 

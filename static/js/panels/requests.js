@@ -1,10 +1,9 @@
 // A small console: any request to the node, its answer, time and size.
 
-import { curl, nodePath, parseJson } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, format } from "../format.js";
-import { subscribe, trusted, whyNot } from "../state.js";
+import { curl, nodePath, parseJson, subscribe, trusted, whyNot } from "../server.js";
 import { button, copy, field } from "../ui.js";
 
 // "METHOD path" and, after a space, a body to start from. POST /lookup/create?dryrun=true hangs a scheduler for good and is

@@ -1,9 +1,8 @@
 // The cluster: what is wrong first, then the figures, then every node.
 
-import { each, getJson, nodePath } from "../api.js";
 import { append, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
-import { recall, remember, store, trusted } from "../state.js";
+import { each, getJson, nodePath, recall, remember, store, trusted } from "../server.js";
 import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, sparkline, stateMark, STATE_ORDER, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
@@ -255,7 +254,8 @@ export function mount(root, { route, signal }) {
     const query = new URLSearchParams();
     for (const key of KEPT) if (memory[key]) query.set(key, memory[key]);
     const text = query.toString();
-    history.replaceState(null, "", `#/${text ? `?${text}` : ""}`);
+    const hash = `#/${text ? `?${text}` : ""}`;
+    if (hash !== (location.hash || "#/")) history.replaceState(null, "", hash);
   }
 
   /** Ask the nodes for their environment, and keep those that have the wanted variable. */
@@ -330,8 +330,8 @@ export function mount(root, { route, signal }) {
       kindBox.value = memory.kind;
     }
     kindBox.hidden = all.length < 2;
-    if (update.done) table.update(status.nodes);
-    else { table.update(status.nodes); if (memory.q) table.search(memory.q); applyFilter(); update.done = true; }
+    if (!update.done) { if (memory.q) table.search(memory.q); applyFilter(); update.done = true; } // arranged once, with the rows
+    table.update(status.nodes);
     drawSelection();
     if (memory.env && !memory.envHits && store.session && (trusted() || envNote.textContent === "")) filterEnv();
   }

@@ -1,11 +1,10 @@
 // One metric across nodes in one chart; and the settings that differ.
 
-import { each, getJson, nodePath } from "../api.js";
 import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
 import { h, replace, setText } from "../dom.js";
 import { byName, format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
 import { show } from "../panels/config.js";
-import { store } from "../state.js";
+import { each, getJson, nodePath, store } from "../server.js";
 import { button, dataTable, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
 
 const MOST = 60; // lines in one chart

@@ -1,10 +1,9 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such a page too.
 
-import { getText, nodePath, parseJson, request, sendJson, ApiError } from "../api.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, fullTime, format, middle } from "../format.js";
+import { ApiError, getText, nodePath, parseJson, refreshNow, request, sendJson, store } from "../server.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
-import { refreshNow, store } from "../state.js";
 import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../ui.js";
 
 const STYLE = "static/panels.css";
