@@ -1,10 +1,9 @@
 // The shell: side tree, top bar, router.
 
-import { h, icon, replace, setText } from "./dom.js";
 import { clock, fullTime } from "./format.js";
 import * as cluster from "./views/cluster.js";
 import { getToken, loadSession, notify, poll, recall, refreshNow, remember, setPaused, setRefresh, setToken, store, subscribe, takeTokenFromAddress, trusted } from "./server.js";
-import { field, fitted, nodeLink, nodeOf, STATE_ORDER, stateMark, toast } from "./ui.js";
+import { field, fitted, h, icon, nodeLink, nodeOf, replace, setText, STATE_ORDER, stateMark, toast } from "./ui.js";
 
 const VIEWS = {
   cluster: () => cluster, // the view of the first picture waits for nothing

@@ -1,8 +1,7 @@
 // Line charts on SVG.
 
-import { h, svg, replace } from "./dom.js";
 import { clock, format, hour, fullTime, plural, zone } from "./format.js";
-import { linePath } from "./ui.js";
+import { h, linePath, replace, svg } from "./ui.js";
 
 const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;

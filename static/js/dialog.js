@@ -1,6 +1,6 @@
 // Questions in a <dialog>: focus is kept inside and goes back where it was.
 
-import { h, replace } from "./dom.js";
+import { h, replace } from "./ui.js";
 
 /**
  * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the message is shown

@@ -1,11 +1,10 @@
 // What can be done to a node's cache. Each action says in one line what it does; what cannot be taken back asks first.
 
 import { confirmDialog } from "../dialog.js";
-import { append, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
 import { curl, nodePath, store } from "../server.js";
+import { append, button, copy, dataTable, explain, facts, field, guarded, h, nodeLink, panelFrame, replace, searchBox, setText, toast, tree, working } from "../ui.js";
 import { gigabytes } from "./kinds.js";
-import { button, copy, dataTable, explain, facts, field, guarded, nodeLink, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {

@@ -1,9 +1,8 @@
 // Settings: searched, edited in their row, compared with the defaults and with the other processes of the instance.
 
-import { append, h } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
-import { button, dataTable, guarded, panelFrame, searchBox, toast, tree, working } from "../ui.js";
+import { append, button, dataTable, guarded, h, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
 import { breakable, forWidth } from "./util.js";
 

@@ -1,9 +1,8 @@
 // Environment variables; what looks like a secret stays masked until asked for, one by one.
 
-import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { trusted, whyNot } from "../server.js";
-import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
+import { button, dataTable, empty, h, panelFrame, searchBox } from "../ui.js";
 import { breakable, forWidth } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;

@@ -1,10 +1,9 @@
 // What MP servers, coordinators, controllers, discovery services and other frontends tell of themselves: the upper part
 // of their Overview.
 
-import { append, h } from "../dom.js";
 import { clock, duration, format, fullTime, plain, plural } from "../format.js";
 import { getJson, refreshNow, store } from "../server.js";
-import { dataTable, facts, meter, nodeLink, panelFrame, stateMark, tree } from "../ui.js";
+import { append, dataTable, facts, h, meter, nodeLink, panelFrame, stateMark, tree } from "../ui.js";
 
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
 

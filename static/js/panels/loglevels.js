@@ -1,9 +1,8 @@
 // Loggers with their own and their effective level; setting one, or all that begin alike.
 
-import { append, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { each } from "../server.js";
-import { button, dataTable, guarded, panelFrame, searchBox, toast, working } from "../ui.js";
+import { append, button, dataTable, guarded, h, panelFrame, replace, searchBox, setText, toast, working } from "../ui.js";
 import { breakable, forWidth } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];

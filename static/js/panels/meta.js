@@ -1,7 +1,6 @@
 // What the node says of itself, as a tree.
 
-import { h } from "../dom.js";
-import { panelFrame, searchBox, tree } from "../ui.js";
+import { h, panelFrame, searchBox, tree } from "../ui.js";
 
 /** A panel that shows one JSON answer as a searchable tree; also used for Inference. */
 export function treePanel(ctx, title, path, note = "") {

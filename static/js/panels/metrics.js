@@ -1,10 +1,9 @@
 // Prometheus text of one node: families by prefix, samples with their labels, histograms with quantiles.
 
 import { barList, lineChart } from "../chart.js";
-import { append, h, replace, setText } from "../dom.js";
 import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
 import { getJson } from "../server.js";
-import { button, dataTable, panelFrame, searchBox } from "../ui.js";
+import { append, button, dataTable, h, panelFrame, replace, searchBox, setText } from "../ui.js";
 import { breakable, familyUnit, forWidth, narrow } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;

@@ -1,10 +1,9 @@
 // What the node is doing: figures, use of its caches, the last hour; kinds.js adds what other servers tell of themselves.
 
 import { crosshair, lineChart, startOf } from "../chart.js";
-import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "../format.js";
 import { getJson } from "../server.js";
-import { facts, stateMark } from "../ui.js";
+import { facts, h, replace, setText, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 
 const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];

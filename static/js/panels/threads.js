@@ -1,8 +1,7 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
-import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
-import { button, dataTable, empty, panelFrame, searchBox } from "../ui.js";
+import { button, dataTable, empty, h, panelFrame, replace, searchBox, setText } from "../ui.js";
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
 export function parseThreads(text) {

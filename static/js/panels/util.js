@@ -1,7 +1,7 @@
 // What panels share: what a kind of server is known to lack, the last answers of nodes, units of Prometheus families.
 
-import { h } from "../dom.js";
 import { unitOf } from "../format.js";
+import { h } from "../ui.js";
 
 export const narrow = () => innerWidth < 600; // px, a telephone: as in style.css and ui.js
 

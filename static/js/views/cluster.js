@@ -1,9 +1,8 @@
 // The cluster: what is wrong first, then the figures, then every node.
 
-import { append, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { each, getJson, nodePath, recall, remember, store, trusted } from "../server.js";
-import { button, dataTable, fitted, guarded, nodeLink, nodeOf, noNodes, searchBox, sparkline, stateMark, STATE_ORDER, STATES } from "../ui.js";
+import { append, button, dataTable, fitted, guarded, h, nodeLink, nodeOf, noNodes, replace, searchBox, setText, sparkline, STATE_ORDER, stateMark, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
 
@@ -48,8 +47,11 @@ const COLUMNS = [
   { ...metric("failures_per_second", 92), drop: 11 },
   { id: "latency", label: "Answer", num: true, width: 76, drop: 3, find: false, title: METRICS.latency[2], value: (node) => node.latency ?? null, text: (node) => format(node.latency, "seconds") },
   { id: "trend", label: "Trend", width: 96, drop: 5, sort: false, find: false, title: "tokens served from the cache over time", value: () => 0,
-    sig: (node) => (node.series && node.series.hit_tokens_per_second || []).join(), render: (node) => sparkline(node.series && node.series.hit_tokens_per_second, 80, 20) },
+    sig: (node) => trendOf(node).join(), render: (node) => sparkline(trendOf(node), 80, 20) },
 ];
+
+let linesToo = false; // sparklines are drawn from the second picture on: the figures need not wait for them
+const trendOf = (node) => (linesToo && node.series && node.series.hit_tokens_per_second) || [];
 
 // Ways to put the table's rows under headings: id, label, heading of a node
 const GROUPS = [
@@ -302,12 +304,13 @@ export function mount(root, { route, signal }) {
   }
 
   function update(status) {
+    if (!linesToo) requestAnimationFrame(() => setTimeout(() => { linesToo = true; if (!signal.aborted) update(store.status); }));
     const { counts, totals = {}, totals_series: series = {} } = status;
     if (!tiles.isConnected) show();
     replace(summary, STATES.filter((state) => counts[state]).map((state) => h("span", { class: "gap" }, stateMark(state, true), ` ${plain(counts[state])} ${state}  `)));
     drawAlerts(status);
-    putTile("nodes", plain(counts.up + counts.degraded), `of ${plain(counts.total)}`, [counts.down && `${counts.down} down`, counts.degraded && `${counts.degraded} degraded`, counts.unknown && `${counts.unknown} unknown`].filter(Boolean).join(", ") || (counts.total ? "all answer" : ""), series.nodes_up);
-    for (const [id, , more] of TILES) putTile(id, ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()), more(totals), series[id]);
+    putTile("nodes", plain(counts.up + counts.degraded), `of ${plain(counts.total)}`, [counts.down && `${counts.down} down`, counts.degraded && `${counts.degraded} degraded`, counts.unknown && `${counts.unknown} unknown`].filter(Boolean).join(", ") || (counts.total ? "all answer" : ""), linesToo ? series.nodes_up : []);
+    for (const [id, , more] of TILES) putTile(id, ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()), more(totals), linesToo ? series[id] : []);
     if (!status.nodes.length) {
       if (lower.firstChild !== lower.emptyBox || !lower.emptyBox) {
         lower.emptyBox = noNodes();

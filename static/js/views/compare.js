@@ -1,11 +1,10 @@
 // One metric across nodes in one chart; and the settings that differ.
 
 import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
-import { h, replace, setText } from "../dom.js";
 import { byName, format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
 import { show } from "../panels/config.js";
 import { each, getJson, nodePath, store } from "../server.js";
-import { button, dataTable, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, empty, fitted, h, nodeLink, noNodes, replace, searchBox, setText, stateMark } from "../ui.js";
 
 const MOST = 60; // lines in one chart
 const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button

@@ -1,12 +1,11 @@
 // One change on many nodes: what will be sent is shown first, then a result a node as it arrives.
 
 import { confirmDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
 import { each, getText, nodePath, sendJson, store } from "../server.js";
-import { button, dataTable, explain, field, fitted, guarded, lockNote, nodeLink, noNodes, searchBox, stateMark } from "../ui.js";
+import { button, dataTable, explain, field, fitted, guarded, h, lockNote, nodeLink, noNodes, replace, searchBox, setText, stateMark } from "../ui.js";
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 

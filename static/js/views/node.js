@@ -1,10 +1,9 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such a page too.
 
-import { h, replace, setText } from "../dom.js";
 import { clock, duration, fullTime, format, middle } from "../format.js";
 import { ApiError, getText, nodePath, parseJson, refreshNow, request, sendJson, store } from "../server.js";
+import { button, empty, h, lockNote, nodeLink, nodeOf, replace, setState, setText } from "../ui.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
-import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../ui.js";
 
 const STYLE = "static/panels.css";
 if (!document.querySelector(`link[href="${STYLE}"]`)) document.head.append(h("link", { rel: "stylesheet", href: STYLE }));

@@ -1,10 +1,9 @@
 // Which nodes the frontend knows: add, change, remove; try a connection before saving.
 
 import { confirmDialog, formDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
 import { format, plural } from "../format.js";
 import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
-import { button, dataTable, field, fitted, guarded, lockNote, nodeLink, searchBox, stateMark, toast } from "../ui.js";
+import { button, dataTable, field, fitted, guarded, h, lockNote, nodeLink, replace, searchBox, setText, stateMark, toast } from "../ui.js";
 
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
 
