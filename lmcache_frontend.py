@@ -1842,52 +1842,64 @@ class Reply(NamedTuple):
 
 
 class FetchJob(NamedTuple):
-    """One question for ``fetch_many``: a path (with its query) of a node, and how many seconds it may take."""
+    """One GET for ``fetch_many``: a path (with its query) of a node, and how many seconds it may take."""
 
     node: Node
     path: str
     timeout: float = FETCH_TIMEOUT
-    method: str = "GET"
-    body: bytes = b""
     headers: Tuple[Tuple[str, str], ...] = ()
 
 
 def request_bytes(target: Target, job: FetchJob) -> bytes:
     """The request of a job as it goes over the wire."""
     node = job.node
-    lines = [f"{job.method} {node.prefix}{job.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"]
+    lines = [f"GET {node.prefix}{job.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in job.headers]
     lines.append(f"User-Agent: lmcache-frontend/{VERSION}")
     if node.token:
         lines.append(f"Authorization: Bearer {node.token}")
-    if job.body or job.method not in ("GET", "HEAD"):
-        lines.append(f"Content-Length: {len(job.body)}")
-    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + job.body
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
 
 
-def read_head(channel: Channel, data: bytes, deadline: float, method: bytes) -> Generator[Wait, Channel, Tuple]:
-    """Read a node's final response head; returns (ResponseHead, the bytes after it). Interim answers are passed over.
+def take_head(data: bytes, method: bytes, proxied: bool = False) -> Tuple[ResponseHead | None, bytes]:
+    """The first head in what a node sent, None while it is not whole, and the bytes after it. Raises BadMessage 502.
+
+    Small heads of ``proxied`` answers are remembered; our own questions, each to another node, would crowd them out.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        if len(data) > MAX_HEAD:
+            raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+        return None, data
+    parse = parse_small_response_head if proxied and end < KIB else parse_response_head
+    head = parse(data[: end + 2], method)
+    if head.status == 101:
+        raise BadMessage(502, "it switched protocols unasked")
+    return head, data[end + 4 :]
+
+
+def closed_early(data: bytes) -> Exception:
+    """What it means that a node closed its connection after ``data``, before the end of its answer's head."""
+    if data:
+        return BadMessage(502, "it closed the connection in the middle of an answer's head")
+    return ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
+
+
+def read_head(channel: Channel, deadline: float) -> Generator[Wait, Channel, Tuple]:
+    """Read the head of a node's final answer to a GET; returns (ResponseHead, the bytes after it). Interim answers are passed over.
 
     Raises BadMessage 502 (nonsense, too long) and OSError; ConnectionResetError when the node closed.
     """
+    data = b""
     while True:
-        end = data.find(b"\r\n\r\n")
-        if end >= 0:
-            head = parse_response_head(data[: end + 2], method)
-            data = data[end + 4 :]
-            if head.status >= 200:
-                return head, data
-            if head.status == 101:
-                raise BadMessage(502, "it switched protocols unasked")
-            continue
-        if len(data) > MAX_HEAD:
-            raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
-        more = yield from receive(channel, MAX_HEAD, deadline)
-        if not more:
-            if data:
-                raise BadMessage(502, "it closed the connection in the middle of an answer's head")
-            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
-        data = data + more if data else more
+        head, data = take_head(data, b"GET")
+        if head is None:
+            more = yield from receive(channel, MAX_HEAD, deadline)
+            if not more:
+                raise closed_early(data)
+            data += more
+        elif head.status >= 200:
+            return head, data
 
 
 def response_body(head: ResponseHead) -> LengthBody | ChunkedBody:
@@ -1907,7 +1919,7 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
         connection = yield from pool.open(target, min(job.timeout, CONNECT_TIMEOUT))
         channel = connection.channel
         yield from send_all(channel, request_bytes(target, job), job.timeout)
-        head, data = yield from read_head(channel, b"", deadline, job.method.encode())
+        head, data = yield from read_head(channel, deadline)
         body = response_body(head)
         pieces: List[bytes] = []
         size = 0
@@ -1988,32 +2000,17 @@ def fetch_many(
         loop.shutdown()
 
 
-def fetch_node(
-    node: Node, path: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
-    timeout: float = FETCH_TIMEOUT,
-) -> Reply:  # fmt: skip
-    """Ask one node and wait for its whole answer. Raises FetchError."""
-    job = FetchJob(node, path, timeout, method, body, tuple((headers or {}).items()))
-    _, reply = next(fetch_many([job]))
+def fetch(target: Target, path: str, headers: Mapping[str, str] | None = None, timeout: float = FETCH_TIMEOUT) -> Reply:
+    """Ask a target with a GET and wait for its whole answer. Raises FetchError."""
+    node = Node("", target.host, target.port, target)
+    _, reply = next(fetch_many([FetchJob(node, path, timeout, tuple((headers or {}).items()))]))
     if isinstance(reply, FetchError):
         raise reply
     return reply
 
 
-def fetch(
-    target: Target, path: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
-    timeout: float = FETCH_TIMEOUT,
-) -> Reply:  # fmt: skip
-    """Ask a target and wait for its whole answer. Raises FetchError."""
-    node = Node("", target.host, target.port, target)
-    return fetch_node(node, path, method=method, body=body, headers=headers, timeout=timeout)
-
-
-def fetch_url(
-    url: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None,
-    timeout: float = 10.0,
-) -> Reply:  # fmt: skip
-    """Ask a service by its http:// or https:// URL and wait for its whole answer. Raises FetchError."""
+def fetch_url(url: str, headers: Mapping[str, str] | None = None, timeout: float = 10.0) -> Reply:
+    """Ask a service by its http:// or https:// URL with a GET and wait for its whole answer. Raises FetchError."""
     parts = urllib.parse.urlsplit(url)
     try:
         port = parts.port
@@ -2025,7 +2022,7 @@ def fetch_url(
             target = Target.parse(parts.hostname, port or 80)
         except FrontendError as error:
             raise FetchError(error.detail) from None
-        return fetch(target, path, method=method, body=body, headers=headers, timeout=timeout)
+        return fetch(target, path, headers, timeout)
     if parts.scheme != "https" or not parts.hostname:
         raise FetchError("its URL is not http:// or https://")
     started = time.monotonic()
@@ -2036,7 +2033,7 @@ def fetch_url(
         watchdog = threading.Timer(timeout, connection.sock.shutdown, (socket.SHUT_RDWR,))
         watchdog.daemon = True
         watchdog.start()
-        connection.request(method, path, body or None, dict(headers or {}))
+        connection.request("GET", path, headers=dict(headers or {}))
         answer = connection.getresponse()
         text = answer.read(MAX_FETCH + 1)
         if len(text) > MAX_FETCH:
@@ -5795,15 +5792,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         while True:
             more = yield from self._receive_answer(node, deadline)
             if not more:
-                if data:
-                    raise BadMessage(502, "it closed the connection in the middle of an answer's head")
-                raise ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
-            data = data + more if data else more
-            end = data.find(b"\r\n\r\n")
-            while end >= 0:
-                parse = parse_small_response_head if end < KIB else parse_response_head
-                head = parse(data[: end + 2], self.head.method)
-                data = data[end + 4 :]
+                raise closed_early(data)
+            head, data = take_head(data + more if data else more, self.head.method, True)
+            while head is not None:
                 if head.status >= 200:
                     return head, data
                 interims += 1
@@ -5811,9 +5802,7 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                     raise BadMessage(502, f"it gave more than {MAX_INTERIM} interim answers")
                 yield from self._interim(head, upload)
                 deadline = time.monotonic() + self.server.proxy_timeout  # a body may have been sent meanwhile
-                end = data.find(b"\r\n\r\n")
-            if len(data) > MAX_HEAD:
-                raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+                head, data = take_head(data, self.head.method, True)
 
     def _upload(self, upload: Relay) -> Generator[object, object, None]:
         """Send the rest of the request's body, until the node answers early."""
@@ -5851,8 +5840,6 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def _interim(self, head: ResponseHead, upload: Relay | None) -> Generator[object, object, None]:
         """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
-        if head.status == 101:
-            raise BadMessage(502, "it switched protocols unasked")
         if self.head.minor >= 1:
             dropped = HOP_BY_HOP | {b"content-length"}
             lines = b"".join(b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in dropped)
