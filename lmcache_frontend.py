@@ -4870,6 +4870,8 @@ class Trust:
                 return ""
             advice = "it is link-local:" if is_link_local(target.host) else "add it,"
             return f"{target.label} is not a registered node: {advice} use --allow-target, or send the token"
+        if os.path.islink(target.path):  # whoever may write there chooses where it leads, and may change that at any time
+            return f"{target.path} is a symbolic link: name what it leads to, use --allow-target, or send the token"
         real = os.path.realpath(target.path)
         folders = {os.path.dirname(os.path.realpath(node.target.path)) for node in registry.leaves() if node.target.path}
         folders = {folder for folder in folders if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"}

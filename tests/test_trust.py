@@ -74,6 +74,12 @@ def test_a_socket_beside_a_registered_one_is_for_trusted_requests(start, uds_nod
         path = "/proxy/localhost/%s/version" % quote(beside, safe="")
         assert front.foreign(path).status == 403
         assert front.ask(path).status == 200
+        link = os.path.join(os.path.dirname(beside), "link")
+        os.symlink(beside, link)  # who may write there chooses where it leads
+        path = "/proxy/localhost/%s/version" % quote(link, safe="")
+        refused = front.ask(path)
+        assert refused.status == 403 and "symbolic link" in refused.json()["detail"]
+        assert front.ask(path, headers=BEARER).status == 200
 
 
 def test_other_targets_need_the_token(start, node):
