@@ -2725,6 +2725,8 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
     gauges = add_up(GAUGES)
     if "remote_ping_seconds" in gauges:
         gauges["remote_ping_seconds"] /= 1000.0  # there it is milliseconds
+        if not gauges["remote_ping_seconds"]:
+            del gauges["remote_ping_seconds"]  # nothing was pinged yet
     histograms = {}
     for key, (name,) in HISTOGRAMS.items():
         if name in samples.buckets:
@@ -6974,7 +6976,7 @@ _l2_store_completed_requests_total{l2_name="fs_native"} c 0.9L | Total L2 store 
 _l2_store_completed_requests_total{l2_name="fs"} c 0.9L |
 _l2_store_completed_objects_chunks_total c 12L | Total chunks successfully stored to L2
 _l2_evicted_objects_chunks_total c 5L 80S | Total chunks evicted from L2
-_l2_usage_bytes{l2_name="fs_native"} n 17e10g | Bytes currently held in each L2 adapter, tagged by ``l2_name`` (one observation per adapter).
+_l2_usage_bytes{l2_name="fs_native"} n 123695058124 | Bytes currently held in each L2 adapter, tagged by ``l2_name`` (one observation per adapter).
 _l2_usage_bytes{l2_name="fs"} n 3e11g |
 _lookup_requested_tokens_total{cache_salt="",model_name="@"} c 6600L | Total tokens submitted for lookup (chunk-aligned tokens only).
 _lookup_hit_tokens_total{cache_salt="",model_name="@"} c 4400L -3200W -2400S | Total tokens found in L1+L2 during lookup.

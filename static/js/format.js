@@ -45,7 +45,11 @@ const UNITS = {
     if (size < 120) return [figures(value), "s"];
     return [duration(value), ""];
   },
-  ratio: (value) => [value === 1 || value === 0 ? fixed(value * 100, 0) : fixed(value * 100, 1), "%"],
+  ratio: (value) => {
+    const size = Math.abs(value * 100);
+    if (size > 0 && size < 0.001) return ["< 0.001", "%"];
+    return [fixed(value * 100, size === 100 || size === 0 ? 0 : size < 0.05 ? 3 : 1), "%"];
+  },
   "tokens/s": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + " tok/s"]; },
   "per second": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + "/s"]; },
   "bytes/s": (value) => { const [text, unit] = UNITS.bytes(value); return [text, unit + "/s"]; },

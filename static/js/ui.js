@@ -606,6 +606,7 @@ export function tree(value, name = "", needle = "", depth = 0) {
 
 function scalar(value) {
   if (value === null) return "null";
+  if (value === "") return '""';
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : plain(value) === "0" && value !== 0 ? value.toExponential(3) : String(value);
   return String(value);
 }

@@ -17,7 +17,7 @@ function rows(label, columns, list, key, emptyText) {
 
 /** Columns: text on the left, numbers on the right. */
 const text = (id, label, value, more = {}) => ({ id, label, value, ...more });
-const number = (id, label, value, show = plain) => ({ id, label, num: true, value, text: (row) => { const one = value(row); return one === null || one === undefined ? "–" : show(one); } });
+const number = (id, label, value, show = plain, unknown = "–") => ({ id, label, num: true, value, text: (row) => { const one = value(row); return one === null || one === undefined ? unknown : show(one); } });
 const bytes = (value) => format(value, "bytes");
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes")); // LMCache's GB are GiB
 
@@ -91,7 +91,7 @@ function usage(data) {
   return list.length ? h("div", { class: "meters" }, list.map((row) => meterRow(`${row.of} · ${row.tier} ${row.backend}`, row.used_bytes, row.capacity_bytes))) : h("p", { class: "muted" }, "No instance has told its usage yet.");
 }
 
-const quotas = (data) => [rows("Quotas", [text("salt", "Cache salt", (row) => row.cache_salt || "(none)", { head: true }), number("use", "In use", (row) => row.usage_gb, gigabytes), number("limit", "Limit", (row) => (row.quota_exists ? row.quota_limit_gb : null), gigabytes)],
+const quotas = (data) => [rows("Quotas", [text("salt", "Cache salt", (row) => row.cache_salt || "(none)", { head: true }), number("use", "In use", (row) => row.usage_gb, gigabytes), number("limit", "Limit", (row) => (row.quota_exists ? row.quota_limit_gb : null), gigabytes, "none")],
   data.by_cache_salt || [], (row) => row.cache_salt, "No quotas."), h("p", { class: "quiet-line" }, `${gigabytes(data.total_gb ?? 0)} in all. Quotas are set under Cache.`)];
 
 const directory = (data) => [facts([["Keys", plain(data.num_keys ?? 0)], ["Places", plain(data.num_placements ?? 0)], ["In L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`], ["In L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],

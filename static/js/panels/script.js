@@ -4,7 +4,7 @@ import { confirmDialog } from "../dialog.js";
 import { format } from "../format.js";
 import { button, explain, field, guarded, h, panelFrame, replace, setText, working } from "../ui.js";
 
-const SAMPLE = "# Runs inside the node's process. What you assign to `result` comes back.\n# Only modules that the node allows can be imported (script_allowed_imports).\nresult = 'hello from ' + str(type(app))\n";
+const SAMPLE = "# Runs inside the node's process. What you assign to `result` comes back.\n# Only modules that the node allows can be imported (script_allowed_imports).\nresult = 'hello from ' + str(app)\n";
 
 export function mount(root, ctx) {
   const editor = h("textarea", { rows: 14, spellcheck: "false", name: "script" });

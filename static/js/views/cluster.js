@@ -171,6 +171,7 @@ export function mount(root, { route, signal }) {
     const tip = `from ${format(first, unit)} to ${format(last, unit)}${step ? ` in ${duration(step)}` : ""}`;
     const moved = unit === "ratio" ? (last - first) * 100 : first ? (last / first - 1) * 100 : last ? Infinity : 0;
     if (Math.abs(moved) < 0.5) return ["", tip];
+    if (unit !== "ratio" && Number.isFinite(moved) && moved >= 900) return [`▲ ×${plain(Math.round(last / first))}`, tip];
     return [`${moved > 0 ? "▲" : "▼"} ${Number.isFinite(moved) ? `${Math.abs(moved) < 10 ? Math.abs(moved).toFixed(1) : plain(Math.round(Math.abs(moved)))}\u202f${unit === "ratio" ? "pt" : "%"}` : "from 0"}`, tip];
   }
 
