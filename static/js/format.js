@@ -91,7 +91,7 @@ export function duration(seconds) {
 }
 
 const ZONE = lazily(() => new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" }));
-const FULL = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }));
+const FULL = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" }));
 const COLLATOR = lazily(() => new Intl.Collator("en", { numeric: true, sensitivity: "base" }));
 const two = (value) => String(value).padStart(2, "0");
 

@@ -565,10 +565,13 @@ export function panelFrame({ title, note = "", ctx, path = null, load = null, re
       if (error.body) setText(rawBox, error.body);
     } finally {
       again.disabled = false;
+      element.classList.remove("asking");
     }
   }
-  if (load) run();
-  else render(null, body);
+  if (load) {
+    element.classList.add("asking"); // what stands below is shown when this has its size
+    run();
+  } else render(null, body);
   return { element, body, run, line };
 }
 

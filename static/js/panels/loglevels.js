@@ -69,7 +69,7 @@ export function mount(root, ctx) {
     return h("span", { class: "level-pick" }, box, guarded(set, ctx.signal, ctx.node));
   }
 
-  const prefix = h("input", { name: "prefix", placeholder: "e.g. lmcache.v1.storage_backend", spellcheck: "false", autocomplete: "off", list: "logger-names" });
+  const prefix = h("input", { name: "prefix", placeholder: "e.g. lmcache.v1", spellcheck: "false", autocomplete: "off", list: "logger-names" });
   const names = h("datalist", { id: "logger-names" });
   const level = h("select", { "aria-label": "Level to set" }, LEVELS.map((one) => h("option", { value: one }, one)));
   level.value = "INFO";

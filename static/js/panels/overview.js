@@ -48,7 +48,8 @@ export function mount(root, ctx) {
     for (const make of OWN_PANELS[kind] || []) special.append(make(ctx));
     special.classList.toggle("own-panels", Boolean(special.firstChild));
     historyPanel.hidden = kind === "frontend"; // the server keeps no figures of proxies
-    askMore();
+    for (const panel of [cachePanel, historyPanel]) panel.classList.add("asking");
+    askMore().finally(() => cachePanel.classList.remove("asking"));
   }
 
   /** What the node tells now; while it is down, the last that it told. */
@@ -123,7 +124,7 @@ export function mount(root, ctx) {
   }
 
   async function loadCharts() {
-    if (historyPanel.hidden) return;
+    if (historyPanel.hidden) { historyPanel.classList.remove("asking"); return; }
     const names = charts.flatMap((one) => one.names);
     try {
       const answer = await getJson(`api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`, { signal: ctx.signal });
@@ -142,6 +143,8 @@ export function mount(root, ctx) {
       setText(chartNote, any ? "" : ctx.node().state === "down" ? "It has told no figures since this frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
     } catch (error) {
       if (error.name !== "AbortError") setText(chartNote, `No history: ${error.message}`);
+    } finally {
+      historyPanel.classList.remove("asking");
     }
   }
 

@@ -48,14 +48,14 @@ export function mount(root, ctx) {
       const table = dataTable({
         label: "Periodic threads", fixed: false, key: (row) => row.name, sort: { id: "state", down: true },
         columns: [
-          { id: "state", label: "State", value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)), search: stateOf, sig: stateOf, render: (row) => h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]) },
-          { id: "name", label: "Name", head: true, value: (row) => row.name },
-          { id: "level", label: "Level", value: (row) => row.level },
-          { id: "interval", label: "Every", num: true, value: (row) => row.interval, text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)) },
-          { id: "last", label: "Last run", num: true, value: (row) => row.last_run_ago, text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never") },
-          { id: "runs", label: "Runs", num: true, value: (row) => row.total_runs, text: (row) => plain(row.total_runs) },
-          { id: "failed", label: "Failed", num: true, value: (row) => row.failed_runs, text: (row) => plain(row.failed_runs) },
-          { id: "said", label: "Last result", value: (row) => (row.last_summary ? row.last_summary.message : ""), cls: "wrap" },
+          { id: "state", label: "State", width: 90, value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)), search: stateOf, sig: stateOf, render: (row) => h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]) },
+          { id: "name", label: "Name", width: 190, head: true, value: (row) => row.name },
+          { id: "level", label: "Level", width: 80, drop: 3, value: (row) => row.level },
+          { id: "interval", label: "Every", width: 70, drop: 4, num: true, value: (row) => row.interval, text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)) },
+          { id: "last", label: "Last run", width: 90, num: true, value: (row) => row.last_run_ago, text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never") },
+          { id: "runs", label: "Runs", width: 70, drop: 2, num: true, value: (row) => row.total_runs, text: (row) => plain(row.total_runs) },
+          { id: "failed", label: "Failed", width: 70, drop: 5, num: true, value: (row) => row.failed_runs, text: (row) => plain(row.failed_runs) },
+          { id: "said", label: "Last result", width: 200, drop: 6, value: (row) => (row.last_summary ? row.last_summary.message : ""), cls: "wrap" },
         ],
       });
       table.update(threads);
