@@ -280,7 +280,7 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
     browser.wait_for(polls, 1.5)
 
 
-@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many"])
+@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many", "#/node/demo000_worker0/overview", "#/node/demo000_worker0/cache"])
 def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     browser = page(fleet, fragment)
     browser.script(
