@@ -67,6 +67,7 @@ from array import array
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
 if TYPE_CHECKING:
+    import mmap
     import ssl
     import types
     from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -5173,7 +5174,7 @@ class Relay:
         self._out: List[bytes | memoryview] = []
         self._finished = False
         self._listening = True
-        self._buffer: mmap.mmap | None = None  # type: ignore[name-defined]
+        self._buffer: mmap.mmap | None = None
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take what was received; what is to be sent waits in ``_out``."""

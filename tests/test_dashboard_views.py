@@ -335,6 +335,11 @@ def test_the_link_to_add_a_node_opens_the_dialog(page, fleet):
     assert browser.script("return location.hash") == "#/nodes"
 
 
+def test_a_share_is_never_shown_as_none_at_all(page, fleet):
+    shown = page(fleet, "#/").script("const {format} = await import('/static/js/format.js'); return [0, 1e-6, 1.2e-5, 4e-4, 0.5, 1].map((value) => format(value, 'ratio'))")
+    assert [text.replace("\u202f", " ") for text in shown] == ["0 %", "< 0.001 %", "0.001 %", "0.040 %", "50.0 %", "100 %"]
+
+
 def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)

@@ -114,6 +114,8 @@ def test_the_readings_kept_of_a_node_are_few_whatever_the_interval():
 
 def test_the_ping_of_the_remote_backend_is_told_in_seconds():
     assert lf.measure([reading(0)])["remote_ping_seconds"] == pytest.approx(0.012)
+    never = lf.take_snapshot(b"lmcache:remote_ping_latency 0.0\n", 0.0)
+    assert lf.measure([never])["remote_ping_seconds"] is None
 
 
 def test_an_mp_server_is_measured_by_its_own_names():

@@ -170,9 +170,9 @@ export function mount(root, ctx) {
     const counts = new Map();
     for (const row of rows) counts.set(row.prefix, (counts.get(row.prefix) || 0) + 1);
     if (prefix === null) { // the most of LMCache's own, less what is there for old readers alone
-      const own = rows.filter((row) => row.prefix.startsWith("lmcache") && !/^deprecated/i.test(row.help || "")).map((row) => row.prefix);
-      const many = (name) => own.filter((one) => one === name).length;
-      prefix = own.reduce((best, name) => (many(name) > many(best) ? name : best), own[0] || "");
+      const own = new Map();
+      for (const row of rows) if (row.prefix.startsWith("lmcache") && !/^deprecated/i.test(row.help || "")) own.set(row.prefix, (own.get(row.prefix) || 0) + 1);
+      prefix = [...own.keys()].sort((a, b) => own.get(b) - own.get(a))[0] || "";
     }
     if (prefix && !counts.has(prefix)) prefix = "";
     replace(prefixes, [["", rows.length], ...[...counts].sort()].map(([name, count]) => h("button", { type: "button", class: "small", dataset: { prefix: name }, onclick: () => { prefix = name; filter(); } }, name || "All", " ", h("span", { class: "muted" }, plain(count)))));

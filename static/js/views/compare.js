@@ -41,8 +41,8 @@ export function mount(root, { route, signal }) {
   signal.addEventListener("abort", () => { clearTimeout(driftTimer); if (driftAbort) driftAbort.abort(); });
   const none = noNodes();
   none.hidden = true;
-  const content = h("div", {},
-    h("section", { class: "panel asking", "aria-label": "One metric across nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")), h("div", { class: "tools" }, metricBox, spanBox), pickBox, note, chartBox, values),
+  const metricPanel = h("section", { class: "panel asking", "aria-label": "One metric across nodes" }, h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")), h("div", { class: "tools" }, metricBox, spanBox), pickBox, note, chartBox, values);
+  const content = h("div", {}, metricPanel,
     h("section", { class: "panel", "aria-label": "Settings that differ" }, h("header", { class: "panel-head" }, h("h2", {}, "Settings that differ"), h("p", { class: "muted" }, "between the nodes chosen above"), h("div", { class: "panel-tools" }, h("label", { class: "inline" }, driftAll, "show equal ones too"), driftButton)), driftNote, driftBox));
   replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")), none, content);
 
@@ -80,7 +80,7 @@ export function mount(root, { route, signal }) {
     if (!store.status) return;
     keepAddress();
     const keys = [...chosen].slice(0, MOST);
-    if (!keys.length) { content.firstChild.classList.remove("asking"); replace(chartBox); chart = null; replace(values, empty("No nodes chosen. Open “Nodes” above and choose some, or select rows in the cluster's table.")); setText(note, ""); return; }
+    if (!keys.length) { metricPanel.classList.remove("asking"); replace(chartBox); chart = null; replace(values, empty("No nodes chosen. Open “Nodes” above and choose some, or select rows in the cluster's table.")); setText(note, ""); return; }
     const names = [...chosen].join();
     if (names !== driftNames) { driftNames = names; driftSoon(); }
     const unit = METRICS[metric][1];
@@ -96,7 +96,7 @@ export function mount(root, { route, signal }) {
     } catch (error) {
       if (error.name !== "AbortError") setText(note, `No history: ${error.message}`);
     } finally {
-      content.firstChild.classList.remove("asking");
+      metricPanel.classList.remove("asking");
     }
   }
 
