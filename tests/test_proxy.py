@@ -8,7 +8,7 @@ import threading
 from urllib.parse import quote
 
 import pytest
-from support.frontend import TOKEN, wait_for
+from support.frontend import TOKEN, receive, wait_for
 
 MIB = 1 << 20
 
@@ -134,7 +134,7 @@ def test_an_upload_that_arrives_slowly_is_streamed_to_the_node(front, node):
         sock.sendall(b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello")
         wait_for(lambda: node.requests)
         sock.sendall(b"world")
-        assert b"helloworld" in sock.recv(65536)
+        assert b"helloworld" in receive(sock)
 
 
 def test_expect_100_continue_is_answered_by_the_node(front, node):
@@ -142,7 +142,7 @@ def test_expect_100_continue_is_answered_by_the_node(front, node):
         sock.sendall(b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 100")
         sock.sendall(b"hello")
-        assert b'"body": "hello"' in sock.recv(65536)
+        assert b'"body": "hello"' in receive(sock)
 
 
 def test_interim_answers_are_passed_on_but_not_to_http_1_0(front, node):

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from support.frontend import PROGRAM, run, wait_for
+from support.frontend import PROGRAM, receive, run, wait_for
 
 
 def status_of(raw):
@@ -250,11 +250,11 @@ def test_it_listens_on_a_unix_socket(start, node):
 
     path = short_socket_path()
     front = start("--uds", path, "--node", "w0=" + node.address, port=False, wait=False)
-    wait_for(lambda: os.path.exists(path))
+    wait_for(lambda: " at " + path in front.output())  # the file is there a moment before anybody listens
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
         sock.sendall(b"GET /proxy2/w0/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert b"0.5.6" in sock.recv(65536)
+        assert b"0.5.6" in receive(sock)
     assert front.stop() == 0 and not os.path.exists(path)
 
 

@@ -111,17 +111,7 @@ class Frontend:
         """Send exact bytes; returns what comes back, up to the close or until the answers are complete."""
         with self.connect(timeout) as sock:
             sock.sendall(data)
-            received = b""
-            while True:
-                try:
-                    more = sock.recv(65536)
-                except ConnectionResetError:
-                    return received
-                if not more:
-                    return received
-                received += more
-                if not until_close and complete(received):
-                    return received
+            return receive(sock, until_close)
 
     def rss(self):
         """Resident memory in MiB (Linux)."""
@@ -139,6 +129,20 @@ class Frontend:
     def _status(self, key):
         with open("/proc/%d/status" % self.process.pid) as file:
             return int(re.search(key + r":\s+(\d+)", file.read()).group(1)) / 1024
+
+
+def receive(sock, until_close=False):
+    """What comes up to the close, or up to the end of one answer with a length, in however many pieces."""
+    received = b""
+    while until_close or not complete(received):
+        try:
+            more = sock.recv(65536)
+        except ConnectionResetError:
+            break
+        if not more:
+            break
+        received += more
+    return received
 
 
 def complete(data):
