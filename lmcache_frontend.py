@@ -7137,9 +7137,7 @@ server) and only on a trusted network.
 /cache/clear DELETE
 /cache/store POST
 /cache/retrieve POST
-/cache/kvcache/info GET: 200 PRETTY {"status":"success","num_layers":2,"layers":{"model.layers.0.self_attn.attn":{"shape":[2,
-4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%(worker)s"},"model.layers.1.self_attn.attn":{"shape":[2,4096,16,8,128],
-"dtype":"torch.bfloat16","device":"cuda:%(worker)s"}}}
+/cache/kvcache/info GET: 200 PRETTY {"status":"success","num_layers":32,"layers":{%(layers)s}}
 /controller/key-stats GET: 503 JSON {"detail":"Controller manager not available"}
 /controller/workers GET: 503 JSON {"detail":"Controller manager not available"}
 """,
@@ -7268,6 +7266,9 @@ def go_float(value: float) -> str:
         return repr(float(value))
     mantissa, _, exponent = f"{value:.15e}".partition("e")
     return f"{float(mantissa)}e{exponent}"
+
+
+DEMO_LAYER = '"model.layers.%d.self_attn.attn":{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%s"}'
 
 
 def demo_terms(text: str) -> List[Tuple[float, str]]:
@@ -7465,6 +7466,7 @@ class DemoNode:
         for name, switch in self.switches.items():
             facts[name], facts[name + "_word"] = ("true", "enabled") if switch.on else ("false", "disabled")
         facts["lookup"] = facts["lookup_class"] if self.switches["lookup"].on else "None"
+        facts["layers"] = ",".join(DEMO_LAYER % (number, self.worker) for number in range(32))  # as many as /inference_info tells
         chunks, unique = int(facts["28D"]), int(facts["8.4D"])
         facts.update(N=chunks, U=unique, R=(chunks - unique) / (chunks or 1))
         return facts

@@ -21,7 +21,7 @@ function textWidth(text) {
   return ruler.measureText(text).width;
 }
 
-/** Round steps for an axis: 1, 2, 5 × 10^n, or powers of two for bytes. */
+/** Round steps for an axis, 1, 2, 5 × 10^n, or powers of two for bytes: about `count` of them from at or below `low` to at or above `high`. */
 function valueTicks(low, high, unit, count = 4) {
   const span = high - low || 1;
   let step;
@@ -31,15 +31,15 @@ function valueTicks(low, high, unit, count = 4) {
     const power = 10 ** Math.floor(Math.log10(span / count));
     step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => span / size <= count + 0.5) || 10 * power;
   }
-  const ticks = [];
-  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-6; value += step) ticks.push(Math.abs(value) < step * 1e-9 ? 0 : value);
-  return ticks;
+  const [first, last] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
-const TIME_STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+const TIME_STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 
 function timeTicks(start, end, width) {
-  const step = TIME_STEPS.find((size) => (end - start) / size <= Math.max(2, width / 90)) || 86400;
+  const room = (size) => (size / (end - start)) * width; // px between two labels: enough for the label, and not more than a dozen labels
+  const step = TIME_STEPS.find((size) => room(size) >= Math.max(size < 60 ? 80 : 64, width / 8)) || 86400;
   const shift = new Date(start * 1000).getTimezoneOffset() * 60;
   const ticks = [];
   for (let time = Math.ceil((start - shift) / step) * step + shift; time <= end; time += step) ticks.push(time);
@@ -92,9 +92,9 @@ export function crosshair() {
 
 /**
  * A line chart. `update({series: [{name, times, values}], start, end, interval})` draws; times are Unix seconds.
- * Returns {element, update}. Options: label, unit, height, group (a crosshair), legend, min0.
+ * Returns {element, update}. Options: label, unit, height, group (a crosshair), legend.
  */
-export function lineChart({ label, unit, height = 160, group = null, legend = false, top = null }) {
+export function lineChart({ label, unit, height = 160, group = null, legend = false }) {
   const plot = svg("svg", { class: "chart-svg", role: "img", tabindex: "0", "aria-label": label, height });
   const tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
   const spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
@@ -150,10 +150,9 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
       plot.append(svg("text", { x: width / 2, y: height / 2, class: "chart-empty", "text-anchor": "middle" }, "No values in this time yet"));
       return;
     }
-    const floor = Math.min(0, low);
-    let ceiling = unit === "ratio" && high <= 1 ? Math.min(1, Math.max(high * 1.1, 0.1)) : high * 1.08 || 1;
-    if (top !== null) ceiling = Math.max(ceiling, top);
-    const marks = valueTicks(floor, ceiling, unit).map((value) => [value, tickLabel(value, unit)]);
+    const most = unit === "ratio" ? Math.max(high, 0.1) : high > 0 ? high : low < 0 ? 0 : 1; // a share that is nearly 0 is not blown up
+    const marks = valueTicks(Math.min(0, low), most, unit).map((value) => [value, tickLabel(value, unit)]);
+    const [floor, ceiling] = [marks[0][0], marks[marks.length - 1][0]];
     const here = zone(start);
     indent = Math.ceil(Math.max(34, textWidth(here), ...marks.map(([, text]) => textWidth(text)))) + 8;
     const x = (time) => indent + ((time - start) / (end - start || 1)) * (right - indent);
@@ -163,10 +162,10 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
       plot.append(svg("line", { class: "grid", x1: indent, x2: right, y1: y(value), y2: y(value) }),
         svg("text", { class: "tick", x: indent - 6, y: y(value) + 4, "text-anchor": "end" }, text));
     }
-    const { ticks, label: name } = timeTicks(start, end, right - indent);
+    const { ticks, label: name } = timeTicks(start, end, width - 60); // charts of one width have the same times
     for (const time of ticks) {
       const px = x(time);
-      if (px < indent + 24 || px > right - 14) continue;
+      if (px < indent + 34 || px > right - 14) continue;
       plot.append(svg("line", { class: "grid", x1: px, x2: px, y1: bottom, y2: bottom + 4 }),
         svg("text", { class: "tick", x: px, y: height - 5, "text-anchor": "middle" }, name(time)));
     }
@@ -178,8 +177,12 @@ export function lineChart({ label, unit, height = 160, group = null, legend = fa
       const [times, drawn] = thinned(one.times, one.values, start, end, right - indent);
       lines.append(svg("path", { class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`, d: linePath(times, drawn, x, y, times === one.times ? gap : gap && Math.max(gap, ((end - start) / (right - indent)) * 3)) }));
     });
+    const ends = data.series.length > COLOURS ? [] : data.series.map((one, index) => { // a line of one value is seen by its end
+      const last = one.values.reduce((found, value, i) => (value === null || value === undefined || one.times[i] < start || one.times[i] > end ? found : i), -1);
+      return last < 0 ? null : svg("circle", { class: `c${index}`, r: 2.5, cx: x(one.times[last]), cy: y(one.values[last]) });
+    });
     cross = svg("g", { class: "cross", visibility: "hidden" });
-    plot.append(lines, svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }), cross);
+    plot.append(lines, ...ends.filter(Boolean), svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }), cross);
     if (cursor !== null) point(cursor, true);
     if (drag) plot.append(drag.rect);
     else mark();

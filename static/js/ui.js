@@ -1,6 +1,6 @@
 // The parts that pages are made of: elements, icons, state marks, notes, sparklines, tables, panels, trees.
 
-import { byName, plain, plural } from "./format.js";
+import { byName, NONE, plain, plural } from "./format.js";
 import { curl, store, subscribe, trusted, whyNot } from "./server.js";
 
 // ---- elements without markup strings: whatever comes from a node becomes text, never HTML ----
@@ -118,6 +118,8 @@ export function fitted(text) {
   return h("span", {}, h("span", { class: "visually-hidden" }, name), h("span", { class: "fitted", "aria-hidden": "true", dataset: { head: name.slice(0, cut), tail: name.slice(cut) } }));
 }
 
+export const kindText = (node) => (node.kind === "unknown" ? NONE : node.kind);
+
 /** What an empty place says: what it is, and what to do next. */
 export function empty(text, ...actions) {
   return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
@@ -221,6 +223,9 @@ function compare(a, b) {
 const ROW_HEIGHT = 32; // px, as in style.css
 const VIRTUAL_FROM = 200; // rows
 const PICK_WIDTH = 36; // px
+const TELEPHONE = 600; // px, as in style.css
+
+const widthOf = (column, tight) => (tight && column.narrow) || column.width || 120;
 
 /** The heading of a group of rows. */
 class Heading {
@@ -234,8 +239,10 @@ class Heading {
 /**
  * A table that sorts, searches and, above 200 rows, keeps only the rows in view in the DOM.
  *
- * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, narrow (width on a
- * telephone), grow, title, sort: false, drop: the higher, the sooner it is left out where room is short}. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
+ * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row), num, width, narrow (width where there is
+ * room for nothing else), grow, title, sort: false, drop: the higher, the sooner it is left out where room is short}. A table that is not
+ * `fixed` has columns as wide as what is in them; where it is too wide its rows become cards, a line per column. text and render get a
+ * second argument: {tight, shows(id)}, what the room made of the columns. `update(rows)` changes cells that differ, not the table. `group({of(row) -> label,
  * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. `width` tells how wide it will be, where that is
  * known before it is laid out. Returns {element, update, search(text), filter(f), group(g)}.
  */
@@ -247,12 +254,13 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   const above = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
   const below = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
   const body = h("tbody");
-  const table = h("table", { class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`, "aria-label": label }, cols, h("thead", {}, headRow), above, body, below);
+  const table = h("table", { class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`, "aria-label": label, role: fixed ? null : "table" }, cols, h("thead", {}, headRow), above, body, below);
   const none = h("p", { class: "empty-row", hidden: true }, emptyText);
   const wrap = h("div", { class: `table-wrap${tall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": label }, table, none);
   let wantedColumns = columns;
   let shownColumns = []; // their heads are built with the first rows
   let keepAll = false; // the columns were chosen by hand: none is left out
+  const fit = { tight: false, shows: (id) => shownColumns.some((column) => column.id === id) }; // tight: the columns have their narrow widths
   let all = [];
   let told = false; // that there are none is said when it is known
   let shown = [];
@@ -266,23 +274,27 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   let frame = 0;
   const live = new Map(); // key -> {tr, cells}
 
-  const widthOf = (column) => (innerWidth < 600 && column.narrow) || column.width || 120;
-
-  /** The wanted columns that there is room for. */
+  /** The wanted columns that there is room for, and whether it takes their narrow widths: {tight, columns}. */
   function fitting() {
-    let room = (width || wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column), 0);
-    const out = new Set();
-    const spare = keepAll ? [] : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
-    for (const column of spare) {
-      if (room >= 0) break;
-      out.add(column);
-      room += widthOf(column);
+    const spare = keepAll || (!fixed && innerWidth < TELEPHONE) ? [] : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
+    function inWidth(tight) {
+      let room = (width || wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column, tight), 0);
+      const out = new Set();
+      for (const column of spare) {
+        if (room >= 0) break;
+        out.add(column);
+        room += widthOf(column, tight);
+      }
+      return { tight, fits: room >= 0, columns: wantedColumns.filter((column) => !out.has(column)) };
     }
-    return wantedColumns.filter((column) => !out.has(column));
+    const wide = inWidth(innerWidth < TELEPHONE);
+    return wide.fits || keepAll || !fixed ? wide : inWidth(true);
   }
 
-  function buildHead() {
-    shownColumns = fitting();
+  function buildHead({ tight, columns: fitted } = fitting()) {
+    shownColumns = fitted;
+    fit.tight = tight;
+    wrap.classList.toggle("tight", tight);
     heads.length = 0;
     replace(cols);
     replace(headRow);
@@ -293,7 +305,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       headRow.append(h("th", { class: "pick", scope: "col" }, allBox));
     }
     for (const column of shownColumns) {
-      const width = widthOf(column);
+      const width = widthOf(column, fit.tight);
       minimum += width;
       cols.append(sized(column.grow ? 0 : width));
       const cell = h("th", { scope: "col", class: [column.num ? "num" : "", column.head ? "head" : ""].join(" ").trim() || null, title: column.title || null });
@@ -309,9 +321,9 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }
   /** Build the head anew when other columns have room than before. */
   function refit() {
-    const fit = fitting();
-    if (fit.length === shownColumns.length && fit.every((column, i) => column === shownColumns[i])) return false;
-    buildHead();
+    const next = fitting();
+    if (next.tight === fit.tight && next.columns.length === shownColumns.length && next.columns.every((column, i) => column === shownColumns[i])) return false;
+    buildHead(next);
     return true;
   }
   function sized(width) {
@@ -337,7 +349,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   function hit(row) {
     if (keep && !keep(row)) return false;
     if (!needle) return true;
-    return needle.every((word) => columns.some((column) => column.find !== false && String((column.search || column.text || column.value)(row) ?? "").toLowerCase().includes(word)));
+    return needle.every((word) => columns.some((column) => column.find !== false && String((column.search || column.text || column.value)(row, fit) ?? "").toLowerCase().includes(word)));
   }
   function arrange() {
     if (!live.size) refit();
@@ -398,8 +410,14 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       else at = at.nextSibling;
     }
     for (const [id, entry] of live) if (!wanted.has(id)) { entry.tr.remove(); live.delete(id); }
+    if (!fixed) stack();
     if (focus && !body.contains(document.activeElement)) (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
     markAll();
+  }
+  /** Rows as cards where the table is wider than its place. */
+  function stack() {
+    wrap.classList.remove("stacked");
+    wrap.classList.toggle("stacked", wrap.scrollWidth > wrap.clientWidth + 1);
   }
   function makeHeading(name) {
     const text = h("span", { class: "group-text" });
@@ -434,7 +452,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     box.indeterminate = count > 0 && count < rows.length;
   }
   function makeRow(id) {
-    const tr = h("tr");
+    const tr = h("tr", { role: fixed ? null : "row" });
     const entry = { tr, row: null, cells: [], sigs: [], box: null };
     if (select) {
       entry.box = h("input", { type: "checkbox" });
@@ -447,7 +465,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       tr.append(h("td", { class: "pick" }, entry.box));
     }
     for (const column of shownColumns) {
-      const cell = h(column.head ? "th" : "td", { class: [column.num ? "num" : "", column.cls || ""].join(" ").trim() || null, scope: column.head ? "row" : null });
+      const cell = h(column.head ? "th" : "td", { class: [column.num ? "num" : "", column.cls || ""].join(" ").trim() || null, scope: column.head ? "row" : null, role: fixed ? null : column.head ? "rowheader" : "cell", dataset: fixed ? {} : { label: column.label } }); // with roles, as cards are no table to the browser
       entry.cells.push(cell);
       tr.append(cell);
     }
@@ -470,12 +488,12 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       if (entry.cls !== name) { if (entry.cls) entry.tr.classList.remove(entry.cls); if (name) entry.tr.classList.add(name); entry.cls = name; }
     }
     shownColumns.forEach((column, i) => {
-      const sig = column.render ? (column.sig ? column.sig(row) : {}) : String(column.text ? column.text(row) : column.value(row) ?? "–");
+      const sig = column.render ? (column.sig ? column.sig(row) : {}) : String(column.text ? column.text(row, fit) : column.value(row) ?? "–");
       if (entry.sigs[i] === sig) return;
       entry.sigs[i] = sig;
       if (column.render) {
         const focused = entry.cells[i].contains(document.activeElement);
-        replace(entry.cells[i], column.render(row));
+        replace(entry.cells[i], column.render(row, fit));
         const next = focused && entry.cells[i].querySelector("a, button, input, select");
         if (next) next.focus({ preventScroll: true });
       } else entry.cells[i].textContent = sig;
@@ -501,6 +519,7 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     if (!wrap.isConnected) return; // not in the page yet: the room is what it was told
     width = 0;
     if (refit()) arrange();
+    else if (!fixed) stack();
     else if (lines.length > VIRTUAL_FROM) paint();
   }).observe(wrap);
   return {

@@ -5,6 +5,7 @@ import { format, middle, plain, plural } from "../format.js";
 import { curl, nodePath, store } from "../server.js";
 import { append, button, copy, dataTable, explain, facts, field, guarded, h, nodeLink, panelFrame, replace, searchBox, setText, toast, tree, working } from "../ui.js";
 import { gigabytes } from "./kinds.js";
+import { breakable } from "./util.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {
@@ -152,7 +153,7 @@ function lookup(ctx) {
     render: (data, body) => {
       const told = (one) => (one && one !== "None" ? one : "none");
       const open = told(data.client) !== "none" || told(data.server) !== "none";
-      append(body, facts([["Client", told(data.client)], ["Server", told(data.server)]]),
+      append(body, facts([["Client", breakable(told(data.client))], ["Server", breakable(told(data.server))]]),
         operation(open ? "Recreate or close" : "Create", open ? "Recreate: closed and made anew. Close: lookups find nothing on this process until it is created." : "Makes what the configuration asks for.",
           open ? act(ctx, "Recreate", "POST", "/lookup/recreate", { after: frame.run, confirm: { title: `Recreate the lookup of ${name}?`, text: "It is closed and made anew; lookups fail for that moment." } }) : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run }),
           open ? act(ctx, "Close", "POST", "/lookup/close", { danger: true, after: frame.run, confirm: { title: `Close the lookup of ${name}?`, text: "Without it requests find nothing in the cache. “Create” opens it again." } }) : null));
@@ -165,10 +166,17 @@ function kvCache(ctx) {
   const frame = panelFrame({
     title: "KV cache", note: "of the serving engine", path: "/cache/kvcache/info", ctx, load: () => ctx.json("/cache/kvcache/info"),
     render: (data, body) => {
-      const layers = Object.entries(data.layers || {}).map(([layer, one]) => ({ layer, shape: (one.shape || []).join("×"), type: `${String(one.dtype).replace(/^torch\./, "")} on ${one.device}` }));
-      const table = dataTable({ label: "Layers", key: (row) => row.layer, fixed: false, emptyText: "No layers.", columns: ["layer", "shape", "type"].map((id) => ({ id, label: id[0].toUpperCase() + id.slice(1), head: id === "layer", cls: "mono", value: (row) => row[id] })) });
-      table.update(layers);
-      append(body, h("p", { class: "quiet-line" }, `${plain(data.num_layers ?? layers.length)} layers`), table.element, slotCheck(ctx));
+      const alike = new Map(); // most engines have layers of one shape
+      for (const [layer, one] of Object.entries(data.layers || {})) {
+        const told = [["Shape", (one.shape || []).join(" × ")], ["Type", String(one.dtype).replace(/^torch\./, "")], ["Device", one.device]];
+        const id = JSON.stringify(told);
+        if (!alike.has(id)) alike.set(id, { told, layers: [] });
+        alike.get(id).layers.push(layer);
+      }
+      append(body, alike.size ? null : h("p", { class: "muted" }, "No layers."),
+        [...alike.values()].map((one) => h("div", { class: "layers" }, facts([["Layers", plain(one.layers.length)], ...one.told]),
+          h("details", { class: "all" }, h("summary", { class: "muted" }, `Names of ${one.layers.length === 1 ? "the layer" : `these ${plain(one.layers.length)} layers`}`), h("ul", { class: "mono scroll", tabindex: "0", "aria-label": "Layers" }, one.layers.map((layer) => h("li", {}, breakable(layer))))))),
+        slotCheck(ctx));
     },
   });
   return frame.element;

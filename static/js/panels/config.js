@@ -4,7 +4,7 @@ import { plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
 import { append, button, dataTable, guarded, h, panelFrame, searchBox, toast, tree, working } from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
-import { breakable, forWidth } from "./util.js";
+import { breakable } from "./util.js";
 
 export const show = (value) => (value === undefined ? "–" : typeof value === "string" ? value : typeof value === "number" ? String(value) : JSON.stringify(value));
 
@@ -43,14 +43,14 @@ export function mount(root, ctx) {
   let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
     label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
-    columns: forWidth([
+    columns: [
       { id: "name", label: "Setting", head: true, width: 250, narrow: 144, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
       { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
       { id: "type", label: "Type", width: 76, drop: 2, value: typeOf },
       { id: "default", label: "Default", width: 120, drop: 1, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
       { id: "differs", label: "In the instance", width: 150, drop: 3, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}${unasked}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone")), tip: (row) => row.differs },
       { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal, ctx.node)) },
-    ], ["name", "value", "edit", "differs"]),
+    ],
   });
   const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
   const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },
@@ -58,7 +58,7 @@ export function mount(root, ctx) {
 
   function valueCell(row) {
     if (row.name === editing) return form(row);
-    return h("span", { class: row.changed ? "changed" : null, title: show(row.value) }, show(row.value));
+    return h("span", { class: row.changed ? "changed" : null, title: show(row.value) }, breakable(show(row.value)));
   }
 
   function edit(name) {

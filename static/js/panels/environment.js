@@ -3,7 +3,7 @@
 import { plural } from "../format.js";
 import { trusted, whyNot } from "../server.js";
 import { button, dataTable, empty, h, panelFrame, searchBox } from "../ui.js";
-import { breakable, forWidth } from "./util.js";
+import { breakable } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 
@@ -21,15 +21,18 @@ function mountTable(root, ctx) {
   const open = new Set();
   const table = dataTable({
     label: "Environment", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "The node told of no variables.",
-    columns: forWidth([
+    columns: [
       { id: "name", label: "Name", head: true, width: 240, narrow: 140, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
-      { id: "value", label: "Value", width: 300, narrow: 164, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row) => [hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : row.value, row.secret ? [" ", reveal(row)] : null], tip: (row) => (hidden(row) ? "" : row.value) },
-      { id: "act", label: "", width: 120, sort: false, find: false, value: () => 0, sig: (row) => String(row.secret), render: (row) => (row.secret ? null
-        : h("a", { class: "small", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this")) },
-    ], ["name", "value"]),
+      { id: "value", label: "Value", width: 300, narrow: 164, grow: true, cls: "mono wrap", value: (row) => (hidden(row) ? "" : row.value), sig: (row) => `${hidden(row)}${row.value}`, render: (row, fit) => [hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : breakable(row.value), row.secret ? [" ", reveal(row)] : null, fit.shows("act") ? null : h("div", {}, sameValue(row))], tip: (row) => (hidden(row) ? "" : row.value) },
+      { id: "act", label: "", width: 120, drop: 1, sort: false, find: false, value: () => 0, sig: (row) => String(row.secret), render: sameValue },
+    ],
   });
   let rows = [];
   const hidden = (row) => row.secret && !open.has(row.name);
+
+  function sameValue(row) {
+    return row.secret ? null : h("a", { class: "small gap", href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`, title: `Nodes with the same ${row.name}` }, "nodes with this");
+  }
 
   /** Shows or masks one secret; the focus stays on the button that takes its place. */
   function reveal(row) {

@@ -3,7 +3,7 @@
 import { plain, plural } from "../format.js";
 import { each } from "../server.js";
 import { append, button, dataTable, guarded, h, panelFrame, replace, searchBox, setText, toast, working } from "../ui.js";
-import { breakable, forWidth } from "./util.js";
+import { breakable } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
@@ -38,12 +38,12 @@ export function mount(root, ctx) {
   const note = h("span", { class: "progress", "aria-live": "polite" });
   const table = dataTable({
     label: "Loggers", key: (row) => row.name, sort: { id: "name", down: false }, emptyText: "This node told of no loggers.",
-    columns: forWidth([
+    columns: [
       { id: "name", label: "Logger", head: true, width: 320, narrow: 140, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
       { id: "level", label: "Own level", width: 110, drop: 2, value: (row) => LEVELS.indexOf(row.level), text: (row) => own(row.level), search: (row) => own(row.level) },
       { id: "effective", label: "Effective", width: 110, drop: 1, title: "the own level, or that of the next logger above that has one", value: (row) => LEVELS.indexOf(row.effective), text: (row) => row.effective, search: (row) => row.effective },
       { id: "set", label: "Set to", width: 210, narrow: 162, sort: false, find: false, value: () => 0, sig: (row) => row.level, render: levelBox },
-    ], ["name", "set"]),
+    ],
   });
   const search = searchBox("Search loggers", (text) => { table.search(text); return table.shown.length; });
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });

@@ -4,7 +4,7 @@ import { barList, lineChart } from "../chart.js";
 import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
 import { getJson } from "../server.js";
 import { append, button, dataTable, h, panelFrame, replace, searchBox, setText } from "../ui.js";
-import { breakable, familyUnit, forWidth, narrow } from "./util.js";
+import { breakable, familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
@@ -110,7 +110,7 @@ export function metricRows(families) {
     const common = { family, measure, prefix: prefixOf(family.name), help: family.help, type: family.type };
     if (family.type === "histogram") {
       return histograms(family).map((set) => ({ ...common, id: `${family.name}${JSON.stringify(set.labels)}`, name: family.name, labels: set.labels, value: set.count, set,
-        shown: !set.count ? "0 ×" : narrow() ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}` }));
+        brief: set.count ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : "0 ×", shown: !set.count ? "0 ×" : `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}` }));
     }
     return family.samples.filter((sample) => !sample.name.endsWith("_created")).map((sample) => {
       const own = family.type === "summary" && sample.name.endsWith("_count") ? COUNTED : measure;
@@ -142,7 +142,7 @@ export function mount(root, ctx) {
   let table = null;
   let rows = [];
   let labelNames = [];
-  let labelled = 0; // columns of labels: beside them the room that is left is the name's
+  let varying = []; // labels of the rows shown that have more than one value
   const shared = h("p", { class: "family-help" });
   let prefix = null;
   let watched = null; // id of the row whose detail is open
@@ -159,7 +159,7 @@ export function mount(root, ctx) {
     const once = Object.fromEntries([...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]));
     shared.hidden = !Object.keys(once).length;
     replace(shared, "Labels with one value: ", h("span", { class: "mono" }, labelText(once, Object.keys(once))));
-    labelled = apart.length;
+    varying = names;
     table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]), "type", "value"]);
     table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
@@ -179,15 +179,21 @@ export function mount(root, ctx) {
   }
 
   function columns() {
-    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 110, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
-    return forWidth([
-      { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row) => h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)) },
+    const ofLabel = (name) => ({ id: `label ${name}`, label: name, cls: "mono", width: 110, drop: 2, value: (row) => row.labels[name] ?? "", text: (row) => (name in row.labels ? row.labels[name] || '""' : " "), tip: (row) => row.labels[name] || "" });
+    return [
+      { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row, fit) => [h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)), labelsBelow(row, fit)] },
       ...labelNames.map(ofLabel),
-      { id: "labels", label: "Labels", cls: "mono", width: 220, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 160, drop: 1, get grow() { return !labelled; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
-      { id: "type", label: "Type", width: 88, drop: 2, value: (row) => row.type },
-      { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row) => row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
-    ], ["name", "value"]);
+      { id: "labels", label: "Labels", cls: "mono", width: 220, drop: 1, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
+      { id: "help", label: "Help", cls: "muted", width: 160, drop: 3, get grow() { return !varying.length; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "type", label: "Type", width: 88, drop: 4, value: (row) => row.type },
+      { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row, fit) => (fit.tight && row.brief) || row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
+    ];
+  }
+
+  /** The labels whose columns have no room. */
+  function labelsBelow(row, fit) {
+    const text = fit.shows("labels") ? "" : labelText(row.labels, varying.filter((name) => !fit.shows(`label ${name}`)));
+    return text ? h("span", { class: "cell-more muted" }, text) : null;
   }
 
   function shut(row) {

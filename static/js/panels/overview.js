@@ -103,7 +103,7 @@ export function mount(root, ctx) {
     const m = node.metrics || {};
     const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null; // LMCache's own monitor
     const rows = [["State", node.state], ["In this state since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
-      ["Kind", node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
+      ["Kind", node.kind === "unknown" ? "" : node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
       ["Proxy", node.proxy === "local_proxy" ? "" : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy)], ["Last asked", node.polled ? clock(node.polled) : null], ["Answer time", node.latency === null ? null : format(node.latency, "seconds")], ["Last error", node.error]];
     const sig = JSON.stringify([rows, node.proxy]);
     if (sig === aboutSig) return;

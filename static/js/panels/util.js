@@ -3,19 +3,8 @@
 import { unitOf } from "../format.js";
 import { h } from "../ui.js";
 
-export const narrow = () => innerWidth < 600; // px, a telephone: as in style.css and ui.js
-
-/** A name that may be broken after its separators, where there is no room for it on one line. */
-export const breakable = (name) => name.split(/(?<=[._:])(?=.)/).map((part, i) => [i ? h("wbr") : null, part]);
-
-const WIDE = 1100; // px from which a table has room for all its columns
-
-/** Where there is little room the columns named in `first` come first; the others are a swipe away, or left out when they have a `drop`: the panel tells them elsewhere. */
-export function forWidth(columns, first) {
-  if (innerWidth >= WIDE) return columns;
-  const leading = first.map((id) => columns.find((one) => one.id === id));
-  return [...(narrow() ? leading.map((one) => ({ ...one, grow: false })) : leading), ...columns.filter((one) => !first.includes(one.id))];
-}
+/** A name, path or URL that may be broken after its separators and between its words, where there is no room for it on one line. */
+export const breakable = (name) => name.split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/).map((part, i) => [i ? h("wbr") : null, part]);
 
 const NO_ENGINE = "a scheduler has no cache engine, its workers have";
 const NOT_HERE = "has no such endpoint";

@@ -2,7 +2,7 @@
 
 import { byName, clock, duration, format, metricLabel, METRICS, middle, parts, plain, plural, fullTime } from "../format.js";
 import { each, getJson, nodePath, recall, remember, store, trusted } from "../server.js";
-import { append, button, dataTable, fitted, guarded, h, nodeLink, nodeOf, noNodes, replace, searchBox, setText, sparkline, STATE_ORDER, stateMark, STATES } from "../ui.js";
+import { append, button, dataTable, fitted, guarded, h, kindText, nodeLink, nodeOf, noNodes, replace, searchBox, setText, sparkline, STATE_ORDER, stateMark, STATES } from "../ui.js";
 
 const said = (value, unit, words) => (value === null || value === undefined ? "" : words(format(value, unit)));
 
@@ -30,7 +30,7 @@ const COLUMNS = [
   { id: "name", label: "Name", width: 160, narrow: 138, grow: true, head: true, value: (node) => node.key, sig: (node) => `${node.key}|${node.error || ""}`,
     search: (node) => `${node.key} ${node.address} ${node.model || ""} ${node.instance || ""}`,
     render: (node) => [h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)), node.error ? h("span", { class: "reason", title: node.error }, node.error) : null] },
-  { id: "kind", label: "Kind", width: 92, drop: 4, value: (node) => node.kind, text: (node) => (node.kind === "unknown" ? "–" : node.kind) },
+  { id: "kind", label: "Kind", width: 92, drop: 4, value: (node) => node.kind, text: kindText },
   { id: "instance", label: "Instance", width: 120, value: (node) => node.instance || "", text: (node) => middle(node.instance || "–", 18), drop: 12 },
   { id: "proxy", label: "Proxy", width: 120, value: (node) => (node.proxy === "local_proxy" ? "" : node.proxy), text: (node) => (node.proxy === "local_proxy" ? "–" : node.proxy), off: true },
   { id: "version", label: "Version", width: 70, drop: 7, value: (node) => node.version || "", text: (node) => shortVersion(node.version), tip: (node) => node.version },

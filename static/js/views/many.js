@@ -5,7 +5,7 @@ import { plain, plural } from "../format.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
 import { each, getText, nodePath, sendJson, store } from "../server.js";
-import { button, dataTable, explain, field, fitted, guarded, h, lockNote, nodeLink, noNodes, replace, searchBox, setText, stateMark } from "../ui.js";
+import { button, dataTable, explain, field, fitted, guarded, h, kindText, lockNote, nodeLink, noNodes, replace, searchBox, setText, stateMark } from "../ui.js";
 
 const ENGINE = (node) => !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
 
@@ -53,7 +53,7 @@ export function mount(root, { signal }) {
     columns: [
       { id: "state", label: "State", width: 100, narrow: 56, value: (node) => node.state, sig: (node) => node.state, render: (node) => stateMark(node.state) },
       { id: "name", label: "Node", head: true, width: 220, narrow: 124, value: (node) => node.key, sig: (node) => node.key, render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)) },
-      { id: "kind", label: "Kind", width: 100, drop: 1, value: (node) => node.kind },
+      { id: "kind", label: "Kind", width: 100, drop: 1, value: kindText },
       { id: "result", label: "Result", width: 320, narrow: 86, grow: true, cls: "wrap", value: (node) => (results.get(node.key) || {}).text || "", sig: (node) => `${(results.get(node.key) || {}).text || fits(node)}`, render: (node) => resultCell(results.get(node.key), fits(node)), tip: (node) => (results.get(node.key) || {}).text || "" },
     ],
   });

@@ -70,7 +70,7 @@ export function mount(root, { route, signal }) {
     if (sig === tabSig) return;
     tabSig = sig;
     const focused = tabs.contains(document.activeElement);
-    replace(tabs, names.map((name) => h("a", { href: nodeLink(node, name), class: absent.includes(name) ? "absent" : null, "aria-current": name === panelName ? "page" : null }, PANELS[name][0])));
+    replace(tabs, names.map((name) => h("a", { href: nodeLink(node, name), class: absent.includes(name) ? "absent" : null, "aria-current": name === panelName ? "page" : null, dataset: { label: PANELS[name][0] } }, PANELS[name][0])));
     const here = tabs.querySelector("[aria-current]");
     if (here && focused) here.focus({ preventScroll: true });
     if (here && tabs.scrollWidth > tabs.clientWidth) tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;

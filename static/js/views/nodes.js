@@ -3,7 +3,7 @@
 import { confirmDialog, formDialog } from "../dialog.js";
 import { format, plural } from "../format.js";
 import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
-import { button, dataTable, field, fitted, guarded, h, lockNote, nodeLink, replace, searchBox, setText, stateMark, toast } from "../ui.js";
+import { button, dataTable, field, fitted, guarded, h, kindText, lockNote, nodeLink, replace, searchBox, setText, stateMark, toast } from "../ui.js";
 
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
 
@@ -14,7 +14,7 @@ export function mount(root, { route, signal }) {
     columns: [
       { id: "state", label: "State", width: 100, narrow: 56, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
       { id: "name", label: "Name", head: true, width: 200, narrow: 126, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.key))) },
-      { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind, text: (row) => row.kind },
+      { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind },
       { id: "address", label: "Address", width: 260, grow: true, drop: 1, cls: "mono", value: (row) => row.address, sig: (row) => row.address, render: (row) => fitted(row.address), tip: (row) => row.address },
       { id: "proxy", label: "Reached through", width: 140, drop: 4, value: (row) => row.proxy, text: (row) => row.proxy || "directly" },
       { id: "source", label: "Known from", width: 110, drop: 3, value: (row) => row.source || "", text: (row) => row.source || "–" },
@@ -28,7 +28,7 @@ export function mount(root, { route, signal }) {
   replace(root, h("div", { class: "page-head" }, h("h1", {}, "Nodes"), where), lockNote(signal), h("div", { class: "tools" }, addNode, addProxy, h("span", { class: "spring" }), search), table.element);
 
   function rowsOf(status) {
-    const rows = status.nodes.map((node) => ({ ...node, isProxy: false, proxy: node.proxy === "local_proxy" ? "" : node.proxy, kind: node.kind === "unknown" ? "node" : node.kind }));
+    const rows = status.nodes.map((node) => ({ ...node, isProxy: false, proxy: node.proxy === "local_proxy" ? "" : node.proxy, kind: kindText(node) }));
     for (const proxy of status.proxies || []) {
       if (proxy.name === "local_proxy") continue;
       rows.push({ key: `proxy ${proxy.name}`, name: proxy.name, host: proxy.host, port: proxy.port, address: `${proxy.host}:${proxy.port}`, state: proxy.state, kind: "frontend", proxy: "", source: proxy.error || plural(proxy.children || 0, "node"), isProxy: true });
