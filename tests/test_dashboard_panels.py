@@ -230,6 +230,57 @@ def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     assert "num_hit_tokens" in browser.focused()
 
 
+def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alone(browser, worker, show):
+    old = ["# HELP lmcache_old_%d_total Deprecated: use lmcache_new.\n# TYPE lmcache_old_%d_total counter\nlmcache_old_%d_total 1\n" % (n, n, n) for n in range(3)]
+    worker.pages["/metrics"] = "".join(old) + "# HELP lmcache_new_a A\nlmcache_new_a 1\n# HELP lmcache_new_b B\nlmcache_new_b 2\nprocess_start_time_seconds 5\n"
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.texts("button[data-metric]") == ["lmcache_new_a", "lmcache_new_b"])
+    assert browser.text(".chips [aria-pressed='true']").split() == ["lmcache_new", "2"]
+
+
+@pytest.mark.parametrize("panel", ["overview", "metrics", "threads", "loglevels", "config", "environment", "cache"])
+def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
+    fits = "return [document.documentElement, ...document.querySelectorAll('main .table-wrap')].every((one) => one.scrollWidth <= one.clientWidth + 1)"
+    for name in ("demo_worker0", "demo_mp"):
+        browser.resize(360, 900)
+        show(demo, panel, name)
+        browser.wait_for(lambda: browser.has("main .panel") and not browser.has("main .asking"))
+        for width in (360, 640, 768, 1024):
+            browser.resize(width, 900)
+            browser.wait_for(lambda: browser.script(fits))
+
+
+def test_labels_without_room_for_their_columns_stand_under_the_name(browser, worker, show):
+    worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join('lmcache:x{backend="%s",tier="%s"} 1\n' % pair for pair in [("a", "l1"), ("b", "l2")])
+    browser.resize(360, 780)
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.count("button[data-metric]") == 2)
+    assert browser.texts("main thead th") == ["Name", "Value"]
+    assert browser.texts("main tbody th")[0].split() == ["lmcache:x", "backend=a", "tier=l1"]
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "backend", "tier", "Help", "Type", "Value"])
+    assert browser.texts("main tbody th")[0] == "lmcache:x"
+
+
+def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser, demo, show):
+    browser.resize(360, 780)
+    show(demo, "threads", "demo_worker0")
+    browser.wait_for(lambda: browser.has("main .stacked"))
+    card = browser.script("const row = document.querySelector('.stacked tbody:not(.spacer) tr'); return [...row.children].map((e) => [e.getAttribute('role'), e.dataset.label])")
+    assert ["rowheader", "Name"] in card and ["cell", "Last result"] in card
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: not browser.has("main .stacked"))
+    assert "Last run" in browser.texts("main thead th")
+
+
+def test_layers_of_one_shape_are_one_group(browser, demo, show):
+    show(demo, "cache", "demo_worker0")
+    browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))
+    assert browser.texts("section[aria-label='KV cache'] .layers dd") == ["32", "2 × 4096 × 16 × 8 × 128", "bfloat16", "cuda:0"]
+    browser.click("section[aria-label='KV cache'] .layers summary")
+    assert browser.count("section[aria-label='KV cache'] .layers li") == 32
+
+
 def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
     show(worker, "metrics")
     browser.click("button[data-metric^='lmcache:time_to_retrieve']")

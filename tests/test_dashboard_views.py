@@ -340,6 +340,26 @@ def test_a_share_is_never_shown_as_none_at_all(page, fleet):
     assert [text.replace("\u202f", " ") for text in shown] == ["0 %", "< 0.001 %", "0.001 %", "0.040 %", "50.0 %", "100 %"]
 
 
+def test_how_far_a_figure_moved_is_said_in_words_of_its_size(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: browser.has(".tile .change"))
+
+    def said(series):
+        """What the tile of evictions says of these values, once its line is drawn."""
+        browser.script(
+            "const {store, notify} = await import('/static/js/server.js'); store.paused = true;"
+            "store.status = {...store.status, totals_series: {...store.status.totals_series, evictions_per_second: arguments[0]}}; notify()", series,
+        )  # fmt: skip
+        tile = "[...document.querySelectorAll('.tile')].find((one) => one.textContent.startsWith('Evictions'))"
+        return browser.wait_for(lambda: browser.script("return [%s.querySelector('.change').innerText]" % tile))[0].replace("\u202f", " ")
+
+    assert said([0.01, 7.33]) == "▲ ×733"
+    assert said([4.0, 5.0]) == "▲ 25 %"
+    assert said([4.0, 3.9]) == "▼ 2.5 %"
+    assert said([0.0, 5.0]) == "▲ from 0"
+    assert said([4.0, 4.0]) == ""
+
+
 def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
