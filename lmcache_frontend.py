@@ -3008,7 +3008,7 @@ def check_rising(evidence: Evidence, series: str, what: str, least: float, facto
     past = state.bases[series] = state.bases.get(series, 0.0) if evidence.active else evidence.base(series)
     if not rate >= factor * past:
         return ""
-    return f"{what} of {state.node.key} rose from {past:.3g} to {rate:.3g} per second"
+    return f"{what} of {state.node.key} rose from {past:.2g} to {rate:.2g} per second"
 
 
 def check_remote(evidence: Evidence) -> str:
@@ -3024,7 +3024,7 @@ def check_remote(evidence: Evidence) -> str:
 def check_stalled(evidence: Evidence) -> str:
     state = evidence.state
     threads = "threads" if len(state.stalled) > 1 else "thread"
-    return f"critical {threads} of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
+    return f"{threads} of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
 
 
 def check_unhealthy(evidence: Evidence) -> str:
@@ -3036,12 +3036,12 @@ def check_unhealthy(evidence: Evidence) -> str:
 RULES = (
     Rule("node_down", "critical", 1, 1, check_down),
     Rule("node_flapping", "warning", 1, 2, check_flapping),
-    Rule("node_degraded", "warning", 2, 2, check_unhealthy),
+    Rule("node_degraded", "warning", 2, 1, check_unhealthy),
     Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate),
     Rule("evictions_rising", "warning", 2, 3, lambda e: check_rising(e, "evictions_per_second", "evictions", 1.0, 3.0)),
     Rule("failures_rising", "warning", 2, 3, lambda e: check_rising(e, "failures_per_second", "failures", 0.02, 2.0)),
     Rule("remote_failing", "critical", 2, 2, check_remote),
-    Rule("thread_stalled", "critical", 2, 2, check_stalled),
+    Rule("thread_stalled", "critical", 2, 1, check_stalled),
 )
 OWN_SETTINGS = frozenset(  # settings in which workers of one instance may differ: a host's, and the id that each makes up
     "p2p_host pd_peer_host internal_api_server_host controller_reply_url local_disk gds_path lmcache_instance_id".split()

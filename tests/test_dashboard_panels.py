@@ -262,6 +262,13 @@ def test_labels_without_room_for_their_columns_stand_under_the_name(browser, wor
     assert browser.texts("main tbody th")[0] == "lmcache:x"
 
 
+def test_a_label_of_few_rows_gets_no_column(browser, worker, show):
+    worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join('lmcache:x{tier="l%d"} 1\n' % n for n in range(8)) + 'lmcache:x{rare="a"} 1\nlmcache:x{rare="b"} 1\n'
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "tier", "Help", "Type", "Value"])
+    assert browser.texts("main tbody th")[-1].split() == ["lmcache:x", "rare=b"]
+
+
 def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser, demo, show):
     browser.resize(360, 780)
     show(demo, "threads", "demo_worker0")

@@ -334,7 +334,7 @@ def test_a_stalled_critical_thread_alarms_by_its_name():
     state = node_state()
     assert lf.check_stalled(evidence(state)) == ""
     state.stalled = ["PinMonitor-thread"]
-    assert lf.check_stalled(evidence(state)) == "critical thread of w0 stalled: PinMonitor-thread"
+    assert lf.check_stalled(evidence(state)) == "thread of w0 stalled: PinMonitor-thread"
 
 
 def worker(name, conf, version="1", instance="i", **options):

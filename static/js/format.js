@@ -22,7 +22,7 @@ function fixed(value, digits) {
 /** About three significant figures: 1.23, 12.3, 123. */
 export function figures(value) {
   const size = Math.abs(value);
-  return fixed(value, value === 0 || size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
+  return fixed(value, value === 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : size >= 0.0995 ? 2 : 3);
 }
 
 function scaled(value, step, units) {
@@ -48,7 +48,7 @@ const UNITS = {
   ratio: (value) => {
     const size = Math.abs(value * 100);
     if (size > 0 && size < 0.001) return ["< 0.001", "%"];
-    return [fixed(value * 100, size === 100 || size === 0 ? 0 : size < 0.05 ? 3 : 1), "%"];
+    return [fixed(value * 100, size >= 99.95 || size === 0 ? 0 : size < 0.05 ? 3 : 1), "%"];
   },
   "tokens/s": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + " tok/s"]; },
   "per second": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + "/s"]; },

@@ -114,7 +114,8 @@ const TAIL = 8; // characters of a long name's end that always stay
 export function fitted(text) {
   const name = String(text);
   if (name.length < 2 * TAIL) return name;
-  const cut = name.length - TAIL;
+  const slash = name.lastIndexOf("/"); // an address keeps its last part whole
+  const cut = slash > 0 && name.length - slash <= 2 * TAIL ? slash : name.length - TAIL;
   return h("span", {}, h("span", { class: "visually-hidden" }, name), h("span", { class: "fitted", "aria-hidden": "true", dataset: { head: name.slice(0, cut), tail: name.slice(cut) } }));
 }
 

@@ -139,7 +139,7 @@ function chunkStatistics(ctx) {
     render: (data, body) => append(body,
       facts([["Collecting", data.enabled ? "● yes" : "○ no"], ["Requests", plain(data.total_requests ?? 0)], ["Chunks", plain(data.total_chunks ?? 0)], ["Unique chunks", plain(data.unique_chunks ?? 0)], ["Reuse rate", format(data.reuse_rate, "ratio")],
         ["Overhead", data.timing ? `${format(data.timing.overhead_percentage / 100, "ratio")} of lookup time` : null], ["Filter in memory", data.bloom_filter ? format(data.bloom_filter.size_mb * 1024 * 1024, "bytes") : null], ["Queue", data.async_queue ? `${plain(data.async_queue.current_size)} of ${plain(data.async_queue.capacity)}` : null]]),
-      operation("Collect", "Start and stop counting. Reset forgets what was counted so far.", act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }), act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run }),
+      operation("Collect", "Start and stop counting. Reset forgets what was counted so far.", data.enabled ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run }) : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }),
         act(ctx, "Reset", "POST", "/chunk_statistics/reset", { after: frame.run, confirm: { title: `Reset the chunk statistics of ${ctx.node().key}?`, text: "What was counted so far is forgotten." } })),
       h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data))),
   });
@@ -288,7 +288,7 @@ function keyTable(ctx, title, path, columns, list, say, emptyText) {
     render: (data, body) => {
       const table = dataTable({ label: title, key: keyId, fixed: false, emptyText, columns: keyColumns(columns) });
       table.update(list(data));
-      append(body, list(data).length > 8 ? h("div", { class: "tools" }, searchBox("Search keys", (text) => table.search(text)), h("span", { class: "muted" }, say(data))) : h("p", { class: "quiet-line" }, say(data)), h("div", { class: "scroll" }, table.element));
+      append(body, list(data).length > 8 ? h("div", { class: "tools" }, searchBox("Search keys", (text) => table.search(text)), h("span", { class: "muted" }, say(data))) : h("p", { class: "quiet-line" }, say(data)), h("div", { class: "keys" }, table.element));
     },
   }).element;
 }
@@ -296,7 +296,7 @@ function keyTable(ctx, title, path, columns, list, say, emptyText) {
 const pins = (ctx) => keyTable(ctx, "Pins", "/cache/pins", [{ id: "pins", label: "Pins", num: true, value: (row) => row.pin_count }], (data) => data.pins || [], (data) => `${plain(data.total ?? 0)} pinned`, "Nothing is pinned.");
 const FIRST_KEYS = 100;
 const directory = (ctx) => keyTable(ctx, "Keys", `/directory/keys?limit=${FIRST_KEYS}`, [
-  { id: "places", label: "Where", cls: "wrap", value: (row) => row.placements.map((one) => `${one.instance_id} ${one.tier} ${one.backend}`).join(", ") }, { id: "size", label: "Size", num: true, value: (row) => (row.placements[0] || {}).size_bytes ?? null, text: (row) => format((row.placements[0] || {}).size_bytes ?? null, "bytes") },
+  { id: "places", label: "Where", cls: "wrap", value: (row) => row.placements.map((one) => `${one.instance_id} ${one.tier.toUpperCase()} ${one.backend}`).join(", ") }, { id: "size", label: "Size", num: true, value: (row) => (row.placements[0] || {}).size_bytes ?? null, text: (row) => format((row.placements[0] || {}).size_bytes ?? null, "bytes") },
   { id: "read", label: "Accesses", num: true, value: (row) => row.access_count, text: (row) => plain(row.access_count) }], (data) => data.keys || [], (data) => `the first ${plain((data.keys || []).length)} of ${plain(data.total ?? 0)}`, "The directory is empty.");
 
 function mountController(root, ctx) {

@@ -1,7 +1,7 @@
 // What MP servers, coordinators, controllers, discovery services and other frontends tell of themselves: the upper part
 // of their Overview.
 
-import { clock, duration, format, fullTime, plain, plural } from "../format.js";
+import { byName, clock, duration, format, fullTime, plain, plural } from "../format.js";
 import { getJson, refreshNow, store } from "../server.js";
 import { append, dataTable, facts, h, meter, nodeLink, panelFrame, stateMark, tree } from "../ui.js";
 
@@ -23,7 +23,7 @@ export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30,
 
 export function meterRow(label, used, limit, note = "") {
   const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}\u202f%` : "";
-  return h("div", { class: "meter-row" }, h("div", {}, h("span", {}, label), h("b", {}, bytes(used) + share)), limit ? meter(used, limit, `${label} in use`) : null, note || !limit ? h("small", {}, note || "no limit told") : null);
+  return h("div", { class: "meter-row" }, h("div", {}, h("span", {}, label), h("b", {}, bytes(used) + share)), limit ? meter(used, limit, `${label} in use`) : null, note || !limit ? h("small", {}, note || "limit not known") : null);
 }
 
 // ---- MP server ------------------------------------------------------------
@@ -48,16 +48,17 @@ function mpParts(storage) {
 
 const wellness = text("state", "State", (row) => (row.well ? 1 : 0), { search: (row) => (row.well ? "healthy" : "not healthy"), sig: (row) => `${row.well}${row.alive}`, render: (row) => h("span", { class: `state-word ${row.well ? "good" : "bad"}` }, row.well ? "● healthy" : row.alive ? "■ not healthy" : "■ thread is dead") });
 
-function mpMemory(storage) {
+function mpMemory(storage, inL2) {
   const l1 = Object.entries(storage.l1_managers || (storage.l1_manager ? { _default: storage.l1_manager } : {}));
   const evicting = (storage.l2_eviction_controller || {}).adapters || [];
   const adapters = storage.l2_adapters || [];
   return h("div", { class: "meters" },
     l1.map(([tag, one]) => meterRow(tag === "_default" ? "L1" : `L1 · ${tag}`, one.memory_used_bytes, one.memory_total_bytes, Object.keys(one.capacity_bytes_by_backend || {}).join(", "))),
-    evicting.map((one, i) => meterRow(evicting.length === adapters.length ? `L2 · ${adapters[i].type}` : evicting.length > 1 ? `L2 with eviction · ${i}` : "L2 with eviction", one.total_bytes_used, one.total_capacity_bytes, plural(one.num_cache_salt_buckets ?? 0, "cache salt"))));
+    evicting.map((one, i) => meterRow(evicting.length === adapters.length ? `L2 · ${adapters[i].type}` : evicting.length > 1 ? `L2 with eviction · ${i}` : "L2 with eviction", one.total_bytes_used, one.total_capacity_bytes, plural(one.num_cache_salt_buckets ?? 0, "cache salt"))),
+    inL2 && adapters.length > evicting.length ? meterRow("L2 in all", inL2, null, "with the adapters that have no limit") : null);
 }
 
-function mpStatus(data) {
+function mpStatus(data, ctx) {
   const storage = data.storage_manager || {};
   const alive = data.worker_liveness || {};
   const events = data.kv_events || {};
@@ -66,9 +67,9 @@ function mpStatus(data) {
   return [
     facts([["Health", h("span", { class: `state-word ${data.is_healthy ? "good" : "bad"}` }, data.is_healthy ? "● healthy" : "■ not healthy")], ["Engine", data.engine_type], ["Chunk size", data.chunk_size && `${plain(data.chunk_size)} tokens`], ["Hash", data.hash_algorithm],
       ["Active sessions", plain(data.active_sessions ?? 0)], ["Prefetch jobs", plain(data.active_prefetch_jobs ?? 0)], ["Peer to peer", data.p2p_enabled ? `${data.p2p_state}, ${plural(data.p2p_peer_count, "peer")}` : "off"],
-      ["Workers tracked", alive.enabled ? `${plain(alive.tracked_instances)}, given up after ${duration(alive.reap_timeout_seconds)}` : alive.enabled === false ? "not watched" : null],
+      ["Workers tracked", alive.enabled ? `${plain(alive.tracked_instances)}; one is dropped after ${duration(alive.reap_timeout_seconds)} of silence` : alive.enabled === false ? "not watched" : null],
       ["KV event log", events.enabled ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ${plural(events.subscribers, "subscriber")}${events.lost_markers ? `, ${plain(events.lost_markers)} lost` : ""}` : events.enabled === false ? "off" : null]]),
-    h("h3", {}, "Memory"), mpMemory(storage),
+    h("h3", {}, "Memory"), mpMemory(storage, (ctx.node().metrics || {}).remote_cache_bytes),
     h("h3", {}, "Parts"), rows("Parts of the server", [text("name", "Part", (row) => row.name, { head: true }), wellness, text("at", "Now", (row) => row.at, { cls: "wrap" })], parts, (row) => row.name, "The server tells of none."),
     h("h3", {}, "Workers"), rows("Workers registered", [text("id", "Worker", (row) => row.id, { head: true }), text("on", "KV cache", (row) => row.on), text("model", "Model", (row) => row.model_name || ""), number("world", "World size", (row) => row.world_size), number("block", "Block", (row) => row.block_size, (size) => `${plain(size)} tokens`), text("mla", "MLA", (row) => (row.use_mla === undefined ? "" : row.use_mla ? "yes" : "no"))],
       contexts, (row) => `${row.on} ${row.id}`, "No serving engine has registered yet."),
@@ -88,7 +89,7 @@ const instances = (data) => rows("Instances", [text("id", "Instance", (row) => r
 
 function usage(data) {
   const list = (data.instances || []).flatMap((one) => (one.modules || []).map((module) => ({ of: one.instance_id, ...module }))).concat((data.shared_modules || []).map((module) => ({ of: "shared", ...module })));
-  return list.length ? h("div", { class: "meters" }, list.map((row) => meterRow(`${row.of} · ${row.tier} ${row.backend}`, row.used_bytes, row.capacity_bytes))) : h("p", { class: "muted" }, "No instance has told its usage yet.");
+  return list.length ? h("div", { class: "meters" }, list.map((row) => meterRow(`${row.of} · ${row.tier.toUpperCase()} ${row.backend}`, row.used_bytes, row.capacity_bytes))) : h("p", { class: "muted" }, "No instance has told its usage yet.");
 }
 
 const quotas = (data) => [rows("Quotas", [text("salt", "Cache salt", (row) => row.cache_salt || "(none)", { head: true }), number("use", "In use", (row) => row.usage_gb, gigabytes), number("limit", "Limit", (row) => (row.quota_exists ? row.quota_limit_gb : null), gigabytes, "none")],
@@ -97,9 +98,11 @@ const quotas = (data) => [rows("Quotas", [text("salt", "Cache salt", (row) => ro
 const directory = (data) => [facts([["Keys", plain(data.num_keys ?? 0)], ["Places", plain(data.num_placements ?? 0)], ["In L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`], ["In L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],
   ...Object.entries(data.l1_keys_by_instance || {}).map(([name, count]) => [`L1 keys of ${name}`, plain(count)])]), h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data))];
 
+const silence = (row) => Date.now() / 1000 - row.last_heartbeat_time;
+const isLate = (row) => silence(row) > LATE;
 const workers = (data) => rows("Workers", [text("instance", "Instance", (row) => row.instance_id, { head: true }), number("worker", "Worker", (row) => row.worker_id), text("address", "Address", (row) => `${row.ip}:${row.port}`), number("keys", "Keys", (row) => row.key_count),
-  number("since", "Registered", (row) => row.registration_time, clock), number("beat", "Last heartbeat", (row) => Date.now() / 1000 - row.last_heartbeat_time, (age) => `${age > LATE ? "◆ late, " : ""}${duration(age)} ago`)],
-[...(data.workers || [])].sort((a, b) => a.last_heartbeat_time - b.last_heartbeat_time), (row) => `${row.instance_id}/${row.worker_id}`, "No worker has registered yet.");
+  number("since", "Registered", (row) => row.registration_time, clock), number("beat", "Last heartbeat", (row) => silence(row), (age) => `${age > LATE ? "◆ late, " : ""}${duration(age)} ago`)],
+[...(data.workers || [])].sort((a, b) => isLate(b) - isLate(a) || byName(`${a.instance_id} ${a.worker_id}`, `${b.instance_id} ${b.worker_id}`)), (row) => `${row.instance_id}/${row.worker_id}`, "No worker has registered yet.");
 
 const keys = (data) => rows("Keys", [text("instance", "Instance", (row) => row.instance_id, { head: true }), number("keys", "Keys", (row) => row.key_count), number("workers", "Workers", (row) => row.worker_count)], data.instances || [], (row) => row.instance_id, "No keys yet.");
 
@@ -107,7 +110,7 @@ const keys = (data) => rows("Keys", [text("instance", "Instance", (row) => row.i
 
 function reports(data) {
   const list = Object.values(data.processInfos || {}).flatMap((one) => one.lmCacheInfoEntities || []);
-  return rows("Reports", [text("address", "Reports as", (row) => row.apiAddress, { head: true, cls: "mono" }), number("pid", "Process", (row) => row.pid, String), text("version", "Version", (row) => row.version || ""), text("start", "Started", (row) => row.startTime || ""), text("last", "Last report", (row) => row.lastReportTime || ""), text("other", "Told too", (row) => row.otherInfo || "", { cls: "wrap mono" })],
+  return rows("Reports", [text("address", "Reports as", (row) => row.apiAddress, { head: true, cls: "mono" }), number("pid", "Process", (row) => row.pid, String), text("version", "Version", (row) => row.version || ""), text("start", "Started", (row) => row.startTime || ""), text("last", "Last report", (row) => row.lastReportTime || ""), text("other", "Also told", (row) => row.otherInfo || "", { cls: "wrap mono" })],
     list, (row) => `${row.apiAddress} ${row.pid}`, "Nobody has reported yet.");
 }
 

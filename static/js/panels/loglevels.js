@@ -102,7 +102,7 @@ export function mount(root, ctx) {
       table.update(rows);
       showGroup();
       names.replaceChildren(...rows.slice(0, 300).map((row) => h("option", { value: row.name })));
-      append(body, h("div", { class: "tools" }, search, chips, h("span", { class: "spring" }), h("label", {}, "All that begin with", prefix), names, level, go, note), table.element);
+      append(body, h("div", { class: "tools" }, search, chips, h("span", { class: "spring" }), h("label", { class: "prefix" }, "All that begin with", prefix), names, level, go, note), table.element);
     },
   });
   root.append(frame.element);

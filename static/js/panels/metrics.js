@@ -81,6 +81,7 @@ const show = (value, { unit, scale }) => (unit === "time" ? fullTime(value) : fo
 const COUNTED = { unit: "count", scale: 1 };
 const QUANTILES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]];
 const LABEL_COLUMNS = 4; // more labels than that share one column
+const RARE = 4; // a label that less than one row in so many has stands under the name
 const LABELS_BESIDE_HELP = 2; // with more of them there is no room for the help text, which is in the name's title
 
 /** A quantile as text; one beyond the last bucket's limit is only known to be larger. */
@@ -143,6 +144,7 @@ export function mount(root, ctx) {
   let rows = [];
   let labelNames = [];
   let varying = []; // labels of the rows shown that have more than one value
+  let spread = false; // a row shown is a histogram: its value is a count and quantiles
   const shared = h("p", { class: "family-help" });
   let prefix = null;
   let watched = null; // id of the row whose detail is open
@@ -155,12 +157,14 @@ export function mount(root, ctx) {
     const inGroup = rows.filter((row) => !prefix || row.prefix === prefix);
     const values = labelValues(inGroup);
     const names = labelNames.filter((name) => values.has(name) && values.get(name).size > 1);
-    const apart = names.length <= LABEL_COLUMNS ? names : [];
+    const common = names.filter((name) => inGroup.filter((row) => name in row.labels).length * RARE >= inGroup.length);
+    const apart = common.length <= LABEL_COLUMNS ? common : [];
     const once = Object.fromEntries([...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]));
     shared.hidden = !Object.keys(once).length;
     replace(shared, "Labels with one value: ", h("span", { class: "mono" }, labelText(once, Object.keys(once))));
     varying = names;
-    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(names.length > apart.length ? ["labels"] : []), ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]), "type", "value"]);
+    spread = inGroup.some((row) => row.set);
+    table.setColumns(["name", ...apart.map((name) => `label ${name}`), ...(common.length > apart.length ? ["labels"] : []), ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]), "type", "value"]);
     table.filter((row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0));
   }
 
@@ -184,9 +188,9 @@ export function mount(root, ctx) {
       { id: "name", label: "Name", head: true, cls: "mono", width: 300, narrow: 176, grow: true, value: (row) => row.name, sig: (row) => row.id, render: (row, fit) => [h("button", { type: "button", class: "plain-link mono", title: row.help ? `${row.name}: ${row.help}` : row.name, dataset: { metric: row.id }, onclick: () => open(row) }, breakable(row.name)), labelsBelow(row, fit)] },
       ...labelNames.map(ofLabel),
       { id: "labels", label: "Labels", cls: "mono", width: 220, drop: 1, grow: true, value: (row) => labelText(row.labels, labelNames), text: (row) => labelText(row.labels, labelNames) || " ", tip: (row) => labelText(row.labels, labelNames) },
-      { id: "help", label: "Help", cls: "muted", width: 160, drop: 3, get grow() { return !varying.length; }, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
+      { id: "help", label: "Help", cls: "muted", width: 160, drop: 3, grow: true, value: (row) => row.help, text: (row) => row.help || " ", tip: (row) => row.help },
       { id: "type", label: "Type", width: 88, drop: 4, value: (row) => row.type },
-      { id: "value", label: "Value", num: true, width: 330, narrow: 126, find: false, value: (row) => row.value, text: (row, fit) => (fit.tight && row.brief) || row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
+      { id: "value", label: "Value", num: true, get width() { return spread ? 352 : 126; }, narrow: 126, find: false, value: (row) => row.value, text: (row, fit) => (fit.tight && row.brief) || row.shown, tip: (row) => (row.set ? row.shown : plain(row.value)) },
     ];
   }
 

@@ -5,6 +5,7 @@ import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "
 import { getJson } from "../server.js";
 import { facts, h, replace, setText, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
+import { breakable } from "./util.js";
 
 const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];
 const CHARTS = [
@@ -34,7 +35,8 @@ export function mount(root, ctx) {
   const more = { started: null, disk: null };
 
   const spans = SPANS.map(([size, label]) => h("button", { type: "button", class: "small", "aria-pressed": String(size === seconds), onclick: () => { seconds = size; spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size))); loadCharts(); } }, label));
-  const historyPanel = h("section", { class: "panel", "aria-label": "History" }, h("header", { class: "panel-head" }, h("h2", {}, "History"), h("p", { class: "muted" }, "Drag to zoom, arrow keys read values."), h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans)), chartNote, chartBox);
+  const hint = h("p", { class: "muted" }, "Drag to zoom, arrow keys read values.");
+  const historyPanel = h("section", { class: "panel", "aria-label": "History" }, h("header", { class: "panel-head" }, h("h2", {}, "History"), hint, h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans)), chartNote, chartBox);
   const special = h("div", { class: "columns" });
   replace(root, pastLine, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
     h("section", { class: "panel", "aria-label": "About this node" }, h("header", { class: "panel-head" }, h("h2", {}, "About this node")), about));
@@ -86,6 +88,7 @@ export function mount(root, ctx) {
       const [text, unit] = parts(metrics[name], METRICS[name][1]);
       setText(parts_.get(name).number, text);
       setText(parts_.get(name).unit, unit.trim());
+      parts_.get(name).unit.classList.toggle("per", unit.trim().startsWith("/"));
     }
   }
 
@@ -101,15 +104,18 @@ export function mount(root, ctx) {
 
   function drawAbout(node) {
     const m = node.metrics || {};
-    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : null; // LMCache's own monitor
+    const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : ""; // LMCache's own monitor
     const rows = [["State", node.state], ["In this state since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
       ["Kind", node.kind === "unknown" ? "" : node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
       ["Proxy", node.proxy === "local_proxy" ? "" : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy)], ["Last asked", node.polled ? clock(node.polled) : null], ["Answer time", node.latency === null ? null : format(node.latency, "seconds")], ["Last error", node.error]];
     const sig = JSON.stringify([rows, node.proxy]);
     if (sig === aboutSig) return;
     aboutSig = sig;
-    rows[0][1] = stateMark(node.state);
-    replace(about, facts(rows));
+    const shown = {
+      State: () => stateMark(node.state), "Own health monitor": (said) => h("span", { class: `state-word ${m.healthy ? "good" : "bad"}` }, said),
+      Address: breakable, "Path here": breakable,
+    };
+    replace(about, facts(rows.map(([term, value]) => [term, shown[term] && value ? shown[term](value) : value])));
   }
 
   /** What the status does not carry: when the process started, and the size of its disk cache. */
@@ -140,7 +146,8 @@ export function mount(root, ctx) {
           one.chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
         } else if (one.shown) { one.shown = false; one.chart.element.remove(); }
       }
-      setText(chartNote, any ? "" : ctx.node().state === "down" ? "It has told no figures since this frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
+      hint.hidden = !any;
+      setText(chartNote, any ? "" : ctx.node().state === "down" ? "This node has told no figures since the frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
     } catch (error) {
       if (error.name !== "AbortError") setText(chartNote, `No history: ${error.message}`);
     } finally {

@@ -54,6 +54,7 @@ export function familyUnit(name, help = "") {
   if (/tokens? ?(per|\/) ?s/i.test(help)) return { unit: "tokens/s", scale: 1 };
   if (/_GB_per_second$/.test(name)) return { unit: "bytes/s", scale: 1e9 };
   if (/_mb$/.test(name) && /\bMB\b/.test(help)) return { unit: "bytes", scale: 1024 * 1024 };
+  if (/number of (\w+ )?tokens/i.test(help)) return { unit: "tokens", scale: 1 };
   if (/size in bytes|\(bytes\)/i.test(help)) return { unit: "bytes", scale: 1 };
   if (/0\.0 ?(to|–|-) ?1\.0/.test(help)) return { unit: "ratio", scale: 1 };
   return { unit: unitOf(name), scale: 1 };

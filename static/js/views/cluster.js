@@ -18,7 +18,7 @@ const TILES = [
 ];
 
 const metric = (id, width = 104, label = metricLabel(id)) => ({
-  id, label, num: true, width, find: false, title: METRICS[id] && METRICS[id][2],
+  id, label, num: true, width, find: false, title: METRICS[id][2] + (/^(hit|requested|stored)_tokens/.test(id) ? "; each worker of an engine counts all of its tokens" : ""),
   value: (node) => (node.metrics ? node.metrics[id] ?? null : null), text: (node) => format(node.metrics ? node.metrics[id] : null, METRICS[id][1]),
 });
 
@@ -153,10 +153,10 @@ export function mount(root, { route, signal }) {
       const more = h("div", { class: "more" });
       const spark = h("span", { class: "tile-spark" });
       tileParts.set(id, { number, unit, more, spark, change, sig: "" });
-      const name = id === "nodes" ? label : h("a", { href: `#/compare?metric=${id}`, title: `${METRICS[id][2]}; click to compare nodes` }, label);
+      const name = id === "nodes" ? label : h("a", { href: `#/compare?metric=${id}`, title: `${METRICS[id][2]}${id === "hit_tokens_per_second" ? ", each engine counted once" : ""}; click to compare nodes` }, label);
       tiles.append(h("div", { class: "tile" }, h("div", { class: "name" }, name, change), h("div", {}, number, unit), spark, more));
     };
-    make("nodes", "Nodes up");
+    make("nodes", "Nodes answering");
     for (const [id, label] of TILES) make(id, label);
   }
 
@@ -179,6 +179,7 @@ export function mount(root, { route, signal }) {
     const tile = tileParts.get(id);
     setText(tile.number, value);
     setText(tile.unit, unit);
+    tile.unit.classList.toggle("per", unit.startsWith("/"));
     setText(tile.more, more);
     const sig = (series || []).join();
     if (tile.sig !== sig) {
@@ -220,7 +221,7 @@ export function mount(root, { route, signal }) {
       groups.get(id).push(alert);
     }
     const named = (a, b) => byName(a.node || "", b.node || "");
-    const lines = [...groups.values()].flatMap((group) => (group.length > 4 && !showAll ? [group.sort(named)] : group.map((alert) => [alert])));
+    const lines = [...groups.values()].flatMap((group) => (group.sort(named).length > 4 && !showAll ? [group] : group.map((alert) => [alert])));
     const mark = { critical: "■ critical", warning: "◆ warning", info: "○ note" };
     const link = (alert, text) => { const node = alert.node ? nodeOf(alert.node) : null; return node ? h("a", { href: nodeLink(node) }, text) : text; };
     replace(alertBox, h("section", { class: "alerts", "aria-label": plural(alerts.length, "alert") }, h("ul", {}, lines.slice(0, showAll ? 500 : 8).map((group) => {

@@ -61,7 +61,7 @@ export function mount(root, { route, signal }) {
   let missing = null;
   let lastState = "";
   title.title = key;
-  replace(root, h("div", { class: "page-head" }, title, mark, line, button("Ask now", () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, locked, past, place);
+  replace(root, h("div", { class: "page-head" }, title, mark, line, button(h("span", {}, "Ask now"), () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, locked, past, place);
 
   function drawTabs(node) {
     const absent = NO_TAB[node.kind] || [];
@@ -74,8 +74,13 @@ export function mount(root, { route, signal }) {
     const here = tabs.querySelector("[aria-current]");
     if (here && focused) here.focus({ preventScroll: true });
     if (here && tabs.scrollWidth > tabs.clientWidth) tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;
+    fade();
   }
 
+  /** On a narrow screen the tabs fade where more of them are a swipe away. */
+  const fade = () => tabs.classList.toggle("more", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
+  tabs.addEventListener("scroll", fade, { passive: true });
+  new ResizeObserver(fade).observe(tabs);
   tabs.addEventListener("keydown", (event) => {
     const links = [...tabs.querySelectorAll("a")];
     const at = links.indexOf(document.activeElement);
@@ -181,7 +186,8 @@ export function mount(root, { route, signal }) {
     const healed = lastState === "down" && node.state !== "down";
     lastState = node.state;
     setState(mark, node.state);
-    setText(line, [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 30), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : ""].filter(Boolean).join(" · "));
+    const about = [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 30), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : ""].filter(Boolean);
+    if (line.textContent !== about.join(" · ")) replace(line, about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]));
     const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0]);
     if (sig !== troubleSig) {
       troubleSig = sig;

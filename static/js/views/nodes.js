@@ -10,7 +10,7 @@ const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sou
 export function mount(root, { route, signal }) {
   const where = h("p", { class: "muted" });
   const table = dataTable({
-    label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Add one here, or start the frontend with --config FILE.",
+    label: "Known nodes", key: (row) => row.key, sort: { id: "proxy", down: false }, emptyText: "No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, or add one here.",
     columns: [
       { id: "state", label: "State", width: 100, narrow: 56, value: (row) => row.state, sig: (row) => row.state, render: (row) => stateMark(row.state) },
       { id: "name", label: "Name", head: true, width: 200, narrow: 126, value: (row) => row.key, sig: (row) => row.key, render: (row) => (row.isProxy ? h("b", {}, fitted(row.name)) : h("a", { href: nodeLink(row), title: row.key }, fitted(row.key))) },
