@@ -211,10 +211,10 @@ def test_an_early_answer_to_an_upload_reaches_the_client(front, node):
 
 def test_a_dead_node_is_a_502_with_the_reason(start, tmp_path):
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.0.0.1", 0))  # and never listens: nobody else gets the port meanwhile
         port = sock.getsockname()[1]
-    front = start("--node", "dead=127.0.0.1:%d" % port, "--node", "gone=/tmp/no/such/socket")
-    answer = front.ask("/proxy2/dead/version")
+        front = start("--node", "dead=127.0.0.1:%d" % port, "--node", "gone=/tmp/no/such/socket")
+        answer = front.ask("/proxy2/dead/version")
     assert (answer.status, answer.json()["detail"]) == (502, "127.0.0.1:%d: connection refused" % port)
     answer = front.ask("/proxy2/gone/version")
     assert (answer.status, answer.json()["detail"]) == (502, "/tmp/no/such/socket: no such socket")
@@ -234,14 +234,27 @@ def test_a_node_that_hangs_is_a_504_and_slows_nobody(start, node):
     assert results == [504] * 20
 
 
+def both_addresses():
+    """Sockets on one port of 127.0.0.1 and of ::1, where nobody else has either: (IPv4, IPv6, port)."""
+    for _ in range(50):
+        four, six = socket.socket(), socket.socket(socket.AF_INET6)
+        six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        six.bind(("::1", 0))
+        port = six.getsockname()[1]
+        try:
+            four.bind(("127.0.0.1", port))
+            return four, six, port
+        except OSError:
+            four.close()
+            six.close()
+    raise AssertionError("no port is free on both addresses")
+
+
 @pytest.mark.skipif(not socket.has_ipv6, reason="a host with two addresses")
 def test_an_address_that_is_silent_leaves_time_for_the_host_s_next_one(start):
-    with socket.socket() as silent, socket.socket(socket.AF_INET6) as good, contextlib.ExitStack() as fillers:
-        good.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        good.bind(("::1", 0))
+    silent, good, port = both_addresses()
+    with silent, good, contextlib.ExitStack() as fillers:
         good.listen(5)
-        port = good.getsockname()[1]
-        silent.bind(("127.0.0.1", port))
         silent.listen(0)
         for _ in range(4):  # a full queue: the next connection gets no answer at all
             filler = fillers.enter_context(socket.socket())

@@ -13,9 +13,9 @@ import base64
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -77,17 +77,20 @@ class Browser:
         self.close()
 
     def _start_driver(self, program):
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
         with open(os.path.join(self.folder, "driver.log"), "wb") as log:
             self.driver = subprocess.Popen(
-                [program, "--port=%d" % self.port, "--allowed-ips="], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                [program, "--port=0", "--allowed-ips="], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
         def ready():
             """chromedriver is ready"""
-            assert self.driver.poll() is None, open(os.path.join(self.folder, "driver.log")).read()
+            with open(os.path.join(self.folder, "driver.log")) as log:
+                said = log.read()
+            assert self.driver.poll() is None, said
+            found = re.search(r"successfully on port (\d+)", said)
+            if found is None:
+                return False
+            self.port = int(found.group(1))
             try:
                 return self._request("GET", "/status")["ready"]
             except OSError:
