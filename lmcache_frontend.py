@@ -36,7 +36,9 @@ from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__" and "ssl" not in sys.modules:  # http.client loads OpenSSL, 4 MiB that few need: see load_ssl
+if (
+    __name__ == "__main__" and "ssl" not in sys.modules
+):  # http.client loads OpenSSL, 4 MiB that few need: see load_ssl
     sys.modules["ssl"] = None  # type: ignore[assignment]
     import http.client
 
@@ -75,7 +77,9 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
-FRONTEND_ID = os.urandom(8).hex()  # tells this process from every other frontend, whatever their addresses are
+FRONTEND_ID = os.urandom(
+    8
+).hex()  # tells this process from every other frontend, whatever their addresses are
 
 log = logging.getLogger("lmcache_frontend")
 
@@ -86,7 +90,9 @@ log = logging.getLogger("lmcache_frontend")
 KIB = 1024
 MIB = 1024 * KIB
 
-LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"  # LMCache's default prefix of its sockets
+LMCACHE_SOCKET_DIRECTORY = (
+    "/tmp/lmcache_internal_api_server/"  # LMCache's default prefix of its sockets
+)
 LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
 MAX_NAME_LENGTH = 200  # characters of a node's name
 MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
@@ -119,12 +125,16 @@ PUMP_PATIENCE = 0.5  # seconds that nothing may move before the loop takes such 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
 CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
-BODY_TIMEOUT = 60.0  # seconds between two parts of a request body, or of an answer the client should read
+BODY_TIMEOUT = (
+    60.0  # seconds between two parts of a request body, or of an answer the client should read
+)
 NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
 CONNECT_TIMEOUT = 5.0  # seconds
 PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
 FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
-LINGER_TIMEOUT = 2.0  # seconds that a refused client may go on sending before its connection is closed
+LINGER_TIMEOUT = (
+    2.0  # seconds that a refused client may go on sending before its connection is closed
+)
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
 FAILED_NAME_TTL = 2.0  # seconds that a name is not asked for again
@@ -304,7 +314,9 @@ def parse_port(port: object) -> int:
     text = str(port).strip() if isinstance(port, (int, str)) and not isinstance(port, bool) else ""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
         shown = one_line(port if isinstance(port, str) else json.dumps(port))
-        raise FrontendError(400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port")
+        raise FrontendError(
+            400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port"
+        )
     return int(text)
 
 
@@ -329,7 +341,9 @@ def parse_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise FrontendError(400, "name is missing or empty", "name")
     if "/" in name or not name.isprintable() or name in (".", ".."):
-        raise FrontendError(400, f"name {one_line(name)!r} has a '/' or a control character", "name")
+        raise FrontendError(
+            400, f"name {one_line(name)!r} has a '/' or a control character", "name"
+        )
     if len(name) > MAX_NAME_LENGTH:
         raise FrontendError(400, f"name has more than {MAX_NAME_LENGTH} characters", "name")
     return name
@@ -378,7 +392,9 @@ class Node(NamedTuple):
             if not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 raise FrontendError(400, "token is not a printable text", "token")
         except FrontendError as error:
-            raise FrontendError(400, f"{where}: {error.detail}" if where else error.detail, error.field) from None
+            raise FrontendError(
+                400, f"{where}: {error.detail}" if where else error.detail, error.field
+            ) from None
         node = cls(name, str(host), port, target, proxy, "", token, source)
         return node._with_children(entry["nodes"], where) if "nodes" in entry else node
 
@@ -389,7 +405,11 @@ class Node(NamedTuple):
         for index, entry in enumerate(entries):
             child = Node.parse(entry, f"{where}.nodes[{index}]", self.source, self.name)
             if child.name in children:
-                raise FrontendError(409, f"{where}.nodes[{index}]: a node named {child.name!r} is there already", "name")
+                raise FrontendError(
+                    409,
+                    f"{where}.nodes[{index}]: a node named {child.name!r} is there already",
+                    "name",
+                )
             children[child.name] = self.adopted(child)
         return self._replace(is_proxy=True, children=tuple(children.values()))
 
@@ -398,18 +418,25 @@ class Node(NamedTuple):
         target = Target.parse(child.host, child.port)
         if self.name != LOCAL_PROXY and target.is_unix and not self.target.is_loopback:
             return child.through(self)  # that socket is on the other frontend's host
-        return child._replace(proxy=self.name, target=target, prefix="", token="" if child.prefix else child.token)
+        return child._replace(
+            proxy=self.name, target=target, prefix="", token="" if child.prefix else child.token
+        )
 
     def through(self, proxy: Node) -> Node:
         """The same node as a child that is reached through ``proxy``, another frontend."""
         return self._replace(
-            target=proxy.target, proxy=proxy.name, token=proxy.token, prefix="/proxy2/" + quote_name(self.name)
+            target=proxy.target,
+            proxy=proxy.name,
+            token=proxy.token,
+            prefix="/proxy2/" + quote_name(self.name),
         )
 
     @property
     def key(self) -> str:
         """What tells this node from all others: its name, or ``rack1/w0`` for a child of another frontend."""
-        return self.name if self.proxy == LOCAL_PROXY or self.is_proxy else f"{self.proxy}/{self.name}"
+        return (
+            self.name if self.proxy == LOCAL_PROXY or self.is_proxy else f"{self.proxy}/{self.name}"
+        )
 
     @property
     def path(self) -> str:
@@ -424,9 +451,16 @@ class Node(NamedTuple):
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it; the token stays here."""
-        shown: Dict[str, object] = {"name": self.name, "host": self.host, "port": self.port, "is_proxy": self.is_proxy}
+        shown: Dict[str, object] = {
+            "name": self.name,
+            "host": self.host,
+            "port": self.port,
+            "is_proxy": self.is_proxy,
+        }
         if self.is_proxy:
-            return dict(shown, id=f"proxy_{self.name}", children=[child.public() for child in self.children])
+            return dict(
+                shown, id=f"proxy_{self.name}", children=[child.public() for child in self.children]
+            )
         return dict(shown, id=f"node_{self.name}", proxy_id=self.proxy)
 
 
@@ -457,18 +491,29 @@ class NodeRegistry:
     without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
     """
 
-    STATIC = ("config", "nodes", "node", "plugin", "demo", "api")  # sources that the operator can edit
+    STATIC = (
+        "config",
+        "nodes",
+        "node",
+        "plugin",
+        "demo",
+        "api",
+    )  # sources that the operator can edit
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
         self._lock = threading.Lock()
         self._editing = threading.Lock()
         self._sources: Dict[str, Tuple[Node, ...]] = {}
-        self._told: Dict[str, Tuple[Tuple[Node, ...], str]] = {}  # by proxy: the nodes and the id that it told
+        self._told: Dict[
+            str, Tuple[Tuple[Node, ...], str]
+        ] = {}  # by proxy: the nodes and the id that it told
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._groups: Tuple[Node, ...] = ()
         self._index: Dict[str, Node | None] = {}
         self._targets: frozenset[Target] = frozenset()
-        self.conflicts: Tuple[str, ...] = ()  # nodes of changing sources that were left out, in words
+        self.conflicts: Tuple[
+            str, ...
+        ] = ()  # nodes of changing sources that were left out, in words
         self.version = 0
 
     def set_home(self, host: str, port: int) -> None:
@@ -495,7 +540,10 @@ class NodeRegistry:
             name = "node_" + name[6:]
         node = index.get(name)
         if node is None and name in index:
-            raise FrontendError(409, f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name")
+            raise FrontendError(
+                409,
+                f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name",
+            )
         return node
 
     def proxy(self, name: str) -> Node:
@@ -520,7 +568,9 @@ class NodeRegistry:
             except BaseException:
                 with self._lock:
                     if self._static() != before:
-                        self._sources.update((source, before.get(source, ())) for source in self._static())
+                        self._sources.update(
+                            (source, before.get(source, ())) for source in self._static()
+                        )
                         self._told = {**told, **self._told}
                         self._rebuild()
                 raise
@@ -552,9 +602,14 @@ class NodeRegistry:
             for known, nodes in self._static().items():
                 for proxy in nodes:
                     if proxy.is_proxy and proxy.name == proxy_name:
-                        changed = self._with_children(proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)])
+                        changed = self._with_children(
+                            proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)]
+                        )
                         return self._commit(known, self._swap(nodes, proxy, changed))
-            raise FrontendError(409, f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there")
+            raise FrontendError(
+                409,
+                f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there",
+            )
 
     @staticmethod
     def _with_children(proxy: Node, children: List[Node]) -> Node:
@@ -583,13 +638,17 @@ class NodeRegistry:
                         changed = self._with_children(known, self._swap(known.children, old, node))
                         self._commit(source, self._swap(nodes, known, changed))
                         return old
-            raise FrontendError(409, f"{name!r} comes from {old.source} and follows it; change it there")
+            raise FrontendError(
+                409, f"{name!r} comes from {old.source} and follows it; change it there"
+            )
 
     @staticmethod
     def _swap(nodes: Iterable[Node], old: Node, new: Node | None) -> List[Node]:
         if new is not None:
             new = new._replace(source=old.source, proxy=old.proxy, is_proxy=old.is_proxy)
-        return [node for node in (new if node == old else node for node in nodes) if node is not None]
+        return [
+            node for node in (new if node == old else node for node in nodes) if node is not None
+        ]
 
     def _commit(self, source: str, nodes: Iterable[Node]) -> None:
         """Store one source and rebuild, or leave all as it was. The caller holds the lock.
@@ -609,7 +668,11 @@ class NodeRegistry:
                 self._sources[source] = before
             raise
         kept = {(group.name, group.target, group.token) for group in self._groups}
-        gone = [node.name for node in before or () if node.is_proxy and (node.name, node.target, node.token) not in kept]
+        gone = [
+            node.name
+            for node in before or ()
+            if node.is_proxy and (node.name, node.target, node.token) not in kept
+        ]
         if any([self._told.pop(name, None) for name in gone]):
             self._rebuild()
 
@@ -618,24 +681,36 @@ class NodeRegistry:
         home: List[Node] = []
         proxies: List[Node] = []
         taken: Dict[str, Node] = {LOCAL_PROXY: self._home}
-        places: set[Target | str] = set()  # targets and, since a frontend may have several addresses, ids
+        places: set[Target | str] = (
+            set()
+        )  # targets and, since a frontend may have several addresses, ids
         conflicts: List[str] = []
-        for source in sorted(self._sources, key=lambda source: source not in self.STATIC):  # stable: static ones first
+        for source in sorted(
+            self._sources, key=lambda source: source not in self.STATIC
+        ):  # stable: static ones first
             for node in self._sources[source]:
                 known = taken.get(node.name)
                 identity = self._told.get(node.name, ((), ""))[1] if node.is_proxy else ""
-                if known is None and source not in self.STATIC and places.intersection((node.target.canonical, identity)):
+                if (
+                    known is None
+                    and source not in self.STATIC
+                    and places.intersection((node.target.canonical, identity))
+                ):
                     continue  # another source told of it already
                 if known is None:
                     taken[node.name] = node
                     places.add(node.target.canonical)
-                    if identity and source in self.STATIC:  # others might claim anybody's id to hide it
+                    if (
+                        identity and source in self.STATIC
+                    ):  # others might claim anybody's id to hide it
                         places.add(identity)
                     (proxies if node.is_proxy else home).append(node)
                 elif source in self.STATIC:
                     raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
                 elif known.target != node.target:
-                    conflicts.append(f"{node.name} at {node.address} from {source}: the name is taken by {known.address}")
+                    conflicts.append(
+                        f"{node.name} at {node.address} from {source}: the name is taken by {known.address}"
+                    )
         groups = [self._merge_children(proxy) for proxy in proxies]
         if home or not groups:
             groups.insert(0, self._home._replace(children=tuple(home)))
@@ -644,13 +719,22 @@ class NodeRegistry:
     def _merge_children(self, proxy: Node) -> Node:
         known = {child.name for child in proxy.children}
         told = self._told.get(proxy.name, ((), ""))[0]
-        return proxy._replace(children=(*proxy.children, *(child for child in told if child.name not in known)))
+        return proxy._replace(
+            children=(*proxy.children, *(child for child in told if child.name not in known))
+        )
 
     def _publish(self, groups: Tuple[Node, ...], conflicts: Tuple[str, ...]) -> None:
-        nodes = [node for group in groups for node in (group, *group.children) if node is not group or group.name != LOCAL_PROXY]
+        nodes = [
+            node
+            for group in groups
+            for node in (group, *group.children)
+            if node is not group or group.name != LOCAL_PROXY
+        ]
         others = [node for node in nodes if node.proxy != LOCAL_PROXY]
         count = collections.Counter(node.name for node in others)
-        index = {node.name: node if count[node.name] == 1 else None for node in others}  # None: known, but not to one node only
+        index = {
+            node.name: node if count[node.name] == 1 else None for node in others
+        }  # None: known, but not to one node only
         index.update((node.key, node) for node in others)
         index.update((node.name, node) for node in nodes if node.proxy == LOCAL_PROXY)
         self._targets = frozenset(node.target.canonical for node in nodes if not node.prefix)
@@ -701,7 +785,9 @@ class ConfigFile:
     @staticmethod
     def _lists(entries: List[dict], proxy_name: str) -> List[List[dict]]:
         """The lists of the file that hold the nodes of a group; our own stand in any ``local_proxy`` or at the top."""
-        lists = [entry["nodes"] for entry in entries if entry["name"] == proxy_name and "nodes" in entry]
+        lists = [
+            entry["nodes"] for entry in entries if entry["name"] == proxy_name and "nodes" in entry
+        ]
         return [*lists, entries] if proxy_name == LOCAL_PROXY else lists
 
     def _read(self, unreadable: int = 400) -> object:
@@ -709,7 +795,9 @@ class ConfigFile:
             with open(self.path, encoding="utf-8") as file:
                 return loads(file.read())
         except OSError as error:
-            raise FrontendError(unreadable, f"cannot read {self.path}: {error.strerror or error}") from None
+            raise FrontendError(
+                unreadable, f"cannot read {self.path}: {error.strerror or error}"
+            ) from None
         except ValueError as error:
             raise FrontendError(400, f"{self.path} is not JSON: {one_line(error)}") from None
 
@@ -717,7 +805,9 @@ class ConfigFile:
         try:
             return self._checked(self._read(500))
         except FrontendError as error:
-            raise FrontendError(max(error.status, 409), f"the file was changed and is wrong now: {error.detail}") from None
+            raise FrontendError(
+                max(error.status, 409), f"the file was changed and is wrong now: {error.detail}"
+            ) from None
 
     def _checked(self, entries: object) -> List[dict]:
         """The entries, which a start would accept. Raises FrontendError."""
@@ -732,9 +822,17 @@ class ConfigFile:
         self._checked(entries)
         try:
             # a lone surrogate comes from an escape and becomes one again
-            write_atomically(self.path, json.dumps(entries, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+            write_atomically(
+                self.path,
+                json.dumps(entries, indent=2, ensure_ascii=False).encode(
+                    "utf-8", "backslashreplace"
+                )
+                + b"\n",
+            )
         except (OSError, ValueError) as error:
-            raise FrontendError(500, f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}") from None
+            raise FrontendError(
+                500, f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}"
+            ) from None
 
 
 def write_atomically(path: str, data: bytes) -> None:
@@ -778,9 +876,13 @@ FIELD = re.compile(rb"(" + TOKEN + rb"):(?:[ \t]*(" + VALUE + rb"))?[ \t]*\r\n")
 FIELDS = re.compile(rb"(?:" + TOKEN + rb":(?:[ \t]*" + VALUE + rb")?[ \t]*\r\n)*")
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?\r\n")
-HOST_FIELD = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII)
+HOST_FIELD = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII
+)
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
-CHUNK_EXTENSION = re.compile(rb'(?:[ \t]*;[ \t]*' + TOKEN + rb'(?:[ \t]*=[ \t]*(?:' + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?)*')
+CHUNK_EXTENSION = re.compile(
+    rb"(?:[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?)*'
+)
 HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1, and what RFC 2616 listed
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te transfer-encoding upgrade trailer".split()
 )
@@ -788,7 +890,9 @@ FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(  # RFC 9110 section 6.5.1
     b"content-length host content-encoding content-type content-range authorization cookie set-cookie expect "
     b"cache-control location www-authenticate max-forwards".split()
 )
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # RFC 9110 section 9.2.2
+IDEMPOTENT = frozenset(
+    (b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE")
+)  # RFC 9110 section 9.2.2
 BODYLESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
 
 
@@ -805,11 +909,27 @@ class RequestHead:
     """
 
     __slots__ = (
-        "method", "target", "path", "query", "minor", "fields", "first", "length", "chunked", "keep_alive", "expects",
-        "host", "forward", "forwarded_for", "command", "size",
-    )  # fmt: skip
+        "method",
+        "target",
+        "path",
+        "query",
+        "minor",
+        "fields",
+        "first",
+        "length",
+        "chunked",
+        "keep_alive",
+        "expects",
+        "host",
+        "forward",
+        "forwarded_for",
+        "command",
+        "size",
+    )
 
-    def __init__(self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]
+    ) -> None:
         self.size = len(target) + sum(len(name) + len(value) for name, value in fields)
         self.method = method
         self.command = method.decode("latin-1")
@@ -883,7 +1003,12 @@ class RequestHead:
 
 def list_tokens(values: Iterable[bytes]) -> frozenset[bytes]:
     """The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1)."""
-    return frozenset(token.strip(b" \t").lower() for value in values for token in value.split(b",") if token.strip(b" \t"))
+    return frozenset(
+        token.strip(b" \t").lower()
+        for value in values
+        for token in value.split(b",")
+        if token.strip(b" \t")
+    )
 
 
 def request_framing(head: RequestHead) -> Tuple[Optional[int], bool]:
@@ -897,7 +1022,9 @@ def request_framing(head: RequestHead) -> Tuple[Optional[int], bool]:
             raise BadMessage(400, "Transfer-Encoding needs HTTP/1.1")
         if len(codings) > 1 or codings[0].lower() != b"chunked":
             known = len(codings) == 1 and re.fullmatch(TOKEN, codings[0])
-            raise BadMessage(501 if known else 400, "the only transfer coding known here is a single 'chunked'")
+            raise BadMessage(
+                501 if known else 400, "the only transfer coding known here is a single 'chunked'"
+            )
         return None, True
     if not lengths:
         return None, False
@@ -948,7 +1075,9 @@ def refuse_request_line(line: bytes) -> BadMessage:
     return BadMessage(400, f"malformed request line {one_line(line[:60].decode('latin-1'))!r}")
 
 
-parse_small_request_head = functools.lru_cache(maxsize=256)(parse_request_head)  # clients repeat their heads
+parse_small_request_head = functools.lru_cache(maxsize=256)(
+    parse_request_head
+)  # clients repeat their heads
 
 
 class ResponseHead:
@@ -958,9 +1087,26 @@ class ResponseHead:
     Immutable, because equal heads share one object.
     """
 
-    __slots__ = ("status", "reason", "minor", "fields", "length", "keep_alive", "forward", "location", "has_date")
+    __slots__ = (
+        "status",
+        "reason",
+        "minor",
+        "fields",
+        "length",
+        "keep_alive",
+        "forward",
+        "location",
+        "has_date",
+    )
 
-    def __init__(self, status: int, reason: bytes, minor: int, fields: List[Tuple[bytes, bytes]], method: bytes) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        minor: int,
+        fields: List[Tuple[bytes, bytes]],
+        method: bytes,
+    ) -> None:
         self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
         lengths, codings, connection = [], [], []
         self.location: Optional[bytes] = None
@@ -987,17 +1133,24 @@ class ResponseHead:
         tokens = list_tokens(connection) if connection else frozenset()
         self.keep_alive = b"close" not in tokens and (minor >= 1 or b"keep-alive" in tokens)
         self.length = self._framing(lengths, codings, method)
-        named = tokens - {b"content-length", b"date"}  # a node cannot take these away: they are the proxy's to give
+        named = tokens - {
+            b"content-length",
+            b"date",
+        }  # a node cannot take these away: they are the proxy's to give
         self.forward = b"HTTP/1.1 %d %b\r\n%b" % (
-            status, reason, b"".join(line for lower, line in lines if lower not in named),
-        )  # fmt: skip
+            status,
+            reason,
+            b"".join(line for lower, line in lines if lower not in named),
+        )
 
     def _framing(self, lengths: List[bytes], codings: List[bytes], method: bytes) -> Optional[int]:
         """RFC 9112 section 6.3; what is ambiguous is refused rather than guessed."""
         if codings:
             if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or self.minor == 0:
                 raise BadMessage(502, "its answer has an ambiguous or unknown Transfer-Encoding")
-        if len(set(lengths)) > 1 or (lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)):
+        if len(set(lengths)) > 1 or (
+            lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)
+        ):
             raise BadMessage(502, "its answer has an invalid Content-Length")
         if method == b"HEAD" or self.status in BODYLESS or self.status < 200:
             return 0
@@ -1022,7 +1175,9 @@ def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
     return ResponseHead(int(status), reason or b"", min(int(minor), 1), fields, method)
 
 
-parse_small_response_head = functools.lru_cache(maxsize=256)(parse_response_head)  # nodes repeat theirs, too
+parse_small_response_head = functools.lru_cache(maxsize=256)(
+    parse_response_head
+)  # nodes repeat theirs, too
 
 
 class LengthBody:
@@ -1095,7 +1250,9 @@ class ChunkedBody:
         return self.done
 
     def _take_line(self, data: memoryview, position: int) -> int:
-        limit = {self.SIZE: MAX_CHUNK_LINE, self.DATA_END: 2, self.TRAILER: MAX_TRAILER}[self._state]
+        limit = {self.SIZE: MAX_CHUNK_LINE, self.DATA_END: 2, self.TRAILER: MAX_TRAILER}[
+            self._state
+        ]
         window = bytes(data[position : position + 32])  # most lines are short
         end = window.find(b"\n")
         if end < 0:
@@ -1145,7 +1302,9 @@ def safe_trailer(trailer: bytes) -> bytes:
     if not trailer:
         return b""
     fields = parse_fields(trailer, 0)
-    return b"".join(b"%b: %b\r\n" % field for field in fields if field[0].lower() not in FORBIDDEN_TRAILERS)
+    return b"".join(
+        b"%b: %b\r\n" % field for field in fields if field[0].lower() not in FORBIDDEN_TRAILERS
+    )
 
 
 # ----------------------------------------------------------------------------
@@ -1261,8 +1420,12 @@ class Loop:
         self.workers = workers or WorkerPool()
         self.tasks: set[Task] = set()
         self.current: Task | None = None  # the task that runs just now
-        self.sweeps: List[Callable[[float], None]] = []  # called with the time, every SWEEP_INTERVAL
-        self.now = time.monotonic()  # when the selector woke us last: enough for time-outs of seconds
+        self.sweeps: List[
+            Callable[[float], None]
+        ] = []  # called with the time, every SWEEP_INTERVAL
+        self.now = (
+            time.monotonic()
+        )  # when the selector woke us last: enough for time-outs of seconds
         self._soon: collections.deque = collections.deque()
         self._next_sweep = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
@@ -1398,7 +1561,9 @@ class Loop:
             pass
 
     def _sweep(self, now: float) -> None:
-        for task in [task for task in self.tasks if task.wait is not None and task.wait.deadline <= now]:
+        for task in [
+            task for task in self.tasks if task.wait is not None and task.wait.deadline <= now
+        ]:
             if task.wait is not None:
                 self.resume(task, error=TimeoutError("timed out"))
         for sweep in self.sweeps:
@@ -1436,7 +1601,11 @@ def drive(generator: Generator) -> object:
 
 def poll_channels(wait: Wait) -> Channel | None:
     """Block until one of the channels is ready and return it, or None when the deadline has passed."""
-    with selectors.DefaultSelector() if not hasattr(selectors, "PollSelector") else selectors.PollSelector() as poll:
+    with (
+        selectors.DefaultSelector()
+        if not hasattr(selectors, "PollSelector")
+        else selectors.PollSelector()
+    ) as poll:
         if wait.channel is not None:
             poll.register(wait.channel.sock, wait.events, wait.channel)
         if wait.other is not None:
@@ -1458,7 +1627,9 @@ def blocking_calls(sock: socket.socket, timeout: float) -> Iterator[None]:
         sock.setblocking(False)
 
 
-def send_all(channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT) -> Iterable[Wait]:
+def send_all(
+    channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT
+) -> Iterable[Wait]:
     """Send ``data``, now what goes at once; ``yield from`` sends the rest. ``timeout`` (seconds) is for each wait.
 
     Raises OSError, TimeoutError among them.
@@ -1551,9 +1722,15 @@ def reason_of(error: OSError) -> str:
         return "timed out"
     if isinstance(error, socket.gaierror):
         return "host name is not known"
-    if type(error).__module__ == "ssl":  # which may not be loaded, or is being loaded by another thread
+    if (
+        type(error).__module__ == "ssl"
+    ):  # which may not be loaded, or is being loaded by another thread
         untrusted = getattr(error, "verify_message", "")
-        return f"its certificate is not trusted: {untrusted}" if untrusted else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"  # type: ignore[attr-defined]
+        return (
+            f"its certificate is not trusted: {untrusted}"
+            if untrusted
+            else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
+        )  # type: ignore[attr-defined]
     return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
 
 
@@ -1593,7 +1770,9 @@ class NodeConnection(http.client.HTTPConnection):
         self.address = address
         self.siblings: TargetConnections = None  # type: ignore[assignment]  # set by the pool
         self.idle_since = 0.0
-        self.when_closed: Callable[[], None] | None = None  # called when the node closes it while it idles
+        self.when_closed: Callable[[], None] | None = (
+            None  # called when the node closes it while it idles
+        )
         self.channel: Channel = None  # type: ignore[assignment]  # set by connect()
 
     def connect(self) -> None:
@@ -1645,7 +1824,9 @@ class Resolver:
 
     def __init__(self) -> None:
         self._known: Dict[Tuple[str, int], Tuple[float, List[Tuple] | OSError]] = {}
-        self._asking: set[Tuple[str, int]] = set()  # one question for a name at a time: a slow one holds a thread
+        self._asking: set[Tuple[str, int]] = (
+            set()
+        )  # one question for a name at a time: a slow one holds a thread
 
     def addresses(self, target: Target, deadline: float) -> Generator[object, list, List[Tuple]]:
         """The socket addresses of a target, best first. Raises OSError when its name is not known."""
@@ -1735,7 +1916,9 @@ class NodePool:
         self.hits += 1
         return connection
 
-    def open(self, target: Target, timeout: float = CONNECT_TIMEOUT) -> Generator[object, object, NodeConnection]:
+    def open(
+        self, target: Target, timeout: float = CONNECT_TIMEOUT
+    ) -> Generator[object, object, NodeConnection]:
         """A new connection to ``target``; waits for a free place first. Raises OSError."""
         deadline = time.monotonic() + timeout
         while True:
@@ -1760,16 +1943,24 @@ class NodePool:
             error: OSError = FetchError("host name has no address")
             addresses = yield from self._resolver.addresses(target, deadline)
             for tried, address in enumerate(addresses):
-                connection = (UnixHTTPConnection if target.path else NodeConnection)(target, address)
+                connection = (UnixHTTPConnection if target.path else NodeConnection)(
+                    target, address
+                )
                 connection.siblings = known
-                share = (deadline - time.monotonic()) / (len(addresses) - tried)  # one that is silent leaves the others time
+                share = (deadline - time.monotonic()) / (
+                    len(addresses) - tried
+                )  # one that is silent leaves the others time
                 try:
                     yield from connection.open(max(0.01, share))
                     self.opened += 1
                     connection.when_closed = functools.partial(self._closed_by_node, connection)
                     return connection
                 except OSError as failed:
-                    error = FetchError("timed out while connecting") if isinstance(failed, TimeoutError) else failed
+                    error = (
+                        FetchError("timed out while connecting")
+                        if isinstance(failed, TimeoutError)
+                        else failed
+                    )
                     self._close(connection)
             raise error
         except BaseException:
@@ -1854,7 +2045,11 @@ class FetchJob(NamedTuple):
 def request_bytes(target: Target, job: FetchJob) -> bytes:
     """The request of a job as it goes over the wire."""
     node = job.node
-    lines = [f"GET {node.prefix}{job.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"]
+    lines = [
+        f"GET {node.prefix}{job.path} HTTP/1.1",
+        f"Host: {target.authority}",
+        "Accept-Encoding: identity",
+    ]
     lines += [f"{name}: {value}" for name, value in job.headers]
     lines.append(f"User-Agent: lmcache-frontend/{VERSION}")
     if node.token:
@@ -1862,7 +2057,9 @@ def request_bytes(target: Target, job: FetchJob) -> bytes:
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
 
 
-def take_head(data: bytes, method: bytes, proxied: bool = False) -> Tuple[ResponseHead | None, bytes]:
+def take_head(
+    data: bytes, method: bytes, proxied: bool = False
+) -> Tuple[ResponseHead | None, bytes]:
     """The first head in what a node sent, None while it is not whole, and the bytes after it. Raises BadMessage 502.
 
     Small heads of ``proxied`` answers are remembered; our own questions, each to another node, would crowd them out.
@@ -1937,7 +2134,9 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
                 if not body.end():
                     raise FetchError("it closed the connection in the middle of an answer")
                 break
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.fields}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.fields
+        }
         return Reply(head.status, headers, b"".join(pieces), time.monotonic() - started)
     except BadMessage as error:
         raise FetchError(error.detail) from None
@@ -1965,10 +2164,14 @@ def fetch_many(
     pool = NodePool(loop)
     done: collections.deque = collections.deque()
 
-    queues: Dict[Target, collections.deque] = {}  # by frontend: questions that wait until another is answered
+    queues: Dict[
+        Target, collections.deque
+    ] = {}  # by frontend: questions that wait until another is answered
     on_the_way: collections.Counter = collections.Counter()
 
-    def run(job: FetchJob | None, queue: collections.deque | None) -> Generator[object, object, None]:
+    def run(
+        job: FetchJob | None, queue: collections.deque | None
+    ) -> Generator[object, object, None]:
         target = job.node.target  # type: ignore[union-attr]
         while job is not None:
             try:
@@ -1985,7 +2188,11 @@ def fetch_many(
                 job = next(waiting, None)
                 if job is None:
                     break
-                queue = queues.setdefault(job.node.target, collections.deque()) if job.node.prefix else None
+                queue = (
+                    queues.setdefault(job.node.target, collections.deque())
+                    if job.node.prefix
+                    else None
+                )
                 if queue is not None and on_the_way[job.node.target] >= through:
                     queue.append(job)
                 else:
@@ -2001,7 +2208,12 @@ def fetch_many(
         loop.shutdown()
 
 
-def fetch(target: Target, path: str, headers: Mapping[str, str] | None = None, timeout: float = FETCH_TIMEOUT) -> Reply:
+def fetch(
+    target: Target,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = FETCH_TIMEOUT,
+) -> Reply:
     """Ask a target with a GET and wait for its whole answer. Raises FetchError."""
     node = Node("", target.host, target.port, target)
     _, reply = next(fetch_many([FetchJob(node, path, timeout, tuple((headers or {}).items()))]))
@@ -2069,9 +2281,13 @@ SAMPLE = re.compile(
     rb'[ \t]*(%b)(?:[ \t]*\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\}[ \t]*|[ \t]+)([^\s{}#"]+)'
     rb"(?:[ \t]+(-?[0-9.]+))?(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME
 )
-LABEL = re.compile(rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)')
+LABEL = re.compile(
+    rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)'
+)
 FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?[iI]nf|[nN]a[nN]")
-PLAIN_NUMBERS = re.compile(rb"-?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?(?: -?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?)*")
+PLAIN_NUMBERS = re.compile(
+    rb"-?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?(?: -?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?)*"
+)
 LE_VALUE = re.compile(rb'[{,]le="([^"\\]*)"')
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
@@ -2081,7 +2297,12 @@ TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
     b"summary": (b"", b"_sum", b"_count"),
     b"histogram": (b"_bucket", b"_sum", b"_count"),
 }
-OPENMETRICS_TYPES = {b"unknown": b"untyped", b"stateset": b"gauge", b"info": b"gauge", b"gaugehistogram": b"untyped"}
+OPENMETRICS_TYPES = {
+    b"unknown": b"untyped",
+    b"stateset": b"gauge",
+    b"info": b"gauge",
+    b"gaugehistogram": b"untyped",
+}
 MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LEARNED = 20_000  # sample heads remembered while merging
 
@@ -2146,7 +2367,11 @@ def own_exposition(families: Mapping[str, Iterable[Tuple[str, object]]]) -> byte
     for about, samples in families.items():
         name, kind, text = about.split(" ", 2)
         name = "lmcache_frontend_" + name
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *(f"{name}{rest} {value}" for rest, value in samples)]
+        lines += [
+            f"# HELP {name} {text}",
+            f"# TYPE {name} {kind}",
+            *(f"{name}{rest} {value}" for rest, value in samples),
+        ]
     return "\n".join([*lines, ""]).encode("utf-8", "replace")
 
 
@@ -2158,7 +2383,10 @@ def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
         found = SAMPLE.fullmatch(text[start : end if end >= 0 else len(text)])
         if found and found.group(2):
             pairs = LABEL.findall(found.group(2))
-            return {name.decode(): unescape_label(value.decode("utf-8", "replace")) for name, value in pairs}
+            return {
+                name.decode(): unescape_label(value.decode("utf-8", "replace"))
+                for name, value in pairs
+            }
         following = text.find(b"\n" + prefix, start)
         if following < 0:
             break
@@ -2183,7 +2411,10 @@ def quantile(counts: Mapping[float, float], q: float) -> float | None:
                 return lower
             start = min(lower, bound)
             return start + (bound - start) * (rank - below) / (count - below)
-        below, lower = max(below, count), bound  # a node that counts while it answers may seem to count down
+        below, lower = (
+            max(below, count),
+            bound,
+        )  # a node that counts while it answers may seem to count down
     return lower
 
 
@@ -2201,7 +2432,10 @@ class Family:
         self.page = -1  # the page that wrote last, where its text begins, and which samples it had
         self.mark = 0
         self.heads: Tuple[bytes, ...] = ()
-        self.usual: Tuple[Optional[bytes], Tuple[bytes, ...]] = None, ()  # lines in their usual form, as checked last, and their heads
+        self.usual: Tuple[Optional[bytes], Tuple[bytes, ...]] = (
+            None,
+            (),
+        )  # lines in their usual form, as checked last, and their heads
 
 
 class ExpositionMerger:
@@ -2264,7 +2498,10 @@ class ExpositionMerger:
     def _settle(self) -> None:
         """Keep one type of each family, and no family that has a sample's name in common with another."""
         order = [family for family in self._families.values() if family.text]
-        order.sort(key=lambda family: len(family.nodes) if "" not in family.nodes else 1 << 30, reverse=True)
+        order.sort(
+            key=lambda family: len(family.nodes) if "" not in family.nodes else 1 << 30,
+            reverse=True,
+        )
         owner: Dict[bytes, Family] = {}
         for family in order:
             rivals = [owner[name] for name in (family.name, *family.samples) if name in owner]
@@ -2272,14 +2509,20 @@ class ExpositionMerger:
                 owner.update((name, family) for name in (family.name, *family.samples))
                 continue
             winner = rivals[0]
-            if family.type == b"untyped" and winner.name == family.name and winner.type in (b"counter", b"gauge"):
+            if (
+                family.type == b"untyped"
+                and winner.name == family.name
+                and winner.type in (b"counter", b"gauge")
+            ):
                 winner.text += family.text  # it only did not say
                 winner.nodes += family.nodes
                 continue
             for node in family.nodes:
                 self._left_out[node] = self._left_out.get(node, 0) + 1
         kept = set(map(id, owner.values()))
-        self._families = {key: family for key, family in self._families.items() if id(family) in kept}
+        self._families = {
+            key: family for key, family in self._families.items() if id(family) in kept
+        }
         self._announced.clear()
 
     def _take(self, text: bytes) -> None:
@@ -2304,7 +2547,11 @@ class ExpositionMerger:
         body, comments, comment = rest.rpartition(b"\n# ")
         if not comments:
             body = comment.rstrip(b"\n")
-        elif comment[5:].partition(b" ")[0] not in self._helps or comment[:5] != b"HELP " or b"\n" in comment:
+        elif (
+            comment[5:].partition(b" ")[0] not in self._helps
+            or comment[:5] != b"HELP "
+            or b"\n" in comment
+        ):
             return False
         if not self._usual_lines(family, body):
             return False
@@ -2339,7 +2586,9 @@ class ExpositionMerger:
     def _help(self, about: bytes) -> bytes:
         if self._openmetrics:
             about = about.replace(b'\\"', b'"')
-        escaped = ESCAPE_IN_HELP.sub(lambda found: found.group() if found.group(1) else rb"\\", about)
+        escaped = ESCAPE_IN_HELP.sub(
+            lambda found: found.group() if found.group(1) else rb"\\", about
+        )
         return escaped.decode("utf-8", "replace").encode()
 
     def _family_of_type(self, announced: bytes, body: bytes) -> Family | None:
@@ -2374,7 +2623,12 @@ class ExpositionMerger:
     def _family(self, name: bytes, kind: bytes) -> Family | None:
         """The family of this name and type; None when there can be none."""
         family = self._families.get((name, kind))
-        if family is None and kind in TYPE_SUFFIXES and CANONICAL.fullmatch(name) and not name.endswith(b"}"):
+        if (
+            family is None
+            and kind in TYPE_SUFFIXES
+            and CANONICAL.fullmatch(name)
+            and not name.endswith(b"}")
+        ):
             family = self._families[name, kind] = Family(name, kind)
             self._names |= family.samples
         return family
@@ -2390,7 +2644,12 @@ class ExpositionMerger:
 
     def _usual_lines(self, family: Family | None, body: bytes) -> bool:
         """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
-        if family is None or family.page == self._page or family.type == b"summary" or family.name in self._bad:
+        if (
+            family is None
+            or family.page == self._page
+            or family.type == b"summary"
+            or family.name in self._bad
+        ):
             return False
         known, heads = family.usual
         if body != known:
@@ -2402,7 +2661,9 @@ class ExpositionMerger:
             labelled = body.replace(b"}", b",%b}" % self._label)
             grown = len(labelled) - len(body)
             if not grown:
-                labelled = b"\n".join([line.replace(b" ", b"{%b} " % self._label, 1) for line in body.split(b"\n")])
+                labelled = b"\n".join(
+                    [line.replace(b" ", b"{%b} " % self._label, 1) for line in body.split(b"\n")]
+                )
             elif grown != len(heads) * (len(self._label) + 1):
                 return False
             body = labelled
@@ -2414,7 +2675,11 @@ class ExpositionMerger:
         heads, _, numbers = zip(*[line.rpartition(b" ") for line in body.split(b"\n")])
         if heads != family.usual[1] and not self._learn(heads, family):
             return ()
-        return heads if PLAIN_NUMBERS.fullmatch(b" ".join(numbers)) or all(map(is_number, numbers)) else ()
+        return (
+            heads
+            if PLAIN_NUMBERS.fullmatch(b" ".join(numbers)) or all(map(is_number, numbers))
+            else ()
+        )
 
     def _commit(self, family: Family, text: bytes, heads: Tuple[bytes, ...]) -> None:
         if family.page != self._page:
@@ -2452,9 +2717,16 @@ class ExpositionMerger:
         names = [pair[0] for pair in pairs]
         if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
             return None
-        if b"le" in names and not is_number(dict(pairs)[b"le"]) or b"le" not in names and name.endswith(b"_bucket"):
+        if (
+            b"le" in names
+            and not is_number(dict(pairs)[b"le"])
+            or b"le" not in names
+            and name.endswith(b"_bucket")
+        ):
             return None
-        if quote and b"\\" not in first and b"le" not in names[1:]:  # parts that may be met again in other heads
+        if (
+            quote and b"\\" not in first and b"le" not in names[1:]
+        ):  # parts that may be met again in other heads
             if len(self._more_labels) > MAX_LEARNED:
                 self._more_labels.clear()
                 self._first_labels.clear()
@@ -2494,7 +2766,9 @@ class ExpositionMerger:
         if current is not None and name in current.samples:
             return current
         for suffix in (b"", b"_bucket", b"_sum", b"_count"):
-            family = self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
+            family = (
+                self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
+            )
             if family is not None and name in family.samples:
                 return family
         self._loose = True
@@ -2521,7 +2795,9 @@ class ExpositionMerger:
         text = b"%b{%b} %b" % (name, b",".join(texts), value) if texts else b"%b %b" % (name, value)
         if stamp:
             try:
-                at = int(float(stamp) * (1000 if self._openmetrics else 1))  # OpenMetrics counts seconds, we milliseconds
+                at = int(
+                    float(stamp) * (1000 if self._openmetrics else 1)
+                )  # OpenMetrics counts seconds, we milliseconds
             except ValueError:
                 return None
             if abs(at) >= 1 << 63:  # Prometheus reads an int64
@@ -2561,12 +2837,16 @@ def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
 def has_twins(heads: Sequence[bytes]) -> bool:
     """Tell whether two heads of samples have the same name and labels, in whatever order."""
     parts = [head.partition(b"{") for head in heads]
-    return len({(name, frozenset(labels[:-1].split(b","))) for name, _, labels in parts}) != len(heads)
+    return len({(name, frozenset(labels[:-1].split(b","))) for name, _, labels in parts}) != len(
+        heads
+    )
 
 
 def is_number(text: bytes) -> bool:
     """Tell whether Prometheus reads this as a sample's value: a decimal that fits a double, or infinite, or NaN."""
-    return bool(FLOAT.fullmatch(text)) and (abs(float(text)) != float("inf") or b"n" in text.lower())
+    return bool(FLOAT.fullmatch(text)) and (
+        abs(float(text)) != float("inf") or b"n" in text.lower()
+    )
 
 
 def is_utf8(text: bytes) -> bool:
@@ -2580,7 +2860,9 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
-def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> Tuple[List[bytes], Dict[str, int]]:
+def merge_expositions(
+    pages: Iterable[Tuple[str, bytes]], own: bytes = b""
+) -> Tuple[List[bytes], Dict[str, int]]:
     """Merge pages, (node, text) each, behind our own; returns the pieces to send and {node: families left out}.
 
     One HELP and TYPE per family, samples of a family together, and a label ``node`` in every sample; a label ``node``
@@ -2602,7 +2884,9 @@ def merge_expositions(pages: Iterable[Tuple[str, bytes]], own: bytes = b"") -> T
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
 STATES = ("up", "degraded", "down", "unknown")
 RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
-RATE_WINDOW = 30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
+RATE_WINDOW = (
+    30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
+)
 MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 DOWN_TIMEOUT = 2.0  # seconds that a node which is down may take
@@ -2611,12 +2895,13 @@ MAX_THROUGH = 4  # questions at once through a frontend that has no status: the 
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
 RECENT = 30  # points of the short series in the status
 ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
-MAX_SCRAPE_DEPTH = 3  # frontends that ask through each other; a further one answers with its own metrics only
+MAX_SCRAPE_DEPTH = (
+    3  # frontends that ask through each other; a further one answers with its own metrics only
+)
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
 MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
-
 
 
 def samples_by_name(table: str) -> Dict[str, Tuple[bytes, ...]]:
@@ -2657,23 +2942,35 @@ retrieve lmcache:time_to_retrieve_bucket
 store lmcache:time_to_store_bucket
 lookup lmcache:time_to_lookup_bucket
 """)
-WANTED = frozenset(name for table in (COUNTERS, GAUGES, HISTOGRAMS) for names in table.values() for name in names)
-RATIOS = {"lookup_hit_rate": ("lookup_hits", "lookup_tokens"), "retrieve_hit_rate": ("hit", "requested")}
-RATES = dict(pair.split("=") for pair in """
+WANTED = frozenset(
+    name for table in (COUNTERS, GAUGES, HISTOGRAMS) for names in table.values() for name in names
+)
+RATIOS = {
+    "lookup_hit_rate": ("lookup_hits", "lookup_tokens"),
+    "retrieve_hit_rate": ("hit", "requested"),
+}
+RATES = dict(
+    pair.split("=")
+    for pair in """
 requested_tokens_per_second=requested hit_tokens_per_second=hit stored_tokens_per_second=stored requests_per_second=requests
 evictions_per_second=evictions failures_per_second=failures slow_retrievals_per_second=slow
-""".split())
-METRICS = tuple("""
+""".split()
+)
+METRICS = tuple(
+    """
 lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
 retrieve_p50 retrieve_p90 retrieve_p99 store_p50 store_p90 store_p99 lookup_p50 lookup_p90 lookup_p99
 local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes
 evictions_per_second failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects queue_size healthy
-""".split())
-SERIES = tuple("""
+""".split()
+)
+SERIES = tuple(
+    """
 lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
 retrieve_p50 retrieve_p99 store_p99 lookup_p99 local_cache_bytes remote_cache_bytes
 evictions_per_second failures_per_second slow_retrievals_per_second queue_size latency lookup_tokens_per_second lookup_hits_per_second
-""".split())  # what the history keeps; the last two are for the rules only
+""".split()
+)  # what the history keeps; the last two are for the rules only
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 OF_EACH_WORKER = """
 evictions_per_second failures_per_second slow_retrievals_per_second
@@ -2732,7 +3029,10 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
     for key, (name,) in HISTOGRAMS.items():
         if name in samples.buckets:
             bounds = shared_bounds(tuple(sorted(samples.buckets[name])))
-            histograms[key] = (bounds, array("d", [samples.buckets[name][bound] for bound in bounds]))
+            histograms[key] = (
+                bounds,
+                array("d", [samples.buckets[name][bound] for bound in bounds]),
+            )
     return Snapshot(at, add_up(COUNTERS), gauges, histograms)
 
 
@@ -2751,7 +3051,9 @@ def counted(old: Snapshot | None, new: Snapshot) -> Dict[str, float]:
     """What the counters grew by; since the node's start when there is no older reading."""
     if old is None:
         return new.counters
-    return {key: max(0.0, value - old.counters.get(key, 0.0)) for key, value in new.counters.items()}
+    return {
+        key: max(0.0, value - old.counters.get(key, 0.0)) for key, value in new.counters.items()
+    }
 
 
 def bucket_growth(old: Snapshot | None, new: Snapshot, key: str) -> Dict[float, float]:
@@ -2759,7 +3061,10 @@ def bucket_growth(old: Snapshot | None, new: Snapshot, key: str) -> Dict[float, 
     bounds, counts = new.histograms.get(key, ((), ()))
     if old is None or key not in old.histograms:
         return dict(zip(bounds, counts))
-    return {bound: max(0.0, count - before) for bound, count, before in zip(bounds, counts, old.histograms[key][1])}
+    return {
+        bound: max(0.0, count - before)
+        for bound, count, before in zip(bounds, counts, old.histograms[key][1])
+    }
 
 
 def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, Optional[float]]:
@@ -2785,7 +3090,9 @@ def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, 
         before = next((old for old in reversed(window) if new.at - old.at >= RATE_WINDOW), first)
         seconds = max(1e-3, new.at - before.at)
         grown = counted(before, new)
-        if "requested" not in grown and "lookup_tokens" in grown:  # an MP server counts lookups, not retrieves
+        if (
+            "requested" not in grown and "lookup_tokens" in grown
+        ):  # an MP server counts lookups, not retrieves
             grown["requested"], grown["hit"] = grown["lookup_tokens"], grown.get("lookup_hits", 0.0)
         if "stored" not in grown and "stored_chunks" in grown:
             grown["stored"] = grown["stored_chunks"] * chunk_size
@@ -2831,7 +3138,9 @@ class NodeState:
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
         self.kind = "unknown"
-        self.about: Dict[str, str] = dict.fromkeys(("role", "instance", "engine", "worker_id", "model", "version"), "")
+        self.about: Dict[str, str] = dict.fromkeys(
+            ("role", "instance", "engine", "worker_id", "model", "version"), ""
+        )
         self.state = "unknown"
         self.since = now
         self.polled: float | None = None
@@ -2849,7 +3158,9 @@ class NodeState:
         self.failures = 0  # polls without an answer, one after the other
         self.due = 0.0  # monotonic seconds of the next question
         self.details_due = 0.0
-        self.changes: collections.deque = collections.deque(maxlen=32)  # Unix times of changes between up and down
+        self.changes: collections.deque = collections.deque(
+            maxlen=32
+        )  # Unix times of changes between up and down
         self.ring: array | None = None
         self.bases: Dict[str, float] = {}  # what a rule compares with while its alert lasts
         self.fragment = b""
@@ -2895,7 +3206,9 @@ class NodeState:
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
         self.failures += 1
-        back_off = min(max(MAX_BACK_OFF, interval), interval * 2 ** min(16, max(0, self.failures - 2)))
+        back_off = min(
+            max(MAX_BACK_OFF, interval), interval * 2 ** min(16, max(0, self.failures - 2))
+        )
         self.due = time.monotonic() + back_off
         self.error, self.latency, self.reasons, self.stalled = reason, None, [], []
         self.figures, self.grown, self.details_due = dict.fromkeys(METRICS), {}, 0.0
@@ -2906,13 +3219,26 @@ class NodeState:
         """The node as the status shows it."""
         node = self.node
         return {
-            "id": f"node_{node.name}", "key": node.key, "name": node.name, "proxy": node.proxy, "host": node.host,
-            "port": node.port, "address": node.address, "path": node.path, "kind": self.kind, **self.about,
-            "source": node.source, "state": self.state, "since": rounded_time(self.since),
-            "polled": rounded_time(self.polled), "latency": rounded(self.latency), "error": self.error,
-            "reasons": self.reasons, "metrics": {key: rounded(self.figures.get(key)) for key in METRICS},
+            "id": f"node_{node.name}",
+            "key": node.key,
+            "name": node.name,
+            "proxy": node.proxy,
+            "host": node.host,
+            "port": node.port,
+            "address": node.address,
+            "path": node.path,
+            "kind": self.kind,
+            **self.about,
+            "source": node.source,
+            "state": self.state,
+            "since": rounded_time(self.since),
+            "polled": rounded_time(self.polled),
+            "latency": rounded(self.latency),
+            "error": self.error,
+            "reasons": self.reasons,
+            "metrics": {key: rounded(self.figures.get(key)) for key in METRICS},
             "series": series,
-        }  # fmt: skip
+        }
 
 
 def rounded_time(value: float | None) -> float | None:
@@ -2969,13 +3295,19 @@ def check_down(evidence: Evidence) -> str:
     state = evidence.state
     if state.state != "down" or state.failures < 2:
         return ""
-    return f"{state.node.key} unreachable for {spoken_time(evidence.now - state.since)}: {state.error}"
+    return (
+        f"{state.node.key} unreachable for {spoken_time(evidence.now - state.since)}: {state.error}"
+    )
 
 
 def check_flapping(evidence: Evidence) -> str:
     count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
     enough = count >= (2 if evidence.active else 4)
-    return f"{evidence.state.node.key} went up or down {count} times in {spoken_time(FLAPPING_SECONDS)}" if enough else ""
+    return (
+        f"{evidence.state.node.key} went up or down {count} times in {spoken_time(FLAPPING_SECONDS)}"
+        if enough
+        else ""
+    )
 
 
 def check_hit_rate(evidence: Evidence) -> str:
@@ -2987,7 +3319,9 @@ def check_hit_rate(evidence: Evidence) -> str:
     past = base("lookup_tokens_per_second")
     rate = recent("lookup_hits_per_second") / tokens
     if evidence.active:
-        before = state.bases.get("hit_rate", 0.0)  # the past as it was: a long fall must not become normal
+        before = state.bases.get(
+            "hit_rate", 0.0
+        )  # the past as it was: a long fall must not become normal
     elif past >= 100:
         before = state.bases["hit_rate"] = base("lookup_hits_per_second") / past
     else:
@@ -3005,7 +3339,9 @@ def check_rising(evidence: Evidence, series: str, what: str, least: float, facto
         factor, least = max(1.0, factor * 0.7), least / 2
     if not (rate >= least and evidence.recent("requests_per_second") > 0):
         return ""
-    past = state.bases[series] = state.bases.get(series, 0.0) if evidence.active else evidence.base(series)
+    past = state.bases[series] = (
+        state.bases.get(series, 0.0) if evidence.active else evidence.base(series)
+    )
     if not rate >= factor * past:
         return ""
     return f"{what} of {state.node.key} rose from {past:.2g} to {rate:.2g} per second"
@@ -3024,13 +3360,23 @@ def check_remote(evidence: Evidence) -> str:
 def check_stalled(evidence: Evidence) -> str:
     state = evidence.state
     threads = "threads" if len(state.stalled) > 1 else "thread"
-    return f"{threads} of {state.node.key} stalled: {', '.join(state.stalled)}" if state.stalled else ""
+    return (
+        f"{threads} of {state.node.key} stalled: {', '.join(state.stalled)}"
+        if state.stalled
+        else ""
+    )
 
 
 def check_unhealthy(evidence: Evidence) -> str:
     state = evidence.state
-    other = [reason for reason in state.reasons if "l2_adapters" not in reason and "stalled" not in reason]
-    return f"{state.node.key} is degraded: {other[0]}" if state.state == "degraded" and other else ""
+    other = [
+        reason
+        for reason in state.reasons
+        if "l2_adapters" not in reason and "stalled" not in reason
+    ]
+    return (
+        f"{state.node.key} is degraded: {other[0]}" if state.state == "degraded" and other else ""
+    )
 
 
 RULES = (
@@ -3038,8 +3384,20 @@ RULES = (
     Rule("node_flapping", "warning", 1, 2, check_flapping),
     Rule("node_degraded", "warning", 2, 1, check_unhealthy),
     Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate),
-    Rule("evictions_rising", "warning", 2, 3, lambda e: check_rising(e, "evictions_per_second", "evictions", 1.0, 3.0)),
-    Rule("failures_rising", "warning", 2, 3, lambda e: check_rising(e, "failures_per_second", "failures", 0.02, 2.0)),
+    Rule(
+        "evictions_rising",
+        "warning",
+        2,
+        3,
+        lambda e: check_rising(e, "evictions_per_second", "evictions", 1.0, 3.0),
+    ),
+    Rule(
+        "failures_rising",
+        "warning",
+        2,
+        3,
+        lambda e: check_rising(e, "failures_per_second", "failures", 0.02, 2.0),
+    ),
     Rule("remote_failing", "critical", 2, 2, check_remote),
     Rule("thread_stalled", "critical", 2, 1, check_stalled),
 )
@@ -3055,7 +3413,11 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
         return []
     parsed = [conf for conf in map(load_dict, distinct) if conf]
     names = set().union(*parsed) - OWN_SETTINGS
-    return sorted(name for name in names if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1)
+    return sorted(
+        name
+        for name in names
+        if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1
+    )
 
 
 def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
@@ -3078,8 +3440,19 @@ def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Aler
             text = f"the {len(workers)} workers of {which} differ in their configuration: {spoken_names(names, 5)}"
             found.append(Alert(f"config:{engine}", "config_drift", "warning", None, text, now))
     if len(versions) > 1:
-        shown = "; ".join(f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items()))
-        found.append(Alert("versions", "version_mix", "warning", None, f"nodes run different versions: {shown}", now))
+        shown = "; ".join(
+            f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items())
+        )
+        found.append(
+            Alert(
+                "versions",
+                "version_mix",
+                "warning",
+                None,
+                f"nodes run different versions: {shown}",
+                now,
+            )
+        )
     return found
 
 
@@ -3129,7 +3502,10 @@ class AlertBook:
                 del table[key]
 
     def alerts(self) -> List[Alert]:
-        return sorted(self._active.values(), key=lambda alert: (alert.severity != "critical", -alert.since, alert.id))
+        return sorted(
+            self._active.values(),
+            key=lambda alert: (alert.severity != "critical", -alert.since, alert.id),
+        )
 
 
 # ----------------------------------------------------------------------------
@@ -3160,7 +3536,9 @@ class Monitor:
         self._pace = interval or ON_DEMAND_AGE
         self.started = time.time()
         self.config_file: str | None = None
-        self._capacity = max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
+        self._capacity = (
+            max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
+        )
         self._lock = threading.RLock()
         self._refreshing = threading.Lock()
         self._wake = threading.Event()
@@ -3169,16 +3547,24 @@ class Monitor:
         self._states: Dict[str, NodeState] = {}  # by key; leaves
         self._proxies: Dict[str, NodeState] = {}  # by name
         self._seen_version = -1
-        self._times = array("d", [0.0]) * self._capacity  # Unix seconds of each round in the rings, 0 = no round yet
+        self._times = (
+            array("d", [0.0]) * self._capacity
+        )  # Unix seconds of each round in the rings, 0 = no round yet
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self._totals_ring = EMPTY_ROW * self._capacity
-        self._left_out: Dict[str, int] = {}  # by key: pages not got when we were scraped, and families left out of them
+        self._left_out: Dict[
+            str, int
+        ] = {}  # by key: pages not got when we were scraped, and families left out of them
         self._book = AlertBook()
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._version = 0  # grows with every answer
-        self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = None  # key, head, nodes, tail, when
-        self._told = self._built  # the last one; it is told while the thread is ``_closing`` a round
+        self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = (
+            None  # key, head, nodes, tail, when
+        )
+        self._told = (
+            self._built
+        )  # the last one; it is told while the thread is ``_closing`` a round
         self._closing = False
         self._polls = 0
         self._rounds = 0
@@ -3266,19 +3652,30 @@ class Monitor:
             return
         now = time.time()
         with self._lock:
-            self._states = self._follow(self._states, {node.key: node for node in self._registry.leaves()}, now)
-            groups = {group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY}
+            self._states = self._follow(
+                self._states, {node.key: node for node in self._registry.leaves()}, now
+            )
+            groups = {
+                group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY
+            }
             self._proxies = self._follow(self._proxies, groups, now)
-            self._left_out = {key: count for key, count in self._left_out.items() if key in self._states}
+            self._left_out = {
+                key: count for key, count in self._left_out.items() if key in self._states
+            }
             self._seen_version = version
             self._version += 1
 
     @staticmethod
-    def _follow(states: Dict[str, NodeState], nodes: Dict[str, Node], now: float) -> Dict[str, NodeState]:
+    def _follow(
+        states: Dict[str, NodeState], nodes: Dict[str, Node], now: float
+    ) -> Dict[str, NodeState]:
         kept = {}
         for key, node in nodes.items():
             state = states.get(key)
-            if state is None or (state.node.target, state.node.prefix) != (node.target, node.prefix):
+            if state is None or (state.node.target, state.node.prefix) != (
+                node.target,
+                node.prefix,
+            ):
                 state = NodeState(node, now)
             if state.node is not node and state.node != node:
                 state.node, state.fragment = node, b""
@@ -3291,7 +3688,9 @@ class Monitor:
         limit = started + self._pace / 4  # what is due a little later is asked in this round
         with self._lock:
             states = [state for state in self._states.values() if everything or state.due <= limit]
-            proxies = [state for state in self._proxies.values() if everything or state.due <= limit]
+            proxies = [
+                state for state in self._proxies.values() if everything or state.due <= limit
+            ]
             states = [state for state in states if record or everything or state.polled is None]
         self._poll(states, proxies)
         self._closing = threading.current_thread() is self._thread
@@ -3310,17 +3709,25 @@ class Monitor:
     def _poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
         """Ask proxies for all their children first, then every node that none of them told about."""
         told = self._poll_proxies(proxies)
-        asked = [state for state in states if state.node.key not in told and not self._wait_for_proxy(state)]
+        asked = [
+            state
+            for state in states
+            if state.node.key not in told and not self._wait_for_proxy(state)
+        ]
         by_key = {state.node.key: state for state in asked}
         more: collections.deque = collections.deque()  # what to ask besides those that answered
         left: Dict[str, int] = {}  # how many of these questions of a node are not answered yet
-        mark = ((ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH)),)  # another frontend need not ask its nodes to be recognised
+        mark = (
+            (ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH)),
+        )  # another frontend need not ask its nodes to be recognised
 
         def jobs() -> Iterator[FetchJob | None]:
             for state in asked:
                 while more:
                     yield more.popleft()
-                yield FetchJob(state.node, self._first_path(state), self._patience(state), headers=mark)
+                yield FetchJob(
+                    state.node, self._first_path(state), self._patience(state), headers=mark
+                )
             while True:
                 yield more.popleft() if more else None
 
@@ -3350,7 +3757,9 @@ class Monitor:
 
     @staticmethod
     def _first_path(state: NodeState) -> str:
-        return {"frontend": "/health", "discovery": "/lmcache_infos?minute=0"}.get(state.kind, "/metrics")
+        return {"frontend": "/health", "discovery": "/lmcache_infos?minute=0"}.get(
+            state.kind, "/metrics"
+        )
 
     def _wait_for_proxy(self, state: NodeState) -> bool:
         """A node behind a frontend that does not answer is not asked: it is unknown, not down."""
@@ -3376,7 +3785,9 @@ class Monitor:
             self._polls += 1
             state = by_name[job.node.name]
             now = time.time()
-            document = load_dict(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
+            document = (
+                load_dict(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
+            )
             with self._lock:
                 self._polled(state)
                 if isinstance(reply, FetchError):
@@ -3385,7 +3796,9 @@ class Monitor:
                 state.answered(reply.seconds)
                 state.kind = "frontend"
                 told |= self._adopt(state.node, document.get("nodes"), now)
-                failed = reply.status != 200 and reply.status != 404  # the original frontend has no such path
+                failed = (
+                    reply.status != 200 and reply.status != 404
+                )  # the original frontend has no such path
                 state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
                 state.judge(now)
         return told
@@ -3394,8 +3807,12 @@ class Monitor:
         """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
         shown = dicts_in(entries)
         by_name = {str(entry.get("name")): entry for entry in shown}
-        by_name.update((str(entry.get("key")), entry) for entry in shown)  # its own nodes before those of its children
-        by_path = {str(entry.get("path")): entry for entry in shown}  # tells two nodes of one name apart
+        by_name.update(
+            (str(entry.get("key")), entry) for entry in shown
+        )  # its own nodes before those of its children
+        by_path = {
+            str(entry.get("path")): entry for entry in shown
+        }  # tells two nodes of one name apart
         told = set()
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name)
@@ -3409,7 +3826,9 @@ class Monitor:
             state.kind = told_text(entry.get("kind")) or "unknown"
             state.about = {key: told_text(entry.get(key)) for key in state.about}
             state.error = told_text(entry.get("error")) or None
-            state.reasons = [told_text(reason) for reason in as_list(entry.get("reasons"))[:MAX_REASONS]]
+            state.reasons = [
+                told_text(reason) for reason in as_list(entry.get("reasons"))[:MAX_REASONS]
+            ]
             state.latency = number_or_none(entry.get("latency"))
             state.set_state(entry["state"], now)
             since = number_or_none(entry.get("since"))
@@ -3419,7 +3838,10 @@ class Monitor:
             for key, (part, whole) in RATIOS.items():  # its traffic is the weight of its ratios
                 weight, ratio = state.figures["requested_tokens_per_second"], state.figures[key]
                 if weight and ratio is not None:
-                    state.grown[whole], state.grown[part] = weight * RATIO_WINDOW, weight * RATIO_WINDOW * ratio
+                    state.grown[whole], state.grown[part] = (
+                        weight * RATIO_WINDOW,
+                        weight * RATIO_WINDOW * ratio,
+                    )
             self._polled(state)
             told.add(state.node.key)
         return told
@@ -3433,7 +3855,10 @@ class Monitor:
             kind, labels = recognise(reply.body)
             if kind != "frontend":
                 snapshot = take_snapshot(reply.body, monotonic)
-        if state.node.prefix and reply.status in (502, 504):  # its frontend answers for it: the node does not
+        if state.node.prefix and reply.status in (
+            502,
+            504,
+        ):  # its frontend answers for it: the node does not
             with self._lock:
                 state.failed(gateway_reason(reply), now, self._pace)
                 self._polled(state)
@@ -3444,7 +3869,11 @@ class Monitor:
             if kind and kind != state.kind:
                 state.kind, state.details_due = kind, 0.0
             if labels:
-                for key, label in (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name")):
+                for key, label in (
+                    ("role", "role"),
+                    ("worker_id", "worker_id"),
+                    ("model", "model_name"),
+                ):
                     state.about[key] = one_line(labels.get(label, "")) or state.about[key]
             state.reasons = []
             if reply.status != 200:
@@ -3452,11 +3881,21 @@ class Monitor:
                 state.figures = dict.fromkeys(METRICS)
             elif snapshot is not None:
                 self._take_figures(state, snapshot)
-            paths: List[str] = ["/status"] if state.kind == "mp" else ["/healthz"] if state.kind == "coordinator" else []
+            paths: List[str] = (
+                ["/status"]
+                if state.kind == "mp"
+                else ["/healthz"]
+                if state.kind == "coordinator"
+                else []
+            )
             if came_back or monotonic >= state.details_due:
                 state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
                 paths += DETAIL_PATHS.get(state.kind, "").split()
-            elif state.stalled or (snapshot and snapshot.gauges.get("critical_active", 0.0) < snapshot.gauges.get("critical_total", 0.0)):
+            elif state.stalled or (
+                snapshot
+                and snapshot.gauges.get("critical_active", 0.0)
+                < snapshot.gauges.get("critical_total", 0.0)
+            ):
                 paths.append("/periodic-threads-health")
             if not paths:
                 state.judge(now)
@@ -3471,7 +3910,9 @@ class Monitor:
         elif snapshot.gauges.get("healthy") == 0:
             state.reasons.append("health says unhealthy")
 
-    def _take_answer(self, state: NodeState, path: str, reply: Reply | FetchError, last: bool) -> None:
+    def _take_answer(
+        self, state: NodeState, path: str, reply: Reply | FetchError, last: bool
+    ) -> None:
         """Take over what a node answered besides its metrics, and judge it after the last of its answers."""
         with self._lock:
             if isinstance(reply, FetchError):
@@ -3484,7 +3925,9 @@ class Monitor:
                 except (ValueError, RecursionError):
                     self._take_detail(state, path, reply, None)
                 if strange and state.kind != "unknown":  # of a kind that has no such path
-                    state.reasons = [reason for reason in state.reasons if not reason.endswith("to /metrics")]
+                    state.reasons = [
+                        reason for reason in state.reasons if not reason.endswith("to /metrics")
+                    ]
             if last:
                 if state.stalled:
                     state.reasons.append(f"stalled: {', '.join(state.stalled)}")
@@ -3510,14 +3953,22 @@ class Monitor:
         elif path == "/status" and (ok or reply.status == 503) and answer:
             self._take_mp_status(state, answer)
         elif path == "/periodic-threads-health" and ok:
-            threads = [as_dict(item) or {"name": item} for item in as_list(answer.get("unhealthy_threads"))]  # or bare names
-            critical = [one_line(thread.get("name")) for thread in threads if thread.get("level", "critical") == "critical"]
+            threads = [
+                as_dict(item) or {"name": item} for item in as_list(answer.get("unhealthy_threads"))
+            ]  # or bare names
+            critical = [
+                one_line(thread.get("name"))
+                for thread in threads
+                if thread.get("level", "critical") == "critical"
+            ]
             state.stalled = critical[:MAX_REASONS]
         elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
             if ok and answer.get("status"):
                 state.kind = "coordinator"
             if state.kind == "coordinator" and answer.get("status") != "healthy":
-                state.reasons.append(f"health says {one_line(answer.get('status') or reply.status)}")
+                state.reasons.append(
+                    f"health says {one_line(answer.get('status') or reply.status)}"
+                )
         elif path == "/health" and ok and answer.get("service") == SERVICE:
             state.kind, about["version"] = "frontend", one_line(answer.get("version") or "")
         elif path.startswith("/lmcache_infos") and ok and "processInfos" in answer:
@@ -3528,7 +3979,11 @@ class Monitor:
         state.conf = same if len(text) <= MAX_CONF else b""  # most nodes share one text
         state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
         size = number_or_none(conf.get("max_local_cpu_size"))
-        state.limit = size * 1024**3 if size is not None and conf.get("local_cpu") and state.kind == "worker" else None
+        state.limit = (
+            size * 1024**3
+            if size is not None and conf.get("local_cpu") and state.kind == "worker"
+            else None
+        )
         state.chunk_size = number_or_none(conf.get("chunk_size")) or 256.0
         state.figures["local_cache_limit_bytes"] = state.limit
 
@@ -3559,15 +4014,18 @@ class Monitor:
         known = list(self._states.values())
 
         def all_of(key: str) -> List[float]:
-            return [value for value in (state.figures.get(key) for state in known) if value is not None]
+            return [
+                value for value in (state.figures.get(key) for state in known) if value is not None
+            ]
 
         for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
             if key not in OF_EACH_WORKER:
                 totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
         grown = {
             key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
-            for pair in RATIOS.values() for key in pair
-        }  # fmt: skip
+            for pair in RATIOS.values()
+            for key in pair
+        }
         for key in OF_EACH_WORKER:
             values = all_of(key)
             totals[key] = sum(values) if values else None
@@ -3581,7 +4039,9 @@ class Monitor:
         for key, counts in buckets.items():
             for q, name in QUANTILES:
                 totals[f"{key}_{name}"] = quantile(counts, q)
-        totals["remote_ping_seconds"] = max(filter(None, all_of("remote_ping_seconds")), default=None)
+        totals["remote_ping_seconds"] = max(
+            filter(None, all_of("remote_ping_seconds")), default=None
+        )
         totals["healthy"] = min(all_of("healthy"), default=None)
         return totals
 
@@ -3597,13 +4057,23 @@ class Monitor:
                 if state.state in ("down", "unknown"):
                     continue
                 state.ring = EMPTY_ROW * self._capacity
-            fresh = state.polled is not None and now - state.polled < self._pace * 1.5 and len(state.window) != 1
-            state.ring[place] = row_of({**state.figures, "latency": state.latency}) if fresh else EMPTY_ROW
+            fresh = (
+                state.polled is not None
+                and now - state.polled < self._pace * 1.5
+                and len(state.window) != 1
+            )
+            state.ring[place] = (
+                row_of({**state.figures, "latency": state.latency}) if fresh else EMPTY_ROW
+            )
         self._totals_ring[place] = row_of(self._totals)
 
     def _slots(self, count: int) -> List[int]:
         """The last ``count`` slots that were written, oldest first."""
-        slots = [(self._slot - back) % self._capacity for back in range(min(count, self._capacity))] if self._capacity else []
+        slots = (
+            [(self._slot - back) % self._capacity for back in range(min(count, self._capacity))]
+            if self._capacity
+            else []
+        )
         return [slot for slot in reversed(slots) if self._times[slot]]
 
     def _recent(self, ring: array | None, names: Iterable[str]) -> Dict[str, List[object]]:
@@ -3611,7 +4081,10 @@ class Monitor:
         if ring is None:
             return {name: [] for name in names}
         columns = {name: SERIES.index(name) for name in names}
-        return {name: [rounded(ring[slot * WIDTH + column]) for slot in slots] for name, column in columns.items()}
+        return {
+            name: [rounded(ring[slot * WIDTH + column]) for slot in slots]
+            for name, column in columns.items()
+        }
 
     @staticmethod
     def _mean(ring: array | None, slots: Sequence[int], name: str) -> float:
@@ -3627,7 +4100,10 @@ class Monitor:
             slots = self._slots(int((RECENT_SECONDS + BASE_SECONDS) / self._pace) + 1)
             recent = [slot for slot in slots if now - self._times[slot] <= RECENT_SECONDS]
             base = slots[: len(slots) - len(recent)]
-            if not base or self._times[base[-1]] - self._times[base[0]] + self._pace < MIN_BASE_SECONDS:
+            if (
+                not base
+                or self._times[base[-1]] - self._times[base[0]] + self._pace < MIN_BASE_SECONDS
+            ):
                 base = []
             seen: set[str] = set()
             for state in [*self._states.values(), *self._proxies.values()]:
@@ -3636,7 +4112,14 @@ class Monitor:
                     key = f"{'down' if rule.name == 'node_down' else rule.name}:{state.node.key}"
                     seen.add(key)
                     text = rule.check(Evidence(state, now, self._book.is_active(key), *pair))
-                    alert = Alert(key, rule.name, rule.severity, state.node.key, text, state.since if rule.name == "node_down" else now)
+                    alert = Alert(
+                        key,
+                        rule.name,
+                        rule.severity,
+                        state.node.key,
+                        text,
+                        state.since if rule.name == "node_down" else now,
+                    )
                     self._book.see(alert, now, rule.raise_after, rule.clear_after)
             self._judge_together(now, seen)
             self._book.keep_only(seen)
@@ -3644,7 +4127,9 @@ class Monitor:
             self._built = None  # a finished round, or what was asked for by hand, is seen at once
 
     def _judge_together(self, now: float, seen: set[str]) -> None:
-        found = {alert.id: alert._replace(text="") for alert in self._book.alerts() if alert.node is None}
+        found = {
+            alert.id: alert._replace(text="") for alert in self._book.alerts() if alert.node is None
+        }
         found.update((alert.id, alert) for alert in cluster_findings(self._states.values(), now))
         seen.update(found)
         for alert in found.values():
@@ -3680,19 +4165,33 @@ class Monitor:
         counts = dict({name: found.count(name) for name in STATES}, total=len(found))
         series = self._recent(self._totals_ring, [name for name in SERIES if name in METRICS])
         return {
-            "service": SERVICE, "version": VERSION, "time": rounded_time(now), "started": rounded_time(self.started),
-            "uptime": rounded_time(now - self.started), "poll_interval": self._interval,
-            "history_seconds": max(0, self._capacity - 1) * self._pace, "config_file": self.config_file,
-            "counts": counts, "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
+            "service": SERVICE,
+            "version": VERSION,
+            "time": rounded_time(now),
+            "started": rounded_time(self.started),
+            "uptime": rounded_time(now - self.started),
+            "poll_interval": self._interval,
+            "history_seconds": max(0, self._capacity - 1) * self._pace,
+            "config_file": self.config_file,
+            "counts": counts,
+            "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
             "totals_series": series,
-        }  # fmt: skip
+        }
 
     def _tail(self) -> Dict[str, object]:
-        proxies = [{
-            "name": state.node.name, "host": state.node.host, "port": state.node.port, "state": state.state,
-            "since": rounded_time(state.since), "latency": rounded(state.latency), "error": state.error,
-            "children": len(state.node.children),
-        } for state in self._proxies.values()]  # fmt: skip
+        proxies = [
+            {
+                "name": state.node.name,
+                "host": state.node.host,
+                "port": state.node.port,
+                "state": state.state,
+                "since": rounded_time(state.since),
+                "latency": rounded(state.latency),
+                "error": state.error,
+                "children": len(state.node.children),
+            }
+            for state in self._proxies.values()
+        ]
         return {"proxies": proxies, "alerts": [alert._asdict() for alert in self.alerts()]}
 
     def _fragment(self, state: NodeState) -> bytes:
@@ -3701,7 +4200,10 @@ class Monitor:
         return state.fragment
 
     def status_json(
-        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None, patient: bool = True
+        self,
+        names: Sequence[str] | None = None,
+        states: Sequence[str] | None = None,
+        patient: bool = True,
     ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
@@ -3711,9 +4213,17 @@ class Monitor:
         self._sync()
         wrong = [state for state in states or () if state not in STATES]
         if wrong:
-            raise FrontendError(400, f"state {one_line(wrong[0])!r} is none of {', '.join(STATES)}", "state")
+            raise FrontendError(
+                400, f"state {one_line(wrong[0])!r} is none of {', '.join(STATES)}", "state"
+            )
         told = self._told
-        if self._closing and told and told[0][0] == self._seen_version and not (names or states) and threading.current_thread() is not self._thread:
+        if (
+            self._closing
+            and told
+            and told[0][0] == self._seen_version
+            and not (names or states)
+            and threading.current_thread() is not self._thread
+        ):
             return self._put_together(told)
         with self._lock:
             mine = list(self._states.values())
@@ -3722,31 +4232,51 @@ class Monitor:
             if unknown:
                 raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}", "node")
             key = (self._seen_version, self._version)
-            if self._built is None or (self._built[0] != key and (
-                self._built[0][0] != key[0] or time.monotonic() - self._built[4] > MIN_PUBLISH
-            )):  # fmt: skip
+            if self._built is None or (
+                self._built[0] != key
+                and (self._built[0][0] != key[0] or time.monotonic() - self._built[4] > MIN_PUBLISH)
+            ):
                 head = dumps(self._head(mine))[:-1] + b',"nodes":['
                 body = b",".join([self._fragment(state) for state in mine])
-                self._told = self._built = (key, head, body, dumps(self._tail())[1:], time.monotonic())
+                self._told = self._built = (
+                    key,
+                    head,
+                    body,
+                    dumps(self._tail())[1:],
+                    time.monotonic(),
+                )
             built = self._built
             if names or states:
-                body = b",".join([
-                    self._fragment(state) for state in mine
-                    if (not names or state.node.name in names or state.node.key in names) and (not states or state.state in states)
-                ])  # fmt: skip
+                body = b",".join(
+                    [
+                        self._fragment(state)
+                        for state in mine
+                        if (not names or state.node.name in names or state.node.key in names)
+                        and (not states or state.state in states)
+                    ]
+                )
         if not names and not states:
             return self._put_together(built)
         import zlib
 
         which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
         document, etag = self._put_together((*built[:2], body, *built[3:]))
-        return document, f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}"
+        return (
+            document,
+            f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}",
+        )
 
-    def _put_together(self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]) -> Tuple[bytes, str]:
+    def _put_together(
+        self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]
+    ) -> Tuple[bytes, str]:
         (version, answers), head, body, tail, _ = built
-        return b"".join((head, body, b"],", tail)), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
+        return b"".join(
+            (head, body, b"],", tail)
+        ), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
 
-    def status(self, names: Sequence[str] | None = None, states: Sequence[str] | None = None) -> Dict[str, object]:
+    def status(
+        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None
+    ) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
         return loads(self.status_json(names, states)[0])  # type: ignore[return-value]
 
@@ -3756,10 +4286,16 @@ class Monitor:
         Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
         """
         asked = [name for name in (metric or "").split(",") if name] or SERIES[:-2]
-        metrics = [name for name in asked if name in SERIES]  # a figure without a history is left out
+        metrics = [
+            name for name in asked if name in SERIES
+        ]  # a figure without a history is left out
         for name in asked:
             if name not in SERIES and name not in METRICS:
-                raise FrontendError(400, f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}", "metric")
+                raise FrontendError(
+                    400,
+                    f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}",
+                    "metric",
+                )
         rings: List[Tuple[str | None, array | None]] = []
         with self._lock:
             if not node:
@@ -3771,13 +4307,19 @@ class Monitor:
                     raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
                 rings.append((name, found.ring))
             now = time.time()
-            slots = [slot for slot in self._slots(self._capacity) if now - self._times[slot] <= seconds]
+            slots = [
+                slot for slot in self._slots(self._capacity) if now - self._times[slot] <= seconds
+            ]
             times = [rounded_time(self._times[slot]) for slot in slots]
             series = []
             for name, ring in rings:
                 for key in metrics:
                     column = SERIES.index(key)
-                    values = [rounded(ring[slot * WIDTH + column]) for slot in slots] if ring is not None else [None] * len(slots)
+                    values = (
+                        [rounded(ring[slot * WIDTH + column]) for slot in slots]
+                        if ring is not None
+                        else [None] * len(slots)
+                    )
                     series.append({"node": name, "metric": key, "times": times, "values": values})
         start, end = (times[0], times[-1]) if times else (rounded_time(now), rounded_time(now))
         return {"interval": self._pace, "start": start, "end": end, "series": series}
@@ -3785,23 +4327,39 @@ class Monitor:
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
         with self._lock:
-            shown = [state for state in (self._states.get(node.key) for node in nodes) if state is not None]
+            shown = [
+                state
+                for state in (self._states.get(node.key) for node in nodes)
+                if state is not None
+            ]
             states = [state.state for state in self._states.values()]
             severities = [alert.severity for alert in self.alerts()]
-            return own_exposition({
-                "node_up gauge Whether the node answers (1) or not (0)": [
-                    (label_of(state.node), int(state.state != "down")) for state in shown if state.state != "unknown"
-                ],
-                "node_latency_seconds gauge Time of the node's last answer to a poll": [
-                    (label_of(state.node), f"{state.latency:.6g}") for state in shown if state.latency is not None
-                ],
-                "nodes gauge Nodes by state": [(f'{{state="{name}"}}', states.count(name)) for name in STATES],
-                "alerts gauge Alerts that last, by severity": [
-                    (f'{{severity="{name}"}}', severities.count(name)) for name in ("critical", "warning", "info")
-                ],
-                "polls_total counter Questions to nodes": [("", self._polls)],
-                "poll_duration_seconds summary Rounds of polls": [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)],
-            })  # fmt: skip
+            return own_exposition(
+                {
+                    "node_up gauge Whether the node answers (1) or not (0)": [
+                        (label_of(state.node), int(state.state != "down"))
+                        for state in shown
+                        if state.state != "unknown"
+                    ],
+                    "node_latency_seconds gauge Time of the node's last answer to a poll": [
+                        (label_of(state.node), f"{state.latency:.6g}")
+                        for state in shown
+                        if state.latency is not None
+                    ],
+                    "nodes gauge Nodes by state": [
+                        (f'{{state="{name}"}}', states.count(name)) for name in STATES
+                    ],
+                    "alerts gauge Alerts that last, by severity": [
+                        (f'{{severity="{name}"}}', severities.count(name))
+                        for name in ("critical", "warning", "info")
+                    ],
+                    "polls_total counter Questions to nodes": [("", self._polls)],
+                    "poll_duration_seconds summary Rounds of polls": [
+                        ("_sum", f"{self._round_seconds:.6g}"),
+                        ("_count", self._rounds),
+                    ],
+                }
+            )
 
 
 def label_of(node: Node) -> str:
@@ -3834,7 +4392,12 @@ def row_of(figures: Mapping[str, Optional[float]]) -> array:
 
 def number_or_none(value: object) -> float | None:
     """A finite number from JSON as a float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300 or value != value:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or abs(value) > 1e300
+        or value != value
+    ):
         return None
     return float(value)
 
@@ -3854,22 +4417,30 @@ def gateway_reason(reply: Reply) -> str:
 # Watching the cluster: for Prometheus, for files, for the terminal
 # ----------------------------------------------------------------------------
 
+
 def scrape(
-    nodes: Sequence[Node], own: bytes, timeout: float, count: Callable[[Mapping[str, int]], Dict[str, int]],
+    nodes: Sequence[Node],
+    own: bytes,
+    timeout: float,
+    count: Callable[[Mapping[str, int]], Dict[str, int]],
     asking: Iterable[str] = (),
-) -> List[bytes]:  # fmt: skip
+) -> List[bytes]:
     """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
 
     A node that does not answer within ``timeout`` seconds, or answers something else, is left out; ``count`` is told
     what was left out of each node, and tells how much that has been so far. ``asking`` are the ids of the frontends
     that asked us.
     """
-    chain = ",".join([item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID])
+    chain = ",".join(
+        [item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID]
+    )
     headers = ((ASKING_FIELD.decode(), chain),)
     merger = ExpositionMerger()
     merger.add_own(own)
     left_out: Dict[str, int] = {}
-    for job, reply in fetch_many(FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes):
+    for job, reply in fetch_many(
+        FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes
+    ):
         if isinstance(reply, FetchError) or reply.status != 200:
             left_out[job.node.key] = 1
         else:
@@ -3877,11 +4448,15 @@ def scrape(
     left_out.update(merger.left_out)
     so_far = count(left_out)
     about = "scrape_errors_total counter Pages of a node that could not be got, and families left out of them"
-    merger.add_own(own_exposition({about: [(label_of(node), so_far.get(node.key, 0)) for node in nodes]}))
+    merger.add_own(
+        own_exposition({about: [(label_of(node), so_far.get(node.key, 0)) for node in nodes]})
+    )
     return merger.result()
 
 
-def service_discovery(nodes: Iterable[Node], authority: str, via_proxy: bool) -> List[Dict[str, object]]:
+def service_discovery(
+    nodes: Iterable[Node], authority: str, via_proxy: bool
+) -> List[Dict[str, object]]:
     """Targets for Prometheus's ``http_sd_config``: TCP nodes directly, all others (``via_proxy``: all) through us."""
     groups: List[Dict[str, object]] = []
     for node in nodes:
@@ -3907,7 +4482,9 @@ MORE_BUNDLE_PATHS = {
 SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
 SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
 SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
-    r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)|((?:[?&]|(?<![\w-])--)[\w-]{0,40}?(?:%s)[\w-]{0,40}[= ])[^&\s\"']+" % SECRET, re.I
+    r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)|((?:[?&]|(?<![\w-])--)[\w-]{0,40}?(?:%s)[\w-]{0,40}[= ])[^&\s\"']+"
+    % SECRET,
+    re.I,
 )
 MASK = "********"
 
@@ -3962,7 +4539,10 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
         if entry.get("state") == "down":
             missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
             continue
-        jobs += [FetchJob(node, path) for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), "").split()]
+        jobs += [
+            FetchJob(node, path)
+            for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), "").split()
+        ]
     buffer = PieceBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
@@ -3998,7 +4578,15 @@ class PieceBuffer(bytearray):
         return data
 
 
-COLORS = {"up": "32", "degraded": "33", "down": "31", "unknown": "90", "critical": "31", "warning": "33", "info": "36"}
+COLORS = {
+    "up": "32",
+    "degraded": "33",
+    "down": "31",
+    "unknown": "90",
+    "critical": "31",
+    "warning": "33",
+    "info": "36",
+}
 TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
 DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
 MIN_REASON = 30  # characters of a reason that are worth another column
@@ -4018,16 +4606,47 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
 
     counts = status["counts"]
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
-    lines = [f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}" if parts else "no nodes", ""]
+    lines = [
+        f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}"
+        if parts
+        else "no nodes",
+        "",
+    ]
     rows = []
     for proxy in status.get("proxies", ()):
-        address = str(proxy["port"]) if "/" in str(proxy["port"]) else host_and_port(proxy["host"], proxy["port"])
-        rows.append((proxy["state"], proxy["name"], "frontend", "-", "-", milliseconds(proxy["latency"]), address, proxy["error"] or ""))
+        address = (
+            str(proxy["port"])
+            if "/" in str(proxy["port"])
+            else host_and_port(proxy["host"], proxy["port"])
+        )
+        rows.append(
+            (
+                proxy["state"],
+                proxy["name"],
+                "frontend",
+                "-",
+                "-",
+                milliseconds(proxy["latency"]),
+                address,
+                proxy["error"] or "",
+            )
+        )
     for node in status["nodes"]:
         rate = node["metrics"].get("lookup_hit_rate")
         hit = "-" if rate is None else f"{rate:.1%}"
         reason = node["error"] or "; ".join(node["reasons"])
-        rows.append((node["state"], node["key"], node["kind"], node["version"] or "-", hit, milliseconds(node["latency"]), node["address"], reason))
+        rows.append(
+            (
+                node["state"],
+                node["key"],
+                node["kind"],
+                node["version"] or "-",
+                hit,
+                milliseconds(node["latency"]),
+                node["address"],
+                reason,
+            )
+        )
     rows.sort(key=lambda row: ("down", "degraded", "unknown", "up").index(row[0]))
     rows = [TABLE, *(tuple(one_line(cell) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE))]
@@ -4036,12 +4655,24 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
         if width and sum(widths[c] + 2 for c in columns[:-1]) + min(widths[-1], MIN_REASON) > width:
             columns.remove(column)
     for row in rows if len(rows) > 1 else ():
-        cells = [row[c].rjust(widths[c]) if c in (4, 5) else row[c].ljust(widths[c]) for c in columns]
+        cells = [
+            row[c].rjust(widths[c]) if c in (4, 5) else row[c].ljust(widths[c]) for c in columns
+        ]
         line = "  ".join(cells).rstrip()
         line = line[: width - 3] + "..." if width and len(line) > width else line
         lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
     alerts = status.get("alerts") or ()
-    lines += ["", *(paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"]) for alert in alerts)] if alerts else []
+    lines += (
+        [
+            "",
+            *(
+                paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"])
+                for alert in alerts
+            ),
+        ]
+        if alerts
+        else []
+    )
     return "\n".join(lines)
 
 
@@ -4067,7 +4698,9 @@ MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
 MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
 SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
-SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
+SUPPLIER_TIME = (
+    "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
+)
 
 
 def split_credentials(url: str) -> Tuple[str, Dict[str, str]]:
@@ -4087,7 +4720,11 @@ def check_url(url: str, option: str) -> None:
     except ValueError:
         valid = False
     if not valid or not url.isprintable() or " " in url:
-        raise FrontendError(400, f"{option} {one_line(url)!r} is not an http:// or https:// URL", option.lstrip("-").replace("-", "_"))
+        raise FrontendError(
+            400,
+            f"{option} {one_line(url)!r} is not an http:// or https:// URL",
+            option.lstrip("-").replace("-", "_"),
+        )
 
 
 def fetch_dict(url: str) -> Dict[str, object]:
@@ -4109,7 +4746,9 @@ def datagram_address(host: str, own: bool = False) -> str:
     """
     with contextlib.suppress(OSError, UnicodeError):
         port, flags = (0, socket.AI_NUMERICHOST) if own else (9, 0)
-        for family, kind, _, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM, 0, flags):
+        for family, kind, _, _, address in socket.getaddrinfo(
+            host, port, 0, socket.SOCK_DGRAM, 0, flags
+        ):
             with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
                 (sock.bind if own else sock.connect)(address)
                 return sock.getsockname()[0]
@@ -4129,7 +4768,9 @@ class HeartbeatSender:
     The lock guards the attributes that ``start`` sets; ``_last`` and ``_error`` are written by the thread alone.
     """
 
-    def __init__(self, registry: NodeRegistry, port: int, host: str = "0.0.0.0", report_host: str = "") -> None:
+    def __init__(
+        self, registry: NodeRegistry, port: int, host: str = "0.0.0.0", report_host: str = ""
+    ) -> None:
         self._registry = registry
         self._port = port
         self._host = host
@@ -4147,12 +4788,21 @@ class HeartbeatSender:
         """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
         check_url(url, "--heartbeat-url")
         if not self._port:
-            raise FrontendError(400, "the heartbeat is not sent: a Unix socket has no address to report")
+            raise FrontendError(
+                400, "the heartbeat is not sent: a Unix socket has no address to report"
+            )
         self.stop()
         with self._lock:
-            self._url, self._interval, self._last, self._error = url, max(0.05, interval), None, None
+            self._url, self._interval, self._last, self._error = (
+                url,
+                max(0.05, interval),
+                None,
+                None,
+            )
             self._stopped = threading.Event()
-            self._thread = start_thread("heartbeat", self._run, self._stopped, url, initial_delay, self._interval)
+            self._thread = start_thread(
+                "heartbeat", self._run, self._stopped, url, initial_delay, self._interval
+            )
 
     def stop(self) -> None:
         """Report no more; a report that is on its way is not waited for."""
@@ -4181,7 +4831,12 @@ class HeartbeatSender:
             return self._report_host
         if self._host not in BIND_ADDRESSES:
             return self._host
-        for host in (urllib.parse.urlsplit(url).hostname or "", "10.255.255.255", "2001:db8::1", socket.gethostname()):
+        for host in (
+            urllib.parse.urlsplit(url).hostname or "",
+            "10.255.255.255",
+            "2001:db8::1",
+            socket.gethostname(),
+        ):
             address = datagram_address(host) if host else ""
             if address and not is_loopback(address):
                 return address
@@ -4193,9 +4848,11 @@ class HeartbeatSender:
         leaves = self._registry.leaves()
         other = {"startup_time": iso_time(self._startup), "nodes_count": len(leaves)}
         return {
-            "pid": str(os.getpid()), "api_address": "http://" + host_and_port(host, self._port), "version": nodes_version(leaves) or VERSION,
+            "pid": str(os.getpid()),
+            "api_address": "http://" + host_and_port(host, self._port),
+            "version": nodes_version(leaves) or VERSION,
             "other_info": json.dumps(other),
-        }  # fmt: skip
+        }
 
     def _run(self, stopped: threading.Event, url: str, delay: float, interval: float) -> None:
         bare, headers = split_credentials(url)
@@ -4214,7 +4871,9 @@ class HeartbeatSender:
     def _send(self, url: str, headers: Dict[str, str]) -> str:
         try:
             query = urllib.parse.urlencode(self.report(url))
-            reply = fetch_url(f"{url}{'&' if '?' in url else '?'}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
+            reply = fetch_url(
+                f"{url}{'&' if '?' in url else '?'}{query}", headers=headers, timeout=SOURCE_TIMEOUT
+            )
             return "" if 200 <= reply.status < 300 else f"it answered with status {reply.status}"
         except OSError as error:
             return reason_of(error)
@@ -4259,7 +4918,9 @@ class Walk(NamedTuple):
     label: str  # its name at the frontend before it
     host: str  # the host that loopback addresses told by it mean
     port: str
-    listed: Tuple[dict, ...]  # its nodes as told by the frontend before it, for when it does not answer itself
+    listed: Tuple[
+        dict, ...
+    ]  # its nodes as told by the frontend before it, for when it does not answer itself
 
 
 def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
@@ -4269,12 +4930,17 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
     """
     told: Dict[str, Told] = {}
     seen: Dict[str, set] = {}  # by proxy name: the addresses and the ids of the frontends behind it
-    walks = [Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies]
+    walks = [
+        Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies
+    ]
     for walk in walks:
         seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
     for _ in range(MAX_PROXY_DEPTH):
         jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        answers = {(job.node.name, job.node.prefix): read_groups(reply) for job, reply in fetch_many(jobs, limit=MAX_TOLD)}
+        answers = {
+            (job.node.name, job.node.prefix): read_groups(reply)
+            for job, reply in fetch_many(jobs, limit=MAX_TOLD)
+        }
         following: List[Walk] = []
         for walk in walks:  # in their order, not in that of the answers: the same tree each time
             name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]
@@ -4289,8 +4955,12 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                 if not walk.prefix:
                     told[name] = Told(answer.kind, (), answer.error)
                     continue
-                if not walk.listed:  # no frontend: the original shows the nodes of a flat list as proxies
-                    walk = walk._replace(listed=({"name": walk.label, "host": walk.host, "port": walk.port},))
+                if (
+                    not walk.listed
+                ):  # no frontend: the original shows the nodes of a flat list as proxies
+                    walk = walk._replace(
+                        listed=({"name": walk.label, "host": walk.host, "port": walk.port},)
+                    )
                 walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
                 groups = [(LOCAL_PROXY, "", "", walk.listed)]
             known = told.get(name, Told("frontend", (), "", answer.identity))
@@ -4300,7 +4970,9 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     add_children(children, walk, entries)
                     continue
                 place = (walk.host if is_loopback(host) else host, port)
-                with contextlib.suppress(FrontendError):  # an address that is none may be asked through the other frontend
+                with contextlib.suppress(
+                    FrontendError
+                ):  # an address that is none may be asked through the other frontend
                     if is_self(registry, Target.parse(*place)):
                         continue
                 if place in seen[name]:
@@ -4309,7 +4981,9 @@ def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, 
                     break
                 seen[name].add(place)
                 path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                following.append(Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries))
+                following.append(
+                    Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries)
+                )
             told[name] = known._replace(children=tuple(children))
         walks = following
         if not walks:
@@ -4334,7 +5008,10 @@ def read_groups(reply: Reply | FetchError) -> Groups:
     if isinstance(reply, FetchError):
         return Groups("away", error=reply.reason)
     if reply.status != 200:
-        return Groups("away" if reply.status >= 500 else "leaf", error=f"it answered with status {reply.status}")
+        return Groups(
+            "away" if reply.status >= 500 else "leaf",
+            error=f"it answered with status {reply.status}",
+        )
     document = load_dict(reply.body)
     nodes = document.get("nodes")
     if not isinstance(nodes, list):
@@ -4345,10 +5022,16 @@ def read_groups(reply: Reply | FetchError) -> Groups:
         children = entry.get("children")
         if isinstance(children, list):
             kept = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
-            groups.append((str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept))
+            groups.append(
+                (str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept)
+            )
         else:
             flat.append(entry)
-    return Groups("frontend", str(document.get("frontend") or "")[:100], [*groups, (LOCAL_PROXY, "", "", tuple(flat))])
+    return Groups(
+        "frontend",
+        str(document.get("frontend") or "")[:100],
+        [*groups, (LOCAL_PROXY, "", "", tuple(flat))],
+    )
 
 
 def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
@@ -4358,12 +5041,18 @@ def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> N
         if len(children) >= MAX_SOURCE_NODES:
             return
         try:
-            plain = {"name": entry.get("name"), "host": entry.get("host", "localhost"), "port": entry.get("port")}
+            plain = {
+                "name": entry.get("name"),
+                "host": entry.get("host", "localhost"),
+                "port": entry.get("port"),
+            }
             node = Node.parse(plain, "", f"proxy:{walk.proxy.name}")
         except FrontendError as error:
             log.debug("%s told of a node that is none: %s", walk.proxy.name, error.detail)
             continue
-        node = node.through(walk.proxy)._replace(prefix=f"{walk.prefix}/proxy2/{quote_name(node.name)}")
+        node = node.through(walk.proxy)._replace(
+            prefix=f"{walk.prefix}/proxy2/{quote_name(node.name)}"
+        )
         if node.name in taken:
             node = node._replace(name=f"{node.name}@{walk.label}"[:MAX_NAME_LENGTH])
         if node.name not in taken:
@@ -4376,12 +5065,20 @@ def reported_target(address: object) -> Target:
     text = address if isinstance(address, str) else ""
     try:
         parts = urllib.parse.urlsplit(text)
-        valid = parts.scheme == "http" and parts.port and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
+        valid = (
+            parts.scheme == "http"
+            and parts.port
+            and parts.path in ("", "/")
+            and not parts.query
+            and "@" not in parts.netloc
+        )
         if not valid or not text.isprintable() or len(text) > 300:
             raise ValueError
         return Target.parse(parts.hostname, parts.port)
     except (ValueError, FrontendError):
-        raise FrontendError(400, f"api_address {one_line(text)!r} is not http://host:port", "api_address") from None
+        raise FrontendError(
+            400, f"api_address {one_line(text)!r} is not http://host:port", "api_address"
+        ) from None
 
 
 def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
@@ -4390,10 +5087,16 @@ def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
     return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
 
 
-def ask_reported(registry: NodeRegistry, source: str, targets: Iterable[Target]) -> Dict[Target, str]:
+def ask_reported(
+    registry: NodeRegistry, source: str, targets: Iterable[Target]
+) -> Dict[Target, str]:
     """Ask what listens at reported addresses: the ``kind`` of each, as in Told. The registry learns the frontends' nodes."""
     kinds = {target: "self" for target in targets}
-    nodes = {target: reported_node(target, source, True) for target in kinds if not is_self(registry, target)}
+    nodes = {
+        target: reported_node(target, source, True)
+        for target in kinds
+        if not is_self(registry, target)
+    }
     told = ask_frontends(registry, nodes.values()) if nodes else {}
     for target, node in nodes.items():
         answer = told[node.name]
@@ -4422,14 +5125,18 @@ class DiscoveryService:
     children, anything else a leaf), expires the silent ones and writes the file.
     """
 
-    def __init__(self, registry: NodeRegistry, file: str = "", expiry: float = HEARTBEAT_EXPIRY) -> None:
+    def __init__(
+        self, registry: NodeRegistry, file: str = "", expiry: float = HEARTBEAT_EXPIRY
+    ) -> None:
         """``expiry`` is in seconds; ``file`` keeps the reports over a restart. Raises FrontendError 400 for a bad file."""
         self._registry = registry
         self._file = file
         self._expiry = expiry
         self._lock = threading.Lock()
         self._reporters: Dict[str, Reporter] = {}
-        self._kinds: Dict[Tuple[str, float], str] = {}  # by address and start time; the thread's own
+        self._kinds: Dict[
+            Tuple[str, float], str
+        ] = {}  # by address and start time; the thread's own
         self._shown: List[Node] = []
         self._saved: Dict[str, Reporter] = {}
         self._save_error = ""
@@ -4458,11 +5165,19 @@ class DiscoveryService:
             return {"status": "success"}
         target = reported_target(address)
         if why_not and (target.host != peer or is_loopback(peer)):
-            raise FrontendError(403, f"{address} is not the address this report comes from ({one_line(peer)}); {why_not}", "api_address")
+            raise FrontendError(
+                403,
+                f"{address} is not the address this report comes from ({one_line(peer)}); {why_not}",
+                "api_address",
+            )
         address = f"http://{target.authority}"
         version, other = params.get("version") or "1.0.0", params.get("other_info") or "{}"
         if len(version) > 100 or len(other) > MAX_OTHER_INFO:
-            raise FrontendError(400, "version or other_info is too long", "version" if len(version) > 100 else "other_info")
+            raise FrontendError(
+                400,
+                "version or other_info is too long",
+                "version" if len(version) > 100 else "other_info",
+            )
         pid = params.get("pid", "")
         number = int(pid) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
         now = time.time()
@@ -4470,11 +5185,20 @@ class DiscoveryService:
             known = self._reporters.get(address)
             if known is None and len(self._reporters) >= MAX_REPORTERS:
                 raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
-            if known is None and why_not and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS:
-                raise FrontendError(503, f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}")
+            if (
+                known is None
+                and why_not
+                and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS
+            ):
+                raise FrontendError(
+                    503,
+                    f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}",
+                )
             same = known is not None and known.pid == number
             started = startup_time(other) or (known.started if known and same else now)
-            self._reporters[address] = Reporter(address, number, one_line(version), other, peer, started, now)
+            self._reporters[address] = Reporter(
+                address, number, one_line(version), other, peer, started, now
+            )
         if not same:
             self._wake.set()
         return {"status": "success"}
@@ -4482,20 +5206,45 @@ class DiscoveryService:
     def infos(self, hour: int | None = None, minute: int | None = None) -> Dict[str, object]:
         """Who reported, in the JSON of LMCache's service; only within the last hours or minutes when given."""
         now = time.time()
-        limit = self._expiry if hour is None and minute is None else hour * 3600 if hour is not None else minute * 60
+        limit = (
+            self._expiry
+            if hour is None and minute is None
+            else hour * 3600
+            if hour is not None
+            else minute * 60
+        )
         with self._lock:
-            known = [item for item in self._reporters.values() if now - item.reported <= min(limit, self._expiry)]
-        infos = {item.address: {"count": 1, "lmCacheInfoEntities": [self._entity(item)]} for item in known}
+            known = [
+                item
+                for item in self._reporters.values()
+                if now - item.reported <= min(limit, self._expiry)
+            ]
+        infos = {
+            item.address: {"count": 1, "lmCacheInfoEntities": [self._entity(item)]}
+            for item in known
+        }
         versions = len({item.version for item in known})
-        return {"processCount": len(infos), "processInfos": infos, "versionCount": versions, "versions": None}
+        return {
+            "processCount": len(infos),
+            "processInfos": infos,
+            "versionCount": versions,
+            "versions": None,
+        }
 
     @staticmethod
     def _entity(item: Reporter) -> Dict[str, object]:
-        started, reported = (time.strftime(SUPPLIER_TIME, time.localtime(at)) for at in (item.started, item.reported))
+        started, reported = (
+            time.strftime(SUPPLIER_TIME, time.localtime(at)) for at in (item.started, item.reported)
+        )
         return {
-            "apiAddress": item.address, "ipAddress": item.peer or None, "lastReportTime": reported,
-            "otherInfo": item.other_info, "pid": item.pid, "startTime": started, "version": item.version,
-        }  # fmt: skip
+            "apiAddress": item.address,
+            "ipAddress": item.peer or None,
+            "lastReportTime": reported,
+            "otherInfo": item.other_info,
+            "pid": item.pid,
+            "startTime": started,
+            "version": item.version,
+        }
 
     def _run(self) -> None:
         while not self._stopping.wait(REPORT_PAUSE):  # who reports ever anew must not keep us busy
@@ -4522,9 +5271,17 @@ class DiscoveryService:
             known = list(self._reporters.values())
         targets = {(item.address, item.started): reported_target(item.address) for item in known}
         kinds = {key: self._kinds[key] for key in targets if self._kinds.get(key, "away") != "away"}
-        asked = ask_reported(self._registry, "heartbeat", [target for key, target in targets.items() if key not in kinds])
+        asked = ask_reported(
+            self._registry,
+            "heartbeat",
+            [target for key, target in targets.items() if key not in kinds],
+        )
         self._kinds = {key: kinds.get(key) or asked[target] for key, target in targets.items()}
-        shown = [reported_node(targets[key], "heartbeat", kind == "frontend") for key, kind in self._kinds.items() if kind != "self"]
+        shown = [
+            reported_node(targets[key], "heartbeat", kind == "frontend")
+            for key, kind in self._kinds.items()
+            if kind != "self"
+        ]
         if shown != self._shown:
             self._registry.replace_source("heartbeat", shown)
             self._shown = shown
@@ -4536,11 +5293,15 @@ class DiscoveryService:
             for entry in entries:  # type: ignore[attr-defined]
                 item = Reporter(**entry)
                 reported_target(item.address)
-                if not all(isinstance(text, str) for text in (item.version, item.other_info, item.peer)):
+                if not all(
+                    isinstance(text, str) for text in (item.version, item.other_info, item.peer)
+                ):
                     raise ValueError("a version, other_info or peer is not a text")
                 if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
                     raise ValueError("a time is not one")
-                self._reporters[item.address] = item._replace(reported=min(item.reported, time.time()))
+                self._reporters[item.address] = item._replace(
+                    reported=min(item.reported, time.time())
+                )
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, FrontendError) as error:
@@ -4552,7 +5313,10 @@ class DiscoveryService:
         if not self._file or known == self._saved:
             return
         try:
-            write_atomically(self._file, json.dumps([item._asdict() for item in known.values()], indent=1).encode())
+            write_atomically(
+                self._file,
+                json.dumps([item._asdict() for item in known.values()], indent=1).encode(),
+            )
             self._saved, self._save_error = known, ""
         except OSError as error:
             reason = error.strerror or str(error)
@@ -4576,14 +5340,23 @@ class Sources:
     A source that is away keeps its last nodes and has an alert. The lock guards ``_troubles``: source -> (since, text).
     """
 
-    def __init__(self, registry: NodeRegistry, supplier_url: str = "", coordinator_url: str = "", dns: Sequence[str] = (),
-                 find_sockets: bool = False, interval: float = 30.0) -> None:  # fmt: skip
+    def __init__(
+        self,
+        registry: NodeRegistry,
+        supplier_url: str = "",
+        coordinator_url: str = "",
+        dns: Sequence[str] = (),
+        find_sockets: bool = False,
+        interval: float = 30.0,
+    ) -> None:
         """Raises FrontendError 400 when a URL or a ``NAME:PORT`` of ``dns`` is none. ``interval`` is in seconds."""
         self._registry = registry
         self._interval = interval
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
-        self._listed: Dict[Target, float] = {}  # when the supplier listed it last, monotonic; its thread's own
+        self._listed: Dict[
+            Target, float
+        ] = {}  # when the supplier listed it last, monotonic; its thread's own
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], List[Node]]] = {}
         if supplier_url:
@@ -4591,7 +5364,9 @@ class Sources:
             self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
         if coordinator_url:
             check_url(coordinator_url, "--coordinator-url")
-            self._readers["coordinator"] = functools.partial(self._read_coordinator, coordinator_url)
+            self._readers["coordinator"] = functools.partial(
+                self._read_coordinator, coordinator_url
+            )
         for text in dns:
             host, _, port = text.rpartition(":")
             try:
@@ -4607,7 +5382,9 @@ class Sources:
     def start(self) -> None:
         """Ask every source now and then each interval, each in a thread of its own: none waits for another."""
         jobs: List[Tuple[str, Callable[[], object]]] = [("proxies", self._refresh_all_proxies)]
-        jobs += [(source, functools.partial(self._refresh_source, source)) for source in self._readers]
+        jobs += [
+            (source, functools.partial(self._refresh_source, source)) for source in self._readers
+        ]
         for name, job in jobs:
             interval = min(self._interval, FIND_INTERVAL) if name == "found" else self._interval
             start_thread(f"sources {name}", self._run, job, interval)
@@ -4646,7 +5423,9 @@ class Sources:
             self._note(source, f"{type(error).__name__}: {one_line(error)}")
 
     def _refresh_all_proxies(self) -> None:
-        self.refresh_proxies([group for group in self._registry.groups() if group.name != LOCAL_PROXY])
+        self.refresh_proxies(
+            [group for group in self._registry.groups() if group.name != LOCAL_PROXY]
+        )
 
     def refresh_proxy(self, name: str) -> None:
         """Ask one proxy for its children now. Raises FrontendError 404 (unknown) or 502 (it told nothing)."""
@@ -4663,7 +5442,9 @@ class Sources:
             answer = told[proxy.name]
             if answer.kind in ("frontend", "self"):
                 self._registry.set_children(proxy.name, answer.children, answer.identity)
-            self._note(f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error)  # an away one is a node that is down
+            self._note(
+                f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error
+            )  # an away one is a node that is down
         return told
 
     def alerts(self) -> List[Alert]:
@@ -4674,10 +5455,21 @@ class Sources:
         for source, (since, text) in troubles:
             kind, _, name = source.partition(":")
             if kind == "proxy":
-                alerts.append(Alert(f"source:{source}", "not_a_frontend", "warning", name, f"{name} told no nodes: {text}", since))
+                alerts.append(
+                    Alert(
+                        f"source:{source}",
+                        "not_a_frontend",
+                        "warning",
+                        name,
+                        f"{name} told no nodes: {text}",
+                        since,
+                    )
+                )
             else:
                 words = f"the source {source} cannot be read, its last nodes are kept: {text}"
-                alerts.append(Alert(f"source:{source}", "source_away", "warning", None, words, since))
+                alerts.append(
+                    Alert(f"source:{source}", "source_away", "warning", None, words, since)
+                )
         for text in self._registry.conflicts:
             alerts.append(Alert(f"conflict:{text}", "name_taken", "warning", None, text, 0.0))
         return alerts
@@ -4705,7 +5497,10 @@ class Sources:
             raise FetchError("its answer has no processInfos")
         targets: Dict[Target, None] = {}
         for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
-            addresses = [entity.get("apiAddress") for entity in dicts_in(as_dict(info).get("lmCacheInfoEntities"))]
+            addresses = [
+                entity.get("apiAddress")
+                for entity in dicts_in(as_dict(info).get("lmCacheInfoEntities"))
+            ]
             for text in addresses or [address]:
                 text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
                 try:
@@ -4715,7 +5510,9 @@ class Sources:
         now = time.monotonic()
         self._listed.update(dict.fromkeys(targets, now))
         listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
-        self._listed = {target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY}
+        self._listed = {
+            target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY
+        }
         known = {group.name for group in self._registry.groups()}
         nodes = []
         for target, kind in ask_reported(self._registry, "supplier", self._listed).items():
@@ -4732,7 +5529,9 @@ class Sources:
         nodes: List[Node] = []
         if parts.scheme == "http":
             target = Target.parse(parts.hostname, parts.port or 80)
-            nodes.append(Node("coordinator", target.host, target.port, target, source="coordinator"))
+            nodes.append(
+                Node("coordinator", target.host, target.port, target, source="coordinator")
+            )
         try:
             instances = fetch_dict(url.rstrip("/") + "/instances").get("instances")
         except FetchError:
@@ -4743,7 +5542,11 @@ class Sources:
             raise FetchError("its /instances has no list of instances")
         for index, entry in enumerate(instances[:MAX_SOURCE_NODES]):
             fields = as_dict(entry)
-            plain = {"name": fields.get("instance_id"), "host": fields.get("ip"), "port": fields.get("http_port")}
+            plain = {
+                "name": fields.get("instance_id"),
+                "host": fields.get("ip"),
+                "port": fields.get("http_port"),
+            }
             try:
                 nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
             except FrontendError as error:
@@ -4753,9 +5556,13 @@ class Sources:
     def _read_dns(self, source: str, target: Target) -> List[Node]:
         """Every address of a host name."""
         nodes = []
-        for host in sorted({str(address[0]) for address in look_up(target.host, target.port)})[:MAX_SOURCE_NODES]:
+        for host in sorted({str(address[0]) for address in look_up(target.host, target.port)})[
+            :MAX_SOURCE_NODES
+        ]:
             name = f"{host}:{target.port}".replace("%", "_")
-            nodes.append(Node(name, host, target.port, Target.parse(host, target.port), source=source))
+            nodes.append(
+                Node(name, host, target.port, Target.parse(host, target.port), source=source)
+            )
         return nodes
 
     def _find_sockets(self) -> List[Node]:
@@ -4766,7 +5573,9 @@ class Sources:
             names = sorted(os.listdir(root))
             for name in list(names):
                 folder = os.path.join(root, name)
-                if os.path.isdir(folder) and not os.path.islink(folder):  # socket/9090 beside socket_9090
+                if os.path.isdir(folder) and not os.path.islink(
+                    folder
+                ):  # socket/9090 beside socket_9090
                     names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
         except FileNotFoundError:
             return []
@@ -4775,7 +5584,9 @@ class Sources:
         for name in names[:MAX_SOURCE_NODES]:
             path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
             try:  # everybody may put links there, to sockets that are no nodes
-                if stat.S_ISSOCK(os.lstat(path).st_mode) and os.path.realpath(path) == os.path.join(root, name):
+                if stat.S_ISSOCK(os.lstat(path).st_mode) and os.path.realpath(path) == os.path.join(
+                    root, name
+                ):
                     entry = {"name": name.replace("/", "_"), "host": "localhost", "port": path}
                     nodes.append(Node.parse(entry, "", "found"))
             except (OSError, FrontendError) as error:
@@ -4787,13 +5598,19 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
     """The nodes without those whose name came before."""
     return list({node.name: node for node in reversed(list(nodes))}.values())[::-1]
 
+
 # ----------------------------------------------------------------------------
 # Trust
 # ----------------------------------------------------------------------------
 
 FORWARDING_FIELDS = b"x-forwarded-for forwarded x-real-ip via x-forwarded-host x-forwarded-proto x-client-ip".split()
-SYSTEM_SOCKET_DIRECTORIES = ("/run", "/var/run")  # a registered socket there opens no door to its neighbours
-REVEALING = re.compile(rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;")  # a path without these is harmless
+SYSTEM_SOCKET_DIRECTORIES = (
+    "/run",
+    "/var/run",
+)  # a registered socket there opens no door to its neighbours
+REVEALING = re.compile(
+    rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;"
+)  # a path without these is harmless
 REVEALING_SEGMENTS = frozenset("env bundle lmcache_heartbeat heartbeat refresh".split())
 
 
@@ -4858,7 +5675,9 @@ class Trust:
             return f"{head.method.decode('latin-1')} requests change things"
         if head.wants_body:
             return "requests with a body may change things"
-        if REVEALING.search(path) is None and (not head.query or REVEALING.search(head.query) is None):
+        if REVEALING.search(path) is None and (
+            not head.query or REVEALING.search(head.query) is None
+        ):
             return ""
         return why_revealing(path, head.query)
 
@@ -4873,12 +5692,24 @@ class Trust:
                 return ""
             advice = "it is link-local:" if is_link_local(target.host) else "add it,"
             return f"{target.label} is not a registered node: {advice} use --allow-target, or send the token"
-        if os.path.islink(target.path):  # whoever may write there chooses where it leads, and may change that at any time
+        if os.path.islink(
+            target.path
+        ):  # whoever may write there chooses where it leads, and may change that at any time
             return f"{target.path} is a symbolic link: name what it leads to, use --allow-target, or send the token"
         real = os.path.realpath(target.path)
-        folders = {os.path.dirname(os.path.realpath(node.target.path)) for node in registry.leaves() if node.target.path}
-        folders = {folder for folder in folders if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"}
-        if os.path.dirname(real) in folders or real.startswith(os.path.realpath(LMCACHE_SOCKET_DIRECTORY) + "/"):
+        folders = {
+            os.path.dirname(os.path.realpath(node.target.path))
+            for node in registry.leaves()
+            if node.target.path
+        }
+        folders = {
+            folder
+            for folder in folders
+            if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"
+        }
+        if os.path.dirname(real) in folders or real.startswith(
+            os.path.realpath(LMCACHE_SOCKET_DIRECTORY) + "/"
+        ):
             return ""
         return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
 
@@ -4896,7 +5727,9 @@ class Trust:
 def is_link_local(host: str) -> bool:
     """Tell whether ``host`` is a link-local address (169.254.0.0/16, fe80::/10), in any form that ``connect`` takes."""
     try:
-        address = ipaddress.ip_address(host.partition("%")[0] if ":" in host else socket.inet_aton(host))
+        address = ipaddress.ip_address(
+            host.partition("%")[0] if ":" in host else socket.inet_aton(host)
+        )
     except (OSError, ValueError):
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_link_local
@@ -4911,7 +5744,11 @@ def fnmatch_target(target: Target, pattern: str) -> bool:
 
     label = os.path.normpath(target.path) if target.path else target.label
     host = pattern.rpartition(":")[0] or pattern
-    if not target.path and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host) and ip_address(target.host) is None:
+    if (
+        not target.path
+        and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host)
+        and ip_address(target.host) is None
+    ):
         return False
     return fnmatch.fnmatchcase(label, pattern)
 
@@ -4927,10 +5764,18 @@ def why_revealing(path: bytes, query: bytes) -> str:
     else:
         return "the path is percent-encoded too often"
     text, _, inner_query = text.partition("?")
-    segments = [part.partition(";")[0].lower() for part in re.split(r"[/\\]+", text) if part not in ("", ".", "..")]
-    if REVEALING_SEGMENTS.intersection(segments[-1:]) or ("env" in segments and segments[-1] != "metrics"):
+    segments = [
+        part.partition(";")[0].lower()
+        for part in re.split(r"[/\\]+", text)
+        if part not in ("", ".", "..")
+    ]
+    if REVEALING_SEGMENTS.intersection(segments[-1:]) or (
+        "env" in segments and segments[-1] != "metrics"
+    ):
         return f"/{segments[-1]} reveals secrets or changes something"
-    parameters = urllib.parse.unquote(urllib.parse.unquote(query[1:].decode("latin-1"))) + "&" + inner_query
+    parameters = (
+        urllib.parse.unquote(urllib.parse.unquote(query[1:].decode("latin-1"))) + "&" + inner_query
+    )
     if "loglevel" in segments and re.search(r"(?:^|[&;?])\s*level\s*=", parameters):
         return "/loglevel with a level changes it"
     return ""
@@ -4946,13 +5791,36 @@ PAGE_POLICY = (  # the dashboard's own Content-Security-Policy
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon",
-    ".webp": "image/webp", ".txt": "text/plain; charset=utf-8", ".map": "application/json",
-}  # fmt: skip
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".webp": "image/webp",
+    ".txt": "text/plain; charset=utf-8",
+    ".map": "application/json",
+}
 JSON_TYPE = "application/json"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+LATENCY_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+)  # seconds
 STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
 GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
 
@@ -4967,7 +5835,11 @@ class Answer:
     __slots__ = ("status", "body", "headers", "ready")
 
     def __init__(
-        self, status: int, body: bytes | Iterable[bytes] = b"", content_type: str = JSON_TYPE, **headers: str
+        self,
+        status: int,
+        body: bytes | Iterable[bytes] = b"",
+        content_type: str = JSON_TYPE,
+        **headers: str,
     ) -> None:
         self.status = status
         self.body = body
@@ -4979,7 +5851,11 @@ class Answer:
     def make_ready(self) -> Answer:
         """Encode what never changes; for a status 200 with a whole body."""
         assert isinstance(self.body, bytes) and self.status == 200
-        self.ready = b"Content-Length: %d\r\n%b\r\n%b" % (len(self.body), self.encode_headers(), self.body)
+        self.ready = b"Content-Length: %d\r\n%b\r\n%b" % (
+            len(self.body),
+            self.encode_headers(),
+            self.body,
+        )
         return self
 
     def encode_headers(self) -> bytes:
@@ -5004,7 +5880,9 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.started = time.time()
-        self.requests: Dict[Tuple[str, str, int], List[float]] = {}  # seconds in all, then counts by LATENCY_BUCKETS
+        self.requests: Dict[
+            Tuple[str, str, int], List[float]
+        ] = {}  # seconds in all, then counts by LATENCY_BUCKETS
         self.bytes_to_clients = 0
         self.bytes_to_nodes = 0
         self.refused = 0
@@ -5023,27 +5901,48 @@ class Telemetry:
         answered, durations = [], []
         by_route: Dict[str, List[float]] = {}
         for (route, method, status), row in sorted(self.requests.items()):
-            answered.append((f'{{route="{route}",method="{method}",status="{status}"}}', sum(row[1:])))
-            by_route[route] = [a + b for a, b in zip(row, by_route[route])] if route in by_route else row
+            answered.append(
+                (f'{{route="{route}",method="{method}",status="{status}"}}', sum(row[1:]))
+            )
+            by_route[route] = (
+                [a + b for a, b in zip(row, by_route[route])] if route in by_route else row
+            )
         for route, (seconds, *counts) in sorted(by_route.items()):
             total = 0
             for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
                 total += count
                 durations.append((f'_bucket{{route="{route}",le="{bound}"}}', total))
-            durations += [(f'_sum{{route="{route}"}}', f"{seconds:.6f}"), (f'_count{{route="{route}"}}', total)]
-        return own_exposition({
-            "build_info gauge Version of the frontend and of its Python.": [(f'{{version="{VERSION}",python="{python}"}}', 1)],
-            "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [("", f"{self.started:.3f}")],
-            "requests_total counter Requests answered, by route, method and status.": answered,
-            "request_duration_seconds histogram Time from a request's head to the end of its answer.": durations,
-            "sent_bytes_total counter Bytes sent to clients.": [("", self.bytes_to_clients)],
-            "node_sent_bytes_total counter Bytes sent to nodes.": [("", self.bytes_to_nodes)],
-            "refused_connections_total counter Connections refused because too many were open.": [("", self.refused)],
-            "open_connections gauge Clients connected now.": [("", connections)],
-            "node_pool_hits_total counter Requests that used an open node connection.": [("", pool.hits)],
-            "node_connections_opened_total counter Connections opened to nodes.": [("", pool.opened)],
-            "node_pool_idle_connections gauge Node connections kept open.": [("", pool.idle_count())],
-        })  # fmt: skip
+            durations += [
+                (f'_sum{{route="{route}"}}', f"{seconds:.6f}"),
+                (f'_count{{route="{route}"}}', total),
+            ]
+        return own_exposition(
+            {
+                "build_info gauge Version of the frontend and of its Python.": [
+                    (f'{{version="{VERSION}",python="{python}"}}', 1)
+                ],
+                "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [
+                    ("", f"{self.started:.3f}")
+                ],
+                "requests_total counter Requests answered, by route, method and status.": answered,
+                "request_duration_seconds histogram Time from a request's head to the end of its answer.": durations,
+                "sent_bytes_total counter Bytes sent to clients.": [("", self.bytes_to_clients)],
+                "node_sent_bytes_total counter Bytes sent to nodes.": [("", self.bytes_to_nodes)],
+                "refused_connections_total counter Connections refused because too many were open.": [
+                    ("", self.refused)
+                ],
+                "open_connections gauge Clients connected now.": [("", connections)],
+                "node_pool_hits_total counter Requests that used an open node connection.": [
+                    ("", pool.hits)
+                ],
+                "node_connections_opened_total counter Connections opened to nodes.": [
+                    ("", pool.opened)
+                ],
+                "node_pool_idle_connections gauge Node connections kept open.": [
+                    ("", pool.idle_count())
+                ],
+            }
+        )
 
 
 class StaticFile(NamedTuple):
@@ -5057,7 +5956,9 @@ class StaticFile(NamedTuple):
     answers: List[Optional[Answer]]  # plain and packed, once they were asked for
 
     def headers(self) -> Dict[str, str]:
-        return dict(page_headers(), ETag=f'"{self.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding")
+        return dict(
+            page_headers(), ETag=f'"{self.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding"
+        )
 
     def remember(self, which: int, make: Callable[[], Answer]) -> Answer:
         """The answer that sends this file, made once."""
@@ -5086,13 +5987,17 @@ class StaticFiles:
 
         spec = importlib.util.find_spec("lmcache_frontend_static")
         places = list(spec.submodule_search_locations or ()) if spec else []
-        return next((place for place in places if os.path.isfile(os.path.join(place, "index.html"))), beside)
+        return next(
+            (place for place in places if os.path.isfile(os.path.join(place, "index.html"))), beside
+        )
 
     def get(self, name: str) -> StaticFile | None:
         """Look up a file by its path below ``static/``; None when there is none. Nothing outside is ever read."""
         parts = name.split("/")
         kind = os.path.splitext(name)[1]
-        if kind not in CONTENT_TYPES or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+        if kind not in CONTENT_TYPES or any(
+            part in ("", ".", "..") or part.startswith(".") for part in parts
+        ):
             return None
         if "\\" in name or "\0" in name:
             return None
@@ -5103,7 +6008,9 @@ class StaticFiles:
             known = self._files.get(name)
             if known is not None and known.stamp == stamp:
                 return known
-            if not stat.S_ISREG(status.st_mode) or not os.path.realpath(path).startswith(os.path.realpath(self.folder) + os.sep):
+            if not stat.S_ISREG(status.st_mode) or not os.path.realpath(path).startswith(
+                os.path.realpath(self.folder) + os.sep
+            ):
                 return None
             with open(path, "rb") as file:
                 body = file.read()
@@ -5128,8 +6035,19 @@ class StaticFiles:
         import zlib
 
         etag = f"{len(body):x}-{zlib.crc32(body):08x}"  # hashlib would load OpenSSL, 4 MiB: see load_ssl
-        packed = pack(body) if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png") else b""
-        return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type, [None, None])
+        packed = (
+            pack(body)
+            if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png")
+            else b""
+        )
+        return StaticFile(
+            stamp,
+            body,
+            packed if len(packed) < len(body) else b"",
+            etag,
+            content_type,
+            [None, None],
+        )
 
 
 def pack(body: bytes) -> bytes:
@@ -5154,7 +6072,9 @@ def matches_etag(head: RequestHead, etag: str) -> bool:
     if not wanted:
         return False
     tags = [tag.strip() for tag in wanted.split(",")]
-    return "*" in tags or any(tag[2:] == f'"{etag}"' if tag.startswith("W/") else tag == f'"{etag}"' for tag in tags)
+    return "*" in tags or any(
+        tag[2:] == f'"{etag}"' if tag.startswith("W/") else tag == f'"{etag}"' for tag in tags
+    )
 
 
 class Relay:
@@ -5164,9 +6084,20 @@ class Relay:
     """
 
     def __init__(
-        self, source: Channel, sink: Channel, body: LengthBody | ChunkedBody, chunked: bool, spoke: Callable[[], bool]
+        self,
+        source: Channel,
+        sink: Channel,
+        body: LengthBody | ChunkedBody,
+        chunked: bool,
+        spoke: Callable[[], bool],
     ) -> None:
-        self.source, self.sink, self.body, self.chunked, self.spoke = source, sink, body, chunked, spoke
+        self.source, self.sink, self.body, self.chunked, self.spoke = (
+            source,
+            sink,
+            body,
+            chunked,
+            spoke,
+        )
         self.moved = 0
         self.work = 0  # bytes received, and what small chunks cost beyond their bytes
         self.rest = b""  # what came after the body
@@ -5263,7 +6194,11 @@ class Relay:
                     self.early = self.spoke()
                     if self.early:
                         return
-                yield Wait(time.monotonic() + timeout, self.sink, WRITE | READ if self._listening else WRITE)
+                yield Wait(
+                    time.monotonic() + timeout,
+                    self.sink,
+                    WRITE | READ if self._listening else WRITE,
+                )
                 woken = True
                 continue
             woken = False
@@ -5303,7 +6238,9 @@ class Relay:
         if self._buffer is None:
             import mmap
 
-            self._buffer = mmap.mmap(-1, RELAY_SIZE)  # goes back to the system with the relay, as no heap does
+            self._buffer = mmap.mmap(
+                -1, RELAY_SIZE
+            )  # goes back to the system with the relay, as no heap does
         size = self.source.sock.recv_into(self._buffer)
         return memoryview(self._buffer)[:size]
 
@@ -5347,7 +6284,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             return self.cut()
         if not data:
             return self.close()
-        if data[:12] != b"GET /health " or len(data) > KIB or server.log_requests or not asks_health(data):
+        if (
+            data[:12] != b"GET /health "
+            or len(data) > KIB
+            or server.log_requests
+            or not asks_health(data)
+        ):
             self.buffer = data
             server.loop.spawn(self.serve())
             return
@@ -5455,7 +6397,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """
         data, deadline = self.buffer, 0.0
         while True:
-            if data[:2] == b"\r\n":  # RFC 9112 section 2.2: an empty line before a request is ignored
+            if (
+                data[:2] == b"\r\n"
+            ):  # RFC 9112 section 2.2: an empty line before a request is ignored
                 data = data[2:]
             end = data.find(b"\r\n\r\n")
             if end >= 0:
@@ -5476,7 +6420,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 try:
                     yield Wait(deadline, self.channel, READ)
                 except TimeoutError:
-                    raise BadMessage(408, f"the request's head took more than {HEAD_TIMEOUT:g} s") from None
+                    raise BadMessage(
+                        408, f"the request's head took more than {HEAD_TIMEOUT:g} s"
+                    ) from None
                 continue
             if not more:
                 self.buffer = None  # type: ignore[assignment]
@@ -5525,8 +6471,15 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 raise
             log.exception("%s %s failed", self.command, one_line(head.target.decode("latin-1")))
             route, self.keep, self.body = "api", False, None
-            yield from self.send_answer(Answer.error(FrontendError(500, "the frontend failed; its log says more")), head)
-        self.server.telemetry.count(route, self.command if self.command in METHODS else "-", self.status, time.monotonic() - started)
+            yield from self.send_answer(
+                Answer.error(FrontendError(500, "the frontend failed; its log says more")), head
+            )
+        self.server.telemetry.count(
+            route,
+            self.command if self.command in METHODS else "-",
+            self.status,
+            time.monotonic() - started,
+        )
         if self.server.log_requests:
             self.log_request(self.status)
         return self.keep
@@ -5557,11 +6510,17 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             status = 204 if self.command == "OPTIONS" else 405 if self.command in METHODS else 501
             if status == 204:
                 return "options", self.respond(Answer(204, Allow=route))
-            answer = Answer.error(FrontendError(status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"))
+            answer = Answer.error(
+                FrontendError(
+                    status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"
+                )
+            )
             answer.headers["Allow"] = route
             return "api", self.respond(answer)
         if route.inline:
-            return route.name, self.respond(route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b"")))
+            return route.name, self.respond(
+                route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b""))
+            )
         why_not = self.server.trust.why_not(self.head, self.peer)
         if route.trusted and why_not:
             raise FrontendError(403, why_not)
@@ -5583,21 +6542,37 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         if self.command not in ("GET", "HEAD"):
             if self.command == "OPTIONS":
                 return Answer(204, Allow="GET, HEAD, OPTIONS")
-            answer = Answer.error(FrontendError(405, f"{one_line(self.command)} is not offered here: GET, HEAD, OPTIONS"))
+            answer = Answer.error(
+                FrontendError(
+                    405, f"{one_line(self.command)} is not offered here: GET, HEAD, OPTIONS"
+                )
+            )
             answer.headers["Allow"] = "GET, HEAD, OPTIONS"
             return answer
-        name = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}.get(path)
+        name = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}.get(
+            path
+        )
         if name is None:
             name = urllib.parse.unquote(path[len("/static/") :])
         file = self.server.static.get(name)
         if file is None:
             if name == "index.html":
-                return Answer(200, plain_page(self.server.registry), "text/html; charset=utf-8", **page_headers())
+                return Answer(
+                    200,
+                    plain_page(self.server.registry),
+                    "text/html; charset=utf-8",
+                    **page_headers(),
+                )
             raise FrontendError(404, f"there is nothing at {one_line(path)}")
         if matches_etag(self.head, file.etag):
             return Answer(304, b"", **file.headers())
         if file.packed and accepts_gzip(self.head):
-            return file.remember(1, lambda: Answer(200, file.packed, file.content_type, Content_Encoding="gzip", **file.headers()))
+            return file.remember(
+                1,
+                lambda: Answer(
+                    200, file.packed, file.content_type, Content_Encoding="gzip", **file.headers()
+                ),
+            )
         return file.remember(0, lambda: Answer(200, file.body, file.content_type, **file.headers()))
 
     def read_body(self, limit: int) -> Generator[Wait, Channel, bytes]:
@@ -5641,7 +6616,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def _send_ready(self, answer: Answer) -> Iterable[Wait]:
         self.server.telemetry.bytes_to_clients += len(answer.body)  # type: ignore[arg-type]
-        return send_all(self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready)
+        return send_all(
+            self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready
+        )
 
     def _drain_and_send(self, answer: Answer) -> Generator[object, object, None]:
         if (self.head.expects and not self.buffer) or (self.head.length or 0) > MAX_DRAIN:
@@ -5656,7 +6633,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 pass  # too long: the connection ends with this answer
         yield from self.send_answer(answer, self.head)
 
-    def send_answer(self, answer: Answer, head: RequestHead | None) -> Generator[object, object, None]:
+    def send_answer(
+        self, answer: Answer, head: RequestHead | None
+    ) -> Generator[object, object, None]:
         """Send an answer of our own; without ``head`` the connection is about to be closed."""
         self.status = answer.status
         keep = head is not None and self.keep
@@ -5691,7 +6670,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         else:
             yield from self._send_stream(data, iter(body), chunked)
 
-    def _send_stream(self, data: bytes, pieces: Iterator[bytes], chunked: bool) -> Generator[object, object, None]:
+    def _send_stream(
+        self, data: bytes, pieces: Iterator[bytes], chunked: bool
+    ) -> Generator[object, object, None]:
         yield from send_all(self.channel, data)
         while True:
             piece = yield Blocking(next, (pieces, None))
@@ -5699,7 +6680,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 break
             if piece:
                 self.server.telemetry.bytes_to_clients += len(piece)
-                yield from send_parts(self.channel, [b"%x\r\n" % len(piece), piece, b"\r\n"] if chunked else [piece])
+                yield from send_parts(
+                    self.channel, [b"%x\r\n" % len(piece), piece, b"\r\n"] if chunked else [piece]
+                )
         if chunked:
             yield from send_all(self.channel, b"0\r\n\r\n")
 
@@ -5738,7 +6721,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 except ConnectionError:
                     if not (reused and may_retry):
                         raise
-                    pool.drop(connection)  # the node closed it while it idled: once more, on a new one
+                    pool.drop(
+                        connection
+                    )  # the node closed it while it idled: once more, on a new one
                     connection = None
             finished = yield from self._relay_answer(connection, answer, data, passage)
         except ClientGone:
@@ -5747,7 +6732,11 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
             yield from self._fail(target, error)
         finally:
             if connection is not None:
-                if finished and answer.keep_alive and (upload is None or upload.done and not upload.early):
+                if (
+                    finished
+                    and answer.keep_alive
+                    and (upload is None or upload.done and not upload.early)
+                ):
                     pool.keep(connection)
                 else:
                     pool.drop(connection)
@@ -5763,11 +6752,16 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         if isinstance(error, TimeoutError) and not isinstance(error, FetchError):
             status, reason = 504, f"no answer within {self.server.proxy_timeout:g} s"
         else:
-            status, reason = 502, error.detail if isinstance(error, BadMessage) else reason_of(error)  # type: ignore
+            status, reason = (
+                502,
+                error.detail if isinstance(error, BadMessage) else reason_of(error),
+            )  # type: ignore
         if self.body is not None and not self.body.done:
             self.keep = False
         self.body = None
-        yield from self.send_answer(Answer.error(FrontendError(status, f"{target.label}: {reason}")), self.head)
+        yield from self.send_answer(
+            Answer.error(FrontendError(status, f"{target.label}: {reason}")), self.head
+        )
 
     @staticmethod
     def _is_alive(connection: NodeConnection) -> bool:
@@ -5806,7 +6800,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
                 if interims > MAX_INTERIM:
                     raise BadMessage(502, f"it gave more than {MAX_INTERIM} interim answers")
                 yield from self._interim(head, upload)
-                deadline = time.monotonic() + self.server.proxy_timeout  # a body may have been sent meanwhile
+                deadline = (
+                    time.monotonic() + self.server.proxy_timeout
+                )  # a body may have been sent meanwhile
                 head, data = take_head(data, self.head.method, True)
 
     def _upload(self, upload: Relay) -> Generator[object, object, None]:
@@ -5847,8 +6843,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
         if self.head.minor >= 1:
             dropped = HOP_BY_HOP | {b"content-length"}
-            lines = b"".join(b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in dropped)
-            yield from send_all(self.channel, b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, lines))
+            lines = b"".join(
+                b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in dropped
+            )
+            yield from send_all(
+                self.channel, b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, lines)
+            )
         if upload is not None and upload.early and not upload.body.done:
             data, self.buffer = self.buffer, b""
             upload.resume(data)
@@ -5921,7 +6921,9 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
         """The head that goes to the client."""
         block = answer.forward
         if answer.location is not None:
-            block += b"Location: %b\r\n" % rewrite_location(answer.location, passage.target, passage.prefix, passage.base)
+            block += b"Location: %b\r\n" % rewrite_location(
+                answer.location, passage.target, passage.prefix, passage.base
+            )
         if not answer.has_date:  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
             block += self.server.date_line()
         if chunked:
@@ -5936,7 +6938,12 @@ class FrontendHandler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """The access log, in the common log format, at level info."""
-        log.info("%s - - [%s] " + format, self.peer or "unix", self.log_date_time_string(), *map(one_line, args))
+        log.info(
+            "%s - - [%s] " + format,
+            self.peer or "unix",
+            self.log_date_time_string(),
+            *map(one_line, args),
+        )
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         line = (self.command, self.head.target.decode("latin-1"), f"HTTP/1.{self.head.minor}")
@@ -5959,7 +6966,9 @@ def asks_health(data: bytes) -> bool:
 def target_of_path(host: bytes, port: bytes) -> Target:
     """The target that two percent-encoded segments of a path name. Raises FrontendError 400."""
     try:
-        host_text, port_text = (urllib.parse.unquote_to_bytes(part).decode() for part in (host, port))
+        host_text, port_text = (
+            urllib.parse.unquote_to_bytes(part).decode() for part in (host, port)
+        )
     except UnicodeDecodeError:
         raise FrontendError(400, "the host or the port is not UTF-8") from None
     if "%2f" in port_text.lower():  # encoded twice
@@ -5978,7 +6987,9 @@ class Passage(NamedTuple):
     base: bytes
 
 
-def passage_by_name(server: FrontendServer, head: RequestHead, peer: str, version: int = 0) -> Passage:
+def passage_by_name(
+    server: FrontendServer, head: RequestHead, peer: str, version: int = 0
+) -> Passage:
     """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError.
 
     Of what it depends on, the registry alone changes: with its ``version`` as an argument the result can be cached.
@@ -6000,7 +7011,15 @@ def passage_by_name(server: FrontendServer, head: RequestHead, peer: str, versio
     if why and why_not:
         raise FrontendError(403, f"{why}; {why_not}")
     prefix = node.prefix.encode()
-    message = node_request(head, peer, node.target, prefix + rest, "" if why_not else node.token, server.trust, server.tls is not None)
+    message = node_request(
+        head,
+        peer,
+        node.target,
+        prefix + rest,
+        "" if why_not else node.token,
+        server.trust,
+        server.tls is not None,
+    )
     return Passage(node.target, message, prefix, path[:end])
 
 
@@ -6008,7 +7027,9 @@ def passage_by_target(server: FrontendServer, head: RequestHead, peer: str) -> P
     """``/proxy/{host}/{port or socket}/{path}``: the way to a target, registered or allowed. Raises FrontendError."""
     parts = head.path.split(b"/", 4)
     if len(parts) < 4:
-        raise FrontendError(404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded")
+        raise FrontendError(
+            404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded"
+        )
     target = target_of_path(parts[2][:KIB], parts[3][:KIB])  # no valid one is as long
     rest = b"/" + parts[4] if len(parts) > 4 else b"/"
     trust, registry = server.trust, server.registry
@@ -6021,11 +7042,22 @@ def passage_by_target(server: FrontendServer, head: RequestHead, peer: str) -> P
     if why:
         raise FrontendError(403, why)
     make = known_node_request if head.size < KIB else node_request
-    return Passage(target, make(head, peer, target, rest, "", trust, server.tls is not None), b"", b"/".join(parts[:4]))
+    return Passage(
+        target,
+        make(head, peer, target, rest, "", trust, server.tls is not None),
+        b"",
+        b"/".join(parts[:4]),
+    )
 
 
 def node_request(
-    head: RequestHead, peer: str, target: Target, path: bytes, token: str, trust: Trust, is_tls: bool
+    head: RequestHead,
+    peer: str,
+    target: Target,
+    path: bytes,
+    token: str,
+    trust: Trust,
+    is_tls: bool,
 ) -> bytes:
     """The head that goes to the node: what the client sent, less hop-by-hop fields, plus what a proxy adds."""
     forward = head.forward
@@ -6045,11 +7077,18 @@ def node_request(
     elif head.length is not None:
         added += b"Content-Length: %d\r\n" % head.length
     return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
-        head.method, path, head.query, target.authority.encode(), forward, added,
-    )  # fmt: skip
+        head.method,
+        path,
+        head.query,
+        target.authority.encode(),
+        forward,
+        added,
+    )
 
 
-known_node_request = functools.lru_cache(maxsize=256)(node_request)  # clients repeat theirs, and equal heads are one object
+known_node_request = functools.lru_cache(maxsize=256)(
+    node_request
+)  # clients repeat theirs, and equal heads are one object
 
 
 def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -> bytes:
@@ -6066,7 +7105,9 @@ def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -
             known = ("127.0.0.1", known[1])
         if known != home or parts.scheme not in ("", "http"):
             return value
-        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, parts.fragment)).encode("latin-1")
+        path = urllib.parse.urlunsplit(
+            ("", "", parts.path or "/", parts.query, parts.fragment)
+        ).encode("latin-1")
     if not path.startswith(b"/"):
         return value
     if prefix and (path + b"/").startswith(prefix + b"/"):
@@ -6113,8 +7154,12 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
         if sum(map(len, pieces)) >= GZIP_MINIMUM and accepts_gzip(head):
             import zlib
 
-            packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # level 1: three quarters of the gain for a third of the time
-            answer.body = [packed for packed in map(packer.compress, pieces) if packed] + [packer.flush()]
+            packer = zlib.compressobj(
+                1, zlib.DEFLATED, 31
+            )  # level 1: three quarters of the gain for a third of the time
+            answer.body = [packed for packed in map(packer.compress, pieces) if packed] + [
+                packer.flush()
+            ]
             answer.headers["Content-Encoding"] = "gzip"
         answer.headers.setdefault("Vary", "Accept-Encoding")
     return answer
@@ -6182,7 +7227,9 @@ def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | 
         if all(wanted == "{}" or wanted == segment for wanted, segment in zip(pattern, segments)):
             if route.method == method or (route.method == "GET" and method == "HEAD"):
                 pairs = zip(pattern, segments)
-                return route, tuple(urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}")
+                return route, tuple(
+                    urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}"
+                )
             methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
     return (", ".join([*methods, "OPTIONS"]), ()) if methods else None
 
@@ -6195,12 +7242,20 @@ def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID})
+    return Answer.json(
+        {"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID}
+    )
 
 
 def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
     groups = server.registry.groups()
-    return Answer.json({"proxies": [{"name": group.name, "host": group.host, "port": group.port} for group in groups]})
+    return Answer.json(
+        {
+            "proxies": [
+                {"name": group.name, "host": group.host, "port": group.port} for group in groups
+            ]
+        }
+    )
 
 
 def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6218,13 +7273,17 @@ def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def entry_of(body: Dict[str, object]) -> Dict[str, object]:
     """The part of a body that is a node's entry in the configuration."""
-    return {field: body[field] for field in ("name", "host", "port", "nodes", "token") if field in body}
+    return {
+        field: body[field] for field in ("name", "host", "port", "nodes", "token") if field in body
+    }
 
 
 def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
     """Say that a change was made, and whether it outlives the process."""
     if not persisted:
-        message += " until the frontend ends" + ("" if server.config else " (start it with --config to keep changes)")
+        message += " until the frontend ends" + (
+            "" if server.config else " (start it with --config to keep changes)"
+        )
     server.monitor.refresh_soon()
     return Answer.json({"status": "success", "message": message, "persisted": persisted})
 
@@ -6232,12 +7291,20 @@ def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
 def check_added(server: FrontendServer, request: ApiRequest, targets: Iterable[Target]) -> None:
     """Raise FrontendError 403 when the request would reach by these what it may not reach itself."""
     for target in targets:
-        why = server.trust.check_addition(target, server.registry, server.trust.has_token(request.head))
+        why = server.trust.check_addition(
+            target, server.registry, server.trust.has_token(request.head)
+        )
         if why:
             raise FrontendError(403, why, "port" if target.is_unix else "host")
 
 
-def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object], proxy_name: str, what: str) -> Answer:
+def add_to(
+    server: FrontendServer,
+    request: ApiRequest,
+    entry: Dict[str, object],
+    proxy_name: str,
+    what: str,
+) -> Answer:
     """Add a node or a proxy to the registry and, when there is one, to the configuration file."""
     registry, config = server.registry, server.config
     with registry.edit():
@@ -6245,7 +7312,11 @@ def add_to(server: FrontendServer, request: ApiRequest, entry: Dict[str, object]
         node = group.adopted(Node.parse(entry, "", "config" if config else "api"))
         check_added(server, request, [each.target for each in (node, *node.children)])
         registry.add(node, proxy_name, node.source)
-        persisted = config is not None and (proxy_name == LOCAL_PROXY or group.source == "config") and config.add(entry, proxy_name)
+        persisted = (
+            config is not None
+            and (proxy_name == LOCAL_PROXY or group.source == "config")
+            and config.add(entry, proxy_name)
+        )
     return success(server, f"{what} {node.name} added", persisted)
 
 
@@ -6327,19 +7398,35 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
             version = str(loads(reply.body))[:100]
         except ValueError:
             pass
-    return Answer.json({"status": "success", "http_status": reply.status, "version": version, "seconds": reply.seconds})
+    return Answer.json(
+        {
+            "status": "success",
+            "http_status": reply.status,
+            "version": version,
+            "seconds": reply.seconds,
+        }
+    )
 
 
 def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({
-        "trusted": not request.why_not, "trust": server.trust.mode, "reason": request.why_not, "version": VERSION,
-        "writable_config": server.config is not None, "config_file": server.config.path if server.config else None,
-    }, Cache_Control="no-store")  # fmt: skip
+    return Answer.json(
+        {
+            "trusted": not request.why_not,
+            "trust": server.trust.mode,
+            "reason": request.why_not,
+            "version": VERSION,
+            "writable_config": server.config is not None,
+            "config_file": server.config.path if server.config else None,
+        },
+        Cache_Control="no-store",
+    )
 
 
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
     names, states = request.names("node"), request.names("state")
-    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")  # it may wait for us to answer it
+    by_frontend = request.head.get(b"user-agent").startswith(
+        b"lmcache-frontend/"
+    )  # it may wait for us to answer it
     body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
     return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
@@ -6351,7 +7438,11 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(400, "seconds is not a number", "seconds") from None
     if not 0 < seconds < 1e9:
         raise FrontendError(400, "seconds is not a positive number", "seconds")
-    return Answer.json(server.monitor.history(request.value("node") or None, request.value("metric") or None, seconds))
+    return Answer.json(
+        server.monitor.history(
+            request.value("node") or None, request.value("metric") or None, seconds
+        )
+    )
 
 
 def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6367,11 +7458,19 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
-    asking = [item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item]
+    asking = [
+        item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item
+    ]
     if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
         nodes = []  # frontends that have each other as nodes would ask each other for ever
-    own = server.telemetry.exposition(server.pool, len(server.handlers)) + server.monitor.exposition(nodes)
-    return Answer(200, scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking), METRICS_TYPE)
+    own = server.telemetry.exposition(
+        server.pool, len(server.handlers)
+    ) + server.monitor.exposition(nodes)
+    return Answer(
+        200,
+        scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking),
+        METRICS_TYPE,
+    )
 
 
 def scrape_timeout(head: RequestHead) -> float:
@@ -6394,7 +7493,13 @@ def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer
 def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
     name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
     pieces = bundle_pieces(server.registry.leaves(), server.monitor.status())
-    return Answer(200, pieces, "application/zip", Content_Disposition=f'attachment; filename="{name}"', Cache_Control="no-store")
+    return Answer(
+        200,
+        pieces,
+        "application/zip",
+        Content_Disposition=f'attachment; filename="{name}"',
+        Cache_Control="no-store",
+    )
 
 
 def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -6428,7 +7533,9 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
     forwarded = any(field in request.head.first for field in FORWARDING_FIELDS)
-    peer = "a proxy" if forwarded and request.why_not else request.peer  # its address is not the reporter's own
+    peer = (
+        "a proxy" if forwarded and request.why_not else request.peer
+    )  # its address is not the reporter's own
     return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not))
 
 
@@ -6470,8 +7577,14 @@ ROUTES = (
     Route("GET", "/heartbeat", receive_heartbeat),
     Route("GET", "/lmcache_infos", get_infos),
 )
-PLAIN_ROUTES = {(route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern}
-PLAIN_ROUTES.update((("HEAD", path), route) for (method, path), route in list(PLAIN_ROUTES.items()) if method == "GET")
+PLAIN_ROUTES = {
+    (route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern
+}
+PLAIN_ROUTES.update(
+    (("HEAD", path), route)
+    for (method, path), route in list(PLAIN_ROUTES.items())
+    if method == "GET"
+)
 
 
 class FrontendServer(http.server.ThreadingHTTPServer):
@@ -6483,7 +7596,9 @@ class FrontendServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = LISTEN_BACKLOG
 
-    def __init__(self, address: Tuple[str, int] | str, registry: NodeRegistry, trust: Trust) -> None:
+    def __init__(
+        self, address: Tuple[str, int] | str, registry: NodeRegistry, trust: Trust
+    ) -> None:
         self.registry = registry
         self.trust = trust
         self.monitor: Monitor = None  # type: ignore[assignment]  # set by main()
@@ -6498,16 +7613,22 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.signals: Tuple[socket.socket, ...] = ()
         self.log_requests = False
         self.draining = False
-        self.handlers: Dict[FrontendHandler, float] = {}  # every connection, and when it began to idle
+        self.handlers: Dict[
+            FrontendHandler, float
+        ] = {}  # every connection, and when it began to idle
         self.busy: set[FrontendHandler] = set()
         self.pumps = 0  # worker threads that relay long bodies
         self.scrapers = WorkerPool(MAX_SCRAPES)
         self.telemetry = Telemetry()
         self.static = StaticFiles()
-        self.health = Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION}).make_ready()
+        self.health = Answer.json(
+            {"status": "healthy", "service": SERVICE, "version": VERSION}
+        ).make_ready()
         self.loop = Loop()
         self.pool = NodePool(self.loop)
-        self.known_passage = functools.lru_cache(maxsize=256)(functools.partial(passage_by_name, self))
+        self.known_passage = functools.lru_cache(maxsize=256)(
+            functools.partial(passage_by_name, self)
+        )
         self._date = (0, b"")
         self._stopped = threading.Event()
         if isinstance(address, str):
@@ -6523,7 +7644,9 @@ class FrontendServer(http.server.ThreadingHTTPServer):
             self.server_name, self.server_port = "localhost", 0
             return bind_unix_socket(self.socket, self.server_address)  # type: ignore[arg-type]
         if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" is for IPv4 too
+            self.socket.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0
+            )  # "::" is for IPv4 too
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
@@ -6533,9 +7656,14 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         if self._date[0] != now:
             day = time.gmtime(now)
             text = "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
-                FrontendHandler.weekdayname[day.tm_wday], day.tm_mday, FrontendHandler.monthname[day.tm_mon],
-                day.tm_year, day.tm_hour, day.tm_min, day.tm_sec,
-            )  # fmt: skip
+                FrontendHandler.weekdayname[day.tm_wday],
+                day.tm_mday,
+                FrontendHandler.monthname[day.tm_mon],
+                day.tm_year,
+                day.tm_hour,
+                day.tm_min,
+                day.tm_sec,
+            )
             self._date = (now, text.encode())
         return self._date[1]
 
@@ -6560,7 +7688,9 @@ class FrontendServer(http.server.ThreadingHTTPServer):
 
         A main thread that waits for others may sleep through a signal; a wake-up descriptor is written to in any case.
         """
-        hear, tell = self.signals = socket.socketpair()  # kept: a signal after the loop's end must not find it closed
+        hear, tell = self.signals = (
+            socket.socketpair()
+        )  # kept: a signal after the loop's end must not find it closed
         tell.setblocking(False)
         for number in actions:
             signal.signal(number, lambda *_: None)
@@ -6617,8 +7747,11 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         body = dumps({"detail": f"{self.max_connections} connections are open already"})
         request.setblocking(False)
         try:
-            request.send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-                         b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (self.date_line(), len(body), body))  # fmt: skip
+            request.send(
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+                % (self.date_line(), len(body), body)
+            )
             request.shutdown(socket.SHUT_WR)
             request.recv(RECEIVE_SIZE)  # unread input would turn the close into a reset
         except OSError:
@@ -6712,7 +7845,9 @@ def engine_plugin(config: Dict[str, object], role: str, workers: str) -> PluginS
         count = 1
     start = config.get("internal_api_server_port_start") or PLUGIN_PORT_START
     if not isinstance(start, int):
-        warnings.append(f"internal_api_server_port_start {one_line(start)!r} is not a number: {PLUGIN_PORT_START} is taken")
+        warnings.append(
+            f"internal_api_server_port_start {one_line(start)!r} is not a number: {PLUGIN_PORT_START} is taken"
+        )
         start = PLUGIN_PORT_START
     wanted = config.get("internal_api_server_include_index_list")
     prefix = config.get("internal_api_server_socket_path_prefix")
@@ -6726,7 +7861,9 @@ def engine_plugin(config: Dict[str, object], role: str, workers: str) -> PluginS
         nodes.append({"name": node_name(name), "host": host, "port": port})
     if not config.get("internal_api_server_enabled", True):
         nodes = []
-        warnings.append("LMCache's internal API server is off: set internal_api_server_enabled to see its nodes")
+        warnings.append(
+            "LMCache's internal API server is off: set internal_api_server_enabled to see its nodes"
+        )
     extra = config.get("extra_config")
     return PluginSettings(nodes, plugin_options(extra, warnings), instance, role, warnings)
 
@@ -6744,7 +7881,13 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     path, port = http_config.get("http_socket_path"), http_config.get("http_port")
     nodes: List[dict] = []
     if path or port:
-        nodes.append({"name": node_name(instance), "host": connectable(http_config.get("http_host")), "port": path or port})
+        nodes.append(
+            {
+                "name": node_name(instance),
+                "host": connectable(http_config.get("http_host")),
+                "port": path or port,
+            }
+        )
     else:
         warnings.append("LMCache told no http_config: the MP server's address is not known")
     extra = config.get("runtime_plugin_extra_config")
@@ -6752,7 +7895,11 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
         extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra, warnings)
     reports = has_option(options, environ, "heartbeat-url")
-    if reports and not has_option(options, environ, "port") and not has_option(options, environ, "uds"):
+    if (
+        reports
+        and not has_option(options, environ, "port")
+        and not has_option(options, environ, "uds")
+    ):
         options.append("--no-http")
         if port:
             options.append(f"--port={port}")
@@ -6779,7 +7926,9 @@ def environment_value(environ: Mapping[str, str], name: str) -> str:
 
 
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    return bool(environment_value(environ, name)) or any(option.split("=")[0] == f"--{name}" for option in options)
+    return bool(environment_value(environ, name)) or any(
+        option.split("=")[0] == f"--{name}" for option in options
+    )
 
 
 def plugin_options(extra: object, warnings: List[str]) -> List[str]:
@@ -6802,12 +7951,16 @@ def plugin_options(extra: object, warnings: List[str]) -> List[str]:
         option = "--" + key[len(PLUGIN_PREFIX) :].replace("_", "-")
         if not re.fullmatch(r"--[a-z][a-z0-9-]*", option):
             warnings.append(f"{one_line(key)} is no option")
-        elif isinstance(value, str) and value.lower() in ("true", "false") or isinstance(value, bool):
+        elif (
+            isinstance(value, str) and value.lower() in ("true", "false") or isinstance(value, bool)
+        ):
             options += [option] if str(value).lower() == "true" else []
         elif isinstance(value, dict) or (option == "--nodes" and not isinstance(value, str)):
             options.append(f"{option}={json.dumps(value)}")
         elif value is not None:
-            options += [f"{option}={item}" for item in (value if isinstance(value, list) else [value])]
+            options += [
+                f"{option}={item}" for item in (value if isinstance(value, list) else [value])
+            ]
     return options
 
 
@@ -6819,7 +7972,9 @@ def connectable(host: object) -> str:
 
 def node_name(text: str) -> str:
     """A node's name of an instance id, which may hold anything."""
-    return "".join(char if char.isprintable() and char != "/" else "_" for char in text)[:MAX_NAME_LENGTH]
+    return "".join(char if char.isprintable() and char != "/" else "_" for char in text)[
+        :MAX_NAME_LENGTH
+    ]
 
 
 def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
@@ -7073,7 +8228,12 @@ Stack trace:
   File "/usr/lib/python3/threading.py", line 331, in wait
     gotit = waiter.acquire(True, timeout)
 """
-JSON, PRETTY, TEXT, PRETTY_TEXT = "JSON", "PRETTY", "TEXT", "PRETTY_TEXT"  # how a demo node writes an answer: compact or indented, as which type
+JSON, PRETTY, TEXT, PRETTY_TEXT = (
+    "JSON",
+    "PRETTY",
+    "TEXT",
+    "PRETTY_TEXT",
+)  # how a demo node writes an answer: compact or indented, as which type
 # What a process serves: a path ("*" is one segment), its methods and, of an answer that DemoNode.facts() alone can fill, its status, its
 # style and its text. The others are methods of DemoNode.
 DEMO_ANSWERS = {
@@ -7250,7 +8410,9 @@ class DemoSwitch:
         self.on, self.since, self.total = on, now, self.time_on(now)
 
 
-def demo_pulse(age: float, pulse: Tuple[float, float, float], shift: float = 0.0) -> Tuple[float, float]:
+def demo_pulse(
+    age: float, pulse: Tuple[float, float, float], shift: float = 0.0
+) -> Tuple[float, float]:
     """A periodic pulse (first, period, length): (1.0 while it is on, the seconds it has been on so far)."""
     first, period, length = pulse
     elapsed = age - first - shift
@@ -7273,7 +8435,10 @@ DEMO_LAYER = '"model.layers.%d.self_attn.attn":{"shape":[2,4096,16,8,128],"dtype
 
 def demo_terms(text: str) -> List[Tuple[float, str]]:
     """Parse a sum such as ``1.3L -0.6W 2``."""
-    return [(float(factor), letter or "1") for factor, letter in re.findall(r"(\S+?)([A-Za-z]?)(?: |$)", text)]
+    return [
+        (float(factor), letter or "1")
+        for factor, letter in re.findall(r"(\S+?)([A-Za-z]?)(?: |$)", text)
+    ]
 
 
 class DemoFacts(dict):
@@ -7289,7 +8454,9 @@ class DemoSeries(NamedTuple):
     kind: str
     terms: List[Tuple[float, str]]
     lasting: bool  # /metrics/reset leaves it as it is
-    buckets: List[Tuple[float, float]] = []  # histogram: shares of the normal and of the slow ones up to each bound
+    buckets: List[
+        Tuple[float, float]
+    ] = []  # histogram: shares of the normal and of the slow ones up to each bound
     means: Tuple[float, float] = (0.0, 0.0)
 
 
@@ -7306,8 +8473,17 @@ def demo_histogram(letter: str, spec: str) -> DemoSeries:
             return float(bound > 0)
         return 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
 
-    shares = [(share(bound, median), share(bound, median * ratio)) for bound in map(float, demo_bounds(letter))]
-    return DemoSeries("PC" if "A" in count else "QS", demo_terms(count), False, shares, (median * stretch, median * ratio * stretch))
+    shares = [
+        (share(bound, median), share(bound, median * ratio))
+        for bound in map(float, demo_bounds(letter))
+    ]
+    return DemoSeries(
+        "PC" if "A" in count else "QS",
+        demo_terms(count),
+        False,
+        shares,
+        (median * stretch, median * ratio * stretch),
+    )
 
 
 def demo_bounds(letter: str) -> List[str]:
@@ -7346,7 +8522,9 @@ class DemoPage:
                 self.parts.append(f'{name}_bucket{{{labels},le="{bound}"}} %s\n')
             self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
         else:
-            self.series.append(DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own))
+            self.series.append(
+                DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own)
+            )
             self.parts.append(f"{name}{{{labels}}} %s\n" if labels else f"{name} %s\n")
         if own and kind[0] in "ch":
             name = (name[:-6] if kind == "c" else name) + "_created"
@@ -7383,18 +8561,38 @@ class DemoNode:
     Only the cluster's thread calls it. ``role`` is scheduler, worker or mp; ``page`` is shared by all of a role.
     """
 
-    def __init__(self, cluster: DemoCluster, role: str, instance: str, worker: int, page: DemoPage, fails: bool) -> None:
+    def __init__(
+        self,
+        cluster: DemoCluster,
+        role: str,
+        instance: str,
+        worker: int,
+        page: DemoPage,
+        fails: bool,
+    ) -> None:
         import zlib
 
-        self.cluster, self.role, self.instance, self.worker, self.page, self.fails = cluster, role, instance, worker, page, fails
+        self.cluster, self.role, self.instance, self.worker, self.page, self.fails = (
+            cluster,
+            role,
+            instance,
+            worker,
+            page,
+            fails,
+        )
         self.name = f"{instance}_{role}{worker if role == 'worker' else ''}"
         self.address: object = None  # socket path, or port
         self.listener: Channel | None = None
         self.connections: set[Channel] = set()
-        self.random, own = (zlib.crc32(f"{cluster.seed}/{name}".encode()) / 2**32 for name in (instance, self.name))
+        self.random, own = (
+            zlib.crc32(f"{cluster.seed}/{name}".encode()) / 2**32 for name in (instance, self.name)
+        )
         self.scale = (0.75 + 0.5 * self.random) * (0.96 + 0.08 * own)
         self.waves = [(0.16, 6.283 / 1700, 6.283 * self.random), (0.08, 6.283 / 230, 6.283 * own)]
-        self.switches = {name: DemoSwitch(name != "freeze") for name in ("freeze", "hot_cache", "chunk_statistics", "lookup")}
+        self.switches = {
+            name: DemoSwitch(name != "freeze")
+            for name in ("freeze", "hot_cache", "chunk_statistics", "lookup")
+        }
         self.cleared = 0.0
         self.reset: Dict[str, float] = {}
         self.conf = dict(json.loads(DEMO_CONF), lmcache_instance_id=instance)
@@ -7433,7 +8631,10 @@ class DemoNode:
         shift = DEMO_STORM[1] * self.random if self.cluster.instances > 1 else 0.0
         storm, slow = demo_pulse(age, DEMO_STORM, shift), demo_pulse(age, DEMO_SLOW)
         load = 1 + sum(size * sin(speed * age + phase) for size, speed, phase in self.waves)
-        loaded = age + sum(size / speed * (cos(phase) - cos(speed * age + phase)) for size, speed, phase in self.waves)
+        loaded = age + sum(
+            size / speed * (cos(phase) - cos(speed * age + phase))
+            for size, speed, phase in self.waves
+        )
         cold = exp(-age / DEMO_WARM_UP)
         rates = (load, cold, storm[0], slow[0])
         sums = (loaded, DEMO_WARM_UP * (1 - cold), storm[1], slow[1])
@@ -7450,23 +8651,43 @@ class DemoNode:
         load, cold, storm, _ = rates
         found = 4750 * load - 3200 * cold - 2600 * storm
         full = (1 - exp(-(age - self.cleared) / DEMO_WARM_UP)) * (0.9 + 0.05 * load) - 0.35 * storm
-        basis.update({
-            "1": 1.0, "T": age, "Y": self.cluster.birth, "H": float(self.healthy), "E": float(counting.on),
-            "D": self.flows(counting.time_on(age))[1][0], "k": found / (6400 * load), "r": found / (found + 150 * load),
-            "f": min(1.0, max(0.02, full)) * self.switches["hot_cache"].on, "g": 0.93 * (1 - exp(-age / 1500)),
-        })  # fmt: skip
+        basis.update(
+            {
+                "1": 1.0,
+                "T": age,
+                "Y": self.cluster.birth,
+                "H": float(self.healthy),
+                "E": float(counting.on),
+                "D": self.flows(counting.time_on(age))[1][0],
+                "k": found / (6400 * load),
+                "r": found / (found + 150 * load),
+                "f": min(1.0, max(0.02, full)) * self.switches["hot_cache"].on,
+                "g": 0.93 * (1 - exp(-age / 1500)),
+            }
+        )
         return basis
 
     def facts(self) -> DemoFacts:
         """What the fixed answers say of this node: the basis, its particulars, and its switches as JSON and as a word."""
         facts = DemoFacts(
-            self.basis(), instance=self.instance, role=self.role, worker=self.worker, workers=self.cluster.workers,
-            address=self.address, rack=int(self.random * 4), time=self.cluster.clock(), lookup_class=self.process["lookup"],
-        )  # fmt: skip
+            self.basis(),
+            instance=self.instance,
+            role=self.role,
+            worker=self.worker,
+            workers=self.cluster.workers,
+            address=self.address,
+            rack=int(self.random * 4),
+            time=self.cluster.clock(),
+            lookup_class=self.process["lookup"],
+        )
         for name, switch in self.switches.items():
-            facts[name], facts[name + "_word"] = ("true", "enabled") if switch.on else ("false", "disabled")
+            facts[name], facts[name + "_word"] = (
+                ("true", "enabled") if switch.on else ("false", "disabled")
+            )
         facts["lookup"] = facts["lookup_class"] if self.switches["lookup"].on else "None"
-        facts["layers"] = ",".join(DEMO_LAYER % (number, self.worker) for number in range(32))  # as many as /inference_info tells
+        facts["layers"] = ",".join(
+            DEMO_LAYER % (number, self.worker) for number in range(32)
+        )  # as many as /inference_info tells
         chunks, unique = int(facts["28D"]), int(facts["8.4D"])
         facts.update(N=chunks, U=unique, R=(chunks - unique) / (chunks or 1))
         return facts
@@ -7478,7 +8699,11 @@ class DemoNode:
         path, _, query = target.partition("?")
         path = urllib.parse.unquote(path)
         first, *rest = path[1:].split("/")
-        methods, fixed = self.routes.get(path) or self.routes.get("/".join(["", first, "*", *rest[1:]])) or ([], "")
+        methods, fixed = (
+            self.routes.get(path)
+            or self.routes.get("/".join(["", first, "*", *rest[1:]]))
+            or ([], "")
+        )
         if not methods:
             return DemoAnswer({"detail": "Not Found"}, 404)
         if method not in methods:
@@ -7517,37 +8742,77 @@ class DemoNode:
         texts = []
         for index, name in enumerate(self.process["threads"].split()):
             ident = str(140231125232512 - 8392704 * index)
-            if ask.query.get("name", "").lower() in name.lower() and ask.query.get("thread_id", ident) == ident:
-                kind, start = (f"Thread({name}, started daemon", DEMO_STACK_START) if index else ("_MainThread(MainThread, started", "")
-                texts.append(DEMO_STACK % (kind, ident, start, name.lower().replace("-", "_"), 40 + len(name)))
-        return DemoAnswer("\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n", 200, TEXT)
+            if (
+                ask.query.get("name", "").lower() in name.lower()
+                and ask.query.get("thread_id", ident) == ident
+            ):
+                kind, start = (
+                    (f"Thread({name}, started daemon", DEMO_STACK_START)
+                    if index
+                    else ("_MainThread(MainThread, started", "")
+                )
+                texts.append(
+                    DEMO_STACK
+                    % (kind, ident, start, name.lower().replace("-", "_"), 40 + len(name))
+                )
+        return DemoAnswer(
+            "\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n",
+            200,
+            TEXT,
+        )
 
     def _loglevel(self, ask: DemoAsk) -> DemoAnswer:
         name, level = ask.query.get("logger_name"), ask.query.get("level")
         if not name:
             lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
-            return DemoAnswer(None) if level else DemoAnswer("=== Loggers and Levels ===\n" + lines, 200, TEXT)
+            return (
+                DemoAnswer(None)
+                if level
+                else DemoAnswer("=== Loggers and Levels ===\n" + lines, 200, TEXT)
+            )
         if not level:
             return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", 200, TEXT)
         number = logging.getLevelName(level.upper())
         if not isinstance(number, int):
             return DemoAnswer(f"Invalid log level: {level}", 400, TEXT)
         self.levels[name] = logging.getLevelName(number)
-        return DemoAnswer(f"Set {name} level to {level.upper()} (including all handlers)", 200, TEXT)
+        return DemoAnswer(
+            f"Set {name} level to {level.upper()} (including all handlers)", 200, TEXT
+        )
 
     def _periodic(self) -> List[Dict[str, object]]:
         """The periodic threads as ``/periodic-threads`` lists them."""
         age, now = self.age, self.cluster.clock()
         threads: List[Dict[str, object]] = []
         for name, level, interval, message, extra in self.process["periodic"]:
-            runs, active = interval > 0, interval > 0 and (self.healthy or name != "PinMonitor-thread")
+            runs, active = (
+                interval > 0,
+                interval > 0 and (self.healthy or name != "PinMonitor-thread"),
+            )
             last = (now - age % interval if active else now - 5.0 * interval) if runs else 0.0
-            summary = {"timestamp": last, "duration_ms": 0.04 * runs, "success": True, "message": message, "extra_info": extra}
-            threads.append({
-                "name": name, "level": level, "interval": interval or 5, "init_wait": 0.0, "is_running": runs, "is_active": active,
-                "last_run_time": last, "last_run_ago": now - last if runs else None, "total_runs": int(age / interval) if runs else 0,
-                "failed_runs": 0, "success_rate": 100.0 if runs else None, "last_summary": summary,
-            })  # fmt: skip
+            summary = {
+                "timestamp": last,
+                "duration_ms": 0.04 * runs,
+                "success": True,
+                "message": message,
+                "extra_info": extra,
+            }
+            threads.append(
+                {
+                    "name": name,
+                    "level": level,
+                    "interval": interval or 5,
+                    "init_wait": 0.0,
+                    "is_running": runs,
+                    "is_active": active,
+                    "last_run_time": last,
+                    "last_run_ago": now - last if runs else None,
+                    "total_runs": int(age / interval) if runs else 0,
+                    "failed_runs": 0,
+                    "success_rate": 100.0 if runs else None,
+                    "last_summary": summary,
+                }
+            )
         return threads
 
     def _periodic_threads(self, ask: DemoAsk) -> DemoAnswer:
@@ -7555,25 +8820,56 @@ class DemoNode:
         levels = ("critical", "high", "medium", "low")
         if ask.rest:
             found = [thread for thread in threads if thread["name"] == ask.rest[0]]
-            return DemoAnswer(found[0]) if found else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, 404)
+            return (
+                DemoAnswer(found[0])
+                if found
+                else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, 404)
+            )
         if level and level not in levels:
-            return DemoAnswer({"error": f"Invalid level: {ask.query['level']}. Valid values: {', '.join(levels)}"}, 400)
+            return DemoAnswer(
+                {
+                    "error": f"Invalid level: {ask.query['level']}. Valid values: {', '.join(levels)}"
+                },
+                400,
+            )
 
         def counts(suffix: str, *levels: str) -> Dict[str, object]:
             members = [thread for thread in threads if thread["level"] in levels]
-            of_state = {what: sum(bool(item[f"is_{what}"]) for item in members) for what in ("running", "active")}
-            return {f"total{suffix}": len(members), **{what + suffix: count for what, count in of_state.items()}}
+            of_state = {
+                what: sum(bool(item[f"is_{what}"]) for item in members)
+                for what in ("running", "active")
+            }
+            return {
+                f"total{suffix}": len(members),
+                **{what + suffix: count for what, count in of_state.items()},
+            }
 
         summary = dict(counts("_count", *levels), by_level={key: counts("", key) for key in levels})
         for what in ("running", "active"):
             if ask.query.get(what + "_only", "").lower() in ("true", "1", "yes", "on"):
                 threads = [thread for thread in threads if thread["is_" + what]]
-        return DemoAnswer({"summary": summary, "threads": [thread for thread in threads if level in ("", thread["level"])]})
+        return DemoAnswer(
+            {
+                "summary": summary,
+                "threads": [thread for thread in threads if level in ("", thread["level"])],
+            }
+        )
 
     def _periodic_threads_health(self, ask: DemoAsk) -> DemoAnswer:
-        sick = [item for item in self._periodic() if item["level"] in ("critical", "high") and item["is_running"] and not item["is_active"]]
-        names = [{key: item[key] for key in ("name", "level", "last_run_ago", "interval")} for item in sick]
-        return DemoAnswer({"healthy": not sick, "unhealthy_count": len(sick), "unhealthy_threads": names})
+        sick = [
+            item
+            for item in self._periodic()
+            if item["level"] in ("critical", "high")
+            and item["is_running"]
+            and not item["is_active"]
+        ]
+        names = [
+            {key: item[key] for key in ("name", "level", "last_run_ago", "interval")}
+            for item in sick
+        ]
+        return DemoAnswer(
+            {"healthy": not sick, "unhealthy_count": len(sick), "unhealthy_threads": names}
+        )
 
     def _conf(self, ask: DemoAsk) -> DemoAnswer:
         if ask.method == "GET":
@@ -7592,14 +8888,19 @@ class DemoNode:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        return DemoAnswer({"updated": updated, **({"errors": errors} if errors else {})}, 400 if errors and not updated else 200)
+        return DemoAnswer(
+            {"updated": updated, **({"errors": errors} if errors else {})},
+            400 if errors and not updated else 200,
+        )
 
     @staticmethod
     def _converted(old: object, value: object) -> object:
         """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
         if isinstance(old, bool):
             return str(value).lower() in ("true", "1")
-        return type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value  # type: ignore[arg-type]
+        return (
+            type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value
+        )  # type: ignore[arg-type]
 
     def _backends(self, ask: DemoAsk) -> DemoAnswer:
         answer: Dict[str, object] = {"status": "success"}
@@ -7615,36 +8916,76 @@ class DemoNode:
             else:
                 self.backends += names
                 answer["recreated" if ask.rest else "created"] = dict(zip(names, names))
-        return DemoAnswer(dict(answer, backends=dict(zip(self.backends, self.backends))), 200 if answer["status"] == "success" else 404)
+        return DemoAnswer(
+            dict(answer, backends=dict(zip(self.backends, self.backends))),
+            200 if answer["status"] == "success" else 404,
+        )
 
     def _bypass(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] == "list":
-            return DemoAnswer({"status": "success", "bypassed_backends": self.bypassed, "all_backends": self.backends})
+            return DemoAnswer(
+                {
+                    "status": "success",
+                    "bypassed_backends": self.bypassed,
+                    "all_backends": self.backends,
+                }
+            )
         name, add = ask.query.get("backend_name"), ask.rest[0] == "add"
         if not name:
-            return DemoAnswer({"error": "Missing parameter", "message": "backend_name is required"}, 400)
+            return DemoAnswer(
+                {"error": "Missing parameter", "message": "backend_name is required"}, 400
+            )
         if name not in self.backends:
-            return DemoAnswer({"error": "Unknown backend", "message": f"Backend '{name}' not found. Available: {self.backends}"}, 400)
+            return DemoAnswer(
+                {
+                    "error": "Unknown backend",
+                    "message": f"Backend '{name}' not found. Available: {self.backends}",
+                },
+                400,
+            )
         was = {"was_already_bypassed" if add else "was_bypassed": name in self.bypassed}
         self.bypassed = [item for item in self.bypassed if item != name] + [name] * add
-        return DemoAnswer({"status": "success", "backend_name": name, "bypassed": add, **was, "bypassed_backends": self.bypassed})
+        return DemoAnswer(
+            {
+                "status": "success",
+                "backend_name": name,
+                "bypassed": add,
+                **was,
+                "bypassed_backends": self.bypassed,
+            }
+        )
 
     def _lookup(self, ask: DemoAsk) -> DemoAnswer:
         """``/lookup/recreate``: the one that there is."""
         if not self.switches["lookup"].on:
             kind = "client" if self.role == "scheduler" else "server"
-            return DemoAnswer({"error": f"lookup {kind} not available", "role": self.role}, 400, PRETTY)
-        return DemoAnswer({"old": self.process["lookup"], "new": self.process["lookup"], "role": self.role}, 200, PRETTY)
+            return DemoAnswer(
+                {"error": f"lookup {kind} not available", "role": self.role}, 400, PRETTY
+            )
+        return DemoAnswer(
+            {"old": self.process["lookup"], "new": self.process["lookup"], "role": self.role},
+            200,
+            PRETTY,
+        )
 
     def _cache(self, ask: DemoAsk) -> DemoAnswer:
         if ask.rest[0] != "clear":
             tokens = re.fullmatch(r"(\d+),(\d+)", ask.query.get("tokens_mock", ""))
             if not tokens:
-                return DemoAnswer({"error": "Missing parameters", "message": "Must specify either tokens_input or tokens_mock"}, 400, PRETTY)
+                return DemoAnswer(
+                    {
+                        "error": "Missing parameters",
+                        "message": "Must specify either tokens_input or tokens_mock",
+                    },
+                    400,
+                    PRETTY,
+                )
             size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
             more = {"num_retrieved": size // 256 * 256} if ask.rest[0] == "retrieve" else {}
             return DemoAnswer(dict(status="success", num_tokens=size, **more), 200, PRETTY)
-        answer = DemoAnswer({"status": "success", "num_removed": int(self.facts()["10240f"]) * 256}, 200, PRETTY)
+        answer = DemoAnswer(
+            {"status": "success", "num_removed": int(self.facts()["10240f"]) * 256}, 200, PRETTY
+        )
         if self.role == "mp":
             answer = DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
             try:
@@ -7659,10 +9000,24 @@ class DemoNode:
 
     def _quota(self, ask: DemoAsk) -> DemoAnswer:
         if not ask.rest:
-            return DemoAnswer({"users": {salt: {"limit_gb": limit, "current_usage_gb": 0.0} for salt, limit in self.quotas.items()}})
+            return DemoAnswer(
+                {
+                    "users": {
+                        salt: {"limit_gb": limit, "current_usage_gb": 0.0}
+                        for salt, limit in self.quotas.items()
+                    }
+                }
+            )
         salt = ask.rest[0]
         if ask.method == "GET":
-            return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas.get(salt, 0.0), "current_usage_gb": 0.0, "exists": salt in self.quotas})
+            return DemoAnswer(
+                {
+                    "cache_salt": salt,
+                    "limit_gb": self.quotas.get(salt, 0.0),
+                    "current_usage_gb": 0.0,
+                    "exists": salt in self.quotas,
+                }
+            )
         if ask.method == "DELETE":
             self.quotas.pop(salt, None)
             return DemoAnswer({"cache_salt": salt, "status": "removed"})
@@ -7681,9 +9036,15 @@ class DemoCluster:
     """
 
     def __init__(
-        self, instances: int = 1, workers: int = 3, *, mp_servers: int = 1, seed: int = 1, failing: bool = True,
+        self,
+        instances: int = 1,
+        workers: int = 3,
+        *,
+        mp_servers: int = 1,
+        seed: int = 1,
+        failing: bool = True,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.instances, self.workers, self.seed, self.clock = instances, workers, seed, clock
         self.birth = clock() - DEMO_AGE
         self.directory = ""
@@ -7715,14 +9076,20 @@ class DemoCluster:
             self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
         try:
             for index, node in enumerate(self.nodes):
-                node.address = 0 if node.role == "mp" else os.path.join(self.directory, f"socket_{9090 + index}")
+                node.address = (
+                    0
+                    if node.role == "mp"
+                    else os.path.join(self.directory, f"socket_{9090 + index}")
+                )
                 self._listen(node)
         except OSError:
             self._close()
             raise
         self.loop.sweeps.append(self._sweep)
         self.thread = start_thread("demo", self._run)
-        return [{"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes]
+        return [
+            {"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes
+        ]
 
     def stop(self) -> None:
         """End the cluster's thread, close its sockets and remove its directory."""
@@ -7797,7 +9164,9 @@ class DemoCluster:
                 taker = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
                 body = b""
                 while not taker.done:
-                    buffer = buffer or (yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT))
+                    buffer = buffer or (
+                        yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT)
+                    )
                     if not buffer:
                         return
                     parts, used = taker.take(memoryview(buffer))
@@ -7807,7 +9176,10 @@ class DemoCluster:
                 alive = head.keep_alive
                 yield from send_all(channel, self._answer(node, head, body))
         except BadMessage:
-            yield from send_all(channel, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            yield from send_all(
+                channel,
+                b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            )
         except OSError:
             pass  # the client left
         finally:
@@ -7910,13 +9282,19 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
     import argparse
 
     parser = argparse.ArgumentParser(
-        prog="lmcache_frontend.py", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.", allow_abbrev=False,
-    )  # fmt: skip
+        prog="lmcache_frontend.py",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
+        allow_abbrev=False,
+    )
     kinds = {
-        "text": str, "port": number(int, 0, 65536, "a port number"), "count": number(int, 1, 1 << 20, "a positive whole number"),
-        "number": number(float, 0, 1e8, "a number from 0 on"), "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
-    }  # fmt: skip
+        "text": str,
+        "port": number(int, 0, 65536, "a port number"),
+        "count": number(int, 1, 1 << 20, "a positive whole number"),
+        "number": number(float, 0, 1e8, "a number from 0 on"),
+        "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
+    }
     for line in OPTIONS.strip().split("\n"):
         if not line.startswith("--"):
             add = parser.add_argument_group(line).add_argument
@@ -7930,12 +9308,20 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
         elif "|" in kind:
             add(option, metavar=metavar, choices=kind.split("|"), default=default, help=text)
         else:
-            add(option, metavar=metavar, type=kinds[kind], default="" if default == "-" else kinds[kind](default), help=text)
+            add(
+                option,
+                metavar=metavar,
+                type=kinds[kind],
+                default="" if default == "-" else kinds[kind](default),
+                help=text,
+            )
     add("--version", action="version", version=f"lmcache_frontend {VERSION}")
     return parser
 
 
-def number(kind: Callable[[str], float], least: float, limit: float, what: str) -> Callable[[str], float]:
+def number(
+    kind: Callable[[str], float], least: float, limit: float, what: str
+) -> Callable[[str], float]:
     """Make the type of an option: a number from ``least`` to below ``limit``; the error says that it is not ``what``."""
     import argparse
 
@@ -7981,7 +9367,9 @@ def parse_node_option(text: str) -> Node:
     return Node.parse({"name": name, "host": host, "port": port}, where, "node")
 
 
-def load_nodes(options: argparse.Namespace, registry: NodeRegistry, plugin_nodes: List[dict]) -> ConfigFile | None:  # type: ignore[name-defined]
+def load_nodes(
+    options: argparse.Namespace, registry: NodeRegistry, plugin_nodes: List[dict]
+) -> ConfigFile | None:  # type: ignore[name-defined]
     """Fill the registry from the options. Raises FrontendError that names the source and the place."""
     config = None
     if options.config:
@@ -7996,7 +9384,12 @@ def load_nodes(options: argparse.Namespace, registry: NodeRegistry, plugin_nodes
     if options.node:
         add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node])
     if plugin_nodes:
-        add_source(registry, "plugin", "LMCache's configuration", parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"))
+        add_source(
+            registry,
+            "plugin",
+            "LMCache's configuration",
+            parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"),
+        )
     return config
 
 
@@ -8010,11 +9403,22 @@ def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node
 def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources:  # type: ignore[name-defined]
     """The sources of the options; LMCache's default socket folder when nothing else was named. Raises FrontendError 400."""
     supplier, coordinator, dns = options.node_supplier_url, options.coordinator_url, options.dns
-    others = options.config or options.nodes or options.node or options.demo or options.discovery or registry.leaves()
+    others = (
+        options.config
+        or options.nodes
+        or options.node
+        or options.demo
+        or options.discovery
+        or registry.leaves()
+    )
     return Sources(
-        registry, supplier_url=supplier, coordinator_url=coordinator, dns=dns,
-        find_sockets=not (supplier or coordinator or dns or others), interval=options.refresh_interval,
-    )  # fmt: skip
+        registry,
+        supplier_url=supplier,
+        coordinator_url=coordinator,
+        dns=dns,
+        find_sockets=not (supplier or coordinator or dns or others),
+        interval=options.refresh_interval,
+    )
 
 
 def make_server(options: argparse.Namespace, registry: NodeRegistry) -> FrontendServer:  # type: ignore[name-defined]
@@ -8026,11 +9430,17 @@ def make_server(options: argparse.Namespace, registry: NodeRegistry) -> Frontend
         server = FrontendServer(address, registry, trust)
     except OSError as error:
         place = options.uds or f"{options.host}:{options.port}"
-        reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        reason = (
+            "the port is in use"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror or str(error)
+        )
         raise FrontendError(500, f"cannot listen on {place}: {reason}") from None
     server.token_given = bool(options.token)
     server.proxy_timeout = options.proxy_timeout
-    server.max_connections = min(options.max_connections, raise_descriptor_limit(options.max_connections))
+    server.max_connections = min(
+        options.max_connections, raise_descriptor_limit(options.max_connections)
+    )
     server.log_requests = log.isEnabledFor(logging.INFO)
     if options.tls_cert:
         server.tls = make_tls(options.tls_cert, options.tls_key)
@@ -8064,7 +9474,11 @@ def raise_descriptor_limit(connections: int) -> int:
             soft = limit
         except (OSError, ValueError):
             pass
-    return connections if soft == resource.RLIM_INFINITY else max(16, min(connections, (soft - 256) // 2))
+    return (
+        connections
+        if soft == resource.RLIM_INFINITY
+        else max(16, min(connections, (soft - 256) // 2))
+    )
 
 
 def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # type: ignore[name-defined]
@@ -8072,11 +9486,20 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # ty
     scheme = "https" if server.tls else "http"
     host = "localhost" if options.host in ("0.0.0.0", "::", "") else options.host
     url = options.uds or f"{scheme}://{host_and_port(host, server.server_port)}/"
-    print(f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}", flush=True)
+    print(
+        f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}",
+        flush=True,
+    )
     if server.trust.mode == "everyone":
-        print("Warning: --trust everyone lets every client that reaches this port change the cluster.", flush=True)
+        print(
+            "Warning: --trust everyone lets every client that reaches this port change the cluster.",
+            flush=True,
+        )
     elif not options.token and not options.uds:
-        print(f"To change things from another host, open {scheme}://HOST:{server.server_port}/#token={server.trust.token}", flush=True)
+        print(
+            f"To change things from another host, open {scheme}://HOST:{server.server_port}/#token={server.trust.token}",
+            flush=True,
+        )
 
 
 def reload_config(server: FrontendServer) -> None:
@@ -8091,19 +9514,30 @@ def reload_config(server: FrontendServer) -> None:
         log.error("kept the old nodes: %s", error.detail)
 
 
-def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool) -> FrontendServer:  # type: ignore[name-defined]
+def make_frontend(
+    options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool
+) -> FrontendServer:  # type: ignore[name-defined]
     """Start all that goes on beside the server, which is ready to serve until a signal ends it."""
     server = make_server(options, registry)
     server.config = config
     registry.set_home(options.host, server.server_port)
-    server.monitor = Monitor(registry, interval=options.poll_interval, history_minutes=options.history)
+    server.monitor = Monitor(
+        registry, interval=options.poll_interval, history_minutes=options.history
+    )
     server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)
-    server.heartbeat = HeartbeatSender(registry, server.server_port, options.host, options.report_host)
+    server.heartbeat = HeartbeatSender(
+        registry, server.server_port, options.host, options.report_host
+    )
     if options.discovery:
-        server.discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
-    actions: Dict[int, Callable[[], object]] = {signal.SIGTERM: server.shutdown, signal.SIGINT: server.shutdown}
+        server.discovery = DiscoveryService(
+            registry, options.discovery_file, options.discovery_expiry
+        )
+    actions: Dict[int, Callable[[], object]] = {
+        signal.SIGTERM: server.shutdown,
+        signal.SIGINT: server.shutdown,
+    }
     actions[signal.SIGHUP] = functools.partial(reload_config, server)
     server.hear_signals(actions)
     if in_plugin:
@@ -8114,8 +9548,12 @@ def make_frontend(options: argparse.Namespace, registry: NodeRegistry, config: C
         log.warning("the heartbeat is not sent: a Unix socket has no address to report")
     elif options.heartbeat_url:
         if server.tls:
-            log.warning("the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve")
-        server.heartbeat.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
+            log.warning(
+                "the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve"
+            )
+        server.heartbeat.start(
+            options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval
+        )
     announce(options, server)
     return server
 
@@ -8156,7 +9594,9 @@ def free_syntax_tree() -> None:
         pass  # another C library
 
 
-def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool) -> int:  # type: ignore[name-defined]
+def send_heartbeats_only(
+    options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool
+) -> int:  # type: ignore[name-defined]
     """--no-http: report to the discovery service and serve nothing."""
     if not options.heartbeat_url:
         raise FrontendError(400, "--no-http without --heartbeat-url does nothing")
@@ -8167,7 +9607,10 @@ def send_heartbeats_only(options: argparse.Namespace, registry: NodeRegistry, in
         watch_parent(stopped.set)
     sender = HeartbeatSender(registry, options.port, options.host, options.report_host)
     sender.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
-    print(f"LMCache Frontend {VERSION} reports to {options.heartbeat_url} and serves nothing (--no-http)", flush=True)
+    print(
+        f"LMCache Frontend {VERSION} reports to {options.heartbeat_url} and serves nothing (--no-http)",
+        flush=True,
+    )
     while not stopped.wait(1.0):
         pass
     sender.stop()
@@ -8204,7 +9647,9 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
             raise FrontendError(502, f"{url}: {error.reason}") from None
         document = load_dict(reply.body) if reply.status == 200 else {}
         if "counts" not in document:
-            raise FrontendError(502, f"{url}/api/status is not a frontend's status (it answers {reply.status})")
+            raise FrontendError(
+                502, f"{url}/api/status is not a frontend's status (it answers {reply.status})"
+            )
         return document
 
     if options.bundle:
@@ -8221,7 +9666,10 @@ def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
         connection.request("GET", parts.path, headers=dict(headers))
         answer = connection.getresponse()
         if answer.status != 200:
-            raise FrontendError(502, f"{url} answers {answer.status}: {one_line(answer.read(200).decode('utf-8', 'replace'))}")
+            raise FrontendError(
+                502,
+                f"{url} answers {answer.status}: {one_line(answer.read(200).decode('utf-8', 'replace'))}",
+            )
         yield from iter(functools.partial(answer.read, 64 * KIB), b"")
     except http.client.HTTPException as error:
         raise FrontendError(502, f"{url}: its answer is not complete ({one_line(error)})") from None
@@ -8268,11 +9716,15 @@ def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int
         else:
             code = status_exit_code(document)
             width = shutil.get_terminal_size().columns if terminal else 0
-            text = dumps(document).decode() if options.json else status_table(document, color, width)
+            text = (
+                dumps(document).decode() if options.json else status_table(document, color, width)
+            )
         try:
             print(("\x1b[H\x1b[2J" if options.watch and terminal else "") + text, flush=True)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # or Python complains when it ends
             return code
         if not options.watch:
             return code
@@ -8282,7 +9734,9 @@ def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int
 def parse_options(arguments: Sequence[str], plugin: PluginSettings | None) -> argparse.Namespace:  # type: ignore[name-defined]
     """Parse the options: the plugin's, then the environment's, then the command line's; later ones win."""
     parser = build_parser()
-    return parser.parse_args([*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments])
+    return parser.parse_args(
+        [*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments]
+    )
 
 
 def main(arguments: Sequence[str] | None = None, is_script: bool = False) -> int:
@@ -8292,13 +9746,18 @@ def main(arguments: Sequence[str] | None = None, is_script: bool = False) -> int
         options = parse_options(sys.argv[1:] if arguments is None else arguments, plugin)
         logging.basicConfig(
             format="%(asctime)s lmcache_frontend %(levelname)s: %(message)s",
-            level={"warn": "WARNING", "trace": "DEBUG"}.get(options.log_level, options.log_level.upper()),
+            level={"warn": "WARNING", "trace": "DEBUG"}.get(
+                options.log_level, options.log_level.upper()
+            ),
         )
         if plugin is not None:
             for warning in plugin.warnings:
                 log.warning("%s", warning)
             if started_by_mistake(plugin, sys.argv[0]):
-                print("lmcache_frontend: started by a worker: the scheduler's serves; name the file scheduler_... or worker_...", flush=True)
+                print(
+                    "lmcache_frontend: started by a worker: the scheduler's serves; name the file scheduler_... or worker_...",
+                    flush=True,
+                )
                 return 0
         return run(options, plugin, is_script)
     except FrontendError as error:
@@ -8326,10 +9785,14 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
             raise FrontendError(400, "--json and --watch go with --status")
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
-        sys.setswitchinterval(0.0005)  # a merge in a worker must not make the loop wait the default 5 ms
+        sys.setswitchinterval(
+            0.0005
+        )  # a merge in a worker must not make the loop wait the default 5 ms
         server = make_frontend(options, registry, config, plugin is not None)
         # CPython 3.12 starts no thread any more when its main thread has ended
-        (serve_beyond_script if is_script and sys.version_info[:2] != (3, 12) else serve)(server, cleanup.pop_all())
+        (serve_beyond_script if is_script and sys.version_info[:2] != (3, 12) else serve)(
+            server, cleanup.pop_all()
+        )
         return 0
 
 

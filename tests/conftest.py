@@ -106,8 +106,12 @@ def demo():
 def browser_process():
     from support.browser import Browser, find_programs
 
-    if find_programs() is None:  # in CI that is a failure, on a contributor's machine the tests are skipped
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("chromium and chromedriver are not installed")
+    if (
+        find_programs() is None
+    ):  # in CI that is a failure, on a contributor's machine the tests are skipped
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "chromium and chromedriver are not installed"
+        )
     with Browser() as browser:
         yield browser
 

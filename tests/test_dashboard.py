@@ -6,7 +6,19 @@ import pytest
 from support.frontend import TOKEN
 
 pytestmark = pytest.mark.browser
-PANELS = ["overview", "metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script", "requests"]
+PANELS = [
+    "overview",
+    "metrics",
+    "threads",
+    "loglevels",
+    "config",
+    "meta",
+    "inference",
+    "environment",
+    "cache",
+    "script",
+    "requests",
+]
 
 
 def url(front, fragment=""):
@@ -18,25 +30,46 @@ def severe(browser):
     return [line for line in map(str, browser.console(("SEVERE",))) if "/proxy2/" not in line]
 
 
-@pytest.mark.parametrize("fragment,words", [("#/", "demo_worker0"), ("#/compare", "Compare"), ("#/many", "Many at once"), ("#/nodes", "demo_mp")])
+@pytest.mark.parametrize(
+    "fragment,words",
+    [
+        ("#/", "demo_worker0"),
+        ("#/compare", "Compare"),
+        ("#/many", "Many at once"),
+        ("#/nodes", "demo_mp"),
+    ],
+)
 def test_every_view_opens_without_an_error_and_asks_nobody_else(browser, demo, fragment, words):
     browser.goto(url(demo, fragment))
     browser.wait_for(lambda: words in browser.text("main"))
     assert severe(browser) == []
-    assert all(str(one).find("127.0.0.1:%d" % demo.port) >= 0 for one in browser.requests() if "http" in str(one))
+    assert all(
+        str(one).find("127.0.0.1:%d" % demo.port) >= 0
+        for one in browser.requests()
+        if "http" in str(one)
+    )
 
 
 @pytest.mark.parametrize("node", ["demo_worker0", "demo_scheduler", "demo_mp"])
 def test_every_panel_opens_without_an_error(browser, demo, node):
     for panel in PANELS:
         browser.goto(url(demo, "#/node/%s/%s" % (node, panel)))
-        browser.wait_for(lambda: node in browser.text("h1") and browser.has("main section, main .tiles, main .empty"))
+        browser.wait_for(
+            lambda: (
+                node in browser.text("h1") and browser.has("main section, main .tiles, main .empty")
+            )
+        )
     assert severe(browser) == []
 
 
 def test_a_node_with_markup_in_its_name_is_shown_as_text(browser, start, node):
     name = "<img src=x onerror=document.title='bad'>"
-    front = start("--nodes", json.dumps([{"name": name, "host": "127.0.0.1", "port": node.port}]), "--poll-interval", "1")
+    front = start(
+        "--nodes",
+        json.dumps([{"name": name, "host": "127.0.0.1", "port": node.port}]),
+        "--poll-interval",
+        "1",
+    )
     browser.goto(url(front, "#/nodes"))
     browser.wait_for(lambda: "<img" in browser.text("main"))
     assert browser.count("main img") == 0 and "bad" not in browser.title

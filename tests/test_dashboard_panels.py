@@ -52,10 +52,21 @@ class PanelNode(NodeServer):
     def __init__(self, path=None):
         self.held = ()
         self.pages = {
-            "/metrics": METRICS, "/version": "0.5.6", "/meta": {"role": "worker", "model_name": "m", "worker_id": 0}, "/threads": THREADS % 1,
-            "/conf": {"lmcache_instance_id": "i0", "chunk_size": 256, "min_retrieve_tokens": 0, "local_cpu": True, "max_local_cpu_size": 5.0},
-            "/periodic-threads": {"threads": []}, "/loglevel": "lmcache: INFO\n", "/env": {"HOME": "/root"},
-        }  # fmt: skip
+            "/metrics": METRICS,
+            "/version": "0.5.6",
+            "/meta": {"role": "worker", "model_name": "m", "worker_id": 0},
+            "/threads": THREADS % 1,
+            "/conf": {
+                "lmcache_instance_id": "i0",
+                "chunk_size": 256,
+                "min_retrieve_tokens": 0,
+                "local_cpu": True,
+                "max_local_cpu_size": 5.0,
+            },
+            "/periodic-threads": {"threads": []},
+            "/loglevel": "lmcache: INFO\n",
+            "/env": {"HOME": "/root"},
+        }
         super().__init__(path)
 
     def do_echo(self, request):
@@ -68,7 +79,11 @@ class PanelNode(NodeServer):
         status, answer = page if isinstance(page, tuple) else (200, page)
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         kind = "text/plain; charset=utf-8" if isinstance(answer, str) else "application/json"
-        request.send(b"HTTP/1.1 %d OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (status, kind.encode(), len(body)) + body)
+        request.send(
+            b"HTTP/1.1 %d OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+            % (status, kind.encode(), len(body))
+            + body
+        )
         return None
 
     do_metrics = do_version = do_echo
@@ -88,7 +103,11 @@ def show(browser, start):
     """Open a panel of a node: ``show(front or node server, panel, name)``; returns the frontend."""
 
     def begin(what, panel, name="w0", *options):
-        front = what if isinstance(what, Frontend) else start("--node", "w0=%s" % what.address, "--poll-interval", "0.5", *options)
+        front = (
+            what
+            if isinstance(what, Frontend)
+            else start("--node", "w0=%s" % what.address, "--poll-interval", "0.5", *options)
+        )
         if not isinstance(what, Frontend):
             wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "worker")
         browser.goto("about:blank")
@@ -122,18 +141,29 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     browser.wait_for(lambda: browser.script(chosen, name))
     browser.click("button[title='Set the level of %s']" % name)
     wait_text(browser, "→ ERROR", ".toasts")
-    assert demo.ask("/proxy2/demo_worker0/loglevel?logger_name=" + name).body == b"lmcache.v1.cache_engine: ERROR"
+    assert (
+        demo.ask("/proxy2/demo_worker0/loglevel?logger_name=" + name).body
+        == b"lmcache.v1.cache_engine: ERROR"
+    )
 
 
 def test_all_loggers_of_a_prefix_are_set_together(browser, demo, show):
     show(demo, "loglevels", "demo_worker1")
     browser.type("input[name=prefix]", "lmcache.v1")
-    browser.script("document.querySelector(\"select[aria-label='Level to set']\").value = 'CRITICAL'")
+    browser.script(
+        "document.querySelector(\"select[aria-label='Level to set']\").value = 'CRITICAL'"
+    )
     press(browser, "Set all")
     wait_text(browser, "set to CRITICAL", ".toasts")
     lines = demo.ask("/proxy2/demo_worker1/loglevel").body.decode().splitlines()
-    assert {line.rpartition(" ")[2] for line in lines if line.startswith("lmcache.v1")} == {"CRITICAL"}
-    assert any(line.endswith(": INFO") or line.endswith(": NOTSET") for line in lines if not line.startswith("lmcache.v1"))
+    assert {line.rpartition(" ")[2] for line in lines if line.startswith("lmcache.v1")} == {
+        "CRITICAL"
+    }
+    assert any(
+        line.endswith(": INFO") or line.endswith(": NOTSET")
+        for line in lines
+        if not line.startswith("lmcache.v1")
+    )
 
 
 def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, worker, show):
@@ -144,7 +174,10 @@ def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, work
             return json.dumps(conf).replace("256", "Infinity")  # bare, as LMCache writes it
         change = json.loads(request.body)
         if "chunk_size" in change:
-            return 400, {"updated": {}, "errors": {"chunk_size": "Config is not mutable at runtime"}}
+            return 400, {
+                "updated": {},
+                "errors": {"chunk_size": "Config is not mutable at runtime"},
+            }
         conf.update(change)
         return {"updated": change}
 
@@ -200,7 +233,9 @@ def test_clearing_wants_the_name_typed(browser, demo, show):
 def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
     show(demo, "environment", "demo_worker0")
     wait_text(browser, "masked")
-    assert "hf_example_not_a_secret" not in browser.script("return document.documentElement.outerHTML")
+    assert "hf_example_not_a_secret" not in browser.script(
+        "return document.documentElement.outerHTML"
+    )
     browser.click("button[title='Show HF_TOKEN']")
     wait_text(browser, "hf_example_not_a_secret")
     assert "example-not-a-secret" not in browser.text("main"), "one at a time"
@@ -208,37 +243,66 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
     assert "example" not in browser.text("pre.raw")
     press(browser, "Raw")
     browser.click("button[title='Hide HF_TOKEN']")
-    assert "hf_example_not_a_secret" not in browser.script("return document.documentElement.outerHTML")
+    assert "hf_example_not_a_secret" not in browser.script(
+        "return document.documentElement.outerHTML"
+    )
 
 
 def test_an_environment_value_filters_the_cluster(browser, demo, show):
     show(demo, "environment", "demo_worker1")
     browser.click("a[title='Nodes with the same CUDA_VISIBLE_DEVICES']")
-    browser.wait_for(lambda: [row for row in browser.texts("main tbody tr") if "demo_worker1" in row] and not [row for row in browser.texts("main tbody tr") if "demo_worker0" in row])
+    browser.wait_for(
+        lambda: (
+            [row for row in browser.texts("main tbody tr") if "demo_worker1" in row]
+            and not [row for row in browser.texts("main tbody tr") if "demo_worker0" in row]
+        )
+    )
 
 
 def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     show(worker, "metrics")
     browser.wait_for(lambda: browser.count("button[data-metric]") == 3)
     browser.type("input[aria-label='Search metrics']", "hit_tok")
-    browser.wait_for(lambda: browser.texts("button[data-metric]") == ["lmcache:num_hit_tokens_total"])
+    browser.wait_for(
+        lambda: browser.texts("button[data-metric]") == ["lmcache:num_hit_tokens_total"]
+    )
     browser.click("button[data-metric]")
-    browser.wait_for(lambda: browser.count("section[aria-label='lmcache:num_hit_tokens_total'] figure.chart, section[aria-label='lmcache:num_hit_tokens_total'] .chart svg") >= 1)
+    browser.wait_for(
+        lambda: (
+            browser.count(
+                "section[aria-label='lmcache:num_hit_tokens_total'] figure.chart, section[aria-label='lmcache:num_hit_tokens_total'] .chart svg"
+            )
+            >= 1
+        )
+    )
     assert "Hit tokens" in browser.text("section[aria-label='lmcache:num_hit_tokens_total']")
     assert browser.focused().endswith("Close"), "a keyboard goes on where it is"
     press(browser, "Close")
     assert "num_hit_tokens" in browser.focused()
 
 
-def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alone(browser, worker, show):
-    old = ["# HELP lmcache_old_%d_total Deprecated: use lmcache_new.\n# TYPE lmcache_old_%d_total counter\nlmcache_old_%d_total 1\n" % (n, n, n) for n in range(3)]
-    worker.pages["/metrics"] = "".join(old) + "# HELP lmcache_new_a A\nlmcache_new_a 1\n# HELP lmcache_new_b B\nlmcache_new_b 2\nprocess_start_time_seconds 5\n"
+def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alone(
+    browser, worker, show
+):
+    old = [
+        "# HELP lmcache_old_%d_total Deprecated: use lmcache_new.\n# TYPE lmcache_old_%d_total counter\nlmcache_old_%d_total 1\n"
+        % (n, n, n)
+        for n in range(3)
+    ]
+    worker.pages["/metrics"] = (
+        "".join(old)
+        + "# HELP lmcache_new_a A\nlmcache_new_a 1\n# HELP lmcache_new_b B\nlmcache_new_b 2\nprocess_start_time_seconds 5\n"
+    )
     show(worker, "metrics")
-    browser.wait_for(lambda: browser.texts("button[data-metric]") == ["lmcache_new_a", "lmcache_new_b"])
+    browser.wait_for(
+        lambda: browser.texts("button[data-metric]") == ["lmcache_new_a", "lmcache_new_b"]
+    )
     assert browser.text(".chips [aria-pressed='true']").split() == ["lmcache_new", "2"]
 
 
-@pytest.mark.parametrize("panel", ["overview", "metrics", "threads", "loglevels", "config", "environment", "cache"])
+@pytest.mark.parametrize(
+    "panel", ["overview", "metrics", "threads", "loglevels", "config", "environment", "cache"]
+)
 def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
     fits = "return [document.documentElement, ...document.querySelectorAll('main .table-wrap')].every((one) => one.scrollWidth <= one.clientWidth + 1)"
     for name in ("demo_worker0", "demo_mp"):
@@ -251,21 +315,33 @@ def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
 
 
 def test_labels_without_room_for_their_columns_stand_under_the_name(browser, worker, show):
-    worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join('lmcache:x{backend="%s",tier="%s"} 1\n' % pair for pair in [("a", "l1"), ("b", "l2")])
+    worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join(
+        'lmcache:x{backend="%s",tier="%s"} 1\n' % pair for pair in [("a", "l1"), ("b", "l2")]
+    )
     browser.resize(360, 780)
     show(worker, "metrics")
     browser.wait_for(lambda: browser.count("button[data-metric]") == 2)
     assert browser.texts("main thead th") == ["Name", "Value"]
     assert browser.texts("main tbody th")[0].split() == ["lmcache:x", "backend=a", "tier=l1"]
     browser.resize(1440, 900)
-    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "backend", "tier", "Help", "Type", "Value"])
+    browser.wait_for(
+        lambda: (
+            browser.texts("main thead th") == ["Name", "backend", "tier", "Help", "Type", "Value"]
+        )
+    )
     assert browser.texts("main tbody th")[0] == "lmcache:x"
 
 
 def test_a_label_of_few_rows_gets_no_column(browser, worker, show):
-    worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join('lmcache:x{tier="l%d"} 1\n' % n for n in range(8)) + 'lmcache:x{rare="a"} 1\nlmcache:x{rare="b"} 1\n'
+    worker.pages["/metrics"] = (
+        "# TYPE lmcache:x gauge\n"
+        + "".join('lmcache:x{tier="l%d"} 1\n' % n for n in range(8))
+        + 'lmcache:x{rare="a"} 1\nlmcache:x{rare="b"} 1\n'
+    )
     show(worker, "metrics")
-    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "tier", "Help", "Type", "Value"])
+    browser.wait_for(
+        lambda: browser.texts("main thead th") == ["Name", "tier", "Help", "Type", "Value"]
+    )
     assert browser.texts("main tbody th")[-1].split() == ["lmcache:x", "rare=b"]
 
 
@@ -273,7 +349,9 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
     browser.resize(360, 780)
     show(demo, "threads", "demo_worker0")
     browser.wait_for(lambda: browser.has("main .stacked"))
-    card = browser.script("const row = document.querySelector('.stacked tbody:not(.spacer) tr'); return [...row.children].map((e) => [e.getAttribute('role'), e.dataset.label])")
+    card = browser.script(
+        "const row = document.querySelector('.stacked tbody:not(.spacer) tr'); return [...row.children].map((e) => [e.getAttribute('role'), e.dataset.label])"
+    )
     assert ["rowheader", "Name"] in card and ["cell", "Last result"] in card
     browser.resize(1440, 900)
     browser.wait_for(lambda: not browser.has("main .stacked"))
@@ -283,7 +361,12 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
     show(demo, "cache", "demo_worker0")
     browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))
-    assert browser.texts("section[aria-label='KV cache'] .layers dd") == ["32", "2 × 4096 × 16 × 8 × 128", "bfloat16", "cuda:0"]
+    assert browser.texts("section[aria-label='KV cache'] .layers dd") == [
+        "32",
+        "2 × 4096 × 16 × 8 × 128",
+        "bfloat16",
+        "cuda:0",
+    ]
     browser.click("section[aria-label='KV cache'] .layers summary")
     assert browser.count("section[aria-label='KV cache'] .layers li") == 32
 
@@ -294,7 +377,11 @@ def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
     words = browser.text("section[aria-label='lmcache:time_to_retrieve']")
     # ranks 50, 90 and 99 of 100: the ends of the first two buckets, and 9/10 of the way through the third
     assert ["p50 100 ms", "p90 200 ms", "p99 380 ms", "mean 110 ms"] == words.splitlines()[5:9]
-    assert [row.split() for row in browser.texts(".bars tbody tr")][:3] == [["≤", "100", "ms", "50"], ["≤", "200", "ms", "40"], ["≤", "400", "ms", "10"]]
+    assert [row.split() for row in browser.texts(".bars tbody tr")][:3] == [
+        ["≤", "100", "ms", "50"],
+        ["≤", "200", "ms", "40"],
+        ["≤", "400", "ms", "10"],
+    ]
 
 
 def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker, show):
@@ -310,33 +397,86 @@ def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker,
     browser.wait_for(lambda: browser.count(".thread") == 2)
     press(browser, "Take again, show what did not move")
     browser.wait_for(lambda: browser.count(".thread") == 1)
-    assert "pool_0" in browser.text(".thread") and "2 of 3 threads with the same frames" in browser.text("main")
+    assert "pool_0" in browser.text(
+        ".thread"
+    ) and "2 of 3 threads with the same frames" in browser.text("main")
 
 
 def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
     def thread(name, ago):
-        return {"name": name, "level": "critical", "interval": 5, "is_running": True, "is_active": ago < 15, "last_run_time": 1, "last_run_ago": ago, "total_runs": 3, "failed_runs": 0}
+        return {
+            "name": name,
+            "level": "critical",
+            "interval": 5,
+            "is_running": True,
+            "is_active": ago < 15,
+            "last_run_time": 1,
+            "last_run_ago": ago,
+            "total_runs": 3,
+            "failed_runs": 0,
+        }
 
-    worker.pages["/periodic-threads"] = {"threads": [thread("a-fine", 2), thread("b-late", 600), thread("c-fine", 1)]}
+    worker.pages["/periodic-threads"] = {
+        "threads": [thread("a-fine", 2), thread("b-late", 600), thread("c-fine", 1)]
+    }
     show(worker, "threads")
-    browser.wait_for(lambda: browser.count("section[aria-label='Periodic threads'] tbody:not(.spacer) tr") == 3)
+    browser.wait_for(
+        lambda: browser.count("section[aria-label='Periodic threads'] tbody:not(.spacer) tr") == 3
+    )
     first = browser.texts("section[aria-label='Periodic threads'] tbody:not(.spacer) tr")[0]
     assert "b-late" in first and "overdue" in first
 
 
 def test_markup_in_an_answer_is_shown_as_text(browser, worker, show):
-    worker.pages.update({
-        "/conf": {"lmcache_instance_id": "i0", EVIL: EVIL, "list": [EVIL]}, "/meta": {"role": "worker", EVIL: {EVIL: [EVIL]}}, "/inference_info": {EVIL: EVIL},
-        "/env": {EVIL: EVIL, "B": EVIL}, "/threads": THREADS.replace("pool_0", EVIL).replace("gotit", EVIL) % 1, "/loglevel": "lmcache: INFO\nlmcache.%s: INFO\n" % EVIL,
-        "/metrics": METRICS.replace("Hit tokens", EVIL).replace('worker_id="0"', 'worker_id="%s"' % EVIL.replace('"', '\\"')),
-        "/periodic-threads": {"threads": [{"name": EVIL, "level": EVIL, "interval": 5, "is_running": True, "last_run_ago": 1, "last_run_time": 1, "total_runs": 1, "last_summary": {"message": EVIL}}]},
-        "/backends": {EVIL: EVIL}, "/bypass/list": {"bypassed_backends": [EVIL]}, "/lookup/info": {"client": EVIL, "server": EVIL},
-        "/hot_cache/status": (500, {"error": EVIL}),
-    })  # fmt: skip
+    worker.pages.update(
+        {
+            "/conf": {"lmcache_instance_id": "i0", EVIL: EVIL, "list": [EVIL]},
+            "/meta": {"role": "worker", EVIL: {EVIL: [EVIL]}},
+            "/inference_info": {EVIL: EVIL},
+            "/env": {EVIL: EVIL, "B": EVIL},
+            "/threads": THREADS.replace("pool_0", EVIL).replace("gotit", EVIL) % 1,
+            "/loglevel": "lmcache: INFO\nlmcache.%s: INFO\n" % EVIL,
+            "/metrics": METRICS.replace("Hit tokens", EVIL).replace(
+                'worker_id="0"', 'worker_id="%s"' % EVIL.replace('"', '\\"')
+            ),
+            "/periodic-threads": {
+                "threads": [
+                    {
+                        "name": EVIL,
+                        "level": EVIL,
+                        "interval": 5,
+                        "is_running": True,
+                        "last_run_ago": 1,
+                        "last_run_time": 1,
+                        "total_runs": 1,
+                        "last_summary": {"message": EVIL},
+                    }
+                ]
+            },
+            "/backends": {EVIL: EVIL},
+            "/bypass/list": {"bypassed_backends": [EVIL]},
+            "/lookup/info": {"client": EVIL, "server": EVIL},
+            "/hot_cache/status": (500, {"error": EVIL}),
+        }
+    )
     front = show(worker, "overview")
-    for panel in "config", "meta", "inference", "environment", "threads", "metrics", "loglevels", "cache":
+    for panel in (
+        "config",
+        "meta",
+        "inference",
+        "environment",
+        "threads",
+        "metrics",
+        "loglevels",
+        "cache",
+    ):
         browser.goto("%s/#/node/w0/%s" % (front.url, panel))
-        browser.wait_for(lambda panel=panel: browser.has(".tabs a[aria-current][href$='/%s']" % panel) and "<img src=x" in browser.property("main", "textContent"))
+        browser.wait_for(
+            lambda panel=panel: (
+                browser.has(".tabs a[aria-current][href$='/%s']" % panel)
+                and "<img src=x" in browser.property("main", "textContent")
+            )
+        )
         if panel == "metrics":
             browser.click("button[data-metric]")
             browser.wait_for(lambda: browser.has("section[aria-label^='lmcache:']"))
@@ -346,11 +486,15 @@ def test_markup_in_an_answer_is_shown_as_text(browser, worker, show):
 
 def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
     sent = []
-    worker.pages["/conf"].update({"run_script_api_enabled": True, "script_allowed_imports": ["math"]})
+    worker.pages["/conf"].update(
+        {"run_script_api_enabled": True, "script_allowed_imports": ["math"]}
+    )
     worker.pages["/run_script"] = lambda request: sent.append(request.body) or EVIL
     show(worker, "script")
     wait_text(browser, "they may import math")
-    names = {name: getattr(builtins, name) for name in "print str int float list dict tuple set".split()}  # all that LMCache gives a script
+    names = {
+        name: getattr(builtins, name) for name in "print str int float list dict tuple set".split()
+    }  # all that LMCache gives a script
     sample = {"__builtins__": names, "app": object()}
     exec(browser.script("return document.querySelector('textarea[name=script]').value"), sample)
     assert sample["result"].startswith("hello from")
@@ -359,7 +503,9 @@ def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
     browser.click("dialog button[type=submit]")
     wait_text(browser, "<img src=x")
     assert b"result = 6 * 7" in sent[0] and b'name="script"' in sent[0]
-    assert browser.count("main img, main script") == 0 and browser.script("return window.evil") is None
+    assert (
+        browser.count("main img, main script") == 0 and browser.script("return window.evil") is None
+    )
 
 
 def test_a_node_that_runs_no_scripts_says_why_itself(browser, demo, show):
@@ -373,7 +519,9 @@ def test_a_node_that_runs_no_scripts_says_why_itself(browser, demo, show):
 def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     def soon(condition):
         """Wait for it with a page that asks for the status all the time, as it does when the network comes back."""
-        browser.wait_for(lambda: browser.script("dispatchEvent(new Event('online'))") or condition(), 30)
+        browser.wait_for(
+            lambda: browser.script("dispatchEvent(new Event('online'))") or condition(), 30
+        )
 
     path = short_socket_path()
     with PanelNode(path) as server:
@@ -381,28 +529,57 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
         browser.wait_for(lambda: browser.has("button[title='Change chunk_size']"))
         kept = "/api/history?node=w0&metric=local_cache_bytes"  # the history begins with the second poll
         wait_for(lambda: any(front.ask(kept).json()["series"][0]["values"]))
-        soon(lambda: browser.script("return (await import('/static/js/server.js')).store.status.nodes[0].metrics.local_cache_bytes"))
+        soon(
+            lambda: browser.script(
+                "return (await import('/static/js/server.js')).store.status.nodes[0].metrics.local_cache_bytes"
+            )
+        )
     soon(lambda: "Down since" in browser.text("main .note.down"))
-    assert "no such socket" in browser.text("main .note.down").lower() or "refused" in browser.text("main .note.down")
+    assert "no such socket" in browser.text("main .note.down").lower() or "refused" in browser.text(
+        "main .note.down"
+    )
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
     wait_text(browser, "Figures are the last that it told, at")
     assert "1.00 MiB" in browser.text("main .meters.stale")
     browser.goto(front.url + "/#/node/w0/config")
     wait_text(browser, "Below is what the node told this page at")
     assert browser.has("main .past") and "chunk_size" in browser.text("main")
-    assert browser.style(".past .panel-body", "color") == browser.style(".past .panel-body .tools .muted", "color"), "greyed"
+    assert browser.style(".past .panel-body", "color") == browser.style(
+        ".past .panel-body .tools .muted", "color"
+    ), "greyed"
     with PanelNode(path):
         wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["state"] == "up")
-        soon(lambda: not browser.has("main .note.down") and not browser.has("main .past") and "chunk_size" in browser.text("main"))
+        soon(
+            lambda: (
+                not browser.has("main .note.down")
+                and not browser.has("main .past")
+                and "chunk_size" in browser.text("main")
+            )
+        )
 
 
 def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, show):
-    worker.pages.update({"/backends": {"LocalCPUBackend": "LocalCPUBackend"}, "/bypass/list": {"bypassed_backends": []}})
+    worker.pages.update(
+        {
+            "/backends": {"LocalCPUBackend": "LocalCPUBackend"},
+            "/bypass/list": {"bypassed_backends": []},
+        }
+    )
     front = show(worker, "cache", "w0", "--trust", "token")
     browser.wait_for(lambda: browser.has(".op button"))
-    assert all(browser.script("return [...document.querySelectorAll('.op button')].map((e) => e.disabled && e.title.startsWith('Locked: '))"))
-    assert browser.text("main .lock-note").startswith("Locked: ") and browser.has("main .lock-note button")
-    for panel, selector in ("config", "button[title^='Locked: ']"), ("loglevels", "select[title^='Locked: ']"), ("script", "button.primary[title^='Locked: ']"):
+    assert all(
+        browser.script(
+            "return [...document.querySelectorAll('.op button')].map((e) => e.disabled && e.title.startsWith('Locked: '))"
+        )
+    )
+    assert browser.text("main .lock-note").startswith("Locked: ") and browser.has(
+        "main .lock-note button"
+    )
+    for panel, selector in (
+        ("config", "button[title^='Locked: ']"),
+        ("loglevels", "select[title^='Locked: ']"),
+        ("script", "button.primary[title^='Locked: ']"),
+    ):
         browser.goto("%s/#/node/w0/%s" % (front.url, panel))
         browser.wait_for(lambda selector=selector: browser.has("main " + selector))
         assert browser.property("main " + selector, "disabled")
@@ -411,15 +588,26 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
     assert not worker.targets("/env"), "nothing was asked in vain"
     browser.goto(front.url + "/#/node/w0/requests")
     browser.wait_for(lambda: browser.has("form.request"))
-    browser.script("const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'DELETE'; m.dispatchEvent(new Event('change'))")
+    browser.script(
+        "const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'DELETE'; m.dispatchEvent(new Event('change'))"
+    )
     wait_text(browser, "Only GET, HEAD and OPTIONS")
     assert browser.property("form.request button[type=submit]", "disabled")
 
 
 def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show):
-    worker.pages["/hello"] = lambda request: (201, {"got": request.body.decode(), "kind": request.header("Content-Type"), "x": request.header("X-Test")})
+    worker.pages["/hello"] = lambda request: (
+        201,
+        {
+            "got": request.body.decode(),
+            "kind": request.header("Content-Type"),
+            "x": request.header("X-Test"),
+        },
+    )
     show(worker, "requests")
-    browser.script("const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'POST'; m.dispatchEvent(new Event('change'))")
+    browser.script(
+        "const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'POST'; m.dispatchEvent(new Event('change'))"
+    )
     browser.type("input[aria-label='Path']", "/hello?a=1")
     browser.type("form.request .split label:nth-child(1) textarea", "X-Test: yes")
     browser.type("form.request .split label:nth-child(2) textarea", '{"a": 1}')
@@ -428,17 +616,29 @@ def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show)
     line = browser.text(".result")
     assert "ms" in line or "µs" in line
     assert " B " in line and "application/json" in line
-    assert json.loads(browser.text("pre[aria-label='Answer']")) == {"got": '{"a": 1}', "kind": ["application/json"], "x": ["yes"]}
+    assert json.loads(browser.text("pre[aria-label='Answer']")) == {
+        "got": '{"a": 1}',
+        "kind": ["application/json"],
+        "x": ["yes"],
+    }
     assert worker.targets("/hello") == ["/hello?a=1"]
     assert "POST /hello?a=1" in browser.text(".sent")
 
 
 def test_only_the_open_panel_asks_the_node(browser, demo, show):
-    asked = lambda: {url.split("/proxy2/demo_worker0")[1] for url in browser.requests() if "/proxy2/demo_worker0" in url}  # noqa: E731
+    asked = lambda: {
+        url.split("/proxy2/demo_worker0")[1]
+        for url in browser.requests()
+        if "/proxy2/demo_worker0" in url
+    }  # noqa: E731
     show(demo, "meta", "demo_worker0")
     wait_text(browser, "example/demo-8b")
     assert asked() == {"/meta"}
-    for panel, paths, words in ("threads", {"/threads", "/periodic-threads"}, "different stack"), ("environment", {"/env"}, "PYTHONHASHSEED"), ("inference", {"/inference_info"}, "vllm_version"):
+    for panel, paths, words in (
+        ("threads", {"/threads", "/periodic-threads"}, "different stack"),
+        ("environment", {"/env"}, "PYTHONHASHSEED"),
+        ("inference", {"/inference_info"}, "vllm_version"),
+    ):
         browser.goto("%s/#/node/demo_worker0/%s" % (demo.url, panel))
         wait_text(browser, words)
         assert asked() == paths
@@ -455,7 +655,12 @@ def test_leaving_a_panel_ends_its_requests(browser, worker, show):
 
 
 def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
-    worker.pages.update({"/inference_info": (500, {"error": "no vLLM", "message": "it left"}), "/meta": {"role": "worker"}})
+    worker.pages.update(
+        {
+            "/inference_info": (500, {"error": "no vLLM", "message": "it left"}),
+            "/meta": {"role": "worker"},
+        }
+    )
     front = show(worker, "inference")
     wait_text(browser, "The node answered 500: no vLLM: it left")
     worker.pages["/inference_info"] = {"engine": "back"}
@@ -467,11 +672,18 @@ def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
     wait_text(browser, "the answer is not JSON")
 
 
-@pytest.mark.parametrize("node,panel,words", [
-    ("demo_scheduler", "cache", "a scheduler has no cache engine"), ("demo_mp", "meta", "Not offered: an MP server has no such endpoint"),
-    ("demo_mp", "inference", "Not offered"), ("demo_worker0", "cache", "Not offered: only the scheduler counts chunks"),
-])  # fmt: skip
-def test_what_a_node_does_not_offer_is_said_without_asking_it(browser, demo, show, node, panel, words):
+@pytest.mark.parametrize(
+    "node,panel,words",
+    [
+        ("demo_scheduler", "cache", "a scheduler has no cache engine"),
+        ("demo_mp", "meta", "Not offered: an MP server has no such endpoint"),
+        ("demo_mp", "inference", "Not offered"),
+        ("demo_worker0", "cache", "Not offered: only the scheduler counts chunks"),
+    ],
+)
+def test_what_a_node_does_not_offer_is_said_without_asking_it(
+    browser, demo, show, node, panel, words
+):
     show(demo, panel, node)
     wait_text(browser, words)
     assert [line for line in browser.console() if "/proxy2/" in line] == []
@@ -483,7 +695,10 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
     browser.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "Enter")
     browser.wait_for(lambda: browser.has("input[aria-label='Search settings']"))
     for _ in range(40):
-        if browser.script("return document.activeElement.getAttribute('aria-label')") == "Search settings":
+        if (
+            browser.script("return document.activeElement.getAttribute('aria-label')")
+            == "Search settings"
+        ):
             break
         browser.press("Tab")
     browser.press(*"min_retrieve")
@@ -496,5 +711,11 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
     browser.wait_for(lambda: browser.has(".in-place"))
     browser.press("Control+a", "3", "3", "Enter")
     wait_text(browser, "→ 33", ".toasts")
-    assert demo.ask("/proxy2/demo_worker0/conf?names=min_retrieve_tokens").json() == {"min_retrieve_tokens": 33}
-    browser.wait_for(lambda: browser.script("return document.activeElement.title") == "Change min_retrieve_tokens")
+    assert demo.ask("/proxy2/demo_worker0/conf?names=min_retrieve_tokens").json() == {
+        "min_retrieve_tokens": 33
+    }
+    browser.wait_for(
+        lambda: (
+            browser.script("return document.activeElement.title") == "Change min_retrieve_tokens"
+        )
+    )

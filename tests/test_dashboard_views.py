@@ -18,9 +18,18 @@ KIB = 1024
 def fleet():
     """A frontend without --config that watches two instances of a scheduler and three workers, an MP server and a dead node."""
     cluster = lf.DemoCluster(2, 3, failing=False)
-    entries = [*cluster.start(), {"name": "dead", "host": "127.0.0.1", "port": "/tmp/nowhere/socket_9090"}]
+    entries = [
+        *cluster.start(),
+        {"name": "dead", "host": "127.0.0.1", "port": "/tmp/nowhere/socket_9090"},
+    ]
     front = Frontend("--nodes", json.dumps(entries), "--poll-interval", "1")
-    wait_for(lambda: front.ask("/api/status").json()["counts"] == {"up": 9, "degraded": 0, "down": 1, "unknown": 0, "total": 10}, 20)
+    wait_for(
+        lambda: (
+            front.ask("/api/status").json()["counts"]
+            == {"up": 9, "degraded": 0, "down": 1, "unknown": 0, "total": 10}
+        ),
+        20,
+    )
     wait_for(lambda: node_status(front, "demo000_worker0")["metrics"]["lookup_hit_rate"], 20)
     yield front
     front.stop()
@@ -34,11 +43,15 @@ def page(browser):
     def visit(front, fragment=""):
         browser.goto("about:blank")
         browser.goto(front.url + "/" + fragment)
-        browser.wait_for(lambda: browser.has("main h1") and browser.has("nav .side-tree, nav .places"))
+        browser.wait_for(
+            lambda: browser.has("main h1") and browser.has("nav .side-tree, nav .places")
+        )
         return browser
 
     yield visit
-    browser.script("if (location.protocol === 'http:') { localStorage.clear(); sessionStorage.clear(); }")
+    browser.script(
+        "if (location.protocol === 'http:') { localStorage.clear(); sessionStorage.clear(); }"
+    )
     browser.emulate()
 
 
@@ -62,8 +75,10 @@ def choose(browser, selector, value):
     browser.wait_for(lambda: browser.has(selector))
     browser.script(
         "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))", selector, value,
-    )  # fmt: skip
+        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))",
+        selector,
+        value,
+    )
 
 
 def ask_nodes_now(browser):
@@ -73,7 +88,9 @@ def ask_nodes_now(browser):
 # ---- Cluster
 
 
-def test_the_nodes_sort_by_the_column_that_is_clicked_and_turn_round_with_a_second_click(page, fleet):
+def test_the_nodes_sort_by_the_column_that_is_clicked_and_turn_round_with_a_second_click(
+    page, fleet
+):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     assert names(browser)[0] == "dead"  # what is wrong stands first
@@ -93,11 +110,15 @@ def test_the_nodes_sort_by_the_column_that_is_clicked_and_turn_round_with_a_seco
     assert names(browser) == sorted(names(browser), key=spoken)
 
 
-def test_text_search_and_the_filters_of_state_and_kind_narrow_the_table_and_stand_in_the_address(page, fleet):
+def test_text_search_and_the_filters_of_state_and_kind_narrow_the_table_and_stand_in_the_address(
+    page, fleet
+):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     browser.type("main .search input", "demo001 worker")
-    browser.wait_for(lambda: names(browser) == ["demo001_worker0", "demo001_worker1", "demo001_worker2"])
+    browser.wait_for(
+        lambda: names(browser) == ["demo001_worker0", "demo001_worker1", "demo001_worker2"]
+    )
     assert browser.text("main .search-count") == "3 found"
     assert "q=demo001" in browser.url
     browser.type("main .search input", " ")
@@ -120,8 +141,13 @@ def test_the_cluster_is_filtered_by_an_environment_variable_and_by_its_value(pag
     browser.press("Enter")
     browser.wait_for(lambda: "match" in browser.text("main .tools .progress"))
     matching = names(browser)
-    devices = {key: json.loads(fleet.ask("/proxy2/%s/env" % key).body).get("CUDA_VISIBLE_DEVICES") for key in ("demo000_worker1", "demo000_worker0", "demo_mp")}
-    assert all((key in matching) == (device == "1") for key, device in devices.items()) and matching, (matching, devices)
+    devices = {
+        key: json.loads(fleet.ask("/proxy2/%s/env" % key).body).get("CUDA_VISIBLE_DEVICES")
+        for key in ("demo000_worker1", "demo000_worker0", "demo_mp")
+    }
+    assert (
+        all((key in matching) == (device == "1") for key, device in devices.items()) and matching
+    ), (matching, devices)
     browser.type(".env-filter", "NO_SUCH_VARIABLE")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main .tools .progress") == "0 nodes match")
@@ -135,10 +161,20 @@ def test_the_choice_of_columns_is_remembered(page, fleet):
     browser.wait_for(lambda: len(names(browser)) == 10)
     assert "Version" in browser.texts("main .data thead th")
     browser.click(".column-pick summary")
-    browser.wait_for(lambda: browser.count(".column-pick input:checked"))  # the boxes follow the table when they are opened
+    browser.wait_for(
+        lambda: browser.count(".column-pick input:checked")
+    )  # the boxes follow the table when they are opened
     for label in ("Version", "Stored tokens"):
-        browser.script("[...document.querySelectorAll('.column-pick label')].find(e => e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()", label)
-    chosen = browser.wait_for(lambda: "Stored" in browser.texts("main .data thead th") and browser.texts("main .data thead th"))
+        browser.script(
+            "[...document.querySelectorAll('.column-pick label')].find(e => e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()",
+            label,
+        )
+    chosen = browser.wait_for(
+        lambda: (
+            "Stored" in browser.texts("main .data thead th")
+            and browser.texts("main .data thead th")
+        )
+    )
     assert "Version" not in chosen
     browser.reload()
     browser.wait_for(lambda: len(names(browser)) == 10)
@@ -149,14 +185,18 @@ def test_rows_are_grouped_under_headings_that_fold(page, fleet):
     browser = page(fleet, "#/")
     choose(browser, "select[aria-label='Group the rows']", "instance")
     browser.wait_for(lambda: browser.count("main tr.group") >= 3)
-    assert "1 down" in browser.texts("main tr.group")[0]  # the group with what is wrong stands first
+    assert (
+        "1 down" in browser.texts("main tr.group")[0]
+    )  # the group with what is wrong stands first
     before = len(names(browser))
     browser.click("main tr.group .group-fold")
     browser.wait_for(lambda: len(names(browser)) < before)
     assert browser.attribute("main tr.group .group-fold", "aria-expanded") == "false"
 
 
-def test_a_node_that_goes_down_and_comes_back_is_seen_in_the_row_the_title_and_the_alerts(page, start):
+def test_a_node_that_goes_down_and_comes_back_is_seen_in_the_row_the_title_and_the_alerts(
+    page, start
+):
     path = short_socket_path()
     node = NodeServer(path)
     front = start("--node", "w0=" + path, "--poll-interval", "1")
@@ -178,10 +218,17 @@ def test_a_node_that_goes_down_and_comes_back_is_seen_in_the_row_the_title_and_t
 
 
 def test_a_thousand_nodes_need_few_rows_and_little_script(page, start):
-    front = start("--nodes", json.dumps([{"name": "n%04d" % i, "host": "127.0.0.1", "port": 1 + i} for i in range(1000)]))
+    front = start(
+        "--nodes",
+        json.dumps(
+            [{"name": "n%04d" % i, "host": "127.0.0.1", "port": 1 + i} for i in range(1000)]
+        ),
+    )
     browser = page(front, "#/")
     browser.wait_for(lambda: "1,000" in browser.text("main .tiles"), 20)
-    browser.devtools("Performance.enable", timeDomain="threadTicks")  # processor time: what else runs here does not count
+    browser.devtools(
+        "Performance.enable", timeDomain="threadTicks"
+    )  # processor time: what else runs here does not count
     rounds = []
     for _ in range(4):
         begun = busy_seconds(browser)
@@ -193,7 +240,9 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(page, start):
     assert browser.count("nav .side-tree a") <= 60  # a closed group is not built
     assert min(rounds) < 0.050, rounds  # a busy machine has cold caches
     browser.click("main .data thead .head .sort")
-    browser.script("const e = document.querySelector('main .table-wrap'); e.scrollTop = e.scrollHeight")
+    browser.script(
+        "const e = document.querySelector('main .table-wrap'); e.scrollTop = e.scrollHeight"
+    )
     browser.wait_for(lambda: names(browser) and names(browser)[-1] == "n0999")
     assert browser.count("main .data tbody tr") < 80
     browser.type("main .search input", "n0500")
@@ -221,7 +270,9 @@ CHANGE_ALL = """
 
 def busy_seconds(browser):
     """Processor time of the page's thread for script and style; not for layout and paint."""
-    metrics = {one["name"]: one["value"] for one in browser.devtools("Performance.getMetrics")["metrics"]}
+    metrics = {
+        one["name"]: one["value"] for one in browser.devtools("Performance.getMetrics")["metrics"]
+    }
     return metrics["TaskDuration"] - metrics["LayoutDuration"]
 
 
@@ -246,7 +297,11 @@ def test_the_shell_and_the_names_of_the_tiles_are_painted_without_any_script(pag
     browser.devtools("Network.setBlockedURLs", urls=["*.js"])
     try:
         browser.reload()
-        assert browser.text("h1") == "Cluster" and "LMCache" in browser.text("header") and "Compare" in browser.text("nav")
+        assert (
+            browser.text("h1") == "Cluster"
+            and "LMCache" in browser.text("header")
+            and "Compare" in browser.text("nav")
+        )
         assert browser.script(tile_names) == tiles and len(tiles) == 8
     finally:
         browser.devtools("Network.setBlockedURLs", urls=[])
@@ -258,9 +313,13 @@ def test_the_shell_and_the_names_of_the_tiles_are_painted_without_any_script(pag
 def test_the_first_status_is_asked_for_once_and_by_the_page_itself(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
-    asked = browser.script("return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.initiatorType)")
+    asked = browser.script(
+        "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.initiatorType)"
+    )
     assert asked[0] == "link" and len([one for one in asked if one == "link"]) == 1
-    first = browser.script("return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.startTime)")
+    first = browser.script(
+        "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.startTime)"
+    )
     assert len(first) == 1 or first[1] - first[0] > 2000  # the next is the first poll after it
 
 
@@ -272,15 +331,29 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
     polls = lambda: sum(url.endswith("/api/status") for url in browser.requests())  # noqa: E731
     browser.wait_for(polls)
     browser.script(show.replace("arguments[0]", "true"))
-    browser.script("await (await import('/static/js/server.js')).poll()")  # what was on its way is done
+    browser.script(
+        "await (await import('/static/js/server.js')).poll()"
+    )  # what was on its way is done
     polls()
-    browser.script("await new Promise((done) => setTimeout(done, 3000))")  # longer than the interval
+    browser.script(
+        "await new Promise((done) => setTimeout(done, 3000))"
+    )  # longer than the interval
     assert polls() == 0
     browser.script(show.replace("arguments[0]", "false"))
     browser.wait_for(polls, 1.5)
 
 
-@pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many", "#/node/demo000_worker0/overview", "#/node/demo000_worker0/cache"])
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "#/",
+        "#/compare",
+        "#/nodes",
+        "#/many",
+        "#/node/demo000_worker0/overview",
+        "#/node/demo000_worker0/cache",
+    ],
+)
 def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     browser = page(fleet, fragment)
     browser.script(
@@ -290,8 +363,15 @@ def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
     first = browser.script("return (await import('/static/js/server.js')).store.received")
     browser.script("(await import('/static/js/server.js')).poll()")
-    browser.wait_for(lambda: browser.script("return (await import('/static/js/server.js')).store.received") > first)
-    assert browser.script("await new Promise((done) => setTimeout(done, 300)); return window.shift") < 0.1
+    browser.wait_for(
+        lambda: (
+            browser.script("return (await import('/static/js/server.js')).store.received") > first
+        )
+    )
+    assert (
+        browser.script("await new Promise((done) => setTimeout(done, 300)); return window.shift")
+        < 0.1
+    )
 
 
 @pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/nodes", "#/many"])
@@ -300,11 +380,15 @@ def test_a_telephone_never_scrolls_sideways(page, fleet, fragment):
     browser.resize(360, 780)
     browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
     assert browser.script("return document.documentElement.scrollWidth") <= 360
-    assert browser.script("return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= e.parentNode.clientWidth + 1)")
+    assert browser.script(
+        "return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= e.parentNode.clientWidth + 1)"
+    )
 
 
 @pytest.mark.parametrize("fragment", ["#/", "#/compare", "#/many"])
-def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one(page, start, node, tmp_path, fragment):
+def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one(
+    page, start, node, tmp_path, fragment
+):
     config = tmp_path / "nodes.json"
     config.write_text("[]")
     front = start("--config", config)
@@ -322,7 +406,9 @@ def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, brows
     browser.devtools("Network.setBlockedURLs", urls=["*/api/*"])
     try:
         page(fleet, "#/nodes")
-        browser.wait_for(lambda: "No connection" in browser.text(".banner") and browser.has("main thead th"))
+        browser.wait_for(
+            lambda: "No connection" in browser.text(".banner") and browser.has("main thead th")
+        )
         assert "No nodes yet" not in browser.text("main")
     finally:
         browser.devtools("Network.setBlockedURLs", urls=[])
@@ -336,8 +422,17 @@ def test_the_link_to_add_a_node_opens_the_dialog(page, fleet):
 
 
 def test_a_share_is_never_shown_as_none_at_all(page, fleet):
-    shown = page(fleet, "#/").script("const {format} = await import('/static/js/format.js'); return [0, 1e-6, 1.2e-5, 4e-4, 0.5, 1].map((value) => format(value, 'ratio'))")
-    assert [text.replace("\u202f", " ") for text in shown] == ["0 %", "< 0.001 %", "0.001 %", "0.040 %", "50.0 %", "100 %"]
+    shown = page(fleet, "#/").script(
+        "const {format} = await import('/static/js/format.js'); return [0, 1e-6, 1.2e-5, 4e-4, 0.5, 1].map((value) => format(value, 'ratio'))"
+    )
+    assert [text.replace("\u202f", " ") for text in shown] == [
+        "0 %",
+        "< 0.001 %",
+        "0.001 %",
+        "0.040 %",
+        "50.0 %",
+        "100 %",
+    ]
 
 
 def test_how_far_a_figure_moved_is_said_in_words_of_its_size(page, fleet):
@@ -348,10 +443,13 @@ def test_how_far_a_figure_moved_is_said_in_words_of_its_size(page, fleet):
         """What the tile of evictions says of these values, once its line is drawn."""
         browser.script(
             "const {store, notify} = await import('/static/js/server.js'); store.paused = true;"
-            "store.status = {...store.status, totals_series: {...store.status.totals_series, evictions_per_second: arguments[0]}}; notify()", series,
-        )  # fmt: skip
+            "store.status = {...store.status, totals_series: {...store.status.totals_series, evictions_per_second: arguments[0]}}; notify()",
+            series,
+        )
         tile = "[...document.querySelectorAll('.tile')].find((one) => one.textContent.startsWith('Evictions'))"
-        return browser.wait_for(lambda: browser.script("return [%s.querySelector('.change').innerText]" % tile))[0].replace("\u202f", " ")
+        return browser.wait_for(
+            lambda: browser.script("return [%s.querySelector('.change').innerText]" % tile)
+        )[0].replace("\u202f", " ")
 
     assert said([0.01, 7.33]) == "▲ ×733"
     assert said([4.0, 5.0]) == "▲ 25 %"
@@ -372,7 +470,11 @@ def test_the_tree_shows_each_instance_with_the_worst_state_and_folds(page, fleet
     assert browser.count("nav .side-tree details[open]") == 3  # remembered
     browser.click("nav .side-tree summary")
     browser.click("nav .side-tree details:first-child li:last-child a")
-    browser.wait_for(lambda: browser.text("h1") == browser.attribute("nav .side-tree a[aria-current=page]", "title"))
+    browser.wait_for(
+        lambda: (
+            browser.text("h1") == browser.attribute("nav .side-tree a[aria-current=page]", "title")
+        )
+    )
 
 
 def test_deep_links_go_back_and_forth(page, fleet):
@@ -381,9 +483,17 @@ def test_deep_links_go_back_and_forth(page, fleet):
     assert browser.text(".tabs [aria-current=page]") == "Config"
     browser.click("nav .places a[href='#/nodes']")
     browser.wait_for(lambda: browser.text("h1") == "Nodes")
-    assert browser.attribute("nav .places a[href='#/nodes']", "aria-current") == "page" and browser.title == "1 down · Nodes · LMCache"
+    assert (
+        browser.attribute("nav .places a[href='#/nodes']", "aria-current") == "page"
+        and browser.title == "1 down · Nodes · LMCache"
+    )
     browser.back()
-    browser.wait_for(lambda: browser.text("h1") == "demo000_worker1" and browser.text(".tabs [aria-current=page]") == "Config")
+    browser.wait_for(
+        lambda: (
+            browser.text("h1") == "demo000_worker1"
+            and browser.text(".tabs [aria-current=page]") == "Config"
+        )
+    )
     browser.script("history.forward()")
     browser.wait_for(lambda: browser.text("h1") == "Nodes")
 
@@ -423,7 +533,9 @@ def test_the_requests_of_a_view_that_is_left_are_aborted(page, fleet):
     open_ones = "return asked.filter(([url, signal]) => url.includes('api/history') && signal.aborted === arguments[0]).length"
     browser.wait_for(lambda: browser.script(open_ones, False) > 0)
     browser.script("location.hash = '#/nodes'")
-    browser.wait_for(lambda: browser.script(open_ones, False) == 0 and browser.script(open_ones, True) > 0)
+    browser.wait_for(
+        lambda: browser.script(open_ones, False) == 0 and browser.script(open_ones, True) > 0
+    )
 
 
 def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, fleet):
@@ -439,14 +551,18 @@ def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, flee
     assert "No connection" in browser.text(".banner") and browser.has(".banner button")
 
 
-def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_pasted_token_unlocks(page, start, node):
+def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_pasted_token_unlocks(
+    page, start, node
+):
     front = start("--node", "w0=" + node.address, "--trust", "token")
     browser = page(front, "#/nodes")
     browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
     add = "main .tools button"
     assert browser.property(add, "disabled") and "Locked" in browser.attribute(add, "title")
     page(front, "#/")
-    browser.wait_for(lambda: browser.has(".env-filter") and browser.property(".env-filter", "disabled"))
+    browser.wait_for(
+        lambda: browser.has(".env-filter") and browser.property(".env-filter", "disabled")
+    )
     page(front, "#/nodes")
     browser.wait_for(lambda: "Locked" in browser.text("header .lock"))
     browser.click("header .lock")
@@ -457,9 +573,14 @@ def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_paste
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("header .lock") == "Unlocked")
     assert not browser.property(add, "disabled")
-    assert browser.script("return sessionStorage.getItem('lmcache.token')") == TOKEN and TOKEN not in browser.url
+    assert (
+        browser.script("return sessionStorage.getItem('lmcache.token')") == TOKEN
+        and TOKEN not in browser.url
+    )
     browser.click("header .lock")
-    browser.wait_for(lambda: browser.text("header .lock") == "Locked" and browser.property(add, "disabled"))
+    browser.wait_for(
+        lambda: browser.text("header .lock") == "Locked" and browser.property(add, "disabled")
+    )
 
 
 def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
@@ -475,15 +596,35 @@ def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
         if reached[-1] == "Select dead":
             break
     for earlier, later in zip(
-        ["Skip to content", "Find a node", "Ask all nodes now", "Pause auto-refresh", "Auto-refresh every", "Compare", "Search nodes", "Filter by kind"],
-        ["Find a node", "Ask all nodes now", "Pause auto-refresh", "Auto-refresh every", "Compare", "Search nodes", "Filter by kind", "Select dead"],
+        [
+            "Skip to content",
+            "Find a node",
+            "Ask all nodes now",
+            "Pause auto-refresh",
+            "Auto-refresh every",
+            "Compare",
+            "Search nodes",
+            "Filter by kind",
+        ],
+        [
+            "Find a node",
+            "Ask all nodes now",
+            "Pause auto-refresh",
+            "Auto-refresh every",
+            "Compare",
+            "Search nodes",
+            "Filter by kind",
+            "Select dead",
+        ],
     ):
         assert reached.index(earlier) < reached.index(later), reached
     browser.press("Space")
     browser.wait_for(lambda: browser.text(".selection b") == "1 node selected")
     browser.press("Tab")
     assert browser.focused().startswith("a")
-    ask = browser.script("(await import('/static/js/server.js')).poll(); return document.activeElement.textContent.trim()")
+    ask = browser.script(
+        "(await import('/static/js/server.js')).poll(); return document.activeElement.textContent.trim()"
+    )
     assert ask.startswith("dead")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("h1") == "dead")
@@ -498,7 +639,9 @@ def test_an_update_does_not_take_the_focus_from_an_alert(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.has("main .alerts a"))
     browser.script("document.querySelector('main .alerts a').focus()")
-    browser.script("const {store, notify} = await import('/static/js/server.js'); store.status.alerts[0].text += ' for 17 s'; notify()")
+    browser.script(
+        "const {store, notify} = await import('/static/js/server.js'); store.status.alerts[0].text += ' for 17 s'; notify()"
+    )
     assert "for 17 s" in browser.text("main .alerts a")
     assert browser.script("return document.activeElement.closest('.alerts') !== null")
 
@@ -508,29 +651,50 @@ def test_an_update_does_not_take_the_focus_from_an_alert(page, fleet):
 
 def test_compare_draws_a_chart_with_its_figures_and_marks_the_odd_one_out(page, fleet):
     workers = ["demo000_worker%d" % i for i in range(3)]
-    old = json.loads(fleet.ask("/proxy2/demo000_worker1/conf?names=min_retrieve_tokens").body)["min_retrieve_tokens"]
+    old = json.loads(fleet.ask("/proxy2/demo000_worker1/conf?names=min_retrieve_tokens").body)[
+        "min_retrieve_tokens"
+    ]
     fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": 777})
     try:
         browser = page(fleet, "#/compare?metric=hit_tokens_per_second&nodes=" + ",".join(workers))
         browser.wait_for(lambda: browser.count("main svg path.line") == 3)
         assert sorted(names(browser)) == workers
         browser.wait_for(lambda: "777" in browser.text(".drift"))
-        assert browser.texts(".drift tbody tr") and "◆ 777" in browser.text(".drift") and "demo000_worker1" in browser.text(".drift")
+        assert (
+            browser.texts(".drift tbody tr")
+            and "◆ 777" in browser.text(".drift")
+            and "demo000_worker1" in browser.text(".drift")
+        )
     finally:
         fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": old})
 
 
 def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_table(page, fleet):
-    browser = page(fleet, "#/compare?metric=local_cache_bytes&nodes=demo000_worker0,demo000_worker1")
+    browser = page(
+        fleet, "#/compare?metric=local_cache_bytes&nodes=demo000_worker0,demo000_worker1"
+    )
     browser.wait_for(lambda: browser.count("main svg path.line") == 2)
     cut = "const box = document.querySelector('main .chart-svg').getBoundingClientRect(); return [...document.querySelectorAll('main .tick')].filter(e => { const b = e.getBoundingClientRect(); return b.left < box.left || b.right > box.right + 1; }).map(e => e.textContent)"
     assert browser.script(cut) == []  # every label of the axes is whole
-    left, top, width = browser.script("const b = document.querySelector('main .chart-svg').getBoundingClientRect(); return [b.left, b.top, b.width]")
+    left, top, width = browser.script(
+        "const b = document.querySelector('main .chart-svg').getBoundingClientRect(); return [b.left, b.top, b.width]"
+    )
     mouse = lambda kind, share: browser.devtools(  # noqa: E731
-        "Input.dispatchMouseEvent", type=kind, x=left + width * share, y=top + 60, button="left", buttons=1, clickCount=1
+        "Input.dispatchMouseEvent",
+        type=kind,
+        x=left + width * share,
+        y=top + 60,
+        button="left",
+        buttons=1,
+        clickCount=1,
     )
     browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=left + width - 14, y=top + 60)
-    browser.wait_for(lambda: "demo000_worker0" in browser.text("main .chart-tip") and "GiB" in browser.text("main .chart-tip"))
+    browser.wait_for(
+        lambda: (
+            "demo000_worker0" in browser.text("main .chart-tip")
+            and "GiB" in browser.text("main .chart-tip")
+        )
+    )
     mouse("mousePressed", 0.8)
     mouse("mouseMoved", 0.9)
     mouse("mouseReleased", 0.9)
@@ -538,7 +702,12 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
     browser.click("main .chart-back")
     browser.wait_for(lambda: not browser.has("main .chart-back"))
     browser.click("main .chart-table summary")
-    browser.wait_for(lambda: browser.texts("main .chart-table thead th") == ["Time", "demo000_worker0", "demo000_worker1"])
+    browser.wait_for(
+        lambda: (
+            browser.texts("main .chart-table thead th")
+            == ["Time", "demo000_worker0", "demo000_worker1"]
+        )
+    )
     assert "GiB" in browser.text("main .chart-table tbody td")
     assert "Last: demo000_worker0" in browser.attribute("main .chart-svg", "aria-label")
 
@@ -562,17 +731,29 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     browser.wait_for(lambda: browser.text("main .progress") == "3 of 3")
     assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
     for worker in range(3):
-        answer = fleet.ask("/proxy2/demo001_worker%d/loglevel?logger_name=lmcache.v1.cache_engine" % worker)
+        answer = fleet.ask(
+            "/proxy2/demo001_worker%d/loglevel?logger_name=lmcache.v1.cache_engine" % worker
+        )
         assert b"ERROR" in answer.body
-    assert b"ERROR" not in fleet.ask("/proxy2/demo000_worker0/loglevel?logger_name=lmcache.v1.cache_engine").body
+    assert (
+        b"ERROR"
+        not in fleet.ask(
+            "/proxy2/demo000_worker0/loglevel?logger_name=lmcache.v1.cache_engine"
+        ).body
+    )
 
 
-def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusal_is_said_per_node(page, fleet):
+def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusal_is_said_per_node(
+    page, fleet
+):
     browser = page(fleet, "#/?q=demo000_worker")
     browser.wait_for(lambda: len(names(browser)) == 3)
     browser.click("main thead input[type=checkbox]")
     button(browser, "Change them together")
-    bypassed = lambda: [json.loads(fleet.ask("/proxy2/demo000_worker%d/bypass/list" % i).body)["bypassed_backends"] for i in range(3)]  # noqa: E731
+    bypassed = lambda: [
+        json.loads(fleet.ask("/proxy2/demo000_worker%d/bypass/list" % i).body)["bypassed_backends"]
+        for i in range(3)
+    ]  # noqa: E731
     for action, after in (("bypass", ["LocalDiskBackend"]), ("unbypass", [])):
         choose(browser, "main .row-fields select", action)
         browser.type("input[name=backend]", "LocalDiskBackend")
@@ -598,10 +779,17 @@ def fill(browser, **fields):
 def row_button(browser, text, name):
     find = "[...document.querySelectorAll('main tbody tr')].find(e => e.querySelector('th') && e.querySelector('th').innerText.trim() === arguments[0])"
     browser.wait_for(lambda: browser.script("return !!" + find, name))
-    browser.script("[...%s.querySelectorAll('button')].find(e => e.innerText.trim() === arguments[1]).click()" % find, name, text)
+    browser.script(
+        "[...%s.querySelectorAll('button')].find(e => e.innerText.trim() === arguments[1]).click()"
+        % find,
+        name,
+        text,
+    )
 
 
-def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_config_file(page, start, node, tmp_path):
+def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_config_file(
+    page, start, node, tmp_path
+):
     config = tmp_path / "nodes.json"
     config.write_text("[]")
     front = start("--config", config, "--poll-interval", "1")
@@ -626,7 +814,9 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     assert json.loads(config.read_text()) == []
 
 
-def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the_page_says_how_long_it_lives(page, start, node):
+def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the_page_says_how_long_it_lives(
+    page, start, node
+):
     front = start("--node", "w0=" + node.address)
     browser = page(front, "#/nodes")
     browser.wait_for(lambda: "until the frontend ends" in browser.text("main"))
@@ -644,11 +834,19 @@ def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the
     assert not any("written to" in text for text in browser.texts(".toast"))
 
 
-def test_what_cannot_be_sent_to_a_node_that_is_down_is_disabled_with_the_reason_and_requests_are_not(page, fleet):
+def test_what_cannot_be_sent_to_a_node_that_is_down_is_disabled_with_the_reason_and_requests_are_not(
+    page, fleet
+):
     browser = page(fleet, "#/node/dead/script")
     browser.wait_for(lambda: browser.has("main .note.down") and browser.has("main button.primary"))
-    assert browser.property("main button.primary", "disabled") and browser.attribute("main button.primary", "title") == "The node is down: nothing can be sent"
-    assert not browser.property("main .page-head button", "disabled")  # asking again is always possible
+    assert (
+        browser.property("main button.primary", "disabled")
+        and browser.attribute("main button.primary", "title")
+        == "The node is down: nothing can be sent"
+    )
+    assert not browser.property(
+        "main .page-head button", "disabled"
+    )  # asking again is always possible
     page(fleet, "#/node/demo000_worker0/script")
     browser.wait_for(lambda: not browser.property("main button.primary", "disabled"))
     page(fleet, "#/node/dead/requests")

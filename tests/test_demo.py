@@ -91,22 +91,67 @@ def total(found, name):
 
 
 WORKER_ANSWERS = [
-    ("GET", "/version", None, 200, JSON, None), ("GET", "/lmc_version", None, 200, JSON, None), ("GET", "/commit_id", None, 200, JSON, None),
-    ("GET", "/conf", None, 200, TEXT, None), ("GET", "/env", None, 200, TEXT, None), ("GET", "/threads", None, 200, TEXT, None),
-    ("GET", "/meta", None, 200, TEXT, {
-        "chunk_size", "engine_id", "first_rank", "kv_connector_extra_config", "kv_dtype", "kv_layer_groups_manager", "kv_shape",
-        "local_worker_id", "local_world_size", "model_name", "role", "served_model_name", "use_mla", "worker_id", "world_size",
-    }),
+    ("GET", "/version", None, 200, JSON, None),
+    ("GET", "/lmc_version", None, 200, JSON, None),
+    ("GET", "/commit_id", None, 200, JSON, None),
+    ("GET", "/conf", None, 200, TEXT, None),
+    ("GET", "/env", None, 200, TEXT, None),
+    ("GET", "/threads", None, 200, TEXT, None),
+    (
+        "GET",
+        "/meta",
+        None,
+        200,
+        TEXT,
+        {
+            "chunk_size",
+            "engine_id",
+            "first_rank",
+            "kv_connector_extra_config",
+            "kv_dtype",
+            "kv_layer_groups_manager",
+            "kv_shape",
+            "local_worker_id",
+            "local_world_size",
+            "model_name",
+            "role",
+            "served_model_name",
+            "use_mla",
+            "worker_id",
+            "world_size",
+        },
+    ),
     ("GET", "/meta?names=model_name,worker_id", None, 200, TEXT, {"model_name", "worker_id"}),
-    ("GET", "/conf?names=chunk_size,max_local_cpu_size,nosuch", None, 200, TEXT, {"chunk_size", "max_local_cpu_size"}),
-    ("GET", "/inference_info", None, 200, JSON, {"vllm_version", "lmcache_version", "vllm_config", "model_config", "cache_config"}),
+    (
+        "GET",
+        "/conf?names=chunk_size,max_local_cpu_size,nosuch",
+        None,
+        200,
+        TEXT,
+        {"chunk_size", "max_local_cpu_size"},
+    ),
+    (
+        "GET",
+        "/inference_info",
+        None,
+        200,
+        JSON,
+        {"vllm_version", "lmcache_version", "vllm_config", "model_config", "cache_config"},
+    ),
     ("GET", "/inference_version", None, 500, JSON, {"error", "message"}),
     ("GET", "/loglevel?logger_name=lmcache&level=loud", None, 400, TEXT, None),
     ("GET", "/loglevel?level=info", None, 200, JSON, None),
     ("GET", "/periodic-threads", None, 200, JSON, {"summary", "threads"}),
     ("GET", "/periodic-threads?level=urgent", None, 400, JSON, {"error"}),
     ("GET", "/periodic-threads/nosuch", None, 404, JSON, {"error"}),
-    ("GET", "/periodic-threads-health", None, 200, JSON, {"healthy", "unhealthy_count", "unhealthy_threads"}),
+    (
+        "GET",
+        "/periodic-threads-health",
+        None,
+        200,
+        JSON,
+        {"healthy", "unhealthy_count", "unhealthy_threads"},
+    ),
     ("GET", "/backends", None, 200, JSON, {"LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"}),
     ("GET", "/bypass/list", None, 200, JSON, {"status", "bypassed_backends", "all_backends"}),
     ("PUT", "/bypass/add", None, 400, JSON, {"error", "message"}),
@@ -117,30 +162,74 @@ WORKER_ANSWERS = [
     ("GET", "/lookup/info", None, 200, JSON, {"client", "server"}),
     ("GET", "/cache/kvcache/info", None, 200, JSON, {"status", "num_layers", "layers"}),
     ("GET", "/controller/workers", None, 503, JSON, {"detail"}),
-    ("POST", "/conf", '{"nosuch": 1}', 400, JSON, {"updated", "errors"}), ("POST", "/conf", "{oops", 400, JSON, {"error", "message"}),
-    ("POST", "/conf", "[1]", 400, JSON, {"error"}), ("PUT", "/conf", "{}", 405, JSON, {"detail"}),
-    ("POST", "/run_script", "x", 404, TEXT, None), ("GET", "/no/such/path", None, 404, JSON, {"detail"}),
-    ("POST", "/threads", None, 405, JSON, {"detail"}), ("GET", "/metrics", None, 200, TEXT, None),
-]  # fmt: skip
+    ("POST", "/conf", '{"nosuch": 1}', 400, JSON, {"updated", "errors"}),
+    ("POST", "/conf", "{oops", 400, JSON, {"error", "message"}),
+    ("POST", "/conf", "[1]", 400, JSON, {"error"}),
+    ("PUT", "/conf", "{}", 405, JSON, {"detail"}),
+    ("POST", "/run_script", "x", 404, TEXT, None),
+    ("GET", "/no/such/path", None, 404, JSON, {"detail"}),
+    ("POST", "/threads", None, 405, JSON, {"detail"}),
+    ("GET", "/metrics", None, 200, TEXT, None),
+]
 SCHEDULER_ANSWERS = [
-    ("GET", "/backends", None, 503, JSON, {"error", "message"}), ("GET", "/bypass/list", None, 503, JSON, {"error", "message"}),
-    ("GET", "/hot_cache/status", None, 503, JSON, {"error", "message"}), ("PUT", "/freeze/enable", None, 503, JSON, {"error", "message"}),
-    ("DELETE", "/cache/clear", None, 503, JSON, {"error", "message"}), ("GET", "/cache/kvcache/info", None, 404, JSON, {"error", "message"}),
+    ("GET", "/backends", None, 503, JSON, {"error", "message"}),
+    ("GET", "/bypass/list", None, 503, JSON, {"error", "message"}),
+    ("GET", "/hot_cache/status", None, 503, JSON, {"error", "message"}),
+    ("PUT", "/freeze/enable", None, 503, JSON, {"error", "message"}),
+    ("DELETE", "/cache/clear", None, 503, JSON, {"error", "message"}),
+    ("GET", "/cache/kvcache/info", None, 404, JSON, {"error", "message"}),
     ("POST", "/bypass/add", None, 405, JSON, {"detail"}),
-    ("GET", "/chunk_statistics/status", None, 200, JSON, {
-        "enabled", "total_requests", "timing", "total_chunks", "unique_chunks", "duplicate_chunks", "reuse_rate", "bloom_filter", "async_queue",
-        "timestamp", "auto_exit_enabled", "auto_exit_timeout_hours", "auto_exit_target_unique_chunks",
-    }),
-]  # fmt: skip
+    (
+        "GET",
+        "/chunk_statistics/status",
+        None,
+        200,
+        JSON,
+        {
+            "enabled",
+            "total_requests",
+            "timing",
+            "total_chunks",
+            "unique_chunks",
+            "duplicate_chunks",
+            "reuse_rate",
+            "bloom_filter",
+            "async_queue",
+            "timestamp",
+            "auto_exit_enabled",
+            "auto_exit_timeout_hours",
+            "auto_exit_target_unique_chunks",
+        },
+    ),
+]
 MP_ANSWERS = [
-    ("GET", "/", None, 200, JSON, {"status", "service"}), ("GET", "/healthcheck", None, 200, JSON, {"status"}),
-    ("GET", "/config", None, 200, JSON, {"mp", "storage_manager", "observability", "http", "coordinator"}),
-    ("GET", "/config/adapters", None, 200, JSON, {"adapters"}), ("GET", "/quota", None, 200, JSON, {"users"}),
-    ("GET", "/quota/nobody", None, 200, JSON, {"cache_salt", "limit_gb", "current_usage_gb", "exists"}),
-    ("PUT", "/quota/user-a", '{"nosuch": 1}', 400, JSON, {"error"}), ("POST", "/cache/clear", None, 200, JSON, {"status", "cleared"}),
-    ("POST", "/cache/clear", '{"tier": "l2"}', 400, JSON, {"detail"}), ("DELETE", "/cache/clear", None, 405, JSON, {"detail"}),
-    ("GET", "/conf", None, 404, JSON, {"detail"}), ("GET", "/api/status", None, 404, JSON, {"detail"}),
-]  # fmt: skip
+    ("GET", "/", None, 200, JSON, {"status", "service"}),
+    ("GET", "/healthcheck", None, 200, JSON, {"status"}),
+    (
+        "GET",
+        "/config",
+        None,
+        200,
+        JSON,
+        {"mp", "storage_manager", "observability", "http", "coordinator"},
+    ),
+    ("GET", "/config/adapters", None, 200, JSON, {"adapters"}),
+    ("GET", "/quota", None, 200, JSON, {"users"}),
+    (
+        "GET",
+        "/quota/nobody",
+        None,
+        200,
+        JSON,
+        {"cache_salt", "limit_gb", "current_usage_gb", "exists"},
+    ),
+    ("PUT", "/quota/user-a", '{"nosuch": 1}', 400, JSON, {"error"}),
+    ("POST", "/cache/clear", None, 200, JSON, {"status", "cleared"}),
+    ("POST", "/cache/clear", '{"tier": "l2"}', 400, JSON, {"detail"}),
+    ("DELETE", "/cache/clear", None, 405, JSON, {"detail"}),
+    ("GET", "/conf", None, 404, JSON, {"detail"}),
+    ("GET", "/api/status", None, 404, JSON, {"detail"}),
+]
 
 
 @pytest.mark.parametrize(
@@ -182,12 +271,18 @@ def test_one_connection_answers_many_requests(served):
 
 def test_settings_that_are_changed_stay_changed_in_their_type(cluster):
     worker = node_of(cluster, "worker")
-    answer = worker.answer("POST", "/conf", b'{"min_retrieve_tokens": "512", "save_decode_cache": true, "nosuch": 1, "chunk_size": "many"}')
+    answer = worker.answer(
+        "POST",
+        "/conf",
+        b'{"min_retrieve_tokens": "512", "save_decode_cache": true, "nosuch": 1, "chunk_size": "many"}',
+    )
     assert answer.value == {
         "updated": {"min_retrieve_tokens": 512, "save_decode_cache": True},
         "errors": {"nosuch": "Unknown config", "chunk_size": "Failed to set config value"},
     }
-    found = worker.answer("GET", "/conf?names=min_retrieve_tokens,save_decode_cache,chunk_size", b"").value
+    found = worker.answer(
+        "GET", "/conf?names=min_retrieve_tokens,save_decode_cache,chunk_size", b""
+    ).value
     assert found == {"min_retrieve_tokens": 512, "save_decode_cache": True, "chunk_size": 256}
 
 
@@ -195,7 +290,10 @@ def test_a_log_level_that_is_set_is_shown(cluster):
     worker = node_of(cluster, "worker")
     answer = worker.answer("GET", "/loglevel?logger_name=lmcache.v1.config&level=debug", b"")
     assert answer.value == "Set lmcache.v1.config level to DEBUG (including all handlers)"
-    assert worker.answer("GET", "/loglevel?logger_name=lmcache.v1.config", b"").value == "lmcache.v1.config: DEBUG"
+    assert (
+        worker.answer("GET", "/loglevel?logger_name=lmcache.v1.config", b"").value
+        == "lmcache.v1.config: DEBUG"
+    )
     assert "\nlmcache.v1.config: DEBUG\n" in worker.answer("GET", "/loglevel", b"").value
 
 
@@ -206,15 +304,23 @@ def test_switches_backends_and_bypasses_take_effect(cluster):
         return worker.answer(method, path, b"").value
 
     do("PUT", "/hot_cache/disable")
-    assert do("GET", "/hot_cache/status")["hot_cache"] is False and total(samples(worker), "lmcache:local_cache_usage") == 0
+    assert (
+        do("GET", "/hot_cache/status")["hot_cache"] is False
+        and total(samples(worker), "lmcache:local_cache_usage") == 0
+    )
     assert do("PUT", "/bypass/add?backend_name=RemoteBackend")["was_already_bypassed"] is False
     assert do("PUT", "/bypass/add?backend_name=RemoteBackend")["was_already_bypassed"] is True
     assert do("GET", "/bypass/list")["bypassed_backends"] == ["RemoteBackend"]
     assert do("PUT", "/bypass/remove?backend_name=RemoteBackend")["bypassed_backends"] == []
-    assert list(do("DELETE", "/backends/RemoteBackend")["backends"]) == ["LocalCPUBackend", "LocalDiskBackend"]
+    assert list(do("DELETE", "/backends/RemoteBackend")["backends"]) == [
+        "LocalCPUBackend",
+        "LocalDiskBackend",
+    ]
     assert worker.answer("DELETE", "/backends/RemoteBackend", b"").status == 404
     assert do("POST", "/backends")["created"] == {"RemoteBackend": "RemoteBackend"}
-    assert do("POST", "/backends/LocalDiskBackend/recreate")["recreated"] == {"LocalDiskBackend": "LocalDiskBackend"}
+    assert do("POST", "/backends/LocalDiskBackend/recreate")["recreated"] == {
+        "LocalDiskBackend": "LocalDiskBackend"
+    }
 
 
 def test_a_frozen_worker_stores_nothing_and_goes_on_answering(cluster, time_):
@@ -223,20 +329,35 @@ def test_a_frozen_worker_stores_nothing_and_goes_on_answering(cluster, time_):
     before = samples(worker)
     time_.now += 60
     after = samples(worker)
-    assert total(after, "lmcache:num_stored_tokens_total") == total(before, "lmcache:num_stored_tokens_total") > 0
-    assert total(after, "lmcache:num_hit_tokens_total") > total(before, "lmcache:num_hit_tokens_total")
+    assert (
+        total(after, "lmcache:num_stored_tokens_total")
+        == total(before, "lmcache:num_stored_tokens_total")
+        > 0
+    )
+    assert total(after, "lmcache:num_hit_tokens_total") > total(
+        before, "lmcache:num_hit_tokens_total"
+    )
     worker.answer("PUT", "/freeze/disable", b"")
     time_.now += 60
-    assert total(samples(worker), "lmcache:num_stored_tokens_total") > total(after, "lmcache:num_stored_tokens_total")
+    assert total(samples(worker), "lmcache:num_stored_tokens_total") > total(
+        after, "lmcache:num_stored_tokens_total"
+    )
 
 
 def test_a_cleared_cache_fills_again_and_reset_metrics_start_at_zero(cluster, time_):
     worker = node_of(cluster, "worker")
     full = total(samples(worker), "lmcache:local_cache_usage")
-    assert worker.answer("DELETE", "/cache/clear?locations=LocalCPUBackend", b"").value["num_removed"] > 0
+    assert (
+        worker.answer("DELETE", "/cache/clear?locations=LocalCPUBackend", b"").value["num_removed"]
+        > 0
+    )
     empty = total(samples(worker), "lmcache:local_cache_usage")
     worker.answer("POST", "/metrics/reset", b"")
-    assert total(samples(worker), "lmcache:num_lookup_tokens_total") == total(samples(worker), "lmcache:time_to_store_count") == 0
+    assert (
+        total(samples(worker), "lmcache:num_lookup_tokens_total")
+        == total(samples(worker), "lmcache:time_to_store_count")
+        == 0
+    )
     time_.now += 600
     assert empty < 0.1 * full < total(samples(worker), "lmcache:local_cache_usage")
     assert total(samples(worker), "lmcache:num_lookup_tokens_total") > 0
@@ -261,8 +382,14 @@ def test_chunk_statistics_count_while_they_run(cluster, time_):
 
 def test_quotas_are_kept(cluster):
     mp = node_of(cluster, "mp")
-    assert mp.answer("PUT", "/quota/user-a", b'{"limit_gb": 0.5}').value == {"cache_salt": "user-a", "limit_gb": 0.5, "status": "ok"}
-    assert mp.answer("GET", "/quota", b"").value == {"users": {"user-a": {"limit_gb": 0.5, "current_usage_gb": 0.0}}}
+    assert mp.answer("PUT", "/quota/user-a", b'{"limit_gb": 0.5}').value == {
+        "cache_salt": "user-a",
+        "limit_gb": 0.5,
+        "status": "ok",
+    }
+    assert mp.answer("GET", "/quota", b"").value == {
+        "users": {"user-a": {"limit_gb": 0.5, "current_usage_gb": 0.0}}
+    }
     mp.answer("DELETE", "/quota/user-a", b"")
     assert mp.answer("GET", "/quota/user-a", b"").value["exists"] is False
 
@@ -277,7 +404,11 @@ def test_metrics_are_a_valid_exposition(cluster, role):
             assert family not in seen, family
             seen.add(family)
         elif line.startswith("# TYPE "):
-            assert line.split(" ")[2] == family and line.split(" ")[3] in ("counter", "gauge", "histogram")
+            assert line.split(" ")[2] == family and line.split(" ")[3] in (
+                "counter",
+                "gauge",
+                "histogram",
+            )
         else:
             found = SAMPLE.fullmatch(line)
             assert found, line
@@ -294,7 +425,11 @@ def test_over_hours_counters_never_fall_and_histograms_add_up(cluster, time_, ro
     for _ in range(400):
         time_.now += 47
         now = samples(node)
-        fallen = [name for name, value in now.items() if value < before[name] and name.partition("{")[0] not in gauges]
+        fallen = [
+            name
+            for name, value in now.items()
+            if value < before[name] and name.partition("{")[0] not in gauges
+        ]
         assert not fallen, fallen
         for name, value in now.items():
             series = name.replace("_bucket{", "_count{")
@@ -334,7 +469,14 @@ def test_a_slow_hour_shows_in_the_tail_of_the_latency(cluster, time_):
         first = samples(worker)
         time_.now += 120
         then = samples(worker)
-        names = [next(name for name in first if name.startswith("lmcache:time_to_retrieve_bucket") and 'le="%s"' % le in name) for le in ("0.1", "+Inf")]
+        names = [
+            next(
+                name
+                for name in first
+                if name.startswith("lmcache:time_to_retrieve_bucket") and 'le="%s"' % le in name
+            )
+            for le in ("0.1", "+Inf")
+        ]
         fast, all_ = [then[name] - first[name] for name in names]
         return 1 - fast / all_
 

@@ -48,17 +48,49 @@ def names(registry):
 
 def infos(*addresses):
     """What LMCache's discovery service answers when these addresses reported to it."""
-    entity = {"ipAddress": None, "pid": 1, "version": "0.5.6", "startTime": "2026-01-01 00:00:00", "otherInfo": "{}"}
-    processes = {at: {"count": 1, "lmCacheInfoEntities": [dict(entity, apiAddress=at)]} for at in addresses}
-    return {"processCount": len(processes), "processInfos": processes, "versionCount": 1, "versions": None}
+    entity = {
+        "ipAddress": None,
+        "pid": 1,
+        "version": "0.5.6",
+        "startTime": "2026-01-01 00:00:00",
+        "otherInfo": "{}",
+    }
+    processes = {
+        at: {"count": 1, "lmCacheInfoEntities": [dict(entity, apiAddress=at)]} for at in addresses
+    }
+    return {
+        "processCount": len(processes),
+        "processInfos": processes,
+        "versionCount": 1,
+        "versions": None,
+    }
 
 
 def tree(*groups):
     """``/api/nodes`` of a frontend; a group is (name, host, port, [(name, host, port) ...])."""
     nodes = []
     for name, host, port, children in groups:
-        entries = [{"id": "node_" + n, "name": n, "host": h, "port": p, "is_proxy": False, "proxy_id": name} for n, h, p in children]
-        nodes.append({"id": "proxy_" + name, "name": name, "host": host, "port": port, "is_proxy": True, "children": entries})
+        entries = [
+            {
+                "id": "node_" + n,
+                "name": n,
+                "host": h,
+                "port": p,
+                "is_proxy": False,
+                "proxy_id": name,
+            }
+            for n, h, p in children
+        ]
+        nodes.append(
+            {
+                "id": "proxy_" + name,
+                "name": name,
+                "host": host,
+                "port": port,
+                "is_proxy": True,
+                "children": entries,
+            }
+        )
     return {"nodes": nodes}
 
 
@@ -68,7 +100,9 @@ def tree(*groups):
 def test_a_heartbeat_has_the_fields_that_the_original_sends(registry, service):
     receiver = service({"/lmcache_heartbeat": (200, {"status": "success"})})
     node = service({"/version": (200, "0.5.6-g3e11e108")})
-    registry.replace_source("api", [lf.Node.parse({"name": "w0", "host": "127.0.0.1", "port": node.port}, "", "api")])
+    registry.replace_source(
+        "api", [lf.Node.parse({"name": "w0", "host": "127.0.0.1", "port": node.port}, "", "api")]
+    )
     sender = lf.HeartbeatSender(registry, 8123, "0.0.0.0", "frontend.example")
     sender.start(receiver.url + "/lmcache_heartbeat", 0, 30)
     path, query, _ = wait_for(lambda: receiver.asked and receiver.asked[0])
@@ -127,7 +161,9 @@ def test_a_password_in_the_heartbeat_url_becomes_a_bearer_token_and_is_not_shown
     sender.stop()
 
 
-@pytest.mark.parametrize("url", ["", "example", "ftp://example/", "http://", "http://a b/", "http://h:99999/"])
+@pytest.mark.parametrize(
+    "url", ["", "example", "ftp://example/", "http://", "http://a b/", "http://h:99999/"]
+)
 def test_a_heartbeat_url_that_is_none_is_refused(registry, url):
     with pytest.raises(lf.FrontendError) as failed:
         lf.HeartbeatSender(registry, 8123).start(url)
@@ -135,13 +171,20 @@ def test_a_heartbeat_url_that_is_none_is_refused(registry, url):
 
 
 def test_the_address_we_listen_on_is_reported_and_else_a_real_one(registry):
-    assert lf.HeartbeatSender(registry, 1, "127.0.0.1").report_host("http://10.1.1.1/") == "127.0.0.1"
+    assert (
+        lf.HeartbeatSender(registry, 1, "127.0.0.1").report_host("http://10.1.1.1/") == "127.0.0.1"
+    )
     found = lf.HeartbeatSender(registry, 1, "0.0.0.0").report_host("http://127.0.0.1/")
     assert found not in lf.BIND_ADDRESSES and socket.getaddrinfo(found, 80)
-    assert lf.HeartbeatSender(registry, 1, "::", "fd00::5").report("http://h/")["api_address"] == "http://[fd00::5]:1"
+    assert (
+        lf.HeartbeatSender(registry, 1, "::", "fd00::5").report("http://h/")["api_address"]
+        == "http://[fd00::5]:1"
+    )
 
 
-def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(registry, service, monkeypatch):
+def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(
+    registry, service, monkeypatch
+):
     receiver = service({"/heartbeat": (200, {})}, certificate=CERTIFICATE)
     url = receiver.url.replace("127.0.0.1", "localhost") + "/heartbeat"
     sender = lf.HeartbeatSender(registry, 8123)
@@ -159,10 +202,19 @@ def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(
 def test_a_report_is_listed_in_the_shape_of_lmcaches_service(discovery):
     service = discovery()
     info = json.dumps({"startup_time": "2026-01-02T03:04:05.123456", "nodes_count": 3})
-    report = {"pid": "123", "api_address": "http://127.0.0.1:1", "version": "0.5.6", "other_info": info}
+    report = {
+        "pid": "123",
+        "api_address": "http://127.0.0.1:1",
+        "version": "0.5.6",
+        "other_info": info,
+    }
     assert service.heartbeat(report, "10.0.0.9") == {"status": "success"}
     document = service.infos()
-    assert (document["processCount"], document["versionCount"], document["versions"]) == (1, 1, None)
+    assert (document["processCount"], document["versionCount"], document["versions"]) == (
+        1,
+        1,
+        None,
+    )
     entry = document["processInfos"]["http://127.0.0.1:1"]
     assert entry["count"] == 1
     entity = entry["lmCacheInfoEntities"][0]
@@ -175,13 +227,30 @@ def test_a_report_is_listed_in_the_shape_of_lmcaches_service(discovery):
 def test_a_report_without_an_address_is_answered_and_forgotten(discovery):
     service = discovery()
     assert service.heartbeat({}, "10.0.0.9") == {"status": "success"}
-    assert service.infos() == {"processCount": 0, "processInfos": {}, "versionCount": 0, "versions": None}
+    assert service.infos() == {
+        "processCount": 0,
+        "processInfos": {},
+        "versionCount": 0,
+        "versions": None,
+    }
 
 
-@pytest.mark.parametrize("address", [
-    "10.0.0.5:8000", "https://10.0.0.5:8000", "http://10.0.0.5", "http://10.0.0.5:8000/x", "http://u:p@h:1", "http://h:0",
-    "http://h:1?x", "http://<b>:80", "file:///etc/passwd", "http://h:99999", "http://[::1:80",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.5:8000",
+        "https://10.0.0.5:8000",
+        "http://10.0.0.5",
+        "http://10.0.0.5:8000/x",
+        "http://u:p@h:1",
+        "http://h:0",
+        "http://h:1?x",
+        "http://<b>:80",
+        "file:///etc/passwd",
+        "http://h:99999",
+        "http://[::1:80",
+    ],
+)
 def test_an_address_that_is_not_http_host_port_is_refused(discovery, address):
     service = discovery()
     with pytest.raises(lf.FrontendError) as failed:
@@ -189,7 +258,9 @@ def test_an_address_that_is_not_http_host_port_is_refused(discovery, address):
     assert failed.value.status == 400 and failed.value.field == "api_address"
 
 
-@pytest.mark.parametrize("size,accepted", [(lf.MAX_OTHER_INFO, True), (lf.MAX_OTHER_INFO + 1, False)])
+@pytest.mark.parametrize(
+    "size,accepted", [(lf.MAX_OTHER_INFO, True), (lf.MAX_OTHER_INFO + 1, False)]
+)
 def test_other_info_has_a_limit(discovery, size, accepted):
     service = discovery()
     report = {"api_address": "http://127.0.0.1:1", "other_info": "x" * size}
@@ -211,7 +282,21 @@ def test_reporters_have_a_limit_and_known_ones_may_go_on(discovery, monkeypatch)
 
 
 def test_what_reports_becomes_a_node_and_vanishes_when_it_is_silent(discovery, registry, service):
-    frontend = service({"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7), ("w1", "h", "/tmp/s")])))})
+    frontend = service(
+        {
+            "/api/nodes": (
+                200,
+                tree(
+                    (
+                        "local_proxy",
+                        "127.0.0.1",
+                        8000,
+                        [("w0", "127.0.0.1", 7), ("w1", "h", "/tmp/s")],
+                    )
+                ),
+            )
+        }
+    )
     server = service()
     reports = discovery(expiry=0.6)
     reports.heartbeat({"api_address": frontend.url}, "")
@@ -222,12 +307,18 @@ def test_what_reports_becomes_a_node_and_vanishes_when_it_is_silent(discovery, r
     wait_for(lambda: names(registry) == [] and not reports.infos()["processInfos"])
 
 
-def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(discovery, monkeypatch):
+def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(
+    discovery, monkeypatch
+):
     monkeypatch.setattr(lf, "MAX_STRANGERS", 2)
     service = discovery()
     for port in (1, 2, 1):
         service.heartbeat({"api_address": "http://10.0.0.9:%d" % port}, "10.0.0.9", "no token")
-    for address, peer, status in (("10.0.0.9:3", "10.0.0.9", 503), ("10.0.0.8:1", "10.0.0.9", 403), ("127.0.0.1:1", "127.0.0.1", 403)):
+    for address, peer, status in (
+        ("10.0.0.9:3", "10.0.0.9", 503),
+        ("10.0.0.8:1", "10.0.0.9", 403),
+        ("127.0.0.1:1", "127.0.0.1", 403),
+    ):
         with pytest.raises(lf.FrontendError) as failed:
             service.heartbeat({"api_address": "http://" + address}, peer, "no token")
         assert failed.value.status == status
@@ -237,10 +328,14 @@ def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(di
 
 @pytest.mark.parametrize("field,status", [(b"", 200), (b"X-Forwarded-For: 203.0.113.9\r\n", 403)])
 def test_a_stranger_behind_a_proxy_cannot_report_that_proxys_address(discovery, field, status):
-    head = lf.parse_request_head(b"GET /heartbeat?api_address=http://10.0.0.9:9200 HTTP/1.1\r\nHost: a\r\n" + field)
+    head = lf.parse_request_head(
+        b"GET /heartbeat?api_address=http://10.0.0.9:9200 HTTP/1.1\r\nHost: a\r\n" + field
+    )
     server = types.SimpleNamespace(discovery=discovery(), token_given=False)
     try:
-        got = lf.receive_heartbeat(server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")).status
+        got = lf.receive_heartbeat(
+            server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")
+        ).status
     except lf.FrontendError as error:
         got = error.status
     assert got == status
@@ -253,16 +348,28 @@ def test_who_reports_ever_anew_does_not_keep_the_service_busy(discovery, service
     pid = 0
     while time.monotonic() - begun < 1.0:
         pid += 1
-        reports.heartbeat({"api_address": front.url, "pid": str(pid), "other_info": json.dumps({"startup_time": "2026-01-01T00:00:%02d" % (pid % 60)})}, "")
+        reports.heartbeat(
+            {
+                "api_address": front.url,
+                "pid": str(pid),
+                "other_info": json.dumps({"startup_time": "2026-01-01T00:00:%02d" % (pid % 60)}),
+            },
+            "",
+        )
     assert pid > 100 and len(front.asked) <= 1.0 / lf.REPORT_PAUSE + 2
 
 
-def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(discovery, registry, service):
+def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(
+    discovery, registry, service
+):
     front = service({"/api/nodes": (503, b"{}")})
     reports = discovery(expiry=0.8)
     reports.heartbeat({"api_address": front.url, "pid": "1"}, "")
     wait_for(registry.leaves)
-    front.answers["/api/nodes"] = (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))
+    front.answers["/api/nodes"] = (
+        200,
+        tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])),
+    )
 
     def is_proxy():
         reports.heartbeat({"api_address": front.url, "pid": "1"}, "")
@@ -272,28 +379,54 @@ def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(disc
 
 
 def test_children_of_a_reporter_that_is_gone_are_forgotten(registry):
-    registry.replace_source("heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
-    registry.set_children("proxy_10.0.0.1_1", [lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")])
+    registry.replace_source(
+        "heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)]
+    )
+    registry.set_children(
+        "proxy_10.0.0.1_1", [lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")]
+    )
     assert names(registry) != []
     registry.replace_source("heartbeat", [])
-    registry.replace_source("heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)])
+    registry.replace_source(
+        "heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)]
+    )
     assert names(registry) == []
 
 
 def test_reports_survive_a_restart_in_the_discovery_file(discovery, registry, tmp_path):
     path = str(tmp_path / "reports.json")
-    discovery(file=path).heartbeat({"api_address": "http://127.0.0.1:1", "version": "0.5.6"}, "10.0.0.9")
+    discovery(file=path).heartbeat(
+        {"api_address": "http://127.0.0.1:1", "version": "0.5.6"}, "10.0.0.9"
+    )
     wait_for(lambda: os.path.exists(path))
     assert list(discovery(file=path).infos()["processInfos"]) == ["http://127.0.0.1:1"]
 
 
-REPORT = {"address": "http://h:1", "pid": 1, "version": "1", "other_info": "{}", "peer": "", "started": 0.0, "reported": 1.0}
+REPORT = {
+    "address": "http://h:1",
+    "pid": 1,
+    "version": "1",
+    "other_info": "{}",
+    "peer": "",
+    "started": 0.0,
+    "reported": 1.0,
+}
 
 
-@pytest.mark.parametrize("text", [
-    "{", "[1]", '[{"address": 5}]', '{"a": 1}', "[" * 100000, json.dumps([dict(REPORT, version=[])]), json.dumps([dict(REPORT, reported="x")]),
-    json.dumps([dict(REPORT, started=1e300)]), json.dumps([dict(REPORT, address="file:///x")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '[{"address": 5}]',
+        '{"a": 1}',
+        "[" * 100000,
+        json.dumps([dict(REPORT, version=[])]),
+        json.dumps([dict(REPORT, reported="x")]),
+        json.dumps([dict(REPORT, started=1e300)]),
+        json.dumps([dict(REPORT, address="file:///x")]),
+    ],
+)
 def test_a_broken_discovery_file_is_an_error_that_names_it(registry, tmp_path, text):
     path = tmp_path / "reports.json"
     path.write_text(text)
@@ -314,7 +447,14 @@ def test_only_reports_of_the_last_minutes_or_hours_are_told(discovery, registry,
     path = tmp_path / "reports.json"
     item = {"pid": 1, "version": "1", "other_info": "{}", "peer": "", "started": 0.0}
     ages = {1: 30, 2: 90, 3: 5000}
-    path.write_text(json.dumps([dict(item, address="http://127.0.0.1:%d" % port, reported=time.time() - age) for port, age in ages.items()]))
+    path.write_text(
+        json.dumps(
+            [
+                dict(item, address="http://127.0.0.1:%d" % port, reported=time.time() - age)
+                for port, age in ages.items()
+            ]
+        )
+    )
     service = discovery(file=str(path), expiry=10000.0)
     assert len(service.infos()["processInfos"]) == 3
     assert len(service.infos(minute=1)["processInfos"]) == 1
@@ -325,20 +465,36 @@ def test_only_reports_of_the_last_minutes_or_hours_are_told(discovery, registry,
 
 
 def test_a_supplier_gives_proxies_and_leaves(registry, service):
-    frontend = service({"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))})
+    frontend = service(
+        {"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))}
+    )
     server = service()
     supplier = service({"/lmcache_infos": (200, infos(frontend.url, server.url))})
     sources = lf.Sources(registry, supplier_url=supplier.url + "/lmcache_infos")
     sources.refresh()
-    assert names(registry) == ["node_127.0.0.1_%d" % server.port, "proxy_127.0.0.1_%d/w0" % frontend.port]
+    assert names(registry) == [
+        "node_127.0.0.1_%d" % server.port,
+        "proxy_127.0.0.1_%d/w0" % frontend.port,
+    ]
     assert sources.alerts() == []
 
 
-@pytest.mark.parametrize("status,body", [
-    (500, b"oops"), (200, b"<html>hello</html>"), (200, b"[]"), (200, b'{"processInfos": []}'), (200, b'"text"'), (200, b""),
-    (200, b"[" * 100000), (200, b'{"processInfos": ' + b" " * (10 << 20)),
-])  # fmt: skip
-def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_alert(registry, service, status, body):
+@pytest.mark.parametrize(
+    "status,body",
+    [
+        (500, b"oops"),
+        (200, b"<html>hello</html>"),
+        (200, b"[]"),
+        (200, b'{"processInfos": []}'),
+        (200, b'"text"'),
+        (200, b""),
+        (200, b"[" * 100000),
+        (200, b'{"processInfos": ' + b" " * (10 << 20)),
+    ],
+)
+def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_alert(
+    registry, service, status, body
+):
     server = service()
     supplier = service({"/infos": (200, infos(server.url))})
     sources = lf.Sources(registry, supplier_url=supplier.url + "/infos")
@@ -354,13 +510,18 @@ def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_ale
 
 
 @pytest.mark.parametrize("memory,left", [(60.0, 2), (0.0, 1)])
-def test_who_a_supplier_lists_no_more_stays_for_a_while(registry, service, monkeypatch, memory, left):
+def test_who_a_supplier_lists_no_more_stays_for_a_while(
+    registry, service, monkeypatch, memory, left
+):
     monkeypatch.setattr(lf, "SUPPLIER_MEMORY", memory)
     one, other = service(), service()
     supplier = service({"/infos": (200, infos(one.url, other.url))})
     sources = lf.Sources(registry, supplier_url=supplier.url + "/infos")
     sources.refresh()
-    supplier.answers["/infos"] = (200, infos(one.url))  # it was started anew, and the other has not reported yet
+    supplier.answers["/infos"] = (
+        200,
+        infos(one.url),
+    )  # it was started anew, and the other has not reported yet
     sources.refresh()
     assert len(names(registry)) == left and sources.alerts() == []
 
@@ -369,11 +530,17 @@ def test_a_leaf_is_found_by_the_originals_name_for_it_too(registry, service):
     server = service()
     supplier = service({"/infos": (200, infos(server.url))})
     lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
-    assert registry.find("proxy_127.0.0.1_%d" % server.port) is registry.find("node_127.0.0.1_%d" % server.port) is not None
+    assert (
+        registry.find("proxy_127.0.0.1_%d" % server.port)
+        is registry.find("node_127.0.0.1_%d" % server.port)
+        is not None
+    )
 
 
 def test_one_bad_entry_of_a_supplier_does_not_stop_the_other_sources(registry, service):
-    supplier = service({"/infos": (200, {"processInfos": {"http://a:1": {"lmCacheInfoEntities": 7}}})})
+    supplier = service(
+        {"/infos": (200, {"processInfos": {"http://a:1": {"lmCacheInfoEntities": 7}}})}
+    )
     lf.Sources(registry, supplier_url=supplier.url + "/infos", dns=["localhost:7"]).refresh()
     assert "127.0.0.1:7" in names(registry)
 
@@ -395,11 +562,21 @@ def test_one_server_from_two_sources_is_one_node(registry, service):
     instance = {"instance_id": "mp-server-0", "ip": "127.0.0.1", "http_port": server.port}
     coordinator = service({"/instances": (200, {"instances": [instance]})})
     supplier = service({"/infos": (200, infos(server.url))})
-    lf.Sources(registry, supplier_url=supplier.url + "/infos", coordinator_url=coordinator.url).refresh()
+    lf.Sources(
+        registry, supplier_url=supplier.url + "/infos", coordinator_url=coordinator.url
+    ).refresh()
     assert len([node for node in registry.leaves() if node.target.port == server.port]) == 1
 
 
-@pytest.mark.parametrize("entry", [None, 5, {"lmCacheInfoEntities": 7}, {"lmCacheInfoEntities": [7, {}, {"apiAddress": 5}, {"apiAddress": "x"}]}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        5,
+        {"lmCacheInfoEntities": 7},
+        {"lmCacheInfoEntities": [7, {}, {"apiAddress": 5}, {"apiAddress": "x"}]},
+    ],
+)
 def test_one_bad_entry_of_a_supplier_costs_only_itself(registry, service, entry):
     server = service()
     document = infos(server.url)
@@ -450,7 +627,9 @@ def slow(service, monkeypatch):
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quick_again(registry, slow, tls):
+def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quick_again(
+    registry, slow, tls
+):
     supplier, url = slow(tls)
     sources = lf.Sources(registry, supplier_url=url + "/infos")
     before = time.monotonic()
@@ -466,7 +645,13 @@ def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quic
 
 
 def test_the_instances_of_a_coordinator_come_and_go(registry, service):
-    entry = {"instance_id": "mp-server-0", "ip": "127.0.0.1", "http_port": 7, "registration_time": 1.0, "metadata": {}}
+    entry = {
+        "instance_id": "mp-server-0",
+        "ip": "127.0.0.1",
+        "http_port": 7,
+        "registration_time": 1.0,
+        "metadata": {},
+    }
     coordinator = service({"/instances": (200, {"instances": [entry, {"instance_id": "bad"}, 5]})})
     sources = lf.Sources(registry, coordinator_url=coordinator.url)
     sources.refresh()
@@ -479,29 +664,62 @@ def test_the_instances_of_a_coordinator_come_and_go(registry, service):
     assert [alert.rule for alert in sources.alerts()] == ["source_away"]
 
 
-@pytest.mark.parametrize("status,body", [
-    (500, b"oops"), (200, b"<html>"), (200, b"[1]"), (200, b'{"instances": {}}'), (200, b"[" * 100000), (200, b" " * (10 << 20)),
-])  # fmt: skip
-def test_a_coordinator_that_lies_keeps_its_last_instances_until_it_tells_the_truth_again(registry, service, status, body):
+@pytest.mark.parametrize(
+    "status,body",
+    [
+        (500, b"oops"),
+        (200, b"<html>"),
+        (200, b"[1]"),
+        (200, b'{"instances": {}}'),
+        (200, b"[" * 100000),
+        (200, b" " * (10 << 20)),
+    ],
+)
+def test_a_coordinator_that_lies_keeps_its_last_instances_until_it_tells_the_truth_again(
+    registry, service, status, body
+):
     good = {"instances": [{"instance_id": "mp-0", "ip": "127.0.0.1", "http_port": 7}]}
     coordinator = service({"/instances": (200, good)})
     sources = lf.Sources(registry, coordinator_url=coordinator.url)
     sources.refresh()
     coordinator.answers["/instances"] = (status, body)
     sources.refresh()
-    assert names(registry) == ["coordinator", "mp-0"] and [alert.rule for alert in sources.alerts()] == ["source_away"]
+    assert names(registry) == ["coordinator", "mp-0"] and [
+        alert.rule for alert in sources.alerts()
+    ] == ["source_away"]
     coordinator.answers["/instances"] = (200, good)
     sources.refresh()
     assert names(registry) == ["coordinator", "mp-0"] and sources.alerts() == []
 
 
-@pytest.mark.parametrize("fields", [
-    {"instance_id": "a/b"}, {"instance_id": "x\x1b[0m"}, {"instance_id": 5}, {"ip": "a b"}, {"ip": 7}, {"http_port": 0}, {"http_port": "/tmp/x y\n"},
-    {"instance_id": "x" * 300},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"instance_id": "a/b"},
+        {"instance_id": "x\x1b[0m"},
+        {"instance_id": 5},
+        {"ip": "a b"},
+        {"ip": 7},
+        {"http_port": 0},
+        {"http_port": "/tmp/x y\n"},
+        {"instance_id": "x" * 300},
+    ],
+)
 def test_an_instance_that_is_no_node_costs_only_itself(registry, service, fields):
     good = {"instance_id": "mp-0", "ip": "127.0.0.1", "http_port": 7}
-    coordinator = service({"/instances": (200, {"instances": [dict(good, **dict({"instance_id": "bad", "http_port": 8}, **fields)), good]})})
+    coordinator = service(
+        {
+            "/instances": (
+                200,
+                {
+                    "instances": [
+                        dict(good, **dict({"instance_id": "bad", "http_port": 8}, **fields)),
+                        good,
+                    ]
+                },
+            )
+        }
+    )
     lf.Sources(registry, coordinator_url=coordinator.url).refresh()
     assert names(registry) == ["coordinator", "mp-0"]
 
@@ -519,7 +737,9 @@ def test_every_address_of_a_dns_name_is_a_node(registry):
     assert ["dns:no-such-name.invalid:1" in alert.text for alert in sources.alerts()] == [True]
 
 
-@pytest.mark.parametrize("text", ["localhost", "localhost:0", ":9090x", "a b:1", "5000", ":5000", ""])
+@pytest.mark.parametrize(
+    "text", ["localhost", "localhost:0", ":9090x", "a b:1", "5000", ":5000", ""]
+)
 def test_a_dns_option_that_is_none_is_refused(registry, text):
     with pytest.raises(lf.FrontendError) as failed:
         lf.Sources(registry, dns=[text])
@@ -557,7 +777,9 @@ def socket_folder(monkeypatch):
 
 def test_sockets_in_lmcaches_folder_and_below_are_found(registry, socket_folder):
     os.mkdir(os.path.join(socket_folder, "socket"))
-    with open(os.path.join(socket_folder, "no_socket"), "w"), socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+    with open(os.path.join(socket_folder, "no_socket"), "w"), socket.socket(
+        socket.AF_UNIX
+    ) as one, socket.socket(socket.AF_UNIX) as other:
         one.bind(os.path.join(socket_folder, "socket_9090"))
         other.bind(os.path.join(socket_folder, "socket", "9091"))
         lf.Sources(registry, find_sockets=True).refresh()
@@ -565,10 +787,14 @@ def test_sockets_in_lmcaches_folder_and_below_are_found(registry, socket_folder)
 
 
 def test_links_to_sockets_elsewhere_are_not_found(registry, socket_folder):
-    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as elsewhere, socket.socket(socket.AF_UNIX) as foreign, socket.socket(socket.AF_UNIX) as own:
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as elsewhere, socket.socket(
+        socket.AF_UNIX
+    ) as foreign, socket.socket(socket.AF_UNIX) as own:
         foreign.bind(os.path.join(elsewhere, "docker.sock"))
         own.bind(os.path.join(socket_folder, "socket_9090"))
-        os.symlink(os.path.join(elsewhere, "docker.sock"), os.path.join(socket_folder, "socket_9091"))
+        os.symlink(
+            os.path.join(elsewhere, "docker.sock"), os.path.join(socket_folder, "socket_9091")
+        )
         os.symlink(elsewhere, os.path.join(socket_folder, "socket"))
         lf.Sources(registry, find_sockets=True).refresh()
     assert names(registry) == ["socket_9090"]
@@ -589,13 +815,17 @@ def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_f
 
 
 def proxy_at(registry, service, name="rack1"):
-    node = lf.Node.parse({"name": name, "host": "127.0.0.1", "port": service.port, "nodes": []}, "", "api")
+    node = lf.Node.parse(
+        {"name": name, "host": "127.0.0.1", "port": service.port, "nodes": []}, "", "api"
+    )
     registry.replace_source("api", [node])
     return node
 
 
 def test_a_proxy_that_goes_away_keeps_its_children(registry, service):
-    child = service({"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))})
+    child = service(
+        {"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))}
+    )
     proxy_at(registry, child)
     sources = lf.Sources(registry)
     sources.refresh()
@@ -609,13 +839,28 @@ def test_a_proxy_that_goes_away_keeps_its_children(registry, service):
 
 
 def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
-    outer = service({
-        "/api/nodes": (200, tree(
-            ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]),
-            ("inner", "127.0.0.1", 8001, [("stale", "127.0.0.1", 8)]),
-        )),
-        "/proxy2/inner/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8001, [("w0", "127.0.0.1", 9), ("w9", "127.0.0.1", 9)]))),
-    })  # fmt: skip
+    outer = service(
+        {
+            "/api/nodes": (
+                200,
+                tree(
+                    ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]),
+                    ("inner", "127.0.0.1", 8001, [("stale", "127.0.0.1", 8)]),
+                ),
+            ),
+            "/proxy2/inner/api/nodes": (
+                200,
+                tree(
+                    (
+                        "local_proxy",
+                        "127.0.0.1",
+                        8001,
+                        [("w0", "127.0.0.1", 9), ("w9", "127.0.0.1", 9)],
+                    )
+                ),
+            ),
+        }
+    )
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/w0", "rack1/w0@inner", "rack1/w9"]
@@ -625,34 +870,55 @@ def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
 
 def test_one_question_tells_all_nodes_of_a_frontend_and_of_those_behind_it(registry, service):
     entry = {"state": "up", "kind": "worker", "metrics": {}}
-    status = {"nodes": [
-        dict(entry, name="w0", key="w0", path="/proxy2/w0", version="1"),
-        dict(entry, name="w0", key="inner/w0", path="/proxy2/inner/proxy2/w0", version="2"),
-    ]}  # fmt: skip
+    status = {
+        "nodes": [
+            dict(entry, name="w0", key="w0", path="/proxy2/w0", version="1"),
+            dict(entry, name="w0", key="inner/w0", path="/proxy2/inner/proxy2/w0", version="2"),
+        ]
+    }
     inner = tree(("local_proxy", "127.0.0.1", 8001, [("w0", "127.0.0.1", 9)]))
-    groups = ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]), ("inner", "127.0.0.1", 8001, [])
-    outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (200, inner), "/api/status": (200, status)})
+    groups = (
+        ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]),
+        ("inner", "127.0.0.1", 8001, []),
+    )
+    outer = service(
+        {
+            "/api/nodes": (200, tree(*groups)),
+            "/proxy2/inner/api/nodes": (200, inner),
+            "/api/status": (200, status),
+        }
+    )
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     del outer.asked[:]
     monitor = lf.Monitor(registry, interval=0, history_minutes=0)
     monitor.refresh()
     assert [path for path, _, _ in outer.asked] == ["/api/status"]
-    assert {node["key"]: node["version"] for node in monitor.status()["nodes"]} == {"rack1/w0": "1", "rack1/w0@inner": "2"}
+    assert {node["key"]: node["version"] for node in monitor.status()["nodes"]} == {
+        "rack1/w0": "1",
+        "rack1/w0@inner": "2",
+    }
 
 
 def test_what_an_inner_frontend_is_said_to_have_counts_when_it_does_not_answer(registry, service):
-    groups = ("local_proxy", "127.0.0.1", 8000, []), ("inner", "127.0.0.1", 8001, [("w9", "127.0.0.1", 8)])
+    groups = (
+        ("local_proxy", "127.0.0.1", 8000, []),
+        ("inner", "127.0.0.1", 8001, [("w9", "127.0.0.1", 8)]),
+    )
     outer = service({"/api/nodes": (200, tree(*groups)), "/proxy2/inner/api/nodes": (502, b"{}")})
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/w9"]
-    assert registry.find("w9").prefix == "/proxy2/w9"  # its own frontend is away: the one before it may reach it
+    assert (
+        registry.find("w9").prefix == "/proxy2/w9"
+    )  # its own frontend is away: the one before it may reach it
 
 
 def test_flat_nodes_of_an_original_frontend_are_its_children(registry, service):
     # the original with a flat --config shows every node as a proxy without children
-    child = service({"/api/nodes": (200, tree(("w1", "127.0.0.1", "9091", []), ("mp", "127.0.0.1", 9092, [])))})
+    child = service(
+        {"/api/nodes": (200, tree(("w1", "127.0.0.1", "9091", []), ("mp", "127.0.0.1", 9092, [])))}
+    )
     proxy_at(registry, child)
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/mp", "rack1/w1"]
@@ -661,29 +927,57 @@ def test_flat_nodes_of_an_original_frontend_are_its_children(registry, service):
 def test_originals_behind_originals_have_no_id_and_are_all_asked(registry, service):
     outer = service({"/api/nodes": (200, tree(("a", "10.0.0.1", 1, []), ("b", "10.0.0.2", 1, [])))})
     for name in "ab":
-        outer.answers["/proxy2/%s/api/nodes" % name] = (200, tree(("local_proxy", "h", 1, [(name + "0", "h", 1)])))
+        outer.answers["/proxy2/%s/api/nodes" % name] = (
+            200,
+            tree(("local_proxy", "h", 1, [(name + "0", "h", 1)])),
+        )
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/a0", "rack1/b0"]
 
 
-def test_a_frontend_that_invents_frontends_without_end_is_asked_a_limited_number_of_times(registry, service, monkeypatch):
+def test_a_frontend_that_invents_frontends_without_end_is_asked_a_limited_number_of_times(
+    registry, service, monkeypatch
+):
     monkeypatch.setattr(lf, "MAX_FRONTENDS_BEHIND", 10)
-    outer = service({"/api/nodes": (200, tree(*(("f%d" % port, "10.0.0.1", port, []) for port in range(1, 2000))))})
+    outer = service(
+        {
+            "/api/nodes": (
+                200,
+                tree(*(("f%d" % port, "10.0.0.1", port, []) for port in range(1, 2000))),
+            )
+        }
+    )
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     assert 10 <= len(outer.asked) <= 21
 
 
 def test_a_frontend_that_answers_with_our_id_is_ourselves_whatever_its_address(registry, service):
-    mirror = service({"/api/nodes": (200, dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend=lf.FRONTEND_ID))})
+    mirror = service(
+        {
+            "/api/nodes": (
+                200,
+                dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend=lf.FRONTEND_ID),
+            )
+        }
+    )
     supplier = service({"/infos": (200, infos(mirror.url))})
     lf.Sources(registry, supplier_url=supplier.url + "/infos").refresh()
     assert names(registry) == [] and len(registry.groups()) == 1
 
 
-def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_counts(registry, service):
-    front = service({"/api/nodes": (200, dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend="0123456789abcdef"))})
+def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_counts(
+    registry, service
+):
+    front = service(
+        {
+            "/api/nodes": (
+                200,
+                dict(tree(("local_proxy", "h", 1, [("w0", "h", 1)])), frontend="0123456789abcdef"),
+            )
+        }
+    )
     other = service(front.answers)
     proxy_at(registry, front)
     lf.Sources(registry).refresh()
@@ -696,8 +990,11 @@ def test_one_frontend_under_two_addresses_is_one_proxy_and_the_configured_one_co
 
 def test_frontends_that_list_each_other_are_asked_once(registry, service):
     outer = service()
-    ring = tree(("local_proxy", "127.0.0.1", 1, [("w0", "127.0.0.1", 7)]), ("back", "127.0.0.1", outer.port, [("w0", "127.0.0.1", 7)]),
-                ("home", "localhost", 4321, [("own", "127.0.0.1", 7)]))  # fmt: skip
+    ring = tree(
+        ("local_proxy", "127.0.0.1", 1, [("w0", "127.0.0.1", 7)]),
+        ("back", "127.0.0.1", outer.port, [("w0", "127.0.0.1", 7)]),
+        ("home", "localhost", 4321, [("own", "127.0.0.1", 7)]),
+    )
     outer.answers["/api/nodes"] = (200, ring)
     registry.set_home("127.0.0.1", 4321)
     proxy_at(registry, outer)
@@ -706,7 +1003,17 @@ def test_frontends_that_list_each_other_are_asked_once(registry, service):
     assert [path for path, _, _ in outer.asked] == ["/api/nodes"]
 
 
-@pytest.mark.parametrize("entry", [{}, {"name": "a/b", "host": "h", "port": 1}, {"name": "x", "host": "h", "port": 0}, {"name": 5}, 7, None])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"name": "a/b", "host": "h", "port": 1},
+        {"name": "x", "host": "h", "port": 0},
+        {"name": 5},
+        7,
+        None,
+    ],
+)
 def test_a_child_that_is_no_node_costs_only_itself(registry, service, entry):
     document = tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]))
     document["nodes"][0]["children"].append(entry)
@@ -727,7 +1034,17 @@ def test_without_discovery_heartbeats_are_refused_with_the_option_that_takes_the
 
 def test_no_http_sends_heartbeats_and_ends_on_a_signal(start, service):
     receiver = service({"/heartbeat": (200, {})})
-    frontend = start("--no-http", "--heartbeat-url", receiver.url + "/heartbeat", "--heartbeat-interval", "0.1", "--port", "8085", port=False, wait=False)
+    frontend = start(
+        "--no-http",
+        "--heartbeat-url",
+        receiver.url + "/heartbeat",
+        "--heartbeat-interval",
+        "0.1",
+        "--port",
+        "8085",
+        port=False,
+        wait=False,
+    )
     _, query, _ = wait_for(lambda: receiver.asked and receiver.asked[0])
     assert query["api_address"].endswith(":8085")
     assert frontend.stop(signal.SIGTERM) == 0

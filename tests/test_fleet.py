@@ -84,7 +84,10 @@ def over(start, tmp_path):
     """Start a frontend over others: ``over(rack1=port, ...)``."""
 
     def begin(*options, **ports):
-        entries = [{"name": name, "host": "127.0.0.1", "port": port, "nodes": [], "token": TOKEN} for name, port in ports.items()]
+        entries = [
+            {"name": name, "host": "127.0.0.1", "port": port, "nodes": [], "token": TOKEN}
+            for name, port in ports.items()
+        ]
         file = tmp_path / ("over-%s.json" % "-".join(map(str, ports.values())))
         file.write_text(json.dumps(entries))
         return start("--config", str(file), "--refresh-interval", "0.2", *options)
@@ -100,7 +103,9 @@ def reports_to(frontend, interval="0.2"):
 def children(frontend):
     """(group, node) of every node that a frontend lists."""
     groups = frontend.ask("/api/nodes").json()["nodes"]
-    return sorted((group["name"], entry["name"]) for group in groups for entry in group.get("children", ()))
+    return sorted(
+        (group["name"], entry["name"]) for group in groups for entry in group.get("children", ())
+    )
 
 
 def group_of(frontend):
@@ -125,7 +130,11 @@ def test_three_frontends_in_a_chain_report_list_and_forget(start, node):
     wait_for(lambda: children(top) == [], 20)
     middle.stop()
     wait_for(lambda: top.ask("/lmcache_infos").json()["processCount"] == 0, 20)
-    wait_for(lambda: [group["name"] for group in top.ask("/api/nodes").json()["nodes"]] == ["local_proxy"])
+    wait_for(
+        lambda: (
+            [group["name"] for group in top.ask("/api/nodes").json()["nodes"]] == ["local_proxy"]
+        )
+    )
 
 
 def test_a_chain_of_three_forwards_64_mib_intact_both_ways(start, over, node):
@@ -160,7 +169,10 @@ def test_two_frontends_that_list_each_other_under_other_addresses_are_no_loop(ov
     a = over("--node", "a0=127.0.0.1:1", b=to_b.port)
     b = over("--node", "b0=127.0.0.1:1", a=to_a.port)
     to_a.target, to_b.target = a.port, b.port
-    for frontend, expected in ((a, [("b", "b0"), ("local_proxy", "a0")]), (b, [("a", "a0"), ("local_proxy", "b0")])):
+    for frontend, expected in (
+        (a, [("b", "b0"), ("local_proxy", "a0")]),
+        (b, [("a", "a0"), ("local_proxy", "b0")]),
+    ):
         wait_for(lambda: children(frontend) == expected, 20)
         assert frontend.ask("/api/proxies/%s/refresh" % expected[0][0]).status == 200
         assert children(frontend) == expected
@@ -186,7 +198,14 @@ def test_a_frontend_that_is_its_own_proxy_has_an_alert_that_says_so(over, relay)
     myself = relay()
     frontend = over("--node", "w0=127.0.0.1:1", mirror=myself.port)
     myself.target = frontend.port
-    answer = wait_for(lambda: [a for a in frontend.ask("/api/status").json()["alerts"] if "this frontend itself" in a["text"]], 20)
+    answer = wait_for(
+        lambda: [
+            a
+            for a in frontend.ask("/api/status").json()["alerts"]
+            if "this frontend itself" in a["text"]
+        ],
+        20,
+    )
     assert "mirror" in answer[0]["text"] and children(frontend) == [("local_proxy", "w0")]
 
 
@@ -214,7 +233,21 @@ def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
     names = ["n%02d" % number for number in range(40)]
     answers = {"/proxy2/%s/metrics" % name: (200, page) for name in names}
     entries = [{"name": name, "host": "10.0.0.1", "port": "1"} for name in names]
-    original = service(dict(answers, **{"/api/nodes": (200, {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": entries}]})}))
+    original = service(
+        dict(
+            answers,
+            **{
+                "/api/nodes": (
+                    200,
+                    {
+                        "nodes": [
+                            {"name": "local_proxy", "host": "h", "port": 1, "children": entries}
+                        ]
+                    },
+                )
+            },
+        )
+    )
     frontend = over("--poll-interval", "1", original=original.port)
     wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 20)
     assert 1 < max(most) <= lf.MAX_THROUGH
@@ -250,9 +283,21 @@ def test_a_status_is_told_while_the_monitor_makes_the_next_one():
 
 
 def test_a_stranger_cannot_make_an_address_reachable_by_reporting_it(node):
-    frontend = Frontend("--port", "0", "--host", "127.0.0.1", "--discovery", "--poll-interval", "0", port=False, wait=False)
+    frontend = Frontend(
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--discovery",
+        "--poll-interval",
+        "0",
+        port=False,
+        wait=False,
+    )
     try:
-        frontend.port = int(wait_for(frontend._announced, 20).group(1))  # without --token: strangers may report themselves
+        frontend.port = int(
+            wait_for(frontend._announced, 20).group(1)
+        )  # without --token: strangers may report themselves
         assert frontend.foreign("/heartbeat?api_address=http://%s" % node.address).status == 403
         assert frontend.foreign("/proxy/127.0.0.1/%d/echo" % node.port).status == 403
         assert frontend.ask("/lmcache_infos").json()["processCount"] == 0 and node.connections == 0
@@ -264,18 +309,42 @@ def test_with_a_token_set_a_report_needs_it(start):
     frontend = start("--discovery")
     assert frontend.foreign("/heartbeat?api_address=http://127.0.0.1:1").status == 403
     headers = {"Authorization": "Bearer " + TOKEN}
-    assert frontend.foreign("/heartbeat?api_address=http://127.0.0.1:1", headers=headers).status == 200
+    assert (
+        frontend.foreign("/heartbeat?api_address=http://127.0.0.1:1", headers=headers).status == 200
+    )
 
 
 # -- a child that lies
 
 
-TREE = {"nodes": [{"name": "local_proxy", "host": "h", "port": 1, "children": [{"name": "w0", "host": "h", "port": 1}]}]}
+TREE = {
+    "nodes": [
+        {
+            "name": "local_proxy",
+            "host": "h",
+            "port": 1,
+            "children": [{"name": "w0", "host": "h", "port": 1}],
+        }
+    ]
+}
 LIES = {
-    "deep": b"[" * 200000, "html": b"<html>no</html>", "number": b'{"nodes": 5}', "digits": b'{"nodes": [], "x": ' + b"9" * (1 << 20) + b"}",
-    "large": b'{"nodes": [' + b" " * (10 << 20) + b"]}", "list": b"[1]",
-    "types": json.dumps({"nodes": [{"name": ["w0"], "state": "up"}, 5, None, {"name": "w0", "state": ["up"], "metrics": 7, "reasons": 3}]}).encode(),
-}  # fmt: skip
+    "deep": b"[" * 200000,
+    "html": b"<html>no</html>",
+    "number": b'{"nodes": 5}',
+    "digits": b'{"nodes": [], "x": ' + b"9" * (1 << 20) + b"}",
+    "large": b'{"nodes": [' + b" " * (10 << 20) + b"]}",
+    "list": b"[1]",
+    "types": json.dumps(
+        {
+            "nodes": [
+                {"name": ["w0"], "state": "up"},
+                5,
+                None,
+                {"name": "w0", "state": ["up"], "metrics": 7, "reasons": 3},
+            ]
+        }
+    ).encode(),
+}
 
 
 @pytest.mark.parametrize("lie", sorted(LIES))
@@ -286,7 +355,12 @@ def test_a_child_that_lies_about_its_status_costs_nobody_else(over, node, servic
     def polled():
         """both nodes were asked"""
         nodes = {entry["key"]: entry for entry in frontend.ask("/api/status").json()["nodes"]}
-        return nodes if {entry["polled"] is not None for entry in nodes.values()} == {True} and len(nodes) == 2 else None
+        return (
+            nodes
+            if {entry["polled"] is not None for entry in nodes.values()} == {True}
+            and len(nodes) == 2
+            else None
+        )
 
     nodes = wait_for(polled, 20)
     assert nodes["good"]["state"] in ("up", "degraded") and nodes["liar/w0"]["state"] == "degraded"
@@ -295,14 +369,31 @@ def test_a_child_that_lies_about_its_status_costs_nobody_else(over, node, servic
 
 def test_what_a_child_tells_of_its_nodes_is_short_and_on_one_line(over, service):
     long = "<b>\n\x1b[31m" + "x" * 10000
-    entry = {"name": "w0", "state": "degraded", "kind": long, "role": long, "version": [1], "error": long, "reasons": [long, 5] * 50,
-             "metrics": {"healthy": "1", "queue_size": 1e308}, "since": -1, "latency": "x"}  # fmt: skip
+    entry = {
+        "name": "w0",
+        "state": "degraded",
+        "kind": long,
+        "role": long,
+        "version": [1],
+        "error": long,
+        "reasons": [long, 5] * 50,
+        "metrics": {"healthy": "1", "queue_size": 1e308},
+        "since": -1,
+        "latency": "x",
+    }
     liar = service({"/api/nodes": (200, TREE), "/api/status": (200, {"nodes": [entry]})})
     frontend = over("--poll-interval", "0.2", liar=liar.port)
-    (told,) = wait_for(lambda: [n for n in frontend.ask("/api/status").json()["nodes"] if n["state"] == "degraded"], 20)
+    (told,) = wait_for(
+        lambda: [
+            n for n in frontend.ask("/api/status").json()["nodes"] if n["state"] == "degraded"
+        ],
+        20,
+    )
     texts = [told["kind"], told["role"], told["version"], told["error"], *told["reasons"]]
     assert all(isinstance(text, str) and text.isprintable() and len(text) <= 500 for text in texts)
-    assert len(told["reasons"]) <= 20 and told["metrics"]["healthy"] is None and told["version"] == ""
+    assert (
+        len(told["reasons"]) <= 20 and told["metrics"]["healthy"] is None and told["version"] == ""
+    )
 
 
 # -- HTTPS
@@ -319,7 +410,9 @@ def test_https_serves_the_dashboard_and_forwards(start, node):
     connection = https(front.port)
     for _ in range(2):  # the second on the same connection
         connection.request("POST", "/proxy2/w0/digest", b"x" * 3 * MIB)
-        assert connection.getresponse().read().decode() == hashlib.sha256(b"x" * 3 * MIB).hexdigest()
+        assert (
+            connection.getresponse().read().decode() == hashlib.sha256(b"x" * 3 * MIB).hexdigest()
+        )
     connection.request("GET", "/proxy2/w0/bytes/%d" % (5 * MIB))
     assert len(connection.getresponse().read()) == 5 * MIB
     connection.close()
@@ -333,11 +426,24 @@ def test_openssl_is_loaded_when_tls_is_first_needed(start, node, service):
             return "_ssl." in text or "_hashlib." in text
 
     front = start("--node", "w0=%s" % node.address)
-    for path in ("/", "/static/style.css", "/metrics", "/api/status", "/api/bundle", "/proxy2/w0/bytes/%d" % (5 * MIB)):
+    for path in (
+        "/",
+        "/static/style.css",
+        "/metrics",
+        "/api/status",
+        "/api/bundle",
+        "/proxy2/w0/bytes/%d" % (5 * MIB),
+    ):
         assert front.ask(path, headers={"Accept-Encoding": "gzip"}).status == 200
     assert not has_openssl(front)
     assert has_openssl(start("--tls-cert", CERTIFICATE))
-    heartbeat = {"processInfos": {"http://%s" % node.address: {"lmCacheInfoEntities": [{"apiAddress": "http://%s" % node.address}]}}}
+    heartbeat = {
+        "processInfos": {
+            "http://%s" % node.address: {
+                "lmCacheInfoEntities": [{"apiAddress": "http://%s" % node.address}]
+            }
+        }
+    }
     supplier = service({"/infos": (200, heartbeat)}, certificate=CERTIFICATE)
     url = supplier.url.replace("127.0.0.1", "localhost") + "/infos"
     front = start("--node-supplier-url", url, env={"SSL_CERT_FILE": CERTIFICATE})
@@ -346,7 +452,9 @@ def test_openssl_is_loaded_when_tls_is_first_needed(start, node, service):
 
 
 def test_an_error_is_told_while_another_thread_loads_openssl(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ssl", types.ModuleType("ssl"))  # as far as it has come: nothing is in it yet
+    monkeypatch.setitem(
+        sys.modules, "ssl", types.ModuleType("ssl")
+    )  # as far as it has come: nothing is in it yet
     assert lf.reason_of(ConnectionRefusedError(errno.ECONNREFUSED, "x")) == "connection refused"
 
 
@@ -365,7 +473,10 @@ def test_clients_that_never_shake_hands_hold_nobody_up(start, node):
 
 def test_plain_http_to_an_https_port_is_closed_and_the_next_client_served(start):
     front = start("--tls-cert", CERTIFICATE)
-    assert front.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", until_close=True)[:4] != b"HTTP"
+    assert (
+        front.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", until_close=True)[:4]
+        != b"HTTP"
+    )
     connection = https(front.port)
     connection.request("GET", "/health")
     assert connection.getresponse().status == 200
@@ -375,7 +486,16 @@ def test_plain_http_to_an_https_port_is_closed_and_the_next_client_served(start)
 @pytest.mark.parametrize("options", [["--tls-cert", CERTIFICATE], ["--uds", "lf.sock"]])
 def test_a_heartbeat_that_nobody_could_use_is_said_at_the_start(options, tmp_path, relay):
     command = [*options, "--heartbeat-url", "http://127.0.0.1:%d/heartbeat" % relay().port]
-    frontend = Frontend("--port", "0", "--host", "127.0.0.1", *command, port=False, wait=False, prefix=["env", "-C", str(tmp_path)])
+    frontend = Frontend(
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        *command,
+        port=False,
+        wait=False,
+        prefix=["env", "-C", str(tmp_path)],
+    )
     try:
         wait_for(lambda: "the heartbeat " in frontend.output(), 20)
     finally:

@@ -70,8 +70,12 @@ def test_rates_and_ratios_come_from_counter_differences_and_not_from_totals():
 
 
 def test_a_rate_is_taken_over_half_a_minute_because_nodes_count_in_steps():
-    steps = [reading(at, hits=hits) for at, hits in ((0, 0), (10, 0), (20, 600), (30, 600), (40, 600))]
-    assert lf.measure(steps)["hit_tokens_per_second"] == pytest.approx(20.0)  # 10 to 40; 0 in the last step
+    steps = [
+        reading(at, hits=hits) for at, hits in ((0, 0), (10, 0), (20, 600), (30, 600), (40, 600))
+    ]
+    assert lf.measure(steps)["hit_tokens_per_second"] == pytest.approx(
+        20.0
+    )  # 10 to 40; 0 in the last step
 
 
 def test_a_first_reading_gives_lifetime_ratios_and_no_rates():
@@ -81,7 +85,10 @@ def test_a_first_reading_gives_lifetime_ratios_and_no_rates():
 
 
 def test_without_traffic_a_hit_rate_is_not_known():
-    assert lf.measure([reading(0, tokens=9, hits=3), reading(40, tokens=9, hits=3)])["lookup_hit_rate"] is None
+    assert (
+        lf.measure([reading(0, tokens=9, hits=3), reading(40, tokens=9, hits=3)])["lookup_hit_rate"]
+        is None
+    )
 
 
 def test_quantiles_are_of_what_was_counted_since_and_not_of_the_whole_life():
@@ -120,7 +127,13 @@ def test_the_ping_of_the_remote_backend_is_told_in_seconds():
 
 def test_an_mp_server_is_measured_by_its_own_names():
     text = b"\nlmcache_mp_lookup_requested_tokens_total %d\nlmcache_mp_lookup_hit_tokens_total %d\nlmcache_mp_l1_write_chunks_total %d\n"
-    figures = lf.measure([lf.take_snapshot(text % part, at) for at, part in ((0, (0, 0, 0)), (40, (4000, 1000, 10)))], 256.0)
+    figures = lf.measure(
+        [
+            lf.take_snapshot(text % part, at)
+            for at, part in ((0, (0, 0, 0)), (40, (4000, 1000, 10)))
+        ],
+        256.0,
+    )
     assert figures["lookup_hit_rate"] == 0.25 and figures["requested_tokens_per_second"] == 100.0
     assert figures["stored_tokens_per_second"] == 64.0 and figures["retrieve_hit_rate"] is None
 
@@ -134,7 +147,10 @@ def test_an_mp_server_is_measured_by_its_own_names():
         ("worker", page()),
         ("scheduler", page().replace(b'role="worker"', b'role="scheduler"')),
         ("mp", b"x 1\nlmcache_mp_event_bus_queue_depth 0\n"),
-        ("coordinator", b"x 1\nlmcache_mp_event_bus_queue_depth 0\nlmcache_coordinator_key_directory_placements 1\n"),
+        (
+            "coordinator",
+            b"x 1\nlmcache_mp_event_bus_queue_depth 0\nlmcache_coordinator_key_directory_placements 1\n",
+        ),
         ("controller", b'x 1\nlmcache:cache_controller_kv_pool_keys_count{role="controller"} 1\n'),
         ("frontend", b"lmcache_frontend_polls_total 1\n" + page()),
         ("", b"process_open_fds 5\n"),
@@ -181,12 +197,20 @@ def test_a_stalled_thread_that_is_critical_counts_and_another_does_not():
     threads = [{"name": "a", "level": "critical"}, {"name": "b", "level": "high"}]
     monitor = monitor_of(node())
     state = monitor._states["w0"]
-    monitor._take_detail(state, "/periodic-threads-health", answer(b""), {"unhealthy_threads": threads})
+    monitor._take_detail(
+        state, "/periodic-threads-health", answer(b""), {"unhealthy_threads": threads}
+    )
     assert state.stalled == ["a"]
 
 
 def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
-    status = {"is_healthy": False, "storage_manager": {"is_healthy": False, "l2_adapters": [{"is_healthy": True}, {"is_healthy": False}]}}
+    status = {
+        "is_healthy": False,
+        "storage_manager": {
+            "is_healthy": False,
+            "l2_adapters": [{"is_healthy": True}, {"is_healthy": False}],
+        },
+    }
     assert lf.unhealthy_parts(status) == ["storage_manager.l2_adapters[1]: not healthy"]
     assert lf.unhealthy_parts({"is_healthy": True, "p2p_enabled": False}) == []
 
@@ -195,8 +219,33 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'] * 5000)
 
 
-@pytest.mark.parametrize("path", ["/meta", "/conf", "/version", "/status", "/config", "/healthz", "/health", "/periodic-threads-health", "/lmcache_infos"])
-@pytest.mark.parametrize("body", [DEEP, WIDE, b'{"unhealthy_threads": 5}', b'"%s"' % (b"v" * 1_000_000), b"[1]", b"null", b"\xff", b'{"a":' * 5000 + b"1" + b"}" * 5000])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/meta",
+        "/conf",
+        "/version",
+        "/status",
+        "/config",
+        "/healthz",
+        "/health",
+        "/periodic-threads-health",
+        "/lmcache_infos",
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEEP,
+        WIDE,
+        b'{"unhealthy_threads": 5}',
+        b'"%s"' % (b"v" * 1_000_000),
+        b"[1]",
+        b"null",
+        b"\xff",
+        b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    ],
+)
 def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(path, body):
     monitor = monitor_of(node())
     state = monitor._states["w0"]
@@ -206,26 +255,69 @@ def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(pat
 
 
 def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
-    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    proxy = lf.Node.parse(
+        {
+            "name": "rack1",
+            "host": "10.0.0.9",
+            "port": 80,
+            "nodes": [{"name": "u", "host": "", "port": "/s"}],
+        },
+        "",
+        "nodes",
+    )
     monitor = monitor_of(proxies=[proxy])
     monitor._proxies["rack1"].failed("timed out", 1.0, 10.0)
     child = monitor._states["rack1/u"]
     assert monitor._wait_for_proxy(child)
-    assert (child.state, child.error) == ("unknown", "its frontend rack1 does not answer: timed out")
+    assert (child.state, child.error) == (
+        "unknown",
+        "its frontend rack1 does not answer: timed out",
+    )
 
 
 def test_a_frontend_is_believed_about_its_children():
-    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    proxy = lf.Node.parse(
+        {
+            "name": "rack1",
+            "host": "10.0.0.9",
+            "port": 80,
+            "nodes": [{"name": "u", "host": "", "port": "/s"}],
+        },
+        "",
+        "nodes",
+    )
     monitor = monitor_of(proxies=[proxy])
-    entry = {"key": "u", "name": "u", "state": "degraded", "kind": "worker", "version": "9", "reasons": ["r"], "metrics": {"lookup_hit_rate": 0.5}}
+    entry = {
+        "key": "u",
+        "name": "u",
+        "state": "degraded",
+        "kind": "worker",
+        "version": "9",
+        "reasons": ["r"],
+        "metrics": {"lookup_hit_rate": 0.5},
+    }
     other = dict(entry, key="inner/u", state="down")
     assert monitor._adopt(proxy, [entry, other, "nonsense", {"name": 5}], 10.0) == {"rack1/u"}
     state = monitor._states["rack1/u"]
-    assert (state.state, state.kind, state.about["version"], state.figures["lookup_hit_rate"]) == ("degraded", "worker", "9", 0.5)
+    assert (state.state, state.kind, state.about["version"], state.figures["lookup_hit_rate"]) == (
+        "degraded",
+        "worker",
+        "9",
+        0.5,
+    )
 
 
 def test_a_gateway_error_for_a_proxied_child_means_that_the_child_is_down():
-    proxy = lf.Node.parse({"name": "rack1", "host": "10.0.0.9", "port": 80, "nodes": [{"name": "u", "host": "", "port": "/s"}]}, "", "nodes")
+    proxy = lf.Node.parse(
+        {
+            "name": "rack1",
+            "host": "10.0.0.9",
+            "port": 80,
+            "nodes": [{"name": "u", "host": "", "port": "/s"}],
+        },
+        "",
+        "nodes",
+    )
     monitor = monitor_of(proxies=[proxy])
     state = monitor._states["rack1/u"]
     monitor._take_page(state, answer(b'{"detail": "no such socket"}', 502))
@@ -237,7 +329,13 @@ def test_a_gateway_error_for_a_proxied_child_means_that_the_child_is_down():
 
 def evidence(state, recent=None, base=None, active=False, now=1000.0):
     nan = float("nan")
-    return lf.Evidence(state, now, active, lambda name: (recent or {}).get(name, nan), lambda name: (base or {}).get(name, nan))
+    return lf.Evidence(
+        state,
+        now,
+        active,
+        lambda name: (recent or {}).get(name, nan),
+        lambda name: (base or {}).get(name, nan),
+    )
 
 
 def traffic(rate, tokens=1000.0):
@@ -279,14 +377,23 @@ def test_a_hit_rate_alarms_when_it_fell_by_half_with_real_traffic(recent, base, 
 
 def test_a_fallen_hit_rate_is_over_only_when_it_is_well_again_and_the_fall_does_not_become_normal():
     state = node_state()
-    assert lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8))) == "lookup hit rate of w0 fell from 80% to 30% in 5 min, at 1000 tokens/s"
+    assert (
+        lf.check_hit_rate(evidence(state, traffic(0.3), traffic(0.8)))
+        == "lookup hit rate of w0 fell from 80% to 30% in 5 min, at 1000 tokens/s"
+    )
     assert lf.check_hit_rate(evidence(state, traffic(0.5), traffic(0.3), active=True))
     assert lf.check_hit_rate(evidence(state, traffic(0.6), traffic(0.3), active=True)) == ""
 
 
 @pytest.mark.parametrize(
     "now, past, requests, alarm",
-    [(3.0, 1.0, 5.0, True), (2.9, 1.0, 5.0, False), (0.9, 0.0, 5.0, False), (3.0, 1.0, 0.0, False), (3.0, float("nan"), 5.0, False)],
+    [
+        (3.0, 1.0, 5.0, True),
+        (2.9, 1.0, 5.0, False),
+        (0.9, 0.0, 5.0, False),
+        (3.0, 1.0, 0.0, False),
+        (3.0, float("nan"), 5.0, False),
+    ],
 )
 def test_evictions_alarm_when_they_tripled_and_there_are_requests(now, past, requests, alarm):
     rule = next(rule for rule in lf.RULES if rule.name == "evictions_rising")
@@ -294,7 +401,9 @@ def test_evictions_alarm_when_they_tripled_and_there_are_requests(now, past, req
     assert bool(rule.check(evidence(node_state(), recent, {"evictions_per_second": past}))) is alarm
 
 
-@pytest.mark.parametrize("now, past, alarm", [(0.5, 0.2, True), (0.3, 0.2, False), (0.01, 0.0, False)])
+@pytest.mark.parametrize(
+    "now, past, alarm", [(0.5, 0.2, True), (0.3, 0.2, False), (0.01, 0.0, False)]
+)
 def test_failures_alarm_when_they_doubled(now, past, alarm):
     rule = next(rule for rule in lf.RULES if rule.name == "failures_rising")
     recent = {"failures_per_second": now, "requests_per_second": 1.0}
@@ -306,7 +415,10 @@ def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
     state.took(reading(0, errors=1, successes=5))
     assert lf.check_remote(evidence(state)) == ""  # an error of long ago
     state.took(reading(10, errors=2, successes=5))
-    assert lf.check_remote(evidence(state)) == "remote backend of w0 does not answer: 1 of the last 1 pings failed"
+    assert (
+        lf.check_remote(evidence(state))
+        == "remote backend of w0 does not answer: 1 of the last 1 pings failed"
+    )
     state.took(reading(20, errors=2, successes=6))
     assert lf.check_remote(evidence(state)) == ""
 
@@ -314,7 +426,10 @@ def test_a_remote_backend_fails_while_pings_fail_and_not_once_they_succeed():
 def test_an_mp_servers_sick_adapter_is_a_failing_remote_backend_and_another_sick_part_is_not():
     state = node_state(kind="mp", state="degraded")
     state.reasons = ["storage_manager.l2_adapters[1]: not healthy"]
-    assert lf.check_remote(evidence(state)) == "remote backend of w0 failing: storage_manager.l2_adapters[1]: not healthy"
+    assert (
+        lf.check_remote(evidence(state))
+        == "remote backend of w0 failing: storage_manager.l2_adapters[1]: not healthy"
+    )
     assert lf.check_unhealthy(evidence(state)) == ""  # one alert for one fact
     state.reasons = ["storage_manager: not healthy"]
     assert lf.check_remote(evidence(state)) == ""
@@ -344,7 +459,9 @@ def worker(name, conf, version="1", instance="i", **options):
 
 
 def test_workers_of_one_instance_with_different_settings_are_reported_with_the_settings():
-    found = lf.cluster_findings([worker("a", {"chunk_size": 256, "x": 1}), worker("b", {"chunk_size": 128, "x": 1})])
+    found = lf.cluster_findings(
+        [worker("a", {"chunk_size": 256, "x": 1}), worker("b", {"chunk_size": 128, "x": 1})]
+    )
     assert [item[:3] for item in found] == [("config:i", "config_drift", "warning")]
     assert found[0].text.endswith(": chunk_size")
 
@@ -365,14 +482,21 @@ def test_other_differences_are_no_configuration_drift(second):
 
 
 def test_settings_are_compared_within_an_engine_when_its_workers_made_up_their_instances():
-    made = [worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e") for name, size in (("a", 1), ("b", 2))]
-    assert [item.text for item in lf.cluster_findings(made)] == ["the 2 workers of engine e differ in their configuration: chunk_size"]
+    made = [
+        worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e")
+        for name, size in (("a", 1), ("b", 2))
+    ]
+    assert [item.text for item in lf.cluster_findings(made)] == [
+        "the 2 workers of engine e differ in their configuration: chunk_size"
+    ]
 
 
 def test_versions_are_compared_between_lmcache_nodes_only():
     nodes = [worker("a", {}), worker("b", {}, version="2")]
     assert [item[1] for item in lf.cluster_findings(nodes)] == ["version_mix"]
-    assert lf.cluster_findings([worker("a", {}), worker("f", {}, version="2", kind="frontend")]) == []
+    assert (
+        lf.cluster_findings([worker("a", {}), worker("f", {}, version="2", kind="frontend")]) == []
+    )
 
 
 def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
@@ -382,7 +506,16 @@ def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
         book.see(lf.Alert("k", "rule", "warning", "w0", text, 5.0), 5.0, 2, 2)
         return len(book.alerts())
 
-    assert [see(text) for text in ("bad", "", "bad", "bad", "", "bad", "", "")] == [0, 0, 0, 1, 1, 1, 1, 0]
+    assert [see(text) for text in ("bad", "", "bad", "bad", "", "bad", "", "")] == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 def test_alerts_of_nodes_that_are_gone_go_with_them():
@@ -418,7 +551,14 @@ def test_the_status_document_has_every_field_of_a_node_and_counts_by_state():
     assert document["counts"] == {"up": 1, "degraded": 0, "down": 1, "unknown": 0, "total": 2}
     first = document["nodes"][0]
     assert set(first["metrics"]) == set(lf.METRICS)
-    expected = {"id": "node_w0", "key": "w0", "proxy": "local_proxy", "address": "127.0.0.1:9090", "path": "/proxy2/w0", "kind": "worker"}
+    expected = {
+        "id": "node_w0",
+        "key": "w0",
+        "proxy": "local_proxy",
+        "address": "127.0.0.1:9090",
+        "path": "/proxy2/w0",
+        "kind": "worker",
+    }
     assert {key: first[key] for key in expected} == expected
     assert document["nodes"][1]["error"] == "connection refused"
 
@@ -494,7 +634,10 @@ def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
 
 def engine_of(engine, *ranks, kind="worker", **figures):
     """Nodes of one engine, one for each rank, with the same figures."""
-    made = [node_state(f"{engine}{index}", kind=kind, engine=engine, worker_id=rank) for index, rank in enumerate(ranks)]
+    made = [
+        node_state(f"{engine}{index}", kind=kind, engine=engine, worker_id=rank)
+        for index, rank in enumerate(ranks)
+    ]
     for state in made:
         state.figures.update(figures)
     return made
@@ -512,13 +655,20 @@ def test_workers_of_one_engine_count_its_tokens_once_and_engines_are_added_up():
 
 def test_ranks_that_count_nothing_do_not_make_an_engine_slower():
     ranks = engine_of("a", "0", "1", hit_tokens_per_second=100.0)
-    ranks[1].figures["hit_tokens_per_second"] = 0.0  # MLA: the first rank looks up and stores for all
+    ranks[1].figures["hit_tokens_per_second"] = (
+        0.0  # MLA: the first rank looks up and stores for all
+    )
     assert summed("hit_tokens_per_second", ranks) == pytest.approx(100.0)
 
 
 def test_replicas_that_share_a_name_are_added_up():
-    assert summed("hit_tokens_per_second", engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
-    assert summed("hit_tokens_per_second", engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0)) == pytest.approx(20.0)
+    assert summed(
+        "hit_tokens_per_second", engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)
+    ) == pytest.approx(20.0)
+    assert summed(
+        "hit_tokens_per_second",
+        engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0),
+    ) == pytest.approx(20.0)
 
 
 def test_a_total_of_nothing_is_not_known_and_of_idle_nodes_zero():
@@ -530,9 +680,15 @@ def test_bytes_and_evictions_are_of_each_worker_and_added_up():
     monitor = monitor_of(node("w0"), node("w1", 9091))
     for name, rank in (("w0", "0"), ("w1", "1")):
         monitor._states[name].about.update(engine="a", worker_id=rank)
-        monitor._states[name].figures.update(local_cache_bytes=5.0, evictions_per_second=2.0, requests_per_second=3.0)
+        monitor._states[name].figures.update(
+            local_cache_bytes=5.0, evictions_per_second=2.0, requests_per_second=3.0
+        )
     totals = monitor._add_up()
-    assert (totals["local_cache_bytes"], totals["evictions_per_second"], totals["requests_per_second"]) == (10.0, 4.0, 3.0)
+    assert (
+        totals["local_cache_bytes"],
+        totals["evictions_per_second"],
+        totals["requests_per_second"],
+    ) == (10.0, 4.0, 3.0)
 
 
 def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
@@ -546,7 +702,10 @@ def test_own_metrics_say_which_nodes_are_up():
     polled(monitor, "w0", page())
     monitor._states["w1"].failed("x", 1.0, 10.0)
     text = monitor.exposition(monitor._registry.leaves()).decode()
-    assert 'lmcache_frontend_node_up{node="w0"} 1\n' in text and 'lmcache_frontend_node_up{node="w1"} 0\n' in text
+    assert (
+        'lmcache_frontend_node_up{node="w0"} 1\n' in text
+        and 'lmcache_frontend_node_up{node="w1"} 0\n' in text
+    )
 
 
 # -- Prometheus, bundle, terminal
@@ -555,13 +714,23 @@ def test_own_metrics_say_which_nodes_are_up():
 def test_service_discovery_names_tcp_nodes_directly_and_sockets_through_us():
     socket_node = lf.Node.parse({"name": "u 0", "host": "", "port": "/tmp/s"}, "", "nodes")
     direct, ours = lf.service_discovery([node(), socket_node], "front:8080", False)
-    assert direct == {"targets": ["127.0.0.1:9090"], "labels": {"node": "w0", "proxy": "local_proxy"}}
-    assert ours["targets"] == ["front:8080"] and ours["labels"]["__metrics_path__"] == "/proxy2/u%200/metrics"
-    assert [group["targets"] for group in lf.service_discovery([node()], "front:8080", True)] == [["front:8080"]]
+    assert direct == {
+        "targets": ["127.0.0.1:9090"],
+        "labels": {"node": "w0", "proxy": "local_proxy"},
+    }
+    assert (
+        ours["targets"] == ["front:8080"]
+        and ours["labels"]["__metrics_path__"] == "/proxy2/u%200/metrics"
+    )
+    assert [group["targets"] for group in lf.service_discovery([node()], "front:8080", True)] == [
+        ["front:8080"]
+    ]
 
 
 def test_secrets_are_masked_by_name_and_in_urls():
-    text = lf.mask_secrets(b'{"HF_TOKEN": "abc", "tokens": "12", "list": [{"api_key": "k"}], "remote_url": "redis://u:pw@h:1/0", "empty_password": ""}')
+    text = lf.mask_secrets(
+        b'{"HF_TOKEN": "abc", "tokens": "12", "list": [{"api_key": "k"}], "remote_url": "redis://u:pw@h:1/0", "empty_password": ""}'
+    )
     masked = json.loads(text)
     assert masked["HF_TOKEN"] == masked["list"][0]["api_key"] == lf.MASK
     assert masked["tokens"] == "12" and masked["empty_password"] == ""
@@ -570,23 +739,41 @@ def test_secrets_are_masked_by_name_and_in_urls():
 
 
 def test_secrets_are_masked_in_json_inside_a_string_in_queries_and_on_command_lines():
-    environment = {"LMCACHE_EXTRA_CONFIG": '{"password": "x1", "size": 3}', "SIGNING_KEY": "x2", "ARGS": "serve --api-key x3 --port 80", "chunk_key_size": "keep"}
+    environment = {
+        "LMCACHE_EXTRA_CONFIG": '{"password": "x1", "size": 3}',
+        "SIGNING_KEY": "x2",
+        "ARGS": "serve --api-key x3 --port 80",
+        "chunk_key_size": "keep",
+    }
     masked = json.loads(lf.mask_secrets(json.dumps(environment).encode()))
     assert json.loads(masked["LMCACHE_EXTRA_CONFIG"]) == {"password": lf.MASK, "size": 3}
     assert masked["SIGNING_KEY"] == lf.MASK and masked["chunk_key_size"] == "keep"
     assert masked["ARGS"] == f"serve --api-key {lf.MASK} --port 80"
-    assert lf.mask_secrets(b"http://h/x?user=u&access_token=abc&n=1 bypass --tokens 5") == f"http://h/x?user=u&access_token={lf.MASK}&n=1 bypass --tokens 5".encode()
+    assert (
+        lf.mask_secrets(b"http://h/x?user=u&access_token=abc&n=1 bypass --tokens 5")
+        == f"http://h/x?user=u&access_token={lf.MASK}&n=1 bypass --tokens 5".encode()
+    )
 
 
 def test_masking_takes_no_longer_than_the_text_is_long():
     started = time.perf_counter()
-    for text in (b"-" * 1_000_000, b" --" * 300_000, b"://" * 300_000, b"://a:" * 200_000, b"&token" * 150_000):
+    for text in (
+        b"-" * 1_000_000,
+        b" --" * 300_000,
+        b"://" * 300_000,
+        b"://a:" * 200_000,
+        b"&token" * 150_000,
+    ):
         lf.mask_secrets(text)
     assert time.perf_counter() - started < 20
 
 
 def test_a_bundle_says_what_is_missing():
-    data = b"".join(lf.bundle_pieces([node("w0")], {"nodes": [{"key": "w0", "state": "down", "error": "refused"}]}))
+    data = b"".join(
+        lf.bundle_pieces(
+            [node("w0")], {"nodes": [{"key": "w0", "state": "down", "error": "refused"}]}
+        )
+    )
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         assert bundle.testzip() is None
         assert bundle.read("nodes/w0/missing.txt") == b"not asked: it is down (refused)\n"
@@ -605,19 +792,28 @@ def table_of(*nodes, **options):
 def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
     text = table_of(node("w0"), node("w1", 9091), color=False)
     assert "2 nodes: 1 up, 1 down" in text and "50.0%" in text and "connection refused" in text
-    assert "\x1b" not in text and "\x1b[31mdown" in table_of(node("w0"), node("w1", 9091), color=True)
+    assert "\x1b" not in text and "\x1b[31mdown" in table_of(
+        node("w0"), node("w1", 9091), color=True
+    )
 
 
 def test_what_is_not_up_stands_first_in_the_table():
-    names = [line.split()[1] for line in table_of(node("w0"), node("w1", 9091), color=False).splitlines()[3:]]
+    names = [
+        line.split()[1]
+        for line in table_of(node("w0"), node("w1", 9091), color=False).splitlines()[3:]
+    ]
     assert names == ["w1", "w0"]
 
 
 @pytest.mark.parametrize("width", [30, 50, 80, 100])
 def test_the_table_fits_its_terminal_and_keeps_state_node_and_reason(width):
-    lines = table_of(node("w0"), node("w1", 9091), node("a-rather-long-name", 9092), color=False, width=width).splitlines()
+    lines = table_of(
+        node("w0"), node("w1", 9091), node("a-rather-long-name", 9092), color=False, width=width
+    ).splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[2].split()[:2] == ["STATE", "NODE"] and any("conn" in line or line.endswith("...") for line in lines)
+    assert lines[2].split()[:2] == ["STATE", "NODE"] and any(
+        "conn" in line or line.endswith("...") for line in lines
+    )
     assert "LATENCY" in table_of(node("w0"), color=False)
 
 

@@ -12,12 +12,19 @@ from support.frontend import TOKEN, run, wait_for
 from support.nodes import NodeServer
 
 
-@pytest.mark.parametrize("host,port,label,authority", [
-    ("10.0.0.5", 9090, "10.0.0.5:9090", "10.0.0.5:9090"), ("10.0.0.5", "9090", "10.0.0.5:9090", "10.0.0.5:9090"),
-    ("0.0.0.0", 1, "127.0.0.1:1", "127.0.0.1:1"), ("::", 1, "[::1]:1", "[::1]:1"), ("", 1, "127.0.0.1:1", "127.0.0.1:1"),
-    ("[fe80::1]", 65535, "[fe80::1]:65535", "[fe80::1]:65535"), ("Node-1.Example", 80, "node-1.example:80", "node-1.example:80"),
-    ("ignored", "/tmp/x/socket_9091", "/tmp/x/socket_9091", "localhost"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "host,port,label,authority",
+    [
+        ("10.0.0.5", 9090, "10.0.0.5:9090", "10.0.0.5:9090"),
+        ("10.0.0.5", "9090", "10.0.0.5:9090", "10.0.0.5:9090"),
+        ("0.0.0.0", 1, "127.0.0.1:1", "127.0.0.1:1"),
+        ("::", 1, "[::1]:1", "[::1]:1"),
+        ("", 1, "127.0.0.1:1", "127.0.0.1:1"),
+        ("[fe80::1]", 65535, "[fe80::1]:65535", "[fe80::1]:65535"),
+        ("Node-1.Example", 80, "node-1.example:80", "node-1.example:80"),
+        ("ignored", "/tmp/x/socket_9091", "/tmp/x/socket_9091", "localhost"),
+    ],
+)
 def test_a_target_is_read_from_what_people_write(host, port, label, authority):
     target = lf.Target.parse(host, port)
     assert (target.label, target.authority) == (label, authority)
@@ -25,14 +32,33 @@ def test_a_target_is_read_from_what_people_write(host, port, label, authority):
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_is_shown_with_brackets_once_however_it_was_written(host):
-    assert lf.Node.parse({"name": "w0", "host": host, "port": 9090}, "", "api").address == "[::1]:9090"
+    assert (
+        lf.Node.parse({"name": "w0", "host": host, "port": 9090}, "", "api").address == "[::1]:9090"
+    )
 
 
-@pytest.mark.parametrize("host,port,field", [
-    ("h", 0, "port"), ("h", 65536, "port"), ("h", "80a", "port"), ("h", "+80", "port"), ("h", True, "port"), ("h", None, "port"),
-    ("h", 80.0, "port"), ("h", "relative/socket", "port"), ("h", "/tmp/" + "a" * 120, "port"), ("h", "/tmp/a\nb", "port"), ("h", "٣", "port"),
-    ("a b", 80, "host"), ("a/b", 80, "host"), ("1:2:3", 80, "host"), (None, 80, "host"), ("user@h", 80, "host"), ("-", 80, "host"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "host,port,field",
+    [
+        ("h", 0, "port"),
+        ("h", 65536, "port"),
+        ("h", "80a", "port"),
+        ("h", "+80", "port"),
+        ("h", True, "port"),
+        ("h", None, "port"),
+        ("h", 80.0, "port"),
+        ("h", "relative/socket", "port"),
+        ("h", "/tmp/" + "a" * 120, "port"),
+        ("h", "/tmp/a\nb", "port"),
+        ("h", "٣", "port"),
+        ("a b", 80, "host"),
+        ("a/b", 80, "host"),
+        ("1:2:3", 80, "host"),
+        (None, 80, "host"),
+        ("user@h", 80, "host"),
+        ("-", 80, "host"),
+    ],
+)
 def test_a_wrong_target_names_the_field(host, port, field):
     with pytest.raises(lf.FrontendError) as caught:
         lf.Target.parse(host, port)
@@ -60,33 +86,69 @@ def test_a_flat_list_becomes_the_group_local_proxy():
 
 def test_the_originals_tree_keeps_its_proxies():
     child = {"name": "w0", "host": "10.0.0.7", "port": 9090}
-    nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": [child]}, {"name": "local_proxy", "host": "h", "port": 1, "nodes": [dict(child, name="own")]})
-    assert [(group.name, [node.name for node in group.children]) for group in nodes.groups()] == [("local_proxy", ["own"]), ("rack1", ["w0"])]
+    nodes = registry(
+        {"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": [child]},
+        {"name": "local_proxy", "host": "h", "port": 1, "nodes": [dict(child, name="own")]},
+    )
+    assert [(group.name, [node.name for node in group.children]) for group in nodes.groups()] == [
+        ("local_proxy", ["own"]),
+        ("rack1", ["w0"]),
+    ]
     assert nodes.find("w0").target.label == "10.0.0.7:9090" and nodes.find("rack1").is_proxy
 
 
 def test_a_socket_of_another_host_is_reached_through_its_frontend():
-    nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": [{"name": "w0", "host": "h", "port": "/tmp/s"}]})
+    nodes = registry(
+        {
+            "name": "rack1",
+            "host": "10.0.0.7",
+            "port": 8080,
+            "nodes": [{"name": "w0", "host": "h", "port": "/tmp/s"}],
+        }
+    )
     node = nodes.find("w0")
-    assert (node.target.label, node.prefix, node.path) == ("10.0.0.7:8080", "/proxy2/w0", "/proxy2/rack1/proxy2/w0")
+    assert (node.target.label, node.prefix, node.path) == (
+        "10.0.0.7:8080",
+        "/proxy2/w0",
+        "/proxy2/rack1/proxy2/w0",
+    )
 
 
 def test_a_name_used_twice_is_refused_and_nothing_changes():
     nodes = registry({"name": "w0", "host": "h", "port": 1})
     with pytest.raises(lf.FrontendError) as caught:
-        nodes.replace_source("node", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}], "x", "node"))
+        nodes.replace_source(
+            "node", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}], "x", "node")
+        )
     assert caught.value.status == 409 and [node.port for node in nodes.leaves()] == [1]
 
 
 def test_a_changing_source_never_displaces_a_configured_node():
     nodes = registry({"name": "w0", "host": "h", "port": 1})
-    nodes.replace_source("dns", lf.parse_nodes([{"name": "w0", "host": "h", "port": 2}, {"name": "w1", "host": "h", "port": 3}], "x", "dns"))
+    nodes.replace_source(
+        "dns",
+        lf.parse_nodes(
+            [{"name": "w0", "host": "h", "port": 2}, {"name": "w1", "host": "h", "port": 3}],
+            "x",
+            "dns",
+        ),
+    )
     assert [(node.name, node.port) for node in nodes.leaves()] == [("w0", 1), ("w1", 3)]
     assert len(nodes.conflicts) == 1
 
 
 def test_a_name_that_two_proxies_share_must_be_said_in_full():
-    nodes = registry(*({"name": rack, "host": "10.0.0.7", "port": 1, "nodes": [{"name": "w0", "host": "h", "port": "/tmp/s"}]} for rack in ("a", "b")))
+    nodes = registry(
+        *(
+            {
+                "name": rack,
+                "host": "10.0.0.7",
+                "port": 1,
+                "nodes": [{"name": "w0", "host": "h", "port": "/tmp/s"}],
+            }
+            for rack in ("a", "b")
+        )
+    )
     with pytest.raises(lf.FrontendError) as caught:
         nodes.find("w0")
     assert caught.value.status == 409 and nodes.find("a/w0").proxy == "a"
@@ -104,28 +166,62 @@ def test_a_request_that_is_repeated_goes_where_its_node_is_now(front, node):
         for _ in range(3):
             assert ask()[0] == 200
         assert len(node.requests) == 3 and not other.requests
-        assert front.ask("/api/nodes/w0", "PUT", {"name": "w0", "host": "127.0.0.1", "port": other.port}).status == 200
+        assert (
+            front.ask(
+                "/api/nodes/w0", "PUT", {"name": "w0", "host": "127.0.0.1", "port": other.port}
+            ).status
+            == 200
+        )
         assert ask()[0] == 200 and len(other.requests) == 1 and len(node.requests) == 3
         assert front.ask("/api/nodes/w0", "DELETE").status == 200
         assert ask()[0] == 404 and len(other.requests) == 1
     connection.close()
 
 
-def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(start, tmp_path, node):
+def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(
+    start, tmp_path, node
+):
     config = tmp_path / "nodes.json"
-    config.write_text(json.dumps([{"name": "w0", "host": "127.0.0.1", "port": node.port, "note": "kept"}]))
+    config.write_text(
+        json.dumps([{"name": "w0", "host": "127.0.0.1", "port": node.port, "note": "kept"}])
+    )
     config.chmod(0o640)
     front = start("--config", config)
-    added = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"})
+    added = front.ask(
+        "/api/nodes",
+        "POST",
+        {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"},
+    )
     assert added.json()["persisted"] is True
-    assert front.ask("/api/proxies", "POST", {"name": "rack1", "host": "127.0.0.1", "port": 9}).status == 200
-    assert front.ask("/api/proxies/rack1/nodes", "POST", {"name": "c0", "host": "127.0.0.1", "port": 9}).status == 200
-    assert front.ask("/api/nodes/w0", "PUT", {"name": "w0 b", "host": "127.0.0.1", "port": node.port}).status == 200
-    assert front.ask("/proxy2/w0%20b/version").status == 200 and front.ask("/proxy2/w0/version").status == 404
+    assert (
+        front.ask("/api/proxies", "POST", {"name": "rack1", "host": "127.0.0.1", "port": 9}).status
+        == 200
+    )
+    assert (
+        front.ask(
+            "/api/proxies/rack1/nodes", "POST", {"name": "c0", "host": "127.0.0.1", "port": 9}
+        ).status
+        == 200
+    )
+    assert (
+        front.ask(
+            "/api/nodes/w0", "PUT", {"name": "w0 b", "host": "127.0.0.1", "port": node.port}
+        ).status
+        == 200
+    )
+    assert (
+        front.ask("/proxy2/w0%20b/version").status == 200
+        and front.ask("/proxy2/w0/version").status == 404
+    )
     assert json.loads(config.read_text()) == [
         {"name": "w0 b", "host": "127.0.0.1", "port": node.port, "note": "kept"},
         {"name": "w1", "host": "127.0.0.1", "port": "/tmp/lmcache_internal_api_server/none"},
-        {"name": "rack1", "host": "127.0.0.1", "port": 9, "nodes": [{"name": "c0", "host": "127.0.0.1", "port": 9}]},
+        {
+            "name": "rack1",
+            "host": "127.0.0.1",
+            "port": 9,
+            "nodes": [{"name": "c0", "host": "127.0.0.1", "port": 9}],
+        },
     ]
     assert os.stat(config).st_mode & 0o777 == 0o640
     for name in ("w1", "c0", "rack1"):
@@ -136,18 +232,32 @@ def test_nodes_are_added_changed_and_removed_through_the_api_and_written_back(st
 
 def test_without_a_file_the_answer_says_that_changes_end_with_the_process(front):
     answer = front.ask("/api/nodes", "POST", {"name": "w1", "host": "127.0.0.1", "port": 9}).json()
-    assert answer["status"] == "success" and answer["persisted"] is False and "--config" in answer["message"]
+    assert (
+        answer["status"] == "success"
+        and answer["persisted"] is False
+        and "--config" in answer["message"]
+    )
 
 
-@pytest.mark.parametrize("method,path,body,status,field", [
-    ("POST", "/api/nodes", {"name": "x", "host": "h"}, 400, "port"), ("POST", "/api/nodes", {"host": "h", "port": 1}, 400, "name"),
-    ("POST", "/api/nodes", {"name": "w0", "host": "h", "port": 1}, 409, "name"), ("POST", "/api/nodes", {"name": "x", "port": 1}, 400, "host"),
-    ("POST", "/api/proxies/none/nodes", {"name": "x", "host": "h", "port": 1}, 404, None), ("PUT", "/api/nodes/none", {"name": "x", "host": "h", "port": 1}, 404, None),
-    ("DELETE", "/api/nodes/none", None, 404, None), ("GET", "/api/proxies/none/nodes", None, 404, None), ("POST", "/api/nodes", [1], 400, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method,path,body,status,field",
+    [
+        ("POST", "/api/nodes", {"name": "x", "host": "h"}, 400, "port"),
+        ("POST", "/api/nodes", {"host": "h", "port": 1}, 400, "name"),
+        ("POST", "/api/nodes", {"name": "w0", "host": "h", "port": 1}, 409, "name"),
+        ("POST", "/api/nodes", {"name": "x", "port": 1}, 400, "host"),
+        ("POST", "/api/proxies/none/nodes", {"name": "x", "host": "h", "port": 1}, 404, None),
+        ("PUT", "/api/nodes/none", {"name": "x", "host": "h", "port": 1}, 404, None),
+        ("DELETE", "/api/nodes/none", None, 404, None),
+        ("GET", "/api/proxies/none/nodes", None, 404, None),
+        ("POST", "/api/nodes", [1], 400, None),
+    ],
+)
 def test_a_wrong_change_names_the_field(lasting_front, method, path, body, status, field):
     answer = lasting_front.ask(path, method, body)
-    assert answer.status == status and answer.json().get("field") == field and answer.json()["detail"]
+    assert (
+        answer.status == status and answer.json().get("field") == field and answer.json()["detail"]
+    )
 
 
 def test_a_body_that_is_not_json_is_a_400(front):
@@ -168,7 +278,9 @@ def test_a_configuration_that_cannot_be_written_leaves_all_as_it_was(start, tmp_
     assert "w1" not in front.ask("/api/nodes").body.decode()
 
 
-def test_sighup_reads_the_file_again_and_keeps_the_old_nodes_when_it_is_wrong(start, tmp_path, node):
+def test_sighup_reads_the_file_again_and_keeps_the_old_nodes_when_it_is_wrong(
+    start, tmp_path, node
+):
     config = tmp_path / "nodes.json"
     config.write_text(json.dumps([{"name": "w0", "host": "127.0.0.1", "port": node.port}]))
     front = start("--config", config)
@@ -181,15 +293,24 @@ def test_sighup_reads_the_file_again_and_keeps_the_old_nodes_when_it_is_wrong(st
     assert front.ask("/proxy2/w9/version").status == 200
 
 
-@pytest.mark.parametrize("content,words", [
-    ('[{"name": "a", "host": "h", "port": 1}, {"name": "a", "host": "h", "port": 2}]', "'a'"), ('[{"name": "a", "host": "h"}]', "[0] (a): port is missing"),
-    ("[1]", "[0] is not an object"), ('{"nodes": []}', "not a list"), ('[{"name": "r", "host": "h", "port": 1, "nodes": [{"name": "x"}]}]', "nodes[0]"), ("", "not JSON"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content,words",
+    [
+        ('[{"name": "a", "host": "h", "port": 1}, {"name": "a", "host": "h", "port": 2}]', "'a'"),
+        ('[{"name": "a", "host": "h"}]', "[0] (a): port is missing"),
+        ("[1]", "[0] is not an object"),
+        ('{"nodes": []}', "not a list"),
+        ('[{"name": "r", "host": "h", "port": 1, "nodes": [{"name": "x"}]}]', "nodes[0]"),
+        ("", "not JSON"),
+    ],
+)
 def test_a_wrong_configuration_names_the_place(tmp_path, content, words):
     config = tmp_path / "nodes.json"
     config.write_text(content)
     status, output = run("--config", config, "--port", "0")
-    assert status == 2 and words in output and str(config) in output and len(output.splitlines()) == 1
+    assert (
+        status == 2 and words in output and str(config) in output and len(output.splitlines()) == 1
+    )
 
 
 @pytest.fixture
@@ -199,7 +320,9 @@ def configured(start, tmp_path):
     def begin(*entries, **kwargs):
         config = tmp_path / "nodes.json"
         config.write_text(json.dumps(entries))
-        return start("--config", config, *kwargs.get("options", ())), lambda: json.loads(config.read_text())
+        return start("--config", config, *kwargs.get("options", ())), lambda: json.loads(
+            config.read_text()
+        )
 
     return begin
 
@@ -209,14 +332,23 @@ def tcp(name, port=9, **more):
 
 
 def groups(front):
-    return {group["name"]: [child["name"] for child in group["children"]] for group in front.ask("/api/nodes").json()["nodes"]}
+    return {
+        group["name"]: [child["name"] for child in group["children"]]
+        for group in front.ask("/api/nodes").json()["nodes"]
+    }
 
 
 def hang_up(front):
     """Send SIGHUP and wait for what the frontend says of it."""
     before = front.output()
     front.process.send_signal(signal.SIGHUP)
-    return wait_for(lambda: [line for line in front.output()[len(before) :].splitlines() if "again" in line or "kept the old" in line])[0]
+    return wait_for(
+        lambda: [
+            line
+            for line in front.output()[len(before) :].splitlines()
+            if "again" in line or "kept the old" in line
+        ]
+    )[0]
 
 
 def test_the_file_can_be_read_again_after_nodes_were_added_through_the_api(configured):
@@ -235,7 +367,11 @@ def test_what_people_wrote_into_the_file_survives_a_change_through_the_api(confi
     assert front.ask("/api/nodes/w0", "PUT", tcp("w0", 10)).json()["persisted"] is True
     assert saved() == [tcp("w0", 10, note="by hand"), tcp("w5"), tcp("w1")]
     answer = front.ask("/api/nodes", "POST", tcp("w5"))
-    assert answer.status == 409 and "nodes.json" in answer.json()["detail"] and "w5" not in front.ask("/api/nodes").body.decode()
+    assert (
+        answer.status == 409
+        and "nodes.json" in answer.json()["detail"]
+        and "w5" not in front.ask("/api/nodes").body.decode()
+    )
     assert front.ask("/api/nodes/w1", "DELETE").json()["persisted"] is True
     assert [entry["name"] for entry in saved()] == ["w0", "w5"]
 
@@ -247,16 +383,27 @@ def test_a_file_that_was_made_wrong_by_hand_is_not_written_over(configured, tmp_
     for method, path, body in ("POST", "/api/nodes", tcp("w1")), ("DELETE", "/api/nodes/w0", None):
         answer = front.ask(path, method, body)
         assert answer.status == 409 and "nodes.json" in answer.json()["detail"]
-    assert groups(front) == {"local_proxy": ["w0"]} and (tmp_path / "nodes.json").read_text() == content
+    assert (
+        groups(front) == {"local_proxy": ["w0"]}
+        and (tmp_path / "nodes.json").read_text() == content
+    )
 
 
 def test_our_own_nodes_are_found_in_every_place_of_the_file(configured):
-    front, saved = configured(tcp("local_proxy", nodes=[tcp("a"), tcp("rack0", nodes=[])]), tcp("b"), tcp("local_proxy", nodes=[tcp("c")]))
+    front, saved = configured(
+        tcp("local_proxy", nodes=[tcp("a"), tcp("rack0", nodes=[])]),
+        tcp("b"),
+        tcp("local_proxy", nodes=[tcp("c")]),
+    )
     assert front.ask("/api/proxies", "POST", tcp("rack1")).json()["persisted"] is True
     assert front.ask("/api/nodes/c", "PUT", tcp("d")).json()["persisted"] is True
     for name in "b", "rack0":
         assert front.ask("/api/nodes/" + name, "DELETE").json()["persisted"] is True
-    assert saved() == [tcp("local_proxy", nodes=[tcp("a")]), tcp("local_proxy", nodes=[tcp("d")]), tcp("rack1", nodes=[])]
+    assert saved() == [
+        tcp("local_proxy", nodes=[tcp("a")]),
+        tcp("local_proxy", nodes=[tcp("d")]),
+        tcp("rack1", nodes=[]),
+    ]
 
 
 def test_a_change_of_what_the_file_no_longer_holds_is_said_not_to_last(configured, tmp_path):
@@ -267,29 +414,57 @@ def test_a_change_of_what_the_file_no_longer_holds_is_said_not_to_last(configure
     assert saved() == [] and groups(front) == {"local_proxy": ["w1"], "rack1": ["c0"]}
 
 
-@pytest.mark.parametrize("method,path,extra", [
-    ("POST", "/api/proxies", {}), ("POST", "/api/nodes", {}), ("POST", "/api/nodes", {"nodes": []}), ("PUT", "/api/nodes/w0", {}), ("PUT", "/api/nodes/rack1", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method,path,extra",
+    [
+        ("POST", "/api/proxies", {}),
+        ("POST", "/api/nodes", {}),
+        ("POST", "/api/nodes", {"nodes": []}),
+        ("PUT", "/api/nodes/w0", {}),
+        ("PUT", "/api/nodes/rack1", {}),
+    ],
+)
 def test_nothing_else_can_be_called_local_proxy(configured, method, path, extra):
     front, saved = configured(tcp("w0"), tcp("rack1", nodes=[]))
     answer = front.ask(path, method, tcp("local_proxy", **extra))
     assert answer.status == 409 and answer.json()["field"] == "name"
-    assert groups(front) == {"local_proxy": ["w0"], "rack1": []} and saved() == [tcp("w0"), tcp("rack1", nodes=[])]
+    assert groups(front) == {"local_proxy": ["w0"], "rack1": []} and saved() == [
+        tcp("w0"),
+        tcp("rack1", nodes=[]),
+    ]
 
 
-def test_a_proxy_that_is_renamed_or_moved_takes_its_nodes_and_its_token_along(configured, start, node):
+def test_a_proxy_that_is_renamed_or_moved_takes_its_nodes_and_its_token_along(
+    configured, start, node
+):
     inner = start("--node", "w0=" + node.address, "--trust", "token")
     socket = {"name": "s0", "host": "localhost", "port": "/tmp/lmcache_internal_api_server/none"}
-    front, saved = configured({"name": "rack1", "host": "10.255.255.1", "port": 9, "token": TOKEN, "nodes": [tcp("c0", node.port), socket]})
+    front, saved = configured(
+        {
+            "name": "rack1",
+            "host": "10.255.255.1",
+            "port": 9,
+            "token": TOKEN,
+            "nodes": [tcp("c0", node.port), socket],
+        }
+    )
     assert front.ask("/api/nodes/rack1", "PUT", tcp("rack2", inner.port)).status == 200
-    assert groups(front) == {"local_proxy": [], "rack2": ["c0", "s0"]} or groups(front) == {"rack2": ["c0", "s0"]}
+    assert groups(front) == {"local_proxy": [], "rack2": ["c0", "s0"]} or groups(front) == {
+        "rack2": ["c0", "s0"]
+    }
     assert front.ask("/proxy2/c0/version").status == 200
-    assert front.ask("/proxy2/rack2/proxy2/w0/echo", "POST", b"x").status == 200  # only with the token
+    assert (
+        front.ask("/proxy2/rack2/proxy2/w0/echo", "POST", b"x").status == 200
+    )  # only with the token
     assert saved()[0]["token"] == TOKEN
     assert front.ask("/api/nodes/c0", "PUT", tcp("c1", node.port)).status == 200
-    assert groups(front)["rack2"] == ["c1", "s0"] and [child["name"] for child in saved()[0]["nodes"]] == ["c1", "s0"]
+    assert groups(front)["rack2"] == ["c1", "s0"] and [
+        child["name"] for child in saved()[0]["nodes"]
+    ] == ["c1", "s0"]
     assert front.ask("/api/nodes/c1", "PUT", tcp("s0")).status == 409
-    detail = front.ask("/proxy2/s0/version").json()["detail"]  # the proxy is on this host now, so the socket is ours
+    detail = front.ask("/proxy2/s0/version").json()[
+        "detail"
+    ]  # the proxy is on this host now, so the socket is ours
     assert socket["port"] in detail
 
 
@@ -305,9 +480,15 @@ def test_a_socket_that_is_added_to_a_proxy_elsewhere_is_reached_through_it(start
 def test_what_a_proxy_told_is_forgotten_with_it(change):
     nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": []})
     rack1 = nodes.find("rack1")
-    nodes.set_children("rack1", [lf.Node.parse({"name": "w0", "host": "h", "port": 1}, "", "proxy:rack1").through(rack1)], "id")
+    nodes.set_children(
+        "rack1",
+        [lf.Node.parse({"name": "w0", "host": "h", "port": 1}, "", "proxy:rack1").through(rack1)],
+        "id",
+    )
     assert nodes.find("w0")
-    moved = lf.Node.parse({"name": "rack1", "host": "10.0.0.8", "port": 8080, "nodes": []}, "", "config")
+    moved = lf.Node.parse(
+        {"name": "rack1", "host": "10.0.0.8", "port": 8080, "nodes": []}, "", "config"
+    )
     if change == "moved":
         nodes.change("rack1", moved)
     else:
@@ -316,15 +497,22 @@ def test_what_a_proxy_told_is_forgotten_with_it(change):
     assert nodes.find("rack1").target.host == "10.0.0.8" and nodes.find("w0") is None
 
 
-@pytest.mark.parametrize("entry,field", [
-    ({"host": "\ud800", "port": "/tmp/lmcache_internal_api_server/z"}, "host"), ({"host": 5, "port": "/tmp/lmcache_internal_api_server/z"}, "host"),
-    ({"host": "h", "port": "/tmp/lmcache_internal_api_server/\ud800"}, "port"), ({"host": "h", "port": 1, "token": "\ud800"}, "token"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "entry,field",
+    [
+        ({"host": "\ud800", "port": "/tmp/lmcache_internal_api_server/z"}, "host"),
+        ({"host": 5, "port": "/tmp/lmcache_internal_api_server/z"}, "host"),
+        ({"host": "h", "port": "/tmp/lmcache_internal_api_server/\ud800"}, "port"),
+        ({"host": "h", "port": 1, "token": "\ud800"}, "token"),
+    ],
+)
 def test_a_text_that_is_not_utf8_is_refused(configured, entry, field):
     front, saved = configured()
     answer = front.ask("/api/nodes", "POST", dict(entry, name="z"))
     assert answer.status == 400 and answer.json()["field"] == field and saved() == []
-    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200 and groups(front) == {"local_proxy": ["w1"]}
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200 and groups(front) == {
+        "local_proxy": ["w1"]
+    }
 
 
 def test_a_lone_surrogate_in_the_file_stays_as_it_was_written(configured):
@@ -334,10 +522,21 @@ def test_a_lone_surrogate_in_the_file_stays_as_it_was_written(configured):
 
 
 def test_a_change_that_cannot_be_written_leaves_every_node_in_its_place(configured, tmp_path):
-    front, _ = configured(tcp("w0"), tcp("w1"), tcp("rack1", nodes=[tcp("c0"), tcp("c1")]), options=["--node", "x0=127.0.0.1:9"])
+    front, _ = configured(
+        tcp("w0"),
+        tcp("w1"),
+        tcp("rack1", nodes=[tcp("c0"), tcp("c1")]),
+        options=["--node", "x0=127.0.0.1:9"],
+    )
     before = front.ask("/api/nodes").json()["nodes"]
     (tmp_path / "nodes.json").unlink()
-    for method, name, body in ("DELETE", "w0", None), ("DELETE", "rack1", None), ("DELETE", "c0", None), ("PUT", "w0", tcp("w9")), ("PUT", "rack1", tcp("rack2")):
+    for method, name, body in (
+        ("DELETE", "w0", None),
+        ("DELETE", "rack1", None),
+        ("DELETE", "c0", None),
+        ("PUT", "w0", tcp("w9")),
+        ("PUT", "rack1", tcp("rack2")),
+    ):
         assert front.ask("/api/nodes/" + name, method, body).status == 500
         assert front.ask("/api/nodes").json()["nodes"] == before
 
@@ -371,8 +570,12 @@ def test_changes_at_the_same_time_leave_the_file_and_the_nodes_equal(configured)
         thread.start()
     for thread in threads:
         thread.join()
-    shown = [child for group in front.ask("/api/nodes").json()["nodes"] for child in group["children"]]
-    assert len(shown) >= 5 and saved() == [{field: child[field] for field in ("name", "host", "port")} for child in shown]
+    shown = [
+        child for group in front.ask("/api/nodes").json()["nodes"] for child in group["children"]
+    ]
+    assert len(shown) >= 5 and saved() == [
+        {field: child[field] for field in ("name", "host", "port")} for child in shown
+    ]
 
 
 def test_a_file_that_is_written_keeps_its_mode_whatever_the_umask(configured, tmp_path):
@@ -389,4 +592,8 @@ def test_a_file_that_is_written_keeps_its_mode_whatever_the_umask(configured, tm
     assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
     after = os.stat(config)
     assert after.st_ino != before.st_ino
-    assert (after.st_mode & 0o777, after.st_uid, after.st_gid) == (0o664, before.st_uid, before.st_gid)
+    assert (after.st_mode & 0o777, after.st_uid, after.st_gid) == (
+        0o664,
+        before.st_uid,
+        before.st_gid,
+    )

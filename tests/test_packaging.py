@@ -20,15 +20,22 @@ def static_files():
     """The dashboard's files, relative to ``static/``."""
     return sorted(
         os.path.relpath(os.path.join(folder, name), STATIC)
-        for folder, _, names in os.walk(STATIC) if "__pycache__" not in folder for name in names
-    )  # fmt: skip
+        for folder, _, names in os.walk(STATIC)
+        if "__pycache__" not in folder
+        for name in names
+    )
 
 
 def run(*arguments, **options):
     """Run a command to its end; returns what it printed. A failure shows it."""
     done = subprocess.run(
-        list(map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=240, **options,
-    )  # fmt: skip
+        list(map(str, arguments)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        timeout=240,
+        **options,
+    )
     assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
     return done.stdout.decode("utf-8", "replace")
 
@@ -56,10 +63,29 @@ def project(tmp_path_factory):
 def wheel(project, tmp_path_factory):
     """A wheel of the project. Skips where setuptools can be neither found nor fetched."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--disable-pip-version-check", "-w", str(folder), str(project)]
-    done = subprocess.run(build, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=300)
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "-w",
+        str(folder),
+        str(project),
+    ]
+    done = subprocess.run(
+        build,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
     output = done.stdout.decode("utf-8", "replace")
-    if done.returncode and ("No matching distribution" in output or "No module named pip" in output):
+    if done.returncode and (
+        "No matching distribution" in output or "No module named pip" in output
+    ):
         pytest.skip("pip cannot get setuptools here: " + output.strip().splitlines()[-1])
     assert done.returncode == 0, output
     (name,) = os.listdir(str(folder))
@@ -71,7 +97,17 @@ def installed(wheel, tmp_path_factory):
     """The programs' folder of a clean virtual environment with nothing but the wheel."""
     folder = tmp_path_factory.mktemp("clean")
     run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps", wheel)
+    run(
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-deps",
+        wheel,
+    )
     return folder / "bin"
 
 
@@ -82,9 +118,16 @@ def test_the_version_is_the_same_everywhere(project):
 
 
 def test_pyproject_names_every_folder_of_the_dashboard(project):
-    packages = re.search(r"^packages = \[(.*?)\]", (project / "pyproject.toml").read_text(), re.M | re.S).group(1)
-    named = {name.replace(".", "/").replace("lmcache_frontend_static", "static", 1) for name in re.findall(r'"([\w.]+)"', packages)}
-    assert named == {os.path.join("static", os.path.dirname(name)).rstrip("/") for name in static_files()}
+    packages = re.search(
+        r"^packages = \[(.*?)\]", (project / "pyproject.toml").read_text(), re.M | re.S
+    ).group(1)
+    named = {
+        name.replace(".", "/").replace("lmcache_frontend_static", "static", 1)
+        for name in re.findall(r'"([\w.]+)"', packages)
+    }
+    assert named == {
+        os.path.join("static", os.path.dirname(name)).rstrip("/") for name in static_files()
+    }
 
 
 def test_nothing_is_needed_but_the_standard_library(project):
@@ -98,7 +141,11 @@ def test_the_file_alone_serves_the_proxy_and_says_what_is_missing(start, node, t
     front = start("--node", "w0=" + node.address, program=str(tmp_path / "lmcache_frontend.py"))
     assert front.ask("/proxy2/w0/version").status == 200
     page = front.ask("/")
-    assert page.headers["content-type"].startswith("text/html") and b"static" in page.body and b"w0" in page.body
+    assert (
+        page.headers["content-type"].startswith("text/html")
+        and b"static" in page.body
+        and b"w0" in page.body
+    )
 
 
 @pytest.mark.parametrize("make", [os.symlink, shutil.copy], ids=["link", "copy"])
@@ -128,16 +175,26 @@ def test_one_zip_application_carries_everything(start, project, tmp_path):
 def test_the_wheel_holds_the_module_and_the_dashboard_only(wheel):
     with zipfile.ZipFile(str(wheel)) as archive:
         names = sorted(name for name in archive.namelist() if ".dist-info/" not in name)
-        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
-    assert names == sorted(["lmcache_frontend.py"] + ["lmcache_frontend_static/" + name.replace(os.sep, "/") for name in static_files()])
+        metadata = archive.read(
+            next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        ).decode()
+    assert names == sorted(
+        ["lmcache_frontend.py"]
+        + ["lmcache_frontend_static/" + name.replace(os.sep, "/") for name in static_files()]
+    )
     assert "Requires-Python: >=3.8" in metadata and "Requires-Dist" not in metadata
     assert wheel.name == "lmcache_frontend-%s-py3-none-any.whl" % lmcache_frontend.VERSION
 
 
 @pytest.mark.slow
 def test_the_wheel_works_in_a_clean_environment(start, installed, tmp_path):
-    assert run(installed / "lmcache-frontend", "--version", cwd=str(tmp_path)).split()[-1] == lmcache_frontend.VERSION
-    front = start("--demo", program=str(installed / "lmcache-frontend"), python=str(installed / "python"))
+    assert (
+        run(installed / "lmcache-frontend", "--version", cwd=str(tmp_path)).split()[-1]
+        == lmcache_frontend.VERSION
+    )
+    front = start(
+        "--demo", program=str(installed / "lmcache-frontend"), python=str(installed / "python")
+    )
     serves_the_dashboard(front)
 
 
@@ -147,4 +204,10 @@ def test_an_editable_install_works(start, wheel, project, tmp_path):
     run(sys.executable, "-m", "venv", folder)
     pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     run(*pip, "--no-deps", "-e", project)
-    serves_the_dashboard(start("--demo", program=str(folder / "bin" / "lmcache-frontend"), python=str(folder / "bin" / "python")))
+    serves_the_dashboard(
+        start(
+            "--demo",
+            program=str(folder / "bin" / "lmcache-frontend"),
+            python=str(folder / "bin" / "python"),
+        )
+    )

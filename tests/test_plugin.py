@@ -13,19 +13,30 @@ import pytest
 from support.frontend import PROGRAM, run, wait_for
 
 ENGINE = {
-    "lmcache_instance_id": "prod", "internal_api_server_enabled": True, "internal_api_server_port_start": 9090,
-    "internal_api_server_host": "0.0.0.0", "internal_api_server_include_index_list": None,
-    "internal_api_server_socket_path_prefix": None, "pd_allocation_timeout_sec": float("inf"), "extra_config": None,
-}  # fmt: skip
+    "lmcache_instance_id": "prod",
+    "internal_api_server_enabled": True,
+    "internal_api_server_port_start": 9090,
+    "internal_api_server_host": "0.0.0.0",
+    "internal_api_server_include_index_list": None,
+    "internal_api_server_socket_path_prefix": None,
+    "pd_allocation_timeout_sec": float("inf"),
+    "extra_config": None,
+}
 SERVER = {
-    "mp_config": {"instance_id": "mp-server-0"}, "http_config": {"http_host": "127.0.0.1", "http_port": 27263},
+    "mp_config": {"instance_id": "mp-server-0"},
+    "http_config": {"http_host": "127.0.0.1", "http_port": 27263},
     "runtime_plugin_extra_config": {},
-}  # fmt: skip
+}
 
 
 def environment(config, workers="2", name="LMCACHE_RUNTIME_PLUGIN", role="scheduler"):
     text = config if isinstance(config, str) else json.dumps(config)
-    return {name + "_CONFIG": text, name + "_ROLE": role, name + "_WORKER_COUNT": workers, name + "_WORKER_ID": "-1"}
+    return {
+        name + "_CONFIG": text,
+        name + "_ROLE": role,
+        name + "_WORKER_COUNT": workers,
+        name + "_WORKER_ID": "-1",
+    }
 
 
 def engine(workers="2", **changes):
@@ -33,7 +44,9 @@ def engine(workers="2", **changes):
 
 
 def server(environ=None, **changes):
-    return lf.plugin_settings(dict(environment(dict(SERVER, **changes), "1", role=""), **(environ or {})))
+    return lf.plugin_settings(
+        dict(environment(dict(SERVER, **changes), "1", role=""), **(environ or {}))
+    )
 
 
 def addresses(settings):
@@ -46,10 +59,19 @@ def test_without_the_launchers_environment_there_is_no_plugin():
 
 
 def test_the_scheduler_has_the_start_port_and_workers_follow():
-    expected = [("prod_scheduler", "127.0.0.1", 9090), ("prod_worker0", "127.0.0.1", 9091), ("prod_worker1", "127.0.0.1", 9092)]
+    expected = [
+        ("prod_scheduler", "127.0.0.1", 9090),
+        ("prod_worker0", "127.0.0.1", 9091),
+        ("prod_worker1", "127.0.0.1", 9092),
+    ]
     settings = engine()
     assert addresses(settings) == expected
-    assert (settings.instance, settings.role, settings.options, settings.warnings) == ("prod", "scheduler", [], [])
+    assert (settings.instance, settings.role, settings.options, settings.warnings) == (
+        "prod",
+        "scheduler",
+        [],
+        [],
+    )
 
 
 def test_the_older_names_of_the_environment_work_too():
@@ -59,12 +81,20 @@ def test_the_older_names_of_the_environment_work_too():
 
 def test_a_socket_prefix_makes_sockets_of_the_ports():
     settings = engine("1", internal_api_server_socket_path_prefix="/tmp/lmcache/socket")
-    assert [entry["port"] for entry in settings.nodes] == ["/tmp/lmcache/socket_9090", "/tmp/lmcache/socket_9091"]
+    assert [entry["port"] for entry in settings.nodes] == [
+        "/tmp/lmcache/socket_9090",
+        "/tmp/lmcache/socket_9091",
+    ]
 
 
-@pytest.mark.parametrize("wanted,offsets", [(None, [0, 1, 2]), ([], [0, 1, 2]), ([0], [0]), ([0, 2], [0, 2]), ([7], [])])
+@pytest.mark.parametrize(
+    "wanted,offsets", [(None, [0, 1, 2]), ([], [0, 1, 2]), ([0], [0]), ([0, 2], [0, 2]), ([7], [])]
+)
 def test_only_the_indexes_in_the_include_list_are_nodes(wanted, offsets):
-    assert [entry["port"] - 9090 for entry in engine(internal_api_server_include_index_list=wanted).nodes] == offsets
+    assert [
+        entry["port"] - 9090
+        for entry in engine(internal_api_server_include_index_list=wanted).nodes
+    ] == offsets
 
 
 def test_an_api_server_that_is_off_has_no_nodes_and_a_warning():
@@ -78,7 +108,11 @@ def test_the_number_of_workers_is_the_launchers(workers, count):
 
 
 def test_every_derived_node_is_one_for_the_registry():
-    settings = engine(lmcache_instance_id="a/b\n", internal_api_server_host="::", internal_api_server_socket_path_prefix="")
+    settings = engine(
+        lmcache_instance_id="a/b\n",
+        internal_api_server_host="::",
+        internal_api_server_socket_path_prefix="",
+    )
     local = lf.parse_nodes(settings.nodes, "plugin", "plugin")
     assert [node.target.host for node in local] == ["::1"] * 3
 
@@ -92,18 +126,33 @@ def test_a_configuration_that_is_no_object_is_an_error_that_names_the_variable(t
 
 def test_plugin_frontend_keys_become_options():
     extra = {
-        "ping_interval": 5, "plugin.other.port": 1, "plugin.frontend.port": 18888, "plugin.frontend.heartbeat_url": "http://h/x",
-        "plugin.frontend.log-level": "info", "plugin.frontend.discovery": True, "plugin.frontend.demo": False,
-        "plugin.frontend.status": "false", "plugin.frontend.token": None, "plugin.frontend.dns": ["a:1", "b:2"],
+        "ping_interval": 5,
+        "plugin.other.port": 1,
+        "plugin.frontend.port": 18888,
+        "plugin.frontend.heartbeat_url": "http://h/x",
+        "plugin.frontend.log-level": "info",
+        "plugin.frontend.discovery": True,
+        "plugin.frontend.demo": False,
+        "plugin.frontend.status": "false",
+        "plugin.frontend.token": None,
+        "plugin.frontend.dns": ["a:1", "b:2"],
         "plugin.frontend.nodes": [{"name": "x", "host": "h", "port": 1}],
-    }  # fmt: skip
+    }
     assert engine(extra_config=extra).options == [
-        "--port=18888", "--heartbeat-url=http://h/x", "--log-level=info", "--discovery", "--dns=a:1", "--dns=b:2",
+        "--port=18888",
+        "--heartbeat-url=http://h/x",
+        "--log-level=info",
+        "--discovery",
+        "--dns=a:1",
+        "--dns=b:2",
         '--nodes=[{"name": "x", "host": "h", "port": 1}]',
-    ]  # fmt: skip
+    ]
 
 
-@pytest.mark.parametrize("extra", [{"plugin.frontend.": 1}, {"plugin.frontend.a b": 1}, {"plugin.frontend.-x": 1}, [1], "text"])
+@pytest.mark.parametrize(
+    "extra",
+    [{"plugin.frontend.": 1}, {"plugin.frontend.a b": 1}, {"plugin.frontend.-x": 1}, [1], "text"],
+)
 def test_what_cannot_be_an_option_is_a_warning(extra):
     settings = engine(extra_config=extra)
     assert settings.options == [] and len(settings.warnings) == 1
@@ -114,7 +163,10 @@ def test_an_extra_configuration_that_is_json_text_is_read():
 
 
 def test_an_mp_server_whose_launcher_gives_no_extra_configuration_still_has_its_own():
-    own = {"instance_id": "m", "runtime_plugin_config": {"extra_config": {"plugin.frontend.port": 8123}}}
+    own = {
+        "instance_id": "m",
+        "runtime_plugin_config": {"extra_config": {"plugin.frontend.port": 8123}},
+    }
     assert server(mp_config=own, runtime_plugin_extra_config=None).options == ["--port=8123"]
 
 
@@ -125,7 +177,11 @@ def test_an_mp_server_is_its_own_node():
 
 
 def test_the_legacy_name_of_the_http_configuration_and_a_socket_work():
-    settings = server(http_config=None, http_frontend_config={"http_host": "0.0.0.0", "http_socket_path": "/tmp/mp"}, mp_config={})
+    settings = server(
+        http_config=None,
+        http_frontend_config={"http_host": "0.0.0.0", "http_socket_path": "/tmp/mp"},
+        mp_config={},
+    )
     assert addresses(settings) == [("lmcache_server", "127.0.0.1", "/tmp/mp")]
 
 
@@ -136,9 +192,14 @@ def test_with_a_heartbeat_url_and_no_port_an_mp_plugin_only_reports_the_servers_
     assert "--no-http" in settings.options
 
 
-@pytest.mark.parametrize("extra,environ", [
-    ({"plugin.frontend.port": 8000}, {}), ({"plugin.frontend.uds": "/tmp/x"}, {}), ({}, {"LMCACHE_FRONTEND_PORT": "8000"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "extra,environ",
+    [
+        ({"plugin.frontend.port": 8000}, {}),
+        ({"plugin.frontend.uds": "/tmp/x"}, {}),
+        ({}, {"LMCACHE_FRONTEND_PORT": "8000"}),
+    ],
+)
 def test_an_mp_plugin_with_a_place_to_listen_serves_the_dashboard(extra, environ):
     extra = dict(extra, **{"plugin.frontend.heartbeat-url": "http://h/x"})
     assert "--no-http" not in server(environ, runtime_plugin_extra_config=extra).options
@@ -182,7 +243,9 @@ class Launched:
         return self.log.read_text() if self.log.exists() else ""
 
     def port(self):
-        return int(wait_for(lambda: re.search(r" at https?://[^\s/]*:(\d+)/", self.output())).group(1))
+        return int(
+            wait_for(lambda: re.search(r" at https?://[^\s/]*:(\d+)/", self.output())).group(1)
+        )
 
     def close(self):
         self.process.kill()
@@ -206,13 +269,19 @@ def launch(tmp_path):
 
 
 @pytest.mark.parametrize("place", [os.symlink, shutil.copy])
-def test_the_launchers_plugin_serves_its_nodes_and_is_gone_when_lmcache_was_killed(launch, place, tmp_path, uds_node):
+def test_the_launchers_plugin_serves_its_nodes_and_is_gone_when_lmcache_was_killed(
+    launch, place, tmp_path, uds_node
+):
     import http.client
 
     program = tmp_path / "scheduler_lmc_frontend_plugin.py"
     place(PROGRAM, str(program))
     prefix = uds_node.path.rpartition("_")[0]
-    extra = {"plugin.frontend.port": 0, "plugin.frontend.host": "127.0.0.1", "plugin.frontend.poll_interval": 0}
+    extra = {
+        "plugin.frontend.port": 0,
+        "plugin.frontend.host": "127.0.0.1",
+        "plugin.frontend.poll_interval": 0,
+    }
     config = dict(ENGINE, internal_api_server_socket_path_prefix=prefix, extra_config=extra)
     launched = launch(program, config)
     connection = http.client.HTTPConnection("127.0.0.1", launched.port(), timeout=10)
@@ -227,7 +296,10 @@ def test_the_launchers_plugin_serves_its_nodes_and_is_gone_when_lmcache_was_kill
 
 
 def test_a_plugin_that_only_reports_is_gone_with_lmcache_too(launch):
-    config = dict(SERVER, runtime_plugin_extra_config={"plugin.frontend.heartbeat-url": "http://127.0.0.1:1/x"})
+    config = dict(
+        SERVER,
+        runtime_plugin_extra_config={"plugin.frontend.heartbeat-url": "http://127.0.0.1:1/x"},
+    )
     launched = launch(PROGRAM, config)
     wait_for(lambda: "serves nothing" in launched.output())
     launched.process.send_signal(signal.SIGKILL)
@@ -235,7 +307,9 @@ def test_a_plugin_that_only_reports_is_gone_with_lmcache_too(launch):
     wait_for(lambda: not is_running(launched.pid), 15)
 
 
-def test_the_environment_wins_over_lmcaches_configuration_and_the_command_line_over_both(monkeypatch):
+def test_the_environment_wins_over_lmcaches_configuration_and_the_command_line_over_both(
+    monkeypatch,
+):
     monkeypatch.setenv("LMCACHE_FRONTEND_PORT", "2")
     monkeypatch.setenv("LMCACHE_FRONTEND_HISTORY", "5")
     settings = engine(extra_config={"plugin.frontend.port": 1, "plugin.frontend.poll_interval": 7})
@@ -248,7 +322,12 @@ def test_the_variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_opt
     monkeypatch.setenv("LMCACHE_FRONTEND_SERVICE_HOST", "10.96.0.7")
     assert lf.parse_options([], None).port == 8000
     extra = {"plugin.frontend.heartbeat-url": "http://h/x"}
-    assert "--no-http" in server({"LMCACHE_FRONTEND_PORT": "tcp://10.96.0.7:80"}, runtime_plugin_extra_config=extra).options
+    assert (
+        "--no-http"
+        in server(
+            {"LMCACHE_FRONTEND_PORT": "tcp://10.96.0.7:80"}, runtime_plugin_extra_config=extra
+        ).options
+    )
 
 
 def test_a_worker_that_starts_the_schedulers_plugin_ends_it_in_order_and_says_why():

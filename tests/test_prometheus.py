@@ -55,7 +55,9 @@ odd 1
 
 def merge(*pages, own=b""):
     """Merge pages of nodes n0, n1, ...; returns (text, {node: families left out})."""
-    pieces, left_out = frontend.merge_expositions(((f"n{index}", page) for index, page in enumerate(pages)), own)
+    pieces, left_out = frontend.merge_expositions(
+        ((f"n{index}", page) for index, page in enumerate(pages)), own
+    )
     return b"".join(pieces).decode(), left_out
 
 
@@ -71,7 +73,10 @@ def assert_is_valid(text):
             _, _, family, kind = line.split(" ")
             assert family not in seen, line
             seen.add(family)
-            suffixes = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("", "_sum", "_count")}.get(kind, ("",))
+            suffixes = {
+                "histogram": ("_bucket", "_sum", "_count"),
+                "summary": ("", "_sum", "_count"),
+            }.get(kind, ("",))
             allowed = {family + suffix for suffix in suffixes}
         elif not line.startswith("#"):
             head = line[: line.rindex("}") + 1] if "}" in line else line.split(" ")[0]
@@ -85,7 +90,9 @@ def assert_promtool_parses(text):
     if promtool is None:
         pytest.skip("promtool is not installed")
     run = subprocess.run([promtool, "check", "metrics"], input=text.encode(), capture_output=True)
-    assert run.returncode in (0, 3), run.stderr.decode()  # 3: it parses, but the names are not to its taste
+    assert run.returncode in (0, 3), (
+        run.stderr.decode()
+    )  # 3: it parses, but the names are not to its taste
 
 
 # -- reading samples
@@ -93,7 +100,10 @@ def assert_promtool_parses(text):
 
 def test_wanted_samples_are_added_up_over_their_labels_and_all_others_passed_over():
     page = b'hits{a="1"} 2\nhits{a="2"} 3\nhits_total 100\nother 7\n# TYPE hits gauge\nplain 4'
-    assert frontend.parse_samples(page, frozenset([b"hits", b"plain"])).values == {b"hits": 5.0, b"plain": 4.0}
+    assert frontend.parse_samples(page, frozenset([b"hits", b"plain"])).values == {
+        b"hits": 5.0,
+        b"plain": 4.0,
+    }
 
 
 def test_buckets_are_added_up_by_their_upper_bound():
@@ -102,20 +112,55 @@ def test_buckets_are_added_up_by_their_upper_bound():
     assert found.buckets == {b"d_bucket": {0.5: 11.0, float("inf"): 22.0}} and found.values == {}
 
 
-@pytest.mark.parametrize("line", [
-    b'x{a="} 9 {"} 4', b'x{a="b"} 4 1520879607789', b'x{a="b"} 4 # {t="8"} 9.5', b"x{} 4", b'x{ a = "b" , } 4', b"x  4.0 ",
-    b'x{a="quote \\" and \\\\"} 4', b"x 4\r",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'x{a="} 9 {"} 4',
+        b'x{a="b"} 4 1520879607789',
+        b'x{a="b"} 4 # {t="8"} 9.5',
+        b"x{} 4",
+        b'x{ a = "b" , } 4',
+        b"x  4.0 ",
+        b'x{a="quote \\" and \\\\"} 4',
+        b"x 4\r",
+    ],
+)
 def test_a_value_is_found_whatever_else_is_in_the_line(line):
     assert frontend.parse_samples(line, frozenset([b"x"])).values == {b"x": 4.0}
 
 
-@pytest.mark.parametrize("line", [b"x NaN", b"x +Inf", b"x", b"x abc", b'x{a="b} 4', b'x{a="b"}', b"", b"x{", b"\xff 1", b"# x 1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x NaN",
+        b"x +Inf",
+        b"x",
+        b"x abc",
+        b'x{a="b} 4',
+        b'x{a="b"}',
+        b"",
+        b"x{",
+        b"\xff 1",
+        b"# x 1",
+    ],
+)
 def test_a_line_without_a_finite_value_is_left_out(line):
     assert frontend.parse_samples(b"x 1\n" + line + b"\n", frozenset([b"x"])).values == {b"x": 1.0}
 
 
-@pytest.mark.parametrize("value", ["", "plain", 'a "quoted" one', "back\\slash", "two\nlines", "\\n", 'all \\"\n of them', "ümläut"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "plain",
+        'a "quoted" one',
+        "back\\slash",
+        "two\nlines",
+        "\\n",
+        'all \\"\n of them',
+        "ümläut",
+    ],
+)
 def test_a_label_value_comes_back_as_it_was(value):
     escaped = frontend.escape_label(value)
     assert "\n" not in escaped and frontend.unescape_label(escaped) == value
@@ -124,22 +169,30 @@ def test_a_label_value_comes_back_as_it_was(value):
 def test_labels_are_those_of_the_first_sample_that_has_some():
     page = b'# HELP lmcache:a A\nlmcache:a 1\nlmcache:b{role="worker",model_name="a\\"b"} 1\nlmcache:c{role="other"} 1\n'
     assert frontend.sample_labels(page, b"lmcache:") == {"role": "worker", "model_name": 'a"b'}
-    assert frontend.sample_labels(page, b"vllm:") == {} and frontend.sample_labels(b"", b"lmcache:") == {}
-    assert frontend.sample_labels(b'lmcache:a{role="scheduler"} 1', b"lmcache:") == {"role": "scheduler"}
+    assert (
+        frontend.sample_labels(page, b"vllm:") == {}
+        and frontend.sample_labels(b"", b"lmcache:") == {}
+    )
+    assert frontend.sample_labels(b'lmcache:a{role="scheduler"} 1', b"lmcache:") == {
+        "role": "scheduler"
+    }
 
 
 INF = float("inf")
 
 
-@pytest.mark.parametrize("counts, q, expected", [  # as PromQL's histogram_quantile answers
-    ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.5, 0.1),
-    ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.9, 0.42),
-    ({0.1: 10, INF: 10}, 0.25, 0.025),
-    ({0.1: 0, 0.5: 0, 1.0: 4, INF: 4}, 0.5, 0.75),
-    ({0.1: 1, 1.0: 2, INF: 100}, 0.99, 1.0),
-    ({1.0: 0, INF: 3}, 0.5, 1.0),
-    ({-2.0: 1, -1.0: 2, INF: 2}, 0.25, -2.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "counts, q, expected",
+    [  # as PromQL's histogram_quantile answers
+        ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.5, 0.1),
+        ({0.1: 10, 0.5: 20, 1.0: 20, INF: 20}, 0.9, 0.42),
+        ({0.1: 10, INF: 10}, 0.25, 0.025),
+        ({0.1: 0, 0.5: 0, 1.0: 4, INF: 4}, 0.5, 0.75),
+        ({0.1: 1, 1.0: 2, INF: 100}, 0.99, 1.0),
+        ({1.0: 0, INF: 3}, 0.5, 1.0),
+        ({-2.0: 1, -1.0: 2, INF: 2}, 0.25, -2.0),
+    ],
+)
 def test_a_quantile_lies_on_a_straight_line_inside_its_bucket(counts, q, expected):
     assert frontend.quantile(counts, q) == pytest.approx(expected)
 
@@ -155,7 +208,11 @@ def test_a_quantile_of_nothing_is_not_known(counts):
 def test_a_family_has_one_help_and_type_and_its_samples_stand_together():
     text, left_out = merge(WORKER, WORKER, WORKER)
     assert left_out == {}
-    assert text.count("# HELP lmcache:num_hit_tokens_total ") == text.count("# TYPE lmcache:num_hit_tokens_total ") == 1
+    assert (
+        text.count("# HELP lmcache:num_hit_tokens_total ")
+        == text.count("# TYPE lmcache:num_hit_tokens_total ")
+        == 1
+    )
     assert len(samples(text)) == 3 * len(samples(WORKER.decode()))
     assert "retrieve_broadcast_time" not in text  # a family without samples is not worth two lines
     assert_is_valid(text)
@@ -165,12 +222,19 @@ def test_a_family_has_one_help_and_type_and_its_samples_stand_together():
 def test_every_sample_gets_the_name_of_its_node_and_changes_in_nothing_else():
     text, _ = merge(WORKER)
     assert 'process_open_fds{node="n0"} 51.0' in samples(text)
-    assert 'lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0",node="n0"} 185344.0' in samples(text)
-    original = [line.replace('",node="n0"}', '"}').replace('{node="n0"}', "") for line in samples(text)]
+    assert (
+        'lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0",node="n0"} 185344.0'
+        in samples(text)
+    )
+    original = [
+        line.replace('",node="n0"}', '"}').replace('{node="n0"}', "") for line in samples(text)
+    ]
     assert original == samples(WORKER.decode())
 
 
-@pytest.mark.parametrize("name", ["rack1/w0", 'the "best" one', "back\\slash", "two\nlines", "Knoten ü"])
+@pytest.mark.parametrize(
+    "name", ["rack1/w0", 'the "best" one', "back\\slash", "two\nlines", "Knoten ü"]
+)
 def test_any_node_name_is_a_valid_label(name):
     text = b"".join(frontend.merge_expositions([(name, WORKER)])[0]).decode()
     assert f'process_open_fds{{node="{frontend.escape_label(name)}"}} 51.0' in samples(text)
@@ -184,33 +248,42 @@ def test_our_own_samples_come_first_and_stay_as_they_are():
     assert_is_valid(text)
 
 
-@pytest.mark.parametrize("given, expected", [
-    (b'x{node="me"} 1', 'x{exported_node="me",node="n0"} 1'),
-    (b'x{a="b",node="me",c="d"} 1', 'x{a="b",exported_node="me",c="d",node="n0"} 1'),
-    (b'x{exported_node="he",node="me"} 1', 'x{exported_node="he",exported_exported_node="me",node="n0"} 1'),
-    (b'x{nodes="1",my_node="2"} 1', 'x{nodes="1",my_node="2",node="n0"} 1'),
-    (b'x{a="node=\\"1\\""} 1', 'x{a="node=\\"1\\"",node="n0"} 1'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        (b'x{node="me"} 1', 'x{exported_node="me",node="n0"} 1'),
+        (b'x{a="b",node="me",c="d"} 1', 'x{a="b",exported_node="me",c="d",node="n0"} 1'),
+        (
+            b'x{exported_node="he",node="me"} 1',
+            'x{exported_node="he",exported_exported_node="me",node="n0"} 1',
+        ),
+        (b'x{nodes="1",my_node="2"} 1', 'x{nodes="1",my_node="2",node="n0"} 1'),
+        (b'x{a="node=\\"1\\""} 1', 'x{a="node=\\"1\\"",node="n0"} 1'),
+    ],
+)
 def test_a_nodes_own_label_node_becomes_exported_node(given, expected):
     text, left_out = merge(b"# TYPE x gauge\n" + given)
     assert samples(text) == [expected] and left_out == {}
 
 
-@pytest.mark.parametrize("given, expected", [
-    (b'x{a="} 1 {"} 2', 'x{a="} 1 {",node="n0"} 2'),
-    (b'x{a="\\"} "} 2', 'x{a="\\"} ",node="n0"} 2'),
-    (b'x{a="b # {c"} 2', 'x{a="b # {c",node="n0"} 2'),
-    (b'  x { a = "b" , c="d" , }   2', 'x{a="b",c="d",node="n0"} 2'),
-    (b"x{} 2", 'x{node="n0"} 2'),
-    (b"x\t2", 'x{node="n0"} 2'),
-    (b'x{a="b"} 2 1395066363000', 'x{a="b",node="n0"} 2 1395066363000'),
-    (b"x 2 -62135596800000", 'x{node="n0"} 2 -62135596800000'),
-    (b"x +Inf", 'x{node="n0"} +Inf'),
-    (b"x -Inf", 'x{node="n0"} -Inf'),
-    (b"x NaN", 'x{node="n0"} NaN'),
-    (b"x .5e-07", 'x{node="n0"} .5e-07'),
-    ('x{a="ü"} 2'.encode(), 'x{a="ü",node="n0"} 2'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        (b'x{a="} 1 {"} 2', 'x{a="} 1 {",node="n0"} 2'),
+        (b'x{a="\\"} "} 2', 'x{a="\\"} ",node="n0"} 2'),
+        (b'x{a="b # {c"} 2', 'x{a="b # {c",node="n0"} 2'),
+        (b'  x { a = "b" , c="d" , }   2', 'x{a="b",c="d",node="n0"} 2'),
+        (b"x{} 2", 'x{node="n0"} 2'),
+        (b"x\t2", 'x{node="n0"} 2'),
+        (b'x{a="b"} 2 1395066363000', 'x{a="b",node="n0"} 2 1395066363000'),
+        (b"x 2 -62135596800000", 'x{node="n0"} 2 -62135596800000'),
+        (b"x +Inf", 'x{node="n0"} +Inf'),
+        (b"x -Inf", 'x{node="n0"} -Inf'),
+        (b"x NaN", 'x{node="n0"} NaN'),
+        (b"x .5e-07", 'x{node="n0"} .5e-07'),
+        ('x{a="ü"} 2'.encode(), 'x{a="ü",node="n0"} 2'),
+    ],
+)
 def test_unusual_but_valid_lines_are_taken_over(given, expected):
     text, left_out = merge(b"# TYPE x gauge\n" + given + b"\n")
     assert samples(text) == [expected] and left_out == {}
@@ -218,18 +291,47 @@ def test_unusual_but_valid_lines_are_taken_over(given, expected):
 
 
 BROKEN = [
-    b"x", b"x0", b"x abc", b"x 1_000", b"x 0x10", b"x 1e999", b"x 1 2 3", b"x 1 soon", b"x 1 9223372036854775808", b'x{a="b} 1', b'x{a="b"', b"x{a=b} 1", b'x{a="b" 1',
-    b'x{a="b"c="d"} 1', b'x{a="b",a="c"} 1', b'x{__name__="y"} 1', b'x{a="\\x"} 1', b'x{a="\xff"} 1', b'x{1a="b"} 1', b"x{,} 1", b'{a="b"} 1',
+    b"x",
+    b"x0",
+    b"x abc",
+    b"x 1_000",
+    b"x 0x10",
+    b"x 1e999",
+    b"x 1 2 3",
+    b"x 1 soon",
+    b"x 1 9223372036854775808",
+    b'x{a="b} 1',
+    b'x{a="b"',
+    b"x{a=b} 1",
+    b'x{a="b" 1',
+    b'x{a="b"c="d"} 1',
+    b'x{a="b",a="c"} 1',
+    b'x{__name__="y"} 1',
+    b'x{a="\\x"} 1',
+    b'x{a="\xff"} 1',
+    b'x{1a="b"} 1',
+    b"x{,} 1",
+    b'{a="b"} 1',
     b"\x00",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("line", BROKEN)
 def test_a_broken_line_costs_its_node_that_family_and_nobody_else_anything(line):
     good = b'# TYPE a gauge\na 1\n# TYPE x gauge\nx{k="v"} 5\n# TYPE z gauge\nz 1\n'
-    bad = b'# TYPE a gauge\na 2\n# TYPE x gauge\nx{k="v"} 6\n' + line + b'\nx{k="w"} 7\n# TYPE z gauge\nz 2\n'
+    bad = (
+        b'# TYPE a gauge\na 2\n# TYPE x gauge\nx{k="v"} 6\n'
+        + line
+        + b'\nx{k="w"} 7\n# TYPE z gauge\nz 2\n'
+    )
     text, left_out = merge(bad, good)
-    assert samples(text) == ['a{node="n0"} 2', 'a{node="n1"} 1', 'x{k="v",node="n1"} 5', 'z{node="n0"} 2', 'z{node="n1"} 1']
+    assert samples(text) == [
+        'a{node="n0"} 2',
+        'a{node="n1"} 1',
+        'x{k="v",node="n1"} 5',
+        'z{node="n0"} 2',
+        'z{node="n1"} 1',
+    ]
     assert left_out == {"n0": 1}
     assert_promtool_parses(text)
 
@@ -239,21 +341,24 @@ def test_a_family_stays_left_out_when_good_lines_follow_the_broken_one():
     assert samples(text) == ['y{node="n0"} 1'] and left_out == {"n0": 1}
 
 
-@pytest.mark.parametrize("page", [
-    b"# TYPE x gauge\nx 1\nx 2\n",
-    b'# TYPE x gauge\nx{a="1",b="2"} 1\nx { b="2",a="1" } 2\n',
-    b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\n# TYPE x gauge\nx 2\n",
-    b"# TYPE x gauge\nx 1\n# TYPE x counter\nx 2\n# TYPE y gauge\ny 1\n",
-    b"x 1\n# TYPE y gauge\ny 1\nx 1\n",
-    b"x 1\n# TYPE x gauge\nx 1\n",
-    b"x_created 1\n# TYPE x_created unknown\nx_created 2\n",
-    b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\nx 1\n",
-    b'# TYPE x gauge\nx{b="1",a="2"} 1\n# TYPE y gauge\ny 1\nx{b="1",a="2"} 1\n',
-    b"# TYPE x sometype\nx 1\n",
-    b'# TYPE x histogram\nx_bucket{le="much"} 1\nx_count 1\nx_sum 1\n',
-    b"# TYPE x histogram\nx_bucket 1\nx_count 1\nx_sum 1\n",
-    b'# TYPE x summary\nx{quantile="half"} 1\nx_count 1\nx_sum 1\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"# TYPE x gauge\nx 1\nx 2\n",
+        b'# TYPE x gauge\nx{a="1",b="2"} 1\nx { b="2",a="1" } 2\n',
+        b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\n# TYPE x gauge\nx 2\n",
+        b"# TYPE x gauge\nx 1\n# TYPE x counter\nx 2\n# TYPE y gauge\ny 1\n",
+        b"x 1\n# TYPE y gauge\ny 1\nx 1\n",
+        b"x 1\n# TYPE x gauge\nx 1\n",
+        b"x_created 1\n# TYPE x_created unknown\nx_created 2\n",
+        b"# TYPE x gauge\nx 1\n# TYPE y gauge\ny 1\nx 1\n",
+        b'# TYPE x gauge\nx{b="1",a="2"} 1\n# TYPE y gauge\ny 1\nx{b="1",a="2"} 1\n',
+        b"# TYPE x sometype\nx 1\n",
+        b'# TYPE x histogram\nx_bucket{le="much"} 1\nx_count 1\nx_sum 1\n',
+        b"# TYPE x histogram\nx_bucket 1\nx_count 1\nx_sum 1\n",
+        b'# TYPE x summary\nx{quantile="half"} 1\nx_count 1\nx_sum 1\n',
+    ],
+)
 def test_a_family_written_twice_or_against_its_type_is_left_out_once(page):
     text, left_out = merge(page, b"# TYPE z gauge\nz 1\n")
     assert left_out == {"n0": 1} and 'z{node="n1"} 1' in samples(text)
@@ -276,8 +381,14 @@ def test_our_own_type_wins_against_any_number_of_nodes():
 
 def test_a_histogram_and_a_counter_that_share_a_samples_name_do_not_both_stay():
     histogram = b'# TYPE x histogram\nx_bucket{le="+Inf"} 1\nx_count 1\nx_sum 1\n'
-    text, left_out = merge(histogram, b"# TYPE x_count counter\nx_count 1\n# TYPE y gauge\ny 1\n", histogram)
-    assert left_out == {"n1": 1} and "x_count counter" not in text and 'y{node="n1"} 1' in samples(text)
+    text, left_out = merge(
+        histogram, b"# TYPE x_count counter\nx_count 1\n# TYPE y gauge\ny 1\n", histogram
+    )
+    assert (
+        left_out == {"n1": 1}
+        and "x_count counter" not in text
+        and 'y{node="n1"} 1' in samples(text)
+    )
     assert_promtool_parses(text)
 
 
@@ -288,42 +399,77 @@ def test_a_node_that_gives_no_type_joins_those_that_do():
 
 
 def test_samples_of_a_family_that_stand_apart_are_brought_together():
-    text, left_out = merge(b'# TYPE x gauge\nx{a="1"} 1\ny 1\nx{a="2"} 2\n# TYPE h histogram\nh_sum 1\nh_count 1\ny{a="1"} 2\nh_bucket{le="+Inf"} 1\n')
+    text, left_out = merge(
+        b'# TYPE x gauge\nx{a="1"} 1\ny 1\nx{a="2"} 2\n# TYPE h histogram\nh_sum 1\nh_count 1\ny{a="1"} 2\nh_bucket{le="+Inf"} 1\n'
+    )
     assert left_out == {}
-    assert [line.split("{")[0] for line in samples(text)] == ["x", "x", "y", "y", "h_sum", "h_count", "h_bucket"]
+    assert [line.split("{")[0] for line in samples(text)] == [
+        "x",
+        "x",
+        "y",
+        "y",
+        "h_sum",
+        "h_count",
+        "h_bucket",
+    ]
     assert_is_valid(text)
 
 
 def test_openmetrics_becomes_valid_text_format():
     text, left_out = merge(OPENMETRICS, OPENMETRICS)
     assert left_out == {} and "# EOF" not in text and "UNIT" not in text and "trace_id" not in text
-    assert "# TYPE requests_total counter" in text and '# HELP requests_total Requests, with "quotes".' in text
-    assert 'requests_total{path="/a",node="n0"} 17.0 1520879607789' in samples(text)  # milliseconds now
+    assert (
+        "# TYPE requests_total counter" in text
+        and '# HELP requests_total Requests, with "quotes".' in text
+    )
+    assert 'requests_total{path="/a",node="n0"} 17.0 1520879607789' in samples(
+        text
+    )  # milliseconds now
     assert "# TYPE requests_created gauge" in text and "# TYPE wait_created gauge" in text
     assert 'wait_bucket{le="+Inf",node="n1"} 17' in samples(text)
-    assert "# TYPE build_info gauge" in text and "# TYPE mode gauge" in text and "# TYPE odd untyped" in text
+    assert (
+        "# TYPE build_info gauge" in text
+        and "# TYPE mode gauge" in text
+        and "# TYPE odd untyped" in text
+    )
     assert_is_valid(text)
     assert_promtool_parses(text)
 
 
 def test_a_counter_is_one_family_in_both_formats():
-    text, left_out = merge(b"# TYPE x_total counter\nx_total 1\n", b"# TYPE x counter\nx_total 2\n# EOF\n")
+    text, left_out = merge(
+        b"# TYPE x_total counter\nx_total 1\n", b"# TYPE x counter\nx_total 2\n# EOF\n"
+    )
     assert samples(text) == ['x_total{node="n0"} 1', 'x_total{node="n1"} 2'] and left_out == {}
 
 
-@pytest.mark.parametrize("given, expected", [
-    (b"plain", "plain"), (b"a \\\\ b \\n c", "a \\\\ b \\n c"), (b"bad \\escape", "bad \\\\escape"), (b"three \\\\\\ x", "three \\\\\\\\ x"),
-    ("ü".encode(), "ü"), (b"\xff", "\ufffd"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        (b"plain", "plain"),
+        (b"a \\\\ b \\n c", "a \\\\ b \\n c"),
+        (b"bad \\escape", "bad \\\\escape"),
+        (b"three \\\\\\ x", "three \\\\\\\\ x"),
+        ("ü".encode(), "ü"),
+        (b"\xff", "\ufffd"),
+    ],
+)
 def test_a_help_text_is_made_valid(given, expected):
     text, _ = merge(b"# HELP x " + given + b"\n# TYPE x gauge\nx 1\n")
     assert f"# HELP x {expected}\n" in text
     assert_promtool_parses(text)
 
 
-@pytest.mark.parametrize("page, left_out", [
-    (b"", {}), (b"\n\n", {}), (b"# only a comment", {}), (b"# TYPE x gauge", {}), (b"<html><body>\nsorry\n</body></html>", {"n0": 1}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page, left_out",
+    [
+        (b"", {}),
+        (b"\n\n", {}),
+        (b"# only a comment", {}),
+        (b"# TYPE x gauge", {}),
+        (b"<html><body>\nsorry\n</body></html>", {"n0": 1}),
+    ],
+)
 def test_a_page_without_samples_adds_nothing(page, left_out):
     text, told = merge(page, WORKER)
     assert told == left_out and len(samples(text)) == len(samples(WORKER.decode()))
@@ -337,7 +483,10 @@ def test_carriage_returns_and_a_missing_last_line_feed_are_no_fault():
 
 def test_merging_goes_on_when_what_was_learned_is_forgotten(monkeypatch):
     monkeypatch.setattr(frontend, "MAX_LEARNED", 3)
-    pages = [WORKER.replace(b'worker_id="0"', b'worker_id="%d"' % index).replace(b"70.0", b"%d" % index) for index in range(20)]
+    pages = [
+        WORKER.replace(b'worker_id="0"', b'worker_id="%d"' % index).replace(b"70.0", b"%d" % index)
+        for index in range(20)
+    ]
     text, left_out = merge(*pages)
     assert left_out == {} and len(samples(text)) == 20 * len(samples(WORKER.decode()))
     assert_is_valid(text)
@@ -375,7 +524,11 @@ def damage(page, rng):
             line[rng.randrange(len(line))] = rng.choice(b'{}"\\ ,=#\n\t_a1eE.+-\xff\x00\r:NI')
             lines[index] = bytes(line)
         elif what == 4:
-            lines[index] = lines[index].replace(b" counter", b" histogram").replace(b" gauge", rng.choice([b" counter", b"", b" summary"]))
+            lines[index] = (
+                lines[index]
+                .replace(b" counter", b" histogram")
+                .replace(b" gauge", rng.choice([b" counter", b"", b" summary"]))
+            )
         else:
             lines[index] += rng.choice([b" 123", b' # {a="b"} 1', b" x", b"\t", b" 1.5", b"}"])
     return b"\n".join(lines)
@@ -403,11 +556,14 @@ def test_the_quick_ways_give_what_the_whole_grammar_gives(seed, monkeypatch):
     assert merge(*pages) == quick
 
 
-@pytest.mark.parametrize("page", [
-    b'# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_sum{a="x",b="y"} 1\nfoo_bucket{a="x",b="y"} 5\n',  # a bucket without le
-    b'# TYPE g gauge\ng{le="abc",b="y"} 1\n# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_bucket{le="abc",b="y"} 1\n',
-    b'# TYPE foo histogram\nfoo_sum{le="abc"} 1\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        b'# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_sum{a="x",b="y"} 1\nfoo_bucket{a="x",b="y"} 5\n',  # a bucket without le
+        b'# TYPE g gauge\ng{le="abc",b="y"} 1\n# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_bucket{le="abc",b="y"} 1\n',
+        b'# TYPE foo histogram\nfoo_sum{le="abc"} 1\n',
+    ],
+)
 def test_a_family_whose_labels_cannot_be_is_left_out_however_usual_it_looks(page):
     text, left_out = merge(page, WORKER, page)
     assert left_out == {"n0": 1, "n2": 1} and "foo" not in text
@@ -415,6 +571,9 @@ def test_a_family_whose_labels_cannot_be_is_left_out_however_usual_it_looks(page
 
 
 def test_a_help_line_without_a_text_is_taken_as_such():
-    pages = [b"# HELP a A\n# TYPE c gauge\nc 1\n# HELP b B\n# TYPE b gauge\nb 1\n", b"# TYPE c gauge\nc 1\n# HELP bb\n# TYPE bb gauge\nbb 1\n"]
+    pages = [
+        b"# HELP a A\n# TYPE c gauge\nc 1\n# HELP b B\n# TYPE b gauge\nb 1\n",
+        b"# TYPE c gauge\nc 1\n# HELP bb\n# TYPE bb gauge\nbb 1\n",
+    ]
     text, left_out = merge(*pages, b"# HELP bb other\n# TYPE bb gauge\nbb 2\n")
     assert left_out == {} and "HELP bb other" not in text and 'bb{node="n2"} 2' in text

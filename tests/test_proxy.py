@@ -39,19 +39,37 @@ def test_the_socket_path_may_be_encoded_once_or_twice(start, uds_node):
 
 
 def test_a_target_may_be_named_by_host_and_port(lasting_front, shared_node):
-    assert lasting_front.ask("/proxy/127.0.0.1/%d/echo?x" % shared_node.port).json()["target"] == "/echo?x"
+    assert (
+        lasting_front.ask("/proxy/127.0.0.1/%d/echo?x" % shared_node.port).json()["target"]
+        == "/echo?x"
+    )
     assert lasting_front.ask("/proxy/localhost/%d/echo" % shared_node.port).status == 200
 
 
-def test_headers_keep_their_order_and_duplicates_and_lose_what_is_hop_by_hop(lasting_front, shared_node):
+def test_headers_keep_their_order_and_duplicates_and_lose_what_is_hop_by_hop(
+    lasting_front, shared_node
+):
     lasting_front.raw(
         b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: localhost:1\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: X-Drop, close\r\n"
         b"X-Drop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 3\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
     )
     request = shared_node.requests[0]
     lines = request.head.decode().split("\r\n")
-    assert [line for line in lines if line.lower().startswith("x-")][:3] == ["X-B: 1", "x-a: 2", "X-B: 3"]
-    for name in ("Connection", "X-Drop", "TE", "Upgrade", "Keep-Alive", "User-Agent", "Accept-Encoding", "Content-Length"):
+    assert [line for line in lines if line.lower().startswith("x-")][:3] == [
+        "X-B: 1",
+        "x-a: 2",
+        "X-B: 3",
+    ]
+    for name in (
+        "Connection",
+        "X-Drop",
+        "TE",
+        "Upgrade",
+        "Keep-Alive",
+        "User-Agent",
+        "Accept-Encoding",
+        "Content-Length",
+    ):
         assert request.header(name) == [], name
     assert request.header("Host") == [shared_node.address]
     assert request.header("X-Forwarded-For") == ["1.2.3.4, 127.0.0.1"]
@@ -75,9 +93,14 @@ def test_our_token_never_reaches_a_node_and_other_credentials_do(front, node):
     assert node.requests[1].header("Authorization") == ["Basic abc"]
 
 
-@pytest.mark.parametrize("kind,expected", [
-    ("absolute", "/proxy2/w0/echo?x=1"), ("path", "/proxy2/w0/echo"), ("other", "http://example.org/x"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind,expected",
+    [
+        ("absolute", "/proxy2/w0/echo?x=1"),
+        ("path", "/proxy2/w0/echo"),
+        ("other", "http://example.org/x"),
+    ],
+)
 def test_a_redirect_to_the_node_stays_inside_the_proxy(lasting_front, shared_node, kind, expected):
     answer = lasting_front.ask("/proxy2/w0/redirect?to=" + kind)
     assert (answer.status, answer.headers["location"]) == (302, expected)
@@ -99,7 +122,9 @@ def test_an_idle_connection_that_the_node_closed_is_replaced(front, node):
 
 
 def test_a_request_is_tried_twice_only_when_that_is_safe(front, node):
-    assert front.ask("/proxy2/w0/version").status == 200  # opens a connection that is then used again
+    assert (
+        front.ask("/proxy2/w0/version").status == 200
+    )  # opens a connection that is then used again
     assert front.ask("/proxy2/w0/silent").status == 502
     assert len(node.requests) == 3  # GET: once more on a new connection
     assert front.ask("/proxy2/w0/version").status == 200
@@ -125,13 +150,18 @@ def test_a_chunked_upload_stays_chunked_and_keeps_its_trailer(front, node):
         b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\r\n"
     )
     request = node.requests[0]
-    assert request.header("Transfer-Encoding") == ["chunked"] and request.header("Content-Length") == []
+    assert (
+        request.header("Transfer-Encoding") == ["chunked"]
+        and request.header("Content-Length") == []
+    )
     assert request.trailer == [b"X-Sum: 1"]
 
 
 def test_an_upload_that_arrives_slowly_is_streamed_to_the_node(front, node):
     with front.connect() as sock:
-        sock.sendall(b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello")
+        sock.sendall(
+            b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello"
+        )
         wait_for(lambda: node.requests)
         sock.sendall(b"world")
         assert b"helloworld" in receive(sock)
@@ -139,21 +169,31 @@ def test_an_upload_that_arrives_slowly_is_streamed_to_the_node(front, node):
 
 def test_expect_100_continue_is_answered_by_the_node(front, node):
     with front.connect() as sock:
-        sock.sendall(b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        sock.sendall(
+            b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        )
         assert sock.recv(65536).startswith(b"HTTP/1.1 100")
         sock.sendall(b"hello")
         assert b'"body": "hello"' in receive(sock)
 
 
 def test_interim_answers_are_passed_on_but_not_to_http_1_0(front, node):
-    raw = front.raw(b"GET /proxy2/w0/hints HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", until_close=True)
-    assert raw.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200") and raw.endswith(b"done")
+    raw = front.raw(
+        b"GET /proxy2/w0/hints HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        until_close=True,
+    )
+    assert raw.startswith(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200"
+    ) and raw.endswith(b"done")
     raw = front.raw(b"GET /proxy2/w0/hints HTTP/1.0\r\nHost: localhost\r\n\r\n", until_close=True)
     assert raw.startswith(b"HTTP/1.1 200")
 
 
 def test_a_chunked_answer_keeps_its_trailer_without_what_frames(front, node):
-    raw = front.raw(b"GET /proxy2/w0/trailer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", until_close=True)
+    raw = front.raw(
+        b"GET /proxy2/w0/trailer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        until_close=True,
+    )
     assert raw.endswith(b"5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n")
     raw = front.raw(b"GET /proxy2/w0/trailer HTTP/1.0\r\nHost: localhost\r\n\r\n", until_close=True)
     assert raw.endswith(b"\r\n\r\nhello")
@@ -182,8 +222,14 @@ def test_a_client_that_leaves_frees_the_node_at_once(front, node):
 
 @pytest.mark.parametrize("path", ["die", "die_chunked"])
 def test_an_answer_that_ends_early_never_looks_complete(lasting_front, shared_node, path):
-    raw = lasting_front.raw(b"GET /proxy2/w0/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode(), until_close=True)
-    assert b"200 OK" in raw and not raw.endswith(b"0\r\n\r\n") and len(raw.partition(b"\r\n\r\n")[2]) < 100
+    raw = lasting_front.raw(
+        b"GET /proxy2/w0/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode(), until_close=True
+    )
+    assert (
+        b"200 OK" in raw
+        and not raw.endswith(b"0\r\n\r\n")
+        and len(raw.partition(b"\r\n\r\n")[2]) < 100
+    )
 
 
 def test_an_answer_that_ends_with_its_connection_is_complete(lasting_front, shared_node):
@@ -199,13 +245,22 @@ def test_nonsense_from_a_node_is_a_502_that_names_it(lasting_front, shared_node,
 
 
 def test_an_answer_without_content_stays_without(lasting_front, shared_node):
-    raw = lasting_front.raw(b"GET /proxy2/w0/nocontent HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", until_close=True)
-    assert raw.startswith(b"HTTP/1.1 204") and b"content-length" not in raw.lower() and b"chunked" not in raw
+    raw = lasting_front.raw(
+        b"GET /proxy2/w0/nocontent HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        until_close=True,
+    )
+    assert (
+        raw.startswith(b"HTTP/1.1 204")
+        and b"content-length" not in raw.lower()
+        and b"chunked" not in raw
+    )
 
 
 def test_an_early_answer_to_an_upload_reaches_the_client(front, node):
     with front.connect() as sock:
-        sock.sendall(b"POST /proxy2/w0/early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\nstart")
+        sock.sendall(
+            b"POST /proxy2/w0/early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\nstart"
+        )
         assert sock.recv(65536).startswith(b"HTTP/1.1 413")
 
 
@@ -215,7 +270,10 @@ def test_a_dead_node_is_a_502_with_the_reason(start, tmp_path):
         port = sock.getsockname()[1]
         front = start("--node", "dead=127.0.0.1:%d" % port, "--node", "gone=/tmp/no/such/socket")
         answer = front.ask("/proxy2/dead/version")
-    assert (answer.status, answer.json()["detail"]) == (502, "127.0.0.1:%d: connection refused" % port)
+    assert (answer.status, answer.json()["detail"]) == (
+        502,
+        "127.0.0.1:%d: connection refused" % port,
+    )
     answer = front.ask("/proxy2/gone/version")
     assert (answer.status, answer.json()["detail"]) == (502, "/tmp/no/such/socket: no such socket")
 
@@ -223,7 +281,10 @@ def test_a_dead_node_is_a_502_with_the_reason(start, tmp_path):
 def test_a_node_that_hangs_is_a_504_and_slows_nobody(start, node):
     front = start("--node", "w0=" + node.address, "--proxy-timeout", "1")
     results = []
-    threads = [threading.Thread(target=lambda: results.append(front.ask("/proxy2/w0/hang").status)) for _ in range(20)]
+    threads = [
+        threading.Thread(target=lambda: results.append(front.ask("/proxy2/w0/hang").status))
+        for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     wait_for(lambda: len(node.requests) == 20)
@@ -277,7 +338,9 @@ def test_an_unknown_node_is_a_404_that_names_it(lasting_front):
 
 def test_frontends_can_be_chained(start, node):
     inner = start("--node", "w0=" + node.address)
-    nodes = [{"name": "rack1", "host": "127.0.0.1", "port": inner.port, "nodes": [], "token": TOKEN}]
+    nodes = [
+        {"name": "rack1", "host": "127.0.0.1", "port": inner.port, "nodes": [], "token": TOKEN}
+    ]
     outer = start("--nodes", json.dumps(nodes))
     answer = outer.ask("/proxy2/rack1/proxy2/w0/echo?x=%2F", "POST", b"body")
     assert answer.json()["target"] == "/echo?x=%2F" and answer.json()["body"] == "body"
@@ -285,12 +348,17 @@ def test_frontends_can_be_chained(start, node):
 
 def test_what_a_node_answers_cannot_act_as_the_dashboard(lasting_front):
     answer = lasting_front.ask("/proxy2/w0/html")
-    assert answer.body == b"<script>alert(1)</script>" and answer.headers["content-security-policy"] == "sandbox"
+    assert (
+        answer.body == b"<script>alert(1)</script>"
+        and answer.headers["content-security-policy"] == "sandbox"
+    )
 
 
 def test_a_body_in_chunks_of_one_byte_lets_others_have_their_turn(front, node):
     found = []
-    thread = threading.Thread(target=lambda: found.append(front.ask("/proxy2/w0/tiny-chunks", timeout=60).body))
+    thread = threading.Thread(
+        target=lambda: found.append(front.ask("/proxy2/w0/tiny-chunks", timeout=60).body)
+    )
     thread.start()
     while thread.is_alive():
         assert front.ask("/health", timeout=5).status == 200
@@ -300,7 +368,9 @@ def test_a_body_in_chunks_of_one_byte_lets_others_have_their_turn(front, node):
 
 def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, node):
     with front.connect() as sock:
-        sock.sendall(b"POST /proxy2/w0/asks-for-the-rest HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+        sock.sendall(
+            b"POST /proxy2/w0/asks-for-the-rest HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+        )
         wait_for(lambda: node.requests)
         sock.sendall(b"A" * 10)
         sock.sendall(b"B" * 20)
@@ -316,7 +386,9 @@ def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, no
 
 def test_an_early_answer_is_seen_while_the_node_takes_nothing_of_the_body(front, node):
     with front.connect() as sock:
-        sock.sendall(b"POST /proxy2/w0/refuses-unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n")
+        sock.sendall(
+            b"POST /proxy2/w0/refuses-unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"
+        )
         threading.Thread(target=lambda: send_until_closed(sock, bytes(MIB)), daemon=True).start()
         assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
 
@@ -329,9 +401,15 @@ def send_until_closed(sock, block):
         pass
 
 
-@pytest.mark.parametrize("path,status", [("interims", 502), ("bad-chunk", 502), ("odd-location", 302), ("disowns-its-length", 200)])
+@pytest.mark.parametrize(
+    "path,status",
+    [("interims", 502), ("bad-chunk", 502), ("odd-location", 302), ("disowns-its-length", 200)],
+)
 def test_an_odd_answer_is_passed_on_or_refused_but_never_hangs(front, node, path, status):
-    received = front.raw(b"GET /proxy2/w0/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode(), until_close=True)
+    received = front.raw(
+        b"GET /proxy2/w0/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode(),
+        until_close=True,
+    )
     assert b"HTTP/1.1 %d " % status in received
     if path == "disowns-its-length":
         assert b"\r\nContent-Length: 2\r\n" in received and received.endswith(b"\r\n\r\nok")
@@ -352,7 +430,9 @@ def test_a_socket_whose_backlog_is_full_is_waited_for(start, tmp_path):
     first.connect(path)
     front = start("--node", "busy=" + path, "--poll-interval", "0")
     found = []
-    thread = threading.Thread(target=lambda: found.append(front.ask("/proxy2/busy/x").body), daemon=True)
+    thread = threading.Thread(
+        target=lambda: found.append(front.ask("/proxy2/busy/x").body), daemon=True
+    )
     thread.start()
     assert front.ask("/health").status == 200 and not found
     first.close()

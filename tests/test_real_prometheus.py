@@ -28,13 +28,19 @@ def prometheus(start, tmp_path):
     """(the frontend, a function that asks Prometheus's API)."""
     program = shutil.which("prometheus")
     if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("prometheus is not installed")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "prometheus is not installed"
+        )
     front = start("--demo", "--poll-interval", "1")
     (tmp_path / "prometheus.yml").write_text(CONFIG % {"port": front.port})
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    options = ["--config.file=%s/prometheus.yml" % tmp_path, "--storage.tsdb.path=%s/data" % tmp_path, "--web.listen-address=127.0.0.1:%d" % port]
+    options = [
+        "--config.file=%s/prometheus.yml" % tmp_path,
+        "--storage.tsdb.path=%s/data" % tmp_path,
+        "--web.listen-address=127.0.0.1:%d" % port,
+    ]
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen([program, *options], stdout=log, stderr=log)
 
@@ -68,7 +74,22 @@ def test_prometheus_finds_every_node_and_all_targets_are_up(prometheus):
     def healths(job):
         return [target["health"] for target in targets() if target["scrapePool"] == job]
 
-    wait_for(lambda: healths("merged") == ["up"] and healths("nodes") == ["up"] * 5 and healths("through") == ["up"] * 5, 90)
-    found = wait_for(lambda: (ask("/api/v1/query?query=lmcache_frontend_node_up") or {}).get("result"), 20)
-    assert {one["metric"]["node"] for one in found} == {"demo_scheduler", "demo_worker0", "demo_worker1", "demo_worker2", "demo_mp"}
+    wait_for(
+        lambda: (
+            healths("merged") == ["up"]
+            and healths("nodes") == ["up"] * 5
+            and healths("through") == ["up"] * 5
+        ),
+        90,
+    )
+    found = wait_for(
+        lambda: (ask("/api/v1/query?query=lmcache_frontend_node_up") or {}).get("result"), 20
+    )
+    assert {one["metric"]["node"] for one in found} == {
+        "demo_scheduler",
+        "demo_worker0",
+        "demo_worker1",
+        "demo_worker2",
+        "demo_mp",
+    }
     assert {one["value"][1] for one in found} == {"1"}

@@ -38,33 +38,41 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
-def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(lasting_front, shared_node, name):
+def test_an_ambiguous_request_is_refused_and_never_reaches_the_node(
+    lasting_front, shared_node, name
+):
     raw = lasting_front.raw(BAD_REQUESTS[name], until_close=True)
     assert status_of(raw) == 400 and b"Connection: close" in raw
     assert "detail" in json.loads(raw.partition(b"\r\n\r\n")[2])
     assert not [request for request in shared_node.requests if request.target.startswith("/echo")]
 
 
-@pytest.mark.parametrize("data,status", [
-    (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
-    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431),
-    (b"POST /api/nodes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n", 413),
-    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-    (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
-    (b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    (b"TRACE /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data,status",
+    [
+        (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431),
+        (b"POST /api/nodes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        (b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        (b"TRACE /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ],
+)
 def test_limits_and_unknown_things_have_their_own_status(lasting_front, data, status):
     assert status_of(lasting_front.raw(data)) == status
 
 
-@pytest.mark.parametrize("data", [
-    b"GET /health?" + b"a" * 8000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60000 + b"\r\n\r\n",
-    b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 100 + b"\r\n",
-    b"\r\nGET http://localhost/health HTTP/1.1\r\nHost: a\r\n\r\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /health?" + b"a" * 8000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 100 + b"\r\n",
+        b"\r\nGET http://localhost/health HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
 def test_what_is_within_the_limits_is_served(lasting_front, data):
     assert status_of(lasting_front.raw(data)) == 200
 
@@ -72,8 +80,9 @@ def test_what_is_within_the_limits_is_served(lasting_front, data):
 def test_pipelined_requests_are_answered_in_order(lasting_front):
     raw = lasting_front.raw(
         b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
-        b"GET /proxy2/w0/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", until_close=True,
-    )  # fmt: skip
+        b"GET /proxy2/w0/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        until_close=True,
+    )
     assert [part[:3] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
 
 
@@ -137,7 +146,10 @@ def refused(port):
         return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
-@pytest.mark.skipif(sys.platform != "linux" or sys.version_info[:2] == (3, 12), reason="3.12 starts no thread after its script's end")
+@pytest.mark.skipif(
+    sys.platform != "linux" or sys.version_info[:2] == (3, 12),
+    reason="3.12 starts no thread after its script's end",
+)
 def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(start):
     front = start(program=PROGRAM)
     wait_for(lambda: front.rss() < front.peak() - 8)
@@ -148,13 +160,18 @@ def test_sigint_ends_it_in_order_and_quietly(front):
     assert "Traceback" not in front.output()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task") or not hasattr(ctypes.CDLL(None), "tgkill"), reason="signals one thread of /proc")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/task") or not hasattr(ctypes.CDLL(None), "tgkill"),
+    reason="signals one thread of /proc",
+)
 def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_too(front):
     pid = front.process.pid
 
     def signalled():
         """a thread beside the main thread gets the signal"""
-        others = sorted(int(thread) for thread in os.listdir("/proc/%d/task" % pid) if int(thread) != pid)
+        others = sorted(
+            int(thread) for thread in os.listdir("/proc/%d/task" % pid) if int(thread) != pid
+        )
         return others and ctypes.CDLL(None).tgkill(pid, others[0], signal.SIGTERM) == 0
 
     wait_for(signalled)
@@ -208,7 +225,11 @@ def test_health_tells_the_service(lasting_front):
 
 def test_static_files_have_entity_tags_and_are_compressed_when_accepted(lasting_front):
     plain = lasting_front.ask("/")
-    assert plain.status == 200 and plain.headers["content-type"].startswith("text/html") and b"LMCache" in plain.body
+    assert (
+        plain.status == 200
+        and plain.headers["content-type"].startswith("text/html")
+        and b"LMCache" in plain.body
+    )
     assert "script-src 'self'" in plain.headers["content-security-policy"]
     assert plain.headers["cache-control"] == "no-cache"
     again = lasting_front.ask("/", headers={"If-None-Match": plain.headers["etag"]})
@@ -217,10 +238,20 @@ def test_static_files_have_entity_tags_and_are_compressed_when_accepted(lasting_
     assert gzip.decompress(packed.body) == lasting_front.ask("/static/style.css").body
 
 
-@pytest.mark.parametrize("path", [
-    "/static/../lmcache_frontend.py", "/static/..%2flmcache_frontend.py", "/static/%2e%2e/README.md", "/static//etc/passwd",
-    "/static/js/../../pyproject.toml", "/static/", "/static/.hidden", "/static/style.css%00.js", "/lmcache_frontend.py",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../lmcache_frontend.py",
+        "/static/..%2flmcache_frontend.py",
+        "/static/%2e%2e/README.md",
+        "/static//etc/passwd",
+        "/static/js/../../pyproject.toml",
+        "/static/",
+        "/static/.hidden",
+        "/static/style.css%00.js",
+        "/lmcache_frontend.py",
+    ],
+)
 def test_nothing_outside_static_is_served(lasting_front, path):
     raw = lasting_front.raw(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
     assert status_of(raw) == 404
@@ -250,7 +281,9 @@ def test_it_listens_on_a_unix_socket(start, node):
 
     path = short_socket_path()
     front = start("--uds", path, "--node", "w0=" + node.address, port=False, wait=False)
-    wait_for(lambda: " at " + path in front.output())  # the file is there a moment before anybody listens
+    wait_for(
+        lambda: " at " + path in front.output()
+    )  # the file is there a moment before anybody listens
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
         sock.sendall(b"GET /proxy2/w0/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -264,13 +297,24 @@ def test_the_access_log_is_written_at_level_info(start, node):
     wait_for(lambda: '"GET /proxy2/w0/version?x=1 HTTP/1.1" 200' in front.output())
 
 
-@pytest.mark.parametrize("options,status,words", [
-    (["--port", "eighty"], 2, "--port"), (["--port", "70000"], 2, "--port"), (["--nodes", "[{"], 2, "--nodes is not JSON"),
-    (["--nodes", '[{"name": "a", "host": "h"}]'], 2, "port is missing"), (["--nodes", '{"a": 1}'], 2, "not a list"),
-    (["--config", "/no/such/file"], 2, "/no/such/file"), (["--node", "w0"], 2, "NAME="), (["--node", "w0=h:0"], 2, "port"),
-    (["--node", "a=h:1", "--node", "a=h:2"], 2, "'a'"), (["--host", "203.0.113.1", "--port", "0"], 1, "cannot listen"),
-    (["--no-http"], 2, "--heartbeat-url"), (["--bogus"], 2, "--bogus"), (["--tls-cert", "/no/cert", "--port", "0"], 2, "/no/cert"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options,status,words",
+    [
+        (["--port", "eighty"], 2, "--port"),
+        (["--port", "70000"], 2, "--port"),
+        (["--nodes", "[{"], 2, "--nodes is not JSON"),
+        (["--nodes", '[{"name": "a", "host": "h"}]'], 2, "port is missing"),
+        (["--nodes", '{"a": 1}'], 2, "not a list"),
+        (["--config", "/no/such/file"], 2, "/no/such/file"),
+        (["--node", "w0"], 2, "NAME="),
+        (["--node", "w0=h:0"], 2, "port"),
+        (["--node", "a=h:1", "--node", "a=h:2"], 2, "'a'"),
+        (["--host", "203.0.113.1", "--port", "0"], 1, "cannot listen"),
+        (["--no-http"], 2, "--heartbeat-url"),
+        (["--bogus"], 2, "--bogus"),
+        (["--tls-cert", "/no/cert", "--port", "0"], 2, "/no/cert"),
+    ],
+)
 def test_a_wrong_option_is_one_clear_line(options, status, words):
     code, output = run(*options)
     assert code == status and words in output and "Traceback" not in output
@@ -283,7 +327,10 @@ def test_a_port_in_use_is_one_clear_line(lasting_front):
 
 def test_options_come_from_the_environment_and_the_command_line_wins(node):
     env = {"LMCACHE_FRONTEND_NODES": "[{", "LMCACHE_FRONTEND_PORT": "0"}
-    assert run(env=env) == (2, "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double quotes: line 1 column 3 (char 2)\n")
+    assert run(env=env) == (
+        2,
+        "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double quotes: line 1 column 3 (char 2)\n",
+    )
     code, output = run("--port", "x", env=env)
     assert code == 2 and "'x'" in output
 
@@ -300,11 +347,19 @@ def test_a_slow_reader_slows_nobody(front, node):
 
 
 @pytest.mark.parametrize(
-    "line", [b"X:" + b" " * 60000 + b"\x01", b"a" * 60000, b"X: " + b"a" * 60000 + b"\x01", b"X: " + b"a " * 30000 + b"\x01"],
+    "line",
+    [
+        b"X:" + b" " * 60000 + b"\x01",
+        b"a" * 60000,
+        b"X: " + b"a" * 60000 + b"\x01",
+        b"X: " + b"a " * 30000 + b"\x01",
+    ],
     ids=["spaces", "no colon", "long value", "many words"],
-)  # fmt: skip
+)
 def test_a_head_that_is_hard_to_read_costs_no_time(front, line):
-    received = front.raw(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n", until_close=True, timeout=5)
+    received = front.raw(
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n", until_close=True, timeout=5
+    )
     assert received.startswith(b"HTTP/1.1 400 ")
 
 

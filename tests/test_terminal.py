@@ -16,11 +16,22 @@ DEAD = "gone=127.0.0.1:1"
 
 def start_watching(*options):
     """``--status --watch`` in its own process, its output in a pipe; Ctrl-C means what it means in a terminal."""
-    arguments = [sys.executable, PROGRAM, "--status", "--watch", "--poll-interval", "0.1", *map(str, options)]
+    arguments = [
+        sys.executable,
+        PROGRAM,
+        "--status",
+        "--watch",
+        "--poll-interval",
+        "0.1",
+        *map(str, options),
+    ]
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
 
 
 def test_the_exit_status_is_0_when_every_node_is_up(node):
@@ -37,11 +48,18 @@ def test_the_exit_status_is_1_when_there_is_no_node():
     assert run("--status", "--nodes", "[]")[0] == 1
 
 
-@pytest.mark.parametrize("options, said", [
-    (["--status", "--node", "nonsense"], "NAME=HOST:PORT"), (["--status", "--config", "/nosuch"], "cannot read /nosuch"),
-    (["--status", "--url", "localhost:8080"], "not an http:// or https:// URL"), (["--json"], "go with --status"),
-    (["--watch"], "go with --status"), (["--status", "--nosuch"], "unrecognized"), (["--bundle", "/nosuch/x.zip", "--node", DEAD], "cannot write /nosuch/x.zip"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--status", "--node", "nonsense"], "NAME=HOST:PORT"),
+        (["--status", "--config", "/nosuch"], "cannot read /nosuch"),
+        (["--status", "--url", "localhost:8080"], "not an http:// or https:// URL"),
+        (["--json"], "go with --status"),
+        (["--watch"], "go with --status"),
+        (["--status", "--nosuch"], "unrecognized"),
+        (["--bundle", "/nosuch/x.zip", "--node", DEAD], "cannot write /nosuch/x.zip"),
+    ],
+)
 def test_the_exit_status_is_2_for_wrong_usage_and_the_mistake_is_named(options, said):
     status, text = run(*options)
     assert status == 2 and said in text and "Traceback" not in text
@@ -60,12 +78,18 @@ def test_json_is_the_status_document(front):
 
 def test_a_frontend_that_is_away_or_no_frontend_is_said_in_one_line(node, front):
     https = front.url.replace("http:", "https:")
-    for url, said in (("http://127.0.0.1:1", "connection refused"), (f"http://{node.address}", "is not a frontend's status"), (https, "TLS failed")):
+    for url, said in (
+        ("http://127.0.0.1:1", "connection refused"),
+        (f"http://{node.address}", "is not a frontend's status"),
+        (https, "TLS failed"),
+    ):
         status, text = run("--status", "--url", url)
         assert status == 1 and said in text and text.count("\n") == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted_unless_it_is_named(start, node, certificate):
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted_unless_it_is_named(
+    start, node, certificate
+):
     front = start("--node", f"w0={node.address}", "--tls-cert", certificate)
     url = f"https://localhost:{front.port}"
     status, text = run("--status", "--url", url, env={"SSL_CERT_FILE": os.devnull})
@@ -81,8 +105,22 @@ def certificate(tmp_path):
     if shutil.which("openssl") is None or not ssl.HAS_SNI:
         pytest.skip("openssl is not installed")
     path = str(tmp_path / "both.pem")
-    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(["openssl", "req", "-x509", *options, "-keyout", path, "-out", path + ".crt"], check=True, capture_output=True)
+    options = [
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]
+    subprocess.run(
+        ["openssl", "req", "-x509", *options, "-keyout", path, "-out", path + ".crt"],
+        check=True,
+        capture_output=True,
+    )
     with open(path, "a") as file, open(path + ".crt") as other:
         file.write(other.read())
     return path

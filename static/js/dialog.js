@@ -12,15 +12,22 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
     const error = h("p", { class: "field-error", role: "alert", hidden: true });
     const go = h("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
     const cancel = h("button", { type: "button" }, "Cancel");
-    const form = h("form", { method: "dialog", novalidate: true }, h("h2", { id: "dialog-title" }, title), body, error,
-      h("div", { class: "dialog-actions" }, extra, h("span", { class: "spring" }), cancel, go));
+    const form = h(
+      "form",
+      { method: "dialog", novalidate: true },
+      h("h2", { id: "dialog-title" }, title),
+      body,
+      error,
+      h("div", { class: "dialog-actions" }, extra, h("span", { class: "spring" }), cancel, go),
+    );
     const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
     let result = null;
     build(body, { form, go, showError });
 
     function showError(problem) {
       for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
-      for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+      for (const input of form.querySelectorAll("[aria-invalid]"))
+        input.removeAttribute("aria-invalid");
       error.hidden = true;
       if (!problem) return;
       const input = problem.field ? form.elements.namedItem(problem.field) : null;
@@ -28,7 +35,15 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
         const id = `error-${problem.field}`;
         input.setAttribute("aria-invalid", "true");
         input.setAttribute("aria-describedby", id);
-        input.closest("label, .field").append(h("span", { class: "field-error", id, role: "alert", dataset: { field: problem.field } }, problem.message));
+        input
+          .closest("label, .field")
+          .append(
+            h(
+              "span",
+              { class: "field-error", id, role: "alert", dataset: { field: problem.field } },
+              problem.message,
+            ),
+          );
         input.focus();
       } else {
         replace(error, problem.message);
@@ -51,7 +66,10 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
       }
     });
     cancel.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(result); });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(result);
+    });
     document.body.append(dialog);
     dialog.showModal();
   });
@@ -60,14 +78,27 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
 /** Ask before something that cannot be taken back. With `typed`, that text has to be typed first. */
 export function confirmDialog({ title, text, action, danger = true, typed = "" }) {
   return formDialog({
-    title, action, danger,
+    title,
+    action,
+    danger,
     build: (body, { go }) => {
-      body.append(...[].concat(text).map((line) => (line instanceof Node ? line : h("p", {}, line))));
+      body.append(
+        ...[].concat(text).map((line) => (line instanceof Node ? line : h("p", {}, line))),
+      );
       if (!typed) return;
       const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
-      body.append(h("label", { class: "field" }, h("span", {}, "Type ", h("b", { class: "mono" }, typed), " to confirm"), input));
+      body.append(
+        h(
+          "label",
+          { class: "field" },
+          h("span", {}, "Type ", h("b", { class: "mono" }, typed), " to confirm"),
+          input,
+        ),
+      );
       go.disabled = true;
-      input.addEventListener("input", () => { go.disabled = input.value !== typed; });
+      input.addEventListener("input", () => {
+        go.disabled = input.value !== typed;
+      });
     },
     submit: () => true,
   }).then(Boolean);

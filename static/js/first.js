@@ -4,11 +4,16 @@
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   function recall(name) {
-    try { return localStorage.getItem("lmcache." + name); } catch (error) { return null; } // storage is off
+    try {
+      return localStorage.getItem("lmcache." + name);
+    } catch (error) {
+      return null;
+    } // storage is off
   }
   function apply() {
     const choice = recall("theme");
-    const theme = choice === "light" || choice === "dark" ? choice : dark.matches ? "dark" : "light";
+    const theme =
+      choice === "light" || choice === "dark" ? choice : dark.matches ? "dark" : "light";
     root.dataset.theme = theme;
     root.dataset.themeChoice = choice || "system";
   }

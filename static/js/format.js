@@ -22,7 +22,10 @@ function fixed(value, digits) {
 /** About three significant figures: 1.23, 12.3, 123. */
 export function figures(value) {
   const size = Math.abs(value);
-  return fixed(value, value === 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : size >= 0.0995 ? 2 : 3);
+  return fixed(
+    value,
+    value === 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : size >= 0.0995 ? 2 : 3,
+  );
 }
 
 function scaled(value, step, units) {
@@ -50,10 +53,22 @@ const UNITS = {
     if (size > 0 && size < 0.001) return ["< 0.001", "%"];
     return [fixed(value * 100, size >= 99.95 || size === 0 ? 0 : size < 0.05 ? 3 : 1), "%"];
   },
-  "tokens/s": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + " tok/s"]; },
-  "per second": (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + "/s"]; },
-  "bytes/s": (value) => { const [text, unit] = UNITS.bytes(value); return [text, unit + "/s"]; },
-  tokens: (value) => { const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]); return [text, unit + " tok"]; },
+  "tokens/s": (value) => {
+    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
+    return [text, unit + " tok/s"];
+  },
+  "per second": (value) => {
+    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
+    return [text, unit + "/s"];
+  },
+  "bytes/s": (value) => {
+    const [text, unit] = UNITS.bytes(value);
+    return [text, unit + "/s"];
+  },
+  tokens: (value) => {
+    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
+    return [text, unit + " tok"];
+  },
   count: (value) => scaled(value, 1000, ["", "k", "M", "G"]),
 };
 
@@ -69,7 +84,9 @@ export function format(value, unit) {
   const [text, wide] = parts(value, unit);
   const mark = wide.trim();
   if (mark === "") return text;
-  return mark === "%" || wide.startsWith("/") ? text + (mark === "%" ? "\u202f%" : mark) : `${text}\u00a0${mark}`;
+  return mark === "%" || wide.startsWith("/")
+    ? text + (mark === "%" ? "\u202f%" : mark)
+    : `${text}\u00a0${mark}`;
 }
 
 /** A number as it is, with separators. */
@@ -81,7 +98,12 @@ export function plain(value) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
   const total = Math.max(0, Math.round(seconds));
-  const pairs = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const pairs = [
+    ["d", 86400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ];
   const first = pairs.findIndex(([, size]) => total >= size);
   if (first < 0) return "0 s";
   const [unit, size] = pairs[first];
@@ -90,8 +112,17 @@ export function duration(seconds) {
   return `${Math.floor(total / size)}\u00a0${unit}` + (more ? ` ${more}\u00a0${rest[0]}` : "");
 }
 
-const ZONE = lazily(() => new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" }));
-const FULL = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" }));
+const ZONE = lazily(
+  () => new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" }),
+);
+const FULL = lazily(
+  () =>
+    new Intl.DateTimeFormat(undefined, {
+      dateStyle: "medium",
+      timeStyle: "long",
+      hourCycle: "h23",
+    }),
+);
 const COLLATOR = lazily(() => new Intl.Collator("en", { numeric: true, sensitivity: "base" }));
 const two = (value) => String(value).padStart(2, "0");
 
@@ -99,13 +130,19 @@ const two = (value) => String(value).padStart(2, "0");
 export const byName = (a, b) => COLLATOR().compare(a, b);
 
 /** Time of day of a Unix time in the viewer's zone. */
-export const clock = (time) => (time ? `${hour(time)}:${two(new Date(time * 1000).getSeconds())}` : NONE);
+export const clock = (time) =>
+  time ? `${hour(time)}:${two(new Date(time * 1000).getSeconds())}` : NONE;
 export function hour(time) {
   const date = new Date(time * 1000);
   return `${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 /** The short name of the viewer's zone at that time: "CET", "GMT+5:30". */
-export const zone = (time) => (ZONE().formatToParts(time * 1000).find((part) => part.type === "timeZoneName") || { value: "" }).value;
+export const zone = (time) =>
+  (
+    ZONE()
+      .formatToParts(time * 1000)
+      .find((part) => part.type === "timeZoneName") || { value: "" }
+  ).value;
 /** Date, time and zone. */
 export const fullTime = (time) => (time ? FULL().format(time * 1000) : NONE);
 
@@ -114,17 +151,30 @@ export function middle(text, length = 28) {
   const characters = [...String(text)];
   if (characters.length <= length) return String(text);
   const head = Math.ceil((length - 1) / 2);
-  return characters.slice(0, head).join("") + "…" + characters.slice(characters.length - (length - 1 - head)).join("");
+  return (
+    characters.slice(0, head).join("") +
+    "…" +
+    characters.slice(characters.length - (length - 1 - head)).join("")
+  );
 }
 
-export const plural = (count, one, many = one + "s") => `${plain(count)} ${count === 1 ? one : many}`;
+export const plural = (count, one, many = one + "s") =>
+  `${plain(count)} ${count === 1 ? one : many}`;
 
 /** What /api/status tells of a node or of the cluster: label, unit and what it means. */
 export const METRICS = {
   lookup_hit_rate: ["Lookup hit rate", "ratio", "share of looked-up tokens that were in a cache"],
-  retrieve_hit_rate: ["Retrieve hit rate", "ratio", "share of requested tokens that were really loaded"],
+  retrieve_hit_rate: [
+    "Retrieve hit rate",
+    "ratio",
+    "share of requested tokens that were really loaded",
+  ],
   requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens asked of the cache"],
-  hit_tokens_per_second: ["From cache", "tokens/s", "tokens served from the cache instead of computed"],
+  hit_tokens_per_second: [
+    "From cache",
+    "tokens/s",
+    "tokens served from the cache instead of computed",
+  ],
   stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
   requests_per_second: ["Requests", "per second", "retrieve requests"],
   retrieve_p50: ["Retrieve p50", "seconds", "half of the retrievals are faster"],
@@ -143,7 +193,11 @@ export const METRICS = {
   evictions_per_second: ["Evictions", "per second", "objects pushed out of the local CPU cache"],
   failures_per_second: ["Failures", "per second", "failed cache operations"],
   remote_ping_seconds: ["Remote ping", "seconds", "time to reach the remote cache"],
-  slow_retrievals_per_second: ["Slow retrievals", "per second", "retrievals slower than the configured limit"],
+  slow_retrievals_per_second: [
+    "Slow retrievals",
+    "per second",
+    "retrievals slower than the configured limit",
+  ],
   pinned_objects: ["Pinned objects", "count", "objects that may not be evicted now"],
   queue_size: ["Queue", "count", "work waiting"],
   healthy: ["Healthy", "count", "1 when the node's own health monitor is content"],
@@ -151,17 +205,36 @@ export const METRICS = {
 };
 
 /** What the server keeps over time. */
-export const HISTORY = ["lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p50", "retrieve_p99", "store_p99", "lookup_p99",
-  "local_cache_bytes", "remote_cache_bytes", "evictions_per_second", "failures_per_second", "slow_retrievals_per_second", "queue_size", "latency"];
+export const HISTORY = [
+  "lookup_hit_rate",
+  "retrieve_hit_rate",
+  "requested_tokens_per_second",
+  "hit_tokens_per_second",
+  "stored_tokens_per_second",
+  "requests_per_second",
+  "retrieve_p50",
+  "retrieve_p99",
+  "store_p99",
+  "lookup_p99",
+  "local_cache_bytes",
+  "remote_cache_bytes",
+  "evictions_per_second",
+  "failures_per_second",
+  "slow_retrievals_per_second",
+  "queue_size",
+  "latency",
+];
 
 export const metricLabel = (name) => (METRICS[name] ? METRICS[name][0] : name);
 export const metricUnit = (name) => (METRICS[name] ? METRICS[name][1] : unitOf(name));
 
 /** The unit that a Prometheus name tells. */
 export function unitOf(name) {
-  if (/(^|_)(bytes|byte)(_total)?$|_bytes|usage$|_size_bytes/.test(name) && !/count/.test(name)) return "bytes";
+  if (/(^|_)(bytes|byte)(_total)?$|_bytes|usage$|_size_bytes/.test(name) && !/count/.test(name))
+    return "bytes";
   if (/_by_(time|speed)|_count(_total)?$|requests(_total)?$/.test(name)) return "count";
-  if (/_(seconds|time)(_total|_sum)?$|latency|_seconds|time_to_|ping_latency/.test(name)) return "seconds";
+  if (/_(seconds|time)(_total|_sum)?$|latency|_seconds|time_to_|ping_latency/.test(name))
+    return "seconds";
   if (/tokens?(_total)?$/.test(name)) return "tokens";
   if (/hit_rate$|_ratio$|_rate$/.test(name)) return "ratio";
   return "count";

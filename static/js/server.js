@@ -20,7 +20,11 @@ export function takeTokenFromAddress() {
   const match = /^#token=([^&]*)/.exec(location.hash);
   if (!match) return;
   let token = match[1];
-  try { token = decodeURIComponent(token); } catch (error) { /* not encoded */ }
+  try {
+    token = decodeURIComponent(token);
+  } catch (error) {
+    /* not encoded */
+  }
   setToken(token);
   history.replaceState(null, "", location.pathname + location.search + "#/");
 }
@@ -30,11 +34,17 @@ export function setToken(token) {
   try {
     if (token) sessionStorage.setItem(TOKEN_KEY, token);
     else sessionStorage.removeItem(TOKEN_KEY);
-  } catch (error) { /* storage is off: the token lives as long as the page */ }
+  } catch (error) {
+    /* storage is off: the token lives as long as the page */
+  }
 }
 
 export function getToken() {
-  try { return sessionStorage.getItem(TOKEN_KEY) || memoryToken; } catch (error) { return memoryToken; }
+  try {
+    return sessionStorage.getItem(TOKEN_KEY) || memoryToken;
+  } catch (error) {
+    return memoryToken;
+  }
 }
 
 /** JSON as Python writes it: bare NaN, Infinity and -Infinity outside strings are accepted. */
@@ -44,9 +54,11 @@ export function parseJson(text) {
   } catch (error) {
     if (!/NaN|Infinity/.test(text)) throw error;
     const strict = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (found) =>
-      found[0] === '"' ? found : `"\u0000${found}"`);
+      found[0] === '"' ? found : `"\u0000${found}"`,
+    );
     return JSON.parse(strict.replace(/\u0000/g, "\\u0000"), (key, value) =>
-      typeof value === "string" && value[0] === "\u0000" ? Number(value.slice(1)) : value);
+      typeof value === "string" && value[0] === "\u0000" ? Number(value.slice(1)) : value,
+    );
   }
 }
 
@@ -55,22 +67,35 @@ function reasonOf(status, text, statusText) {
   try {
     const data = parseJson(text);
     const detail = data && (data.detail ?? data.message ?? data.error);
-    if (typeof detail === "string") return data.error && data.message ? `${data.error}: ${data.message}` : detail;
-    if (Array.isArray(detail)) return detail.map((item) => [(item.loc || []).slice(1).join("."), item.msg].filter(Boolean).join(": ")).join("; ");
-  } catch (error) { /* plain text */ }
+    if (typeof detail === "string")
+      return data.error && data.message ? `${data.error}: ${data.message}` : detail;
+    if (Array.isArray(detail))
+      return detail
+        .map((item) => [(item.loc || []).slice(1).join("."), item.msg].filter(Boolean).join(": "))
+        .join("; ");
+  } catch (error) {
+    /* plain text */
+  }
   const line = text.trim().split("\n")[0];
   return line && !line.startsWith("<") ? line.slice(0, 400) : `${status} ${statusText}`.trim();
 }
 
 function fieldOf(text) {
-  try { return String(parseJson(text).field || ""); } catch (error) { return ""; }
+  try {
+    return String(parseJson(text).field || "");
+  } catch (error) {
+    return "";
+  }
 }
 
 /**
  * One request, whatever the answer's status: {status, ok, text, headers, seconds}.
  * Throws ApiError with status 0 when there is no answer, and AbortError when aborted.
  */
-export async function request(path, { method = "GET", body, headers = {}, signal, timeout = 65 } = {}) {
+export async function request(
+  path,
+  { method = "GET", body, headers = {}, signal, timeout = 65 } = {},
+) {
   const all = { ...headers };
   const token = getToken();
   if (token) all.Authorization = `Bearer ${token}`;
@@ -84,12 +109,22 @@ export async function request(path, { method = "GET", body, headers = {}, signal
   const started = performance.now();
   try {
     const response = await fetch(BASE + path.replace(/^\//, ""), {
-      method, body, headers: all, signal: limit.signal, cache: "no-cache", credentials: "same-origin", redirect: "follow",
+      method,
+      body,
+      headers: all,
+      signal: limit.signal,
+      cache: "no-cache",
+      credentials: "same-origin",
+      redirect: "follow",
     });
     const text = await response.text();
     return {
-      status: response.status, statusText: response.statusText, ok: response.ok, text,
-      type: response.headers.get("content-type") || "", headers: [...response.headers],
+      status: response.status,
+      statusText: response.statusText,
+      ok: response.ok,
+      text,
+      type: response.headers.get("content-type") || "",
+      headers: [...response.headers],
       seconds: (performance.now() - started) / 1000,
     };
   } catch (error) {
@@ -105,7 +140,13 @@ export async function request(path, { method = "GET", body, headers = {}, signal
 /** The text of a good answer; ApiError otherwise. */
 export async function getText(path, options) {
   const answer = await request(path, options);
-  if (!answer.ok) throw new ApiError(reasonOf(answer.status, answer.text, answer.statusText), answer.status, fieldOf(answer.text), answer.text);
+  if (!answer.ok)
+    throw new ApiError(
+      reasonOf(answer.status, answer.text, answer.statusText),
+      answer.status,
+      fieldOf(answer.text),
+      answer.text,
+    );
   return answer.text;
 }
 
@@ -123,7 +164,9 @@ export async function getJson(path, options) {
 /** Send an object as JSON. */
 export function sendJson(method, path, object, options = {}) {
   return getJson(path, {
-    ...options, method, body: object === undefined ? undefined : JSON.stringify(object),
+    ...options,
+    method,
+    body: object === undefined ? undefined : JSON.stringify(object),
     headers: object === undefined ? {} : { "Content-Type": "application/json" },
   });
 }
@@ -134,7 +177,9 @@ export async function each(items, work, done, parallel = 6) {
   async function worker() {
     while (queue.length) {
       const item = queue.shift();
-      try { done(item, await work(item), null); } catch (error) {
+      try {
+        done(item, await work(item), null);
+      } catch (error) {
         if (error.name === "AbortError") return;
         done(item, null, error);
       }
@@ -181,10 +226,18 @@ let running = false;
 
 /** Remember a small preference; without storage it is forgotten with the page. */
 export function remember(name, value) {
-  try { localStorage.setItem("lmcache." + name, value); } catch (error) { /* storage is off */ }
+  try {
+    localStorage.setItem("lmcache." + name, value);
+  } catch (error) {
+    /* storage is off */
+  }
 }
 export function recall(name, fallback) {
-  try { return localStorage.getItem("lmcache." + name) ?? fallback; } catch (error) { return fallback; }
+  try {
+    return localStorage.getItem("lmcache." + name) ?? fallback;
+  } catch (error) {
+    return fallback;
+  }
 }
 
 /** Call `listener()` after every change; ends with the signal, or with the function returned. */
@@ -201,7 +254,8 @@ export function notify() {
 
 /** May this page change things? Unknown counts as no. */
 export const trusted = () => Boolean(store.session && store.session.trusted);
-export const whyNot = () => (store.session ? store.session.reason || "this needs the token" : "not connected yet");
+export const whyNot = () =>
+  store.session ? store.session.reason || "this needs the token" : "not connected yet";
 
 export async function loadSession() {
   try {
@@ -261,8 +315,15 @@ export function setRefresh(seconds) {
 /** Have the server ask the nodes at once, then fetch what it learnt. */
 export async function refreshNow(key) {
   try {
-    await sendJson("POST", "api/refresh" + (key ? `?node=${encodeURIComponent(key)}` : ""), undefined, { timeout: 15 });
-  } catch (error) { /* not trusted or an older server: its own poll will do */ }
+    await sendJson(
+      "POST",
+      "api/refresh" + (key ? `?node=${encodeURIComponent(key)}` : ""),
+      undefined,
+      { timeout: 15 },
+    );
+  } catch (error) {
+    /* not trusted or an older server: its own poll will do */
+  }
   await poll();
 }
 

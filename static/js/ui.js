@@ -84,8 +84,11 @@ const ICONS = {
 
 /** One of our own icons, 16 px, in the colour of the text; hidden from screen readers. */
 export function icon(name) {
-  return svg("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
-    svg("path", { d: ICONS[name] }));
+  return svg(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    svg("path", { d: ICONS[name] }),
+  );
 }
 
 // ---- states, names, buttons, fields --------------------------------------
@@ -97,8 +100,12 @@ export const STATE_ORDER = { down: 0, degraded: 1, unknown: 2, up: 3 };
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
 export function stateMark(state, short = false) {
   const known = MARKS[state] ? state : "unknown";
-  return h("span", { class: `state ${known}` }, h("span", { "aria-hidden": "true" }, MARKS[known]),
-    h("span", { class: short ? "visually-hidden" : "" }, short ? known : ` ${known}`));
+  return h(
+    "span",
+    { class: `state ${known}` },
+    h("span", { "aria-hidden": "true" }, MARKS[known]),
+    h("span", { class: short ? "visually-hidden" : "" }, short ? known : ` ${known}`),
+  );
 }
 
 export function setState(element, state) {
@@ -116,20 +123,43 @@ export function fitted(text) {
   if (name.length < 2 * TAIL) return name;
   const slash = name.lastIndexOf("/"); // an address keeps its last part whole
   const cut = slash > 0 && name.length - slash <= 2 * TAIL ? slash : name.length - TAIL;
-  return h("span", {}, h("span", { class: "visually-hidden" }, name), h("span", { class: "fitted", "aria-hidden": "true", dataset: { head: name.slice(0, cut), tail: name.slice(cut) } }));
+  return h(
+    "span",
+    {},
+    h("span", { class: "visually-hidden" }, name),
+    h("span", {
+      class: "fitted",
+      "aria-hidden": "true",
+      dataset: { head: name.slice(0, cut), tail: name.slice(cut) },
+    }),
+  );
 }
 
 export const kindText = (node) => (node.kind === "unknown" ? NONE : node.kind);
 
 /** What an empty place says: what it is, and what to do next. */
 export function empty(text, ...actions) {
-  return h("div", { class: "empty" }, h("p", {}, text), actions.length ? h("div", { class: "actions" }, actions) : null);
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", {}, text),
+    actions.length ? h("div", { class: "actions" }, actions) : null,
+  );
 }
 
 /** What every view says while the frontend knows no node. */
 export function noNodes() {
   const option = (text) => h("span", { class: "gap" }, text);
-  return empty(["No nodes yet. Start the frontend with ", option("--config FILE"), " or ", option("--node NAME=ADDRESS"), ", or add one here."], h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"));
+  return empty(
+    [
+      "No nodes yet. Start the frontend with ",
+      option("--config FILE"),
+      " or ",
+      option("--node NAME=ADDRESS"),
+      ", or add one here.",
+    ],
+    h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"),
+  );
 }
 
 export async function copy(text, what = "Copied") {
@@ -146,8 +176,17 @@ export async function copy(text, what = "Copied") {
   }
 }
 
-export function button(label, onclick, { kind = "", image = "", title = "", disabled = false } = {}) {
-  return h("button", { type: "button", class: kind, onclick, title: title || null, disabled }, image ? icon(image) : null, label);
+export function button(
+  label,
+  onclick,
+  { kind = "", image = "", title = "", disabled = false } = {},
+) {
+  return h(
+    "button",
+    { type: "button", class: kind, onclick, title: title || null, disabled },
+    image ? icon(image) : null,
+    label,
+  );
 }
 
 /** A control that needs trust, and a node (`node()`) that is not down when it sends to one: disabled with the reason without. */
@@ -156,11 +195,19 @@ export function guarded(control, signal, node = null) {
   let seen = false;
   let end = null;
   function apply() {
-    if (seen && !control.isConnected && end) { end(); return; } // its row or panel was drawn anew
+    if (seen && !control.isConnected && end) {
+      end();
+      return;
+    } // its row or panel was drawn anew
     seen = seen || control.isConnected;
-    const why = !trusted() ? `Locked: ${whyNot()}` : node && node() && node().state === "down" ? "The node is down: nothing can be sent" : "";
+    const why = !trusted()
+      ? `Locked: ${whyNot()}`
+      : node && node() && node().state === "down"
+        ? "The node is down: nothing can be sent"
+        : "";
     control.dataset.refused = why ? "1" : "";
-    if (control.dataset.busy !== "1") control.disabled = Boolean(why) || control.dataset.off === "1";
+    if (control.dataset.busy !== "1")
+      control.disabled = Boolean(why) || control.dataset.off === "1";
     control.title = why || title;
   }
   apply();
@@ -171,7 +218,17 @@ export function guarded(control, signal, node = null) {
 /** A line that stands where things need trust, while there is none: why, and the way in. */
 export function lockNote(signal) {
   const why = h("span");
-  const note = h("p", { class: "note lock-note" }, icon("lock"), why, h("button", { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) }, "Unlock"));
+  const note = h(
+    "p",
+    { class: "note lock-note" },
+    icon("lock"),
+    why,
+    h(
+      "button",
+      { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) },
+      "Unlock",
+    ),
+  );
   function apply() {
     note.hidden = trusted() || !store.session;
     setText(why, `Locked: ${whyNot()}`);
@@ -197,13 +254,24 @@ export async function working(control, work) {
 }
 
 export function field(label, input, hint = "") {
-  return h("label", { class: "field" }, h("span", {}, label), input, hint ? h("small", { class: "muted" }, hint) : null);
+  return h(
+    "label",
+    { class: "field" },
+    h("span", {}, label),
+    input,
+    hint ? h("small", { class: "muted" }, hint) : null,
+  );
 }
 
 /** Terms and values: [[term, value], ...]; pairs without a value are left out. */
 export function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+  );
 }
 
 /** Used of a limit as a bar with both figures. */
@@ -211,7 +279,18 @@ export function meter(used, limit, text) {
   const share = limit > 0 ? Math.min(1, Math.max(0, used / limit)) : 0;
   const fill = h("i", { class: share > 0.95 ? "full" : "" });
   fill.style.width = `${share * 100}%`;
-  return h("div", { class: "meter", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100), "aria-label": text }, fill);
+  return h(
+    "div",
+    {
+      class: "meter",
+      role: "meter",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-valuenow": Math.round(share * 100),
+      "aria-label": text,
+    },
+    fill,
+  );
 }
 
 function compare(a, b) {
@@ -247,17 +326,54 @@ class Heading {
  * head(rows, label) -> {sig, parts}, rank(rows)})` puts the rows under headings that fold, those of the lowest rank first. `width` tells how wide it will be, where that is
  * known before it is laid out. Returns {element, update, search(text), filter(f), group(g)}.
  */
-export function dataTable({ label, columns, key, sort = null, select = null, onrow = null, rowClass = null, emptyText = "Nothing here.", onsort = null, fixed = true, tall = false, width = 0 }) {
+export function dataTable({
+  label,
+  columns,
+  key,
+  sort = null,
+  select = null,
+  onrow = null,
+  rowClass = null,
+  emptyText = "Nothing here.",
+  onsort = null,
+  fixed = true,
+  tall = false,
+  width = 0,
+}) {
   const heads = [];
   const cols = h("colgroup");
   const headRow = h("tr");
-  const allBox = select ? h("input", { type: "checkbox", "aria-label": "Select all rows shown" }) : null;
+  const allBox = select
+    ? h("input", { type: "checkbox", "aria-label": "Select all rows shown" })
+    : null;
   const above = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
   const below = h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
   const body = h("tbody");
-  const table = h("table", { class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`, "aria-label": label, role: fixed ? null : "table" }, cols, h("thead", {}, headRow), above, body, below);
+  const table = h(
+    "table",
+    {
+      class: `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`,
+      "aria-label": label,
+      role: fixed ? null : "table",
+    },
+    cols,
+    h("thead", {}, headRow),
+    above,
+    body,
+    below,
+  );
   const none = h("p", { class: "empty-row", hidden: true }, emptyText);
-  const wrap = h("div", { class: `table-wrap${tall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": label }, table, none);
+  const wrap = h(
+    "div",
+    {
+      class: `table-wrap${tall ? " tall" : ""}`,
+      tabindex: "0",
+      role: "region",
+      "aria-label": label,
+    },
+    table,
+    none,
+  );
   let wantedColumns = columns;
   let shownColumns = []; // their heads are built with the first rows
   let keepAll = false; // the columns were chosen by hand: none is left out
@@ -277,16 +393,26 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
 
   /** The wanted columns that there is room for, and whether it takes their narrow widths: {tight, columns}. */
   function fitting() {
-    const spare = keepAll || (!fixed && innerWidth < TELEPHONE) ? [] : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
+    const spare =
+      keepAll || (!fixed && innerWidth < TELEPHONE)
+        ? []
+        : wantedColumns.filter((column) => column.drop).sort((a, b) => b.drop - a.drop);
     function inWidth(tight) {
-      let room = (width || wrap.clientWidth || Infinity) - (select ? PICK_WIDTH : 0) - wantedColumns.reduce((sum, column) => sum + widthOf(column, tight), 0);
+      let room =
+        (width || wrap.clientWidth || Infinity) -
+        (select ? PICK_WIDTH : 0) -
+        wantedColumns.reduce((sum, column) => sum + widthOf(column, tight), 0);
       const out = new Set();
       for (const column of spare) {
         if (room >= 0) break;
         out.add(column);
         room += widthOf(column, tight);
       }
-      return { tight, fits: room >= 0, columns: wantedColumns.filter((column) => !out.has(column)) };
+      return {
+        tight,
+        fits: room >= 0,
+        columns: wantedColumns.filter((column) => !out.has(column)),
+      };
     }
     const wide = inWidth(innerWidth < TELEPHONE);
     return wide.fits || keepAll || !fixed ? wide : inWidth(true);
@@ -309,9 +435,21 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       const width = widthOf(column, fit.tight);
       minimum += width;
       cols.append(sized(column.grow ? 0 : width));
-      const cell = h("th", { scope: "col", class: [column.num ? "num" : "", column.head ? "head" : ""].join(" ").trim() || null, title: column.title || null });
+      const cell = h("th", {
+        scope: "col",
+        class: [column.num ? "num" : "", column.head ? "head" : ""].join(" ").trim() || null,
+        title: column.title || null,
+      });
       if (column.sort === false) cell.append(column.label);
-      else cell.append(h("button", { type: "button", class: "sort", onclick: () => sortBy(column) }, column.label, h("span", { class: "sort-mark", "aria-hidden": "true" })));
+      else
+        cell.append(
+          h(
+            "button",
+            { type: "button", class: "sort", onclick: () => sortBy(column) },
+            column.label,
+            h("span", { class: "sort-mark", "aria-hidden": "true" }),
+          ),
+        );
       heads.push([column, cell]);
       headRow.append(cell);
     }
@@ -323,7 +461,12 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   /** Build the head anew when other columns have room than before. */
   function refit() {
     const next = fitting();
-    if (next.tight === fit.tight && next.columns.length === shownColumns.length && next.columns.every((column, i) => column === shownColumns[i])) return false;
+    if (
+      next.tight === fit.tight &&
+      next.columns.length === shownColumns.length &&
+      next.columns.every((column, i) => column === shownColumns[i])
+    )
+      return false;
     buildHead(next);
     return true;
   }
@@ -335,7 +478,8 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   function markSort() {
     for (const [column, cell] of heads) {
       const on = order && order.id === column.id;
-      if (column.sort !== false) cell.setAttribute("aria-sort", on ? (order.down ? "descending" : "ascending") : "none");
+      if (column.sort !== false)
+        cell.setAttribute("aria-sort", on ? (order.down ? "descending" : "ascending") : "none");
       const mark = cell.querySelector(".sort-mark");
       if (mark) setText(mark, on ? (order.down ? "▼" : "▲") : "");
     }
@@ -350,7 +494,15 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   function hit(row) {
     if (keep && !keep(row)) return false;
     if (!needle) return true;
-    return needle.every((word) => columns.some((column) => column.find !== false && String((column.search || column.text || column.value)(row, fit) ?? "").toLowerCase().includes(word)));
+    return needle.every((word) =>
+      columns.some(
+        (column) =>
+          column.find !== false &&
+          String((column.search || column.text || column.value)(row, fit) ?? "")
+            .toLowerCase()
+            .includes(word),
+      ),
+    );
   }
   function arrange() {
     if (!live.size) refit();
@@ -359,12 +511,26 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       const column = columns.find((one) => one.id === order.id);
       const get = column.value || column.text;
       const decorated = shown.map((row) => [get(row), row]);
-      decorated.sort(([a], [b]) => { const d = compare(a, b); return Math.abs(d) === 2 && typeof a !== typeof b || a === null || b === null || a === undefined || b === undefined ? Math.sign(d) : order.down ? -d : d; });
+      decorated.sort(([a], [b]) => {
+        const d = compare(a, b);
+        return (Math.abs(d) === 2 && typeof a !== typeof b) ||
+          a === null ||
+          b === null ||
+          a === undefined ||
+          b === undefined
+          ? Math.sign(d)
+          : order.down
+            ? -d
+            : d;
+      });
       shown = decorated.map(([, row]) => row);
     }
     lines = grouping ? grouped() : shown;
     none.hidden = !told || shown.length > 0;
-    replace(none, all.length ? "Nothing matches. Clear the search or the filters to see all." : emptyText);
+    replace(
+      none,
+      all.length ? "Nothing matches. Clear the search or the filters to see all." : emptyText,
+    );
     table.setAttribute("aria-rowcount", String(lines.length + 1));
     paint();
   }
@@ -375,8 +541,14 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       if (!groups.has(name)) groups.set(name, new Heading(name));
       groups.get(name).rows.push(row);
     }
-    const sorted = [...groups.values()].sort((a, b) => (grouping.rank ? grouping.rank(a.rows) - grouping.rank(b.rows) : 0) || compare(a.name, b.name));
-    return sorted.flatMap((heading) => (folded.has(heading.name) ? [heading] : [heading, ...heading.rows]));
+    const sorted = [...groups.values()].sort(
+      (a, b) =>
+        (grouping.rank ? grouping.rank(a.rows) - grouping.rank(b.rows) : 0) ||
+        compare(a.name, b.name),
+    );
+    return sorted.flatMap((heading) =>
+      folded.has(heading.name) ? [heading] : [heading, ...heading.rows],
+    );
   }
   function paint() {
     frame = 0;
@@ -403,16 +575,24 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       const id = heading ? row.id : key(row);
       wanted.add(id);
       let entry = live.get(id);
-      if (!entry) { entry = heading ? makeHeading(row.name) : makeRow(id); live.set(id, entry); }
+      if (!entry) {
+        entry = heading ? makeHeading(row.name) : makeRow(id);
+        live.set(id, entry);
+      }
       if (heading) fillHeading(entry, row);
       else fill(entry, row);
       if (virtual) entry.tr.setAttribute("aria-rowindex", String(i + 2));
       if (entry.tr !== at) body.insertBefore(entry.tr, at);
       else at = at.nextSibling;
     }
-    for (const [id, entry] of live) if (!wanted.has(id)) { entry.tr.remove(); live.delete(id); }
+    for (const [id, entry] of live)
+      if (!wanted.has(id)) {
+        entry.tr.remove();
+        live.delete(id);
+      }
     if (!fixed) stack();
-    if (focus && !body.contains(document.activeElement)) (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
+    if (focus && !body.contains(document.activeElement))
+      (focus.isConnected ? focus : wrap).focus({ preventScroll: true }); // a moved row loses it
     markAll();
   }
   /** Rows as cards where the table is wider than its place. */
@@ -422,15 +602,27 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }
   function makeHeading(name) {
     const text = h("span", { class: "group-text" });
-    const fold = h("button", { type: "button", class: "group-fold", onclick: () => {
-      if (!folded.delete(name)) folded.add(name);
-      arrange();
-    } }, h("span", { class: "group-mark", "aria-hidden": "true" }), text);
+    const fold = h(
+      "button",
+      {
+        type: "button",
+        class: "group-fold",
+        onclick: () => {
+          if (!folded.delete(name)) folded.add(name);
+          arrange();
+        },
+      },
+      h("span", { class: "group-mark", "aria-hidden": "true" }),
+      text,
+    );
     const entry = { tr: h("tr", { class: "group" }), fold, text, box: null, sig: "" };
     if (select) {
       entry.box = h("input", { type: "checkbox", "aria-label": `Select all of ${name}` });
       entry.box.addEventListener("change", () => {
-        for (const row of entry.rows) { if (entry.box.checked) select.set.add(key(row)); else select.set.delete(key(row)); }
+        for (const row of entry.rows) {
+          if (entry.box.checked) select.set.add(key(row));
+          else select.set.delete(key(row));
+        }
         paint();
         select.changed();
       });
@@ -443,7 +635,10 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     entry.rows = rows;
     entry.fold.setAttribute("aria-expanded", String(!folded.has(name)));
     const { sig, parts } = grouping.head(rows, name);
-    if (entry.sig !== sig) { entry.sig = sig; replace(entry.text, parts); }
+    if (entry.sig !== sig) {
+      entry.sig = sig;
+      replace(entry.text, parts);
+    }
     markBox(entry.box, rows);
   }
   function markBox(box, rows) {
@@ -458,7 +653,8 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
     if (select) {
       entry.box = h("input", { type: "checkbox" });
       entry.box.addEventListener("change", () => {
-        if (entry.box.checked) select.set.add(id); else select.set.delete(id);
+        if (entry.box.checked) select.set.add(id);
+        else select.set.delete(id);
         tr.classList.toggle("picked", entry.box.checked);
         markAll();
         select.changed();
@@ -466,13 +662,21 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       tr.append(h("td", { class: "pick" }, entry.box));
     }
     for (const column of shownColumns) {
-      const cell = h(column.head ? "th" : "td", { class: [column.num ? "num" : "", column.cls || ""].join(" ").trim() || null, scope: column.head ? "row" : null, role: fixed ? null : column.head ? "rowheader" : "cell", dataset: fixed ? {} : { label: column.label } }); // with roles, as cards are no table to the browser
+      const cell = h(column.head ? "th" : "td", {
+        class: [column.num ? "num" : "", column.cls || ""].join(" ").trim() || null,
+        scope: column.head ? "row" : null,
+        role: fixed ? null : column.head ? "rowheader" : "cell",
+        dataset: fixed ? {} : { label: column.label },
+      }); // with roles, as cards are no table to the browser
       entry.cells.push(cell);
       tr.append(cell);
     }
     if (onrow) {
       tr.classList.add("link");
-      tr.addEventListener("click", (event) => { if (!event.target.closest("a, button, input, select, label") && !String(getSelection())) onrow(entry.row); });
+      tr.addEventListener("click", (event) => {
+        if (!event.target.closest("a, button, input, select, label") && !String(getSelection()))
+          onrow(entry.row);
+      });
     }
     return entry;
   }
@@ -482,14 +686,25 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
       const picked = select.set.has(key(row));
       entry.box.checked = picked;
       entry.tr.classList.toggle("picked", picked);
-      if (!entry.named) { entry.box.setAttribute("aria-label", `Select ${select.name(row)}`); entry.named = true; }
+      if (!entry.named) {
+        entry.box.setAttribute("aria-label", `Select ${select.name(row)}`);
+        entry.named = true;
+      }
     }
     if (rowClass) {
       const name = rowClass(row);
-      if (entry.cls !== name) { if (entry.cls) entry.tr.classList.remove(entry.cls); if (name) entry.tr.classList.add(name); entry.cls = name; }
+      if (entry.cls !== name) {
+        if (entry.cls) entry.tr.classList.remove(entry.cls);
+        if (name) entry.tr.classList.add(name);
+        entry.cls = name;
+      }
     }
     shownColumns.forEach((column, i) => {
-      const sig = column.render ? (column.sig ? column.sig(row) : {}) : String(column.text ? column.text(row, fit) : column.value(row) ?? "–");
+      const sig = column.render
+        ? column.sig
+          ? column.sig(row)
+          : {}
+        : String(column.text ? column.text(row, fit) : (column.value(row) ?? "–"));
       if (entry.sigs[i] === sig) return;
       entry.sigs[i] = sig;
       if (column.render) {
@@ -508,14 +723,21 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }
   if (select) {
     allBox.addEventListener("change", () => {
-      for (const row of shown) { if (allBox.checked) select.set.add(key(row)); else select.set.delete(key(row)); }
+      for (const row of shown) {
+        if (allBox.checked) select.set.add(key(row));
+        else select.set.delete(key(row));
+      }
       paint();
       select.changed();
     });
   }
-  wrap.addEventListener("scroll", () => {
-    if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
-  }, { passive: true });
+  wrap.addEventListener(
+    "scroll",
+    () => {
+      if (lines.length > VIRTUAL_FROM && !frame) frame = requestAnimationFrame(paint);
+    },
+    { passive: true },
+  );
   new ResizeObserver(() => {
     if (!wrap.isConnected) return; // not in the page yet: the room is what it was told
     width = 0;
@@ -525,14 +747,46 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
   }).observe(wrap);
   return {
     element: wrap,
-    update(rows) { told = true; all = rows; arrange(); },
-    search(text) { needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : ""; wrap.scrollTop = 0; arrange(); return shown.length; },
-    filter(test) { keep = test; arrange(); return shown.length; },
-    group(by) { grouping = by; folded.clear(); live.clear(); replace(body); arrange(); },
-    setColumns(ids, exactly = false) { wantedColumns = columns.filter((column) => ids.includes(column.id)); keepAll = exactly; if (heads.length) { buildHead(); arrange(); } },
-    get columns() { return shownColumns.map((column) => column.id); },
-    get shown() { return shown; },
-    get total() { return all.length; },
+    update(rows) {
+      told = true;
+      all = rows;
+      arrange();
+    },
+    search(text) {
+      needle = text.trim().toLowerCase() ? text.trim().toLowerCase().split(/\s+/) : "";
+      wrap.scrollTop = 0;
+      arrange();
+      return shown.length;
+    },
+    filter(test) {
+      keep = test;
+      arrange();
+      return shown.length;
+    },
+    group(by) {
+      grouping = by;
+      folded.clear();
+      live.clear();
+      replace(body);
+      arrange();
+    },
+    setColumns(ids, exactly = false) {
+      wantedColumns = columns.filter((column) => ids.includes(column.id));
+      keepAll = exactly;
+      if (heads.length) {
+        buildHead();
+        arrange();
+      }
+    },
+    get columns() {
+      return shownColumns.map((column) => column.id);
+    },
+    get shown() {
+      return shown;
+    },
+    get total() {
+      return all.length;
+    },
     first: () => first,
   };
 }
@@ -540,8 +794,18 @@ export function dataTable({ label, columns, key, sort = null, select = null, onr
 /** A search box that tells what it found. `onsearch(text)` returns how many there are. */
 export function searchBox(label, onsearch, { value = "" } = {}) {
   const count = h("span", { class: "search-count muted", "aria-live": "polite" });
-  const input = h("input", { type: "search", placeholder: label, "aria-label": label, value, spellcheck: "false", autocomplete: "off" });
-  input.addEventListener("input", () => { const found = onsearch(input.value); setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : ""); });
+  const input = h("input", {
+    type: "search",
+    placeholder: label,
+    "aria-label": label,
+    value,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  input.addEventListener("input", () => {
+    const found = onsearch(input.value);
+    setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
+  });
   return h("span", { class: "search" }, input, count);
 }
 
@@ -549,20 +813,66 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
  * The frame of a node's panel: title, refresh, raw view, copy as curl; loading and failure said in one line.
  * `load(signal)` returns {data, raw}; `render(data, body)` shows it. `node`, `path`, `method` and `body` make the curl command.
  */
-export function panelFrame({ title, note = "", ctx, path = null, load = null, render, tools = [], curlOptions = {} }) {
+export function panelFrame({
+  title,
+  note = "",
+  ctx,
+  path = null,
+  load = null,
+  render,
+  tools = [],
+  curlOptions = {},
+}) {
   const body = h("div", { class: "panel-body" });
-  const rawBox = h("pre", { class: "raw", tabindex: "0", role: "region", hidden: true, "aria-label": `${title}: raw answer` });
+  const rawBox = h("pre", {
+    class: "raw",
+    tabindex: "0",
+    role: "region",
+    hidden: true,
+    "aria-label": `${title}: raw answer`,
+  });
   const line = h("p", { class: "panel-line", role: "status" });
-  const again = load ? button("Refresh", () => run(true), { image: "refresh", kind: "small" }) : null;
-  const rawButton = load ? h("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {
-    const on = rawBox.hidden;
-    rawBox.hidden = !on;
-    body.hidden = on;
-    rawButton.setAttribute("aria-pressed", String(on));
-  } }, "Raw") : null;
-  const curlButton = path ? button("Copy as curl", () => copy(curl(ctx.node().path + path, curlOptions), "curl command copied"), { image: "copy", kind: "small" }) : null;
-  const element = h("section", { class: "panel", "aria-label": title },
-    h("header", { class: "panel-head" }, h("h2", {}, title), note ? h("p", { class: "muted" }, note) : null, h("div", { class: "panel-tools" }, tools, again, rawButton, curlButton)), line, body, rawBox);
+  const again = load
+    ? button("Refresh", () => run(true), { image: "refresh", kind: "small" })
+    : null;
+  const rawButton = load
+    ? h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          "aria-pressed": "false",
+          onclick: () => {
+            const on = rawBox.hidden;
+            rawBox.hidden = !on;
+            body.hidden = on;
+            rawButton.setAttribute("aria-pressed", String(on));
+          },
+        },
+        "Raw",
+      )
+    : null;
+  const curlButton = path
+    ? button(
+        "Copy as curl",
+        () => copy(curl(ctx.node().path + path, curlOptions), "curl command copied"),
+        { image: "copy", kind: "small" },
+      )
+    : null;
+  const element = h(
+    "section",
+    { class: "panel", "aria-label": title },
+    h(
+      "header",
+      { class: "panel-head" },
+      h("h2", {}, title),
+      note ? h("p", { class: "muted" }, note) : null,
+      h("div", { class: "panel-tools" }, tools, again, rawButton, curlButton),
+    ),
+    line,
+    body,
+    rawBox,
+  );
   let once = false;
 
   async function run() {
@@ -598,30 +908,78 @@ export function panelFrame({ title, note = "", ctx, path = null, load = null, re
 /** An error of a node in one line: what it does not offer is a fact, not a failure. */
 export function explain(error, node) {
   const kind = node && node.kind && node.kind !== "unknown" ? node.kind : "node";
-  if (error.status === 404 || error.status === 405) return `This ${kind} does not offer it (${error.message}).`;
+  if (error.status === 404 || error.status === 405)
+    return `This ${kind} does not offer it (${error.message}).`;
   if (error.status === 403 || error.status === 401) return `Locked: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
-  if (error.status === 502 || error.status === 504) return `The node did not answer: ${error.message}`;
+  if (error.status === 502 || error.status === 504)
+    return `The node did not answer: ${error.message}`;
   return error.status ? `The node answered ${error.status}: ${error.message}` : error.message;
 }
 
 /** A JSON value as a tree; only opened branches are built. `needle` opens what matches. */
 export function tree(value, name = "", needle = "", depth = 0) {
   const word = needle.toLowerCase();
-  const matches = (item, label) => !word || String(label).toLowerCase().includes(word) ||
-    (item !== null && typeof item === "object" ? Object.entries(item).some(([k, v]) => matches(v, k)) : String(item).toLowerCase().includes(word));
+  const matches = (item, label) =>
+    !word ||
+    String(label).toLowerCase().includes(word) ||
+    (item !== null && typeof item === "object"
+      ? Object.entries(item).some(([k, v]) => matches(v, k))
+      : String(item).toLowerCase().includes(word));
   if (value === null || typeof value !== "object") {
-    return h("div", { class: "leaf" }, name !== "" ? h("span", { class: "key" }, name) : null, h("span", { class: `value ${value === null ? "null" : typeof value}` }, scalar(value)));
+    return h(
+      "div",
+      { class: "leaf" },
+      name !== "" ? h("span", { class: "key" }, name) : null,
+      h("span", { class: `value ${value === null ? "null" : typeof value}` }, scalar(value)),
+    );
   }
   const entries = Object.entries(value);
-  const flat = Array.isArray(value) && value.length <= 12 && value.every((item) => item === null || typeof item !== "object");
-  if (flat) return h("div", { class: "leaf" }, h("span", { class: "key" }, name), h("span", { class: "value" }, `[${value.map(scalar).join(", ")}]`));
+  const flat =
+    Array.isArray(value) &&
+    value.length <= 12 &&
+    value.every((item) => item === null || typeof item !== "object");
+  if (flat)
+    return h(
+      "div",
+      { class: "leaf" },
+      h("span", { class: "key" }, name),
+      h("span", { class: "value" }, `[${value.map(scalar).join(", ")}]`),
+    );
   const whole = word && String(name).toLowerCase().includes(word);
-  const children = () => entries.filter(([k, v]) => whole || matches(v, k)).map(([k, v]) => tree(v, k, whole ? "" : needle, depth + 1));
-  if (name === "") return h("div", { class: "tree" }, entries.length ? children() : h("p", { class: "muted" }, "Nothing matches."));
-  const box = h("details", { open: depth < 3 || Boolean(word) }, h("summary", {}, h("span", { class: "key" }, name), h("span", { class: "muted" }, Array.isArray(value) ? ` [${entries.length}]` : ` ${plural(entries.length, "entry", "entries")}`)));
+  const children = () =>
+    entries
+      .filter(([k, v]) => whole || matches(v, k))
+      .map(([k, v]) => tree(v, k, whole ? "" : needle, depth + 1));
+  if (name === "")
+    return h(
+      "div",
+      { class: "tree" },
+      entries.length ? children() : h("p", { class: "muted" }, "Nothing matches."),
+    );
+  const box = h(
+    "details",
+    { open: depth < 3 || Boolean(word) },
+    h(
+      "summary",
+      {},
+      h("span", { class: "key" }, name),
+      h(
+        "span",
+        { class: "muted" },
+        Array.isArray(value)
+          ? ` [${entries.length}]`
+          : ` ${plural(entries.length, "entry", "entries")}`,
+      ),
+    ),
+  );
   let built = false;
-  const open = () => { if (box.open && !built) { built = true; box.append(h("div", { class: "branch" }, children())); } };
+  const open = () => {
+    if (box.open && !built) {
+      built = true;
+      box.append(h("div", { class: "branch" }, children()));
+    }
+  };
   box.addEventListener("toggle", open);
   open();
   return box;
@@ -630,23 +988,45 @@ export function tree(value, name = "", needle = "", depth = 0) {
 function scalar(value) {
   if (value === null) return "null";
   if (value === "") return '""';
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : plain(value) === "0" && value !== 0 ? value.toExponential(3) : String(value);
+  if (typeof value === "number")
+    return Number.isInteger(value)
+      ? String(value)
+      : plain(value) === "0" && value !== 0
+        ? value.toExponential(3)
+        : String(value);
   return String(value);
 }
 
-export const nodeLink = (node, panel = "overview") => `#/node/${encodeURIComponent(node.key)}/${panel}`;
-export const nodeOf = (key) => store.byKey.get(key) || (store.status ? store.status.nodes.find((node) => node.name === key) : undefined);
+export const nodeLink = (node, panel = "overview") =>
+  `#/node/${encodeURIComponent(node.key)}/${panel}`;
+export const nodeOf = (key) =>
+  store.byKey.get(key) ||
+  (store.status ? store.status.nodes.find((node) => node.name === key) : undefined);
 
 // ---- short notes about results, in a corner, spoken by screen readers -----
 
-const notes = h("div", { class: "toasts" }, h("div", { role: "status", "aria-live": "polite" }), h("div", { role: "alert" }));
+const notes = h(
+  "div",
+  { class: "toasts" },
+  h("div", { role: "status", "aria-live": "polite" }),
+  h("div", { role: "alert" }),
+);
 document.body.append(notes);
 
 /** `kind`: "good", "bad" or "plain". Bad news stays until closed. */
 export function toast(text, kind = "plain") {
-  const close = h("button", { type: "button", class: "bare", "aria-label": "Close this note" }, icon("close"));
+  const close = h(
+    "button",
+    { type: "button", class: "bare", "aria-label": "Close this note" },
+    icon("close"),
+  );
   const mark = { good: "● ", bad: "■ ", plain: "" }[kind];
-  const note = h("div", { class: `toast ${kind}` }, h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text), close);
+  const note = h(
+    "div",
+    { class: `toast ${kind}` },
+    h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text),
+    close,
+  );
   close.addEventListener("click", () => note.remove());
   const list = notes.children[kind === "bad" ? 1 : 0];
   list.append(note);
@@ -664,7 +1044,10 @@ export function linePath(times, values, x, y, gap) {
   let last = 0;
   for (let i = 0; i < values.length; i += 1) {
     const value = values[i];
-    if (value === null || value === undefined || !Number.isFinite(value)) { pen = false; continue; }
+    if (value === null || value === undefined || !Number.isFinite(value)) {
+      pen = false;
+      continue;
+    }
     if (pen && gap && times[i] - last > gap) pen = false;
     const next = i + 1 < values.length ? values[i + 1] : null;
     const alone = !pen && (next === null || next === undefined);
@@ -683,8 +1066,25 @@ export function sparkline(values, width = 88, height = 20) {
   const low = Math.min(...known, high);
   const span = high - low || Math.abs(high) || 1;
   const count = Math.max(2, (values || []).length);
-  const path = known.length ? linePath(values.map((_, i) => i), values, (i) => 1 + (i / (count - 1)) * (width - 2),
-    (value) => height - 2 - ((value - low) / span) * (height - 4), 0) : "";
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true", preserveAspectRatio: "none" },
-    path ? svg("path", { d: path }) : null);
+  const path = known.length
+    ? linePath(
+        values.map((_, i) => i),
+        values,
+        (i) => 1 + (i / (count - 1)) * (width - 2),
+        (value) => height - 2 - ((value - low) / span) * (height - 4),
+        0,
+      )
+    : "";
+  return svg(
+    "svg",
+    {
+      class: "spark",
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      "aria-hidden": "true",
+      preserveAspectRatio: "none",
+    },
+    path ? svg("path", { d: path }) : null,
+  );
 }

@@ -42,13 +42,29 @@ def exposition(node: int) -> bytes:
     """A page as a worker's: 40 families, two of them histograms, about 12 KiB; values differ from node to node."""
     lines = []
     for family in range(38):
-        lines += ["# HELP lmcache:metric_%d What metric %d counts" % (family, family), "# TYPE lmcache:metric_%d gauge" % family]
-        lines += ['lmcache:metric_%d{model_name="m",role="worker",worker_id="%d"} %d.0' % (family, worker, node * family) for worker in range(2)]
+        lines += [
+            "# HELP lmcache:metric_%d What metric %d counts" % (family, family),
+            "# TYPE lmcache:metric_%d gauge" % family,
+        ]
+        lines += [
+            'lmcache:metric_%d{model_name="m",role="worker",worker_id="%d"} %d.0'
+            % (family, worker, node * family)
+            for worker in range(2)
+        ]
     for family in ("retrieve", "store"):
-        lines += ["# HELP lmcache:time_to_%s Seconds" % family, "# TYPE lmcache:time_to_%s histogram" % family]
+        lines += [
+            "# HELP lmcache:time_to_%s Seconds" % family,
+            "# TYPE lmcache:time_to_%s histogram" % family,
+        ]
         for bound in [*(str(0.001 * 2**i) for i in range(20)), "+Inf"]:
-            lines.append('lmcache:time_to_%s_bucket{model_name="m",role="worker",le="%s"} %d.0' % (family, bound, node))
-        lines += ['lmcache:time_to_%s_%s{model_name="m",role="worker"} %d.0' % (family, part, node) for part in ("count", "sum")]
+            lines.append(
+                'lmcache:time_to_%s_bucket{model_name="m",role="worker",le="%s"} %d.0'
+                % (family, bound, node)
+            )
+        lines += [
+            'lmcache:time_to_%s_%s{model_name="m",role="worker"} %d.0' % (family, part, node)
+            for part in ("count", "sum")
+        ]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -88,7 +104,10 @@ class Node:
                 threading.Thread(target=self._serve_large, args=(sock, head), daemon=True).start()
             elif head:
                 body = self.PAGE if head.startswith(b"GET /metrics") else SMALL
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                sock.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b"
+                    % (len(body), body)
+                )
         except OSError:
             head = b""
         if not head:
@@ -102,7 +121,10 @@ class Node:
             head, _, rest = data.partition(b"\r\n\r\n")
             if head.startswith(b"GET"):
                 count = int(head.split()[1].partition(b"?")[2])
-                sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (count * MIB))
+                sock.sendall(
+                    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                    % (count * MIB)
+                )
                 for _ in range(count):
                     sock.sendall(self.BLOCK)
                 return
@@ -165,7 +187,10 @@ def serve_role(role: str, arguments: list) -> None:
 
 def ask(port: int, path: str, count: int, connections: int, keep: bool = True) -> float:
     """Send ``count`` GETs over ``connections`` connections, one at a time on each; returns requests a second."""
-    request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (path.encode(), b"" if keep else b"Connection: close\r\n")
+    request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (
+        path.encode(),
+        b"" if keep else b"Connection: close\r\n",
+    )
     selector = selectors.DefaultSelector()
     left, running = count, 0
 
@@ -251,7 +276,10 @@ class Bench:
         self.socket = os.path.join(folder, "node.sock")
         self.node = int(self._start("node", self.socket))
         self.plain = int(self._start("plain", str(self.node)))
-        nodes = [{"name": "tcp", "host": "127.0.0.1", "port": self.node}, {"name": "uds", "host": "localhost", "port": self.socket}]
+        nodes = [
+            {"name": "tcp", "host": "127.0.0.1", "port": self.node},
+            {"name": "uds", "host": "localhost", "port": self.socket},
+        ]
         self.ours = self.frontend(nodes)
 
     def _start(self, role: str, *arguments: str) -> str:
@@ -266,7 +294,14 @@ class Bench:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
-        command = [sys.executable, os.path.join(ROOT, "lmcache_frontend.py"), "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            sys.executable,
+            os.path.join(ROOT, "lmcache_frontend.py"),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         command += ["--poll-interval", "0", "--nodes", json.dumps(nodes)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self.stack.callback(process.wait)
@@ -293,18 +328,36 @@ class Bench:
     def small(self) -> None:
         for connections, count in ((1, 800), (16, 3000), (64, 3000)):
             self.compare(
-                "small GET, %d connections" % connections, "req/s",
-                lambda: ask(self.ours, "/proxy2/tcp/small", count, connections), lambda: ask(self.plain, "/small", count // 4, connections),
-            )  # fmt: skip
-        self.compare("small GET from a Unix socket, 16 connections", "req/s", lambda: ask(self.ours, "/proxy2/uds/small", 4000, 16))
+                "small GET, %d connections" % connections,
+                "req/s",
+                lambda: ask(self.ours, "/proxy2/tcp/small", count, connections),
+                lambda: ask(self.plain, "/small", count // 4, connections),
+            )
         self.compare(
-            "small GET, a new connection for each", "req/s",
-            lambda: ask(self.ours, "/proxy2/tcp/small", 1500, 16, False), lambda: ask(self.plain, "/small", 500, 16, False),
-        )  # fmt: skip
+            "small GET from a Unix socket, 16 connections",
+            "req/s",
+            lambda: ask(self.ours, "/proxy2/uds/small", 4000, 16),
+        )
+        self.compare(
+            "small GET, a new connection for each",
+            "req/s",
+            lambda: ask(self.ours, "/proxy2/tcp/small", 1500, 16, False),
+            lambda: ask(self.plain, "/small", 500, 16, False),
+        )
 
     def large(self) -> None:
-        self.compare("download of 256 MiB", "MiB/s", lambda: download(self.ours, "/proxy2/tcp/large?256"), lambda: download(self.plain, "/large?256"))
-        self.compare("upload of 256 MiB", "MiB/s", lambda: upload(self.ours, "/proxy2/tcp/sink", 256), lambda: upload(self.plain, "/sink", 256))
+        self.compare(
+            "download of 256 MiB",
+            "MiB/s",
+            lambda: download(self.ours, "/proxy2/tcp/large?256"),
+            lambda: download(self.plain, "/large?256"),
+        )
+        self.compare(
+            "upload of 256 MiB",
+            "MiB/s",
+            lambda: upload(self.ours, "/proxy2/tcp/sink", 256),
+            lambda: upload(self.plain, "/sink", 256),
+        )
 
     def merge(self) -> None:
         """The merge alone, then with its scrapes; plain means the pages one after the other, unmerged."""
@@ -312,47 +365,79 @@ class Bench:
 
         for count in PAGE_NODES:
             pages = [("node%d" % index, exposition(index)) for index in range(count)]
-            self.compare("merging %d expositions" % count, "ms", lambda: 1000 * seconds_of(merge_expositions, pages))
+            self.compare(
+                "merging %d expositions" % count,
+                "ms",
+                lambda: 1000 * seconds_of(merge_expositions, pages),
+            )
         for count in PAGE_NODES:
-            port = self.frontend([{"name": "node%d" % index, "host": "127.0.0.1", "port": self.node} for index in range(count)])
+            port = self.frontend(
+                [
+                    {"name": "node%d" % index, "host": "127.0.0.1", "port": self.node}
+                    for index in range(count)
+                ]
+            )
 
             def one_by_one() -> None:
                 for _ in range(count):
                     fetch(self.plain, "/metrics")
 
             what = "/metrics of %d nodes" % count
-            self.compare(what, "ms", lambda: 1000 * seconds_of(fetch, port, "/metrics"), lambda: 1000 * seconds_of(one_by_one))
+            self.compare(
+                what,
+                "ms",
+                lambda: 1000 * seconds_of(fetch, port, "/metrics"),
+                lambda: 1000 * seconds_of(one_by_one),
+            )
 
     def status(self) -> None:
         """The status document of 1,000 nodes that were polled once: built anew, and as it is sent."""
         from lmcache_frontend import Monitor, NodeRegistry, parse_nodes
 
         registry = NodeRegistry()
-        entries = [{"name": "node%d" % index, "host": "127.0.0.1", "port": self.node} for index in range(1000)]
+        entries = [
+            {"name": "node%d" % index, "host": "127.0.0.1", "port": self.node}
+            for index in range(1000)
+        ]
         registry.replace_source("nodes", parse_nodes(entries, "bench", "nodes"))
         monitor = Monitor(registry, interval=10, history_minutes=60)
-        self.compare("a round of polls of 1,000 nodes", "ms", lambda: 1000 * seconds_of(monitor.refresh))
+        self.compare(
+            "a round of polls of 1,000 nodes", "ms", lambda: 1000 * seconds_of(monitor.refresh)
+        )
 
         def anew() -> float:
             monitor.refresh("node0")
             return 1000 * seconds_of(monitor.status_json)
 
         self.compare("status JSON of 1,000 nodes, after a change", "ms", anew)
-        self.compare("status JSON of 1,000 nodes, unchanged", "ms", lambda: 1000 * seconds_of(monitor.status_json))
+        self.compare(
+            "status JSON of 1,000 nodes, unchanged",
+            "ms",
+            lambda: 1000 * seconds_of(monitor.status_json),
+        )
 
     def heads(self) -> None:
         """A browser's request head; plain is the standard library's parser."""
         from lmcache_frontend import parse_request_head
 
         fields = "".join("X-Field-%d: value %d\r\n" % (index, index) for index in range(8))
-        text = ("GET /proxy2/w0/metrics?a=1 HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\nUser-Agent: bench\r\n" + fields).encode()
+        text = (
+            "GET /proxy2/w0/metrics?a=1 HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\nUser-Agent: bench\r\n"
+            + fields
+        ).encode()
 
         def ours() -> float:
             return 1e6 * seconds_of(lambda: [parse_request_head(text) for _ in range(2000)]) / 2000
 
         def plain() -> float:
             block = text.partition(b"\r\n")[2] + b"\r\n"
-            return 1e6 * seconds_of(lambda: [http.client.parse_headers(io.BytesIO(block)) for _ in range(500)]) / 500
+            return (
+                1e6
+                * seconds_of(
+                    lambda: [http.client.parse_headers(io.BytesIO(block)) for _ in range(500)]
+                )
+                / 500
+            )
 
         self.compare("parsing a request's head", "µs", ours, plain)
 
@@ -360,7 +445,10 @@ class Bench:
         print("%-48s %-6s %10s %10s %8s" % ("", "", "ours", "plain", "ratio"))
         for what, unit, ours, plain in self.rows:
             ratio = "" if plain is None else "%.2f" % (ours / plain)
-            print("%-48s %-6s %10.4g %10s %8s" % (what, unit, ours, "" if plain is None else "%.4g" % plain, ratio))
+            print(
+                "%-48s %-6s %10.4g %10s %8s"
+                % (what, unit, ours, "" if plain is None else "%.4g" % plain, ratio)
+            )
 
 
 def fetch(port: int, path: str) -> bytes:
@@ -376,7 +464,9 @@ def fetch(port: int, path: str) -> bytes:
 def main() -> None:
     parts = ("small", "large", "merge", "status", "heads")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", help="some of %s, comma-separated" % ",".join(parts), default=",".join(parts))
+    parser.add_argument(
+        "--only", help="some of %s, comma-separated" % ",".join(parts), default=",".join(parts)
+    )
     parser.add_argument("--role", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:

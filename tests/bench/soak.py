@@ -27,8 +27,24 @@ from bench import HERE, MIB, ROOT, SMALL
 BODY = 64  # MiB
 LIFE = 4.0  # seconds that the mortal node lives, and is dead
 SAMPLE = 30.0  # seconds between two looks at the process
-PAUSES = {"small": 0.002, "download": 1.5, "upload": 1.5, "abort": 0.2, "mortal": 0.05, "metrics": 1.0, "page": 1.0, "status": 0.5}
-FILES = ("/", "/static/style.css", "/static/js/app.js", "/static/js/ui.js", "/static/js/views/cluster.js", "/favicon.ico")
+PAUSES = {
+    "small": 0.002,
+    "download": 1.5,
+    "upload": 1.5,
+    "abort": 0.2,
+    "mortal": 0.05,
+    "metrics": 1.0,
+    "page": 1.0,
+    "status": 0.5,
+}
+FILES = (
+    "/",
+    "/static/style.css",
+    "/static/js/app.js",
+    "/static/js/ui.js",
+    "/static/js/views/cluster.js",
+    "/favicon.ico",
+)
 
 
 class Soak:
@@ -47,8 +63,22 @@ class Soak:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self.port = sock.getsockname()[1]
-        command = [sys.executable, os.path.join(ROOT, "lmcache_frontend.py"), "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--poll-interval", "2", "--node", "tcp=127.0.0.1:%d" % self.node_port, "--node", "uds=" + self.unix]
+        command = [
+            sys.executable,
+            os.path.join(ROOT, "lmcache_frontend.py"),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
+        command += [
+            "--poll-interval",
+            "2",
+            "--node",
+            "tcp=127.0.0.1:%d" % self.node_port,
+            "--node",
+            "uds=" + self.unix,
+        ]
         command += ["--node", "mortal=" + self.mortal_path, "--history", "5"]
         self.log = open(os.path.join(self.folder, "log"), "w+b")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
@@ -76,7 +106,11 @@ class Soak:
         connection.request("GET", "/proxy2/%s/x" % ("tcp", "uds")[number % 2])
         answer = connection.getresponse()
         body = answer.read()
-        return "" if (answer.status, body) == (200, SMALL) else "small: %d, %d bytes" % (answer.status, len(body))
+        return (
+            ""
+            if (answer.status, body) == (200, SMALL)
+            else "small: %d, %d bytes" % (answer.status, len(body))
+        )
 
     def download(self, connection: http.client.HTTPConnection, number: int) -> str:
         connection.request("GET", "/proxy2/%s/large?%d" % (("tcp", "uds")[number % 2], BODY))
@@ -106,7 +140,10 @@ class Soak:
                 sock.sendall(b"GET /proxy2/tcp/large?64 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 sock.recv(random.randrange(1, 3 * MIB))
             elif kind == 1:
-                sock.sendall(b"POST /proxy2/uds/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n" + bytes(100_000))
+                sock.sendall(
+                    b"POST /proxy2/uds/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
+                    + bytes(100_000)
+                )
             elif kind == 2:
                 sock.sendall(b"GET /proxy2/tcp/x HTTP/1.1\r\nHo")
             else:
@@ -124,7 +161,11 @@ class Soak:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
         body = answer.read()
-        good = answer.status == 200 and b'node="tcp"' in body and b'lmcache_frontend_node_up{node="mortal"}' in body
+        good = (
+            answer.status == 200
+            and b'node="tcp"' in body
+            and b'lmcache_frontend_node_up{node="mortal"}' in body
+        )
         return "" if good else "metrics: %d, %d bytes" % (answer.status, len(body))
 
     def page(self, connection: http.client.HTTPConnection, number: int) -> str:
@@ -172,24 +213,41 @@ class Soak:
         """(resident MiB, descriptors, threads) of the frontend; Linux only."""
         with open("/proc/%d/status" % self.process.pid) as file:
             fields = dict(line.split(":", 1) for line in file)
-        return int(fields["VmRSS"].split()[0]) / 1024, len(os.listdir("/proc/%d/fd" % self.process.pid)), int(fields["Threads"])
+        return (
+            int(fields["VmRSS"].split()[0]) / 1024,
+            len(os.listdir("/proc/%d/fd" % self.process.pid)),
+            int(fields["Threads"]),
+        )
 
     def run(self, minutes: float) -> None:
         digest = hashlib.sha1()
         for _ in range(BODY):
             digest.update(bytes(MIB))
         self.expected = digest.hexdigest()
-        threads = [threading.Thread(target=self.run_load, args=(name,)) for name in [*PAUSES, "small", "small"]]
+        threads = [
+            threading.Thread(target=self.run_load, args=(name,))
+            for name in [*PAUSES, "small", "small"]
+        ]
         threads.append(threading.Thread(target=self.run_mortal_node))
         for thread in threads:
             thread.start()
         started = time.monotonic()
-        print("%8s %9s %6s %8s %9s %7s" % ("minute", "RSS MiB", "fds", "threads", "requests", "errors"))
+        print(
+            "%8s %9s %6s %8s %9s %7s"
+            % ("minute", "RSS MiB", "fds", "threads", "requests", "errors")
+        )
         while time.monotonic() - started < minutes * 60 and self.process.poll() is None:
             self.stopped.wait(min(SAMPLE, minutes * 10))
             with self.lock:
-                counted, wrong = sum(self.counts[name] for name in PAUSES), sum(self.errors.values())
-            print("%8.1f %9.1f %6d %8d %9d %7d" % ((time.monotonic() - started) / 60, *self.sample(), counted, wrong), flush=True)
+                counted, wrong = (
+                    sum(self.counts[name] for name in PAUSES),
+                    sum(self.errors.values()),
+                )
+            print(
+                "%8.1f %9.1f %6d %8d %9d %7d"
+                % ((time.monotonic() - started) / 60, *self.sample(), counted, wrong),
+                flush=True,
+            )
         self.stopped.set()
         for thread in threads:
             thread.join()

@@ -20,18 +20,43 @@ import subprocess
 import tempfile
 import time
 
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (W3C WebDriver, section 11)
+ELEMENT = (
+    "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (W3C WebDriver, section 11)
+)
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions", "--disable-dev-shm-usage",
-    "--force-color-profile=srgb", "--hide-scrollbars",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+)
 KEYS = {  # W3C WebDriver, section 17.4.2
-    "Backspace": "\ue003", "Tab": "\ue004", "Enter": "\ue007", "Shift": "\ue008", "Control": "\ue009", "Escape": "\ue00c", "Space": "\ue00d",
-    "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010", "Home": "\ue011", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
-    "ArrowRight": "\ue014", "ArrowDown": "\ue015", "Delete": "\ue017",
-}  # fmt: skip
+    "Backspace": "\ue003",
+    "Tab": "\ue004",
+    "Enter": "\ue007",
+    "Shift": "\ue008",
+    "Control": "\ue009",
+    "Escape": "\ue00c",
+    "Space": "\ue00d",
+    "PageUp": "\ue00e",
+    "PageDown": "\ue00f",
+    "End": "\ue010",
+    "Home": "\ue011",
+    "ArrowLeft": "\ue012",
+    "ArrowUp": "\ue013",
+    "ArrowRight": "\ue014",
+    "ArrowDown": "\ue015",
+    "Delete": "\ue017",
+}
 WAIT = 20.0  # seconds; a machine with two runs at a time may be slow
 
 
@@ -50,7 +75,12 @@ class BrowserError(AssertionError):
         self.kind = kind
 
 
-RETRIED = ("no such element", "stale element reference", "element not interactable", "element click intercepted")
+RETRIED = (
+    "no such element",
+    "stale element reference",
+    "element not interactable",
+    "element click intercepted",
+)
 
 
 class Browser:
@@ -79,8 +109,12 @@ class Browser:
     def _start_driver(self, program):
         with open(os.path.join(self.folder, "driver.log"), "wb") as log:
             self.driver = subprocess.Popen(
-                [program, "--port=0", "--allowed-ips="], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                [program, "--port=0", "--allowed-ips="],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
         def ready():
             """chromedriver is ready"""
@@ -101,13 +135,21 @@ class Browser:
     def _start_session(self, program, width, height):
         options = {
             "binary": program,
-            "args": [*ARGUMENTS, "--window-size=%d,%d" % (width, height), "--user-data-dir=" + os.path.join(self.folder, "profile")],
+            "args": [
+                *ARGUMENTS,
+                "--window-size=%d,%d" % (width, height),
+                "--user-data-dir=" + os.path.join(self.folder, "profile"),
+            ],
         }
         capabilities = {
-            "browserName": "chrome", "pageLoadStrategy": "normal", "goog:chromeOptions": options,
+            "browserName": "chrome",
+            "pageLoadStrategy": "normal",
+            "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        }  # fmt: skip
-        answer = self._request("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}}, timeout=60)
+        }
+        answer = self._request(
+            "POST", "/session", {"capabilities": {"alwaysMatch": capabilities}}, timeout=60
+        )
         self.session = "/session/" + answer["sessionId"]
 
     def renew(self):
@@ -135,7 +177,9 @@ class Browser:
             except subprocess.TimeoutExpired:
                 pass
             try:
-                os.killpg(self.driver.pid, signal.SIGKILL)  # what of the browser is left: its own process group
+                os.killpg(
+                    self.driver.pid, signal.SIGKILL
+                )  # what of the browser is left: its own process group
             except OSError:
                 pass
             self.driver.wait()
@@ -146,7 +190,12 @@ class Browser:
     def _request(self, method, path, body=None, timeout=30):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+            connection.request(
+                method,
+                path,
+                None if body is None else json.dumps(body),
+                {"Content-Type": "application/json"},
+            )
             value = json.loads(connection.getresponse().read())["value"]
         finally:
             connection.close()
@@ -155,7 +204,9 @@ class Browser:
         return value
 
     def _do(self, method, path, body=None):
-        return self._request(method, self.session + path, {} if body is None and method == "POST" else body)
+        return self._request(
+            method, self.session + path, {} if body is None and method == "POST" else body
+        )
 
     def _element(self, selector):
         return self._do("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
@@ -206,42 +257,68 @@ class Browser:
                 error = caught
             finally:
                 self.patience = WAIT
-            name = getattr(condition, "__doc__", None) or getattr(condition, "__name__", "the condition")
-            assert time.monotonic() < deadline, "waited %g s for %s%s" % (seconds, name, ": %s" % error if error else "")
+            name = getattr(condition, "__doc__", None) or getattr(
+                condition, "__name__", "the condition"
+            )
+            assert time.monotonic() < deadline, "waited %g s for %s%s" % (
+                seconds,
+                name,
+                ": %s" % error if error else "",
+            )
             time.sleep(0.05)
 
     def has(self, selector):
         """Tell whether an element is there and shown, now."""
-        return bool(self.script("const e = document.querySelector(arguments[0]); return !!e && e.getClientRects().length > 0", selector))
+        return bool(
+            self.script(
+                "const e = document.querySelector(arguments[0]); return !!e && e.getClientRects().length > 0",
+                selector,
+            )
+        )
 
     def count(self, selector):
         return self.script("return document.querySelectorAll(arguments[0]).length", selector)
 
     def text(self, selector):
         """The text of the first element as it is shown; waits for the element."""
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/text" % element))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/text" % element)
+        )
 
     def texts(self, selector):
         """The texts of all elements as they are now."""
-        return self.script("return Array.from(document.querySelectorAll(arguments[0]), e => e.innerText.trim())", selector)
+        return self.script(
+            "return Array.from(document.querySelectorAll(arguments[0]), e => e.innerText.trim())",
+            selector,
+        )
 
     def attribute(self, selector, name):
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/attribute/%s" % (element, name)))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/attribute/%s" % (element, name))
+        )
 
     def property(self, selector, name):
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/property/%s" % (element, name)))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/property/%s" % (element, name))
+        )
 
     def style(self, selector, name):
         """A computed CSS property."""
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/css/%s" % (element, name)))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/css/%s" % (element, name))
+        )
 
     def role(self, selector):
         """The element's role for assistive technology."""
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/computedrole" % element))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/computedrole" % element)
+        )
 
     def label(self, selector):
         """The element's accessible name."""
-        return self._patiently(selector, lambda element: self._do("GET", "/element/%s/computedlabel" % element))
+        return self._patiently(
+            selector, lambda element: self._do("GET", "/element/%s/computedlabel" % element)
+        )
 
     def click(self, selector):
         self._patiently(selector, lambda element: self._do("POST", "/element/%s/click" % element))
@@ -260,17 +337,31 @@ class Browser:
         """Press keys one after the other where the focus is; ``"Control+a"`` holds the first ones down."""
         actions = []
         for chord in keys:
-            codes = [KEYS.get(name, name) for name in (chord.split("+") if len(chord) > 1 else [chord])]
+            codes = [
+                KEYS.get(name, name) for name in (chord.split("+") if len(chord) > 1 else [chord])
+            ]
             actions += [{"type": "keyDown", "value": code} for code in codes]
             actions += [{"type": "keyUp", "value": code} for code in reversed(codes)]
-        self._do("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+        self._do(
+            "POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}
+        )
 
     def hover(self, selector):
         """Move the mouse over an element."""
 
         def move(element):
-            step = {"type": "pointerMove", "duration": 0, "origin": {ELEMENT: element}, "x": 0, "y": 0}
-            self._do("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": [step]}]})
+            step = {
+                "type": "pointerMove",
+                "duration": 0,
+                "origin": {ELEMENT: element},
+                "x": 0,
+                "y": 0,
+            }
+            self._do(
+                "POST",
+                "/actions",
+                {"actions": [{"type": "pointer", "id": "mouse", "actions": [step]}]},
+            )
 
         self._patiently(selector, move)
 
@@ -295,11 +386,20 @@ class Browser:
 
     def resize(self, width, height):
         """Make the page exactly that large, in CSS pixels (also narrower than a window can be)."""
-        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
 
     def emulate(self, **features):
         """Set media features: ``emulate(prefers_color_scheme="dark", prefers_reduced_motion="reduce")``."""
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": k.replace("_", "-"), "value": v} for k, v in features.items()])
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": k.replace("_", "-"), "value": v} for k, v in features.items()],
+        )
 
     def timezone(self, name):
         self.devtools("Emulation.setTimezoneOverride", timezoneId=name)
@@ -307,7 +407,13 @@ class Browser:
     def offline(self, on=True):
         """Cut the page off the network."""
         self.devtools("Network.enable")
-        self.devtools("Network.emulateNetworkConditions", offline=on, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        self.devtools(
+            "Network.emulateNetworkConditions",
+            offline=on,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
 
     def devtools(self, command, **parameters):
         """A command of the Chrome DevTools Protocol."""
@@ -315,7 +421,11 @@ class Browser:
 
     def console(self, levels=("SEVERE", "WARNING")):
         """What the page wrote to the console since it was last asked: errors and warnings, as texts."""
-        return [entry["message"] for entry in self._do("POST", "/se/log", {"type": "browser"}) if entry["level"] in levels]
+        return [
+            entry["message"]
+            for entry in self._do("POST", "/se/log", {"type": "browser"})
+            if entry["level"] in levels
+        ]
 
     def requests(self):
         """The URLs that the page asked for since it was last asked, in order."""
@@ -324,4 +434,6 @@ class Browser:
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 found.append(message["params"]["request"]["url"])
-        return [url for url in found if not url.startswith(("chrome:", "data:"))]  # the first empty tab's own
+        return [
+            url for url in found if not url.startswith(("chrome:", "data:"))
+        ]  # the first empty tab's own

@@ -14,7 +14,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(ROOT, "lmcache_frontend.py")
 TOKEN = "test-token-123"
-BYTECODE = tempfile.TemporaryDirectory(prefix="lf-bytecode-")  # what a start compiles the next one finds here
+BYTECODE = tempfile.TemporaryDirectory(
+    prefix="lf-bytecode-"
+)  # what a start compiles the next one finds here
 
 
 def wait_for(condition, seconds=10.0):
@@ -24,7 +26,10 @@ def wait_for(condition, seconds=10.0):
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "waited %g s for %s" % (seconds, getattr(condition, "__doc__", None) or condition)
+        assert time.monotonic() < deadline, "waited %g s for %s" % (
+            seconds,
+            getattr(condition, "__doc__", None) or condition,
+        )
         time.sleep(0.01)
 
 
@@ -44,16 +49,34 @@ class Answer:
 class Frontend:
     """``python -m lmcache_frontend --port 0 ...`` in its own process, or ``python PROGRAM``, which compiles it at each start."""
 
-    def __init__(self, *options, env=None, program=None, python=sys.executable, wait=True, host="127.0.0.1", port=True, prefix=()):
+    def __init__(
+        self,
+        *options,
+        env=None,
+        program=None,
+        python=sys.executable,
+        wait=True,
+        host="127.0.0.1",
+        port=True,
+        prefix=(),
+    ):
         self.output_file = tempfile.TemporaryFile()
         arguments = [*prefix, python, *([program] if program else ["-m", "lmcache_frontend"])]
         if port:
             arguments += ["--port", "0", "--host", host, "--token", TOKEN, "--poll-interval", "0"]
         arguments += list(map(str, options))
-        environment = dict(os.environ, PYTHONUNBUFFERED="1", PYTHONPATH=ROOT, PYTHONPYCACHEPREFIX=BYTECODE.name)
+        environment = dict(
+            os.environ, PYTHONUNBUFFERED="1", PYTHONPATH=ROOT, PYTHONPYCACHEPREFIX=BYTECODE.name
+        )
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment.update(env or {})
-        self.process = subprocess.Popen(arguments, stdout=self.output_file, stderr=subprocess.STDOUT, env=environment, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            arguments,
+            stdout=self.output_file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
         self.port = 0
         if wait:
             try:
@@ -105,7 +128,9 @@ class Frontend:
 
     def foreign(self, path, method="GET", body=None, headers=None):
         """The same as a client on another host that came through a proxy."""
-        return self.ask(path, method, body, dict(headers or {}, **{"X-Forwarded-For": "203.0.113.9"}))
+        return self.ask(
+            path, method, body, dict(headers or {}, **{"X-Forwarded-For": "203.0.113.9"})
+        )
 
     def raw(self, data, until_close=False, timeout=10):
         """Send exact bytes; returns what comes back, up to the close or until the answers are complete."""
@@ -155,7 +180,11 @@ def complete(data):
 def run(*arguments, env=None, timeout=20):
     """Run the program to its end; returns (exit status, what it printed)."""
     done = subprocess.run(
-        [sys.executable, PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL, timeout=timeout, env=dict(os.environ, **(env or {})),
+        [sys.executable, PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        env=dict(os.environ, **(env or {})),
     )
     return done.returncode, done.stdout.decode("utf-8", "replace")

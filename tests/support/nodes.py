@@ -110,7 +110,12 @@ class NodeServer:
 
     def do_echo(self, request):
         body = request.read_body()
-        answer = {"method": request.method, "target": request.target, "body": body.decode("latin-1"), "head": request.head.decode("latin-1")}
+        answer = {
+            "method": request.method,
+            "target": request.target,
+            "body": body.decode("latin-1"),
+            "head": request.head.decode("latin-1"),
+        }
         request.answer(json.dumps(answer).encode(), "application/json")
 
     def do_version(self, request):
@@ -149,10 +154,14 @@ class NodeServer:
             request.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
 
     def do_odd_location(self, request):
-        request.sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n")
+        request.sock.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n"
+        )
 
     def do_disowns_its_length(self, request):
-        request.sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: Content-Length\r\nContent-Length: 2\r\n\r\nok")
+        request.sock.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: Content-Length\r\nContent-Length: 2\r\n\r\nok"
+        )
 
     def do_bad_chunk(self, request):
         request.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
@@ -194,7 +203,9 @@ class NodeServer:
 
     def do_stream(self, request):
         """Server-sent events: one each time ``release`` is set, three in all."""
-        request.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        request.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         for number in range(3):
             event = b"data: %d\n\n" % number
             request.send(b"%x\r\n%b\r\n" % (len(event), event))
@@ -204,7 +215,9 @@ class NodeServer:
         request.send(b"0\r\n\r\n")
 
     def do_trailer(self, request):
-        request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\nContent-Length: 9\r\n\r\n")
+        request.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\nContent-Length: 9\r\n\r\n"
+        )
 
     def do_hints(self, request):
         request.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
@@ -241,13 +254,25 @@ class NodeServer:
         return False
 
     def do_redirect(self, request):
-        host = [line[6:] for line in request.head.decode().split("\r\n") if line.lower().startswith("host: ")][0]
+        host = [
+            line[6:]
+            for line in request.head.decode().split("\r\n")
+            if line.lower().startswith("host: ")
+        ][0]
         kind = request.target.rpartition("=")[2]
-        place = {"absolute": "http://%s/echo?x=1" % host, "path": "/echo", "other": "http://example.org/x"}[kind]
-        request.send(b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place.encode())
+        place = {
+            "absolute": "http://%s/echo?x=1" % host,
+            "path": "/echo",
+            "other": "http://example.org/x",
+        }[kind]
+        request.send(
+            b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place.encode()
+        )
 
     def do_cookies(self, request):
-        request.send(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nConnection: X-Private\r\nX-Private: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n")
+        request.send(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nConnection: X-Private\r\nX-Private: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n"
+        )
 
     def do_nocontent(self, request):
         request.send(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -274,13 +299,20 @@ class Request:
     def header(self, name):
         """The values of a header, in order."""
         lines = self.head.decode("latin-1").split("\r\n")[1:]
-        return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].lower() == name.lower()]
+        return [
+            line.partition(":")[2].strip()
+            for line in lines
+            if line.partition(":")[0].lower() == name.lower()
+        ]
 
     def send(self, data):
         self.sock.sendall(data)
 
     def answer(self, body, content_type="text/plain"):
-        head = "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (content_type, len(body))
+        head = "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
+            content_type,
+            len(body),
+        )
         self.send(head.encode() + (b"" if self.method == "HEAD" else body))
 
     def _fill(self, size):

@@ -19,7 +19,9 @@ class Service:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path, _, query = self.path.partition("?")
-                service.asked.append((path, dict(urllib.parse.parse_qsl(query)), dict(self.headers.items())))
+                service.asked.append(
+                    (path, dict(urllib.parse.parse_qsl(query)), dict(self.headers.items()))
+                )
                 status, body = service.answers.get(path, (404, b'{"detail":"Not Found"}'))
                 if not status:
                     try:

@@ -3,13 +3,36 @@
 import { confirmDialog } from "../dialog.js";
 import { format, middle, plain, plural } from "../format.js";
 import { curl, nodePath, store } from "../server.js";
-import { append, button, copy, dataTable, explain, facts, field, guarded, h, nodeLink, panelFrame, replace, searchBox, setText, toast, tree, working } from "../ui.js";
+import {
+  append,
+  button,
+  copy,
+  dataTable,
+  explain,
+  facts,
+  field,
+  guarded,
+  h,
+  nodeLink,
+  panelFrame,
+  replace,
+  searchBox,
+  setText,
+  toast,
+  tree,
+  working,
+} from "../ui.js";
 import { gigabytes } from "./kinds.js";
 import { breakable } from "./util.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {
-  return h("div", { class: "op" }, h("div", {}, h("p", { class: "op-name" }, name), h("p", {}, text)), h("div", { class: "actions" }, buttons));
+  return h(
+    "div",
+    { class: "op" },
+    h("div", {}, h("p", { class: "op-name" }, name), h("p", {}, text)),
+    h("div", { class: "actions" }, buttons),
+  );
 }
 
 export function mount(root, ctx) {
@@ -23,37 +46,54 @@ export function mount(root, ctx) {
 }
 
 /** A button that sends one request, says how it went, and then refreshes what it changed. */
-function act(ctx, label, method, path, { danger = false, confirm = null, after = null, body } = {}) {
-  const control = button(label, async () => {
-    if (confirm && !(await confirmDialog({ action: label, ...confirm }))) return;
-    await working(control, async () => {
-      try {
-        const answer = await ctx.send(method, path, body);
-        toast(`${label}: ${said(answer)}`, "good");
-      } catch (error) {
-        if (error.name === "AbortError") throw error;
-        toast(`${label}: ${explain(error, ctx.node())}`, "bad");
-      }
-    });
-    if (after) await after();
-  }, { kind: `small${danger ? " danger" : ""}` });
+function act(
+  ctx,
+  label,
+  method,
+  path,
+  { danger = false, confirm = null, after = null, body } = {},
+) {
+  const control = button(
+    label,
+    async () => {
+      if (confirm && !(await confirmDialog({ action: label, ...confirm }))) return;
+      await working(control, async () => {
+        try {
+          const answer = await ctx.send(method, path, body);
+          toast(`${label}: ${said(answer)}`, "good");
+        } catch (error) {
+          if (error.name === "AbortError") throw error;
+          toast(`${label}: ${explain(error, ctx.node())}`, "bad");
+        }
+      });
+      if (after) await after();
+    },
+    { kind: `small${danger ? " danger" : ""}` },
+  );
   return guarded(control, ctx.signal, ctx.node);
 }
 
 function said(answer) {
   if (answer === null || typeof answer !== "object") return String(answer ?? "done");
   if (answer.message) return answer.message;
-  if (answer.bypassed !== undefined) return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
+  if (answer.bypassed !== undefined)
+    return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
   if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
-  if (answer.created) return `${Object.keys(answer.created).join(", ") || "none was missing, nothing"} created`;
-  if (answer.cleared && answer.cleared.tier) return `${answer.cleared.tier.toUpperCase()} is empty now`;
+  if (answer.created)
+    return `${Object.keys(answer.created).join(", ") || "none was missing, nothing"} created`;
+  if (answer.cleared && answer.cleared.tier)
+    return `${answer.cleared.tier.toUpperCase()} is empty now`;
   if (answer.error_codes) {
     const bad = Object.entries(answer.error_codes).filter(([, code]) => code !== 0);
-    return bad.length ? bad.map(([worker, code]) => `worker ${worker} answered with code ${code}`).join(", ") : `${plural(Object.keys(answer.error_codes).length, "worker")} answered, all well`;
+    return bad.length
+      ? bad.map(([worker, code]) => `worker ${worker} answered with code ${code}`).join(", ")
+      : `${plural(Object.keys(answer.error_codes).length, "worker")} answered, all well`;
   }
   if (answer.cache_salt) return `${answer.cache_salt} has no limit now`;
-  const rest = Object.entries(answer).filter(([name]) => name !== "backends" && name !== "status").map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const rest = Object.entries(answer)
+    .filter(([name]) => name !== "backends" && name !== "status")
+    .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   return rest.join(", ") || "done";
 }
 
@@ -61,16 +101,47 @@ const AFTER = "Requests compute those tokens again. This cannot be taken back.";
 
 /** A panel of actions that shows nothing of the node itself. */
 function actions(ctx, title, path, method, ...operations) {
-  return h("section", { class: "panel", "aria-label": title }, h("header", { class: "panel-head" }, h("h2", {}, title), h("div", { class: "panel-tools" }, button("Copy as curl", () => copy(curl(nodePath(ctx.node(), path), { method }), "curl command copied"), { image: "copy", kind: "small" }))), operations);
+  return h(
+    "section",
+    { class: "panel", "aria-label": title },
+    h(
+      "header",
+      { class: "panel-head" },
+      h("h2", {}, title),
+      h(
+        "div",
+        { class: "panel-tools" },
+        button(
+          "Copy as curl",
+          () => copy(curl(nodePath(ctx.node(), path), { method }), "curl command copied"),
+          { image: "copy", kind: "small" },
+        ),
+      ),
+    ),
+    operations,
+  );
 }
 
 function resetMetrics(ctx) {
-  return operation("Reset metrics", "Sets this process's LMCache counters to zero; charts show a step.", act(ctx, "Reset metrics", "POST", "/metrics/reset", { confirm: { title: `Reset the metrics of ${ctx.node().key}?`, text: "Counters start again at zero." } }));
+  return operation(
+    "Reset metrics",
+    "Sets this process's LMCache counters to zero; charts show a step.",
+    act(ctx, "Reset metrics", "POST", "/metrics/reset", {
+      confirm: {
+        title: `Reset the metrics of ${ctx.node().key}?`,
+        text: "Counters start again at zero.",
+      },
+    }),
+  );
 }
 
 /** A node that has not told what it is gets the rest of an engine's panels when it answers the first one. */
 function mountUnknown(root, ctx) {
-  root.append(backends(ctx, () => { root.append(engineRest(ctx)); }));
+  root.append(
+    backends(ctx, () => {
+      root.append(engineRest(ctx));
+    }),
+  );
 }
 
 // ---- worker ------------------------------------------------------------------
@@ -80,41 +151,141 @@ function mountEngine(root, ctx) {
 }
 
 function engineRest(ctx) {
-  return h("div", { class: "columns below" }, h("div", {},
-    toggle(ctx, "Hot cache", "/hot_cache", "hot_cache", ["● on", "What is loaded from other backends is kept in CPU memory too. Off: it is loaded from them each time."], ["○ off", "What is loaded from other backends is not kept in CPU memory. On: it is."]),
-    toggle(ctx, "Freeze", "/freeze", "freeze", ["◆ frozen", "Nothing new is stored. Off: stores go on."], ["○ not frozen", "Stores go on. On: nothing new is stored, retrievals go on."]),
-    lookup(ctx)), h("div", {}, kvCache(ctx),
-    actions(ctx, "Clear", "/cache/clear", "DELETE", operation("Clear everything", `Deletes all cached KV chunks of this node in all backends. ${AFTER}`, clear(ctx, "")), resetMetrics(ctx)), chunkStatistics(ctx)));
+  return h(
+    "div",
+    { class: "columns below" },
+    h(
+      "div",
+      {},
+      toggle(
+        ctx,
+        "Hot cache",
+        "/hot_cache",
+        "hot_cache",
+        [
+          "● on",
+          "What is loaded from other backends is kept in CPU memory too. Off: it is loaded from them each time.",
+        ],
+        ["○ off", "What is loaded from other backends is not kept in CPU memory. On: it is."],
+      ),
+      toggle(
+        ctx,
+        "Freeze",
+        "/freeze",
+        "freeze",
+        ["◆ frozen", "Nothing new is stored. Off: stores go on."],
+        ["○ not frozen", "Stores go on. On: nothing new is stored, retrievals go on."],
+      ),
+      lookup(ctx),
+    ),
+    h(
+      "div",
+      {},
+      kvCache(ctx),
+      actions(
+        ctx,
+        "Clear",
+        "/cache/clear",
+        "DELETE",
+        operation(
+          "Clear everything",
+          `Deletes all cached KV chunks of this node in all backends. ${AFTER}`,
+          clear(ctx, ""),
+        ),
+        resetMetrics(ctx),
+      ),
+      chunkStatistics(ctx),
+    ),
+  );
 }
 
 function clear(ctx, backend) {
   const name = ctx.node().key;
-  return act(ctx, backend ? "Clear" : "Clear all", "DELETE", `/cache/clear${backend ? `?locations=${encodeURIComponent(backend)}` : ""}`, { danger: true, confirm: { title: backend ? `Clear ${backend} of ${name}?` : `Clear every cache of ${name}?`, text: `All cached KV chunks there are deleted. ${AFTER}`, typed: name } });
+  return act(
+    ctx,
+    backend ? "Clear" : "Clear all",
+    "DELETE",
+    `/cache/clear${backend ? `?locations=${encodeURIComponent(backend)}` : ""}`,
+    {
+      danger: true,
+      confirm: {
+        title: backend ? `Clear ${backend} of ${name}?` : `Clear every cache of ${name}?`,
+        text: `All cached KV chunks there are deleted. ${AFTER}`,
+        typed: name,
+      },
+    },
+  );
 }
 
 function backends(ctx, answered = null) {
   const name = ctx.node().key;
   const frame = panelFrame({
-    title: "Backends", path: "/backends", ctx,
+    title: "Backends",
+    path: "/backends",
+    ctx,
     load: async () => {
       const { data, raw } = await ctx.json("/backends");
       const { data: list, raw: rawList } = await ctx.json("/bypass/list");
-      return { data: { found: data, bypassed: list.bypassed_backends || [] }, raw: `${raw}\n${rawList}` };
+      return {
+        data: { found: data, bypassed: list.bypassed_backends || [] },
+        raw: `${raw}\n${rawList}`,
+      };
     },
     render: ({ found, bypassed }, body) => {
-      if (answered) { answered(); answered = null; }
-      append(body, h("p", { class: "quiet-line said-first" }, "Bypass: lookups, retrievals and stores pass the backend over until the bypass ends; it keeps what it has. Recreate: it is closed and opened anew. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted."),
+      if (answered) {
+        answered();
+        answered = null;
+      }
+      append(
+        body,
+        h(
+          "p",
+          { class: "quiet-line said-first" },
+          "Bypass: lookups, retrievals and stores pass the backend over until the bypass ends; it keeps what it has. Recreate: it is closed and opened anew. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted.",
+        ),
         Object.entries(found).map(([backend, type]) => {
           const off = bypassed.includes(backend);
           const query = `?backend_name=${encodeURIComponent(backend)}`;
           const path = `/backends/${encodeURIComponent(backend)}`;
-          return operation([backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null], type === backend ? (off ? "Passed over by lookups, retrievals and stores." : "In use.") : `${type}. ${off ? "Passed over by lookups, retrievals and stores." : "In use."}`,
-            act(ctx, off ? "End bypass" : "Bypass", "PUT", `/bypass/${off ? "remove" : "add"}${query}`, { after: frame.run }),
-            act(ctx, "Recreate", "POST", `${path}/recreate`, { after: frame.run, confirm: { title: `Recreate ${backend} of ${name}?`, text: "The backend is closed and opened anew. What it holds in memory may be lost; running requests may miss." } }),
-            act(ctx, "Remove", "DELETE", path, { danger: true, after: frame.run, confirm: { title: `Remove ${backend} of ${name}?`, text: "The backend is closed and used no more. “Create missing” brings back what the configuration asks for.", typed: backend } }),
-            clear(ctx, backend));
+          return operation(
+            [backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null],
+            type === backend
+              ? off
+                ? "Passed over by lookups, retrievals and stores."
+                : "In use."
+              : `${type}. ${off ? "Passed over by lookups, retrievals and stores." : "In use."}`,
+            act(
+              ctx,
+              off ? "End bypass" : "Bypass",
+              "PUT",
+              `/bypass/${off ? "remove" : "add"}${query}`,
+              { after: frame.run },
+            ),
+            act(ctx, "Recreate", "POST", `${path}/recreate`, {
+              after: frame.run,
+              confirm: {
+                title: `Recreate ${backend} of ${name}?`,
+                text: "The backend is closed and opened anew. What it holds in memory may be lost; running requests may miss.",
+              },
+            }),
+            act(ctx, "Remove", "DELETE", path, {
+              danger: true,
+              after: frame.run,
+              confirm: {
+                title: `Remove ${backend} of ${name}?`,
+                text: "The backend is closed and used no more. “Create missing” brings back what the configuration asks for.",
+                typed: backend,
+              },
+            }),
+            clear(ctx, backend),
+          );
         }),
-        operation("Create missing", "Opens the backends that the configuration asks for and that are not there.", act(ctx, "Create missing", "POST", "/backends", { after: frame.run })));
+        operation(
+          "Create missing",
+          "Opens the backends that the configuration asks for and that are not there.",
+          act(ctx, "Create missing", "POST", "/backends", { after: frame.run }),
+        ),
+      );
     },
   });
   return frame.element;
@@ -122,12 +293,32 @@ function backends(ctx, answered = null) {
 
 function toggle(ctx, title, path, key, on, off) {
   const frame = panelFrame({
-    title, path: `${path}/status`, ctx, load: () => ctx.json(`${path}/status`),
+    title,
+    path: `${path}/status`,
+    ctx,
+    load: () => ctx.json(`${path}/status`),
     render: (data, body) => {
       const now = Boolean(data[key]);
       const [word, text] = now ? on : off;
-      const confirm = key === "freeze" && !now ? { title: `Freeze ${ctx.node().key}?`, text: "Nothing new is stored until the freeze ends.", danger: false } : null;
-      append(body, operation(word, text, act(ctx, now ? "Turn off" : "Turn on", "PUT", `${path}/${now ? "disable" : "enable"}`, { after: frame.run, confirm })));
+      const confirm =
+        key === "freeze" && !now
+          ? {
+              title: `Freeze ${ctx.node().key}?`,
+              text: "Nothing new is stored until the freeze ends.",
+              danger: false,
+            }
+          : null;
+      append(
+        body,
+        operation(
+          word,
+          text,
+          act(ctx, now ? "Turn off" : "Turn on", "PUT", `${path}/${now ? "disable" : "enable"}`, {
+            after: frame.run,
+            confirm,
+          }),
+        ),
+      );
     },
   });
   return frame.element;
@@ -135,13 +326,53 @@ function toggle(ctx, title, path, key, on, off) {
 
 function chunkStatistics(ctx) {
   const frame = panelFrame({
-    title: "Chunk statistics", note: "how often chunks come again", path: "/chunk_statistics/status", ctx, load: () => ctx.json("/chunk_statistics/status"),
-    render: (data, body) => append(body,
-      facts([["Collecting", data.enabled ? "● yes" : "○ no"], ["Requests", plain(data.total_requests ?? 0)], ["Chunks", plain(data.total_chunks ?? 0)], ["Unique chunks", plain(data.unique_chunks ?? 0)], ["Reuse rate", format(data.reuse_rate, "ratio")],
-        ["Overhead", data.timing ? `${format(data.timing.overhead_percentage / 100, "ratio")} of lookup time` : null], ["Filter in memory", data.bloom_filter ? format(data.bloom_filter.size_mb * 1024 * 1024, "bytes") : null], ["Queue", data.async_queue ? `${plain(data.async_queue.current_size)} of ${plain(data.async_queue.capacity)}` : null]]),
-      operation("Collect", "Start and stop counting. Reset forgets what was counted so far.", data.enabled ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run }) : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }),
-        act(ctx, "Reset", "POST", "/chunk_statistics/reset", { after: frame.run, confirm: { title: `Reset the chunk statistics of ${ctx.node().key}?`, text: "What was counted so far is forgotten." } })),
-      h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data))),
+    title: "Chunk statistics",
+    note: "how often chunks come again",
+    path: "/chunk_statistics/status",
+    ctx,
+    load: () => ctx.json("/chunk_statistics/status"),
+    render: (data, body) =>
+      append(
+        body,
+        facts([
+          ["Collecting", data.enabled ? "● yes" : "○ no"],
+          ["Requests", plain(data.total_requests ?? 0)],
+          ["Chunks", plain(data.total_chunks ?? 0)],
+          ["Unique chunks", plain(data.unique_chunks ?? 0)],
+          ["Reuse rate", format(data.reuse_rate, "ratio")],
+          [
+            "Overhead",
+            data.timing
+              ? `${format(data.timing.overhead_percentage / 100, "ratio")} of lookup time`
+              : null,
+          ],
+          [
+            "Filter in memory",
+            data.bloom_filter ? format(data.bloom_filter.size_mb * 1024 * 1024, "bytes") : null,
+          ],
+          [
+            "Queue",
+            data.async_queue
+              ? `${plain(data.async_queue.current_size)} of ${plain(data.async_queue.capacity)}`
+              : null,
+          ],
+        ]),
+        operation(
+          "Collect",
+          "Start and stop counting. Reset forgets what was counted so far.",
+          data.enabled
+            ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run })
+            : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }),
+          act(ctx, "Reset", "POST", "/chunk_statistics/reset", {
+            after: frame.run,
+            confirm: {
+              title: `Reset the chunk statistics of ${ctx.node().key}?`,
+              text: "What was counted so far is forgotten.",
+            },
+          }),
+        ),
+        h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data)),
+      ),
   });
   return frame.element;
 }
@@ -149,14 +380,46 @@ function chunkStatistics(ctx) {
 function lookup(ctx) {
   const name = ctx.node().key;
   const frame = panelFrame({
-    title: "Lookup", note: "between scheduler and workers", path: "/lookup/info", ctx, load: () => ctx.json("/lookup/info"),
+    title: "Lookup",
+    note: "between scheduler and workers",
+    path: "/lookup/info",
+    ctx,
+    load: () => ctx.json("/lookup/info"),
     render: (data, body) => {
       const told = (one) => (one && one !== "None" ? one : "none");
       const open = told(data.client) !== "none" || told(data.server) !== "none";
-      append(body, facts([["Client", breakable(told(data.client))], ["Server", breakable(told(data.server))]]),
-        operation(open ? "Recreate or close" : "Create", open ? "Recreate: closed and made anew. Close: lookups find nothing on this process until it is created." : "Makes what the configuration asks for.",
-          open ? act(ctx, "Recreate", "POST", "/lookup/recreate", { after: frame.run, confirm: { title: `Recreate the lookup of ${name}?`, text: "It is closed and made anew; lookups fail for that moment." } }) : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run }),
-          open ? act(ctx, "Close", "POST", "/lookup/close", { danger: true, after: frame.run, confirm: { title: `Close the lookup of ${name}?`, text: "Without it requests find nothing in the cache. “Create” opens it again." } }) : null));
+      append(
+        body,
+        facts([
+          ["Client", breakable(told(data.client))],
+          ["Server", breakable(told(data.server))],
+        ]),
+        operation(
+          open ? "Recreate or close" : "Create",
+          open
+            ? "Recreate: closed and made anew. Close: lookups find nothing on this process until it is created."
+            : "Makes what the configuration asks for.",
+          open
+            ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
+                after: frame.run,
+                confirm: {
+                  title: `Recreate the lookup of ${name}?`,
+                  text: "It is closed and made anew; lookups fail for that moment.",
+                },
+              })
+            : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run }),
+          open
+            ? act(ctx, "Close", "POST", "/lookup/close", {
+                danger: true,
+                after: frame.run,
+                confirm: {
+                  title: `Close the lookup of ${name}?`,
+                  text: "Without it requests find nothing in the cache. “Create” opens it again.",
+                },
+              })
+            : null,
+        ),
+      );
     },
   });
   return frame.element;
@@ -164,19 +427,49 @@ function lookup(ctx) {
 
 function kvCache(ctx) {
   const frame = panelFrame({
-    title: "KV cache", note: "of the serving engine", path: "/cache/kvcache/info", ctx, load: () => ctx.json("/cache/kvcache/info"),
+    title: "KV cache",
+    note: "of the serving engine",
+    path: "/cache/kvcache/info",
+    ctx,
+    load: () => ctx.json("/cache/kvcache/info"),
     render: (data, body) => {
       const alike = new Map(); // most engines have layers of one shape
       for (const [layer, one] of Object.entries(data.layers || {})) {
-        const told = [["Shape", (one.shape || []).join(" × ")], ["Type", String(one.dtype).replace(/^torch\./, "")], ["Device", one.device]];
+        const told = [
+          ["Shape", (one.shape || []).join(" × ")],
+          ["Type", String(one.dtype).replace(/^torch\./, "")],
+          ["Device", one.device],
+        ];
         const id = JSON.stringify(told);
         if (!alike.has(id)) alike.set(id, { told, layers: [] });
         alike.get(id).layers.push(layer);
       }
-      append(body, alike.size ? null : h("p", { class: "muted" }, "No layers."),
-        [...alike.values()].map((one) => h("div", { class: "layers" }, facts([["Layers", plain(one.layers.length)], ...one.told]),
-          h("details", { class: "all" }, h("summary", { class: "muted" }, `Names of ${one.layers.length === 1 ? "the layer" : `these ${plain(one.layers.length)} layers`}`), h("ul", { class: "mono scroll", tabindex: "0", "aria-label": "Layers" }, one.layers.map((layer) => h("li", {}, breakable(layer))))))),
-        slotCheck(ctx));
+      append(
+        body,
+        alike.size ? null : h("p", { class: "muted" }, "No layers."),
+        [...alike.values()].map((one) =>
+          h(
+            "div",
+            { class: "layers" },
+            facts([["Layers", plain(one.layers.length)], ...one.told]),
+            h(
+              "details",
+              { class: "all" },
+              h(
+                "summary",
+                { class: "muted" },
+                `Names of ${one.layers.length === 1 ? "the layer" : `these ${plain(one.layers.length)} layers`}`,
+              ),
+              h(
+                "ul",
+                { class: "mono scroll", tabindex: "0", "aria-label": "Layers" },
+                one.layers.map((layer) => h("li", {}, breakable(layer))),
+              ),
+            ),
+          ),
+        ),
+        slotCheck(ctx),
+      );
     },
   });
   return frame.element;
@@ -184,30 +477,101 @@ function kvCache(ctx) {
 
 /** Checksums of KV slots, to compare what two processes hold. It only reads. */
 function slotCheck(ctx) {
-  const slots = h("input", { name: "slots", value: "[0,31]", spellcheck: "false", autocomplete: "off" });
+  const slots = h("input", {
+    name: "slots",
+    value: "[0,31]",
+    spellcheck: "false",
+    autocomplete: "off",
+  });
   const size = h("input", { name: "size", type: "number", min: 1, value: 16 });
   const layers = h("input", { type: "checkbox" });
   const out = h("pre", { class: "block", hidden: true, tabindex: "0", "aria-label": "Checksums" });
   const go = h("button", { type: "submit", class: "small" }, "Compute");
-  const form = h("form", { class: "slot-form", novalidate: true }, field("Slots, like 0,1,[2,31]", slots), field("Chunk size", size), h("label", { class: "check" }, layers, "by layer"), go);
+  const form = h(
+    "form",
+    { class: "slot-form", novalidate: true },
+    field("Slots, like 0,1,[2,31]", slots),
+    field("Chunk size", size),
+    h("label", { class: "check" }, layers, "by layer"),
+    go,
+  );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     go.disabled = true;
     out.hidden = false;
-    try { setText(out, (await ctx.json(`/cache/kvcache/check?slot_mapping=${encodeURIComponent(slots.value)}&chunk_size=${encodeURIComponent(size.value)}${layers.checked ? "&layerwise=true" : ""}`)).raw); } catch (error) { if (error.name !== "AbortError") setText(out, explain(error, ctx.node())); }
+    try {
+      setText(
+        out,
+        (
+          await ctx.json(
+            `/cache/kvcache/check?slot_mapping=${encodeURIComponent(slots.value)}&chunk_size=${encodeURIComponent(size.value)}${layers.checked ? "&layerwise=true" : ""}`,
+          )
+        ).raw,
+      );
+    } catch (error) {
+      if (error.name !== "AbortError") setText(out, explain(error, ctx.node()));
+    }
     go.disabled = false;
   });
-  return h("details", { class: "all" }, h("summary", { class: "muted" }, "Checksums of slots"), form, out);
+  return h(
+    "details",
+    { class: "all" },
+    h("summary", { class: "muted" }, "Checksums of slots"),
+    form,
+    out,
+  );
 }
 
 // ---- scheduler -----------------------------------------------------------------
 
 function mountScheduler(root, ctx) {
   const node = ctx.node();
-  const workers = store.status && node.instance ? store.status.nodes.filter((one) => one.instance === node.instance && one.kind === "worker") : [];
-  const rest = h("div", { class: "columns below" }, chunkStatistics(ctx), h("div", {}, lookup(ctx), actions(ctx, "Metrics", "/metrics/reset", "POST", resetMetrics(ctx))));
-  const where = h("section", { class: "panel", "aria-label": "Cache engine" }, h("header", { class: "panel-head" }, h("h2", {}, "Cache engine"), h("div", { class: "panel-tools" }, button("Ask it all the same", () => { root.replaceChildren(); mountEngine(root, ctx); }, { kind: "small" }))),
-    h("p", {}, "Backends, bypass, hot cache, freeze, KV cache and clearing: a scheduler has no cache engine and answers 503. ", workers.length ? ["They are on its workers: ", workers.flatMap((one, i) => [i ? ", " : "", h("a", { href: nodeLink(one, "cache") }, one.name)]), "."] : "They are on the workers of its instance."));
+  const workers =
+    store.status && node.instance
+      ? store.status.nodes.filter((one) => one.instance === node.instance && one.kind === "worker")
+      : [];
+  const rest = h(
+    "div",
+    { class: "columns below" },
+    chunkStatistics(ctx),
+    h("div", {}, lookup(ctx), actions(ctx, "Metrics", "/metrics/reset", "POST", resetMetrics(ctx))),
+  );
+  const where = h(
+    "section",
+    { class: "panel", "aria-label": "Cache engine" },
+    h(
+      "header",
+      { class: "panel-head" },
+      h("h2", {}, "Cache engine"),
+      h(
+        "div",
+        { class: "panel-tools" },
+        button(
+          "Ask it all the same",
+          () => {
+            root.replaceChildren();
+            mountEngine(root, ctx);
+          },
+          { kind: "small" },
+        ),
+      ),
+    ),
+    h(
+      "p",
+      {},
+      "Backends, bypass, hot cache, freeze, KV cache and clearing: a scheduler has no cache engine and answers 503. ",
+      workers.length
+        ? [
+            "They are on its workers: ",
+            workers.flatMap((one, i) => [
+              i ? ", " : "",
+              h("a", { href: nodeLink(one, "cache") }, one.name),
+            ]),
+            ".",
+          ]
+        : "They are on the workers of its instance.",
+    ),
+  );
   root.append(where, rest);
 }
 
@@ -215,17 +579,43 @@ function mountScheduler(root, ctx) {
 
 /** Limits by cache salt, with a form that sets one. `shape` makes rows of the answer. */
 function quotas(ctx, shape, defaults) {
-  const salt = h("input", { name: "salt", placeholder: "user-a", spellcheck: "false", autocomplete: "off" });
-  const limit = h("input", { name: "limit", type: "number", min: 0, step: "any", placeholder: "1.5" });
+  const salt = h("input", {
+    name: "salt",
+    placeholder: "user-a",
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  const limit = h("input", {
+    name: "limit",
+    type: "number",
+    min: 0,
+    step: "any",
+    placeholder: "1.5",
+  });
   const path = (name) => `/quota/${encodeURIComponent(name)}`;
   const set = h("button", { type: "submit", class: "small" }, "Set");
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
-  const form = h("form", { class: "slot-form", novalidate: true }, field("Cache salt", salt), field("Limit, GiB", limit), guarded(set, ctx.signal, ctx.node), error);
+  const form = h(
+    "form",
+    { class: "slot-form", novalidate: true },
+    field("Cache salt", salt),
+    field("Limit, GiB", limit),
+    guarded(set, ctx.signal, ctx.node),
+    error,
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const wrong = !salt.value.trim() ? [salt, "Which cache salt?"] : limit.value === "" || Number(limit.value) < 0 ? [limit, "How many GiB?"] : null;
+    const wrong = !salt.value.trim()
+      ? [salt, "Which cache salt?"]
+      : limit.value === "" || Number(limit.value) < 0
+        ? [limit, "How many GiB?"]
+        : null;
     error.hidden = !wrong;
-    if (wrong) { setText(error, wrong[1]); wrong[0].focus(); return; }
+    if (wrong) {
+      setText(error, wrong[1]);
+      wrong[0].focus();
+      return;
+    }
     working(set, async () => {
       try {
         await ctx.send("PUT", path(salt.value.trim()), { limit_gb: Number(limit.value) });
@@ -239,12 +629,47 @@ function quotas(ctx, shape, defaults) {
     });
   });
   const frame = panelFrame({
-    title: "Quotas", note: "how much a cache salt may hold", path: "/quota", ctx, load: () => ctx.json("/quota"),
+    title: "Quotas",
+    note: "how much a cache salt may hold",
+    path: "/quota",
+    ctx,
+    load: () => ctx.json("/quota"),
     render: (data, body) => {
-      const table = dataTable({ label: "Quotas", key: (row) => row.salt, fixed: false, emptyText: "No quotas: every cache salt may fill the cache.", columns: [
-        { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" }, { id: "use", label: "In use", num: true, value: (row) => row.use, text: (row) => gigabytes(row.use) },
-        { id: "limit", label: "Limit", num: true, value: (row) => row.limit, text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)) },
-        { id: "act", label: "", sort: false, find: false, value: () => 0, sig: (row) => `${row.salt}${row.limit}`, render: (row) => (row.limit === null || !row.salt ? null : act(ctx, "Remove limit", "DELETE", path(row.salt), { after: frame.run })) }] });
+      const table = dataTable({
+        label: "Quotas",
+        key: (row) => row.salt,
+        fixed: false,
+        emptyText: "No quotas: every cache salt may fill the cache.",
+        columns: [
+          { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
+          {
+            id: "use",
+            label: "In use",
+            num: true,
+            value: (row) => row.use,
+            text: (row) => gigabytes(row.use),
+          },
+          {
+            id: "limit",
+            label: "Limit",
+            num: true,
+            value: (row) => row.limit,
+            text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)),
+          },
+          {
+            id: "act",
+            label: "",
+            sort: false,
+            find: false,
+            value: () => 0,
+            sig: (row) => `${row.salt}${row.limit}`,
+            render: (row) =>
+              row.limit === null || !row.salt
+                ? null
+                : act(ctx, "Remove limit", "DELETE", path(row.salt), { after: frame.run }),
+          },
+        ],
+      });
       table.update(shape(data));
       append(body, table.element, form);
     },
@@ -254,56 +679,230 @@ function quotas(ctx, shape, defaults) {
 
 function mountMp(root, ctx) {
   const name = ctx.node().key;
-  const clearL1 = (label, what, question, body) => operation(label, what, act(ctx, label, "POST", "/cache/clear", { danger: true, body, confirm: { title: `${label} of ${name}?`, text: `${question} ${AFTER}`, typed: name } }));
-  root.append(actions(ctx, "Clear", "/cache/clear", "POST",
-    clearL1("Clear L1", "Deletes the objects in L1 memory that nobody reads or writes just now. L2 keeps its copies.", "All objects in L1 that are not locked are deleted.", { tier: "l1" }),
-    clearL1("Clear L1 by force", "Deletes what is locked for reading or writing too: running requests may fail. L2 keeps its copies.", "Locked objects are deleted too: running requests may fail.", { tier: "l1", force: true })),
-  quotas(ctx, (data) => Object.entries(data.users || {}).map(([salt, one]) => ({ salt, use: one.current_usage_gb, limit: one.limit_gb }))));
+  const clearL1 = (label, what, question, body) =>
+    operation(
+      label,
+      what,
+      act(ctx, label, "POST", "/cache/clear", {
+        danger: true,
+        body,
+        confirm: { title: `${label} of ${name}?`, text: `${question} ${AFTER}`, typed: name },
+      }),
+    );
+  root.append(
+    actions(
+      ctx,
+      "Clear",
+      "/cache/clear",
+      "POST",
+      clearL1(
+        "Clear L1",
+        "Deletes the objects in L1 memory that nobody reads or writes just now. L2 keeps its copies.",
+        "All objects in L1 that are not locked are deleted.",
+        { tier: "l1" },
+      ),
+      clearL1(
+        "Clear L1 by force",
+        "Deletes what is locked for reading or writing too: running requests may fail. L2 keeps its copies.",
+        "Locked objects are deleted too: running requests may fail.",
+        { tier: "l1", force: true },
+      ),
+    ),
+    quotas(ctx, (data) =>
+      Object.entries(data.users || {}).map(([salt, one]) => ({
+        salt,
+        use: one.current_usage_gb,
+        limit: one.limit_gb,
+      })),
+    ),
+  );
 }
 
 function mountCoordinator(root, ctx) {
   const standard = panelFrame({
-    title: "Default quota", note: "for a cache salt without one of its own", path: "/quota/config", ctx, load: () => ctx.json("/quota/config"),
+    title: "Default quota",
+    note: "for a cache salt without one of its own",
+    path: "/quota/config",
+    ctx,
+    load: () => ctx.json("/quota/config"),
     render: (data, body) => {
-      const input = h("input", { name: "limit", type: "number", min: 0, step: "any", value: data.default_limit_gb ?? "" });
-      const set = guarded(button("Set", () => working(set, async () => {
-        if (input.value === "") { input.focus(); return; }
-        await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
-        toast(`Default quota: ${data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)} → ${gigabytes(Number(input.value))}`, "good");
-        await standard.run();
-      }), { kind: "small" }), ctx.signal, ctx.node);
-      append(body, facts([["Now", data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)]]), h("div", { class: "slot-form" }, field("New limit, GiB", input), set));
+      const input = h("input", {
+        name: "limit",
+        type: "number",
+        min: 0,
+        step: "any",
+        value: data.default_limit_gb ?? "",
+      });
+      const set = guarded(
+        button(
+          "Set",
+          () =>
+            working(set, async () => {
+              if (input.value === "") {
+                input.focus();
+                return;
+              }
+              await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
+              toast(
+                `Default quota: ${data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)} → ${gigabytes(Number(input.value))}`,
+                "good",
+              );
+              await standard.run();
+            }),
+          { kind: "small" },
+        ),
+        ctx.signal,
+        ctx.node,
+      );
+      append(
+        body,
+        facts([
+          ["Now", data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)],
+        ]),
+        h("div", { class: "slot-form" }, field("New limit, GiB", input), set),
+      );
     },
   });
-  root.append(quotas(ctx, (data) => (data.by_cache_salt || []).map((one) => ({ salt: one.cache_salt, use: one.usage_gb, limit: one.quota_exists ? one.quota_limit_gb : null })), standard.element), pins(ctx), directory(ctx));
+  root.append(
+    quotas(
+      ctx,
+      (data) =>
+        (data.by_cache_salt || []).map((one) => ({
+          salt: one.cache_salt,
+          use: one.usage_gb,
+          limit: one.quota_exists ? one.quota_limit_gb : null,
+        })),
+      standard.element,
+    ),
+    pins(ctx),
+    directory(ctx),
+  );
 }
 
-const keyColumns = (rest) => [{ id: "hash", label: "Chunk", head: true, cls: "mono", value: (row) => row.key.chunk_hash_hex, text: (row) => middle(row.key.chunk_hash_hex, 20), tip: (row) => row.key.chunk_hash_hex }, { id: "model", label: "Model", value: (row) => row.key.model_name },
-  { id: "rank", label: "KV rank", num: true, value: (row) => row.key.kv_rank }, { id: "salt", label: "Cache salt", value: (row) => row.key.cache_salt || "(none)" }, ...rest];
-const keyId = (row) => `${row.key.chunk_hash_hex}/${row.key.kv_rank}/${row.key.object_group_id}/${row.key.cache_salt}/${row.key.model_name}`;
+const keyColumns = (rest) => [
+  {
+    id: "hash",
+    label: "Chunk",
+    head: true,
+    cls: "mono",
+    value: (row) => row.key.chunk_hash_hex,
+    text: (row) => middle(row.key.chunk_hash_hex, 20),
+    tip: (row) => row.key.chunk_hash_hex,
+  },
+  { id: "model", label: "Model", value: (row) => row.key.model_name },
+  { id: "rank", label: "KV rank", num: true, value: (row) => row.key.kv_rank },
+  { id: "salt", label: "Cache salt", value: (row) => row.key.cache_salt || "(none)" },
+  ...rest,
+];
+const keyId = (row) =>
+  `${row.key.chunk_hash_hex}/${row.key.kv_rank}/${row.key.object_group_id}/${row.key.cache_salt}/${row.key.model_name}`;
 
 function keyTable(ctx, title, path, columns, list, say, emptyText) {
   return panelFrame({
-    title, path, ctx, load: () => ctx.json(path),
+    title,
+    path,
+    ctx,
+    load: () => ctx.json(path),
     render: (data, body) => {
-      const table = dataTable({ label: title, key: keyId, fixed: false, emptyText, columns: keyColumns(columns) });
+      const table = dataTable({
+        label: title,
+        key: keyId,
+        fixed: false,
+        emptyText,
+        columns: keyColumns(columns),
+      });
       table.update(list(data));
-      append(body, list(data).length > 8 ? h("div", { class: "tools" }, searchBox("Search keys", (text) => table.search(text)), h("span", { class: "muted" }, say(data))) : h("p", { class: "quiet-line" }, say(data)), h("div", { class: "keys" }, table.element));
+      append(
+        body,
+        list(data).length > 8
+          ? h(
+              "div",
+              { class: "tools" },
+              searchBox("Search keys", (text) => table.search(text)),
+              h("span", { class: "muted" }, say(data)),
+            )
+          : h("p", { class: "quiet-line" }, say(data)),
+        h("div", { class: "keys" }, table.element),
+      );
     },
   }).element;
 }
 
-const pins = (ctx) => keyTable(ctx, "Pins", "/cache/pins", [{ id: "pins", label: "Pins", num: true, value: (row) => row.pin_count }], (data) => data.pins || [], (data) => `${plain(data.total ?? 0)} pinned`, "Nothing is pinned.");
+const pins = (ctx) =>
+  keyTable(
+    ctx,
+    "Pins",
+    "/cache/pins",
+    [{ id: "pins", label: "Pins", num: true, value: (row) => row.pin_count }],
+    (data) => data.pins || [],
+    (data) => `${plain(data.total ?? 0)} pinned`,
+    "Nothing is pinned.",
+  );
 const FIRST_KEYS = 100;
-const directory = (ctx) => keyTable(ctx, "Keys", `/directory/keys?limit=${FIRST_KEYS}`, [
-  { id: "places", label: "Where", cls: "wrap", value: (row) => row.placements.map((one) => `${one.instance_id} ${one.tier.toUpperCase()} ${one.backend}`).join(", ") }, { id: "size", label: "Size", num: true, value: (row) => (row.placements[0] || {}).size_bytes ?? null, text: (row) => format((row.placements[0] || {}).size_bytes ?? null, "bytes") },
-  { id: "read", label: "Accesses", num: true, value: (row) => row.access_count, text: (row) => plain(row.access_count) }], (data) => data.keys || [], (data) => `the first ${plain((data.keys || []).length)} of ${plain(data.total ?? 0)}`, "The directory is empty.");
+const directory = (ctx) =>
+  keyTable(
+    ctx,
+    "Keys",
+    `/directory/keys?limit=${FIRST_KEYS}`,
+    [
+      {
+        id: "places",
+        label: "Where",
+        cls: "wrap",
+        value: (row) =>
+          row.placements
+            .map((one) => `${one.instance_id} ${one.tier.toUpperCase()} ${one.backend}`)
+            .join(", "),
+      },
+      {
+        id: "size",
+        label: "Size",
+        num: true,
+        value: (row) => (row.placements[0] || {}).size_bytes ?? null,
+        text: (row) => format((row.placements[0] || {}).size_bytes ?? null, "bytes"),
+      },
+      {
+        id: "read",
+        label: "Accesses",
+        num: true,
+        value: (row) => row.access_count,
+        text: (row) => plain(row.access_count),
+      },
+    ],
+    (data) => data.keys || [],
+    (data) => `the first ${plain((data.keys || []).length)} of ${plain(data.total ?? 0)}`,
+    "The directory is empty.",
+  );
 
 function mountController(root, ctx) {
   const frame = panelFrame({
-    title: "Instances", path: "/controller/key-stats", ctx, load: () => ctx.json("/controller/key-stats"),
-    render: (data, body) => append(body, (data.instances || []).map((one) => operation(one.instance_id, `${plain(one.key_count)} keys on ${plain(one.worker_count)} workers. Ask: the controller asks each of its workers whether it is well.`,
-      act(ctx, "Ask its workers", "POST", "/health", { body: { instance_id: one.instance_id } }))), (data.instances || []).length ? null : h("p", { class: "muted" }, "No instance has registered yet.")),
+    title: "Instances",
+    path: "/controller/key-stats",
+    ctx,
+    load: () => ctx.json("/controller/key-stats"),
+    render: (data, body) =>
+      append(
+        body,
+        (data.instances || []).map((one) =>
+          operation(
+            one.instance_id,
+            `${plain(one.key_count)} keys on ${plain(one.worker_count)} workers. Ask: the controller asks each of its workers whether it is well.`,
+            act(ctx, "Ask its workers", "POST", "/health", {
+              body: { instance_id: one.instance_id },
+            }),
+          ),
+        ),
+        (data.instances || []).length
+          ? null
+          : h("p", { class: "muted" }, "No instance has registered yet."),
+      ),
   });
-  root.append(frame.element, h("p", { class: "quiet-line" }, "Clearing, moving and compressing through the controller are left to the Requests panel: on LMCache 0.5.6 its /compress gets no answer, and requests to the same workers fail after it."));
+  root.append(
+    frame.element,
+    h(
+      "p",
+      { class: "quiet-line" },
+      "Clearing, moving and compressing through the controller are left to the Requests panel: on LMCache 0.5.6 its /compress gets no answer, and requests to the same workers fail after it.",
+    ),
+  );
 }

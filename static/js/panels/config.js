@@ -2,18 +2,51 @@
 
 import { plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
-import { append, button, dataTable, guarded, h, panelFrame, searchBox, toast, tree, working } from "../ui.js";
+import {
+  append,
+  button,
+  dataTable,
+  guarded,
+  h,
+  panelFrame,
+  searchBox,
+  toast,
+  tree,
+  working,
+} from "../ui.js";
 import { DEFAULTS } from "./defaults.js";
 import { breakable } from "./util.js";
 
-export const show = (value) => (value === undefined ? "–" : typeof value === "string" ? value : typeof value === "number" ? String(value) : JSON.stringify(value));
+export const show = (value) =>
+  value === undefined
+    ? "–"
+    : typeof value === "string"
+      ? value
+      : typeof value === "number"
+        ? String(value)
+        : JSON.stringify(value);
 
 /** Names of settings that the node wrote with a decimal point or as Infinity: JavaScript cannot tell 5.0 from 5. */
 function decimals(raw) {
-  return new Set([...raw.matchAll(/"([^"\\]+)":\s*(?:-?\d+(?:\.\d+|[eE])|-?Infinity|NaN)/g)].map((match) => match[1]));
+  return new Set(
+    [...raw.matchAll(/"([^"\\]+)":\s*(?:-?\d+(?:\.\d+|[eE])|-?Infinity|NaN)/g)].map(
+      (match) => match[1],
+    ),
+  );
 }
 
-const typeOf = (row) => (row.value === null ? "null" : Array.isArray(row.value) ? "list" : typeof row.value === "number" ? (row.decimal || !Number.isInteger(row.value) ? "number" : "integer") : typeof row.value === "object" ? "object" : typeof row.value);
+const typeOf = (row) =>
+  row.value === null
+    ? "null"
+    : Array.isArray(row.value)
+      ? "list"
+      : typeof row.value === "number"
+        ? row.decimal || !Number.isInteger(row.value)
+          ? "number"
+          : "integer"
+        : typeof row.value === "object"
+          ? "object"
+          : typeof row.value;
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const wrong = (text) => Object.assign(new Error(text), { field: "value" });
 
@@ -24,9 +57,19 @@ export function readValue(text, old, fallback) {
   if (typeof old === "string") return text;
   if (typeof old === "number" && /^-?Infinity$/.test(word)) return word; // JSON has no such number; LMCache reads it from a string
   let value;
-  try { value = JSON.parse(text); } catch (error) {
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
     if (old === null && word) return text;
-    throw wrong(typeof old === "number" ? "Write a number." : typeof old === "boolean" ? "Write true or false." : old === null ? "Write a value." : `Not valid JSON: ${error.message}`);
+    throw wrong(
+      typeof old === "number"
+        ? "Write a number."
+        : typeof old === "boolean"
+          ? "Write true or false."
+          : old === null
+            ? "Write a value."
+            : `Not valid JSON: ${error.message}`,
+    );
   }
   if (typeof old === "number" && typeof value !== "number") throw wrong("Write a number.");
   if (typeof old === "boolean" && typeof value !== "boolean") throw wrong("Write true or false.");
@@ -35,30 +78,136 @@ export function readValue(text, old, fallback) {
 }
 
 export function mount(root, ctx) {
-  if (ctx.node().kind === "mp") { mountTrees(root, ctx, [["Config", "/config"], ["Live storage adapters", "/config/adapters"]], "read only on an MP server"); return; }
-  if (ctx.node().kind === "coordinator") { mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache"); return; }
+  if (ctx.node().kind === "mp") {
+    mountTrees(
+      root,
+      ctx,
+      [
+        ["Config", "/config"],
+        ["Live storage adapters", "/config/adapters"],
+      ],
+      "read only on an MP server",
+    );
+    return;
+  }
+  if (ctx.node().kind === "coordinator") {
+    mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache");
+    return;
+  }
   let rows = [];
   let siblings = null; // how many others of the instance told their settings
   let unasked = 0; // how many did not
   let editing = ""; // name of the setting whose row is a form now
   const table = dataTable({
-    label: "Settings", key: (row) => row.name, emptyText: "The node told of no settings.", rowClass: (row) => (row.name === editing ? "editing" : ""),
+    label: "Settings",
+    key: (row) => row.name,
+    emptyText: "The node told of no settings.",
+    rowClass: (row) => (row.name === editing ? "editing" : ""),
     columns: [
-      { id: "name", label: "Setting", head: true, width: 250, narrow: 144, grow: true, cls: "mono", value: (row) => row.name, sig: (row) => row.name, render: (row) => breakable(row.name), tip: (row) => row.name },
-      { id: "value", label: "Value", width: 280, narrow: 104, grow: true, cls: "mono", value: (row) => (typeof row.value === "number" ? row.value : show(row.value)), search: (row) => show(row.value), sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`, render: valueCell },
+      {
+        id: "name",
+        label: "Setting",
+        head: true,
+        width: 250,
+        narrow: 144,
+        grow: true,
+        cls: "mono",
+        value: (row) => row.name,
+        sig: (row) => row.name,
+        render: (row) => breakable(row.name),
+        tip: (row) => row.name,
+      },
+      {
+        id: "value",
+        label: "Value",
+        width: 280,
+        narrow: 104,
+        grow: true,
+        cls: "mono",
+        value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
+        search: (row) => show(row.value),
+        sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`,
+        render: valueCell,
+      },
       { id: "type", label: "Type", width: 76, drop: 2, value: typeOf },
-      { id: "default", label: "Default", width: 168, drop: 1, cls: "mono muted", title: "of LMCache 0.5.6", find: false, value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""), text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"), tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known") },
-      { id: "differs", label: "In the instance", width: 150, drop: 3, title: "what the other processes of the instance have", value: (row) => row.differs, sig: (row) => `${row.differs}${siblings}${unasked}`, render: (row) => (row.differs ? h("span", { class: "odd-mark" }, row.differs) : h("span", { class: "muted" }, siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone")), tip: (row) => row.differs },
-      { id: "edit", label: "", width: 72, narrow: 56, sort: false, find: false, value: () => 0, sig: (row) => String(row.name === editing), render: (row) => (row.name === editing ? null : guarded(button("Edit", () => edit(row.name), { kind: "small in-row", title: `Change ${row.name}` }), ctx.signal, ctx.node)) },
+      {
+        id: "default",
+        label: "Default",
+        width: 168,
+        drop: 1,
+        cls: "mono muted",
+        title: "of LMCache 0.5.6",
+        find: false,
+        value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""),
+        text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"),
+        tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known"),
+      },
+      {
+        id: "differs",
+        label: "In the instance",
+        width: 150,
+        drop: 3,
+        title: "what the other processes of the instance have",
+        value: (row) => row.differs,
+        sig: (row) => `${row.differs}${siblings}${unasked}`,
+        render: (row) =>
+          row.differs
+            ? h("span", { class: "odd-mark" }, row.differs)
+            : h(
+                "span",
+                { class: "muted" },
+                siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone",
+              ),
+        tip: (row) => row.differs,
+      },
+      {
+        id: "edit",
+        label: "",
+        width: 72,
+        narrow: 56,
+        sort: false,
+        find: false,
+        value: () => 0,
+        sig: (row) => String(row.name === editing),
+        render: (row) =>
+          row.name === editing
+            ? null
+            : guarded(
+                button("Edit", () => edit(row.name), {
+                  kind: "small in-row",
+                  title: `Change ${row.name}`,
+                }),
+                ctx.signal,
+                ctx.node,
+              ),
+      },
     ],
   });
-  const search = searchBox("Search settings", (text) => { table.search(text); return table.shown.length; });
-  const only = h("select", { "aria-label": "Show", onchange: () => table.filter({ set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null) },
-    h("option", { value: "" }, "All settings"), h("option", { value: "set" }, "Not the default"), h("option", { value: "odd" }, "Different in the instance"));
+  const search = searchBox("Search settings", (text) => {
+    table.search(text);
+    return table.shown.length;
+  });
+  const only = h(
+    "select",
+    {
+      "aria-label": "Show",
+      onchange: () =>
+        table.filter(
+          { set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null,
+        ),
+    },
+    h("option", { value: "" }, "All settings"),
+    h("option", { value: "set" }, "Not the default"),
+    h("option", { value: "odd" }, "Different in the instance"),
+  );
 
   function valueCell(row) {
     if (row.name === editing) return form(row);
-    return h("span", { class: row.changed ? "changed" : null, title: show(row.value) }, breakable(show(row.value)));
+    return h(
+      "span",
+      { class: row.changed ? "changed" : null, title: show(row.value) },
+      breakable(show(row.value)),
+    );
   }
 
   function edit(name) {
@@ -67,8 +216,14 @@ export function mount(root, ctx) {
     table.update(rows);
     if (!name && !before) return;
     const input = table.element.querySelector(".in-place [name=value]");
-    if (input) { input.focus(); if (input.select) input.select(); return; }
-    const back = [...table.element.querySelectorAll("button")].find((one) => one.title === `Change ${before}`);
+    if (input) {
+      input.focus();
+      if (input.select) input.select();
+      return;
+    }
+    const back = [...table.element.querySelectorAll("button")].find(
+      (one) => one.title === `Change ${before}`,
+    );
     if (back) back.focus();
   }
 
@@ -76,15 +231,40 @@ export function mount(root, ctx) {
   function form(row) {
     const old = row.value;
     const id = `value-${row.name}`;
-    const input = typeof old === "boolean" ? h("select", { name: "value" }, h("option", { value: "true" }, "true"), h("option", { value: "false" }, "false"))
-      : old !== null && typeof old === "object" ? h("textarea", { name: "value", rows: 3, spellcheck: "false" }) : h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
+    const input =
+      typeof old === "boolean"
+        ? h(
+            "select",
+            { name: "value" },
+            h("option", { value: "true" }, "true"),
+            h("option", { value: "false" }, "false"),
+          )
+        : old !== null && typeof old === "object"
+          ? h("textarea", { name: "value", rows: 3, spellcheck: "false" })
+          : h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
     input.value = show(old);
     input.setAttribute("aria-label", `New value of ${row.name}`);
     const error = h("span", { class: "field-error", id, role: "alert", hidden: true });
     const go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
-    const box = h("form", { class: "in-place", novalidate: true }, input, guarded(go, ctx.signal, ctx.node), button("Cancel", () => edit(""), { kind: "small in-row" }), error,
-      h("small", {}, `Now ${show(old)}. Holds until the node restarts; the node decides what may change while it runs.`));
-    box.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); edit(""); } });
+    const box = h(
+      "form",
+      { class: "in-place", novalidate: true },
+      input,
+      guarded(go, ctx.signal, ctx.node),
+      button("Cancel", () => edit(""), { kind: "small in-row" }),
+      error,
+      h(
+        "small",
+        {},
+        `Now ${show(old)}. Holds until the node restarts; the node decides what may change while it runs.`,
+      ),
+    );
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        edit("");
+      }
+    });
     box.addEventListener("submit", (event) => {
       event.preventDefault();
       working(go, async () => {
@@ -110,7 +290,9 @@ export function mount(root, ctx) {
 
   async function set(row, value) {
     let answer;
-    try { answer = await ctx.send("POST", "/conf", { [row.name]: value }); } catch (error) {
+    try {
+      answer = await ctx.send("POST", "/conf", { [row.name]: value });
+    } catch (error) {
       if (error.name === "AbortError") throw error;
       // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is set
       if (error.status === 500 && /Infinity$/.test(value)) {
@@ -119,17 +301,46 @@ export function mount(root, ctx) {
       }
       throw new Error(settingError(error, row.name));
     }
-    if (answer && answer.errors && answer.errors[row.name]) throw new Error(answer.errors[row.name]);
-    return answer && answer.updated && row.name in answer.updated ? answer.updated[row.name] : value;
+    if (answer && answer.errors && answer.errors[row.name])
+      throw new Error(answer.errors[row.name]);
+    return answer && answer.updated && row.name in answer.updated
+      ? answer.updated[row.name]
+      : value;
   }
 
   const frame = panelFrame({
-    title: "Config", path: "/conf", ctx, load: async () => { const { data, raw } = await ctx.json("/conf"); return { data: { settings: data, raw }, raw }; },
+    title: "Config",
+    path: "/conf",
+    ctx,
+    load: async () => {
+      const { data, raw } = await ctx.json("/conf");
+      return { data: { settings: data, raw }, raw };
+    },
     render: ({ settings, raw }, body) => {
       const decimal = decimals(raw);
       const before = new Map(rows.map((row) => [row.name, row.differs]));
-      rows = Object.entries(settings).map(([name, value]) => ({ name, value, decimal: decimal.has(name), differs: before.get(name) || "", changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value) }));
-      append(body, h("div", { class: "tools" }, search, only, h("span", { class: "muted" }, `${plural(rows.length, "setting")}, ${plain(rows.filter((row) => row.changed).length)} not the default`)), table.element);
+      rows = Object.entries(settings).map(([name, value]) => ({
+        name,
+        value,
+        decimal: decimal.has(name),
+        differs: before.get(name) || "",
+        changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
+      }));
+      append(
+        body,
+        h(
+          "div",
+          { class: "tools" },
+          search,
+          only,
+          h(
+            "span",
+            { class: "muted" },
+            `${plural(rows.length, "setting")}, ${plain(rows.filter((row) => row.changed).length)} not the default`,
+          ),
+        ),
+        table.element,
+      );
       table.update(rows);
       compareSiblings();
     },
@@ -137,16 +348,32 @@ export function mount(root, ctx) {
 
   async function compareSiblings() {
     const me = ctx.node();
-    const family = store.status && me.instance ? store.status.nodes.filter((node) => node.instance === me.instance && (node.kind === "worker" || node.kind === "scheduler") && node.key !== me.key) : [];
+    const family =
+      store.status && me.instance
+        ? store.status.nodes.filter(
+            (node) =>
+              node.instance === me.instance &&
+              (node.kind === "worker" || node.kind === "scheduler") &&
+              node.key !== me.key,
+          )
+        : [];
     const others = family.filter((node) => node.state !== "down").slice(0, MOST_SIBLINGS);
     const told = [];
-    await each(others, (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }), (node, conf) => { if (conf) told.push([node.name, conf]); });
+    await each(
+      others,
+      (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }),
+      (node, conf) => {
+        if (conf) told.push([node.name, conf]);
+      },
+    );
     if (ctx.signal.aborted) return;
     siblings = told.length;
     unasked = family.length - told.length;
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
-      row.differs = odd.length ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}` : "";
+      row.differs = odd.length
+        ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}`
+        : "";
     }
     table.update(rows);
   }
@@ -154,7 +381,12 @@ export function mount(root, ctx) {
 }
 
 export function settingError(error, name) {
-  try { const errors = JSON.parse(error.body).errors; if (errors && errors[name]) return errors[name]; } catch (problem) { /* not that shape */ }
+  try {
+    const errors = JSON.parse(error.body).errors;
+    if (errors && errors[name]) return errors[name];
+  } catch (problem) {
+    /* not that shape */
+  }
   return error.message;
 }
 
@@ -164,6 +396,19 @@ function mountTrees(root, ctx, list, note) {
     let data = null;
     const box = h("div");
     const search = searchBox("Search", (text) => box.replaceChildren(tree(data, "", text)));
-    root.append(panelFrame({ title, note, path, ctx, load: () => ctx.json(path), render: (value, body) => { data = value; box.replaceChildren(tree(data, "", search.querySelector("input").value)); append(body, h("div", { class: "tools" }, search), box); } }).element);
+    root.append(
+      panelFrame({
+        title,
+        note,
+        path,
+        ctx,
+        load: () => ctx.json(path),
+        render: (value, body) => {
+          data = value;
+          box.replaceChildren(tree(data, "", search.querySelector("input").value));
+          append(body, h("div", { class: "tools" }, search), box);
+        },
+      }).element,
+    );
   }
 }

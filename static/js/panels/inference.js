@@ -3,5 +3,7 @@
 import { treePanel } from "./meta.js";
 
 export function mount(root, ctx) {
-  root.append(treePanel(ctx, "Inference", "/inference_info", "the serving engine's configuration").element);
+  root.append(
+    treePanel(ctx, "Inference", "/inference_info", "the serving engine's configuration").element,
+  );
 }

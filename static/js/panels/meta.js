@@ -6,12 +6,22 @@ import { h, panelFrame, searchBox, tree } from "../ui.js";
 export function treePanel(ctx, title, path, note = "") {
   let data = null;
   const box = h("div");
-  const search = searchBox("Search", (text) => { box.replaceChildren(tree(data, "", text)); });
+  const search = searchBox("Search", (text) => {
+    box.replaceChildren(tree(data, "", text));
+  });
   return panelFrame({
-    title, path, note, ctx, load: () => ctx.json(path),
+    title,
+    path,
+    note,
+    ctx,
+    load: () => ctx.json(path),
     render: (value, body) => {
       data = value;
-      box.replaceChildren(value !== null && typeof value === "object" ? tree(data, "", search.firstChild.value) : h("p", {}, String(value)));
+      box.replaceChildren(
+        value !== null && typeof value === "object"
+          ? tree(data, "", search.firstChild.value)
+          : h("p", {}, String(value)),
+      );
       body.append(h("div", { class: "tools" }, search), box);
     },
   });

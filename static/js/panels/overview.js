@@ -7,15 +7,39 @@ import { facts, h, replace, setText, stateMark } from "../ui.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { breakable } from "./util.js";
 
-const TILES = ["lookup_hit_rate", "retrieve_hit_rate", "hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second", "retrieve_p99", "store_p99", "lookup_p99", "evictions_per_second", "failures_per_second", "remote_ping_seconds", "queue_size"];
+const TILES = [
+  "lookup_hit_rate",
+  "retrieve_hit_rate",
+  "hit_tokens_per_second",
+  "stored_tokens_per_second",
+  "requests_per_second",
+  "retrieve_p99",
+  "store_p99",
+  "lookup_p99",
+  "evictions_per_second",
+  "failures_per_second",
+  "remote_ping_seconds",
+  "queue_size",
+];
 const CHARTS = [
-  ["Hit rate", ["lookup_hit_rate", "retrieve_hit_rate"]], ["Tokens", ["requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second"]],
-  ["Retrieve time", ["retrieve_p50", "retrieve_p99"]], ["Store and lookup time", ["store_p99", "lookup_p99"]],
-  ["Cache bytes", ["local_cache_bytes", "remote_cache_bytes"]], ["Evictions and failures", ["evictions_per_second", "failures_per_second", "slow_retrievals_per_second"]],
-  ["Queue", ["queue_size"]], ["Answer time", ["latency"]],
+  ["Hit rate", ["lookup_hit_rate", "retrieve_hit_rate"]],
+  ["Tokens", ["requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second"]],
+  ["Retrieve time", ["retrieve_p50", "retrieve_p99"]],
+  ["Store and lookup time", ["store_p99", "lookup_p99"]],
+  ["Cache bytes", ["local_cache_bytes", "remote_cache_bytes"]],
+  [
+    "Evictions and failures",
+    ["evictions_per_second", "failures_per_second", "slow_retrievals_per_second"],
+  ],
+  ["Queue", ["queue_size"]],
+  ["Answer time", ["latency"]],
 ];
 const MP_LABELS = { local_cache_bytes: "L1", remote_cache_bytes: "L2" };
-const SPANS = [[600, "10 min"], [3600, "1 h"], [14400, "4 h"]];
+const SPANS = [
+  [600, "10 min"],
+  [3600, "1 h"],
+  [14400, "4 h"],
+];
 
 export function mount(root, ctx) {
   const tiles = h("div", { class: "tiles compact" });
@@ -24,7 +48,11 @@ export function mount(root, ctx) {
   const chartBox = h("div", { class: "charts" });
   const chartNote = h("p", { class: "panel-line", role: "status" });
   const group = crosshair();
-  const charts = CHARTS.map(([label, names]) => ({ names, chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }), shown: false }));
+  const charts = CHARTS.map(([label, names]) => ({
+    names,
+    chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }),
+    shown: false,
+  }));
   const pastLine = h("p", { class: "note", role: "status", hidden: true });
   const told = new Map(); // metric -> [value, time]: the last that the node told, for while it is down
   const parts_ = new Map();
@@ -34,12 +62,56 @@ export function mount(root, ctx) {
   let aboutSig = "";
   const more = { started: null, disk: null };
 
-  const spans = SPANS.map(([size, label]) => h("button", { type: "button", class: "small", "aria-pressed": String(size === seconds), onclick: () => { seconds = size; spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size))); loadCharts(); } }, label));
+  const spans = SPANS.map(([size, label]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        "aria-pressed": String(size === seconds),
+        onclick: () => {
+          seconds = size;
+          spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size)));
+          loadCharts();
+        },
+      },
+      label,
+    ),
+  );
   const hint = h("p", { class: "muted" }, "Drag to zoom, arrow keys read values.");
-  const historyPanel = h("section", { class: "panel", "aria-label": "History" }, h("header", { class: "panel-head" }, h("h2", {}, "History"), hint, h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans)), chartNote, chartBox);
+  const historyPanel = h(
+    "section",
+    { class: "panel", "aria-label": "History" },
+    h(
+      "header",
+      { class: "panel-head" },
+      h("h2", {}, "History"),
+      hint,
+      h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans),
+    ),
+    chartNote,
+    chartBox,
+  );
   const special = h("div", { class: "columns" });
-  replace(root, pastLine, tiles, special, h("section", { class: "panel", "aria-label": "Caches" }, h("header", { class: "panel-head" }, h("h2", {}, "Caches")), use), historyPanel,
-    h("section", { class: "panel", "aria-label": "About this node" }, h("header", { class: "panel-head" }, h("h2", {}, "About this node")), about));
+  replace(
+    root,
+    pastLine,
+    tiles,
+    special,
+    h(
+      "section",
+      { class: "panel", "aria-label": "Caches" },
+      h("header", { class: "panel-head" }, h("h2", {}, "Caches")),
+      use,
+    ),
+    historyPanel,
+    h(
+      "section",
+      { class: "panel", "aria-label": "About this node" },
+      h("header", { class: "panel-head" }, h("h2", {}, "About this node")),
+      about,
+    ),
+  );
   const cachePanel = use.parentElement;
 
   let kind = null;
@@ -56,8 +128,10 @@ export function mount(root, ctx) {
 
   /** What the node tells now; while it is down, the last that it told. */
   function figures(node) {
-    if (node.state === "down") return Object.fromEntries([...told].map(([name, [value]]) => [name, value]));
-    for (const [name, value] of Object.entries(node.metrics || {})) if (value !== null) told.set(name, [value, node.polled]);
+    if (node.state === "down")
+      return Object.fromEntries([...told].map(([name, [value]]) => [name, value]));
+    for (const [name, value] of Object.entries(node.metrics || {}))
+      if (value !== null) told.set(name, [value, node.polled]);
     return node.metrics || {};
   }
 
@@ -65,7 +139,8 @@ export function mount(root, ctx) {
   function remember(series) {
     for (const { metric, times, values } of series) {
       const last = values.reduce((found, value, i) => (value === null ? found : i), -1);
-      if (last >= 0 && !(told.has(metric) && told.get(metric)[1] > times[last])) told.set(metric, [values[last], times[last]]);
+      if (last >= 0 && !(told.has(metric) && told.get(metric)[1] > times[last]))
+        told.set(metric, [values[last], times[last]]);
     }
   }
 
@@ -73,7 +148,11 @@ export function mount(root, ctx) {
     const metrics = figures(node);
     const down = node.state === "down";
     pastLine.hidden = !down || !told.size;
-    if (!pastLine.hidden) setText(pastLine, `Figures are the last that it told, at ${clock(Math.max(...[...told.values()].map(([, time]) => time)))}.`);
+    if (!pastLine.hidden)
+      setText(
+        pastLine,
+        `Figures are the last that it told, at ${clock(Math.max(...[...told.values()].map(([, time]) => time)))}.`,
+      );
     for (const box of [tiles, use]) box.classList.toggle("stale", down);
     const names = TILES.filter((name) => metrics[name] !== null && metrics[name] !== undefined);
     tiles.hidden = names.length < 2;
@@ -81,7 +160,12 @@ export function mount(root, ctx) {
       if (!parts_.has(name)) {
         const number = h("span", { class: "number" });
         const unit = h("span", { class: "unit" });
-        const tile = h("div", { class: "tile", title: METRICS[name][2] }, h("div", { class: "name" }, metricLabel(name)), h("div", {}, number, unit));
+        const tile = h(
+          "div",
+          { class: "tile", title: METRICS[name][2] },
+          h("div", { class: "name" }, metricLabel(name)),
+          h("div", {}, number, unit),
+        );
         parts_.set(name, { number, unit, tile });
         tiles.append(tile);
       }
@@ -94,60 +178,148 @@ export function mount(root, ctx) {
 
   function drawUse(node) {
     const m = figures(node);
-    const rows = [[node.kind === "mp" ? "L1" : "CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes], ["Local storage", m.local_storage_bytes, more.disk], [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null]].filter(([, used]) => used !== null && used !== undefined);
+    const rows = [
+      [node.kind === "mp" ? "L1" : "CPU cache", m.local_cache_bytes, m.local_cache_limit_bytes],
+      ["Local storage", m.local_storage_bytes, more.disk],
+      [node.kind === "mp" ? "L2" : "Remote cache", m.remote_cache_bytes, null],
+    ].filter(([, used]) => used !== null && used !== undefined);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === useSig) return;
     useSig = sig;
     cachePanel.hidden = !rows.length || (node.kind === "mp" && node.state !== "down"); // an MP server's own panel says it better
-    replace(use, rows.map(([label, used, limit]) => meterRow(label, used, limit, limit ? "" : "limit not known")));
+    replace(
+      use,
+      rows.map(([label, used, limit]) =>
+        meterRow(label, used, limit, limit ? "" : "limit not known"),
+      ),
+    );
   }
 
   function drawAbout(node) {
     const m = node.metrics || {};
     const health = m.healthy === 1 ? "● healthy" : m.healthy === 0 ? "■ not healthy" : ""; // LMCache's own monitor
-    const rows = [["State", node.state], ["In this state since", fullTime(node.since)], ["Own health monitor", health], ["Running since", more.started ? fullTime(more.started) : null], ["Up for", more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null],
-      ["Kind", node.kind === "unknown" ? "" : node.kind], ["Role", node.role], ["Instance", node.instance], ["Model", node.model], ["Version", node.version], ["Address", node.address], ["Path here", node.path], ["Known from", node.source],
-      ["Proxy", node.proxy === "local_proxy" ? "" : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy)], ["Last asked", node.polled ? clock(node.polled) : null], ["Answer time", node.latency === null ? null : format(node.latency, "seconds")], ["Last error", node.error]];
+    const rows = [
+      ["State", node.state],
+      ["In this state since", fullTime(node.since)],
+      ["Own health monitor", health],
+      ["Running since", more.started ? fullTime(more.started) : null],
+      [
+        "Up for",
+        more.started && node.state !== "down" ? duration(Date.now() / 1000 - more.started) : null,
+      ],
+      ["Kind", node.kind === "unknown" ? "" : node.kind],
+      ["Role", node.role],
+      ["Instance", node.instance],
+      ["Model", node.model],
+      ["Version", node.version],
+      ["Address", node.address],
+      ["Path here", node.path],
+      ["Known from", node.source],
+      [
+        "Proxy",
+        node.proxy === "local_proxy"
+          ? ""
+          : h("a", { href: `#/node/${encodeURIComponent(node.proxy)}/overview` }, node.proxy),
+      ],
+      ["Last asked", node.polled ? clock(node.polled) : null],
+      ["Answer time", node.latency === null ? null : format(node.latency, "seconds")],
+      ["Last error", node.error],
+    ];
     const sig = JSON.stringify([rows, node.proxy]);
     if (sig === aboutSig) return;
     aboutSig = sig;
     const shown = {
-      State: () => stateMark(node.state), "Own health monitor": (said) => h("span", { class: `state-word ${m.healthy ? "good" : "bad"}` }, said),
-      Address: breakable, "Path here": breakable,
+      State: () => stateMark(node.state),
+      "Own health monitor": (said) =>
+        h("span", { class: `state-word ${m.healthy ? "good" : "bad"}` }, said),
+      Address: breakable,
+      "Path here": breakable,
     };
-    replace(about, facts(rows.map(([term, value]) => [term, shown[term] && value ? shown[term](value) : value])));
+    replace(
+      about,
+      facts(rows.map(([term, value]) => [term, shown[term] && value ? shown[term](value) : value])),
+    );
   }
 
   /** What the status does not carry: when the process started, and the size of its disk cache. */
   async function askMore() {
     const node = ctx.node();
-    const ask = async (path, take) => { try { take(await ctx.text(path)); } catch (error) { /* these facts are left out */ } };
-    if (["scheduler", "worker", "mp", "coordinator", "controller"].includes(node.kind)) await ask("/metrics", (text) => { more.started = Number((/^process_start_time_seconds (\S+)/m.exec(text) || [])[1]) || null; });
-    if (node.kind === "worker") await ask("/conf?names=max_local_disk_size", (text) => { more.disk = (Number((/"max_local_disk_size":\s*([\d.eE+-]+)/.exec(text) || [])[1]) || 0) * 2 ** 30 || null; });
+    const ask = async (path, take) => {
+      try {
+        take(await ctx.text(path));
+      } catch (error) {
+        /* these facts are left out */
+      }
+    };
+    if (["scheduler", "worker", "mp", "coordinator", "controller"].includes(node.kind))
+      await ask("/metrics", (text) => {
+        more.started = Number((/^process_start_time_seconds (\S+)/m.exec(text) || [])[1]) || null;
+      });
+    if (node.kind === "worker")
+      await ask("/conf?names=max_local_disk_size", (text) => {
+        more.disk =
+          (Number((/"max_local_disk_size":\s*([\d.eE+-]+)/.exec(text) || [])[1]) || 0) * 2 ** 30 ||
+          null;
+      });
     if (ctx.signal.aborted) return;
     drawUse(ctx.node());
     drawAbout(ctx.node());
   }
 
   async function loadCharts() {
-    if (historyPanel.hidden) { historyPanel.classList.remove("asking"); return; }
+    if (historyPanel.hidden) {
+      historyPanel.classList.remove("asking");
+      return;
+    }
     const names = charts.flatMap((one) => one.names);
     try {
-      const answer = await getJson(`api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`, { signal: ctx.signal });
+      const answer = await getJson(
+        `api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`,
+        { signal: ctx.signal },
+      );
       const by = new Map(answer.series.map((one) => [one.metric, one]));
       let any = false;
       remember(answer.series);
-      if (ctx.node().state === "down") { drawTiles(ctx.node()); drawUse(ctx.node()); }
+      if (ctx.node().state === "down") {
+        drawTiles(ctx.node());
+        drawUse(ctx.node());
+      }
       for (const one of charts) {
-        const series = one.names.map((name) => by.get(name)).filter((found) => found && found.values.some((value) => value !== null)).map((found) => ({ name: (kind === "mp" && MP_LABELS[found.metric]) || metricLabel(found.metric), times: found.times, values: found.values }));
+        const series = one.names
+          .map((name) => by.get(name))
+          .filter((found) => found && found.values.some((value) => value !== null))
+          .map((found) => ({
+            name: (kind === "mp" && MP_LABELS[found.metric]) || metricLabel(found.metric),
+            times: found.times,
+            values: found.values,
+          }));
         if (series.length) {
           any = true;
-          if (!one.shown) { one.shown = true; const after = charts.slice(charts.indexOf(one) + 1).find((next) => next.shown); chartBox.insertBefore(one.chart.element, after ? after.chart.element : null); }
-          one.chart.update({ series, start: startOf(series, answer.end, seconds), end: answer.end, interval: answer.interval });
-        } else if (one.shown) { one.shown = false; one.chart.element.remove(); }
+          if (!one.shown) {
+            one.shown = true;
+            const after = charts.slice(charts.indexOf(one) + 1).find((next) => next.shown);
+            chartBox.insertBefore(one.chart.element, after ? after.chart.element : null);
+          }
+          one.chart.update({
+            series,
+            start: startOf(series, answer.end, seconds),
+            end: answer.end,
+            interval: answer.interval,
+          });
+        } else if (one.shown) {
+          one.shown = false;
+          one.chart.element.remove();
+        }
       }
       hint.hidden = !any;
-      setText(chartNote, any ? "" : ctx.node().state === "down" ? "This node has told no figures since the frontend started." : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.");
+      setText(
+        chartNote,
+        any
+          ? ""
+          : ctx.node().state === "down"
+            ? "This node has told no figures since the frontend started."
+            : "No figures in memory yet: they appear after two polls, for nodes that tell LMCache metrics.",
+      );
     } catch (error) {
       if (error.name !== "AbortError") setText(chartNote, `No history: ${error.message}`);
     } finally {
@@ -161,7 +333,10 @@ export function mount(root, ctx) {
       drawTiles(node);
       drawUse(node);
       drawAbout(node);
-      if (node.polled !== lastPoll || lastPoll === null) { lastPoll = node.polled ?? 0; loadCharts(); }
+      if (node.polled !== lastPoll || lastPoll === null) {
+        lastPoll = node.polled ?? 0;
+        loadCharts();
+      }
     },
   };
 }

@@ -5,15 +5,26 @@ import { button, dataTable, empty, h, panelFrame, replace, searchBox, setText } 
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
 export function parseThreads(text) {
-  return text.split(/^(?=Thread: )/m).filter((part) => part.startsWith("Thread: ")).map((part) => {
-    const [head, ...rest] = part.split("\n");
-    const inner = /<\w+\((.*)\)>?/.exec(head);
-    const words = inner ? inner[1].split(", ") : [head.slice(8)];
-    const state = words[words.length - 1] || "";
-    const summary = rest.findIndex((line) => line.startsWith("=== "));
-    const stack = (summary < 0 ? rest : rest.slice(0, summary)).join("\n").replace(/^Stack trace:\n/, "").trimEnd();
-    return { name: words.slice(0, -1).join(", ") || words[0], daemon: /daemon/.test(state), ident: (/(\d+)\s*$/.exec(state) || [])[1] || head, stack };
-  });
+  return text
+    .split(/^(?=Thread: )/m)
+    .filter((part) => part.startsWith("Thread: "))
+    .map((part) => {
+      const [head, ...rest] = part.split("\n");
+      const inner = /<\w+\((.*)\)>?/.exec(head);
+      const words = inner ? inner[1].split(", ") : [head.slice(8)];
+      const state = words[words.length - 1] || "";
+      const summary = rest.findIndex((line) => line.startsWith("=== "));
+      const stack = (summary < 0 ? rest : rest.slice(0, summary))
+        .join("\n")
+        .replace(/^Stack trace:\n/, "")
+        .trimEnd();
+      return {
+        name: words.slice(0, -1).join(", ") || words[0],
+        daemon: /daemon/.test(state),
+        ident: (/(\d+)\s*$/.exec(state) || [])[1] || head,
+        stack,
+      };
+    });
 }
 
 const PYTHON = /\/lib\/python3(?:\.\d+)?\/(?!site-packages\/|dist-packages\/)/; // files of the standard library
@@ -21,41 +32,120 @@ const MOST_NAMES = 6; // of a group of threads
 
 function namesOf(members) {
   const names = [...new Set(members.map((one) => one.name))];
-  return names.slice(0, MOST_NAMES).join(", ") + (names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "");
+  return (
+    names.slice(0, MOST_NAMES).join(", ") +
+    (names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "")
+  );
 }
 
 // A running thread that LMCache calls inactive has not run for three intervals.
 const LATE = 3;
 const RANK = { overdue: 3, "last run failed": 2, "on time": 1, "not running": 0 };
-const MARK = { overdue: ["◆ overdue", "warn"], "last run failed": ["◆ last run failed", "warn"], "on time": ["● on time", "good"], "not running": ["○ not running", "quiet"] };
+const MARK = {
+  overdue: ["◆ overdue", "warn"],
+  "last run failed": ["◆ last run failed", "warn"],
+  "on time": ["● on time", "good"],
+  "not running": ["○ not running", "quiet"],
+};
 
 function stateOf(thread) {
   if (!thread.is_running) return "not running";
   if (thread.is_active === false || overdue(thread) > LATE) return "overdue";
-  return thread.last_summary && thread.last_summary.success === false ? "last run failed" : "on time";
+  return thread.last_summary && thread.last_summary.success === false
+    ? "last run failed"
+    : "on time";
 }
 
-const overdue = (thread) => (thread.is_running && thread.interval && thread.last_run_ago !== null ? thread.last_run_ago / thread.interval : 0);
+const overdue = (thread) =>
+  thread.is_running && thread.interval && thread.last_run_ago !== null
+    ? thread.last_run_ago / thread.interval
+    : 0;
 
 export function mount(root, ctx) {
   const periodic = panelFrame({
-    title: "Periodic threads", path: "/periodic-threads", ctx, load: () => ctx.json("/periodic-threads"),
+    title: "Periodic threads",
+    path: "/periodic-threads",
+    ctx,
+    load: () => ctx.json("/periodic-threads"),
     render: (data, body) => {
       const threads = data.threads || [];
-      if (!threads.length) { body.append(h("p", { class: "quiet-line" }, "This node runs no periodic threads.")); return; }
+      if (!threads.length) {
+        body.append(h("p", { class: "quiet-line" }, "This node runs no periodic threads."));
+        return;
+      }
       const count = (state) => threads.filter((one) => stateOf(one) === state).length;
-      body.append(h("p", { class: "quiet-line" }, Object.keys(RANK).filter(count).map((state) => `${count(state)} ${state}`).join(", ")));
+      body.append(
+        h(
+          "p",
+          { class: "quiet-line" },
+          Object.keys(RANK)
+            .filter(count)
+            .map((state) => `${count(state)} ${state}`)
+            .join(", "),
+        ),
+      );
       const table = dataTable({
-        label: "Periodic threads", fixed: false, key: (row) => row.name, sort: { id: "state", down: true },
+        label: "Periodic threads",
+        fixed: false,
+        key: (row) => row.name,
+        sort: { id: "state", down: true },
         columns: [
-          { id: "state", label: "State", width: 90, value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)), search: stateOf, sig: stateOf, render: (row) => h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]) },
+          {
+            id: "state",
+            label: "State",
+            width: 90,
+            value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)),
+            search: stateOf,
+            sig: stateOf,
+            render: (row) =>
+              h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]),
+          },
           { id: "name", label: "Name", width: 190, head: true, value: (row) => row.name },
           { id: "level", label: "Level", width: 80, drop: 3, value: (row) => row.level },
-          { id: "interval", label: "Every", width: 70, drop: 4, num: true, value: (row) => row.interval, text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)) },
-          { id: "last", label: "Last run", width: 90, num: true, value: (row) => row.last_run_ago, text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never") },
-          { id: "runs", label: "Runs", width: 70, drop: 2, num: true, value: (row) => row.total_runs, text: (row) => plain(row.total_runs) },
-          { id: "failed", label: "Failed", width: 70, drop: 5, num: true, value: (row) => row.failed_runs, text: (row) => plain(row.failed_runs) },
-          { id: "said", label: "Last result", width: 200, drop: 6, value: (row) => (row.last_summary ? row.last_summary.message : ""), cls: "wrap" },
+          {
+            id: "interval",
+            label: "Every",
+            width: 70,
+            drop: 4,
+            num: true,
+            value: (row) => row.interval,
+            text: (row) =>
+              row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval),
+          },
+          {
+            id: "last",
+            label: "Last run",
+            width: 90,
+            num: true,
+            value: (row) => row.last_run_ago,
+            text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never"),
+          },
+          {
+            id: "runs",
+            label: "Runs",
+            width: 70,
+            drop: 2,
+            num: true,
+            value: (row) => row.total_runs,
+            text: (row) => plain(row.total_runs),
+          },
+          {
+            id: "failed",
+            label: "Failed",
+            width: 70,
+            drop: 5,
+            num: true,
+            value: (row) => row.failed_runs,
+            text: (row) => plain(row.failed_runs),
+          },
+          {
+            id: "said",
+            label: "Last result",
+            width: 200,
+            drop: 6,
+            value: (row) => (row.last_summary ? row.last_summary.message : ""),
+            cls: "wrap",
+          },
         ],
       });
       table.update(threads);
@@ -69,7 +159,10 @@ export function mount(root, ctx) {
   const count = h("span", { class: "muted" });
   let threads = [];
   let still = null;
-  const search = searchBox("Search frames", (text) => { needle = text.toLowerCase(); return draw(); });
+  const search = searchBox("Search frames", (text) => {
+    needle = text.toLowerCase();
+    return draw();
+  });
 
   function draw() {
     const groups = new Map();
@@ -83,10 +176,33 @@ export function mount(root, ctx) {
     }
     const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
     all.hidden = !still;
-    setText(count, still ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ${clock(first.time)}${found ? " (those that wait for work do not move either)" : ""}` : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`);
-    replace(list, sorted.map(([stack, members]) => h("details", { class: "thread", open: Boolean(needle) && sorted.length < 6 },
-      h("summary", {}, h("b", {}, members.length > 1 ? `${members.length} × ` : ""), namesOf(members), " ", h("span", { class: "muted" }, place(stack))),
-      h("pre", { class: "block", tabindex: "0" }, stack))), sorted.length ? null : empty(threads.length ? "No thread matches." : "The node told of no threads."));
+    setText(
+      count,
+      still
+        ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ${clock(first.time)}${found ? " (those that wait for work do not move either)" : ""}`
+        : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`,
+    );
+    replace(
+      list,
+      sorted.map(([stack, members]) =>
+        h(
+          "details",
+          { class: "thread", open: Boolean(needle) && sorted.length < 6 },
+          h(
+            "summary",
+            {},
+            h("b", {}, members.length > 1 ? `${members.length} × ` : ""),
+            namesOf(members),
+            " ",
+            h("span", { class: "muted" }, place(stack)),
+          ),
+          h("pre", { class: "block", tabindex: "0" }, stack),
+        ),
+      ),
+      sorted.length
+        ? null
+        : empty(threads.length ? "No thread matches." : "The node told of no threads."),
+    );
     return found;
   }
 
@@ -94,29 +210,53 @@ export function mount(root, ctx) {
   function place(stack) {
     const frames = [...stack.matchAll(/File "([^"]*)", line (\d+), in (\S+)/g)];
     if (!frames.length) return "";
-    const told = ([, file, line, name]) => `${name} (${file.slice(file.lastIndexOf("/") + 1)}:${line})`;
+    const told = ([, file, line, name]) =>
+      `${name} (${file.slice(file.lastIndexOf("/") + 1)}:${line})`;
     const last = frames[frames.length - 1];
     const own = frames.filter(([, file]) => !PYTHON.test(file)).pop();
     return own && own !== last ? `${told(own)} › ${told(last)}` : told(last);
   }
 
-  const again = button("Take again, show what did not move", async () => {
-    if (!first) return;
-    again.disabled = true;
-    try {
-      const next = parseThreads(await ctx.text("/threads"));
-      const before = new Map(first.threads.map((one) => [one.ident, one.stack]));
-      still = new Set(next.filter((one) => before.get(one.ident) === one.stack).map((one) => one.ident));
-      threads = next;
-      draw();
-    } catch (error) { setText(count, error.message); } finally { again.disabled = false; }
-  }, { kind: "small" });
+  const again = button(
+    "Take again, show what did not move",
+    async () => {
+      if (!first) return;
+      again.disabled = true;
+      try {
+        const next = parseThreads(await ctx.text("/threads"));
+        const before = new Map(first.threads.map((one) => [one.ident, one.stack]));
+        still = new Set(
+          next.filter((one) => before.get(one.ident) === one.stack).map((one) => one.ident),
+        );
+        threads = next;
+        draw();
+      } catch (error) {
+        setText(count, error.message);
+      } finally {
+        again.disabled = false;
+      }
+    },
+    { kind: "small" },
+  );
 
-  const all = button("Show all", () => { still = null; draw(); }, { kind: "small" });
+  const all = button(
+    "Show all",
+    () => {
+      still = null;
+      draw();
+    },
+    { kind: "small" },
+  );
   all.hidden = true;
 
   const stacks = panelFrame({
-    title: "Stacks", path: "/threads", ctx, load: async () => { const raw = await ctx.text("/threads"); return { data: raw, raw }; },
+    title: "Stacks",
+    path: "/threads",
+    ctx,
+    load: async () => {
+      const raw = await ctx.text("/threads");
+      return { data: raw, raw };
+    },
     render: (text, body) => {
       threads = parseThreads(text);
       still = null;

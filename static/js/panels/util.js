@@ -4,7 +4,10 @@ import { unitOf } from "../format.js";
 import { h } from "../ui.js";
 
 /** A name, path or URL that may be broken after its separators and between its words, where there is no room for it on one line. */
-export const breakable = (name) => name.split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/).map((part, i) => [i ? h("wbr") : null, part]);
+export const breakable = (name) =>
+  name
+    .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
+    .map((part, i) => [i ? h("wbr") : null, part]);
 
 const NO_ENGINE = "a scheduler has no cache engine, its workers have";
 const NOT_HERE = "has no such endpoint";
@@ -14,9 +17,32 @@ const path = (...words) => new RegExp(`^/(${words.join("|")})([/?]|$)`);
 const LACKING = {
   scheduler: [[path("backends", "bypass", "hot_cache", "freeze", "cache"), NO_ENGINE]],
   worker: [[path("chunk_statistics"), "only the scheduler counts chunks"]],
-  mp: [[path("conf", "meta", "inference_info"), `an MP server ${NOT_HERE}; what it is set to is under Config`],
-    [path("backends", "bypass", "hot_cache", "freeze", "chunk_statistics", "lookup"), `an MP server ${NOT_HERE}`]],
-  coordinator: [[path("threads", "periodic-threads", "loglevel", "env", "conf", "meta", "inference_info", "version", "run_script"), `a coordinator ${NOT_HERE}`]],
+  mp: [
+    [
+      path("conf", "meta", "inference_info"),
+      `an MP server ${NOT_HERE}; what it is set to is under Config`,
+    ],
+    [
+      path("backends", "bypass", "hot_cache", "freeze", "chunk_statistics", "lookup"),
+      `an MP server ${NOT_HERE}`,
+    ],
+  ],
+  coordinator: [
+    [
+      path(
+        "threads",
+        "periodic-threads",
+        "loglevel",
+        "env",
+        "conf",
+        "meta",
+        "inference_info",
+        "version",
+        "run_script",
+      ),
+      `a coordinator ${NOT_HERE}`,
+    ],
+  ],
   controller: [[path("conf", "meta", "inference_info", "version"), `a controller ${NOT_HERE}`]],
   discovery: [[path("(?!lmcache_infos).*"), "a discovery service only lists what reported to it"]],
   frontend: [[path("(?!metrics|health|api/).*"), "a frontend only watches others"]],
@@ -49,7 +75,8 @@ export const keptAnswer = (node, where) => answers.get(`${node.key} ${where}`);
  */
 export function familyUnit(name, help = "") {
   if (/(_start_time|_timestamp)_seconds$/.test(name)) return { unit: "time", scale: 1 };
-  if (/\(ms\)|milliseconds/i.test(help) || /_(ms|milliseconds)(_total)?$/.test(name)) return { unit: "seconds", scale: 1e-3 };
+  if (/\(ms\)|milliseconds/i.test(help) || /_(ms|milliseconds)(_total)?$/.test(name))
+    return { unit: "seconds", scale: 1e-3 };
   if (/in minutes/i.test(help) || /_minutes$/.test(name)) return { unit: "seconds", scale: 60 };
   if (/tokens? ?(per|\/) ?s/i.test(help)) return { unit: "tokens/s", scale: 1 };
   if (/_GB_per_second$/.test(name)) return { unit: "bytes/s", scale: 1e9 };

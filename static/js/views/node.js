@@ -1,12 +1,22 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such a page too.
 
 import { clock, duration, fullTime, format, middle } from "../format.js";
-import { ApiError, getText, nodePath, parseJson, refreshNow, request, sendJson, store } from "../server.js";
+import {
+  ApiError,
+  getText,
+  nodePath,
+  parseJson,
+  refreshNow,
+  request,
+  sendJson,
+  store,
+} from "../server.js";
 import { button, empty, h, lockNote, nodeLink, nodeOf, replace, setState, setText } from "../ui.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 const STYLE = "static/panels.css";
-if (!document.querySelector(`link[href="${STYLE}"]`)) document.head.append(h("link", { rel: "stylesheet", href: STYLE }));
+if (!document.querySelector(`link[href="${STYLE}"]`))
+  document.head.append(h("link", { rel: "stylesheet", href: STYLE }));
 
 const PANELS = {
   overview: ["Overview", () => import("../panels/overview.js")],
@@ -27,8 +37,27 @@ const NO_TAB = {
   mp: ["meta", "inference"],
   coordinator: ["threads", "loglevels", "meta", "inference", "environment", "script"],
   controller: ["config", "meta", "inference"],
-  discovery: ["metrics", "threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
-  frontend: ["threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
+  discovery: [
+    "metrics",
+    "threads",
+    "loglevels",
+    "config",
+    "meta",
+    "inference",
+    "environment",
+    "cache",
+    "script",
+  ],
+  frontend: [
+    "threads",
+    "loglevels",
+    "config",
+    "meta",
+    "inference",
+    "environment",
+    "cache",
+    "script",
+  ],
 };
 const CHANGES = ["loglevels", "config", "cache", "script"]; // panels that change the node: without trust they say so
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
@@ -38,10 +67,30 @@ const GONE = [0, 502, 504]; // statuses that say that nobody answered
 function find(key) {
   const node = nodeOf(key);
   if (node) return node;
-  const proxy = store.status && (store.status.proxies || []).find((one) => one.name === key && one.name !== "local_proxy");
+  const proxy =
+    store.status &&
+    (store.status.proxies || []).find((one) => one.name === key && one.name !== "local_proxy");
   if (!proxy) return undefined;
-  const address = String(proxy.port).includes("/") ? String(proxy.port) : `${proxy.host}:${proxy.port}`;
-  return { ...proxy, key, kind: "frontend", proxy: "local_proxy", address, path: `/proxy2/${encodeURIComponent(key)}`, metrics: {}, series: {}, reasons: [], instance: "", role: "", model: "", version: "", source: "", polled: null };
+  const address = String(proxy.port).includes("/")
+    ? String(proxy.port)
+    : `${proxy.host}:${proxy.port}`;
+  return {
+    ...proxy,
+    key,
+    kind: "frontend",
+    proxy: "local_proxy",
+    address,
+    path: `/proxy2/${encodeURIComponent(key)}`,
+    metrics: {},
+    series: {},
+    reasons: [],
+    instance: "",
+    role: "",
+    model: "",
+    version: "",
+    source: "",
+    polled: null,
+  };
 }
 
 export function mount(root, { route, signal }) {
@@ -61,24 +110,57 @@ export function mount(root, { route, signal }) {
   let missing = null;
   let lastState = "";
   title.title = key;
-  replace(root, h("div", { class: "page-head" }, title, mark, line, button(h("span", {}, "Ask now"), () => refreshNow(key), { image: "refresh", kind: "small" })), trouble, tabs, locked, past, place);
+  replace(
+    root,
+    h(
+      "div",
+      { class: "page-head" },
+      title,
+      mark,
+      line,
+      button(h("span", {}, "Ask now"), () => refreshNow(key), { image: "refresh", kind: "small" }),
+    ),
+    trouble,
+    tabs,
+    locked,
+    past,
+    place,
+  );
 
   function drawTabs(node) {
     const absent = NO_TAB[node.kind] || [];
-    const names = Object.keys(PANELS).filter((name) => !absent.includes(name) || name === panelName);
+    const names = Object.keys(PANELS).filter(
+      (name) => !absent.includes(name) || name === panelName,
+    );
     const sig = names.join() + panelName;
     if (sig === tabSig) return;
     tabSig = sig;
     const focused = tabs.contains(document.activeElement);
-    replace(tabs, names.map((name) => h("a", { href: nodeLink(node, name), class: absent.includes(name) ? "absent" : null, "aria-current": name === panelName ? "page" : null, dataset: { label: PANELS[name][0] } }, PANELS[name][0])));
+    replace(
+      tabs,
+      names.map((name) =>
+        h(
+          "a",
+          {
+            href: nodeLink(node, name),
+            class: absent.includes(name) ? "absent" : null,
+            "aria-current": name === panelName ? "page" : null,
+            dataset: { label: PANELS[name][0] },
+          },
+          PANELS[name][0],
+        ),
+      ),
+    );
     const here = tabs.querySelector("[aria-current]");
     if (here && focused) here.focus({ preventScroll: true });
-    if (here && tabs.scrollWidth > tabs.clientWidth) tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;
+    if (here && tabs.scrollWidth > tabs.clientWidth)
+      tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;
     fade();
   }
 
   /** On a narrow screen the tabs fade where more of them are a swipe away. */
-  const fade = () => tabs.classList.toggle("more", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
+  const fade = () =>
+    tabs.classList.toggle("more", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
   tabs.addEventListener("scroll", fade, { passive: true });
   new ResizeObserver(fade).observe(tabs);
   tabs.addEventListener("keydown", (event) => {
@@ -102,7 +184,16 @@ export function mount(root, { route, signal }) {
     now = mine;
     sayPast(0);
     locked.hidden = !CHANGES.includes(name) || (name === "config" && READ_ONLY.includes(node.kind));
-    if (!PANELS[name]) { replace(place, empty(`There is no panel “${name}”.`, h("a", { class: "button", href: nodeLink(node) }, "Overview"))); return; }
+    if (!PANELS[name]) {
+      replace(
+        place,
+        empty(
+          `There is no panel “${name}”.`,
+          h("a", { class: "button", href: nodeLink(node) }, "Overview"),
+        ),
+      );
+      return;
+    }
     try {
       const module = await PANELS[name][1]();
       if (now !== mine) return;
@@ -112,7 +203,13 @@ export function mount(root, { route, signal }) {
     } catch (error) {
       if (now !== mine) return;
       now = null;
-      replace(place, empty(`This panel could not be loaded: ${error.message}`, button("Try again", () => show(name))));
+      replace(
+        place,
+        empty(
+          `This panel could not be loaded: ${error.message}`,
+          button("Try again", () => show(name)),
+        ),
+      );
       console.error(error);
     }
   }
@@ -140,7 +237,8 @@ export function mount(root, { route, signal }) {
       const old = keptAnswer(node(), path);
       if (first && node().state === "down") {
         mine.unasked = true;
-        if (!old) throw new ApiError("Not asked, because the node is down. Refresh asks all the same.", 0);
+        if (!old)
+          throw new ApiError("Not asked, because the node is down. Refresh asks all the same.", 0);
         sayPast(old.time);
         return old.text;
       }
@@ -158,10 +256,16 @@ export function mount(root, { route, signal }) {
     }
 
     return {
-      node, text, signal: mine.abort.signal,
+      node,
+      text,
+      signal: mine.abort.signal,
       json: async (path, more) => {
         const raw = await text(path, more);
-        try { return { data: parseJson(raw), raw }; } catch (error) { throw new ApiError("the answer is not JSON", 200, "", raw); }
+        try {
+          return { data: parseJson(raw), raw };
+        } catch (error) {
+          throw new ApiError("the answer is not JSON", 200, "", raw);
+        }
       },
       send: (method, path, object) => sendJson(method, nodePath(node(), path), object, options()),
       request: (path, more) => request(nodePath(node(), path), options(more)),
@@ -171,7 +275,10 @@ export function mount(root, { route, signal }) {
   function update(status) {
     const node = find(key);
     if (!node) {
-      if (now) { now.abort.abort(); now = null; }
+      if (now) {
+        now.abort.abort();
+        now = null;
+      }
       replace(tabs);
       tabSig = "";
       replace(trouble);
@@ -179,28 +286,78 @@ export function mount(root, { route, signal }) {
       replace(mark);
       mark.dataset.state = "";
       setText(line, "");
-      if (!place.querySelector(".empty")) replace(place, empty(`The frontend knows no node called “${key}”.`, h("a", { class: "button", href: "#/" }, "All nodes"), h("a", { class: "button", href: "#/nodes" }, "Add a node")));
+      if (!place.querySelector(".empty"))
+        replace(
+          place,
+          empty(
+            `The frontend knows no node called “${key}”.`,
+            h("a", { class: "button", href: "#/" }, "All nodes"),
+            h("a", { class: "button", href: "#/nodes" }, "Add a node"),
+          ),
+        );
       return;
     }
     missing = node;
     const healed = lastState === "down" && node.state !== "down";
     lastState = node.state;
     setState(mark, node.state);
-    const about = [node.kind === "unknown" ? "" : node.kind, node.instance, node.version, middle(node.address || "", 30), node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, node.state === "up" && node.since ? `since ${clock(node.since)}` : "", node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : ""].filter(Boolean);
-    if (line.textContent !== about.join(" · ")) replace(line, about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]));
-    const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0]);
+    const about = [
+      node.kind === "unknown" ? "" : node.kind,
+      node.instance,
+      node.version,
+      middle(node.address || "", 30),
+      node.proxy === "local_proxy" ? "" : `through ${node.proxy}`,
+      node.state === "up" && node.since ? `since ${clock(node.since)}` : "",
+      node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : "",
+    ].filter(Boolean);
+    if (line.textContent !== about.join(" · "))
+      replace(
+        line,
+        about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]),
+      );
+    const sig = JSON.stringify([
+      node.state,
+      node.error,
+      node.reasons,
+      node.since,
+      node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0,
+    ]);
     if (sig !== troubleSig) {
       troubleSig = sig;
       const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-      replace(trouble, node.state === "down" ? h("p", { class: "note down" }, h("b", {}, "Down "), `since ${clock(node.since)} (${duration(status.time - node.since)})`, why ? `: ${why}.` : ".")
-        : node.state === "degraded" ? h("p", { class: "note degraded" }, h("b", {}, "Degraded "), h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`), why ? `: ${why}.` : ".")
-          : node.state === "unknown" ? h("p", { class: "note" }, "Not asked yet.") : null);
+      replace(
+        trouble,
+        node.state === "down"
+          ? h(
+              "p",
+              { class: "note down" },
+              h("b", {}, "Down "),
+              `since ${clock(node.since)} (${duration(status.time - node.since)})`,
+              why ? `: ${why}.` : ".",
+            )
+          : node.state === "degraded"
+            ? h(
+                "p",
+                { class: "note degraded" },
+                h("b", {}, "Degraded "),
+                h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`),
+                why ? `: ${why}.` : ".",
+              )
+            : node.state === "unknown"
+              ? h("p", { class: "note" }, "Not asked yet.")
+              : null,
+      );
     }
     if (!now) show(panelName);
     else if (healed && now.unasked) show(panelName, true);
-    else { drawTabs(node); if (now.panel && now.panel.update) now.panel.update(node, status); }
+    else {
+      drawTabs(node);
+      if (now.panel && now.panel.update) now.panel.update(node, status);
+    }
   }
 
-  signal.addEventListener("abort", () => { if (now) now.abort.abort(); });
+  signal.addEventListener("abort", () => {
+    if (now) now.abort.abort();
+  });
   return { update, go: ({ panel }) => show(panel) };
 }
