@@ -223,6 +223,16 @@ def one_line(text: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(text)[:500])
 
 
+class Clock:
+    """The time: ``monotonic`` for durations, ages and order, ``wall`` (Unix seconds) to show."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
 # ----------------------------------------------------------------------------
 # Targets and nodes
 # ----------------------------------------------------------------------------
@@ -2878,6 +2888,298 @@ def merge_expositions(
 
 
 # ----------------------------------------------------------------------------
+# Watching the cluster: events
+# ----------------------------------------------------------------------------
+
+EVENT_KINDS = (
+    "node_down",
+    "node_degraded",
+    "node_up",
+    "restart",
+    "changed",
+    "alert",
+    "source",
+    "nodes",
+    "action",
+)
+MAX_EVENTS = 10_000  # kept in memory
+MAX_EVENT_PAGE = 1_000  # events in one answer
+EVENT_PAGE = 100  # events in one answer when no limit is given
+EVENT_MERGE_SECONDS = 900.0  # an event that comes again within this time grows
+MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
+HIDDEN = "********"  # stands for a secret
+SECRET_PARAMETER = re.compile(
+    r"pass|pwd|secret|token|credential|key|auth|cookie|session|sig|jwt|bearer|private|dsn|sas",
+    re.I,
+)
+BARE_SECRET = 8  # characters from which a query's value without a name may be a secret
+
+
+class Event(NamedTuple):
+    """Something that happened. Times are Unix seconds; ``until`` is None while it lasts.
+
+    ``count`` says how often it happened, ``seconds`` how long it lasted in all. ``more`` are
+    further members of its JSON. ``key`` tells that it is the same again, ``changed`` grows with
+    every change of any event, ``at`` is monotonic: when it ended or, while it lasts, began.
+    """
+
+    id: int
+    time: float
+    until: Optional[float]
+    kind: str
+    severity: str
+    node: Optional[str]
+    instance: Optional[str]
+    text: str
+    count: int
+    seconds: float
+    more: Dict[str, object]
+    key: str
+    changed: int = 0
+    at: float = 0.0
+
+    def document(self) -> Dict[str, object]:
+        """The event as ``/api/events`` shows it."""
+        return {
+            **self.more,
+            "id": self.id,
+            "time": rounded_time(self.time),
+            "until": rounded_time(self.until),
+            "kind": self.kind,
+            "severity": self.severity,
+            "node": self.node,
+            "instance": self.instance,
+            "text": self.text,
+            "count": self.count,
+            "seconds": rounded_time(self.seconds),
+        }
+
+    def line(self) -> str:
+        """The event in words, for a log."""
+        again = f" ({self.count} times)" if self.count > 1 else ""
+        return f"event {self.kind}: {self.text}{again}"
+
+
+class EventFilter(NamedTuple):
+    """Which events to list: those that overlap a time range, of some nodes and kinds."""
+
+    since: Optional[float] = None
+    until: Optional[float] = None
+    nodes: Tuple[str, ...] = ()
+    kinds: Tuple[str, ...] = ()
+
+    def takes(self, event: Event) -> bool:
+        if self.until is not None and event.time > self.until:
+            return False
+        over = event.until is not None
+        if self.since is not None and over and event.until < self.since:
+            return False
+        if self.kinds and event.kind not in self.kinds:
+            return False
+        return not self.nodes or event.node in self.nodes
+
+
+class EventLog:
+    """The last MAX_EVENTS things that happened, and what still lasts.
+
+    What happens again within EVENT_MERGE_SECONDS makes the event grow: a flapping node is one
+    event. Any thread may call; ``_lock`` guards the attributes below it.
+    """
+
+    def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
+        self._clock = clock or Clock()
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._events: Dict[int, Event] = {}  # by id, oldest first
+        self._newest: Dict[str, int] = {}  # key -> id of its newest event
+        self._last_id = 0
+        self._changes = 0
+
+    def add(
+        self,
+        kind: str,
+        severity: str,
+        text: str,
+        node: str | None = None,
+        instance: str | None = None,
+        key: str = "",
+        **more: object,
+    ) -> Event:
+        """Note what happened just now; it is the same again when ``key`` is (default: its text)."""
+        key = key or f"{kind}:{node or ''}:{text}"
+        event = self._begin(key, kind, severity, text, node, instance, more, lasts=False)
+        if event.count == 1:
+            log.info("%s", event.line())
+        return event
+
+    def open(
+        self,
+        key: str,
+        kind: str,
+        severity: str,
+        text: str,
+        node: str | None = None,
+        instance: str | None = None,
+        **more: object,
+    ) -> Event:
+        """Note what lasts from now until ``close(key)``; what lasts already gets the new text."""
+        with self._lock:
+            event = self._events.get(self._newest.get(key, 0))
+            if event is not None and event.until is None:
+                new = event._replace(
+                    severity=severity, text=one_line(text), more={**event.more, **more}
+                )
+                return event if new == event else self._put(new)
+        event = self._begin(key, kind, severity, text, node, instance, more, lasts=True)
+        log.info("%s", event.line())
+        return event
+
+    def close(self, key: str, text: str = "", **more: object) -> Event | None:
+        """Note the end of what ``open(key)`` began; None when nothing of that key lasts."""
+        with self._lock:
+            event = self._events.get(self._newest.get(key, 0))
+            if event is None or event.until is not None:
+                return None
+            now = self._clock.monotonic()
+            lasted = max(0.0, now - event.at)
+            event = event._replace(
+                until=max(event.time, self._clock.wall()),
+                text=one_line(text) or event.text,
+                seconds=event.seconds + lasted,
+                more={**event.more, **more},
+                at=now,
+            )
+            event = self._put(event)
+        log.info("%s, over after %s", event.line(), spoken_time(lasted))
+        return event
+
+    def action(
+        self, method: str, path: str, status: int, by: str, peer: str, node: str | None = None
+    ) -> Event | None:
+        """Note a request that changed something, as its client sent it (``path`` with the query).
+
+        ``by`` is "token", "local" or "everyone"; "" is a request that was refused: no event.
+        """
+        if not by:
+            return None
+        shown = hide_secrets(path)
+        where = f" on {node}" if node else ""
+        text = f"{method} {shown}{where}: {status} (by {by}, from {peer})"
+        more = {"method": method, "path": shown, "status": status, "by": by, "from": peer}
+        severity = "info" if status < 400 else "warning"
+        return self.add("action", severity, text, node, **more)
+
+    def query(
+        self,
+        which: EventFilter = EventFilter(),
+        limit: int = EVENT_PAGE,
+        before: int | None = None,
+    ) -> Dict[str, object]:
+        """A page of events, newest first: those with an id under ``before``.
+
+        ``next`` is what to give as ``before`` to get the next page, None at the end.
+        """
+        with self._lock:
+            newest_first = list(reversed(self._events.values()))
+        found: List[Event] = []
+        for event in newest_first:
+            if (before is None or event.id < before) and which.takes(event):
+                if len(found) == limit:
+                    return {"events": documents_of(found), "next": found[-1].id}
+                found.append(event)
+        return {"events": documents_of(found), "next": None}
+
+    def changed_since(self, change: int) -> List[Event]:
+        """The events that changed after ``change`` (an event's ``changed``), in that order."""
+        with self._lock:
+            found = [event for event in self._events.values() if event.changed > change]
+        return sorted(found, key=lambda event: event.changed)
+
+    def restore(self, events: Iterable[Event], ended: float) -> None:
+        """Take over an earlier run's events (oldest first) before there are any of our own.
+
+        What lasted then is over at ``ended`` (Unix seconds): when that run was last heard of.
+        """
+        wall, monotonic = self._clock.wall(), self._clock.monotonic()
+        with self._lock:
+            for event in events:
+                if event.until is None:
+                    until = max(event.time, ended)
+                    seconds = event.seconds + until - event.time
+                    event = event._replace(until=until, seconds=seconds)
+                self._last_id = max(self._last_id, event.id)
+                self._put(event._replace(at=monotonic - max(0.0, wall - event.until)))
+
+    def _begin(
+        self,
+        key: str,
+        kind: str,
+        severity: str,
+        text: str,
+        node: str | None,
+        instance: str | None,
+        more: Dict[str, object],
+        lasts: bool,
+    ) -> Event:
+        """Make an event, or have the one of the same key grow."""
+        text = one_line(text)
+        with self._lock:
+            wall, monotonic = self._clock.wall(), self._clock.monotonic()
+            event = self._events.get(self._newest.get(key, 0))
+            if event is None or monotonic - event.at > EVENT_MERGE_SECONDS:
+                self._last_id += 1
+                event = Event(
+                    self._last_id, wall, wall, kind, severity, node, instance, text, 0, 0.0, {}, key
+                )
+            return self._put(
+                event._replace(
+                    until=None if lasts else max(event.time, wall),
+                    severity=severity,
+                    text=text,
+                    count=event.count + 1,
+                    more={**event.more, **more},
+                    at=monotonic,
+                )
+            )
+
+    def _put(self, event: Event) -> Event:
+        """Keep a new or changed event; called with the lock. What is over goes before what lasts."""
+        self._changes += 1
+        event = event._replace(changed=self._changes)
+        self._events[event.id] = event
+        self._newest[event.key] = event.id
+        if len(self._events) > self._capacity:
+            ended = (old for old in self._events.values() if old.until is not None)
+            oldest = next(ended, None) or next(iter(self._events.values()))
+            del self._events[oldest.id]
+            if self._newest.get(oldest.key) == oldest.id:
+                del self._newest[oldest.key]
+        return event
+
+
+def documents_of(events: Iterable[Event]) -> List[Dict[str, object]]:
+    return [event.document() for event in events]
+
+
+def hide_secrets(path: str) -> str:
+    """A request's path as an event shows it: without the values that may be secrets."""
+    path, mark, query = path[:MAX_EVENT_PATH].partition("?")
+    path = re.sub(r"//[^/@]*@", f"//{HIDDEN}@", path)
+    parts = [hide_value(part) for part in re.split("([&;])", query)]
+    return one_line(path + mark + "".join(parts))
+
+
+def hide_value(parameter: str) -> str:
+    """One parameter of a query, whose value is hidden when its name says that it is a secret."""
+    name, equals, value = parameter.partition("=")
+    if not equals:
+        return HIDDEN if len(parameter) >= BARE_SECRET else parameter
+    plain = urllib.parse.unquote(urllib.parse.unquote(parameter))
+    is_secret = SECRET_PARAMETER.search(plain) or "://" in plain and "@" in plain
+    return f"{name}={HIDDEN}" if is_secret and value else parameter
+
+
+# ----------------------------------------------------------------------------
 # Watching the cluster: what is measured
 # ----------------------------------------------------------------------------
 
@@ -3553,6 +3855,7 @@ class Monitor:
         self._slot = -1
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self._totals_ring = EMPTY_ROW * self._capacity
+        self.events = EventLog()
         self._left_out: Dict[
             str, int
         ] = {}  # by key: pages not got when we were scraped, and families left out of them
@@ -7445,6 +7748,39 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
     )
 
 
+def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
+    """What happened, newest first."""
+    limit = request_number(request, "limit", EVENT_PAGE)
+    if not 1 <= limit <= MAX_EVENT_PAGE:
+        raise FrontendError(400, f"limit is not between 1 and {MAX_EVENT_PAGE}", "limit")
+    kinds = tuple(request.names("kind"))
+    for kind in kinds:
+        if kind not in EVENT_KINDS:
+            known = ", ".join(EVENT_KINDS)
+            raise FrontendError(400, f"kind {one_line(kind)!r} is none of {known}", "kind")
+    since, until = (request_number(request, name) for name in ("since", "until"))
+    before = request_number(request, "before")
+    found = [(name, server.registry.find(name)) for name in request.names("node")]
+    nodes = tuple(node.key if node is not None else name for name, node in found)
+    which = EventFilter(since, until, nodes, kinds)
+    page = server.events.query(which, int(limit), None if before is None else int(before))
+    return Answer.json(page, Cache_Control="no-cache")
+
+
+def request_number(request: ApiRequest, name: str, default: float | None = None) -> float | None:
+    """A number of the query. Raises FrontendError 400 when it is none."""
+    text = request.value(name)
+    if not text:
+        return default
+    try:
+        value = number_or_none(float(text))
+    except ValueError:
+        value = None
+    if value is None:
+        raise FrontendError(400, f"{name} {one_line(text)!r} is not a number", name)
+    return value
+
+
 def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
     server.monitor.refresh(request.value("node") or None)
     return Answer.json({"status": "success"})
@@ -7565,6 +7901,7 @@ ROUTES = (
     Route("GET", "/api/proxies/{}/refresh", refresh_proxy),
     Route("GET", "/api/status", get_status),
     Route("GET", "/api/history", get_history),
+    Route("GET", "/api/events", get_events),
     Route("GET", "/api/session", get_session),
     Route("POST", "/api/refresh", post_refresh, trusted=True),
     Route("POST", "/api/test", post_test, trusted=True),
@@ -7605,6 +7942,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.sources: Sources = None  # type: ignore[assignment]
         self.heartbeat: HeartbeatSender = None  # type: ignore[assignment]
         self.discovery: DiscoveryService | None = None
+        self.events: EventLog = None  # type: ignore[assignment]
         self.config: ConfigFile | None = None
         self.token_given = False
         self.proxy_timeout = PROXY_TIMEOUT
@@ -9524,6 +9862,7 @@ def make_frontend(
     server.monitor = Monitor(
         registry, interval=options.poll_interval, history_minutes=options.history
     )
+    server.events = server.monitor.events
     server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)

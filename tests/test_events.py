@@ -1,0 +1,213 @@
+"""What happened: the log of events, how it grows, and what it never shows."""
+
+import pytest
+
+import lmcache_frontend as lf
+
+
+class StillClock(lf.Clock):
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self, wall=1_000_000.0):
+        self.now = 0.0
+        self.start = wall
+
+    def monotonic(self):
+        return self.now
+
+    def wall(self):
+        return self.start + self.now
+
+
+@pytest.fixture
+def clock():
+    return StillClock()
+
+
+@pytest.fixture
+def events(clock):
+    return lf.EventLog(clock)
+
+
+def texts(events, **which):
+    page = events.query(lf.EventFilter(**which))
+    return [event["text"] for event in page["events"]]
+
+
+def test_events_are_listed_newest_first_with_growing_ids(events, clock):
+    events.add("nodes", "info", "w0 added", "w0")
+    clock.now = 10
+    events.add("nodes", "info", "w1 added", "w1")
+    found = events.query()["events"]
+    assert [event["text"] for event in found] == ["w1 added", "w0 added"]
+    assert found[0]["id"] > found[1]["id"]
+    assert found[0]["time"] == found[0]["until"] == 1_000_010.0
+
+
+def test_an_event_that_lasts_has_no_end_until_it_is_closed(events, clock):
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    clock.now = 40
+    assert events.query()["events"][0]["until"] is None
+    events.close("down:w0", "w0 was unreachable for 40 s")
+    event = events.query()["events"][0]
+    assert (event["until"], event["seconds"]) == (1_000_040.0, 40.0)
+    assert event["text"] == "w0 was unreachable for 40 s"
+    assert events.close("down:w0") is None
+
+
+def test_what_lasts_already_gets_the_new_text_and_stays_one_event(events, clock):
+    events.open("alert:x", "alert", "warning", "3 nodes", worst=3)
+    clock.now = 10
+    events.open("alert:x", "alert", "critical", "5 nodes", worst=5)
+    (event,) = events.query()["events"]
+    assert (event["text"], event["severity"], event["worst"]) == ("5 nodes", "critical", 5)
+    assert (event["count"], event["time"]) == (1, 1_000_000.0)
+
+
+def test_a_flapping_node_is_one_growing_event(events, clock):
+    for _ in range(6):
+        events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+        clock.now += 5
+        events.close("down:w0")
+        clock.now += 60
+    (event,) = events.query()["events"]
+    assert (event["count"], event["seconds"]) == (6, 30.0)
+    assert (event["time"], event["until"]) == (1_000_000.0, 1_000_330.0)
+
+
+@pytest.mark.parametrize("pause, count", [(900, 1), (901, 2)])
+def test_what_comes_again_after_a_quarter_of_an_hour_is_a_new_event(events, clock, pause, count):
+    events.add("restart", "warning", "w0 restarted", "w0")
+    clock.now += pause
+    events.add("restart", "warning", "w0 restarted", "w0")
+    assert len(events.query()["events"]) == count
+
+
+def test_a_jump_of_the_wall_clock_changes_no_duration(events, clock):
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    clock.now += 10
+    clock.start -= 3600
+    event = events.close("down:w0")
+    assert event.seconds == 10.0
+    assert event.until >= event.time
+
+
+def test_events_are_chosen_by_time_node_and_kind(events, clock):
+    for name, kind in (("w0", "node_up"), ("w1", "restart"), ("w0", "restart")):
+        events.add(kind, "info", "%s %s" % (name, kind), name)
+        clock.now += 100
+    assert texts(events, nodes=("w0",)) == ["w0 restart", "w0 node_up"]
+    assert texts(events, kinds=("restart",)) == ["w0 restart", "w1 restart"]
+    assert texts(events, since=1_000_050, until=1_000_150) == ["w1 restart"]
+
+
+def test_an_event_that_lasts_is_in_every_range_after_its_begin(events, clock):
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    assert texts(events, since=2_000_000) == ["w0 is unreachable"]
+    assert texts(events, until=999_999) == []
+
+
+def test_pages_follow_each_other_until_there_is_no_more(events):
+    for number in range(5):
+        events.add("nodes", "info", "node %d added" % number)
+    seen, before = [], None
+    while True:
+        page = events.query(limit=2, before=before)
+        seen += [event["text"][5] for event in page["events"]]
+        before = page["next"]
+        if before is None:
+            break
+    assert seen == ["4", "3", "2", "1", "0"]
+
+
+def test_the_oldest_events_go_first_but_never_what_still_lasts(clock):
+    events = lf.EventLog(clock, capacity=3)
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    for number in range(4):
+        events.add("nodes", "info", "node %d added" % number)
+    assert texts(events) == ["node 3 added", "node 2 added", "w0 is unreachable"]
+
+
+def test_ten_thousand_events_are_kept():
+    events = lf.EventLog()
+    for number in range(10_001):
+        events.add("nodes", "info", "node %d added" % number)
+    assert len(events.query(limit=20_000)["events"]) == 10_000
+
+
+def test_changes_are_told_since_the_last_one_seen(events):
+    first = events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    assert events.changed_since(0) == [first]
+    assert events.changed_since(first.changed) == []
+    closed = events.close("down:w0")
+    assert events.changed_since(first.changed) == [closed]
+
+
+def test_an_earlier_run_is_taken_over_and_what_lasted_then_is_over(clock):
+    earlier = lf.EventLog(clock)
+    earlier.add("restart", "warning", "w1 restarted", "w1")
+    earlier.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    clock.now += 100
+    events = lf.EventLog(clock)
+    events.restore(earlier.changed_since(0), ended=1_000_060.0)
+    found = events.query()["events"]
+    assert [(event["id"], event["until"]) for event in found] == [(2, 1000060.0), (1, 1000000.0)]
+    assert events.add("nodes", "info", "w2 added", "w2").id == 3
+    again = events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    assert (again.id, again.count, again.until) == (2, 2, None)
+
+
+# -- what people did
+
+
+def test_an_action_says_who_did_what_and_how_it_ended(events):
+    events.action("POST", "/proxy2/w0/loglevel?level=DEBUG", 200, "token", "10.0.0.7", "w0")
+    (event,) = events.query()["events"]
+    assert event["kind"] == "action" and event["node"] == "w0"
+    assert (event["method"], event["status"]) == ("POST", 200)
+    assert (event["by"], event["from"]) == ("token", "10.0.0.7")
+    assert event["path"] == "/proxy2/w0/loglevel?level=DEBUG"
+    assert "10.0.0.7" in event["text"] and "200" in event["text"]
+
+
+def test_a_refused_request_changed_nothing_and_is_no_event(events):
+    events.action("POST", "/api/nodes", 403, "", "10.0.0.7")
+    assert events.query()["events"] == []
+
+
+def test_the_same_action_many_times_is_one_event(events):
+    for _ in range(50):
+        events.action("POST", "/proxy2/w0/v1/completions", 200, "local", "127.0.0.1", "w0")
+    (event,) = events.query()["events"]
+    assert event["count"] == 50
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x?token=s3cr3t-value-1",
+        "/x?a=1&access_token=s3cr3t-value-1&b=2",
+        "/x?a=1;PassWord=s3cr3t-value-1",
+        "/x?to%6Ben=s3cr3t-value-1",
+        "/x?to%256Ben=s3cr3t-value-1",
+        "/x?api-key=s3cr3t-value-1",
+        "/x?s3cr3t-value-1",
+        "/x?url=http%3A%2F%2Fuser%3As3cr3t-value-1%40host%2F",
+        "/x?next=%2Flogin%3Ftoken%3Ds3cr3t-value-1",
+        "/proxy/http://user:s3cr3t-value-1@host/x",
+    ],
+)
+def test_no_secret_of_a_query_is_shown(events, path):
+    events.action("POST", path, 200, "token", "10.0.0.7")
+    assert "s3cr3t" not in str(events.query())
+
+
+# -- asked over HTTP
+
+
+def test_the_api_lists_events_and_refuses_what_is_too_much(front):
+    assert front.ask("/api/events").json().keys() == {"events", "next"}
+    assert front.ask("/api/events?limit=1000").status == 200
+    for wrong in ("limit=1001", "limit=0", "limit=x", "since=x", "kind=nonsense", "before=nan"):
+        answer = front.ask("/api/events?" + wrong)
+        assert (answer.status, wrong.split("=")[0] in answer.json()["detail"]) == (400, True)
