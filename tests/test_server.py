@@ -11,11 +11,7 @@ import threading
 import time
 
 import pytest
-from support.frontend import PROGRAM, receive, run, wait_for
-
-
-def status_of(raw):
-    return int(raw.split(b" ")[1]) if raw.startswith(b"HTTP/1.1 ") else None
+from support.frontend import PROGRAM, receive, run, status_of, wait_for
 
 
 BAD_REQUESTS = {

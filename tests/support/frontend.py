@@ -177,6 +177,16 @@ def complete(data):
     return bool(end and length and len(body) >= int(length.group(1)))
 
 
+def status_of(raw):
+    """The status of the first answer in raw bytes, or None when there is none."""
+    return int(raw.split(b" ")[1]) if raw.startswith(b"HTTP/1.1 ") else None
+
+
+def statuses_of(raw):
+    """The status of every answer in raw bytes, in order (no body may hold ``HTTP/1.1``)."""
+    return [int(part[:3]) for part in raw.split(b"HTTP/1.1 ")[1:]]
+
+
 def run(*arguments, env=None, timeout=20):
     """Run the program to its end; returns (exit status, what it printed)."""
     done = subprocess.run(

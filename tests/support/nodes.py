@@ -10,9 +10,12 @@ import time
 
 
 class NodeServer:
-    """A node on a raw socket. What it answers depends on the path; ``requests`` holds the raw bytes it was sent.
+    """A node on a raw socket: what it answers depends on the path.
 
-    ``/echo...`` answers with JSON of what it received; every other behaviour is a method ``do_<first segment>``.
+    ``/echo...`` answers with JSON of what it received; every other behaviour is a method
+    ``do_<first segment>``. ``exact`` maps a target to the bytes that answer it instead, and
+    ``exact_then_close`` does the same for answers after which the connection ends. ``requests``
+    holds the raw bytes that it was sent.
     """
 
     def __init__(self, path=None):
@@ -29,10 +32,13 @@ class NodeServer:
             self.address = "127.0.0.1:%d" % self.port
         self.listener.listen(128)
         self.requests = []
+        self.exact = {}
+        self.exact_then_close = {}
         self.connections = 0
         self.open_connections = 0
         self.release = threading.Event()  # set it to let a hanging answer go on
         self.hung_up = threading.Event()  # set when a client left while it was waited for
+        self.talked_on = threading.Event()  # set when more was sent than was asked for
         self.lock = threading.Lock()
         self.socks = set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -93,6 +99,14 @@ class NodeServer:
                 request = Request(head + b"\r\n\r\n", sock, buffer)
                 with self.lock:
                     self.requests.append(request)
+                if request.target in self.exact_then_close:
+                    request.send(self.exact_then_close[request.target])
+                    return
+                if request.target in self.exact:
+                    request.read_body()
+                    request.send(self.exact[request.target])
+                    buffer = request.rest
+                    continue
                 name = request.target.split("?")[0].strip("/").split("/")[0].replace("-", "_")
                 keep = getattr(self, "do_" + name, self.do_echo)(request)
                 buffer = request.rest
@@ -147,6 +161,18 @@ class NodeServer:
         request.sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
         self.release.wait(20)
         return False
+
+    def do_refuses_and_reads_on(self, request):
+        """Answers an upload early, keeps the connection and reads the rest of the body."""
+        request.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        request.drain_body()
+
+    def do_talks_on(self, request):
+        """A whole answer, and, when ``release`` is set, another one that nobody asked for."""
+        request.answer(b"first")
+        self.release.wait(10)
+        request.answer(b"unasked")
+        self.talked_on.set()
 
     def do_interims(self, request):
         """Interim answers without end."""
