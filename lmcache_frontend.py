@@ -54,6 +54,7 @@ import http.server
 import ipaddress
 import json
 import logging
+import math
 import os
 import re
 import selectors
@@ -2291,10 +2292,13 @@ SAMPLE = re.compile(
     rb'[ \t]*(%b)(?:[ \t]*\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\}[ \t]*|[ \t]+)([^\s{}#"]+)'
     rb"(?:[ \t]+(-?[0-9.]+))?(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME
 )
+SAMPLE_NAME = re.compile(rb"[ \t]*(%b)" % METRIC_NAME)
 LABEL = re.compile(
     rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)'
 )
-FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?[iI]nf|[nN]a[nN]")
+FLOAT = re.compile(
+    rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?|[+-]?[iI]nf|[nN]a[nN]"
+)
 PLAIN_NUMBERS = re.compile(
     rb"-?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?(?: -?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?)*"
 )
@@ -2313,8 +2317,23 @@ OPENMETRICS_TYPES = {
     b"info": b"gauge",
     b"gaugehistogram": b"untyped",
 }
+MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one; a page is split by as much at once
+MAX_NUMBER = (
+    400  # bytes of a value; the longest that a double needs has 309 digits before its point
+)
+MAX_SAMPLES = 200_000  # samples read from one page; real ones have up to 2,000
+MAX_SHARED_LABELS = 1024  # bytes of the labels that are read once for all pages
 MAX_BUCKETS = 256  # of a histogram that is measured
+MAX_LOOKED_AT = 1000  # samples of a prefix that are looked at for labels
 MAX_LEARNED = 20_000  # sample heads remembered while merging
+
+
+class Sample(NamedTuple):
+    """One sample of an exposition. ``labels`` is shared with other samples: never change it."""
+
+    name: bytes
+    labels: Dict[str, str]
+    value: float
 
 
 class Samples(NamedTuple):
@@ -2324,39 +2343,95 @@ class Samples(NamedTuple):
     buckets: Dict[bytes, Dict[float, float]]
 
 
-def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
-    """Read the samples called ``wanted`` from an exposition and pass over everything else.
+def read_lines(text: bytes) -> Iterator[bytes]:
+    """The lines of a page that are not empty, without their ends.
 
-    Samples that differ only in labels are added up; those called ``*_bucket`` are added up for each ``le``. A line
-    that is not a sample, or has no finite value, is left out.
+    A page may be 32 MiB of line feeds: it is split slice by slice, so that no single call holds
+    the interpreter for more than a millisecond. Of a line longer than MAX_LINE only its beginning
+    is returned, one byte more than MAX_LINE.
     """
-    values: Dict[bytes, float] = {}
-    buckets: Dict[bytes, Dict[float, float]] = {}
-    for line in text.split(b"\n"):
-        end = line.find(b"{")
-        name = line[:end] if end > 0 else line[: line.find(b" ")]
-        if name not in wanted:
+    start = 0
+    while start < len(text):
+        end = text.rfind(b"\n", start, start + MAX_LINE + 1)
+        if end >= 0:
+            yield from filter(None, text[start:end].split(b"\n"))
+        else:
+            line = text[start : start + MAX_LINE + 1]
+            yield line
+            end = text.find(b"\n", start + len(line))
+        start = end + 1 if end >= 0 else len(text)
+
+
+def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
+    """Read the samples called ``wanted`` that have a finite value, in their order, one at a time.
+
+    Lines of other names cost next to nothing. A line that is not a sample is left out, and of
+    one page at most MAX_SAMPLES are read.
+    """
+    count = 0
+    for line in read_lines(text):
+        begins = SAMPLE_NAME.match(line)
+        if begins is None or begins.group(1) not in wanted or len(line) > MAX_LINE:
             continue
         found = SAMPLE.fullmatch(line)
-        try:
-            value = float(found.group(3)) if found else float("nan")
-        except ValueError:
+        if found is None:
             continue
-        if value - value != 0:
+        labels = read_label_values(found.group(2) or b"")
+        value = read_number(found.group(3))
+        if labels is None or value is None or not math.isfinite(value):
             continue
-        if name.endswith(b"_bucket"):
-            bound = LE_VALUE.search(line)
-            if bound:
-                counts = buckets.setdefault(name, {})
-                try:
-                    le = float(bound.group(1))
-                except ValueError:
-                    continue
-                if le in counts or len(counts) < MAX_BUCKETS:
-                    counts[le] = counts.get(le, 0.0) + value
-        else:
+        yield Sample(begins.group(1), labels, value)
+        count += 1
+        if count >= MAX_SAMPLES:
+            return
+
+
+def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
+    """Add up the samples called ``wanted`` over their labels; those called ``*_bucket`` by ``le``."""
+    values: Dict[bytes, float] = {}
+    buckets: Dict[bytes, Dict[float, float]] = {}
+    for name, labels, value in read_samples(text, wanted):
+        if not name.endswith(b"_bucket"):
             values[name] = values.get(name, 0.0) + value
+            continue
+        bound = read_number(labels.get("le", "").encode())
+        if bound is None:
+            continue
+        counts = buckets.setdefault(name, {})
+        if bound in counts or len(counts) < MAX_BUCKETS:
+            counts[bound] = counts.get(bound, 0.0) + value
     return Samples(values, buckets)
+
+
+def read_label_values(text: bytes) -> Dict[str, str] | None:
+    """The labels between a sample's braces, unescaped; None when they are broken.
+
+    The nodes of a cluster repeat the same labels over and over: short ones are read once.
+    """
+    if len(text) > MAX_SHARED_LABELS:
+        return label_values(text)
+    return shared_label_values(text)
+
+
+def label_values(text: bytes) -> Dict[str, str] | None:
+    pairs = read_labels(text)
+    if pairs is None:
+        return None
+    return {
+        name.decode(): unescape_label(value.decode("utf-8", "replace")) for name, value in pairs
+    }
+
+
+shared_label_values = functools.lru_cache(maxsize=4096)(label_values)
+
+
+def read_number(text: bytes) -> float | None:
+    """A sample's value as Prometheus reads it: None when it is no number or beyond a double."""
+    if len(text) > MAX_NUMBER or not FLOAT.fullmatch(text):
+        return None
+    value = float(text)
+    is_overflow = math.isinf(value) and b"n" not in text.lower()
+    return None if is_overflow else value
 
 
 def unescape_label(value: str) -> str:
@@ -2386,21 +2461,23 @@ def own_exposition(families: Mapping[str, Iterable[Tuple[str, object]]]) -> byte
 
 
 def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
-    """The labels of the first sample whose name begins with ``prefix`` and that has any; {} when there is none."""
+    """The labels of the first sample whose name begins with ``prefix`` and that has any.
+
+    {} when there is none among the first MAX_LOOKED_AT of that prefix.
+    """
     start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
-    while start > 0 or text.startswith(prefix):
-        end = text.find(b"\n", start)
-        found = SAMPLE.fullmatch(text[start : end if end >= 0 else len(text)])
-        if found and found.group(2):
-            pairs = LABEL.findall(found.group(2))
-            return {
-                name.decode(): unescape_label(value.decode("utf-8", "replace"))
-                for name, value in pairs
-            }
-        following = text.find(b"\n" + prefix, start)
-        if following < 0:
+    for _ in range(MAX_LOOKED_AT):
+        if not text.startswith(prefix, start):
             break
-        start = following + 1
+        end = text.find(b"\n", start, start + MAX_LINE)
+        line = text[start : end if end >= 0 else start + MAX_LINE]
+        found = SAMPLE.fullmatch(line)
+        labels = read_label_values(found.group(2) or b"") if found else None
+        if labels:
+            return dict(labels)
+        start = text.find(b"\n" + prefix, start) + 1
+        if not start:
+            break
     return {}
 
 
@@ -2723,7 +2800,7 @@ class ExpositionMerger:
         found = CANONICAL.fullmatch(head)
         if not found or b"}" in head[:-1] or not is_utf8(head):
             return None
-        pairs = LABEL.findall(labels[:-1])
+        pairs = read_labels(labels[:-1]) or []
         names = [pair[0] for pair in pairs]
         if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
             return None
@@ -2854,9 +2931,7 @@ def has_twins(heads: Sequence[bytes]) -> bool:
 
 def is_number(text: bytes) -> bool:
     """Tell whether Prometheus reads this as a sample's value: a decimal that fits a double, or infinite, or NaN."""
-    return bool(FLOAT.fullmatch(text)) and (
-        abs(float(text)) != float("inf") or b"n" in text.lower()
-    )
+    return read_number(text) is not None
 
 
 def is_utf8(text: bytes) -> bool:

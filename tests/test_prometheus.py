@@ -98,6 +98,28 @@ def assert_promtool_parses(text):
 # -- reading samples
 
 
+def test_wanted_samples_come_one_by_one_with_their_labels_and_values():
+    page = b'# TYPE hits counter\nhits{w="0",m="a\\"b"} 2\nmiss 1\n  hits\t{ w = "1" } 3e2 17\nhits 4 # {}'
+    found = frontend.read_samples(page, frozenset([b"hits"]))
+    assert next(found) == (b"hits", {"w": "0", "m": 'a"b'}, 2.0)
+    assert [(one.labels, one.value) for one in found] == [({"w": "1"}, 300.0), ({}, 4.0)]
+
+
+def test_a_line_is_read_up_to_its_limit_and_broken_beyond():
+    longest = b'x{a="%b"} 1' % (b"a" * (frontend.MAX_LINE - 10))
+    wanted = frozenset([b"x", b"y"])
+    for line, count in ((longest, 1), (longest + b" ", 0)):
+        for page in (line, line + b"\n", b"y 1\n" + line + b"\n\ny 1"):
+            expected = count + page.count(b"y 1")
+            assert len(list(frontend.read_samples(page, wanted))) == expected
+
+
+def test_a_page_of_too_many_samples_is_read_up_to_the_limit():
+    page = b"x 1\n" * (frontend.MAX_SAMPLES + 5)
+    values = frontend.parse_samples(page, frozenset([b"x"])).values
+    assert values == {b"x": frontend.MAX_SAMPLES}
+
+
 def test_wanted_samples_are_added_up_over_their_labels_and_all_others_passed_over():
     page = b'hits{a="1"} 2\nhits{a="2"} 3\nhits_total 100\nother 7\n# TYPE hits gauge\nplain 4'
     assert frontend.parse_samples(page, frozenset([b"hits", b"plain"])).values == {
