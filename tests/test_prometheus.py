@@ -106,7 +106,7 @@ def test_wanted_samples_come_one_by_one_with_their_labels_and_values():
 
 
 def test_a_line_is_read_up_to_its_limit_and_broken_beyond():
-    longest = b'x{a="%b"} 1' % (b"a" * (frontend.MAX_LINE - 10))
+    longest = b'x{a="%b"} 1' % (b"a" * (frontend.MAX_LINE - 9))
     wanted = frozenset([b"x", b"y"])
     for line, count in ((longest, 1), (longest + b" ", 0)):
         for page in (line, line + b"\n", b"y 1\n" + line + b"\n\ny 1"):
