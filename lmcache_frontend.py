@@ -48,6 +48,7 @@ import bisect
 import collections
 import contextlib
 import errno
+import fcntl
 import functools
 import http.client
 import http.server
@@ -143,7 +144,7 @@ SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
 
 class FrontendError(Exception):
-    """Something that was asked for cannot be done; ``status`` is the HTTP status that says so.
+    """A request or an option that cannot be served; ``status`` is the HTTP status that says so.
 
     ``field`` names the field of the input that is wrong ("" when it is not about one field).
     """
@@ -155,28 +156,39 @@ class FrontendError(Exception):
         self.field = field
 
 
-def loads(text: bytes | str) -> object:
-    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted. Raises ValueError, nothing else.
+# ----------------------------------------------------------------------------
+# Small helpers
+# ----------------------------------------------------------------------------
 
-    A number of a million digits takes ``int`` minutes before CPython 3.11: longer ones than any of ours are floats.
+MAX_SHOWN = 500  # characters of outside text in one log line or error
+MAX_INT_DIGITS = 24  # digits of a JSON integer; int() of millions takes minutes before CPython 3.11
+LOCK_TIMEOUT = 5.0  # seconds to wait for another process that is changing the same file
+LOCK_INTERVAL = 0.01  # seconds between two attempts
+
+
+def loads(text: bytes | str) -> object:
+    """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted.
+
+    Raises ValueError, and nothing else.
     """
     try:
         return json.loads(text, parse_int=short_int)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def short_int(digits: str) -> float:
-    return int(digits) if len(digits) < 25 else float(digits)
+    """An integer of JSON; one that is longer than any of ours becomes a float."""
+    return int(digits) if len(digits) <= MAX_INT_DIGITS else float(digits)
 
 
 def as_dict(value: object) -> Dict[str, object]:
-    """A JSON value that should be an object; {} when it is none."""
+    """A JSON value that should be an object; {} when it is not."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> List[object]:
-    """A JSON value that should be an array; [] when it is none."""
+    """A JSON value that should be an array; [] when it is not."""
     return value if isinstance(value, list) else []
 
 
@@ -186,7 +198,7 @@ def dicts_in(value: object) -> List[dict]:
 
 
 def load_dict(text: bytes) -> Dict[str, object]:
-    """Read a JSON object; {} when it is none or no JSON at all."""
+    """Read a JSON object; {} when the text is something else, or no JSON at all."""
     try:
         return as_dict(loads(text))
     except ValueError:
@@ -194,7 +206,7 @@ def load_dict(text: bytes) -> Dict[str, object]:
 
 
 def strict(value: object) -> object:
-    """Return ``value`` with every NaN and infinity replaced by None, so that strict parsers accept its JSON."""
+    """``value`` with every NaN and infinity replaced by None, which strict parsers accept."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):
@@ -205,7 +217,7 @@ def strict(value: object) -> object:
 
 
 def dumps(value: object) -> bytes:
-    """Write compact JSON that every parser accepts (RFC 8259 has no NaN and no Infinity: they become null)."""
+    """Write compact JSON. NaN and Infinity become null: RFC 8259 has neither."""
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
@@ -220,8 +232,90 @@ def start_thread(name: str, call: Callable[..., object], *args: object) -> threa
 
 
 def one_line(text: object) -> str:
-    """Make a text from outside fit for one line of a log or an error: control characters become spaces."""
-    return "".join(char if char.isprintable() else " " for char in str(text)[:500])
+    """Outside text for one line of a log or an error: control characters become spaces."""
+    shown = str(text)[:MAX_SHOWN]
+    return "".join(char if char.isprintable() else " " for char in shown)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@contextlib.contextmanager
+def locked_file(path: str) -> Iterator[None]:
+    """Hold ``PATH.lock`` (flock(2)) over a block that reads, changes and writes ``path``.
+
+    Frontends that share the file wait here for each other. The lock file is removed afterwards,
+    so whoever got a lock checks that it is still that of the file. Raises OSError, TimeoutError
+    after LOCK_TIMEOUT seconds.
+    """
+    lock_path = os.path.realpath(path) + ".lock"
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    descriptor = try_lock(lock_path)
+    while descriptor is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, f"another process holds {lock_path}")
+        time.sleep(LOCK_INTERVAL)
+        descriptor = try_lock(lock_path)
+    try:
+        yield
+    finally:
+        remove_quietly(lock_path)
+        os.close(descriptor)
+
+
+def try_lock(lock_path: str) -> int | None:
+    """Open and lock a lock file; None while another process has it. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(lock_path, flags, 0o666)
+    locked = False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = os.path.samestat(os.fstat(descriptor), os.stat(lock_path))
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    finally:
+        if not locked:
+            os.close(descriptor)
+    return descriptor if locked else None
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Replace a file so that a reader, or a crash, sees the old or the new content whole.
+
+    The new file has the mode of the old one and, where we may set them, its owner and group.
+    A symbolic link stays one: its target is replaced. Raises OSError.
+    """
+    path = os.path.realpath(path)
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
+    try:
+        old = os.stat(path)
+    except OSError:
+        old = None
+    try:
+        with open(temporary, "xb", opener=open_private) as file:
+            if old:
+                with contextlib.suppress(OSError):
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        remove_quietly(temporary)
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for ``open``: the file is for its owner alone until its mode is set."""
+    return os.open(path, flags, 0o600)
+
+
+def remove_quietly(path: str) -> None:
+    """Remove a file that may have been removed already."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 class Clock:
@@ -238,12 +332,29 @@ class Clock:
 # Targets and nodes
 # ----------------------------------------------------------------------------
 
+MAX_HOST_LENGTH = 253  # characters of a host name (RFC 1035 section 2.3.4)
+MAX_CONFIG_FILE = 16 * MIB  # bytes of a configuration file
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 BIND_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1", "*": "127.0.0.1"}
 
+# Sources whose nodes the operator can edit; all others follow something and change by themselves.
+STATIC_SOURCES = ("config", "nodes", "node", "plugin", "demo", "api")
+ENTRY_FIELDS = ("name", "host", "port", "nodes", "token", "metrics_port", "instance")
+
+# Addresses that are no cluster's but the cloud's own, beside the link-local ones: AWS and Alibaba.
+METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+# IPv6 networks that carry an IPv4 address, and the bits below it: IPv4-compatible (RFC 4291),
+# NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056).
+EMBEDDED_IPV4 = (
+    (ipaddress.ip_network("::/96"), 0),
+    (ipaddress.ip_network("64:ff9b::/96"), 0),
+    (ipaddress.ip_network("64:ff9b:1::/48"), 0),
+    (ipaddress.ip_network("2002::/16"), 80),
+)
+
 
 class Target(NamedTuple):
-    """Where a node listens: ``host`` and ``port``, or the ``path`` of a Unix socket (then host is "")."""
+    """Where a node listens: ``host`` and ``port``, or the ``path`` of a Unix socket (host "")."""
 
     host: str
     port: int
@@ -253,8 +364,9 @@ class Target(NamedTuple):
     def parse(cls, host: object, port: object) -> Target:
         """Make a target of a host and a port as written in a configuration or a URL.
 
-        A port that contains ``/`` is the path of a Unix socket and the host is then ignored. Bind addresses (LMCache
-        reports them) become loopback. Raises FrontendError 400, its field "host" or "port".
+        A port that contains ``/`` is the path of a Unix socket and the host is then ignored. Bind
+        addresses, which LMCache reports, become loopback. Raises FrontendError 400 for the field
+        "host" or "port".
         """
         if isinstance(port, str) and "/" in port:
             return cls("", 0, parse_socket_path(port))
@@ -266,12 +378,12 @@ class Target(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The target for people and for logs: ``10.0.0.5:9090``, ``[::1]:9090`` or ``/tmp/x/socket_9091``."""
+        """For people and logs: ``10.0.0.5:9090``, ``[::1]:9090`` or ``/tmp/x/socket_9091``."""
         return self.path or self.authority
 
     @property
     def authority(self) -> str:
-        """The value of ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
+        """The ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
         if self.path:
             return "localhost"
         return host_and_port(self.host, self.port)
@@ -287,8 +399,23 @@ class Target(NamedTuple):
 
 
 def host_and_port(host: str, port: object) -> str:
-    """``host:port`` as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2), whether it has them already or not."""
-    return f"{host}:{port}" if ":" not in host or host[0] == "[" else f"[{host}]:{port}"
+    """``host:port`` as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    has_brackets = host.startswith("[")
+    return f"[{host}]:{port}" if ":" in host and not has_brackets else f"{host}:{port}"
+
+
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that ``host`` is; None for a name.
+
+    Without its zone, and as IPv4 when it maps one (RFC 4291 section 2.5.5.2).
+    """
+    if len(host) > MAX_HOST_LENGTH:
+        return None
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_loopback(host: str) -> bool:
@@ -297,22 +424,40 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = ip_address(host)
-    return address is not None and address.is_loopback
+    return address is not None and address.is_loopback and "%" not in host
 
 
-def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that ``host`` is, without its zone and as IPv4 if it maps one (RFC 4291 section 2.5.5.2); None for a name."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+def is_link_local(address: str) -> bool:
+    """Tell whether ``address`` is link-local (169.254.0.0/16, fe80::/10) or a cloud's metadata.
+
+    Every numeric form that ``connect`` takes counts: decimal, octal and hexadecimal ones with one
+    to four parts, a trailing dot, and IPv6 addresses that carry an IPv4 address. False for a name.
+    """
+    text = address.strip("[]").rstrip(".")
+    found = ip_address(text)
+    if found is None and ":" not in text and text.isascii():
+        with contextlib.suppress(OSError, ValueError):
+            found = ipaddress.IPv4Address(socket.inet_aton(text))
+    if found is None:
+        return False
+    candidates = {found, *embedded_ipv4(found)}
+    return any(each.is_link_local or each in METADATA_ADDRESSES for each in candidates)
+
+
+def embedded_ipv4(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> Iterator[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address stands for."""
+    for network, shift in EMBEDDED_IPV4:
+        if address.version == 6 and address in network:
+            yield ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF)
 
 
 def parse_socket_path(path: str) -> str:
-    """Check the path of a Unix socket. Raises FrontendError 400 for field "port"."""
+    """Check the path of a Unix socket. Raises FrontendError 400 for the field "port"."""
     if not path.startswith("/"):
-        raise FrontendError(400, f"port {one_line(path)!r} is not an absolute socket path", "port")
+        shown = one_line(path)
+        raise FrontendError(400, f"port {shown!r} is not an absolute socket path", "port")
     if not path.isprintable():
         raise FrontendError(400, "the socket path has a control character", "port")
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
@@ -321,51 +466,67 @@ def parse_socket_path(path: str) -> str:
 
 
 def parse_port(port: object) -> int:
-    """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for field "port"."""
-    text = str(port).strip() if isinstance(port, (int, str)) and not isinstance(port, bool) else ""
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+    """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for "port"."""
+    is_number = isinstance(port, int) and not isinstance(port, bool)
+    text = str(port).strip() if is_number or isinstance(port, str) else ""
+    is_decimal = text.isascii() and text.isdigit() and len(text) <= 5
+    if not is_decimal or not 0 < int(text) < 65536:
         shown = one_line(port if isinstance(port, str) else json.dumps(port))
-        raise FrontendError(
-            400, f"port {shown!r} is neither a number from 1 to 65535 nor a socket path", "port"
-        )
+        reason = f"port {shown!r} is neither a number from 1 to 65535 nor a socket path"
+        raise FrontendError(400, reason, "port")
     return int(text)
 
 
 def parse_host(host: object) -> str:
-    """Make a host of a name or an address (IPv6 with or without brackets). Raises FrontendError 400 for "host"."""
+    """Make a host of a name or an address (IPv6 with or without brackets).
+
+    Raises FrontendError 400 for the field "host".
+    """
     if not isinstance(host, str):
-        raise FrontendError(400, "host is not a text", "host")
+        raise FrontendError(400, "host is not a string", "host")
     text = host.strip()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     text = BIND_ADDRESSES.get(text, text)
+    shown = one_line(host)
+    if "://" in text:
+        reason = f"host {shown!r} is a URL: write the host alone, and the port beside it"
+        raise FrontendError(400, reason, "host")
     if ":" in text:
         if ip_address(text) is None:
-            raise FrontendError(400, f"host {one_line(host)!r} is not an IPv6 address", "host")
+            raise FrontendError(400, f"host {shown!r} is not an IPv6 address", "host")
     elif not HOST_NAME.fullmatch(text):
-        raise FrontendError(400, f"host {one_line(host)!r} is not a host name or address", "host")
+        raise FrontendError(400, f"host {shown!r} is not a host name or address", "host")
     return text.lower()
 
 
 def parse_name(name: object) -> str:
-    """Check a node's name: unique elsewhere; here non-empty, without ``/`` or control characters."""
+    """Check a node's name: non-empty, without ``/`` and control characters, not too long."""
     if not isinstance(name, str) or not name.strip():
         raise FrontendError(400, "name is missing or empty", "name")
     if "/" in name or not name.isprintable() or name in (".", ".."):
-        raise FrontendError(
-            400, f"name {one_line(name)!r} has a '/' or a control character", "name"
-        )
+        reason = f"name {one_line(name)!r} has a '/' or a control character"
+        raise FrontendError(400, reason, "name")
     if len(name) > MAX_NAME_LENGTH:
         raise FrontendError(400, f"name has more than {MAX_NAME_LENGTH} characters", "name")
     return name
 
 
-class Node(NamedTuple):
-    """A server that we watch and forward to, or (``is_proxy``) another frontend with its children.
+def parse_text(entry: Mapping[str, object], field: str, default: str = "") -> str:
+    """A field that is printable text. Raises FrontendError 400 for the field."""
+    value = entry.get(field, default)
+    if not isinstance(value, str) or not value.isprintable():
+        raise FrontendError(400, f"{field} is not printable text", field)
+    return value
 
-    ``host`` and ``port`` stay as they were written; ``target`` is where to connect, ``prefix`` what to put before a
-    path there ("/proxy2/w0" for a child that is reached through its frontend). ``token`` is sent to the node's own
-    frontend with trusted requests and never shown. ``source`` says which source the node came from.
+
+class Node(NamedTuple):
+    """A server that we watch and forward to, or (``is_proxy``) another frontend and its children.
+
+    ``host`` and ``port`` stay as they were written; ``target`` is where to connect, ``prefix`` what
+    to put before a path there ("/proxy2/w0" for a child that is reached through its frontend).
+    ``token`` is sent to the node with trusted requests and never shown. ``metrics_port`` is where
+    ``/metrics`` is when it is not on ``port`` (0: it is), ``instance`` the configured instance.
     """
 
     name: str
@@ -378,60 +539,68 @@ class Node(NamedTuple):
     source: str = "api"
     is_proxy: bool = False
     children: Tuple[Node, ...] = ()
+    metrics_port: int = 0
+    instance: str = ""
 
     @classmethod
     def parse(cls, entry: object, where: str, source: str, proxy: str = LOCAL_PROXY) -> Node:
-        """Read one entry ``{"name", "host", "port"[, "nodes", "token"]}``; ``where`` names it in the error.
+        """Read one entry ``{"name", "host", "port"[, "nodes", "token", ...]}``.
 
-        Raises FrontendError 400 that names the entry and the field.
+        ``where`` names the entry in errors. Raises FrontendError that names entry and field.
         """
         if not isinstance(entry, dict):
             raise FrontendError(400, f"{where} is not an object with name, host and port")
         try:
             name = parse_name(entry.get("name"))
             where = f"{where} ({name})" if where else name
-            port = entry.get("port")
-            is_path = isinstance(port, str) and "/" in port
-            for field in ("host", "port"):
-                if field not in entry and not (field == "host" and is_path):
-                    raise FrontendError(400, f"{field} is missing", field)
-            host = entry.get("host", "localhost")
-            if is_path and not (isinstance(host, str) and host.isprintable()):
-                raise FrontendError(400, "host is not a printable text", "host")
-            target = Target.parse(host, port)
-            token = entry.get("token", "")
-            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-                raise FrontendError(400, "token is not a printable text", "token")
+            node = cls._parse_fields(entry, name)._replace(source=source, proxy=proxy)
         except FrontendError as error:
-            raise FrontendError(
-                400, f"{where}: {error.detail}" if where else error.detail, error.field
-            ) from None
-        node = cls(name, str(host), port, target, proxy, "", token, source)
+            detail = f"{where}: {error.detail}" if where else error.detail
+            raise FrontendError(400, detail, error.field) from None
         return node._with_children(entry["nodes"], where) if "nodes" in entry else node
+
+    @classmethod
+    def _parse_fields(cls, entry: Mapping[str, object], name: str) -> Node:
+        port = entry.get("port")
+        is_path = isinstance(port, str) and "/" in port
+        for field in ("port",) if is_path else ("host", "port"):
+            if field not in entry:
+                raise FrontendError(400, f"{field} is missing", field)
+        host = entry.get("host", "localhost")
+        if is_path:
+            host = parse_text(entry, "host", "localhost")
+        target = Target.parse(host, port)
+        token = parse_text(entry, "token")
+        if not token.isascii():
+            raise FrontendError(400, "token has a character that is not ASCII", "token")
+        metrics_port = parse_port(entry["metrics_port"]) if entry.get("metrics_port") else 0
+        instance = parse_text(entry, "instance")[:MAX_NAME_LENGTH]
+        written = port if isinstance(port, (int, str)) else 0
+        return cls(
+            name,
+            str(host),
+            written,
+            target,
+            token=token,
+            metrics_port=metrics_port,
+            instance=instance,
+        )
 
     def _with_children(self, entries: object, where: str) -> Node:
         if not isinstance(entries, list):
             raise FrontendError(400, f"{where}: nodes is not a list", "nodes")
         children: Dict[str, Node] = {}
         for index, entry in enumerate(entries):
-            child = Node.parse(entry, f"{where}.nodes[{index}]", self.source, self.name)
+            place = f"{where}.nodes[{index}]"
+            child = Node.parse(entry, place, self.source, self.name)
             if child.name in children:
-                raise FrontendError(
-                    409,
-                    f"{where}.nodes[{index}]: a node named {child.name!r} is there already",
-                    "name",
-                )
-            children[child.name] = self.adopted(child)
+                reason = f"{place}: {self.name} already has a node named {child.name!r}"
+                raise FrontendError(409, reason, "name")
+            is_remote_socket = child.target.is_unix and not self.target.is_loopback
+            if is_remote_socket and self.name != LOCAL_PROXY:
+                child = child.through(self)
+            children[child.name] = child
         return self._replace(is_proxy=True, children=tuple(children.values()))
-
-    def adopted(self, child: Node) -> Node:
-        """A configured node as a child of this group, whatever group it was in: where its requests go follows from both."""
-        target = Target.parse(child.host, child.port)
-        if self.name != LOCAL_PROXY and target.is_unix and not self.target.is_loopback:
-            return child.through(self)  # that socket is on the other frontend's host
-        return child._replace(
-            proxy=self.name, target=target, prefix="", token="" if child.prefix else child.token
-        )
 
     def through(self, proxy: Node) -> Node:
         """The same node as a child that is reached through ``proxy``, another frontend."""
@@ -442,12 +611,23 @@ class Node(NamedTuple):
             prefix="/proxy2/" + quote_name(self.name),
         )
 
+    def entry(self) -> Dict[str, object]:
+        """The node as an entry of a configuration: what ``parse`` reads."""
+        entry: Dict[str, object] = {"name": self.name, "host": self.host, "port": self.port}
+        if self.token and not self.prefix:
+            entry["token"] = self.token
+        for field in ("metrics_port", "instance"):
+            if getattr(self, field):
+                entry[field] = getattr(self, field)
+        if self.is_proxy:
+            entry["nodes"] = [child.entry() for child in self.children]
+        return entry
+
     @property
     def key(self) -> str:
-        """What tells this node from all others: its name, or ``rack1/w0`` for a child of another frontend."""
-        return (
-            self.name if self.proxy == LOCAL_PROXY or self.is_proxy else f"{self.proxy}/{self.name}"
-        )
+        """The node's unique name: its own, or ``rack1/w0`` for a child of another frontend."""
+        is_own = self.proxy == LOCAL_PROXY or self.is_proxy
+        return self.name if is_own else f"{self.proxy}/{self.name}"
 
     @property
     def path(self) -> str:
@@ -461,7 +641,7 @@ class Node(NamedTuple):
         return str(self.port) if "/" in str(self.port) else host_and_port(self.host, self.port)
 
     def public(self) -> Dict[str, object]:
-        """The node as ``/api/nodes`` shows it; the token stays here."""
+        """The node as ``/api/nodes`` shows it: without its token."""
         shown: Dict[str, object] = {
             "name": self.name,
             "host": self.host,
@@ -469,9 +649,8 @@ class Node(NamedTuple):
             "is_proxy": self.is_proxy,
         }
         if self.is_proxy:
-            return dict(
-                shown, id=f"proxy_{self.name}", children=[child.public() for child in self.children]
-            )
+            children = [child.public() for child in self.children]
+            return dict(shown, id=f"proxy_{self.name}", children=children)
         return dict(shown, id=f"node_{self.name}", proxy_id=self.proxy)
 
 
@@ -483,398 +662,401 @@ def quote_name(name: str) -> str:
 def parse_nodes(entries: object, where: str, source: str) -> List[Node]:
     """Read a flat list of nodes, or the original's tree: our own nodes and proxies.
 
-    An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds our own.
-    Raises FrontendError that names the entry and the field.
+    An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds
+    our own. Raises FrontendError that names the entry and the field.
     """
     if not isinstance(entries, list):
         raise FrontendError(400, f"{where} is not a list of nodes")
     nodes: List[Node] = []
     for index, entry in enumerate(entries):
         node = Node.parse(entry, f"{where}[{index}]", source)
-        nodes += node.children if node.is_proxy and node.name == LOCAL_PROXY else [node]
+        is_own_group = node.is_proxy and node.name == LOCAL_PROXY
+        nodes += node.children if is_own_group else [node]
     return nodes
 
 
-class NodeRegistry:
-    """Every node that is known, by source; readers get immutable snapshots.
+class Edit(NamedTuple):
+    """One change that an operator makes to the entries of a source.
 
-    The lock guards ``_sources`` and ``_told``; ``_groups``, ``_index`` and ``version`` are replaced whole under it and read
-    without it. ``_editing`` is held, before the lock, over a change of the operator and all that belongs to it.
+    ``entry`` is laid over the node ``name`` of ``group``. Without a ``name`` it is added, an
+    ``entry`` of None removes the node.
     """
 
-    STATIC = (
-        "config",
-        "nodes",
-        "node",
-        "plugin",
-        "demo",
-        "api",
-    )  # sources that the operator can edit
+    group: str
+    name: str
+    entry: Dict[str, object] | None
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
-        self._lock = threading.Lock()
-        self._editing = threading.Lock()
-        self._sources: Dict[str, Tuple[Node, ...]] = {}
-        self._told: Dict[
-            str, Tuple[Tuple[Node, ...], str]
-        ] = {}  # by proxy: the nodes and the id that it told
-        self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
-        self._groups: Tuple[Node, ...] = ()
-        self._index: Dict[str, Node | None] = {}
-        self._targets: frozenset[Target] = frozenset()
-        self.conflicts: Tuple[
-            str, ...
-        ] = ()  # nodes of changing sources that were left out, in words
-        self.version = 0
+    def apply(self, entries: List[dict]) -> Dict[str, object] | None:
+        """Change a list of entries in place; returns the resulting entry (None: removed).
 
-    def set_home(self, host: str, port: int) -> None:
-        """Say where this frontend itself listens: the address of the group ``local_proxy``."""
-        with self._lock:
-            self._home = self._home._replace(host=host, port=port)
-            self._rebuild()
-
-    def groups(self) -> Tuple[Node, ...]:
-        """The proxies, ``local_proxy`` first, each with its children."""
-        return self._groups
-
-    def leaves(self) -> List[Node]:
-        """Every node that is no proxy, our own first."""
-        return [child for group in self._groups for child in group.children]
-
-    def find(self, name: str) -> Node | None:
-        """Look a node up by its key, or by a name that only one node has. Raises FrontendError 409 otherwise.
-
-        What a discovery service lists is ``proxy_HOST_PORT`` in the original, frontend or not: that finds leaves here.
+        Raises FrontendError 404 when the entries have no such group or node.
         """
-        index = self._index
-        if name not in index and name.startswith("proxy_"):
-            name = "node_" + name[6:]
-        node = index.get(name)
-        if node is None and name in index:
-            raise FrontendError(
-                409,
-                f"several proxies have a node named {name!r}: use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name",
-            )
-        return node
+        lists = lists_of_group(entries, self.group)
+        if self.entry is not None and not self.name:
+            # Proxies stand at the top, which is the last list.
+            places = lists[-1:] if "nodes" in self.entry else lists[:1]
+            for siblings in places:
+                siblings.append(self.entry)
+                return self.entry
+            raise FrontendError(404, f"there is no proxy named {self.group!r}")
+        for siblings in lists:
+            for index, old in enumerate(siblings):
+                if old["name"] == self.name:
+                    merged = None if self.entry is None else {**old, **self.entry}
+                    siblings[index : index + 1] = [] if merged is None else [merged]
+                    return merged
+        raise FrontendError(404, f"there is no node named {self.name!r}")
 
-    def proxy(self, name: str) -> Node:
-        """Look a group of nodes up by its proxy's name. Raises FrontendError 404."""
-        for group in (*self._groups, self._home):
-            if group.name == name:
-                return group
-        raise FrontendError(404, f"there is no proxy named {name!r}")
 
-    def is_registered(self, target: Target) -> bool:
-        """Tell whether a node listens at ``target``, whatever its name."""
-        return target.canonical in self._targets
-
-    @contextlib.contextmanager
-    def edit(self) -> Iterator[None]:
-        """Hold back other edits for a block of changes to static sources; they are undone when the block fails."""
-        with self._editing:
-            with self._lock:
-                before, told = self._static(), dict(self._told)
-            try:
-                yield
-            except BaseException:
-                with self._lock:
-                    if self._static() != before:
-                        self._sources.update(
-                            (source, before.get(source, ())) for source in self._static()
-                        )
-                        self._told = {**told, **self._told}
-                        self._rebuild()
-                raise
-
-    def _static(self) -> Dict[str, Tuple[Node, ...]]:
-        return {source: nodes for source, nodes in self._sources.items() if source in self.STATIC}
-
-    def replace_source(self, source: str, nodes: Iterable[Node]) -> None:
-        """Set all that comes from one source at once. Names used twice by static sources: FrontendError 409."""
-        with self._lock:
-            self._commit(source, nodes)
-
-    def set_children(self, proxy_name: str, children: Iterable[Node], identity: str = "") -> None:
-        """Remember what a proxy's ``/api/nodes`` told: its children, which are reached through it, and its id."""
-        with self._lock:
-            told = (tuple(children), identity)
-            if told != self._told.get(proxy_name):
-                self._told[proxy_name] = told
-                self._rebuild()
-
-    def add(self, node: Node, proxy_name: str = LOCAL_PROXY, source: str = "api") -> None:
-        """Add a node to a group, or a proxy: to ``source``, or to that of its group.
-
-        Raises FrontendError 404 (no such group) or 409 (the name is taken; the group comes from a changing source).
-        """
-        with self._lock:
-            if proxy_name == LOCAL_PROXY:
-                return self._commit(source, [*self._sources.get(source, ()), node])
-            for known, nodes in self._static().items():
-                for proxy in nodes:
-                    if proxy.is_proxy and proxy.name == proxy_name:
-                        changed = self._with_children(
-                            proxy, [*proxy.children, proxy.adopted(node)._replace(source=known)]
-                        )
-                        return self._commit(known, self._swap(nodes, proxy, changed))
-            raise FrontendError(
-                409,
-                f"{proxy_name!r} comes from {self.proxy(proxy_name).source} and follows it; change it there",
-            )
-
-    @staticmethod
-    def _with_children(proxy: Node, children: List[Node]) -> Node:
-        counts = collections.Counter(child.name for child in children)
-        for name, count in counts.items():
-            if count > 1:
-                raise FrontendError(409, f"{proxy.name} has a node named {name!r} already", "name")
-        return proxy._replace(children=tuple(children))
-
-    def change(self, name: str, node: Node | None) -> Node:
-        """Put ``node`` in the place of the node called ``name`` (None: remove it); returns what was there.
-
-        Raises FrontendError 404 (unknown) or 409 (the new name is taken; several nodes have the old one; the node comes
-        from a changing source).
-        """
-        with self._lock:
-            old = self.find(name)
-            if old is None:
-                raise FrontendError(404, f"there is no node named {name!r}")
-            for source, nodes in self._static().items():
-                for known in nodes:
-                    if known == old or (known.is_proxy and old.is_proxy and known.name == old.name):
-                        self._commit(source, self._swap(nodes, known, node))
-                        return known
-                    if old in known.children:
-                        changed = self._with_children(known, self._swap(known.children, old, node))
-                        self._commit(source, self._swap(nodes, known, changed))
-                        return old
-            raise FrontendError(
-                409, f"{name!r} comes from {old.source} and follows it; change it there"
-            )
-
-    @staticmethod
-    def _swap(nodes: Iterable[Node], old: Node, new: Node | None) -> List[Node]:
-        if new is not None:
-            new = new._replace(source=old.source, proxy=old.proxy, is_proxy=old.is_proxy)
-        return [
-            node for node in (new if node == old else node for node in nodes) if node is not None
-        ]
-
-    def _commit(self, source: str, nodes: Iterable[Node]) -> None:
-        """Store one source and rebuild, or leave all as it was. The caller holds the lock.
-
-        What a proxy told of its nodes is forgotten when it goes, moves or gets another name or token.
-        """
-        before, now = self._sources.get(source), tuple(nodes)
-        if now == before:
-            return
-        self._sources[source] = now
-        try:
-            self._rebuild()
-        except FrontendError:
-            if before is None:
-                del self._sources[source]
-            else:
-                self._sources[source] = before
-            raise
-        kept = {(group.name, group.target, group.token) for group in self._groups}
-        gone = [
-            node.name
-            for node in before or ()
-            if node.is_proxy and (node.name, node.target, node.token) not in kept
-        ]
-        if any([self._told.pop(name, None) for name in gone]):
-            self._rebuild()
-
-    def _rebuild(self) -> None:
-        """Make the snapshots anew. Static sources must not share a name; of changing ones the later is left out."""
-        home: List[Node] = []
-        proxies: List[Node] = []
-        taken: Dict[str, Node] = {LOCAL_PROXY: self._home}
-        places: set[Target | str] = (
-            set()
-        )  # targets and, since a frontend may have several addresses, ids
-        conflicts: List[str] = []
-        for source in sorted(
-            self._sources, key=lambda source: source not in self.STATIC
-        ):  # stable: static ones first
-            for node in self._sources[source]:
-                known = taken.get(node.name)
-                identity = self._told.get(node.name, ((), ""))[1] if node.is_proxy else ""
-                if (
-                    known is None
-                    and source not in self.STATIC
-                    and places.intersection((node.target.canonical, identity))
-                ):
-                    continue  # another source told of it already
-                if known is None:
-                    taken[node.name] = node
-                    places.add(node.target.canonical)
-                    if (
-                        identity and source in self.STATIC
-                    ):  # others might claim anybody's id to hide it
-                        places.add(identity)
-                    (proxies if node.is_proxy else home).append(node)
-                elif source in self.STATIC:
-                    raise FrontendError(409, f"a node named {node.name!r} is there already", "name")
-                elif known.target != node.target:
-                    conflicts.append(
-                        f"{node.name} at {node.address} from {source}: the name is taken by {known.address}"
-                    )
-        groups = [self._merge_children(proxy) for proxy in proxies]
-        if home or not groups:
-            groups.insert(0, self._home._replace(children=tuple(home)))
-        self._publish(tuple(groups), tuple(conflicts))
-
-    def _merge_children(self, proxy: Node) -> Node:
-        known = {child.name for child in proxy.children}
-        told = self._told.get(proxy.name, ((), ""))[0]
-        return proxy._replace(
-            children=(*proxy.children, *(child for child in told if child.name not in known))
-        )
-
-    def _publish(self, groups: Tuple[Node, ...], conflicts: Tuple[str, ...]) -> None:
-        nodes = [
-            node
-            for group in groups
-            for node in (group, *group.children)
-            if node is not group or group.name != LOCAL_PROXY
-        ]
-        others = [node for node in nodes if node.proxy != LOCAL_PROXY]
-        count = collections.Counter(node.name for node in others)
-        index = {
-            node.name: node if count[node.name] == 1 else None for node in others
-        }  # None: known, but not to one node only
-        index.update((node.key, node) for node in others)
-        index.update((node.name, node) for node in nodes if node.proxy == LOCAL_PROXY)
-        self._targets = frozenset(node.target.canonical for node in nodes if not node.prefix)
-        self._groups, self._index, self.conflicts = groups, index, conflicts
-        self.version += 1
+def lists_of_group(entries: List[dict], group: str) -> List[List[dict]]:
+    """The lists that hold a group's nodes. Our own stand in any ``local_proxy``, or at the top."""
+    lists = [entry["nodes"] for entry in entries if entry["name"] == group and "nodes" in entry]
+    return [*lists, entries] if group == LOCAL_PROXY else lists
 
 
 class ConfigFile:
-    """The file of ``--config``: a JSON list of nodes that is read at start and written back after changes.
+    """The file of ``--config``: a JSON list of nodes, read at start and changed by operators.
 
-    A change reads the file again, so that what people write into it stays: other keys of the entries, their order, and
-    nodes that we don't know yet. Writers hold ``NodeRegistry.edit``.
+    A change reads the file again under a lock, so what people and other frontends wrote into it
+    stays: keys that we do not know, the order of the entries, and their nodes.
     """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def load(self) -> List[Node]:
-        """Read the file. Raises FrontendError that names file and place."""
-        return parse_nodes(self._read(), self.path, "config")
-
-    def add(self, entry: dict, proxy_name: str) -> bool:
-        """Append an entry to the group ``proxy_name`` and write the file. Returns whether the file has that group.
-
-        Raises FrontendError 409 (the file is wrong, or would be) or 500 (it cannot be read or written).
-        """
-        entries = self._read_valid()
-        lists = self._lists(entries, proxy_name)
-        for siblings in lists[-1:] if "nodes" in entry else lists[:1]:  # proxies stand at the top
-            siblings.append(entry)
-            self._write(entries)
-        return bool(lists)
-
-    def change(self, old: Node, entry: dict | None) -> bool:
-        """Put ``entry`` over that of ``old`` (None: remove it) and write the file. Returns whether the file had it.
-
-        Raises FrontendError as ``add`` does.
-        """
-        entries = self._read_valid()
-        for siblings in self._lists(entries, old.proxy):
-            for index, known in enumerate(siblings):
-                if known["name"] == old.name:
-                    siblings[index : index + 1] = [] if entry is None else [{**known, **entry}]
-                    self._write(entries)
-                    return True
-        return False
-
-    @staticmethod
-    def _lists(entries: List[dict], proxy_name: str) -> List[List[dict]]:
-        """The lists of the file that hold the nodes of a group; our own stand in any ``local_proxy`` or at the top."""
-        lists = [
-            entry["nodes"] for entry in entries if entry["name"] == proxy_name and "nodes" in entry
-        ]
-        return [*lists, entries] if proxy_name == LOCAL_PROXY else lists
-
-    def _read(self, unreadable: int = 400) -> object:
+    def read(self) -> List[dict]:
+        """The entries of the file. Raises FrontendError that names file and place."""
         try:
-            with open(self.path, encoding="utf-8") as file:
-                return loads(file.read())
+            with open(self.path, "rb") as file:
+                data = file.read(MAX_CONFIG_FILE + 1)
         except OSError as error:
-            raise FrontendError(
-                unreadable, f"cannot read {self.path}: {error.strerror or error}"
-            ) from None
+            reason = error.strerror or error
+            raise FrontendError(400, f"cannot read {self.path}: {reason}") from None
+        if len(data) > MAX_CONFIG_FILE:
+            raise FrontendError(400, f"{self.path} has more than {MAX_CONFIG_FILE >> 20} MiB")
+        if not data.strip():
+            advice = "write a list of nodes into it, [] for none"
+            raise FrontendError(400, f"{self.path} is empty, not JSON: {advice}")
+        try:
+            entries = loads(data)
         except ValueError as error:
             raise FrontendError(400, f"{self.path} is not JSON: {one_line(error)}") from None
+        self.parse(entries)
+        return as_list(entries)  # type: ignore[return-value]  # parse() has checked the items
 
-    def _read_valid(self) -> List[dict]:
+    def parse(self, entries: object) -> List[Node]:
+        """The nodes of entries of this file. Raises FrontendError that names file and place."""
+        return parse_nodes(entries, self.path, "config")
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[List[dict]]:
+        """Give the entries to a block that changes them; the file is written when it succeeds.
+
+        Raises FrontendError 409 (the file is invalid) or 500 (it cannot be read or written).
+        """
         try:
-            return self._checked(self._read(500))
+            with locked_file(self.path):
+                entries = self._read_again()
+                yield entries
+                # A lone surrogate comes from an escape and becomes one again.
+                text = json.dumps(entries, indent=2, ensure_ascii=False)
+                write_atomically(self.path, text.encode("utf-8", "backslashreplace") + b"\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise FrontendError(500, f"cannot write {self.path}: {reason}") from None
+
+    def _read_again(self) -> List[dict]:
+        try:
+            return self.read()
         except FrontendError as error:
-            raise FrontendError(
-                max(error.status, 409), f"the file was changed and is wrong now: {error.detail}"
-            ) from None
-
-    def _checked(self, entries: object) -> List[dict]:
-        """The entries, which a start would accept. Raises FrontendError."""
-        nodes = parse_nodes(entries, self.path, "config")
-        try:
-            NodeRegistry().replace_source("config", nodes)
-        except FrontendError as error:
-            raise FrontendError(409, f"{self.path}: {error.detail}", error.field) from None
-        return entries  # type: ignore[return-value]
-
-    def _write(self, entries: List[dict]) -> None:
-        self._checked(entries)
-        try:
-            # a lone surrogate comes from an escape and becomes one again
-            write_atomically(
-                self.path,
-                json.dumps(entries, indent=2, ensure_ascii=False).encode(
-                    "utf-8", "backslashreplace"
-                )
-                + b"\n",
-            )
-        except (OSError, ValueError) as error:
-            raise FrontendError(
-                500, f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}"
-            ) from None
+            if not os.path.isfile(self.path):
+                raise FrontendError(500, error.detail) from None
+            detail = f"the file was edited and is invalid now: {error.detail}"
+            raise FrontendError(409, detail) from None
 
 
-def write_atomically(path: str, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old or the new content whole. Raises OSError.
+class Report(NamedTuple):
+    """The nodes and the id that another frontend reported when it was asked at a target."""
 
-    The new one has the mode of the old one and, where we may set them, its owner and group.
+    target: Target
+    token: str
+    children: Tuple[Node, ...]
+    identity: str
+
+
+class NodeView(NamedTuple):
+    """An immutable snapshot of all nodes, for readers.
+
+    ``index`` finds a node by key or name; None there: several nodes have that name. ``conflicts``
+    are nodes of changing sources that were left out, in words.
     """
-    path = os.path.realpath(path)  # a symbolic link stays one
-    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
-    try:
-        known = os.stat(path)
-    except OSError:
-        known = None
-    try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            if known:
-                with contextlib.suppress(OSError):
-                    os.fchown(file.fileno(), known.st_uid, known.st_gid)
-                os.fchmod(file.fileno(), stat.S_IMODE(known.st_mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        remove_quietly(temporary)
+
+    groups: Tuple[Node, ...]
+    index: Dict[str, Node | None]
+    targets: frozenset[Target]
+    conflicts: Tuple[str, ...]
 
 
-def remove_quietly(path: str) -> None:
-    """Remove a file that may be gone already."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+def allow_any(node: Node) -> None:
+    """The check of an edit that no client asked for: everything is allowed."""
+
+
+class NodeRegistry:
+    """Every node by source; readers get immutable views.
+
+    ``_lock`` guards ``_sources`` and ``_reports``; ``_view`` and ``version`` are replaced under it
+    and read without it. ``_editing`` is held, before ``_lock``, over a change of a static source.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 8000, config: ConfigFile | None = None
+    ) -> None:
+        """``host`` and ``port`` are where this frontend listens (see ``set_home``)."""
+        self.config = config
+        self.version = 0
+        self._lock = threading.Lock()
+        self._editing = threading.Lock()
+        self._sources: Dict[str, Tuple[Node, ...]] = {}
+        self._reports: Dict[str, Report] = {}
+        self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
+        self._view = arrange(self._home, {}, {})
+
+    def set_home(self, host: str, port: int) -> None:
+        """Set where this frontend itself listens: the address of the group ``local_proxy``."""
+        with self._lock:
+            self._home = self._home._replace(host=host, port=port)
+            self._refresh_view()
+
+    def groups(self) -> Tuple[Node, ...]:
+        """The proxies, ``local_proxy`` first, each with its children."""
+        return self._view.groups
+
+    def leaves(self) -> List[Node]:
+        """Every node that is no proxy, our own first."""
+        return [child for group in self._view.groups for child in group.children]
+
+    @property
+    def conflicts(self) -> Tuple[str, ...]:
+        """Nodes of changing sources that were left out because their name is taken, in words."""
+        return self._view.conflicts
+
+    def find(self, name: str) -> Node | None:
+        """Look a node up by its key, or by a name that only one node has.
+
+        The original calls everything that a discovery service lists ``proxy_HOST_PORT``, frontend
+        or not: that name finds leaves too. Raises FrontendError 409 when several nodes match.
+        """
+        index = self._view.index
+        if name not in index and name.startswith("proxy_"):
+            name = "node_" + name[len("proxy_") :]
+        node = index.get(name)
+        if node is None and name in index:
+            advice = f"use /proxy2/PROXY/proxy2/{name}, or PROXY%2F{name} as its name"
+            raise FrontendError(409, f"several proxies have a node named {name!r}: {advice}")
+        return node
+
+    def proxy(self, name: str) -> Node:
+        """Look a group of nodes up by its proxy's name. Raises FrontendError 404."""
+        for group in (*self._view.groups, self._home):
+            if group.name == name:
+                return group
+        raise FrontendError(404, f"there is no proxy named {one_line(name)!r}")
+
+    def is_registered(self, target: Target) -> bool:
+        """Tell whether a node listens at ``target``, whatever its name."""
+        return target.canonical in self._view.targets
+
+    def replace_source(self, source: str, nodes: Iterable[Node]) -> None:
+        """Set all nodes of one source. Raises FrontendError 409: a static name is used twice."""
+        with self._lock:
+            sources = {**self._sources, source: tuple(nodes)}
+            if sources[source] != self._sources.get(source):
+                arrange(self._home, sources, self._reports)
+                self._sources = sources
+                self._refresh_view()
+
+    def set_children(self, proxy: Node, children: Iterable[Node], identity: str = "") -> None:
+        """Keep what a proxy's ``/api/nodes`` reported: its nodes, reached through it, and its id.
+
+        That counts for as long as the proxy is there with the same target and token.
+        """
+        report = Report(proxy.target, proxy.token, tuple(children), identity)
+        with self._lock:
+            if report != self._reports.get(proxy.name):
+                self._reports[proxy.name] = report
+                self._refresh_view()
+
+    def reload(self) -> None:
+        """Read the configuration file again. Raises FrontendError; then nothing changes."""
+        if self.config is not None:
+            with self._editing:
+                self.replace_source("config", self.config.parse(self.config.read()))
+
+    def add(
+        self,
+        entry: Dict[str, object],
+        group: str = LOCAL_PROXY,
+        check: Callable[[Node], None] = allow_any,
+    ) -> Tuple[Node, bool]:
+        """Add a node to a group, or a proxy; returns it, and whether the configuration file has it.
+
+        ``check`` raises FrontendError when the node is not allowed. Raises FrontendError: 400
+        (invalid), 404 (no such group), 409 (the name is taken; the group follows a source).
+        """
+        with self._editing:
+            source = "config" if self.config else "api"
+            if group != LOCAL_PROXY:
+                source = self._static_source(self.proxy(group))
+            return self._apply(Edit(group, "", entry), source, check), self._is_file(source)
+
+    def change(
+        self,
+        name: str,
+        entry: Dict[str, object] | None,
+        check: Callable[[Node], None] = allow_any,
+    ) -> Tuple[Node, bool]:
+        """Lay ``entry`` over the node ``name`` (None: remove it); returns as ``add`` does.
+
+        Fields that the entry does not have stay as they are. Raises as ``add`` does.
+        """
+        with self._editing:
+            old = self.find(name)
+            if old is None:
+                raise FrontendError(404, f"there is no node named {one_line(name)!r}")
+            source = self._static_source(old)
+            if entry is not None and "nodes" in entry:
+                if not old.is_proxy:
+                    raise FrontendError(400, "nodes: only a proxy has nodes", "nodes")
+                if not entry["nodes"]:
+                    entry = {field: entry[field] for field in entry if field != "nodes"}
+            edit = Edit(LOCAL_PROXY if old.is_proxy else old.proxy, old.name, entry)
+            return self._apply(edit, source, check) or old, self._is_file(source)
+
+    def _is_file(self, source: str) -> bool:
+        return source == "config" and self.config is not None
+
+    def _static_source(self, node: Node) -> str:
+        """The source that an operator can edit a node in. Raises FrontendError 409."""
+        if node.source in STATIC_SOURCES:
+            return node.source
+        raise FrontendError(409, f"{node.name!r} comes from {node.source}: change it there")
+
+    def _apply(self, edit: Edit, source: str, check: Callable[[Node], None]) -> Node | None:
+        """Change the entries of a source: the file's, or those of the nodes that it has now."""
+        if self.config is not None and self._is_file(source):
+            with self.config.change() as entries:
+                nodes, node = self._try(edit, source, entries, check)
+        else:
+            entries = [node.entry() for node in self._sources.get(source, ())]
+            nodes, node = self._try(edit, source, entries, check)
+        self.replace_source(source, nodes)
+        return node
+
+    def _try(
+        self, edit: Edit, source: str, entries: List[dict], check: Callable[[Node], None]
+    ) -> Tuple[List[Node], Node | None]:
+        """Apply an edit to entries: the resulting nodes, and the changed one of them.
+
+        Raises FrontendError when the registry could not take them.
+        """
+        entry = edit.apply(entries)
+        if entry is not None:
+            if Node.parse(entry, "", source).name == LOCAL_PROXY:
+                raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
+        nodes = parse_nodes(entries, self.config.path if self.config else source, source)
+        with self._lock:
+            arrange(self._home, {**self._sources, source: tuple(nodes)}, self._reports)
+        if entry is None:
+            return nodes, None
+        siblings: Iterable[Node] = nodes
+        if edit.group != LOCAL_PROXY:
+            siblings = next(node.children for node in nodes if node.name == edit.group)
+        changed = next(node for node in siblings if node.name == entry["name"])
+        check(changed)
+        return nodes, changed
+
+    def _refresh_view(self) -> None:
+        """Make the view anew; reports of proxies that were removed are dropped. Needs the lock."""
+        view = arrange(self._home, self._sources, self._reports)
+        names = {group.name for group in view.groups}
+        for group in self._view.groups:
+            if group.name not in names:
+                self._reports.pop(group.name, None)
+        self._view = view
+        self.version += 1
+
+
+def arrange(
+    home: Node, sources: Mapping[str, Iterable[Node]], reports: Mapping[str, Report]
+) -> NodeView:
+    """Make one view of all sources.
+
+    Static sources must not share a name (FrontendError 409). A node of a changing source is left
+    out when its name is taken, which is a conflict, or when another source has its target or its
+    id, since a frontend may have several addresses.
+    """
+    taken: Dict[str, Node] = {LOCAL_PROXY: home}
+    places: set[Target | str] = set()
+    conflicts: List[str] = []
+    accepted: List[Node] = []
+    for source in sorted(sources, key=lambda source: source not in STATIC_SOURCES):
+        is_static = source in STATIC_SOURCES
+        for node in sources[source]:
+            other = taken.get(node.name)
+            identity = report_of(node, reports).identity
+            if other is not None and is_static:
+                reason = f"there is already a node named {node.name!r}"
+                raise FrontendError(409, reason, "name")
+            if other is not None:
+                if other.target != node.target:
+                    conflicts.append(
+                        f"{node.name} at {node.address} from {source} is not shown: "
+                        f"{other.address} already has that name"
+                    )
+                continue
+            if not is_static and places.intersection((node.target.canonical, identity)):
+                continue
+            taken[node.name] = node
+            places.add(node.target.canonical)
+            # Only a configured frontend's id counts: others might claim one to hide its owner.
+            if identity and is_static:
+                places.add(identity)
+            accepted.append(node)
+    groups = [with_reported(node, reports) for node in accepted if node.is_proxy]
+    own = tuple(node for node in accepted if not node.is_proxy)
+    if own or not groups:
+        groups.insert(0, home._replace(children=own))
+    return make_view(groups, conflicts)
+
+
+def report_of(node: Node, reports: Mapping[str, Report]) -> Report:
+    """What a proxy reported, if it is still the one that was asked; else an empty report."""
+    report = reports.get(node.name)
+    if report is None or not node.is_proxy:
+        return Report(node.target, node.token, (), "")
+    is_same = (report.target, report.token) == (node.target, node.token)
+    return report if is_same else Report(node.target, node.token, (), "")
+
+
+def with_reported(proxy: Node, reports: Mapping[str, Report]) -> Node:
+    """A proxy with its configured children, and with reported ones of other names."""
+    names = {child.name for child in proxy.children}
+    reported = report_of(proxy, reports).children
+    more = [child for child in reported if child.name not in names]
+    return proxy._replace(children=(*proxy.children, *more))
+
+
+def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
+    """Index the groups."""
+    nodes = [child for group in groups for child in group.children]
+    nodes += [group for group in groups if group.name != LOCAL_PROXY]
+    others = [node for node in nodes if node.proxy != LOCAL_PROXY]
+    count = collections.Counter(node.name for node in others)
+    index = {node.name: node if count[node.name] == 1 else None for node in others}
+    index.update((node.key, node) for node in others)
+    index.update((node.name, node) for node in nodes if node.proxy == LOCAL_PROXY)
+    targets = frozenset(node.target.canonical for node in nodes if not node.prefix)
+    return NodeView(tuple(groups), index, targets, tuple(conflicts))
 
 
 # ----------------------------------------------------------------------------
@@ -5480,7 +5662,7 @@ def ask_reported(
         answer = told[node.name]
         kinds[target] = answer.kind
         if answer.kind == "frontend":
-            registry.set_children(node.name, answer.children, answer.identity)
+            registry.set_children(node, answer.children, answer.identity)
     return kinds
 
 
@@ -5819,7 +6001,7 @@ class Sources:
         for proxy in others:
             answer = told[proxy.name]
             if answer.kind in ("frontend", "self"):
-                self._registry.set_children(proxy.name, answer.children, answer.identity)
+                self._registry.set_children(proxy, answer.children, answer.identity)
             self._note(
                 f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error
             )  # an away one is a node that is down
@@ -6100,17 +6282,6 @@ class Trust:
         if registry.is_registered(target) or not (target.is_unix or is_link_local(target.host)):
             return ""
         return self.check_target(target, registry, with_token)
-
-
-def is_link_local(host: str) -> bool:
-    """Tell whether ``host`` is a link-local address (169.254.0.0/16, fe80::/10), in any form that ``connect`` takes."""
-    try:
-        address = ipaddress.ip_address(
-            host.partition("%")[0] if ":" in host else socket.inet_aton(host)
-        )
-    except (OSError, ValueError):
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
 
 
 def fnmatch_target(target: Target, pattern: str) -> bool:
@@ -7651,50 +7822,37 @@ def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def entry_of(body: Dict[str, object]) -> Dict[str, object]:
     """The part of a body that is a node's entry in the configuration."""
-    return {
-        field: body[field] for field in ("name", "host", "port", "nodes", "token") if field in body
-    }
+    return {field: body[field] for field in ENTRY_FIELDS if field in body}
 
 
 def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
-    """Say that a change was made, and whether it outlives the process."""
+    """Report a change, and whether it will outlive this process."""
     if not persisted:
-        message += " until the frontend ends" + (
-            "" if server.config else " (start it with --config to keep changes)"
-        )
+        advice = "" if server.config else " (start it with --config to keep changes)"
+        message += " until the frontend ends" + advice
     server.monitor.refresh_soon()
     return Answer.json({"status": "success", "message": message, "persisted": persisted})
 
 
-def check_added(server: FrontendServer, request: ApiRequest, targets: Iterable[Target]) -> None:
-    """Raise FrontendError 403 when the request would reach by these what it may not reach itself."""
-    for target in targets:
-        why = server.trust.check_addition(
-            target, server.registry, server.trust.has_token(request.head)
-        )
+def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
+    """Raise FrontendError 403 when the client would reach by this node what it may not itself."""
+    with_token = server.trust.has_token(request.head)
+    for each in (node, *node.children):
+        why = server.trust.check_addition(each.target, server.registry, with_token)
         if why:
-            raise FrontendError(403, why, "port" if target.is_unix else "host")
+            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
 
 
 def add_to(
     server: FrontendServer,
     request: ApiRequest,
     entry: Dict[str, object],
-    proxy_name: str,
+    group: str,
     what: str,
 ) -> Answer:
-    """Add a node or a proxy to the registry and, when there is one, to the configuration file."""
-    registry, config = server.registry, server.config
-    with registry.edit():
-        group = registry.proxy(proxy_name)
-        node = group.adopted(Node.parse(entry, "", "config" if config else "api"))
-        check_added(server, request, [each.target for each in (node, *node.children)])
-        registry.add(node, proxy_name, node.source)
-        persisted = (
-            config is not None
-            and (proxy_name == LOCAL_PROXY or group.source == "config")
-            and config.add(entry, proxy_name)
-        )
+    """Add a node or a proxy to a group, and to the configuration file when there is one."""
+    check = functools.partial(check_added, server, request)
+    node, persisted = server.registry.add(entry, group, check)
     return success(server, f"{what} {node.name} added", persisted)
 
 
@@ -7713,59 +7871,31 @@ def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
 def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
     body = request.json()
     entry = entry_of(body)
-    proxy_name = body.get("proxy_id") or LOCAL_PROXY
-    if not isinstance(proxy_name, str):
-        raise FrontendError(400, "proxy_id is not a text", "proxy_id")
+    group = body.get("proxy_id") or LOCAL_PROXY
+    if not isinstance(group, str):
+        raise FrontendError(400, "proxy_id is not a string", "proxy_id")
     if body.get("is_proxy"):
         entry.setdefault("nodes", [])
-    return add_to(server, request, entry, proxy_name, "Node")
+    return add_to(server, request, entry, group, "Node")
 
 
 def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    check = functools.partial(check_added, server, request)
     entry = entry_of(request.json())
-    with server.registry.edit():
-        node = changed_node(server.registry, request.arguments[0], entry)
-        check_added(server, request, [each.target for each in (node, *node.children)])
-        old = server.registry.change(request.arguments[0], node)
-        persisted = persist_change(server, old, entry)
+    node, persisted = server.registry.change(request.arguments[0], entry, check)
     return success(server, f"Node {node.name} updated", persisted)
 
 
-def changed_node(registry: NodeRegistry, name: str, entry: Dict[str, object]) -> Node:
-    """The node ``name`` as ``entry`` changes it: a token and children that it does not name stay. Raises FrontendError."""
-    known = registry.find(name)
-    if known is None:
-        raise FrontendError(404, f"there is no node named {name!r}")
-    if not known.is_proxy and "nodes" in entry:
-        raise FrontendError(400, "nodes: only a proxy has nodes", "nodes")
-    if not entry.get("nodes", True):
-        del entry["nodes"]
-    node = Node.parse(entry, "", known.source)
-    if "token" not in entry and not known.prefix:
-        node = node._replace(token=known.token)
-    if not known.is_proxy:
-        return registry.proxy(known.proxy).adopted(node)
-    children = node.children or [child for child in known.children if child.source == known.source]
-    return node._replace(is_proxy=True, children=tuple(map(node.adopted, children)))
-
-
 def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    with server.registry.edit():
-        old = server.registry.change(request.arguments[0], None)
-        persisted = persist_change(server, old, None)
-    return success(server, f"Node {old.name} deleted", persisted)
-
-
-def persist_change(server: FrontendServer, old: Node, entry: Dict[str, object] | None) -> bool:
-    """Write a change to the configuration file, when there is one that holds the node; tells whether it does."""
-    return server.config is not None and old.source == "config" and server.config.change(old, entry)
+    node, persisted = server.registry.change(request.arguments[0], None)
+    return success(server, f"Node {node.name} deleted", persisted)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
     """Try to reach a target before it is saved."""
-    body = request.json()
-    target = Target.parse(body.get("host", "localhost"), body.get("port"))
-    check_added(server, request, [target])
+    node = Node.parse({"name": "test", **entry_of(request.json())}, "", "api")
+    check_added(server, request, node)
+    target = node.target
     try:
         reply = fetch(target, "/version")
     except FetchError as error:
@@ -9786,8 +9916,8 @@ def load_nodes(
     """Fill the registry from the options. Raises FrontendError that names the source and the place."""
     config = None
     if options.config:
-        config = ConfigFile(options.config)
-        add_source(registry, "config", options.config, config.load())
+        config = registry.config = ConfigFile(options.config)
+        add_source(registry, "config", options.config, config.parse(config.read()))
     if options.nodes:
         try:
             entries = loads(options.nodes)
@@ -9916,13 +10046,13 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # ty
 
 
 def reload_config(server: FrontendServer) -> None:
-    """SIGHUP: read the configuration file again; a wrong one changes nothing."""
+    """SIGHUP: read the configuration file again; an invalid one changes nothing."""
     if server.config is None:
         return log.warning("SIGHUP: there is no --config file to read again")
     try:
-        with server.registry.edit():
-            server.registry.replace_source("config", server.config.load())
-        log.warning("read %s again: %d nodes", server.config.path, len(server.registry.leaves()))
+        server.registry.reload()
+        count = plural(len(server.registry.leaves()), "node")
+        log.warning("read %s again: %s", server.config.path, count)
     except FrontendError as error:
         log.error("kept the old nodes: %s", error.detail)
 

@@ -378,18 +378,14 @@ def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(
     wait_for(is_proxy)
 
 
-def test_children_of_a_reporter_that_is_gone_are_forgotten(registry):
-    registry.replace_source(
-        "heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)]
-    )
-    registry.set_children(
-        "proxy_10.0.0.1_1", [lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")]
-    )
+def test_children_of_a_reporter_that_was_removed_are_forgotten(registry):
+    reporter = lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)
+    registry.replace_source("heartbeat", [reporter])
+    child = lf.Node.parse({"name": "old", "host": "h", "port": 1}, "", "x")
+    registry.set_children(reporter, [child])
     assert names(registry) != []
     registry.replace_source("heartbeat", [])
-    registry.replace_source(
-        "heartbeat", [lf.reported_node(lf.Target("10.0.0.1", 1, ""), "heartbeat", True)]
-    )
+    registry.replace_source("heartbeat", [reporter])
     assert names(registry) == []
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import lmcache_frontend as lf
 import pytest
@@ -366,14 +367,16 @@ def test_what_people_wrote_into_the_file_survives_a_change_through_the_api(confi
     assert front.ask("/api/nodes", "POST", tcp("w1")).json()["persisted"] is True
     assert front.ask("/api/nodes/w0", "PUT", tcp("w0", 10)).json()["persisted"] is True
     assert saved() == [tcp("w0", 10, note="by hand"), tcp("w5"), tcp("w1")]
-    answer = front.ask("/api/nodes", "POST", tcp("w5"))
-    assert (
-        answer.status == 409
-        and "nodes.json" in answer.json()["detail"]
-        and "w5" not in front.ask("/api/nodes").body.decode()
-    )
+    assert front.ask("/api/nodes", "POST", tcp("w5")).status == 409
     assert front.ask("/api/nodes/w1", "DELETE").json()["persisted"] is True
     assert [entry["name"] for entry in saved()] == ["w0", "w5"]
+
+
+def test_after_a_change_the_nodes_are_those_of_the_file(configured, tmp_path):
+    front, _ = configured(tcp("w0"))
+    (tmp_path / "nodes.json").write_text(json.dumps([tcp("w5")]))
+    assert front.ask("/api/nodes", "POST", tcp("w1")).status == 200
+    assert groups(front) == {"local_proxy": ["w5", "w1"]}
 
 
 @pytest.mark.parametrize("content", ["[{", '{"a": 1}', '[{"name": "a"}]'])
@@ -406,12 +409,18 @@ def test_our_own_nodes_are_found_in_every_place_of_the_file(configured):
     ]
 
 
-def test_a_change_of_what_the_file_no_longer_holds_is_said_not_to_last(configured, tmp_path):
+def test_a_node_that_the_file_no_longer_has_cannot_be_changed(configured, tmp_path):
     front, saved = configured(tcp("w0"), tcp("rack1", nodes=[]))
     (tmp_path / "nodes.json").write_text("[]")
-    assert front.ask("/api/nodes/w0", "PUT", tcp("w1")).json()["persisted"] is False
-    assert front.ask("/api/proxies/rack1/nodes", "POST", tcp("c0")).json()["persisted"] is False
-    assert saved() == [] and groups(front) == {"local_proxy": ["w1"], "rack1": ["c0"]}
+    for method, path, body in (
+        ("PUT", "/api/nodes/w0", tcp("w1")),
+        ("DELETE", "/api/nodes/w0", None),
+        ("POST", "/api/proxies/rack1/nodes", tcp("c0")),
+    ):
+        assert front.ask(path, method, body).status == 404
+    assert saved() == [] and groups(front) == {"local_proxy": ["w0"], "rack1": []}
+    assert ": 0 nodes" in hang_up(front)
+    assert groups(front) == {"local_proxy": []}
 
 
 @pytest.mark.parametrize(
@@ -470,31 +479,27 @@ def test_a_proxy_that_is_renamed_or_moved_takes_its_nodes_and_its_token_along(
 
 def test_a_socket_that_is_added_to_a_proxy_elsewhere_is_reached_through_it(start, node):
     nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": [], "token": "t"})
-    nodes.add(lf.Node.parse({"name": "w0", "port": "/tmp/s"}, "", "api"), "rack1")
+    nodes.add({"name": "w0", "port": "/tmp/s"}, "rack1")
     child = nodes.find("w0")
     assert (child.target.label, child.prefix, child.token) == ("10.0.0.7:8080", "/proxy2/w0", "t")
     assert not nodes.is_registered(lf.Target.parse("", "/tmp/s"))
 
 
-@pytest.mark.parametrize("change", ["removed", "moved"])
-def test_what_a_proxy_told_is_forgotten_with_it(change):
+@pytest.mark.parametrize("change", ["removed", "moved", "another token"])
+def test_what_a_proxy_reported_is_forgotten_with_it(change):
     nodes = registry({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": []})
     rack1 = nodes.find("rack1")
-    nodes.set_children(
-        "rack1",
-        [lf.Node.parse({"name": "w0", "host": "h", "port": 1}, "", "proxy:rack1").through(rack1)],
-        "id",
-    )
+    child = lf.Node.parse({"name": "w0", "host": "h", "port": 1}, "", "proxy:rack1")
+    nodes.set_children(rack1, [child.through(rack1)], "id")
     assert nodes.find("w0")
-    moved = lf.Node.parse(
-        {"name": "rack1", "host": "10.0.0.8", "port": 8080, "nodes": []}, "", "config"
-    )
     if change == "moved":
-        nodes.change("rack1", moved)
+        nodes.change("rack1", {"host": "10.0.0.8"})
+    elif change == "another token":
+        nodes.change("rack1", {"token": "t"})
     else:
         nodes.change("rack1", None)
-        nodes.add(moved)
-    assert nodes.find("rack1").target.host == "10.0.0.8" and nodes.find("w0") is None
+        nodes.add({"name": "rack1", "host": "10.0.0.7", "port": 8080, "nodes": []})
+    assert nodes.find("rack1").is_proxy and nodes.find("w0") is None
 
 
 @pytest.mark.parametrize(
@@ -553,7 +558,7 @@ def test_a_proxy_of_a_changing_source_says_so_when_a_node_is_added_to_it():
     nodes = registry()
     nodes.replace_source("supplier", lf.parse_nodes([tcp("rack1", nodes=[])], "x", "supplier"))
     with pytest.raises(lf.FrontendError) as caught:
-        nodes.add(lf.Node.parse(tcp("w0"), "", "api"), "rack1")
+        nodes.add(tcp("w0"), "rack1")
     assert caught.value.status == 409 and "supplier" in caught.value.detail
 
 
@@ -597,3 +602,154 @@ def test_a_file_that_is_written_keeps_its_mode_whatever_the_umask(configured, tm
         before.st_uid,
         before.st_gid,
     )
+
+
+# -- files that several write
+
+
+@pytest.fixture
+def two_on_one_file(start, tmp_path):
+    """Two frontends on one configuration file, and a function that reads it."""
+    config = tmp_path / "nodes.json"
+    config.write_text("[]")
+    fronts = [start("--config", config) for _ in range(2)]
+    return fronts, lambda: json.loads(config.read_text())
+
+
+def test_two_frontends_on_one_file_lose_nothing_that_they_said_to_keep(two_on_one_file):
+    fronts, saved = two_on_one_file
+    kept = []
+
+    def add(front, letter):
+        for number in range(20):
+            node = tcp("%s%d" % (letter, number), 20000 + 100 * ord(letter) + number)
+            answer = front.ask("/api/nodes", "POST", node)
+            if answer.status == 200 and answer.json()["persisted"]:
+                kept.append(node["name"])
+
+    threads = [threading.Thread(target=add, args=pair) for pair in zip(fronts, "ab")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(kept) == 40 and {entry["name"] for entry in saved()} == set(kept)
+
+
+def test_a_name_that_the_other_frontend_gave_is_a_conflict(two_on_one_file):
+    (one, other), saved = two_on_one_file
+    assert one.ask("/api/nodes", "POST", tcp("w0")).status == 200
+    refused = other.ask("/api/nodes", "POST", tcp("w0", 10))
+    assert refused.status == 409 and refused.json()["field"] == "name"
+    assert saved() == [tcp("w0")]
+
+
+def test_a_process_that_was_killed_while_it_changed_the_file_holds_up_nobody(configured, tmp_path):
+    front, _ = configured()
+    (tmp_path / "nodes.json.lock").write_text("")  # a killed process leaves its lock file
+    assert front.ask("/api/nodes", "POST", tcp("w0")).status == 200
+    assert os.listdir(tmp_path) == ["nodes.json"]
+
+
+def test_a_lock_that_is_never_released_is_an_error_that_names_it(tmp_path):
+    path = str(tmp_path / "nodes.json")
+    before = time.monotonic()
+    with lf.locked_file(path):
+        with pytest.raises(TimeoutError) as caught:
+            with lf.locked_file(path):
+                pass
+    assert time.monotonic() - before < 2 * lf.LOCK_TIMEOUT
+    assert path + ".lock" in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_is_a_symbolic_link_stays_one_and_its_target_changes(start, tmp_path):
+    folder = tmp_path / "real"
+    folder.mkdir()
+    target, link = folder / "nodes.json", tmp_path / "nodes.json"
+    target.write_text("[]")
+    link.symlink_to(target)
+    front = start("--config", link)
+    assert front.ask("/api/nodes", "POST", tcp("w0")).status == 200
+    assert link.is_symlink() and json.loads(target.read_text()) == [tcp("w0")]
+    assert os.listdir(folder) == ["nodes.json"]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path):
+    folder = tmp_path / "nodes.json"
+    (folder / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):  # a directory cannot be replaced by a file
+        lf.write_atomically(str(folder), b"[]")
+    assert os.listdir(tmp_path) == ["nodes.json"]
+
+
+@pytest.mark.parametrize("size,fits", [(0, True), (1, False)])
+def test_a_configuration_file_has_a_limit(tmp_path, size, fits):
+    path = tmp_path / "nodes.json"
+    path.write_bytes(b"[]" + b" " * (lf.MAX_CONFIG_FILE - 2 + size))
+    if fits:
+        assert lf.ConfigFile(str(path)).read() == []
+    else:
+        with pytest.raises(lf.FrontendError) as caught:
+            lf.ConfigFile(str(path)).read()
+        assert "16 MiB" in caught.value.detail and str(path) in caught.value.detail
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.169.254.",
+        "169.254.43518",
+        "2852039166",
+        "0xa9fea9fe",
+        "0xA9.0xFE.0xA9.0xFE",
+        "0251.0376.0251.0376",
+        "::ffff:169.254.169.254",
+        "[::ffff:a9fe:a9fe]",
+        "::169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "febf::1",
+        "fd00:ec2::254",
+        "100.100.100.200",
+    ],
+)
+def test_every_form_of_a_link_local_address_is_recognised(address):
+    assert lf.is_link_local(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.5",
+        "127.0.0.1",
+        "::1",
+        "::",
+        "fec0::1",
+        "fd00::254",
+        "2002:a00:5::1",
+        "64:ff9b::a00:5",
+        "169.253.255.255",
+        "169.255.0.0",
+        "example.org",
+        "169.254.169.254.example.org",
+        "",
+        "fe80",
+        "x" * 100000,
+        "1" * 100000,
+        ":" * 100000,
+    ],
+)
+def test_other_addresses_and_names_are_not_link_local(address):
+    assert not lf.is_link_local(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1%x", "::1%lo", "127.0.0.1.evil.example"])
+def test_what_only_looks_like_loopback_is_not(host):
+    assert not lf.is_loopback(host)
