@@ -76,6 +76,9 @@ if TYPE_CHECKING:
     import types
     from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
+    # What ``fetch_many`` is: jobs in, pairs of a job and a Reply or a FetchError out.
+    Ask = Callable[..., Iterator[Tuple["FetchJob", object]]]
+
 VERSION = "1.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
@@ -91,6 +94,7 @@ log = logging.getLogger("lmcache_frontend")
 
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
 
 LMCACHE_SOCKET_DIRECTORY = (
     "/tmp/lmcache_internal_api_server/"  # LMCache's default prefix of its sockets
@@ -140,6 +144,7 @@ LINGER_TIMEOUT = (
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
 FAILED_NAME_TTL = 2.0  # seconds that a name is not asked for again
+CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
 SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
 
@@ -222,6 +227,16 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
         return json.dumps(strict(value), separators=(",", ":")).encode()
+
+
+def join_json(head: Mapping[str, object], name: str, items: Iterable[object]) -> bytes:
+    """The JSON of ``{**head, name: [*items]}``, written an item at a time.
+
+    The encoder of CPython holds the interpreter while it writes: a long document in one go would
+    keep all other threads waiting.
+    """
+    start = dumps(head)[:-1] + b',"' + name.encode() + b'":['
+    return start + b",".join(map(dumps, items)) + b"]}"
 
 
 def start_thread(name: str, call: Callable[..., object], *args: object) -> threading.Thread:
@@ -321,11 +336,28 @@ def remove_quietly(path: str) -> None:
 class Clock:
     """The time: ``monotonic`` for durations, ages and order, ``wall`` (Unix seconds) to show."""
 
+    _offset = 0.0  # seconds that the wall clock is ahead of the monotonic one
+
     def monotonic(self) -> float:
         return time.monotonic()
 
     def wall(self) -> float:
         return time.time()
+
+    def unix(self, at: float) -> float:
+        """Unix seconds of a moment on the monotonic clock, to show it.
+
+        All moments move together when the wall clock is set: their order and distances stay.
+        """
+        offset = self.wall() - self.monotonic()
+        if abs(offset - self._offset) > CLOCK_STEP:
+            self._offset = offset
+        return round(self._offset + at, 3)
+
+
+def rounded_time(value: float | None) -> float | None:
+    """Unix seconds with milliseconds."""
+    return None if value is None else round(value, 3)
 
 
 # ----------------------------------------------------------------------------
@@ -628,6 +660,11 @@ class Node(NamedTuple):
         """The node's unique name: its own, or ``rack1/w0`` for a child of another frontend."""
         is_own = self.proxy == LOCAL_PROXY or self.is_proxy
         return self.name if is_own else f"{self.proxy}/{self.name}"
+
+    @property
+    def route(self) -> Tuple[Target, str]:
+        """How requests reach this node: where to connect, and the prefix of their paths."""
+        return self.target, self.prefix
 
     @property
     def path(self) -> str:
@@ -3441,7 +3478,9 @@ def hide_value(parameter: str) -> str:
 # ----------------------------------------------------------------------------
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
+KINDS = (*LMCACHE_KINDS, "coordinator", "controller", "discovery", "frontend", "unknown")
 STATES = ("up", "degraded", "down", "unknown")
+SEVERITIES = ("critical", "warning", "info")
 RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
 RATE_WINDOW = (
     30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
@@ -3459,7 +3498,17 @@ MAX_SCRAPE_DEPTH = (
 )
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
 MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
-MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on
+MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
+PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
+SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
+MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
+MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
+MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
+MAX_NUMBER = 1e300  # a number from outside that is larger is none
+MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
+DEFAULT_CHUNK_SIZE = 256.0  # tokens
+ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
+PAGE_LABELS = (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name"))
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 
 
@@ -3535,9 +3584,9 @@ OF_EACH_WORKER = """
 evictions_per_second failures_per_second slow_retrievals_per_second
 local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes pinned_objects queue_size
 """.split()  # what workers of one engine have each of their own; tokens and requests they have in common
-WIDTH = len(SERIES)
+SHOWN_SERIES = SERIES[:-2]
+TOTAL_SERIES = tuple(name for name in SERIES if name in METRICS)
 NAN = float("nan")
-EMPTY_ROW = array("f", [NAN]) * WIDTH
 
 
 class Snapshot(NamedTuple):
@@ -3679,6 +3728,65 @@ def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
     return ("worker", labels) if labels else ("", {})
 
 
+def add_up(states: Iterable[NodeState]) -> Dict[str, Optional[float]]:
+    """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets.
+
+    A token that an engine looks up, loads or stores is counted by each of its workers (tensor and pipeline
+    parallel ranks hold a part of every token's KV), so what is counted in tokens and requests is taken once per
+    engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
+    """
+    totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+    buckets: Dict[str, collections.Counter] = {key: collections.Counter() for key in HISTOGRAMS}
+    known = list(states)
+
+    def all_of(key: str) -> List[float]:
+        return [value for value in (state.figures.get(key) for state in known) if value is not None]
+
+    for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
+        if key not in OF_EACH_WORKER:
+            totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
+    grown = {
+        key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
+        for pair in RATIOS.values()
+        for key in pair
+    }
+    for key in OF_EACH_WORKER:
+        values = all_of(key)
+        totals[key] = sum(values) if values else None
+    for state in known:
+        if len(state.window) > 1 and state.state != "down":
+            for key, counts in buckets.items():
+                counts.update(bucket_growth(state.window[0], state.window[-1], key))
+    for key, (part, whole) in RATIOS.items():
+        if grown[whole]:
+            totals[key] = min(1.0, grown[part] / grown[whole])
+    for key, counts in buckets.items():
+        for q, name in QUANTILES:
+            totals[f"{key}_{name}"] = quantile(counts, q)
+    totals["remote_ping_seconds"] = max(filter(None, all_of("remote_ping_seconds")), default=None)
+    totals["healthy"] = min(all_of("healthy"), default=None)
+    return totals
+
+
+def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
+    """Add up a figure that all workers of an engine count alike: the mean of an engine's ranks, the sum of engines.
+
+    Ranks that count nothing do not belong to the mean: with MLA only the first one looks up and stores. Nodes with the
+    same engine and rank are replicas, and are added up. None when no node has the figure.
+    """
+    total: float | None = None
+    engines: Dict[str, Tuple[float, set[str]]] = {}
+    for state, value in values:
+        if value is None:
+            continue
+        total = 0.0
+        if value > 0:
+            so_far, ranks = engines.get(state.group, (0.0, set()))
+            ranks.add(state.kind + state.about["worker_id"])
+            engines[state.group] = (so_far + value, ranks)
+    return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
+
+
 def rounded(value: object) -> object:
     """A number with six significant digits, as many as a reader can use; NaN is None."""
     if not isinstance(value, float):
@@ -3692,54 +3800,75 @@ def rounded(value: object) -> object:
 
 
 class NodeState:
-    """What is known of one node. Changed under the monitor's lock only."""
+    """What is known of one node. Changed under the lock of ``Watched`` only; all times are monotonic seconds."""
 
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
-        self.kind = "unknown"
-        self.about: Dict[str, str] = dict.fromkeys(
-            ("role", "instance", "engine", "worker_id", "model", "version"), ""
-        )
         self.state = "unknown"
         self.since = now
         self.polled: float | None = None
         self.latency: float | None = None
         self.error: str | None = None
         self.reasons: List[str] = []
+        self.failures = 0  # polls without an answer, one after the other
+        self.due = 0.0  # when it is asked again
+        self.is_asked = False  # a poll waits for its answer
+        # When it went up or down.
+        self.changes: collections.deque = collections.deque(maxlen=MAX_CHANGES)
+        # What a rule compares with while its alert lasts.
+        self.bases: Dict[str, float] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what the node said of itself: something else answers at its address."""
+        self.kind = "unknown"
+        self.about: Dict[str, str] = dict.fromkeys(ABOUT, "")
         self.stalled: List[str] = []  # critical periodic threads that do not run, by name
         self.conf = b""
-        self.limit: float | None = None
-        self.chunk_size = 256.0
+        self.limit: float | None = None  # bytes of its CPU cache
+        self.chunk_size = DEFAULT_CHUNK_SIZE
+        self.remote_failing = False
+        self.details_due = 0.0
+        self.forget_figures()
+
+    def forget_figures(self) -> None:
         self.window: collections.deque = collections.deque()
         self.figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self.grown: Dict[str, float] = {}  # counters over the window, for the cluster's ratios
-        self.remote_failing = False
-        self.failures = 0  # polls without an answer, one after the other
-        self.due = 0.0  # monotonic seconds of the next question
-        self.details_due = 0.0
-        self.changes: collections.deque = collections.deque(
-            maxlen=32
-        )  # Unix times of changes between up and down
-        self.ring: array | None = None
-        self.bases: Dict[str, float] = {}  # what a rule compares with while its alert lasts
-        self.fragment = b""
+
+    @property
+    def group(self) -> str:
+        """What the workers of one serving engine share: its id, or the instance's in old versions."""
+        return self.about["engine"] or self.about["instance"] or self.node.key
+
+    @property
+    def is_well(self) -> bool:
+        return self.state in ("up", "degraded")
 
     def set_state(self, state: str, now: float) -> None:
-        """Go to ``state``; remembers since when and how often the node came and went."""
+        """Go to ``state``; remembers since when, and how often the node came and went."""
         if state == self.state:
             return
         if "unknown" not in (self.state, state) and "down" in (self.state, state):
             self.changes.append(now)
-        self.state, self.since, self.fragment = state, now, b""
-
-    @property
-    def group(self) -> str:
-        """What the workers of one serving engine have in common: its id, or (before LMCache told it) the instance's."""
-        return self.about["engine"] or self.about["instance"] or self.node.key
+        self.state, self.since = state, now
 
     def judge(self, now: float) -> None:
         """Set the state of a node that answered, from its reasons."""
         self.set_state("degraded" if self.reasons else "up", now)
+
+    def answered(self, latency: float) -> None:
+        self.failures, self.due, self.error, self.latency = 0, 0.0, None, latency
+
+    def failed(self, reason: str, now: float, interval: float) -> None:
+        """The node did not answer: down, and asked less often from the third time on."""
+        self.failures += 1
+        doublings = min(MAX_DOUBLINGS, max(0, self.failures - 2))
+        self.due = now + min(max(MAX_BACK_OFF, interval), interval * 2**doublings)
+        self.error, self.latency, self.reasons, self.stalled = reason, None, [], []
+        self.details_due = 0.0
+        self.forget_figures()
+        self.set_state("down", now)
 
     def took(self, snapshot: Snapshot) -> None:
         """Take over a reading: figures from the differences to those before it."""
@@ -3751,73 +3880,257 @@ class NodeState:
             self.remote_failing = True
         elif last.get("ping_successes"):
             self.remote_failing = False
+        # This bounds the memory; and two readings at almost the same time would make wild rates.
         if len(window) > 1 and window[-1].at - window[-2].at < MIN_SPACING:
-            window.pop()  # bounds the memory; and two readings at almost the same time would make wild rates
+            window.pop()
         window.append(snapshot)
         while len(window) > 2 and snapshot.at - window[1].at >= RATIO_WINDOW:
             window.popleft()
         self.figures = measure(window, self.chunk_size)
         self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
 
-    def answered(self, latency: float) -> None:
-        self.failures, self.due, self.error, self.latency = 0, 0.0, None, latency
 
-    def failed(self, reason: str, now: float, interval: float) -> None:
-        """The node did not answer: down, and asked less often from the third time on."""
-        self.failures += 1
-        back_off = min(
-            max(MAX_BACK_OFF, interval), interval * 2 ** min(16, max(0, self.failures - 2))
-        )
-        self.due = time.monotonic() + back_off
-        self.error, self.latency, self.reasons, self.stalled = reason, None, [], []
-        self.figures, self.grown, self.details_due = dict.fromkeys(METRICS), {}, 0.0
-        self.window.clear()
-        self.set_state("down", now)
-
-    def document(self, series: Dict[str, List[object]]) -> Dict[str, object]:
-        """The node as the status shows it."""
-        node = self.node
-        return {
-            "id": f"node_{node.name}",
-            "key": node.key,
-            "name": node.name,
-            "proxy": node.proxy,
-            "host": node.host,
-            "port": node.port,
-            "address": node.address,
-            "path": node.path,
-            "kind": self.kind,
-            **self.about,
-            "source": node.source,
-            "state": self.state,
-            "since": rounded_time(self.since),
-            "polled": rounded_time(self.polled),
-            "latency": rounded(self.latency),
-            "error": self.error,
-            "reasons": self.reasons,
-            "metrics": {key: rounded(self.figures.get(key)) for key in METRICS},
-            "series": series,
-        }
+# Readers: what is asked of each kind of node, and what is taken from its answers. A path that a node does not have is
+# no fault of the node.
 
 
-def rounded_time(value: float | None) -> float | None:
-    """Unix seconds with milliseconds."""
-    return None if value is None else round(value, 3)
+def take_version(state: NodeState, reply: Reply, value: object) -> None:
+    if isinstance(value, str):
+        state.about["version"] = one_line(value)
 
 
-def unhealthy_parts(value: object, path: str = "") -> List[str]:
+def take_meta(state: NodeState, reply: Reply, value: object) -> None:
+    about, meta = state.about, as_dict(value)
+    if not meta:
+        return
+    about["model"] = one_line(meta.get("model_name") or about["model"])
+    about["role"] = one_line(meta.get("role") or about["role"])
+    about["engine"] = one_line(meta.get("engine_id") or "")
+    if state.kind == "unknown" and meta.get("role") in ("worker", "scheduler"):
+        state.kind = str(meta["role"])
+
+
+def take_conf(state: NodeState, reply: Reply, value: object) -> None:
+    conf = as_dict(value)
+    if not conf:
+        return
+    state.conf = shared_text(reply.body) if len(reply.body) <= MAX_CONF else b""
+    state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
+    size = number_or_none(conf.get("max_local_cpu_size"))
+    has_cache = size is not None and conf.get("local_cpu") and state.kind == "worker"
+    state.limit = size * GIB if has_cache else None
+    state.chunk_size = number_or_none(conf.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    state.figures["local_cache_limit_bytes"] = state.limit
+
+
+def take_threads(state: NodeState, reply: Reply, value: object) -> None:
+    """The critical ones of the threads that do not run; old versions list bare names."""
+    items = as_list(as_dict(value).get("unhealthy_threads"))
+    threads = [as_dict(item) or {"name": item} for item in items]
+    critical = [item for item in threads if item.get("level", "critical") == "critical"]
+    state.stalled = [one_line(item.get("name")) for item in critical[:MAX_REASONS]]
+
+
+def take_mp_config(state: NodeState, reply: Reply, value: object) -> None:
+    state.about["instance"] = one_line(as_dict(as_dict(value).get("mp")).get("instance_id") or "")
+
+
+def take_mp_status(state: NodeState, reply: Reply, value: object) -> None:
+    status = as_dict(value)
+    if not status:
+        return
+    state.figures["healthy"] = 0.0 if status.get("is_healthy") is False else 1.0
+    state.chunk_size = number_or_none(status.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    state.reasons += unhealthy_parts(status)[:MAX_REASONS]
+    usage = as_list(as_dict(status.get("storage_manager")).get("l1_usage"))
+    if len(usage) == 2:
+        state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
+    for context in (status.get("cache_context_meta"), status.get("non_cuda_context_meta")):
+        for meta in map(as_dict, as_dict(context).values()):
+            state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
+
+
+def take_coordinator_health(state: NodeState, reply: Reply, value: object) -> None:
+    said = as_dict(value).get("status")
+    if reply.status == 200 and said:
+        state.kind = "coordinator"
+    if state.kind == "coordinator" and said != "healthy":
+        state.reasons.append(f"health says {one_line(said or reply.status)}")
+
+
+def take_frontend_health(state: NodeState, reply: Reply, value: object) -> None:
+    health = as_dict(value)
+    if health.get("service") == SERVICE:
+        state.kind = "frontend"
+        state.about["version"] = one_line(health.get("version") or "")
+
+
+def take_discovery(state: NodeState, reply: Reply, value: object) -> None:
+    if "processInfos" in as_dict(value):
+        state.kind = "discovery"
+
+
+class Question(NamedTuple):
+    """A path that a node is asked, with its JSON handed to ``take(state, reply, value)`` (None: no JSON).
+
+    It is asked when the node's details are due, or in ``every_round``; an answer with another status than those of
+    ``statuses`` is left alone.
+    """
+
+    path: str
+    take: Callable[[NodeState, Reply, object], None]
+    every_round: bool = False
+    statuses: Tuple[int, ...] = (200,)
+
+
+class Reader(NamedTuple):
+    """How nodes of one kind are read: the path that is asked first in each round, and what is asked besides."""
+
+    first: str
+    questions: Tuple[Question, ...]
+
+
+VERSION_QUESTION = Question("/version", take_version)
+THREADS_QUESTION = Question("/periodic-threads-health", take_threads)
+IN_PROCESS = Reader(
+    "/metrics",
+    (
+        VERSION_QUESTION,
+        Question("/meta", take_meta),
+        Question("/conf", take_conf),
+        THREADS_QUESTION,
+    ),
+)
+READERS = {
+    "worker": IN_PROCESS,
+    "scheduler": IN_PROCESS,
+    "mp": Reader(
+        "/metrics",
+        (
+            Question("/status", take_mp_status, True, (200, 503)),
+            VERSION_QUESTION,
+            Question("/config", take_mp_config),
+        ),
+    ),
+    "coordinator": Reader(
+        "/metrics", (Question("/healthz", take_coordinator_health, True, (200, 503)),)
+    ),
+    "controller": Reader("/metrics", (VERSION_QUESTION,)),
+    "frontend": Reader("/health", (Question("/health", take_frontend_health),)),
+    "discovery": Reader("/lmcache_infos?minute=0", ()),
+    "unknown": Reader(
+        "/metrics",
+        (
+            Question("/health", take_frontend_health),
+            Question("/healthz", take_coordinator_health),
+            VERSION_QUESTION,
+            Question("/meta", take_meta),
+            Question("/lmcache_infos", take_discovery),
+        ),
+    ),
+}
+
+
+def questions_for(state: NodeState, with_details: bool) -> List[Question]:
+    """What a node is asked after its first answer of a round."""
+    reader = READERS[state.kind]
+    if with_details:
+        return list(reader.questions)
+    asked = [question for question in reader.questions if question.every_round]
+    if state.stalled or has_stalled_threads(state):
+        asked.append(THREADS_QUESTION)
+    return asked
+
+
+def has_stalled_threads(state: NodeState) -> bool:
+    """Tell whether fewer critical threads run than there are, by the node's own metrics."""
+    if state.kind not in ("worker", "scheduler") or not state.window:
+        return False
+    gauges = state.window[-1].gauges
+    return gauges.get("critical_active", 0.0) < gauges.get("critical_total", 0.0)
+
+
+def take_page(state: NodeState, reply: Reply, now: float) -> None:
+    """Take over a node's first answer of a round, an exposition or whatever its kind is asked first."""
+    first = READERS[state.kind].first
+    kind, labels, snapshot = "", {}, None
+    if reply.status == 200 and first == "/metrics":
+        kind, labels = recognise(reply.body)
+        if kind != "frontend":
+            snapshot = take_snapshot(reply.body, now)
+    if kind and kind != state.kind:
+        state.kind, state.details_due = kind, 0.0
+    for key, label in PAGE_LABELS:
+        state.about[key] = one_line(labels.get(label, "")) or state.about[key]
+    state.reasons = []
+    if reply.status != 200:
+        state.reasons.append(f"answers {reply.status} to {first}")
+        state.figures = dict.fromkeys(METRICS)
+    elif snapshot is not None:
+        take_figures(state, snapshot)
+
+
+def take_figures(state: NodeState, snapshot: Snapshot) -> None:
+    state.took(snapshot)
+    state.figures["local_cache_limit_bytes"] = state.limit
+    if state.kind not in ("worker", "scheduler"):
+        state.figures["healthy"] = None
+    elif snapshot.gauges.get("healthy") == 0:
+        state.reasons.append("health says unhealthy")
+
+
+def take_answer(state: NodeState, question: Question, reply: Reply) -> None:
+    """Take over what a node answered besides its page."""
+    if reply.status not in question.statuses:
+        return
+    was_unknown = state.kind == "unknown"
+    try:
+        value = loads(reply.body)
+    except ValueError:
+        value = None
+    question.take(state, reply, value)
+    if was_unknown and state.kind != "unknown":  # of a kind that has no /metrics
+        state.reasons = [reason for reason in state.reasons if not reason.endswith(" to /metrics")]
+
+
+def unhealthy_parts(value: object, path: str = "", depth: int = 0) -> List[str]:
     """The innermost parts of an MP server's status that say they are not healthy, by their path."""
     found: List[str] = []
+    if depth > MAX_DEPTH:
+        return found
     if isinstance(value, dict):
         for key, item in value.items():
-            found += unhealthy_parts(item, f"{path}.{key}" if path else key)
+            found += unhealthy_parts(item, f"{path}.{key}" if path else key, depth + 1)
         dead = [key for key in ("thread_alive", "event_loop_alive") if value.get(key) is False]
         if (value.get("is_healthy") is False or dead) and not found:
             found.append(f"{path or 'server'}: {dead[0] + ' is false' if dead else 'not healthy'}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += unhealthy_parts(item, f"{path}[{index}]")
+            found += unhealthy_parts(item, f"{path}[{index}]", depth + 1)
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def shared_text(text: bytes) -> bytes:
+    """One and the same object for equal texts: a thousand nodes have a few configurations."""
+    return text
+
+
+def number_or_none(value: object) -> float | None:
+    """A finite number from JSON as a float; None for anything else."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= MAX_NUMBER else None
+
+
+def reported_text(value: object) -> str:
+    """A text from another frontend on one line and not too long; "" for anything else."""
+    return one_line(value[:500]) if isinstance(value, str) else ""
+
+
+def gateway_reason(reply: Reply) -> str:
+    """Why a frontend could not reach its node, in its words."""
+    detail = load_dict(reply.body).get("detail")
+    return one_line(detail) if detail else f"its frontend answers {reply.status}"
 
 
 # ----------------------------------------------------------------------------
@@ -4071,67 +4384,465 @@ class AlertBook:
 # Watching the cluster: the monitor
 # ----------------------------------------------------------------------------
 
-DETAIL_PATHS = {  # kind -> what is asked besides the metrics
-    "worker": "/version /meta /conf /periodic-threads-health",
-    "scheduler": "/version /meta /conf /periodic-threads-health",
-    "mp": "/version /config",
-    "controller": "/version",
-    "frontend": "/health",
-    "unknown": "/health /healthz /version /meta /lmcache_infos",
-}
+
+class Watched:
+    """The states of all nodes; it follows the registry. ``lock`` guards all of them, and nothing under it waits."""
+
+    def __init__(self, registry: NodeRegistry, clock: Clock) -> None:
+        self.registry = registry
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.nodes: Dict[str, NodeState] = {}  # by key
+        self.proxies: Dict[str, NodeState] = {}  # by name
+        self.registry_version = -1
+        self.version = 0  # grows with every answer
+
+    def follow(self) -> None:
+        """Take states up for new nodes, and drop those of removed ones."""
+        version = self.registry.version
+        if version == self.registry_version:
+            return
+        groups = [group for group in self.registry.groups() if group.name != LOCAL_PROXY]
+        leaves = {node.key: node for node in self.registry.leaves()}
+        with self.lock:
+            self.nodes = self._kept(self.nodes, leaves)
+            self.proxies = self._kept(self.proxies, {group.name: group for group in groups})
+            self.registry_version = version
+            self.version += 1
+
+    def _kept(self, states: Dict[str, NodeState], nodes: Dict[str, Node]) -> Dict[str, NodeState]:
+        now = self.clock.monotonic()
+        kept = {}
+        for key, node in nodes.items():
+            state = states.get(key)
+            if state is None or state.node.route != node.route:
+                state = NodeState(node, now)
+            state.node = node
+            kept[key] = state
+        return kept
+
+    def everything(self) -> List[NodeState]:
+        return [*self.nodes.values(), *self.proxies.values()]
+
+    def note(self, state: NodeState) -> None:
+        """Note that a node was asked, whatever came of it."""
+        state.polled = self.clock.monotonic()
+        self.version += 1
+
+    def find(self, name: str) -> Tuple[List[NodeState], List[NodeState]]:
+        """The nodes and the proxies that a key, a name or a proxy's name means. Raises FrontendError 404."""
+        self.follow()
+        node = self.registry.find(name)
+        if node is None:
+            raise no_such_node(name)
+        proxy = node.name if node.is_proxy else node.proxy if node.prefix else ""
+        keys = [each.key for each in (node.children if node.is_proxy else [node])]
+        with self.lock:
+            states = [self.nodes[key] for key in keys if key in self.nodes]
+            return states, [self.proxies[proxy]] if proxy in self.proxies else []
+
+
+class History:
+    """What was measured in each round: a ring of rounds, with a column for each figure of a node that had it once.
+
+    The order is that of the monotonic clock. The caller holds the lock of ``Watched``, but for what ``copy`` returned.
+    """
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self._times = array("d", [0.0]) * rounds  # monotonic seconds of each round
+        self._written = 0  # rounds in the ring
+        self._next = 0  # where the next one goes
+        self._columns: Dict[str, Dict[str, array]] = {}  # by key ("": the cluster) and figure
+
+    def add(self, at: float, rows: Mapping[str, Mapping[str, Optional[float]]]) -> None:
+        """Write one round: figures by key. Who has none in it gets a gap."""
+        if not self.rounds:
+            return
+        slot = self._next
+        self._times[slot] = at
+        for columns in self._columns.values():
+            for column in columns.values():
+                column[slot] = NAN
+        for key, figures in rows.items():
+            columns = self._columns.setdefault(key, {})
+            for name in SERIES:
+                value = figures.get(name)
+                if value is None:
+                    continue
+                if name not in columns:
+                    columns[name] = array("f", [NAN]) * self.rounds
+                columns[name][slot] = value
+        self._next = (slot + 1) % self.rounds
+        self._written = min(self.rounds, self._written + 1)
+
+    def keep_only(self, keys: Iterable[str]) -> None:
+        """Forget nodes that are gone."""
+        kept = {"", *keys}
+        for key in [key for key in self._columns if key not in kept]:
+            del self._columns[key]
+
+    def copy(self, key: str, name: str, count: int) -> array:
+        """The last ``count`` values, oldest first, NaN where there is none; empty before the first round."""
+        column = self._columns.get(key, {}).get(name)
+        count = min(count, self._written)
+        return self._latest(column, count) if column is not None else array("f", [NAN]) * count
+
+    def times(self, count: int) -> array:
+        """When the last ``count`` rounds were, oldest first."""
+        return self._latest(self._times, min(count, self._written))
+
+    def _latest(self, ring: array, count: int) -> array:
+        start = self._next - count
+        return ring[start : self._next] if start >= 0 else ring[start:] + ring[: self._next]
+
+    def since(self, at: float) -> int:
+        """How many rounds there were from this time on."""
+        times = self.times(self._written)
+        return len(times) - bisect.bisect_left(times, at)
+
+    def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
+        """The mean from ``first`` rounds ago to ``last`` rounds ago, of what is known; NaN when nothing is."""
+        values = self.copy(key, name, first)
+        known = [value for value in values[: len(values) - last] if value == value]
+        return sum(known) / len(known) if known else NAN
+
+
+class Judge:
+    """Evaluates every rule once a round, and keeps the alerts that last."""
+
+    def __init__(self, watched: Watched, history: History, pace: float) -> None:
+        self.book = AlertBook()
+        self._watched = watched
+        self._history = history
+        self._pace = pace  # seconds between two rounds
+
+    def look(self) -> None:
+        """Evaluate every rule."""
+        now = self._watched.clock.monotonic()
+        with self._watched.lock:
+            recent, base = self._periods(now)
+            seen: set[str] = set()
+            for state in self._watched.everything():
+                self._look_at(state, now, recent, base, seen)
+            self._look_at_cluster(now, seen)
+            self.book.keep_only(seen)
+            self._watched.version += 1
+
+    def _periods(self, now: float) -> Tuple[int, int]:
+        """How many rounds "now" is, and how many it and the past are together; no past that is too short."""
+        recent = self._history.since(now - RECENT_SECONDS)
+        base = self._history.since(now - RECENT_SECONDS - BASE_SECONDS)
+        times = self._history.times(base)[: base - recent]
+        is_enough = times and times[-1] - times[0] + self._pace >= MIN_BASE_SECONDS
+        return recent, base if is_enough else recent
+
+    def _look_at(
+        self, state: NodeState, now: float, recent: int, base: int, seen: set[str]
+    ) -> None:
+        key, mean = state.node.key, self._history.mean
+        for rule in RULES:
+            is_down = rule.name == "node_down"
+            alert_id = f"{'down' if is_down else rule.name}:{key}"
+            seen.add(alert_id)
+            evidence = Evidence(
+                state,
+                now,
+                self.book.is_active(alert_id),
+                lambda name: mean(key, name, recent),
+                lambda name: mean(key, name, base, recent),
+            )
+            since = state.since if is_down else now
+            alert = Alert(alert_id, rule.name, rule.severity, key, rule.check(evidence), since)
+            self.book.see(alert, now, rule.raise_after, rule.clear_after)
+
+    def _look_at_cluster(self, now: float, seen: set[str]) -> None:
+        lasting = [alert for alert in self.book.alerts() if alert.node is None]
+        found = {alert.id: alert._replace(text="") for alert in lasting}
+        for alert in cluster_findings(self._watched.nodes.values(), now):
+            found[alert.id] = alert
+        seen.update(found)
+        for alert in found.values():
+            self.book.see(alert, now, 1, 2)
+
+
+class Visit:
+    """A node's turn in one round: its first answer, then those to the questions that follow from it."""
+
+    def __init__(self, state: NodeState) -> None:
+        self.state = state
+        self.questions: Dict[str, Question] = {}  # by path: those that are not answered yet
+
+
+class Poller:
+    """Asks nodes and takes their answers over, one poll after another; ``timeout`` is seconds for an answer."""
+
+    def __init__(self, watched: Watched, ask: Ask, pace: float, timeout: float) -> None:
+        self._watched = watched
+        self._clock = watched.clock
+        self._ask = ask
+        self._pace = pace
+        self._timeout = timeout
+        self.questions = 0  # asked since our start
+
+    def poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
+        """Ask proxies for all their children, and every node that none of them reports; returns when all answered."""
+        visits = {state.node.key: Visit(state) for state in states}
+        asked = {state.node.name: state for state in proxies}
+        # Nodes of a frontend that is asked in this poll wait for what it reports.
+        waiting: Dict[str, List[Visit]] = {name: [] for name in asked}
+        jobs = collections.deque(self._job(state, "/api/status") for state in proxies)
+        for visit in sorted(visits.values(), key=lambda visit: visit.state.failures > 0):
+            if visit.state.node.proxy in waiting:
+                waiting[visit.state.node.proxy].append(visit)
+            else:
+                jobs.extend(self._begin(visit))
+
+        def next_jobs() -> Iterator[FetchJob | None]:
+            while True:
+                yield jobs.popleft() if jobs else None
+
+        for job, reply in self._ask(next_jobs(), through=MAX_THROUGH):
+            self.questions += 1
+            if job.node.is_proxy:
+                reported = self._take_frontend(asked[job.node.name], reply)
+                for visit in waiting.pop(job.node.name):
+                    if visit.state.node.key not in reported:
+                        jobs.extend(self._begin(visit))
+            else:
+                jobs.extendleft(self._take(visits[job.node.key], job.path, reply))
+
+    def _job(self, state: NodeState, path: str) -> FetchJob:
+        timeout = DOWN_TIMEOUT if state.failures else self._timeout
+        # Another frontend need not ask its own nodes only to be recognised.
+        asking = (ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH))
+        return FetchJob(state.node, path, timeout, (asking,))
+
+    def _begin(self, visit: Visit) -> List[FetchJob]:
+        """The first question to a node. Behind a frontend that is down it is not asked: it is unknown, not down."""
+        state, now = visit.state, self._clock.monotonic()
+        proxy = self._watched.proxies.get(state.node.proxy)
+        if not state.node.prefix or proxy is None or proxy.state != "down":
+            return [self._job(state, READERS[state.kind].first)]
+        with self._watched.lock:
+            if state.state != "unknown":
+                state.failed("", now, self._pace)
+            state.failures, state.due = 0, 0.0
+            state.set_state("unknown", now)
+            state.error = f"its frontend {proxy.node.name} does not answer: {proxy.error}"
+            self._watched.note(state)
+        return []
+
+    def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
+        """Take over one answer of a node, judge it after its last one; returns what to ask it next."""
+        state, now = visit.state, self._clock.monotonic()
+        question = visit.questions.pop(path, None)
+        with self._watched.lock:
+            if question is None:
+                paths = self._take_first(visit, reply, now)
+            else:
+                paths = []
+                self._take_detail(state, question, reply)
+            if not visit.questions:
+                if state.error is None:
+                    if state.stalled:
+                        state.reasons.append(f"stalled: {', '.join(state.stalled)}")
+                    state.judge(now)
+                self._watched.note(state)
+        return [self._job(state, path) for path in paths]
+
+    def _take_first(self, visit: Visit, reply: Reply | FetchError, now: float) -> List[str]:
+        state = visit.state
+        if isinstance(reply, FetchError):
+            state.failed(reply.reason, now, self._pace)
+            return []
+        if state.node.prefix and reply.status in (502, 504):
+            # Its frontend answers for it: the node does not.
+            state.failed(gateway_reason(reply), now, self._pace)
+            return []
+        came_back = state.failures > 0
+        state.answered(reply.seconds)
+        take_page(state, reply, now)
+        with_details = came_back or now >= state.details_due
+        if with_details:
+            state.details_due = now + max(DETAIL_INTERVAL, self._pace)
+        questions = questions_for(state, with_details)
+        visit.questions = {question.path: question for question in questions}
+        return list(visit.questions)
+
+    @staticmethod
+    def _take_detail(state: NodeState, question: Question, reply: Reply | FetchError) -> None:
+        if isinstance(reply, FetchError):
+            state.reasons.append(f"{question.path}: {reply.reason}")
+            state.details_due = 0.0
+        else:
+            take_answer(state, question, reply)
+
+    def _take_frontend(self, state: NodeState, reply: Reply | FetchError) -> set[str]:
+        """Take over another frontend's status; returns the keys of its children that it reported."""
+        now = self._clock.monotonic()
+        with self._watched.lock:
+            self._watched.note(state)
+            if isinstance(reply, FetchError):
+                state.failed(reply.reason, now, self._pace)
+                return set()
+            state.answered(reply.seconds)
+            state.kind = "frontend"
+            # The original frontend has no such path.
+            is_well = reply.status in (200, 404)
+            state.reasons = [] if is_well else [f"answers {reply.status} to /api/status"]
+            state.judge(now)
+            document = load_dict(reply.body) if reply.status == 200 else {}
+            return self._adopt(state.node, document, now)
+
+    def _adopt(self, proxy: Node, document: Dict[str, object], now: float) -> set[str]:
+        """Take over what a frontend reports of its children; returns the keys of those."""
+        entries = dicts_in(document.get("nodes"))
+        by_name = {str(entry.get("name")): entry for entry in entries}
+        # Its own nodes come before those of its children.
+        by_name.update((str(entry.get("key")), entry) for entry in entries)
+        # A path tells two nodes of one name apart.
+        by_path = {str(entry.get("path")): entry for entry in entries}
+        reported = set()
+        for child in proxy.children:
+            entry = by_path.get(child.prefix) or by_name.get(child.name) or {}
+            state = self._watched.nodes.get(child.key)
+            if state is None or entry.get("state") not in STATES:
+                continue
+            if entry["state"] == "unknown" and not child.prefix:
+                continue
+            adopt_entry(state, entry, number_or_none(document.get("time")), now)
+            self._watched.note(state)
+            reported.add(child.key)
+        return reported
+
+
+def adopt_entry(
+    state: NodeState, entry: Dict[str, object], its_time: float | None, now: float
+) -> None:
+    """Take over what a frontend says of a node. Its facts are its own; their types and sizes are checked.
+
+    ``its_time`` is that frontend's clock: how long something lasts is the difference on one clock.
+    """
+    figures = as_dict(entry.get("metrics"))
+    state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
+    state.kind = reported_text(entry.get("kind"))
+    if state.kind not in KINDS:
+        state.kind = "unknown"
+    state.about = {key: reported_text(entry.get(key)) for key in state.about}
+    state.error = reported_text(entry.get("error")) or None
+    reasons = as_list(entry.get("reasons"))[:MAX_REASONS]
+    state.reasons = [reported_text(reason) for reason in reasons]
+    state.latency = number_or_none(entry.get("latency"))
+    state.set_state(str(entry["state"]), now)
+    since = number_or_none(entry.get("since"))
+    if since is not None and its_time is not None:
+        state.since = now - max(0.0, its_time - since)
+    state.failures = state.failures + 1 if entry["state"] == "down" else 0
+    state.grown = {}
+    # Its traffic is the weight of its ratios.
+    weight = state.figures["requested_tokens_per_second"]
+    for key, (part, whole) in RATIOS.items():
+        ratio = state.figures[key]
+        if weight and ratio is not None:
+            state.grown[whole] = weight * RATIO_WINDOW
+            state.grown[part] = weight * RATIO_WINDOW * ratio
+
+
+class StatusDocument:
+    """The status as JSON. It is made when it is asked for and something changed, by one thread at a time.
+
+    Others get the last one meanwhile. While a round goes on, one is good for MIN_PUBLISH seconds.
+    """
+
+    def __init__(self, make: Callable[[], bytes], watched: Watched) -> None:
+        self._make = make
+        self._watched = watched
+        self._making = threading.Lock()
+        self._last: Tuple[Tuple[int, int], bytes] | None = None
+        self._good_until = (
+            0.0  # monotonic seconds of this process, whatever the clock of the monitor
+        )
+        self.is_round_over = False
+
+    def get(self) -> Tuple[bytes, str]:
+        """The document and its ETag; the same bytes while nothing changed."""
+        last = self._last
+        has_all_nodes = last is not None and last[0][0] == self._watched.registry_version
+        if not self._making.acquire(blocking=not has_all_nodes):
+            return self._with_etag(last)
+        try:
+            self._refresh()
+            return self._with_etag(self._last)
+        finally:
+            self._making.release()
+
+    def publish(self) -> None:
+        """A round is over, or what was asked for by hand is there: it is seen at once."""
+        with self._making:
+            self._good_until = 0.0
+            self._refresh()
+
+    def _refresh(self) -> None:
+        version = (self._watched.registry_version, self._watched.version)
+        if self._last is not None and self._last[0] == version:
+            return
+        is_same_registry = self._last is not None and self._last[0][0] == version[0]
+        if is_same_registry and time.monotonic() < self._good_until:
+            return
+        started = time.monotonic()
+        self._last = version, self._make()
+        took = time.monotonic() - started
+        self._good_until = started + MIN_PUBLISH + PUBLISH_SHARE * took
+
+    @staticmethod
+    def _with_etag(last: Tuple[Tuple[int, int], bytes]) -> Tuple[bytes, str]:
+        return last[1], f"{FRONTEND_ID}-{last[0][0]:x}-{last[0][1]:x}"
 
 
 class Monitor:
-    """Polls every node in one thread and knows the cluster's state at every moment.
+    """Watches the cluster: polls every node, and knows its state, its history and its alerts at every moment.
 
     ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last answers are older
-    than 10 s), ``history_minutes`` how far the history goes back. The lock guards all states; nothing under it waits
-    for a node.
+    than 10 s), ``history_minutes`` how far the history goes back, ``timeout`` seconds that a node may take for an
+    answer. ``ask`` and ``clock`` can be others than the network and the time: then ``poll_once`` drives it.
     """
 
-    def __init__(self, registry: NodeRegistry, *, interval: float, history_minutes: float) -> None:
-        self._registry = registry
+    def __init__(
+        self,
+        registry: NodeRegistry,
+        *,
+        interval: float,
+        history_minutes: float,
+        timeout: float = FETCH_TIMEOUT,
+        ask: Ask | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
-        self.started = time.time()
+        self._clock = clock or Clock()
+        self._began = self._clock.monotonic()
         self.config_file: str | None = None
-        self._capacity = (
-            max(1, int(history_minutes * 60 / self._pace) + 1) if history_minutes > 0 else 0
-        )
-        self._lock = threading.RLock()
-        self._refreshing = threading.Lock()
+        self.watched = Watched(registry, self._clock)
+        self._poller = Poller(self.watched, ask or fetch_many, self._pace, timeout)
+        rounds = int(history_minutes * 60 / self._pace) + 1 if history_minutes > 0 else 0
+        self._history = History(rounds)
+        self._judge = Judge(self.watched, self._history, self._pace)
+        self._document = StatusDocument(self._make_document, self.watched)
+        self._alert_sources: List[Callable[[], List[Alert]]] = []
+        self.events = EventLog(self._clock)
+        self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+        # By key: pages not got when we were scraped, and families left out of them.
+        self._left_out: Dict[str, int] = {}
+        self._rounds = 0
+        self._round_seconds = 0.0
+        self._last_round: float | None = None  # monotonic
+        self._refreshes = SharedCalls()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._states: Dict[str, NodeState] = {}  # by key; leaves
-        self._proxies: Dict[str, NodeState] = {}  # by name
-        self._seen_version = -1
-        self._times = (
-            array("d", [0.0]) * self._capacity
-        )  # Unix seconds of each round in the rings, 0 = no round yet
-        self._slot = -1
-        self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        self._totals_ring = EMPTY_ROW * self._capacity
-        self.events = EventLog()
-        self._left_out: Dict[
-            str, int
-        ] = {}  # by key: pages not got when we were scraped, and families left out of them
-        self._book = AlertBook()
-        self._alert_sources: List[Callable[[], List[Alert]]] = []
-        self._version = 0  # grows with every answer
-        self._built: Tuple[Tuple[int, int], bytes, bytes, bytes, float] | None = (
-            None  # key, head, nodes, tail, when
-        )
-        self._told = (
-            self._built
-        )  # the last one; it is told while the thread is ``_closing`` a round
-        self._closing = False
-        self._polls = 0
-        self._rounds = 0
-        self._round_seconds = 0.0
-        self._last_round = -1e9  # monotonic
 
-    # -- from any thread
+    # -- rounds
 
     def start(self) -> None:
         """Begin to poll, at once; with an interval of 0 nothing happens."""
@@ -4146,618 +4857,115 @@ class Monitor:
             self._thread.join(1.0)
             self._thread = None
 
-    def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
-        """Have the alerts that ``source()`` returns shown beside our own."""
-        self._alert_sources.append(source)
-
-    def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
-        """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
-        with self._lock:
-            for key, count in found.items():
-                self._left_out[key] = self._left_out.get(key, 0) + count
-            return dict(self._left_out)
-
     def refresh_soon(self) -> None:
         """Have new nodes asked now, in the monitor's thread."""
         self._wake.set()
 
     def refresh(self, name: str | None = None) -> None:
-        """Ask all nodes, or one (by key, name, or a proxy's name), now; waits for them at most the time-out.
+        """Ask all nodes, or one (by key, name, or a proxy's name), and wait for their answers.
 
-        Raises FrontendError 404 when there is no such node.
+        Concurrent calls for the same share one question. Raises FrontendError 404 when there is no such node.
         """
         if name is None:
-            return self._refresh_all(-1.0, FETCH_TIMEOUT, record=False)
-        self._sync()
-        node = self._registry.find(name)
-        if node is None:
-            raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
-        with self._lock:
-            nodes = node.children if node.is_proxy else [node]
-            states = [self._states[each.key] for each in nodes if each.key in self._states]
-            proxy = node.name if node.is_proxy else node.proxy if node.prefix else ""
-            proxies = [self._proxies[proxy]] if proxy in self._proxies else []
+            return self._refreshes.run("", lambda: self.poll_once(record=False))
+        states, proxies = self.watched.find(name)
+        return self._refreshes.run(name, lambda: self._refresh_some(states, proxies))
+
+    def _refresh_some(self, states: List[NodeState], proxies: List[NodeState]) -> None:
+        with self.watched.lock:
             for state in states:
                 state.details_due = 0.0
-        self._poll(states, proxies)
-        with self._lock:
-            for state in states:
-                state.fragment = b""
-        self._judge_cluster(time.time())
+        self._poller.poll(states, proxies)
+        self._judge.look()
+        self._document.publish()
 
-    # -- polling
+    def poll_once(self, record: bool = True) -> None:
+        """Do one whole round in the calling thread: ask every node, and with ``record`` write it to the history."""
+        started = self._clock.monotonic()
+        self.watched.follow()
+        with self.watched.lock:
+            states = list(self.watched.nodes.values())
+            proxies = list(self.watched.proxies.values())
+        self._poller.poll(states, proxies)
+        self._finish_round(started, record)
 
     def _run(self) -> None:
         following = time.monotonic()
         while not self._stopped.is_set():
-            now = time.monotonic()
-            regular = now >= following
-            if regular or self._registry.version != self._seen_version:
+            is_regular = time.monotonic() >= following
+            if is_regular or self.watched.registry.version != self.watched.registry_version:
                 try:
-                    self._sync()
-                    self._round(everything=False, record=regular)
-                    self.status_json()  # made here, nobody has to wait for it
-                except Exception:  # the thread must live; what happened is in the log
+                    self._do_round(is_regular)
+                except Exception:  # The thread must live; what happened is in the log.
                     log.exception("a poll failed")
-                self._closing = False
-                if regular:
+                if is_regular:
                     following = max(following + self._interval, time.monotonic())
             self._wake.wait(max(0.0, min(1.0, following - time.monotonic())))
             self._wake.clear()
 
-    def _sync(self) -> None:
-        """Follow the registry: states for new nodes, none for those that are gone."""
-        version = self._registry.version
-        if version == self._seen_version:
-            return
-        now = time.time()
-        with self._lock:
-            self._states = self._follow(
-                self._states, {node.key: node for node in self._registry.leaves()}, now
-            )
-            groups = {
-                group.name: group for group in self._registry.groups() if group.name != LOCAL_PROXY
-            }
-            self._proxies = self._follow(self._proxies, groups, now)
-            self._left_out = {
-                key: count for key, count in self._left_out.items() if key in self._states
-            }
-            self._seen_version = version
-            self._version += 1
+    def _do_round(self, is_regular: bool) -> None:
+        """Ask what is due; a node that is slow is left to a thread of its own after ROUND_PATIENCE.
 
-    @staticmethod
-    def _follow(
-        states: Dict[str, NodeState], nodes: Dict[str, Node], now: float
-    ) -> Dict[str, NodeState]:
-        kept = {}
-        for key, node in nodes.items():
-            state = states.get(key)
-            if state is None or (state.node.target, state.node.prefix) != (
-                node.target,
-                node.prefix,
-            ):
-                state = NodeState(node, now)
-            if state.node is not node and state.node != node:
-                state.node, state.fragment = node, b""
-            kept[key] = state
-        return kept
-
-    def _round(self, everything: bool, record: bool) -> None:
-        """Ask all nodes that are due, keep the history, look at the rules."""
-        started = time.monotonic()
-        limit = started + self._pace / 4  # what is due a little later is asked in this round
-        with self._lock:
-            states = [state for state in self._states.values() if everything or state.due <= limit]
-            proxies = [
-                state for state in self._proxies.values() if everything or state.due <= limit
-            ]
-            states = [state for state in states if record or everything or state.polled is None]
-        self._poll(states, proxies)
-        self._closing = threading.current_thread() is self._thread
-        now = time.time()
-        with self._lock:
-            self._totals = self._add_up()
-            if record:
-                self._record(now)
-            for state in states if not record else self._states.values():
-                state.fragment = b""
-            self._rounds += 1
-            self._last_round = time.monotonic()
-            self._round_seconds += self._last_round - started
-        self._judge_cluster(now)
-
-    def _poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
-        """Ask proxies for all their children first, then every node that none of them told about."""
-        told = self._poll_proxies(proxies)
-        asked = [
-            state
-            for state in states
-            if state.node.key not in told and not self._wait_for_proxy(state)
-        ]
-        by_key = {state.node.key: state for state in asked}
-        more: collections.deque = collections.deque()  # what to ask besides those that answered
-        left: Dict[str, int] = {}  # how many of these questions of a node are not answered yet
-        mark = (
-            (ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH)),
-        )  # another frontend need not ask its nodes to be recognised
-
-        def jobs() -> Iterator[FetchJob | None]:
-            for state in asked:
-                while more:
-                    yield more.popleft()
-                yield FetchJob(
-                    state.node, self._first_path(state), self._patience(state), headers=mark
-                )
-            while True:
-                yield more.popleft() if more else None
-
-        for job, reply in fetch_many(jobs(), through=MAX_THROUGH):
-            self._polls += 1
-            key = job.node.key
-            state = by_key[key]
-            if key in left:
-                left[key] -= 1
-                self._take_answer(state, job.path, reply, not left[key])
-            elif isinstance(reply, FetchError):
-                with self._lock:
-                    state.failed(reply.reason, time.time(), self._pace)
-                    self._polled(state)
-            else:
-                paths = self._take_page(state, reply)
-                left[key] = len(paths)
-                more.extend(FetchJob(state.node, path) for path in paths)
-
-    def _polled(self, state: NodeState) -> None:
-        """Note an answer. Figures are shown when the round ends (so once), a new state at once."""
-        state.polled = time.time()
-        self._version += 1
-
-    def _patience(self, state: NodeState) -> float:
-        return DOWN_TIMEOUT if state.failures else FETCH_TIMEOUT
-
-    @staticmethod
-    def _first_path(state: NodeState) -> str:
-        return {"frontend": "/health", "discovery": "/lmcache_infos?minute=0"}.get(
-            state.kind, "/metrics"
-        )
-
-    def _wait_for_proxy(self, state: NodeState) -> bool:
-        """A node behind a frontend that does not answer is not asked: it is unknown, not down."""
-        proxy = self._proxies.get(state.node.proxy)
-        if not state.node.prefix or proxy is None or proxy.state != "down":
-            return False
-        now = time.time()
-        with self._lock:
-            if state.state != "unknown":
-                state.failed("", now, self._pace)
-            state.failures, state.due = 0, 0.0
-            state.set_state("unknown", now)
-            state.error = f"its frontend {proxy.node.name} does not answer: {proxy.error}"
-            self._polled(state)
-        return True
-
-    def _poll_proxies(self, proxies: List[NodeState]) -> set[str]:
-        """Ask other frontends for their status; returns the keys of the children that they told about."""
-        told: set[str] = set()
-        by_name = {state.node.name: state for state in proxies}
-        jobs = (FetchJob(state.node, "/api/status", self._patience(state)) for state in proxies)
-        for job, reply in fetch_many(jobs, limit=MAX_TOLD):
-            self._polls += 1
-            state = by_name[job.node.name]
-            now = time.time()
-            document = (
-                load_dict(reply.body) if isinstance(reply, Reply) and reply.status == 200 else {}
-            )
-            with self._lock:
-                self._polled(state)
-                if isinstance(reply, FetchError):
-                    state.failed(reply.reason, now, self._pace)
-                    continue
-                state.answered(reply.seconds)
-                state.kind = "frontend"
-                told |= self._adopt(state.node, document.get("nodes"), now)
-                failed = (
-                    reply.status != 200 and reply.status != 404
-                )  # the original frontend has no such path
-                state.reasons = [f"answers {reply.status} to /api/status"] if failed else []
-                state.judge(now)
-        return told
-
-    def _adopt(self, proxy: Node, entries: object, now: float) -> set[str]:
-        """Take over what a frontend says of its nodes. Its facts are its own; their types and sizes are checked."""
-        shown = dicts_in(entries)
-        by_name = {str(entry.get("name")): entry for entry in shown}
-        by_name.update(
-            (str(entry.get("key")), entry) for entry in shown
-        )  # its own nodes before those of its children
-        by_path = {
-            str(entry.get("path")): entry for entry in shown
-        }  # tells two nodes of one name apart
-        told = set()
-        for child in proxy.children:
-            entry = by_path.get(child.prefix) or by_name.get(child.name)
-            state = self._states.get(f"{proxy.name}/{child.name}") or self._states.get(child.key)
-            if entry is None or state is None or entry.get("state") not in STATES:
-                continue
-            if entry["state"] == "unknown" and not child.prefix:
-                continue
-            figures = as_dict(entry.get("metrics"))
-            state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
-            state.kind = told_text(entry.get("kind")) or "unknown"
-            state.about = {key: told_text(entry.get(key)) for key in state.about}
-            state.error = told_text(entry.get("error")) or None
-            state.reasons = [
-                told_text(reason) for reason in as_list(entry.get("reasons"))[:MAX_REASONS]
-            ]
-            state.latency = number_or_none(entry.get("latency"))
-            state.set_state(entry["state"], now)
-            since = number_or_none(entry.get("since"))
-            state.since = min(now, since) if since else state.since
-            state.failures = state.failures + 1 if entry["state"] == "down" else 0
-            state.grown = {}
-            for key, (part, whole) in RATIOS.items():  # its traffic is the weight of its ratios
-                weight, ratio = state.figures["requested_tokens_per_second"], state.figures[key]
-                if weight and ratio is not None:
-                    state.grown[whole], state.grown[part] = (
-                        weight * RATIO_WINDOW,
-                        weight * RATIO_WINDOW * ratio,
-                    )
-            self._polled(state)
-            told.add(state.node.key)
-        return told
-
-    def _take_page(self, state: NodeState, reply: Reply) -> List[str]:
-        """Take over a node's first answer; returns what to ask it besides."""
-        now = time.time()
-        monotonic = time.monotonic()
-        kind, labels, snapshot = "", {}, None
-        if reply.status == 200 and self._first_path(state) == "/metrics":
-            kind, labels = recognise(reply.body)
-            if kind != "frontend":
-                snapshot = take_snapshot(reply.body, monotonic)
-        if state.node.prefix and reply.status in (
-            502,
-            504,
-        ):  # its frontend answers for it: the node does not
-            with self._lock:
-                state.failed(gateway_reason(reply), now, self._pace)
-                self._polled(state)
-            return []
-        with self._lock:
-            came_back = state.failures > 0
-            state.answered(reply.seconds)
-            if kind and kind != state.kind:
-                state.kind, state.details_due = kind, 0.0
-            if labels:
-                for key, label in (
-                    ("role", "role"),
-                    ("worker_id", "worker_id"),
-                    ("model", "model_name"),
-                ):
-                    state.about[key] = one_line(labels.get(label, "")) or state.about[key]
-            state.reasons = []
-            if reply.status != 200:
-                state.reasons.append(f"answers {reply.status} to {self._first_path(state)}")
-                state.figures = dict.fromkeys(METRICS)
-            elif snapshot is not None:
-                self._take_figures(state, snapshot)
-            paths: List[str] = (
-                ["/status"]
-                if state.kind == "mp"
-                else ["/healthz"]
-                if state.kind == "coordinator"
-                else []
-            )
-            if came_back or monotonic >= state.details_due:
-                state.details_due = monotonic + max(DETAIL_INTERVAL, self._pace)
-                paths += DETAIL_PATHS.get(state.kind, "").split()
-            elif state.stalled or (
-                snapshot
-                and snapshot.gauges.get("critical_active", 0.0)
-                < snapshot.gauges.get("critical_total", 0.0)
-            ):
-                paths.append("/periodic-threads-health")
-            if not paths:
-                state.judge(now)
-                self._polled(state)
-        return paths
-
-    def _take_figures(self, state: NodeState, snapshot: Snapshot) -> None:
-        state.took(snapshot)
-        state.figures["local_cache_limit_bytes"] = state.limit
-        if state.kind not in ("worker", "scheduler"):
-            state.figures["healthy"] = None
-        elif snapshot.gauges.get("healthy") == 0:
-            state.reasons.append("health says unhealthy")
-
-    def _take_answer(
-        self, state: NodeState, path: str, reply: Reply | FetchError, last: bool
-    ) -> None:
-        """Take over what a node answered besides its metrics, and judge it after the last of its answers."""
-        with self._lock:
-            if isinstance(reply, FetchError):
-                state.reasons.append(f"{path}: {reply.reason}")
-                state.details_due = 0.0
-            else:
-                strange = state.kind == "unknown"
-                try:
-                    self._take_detail(state, path, reply, loads(reply.body))
-                except (ValueError, RecursionError):
-                    self._take_detail(state, path, reply, None)
-                if strange and state.kind != "unknown":  # of a kind that has no such path
-                    state.reasons = [
-                        reason for reason in state.reasons if not reason.endswith("to /metrics")
-                    ]
-            if last:
-                if state.stalled:
-                    state.reasons.append(f"stalled: {', '.join(state.stalled)}")
-                state.judge(time.time())
-                self._polled(state)
-
-    def _take_detail(self, state: NodeState, path: str, reply: Reply, value: object) -> None:
-        """Take over one answer; a path that a node does not have is no fault of the node."""
-        about, ok = state.about, reply.status == 200
-        answer = as_dict(value)
-        if path == "/version" and ok and isinstance(value, str):
-            about["version"] = one_line(value)
-        elif path == "/meta" and ok and answer:
-            about["model"] = one_line(answer.get("model_name") or about["model"])
-            about["role"] = one_line(answer.get("role") or about["role"])
-            about["engine"] = one_line(answer.get("engine_id") or "")
-            if state.kind == "unknown" and answer.get("role") in ("worker", "scheduler"):
-                state.kind = str(answer["role"])
-        elif path == "/conf" and ok and answer:
-            self._take_conf(state, reply.body, answer)
-        elif path == "/config" and ok:
-            about["instance"] = one_line(as_dict(answer.get("mp")).get("instance_id") or "")
-        elif path == "/status" and (ok or reply.status == 503) and answer:
-            self._take_mp_status(state, answer)
-        elif path == "/periodic-threads-health" and ok:
-            threads = [
-                as_dict(item) or {"name": item} for item in as_list(answer.get("unhealthy_threads"))
-            ]  # or bare names
-            critical = [
-                one_line(thread.get("name"))
-                for thread in threads
-                if thread.get("level", "critical") == "critical"
-            ]
-            state.stalled = critical[:MAX_REASONS]
-        elif path == "/healthz" and state.kind in ("coordinator", "unknown"):
-            if ok and answer.get("status"):
-                state.kind = "coordinator"
-            if state.kind == "coordinator" and answer.get("status") != "healthy":
-                state.reasons.append(
-                    f"health says {one_line(answer.get('status') or reply.status)}"
-                )
-        elif path == "/health" and ok and answer.get("service") == SERVICE:
-            state.kind, about["version"] = "frontend", one_line(answer.get("version") or "")
-        elif path.startswith("/lmcache_infos") and ok and "processInfos" in answer:
-            state.kind = "discovery"
-
-    def _take_conf(self, state: NodeState, text: bytes, conf: Dict[str, object]) -> None:
-        same = next((other.conf for other in self._states.values() if other.conf == text), text)
-        state.conf = same if len(text) <= MAX_CONF else b""  # most nodes share one text
-        state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
-        size = number_or_none(conf.get("max_local_cpu_size"))
-        state.limit = (
-            size * 1024**3
-            if size is not None and conf.get("local_cpu") and state.kind == "worker"
-            else None
-        )
-        state.chunk_size = number_or_none(conf.get("chunk_size")) or 256.0
-        state.figures["local_cache_limit_bytes"] = state.limit
-
-    @staticmethod
-    def _take_mp_status(state: NodeState, status: Dict[str, object]) -> None:
-        healthy = status.get("is_healthy") is not False
-        state.figures["healthy"] = 1.0 if healthy else 0.0
-        state.chunk_size = number_or_none(status.get("chunk_size")) or 256.0
-        state.reasons += unhealthy_parts(status)[:MAX_REASONS]
-        usage = as_list(as_dict(status.get("storage_manager")).get("l1_usage"))
-        if len(usage) == 2:
-            state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
-        for context in (status.get("cache_context_meta"), status.get("non_cuda_context_meta")):
-            for meta in map(as_dict, as_dict(context).values()):
-                state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
-
-    # -- what is made of the answers
-
-    def _add_up(self) -> Dict[str, Optional[float]]:
-        """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets.
-
-        A token that an engine looks up, loads or stores is counted by each of its workers (tensor and pipeline
-        parallel ranks hold a part of every token's KV), so what is counted in tokens and requests is taken once per
-        engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
+        A round that is not regular asks new nodes only, and writes no history.
         """
-        totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        buckets: Dict[str, collections.Counter] = {key: collections.Counter() for key in HISTOGRAMS}
-        known = list(self._states.values())
+        started = self._clock.monotonic()
+        self.watched.follow()
+        # What is due a little later is asked in this round.
+        limit = started + self._pace / 4
+        with self.watched.lock:
+            due = [state for state in self.watched.nodes.values() if state.due <= limit]
+            proxies = [state for state in self.watched.proxies.values() if state.due <= limit]
+        states = [state for state in due if is_regular or state.polled is None]
+        self._poller.poll(states, proxies)
+        self._finish_round(started, is_regular)
 
-        def all_of(key: str) -> List[float]:
-            return [
-                value for value in (state.figures.get(key) for state in known) if value is not None
-            ]
-
-        for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
-            if key not in OF_EACH_WORKER:
-                totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
-        grown = {
-            key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
-            for pair in RATIOS.values()
-            for key in pair
-        }
-        for key in OF_EACH_WORKER:
-            values = all_of(key)
-            totals[key] = sum(values) if values else None
-        for state in known:
-            if len(state.window) > 1 and state.state != "down":
-                for key, counts in buckets.items():
-                    counts.update(bucket_growth(state.window[0], state.window[-1], key))
-        for key, (part, whole) in RATIOS.items():
-            if grown[whole]:
-                totals[key] = min(1.0, grown[part] / grown[whole])
-        for key, counts in buckets.items():
-            for q, name in QUANTILES:
-                totals[f"{key}_{name}"] = quantile(counts, q)
-        totals["remote_ping_seconds"] = max(
-            filter(None, all_of("remote_ping_seconds")), default=None
-        )
-        totals["healthy"] = min(all_of("healthy"), default=None)
-        return totals
-
-    def _record(self, now: float) -> None:
-        """Write one row of every ring."""
-        if not self._capacity:
-            return
-        self._slot = (self._slot + 1) % self._capacity
-        self._times[self._slot] = now
-        place = slice(self._slot * WIDTH, (self._slot + 1) * WIDTH)
-        for state in self._states.values():
-            if state.ring is None:
-                if state.state in ("down", "unknown"):
-                    continue
-                state.ring = EMPTY_ROW * self._capacity
-            fresh = (
-                state.polled is not None
-                and now - state.polled < self._pace * 1.5
-                and len(state.window) != 1
-            )
-            state.ring[place] = (
-                row_of({**state.figures, "latency": state.latency}) if fresh else EMPTY_ROW
-            )
-        self._totals_ring[place] = row_of(self._totals)
-
-    def _slots(self, count: int) -> List[int]:
-        """The last ``count`` slots that were written, oldest first."""
-        slots = (
-            [(self._slot - back) % self._capacity for back in range(min(count, self._capacity))]
-            if self._capacity
-            else []
-        )
-        return [slot for slot in reversed(slots) if self._times[slot]]
-
-    def _recent(self, ring: array | None, names: Iterable[str]) -> Dict[str, List[object]]:
-        slots = self._slots(RECENT)
-        if ring is None:
-            return {name: [] for name in names}
-        columns = {name: SERIES.index(name) for name in names}
-        return {
-            name: [rounded(ring[slot * WIDTH + column]) for slot in slots]
-            for name, column in columns.items()
-        }
+    def _finish_round(self, started: float, record: bool) -> None:
+        now = self._clock.monotonic()
+        with self.watched.lock:
+            states = list(self.watched.nodes.values())
+            self._totals = add_up(states)
+            if record:
+                rows = {state.node.key: self._row(state) for state in states if self._is_new(state)}
+                self._history.add(now, {"": self._totals, **rows})
+                self._history.keep_only(self.watched.nodes)
+            self._rounds += 1
+            self._round_seconds += now - started
+            self._last_round = now
+        self._judge.look()
+        self._document.publish()
 
     @staticmethod
-    def _mean(ring: array | None, slots: Sequence[int], name: str) -> float:
-        """The mean of a series over some slots, without what is not known; NaN when nothing is."""
-        column = SERIES.index(name)
-        values = [ring[slot * WIDTH + column] for slot in slots] if ring is not None else []
-        values = [value for value in values if value == value]
-        return sum(values) / len(values) if values else NAN
+    def _row(state: NodeState) -> Dict[str, Optional[float]]:
+        return {**state.figures, "latency": state.latency}
 
-    def _judge_cluster(self, now: float) -> None:
-        """Evaluate every rule once."""
-        with self._lock:
-            slots = self._slots(int((RECENT_SECONDS + BASE_SECONDS) / self._pace) + 1)
-            recent = [slot for slot in slots if now - self._times[slot] <= RECENT_SECONDS]
-            base = slots[: len(slots) - len(recent)]
-            if (
-                not base
-                or self._times[base[-1]] - self._times[base[0]] + self._pace < MIN_BASE_SECONDS
-            ):
-                base = []
-            seen: set[str] = set()
-            for state in [*self._states.values(), *self._proxies.values()]:
-                pair = [functools.partial(self._mean, state.ring, part) for part in (recent, base)]
-                for rule in RULES:
-                    key = f"{'down' if rule.name == 'node_down' else rule.name}:{state.node.key}"
-                    seen.add(key)
-                    text = rule.check(Evidence(state, now, self._book.is_active(key), *pair))
-                    alert = Alert(
-                        key,
-                        rule.name,
-                        rule.severity,
-                        state.node.key,
-                        text,
-                        state.since if rule.name == "node_down" else now,
-                    )
-                    self._book.see(alert, now, rule.raise_after, rule.clear_after)
-            self._judge_together(now, seen)
-            self._book.keep_only(seen)
-            self._version += 1
-            self._built = None  # a finished round, or what was asked for by hand, is seen at once
+    def _is_new(self, state: NodeState) -> bool:
+        """Tell whether a node's figures are of this round; one reading after a restart is no rate yet."""
+        if state.polled is None or len(state.window) == 1:
+            return False
+        return self._clock.monotonic() - state.polled < self._pace * 1.5
 
-    def _judge_together(self, now: float, seen: set[str]) -> None:
-        found = {
-            alert.id: alert._replace(text="") for alert in self._book.alerts() if alert.node is None
-        }
-        found.update((alert.id, alert) for alert in cluster_findings(self._states.values(), now))
-        seen.update(found)
-        for alert in found.values():
-            self._book.see(alert, now, 1, 2)
+    def _refresh_old(self, is_patient: bool) -> None:
+        """With polling off, ask the nodes when the answers are old; who is not patient waits for no other's round."""
+        if self._interval:
+            return
+        last = self._last_round
+        if last is None or self._clock.monotonic() - last > ON_DEMAND_AGE:
+            self._refreshes.run("old", self.poll_once, wait=is_patient)
 
-    # -- what is told
+    # -- what is shown
+
+    def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
+        """Have the alerts that ``source()`` returns shown beside our own."""
+        self._alert_sources.append(source)
 
     def alerts(self) -> List[Alert]:
         """Our own alerts and those of the other sources."""
-        alerts = self._book.alerts()
+        with self.watched.lock:
+            own = self._judge.book.alerts()
+        alerts = [alert._replace(since=self._clock.unix(alert.since)) for alert in own]
         for source in self._alert_sources:
             alerts += source()
         return alerts
-
-    def _on_demand(self, patient: bool) -> None:
-        """With polling off, ask the nodes when what we know is old; who is not patient does not wait for a round that runs."""
-        if not self._interval and time.monotonic() - self._last_round > ON_DEMAND_AGE:
-            self._refresh_all(ON_DEMAND_AGE, FETCH_TIMEOUT if patient else 0, record=True)
-
-    def _refresh_all(self, older: float, timeout: float, record: bool) -> None:
-        """Ask all nodes when the last round is ``older`` seconds old; waits at most ``timeout`` for one that runs."""
-        if self._refreshing.acquire(timeout=timeout):
-            try:
-                if time.monotonic() - self._last_round > older:
-                    self._sync()
-                    self._round(everything=True, record=record)
-            finally:
-                self._refreshing.release()
-
-    def _head(self, states: Iterable[NodeState]) -> Dict[str, object]:
-        now = time.time()
-        found = [state.state for state in states]
-        counts = dict({name: found.count(name) for name in STATES}, total=len(found))
-        series = self._recent(self._totals_ring, [name for name in SERIES if name in METRICS])
-        return {
-            "service": SERVICE,
-            "version": VERSION,
-            "time": rounded_time(now),
-            "started": rounded_time(self.started),
-            "uptime": rounded_time(now - self.started),
-            "poll_interval": self._interval,
-            "history_seconds": max(0, self._capacity - 1) * self._pace,
-            "config_file": self.config_file,
-            "counts": counts,
-            "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
-            "totals_series": series,
-        }
-
-    def _tail(self) -> Dict[str, object]:
-        proxies = [
-            {
-                "name": state.node.name,
-                "host": state.node.host,
-                "port": state.node.port,
-                "state": state.state,
-                "since": rounded_time(state.since),
-                "latency": rounded(state.latency),
-                "error": state.error,
-                "children": len(state.node.children),
-            }
-            for state in self._proxies.values()
-        ]
-        return {"proxies": proxies, "alerts": [alert._asdict() for alert in self.alerts()]}
-
-    def _fragment(self, state: NodeState) -> bytes:
-        if not state.fragment:
-            state.fragment = dumps(state.document(self._recent(state.ring, NODE_SERIES)))
-        return state.fragment
 
     def status_json(
         self,
@@ -4769,208 +4977,247 @@ class Monitor:
 
         ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
         """
-        self._on_demand(patient)
-        self._sync()
-        wrong = [state for state in states or () if state not in STATES]
-        if wrong:
-            raise FrontendError(
-                400, f"state {one_line(wrong[0])!r} is none of {', '.join(STATES)}", "state"
-            )
-        told = self._told
-        if (
-            self._closing
-            and told
-            and told[0][0] == self._seen_version
-            and not (names or states)
-            and threading.current_thread() is not self._thread
-        ):
-            return self._put_together(told)
-        with self._lock:
-            mine = list(self._states.values())
-            known = {name for state in mine for name in (state.node.name, state.node.key)}
-            unknown = [name for name in names or () if name not in known]
-            if unknown:
-                raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}", "node")
-            key = (self._seen_version, self._version)
-            if self._built is None or (
-                self._built[0] != key
-                and (self._built[0][0] != key[0] or time.monotonic() - self._built[4] > MIN_PUBLISH)
-            ):
-                head = dumps(self._head(mine))[:-1] + b',"nodes":['
-                body = b",".join([self._fragment(state) for state in mine])
-                self._told = self._built = (
-                    key,
-                    head,
-                    body,
-                    dumps(self._tail())[1:],
-                    time.monotonic(),
-                )
-            built = self._built
-            if names or states:
-                body = b",".join(
-                    [
-                        self._fragment(state)
-                        for state in mine
-                        if (not names or state.node.name in names or state.node.key in names)
-                        and (not states or state.state in states)
-                    ]
-                )
+        self._refresh_old(patient)
+        self.watched.follow()
         if not names and not states:
-            return self._put_together(built)
-        import zlib
+            return self._document.get()
+        document = self._make_document(self._narrowed(names or (), states or ()))
+        return document, f"{FRONTEND_ID}-{hash(document):x}"
 
-        which = "&".join([*sorted(names or ()), "", *sorted(states or ())])
-        document, etag = self._put_together((*built[:2], body, *built[3:]))
-        return (
-            document,
-            f"{etag}-{zlib.crc32(body, zlib.crc32(which.encode('utf-8', 'replace'))):x}",
-        )
-
-    def _put_together(
-        self, built: Tuple[Tuple[int, int], bytes, bytes, bytes, float]
-    ) -> Tuple[bytes, str]:
-        (version, answers), head, body, tail, _ = built
-        return b"".join(
-            (head, body, b"],", tail)
-        ), f"{int(self.started * 1000):x}-{version:x}-{answers:x}"
+    def _narrowed(self, names: Sequence[str], states: Sequence[str]) -> List[NodeState]:
+        for state in states:
+            if state not in STATES:
+                what = f"state {one_line(state)!r} is none of {', '.join(STATES)}"
+                raise FrontendError(400, what, "state")
+        wanted = frozenset(names)
+        with self.watched.lock:
+            known = list(self.watched.nodes.values())
+        named = [item for item in known if {item.node.name, item.node.key} & wanted]
+        missing = wanted - {name for item in named for name in (item.node.name, item.node.key)}
+        if missing:
+            raise no_such_node(min(missing))
+        shown = named if names else known
+        return [item for item in shown if not states or item.state in states]
 
     def status(
         self, names: Sequence[str] | None = None, states: Sequence[str] | None = None
     ) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
-        return loads(self.status_json(names, states)[0])  # type: ignore[return-value]
+        return load_dict(self.status_json(names, states)[0])
+
+    def _make_document(self, shown: List[NodeState] | None = None) -> bytes:
+        """The JSON of the status, a node at a time: nobody waits long for the interpreter or the lock."""
+        alerts = [alert._asdict() for alert in self.alerts()]
+        with self.watched.lock:
+            nodes = list(self.watched.nodes.values())
+            head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
+        return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
+
+    def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
+        unix = self._clock.unix
+        now = self._clock.monotonic()
+        found = [state.state for state in nodes]
+        return {
+            "service": SERVICE,
+            "version": VERSION,
+            "time": unix(now),
+            "started": unix(self._began),
+            "uptime": round(now - self._began, 3),
+            "poll_interval": self._interval,
+            "history_seconds": max(0, self._history.rounds - 1) * self._pace,
+            "config_file": self.config_file,
+            "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
+            "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
+            "totals_series": self._recent("", TOTAL_SERIES),
+        }
+
+    def _proxies(self) -> List[Dict[str, object]]:
+        return [
+            {
+                "name": state.node.name,
+                "host": state.node.host,
+                "port": state.node.port,
+                "state": state.state,
+                "since": self._clock.unix(state.since),
+                "latency": rounded(state.latency),
+                "error": state.error,
+                "children": len(state.node.children),
+            }
+            for state in self.watched.proxies.values()
+        ]
+
+    def _node(self, state: NodeState) -> Dict[str, object]:
+        """A node as the status shows it."""
+        node, unix = state.node, self._clock.unix
+        with self.watched.lock:
+            return {
+                "id": f"node_{node.name}",
+                "key": node.key,
+                "name": node.name,
+                "proxy": node.proxy,
+                "host": node.host,
+                "port": node.port,
+                "address": node.address,
+                "path": node.path,
+                "kind": state.kind,
+                **state.about,
+                "source": node.source,
+                "state": state.state,
+                "since": unix(state.since),
+                "polled": None if state.polled is None else unix(state.polled),
+                "latency": rounded(state.latency),
+                "error": state.error,
+                "reasons": list(state.reasons),
+                "metrics": {key: rounded(state.figures.get(key)) for key in METRICS},
+                "series": self._recent(node.key, NODE_SERIES),
+            }
+
+    def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:
+        """The short series of the status."""
+        copy = self._history.copy
+        return {name: [rounded(value) for value in copy(key, name, RECENT)] for name in names}
 
     def history(self, node: str | None, metric: str | None, seconds: float) -> Dict[str, object]:
         """Past values: of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all).
 
-        Raises FrontendError 404 for an unknown node and 400 for an unknown metric.
+        Each node and metric is taken once. Raises FrontendError 404 for an unknown node, 400 for an unknown metric and
+        for more than MAX_HISTORY_VALUES values.
         """
-        asked = [name for name in (metric or "").split(",") if name] or SERIES[:-2]
-        metrics = [
-            name for name in asked if name in SERIES
-        ]  # a figure without a history is left out
-        for name in asked:
-            if name not in SERIES and name not in METRICS:
-                raise FrontendError(
-                    400,
-                    f"there is no history of {one_line(name)!r}: {', '.join(SERIES[:-2])}",
-                    "metric",
-                )
-        rings: List[Tuple[str | None, array | None]] = []
-        with self._lock:
-            if not node:
-                rings.append((None, self._totals_ring))
-            for name in (node or "").split(",") if node else ():
-                known = self._registry.find(name)
-                found = self._states.get(known.key) if known is not None else None
-                if found is None:
-                    raise FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
-                rings.append((name, found.ring))
-            now = time.time()
-            slots = [
-                slot for slot in self._slots(self._capacity) if now - self._times[slot] <= seconds
+        metrics = history_metrics(metric or "")
+        keys = self._history_keys(node or "")
+        now = self._clock.monotonic()
+        with self.watched.lock:
+            count = self._history.since(now - seconds)
+            check_history_size(len(keys), len(metrics), count)
+            times = self._history.times(count)
+            columns = [
+                (name, metric, self._history.copy(key, metric, count))
+                for name, key in keys.items()
+                for metric in metrics
             ]
-            times = [rounded_time(self._times[slot]) for slot in slots]
-            series = []
-            for name, ring in rings:
-                for key in metrics:
-                    column = SERIES.index(key)
-                    values = (
-                        [rounded(ring[slot * WIDTH + column]) for slot in slots]
-                        if ring is not None
-                        else [None] * len(slots)
-                    )
-                    series.append({"node": name, "metric": key, "times": times, "values": values})
-        start, end = (times[0], times[-1]) if times else (rounded_time(now), rounded_time(now))
-        return {"interval": self._pace, "start": start, "end": end, "series": series}
+        shown = [self._clock.unix(at) for at in times]
+        series = [
+            {
+                "node": name or None,
+                "metric": metric,
+                "times": shown,
+                "values": [rounded(value) for value in values],
+            }
+            for name, metric, values in columns
+        ]
+        start, end = (times[0], times[-1]) if times else (now, now)
+        return {
+            "interval": self._pace,
+            "start": self._clock.unix(start),
+            "end": self._clock.unix(end),
+            "series": series,
+        }
+
+    def _history_keys(self, names: str) -> Dict[str, str]:
+        """The keys of the nodes in a comma list, by the names they were asked by; the cluster's is ""."""
+        keys: Dict[str, str] = {} if names else {"": ""}
+        for name in names.split(",") if names else ():
+            node = self.watched.registry.find(name)
+            if node is None or node.is_proxy:
+                raise no_such_node(name)
+            keys[name] = node.key
+        return keys
+
+    def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
+        """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
+        with self.watched.lock:
+            kept = {key: self._left_out.get(key, 0) for key in self.watched.nodes}
+            for key, count in found.items():
+                kept[key] = kept.get(key, 0) + count
+            self._left_out = kept
+            return dict(kept)
 
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
-        with self._lock:
-            shown = [
-                state
-                for state in (self._states.get(node.key) for node in nodes)
-                if state is not None
+        severities = [alert.severity for alert in self.alerts()]
+        with self.watched.lock:
+            found = [self.watched.nodes.get(node.key) for node in nodes]
+            shown = [state for state in found if state is not None]
+            states = [state.state for state in self.watched.nodes.values()]
+            up = [
+                (state.node, state.state != "down") for state in shown if state.state != "unknown"
             ]
-            states = [state.state for state in self._states.values()]
-            severities = [alert.severity for alert in self.alerts()]
-            return own_exposition(
-                {
-                    "node_up gauge Whether the node answers (1) or not (0)": [
-                        (label_of(state.node), int(state.state != "down"))
-                        for state in shown
-                        if state.state != "unknown"
-                    ],
-                    "node_latency_seconds gauge Time of the node's last answer to a poll": [
-                        (label_of(state.node), f"{state.latency:.6g}")
-                        for state in shown
-                        if state.latency is not None
-                    ],
-                    "nodes gauge Nodes by state": [
-                        (f'{{state="{name}"}}', states.count(name)) for name in STATES
-                    ],
-                    "alerts gauge Alerts that last, by severity": [
-                        (f'{{severity="{name}"}}', severities.count(name))
-                        for name in ("critical", "warning", "info")
-                    ],
-                    "polls_total counter Questions to nodes": [("", self._polls)],
-                    "poll_duration_seconds summary Rounds of polls": [
-                        ("_sum", f"{self._round_seconds:.6g}"),
-                        ("_count", self._rounds),
-                    ],
-                }
-            )
+            latency = [
+                (label_of(state.node), f"{state.latency:.6g}")
+                for state in shown
+                if state.latency is not None
+            ]
+        return own_exposition(
+            {
+                "node_up gauge Whether the node answers (1) or not (0)": [
+                    (label_of(node), int(is_up)) for node, is_up in up
+                ],
+                "node_latency_seconds gauge Time of the node's last answer to a poll": latency,
+                "nodes gauge Nodes by state": [
+                    (f'{{state="{name}"}}', states.count(name)) for name in STATES
+                ],
+                "alerts gauge Alerts that last, by severity": [
+                    (f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES
+                ],
+                "polls_total counter Questions to nodes": [("", self._poller.questions)],
+                "poll_duration_seconds summary Rounds of polls": [
+                    ("_sum", f"{self._round_seconds:.6g}"),
+                    ("_count", self._rounds),
+                ],
+            }
+        )
+
+
+class SharedCalls:
+    """Lets concurrent calls for the same thing share one run: who comes while it runs waits for its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Dict[str, threading.Event] = {}
+
+    def run(self, what: str, call: Callable[[], object], wait: bool = True) -> None:
+        """Run ``call``, or wait for the run of another thread for the same ``what`` (or not, without ``wait``)."""
+        with self._lock:
+            ended = self._running.get(what)
+            is_first = ended is None
+            if is_first:
+                ended = self._running[what] = threading.Event()
+        if not is_first:
+            if wait:
+                ended.wait(SHARED_CALL_TIMEOUT)
+            return
+        try:
+            call()
+        finally:
+            with self._lock:
+                del self._running[what]
+            ended.set()
+
+
+def no_such_node(name: str) -> FrontendError:
+    return FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
+
+
+def history_metrics(names: str) -> List[str]:
+    """The metrics of a comma list ("": all), each once, without those that have no history."""
+    asked = dict.fromkeys(name for name in names.split(",") if name)
+    for name in asked:
+        if name not in SERIES and name not in METRICS:
+            what = f"there is no history of {one_line(name)!r}: {', '.join(SHOWN_SERIES)}"
+            raise FrontendError(400, what, "metric")
+    return [name for name in asked or SHOWN_SERIES if name in SERIES]
+
+
+def check_history_size(nodes: int, metrics: int, points: int) -> None:
+    values = nodes * metrics * points
+    if values > MAX_HISTORY_VALUES:
+        asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
+        limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
+        raise FrontendError(400, f"{asked}, {limit}", "seconds")
 
 
 def label_of(node: Node) -> str:
     return f'{{node="{escape_label(node.key)}"}}'
-
-
-def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
-    """Add up a figure that all workers of an engine count alike: the mean of an engine's ranks, the sum of engines.
-
-    Ranks that count nothing do not belong to the mean: with MLA only the first one looks up and stores. Nodes with the
-    same engine and rank are replicas, and are added up. None when no node has the figure.
-    """
-    total: float | None = None
-    engines: Dict[str, Tuple[float, set[str]]] = {}
-    for state, value in values:
-        if value is None:
-            continue
-        total = 0.0
-        if value > 0:
-            so_far, ranks = engines.get(state.group, (0.0, set()))
-            ranks.add(state.kind + state.about["worker_id"])
-            engines[state.group] = (so_far + value, ranks)
-    return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
-
-
-def row_of(figures: Mapping[str, Optional[float]]) -> array:
-    """One row of a ring."""
-    return array("f", [NAN if value is None else value for value in map(figures.get, SERIES)])
-
-
-def number_or_none(value: object) -> float | None:
-    """A finite number from JSON as a float; None for anything else."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or abs(value) > 1e300
-        or value != value
-    ):
-        return None
-    return float(value)
-
-
-def told_text(value: object) -> str:
-    """A text that another frontend told, on one line and not too long; "" for anything else."""
-    return one_line(value[:500]) if isinstance(value, str) else ""
-
-
-def gateway_reason(reply: Reply) -> str:
-    """Why a frontend could not reach its node, in its words."""
-    detail = load_dict(reply.body).get("detail")
-    return one_line(detail) if detail else f"its frontend answers {reply.status}"
 
 
 # ----------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 import collections
 import io
 import json
+import threading
 import time
 import zipfile
 
 import pytest
+from support.cluster import Cluster
 
 import lmcache_frontend as lf
 
@@ -45,19 +47,6 @@ def node_state(name="w0", state="up", kind="worker", **about):
     made.state, made.kind = state, kind
     made.about.update(about)
     return made
-
-
-def monitor_of(*nodes, proxies=(), **options):
-    registry = lf.NodeRegistry()
-    registry.replace_source("nodes", [*nodes, *proxies])
-    options = dict(dict(interval=10.0, history_minutes=60.0), **options)
-    made = lf.Monitor(registry, **options)
-    made._sync()
-    return made
-
-
-def answer(body, status=200):
-    return lf.Reply(status, {}, body, 0.004)
 
 
 # -- figures
@@ -164,30 +153,28 @@ def test_a_kind_is_recognised_by_what_the_node_measures(kind, text):
 
 
 def test_a_node_that_answers_is_up_and_one_whose_health_says_no_is_degraded():
-    monitor = monitor_of(node())
-    state = monitor._states["w0"]
-    monitor._take_page(state, answer(page()))
-    state.judge(1.0)
-    assert (state.kind, state.state, state.about["model"]) == ("worker", "up", "m")
-    monitor._take_page(state, answer(page(healthy=0.0)))
-    state.judge(2.0)
-    assert (state.state, state.reasons) == ("degraded", ["health says unhealthy"])
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    seen = cluster.node("w0")
+    assert (seen["kind"], seen["state"], seen["model"]) == ("worker", "up", "m")
+    cluster.answers["w0"]["/metrics"] = page(healthy=0.0)
+    cluster.round()
+    seen = cluster.node("w0")
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["health says unhealthy"])
 
 
 def test_a_node_that_answers_an_error_is_degraded():
-    monitor = monitor_of(node())
-    state = monitor._states["w0"]
-    state.details_due = float("inf")
-    monitor._take_page(state, answer(b"", 500))
-    assert (state.state, state.reasons) == ("degraded", ["answers 500 to /metrics"])
+    cluster = Cluster({"w0": {"/metrics": (500, b"")}})
+    cluster.round()
+    seen = cluster.node("w0")
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["answers 500 to /metrics"])
 
 
-def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute(monkeypatch):
-    monkeypatch.setattr(lf.time, "monotonic", lambda: 1000.0)
+def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute():
     state = node_state()
     waits = []
     for _ in range(8):
-        state.failed("connection refused", 1.0, 10.0)
+        state.failed("connection refused", 1000.0, 10.0)
         waits.append(state.due - 1000.0)
     assert waits == [10, 10, 20, 40, 60, 60, 60, 60]
     assert (state.state, state.error) == ("down", "connection refused")
@@ -195,12 +182,10 @@ def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute(monke
 
 def test_a_stalled_thread_that_is_critical_counts_and_another_does_not():
     threads = [{"name": "a", "level": "critical"}, {"name": "b", "level": "high"}]
-    monitor = monitor_of(node())
-    state = monitor._states["w0"]
-    monitor._take_detail(
-        state, "/periodic-threads-health", answer(b""), {"unhealthy_threads": threads}
-    )
-    assert state.stalled == ["a"]
+    answers = {"/metrics": page(), "/periodic-threads-health": {"unhealthy_threads": threads}}
+    cluster = Cluster({"w0": answers})
+    cluster.round()
+    assert cluster.node("w0")["reasons"] == ["stalled: a"]
 
 
 def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
@@ -217,22 +202,10 @@ def test_the_part_of_an_mp_server_that_is_not_healthy_is_named():
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'] * 5000)
+PAGES = [b"nothing 1\n", page(), b"x 1\nlmcache_mp_event_bus_queue_depth 0\n"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/meta",
-        "/conf",
-        "/version",
-        "/status",
-        "/config",
-        "/healthz",
-        "/health",
-        "/periodic-threads-health",
-        "/lmcache_infos",
-    ],
-)
+@pytest.mark.parametrize("metrics", PAGES, ids=["unknown", "worker", "mp"])
 @pytest.mark.parametrize(
     "body",
     [
@@ -243,85 +216,89 @@ WIDE = b'{"is_healthy": false, "x": [%s]}' % b",".join([b'{"is_healthy": false}'
         b"[1]",
         b"null",
         b"\xff",
+        b'{"a":' * 500 + b"1" + b"}" * 500,
         b'{"a":' * 5000 + b"1" + b"}" * 5000,
     ],
 )
-def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(path, body):
-    monitor = monitor_of(node())
-    state = monitor._states["w0"]
-    monitor._take_answer(state, path, answer(body), True)
-    assert state.state in ("up", "degraded")
-    assert len(lf.dumps(state.document({}))) < 30_000 and len(state.conf) <= lf.MAX_CONF
+def test_whatever_a_node_says_of_itself_the_round_goes_on_and_little_is_kept(metrics, body):
+    class Everything(dict):
+        def get(self, path, default=None):
+            return metrics if path == "/metrics" else body
+
+    cluster = Cluster({"w0": Everything(), "w1": {"/metrics": page()}})
+    cluster.round(times=2)
+    seen = cluster.node("w0")
+    assert seen["state"] in ("up", "degraded") and len(json.dumps(seen)) < 30_000
+    assert cluster.node("w1")["state"] == "up"
+
+
+# -- nodes of another frontend
+
+RACK = {
+    "name": "rack1",
+    "host": "10.0.0.9",
+    "port": 80,
+    "nodes": [{"name": "u", "host": "", "port": "/s"}],
+}
+
+
+def rack(**answers):
+    """A frontend with one node, u, on a socket of its host."""
+    return Cluster({"rack1": answers} if answers else {}, proxies=[RACK])
 
 
 def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
-    proxy = lf.Node.parse(
-        {
-            "name": "rack1",
-            "host": "10.0.0.9",
-            "port": 80,
-            "nodes": [{"name": "u", "host": "", "port": "/s"}],
-        },
-        "",
-        "nodes",
-    )
-    monitor = monitor_of(proxies=[proxy])
-    monitor._proxies["rack1"].failed("timed out", 1.0, 10.0)
-    child = monitor._states["rack1/u"]
-    assert monitor._wait_for_proxy(child)
-    assert (child.state, child.error) == (
-        "unknown",
-        "its frontend rack1 does not answer: timed out",
-    )
+    cluster = rack()
+    cluster.round()
+    child = cluster.node("rack1/u")
+    assert child["state"] == "unknown"
+    assert child["error"] == "its frontend rack1 does not answer: connection refused"
+
+
+def status_of(*entries, **more):
+    return {"/api/status": {"nodes": list(entries), **more}}
+
+
+CHILD = {
+    "key": "u",
+    "name": "u",
+    "state": "degraded",
+    "kind": "worker",
+    "version": "9",
+    "reasons": ["r"],
+    "metrics": {"lookup_hit_rate": 0.5},
+}
 
 
 def test_a_frontend_is_believed_about_its_children():
-    proxy = lf.Node.parse(
-        {
-            "name": "rack1",
-            "host": "10.0.0.9",
-            "port": 80,
-            "nodes": [{"name": "u", "host": "", "port": "/s"}],
-        },
-        "",
-        "nodes",
-    )
-    monitor = monitor_of(proxies=[proxy])
-    entry = {
-        "key": "u",
-        "name": "u",
-        "state": "degraded",
-        "kind": "worker",
-        "version": "9",
-        "reasons": ["r"],
-        "metrics": {"lookup_hit_rate": 0.5},
-    }
-    other = dict(entry, key="inner/u", state="down")
-    assert monitor._adopt(proxy, [entry, other, "nonsense", {"name": 5}], 10.0) == {"rack1/u"}
-    state = monitor._states["rack1/u"]
-    assert (state.state, state.kind, state.about["version"], state.figures["lookup_hit_rate"]) == (
-        "degraded",
-        "worker",
-        "9",
-        0.5,
-    )
+    other = dict(CHILD, key="inner/u", state="down")
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = status_of(CHILD, other, "nonsense", {"name": 5})
+    cluster.round()
+    child = cluster.node("rack1/u")
+    assert (child["state"], child["kind"], child["version"]) == ("degraded", "worker", "9")
+    assert child["metrics"]["lookup_hit_rate"] == 0.5
+    assert cluster.asked == [("rack1", "/api/status")]
+
+
+def test_since_of_a_child_is_an_age_on_its_frontends_clock_and_never_in_the_future():
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = status_of(dict(CHILD, since=5000.0), time=5060.0)
+    cluster.round()
+    assert cluster.node("rack1/u")["since"] == pytest.approx(cluster.clock.wall() - 60, abs=0.01)
+    cluster.answers["rack1"] = status_of(dict(CHILD, since=9e9), time=5060.0)
+    cluster.round()
+    assert cluster.node("rack1/u")["since"] <= cluster.clock.wall()
 
 
 def test_a_gateway_error_for_a_proxied_child_means_that_the_child_is_down():
-    proxy = lf.Node.parse(
-        {
-            "name": "rack1",
-            "host": "10.0.0.9",
-            "port": 80,
-            "nodes": [{"name": "u", "host": "", "port": "/s"}],
-        },
-        "",
-        "nodes",
-    )
-    monitor = monitor_of(proxies=[proxy])
-    state = monitor._states["rack1/u"]
-    monitor._take_page(state, answer(b'{"detail": "no such socket"}', 502))
-    assert (state.state, state.error) == ("down", "no such socket")
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = {"/metrics": (502, {"detail": "no such socket"})}
+    cluster.answers["rack1"]["/api/status"] = (404, b"")
+    cluster.answers["rack1/u"] = cluster.answers["rack1"]
+    cluster.round()
+    child = cluster.node("rack1/u")
+    assert (child["state"], child["error"]) == ("down", "no such socket")
 
 
 # -- rules
@@ -532,22 +509,70 @@ def test_critical_alerts_are_listed_first():
     assert [alert.id for alert in book.alerts()] == ["b", "a"]
 
 
-# -- what is told
+# -- clocks
 
 
-def polled(monitor, key, *pages):
-    state = monitor._states[key]
-    for text in pages:
-        monitor._take_page(state, answer(text))
-        state.judge(1.0)
-    return state
+def test_a_wall_clock_that_steps_by_hours_changes_no_duration_and_no_order():
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {}})
+    del cluster.answers["w1"]
+    for hours in (0, 3, -5, 2):
+        cluster.clock.ahead += hours * 3600
+        status = cluster.round()
+        assert 0 < status["uptime"] < 60
+        assert 0 <= status["time"] - cluster.node("w1")["since"] < 60
+        times = cluster.monitor.history(None, "lookup_hit_rate", 3600)["series"][0]["times"]
+        assert times == sorted(times) and times[-1] - times[0] < 60
+    text = next(item["text"] for item in status["alerts"] if item["node"] == "w1")
+    assert "unreachable for 30 s" in text
+
+
+# -- the history
+
+
+def test_history_is_a_ring_with_null_for_rounds_without_an_answer():
+    cluster = Cluster({"w0": {}}, history_minutes=0.5)  # 4 places
+    for step in range(6):
+        cluster.answers["w0"]["/metrics"] = page(tokens=1000 * step, hits=500 * step)
+        if step == 3:
+            cluster.answers["w0"]["/metrics"] = lf.FetchError("connection reset")
+        cluster.round(40.0)
+    series = cluster.monitor.history("w0", "lookup_hit_rate", 1000.0)["series"]
+    # One reading after an outage is no rate yet.
+    assert series[0]["values"] == [0.5, None, None, 0.5]
+    assert series[0]["times"] == sorted(series[0]["times"])
+
+
+def test_a_node_and_a_metric_that_are_asked_for_twice_come_once():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    names = ",".join(["w0"] * 100)
+    metrics = ",".join(["lookup_hit_rate", "queue_size"] * 100)
+    series = cluster.monitor.history(names, metrics, 60.0)["series"]
+    seen = [(item["node"], item["metric"]) for item in series]
+    assert seen == [("w0", "lookup_hit_rate"), ("w0", "queue_size")]
+
+
+def test_a_history_of_too_many_values_is_refused_with_the_limit():
+    lf.check_history_size(1000, 1, lf.MAX_HISTORY_VALUES // 1000)
+    with pytest.raises(lf.FrontendError) as error:
+        lf.check_history_size(1000, 1, lf.MAX_HISTORY_VALUES // 1000 + 1)
+    assert error.value.status == 400 and str(lf.MAX_HISTORY_VALUES) in error.value.detail
+
+
+@pytest.mark.parametrize("node_name, metric, status", [("w9", None, 404), ("w0", "nonsense", 400)])
+def test_an_unknown_node_or_metric_has_no_history(node_name, metric, status):
+    with pytest.raises(lf.FrontendError) as error:
+        Cluster({"w0": {}}).monitor.history(node_name, metric, 60.0)
+    assert error.value.status == status
+
+
+# -- the status document
 
 
 def test_the_status_document_has_every_field_of_a_node_and_counts_by_state():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    polled(monitor, "w0", page())
-    monitor._states["w1"].failed("connection refused", 1.0, 10.0)
-    document = monitor.status()
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {}})
+    del cluster.answers["w1"]
+    document = cluster.round()
     assert document["counts"] == {"up": 1, "degraded": 0, "down": 1, "unknown": 0, "total": 2}
     first = document["nodes"][0]
     assert set(first["metrics"]) == set(lf.METRICS)
@@ -555,7 +580,7 @@ def test_the_status_document_has_every_field_of_a_node_and_counts_by_state():
         "id": "node_w0",
         "key": "w0",
         "proxy": "local_proxy",
-        "address": "127.0.0.1:9090",
+        "address": "127.0.0.1:9000",
         "path": "/proxy2/w0",
         "kind": "worker",
     }
@@ -563,27 +588,30 @@ def test_the_status_document_has_every_field_of_a_node_and_counts_by_state():
     assert document["nodes"][1]["error"] == "connection refused"
 
 
-def test_the_etag_changes_with_an_answer_and_only_then(monkeypatch):
-    monkeypatch.setattr(lf, "MIN_PUBLISH", 0.0)
-    monitor = monitor_of(node())
-    first = monitor.status_json()
-    assert monitor.status_json() == first
-    monitor._states["w0"].failed("x", 1.0, 10.0)
-    monitor._polled(monitor._states["w0"])
-    assert monitor.status_json()[1] != first[1]
+def test_the_etag_changes_with_a_round_and_only_then():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    first = cluster.monitor.status_json()
+    assert cluster.monitor.status_json() == first
+    cluster.round()
+    assert cluster.monitor.status_json()[1] != first[1]
 
 
 def test_a_finished_round_is_seen_at_once_however_young_the_last_document_is():
-    monitor = monitor_of(node())
-    assert monitor.status()["nodes"][0]["state"] == "unknown"
-    monitor._states["w0"].failed("x", 1.0, 10.0)
-    monitor._judge_cluster(2.0)
-    assert monitor.status()["nodes"][0]["state"] == "down"
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    assert cluster.node("w0")["state"] == "unknown"
+    for state in ("up", "down"):
+        if state == "down":
+            cluster.answers.clear()
+        cluster.round()
+        assert cluster.node("w0")["state"] == state
 
 
 def test_a_status_can_be_narrowed_by_name_and_state():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    polled(monitor, "w0", page())
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {}})
+    del cluster.answers["w1"]
+    cluster.round()
+    monitor = cluster.monitor
     assert [entry["key"] for entry in monitor.status(["w1"])["nodes"]] == ["w1"]
     assert [entry["key"] for entry in monitor.status(None, ["up"])["nodes"]] == ["w0"]
     assert monitor.status_json(["w1"])[1] != monitor.status_json()[1]
@@ -595,41 +623,52 @@ def test_a_status_can_be_narrowed_by_name_and_state():
     assert error.value.status == 400
 
 
-def test_history_is_a_ring_with_null_for_rounds_without_an_answer():
-    monitor = monitor_of(node(), history_minutes=0.5)  # 4 places
-    state = monitor._states["w0"]
-    state.state = "up"
-    now = lf.time.time()
-    for step in range(6):
-        state.took(reading(100.0 + 40 * step, tokens=1000 * (step + 2), hits=500 * (step + 2)))
-        state.polled = now + step if step != 4 else now - 1000.0
-        monitor._record(now + step)
-    series = monitor.history("w0", "lookup_hit_rate", 1000.0)["series"]
-    assert series[0]["values"] == [0.5, 0.5, None, 0.5]
-    assert series[0]["times"] == sorted(series[0]["times"])
-
-
-@pytest.mark.parametrize("node_name, metric, status", [("w9", None, 404), ("w0", "nonsense", 400)])
-def test_an_unknown_node_or_metric_has_no_history(node_name, metric, status):
-    with pytest.raises(lf.FrontendError) as error:
-        monitor_of(node()).history(node_name, metric, 60.0)
-    assert error.value.status == status
-
-
-def test_the_rings_of_a_thousand_nodes_stay_under_forty_megabytes():
-    monitor = monitor_of(node())
-    state = polled(monitor, "w0", page())
-    monitor._record(lf.time.time())
-    assert len(state.ring) * state.ring.itemsize * 1000 < 40e6
-
-
 def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    for name, tokens, hits in (("w0", 900, 0), ("w1", 100, 100)):
-        state = monitor._states[name]
-        state.took(reading(0))
-        state.took(reading(40, tokens=tokens, hits=hits))
-    assert monitor._add_up()["lookup_hit_rate"] == pytest.approx(0.1)
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}})
+    cluster.round()
+    cluster.answers["w0"]["/metrics"] = page(tokens=900, hits=0)
+    cluster.answers["w1"]["/metrics"] = page(tokens=100, hits=100)
+    assert cluster.round(40.0)["totals"]["lookup_hit_rate"] == pytest.approx(0.1)
+
+
+def test_concurrent_refreshes_share_one_question():
+    asked = threading.Semaphore(0)
+    go_on = threading.Event()
+
+    def slow(job):
+        asked.release()
+        assert go_on.wait(20)
+        return page()
+
+    cluster = Cluster({"w0": {"/metrics": slow}})
+    threads = [threading.Thread(target=cluster.monitor.refresh) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    assert asked.acquire(timeout=10)
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    questions = [path for _, path in cluster.asked if path == "/metrics"]
+    # One that comes when the first is over asks anew.
+    assert cluster.node("w0")["state"] == "up" and len(questions) < 5
+
+
+def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
+    cluster = Cluster({"w0": {}})
+    cluster.set_nodes([{"name": "w1", "host": "127.0.0.1", "port": 9091}])
+    assert [entry["key"] for entry in cluster.monitor.status()["nodes"]] == ["w1"]
+
+
+def test_own_metrics_say_which_nodes_are_up():
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {}})
+    del cluster.answers["w1"]
+    cluster.round()
+    text = cluster.monitor.exposition(cluster.registry.leaves()).decode()
+    assert 'lmcache_frontend_node_up{node="w0"} 1\n' in text
+    assert 'lmcache_frontend_node_up{node="w1"} 0\n' in text
+
+
+# -- ranks and engines
 
 
 def engine_of(engine, *ranks, kind="worker", **figures):
@@ -655,20 +694,16 @@ def test_workers_of_one_engine_count_its_tokens_once_and_engines_are_added_up():
 
 def test_ranks_that_count_nothing_do_not_make_an_engine_slower():
     ranks = engine_of("a", "0", "1", hit_tokens_per_second=100.0)
-    ranks[1].figures["hit_tokens_per_second"] = (
-        0.0  # MLA: the first rank looks up and stores for all
-    )
+    # With MLA the first rank looks up and stores for all.
+    ranks[1].figures["hit_tokens_per_second"] = 0.0
     assert summed("hit_tokens_per_second", ranks) == pytest.approx(100.0)
 
 
 def test_replicas_that_share_a_name_are_added_up():
-    assert summed(
-        "hit_tokens_per_second", engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)
-    ) == pytest.approx(20.0)
-    assert summed(
-        "hit_tokens_per_second",
-        engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0),
-    ) == pytest.approx(20.0)
+    replicas = engine_of("a", "0", "1", "0", "1", hit_tokens_per_second=10.0)
+    assert summed("hit_tokens_per_second", replicas) == pytest.approx(20.0)
+    servers = engine_of("mp-server-0", "", "", kind="mp", hit_tokens_per_second=10.0)
+    assert summed("hit_tokens_per_second", servers) == pytest.approx(20.0)
 
 
 def test_a_total_of_nothing_is_not_known_and_of_idle_nodes_zero():
@@ -677,35 +712,13 @@ def test_a_total_of_nothing_is_not_known_and_of_idle_nodes_zero():
 
 
 def test_bytes_and_evictions_are_of_each_worker_and_added_up():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    for name, rank in (("w0", "0"), ("w1", "1")):
-        monitor._states[name].about.update(engine="a", worker_id=rank)
-        monitor._states[name].figures.update(
-            local_cache_bytes=5.0, evictions_per_second=2.0, requests_per_second=3.0
-        )
-    totals = monitor._add_up()
-    assert (
-        totals["local_cache_bytes"],
-        totals["evictions_per_second"],
-        totals["requests_per_second"],
-    ) == (10.0, 4.0, 3.0)
-
-
-def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
-    monitor = monitor_of(node("w0"))
-    monitor._registry.replace_source("nodes", [node("w1", 9091)])
-    assert [entry["key"] for entry in monitor.status()["nodes"]] == ["w1"]
-
-
-def test_own_metrics_say_which_nodes_are_up():
-    monitor = monitor_of(node("w0"), node("w1", 9091))
-    polled(monitor, "w0", page())
-    monitor._states["w1"].failed("x", 1.0, 10.0)
-    text = monitor.exposition(monitor._registry.leaves()).decode()
-    assert (
-        'lmcache_frontend_node_up{node="w0"} 1\n' in text
-        and 'lmcache_frontend_node_up{node="w1"} 0\n' in text
-    )
+    figures = {"local_cache_bytes": 5.0, "evictions_per_second": 2.0, "requests_per_second": 3.0}
+    totals = lf.add_up(engine_of("a", "0", "1", **figures))
+    assert {name: totals[name] for name in figures} == {
+        "local_cache_bytes": 10.0,
+        "evictions_per_second": 4.0,
+        "requests_per_second": 3.0,
+    }
 
 
 # -- Prometheus, bundle, terminal
@@ -780,47 +793,38 @@ def test_a_bundle_says_what_is_missing():
         assert json.loads(bundle.read("status.json"))["nodes"][0]["key"] == "w0"
 
 
-def table_of(*nodes, **options):
-    """The table of nodes: w0 is up with a hit rate of a half, all others are down."""
-    monitor = monitor_of(*nodes)
-    for key, state in monitor._states.items():
-        state.failed("connection refused", 1.0, 10.0)
-    polled(monitor, "w0", page()).figures["lookup_hit_rate"] = 0.5
-    return lf.status_table(monitor.status(), **options)
+def table_of(*names, **options):
+    """The table of nodes: w0 is up with a hit rate of a half, all others went down just now."""
+    cluster = Cluster({name: {"/metrics": page()} for name in names})
+    cluster.round()
+    cluster.answers = {"w0": {"/metrics": page(tokens=100, hits=50)}}
+    return lf.status_table(cluster.round(40.0), **options)
 
 
 def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
-    text = table_of(node("w0"), node("w1", 9091), color=False)
+    text = table_of("w0", "w1", color=False)
     assert "2 nodes: 1 up, 1 down" in text and "50.0%" in text and "connection refused" in text
-    assert "\x1b" not in text and "\x1b[31mdown" in table_of(
-        node("w0"), node("w1", 9091), color=True
-    )
+    assert "\x1b" not in text and "\x1b[31mdown" in table_of("w0", "w1", color=True)
 
 
 def test_what_is_not_up_stands_first_in_the_table():
-    names = [
-        line.split()[1]
-        for line in table_of(node("w0"), node("w1", 9091), color=False).splitlines()[3:]
-    ]
-    assert names == ["w1", "w0"]
+    lines = table_of("w0", "w1", color=False).splitlines()[3:]
+    assert [line.split()[1] for line in lines] == ["w1", "w0"]
 
 
 @pytest.mark.parametrize("width", [30, 50, 80, 100])
 def test_the_table_fits_its_terminal_and_keeps_state_node_and_reason(width):
-    lines = table_of(
-        node("w0"), node("w1", 9091), node("a-rather-long-name", 9092), color=False, width=width
-    ).splitlines()
+    lines = table_of("w0", "w1", "a-rather-long-name", color=False, width=width).splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[2].split()[:2] == ["STATE", "NODE"] and any(
-        "conn" in line or line.endswith("...") for line in lines
-    )
-    assert "LATENCY" in table_of(node("w0"), color=False)
+    header = next(line for line in lines if line.startswith("STATE"))
+    assert header.split()[:2] == ["STATE", "NODE"]
+    assert any("conn" in line or line.endswith("...") for line in lines)
+    assert "LATENCY" in table_of("w0", color=False)
 
 
 def test_control_characters_of_a_node_do_not_reach_the_terminal():
-    monitor = monitor_of(node())
-    monitor._states["w0"].failed("bad \x1b[2J thing", 1.0, 10.0)
-    assert "\x1b" not in lf.status_table(monitor.status(), color=False)
+    cluster = Cluster({"w0": {"/metrics": lf.FetchError("bad \x1b[2J thing")}})
+    assert "\x1b" not in lf.status_table(cluster.round(), color=False)
 
 
 @pytest.mark.parametrize(
