@@ -418,6 +418,16 @@ def test_https_serves_the_dashboard_and_forwards(start, node):
     connection.close()
 
 
+def test_a_node_behind_https_learns_the_protocol_of_the_client(start, node):
+    front = start("--tls-cert", CERTIFICATE, "--node", "w0=%s" % node.address)
+    connection = https(front.port)
+    for path in ("/proxy2/w0/echo", "/proxy/127.0.0.1/%d/echo" % node.port):
+        connection.request("GET", path)
+        assert connection.getresponse().read()
+        assert node.requests[-1].header("X-Forwarded-Proto") == ["https"]
+    connection.close()
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs Linux's /proc")
 def test_openssl_is_loaded_when_tls_is_first_needed(start, node, service):
     def has_openssl(front):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import socket
 import threading
+import time
 from urllib.parse import quote
 
 import pytest
@@ -322,6 +323,7 @@ def test_an_address_that_is_silent_leaves_time_for_the_host_s_next_one(start):
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         front = start("--node", f"two=localhost:{port}", "--poll-interval", "0")
+        began = time.monotonic()
         with front.connect(timeout=10) as sock:
             sock.sendall(b"GET /proxy2/two/x HTTP/1.1\r\nHost: a\r\n\r\n")
             good.settimeout(10)
@@ -329,6 +331,7 @@ def test_an_address_that_is_silent_leaves_time_for_the_host_s_next_one(start):
                 assert node.recv(65536).startswith(b"GET /x ")
                 node.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert time.monotonic() - began < 4
 
 
 def test_an_unknown_node_is_a_404_that_names_it(lasting_front):
