@@ -138,6 +138,20 @@ class Frontend:
             sock.sendall(data)
             return receive(sock, until_close)
 
+    def slowest(self, path="/health", seconds=2.0):
+        """Ask for ``path`` on new connections for that long; the longest wait in seconds."""
+        longest = 0.0
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            began = time.monotonic()
+            assert self.ask(path).status == 200
+            longest = max(longest, time.monotonic() - began)
+        return longest
+
+    def threads(self):
+        """How many threads it has (Linux)."""
+        return len(os.listdir("/proc/%d/task" % self.process.pid))
+
     def rss(self):
         """Resident memory in MiB (Linux)."""
         return self._status("VmRSS")

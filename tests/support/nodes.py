@@ -216,16 +216,38 @@ class NodeServer:
 
     def do_hang(self, request):
         """Never answers until ``release`` is set; notices a client that leaves."""
-        request.sock.settimeout(0.02)
+        if self._wait_for_the_end(request):
+            request.answer(b"late")
+            return True
+        return False
+
+    def do_quiet(self, request):
+        """``/quiet?chunked``, ``?length`` or ``?close``: the beginning of a body, then silence."""
+        kind = request.target.partition("?")[2]
+        framing = {
+            "chunked": b"Transfer-Encoding: chunked\r\n",
+            "length": b"Content-Length: 99\r\n",
+        }
+        begin = b"5\r\nfirst\r\n" if kind == "chunked" else b"first"
+        request.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % framing.get(kind, b"") + begin)
+        self._wait_for_the_end(request)
+        return False
+
+    def _wait_for_the_end(self, request):
+        """Wait until ``release`` is set (true) or the client has left (false)."""
+        request.sock.settimeout(0.05)
         while not self.release.is_set():
             try:
-                if not request.sock.recv(1):
+                if not request.sock.recv(65536):
                     self.hung_up.set()
                     return False
             except socket.timeout:
                 pass
+            except OSError:  # a reset
+                self.hung_up.set()
+                return False
         request.sock.settimeout(None)
-        request.answer(b"late")
+        return True
 
     def do_stream(self, request):
         """Server-sent events: one each time ``release`` is set, three in all."""
