@@ -72,6 +72,7 @@ from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
 if TYPE_CHECKING:
     import mmap
+    import sqlite3
     import ssl
     import types
     from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -3248,6 +3249,10 @@ class Event(NamedTuple):
             "seconds": rounded_time(self.seconds),
         }
 
+    def stored(self) -> Dict[str, object]:
+        """The event as the history file keeps it: without what only this run knows."""
+        return self._replace(changed=0, at=0.0)._asdict()
+
     def line(self) -> str:
         """The event in words, for a log."""
         again = f" ({self.count} times)" if self.count > 1 else ""
@@ -5488,6 +5493,604 @@ def status_exit_code(status: Mapping[str, object]) -> int:
     counts = status["counts"]
     frontends_up = all(proxy["state"] == "up" for proxy in status.get("proxies", ()))
     return 0 if counts["total"] and counts["up"] == counts["total"] and frontends_up else 1
+
+
+# ----------------------------------------------------------------------------
+# History file
+# ----------------------------------------------------------------------------
+
+# Minute values and events in SQLite. A table ``minute`` holds the last hours, one row for all
+# series of a minute, which is quick to write. What is older is in ``hour``, one row for an hour
+# of one series, which is quick to read: a week of a node is 168 rows. Values are 32-bit floats,
+# NaN where nothing was measured. Series are named "" (the cluster), "node:KEY", "instance:ID".
+
+HISTORY_DAYS = 7.0  # days that the file goes back
+HISTORY_SIZE = 512  # MiB of the file
+HISTORY_APPLICATION = 0x4C4D4346  # "LMCF": SQLite's application_id of our files
+HISTORY_VERSION = 1  # of the tables
+HISTORY_PAGE = 16 * KIB  # bytes: several hours of a series fit in one page
+HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead log
+HISTORY_WAIT = 2.0  # seconds that a query or a write waits for the other
+MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that one file can ever tell apart
+MAX_FILE_EVENTS = 100_000  # events in the file
+PACK_PARTS = 8  # an hour is moved to its table in as many transactions
+TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
+
+HISTORY_TABLES = (
+    "CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS minute "
+    "(minute INTEGER PRIMARY KEY, columns INTEGER, series BLOB, cells BLOB)",
+    "CREATE TABLE IF NOT EXISTS hour (id INTEGER PRIMARY KEY, columns INTEGER, cells BLOB)",
+    "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, time REAL, document TEXT)",
+    "CREATE TABLE IF NOT EXISTS silence (alert TEXT PRIMARY KEY, document TEXT)",
+    "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value REAL)",
+)
+
+
+class HistoryError(Exception):
+    """The history file cannot be used; the text names it, says why, and what to do."""
+
+
+class Minute(NamedTuple):
+    """The values of one minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
+
+    minute: int
+    columns: Tuple[str, ...]
+    series: Tuple[str, ...]
+    cells: array
+
+
+def little_endian(values: array) -> bytes:
+    """The bytes of an array as the file has them on every machine."""
+    if sys.byteorder == "big":
+        values = array(values.typecode, values)
+        values.byteswap()
+    return values.tobytes()
+
+
+def from_little_endian(typecode: str, data: bytes) -> array:
+    """Undo ``little_endian``; what does not fill an item is left out."""
+    values = array(typecode)
+    values.frombytes(data[: len(data) - len(data) % values.itemsize])
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def pack_hour(values: array) -> bytes:
+    """Compress an hour of a series. The first bytes of all floats stand together: they repeat."""
+    import zlib
+
+    data = little_endian(values)
+    return zlib.compress(b"".join([data[index::4] for index in range(4)]), 1)
+
+
+def unpack_hour(packed: bytes, width: int) -> array:
+    """Undo ``pack_hour`` for ``width`` columns; NaN throughout when it is damaged."""
+    import zlib
+
+    size = width * 60
+    unpacker = zlib.decompressobj()
+    try:
+        planes = unpacker.decompress(packed, size * 4)
+    except zlib.error:
+        planes = b""
+    if len(planes) != size * 4:
+        return array("f", [NAN]) * size
+    data = bytearray(size * 4)
+    for index in range(4):
+        data[index::4] = planes[index * size : (index + 1) * size]
+    return from_little_endian("f", bytes(data))
+
+
+class HistoryTables:
+    """The tables of an open file: what is put into them, and what goes when they are full."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._ids: Dict[str, int] = {}  # of the table ``name``
+        self._packing = (0, 0)  # the hour that is being moved, and how many of its parts were
+
+    def run(self, statement: str, *values: object) -> sqlite3.Cursor:
+        return self.connection.execute(statement, values)
+
+    def value(self, statement: str, *values: object) -> object:
+        """The first value of the first row; None when there is none."""
+        row = self.run(statement, *values).fetchone()
+        return row[0] if row else None
+
+    def rolled_back(self) -> None:
+        """Forget what the last transaction did: it was taken back."""
+        self._ids.clear()
+        self._packing = (0, 0)
+
+    def name_id(self, text: str) -> int:
+        """The number that stands for a text: a series, or the names of columns."""
+        known = self._ids.get(text)
+        if known is None:
+            known = self.value("SELECT id FROM name WHERE text = ?", text)
+            if known is None:
+                known = self.run("INSERT INTO name (text) VALUES (?)", text).lastrowid
+            self._ids[text] = known
+        return known
+
+    def put_minute(self, minute: Minute) -> None:
+        series = array("I", map(self.name_id, minute.series))
+        columns = self.name_id(" ".join(minute.columns))
+        blobs = (little_endian(series), little_endian(minute.cells))
+        self.run(
+            "INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", minute.minute, columns, *blobs
+        )
+
+    def put_events(self, events: Iterable[Event]) -> None:
+        rows = [(event.id, event.time, json.dumps(event.stored())) for event in events]
+        self.connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?)", rows)
+
+    def put_silences(self, silences: Iterable[Mapping[str, object]]) -> None:
+        self.run("DELETE FROM silence")
+        for silence in silences:
+            row = (silence["alert"], json.dumps(silence))
+            self.run("INSERT OR REPLACE INTO silence VALUES (?, ?)", *row)
+
+    def pack(self, now: float) -> None:
+        """Move one part of the oldest hour that is over from ``minute`` to ``hour``.
+
+        An hour stays in ``minute`` until all its parts were moved: a part twice does no harm.
+        """
+        oldest = self.value("SELECT min(minute) FROM minute")
+        if oldest is None or oldest // 60 >= now // 3600:
+            return
+        hour = oldest // 60
+        part = self._packing[1] if self._packing[0] == hour else 0
+        self._pack_part(hour, part)
+        self._packing = (hour, part + 1)
+        if part + 1 == PACK_PARTS:
+            self.run("DELETE FROM minute WHERE minute < ?", (hour + 1) * 60)
+
+    def _pack_part(self, hour: int, part: int) -> None:
+        names: Tuple[str, ...] = ()
+        columns = 0
+        blocks: Dict[int, array] = {}
+        span = (hour * 60, hour * 60 + 59)
+        rows = "SELECT minute, columns, series, cells FROM minute WHERE minute BETWEEN ? AND ?"
+        # The newest minute comes first: its columns are the block's.
+        for minute, layout, ids, cells in self.run(rows + " ORDER BY minute DESC", *span):
+            if not columns:
+                columns, names = layout, column_names(self.connection, layout)
+            of_minute = column_names(self.connection, layout)
+            for series, row in rows_of(ids, cells, of_minute, names):
+                if series % PACK_PARTS == part:
+                    block = blocks.get(series)
+                    if block is None:
+                        block = blocks[series] = array("f", [NAN]) * (60 * len(names))
+                    block[minute % 60 :: 60] = row
+        for series, block in blocks.items():
+            place = hour * MAX_HISTORY_SERIES + series
+            self.run(
+                "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", place, columns, pack_hour(block)
+            )
+
+    def trim(self, now: float, days: float, size: int) -> None:
+        """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
+        oldest = int(now // 3600 - days * 24)
+        self.run("DELETE FROM hour WHERE id < ?", oldest * MAX_HISTORY_SERIES)
+        # A clock that was wrong for a while must not leave hours that never get old.
+        self.run("DELETE FROM hour WHERE id > ?", (now // 3600 + 25) * MAX_HISTORY_SERIES)
+        self.run("DELETE FROM minute WHERE minute < ?", oldest * 60)
+        self.run("DELETE FROM minute WHERE minute > ?", now // 60 + 1500)
+        newest = self.value("SELECT max(id) FROM event") or 0
+        self.run(
+            "DELETE FROM event WHERE id <= ? OR time < ?",
+            newest - MAX_FILE_EVENTS,
+            now - days * 86400,
+        )
+        for _ in range(TRIM_HOURS):
+            if self.used() <= size or not self._drop_oldest_hour():
+                break
+        if self.value("PRAGMA page_count") * HISTORY_PAGE > size:
+            self.run("PRAGMA incremental_vacuum").fetchall()
+
+    def _drop_oldest_hour(self) -> bool:
+        first = self.value("SELECT min(id) FROM hour")
+        if first is not None:
+            following = (first // MAX_HISTORY_SERIES + 1) * MAX_HISTORY_SERIES
+            self.run("DELETE FROM hour WHERE id < ?", following)
+            return True
+        first = self.value("SELECT min(minute) FROM minute")
+        if first is not None:
+            self.run("DELETE FROM minute WHERE minute < ?", first // 60 * 60 + 60)
+        return first is not None
+
+    def used(self) -> int:
+        """Bytes of the file that hold something."""
+        pages = self.value("PRAGMA page_count") - self.value("PRAGMA freelist_count")
+        return pages * HISTORY_PAGE
+
+
+def column_names(connection: sqlite3.Connection, columns: int) -> Tuple[str, ...]:
+    """The names behind the number of a row's columns."""
+    row = connection.execute("SELECT text FROM name WHERE id = ?", (columns,)).fetchone()
+    return tuple(row[0].split()) if row else ()
+
+
+def rows_of(
+    ids: bytes, cells: bytes, names: Tuple[str, ...], wanted: Tuple[str, ...]
+) -> Iterator[Tuple[int, array]]:
+    """The rows of a minute: the number of each series and its values of the columns ``wanted``."""
+    width = len(names)
+    values = from_little_endian("f", cells)
+    order = [names.index(name) if name in names else -1 for name in wanted]
+    for index, series in enumerate(from_little_endian("I", ids)):
+        row = values[index * width : (index + 1) * width]
+        if len(row) < width:
+            return  # the row in the file is damaged
+        if names != wanted:
+            row = array("f", [row[place] if place >= 0 else NAN for place in order])
+        yield series, row
+
+
+class HistoryFile:
+    """The file: opened at start, then written by one thread, once a minute in one transaction.
+
+    ``days`` and ``size`` (bytes) bound it; the oldest hours go first. Errors are HistoryError.
+    """
+
+    def __init__(self, path: str, days: float = HISTORY_DAYS, size: int = HISTORY_SIZE * MIB):
+        self.path = os.path.abspath(path)
+        self.days = days
+        self.size = size
+        self._tables: HistoryTables | None = None
+        self._lock: int | None = None  # descriptor of the lock file
+        self._inode = 0
+
+    def open(self) -> None:
+        """Open the file, or begin a new one; a broken one is set aside."""
+        sqlite3 = load_sqlite()
+        try:
+            if self._lock is None:
+                self._lock = self._take_lock()
+            self._connect()
+        except OSError as error:
+            raise self._error(error) from None
+        except sqlite3.OperationalError as error:
+            raise self._error(error) from None
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
+
+    def close(self) -> None:
+        """Close the file and let other frontends have it."""
+        self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> int:
+        """Keep other frontends from the file while this process lives. Raises OSError."""
+        import fcntl
+
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise HistoryError(f"history file {self.path}: it is not a regular file")
+        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            words = "another frontend uses it; give each its own --history-file"
+            raise HistoryError(f"history file {self.path}: {words}") from None
+        return lock
+
+    def _connect(self) -> None:
+        """Open the database and make its tables. Raises OSError, sqlite3.Error and HistoryError."""
+        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        os.close(os.open(self.path, mode, 0o600))  # it names hosts: for nobody else
+        # Opened by the main thread, used by the writer's alone after that.
+        connection = load_sqlite().connect(
+            self.path, timeout=HISTORY_WAIT, isolation_level=None, check_same_thread=False
+        )
+        tables = HistoryTables(connection)
+        try:
+            self._check_owner(tables)
+            log_size = max(MIB // 4, min(4 * MIB, self.size // (2 * HISTORY_RESERVE)))
+            for pragma in (
+                f"page_size={HISTORY_PAGE}",
+                "auto_vacuum=INCREMENTAL",
+                "journal_mode=WAL",
+                "synchronous=NORMAL",
+                f"wal_autocheckpoint={log_size // HISTORY_PAGE}",
+                f"journal_size_limit={log_size}",
+                f"application_id={HISTORY_APPLICATION}",
+                f"user_version={HISTORY_VERSION}",
+            ):
+                tables.run(f"PRAGMA {pragma}").fetchall()
+            for statement in HISTORY_TABLES:
+                tables.run(statement)
+        except BaseException:
+            connection.close()
+            raise
+        self._tables = tables
+        self._inode = os.stat(self.path).st_ino
+
+    def _check_owner(self, tables: HistoryTables) -> None:
+        """Refuse another program's database, and one of a newer version of this program."""
+        application = tables.value("PRAGMA application_id")
+        version = tables.value("PRAGMA user_version")
+        why = ""
+        if application != HISTORY_APPLICATION:
+            if tables.value("SELECT count(*) FROM sqlite_master"):
+                why = "it is another program's database"
+        elif version > HISTORY_VERSION:
+            why = "a newer LMCache Frontend wrote it"
+        if why:
+            words = f"{why}; choose another --history-file"
+            raise HistoryError(f"history file {self.path}: {words}")
+
+    def _begin_anew(self, broken: Exception) -> None:
+        """Set a broken file and its write-ahead log aside and begin a new one."""
+        self._disconnect()
+        aside = f"{self.path}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                if os.path.exists(self.path + suffix):
+                    os.rename(self.path + suffix, aside + suffix)
+            self._connect()
+        except (OSError, load_sqlite().Error) as error:
+            raise self._error(error) from None
+        words = "history file %s is broken (%s): kept as %s, a new one was begun"
+        log.warning(words, self.path, one_line(broken), aside)
+
+    def _disconnect(self) -> None:
+        if self._tables is not None:
+            tables, self._tables = self._tables, None
+            tables.connection.close()
+
+    def _error(self, error: Exception) -> HistoryError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return HistoryError(f"history file {self.path}: {one_line(reason)}")
+
+    def write(
+        self,
+        now: float,
+        minutes: Iterable[Minute] = (),
+        events: Iterable[Event] = (),
+        silences: Iterable[Mapping[str, object]] | None = None,
+    ) -> None:
+        """Keep minutes, changed events and (when given) all silences, in one transaction.
+
+        After an error nothing of it was kept, and the same may be given again.
+        """
+        sqlite3 = load_sqlite()
+        try:
+            tables = self._open_tables()
+            tables.run("BEGIN IMMEDIATE")
+            try:
+                for minute in minutes:
+                    tables.put_minute(minute)
+                tables.put_events(events)
+                if silences is not None:
+                    tables.put_silences(silences)
+                tables.run("INSERT OR REPLACE INTO state VALUES ('written', ?)", now)
+                tables.pack(now)
+                tables.trim(now, self.days, self.size - self.size // HISTORY_RESERVE)
+                tables.run("COMMIT")
+            except BaseException:
+                tables.rolled_back()
+                tables.connection.rollback()
+                raise
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._error(error) from None
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
+            raise self._error(error) from None
+
+    def _open_tables(self) -> HistoryTables:
+        """The tables; of a new file where somebody removed or replaced ours."""
+        if self._tables is not None:
+            try:
+                if os.stat(self.path).st_ino == self._inode:
+                    return self._tables
+            except FileNotFoundError:
+                pass
+            log.warning("history file %s was removed or replaced: opened again", self.path)
+        self._disconnect()
+        self._connect()
+        return self._tables  # type: ignore[return-value]  # just connected
+
+    # -- what an earlier run left
+
+    def last_written(self) -> float:
+        """When the file was written last, in Unix seconds; 0 when it is new."""
+        return float(self._tables.value("SELECT value FROM state WHERE key = 'written'") or 0.0)
+
+    def newest_events(self, count: int = MAX_EVENTS) -> List[Event]:
+        """The last events, oldest first."""
+        statement = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
+        rows = self._tables.run(statement, count).fetchall()
+        return [event for event in (stored_event(row[0]) for row in reversed(rows)) if event]
+
+    def silences(self) -> List[Dict[str, object]]:
+        """The silences, as they were given to ``write``."""
+        return [load_dict(row[0]) for row in self._tables.run("SELECT document FROM silence")]
+
+
+def load_sqlite() -> types.ModuleType:
+    """The module ``sqlite3``, which some builds of Python lack. Raises HistoryError."""
+    try:
+        import sqlite3
+    except ImportError as error:
+        words = "this Python has no module sqlite3; install it or leave out --history-file"
+        raise HistoryError(f"history file: {words} ({one_line(error)})") from None
+    return sqlite3
+
+
+def stored_event(text: str) -> Event | None:
+    """An event from the file; None when what stands there is none."""
+    fields = load_dict(text)
+    try:
+        return Event(**fields)  # type: ignore[arg-type]  # what the file holds is checked below
+    except TypeError:
+        return None
+
+
+class HistoryReader:
+    """Queries of the file. Each opens a connection of its own and never waits for the writer."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        sqlite3 = load_sqlite()
+        address = f"file:{urllib.parse.quote(self._path)}?mode=ro"
+        connection = None
+        try:
+            connection = sqlite3.connect(
+                address, timeout=HISTORY_WAIT, isolation_level=None, uri=True
+            )
+            yield connection
+        except sqlite3.Error as error:
+            words = f"history file {self._path}: cannot read it: {one_line(error)}"
+            raise HistoryError(words) from None
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def first_minute(self) -> int | None:
+        """The oldest minute (Unix seconds // 60) of the file; None when it has none."""
+        with self._connection() as connection:
+            hour = connection.execute("SELECT min(id) FROM hour").fetchone()[0]
+            minute = connection.execute("SELECT min(minute) FROM minute").fetchone()[0]
+        firsts = [] if hour is None else [hour // MAX_HISTORY_SERIES * 60]
+        firsts += [] if minute is None else [minute]
+        return min(firsts, default=None)
+
+    def events(self, which: EventFilter, limit: int, before: int) -> List[Event]:
+        """Events with an id under ``before``, newest first, at most ``limit``."""
+        found: List[Event] = []
+        statement = "SELECT document FROM event WHERE id < ? ORDER BY id DESC"
+        with self._connection() as connection:
+            for row in connection.execute(statement, (before,)):
+                event = stored_event(row[0])
+                if event is not None and which.takes(event):
+                    found.append(event)
+                    if len(found) == limit:
+                        break
+        return found
+
+    def hours(
+        self, series: Sequence[str], columns: Sequence[str], start: float, end: float
+    ) -> Iterator[Tuple[str, int, List[array]]]:
+        """The minutes from ``start`` to ``end`` (Unix seconds), hour by hour.
+
+        Gives a series, the hour (Unix seconds // 3600), and its 60 values for each column.
+        """
+        with self._connection() as connection:
+            for name in series:
+                row = connection.execute("SELECT id FROM name WHERE text = ?", (name,)).fetchone()
+                if row is None:
+                    continue
+                recent = self._recent_hours(connection, row[0], start, end)
+                for hour in range(int(start // 3600), int(end // 3600) + 1):
+                    block = self._block(connection, hour, row[0])
+                    parts = [block, recent.get(hour)]
+                    tables = [table for table in parts if table is not None]
+                    if tables:
+                        yield name, hour, [pick_column(tables, column) for column in columns]
+
+    @staticmethod
+    def _block(connection: sqlite3.Connection, hour: int, series: int) -> Dict[str, array] | None:
+        statement = "SELECT columns, cells FROM hour WHERE id = ?"
+        place = hour * MAX_HISTORY_SERIES + series
+        row = connection.execute(statement, (place,)).fetchone()
+        if row is None:
+            return None
+        names = column_names(connection, row[0])
+        values = unpack_hour(row[1], len(names))
+        pairs = enumerate(names)
+        return {name: values[index * 60 : index * 60 + 60] for index, name in pairs}
+
+    @staticmethod
+    def _recent_hours(
+        connection: sqlite3.Connection, series: int, start: float, end: float
+    ) -> Dict[int, Dict[str, array]]:
+        """What the table ``minute`` has of a series: hour -> column -> 60 values."""
+        hours: Dict[int, Dict[str, array]] = {}
+        statement = "SELECT minute, columns, series FROM minute WHERE minute BETWEEN ? AND ?"
+        span = (int(start // 3600) * 60, int(end // 60))
+        for minute, columns, ids in connection.execute(statement, span).fetchall():
+            try:
+                place = from_little_endian("I", ids).index(series)
+            except ValueError:
+                continue
+            names = column_names(connection, columns)
+            size = 4 * len(names)
+            part = "SELECT substr(cells, ?, ?) FROM minute WHERE minute = ?"
+            row = connection.execute(part, (place * size + 1, size, minute)).fetchone()
+            values = from_little_endian("f", row[0] if row else b"")
+            hour = hours.setdefault(minute // 60, {})
+            for name, value in zip(names, values):
+                if name not in hour:
+                    hour[name] = array("f", [NAN]) * 60
+                hour[name][minute % 60] = value
+        return hours
+
+
+def pick_column(tables: Sequence[Dict[str, array]], column: str) -> array:
+    """One column of an hour; where several tables have a minute, the last one counts."""
+    found = [table[column] for table in tables if column in table]
+    if not found:
+        return array("f", [NAN]) * 60
+    values = found[0]
+    for other in found[1:]:
+        for index, value in enumerate(other):
+            if value == value:
+                values[index] = value
+    return values
+
+
+class Buckets:
+    """The points of a series on a grid of ``step`` seconds: means, or the maximum of latencies."""
+
+    def __init__(self, start: float, end: float, step: float, keep_max: bool) -> None:
+        self.step = step
+        self.first = int(start // step)
+        self._keep_max = keep_max
+        count = max(1, int(end // step) - self.first + 1)
+        self._values = [NAN] * count
+        self._counts = [0] * count
+
+    def add(self, at: float, value: float) -> None:
+        """Take one value of the time ``at``; NaN and what is out of range are left out."""
+        self.add_all(at, (value,))
+
+    def add_all(self, at: float, values: Sequence[float]) -> None:
+        """Take values that all belong to the bucket of the time ``at``."""
+        index = int(at // self.step) - self.first
+        values = [value for value in values if value == value]
+        if not values or not 0 <= index < len(self._values):
+            return
+        if not self._counts[index]:
+            self._values[index] = max(values) if self._keep_max else sum(values)
+        elif self._keep_max:
+            self._values[index] = max(self._values[index], *values)
+        else:
+            self._values[index] += sum(values)
+        self._counts[index] += len(values)
+
+    def add_hour(self, hour: int, values: array) -> None:
+        """Take the 60 minutes of an hour (Unix seconds // 3600)."""
+        size = max(1, min(60, int(self.step // 60)))
+        for index in range(0, 60, size):
+            self.add_all(hour * 3600 + index * 60, values[index : index + size])
+
+    def times(self) -> List[float]:
+        return [index * self.step for index in range(self.first, self.first + len(self._values))]
+
+    def values(self) -> List[float]:
+        """The points; NaN where nothing was measured."""
+        if self._keep_max:
+            return self._values
+        pairs = zip(self._values, self._counts)
+        return [value / count if count else NAN for value, count in pairs]
 
 
 # ----------------------------------------------------------------------------

@@ -1,0 +1,360 @@
+"""The history file: what it keeps, gives back and gives up; broken files and hostile disks."""
+
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+from array import array
+
+import pytest
+
+import lmcache_frontend as lf
+
+HOUR = 480_000  # of the tests: Unix seconds // 3600
+COLUMNS = ("hit_rate", "tokens")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "history.db")
+
+
+@pytest.fixture
+def file(path):
+    made = lf.HistoryFile(path)
+    made.open()
+    yield made
+    made.close()
+
+
+def minute(number, rows, columns=COLUMNS):
+    """A minute of ``rows``: series -> values."""
+    cells = array("f", [value for row in rows.values() for value in row])
+    return lf.Minute(number, columns, tuple(rows), cells)
+
+
+def write_hours(file, hours, first=HOUR, value=float):
+    """Whole hours of w0, a write a minute, and as many minutes more as it takes to move them."""
+    count = hours * 60
+    for index in range(count + lf.PACK_PARTS):
+        number = first * 60 + index
+        rows = {"node:w0": (value(index), index * 2.0), "node:w1": (math.nan, 7.0)}
+        file.write(number * 60 + 61, [minute(number, rows)])
+    return count
+
+
+def read(path, series, column, start, end):
+    """The minutes of a series, as a list."""
+    reader = lf.HistoryReader(path)
+    values = []
+    for _, _, (found,) in reader.hours([series], [column], start, end):
+        values += found
+    return values
+
+
+def counts(path):
+    """Rows of the tables for minutes and for hours."""
+    connection = sqlite3.connect(path)
+    tables = ("minute", "hour")
+    try:
+        return [connection.execute("SELECT count(*) FROM " + name).fetchone()[0] for name in tables]
+    finally:
+        connection.close()
+
+
+# -- what it keeps
+
+
+def test_every_minute_can_be_read_back_from_the_recent_and_from_the_packed_hours(file, path):
+    count = write_hours(file, 2)
+    assert counts(path)[1] == 4
+    values = read(path, "node:w0", "hit_rate", HOUR * 3600, (HOUR + 3) * 3600 - 1)
+    assert values[: count + lf.PACK_PARTS] == [float(n) for n in range(count + lf.PACK_PARTS)]
+    assert all(math.isnan(value) for value in values[count + lf.PACK_PARTS :])
+
+
+def test_what_was_not_measured_stays_unknown(file, path):
+    write_hours(file, 1)
+    values = read(path, "node:w1", "hit_rate", HOUR * 3600, HOUR * 3600 + 3599)
+    assert len(values) == 60 and all(math.isnan(value) for value in values)
+    assert read(path, "node:w1", "tokens", HOUR * 3600, HOUR * 3600 + 3599) == [7.0] * 60
+
+
+def test_a_series_that_was_never_written_has_no_hours(file, path):
+    write_hours(file, 1)
+    assert read(path, "node:other", "tokens", HOUR * 3600, HOUR * 3600 + 7199) == []
+
+
+def test_an_hour_is_moved_to_its_table_when_it_is_over(file, path):
+    write_hours(file, 1)
+    assert counts(path) == [lf.PACK_PARTS, 2]
+
+
+def test_columns_that_come_with_a_new_version_do_not_mix_up_the_old_ones(file, path):
+    first = HOUR * 60
+    file.write(first * 60, [minute(first, {"": (1.0, 2.0)})])
+    wider = minute(first + 1, {"": (5.0, 3.0, 4.0)}, ("new", "hit_rate", "tokens"))
+    for index in range(lf.PACK_PARTS):
+        file.write((HOUR + 1) * 3600 + index * 60, [wider])
+    assert counts(path) == [0, 1]
+    values = read(path, "", "tokens", HOUR * 3600, HOUR * 3600 + 3599)
+    assert values[:2] == [2.0, 4.0]
+    assert read(path, "", "new", HOUR * 3600, HOUR * 3600 + 3599)[1] == 5.0
+
+
+def test_a_clock_that_was_set_back_loses_only_what_is_written_twice(file, path):
+    write_hours(file, 1)
+    number = HOUR * 60 + 30
+    for index in range(lf.PACK_PARTS):
+        rows = {"node:w0": (999.0, 0.0)}
+        file.write((HOUR + 1) * 3600 + 1800 + index * 60, [minute(number, rows)])
+    values = read(path, "node:w0", "hit_rate", HOUR * 3600, HOUR * 3600 + 3599)
+    assert values[29:32] == [29.0, 999.0, 31.0]
+
+
+def test_events_and_silences_come_back(file, path):
+    events = lf.EventLog()
+    events.add("nodes", "info", "w0 added", "w0")
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0", reason="refused")
+    silence = {"alert": "down:w0", "until": 2e9, "comment": "known", "by": "local"}
+    file.write(1000.0, events=events.changed_since(0), silences=[silence])
+    file.close()
+    again = lf.HistoryFile(path)
+    again.open()
+    restored = lf.EventLog()
+    restored.restore(again.newest_events(), again.last_written())
+    found = restored.query()["events"]
+    assert [event["text"] for event in found] == ["w0 is unreachable", "w0 added"]
+    assert found[0]["reason"] == "refused"
+    assert again.last_written() == 1000.0
+    assert again.silences() == [silence]
+    again.close()
+
+
+def test_events_older_than_those_in_memory_are_read_from_the_file(file, path):
+    events = lf.EventLog()
+    for number in range(5):
+        events.add("nodes", "info", "node %d added" % number)
+    file.write(1000.0, events=events.changed_since(0))
+    reader = lf.HistoryReader(path)
+    found = reader.events(lf.EventFilter(), 2, 4)
+    assert [event.text for event in found] == ["node 2 added", "node 1 added"]
+
+
+# -- what it gives up
+
+
+def test_what_is_older_than_the_days_asked_for_goes(path):
+    file = lf.HistoryFile(path, days=0.25)
+    file.open()
+    write_hours(file, 10)
+    oldest = lf.HistoryReader(path).first_minute()
+    assert oldest == (HOUR + 4) * 60
+    file.close()
+
+
+def test_the_oldest_hours_go_first_when_the_file_is_full(path):
+    noise = os.urandom(4 * 60 * 200)
+    size = 2 * lf.MIB
+    file = lf.HistoryFile(path, size=size)
+    file.open()
+    names = tuple("c%d" % index for index in range(200))
+    hours = 40
+    for index in range(hours * 60):
+        number = HOUR * 60 + index
+        rows = {}
+        for node in range(5):
+            row = array("f", [noise[(index * 7 + node * 13 + c) % 48000] * 1.1 for c in range(200)])
+            rows["node:w%d" % node] = row
+        file.write(number * 60 + 61, [minute(number, rows, names)])
+    total = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal"))
+    assert total <= size
+    oldest = lf.HistoryReader(path).first_minute()
+    assert HOUR * 60 < oldest < (HOUR + hours - 2) * 60
+    file.close()
+
+
+def test_minutes_of_a_clock_that_ran_ahead_do_not_stay_for_ever(file, path):
+    ahead = (HOUR + 1000) * 60
+    file.write(ahead * 60, [minute(ahead, {"": (1.0, 1.0)})])
+    assert counts(path)[0] == 1
+    file.write(HOUR * 3600)
+    assert counts(path) == [0, 0]
+
+
+# -- points
+
+
+def test_points_are_means_and_for_latencies_the_maximum():
+    for keep_max, expected in ((False, [2.0, 10.0]), (True, [3.0, 10.0])):
+        buckets = lf.Buckets(0, 1199, 600, keep_max)
+        for at, value in ((0, 1.0), (10, 2.0), (599, 3.0), (600, math.nan), (601, 10.0)):
+            buckets.add(at, value)
+        assert buckets.values() == expected
+        assert buckets.times() == [0.0, 600.0]
+
+
+def test_points_without_a_value_are_unknown():
+    buckets = lf.Buckets(0, 1199, 600, False)
+    buckets.add(700, 1.0)
+    assert math.isnan(buckets.values()[0])
+
+
+# -- hostile files and disks
+
+
+def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begun(path, tmp_path, caplog):
+    with open(path, "wb") as broken:
+        broken.write(b"not a database at all" * 1000)
+    file = lf.HistoryFile(path)
+    file.open()
+    file.write(HOUR * 3600.0, [minute(HOUR * 60, {"": (1.0, 2.0)})])
+    file.close()
+    kept = [name for name in os.listdir(str(tmp_path)) if ".broken-" in name]
+    assert len(kept) == 1 and kept[0] in caplog.text
+    with open(str(tmp_path / kept[0]), "rb") as copy:
+        assert copy.read().startswith(b"not a database")
+
+
+def test_a_damaged_database_is_set_aside_when_it_is_noticed(path, tmp_path):
+    file = lf.HistoryFile(path)
+    file.open()
+    write_hours(file, 2)
+    file.close()
+    with open(path, "r+b") as damaged:
+        damaged.seek(lf.HISTORY_PAGE)
+        damaged.write(os.urandom(os.path.getsize(path) - lf.HISTORY_PAGE))
+    again = lf.HistoryFile(path)
+    for _ in range(3):  # noticed when it is opened or when it is first written
+        try:
+            again.open()
+            again.write((HOUR + 5) * 3600.0, [minute((HOUR + 5) * 60, {"": (1.0, 2.0)})])
+            break
+        except lf.HistoryError as error:
+            assert path in str(error)
+    again.close()
+    assert counts(path)[0] == 1
+    assert any(".broken-" in name for name in os.listdir(str(tmp_path)))
+
+
+def test_another_programs_database_is_left_alone(path):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE customer (name TEXT)")
+    other.commit()
+    other.close()
+    before = open(path, "rb").read()
+    with pytest.raises(lf.HistoryError, match="another program's database.*--history-file"):
+        lf.HistoryFile(path).open()
+    assert open(path, "rb").read() == before
+
+
+def test_a_file_of_a_newer_version_is_left_alone(path):
+    file = lf.HistoryFile(path)
+    file.open()
+    file.close()
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version=%d" % (lf.HISTORY_VERSION + 1))
+    newer.close()
+    with pytest.raises(lf.HistoryError, match="newer"):
+        lf.HistoryFile(path).open()
+
+
+def test_a_file_in_use_by_another_frontend_is_refused_until_that_one_ends(file, path):
+    second = lf.HistoryFile(path)
+    with pytest.raises(lf.HistoryError, match="another frontend uses it"):
+        second.open()
+    file.close()
+    second.open()
+    second.close()
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "no such directory"])
+def test_a_path_that_cannot_be_a_file_is_one_clear_error(path, kind):
+    if kind == "directory":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path = os.path.join(path, "x", "history.db")
+    with pytest.raises(lf.HistoryError) as caught:
+        lf.HistoryFile(path).open()
+    assert path in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_was_removed_is_begun_again(file, path):
+    file.write(HOUR * 3600.0, [minute(HOUR * 60, {"": (1.0, 2.0)})])
+    for suffix in ("", "-wal", "-shm"):
+        os.remove(path + suffix)
+    file.write(HOUR * 3600.0 + 60, [minute(HOUR * 60 + 1, {"": (1.0, 2.0)})])
+    assert counts(path)[0] == 1
+
+
+def test_a_full_disk_costs_a_minute_and_nothing_before_it(path, tmp_path):
+    """The limit of the process for files stands for the disk."""
+    script = """if True:
+        import resource, sys
+        from array import array
+        import lmcache_frontend as lf
+        file = lf.HistoryFile(sys.argv[1])
+        file.open()
+        def write(number, size):
+            cells = array("f", [float(index) for index in range(size)])
+            columns = tuple("c%d" % index for index in range(size))
+            file.write(number * 60.0, [lf.Minute(number, columns, ("",), cells)])
+        write(28800000, 10)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limit[1]))
+        try:
+            write(28800001, 500_000)
+        except lf.HistoryError as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        write(28800002, 10)
+        file.close()
+    """
+    root = os.path.dirname(lf.__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(os.environ, PYTHONPATH=root),
+        timeout=30,
+    )
+    lines = done.stdout.decode().strip().split("\n")
+    assert len(lines) == 1 and path in lines[0], lines
+    assert counts(path)[0] == 2
+
+
+def test_a_python_without_sqlite3_is_one_clear_error(path, tmp_path):
+    (tmp_path / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')\n")
+    script = """if True:
+        import sys
+        import lmcache_frontend as lf
+        try:
+            lf.HistoryFile(sys.argv[1]).open()
+        except lf.HistoryError as error:
+            print(error)
+    """
+    places = os.pathsep.join([str(tmp_path), os.path.dirname(lf.__file__)])
+    done = subprocess.run(
+        [sys.executable, "-c", script, path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(os.environ, PYTHONPATH=places),
+        timeout=30,
+    )
+    assert "no module sqlite3" in done.stdout.decode()
+    assert not os.path.exists(path)
+
+
+def test_only_its_owner_can_read_the_file(file, path):
+    assert os.stat(path).st_mode & 0o077 == 0
+
+
+def test_a_long_query_holds_up_no_write(file, path):
+    write_hours(file, 2)
+    rows = lf.HistoryReader(path).hours(["node:w0"], ["tokens"], HOUR * 3600, (HOUR + 2) * 3600)
+    next(rows)
+    file.write((HOUR + 3) * 3600.0, [minute((HOUR + 3) * 60, {"": (1.0, 2.0)})])
+    assert next(rows)
