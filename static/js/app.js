@@ -1,7 +1,8 @@
 // The shell: side tree, top bar, router.
 
+import { field, fitted, nodeLink, nodeOf, stateMark, toast } from "./controls.js";
+import { h, icon, replace, setText } from "./dom.js";
 import { clock, fullTime } from "./format.js";
-import * as cluster from "./views/cluster.js";
 import {
   getToken,
   loadSession,
@@ -18,19 +19,8 @@ import {
   takeTokenFromAddress,
   trusted,
 } from "./server.js";
-import {
-  field,
-  fitted,
-  h,
-  icon,
-  nodeLink,
-  nodeOf,
-  replace,
-  setText,
-  STATE_ORDER,
-  stateMark,
-  toast,
-} from "./ui.js";
+import { STATE_ORDER } from "./words.js";
+import * as cluster from "./views/cluster.js";
 
 const VIEWS = {
   cluster: () => cluster, // the view of the first picture waits for nothing
@@ -578,5 +568,6 @@ drawTheme();
 addEventListener("lmcache-theme", drawTheme);
 const first = poll();
 route(); // while the server answers
-first.finally(loadSession); // the first figures need no session, and should not wait for its answer to be drawn
+// The first figures need no session, and should not wait for its answer to be drawn.
+first.finally(loadSession);
 export { notify, nodeOf };

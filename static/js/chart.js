@@ -1,15 +1,77 @@
-// Line charts on SVG.
+// Charts on SVG: lanes of lines, areas or bars over one time axis, with marks and a crosshair that
+// all charts share.
 
-import { clock, format, hour, fullTime, plural, zone } from "./format.js";
-import { h, linePath, replace, svg } from "./ui.js";
+import {
+  areaPath,
+  axisRange,
+  extremes,
+  isNumber,
+  lastIndex,
+  lastValue,
+  linePath,
+  nearest,
+  sparkRange,
+  stacked,
+  thinned,
+  timeTicks,
+  valueTicks,
+} from "./chartmath.js";
+import { h, icon, replace, setText, svg } from "./dom.js";
+import {
+  axisFactor,
+  axisLabels,
+  clock,
+  format,
+  fullTime,
+  NONE,
+  plural,
+  timeLabel,
+} from "./format.js";
+import { setFixed } from "./range.js";
 
-const MARGIN = { top: 8, right: 12, bottom: 22 };
 export const COLOURS = 8;
-let serial = 0;
+const STANDARD_HEIGHT = 160; // px of a lane
+const TOP = 8; // px above the highest value
+const FLAG_ROOM = 18; // px above the plot, for the signs of marks
+const RIGHT = 12; // px beside the last value
+const AXIS_ROOM = 22; // px below the plot, for times
+const LANE_GAP = 14; // px between two lanes
+const LEAST_INDENT = 44; // px for the labels of values
+const LEAST_DRAG = 8; // px; less is a click
+const GAP = 3.5; // intervals without a value that break a line
+const KEY_STEPS = 60; // presses of an arrow key from one end to the other
+const TIP_ROWS = 10;
+const LEGEND_ITEMS = 24;
+const TABLE_TIMES = 120;
+const TABLE_SERIES = 20;
+const NEAR_MARK = 6; // px between the crosshair and a mark that it names
+const FLAGS = {
+  restart: "restart",
+  change: "change",
+  alert: "alert",
+  action: "action",
+  resolved: "check",
+};
 
-/** A round value on an axis: without the zeros that a reading would show. */
-const tickLabel = (value, unit) =>
-  format(value, unit).replace(/\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)/, "$1");
+const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
+
+// ---- what all charts share: the time under the pointer ----
+
+const charts = new Set();
+
+function showEverywhere(time, origin) {
+  for (const chart of charts) {
+    if (!chart.element.isConnected && chart.seen) charts.delete(chart);
+    else if (chart !== origin) chart.point(time);
+  }
+}
+
+/** Have `listener(time)` called with the time under the pointer, or null, of any chart. */
+export function followCrosshair(listener, signal) {
+  const follower = { element: { isConnected: true }, point: listener };
+  charts.add(follower);
+  signal.addEventListener("abort", () => charts.delete(follower));
+}
 
 let ruler = null;
 
@@ -22,576 +84,611 @@ function textWidth(text) {
   return ruler.measureText(text).width;
 }
 
-/** Round steps for an axis, 1, 2, 5 × 10^n, or powers of two for bytes: about `count` of them from at or below `low` to at or above `high`. */
-function valueTicks(low, high, unit, count = 4) {
-  const span = high - low || 1;
-  let step;
-  if (unit === "bytes" || unit === "bytes/s") {
-    step = 2 ** Math.ceil(Math.log2(span / count));
-  } else {
-    const power = 10 ** Math.floor(Math.log10(span / count));
-    step =
-      [1, 2, 5, 10].map((factor) => factor * power).find((size) => span / size <= count + 0.5) ||
-      10 * power;
+/** One plot of a chart: its series share a unit and a value axis. */
+class Lane {
+  constructor({ unit, kind = "line", height = STANDARD_HEIGHT }) {
+    Object.assign(this, { unit, kind, height, series: [], drawn: [] });
   }
-  const [first, last] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-}
 
-const TIME_STEPS = [
-  1, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
-];
-
-function timeTicks(start, end, width) {
-  const room = (size) => (size / (end - start)) * width; // px between two labels: enough for the label, and not more than a dozen labels
-  const step =
-    TIME_STEPS.find((size) => room(size) >= Math.max(size < 60 ? 80 : 64, width / 8)) || 86400;
-  const shift = new Date(start * 1000).getTimezoneOffset() * 60;
-  const ticks = [];
-  for (let time = Math.ceil((start - shift) / step) * step + shift; time <= end; time += step)
-    ticks.push(time);
-  return { ticks, label: step < 60 ? clock : hour };
-}
-
-/** The lowest and the highest value of each pixel when there are many more points than pixels; gaps stay. */
-function thinned(times, values, start, end, pixels) {
-  if (values.length <= pixels * 3) return [times, values];
-  const at = [];
-  let slot = null;
-  let low = 0;
-  let high = 0;
-  const close = () => {
-    if (slot !== null) at.push(...(low === high ? [low] : low < high ? [low, high] : [high, low]));
-    slot = null;
-  };
-  for (let i = 0; i < values.length; i += 1) {
-    const value = values[i];
-    if (value === null || value === undefined) {
-      close();
-      at.push(i);
-      continue;
+  /** Work out the value axis for what is between two times. */
+  measure(start, end) {
+    this.drawn = this.series;
+    if (this.kind === "area") {
+      const layers = stacked(this.series);
+      this.drawn = this.series.map((one, i) => ({ ...one, ...layers[i], values: layers[i].upper }));
     }
-    const here = Math.floor(((times[i] - start) / (end - start || 1)) * pixels);
-    if (here !== slot) {
-      close();
-      slot = here;
-      low = high = i;
-      continue;
-    }
-    if (value < values[low]) low = i;
-    if (value >= values[high]) high = i;
+    const [low, high] = extremes(this.drawn, start, end);
+    this.empty = low > high;
+    const few = this.height < 100 ? 2 : 4;
+    const [least, most] = axisRange(low, high, this.unit);
+    const factor = axisFactor(most, this.unit);
+    const round = valueTicks(least / factor, most / factor, few);
+    const ticks = round.map((value) => value * factor);
+    this.ticks = axisLabels(ticks, this.unit).map((text, i) => [ticks[i], text]);
+    [this.floor, this.ceiling] = [ticks[0], ticks[ticks.length - 1]];
   }
-  close();
-  return [at.map((i) => times[i]), at.map((i) => values[i])];
-}
 
-/** Index of the time that is nearest to `time`; the times rise. */
-export function nearest(times, time) {
-  let low = 0;
-  let high = times.length - 1;
-  while (low < high) {
-    const mid = (low + high) >> 1;
-    if (times[mid] < time) low = mid + 1;
-    else high = mid;
+  /** Take a place: the plot's area goes from `top` to `top + height` px. */
+  place(top) {
+    this.top = top;
+    this.bottom = top + this.height;
   }
-  return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
-}
 
-/** Where a chart begins: at the wanted time, or with the first value when there is less, but never less than two minutes. */
-export function startOf(series, end, seconds) {
-  const first = Math.min(...series.map((one) => (one.times.length ? one.times[0] : end)), end);
-  return Math.min(Math.max(end - seconds, first), end - 120);
-}
+  y(value) {
+    const share = (value - this.floor) / (this.ceiling - this.floor || 1);
+    return this.bottom - share * (this.height - TOP);
+  }
 
-/** A crosshair that several charts share: each tells the others the time under the pointer. */
-export function crosshair() {
-  const charts = new Set();
-  return {
-    charts,
-    show: (time, origin) => charts.forEach((chart) => chart !== origin && chart.point(time, true)),
-  };
+  /** The grid and the labels of values. */
+  axis(left, right) {
+    const lines = this.ticks.map(([value, text]) => [
+      svg("line", { class: "grid", x1: left, x2: right, y1: this.y(value), y2: this.y(value) }),
+      svg("text", { class: "tick", x: left - 8, y: this.y(value) + 4, "text-anchor": "end" }, text),
+    ]);
+    const { bottom } = this;
+    return [lines, svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom })];
+  }
+
+  /** The series as paths. */
+  paths({ x, start, end, pixels, gap }) {
+    return this.drawn.map((one) => {
+      const y = (value) => this.y(value);
+      if (this.kind === "area") return this.#area(one, x, y, gap);
+      if (this.kind === "bar") return this.#bars(one, x, start, end, gap);
+      const [times, values] = thinned(one.times, one.values, start, end, pixels);
+      const wide = times === one.times ? gap : Math.max(gap, ((end - start) / pixels) * 3);
+      return svg("path", {
+        class: `line ${colourClass(one.colour)}`,
+        d: linePath(times, values, x, y, gap && wide),
+      });
+    });
+  }
+
+  #area(one, x, y, gap) {
+    const colour = one.rest ? "rest" : colourClass(one.colour);
+    return [
+      svg("path", {
+        class: `area ${colour}`,
+        d: areaPath(one.times, one.upper, one.lower, x, y, gap),
+      }),
+      svg("path", {
+        class: `line thin ${colour}`,
+        d: linePath(one.times, one.upper, x, y, gap),
+      }),
+    ];
+  }
+
+  #bars(one, x, start, end, gap) {
+    const step = gap / GAP || 1;
+    const wide = Math.max(1, x(start + step) - x(start) - 1);
+    return one.values.map((value, i) => {
+      if (!isNumber(value) || value <= 0 || one.times[i] < start || one.times[i] > end) return null;
+      const top = this.y(value);
+      return svg("rect", {
+        class: `bar ${colourClass(one.colour)}`,
+        x: x(one.times[i]) - wide / 2,
+        y: top,
+        width: wide,
+        height: this.bottom - top,
+      });
+    });
+  }
+
+  /** A dot at the end of each line: a line of one value is seen by it. */
+  ends(x, start, end) {
+    if (this.kind !== "line" || this.series.length > COLOURS) return [];
+    return this.drawn.map((one) => {
+      const at = lastIndex(one, start, end);
+      if (at < 0) return null;
+      const [cx, cy] = [x(one.times[at]), this.y(one.values[at])];
+      return svg("circle", { class: colourClass(one.colour), r: 2.5, cx, cy });
+    });
+  }
 }
 
 /**
- * A line chart. `update({series: [{name, times, values}], start, end, interval})` draws; times are Unix seconds.
- * Returns {element, update}. Options: label, unit, height, group (a crosshair), legend.
+ * A chart. Options: label; unit, kind ("line", "area": stacked, "bar") and height, or lanes:
+ * [{unit, kind, height}], legend;
+ * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
+ * list of series a
+ * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
+ * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}].
  */
-export function lineChart({ label, unit, height = 160, group = null, legend = false }) {
-  const plot = svg("svg", {
-    class: "chart-svg",
-    role: "img",
-    tabindex: "0",
-    "aria-label": label,
-    height,
-  });
-  const tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
-  const spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
-  const box = h("div", { class: "chart-plot" }, plot, tip, spoken);
-  const back = h(
-    "button",
-    {
-      type: "button",
-      class: "small chart-back",
-      hidden: true,
-      onclick: () => {
-        zoom = null;
-        draw();
-      },
-    },
-    "Whole time",
-  );
-  const keys = h("ul", { class: "legend", "aria-hidden": "true" });
-  const figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
-  const element = h(
-    "figure",
-    { class: "chart" },
-    h("figcaption", {}, h("span", {}, label), back),
-    box,
-    legend ? keys : null,
-    figures,
-  );
-  const id = `clip${(serial += 1)}`;
-  let data = { series: [], start: 0, end: 1 };
-  let width = 0;
-  let zoom = null;
-  let scale = null;
-  let indent = 48; // room for the value labels, px
-  let cross = null;
-  let drag = null;
-  let aimed = null; // time under the pointer that is still to be shown
-  let anchor = null; // where a span chosen by keyboard begins, Unix seconds
-  let cursor = null;
-  const self = { element, update, point };
-
-  function range() {
-    return zoom || [data.start, data.end];
+export class Chart {
+  constructor(options) {
+    this.options = options;
+    this.lanes = (options.lanes || [options]).map((lane) => new Lane(lane));
+    this.data = { start: 0, end: 1, interval: 0, marks: [] };
+    this.width = 0;
+    this.scale = null;
+    this.cursor = null; // time of the crosshair
+    this.anchor = null; // where a span chosen by keyboard begins
+    this.drag = null;
+    this.seen = false;
+    this.#build();
+    this.#listen();
+    charts.add(this);
   }
 
-  function extremes(start, end) {
-    let low = Infinity;
-    let high = -Infinity;
-    for (const { times, values } of data.series) {
-      for (let i = 0; i < values.length; i += 1) {
-        const value = values[i];
-        if (
-          value === null ||
-          value === undefined ||
-          !Number.isFinite(value) ||
-          times[i] < start ||
-          times[i] > end
-        )
-          continue;
-        if (value < low) low = value;
-        if (value > high) high = value;
-      }
-    }
-    return [low, high];
+  #build() {
+    const { label, legend, link } = this.options;
+    this.plot = svg("svg", { class: "chart-svg", role: "img", tabindex: "0", "aria-label": label });
+    this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
+    this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
+    this.box = h("div", { class: "chart-plot" }, this.plot, this.tip, this.spoken);
+    this.keys = h("ul", { class: "legend", "aria-hidden": "true" });
+    this.figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
+    const name = link ? h("a", { href: link }, label) : h("span", {}, label);
+    this.element = h(
+      "figure",
+      { class: "chart" },
+      h("figcaption", {}, name, legend ? this.keys : null),
+      this.box,
+      this.figures,
+    );
+    this.figures.addEventListener("toggle", () => this.#drawTable());
+    new ResizeObserver(() => {
+      if (this.box.clientWidth !== this.width) this.draw();
+    }).observe(this.box);
   }
 
-  function draw() {
-    width = box.clientWidth || width;
-    if (width < 40) return;
-    const [start, end] = range();
-    const [low, high] = extremes(start, end);
-    back.hidden = !zoom;
-    replace(plot);
-    plot.setAttribute("width", width);
-    plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const right = width - MARGIN.right;
-    const bottom = height - MARGIN.bottom;
-    if (low > high) {
-      scale = null;
-      plot.append(
-        svg(
-          "text",
-          { x: width / 2, y: height / 2, class: "chart-empty", "text-anchor": "middle" },
-          "No values in this time yet",
+  /** All series of all lanes. */
+  get series() {
+    return this.lanes.flatMap((lane) => lane.series.map((one) => ({ ...one, unit: lane.unit })));
+  }
+
+  update({ series, ...data }) {
+    const perLane = this.options.lanes ? series : [series];
+    let colour = 0;
+    this.lanes.forEach((lane, i) => {
+      lane.series = perLane[i].map((one) => ({ colour: colour++, ...one }));
+    });
+    this.data = { interval: 0, marks: [], ...data };
+    this.#describe();
+    if (this.options.legend) this.#drawLegend();
+    this.draw();
+    this.#drawTable();
+  }
+
+  #describe() {
+    const { label } = this.options;
+    const last = this.series
+      .slice(0, 6)
+      .map((one) => `${one.name} ${format(lastValue(one), one.unit)}`);
+    const marks = this.data.marks.length ? ` ${plural(this.data.marks.length, "mark")}.` : "";
+    this.plot.setAttribute(
+      "aria-label",
+      `${label}: chart, ${plural(this.series.length, "series", "series")}. ` +
+        `Last: ${last.join(", ")}.${marks} Arrow keys read values; hold Shift to choose a span, ` +
+        `Enter zooms all charts to it.`,
+    );
+  }
+
+  #drawLegend() {
+    const shown = this.series.slice(0, LEGEND_ITEMS);
+    const more = this.series.length - shown.length;
+    const areas = this.lanes[0].kind === "area";
+    replace(
+      this.keys,
+      shown.map((one) =>
+        h(
+          "li",
+          {},
+          h("i", {
+            class: `swatch${areas ? " area" : ""} ${one.rest ? "rest" : colourClass(one.colour)}`,
+          }),
+          one.name,
+          h("b", {}, format(lastValue(one, this.data.end), one.unit)),
         ),
-      );
+      ),
+      more > 0 ? h("li", {}, `and ${more} more`) : null,
+    );
+  }
+
+  // ---- drawing
+
+  draw() {
+    this.width = this.box.clientWidth || this.width;
+    if (this.width < 40) return;
+    this.seen = true;
+    const { start, end } = this.data;
+    for (const lane of this.lanes) lane.measure(start, end);
+    const height = this.#placeLanes();
+    replace(this.plot);
+    this.plot.setAttribute("width", this.width);
+    this.plot.setAttribute("height", height);
+    this.plot.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
+    if (this.lanes.every((lane) => lane.empty)) {
+      this.#drawEmpty(height);
       return;
     }
-    const most = unit === "ratio" ? Math.max(high, 0.1) : high > 0 ? high : low < 0 ? 0 : 1; // a share that is nearly 0 is not blown up
-    const marks = valueTicks(Math.min(0, low), most, unit).map((value) => [
-      value,
-      tickLabel(value, unit),
-    ]);
-    const [floor, ceiling] = [marks[0][0], marks[marks.length - 1][0]];
-    const here = zone(start);
-    indent =
-      Math.ceil(Math.max(34, textWidth(here), ...marks.map(([, text]) => textWidth(text)))) + 8;
-    const x = (time) => indent + ((time - start) / (end - start || 1)) * (right - indent);
-    const y = (value) =>
-      bottom - ((value - floor) / (ceiling - floor || 1)) * (bottom - MARGIN.top);
-    scale = {
-      x,
-      y,
-      start,
-      end,
-      time: (px) => start + ((px - indent) / (right - indent)) * (end - start),
-    };
-    for (const [value, text] of marks) {
-      plot.append(
-        svg("line", { class: "grid", x1: indent, x2: right, y1: y(value), y2: y(value) }),
-        svg("text", { class: "tick", x: indent - 6, y: y(value) + 4, "text-anchor": "end" }, text),
-      );
+    this.#measure();
+    for (const lane of this.lanes) this.#drawLane(lane);
+    this.#drawTimes(height);
+    this.#drawMarks();
+    this.cross = svg("g", { class: "cross", visibility: "hidden" });
+    this.plot.append(this.cross);
+    if (this.cursor !== null) this.point(this.cursor);
+    if (this.drag) this.plot.append(this.drag.rect);
+    else this.#markSpan();
+  }
+
+  /** Give each lane its place, one below the other; returns the height of all, px. */
+  #placeLanes() {
+    let top = this.data.marks.length || this.options.flags ? FLAG_ROOM : 0;
+    this.flagRoom = top;
+    for (const lane of this.lanes) {
+      lane.place(top);
+      top = lane.bottom + LANE_GAP;
     }
-    const { ticks, label: name } = timeTicks(start, end, width - 60); // charts of one width have the same times
+    this.bottom = top - LANE_GAP;
+    return this.bottom + AXIS_ROOM;
+  }
+
+  #drawEmpty(height) {
+    this.scale = null;
+    const text = this.options.emptyText || "No values in this time range";
+    const place = { x: this.width / 2, y: height / 2, "text-anchor": "middle" };
+    this.plot.append(svg("text", { class: "chart-empty", ...place }, text));
+  }
+
+  /** The scale of the time axis: {left, right, x(time), time(px)}. */
+  #measure() {
+    const { start, end } = this.data;
+    const labels = this.lanes.flatMap((lane) => lane.ticks.map(([, text]) => textWidth(text)));
+    const left = Math.ceil(Math.max(LEAST_INDENT, ...labels)) + 8;
+    const right = this.width - RIGHT;
+    this.scale = {
+      left,
+      right,
+      x: (time) => left + ((time - start) / (end - start || 1)) * (right - left),
+      time: (px) => start + ((px - left) / (right - left)) * (end - start),
+    };
+  }
+
+  #drawLane(lane) {
+    const { left, right, x } = this.scale;
+    const { start, end, interval } = this.data;
+    const clip = svg("svg", {
+      class: "clip",
+      x: left,
+      y: lane.top,
+      width: Math.max(1, right - left),
+      height: lane.height + 1,
+      viewBox: `${left} ${lane.top} ${Math.max(1, right - left)} ${lane.height + 1}`,
+    });
+    const gap = interval ? interval * GAP : 0;
+    for (const mark of this.data.marks)
+      if (mark.kind === "down") clip.append(this.#span(mark, lane));
+    for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
+      if (path) clip.append(path);
+    for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
+    this.plot.append(clip, ...lane.ends(x, start, end).filter(Boolean));
+  }
+
+  #span(mark, lane) {
+    const { left, right, x } = this.scale;
+    const from = Math.max(left, x(mark.time));
+    const to = Math.min(right, x(mark.until ?? this.data.end));
+    return svg("rect", {
+      class: "down-span",
+      x: from,
+      y: lane.top,
+      width: Math.max(2, to - from),
+      height: lane.height,
+    });
+  }
+
+  #drawTimes(height) {
+    const { left, right, x } = this.scale;
+    const { start, end } = this.data;
+    const { ticks, step } = timeTicks(start, end, this.width - LEAST_INDENT);
     for (const time of ticks) {
       const px = x(time);
-      if (px < indent + 34 || px > right - 14) continue;
-      plot.append(
-        svg("line", { class: "grid", x1: px, x2: px, y1: bottom, y2: bottom + 4 }),
-        svg("text", { class: "tick", x: px, y: height - 5, "text-anchor": "middle" }, name(time)),
+      if (px < left + 14 || px > right - 10) continue;
+      const place = { x: px, y: height - 5, "text-anchor": "middle" };
+      this.plot.append(
+        svg("line", { class: "grid", x1: px, x2: px, y1: this.bottom, y2: this.bottom + 4 }),
+        svg("text", { class: "tick", ...place }, timeLabel(time, step)),
       );
     }
-    plot.append(
-      svg("text", { class: "tick zone", x: indent - 6, y: height - 5, "text-anchor": "end" }, here),
-    );
-    plot.append(
-      svg(
-        "clipPath",
-        { id },
-        svg("rect", { x: indent, y: 0, width: right - indent, height: bottom + 1 }),
-      ),
-    );
-    const lines = svg("g", { "clip-path": `url(#${id})` });
-    const gap = data.interval ? data.interval * 3.5 : 0;
-    data.series.forEach((one, index) => {
-      const [times, drawn] = thinned(one.times, one.values, start, end, right - indent);
-      lines.append(
-        svg("path", {
-          class: `line c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`,
-          d: linePath(
-            times,
-            drawn,
-            x,
-            y,
-            times === one.times
-              ? gap
-              : gap && Math.max(gap, ((end - start) / (right - indent)) * 3),
-          ),
-        }),
-      );
-    });
-    const ends =
-      data.series.length > COLOURS
-        ? []
-        : data.series.map((one, index) => {
-            // a line of one value is seen by its end
-            const last = one.values.reduce(
-              (found, value, i) =>
-                value === null || value === undefined || one.times[i] < start || one.times[i] > end
-                  ? found
-                  : i,
-              -1,
-            );
-            return last < 0
-              ? null
-              : svg("circle", {
-                  class: `c${index}`,
-                  r: 2.5,
-                  cx: x(one.times[last]),
-                  cy: y(one.values[last]),
-                });
-          });
-    cross = svg("g", { class: "cross", visibility: "hidden" });
-    plot.append(
-      lines,
-      ...ends.filter(Boolean),
-      svg("line", { class: "axis", x1: indent, x2: right, y1: bottom, y2: bottom }),
-      cross,
-    );
-    if (cursor !== null) point(cursor, true);
-    if (drag) plot.append(drag.rect);
-    else mark();
   }
 
-  /** Show the values at a time; `quiet` when another chart or a redraw asks. */
-  function point(time, quiet = false) {
-    cursor = time;
-    if (!scale || !cross || time === null || time < scale.start || time > scale.end) {
-      tip.hidden = true;
-      if (cross) cross.setAttribute("visibility", "hidden");
-      return;
+  #drawMarks() {
+    const { left, right, x } = this.scale;
+    let last = -Infinity;
+    for (const mark of this.data.marks) {
+      const px = x(mark.time);
+      if (mark.kind === "down" || px < left || px > right) continue;
+      const line = { x1: px, x2: px, y1: this.flagRoom, y2: this.bottom };
+      this.plot.append(svg("line", { class: `mark ${mark.kind}`, ...line }));
+      if (px - last < 10) continue; // signs on top of each other say nothing
+      last = px;
+      const sign = icon(FLAGS[mark.kind] || "change");
+      const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
+      for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
+      sign.setAttribute("class", `flag ${mark.kind}`);
+      this.plot.append(svg("g", {}, svg("title", {}, this.#markText(mark)), sign));
     }
-    const rows = [];
-    let at = null;
-    const dots = [];
-    data.series.forEach((one, index) => {
-      if (!one.times.length) return;
-      const i = nearest(one.times, time);
-      if (
-        Math.abs(one.times[i] - time) >
-        Math.max((data.interval || 0) * 2, (scale.end - scale.start) / 60)
-      )
-        return;
-      if (at === null) at = one.times[i];
-      const value = one.values[i];
-      rows.push({ name: one.name, value, index });
-      if (value !== null && value !== undefined && Number.isFinite(value))
-        dots.push([scale.x(one.times[i]), scale.y(value), index]);
-    });
-    if (at === null) {
-      tip.hidden = true;
-      cross.setAttribute("visibility", "hidden");
-      return;
-    }
-    const px = scale.x(at);
-    replace(
-      cross,
-      svg("line", { x1: px, x2: px, y1: MARGIN.top, y2: height - MARGIN.bottom }),
-      dots
-        .slice(0, 60)
-        .map(([cx, cy, index]) => svg("circle", { class: `c${index % COLOURS}`, cx, cy, r: 3 })),
+  }
+
+  #markText(mark) {
+    return `${clock(mark.time)} ${mark.title}`;
+  }
+
+  // ---- the crosshair
+
+  /** The values at a time: [{name, value, unit, colour, lane, at}]. */
+  #valuesAt(time) {
+    const { start, end, interval } = this.data;
+    const most = Math.max(interval * 2, (end - start) / KEY_STEPS);
+    return this.lanes.flatMap((lane) =>
+      lane.series.flatMap((one, i) => {
+        if (!one.times.length) return [];
+        const at = nearest(one.times, time);
+        if (Math.abs(one.times[at] - time) > most) return [];
+        const height = lane.drawn[i] ? lane.drawn[i].values[at] : null;
+        return [{ ...one, value: one.values[at], at: one.times[at], height, lane }];
+      }),
     );
-    cross.setAttribute("visibility", "visible");
-    rows.sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+  }
+
+  /** Show the values at a time, or none for null; returns what it shows. */
+  point(time) {
+    this.cursor = time;
+    const { start, end } = this.data;
+    const inside = this.scale && this.cross && time !== null && time >= start && time <= end;
+    const rows = inside ? this.#valuesAt(time) : [];
+    if (!rows.length) {
+      this.tip.hidden = true;
+      if (this.cross) this.cross.setAttribute("visibility", "hidden");
+      return [];
+    }
+    const px = this.scale.x(rows[0].at);
+    this.#drawCross(px, rows);
+    this.#drawTip(px, rows);
+    return rows;
+  }
+
+  #drawCross(px, rows) {
+    const dots = rows
+      .filter((row) => isNumber(row.height) && row.lane.kind !== "bar")
+      .slice(0, 60)
+      .map((row) => {
+        const place = { cx: this.scale.x(row.at), cy: row.lane.y(row.height), r: 3 };
+        return svg("circle", { class: row.rest ? "rest" : colourClass(row.colour), ...place });
+      });
+    const line = svg("line", { x1: px, x2: px, y1: this.flagRoom, y2: this.bottom });
+    replace(this.cross, line, dots);
+    this.cross.setAttribute("visibility", "visible");
+  }
+
+  #drawTip(px, rows) {
+    const sorted =
+      this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
+    const near = this.data.marks.filter(
+      (mark) => Math.abs(this.scale.x(mark.time) - px) <= NEAR_MARK,
+    );
     replace(
-      tip,
-      h("div", { class: "muted" }, clock(at)),
-      rows
-        .slice(0, 10)
+      this.tip,
+      h("div", { class: "muted" }, clock(rows[0].at)),
+      sorted
+        .slice(0, TIP_ROWS)
         .map((row) =>
           h(
             "div",
             { class: "tip-row" },
-            h("i", { class: `swatch c${row.index % COLOURS}` }),
-            rows.length > 1 || data.series.length > 1 ? h("span", {}, row.name) : null,
-            h("b", {}, format(row.value, unit)),
+            h("i", { class: `swatch ${row.rest ? "rest" : colourClass(row.colour)}` }),
+            this.series.length > 1 ? h("span", {}, row.name) : null,
+            h("b", {}, format(row.value, row.lane.unit)),
           ),
         ),
-      rows.length > 10 ? h("div", { class: "muted" }, `and ${rows.length - 10} more`) : null,
+      rows.length > TIP_ROWS
+        ? h("div", { class: "muted" }, `and ${rows.length - TIP_ROWS} more`)
+        : null,
+      near.slice(0, 4).map((mark) => h("div", { class: "tip-mark" }, this.#markText(mark))),
     );
-    tip.hidden = false;
-    const left = px > width / 2 ? px - tip.offsetWidth - 10 : px + 10;
-    tip.style.transform = `translate(${Math.max(0, Math.round(left))}px, ${MARGIN.top}px)`;
-    if (!quiet) {
-      if (group) group.show(at, self);
-    }
-    return [at, rows];
+    this.tip.hidden = false;
+    const left = px > this.width / 2 ? px - this.tip.offsetWidth - 10 : px + 10;
+    const place = `${Math.max(0, Math.round(left))}px, ${this.flagRoom + TOP}px`;
+    this.tip.style.transform = `translate(${place})`;
   }
 
-  function hide() {
-    if (aimed !== null) aimed = undefined;
-    point(null);
-    cursor = null;
-    if (group) group.show(null, self);
+  #show(time) {
+    const rows = this.point(time);
+    showEverywhere(rows.length ? rows[0].at : null, this);
+    return rows;
   }
 
-  plot.addEventListener("pointermove", (event) => {
-    if (!scale) return;
-    const px = event.clientX - plot.getBoundingClientRect().left;
-    if (aimed === null)
+  #hide() {
+    this.aimed = undefined;
+    this.point(null);
+    showEverywhere(null, this);
+  }
+
+  // ---- pointer and keyboard
+
+  #listen() {
+    this.plot.addEventListener("pointermove", (event) => this.#move(event));
+    this.plot.addEventListener("pointerleave", () => {
+      if (!this.drag) this.#hide();
+    });
+    this.plot.addEventListener("pointerdown", (event) => this.#press(event));
+    this.plot.addEventListener("pointerup", () => this.#release());
+    this.plot.addEventListener("keydown", (event) => this.#key(event));
+    this.plot.addEventListener("blur", () => {
+      this.anchor = null;
+      this.#hide();
+    });
+  }
+
+  #inside(px) {
+    return Math.min(this.scale.right, Math.max(this.scale.left, px));
+  }
+
+  /** One drawing a frame, however fast the pointer moves. */
+  #move(event) {
+    if (!this.scale) return;
+    const px = this.#inside(event.clientX - this.plot.getBoundingClientRect().left);
+    const waiting = this.aimed !== undefined && this.aimed !== null;
+    this.aimed = this.scale.time(px);
+    if (!waiting)
       requestAnimationFrame(() => {
-        // one drawing a frame, however fast the pointer moves
-        const time = aimed;
-        aimed = null;
-        if (scale && time !== undefined) point(Math.min(scale.end, Math.max(scale.start, time)));
+        const time = this.aimed;
+        this.aimed = null;
+        if (this.scale && isNumber(time)) this.#show(time);
       });
-    aimed = scale.time(px);
-    if (drag) {
-      drag.to = Math.min(width - MARGIN.right, Math.max(indent, px));
-      drag.rect.setAttribute("x", Math.min(drag.from, drag.to));
-      drag.rect.setAttribute("width", Math.abs(drag.to - drag.from));
-    }
-  });
-  plot.addEventListener("pointerleave", () => {
-    if (!drag) hide();
-  });
-  plot.addEventListener("pointerdown", (event) => {
-    if (!scale || event.button !== 0 || event.pointerType === "touch") return;
-    const from = event.clientX - plot.getBoundingClientRect().left;
-    drag = {
-      from,
-      to: from,
-      rect: svg("rect", {
-        class: "zoom",
-        y: MARGIN.top,
-        height: height - MARGIN.top - MARGIN.bottom,
-        x: from,
-        width: 0,
-      }),
-    };
-    plot.append(drag.rect);
-    plot.setPointerCapture(event.pointerId);
-  });
-  plot.addEventListener("pointerup", () => {
-    if (!drag) return;
-    const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
-    drag.rect.remove();
-    drag = null;
-    if (to - from > 8) {
-      zoom = [scale.time(from), scale.time(to)];
-      draw();
-    }
-  });
-  plot.addEventListener("dblclick", () => {
-    zoom = null;
-    draw();
-  });
-  plot.addEventListener("keydown", (event) => {
-    if (
-      !scale ||
-      !["ArrowLeft", "ArrowRight", "Home", "End", "Enter", "Escape"].includes(event.key)
-    )
-      return;
-    event.preventDefault();
-    if (event.key === "Escape") {
-      zoom = null;
-      anchor = null;
-      hide();
-      draw();
-      return;
-    }
-    if (event.key === "Enter") {
-      if (anchor === null || cursor === null || anchor === cursor) return;
-      zoom = [Math.min(anchor, cursor), Math.max(anchor, cursor)];
-      anchor = null;
-      draw();
-      spoken.textContent = `Shows ${clock(zoom[0])} to ${clock(zoom[1])}. Escape shows all.`;
-      return;
-    }
-    const step = Math.max(data.interval || 0, (scale.end - scale.start) / 60);
-    const now = cursor === null ? scale.end : cursor;
-    const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: scale.start, End: scale.end }[
-      event.key
-    ];
-    if (event.shiftKey && anchor === null) anchor = now;
-    if (!event.shiftKey) anchor = null;
-    const found = point(Math.min(scale.end, Math.max(scale.start, to)));
-    mark();
-    if (found)
-      spoken.textContent = `${clock(found[0])}: ${found[1]
-        .slice(0, 8)
-        .map((row) => `${row.name} ${format(row.value, unit)}`)
-        .join(", ")}`;
-  });
-  plot.addEventListener("blur", () => {
-    anchor = null;
-    hide();
-  });
-
-  /** The span between where Shift went down and the crosshair: Enter zooms into it. */
-  function mark() {
-    const old = plot.querySelector(".zoom");
-    if (old) old.remove();
-    if (anchor === null || cursor === null || !scale) return;
-    const [from, to] = [anchor, cursor].map(scale.x).sort((a, b) => a - b);
-    plot.append(
-      svg("rect", {
-        class: "zoom",
-        x: from,
-        y: MARGIN.top,
-        width: to - from,
-        height: height - MARGIN.top - MARGIN.bottom,
-      }),
-    );
+    if (!this.drag) return;
+    this.drag.to = px;
+    this.drag.rect.setAttribute("x", Math.min(this.drag.from, px));
+    this.drag.rect.setAttribute("width", Math.abs(px - this.drag.from));
   }
 
-  function drawTable() {
-    const summary = figures.firstChild;
-    replace(figures, summary);
-    if (!figures.open) return;
-    const times = [...new Set(data.series.flatMap((one) => one.times))]
-      .sort((a, b) => b - a)
-      .slice(0, 120);
-    const shown = data.series.slice(0, 20);
-    figures.append(
+  #press(event) {
+    if (!this.scale || event.button !== 0 || event.pointerType === "touch") return;
+    const from = this.#inside(event.clientX - this.plot.getBoundingClientRect().left);
+    this.drag = { from, to: from, rect: this.#spanRect(from, from) };
+    this.plot.append(this.drag.rect);
+    this.plot.setPointerCapture(event.pointerId);
+  }
+
+  #release() {
+    if (!this.drag) return;
+    const { from, to, rect } = this.drag;
+    rect.remove();
+    this.drag = null;
+    if (Math.abs(to - from) < LEAST_DRAG) return;
+    setFixed(this.scale.time(Math.min(from, to)), this.scale.time(Math.max(from, to)));
+  }
+
+  #spanRect(from, to) {
+    return svg("rect", {
+      class: "zoom",
+      x: Math.min(from, to),
+      y: this.flagRoom,
+      width: Math.abs(to - from),
+      height: this.bottom - this.flagRoom,
+    });
+  }
+
+  #key(event) {
+    const { start, end, interval } = this.data;
+    const step = Math.max(interval, (end - start) / KEY_STEPS);
+    const now = this.cursor === null ? end : this.cursor;
+    const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: start, End: end }[event.key];
+    if (!this.scale) return;
+    if (event.key === "Escape" && this.cursor !== null) {
+      event.preventDefault();
+      this.anchor = null;
+      this.#hide();
+      this.#markSpan();
+    } else if (event.key === "Enter") this.#zoomToSpan(event);
+    else if (to !== undefined) {
+      event.preventDefault();
+      if (event.shiftKey && this.anchor === null) this.anchor = now;
+      if (!event.shiftKey) this.anchor = null;
+      this.#speak(this.#show(Math.min(end, Math.max(start, to))));
+      this.#markSpan();
+    }
+  }
+
+  #zoomToSpan(event) {
+    const { anchor, cursor } = this;
+    if (anchor === null || cursor === null || anchor === cursor) return;
+    event.preventDefault();
+    this.anchor = null;
+    const span = [Math.min(anchor, cursor), Math.max(anchor, cursor)];
+    setText(this.spoken, `All charts show ${clock(span[0])} to ${clock(span[1])}.`);
+    setFixed(...span);
+  }
+
+  #speak(rows) {
+    if (!rows.length) return;
+    const values = rows.slice(0, 8).map((row) => `${row.name} ${format(row.value, row.lane.unit)}`);
+    setText(this.spoken, `${clock(rows[0].at)}: ${values.join(", ")}`);
+  }
+
+  /** The span between where Shift went down and the crosshair. */
+  #markSpan() {
+    const old = this.plot.querySelector(".zoom");
+    if (old) old.remove();
+    if (this.anchor === null || this.cursor === null || !this.scale) return;
+    this.plot.append(this.#spanRect(this.scale.x(this.anchor), this.scale.x(this.cursor)));
+  }
+
+  // ---- the figures as a table
+
+  #drawTable() {
+    replace(this.figures, this.figures.firstChild);
+    if (!this.figures.open) return;
+    const shown = this.series.slice(0, TABLE_SERIES);
+    const times = [...new Set(shown.flatMap((one) => one.times))].sort((a, b) => b - a);
+    const index = shown.map((one) => new Map(one.times.map((time, i) => [time, one.values[i]])));
+    const cell = (one, i, time) =>
+      h("td", { class: "num" }, index[i].has(time) ? format(index[i].get(time), one.unit) : NONE);
+    const head = h(
+      "tr",
+      {},
+      h("th", { scope: "col" }, "Time"),
+      shown.map((one) => h("th", { scope: "col", class: "num" }, one.name)),
+    );
+    const rows = times.slice(0, TABLE_TIMES).map((time) =>
       h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}: figures` },
-        h(
-          "table",
-          { class: "plain" },
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              h("th", { scope: "col" }, "Time"),
-              shown.map((one) => h("th", { scope: "col", class: "num" }, one.name)),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            times.map((time) =>
-              h(
-                "tr",
-                {},
-                h("th", { scope: "row", title: fullTime(time) }, clock(time)),
-                shown.map((one) => {
-                  const i = one.times.indexOf(time);
-                  return h("td", { class: "num" }, i < 0 ? "–" : format(one.values[i], unit));
-                }),
-              ),
-            ),
-          ),
-        ),
+        "tr",
+        {},
+        h("th", { scope: "row", title: fullTime(time) }, clock(time)),
+        shown.map((one, i) => cell(one, i, time)),
       ),
     );
+    const region = {
+      tabindex: "0",
+      role: "region",
+      "aria-label": `${this.options.label}: figures`,
+    };
+    const table = h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, rows));
+    this.figures.append(h("div", { class: "scroll", ...region }, table));
   }
-  figures.addEventListener("toggle", drawTable);
-
-  function update(next) {
-    data = next;
-    const last = data.series.slice(0, 6).map(({ name, values }) => {
-      let at = values.length - 1;
-      while (at > 0 && (values[at] === null || values[at] === undefined)) at -= 1;
-      return `${name} ${format(values[at], unit)}`;
-    });
-    plot.setAttribute(
-      "aria-label",
-      `${label}: line chart, ${plural(data.series.length, "line")}. Last: ${last.join(", ")}. Arrow keys read values, with Shift they choose a span, Enter shows it alone, Escape all.`,
-    );
-    if (legend) {
-      replace(
-        keys,
-        data.series
-          .slice(0, 24)
-          .map((one, index) =>
-            h(
-              "li",
-              {},
-              h("i", { class: `swatch c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}` }),
-              one.name,
-            ),
-          ),
-        data.series.length > 24 ? h("li", {}, `and ${data.series.length - 24} more`) : null,
-      );
-    }
-    draw();
-    drawTable();
-  }
-
-  new ResizeObserver(() => {
-    if (box.clientWidth !== width) draw();
-  }).observe(box);
-  if (group) group.charts.add(self);
-  return self;
 }
 
-/** A histogram's cumulative buckets as bars: [[upper limit, count in it], ...]. */
+const sortedByValue = (rows) =>
+  [...rows].sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+
+/** A histogram's buckets as bars: [[upper limit, count in it], ...]. */
 export function barList(rows, unit, label) {
   const most = Math.max(1, ...rows.map(([, count]) => count));
-  return h(
-    "table",
-    { class: "plain bars", "aria-label": label },
-    h(
-      "tbody",
+  const body = rows.map(([limit, count]) => {
+    const bar = h("i", { class: "bar" });
+    bar.style.width = `${(count / most) * 100}%`;
+    return h(
+      "tr",
       {},
-      rows.map(([limit, count]) => {
-        const bar = h("i", { class: "bar" });
-        bar.style.width = `${(count / most) * 100}%`;
-        return h(
-          "tr",
-          {},
-          h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
-          h("td", { class: "bar-cell" }, bar),
-          h("td", { class: "num" }, String(count)),
-        );
-      }),
-    ),
+      h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
+      h("td", { class: "bar-cell" }, bar),
+      h("td", { class: "num" }, String(count)),
+    );
+  });
+  return h("table", { class: "plain bars", "aria-label": label }, h("tbody", {}, body));
+}
+
+const SPARK_HEIGHT = 36; // px
+const SPARK_WIDTH = 96; // px
+
+/** A small graph without axes; decoration for the eye, the value stands beside it. */
+export function sparkline(values, { unit, width = SPARK_WIDTH, height = SPARK_HEIGHT } = {}) {
+  const known = values || [];
+  const [low, high] = sparkRange(known, unit);
+  const count = Math.max(2, known.length);
+  const x = (i) => (i / (count - 1)) * (width - 4);
+  const y = (value) => height - 1 - ((value - low) / (high - low || 1)) * (height - 4);
+  const times = known.map((_, i) => i);
+  const floor = known.map(() => low);
+  const at = lastIndex({ times, values: known }, 0, count);
+  return svg(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
+    at < 0 ? null : svg("path", { class: "spark-area", d: areaPath(times, known, floor, x, y, 0) }),
+    svg("line", { class: "spark-base", x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }),
+    at < 0 ? null : svg("path", { class: "spark-line", d: linePath(times, known, x, y, 0) }),
+    at < 0 ? null : svg("circle", { class: "spark-end", cx: x(at), cy: y(known[at]), r: 2 }),
   );
 }

@@ -1,10 +1,12 @@
 // Questions in a <dialog>: focus is kept inside and goes back where it was.
 
-import { h, replace } from "./ui.js";
+import { h, replace } from "./dom.js";
 
 /**
- * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the message is shown
- * beside that field and the dialog stays. Resolves with what submit returned, or null when cancelled.
+ * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the
+ * message is shown
+ * beside that field and the dialog stays. Resolves with what submit returned, or null when
+ * cancelled.
  */
 export function formDialog({ title, build, submit, action = "Save", danger = false, extra = [] }) {
   return new Promise((resolve) => {
@@ -75,7 +77,9 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
   });
 }
 
-/** Ask before something that cannot be taken back. With `typed`, that text has to be typed first. */
+/**
+ * Ask before something that cannot be taken back. With `typed`, that text has to be typed first.
+ */
 export function confirmDialog({ title, text, action, danger = true, typed = "" }) {
   return formDialog({
     title,

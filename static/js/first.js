@@ -1,4 +1,5 @@
-// What the first paint must know: the theme, the view, how much room the alerts took. A classic script on purpose: a module
+// What the first paint must know: the theme, the view, how much room the alerts took. A classic
+// script on purpose: a module
 // would run after it.
 (function () {
   const root = document.documentElement;

@@ -2,7 +2,8 @@
 
 export const NONE = "–";
 
-// Numbers and times of day are put together by hand and what needs Intl is made when it is first used: the browser reads
+// Numbers and times of day are put together by hand and what needs Intl is made when it is first
+// used: the browser reads
 // its tables of all languages then, which costs a new page 20 ms or more.
 function lazily(make) {
   let made = null;
@@ -38,6 +39,9 @@ function scaled(value, step, units) {
   return [index === 0 && Number.isInteger(size) ? fixed(size, 0) : figures(size), units[index]];
 }
 
+/** A number with k, M or G for the thousands: "29.7k". */
+const shortened = (value) => scaled(value, 1000, ["", "k", "M", "G"]).join("");
+
 const UNITS = {
   bytes: (value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]),
   seconds: (value) => {
@@ -53,23 +57,23 @@ const UNITS = {
     if (size > 0 && size < 0.001) return ["< 0.001", "%"];
     return [fixed(value * 100, size >= 99.95 || size === 0 ? 0 : size < 0.05 ? 3 : 1), "%"];
   },
-  "tokens/s": (value) => {
-    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
-    return [text, unit + " tok/s"];
+  "tokens/s": (value) => [shortened(value), "tok/s"],
+  // Rates below one per second are told per minute.
+  "1/s": (value) => {
+    if (value !== 0 && Math.abs(value) < 0.9995) return UNITS["1/min"](value);
+    return [shortened(value), "/s"];
   },
-  "per second": (value) => {
-    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
-    return [text, unit + "/s"];
+  "1/min": (value) => {
+    if (Math.abs(value) >= 9.995) return UNITS["1/s"](value);
+    return [shortened(value * 60), "/min"];
   },
   "bytes/s": (value) => {
     const [text, unit] = UNITS.bytes(value);
     return [text, unit + "/s"];
   },
-  tokens: (value) => {
-    const [text, unit] = scaled(value, 1000, ["", "k", "M", "G"]);
-    return [text, unit + " tok"];
-  },
-  count: (value) => scaled(value, 1000, ["", "k", "M", "G"]),
+  tokens: (value) => [shortened(value), "tok"],
+  count: (value) => [shortened(value), ""],
+  bool: (value) => [value ? "yes" : "no", ""],
 };
 
 /** [figures, unit] of a value, to be styled apart. */
@@ -87,6 +91,68 @@ export function format(value, unit) {
   return mark === "%" || wide.startsWith("/")
     ? text + (mark === "%" ? "\u202f%" : mark)
     : `${text}\u00a0${mark}`;
+}
+
+// Unit of an axis -> the steps its labels may be told in: [size, name].
+const METRIC_STEPS = [
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+  [1, ""],
+];
+const AXIS_STEPS = {
+  seconds: [
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+    [1e-3, "ms"],
+    [1e-6, "µs"],
+  ],
+  bytes: ["PiB", "TiB", "GiB", "MiB", "KiB", "B"].map((name, i) => [1024 ** (5 - i), name]),
+};
+const LONG_AXIS = 300; // seconds: from here on an axis is in minutes
+
+/**
+ * The unit that all labels of an axis share: [size, name, whether only the highest label carries
+ * it].
+ */
+function axisStep(highest, unit) {
+  if (unit === "ratio") return [0.01, "\u202f%", false];
+  if (unit === "bool") return [1, "", false];
+  if (unit === "1/s" || unit === "1/min") {
+    if (highest < 1) return [1 / 60, "/min", true];
+    const [size, name] = METRIC_STEPS.find(([one]) => highest >= one) || [1, ""];
+    return [size, `${name}/s`, true];
+  }
+  const base = unit === "bytes/s" ? "bytes" : unit;
+  const steps = AXIS_STEPS[base];
+  if (steps) {
+    const fitting = steps.filter(
+      ([size]) => base !== "seconds" || size <= 1 || highest >= LONG_AXIS,
+    );
+    const [size, name] = fitting.find(([one]) => highest >= one) || steps[steps.length - 1];
+    return [size, `\u00a0${name}${unit === "bytes/s" ? "/s" : ""}`, false];
+  }
+  const [size, name] = METRIC_STEPS.find(([one]) => highest >= one) || [1, ""];
+  const word = { "tokens/s": "\u00a0tok/s", tokens: "\u00a0tok" }[unit] || "";
+  return [size, name + word, true, name];
+}
+
+/**
+ * The factor that makes round numbers of an axis' values: its ticks are round in the unit of its
+ * labels.
+ */
+export const axisFactor = (highest, unit) => axisStep(highest, unit)[0];
+
+/** The labels of an axis, all in one unit, without needless zeros. */
+export function axisLabels(values, unit) {
+  const highest = Math.max(...values.map(Math.abs));
+  const [size, name, once, short = ""] = axisStep(highest, unit);
+  return values.map((value) => {
+    const text = separated(String(Number((value / size).toPrecision(4))));
+    const top = Math.abs(value) === highest;
+    return text + (once && !top ? (value === 0 ? "" : short) : name);
+  });
 }
 
 /** A number as it is, with separators. */
@@ -136,6 +202,41 @@ export function hour(time) {
   const date = new Date(time * 1000);
   return `${two(date.getHours())}:${two(date.getMinutes())}`;
 }
+const DAY = 86400; // seconds
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+/** A day in the viewer's zone: "3 Sep". */
+export function day(time) {
+  const date = new Date(time * 1000);
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+}
+
+/** A time on an axis with labels every `step` seconds. */
+export function timeLabel(time, step) {
+  if (step >= DAY) return day(time);
+  if (step < 60) return clock(time);
+  const midnight = hour(time) === "00:00";
+  return midnight ? day(time) : hour(time);
+}
+
+/**
+ * When something was, as short as it is clear: the time of day, with the day when that is another
+ * one.
+ */
+export function when(time, now = Date.now() / 1000) {
+  return day(time) === day(now) ? clock(time) : `${day(time)} ${hour(time)}`;
+}
+
+/** A span of time: "02:26 – 03:26", with the days when they are not today's. */
+export function spanText(start, end, now = Date.now() / 1000) {
+  const short = end - start < 300 ? clock : hour;
+  const sameDay = day(start) === day(end);
+  const today = sameDay && day(end) === day(now);
+  if (today) return `${short(start)} – ${short(end)}`;
+  const first = `${day(start)} ${short(start)}`;
+  return sameDay ? `${first} – ${short(end)}` : `${first} – ${day(end)} ${short(end)}`;
+}
+
 /** The short name of the viewer's zone at that time: "CET", "GMT+5:30". */
 export const zone = (time) =>
   (
@@ -160,73 +261,6 @@ export function middle(text, length = 28) {
 
 export const plural = (count, one, many = one + "s") =>
   `${plain(count)} ${count === 1 ? one : many}`;
-
-/** What /api/status tells of a node or of the cluster: label, unit and what it means. */
-export const METRICS = {
-  lookup_hit_rate: ["Lookup hit rate", "ratio", "share of looked-up tokens that were in a cache"],
-  retrieve_hit_rate: [
-    "Retrieve hit rate",
-    "ratio",
-    "share of requested tokens that were really loaded",
-  ],
-  requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens asked of the cache"],
-  hit_tokens_per_second: [
-    "From cache",
-    "tokens/s",
-    "tokens served from the cache instead of computed",
-  ],
-  stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
-  requests_per_second: ["Requests", "per second", "retrieve requests"],
-  retrieve_p50: ["Retrieve p50", "seconds", "half of the retrievals are faster"],
-  retrieve_p90: ["Retrieve p90", "seconds", "9 of 10 retrievals are faster"],
-  retrieve_p99: ["Retrieve p99", "seconds", "99 of 100 retrievals are faster"],
-  store_p50: ["Store p50", "seconds", "half of the stores are faster"],
-  store_p90: ["Store p90", "seconds", "9 of 10 stores are faster"],
-  store_p99: ["Store p99", "seconds", "99 of 100 stores are faster"],
-  lookup_p50: ["Lookup p50", "seconds", "half of the lookups are faster"],
-  lookup_p90: ["Lookup p90", "seconds", "9 of 10 lookups are faster"],
-  lookup_p99: ["Lookup p99", "seconds", "99 of 100 lookups are faster"],
-  local_cache_bytes: ["CPU cache", "bytes", "bytes in the local CPU cache"],
-  local_cache_limit_bytes: ["CPU cache limit", "bytes", "configured size of the local CPU cache"],
-  remote_cache_bytes: ["Remote cache", "bytes", "bytes in the remote cache"],
-  local_storage_bytes: ["Local storage", "bytes", "bytes on local disk"],
-  evictions_per_second: ["Evictions", "per second", "objects pushed out of the local CPU cache"],
-  failures_per_second: ["Failures", "per second", "failed cache operations"],
-  remote_ping_seconds: ["Remote ping", "seconds", "time to reach the remote cache"],
-  slow_retrievals_per_second: [
-    "Slow retrievals",
-    "per second",
-    "retrievals slower than the configured limit",
-  ],
-  pinned_objects: ["Pinned objects", "count", "objects that may not be evicted now"],
-  queue_size: ["Queue", "count", "work waiting"],
-  healthy: ["Healthy", "count", "1 when the node's own health monitor is content"],
-  latency: ["Answer time", "seconds", "time the node took to answer the last poll"],
-};
-
-/** What the server keeps over time. */
-export const HISTORY = [
-  "lookup_hit_rate",
-  "retrieve_hit_rate",
-  "requested_tokens_per_second",
-  "hit_tokens_per_second",
-  "stored_tokens_per_second",
-  "requests_per_second",
-  "retrieve_p50",
-  "retrieve_p99",
-  "store_p99",
-  "lookup_p99",
-  "local_cache_bytes",
-  "remote_cache_bytes",
-  "evictions_per_second",
-  "failures_per_second",
-  "slow_retrievals_per_second",
-  "queue_size",
-  "latency",
-];
-
-export const metricLabel = (name) => (METRICS[name] ? METRICS[name][0] : name);
-export const metricUnit = (name) => (METRICS[name] ? METRICS[name][1] : unitOf(name));
 
 /** The unit that a Prometheus name tells. */
 export function unitOf(name) {

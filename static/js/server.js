@@ -1,4 +1,5 @@
-// The only module that talks to the server: requests, and what the page knows from them (the status that a poller keeps fresh,
+// The only module that talks to the server: requests, and what the page knows from them (the status
+// that a poller keeps fresh,
 // who we are). Small preferences are kept here too.
 
 const BASE = new URL(".", document.baseURI).href;
@@ -15,7 +16,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Take the token out of `#token=...`, so that it stays neither in the address bar nor in the history. */
+/**
+ * Take the token out of `#token=...`, so that it stays neither in the address bar nor in the
+ * history.
+ */
 export function takeTokenFromAddress() {
   const match = /^#token=([^&]*)/.exec(location.hash);
   if (!match) return;
@@ -193,7 +197,10 @@ export const nodePath = (node, path) => node.path + (path.startsWith("/") ? path
 
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
 
-/** The request as a curl command. The token is left as a variable: commands end up in chats and histories. */
+/**
+ * The request as a curl command. The token is left as a variable: commands end up in chats and
+ * histories.
+ */
 export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
   const words = ["curl", "-sS"];
   if (method !== "GET") words.push("-X", method);
@@ -266,7 +273,10 @@ export async function loadSession() {
   notify();
 }
 
-/** Ask for the status now, and again after the interval; after failures wait longer each time, 30 s at most. */
+/**
+ * Ask for the status now, and again after the interval; after failures wait longer each time, 30 s
+ * at most.
+ */
 export async function poll() {
   clearTimeout(timer);
   if (running) return;
@@ -292,7 +302,8 @@ export async function poll() {
 
 function schedule() {
   clearTimeout(timer);
-  if (document.hidden || (store.paused && !store.error)) return; // nobody looks: asked again when shown
+  // Nobody looks: asked again when shown.
+  if (document.hidden || (store.paused && !store.error)) return;
   const wait = store.error ? Math.min(30, 2 ** Math.min(store.failures - 1, 5)) : store.interval;
   store.retryAt = Date.now() / 1000 + wait;
   timer = setTimeout(poll, wait * 1000);

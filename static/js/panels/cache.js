@@ -1,27 +1,24 @@
-// What can be done to a node's cache. Each action says in one line what it does; what cannot be taken back asks first.
+// What can be done to a node's cache. Each action says in one line what it does; what cannot be
+// taken back asks first.
 
-import { confirmDialog } from "../dialog.js";
-import { format, middle, plain, plural } from "../format.js";
-import { curl, nodePath, store } from "../server.js";
 import {
-  append,
   button,
   copy,
-  dataTable,
-  explain,
   facts,
   field,
   guarded,
-  h,
   nodeLink,
-  panelFrame,
-  replace,
   searchBox,
-  setText,
   toast,
-  tree,
   working,
-} from "../ui.js";
+} from "../controls.js";
+import { confirmDialog } from "../dialog.js";
+import { append, h, replace, setText } from "../dom.js";
+import { format, middle, plain, plural } from "../format.js";
+import { explain, panelFrame } from "../panel.js";
+import { curl, nodePath, store } from "../server.js";
+import { DataTable } from "../table.js";
+import { tree } from "../tree.js";
 import { gigabytes } from "./kinds.js";
 import { breakable } from "./util.js";
 
@@ -135,7 +132,10 @@ function resetMetrics(ctx) {
   );
 }
 
-/** A node that has not told what it is gets the rest of an engine's panels when it answers the first one. */
+/**
+ * A node that has not told what it is gets the rest of an engine's panels when it answers the first
+ * one.
+ */
 function mountUnknown(root, ctx) {
   root.append(
     backends(ctx, () => {
@@ -635,7 +635,7 @@ function quotas(ctx, shape, defaults) {
     ctx,
     load: () => ctx.json("/quota"),
     render: (data, body) => {
-      const table = dataTable({
+      const table = new DataTable({
         label: "Quotas",
         key: (row) => row.salt,
         fixed: false,
@@ -804,7 +804,7 @@ function keyTable(ctx, title, path, columns, list, say, emptyText) {
     ctx,
     load: () => ctx.json(path),
     render: (data, body) => {
-      const table = dataTable({
+      const table = new DataTable({
         label: title,
         key: keyId,
         fixed: false,

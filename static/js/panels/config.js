@@ -1,19 +1,13 @@
-// Settings: searched, edited in their row, compared with the defaults and with the other processes of the instance.
+// Settings: searched, edited in their row, compared with the defaults and with the other processes
+// of the instance.
 
+import { button, guarded, searchBox, toast, working } from "../controls.js";
+import { append, h } from "../dom.js";
 import { plain, plural } from "../format.js";
+import { panelFrame } from "../panel.js";
 import { each, getJson, nodePath, store } from "../server.js";
-import {
-  append,
-  button,
-  dataTable,
-  guarded,
-  h,
-  panelFrame,
-  searchBox,
-  toast,
-  tree,
-  working,
-} from "../ui.js";
+import { DataTable } from "../table.js";
+import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
 import { breakable } from "./util.js";
 
@@ -26,7 +20,10 @@ export const show = (value) =>
         ? String(value)
         : JSON.stringify(value);
 
-/** Names of settings that the node wrote with a decimal point or as Infinity: JavaScript cannot tell 5.0 from 5. */
+/**
+ * Names of settings that the node wrote with a decimal point or as Infinity: JavaScript cannot tell
+ * 5.0 from 5.
+ */
 function decimals(raw) {
   return new Set(
     [...raw.matchAll(/"([^"\\]+)":\s*(?:-?\d+(?:\.\d+|[eE])|-?Infinity|NaN)/g)].map(
@@ -55,7 +52,8 @@ export function readValue(text, old, fallback) {
   const word = text.trim();
   if (word === "null" && (old === null || fallback === null)) return null;
   if (typeof old === "string") return text;
-  if (typeof old === "number" && /^-?Infinity$/.test(word)) return word; // JSON has no such number; LMCache reads it from a string
+  // JSON has no such number; LMCache reads it from a string.
+  if (typeof old === "number" && /^-?Infinity$/.test(word)) return word;
   let value;
   try {
     value = JSON.parse(text);
@@ -98,7 +96,7 @@ export function mount(root, ctx) {
   let siblings = null; // how many others of the instance told their settings
   let unasked = 0; // how many did not
   let editing = ""; // name of the setting whose row is a form now
-  const table = dataTable({
+  const table = new DataTable({
     label: "Settings",
     key: (row) => row.name,
     emptyText: "The node told of no settings.",
@@ -227,7 +225,10 @@ export function mount(root, ctx) {
     if (back) back.focus();
   }
 
-  /** The row's own form: Enter sets, Escape leaves it as it was, the server's error stands under the field. */
+  /**
+   * The row's own form: Enter sets, Escape leaves it as it was, the server's error stands under the
+   * field.
+   */
   function form(row) {
     const old = row.value;
     const id = `value-${row.name}`;
@@ -294,7 +295,8 @@ export function mount(root, ctx) {
       answer = await ctx.send("POST", "/conf", { [row.name]: value });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is set
+      // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is
+      // set
       if (error.status === 500 && /Infinity$/.test(value)) {
         const { data } = await ctx.json(`/conf?names=${encodeURIComponent(row.name)}`);
         if (data[row.name] === Number(value)) return data[row.name];

@@ -1,4 +1,5 @@
-// The defaults of LMCache 0.5.6's settings, as its own definitions have them: the server does not tell them.
+// The defaults of LMCache 0.5.6's settings, as its own definitions have them: the server does not
+// tell them.
 
 const words = (text) => text.trim().split(/\s+/);
 

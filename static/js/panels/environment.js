@@ -1,8 +1,11 @@
 // Environment variables; what looks like a secret stays masked until asked for, one by one.
 
+import { button, empty, searchBox } from "../controls.js";
+import { h } from "../dom.js";
 import { plural } from "../format.js";
+import { panelFrame } from "../panel.js";
 import { trusted, whyNot } from "../server.js";
-import { button, dataTable, empty, h, panelFrame, searchBox } from "../ui.js";
+import { DataTable } from "../table.js";
 import { breakable } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
@@ -32,7 +35,7 @@ export function mount(root, ctx) {
 
 function mountTable(root, ctx) {
   const open = new Set();
-  const table = dataTable({
+  const table = new DataTable({
     label: "Environment",
     key: (row) => row.name,
     sort: { id: "name", down: false },

@@ -1,19 +1,14 @@
-// What MP servers, coordinators, controllers, discovery services and other frontends tell of themselves: the upper part
+// What MP servers, coordinators, controllers, discovery services and other frontends tell of
+// themselves: the upper part
 // of their Overview.
 
+import { facts, meter, nodeLink, stateMark } from "../controls.js";
+import { append, h } from "../dom.js";
 import { byName, clock, duration, format, fullTime, plain, plural } from "../format.js";
+import { panelFrame } from "../panel.js";
 import { getJson, refreshNow, store } from "../server.js";
-import {
-  append,
-  dataTable,
-  facts,
-  h,
-  meter,
-  nodeLink,
-  panelFrame,
-  stateMark,
-  tree,
-} from "../ui.js";
+import { DataTable } from "../table.js";
+import { tree } from "../tree.js";
 
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
 
@@ -30,7 +25,7 @@ const panel =
     }).element;
 
 function rows(label, columns, list, key, emptyText) {
-  const table = dataTable({ label, columns, key, fixed: false, emptyText });
+  const table = new DataTable({ label, columns, key, fixed: false, emptyText });
   table.update(list);
   return table.element;
 }
@@ -408,7 +403,8 @@ function reports(data) {
 /** The nodes behind another frontend, as this one sees them. */
 function children(ctx) {
   const name = ctx.node().name;
-  let asked = false; // the first look takes what is known, a refresh asks that frontend for its nodes again
+  // The first look takes what is known, a refresh asks that frontend for its nodes again.
+  let asked = false;
   return panelFrame({
     title: "Nodes behind it",
     note: "as this frontend sees them through it",

@@ -1,25 +1,19 @@
 // Loggers with their own and their effective level; setting one, or all that begin alike.
 
+import { button, guarded, searchBox, toast, working } from "../controls.js";
+import { append, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
+import { panelFrame } from "../panel.js";
 import { each } from "../server.js";
-import {
-  append,
-  button,
-  dataTable,
-  guarded,
-  h,
-  panelFrame,
-  replace,
-  searchBox,
-  setText,
-  toast,
-  working,
-} from "../ui.js";
+import { DataTable } from "../table.js";
 import { breakable } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
-/** "name: LEVEL" lines, with the level that a logger without its own takes from the next one above that has one. */
+/**
+ * "name: LEVEL" lines, with the level that a logger without its own takes from the next one above
+ * that has one.
+ */
 export function parseLevels(text) {
   const rows = [];
   for (const line of text.split("\n")) {
@@ -60,7 +54,7 @@ export function mount(root, ctx) {
   let rows = [];
   let group = "lmcache";
   const note = h("span", { class: "progress", "aria-live": "polite" });
-  const table = dataTable({
+  const table = new DataTable({
     label: "Loggers",
     key: (row) => row.name,
     sort: { id: "name", down: false },

@@ -1,6 +1,9 @@
 // What the node says of itself, as a tree.
 
-import { h, panelFrame, searchBox, tree } from "../ui.js";
+import { searchBox } from "../controls.js";
+import { h } from "../dom.js";
+import { panelFrame } from "../panel.js";
+import { tree } from "../tree.js";
 
 /** A panel that shows one JSON answer as a searchable tree; also used for Inference. */
 export function treePanel(ctx, title, path, note = "") {

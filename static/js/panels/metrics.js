@@ -1,9 +1,14 @@
-// Prometheus text of one node: families by prefix, samples with their labels, histograms with quantiles.
+// Prometheus text of one node: families by prefix, samples with their labels, histograms with
+// quantiles.
 
-import { barList, lineChart } from "../chart.js";
-import { clock, format, fullTime, metricLabel, plain, plural } from "../format.js";
+import { barList, Chart } from "../chart.js";
+import { button, searchBox } from "../controls.js";
+import { append, h, replace, setText } from "../dom.js";
+import { clock, format, fullTime, plain, plural } from "../format.js";
+import { panelFrame } from "../panel.js";
 import { getJson } from "../server.js";
-import { append, button, dataTable, h, panelFrame, replace, searchBox, setText } from "../ui.js";
+import { DataTable } from "../table.js";
+import { metricLabel } from "../words.js";
 import { breakable, familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
@@ -171,7 +176,10 @@ export function metricRows(families) {
   });
 }
 
-/** The values that each label has in these rows: labels with one value are said once, the others become columns. */
+/**
+ * The values that each label has in these rows: labels with one value are said once, the others
+ * become columns.
+ */
 function labelValues(rows) {
   const found = new Map();
   for (const row of rows)
@@ -461,16 +469,19 @@ export function mount(root, ctx) {
     );
   }
 
-  /** Charts of one sample: what the frontend remembers of it, and what the node tells for as long as this is open. */
+  /**
+   * Charts of one sample: what the frontend remembers of it, and what the node tells for as long as
+   * this is open.
+   */
   async function watch(row, area) {
     const rising = row.type === "counter" || row.set;
     const unit = rising
-      ? { bytes: "bytes/s", tokens: "tokens/s" }[row.measure.unit] || "per second"
+      ? { bytes: "bytes/s", tokens: "tokens/s" }[row.measure.unit] || "1/s"
       : row.measure.unit === "time"
         ? "count"
         : row.measure.unit;
     const scale = row.set ? 1 : row.measure.scale;
-    const chart = lineChart({
+    const chart = new Chart({
       label: row.set
         ? "Observations per second, while this is open"
         : rising
@@ -556,8 +567,8 @@ export function mount(root, ctx) {
       const from = Math.min(...series.map((one) => one.times[0]));
       const unit = row.set
         ? row.measure.unit
-        : { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "per second";
-      const chart = lineChart({
+        : { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "1/s";
+      const chart = new Chart({
         label: `Remembered since ${clock(from)}`,
         unit,
         height: 150,
@@ -586,7 +597,7 @@ export function mount(root, ctx) {
     render: (text, body) => {
       build(text);
       const word = found.querySelector("input").value;
-      table = dataTable({
+      table = new DataTable({
         label: "Metrics",
         columns: columns(),
         key: (row) => row.id,

@@ -1,9 +1,13 @@
-// What the node is doing: figures, use of its caches, the last hour; kinds.js adds what other servers tell of themselves.
+// What the node is doing: figures, use of its caches, the last hour; kinds.js adds what other
+// servers tell of themselves.
 
-import { crosshair, lineChart, startOf } from "../chart.js";
-import { clock, duration, format, fullTime, METRICS, metricLabel, parts } from "../format.js";
+import { Chart } from "../chart.js";
+import { facts, stateMark } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { clock, duration, format, fullTime, parts } from "../format.js";
+import { chartSpan, historyQuery, onRange } from "../range.js";
 import { getJson } from "../server.js";
-import { facts, h, replace, setText, stateMark } from "../ui.js";
+import { metricHelp, metricLabel, metricUnit } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { breakable } from "./util.js";
 
@@ -35,11 +39,6 @@ const CHARTS = [
   ["Answer time", ["latency"]],
 ];
 const MP_LABELS = { local_cache_bytes: "L1", remote_cache_bytes: "L2" };
-const SPANS = [
-  [600, "10 min"],
-  [3600, "1 h"],
-  [14400, "4 h"],
-];
 
 export function mount(root, ctx) {
   const tiles = h("div", { class: "tiles compact" });
@@ -47,48 +46,25 @@ export function mount(root, ctx) {
   const about = h("div");
   const chartBox = h("div", { class: "charts" });
   const chartNote = h("p", { class: "panel-line", role: "status" });
-  const group = crosshair();
   const charts = CHARTS.map(([label, names]) => ({
     names,
-    chart: lineChart({ label, unit: METRICS[names[0]][1], group, legend: names.length > 1 }),
+    chart: new Chart({ label, unit: metricUnit(names[0]), legend: names.length > 1 }),
     shown: false,
   }));
   const pastLine = h("p", { class: "note", role: "status", hidden: true });
-  const told = new Map(); // metric -> [value, time]: the last that the node told, for while it is down
+  // Metric -> [value, time]: the last that the node told, for while it is down.
+  const told = new Map();
   const parts_ = new Map();
-  let seconds = 3600;
   let lastPoll = null;
   let useSig = "";
   let aboutSig = "";
   const more = { started: null, disk: null };
 
-  const spans = SPANS.map(([size, label]) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "small",
-        "aria-pressed": String(size === seconds),
-        onclick: () => {
-          seconds = size;
-          spans.forEach((one, i) => one.setAttribute("aria-pressed", String(SPANS[i][0] === size)));
-          loadCharts();
-        },
-      },
-      label,
-    ),
-  );
   const hint = h("p", { class: "muted" }, "Drag to zoom, arrow keys read values.");
   const historyPanel = h(
     "section",
     { class: "panel", "aria-label": "History" },
-    h(
-      "header",
-      { class: "panel-head" },
-      h("h2", {}, "History"),
-      hint,
-      h("div", { class: "panel-tools", role: "group", "aria-label": "Time shown" }, spans),
-    ),
+    h("header", { class: "panel-head" }, h("h2", {}, "History"), hint),
     chartNote,
     chartBox,
   );
@@ -162,14 +138,14 @@ export function mount(root, ctx) {
         const unit = h("span", { class: "unit" });
         const tile = h(
           "div",
-          { class: "tile", title: METRICS[name][2] },
+          { class: "tile", title: metricHelp(name) },
           h("div", { class: "name" }, metricLabel(name)),
           h("div", {}, number, unit),
         );
         parts_.set(name, { number, unit, tile });
         tiles.append(tile);
       }
-      const [text, unit] = parts(metrics[name], METRICS[name][1]);
+      const [text, unit] = parts(metrics[name], metricUnit(name));
       setText(parts_.get(name).number, text);
       setText(parts_.get(name).unit, unit.trim());
       parts_.get(name).unit.classList.toggle("per", unit.trim().startsWith("/"));
@@ -274,7 +250,7 @@ export function mount(root, ctx) {
     const names = charts.flatMap((one) => one.names);
     try {
       const answer = await getJson(
-        `api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=${seconds}`,
+        `api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&${historyQuery()}`,
         { signal: ctx.signal },
       );
       const by = new Map(answer.series.map((one) => [one.metric, one]));
@@ -302,8 +278,7 @@ export function mount(root, ctx) {
           }
           one.chart.update({
             series,
-            start: startOf(series, answer.end, seconds),
-            end: answer.end,
+            ...chartSpan(series, answer.end),
             interval: answer.interval,
           });
         } else if (one.shown) {
@@ -327,6 +302,7 @@ export function mount(root, ctx) {
     }
   }
 
+  onRange(loadCharts, ctx.signal);
   return {
     update(node) {
       drawSpecial(node);

@@ -1,11 +1,13 @@
 // A small console: any request to the node, its answer, time and size.
 
+import { button, copy, field } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
 import { clock, format } from "../format.js";
 import { curl, nodePath, parseJson, subscribe, trusted, whyNot } from "../server.js";
-import { button, copy, field, h, replace, setText } from "../ui.js";
 
-// "METHOD path" and, after a space, a body to start from. POST /lookup/create?dryrun=true hangs a scheduler for good and is
+// "METHOD path" and, after a space, a body to start from. POST /lookup/create?dryrun=true hangs a
+// scheduler for good and is
 // not offered; /inference_version always answers 500.
 const COMMON = [
   "GET /metrics",

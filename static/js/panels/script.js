@@ -1,18 +1,10 @@
 // Running a Python file inside the node's process: the node decides whether it lets us.
 
+import { button, field, guarded, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
 import { format } from "../format.js";
-import {
-  button,
-  explain,
-  field,
-  guarded,
-  h,
-  panelFrame,
-  replace,
-  setText,
-  working,
-} from "../ui.js";
+import { explain, panelFrame } from "../panel.js";
 
 const SAMPLE =
   "# Runs inside the node's process. What you assign to `result` comes back.\n# Only modules that the node allows can be imported (script_allowed_imports).\nresult = 'hello from ' + str(app)\n";

@@ -1,7 +1,10 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
+import { button, empty, searchBox } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
-import { button, dataTable, empty, h, panelFrame, replace, searchBox, setText } from "../ui.js";
+import { panelFrame } from "../panel.js";
+import { DataTable } from "../table.js";
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
 export function parseThreads(text) {
@@ -27,7 +30,8 @@ export function parseThreads(text) {
     });
 }
 
-const PYTHON = /\/lib\/python3(?:\.\d+)?\/(?!site-packages\/|dist-packages\/)/; // files of the standard library
+// Files of the standard library.
+const PYTHON = /\/lib\/python3(?:\.\d+)?\/(?!site-packages\/|dist-packages\/)/;
 const MOST_NAMES = 6; // of a group of threads
 
 function namesOf(members) {
@@ -84,7 +88,7 @@ export function mount(root, ctx) {
             .join(", "),
         ),
       );
-      const table = dataTable({
+      const table = new DataTable({
         label: "Periodic threads",
         fixed: false,
         key: (row) => row.name,

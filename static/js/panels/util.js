@@ -1,9 +1,13 @@
-// What panels share: what a kind of server is known to lack, the last answers of nodes, units of Prometheus families.
+// What panels share: what a kind of server is known to lack, the last answers of nodes, units of
+// Prometheus families.
 
+import { h } from "../dom.js";
 import { unitOf } from "../format.js";
-import { h } from "../ui.js";
 
-/** A name, path or URL that may be broken after its separators and between its words, where there is no room for it on one line. */
+/**
+ * A name, path or URL that may be broken after its separators and between its words, where there is
+ * no room for it on one line.
+ */
 export const breakable = (name) =>
   name
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
@@ -58,7 +62,10 @@ const MOST_ANSWERS = 60; // kept over all nodes
 const MOST_LETTERS = 400000; // of one answer
 const answers = new Map(); // "key path" -> {text, time}
 
-/** Keep the last good answer of a node, to be shown greyed while it is down. Environments are never kept. */
+/**
+ * Keep the last good answer of a node, to be shown greyed while it is down. Environments are never
+ * kept.
+ */
 export function keepAnswer(node, where, text) {
   if (text.length > MOST_LETTERS || where.startsWith("/env")) return;
   const id = `${node.key} ${where}`;
@@ -70,7 +77,8 @@ export function keepAnswer(node, where, text) {
 export const keptAnswer = (node, where) => answers.get(`${node.key} ${where}`);
 
 /**
- * The unit of a family as its help text or its name tells it: {unit, scale}; a value times scale is in that unit.
+ * The unit of a family as its help text or its name tells it: {unit, scale}; a value times scale is
+ * in that unit.
  * Some of LMCache's families are in milliseconds or minutes although their names look like seconds.
  */
 export function familyUnit(name, help = "") {

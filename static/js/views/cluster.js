@@ -1,38 +1,32 @@
 // The cluster: what is wrong first, then the figures, then every node.
 
+import { sparkline } from "../chart.js";
+import {
+  button,
+  fitted,
+  guarded,
+  kindText,
+  nodeLink,
+  nodeOf,
+  noNodes,
+  searchBox,
+  stateMark,
+} from "../controls.js";
+import { append, h, replace, setText } from "../dom.js";
 import {
   byName,
   clock,
   duration,
   format,
-  metricLabel,
-  METRICS,
+  fullTime,
   middle,
   parts,
   plain,
   plural,
-  fullTime,
 } from "../format.js";
 import { each, getJson, nodePath, recall, remember, store, trusted } from "../server.js";
-import {
-  append,
-  button,
-  dataTable,
-  fitted,
-  guarded,
-  h,
-  kindText,
-  nodeLink,
-  nodeOf,
-  noNodes,
-  replace,
-  searchBox,
-  setText,
-  sparkline,
-  STATE_ORDER,
-  stateMark,
-  STATES,
-} from "../ui.js";
+import { DataTable } from "../table.js";
+import { metricHelp, metricLabel, metricUnit, STATE_ORDER, STATES } from "../words.js";
 
 const said = (value, unit, words) =>
   value === null || value === undefined ? "" : words(format(value, unit));
@@ -80,12 +74,12 @@ const metric = (id, width = 104, label = metricLabel(id)) => ({
   width,
   find: false,
   title:
-    METRICS[id][2] +
+    metricHelp(id) +
     (/^(hit|requested|stored)_tokens/.test(id)
       ? "; each worker of an engine counts all of its tokens"
       : ""),
   value: (node) => (node.metrics ? (node.metrics[id] ?? null) : null),
-  text: (node) => format(node.metrics ? node.metrics[id] : null, METRICS[id][1]),
+  text: (node) => format(node.metrics ? node.metrics[id] : null, metricUnit(id)),
 });
 
 const noFigures = (node) =>
@@ -179,7 +173,7 @@ const COLUMNS = [
     width: 76,
     drop: 3,
     find: false,
-    title: METRICS.latency[2],
+    title: metricHelp("latency"),
     value: (node) => node.latency ?? null,
     text: (node) => format(node.latency, "seconds"),
   },
@@ -193,11 +187,12 @@ const COLUMNS = [
     title: "tokens served from the cache over time",
     value: () => 0,
     sig: (node) => trendOf(node).join(),
-    render: (node) => sparkline(trendOf(node), 80, 20),
+    render: (node) => sparkline(trendOf(node), { unit: "tokens/s", width: 80, height: 20 }),
   },
 ];
 
-let linesToo = false; // sparklines are drawn from the second picture on: the figures need not wait for them
+// Sparklines are drawn from the second picture on: the figures need not wait for them.
+let linesToo = false;
 const trendOf = (node) => (linesToo && node.series && node.series.hit_tokens_per_second) || [];
 
 // Ways to put the table's rows under headings: id, label, heading of a node
@@ -245,7 +240,7 @@ export function mount(root, { route, signal }) {
     }
 
   const standard = COLUMNS.filter((column) => !column.off).map((column) => column.id);
-  const table = dataTable({
+  const table = new DataTable({
     label: "Nodes",
     columns: COLUMNS,
     key: (node) => node.key,
@@ -265,7 +260,8 @@ export function mount(root, { route, signal }) {
           ? "mute"
           : "gone",
     emptyText: "No nodes yet.",
-    width: root.querySelector(".first") ? root.querySelector(".first .table-wrap").clientWidth : 0, // it is laid out already
+    // It is laid out already.
+    width: root.querySelector(".first") ? root.querySelector(".first .table-wrap").clientWidth : 0,
   });
   setColumns(JSON.parse(recall("columns", "null")));
   if (memory.by) groupRows();
@@ -459,7 +455,7 @@ export function mount(root, { route, signal }) {
               "a",
               {
                 href: `#/compare?metric=${id}`,
-                title: `${METRICS[id][2]}${id === "hit_tokens_per_second" ? ", each engine counted once" : ""}; click to compare nodes`,
+                title: `${metricHelp(id)}${id === "hit_tokens_per_second" ? ", each engine counted once" : ""}; click to compare nodes`,
               },
               label,
             );
@@ -484,7 +480,7 @@ export function mount(root, { route, signal }) {
     if (from < 0 || from === series.length - 1) return ["", ""];
     const [first, last] = [series[from], series[series.length - 1]];
     if (last === null) return ["", ""];
-    const unit = METRICS[id][1];
+    const unit = metricUnit(id);
     const step = store.status.poll_interval * (series.length - 1 - from);
     const tip = `from ${format(first, unit)} to ${format(last, unit)}${step ? ` in ${duration(step)}` : ""}`;
     const moved =
@@ -513,7 +509,14 @@ export function mount(root, { route, signal }) {
     const sig = (series || []).join();
     if (tile.sig !== sig) {
       tile.sig = sig;
-      replace(tile.spark, sparkline(series, 72, 24));
+      replace(
+        tile.spark,
+        sparkline(series, {
+          unit: id === "nodes" ? "count" : metricUnit(id),
+          width: 72,
+          height: 24,
+        }),
+      );
       const [text, tip] = changeOf(series || [], id);
       setText(tile.change, text);
       tile.change.title = tip;
@@ -800,7 +803,7 @@ export function mount(root, { route, signal }) {
     for (const [id, , more] of TILES)
       putTile(
         id,
-        ...parts(totals[id], METRICS[id][1]).map((text) => text.trim()),
+        ...parts(totals[id], metricUnit(id)).map((text) => text.trim()),
         more(totals),
         linesToo ? series[id] : [],
       );

@@ -1,22 +1,15 @@
 // One metric across nodes in one chart; and the settings that differ.
 
-import { COLOURS, crosshair, lineChart, nearest, startOf } from "../chart.js";
-import { byName, format, HISTORY, metricLabel, METRICS, middle, plain, plural } from "../format.js";
-import { show } from "../panels/config.js";
+import { Chart, COLOURS, followCrosshair } from "../chart.js";
+import { nearest } from "../chartmath.js";
+import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { byName, format, middle, plain, plural } from "../format.js";
+import { chartSpan, historyQuery, onRange } from "../range.js";
 import { each, getJson, nodePath, store } from "../server.js";
-import {
-  button,
-  dataTable,
-  empty,
-  fitted,
-  h,
-  nodeLink,
-  noNodes,
-  replace,
-  searchBox,
-  setText,
-  stateMark,
-} from "../ui.js";
+import { DataTable } from "../table.js";
+import { HISTORY, metricLabel, metricUnit } from "../words.js";
+import { show } from "../panels/config.js";
 
 const MOST = 60; // lines in one chart
 const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
@@ -24,7 +17,6 @@ const UNASKED = 16; // nodes whose settings are compared at once; with more ther
 export function mount(root, { route, signal }) {
   const query = route.query;
   let metric = HISTORY.includes(query.get("metric")) ? query.get("metric") : "lookup_hit_rate";
-  let seconds = Number(query.get("seconds")) || 3600;
   let chosen = new Set(query.get("nodes") ? query.get("nodes").split(",") : store.selected);
   let picked = chosen.size > 0;
   let lastTime = 0;
@@ -46,22 +38,6 @@ export function mount(root, { route, signal }) {
     HISTORY.map((name) => h("option", { value: name }, metricLabel(name))),
   );
   metricBox.value = metric;
-  const spanBox = h(
-    "select",
-    {
-      "aria-label": "Time shown",
-      onchange: () => {
-        seconds = Number(spanBox.value);
-        load();
-      },
-    },
-    [
-      [600, "10 min"],
-      [3600, "1 h"],
-      [14400, "4 h"],
-    ].map(([size, label]) => h("option", { value: size }, label)),
-  );
-  spanBox.value = String(seconds);
   const nodeSummary = h("summary", {}, "Nodes");
   const nodeList = h("div", { class: "pick-list" });
   let needle = "";
@@ -120,7 +96,7 @@ export function mount(root, { route, signal }) {
     "section",
     { class: "panel asking", "aria-label": "One metric across nodes" },
     h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")),
-    h("div", { class: "tools" }, metricBox, spanBox),
+    h("div", { class: "tools" }, metricBox),
     pickBox,
     note,
     chartBox,
@@ -206,7 +182,6 @@ export function mount(root, { route, signal }) {
     if (signal.aborted) return;
     const text = new URLSearchParams({
       metric,
-      seconds: String(seconds),
       nodes: [...chosen].slice(0, MOST).join(","),
     }).toString();
     history.replaceState(null, "", `#/compare?${text}`);
@@ -234,16 +209,16 @@ export function mount(root, { route, signal }) {
       driftNames = names;
       driftSoon();
     }
-    const unit = METRICS[metric][1];
+    const unit = metricUnit(metric);
     const turn = (turns += 1);
     try {
       const answer = await getJson(
-        `api/history?metric=${metric}&seconds=${seconds}&node=${keys.map(encodeURIComponent).join(",")}`,
+        `api/history?metric=${metric}&${historyQuery()}&node=${keys.map(encodeURIComponent).join(",")}`,
         { signal },
       );
       if (turn !== turns) return; // something else was chosen meanwhile
       if (!chart) {
-        chart = lineChart({ label: metricLabel(metric), unit, height: 300, group: pointer });
+        chart = new Chart({ label: metricLabel(metric), unit, height: 300 });
         replace(chartBox, chart.element);
       }
       const series = answer.series.map((one) => ({
@@ -253,8 +228,7 @@ export function mount(root, { route, signal }) {
       }));
       chart.update({
         series,
-        start: startOf(series, answer.end, seconds),
-        end: answer.end,
+        ...chartSpan(series, answer.end),
         interval: answer.interval,
       });
       setText(
@@ -272,16 +246,14 @@ export function mount(root, { route, signal }) {
   let table = null;
   let rows = [];
   let drawn = [];
-  const pointer = crosshair();
-  pointer.charts.add({
-    point(time) {
-      // the table follows the crosshair
-      for (const [index, one] of drawn.entries())
-        rows[index].at =
-          time === null || !one.times.length ? null : one.values[nearest(one.times, time)];
-      if (table) table.update(rows);
-    },
-  });
+  // The table follows the crosshair.
+  followCrosshair((time) => {
+    for (const [index, one] of drawn.entries())
+      rows[index].at =
+        time === null || !one.times.length ? null : one.values[nearest(one.times, time)];
+    if (table) table.update(rows);
+  }, signal);
+  onRange(load, signal);
 
   function drawValues(series, unit) {
     drawn = series;
@@ -309,7 +281,7 @@ export function mount(root, { route, signal }) {
     });
     if (!table || drawValues.unit !== unit) {
       drawValues.unit = unit;
-      table = dataTable({
+      table = new DataTable({
         label: "Values",
         key: (row) => row.name,
         sort: { id: "last", down: true },
@@ -518,10 +490,6 @@ export function mount(root, { route, signal }) {
         metric = query.get("metric");
         metricBox.value = metric;
         chart = null;
-      }
-      if (query.get("seconds")) {
-        seconds = Number(query.get("seconds")) || seconds;
-        spanBox.value = String(seconds);
       }
       if (query.has("nodes")) chosen = new Set(query.get("nodes").split(",").filter(Boolean));
       changed();

@@ -1,27 +1,25 @@
 // One change on many nodes: what will be sent is shown first, then a result a node as it arrives.
 
-import { confirmDialog } from "../dialog.js";
-import { plain, plural } from "../format.js";
-import { LEVELS, levelPath } from "../panels/loglevels.js";
-import { settingError } from "../panels/config.js";
-import { each, getText, nodePath, sendJson, store } from "../server.js";
 import {
   button,
-  dataTable,
-  explain,
   field,
   fitted,
   guarded,
-  h,
   kindText,
   lockNote,
   nodeLink,
   noNodes,
-  replace,
   searchBox,
-  setText,
   stateMark,
-} from "../ui.js";
+} from "../controls.js";
+import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { plain, plural } from "../format.js";
+import { explain } from "../panel.js";
+import { each, getText, nodePath, sendJson, store } from "../server.js";
+import { DataTable } from "../table.js";
+import { LEVELS, levelPath } from "../panels/loglevels.js";
+import { settingError } from "../panels/config.js";
 
 const ENGINE = (node) =>
   !["mp", "coordinator", "controller", "discovery", "frontend"].includes(node.kind);
@@ -179,7 +177,7 @@ export function mount(root, { signal }) {
   const advice = h("p", { class: "muted" });
   const progress = h("span", { class: "progress", "aria-live": "polite" });
   const go = guarded(button("Send", run, { kind: "primary" }), signal);
-  const table = dataTable({
+  const table = new DataTable({
     label: "Nodes and results",
     key: (node) => node.key,
     sort: { id: "name", down: false },

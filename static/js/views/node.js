@@ -1,6 +1,9 @@
-// One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such a page too.
+// One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such
+// a page too.
 
-import { clock, duration, fullTime, format, middle } from "../format.js";
+import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { clock, duration, format, fullTime, middle } from "../format.js";
 import {
   ApiError,
   getText,
@@ -11,7 +14,6 @@ import {
   sendJson,
   store,
 } from "../server.js";
-import { button, empty, h, lockNote, nodeLink, nodeOf, replace, setState, setText } from "../ui.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 const STYLE = "static/panels.css";
@@ -32,7 +34,8 @@ const PANELS = {
   requests: ["Requests", () => import("../panels/requests.js")],
 };
 
-// What a kind of server has no endpoint for is not offered as a tab; its address works and says why there is nothing.
+// What a kind of server has no endpoint for is not offered as a tab; its address works and says why
+// there is nothing.
 const NO_TAB = {
   mp: ["meta", "inference"],
   coordinator: ["threads", "loglevels", "meta", "inference", "environment", "script"],
@@ -59,7 +62,8 @@ const NO_TAB = {
     "script",
   ],
 };
-const CHANGES = ["loglevels", "config", "cache", "script"]; // panels that change the node: without trust they say so
+// Panels that change the node: without trust they say so.
+const CHANGES = ["loglevels", "config", "cache", "script"];
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
 
@@ -225,7 +229,8 @@ export function mount(root, { route, signal }) {
   function context(mine) {
     const node = () => find(key) || missing;
     const options = (more) => ({ signal: mine.abort.signal, ...more });
-    const asked = new Set(); // what was asked once is really asked the second time: Refresh always asks
+    // What was asked once is really asked the second time: Refresh always asks.
+    const asked = new Set();
 
     async function text(path, more) {
       const reads = !more && !/[?&]level=/.test(path);

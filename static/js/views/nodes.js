@@ -1,30 +1,29 @@
 // Which nodes the frontend knows: add, change, remove; try a connection before saving.
 
-import { confirmDialog, formDialog } from "../dialog.js";
-import { format, plural } from "../format.js";
-import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
 import {
   button,
-  dataTable,
   field,
   fitted,
   guarded,
-  h,
   kindText,
   lockNote,
   nodeLink,
-  replace,
   searchBox,
-  setText,
   stateMark,
   toast,
-} from "../ui.js";
+} from "../controls.js";
+import { confirmDialog, formDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { format, plural } from "../format.js";
+import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
+import { DataTable } from "../table.js";
 
-const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/; // sources that come and go by themselves
+// Sources that come and go by themselves.
+const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/;
 
 export function mount(root, { route, signal }) {
   const where = h("p", { class: "muted" });
-  const table = dataTable({
+  const table = new DataTable({
     label: "Known nodes",
     key: (row) => row.key,
     sort: { id: "proxy", down: false },

@@ -1,0 +1,267 @@
+// The arithmetic of charts: axes, paths, stacks, changes. Pure functions, no DOM.
+
+const RATIO_UNIT = "ratio";
+const TIME_STEPS = [
+  1, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800,
+  604800,
+];
+const LABEL_ROOM = 64; // px between two labels of the time axis
+const SECONDS_LABEL_ROOM = 80; // px, where labels show seconds
+const MOST_TIME_LABELS = 8;
+
+export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+const STEP_SIZES = [1, 2, 2.5, 5, 10]; // times a power of ten
+
+/**
+ * Round steps for a value axis: about `count` of them, from at or below `low` to at or above
+ * `high`.
+ */
+export function valueTicks(low, high, count = 4) {
+  const span = high - low || 1;
+  const power = 10 ** Math.floor(Math.log10(span / count));
+  const sizes = STEP_SIZES.map((factor) => factor * power);
+  const step = sizes.find((size) => span / size <= count + 0.01) || 10 * power;
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/**
+ * The values between which an axis runs: a ratio from 0 to 1, others from 0 (or below) to their
+ * highest.
+ */
+export function axisRange(low, high, unit) {
+  if (unit === RATIO_UNIT) return [0, Math.max(1, high)];
+  if (high > 0) return [Math.min(0, low), high];
+  return low < 0 ? [low, 0] : [0, 1];
+}
+
+/** Times for the labels of an axis `width` px wide, and their step in seconds: {ticks, step}. */
+export function timeTicks(start, end, width) {
+  const room = (size) => (size / (end - start)) * width;
+  const least = (size) =>
+    Math.max(size < 60 ? SECONDS_LABEL_ROOM : LABEL_ROOM, width / MOST_TIME_LABELS);
+  const longest = TIME_STEPS[TIME_STEPS.length - 1];
+  const step = TIME_STEPS.find((size) => room(size) >= least(size)) || longest;
+  const shift = new Date(start * 1000).getTimezoneOffset() * 60;
+  const ticks = [];
+  const first = Math.ceil((start - shift) / step) * step + shift;
+  for (let time = first; time <= end; time += step) ticks.push(time);
+  return { ticks, step };
+}
+
+/** Indexes of the lowest and the highest value of each pixel, and of every gap. */
+function thinIndexes(times, values, start, end, pixels) {
+  const kept = [];
+  let slot = null;
+  let low = 0;
+  let high = 0;
+  const close = () => {
+    if (slot !== null) kept.push(...new Set([Math.min(low, high), Math.max(low, high)]));
+    slot = null;
+  };
+  values.forEach((value, i) => {
+    if (!isNumber(value)) {
+      close();
+      kept.push(i);
+      return;
+    }
+    const here = Math.floor(((times[i] - start) / (end - start || 1)) * pixels);
+    if (here !== slot) {
+      close();
+      slot = here;
+      low = high = i;
+    }
+    if (value < values[low]) low = i;
+    if (value >= values[high]) high = i;
+  });
+  close();
+  return kept;
+}
+
+/** The lowest and the highest value of each pixel when there are many more points than pixels. */
+export function thinned(times, values, start, end, pixels) {
+  if (values.length <= pixels * 3) return [times, values];
+  const kept = thinIndexes(times, values, start, end, pixels);
+  return [kept.map((i) => times[i]), kept.map((i) => values[i])];
+}
+
+/** Index of the time that is nearest to `time`; the times rise. */
+export function nearest(times, time) {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (times[mid] < time) low = mid + 1;
+    else high = mid;
+  }
+  return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
+}
+
+const tenth = (value) => Math.round(value * 10) / 10;
+
+/** Runs of points without a gap between them: [[[x, y], ...], ...] in px. */
+function runs(times, values, x, y, gap) {
+  const found = [];
+  let last = null;
+  values.forEach((value, i) => {
+    if (!isNumber(value)) {
+      last = null;
+      return;
+    }
+    if (last === null || (gap && times[i] - last > gap)) found.push([]);
+    found[found.length - 1].push([tenth(x(times[i])), tenth(y(value, i))]);
+    last = times[i];
+  });
+  return found;
+}
+
+const joined = (points) => points.map(([px, py], i) => `${i ? "L" : "M"}${px} ${py}`).join("");
+
+/** Path data with a gap wherever a value is missing; a point between two gaps is still seen. */
+export function linePath(times, values, x, y, gap) {
+  return runs(times, values, x, y, gap)
+    .map((points) => joined(points) + (points.length === 1 ? "h0.01" : ""))
+    .join("");
+}
+
+/** Path data of the area between two rows of values over the same times. */
+export function areaPath(times, upper, lower, x, y, gap) {
+  const tops = runs(times, upper, x, y, gap);
+  const floors = runs(
+    times,
+    upper.map((value, i) => (isNumber(value) ? lower[i] : null)),
+    x,
+    y,
+    gap,
+  );
+  return tops
+    .map((points, i) => `${joined(points)}${joined(floors[i].reverse()).replace("M", "L")}Z`)
+    .join("");
+}
+
+/**
+ * Series on top of each other: [{lower, upper}] for each. A time with no value in any series is a
+ * gap.
+ */
+export function stacked(series) {
+  const length = series.length ? series[0].values.length : 0;
+  let below = Array.from({ length }, () => 0);
+  const gaps = below.map((_, i) => series.every(({ values }) => !isNumber(values[i])));
+  return series.map(({ values }) => {
+    const lower = below;
+    const upper = lower.map((base, i) =>
+      gaps[i] ? null : base + (isNumber(values[i]) ? Math.max(0, values[i]) : 0),
+    );
+    below = upper.map((value) => value ?? 0);
+    return { lower, upper };
+  });
+}
+
+/**
+ * The lowest and the highest of the values between two times; [Infinity, -Infinity] without any.
+ */
+export function extremes(series, start, end) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const { times, values } of series)
+    values.forEach((value, i) => {
+      if (!isNumber(value) || times[i] < start || times[i] > end) return;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    });
+  return [low, high];
+}
+
+/** The last value up to a time, or null. */
+export function lastValue({ times, values }, until = Infinity) {
+  for (let i = values.length - 1; i >= 0; i -= 1)
+    if (times[i] <= until && isNumber(values[i])) return values[i];
+  return null;
+}
+
+/** Index of the last value between two times, or -1. */
+export function lastIndex({ times, values }, start, end) {
+  for (let i = values.length - 1; i >= 0; i -= 1)
+    if (times[i] >= start && times[i] <= end && isNumber(values[i])) return i;
+  return -1;
+}
+
+const LEAST_SPAN = 120; // seconds
+
+/** Where a chart begins: at the wanted time, or with the first value when there is less. */
+export function startOf(series, end, seconds) {
+  const firsts = series.filter((one) => one.times.length).map((one) => one.times[0]);
+  const first = Math.min(end, ...firsts);
+  return Math.min(Math.max(end - seconds, first), end - LEAST_SPAN);
+}
+
+const SPARK_FLOOR = 0.2; // a sparkline shows at least this part of its value
+
+/**
+ * The range of a sparkline: a ratio from 0 to 1; others at least a fifth of their highest value, so
+ * that noise
+ * never looks like a disaster.
+ */
+export function sparkRange(values, unit) {
+  const known = (values || []).filter(isNumber);
+  if (!known.length) return [0, 1];
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  if (unit === RATIO_UNIT) return [0, Math.max(1, high)];
+  if (high <= 0) return low < 0 ? [low, 0] : [0, 1];
+  return [Math.min(low, high * (1 - SPARK_FLOOR)), high];
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/**
+ * The mean of the last third of a series and of its first third: {before, now}; null without enough
+ * values.
+ */
+export function change(values) {
+  const third = Math.floor((values || []).length / 3);
+  if (third < 1) return null;
+  const before = values.slice(0, third).filter(isNumber);
+  const now = values.slice(-third).filter(isNumber);
+  return before.length && now.length ? { before: mean(before), now: mean(now) } : null;
+}
+
+const LEAST_POINTS = 0.005; // 0.5 percentage points
+const LEAST_SHARE = 0.01;
+const LARGE_POINTS = 0.1;
+const LARGE_SHARE = 0.25;
+const TIMES_FROM = 2; // from twice the value on it is told as a factor
+
+/**
+ * How a figure moved, to be put in words: null when it hardly did, else {up, large, points} for
+ * ratios, or
+ * {up, large, share}, {up, large, times} or {up, large, fromZero}.
+ */
+export function movement(values, unit) {
+  const moved = change(values);
+  if (!moved) return null;
+  const { before, now } = moved;
+  const up = now > before;
+  if (unit === RATIO_UNIT) {
+    const points = Math.abs(now - before);
+    return points < LEAST_POINTS ? null : { up, large: points >= LARGE_POINTS, points };
+  }
+  if (before === 0) return now === 0 ? null : { up, large: true, fromZero: true };
+  const share = Math.abs(now / before - 1);
+  if (share < LEAST_SHARE) return null;
+  if (now / before >= TIMES_FROM) return { up, large: true, times: now / before };
+  return { up, large: share >= LARGE_SHARE, share };
+}
+
+/** Values averaged into `count` slots of equal length, for small graphs. */
+export function slots(times, values, start, end, count) {
+  const sums = Array.from({ length: count }, () => [0, 0]);
+  values.forEach((value, i) => {
+    if (!isNumber(value) || times[i] < start || times[i] > end) return;
+    const at = Math.min(count - 1, Math.floor(((times[i] - start) / (end - start || 1)) * count));
+    sums[at][0] += value;
+    sums[at][1] += 1;
+  });
+  return sums.map(([sum, number]) => (number ? sum / number : null));
+}

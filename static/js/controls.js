@@ -1,0 +1,267 @@
+// Small parts that all pages share: states, names, buttons that need trust, fields, search boxes,
+// notes about results.
+
+import { h, icon, replace, setText } from "./dom.js";
+import { NONE, plain } from "./format.js";
+import { store, subscribe, trusted, whyNot } from "./server.js";
+import { KINDS, STATE_SIGNS } from "./words.js";
+
+/** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
+export function stateMark(state, short = false) {
+  const known = STATE_SIGNS[state] ? state : "unknown";
+  return h(
+    "span",
+    { class: `state ${known}` },
+    h("span", { "aria-hidden": "true" }, STATE_SIGNS[known]),
+    h("span", { class: short ? "visually-hidden" : "" }, short ? known : ` ${known}`),
+  );
+}
+
+export function setState(element, state) {
+  const known = STATE_SIGNS[state] ? state : "unknown";
+  if (element.dataset.state === known) return;
+  element.dataset.state = known;
+  replace(element, stateMark(known, element.dataset.short === "1"));
+}
+
+const TAIL = 8; // characters of a long name's end that always stay
+
+/**
+ * A name that shortens in the middle when its place is too narrow: both ends usually tell nodes
+ * apart.
+ */
+export function fitted(text) {
+  const name = String(text);
+  if (name.length < 2 * TAIL) return name;
+  const slash = name.lastIndexOf("/"); // an address keeps its last part whole
+  const cut = slash > 0 && name.length - slash <= 2 * TAIL ? slash : name.length - TAIL;
+  return h(
+    "span",
+    {},
+    h("span", { class: "visually-hidden" }, name),
+    h("span", {
+      class: "fitted",
+      "aria-hidden": "true",
+      dataset: { head: name.slice(0, cut), tail: name.slice(cut) },
+    }),
+  );
+}
+
+/** What kind of server a node is, in words. */
+export const kindText = (node) => KINDS[node.kind] || NONE;
+
+/** What an empty place says: what it is, and what to do next. */
+export function empty(text, ...actions) {
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", {}, text),
+    actions.length ? h("div", { class: "actions" }, actions) : null,
+  );
+}
+
+/** What every view says while the frontend knows no node. */
+export function noNodes() {
+  const option = (text) => h("span", { class: "gap" }, text);
+  return empty(
+    [
+      "No nodes yet. Start the frontend with ",
+      option("--config FILE"),
+      " or ",
+      option("--node NAME=ADDRESS"),
+      ", or add one here.",
+    ],
+    h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"),
+  );
+}
+
+export async function copy(text, what = "Copied") {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(what, "good");
+  } catch (error) {
+    const area = h("textarea", { class: "visually-hidden", readonly: true }, text);
+    document.body.append(area);
+    area.select();
+    // Pages on plain http from another host have no clipboard API.
+    const done = document.execCommand("copy");
+    area.remove();
+    toast(done ? what : "The browser did not let the page copy", done ? "good" : "bad");
+  }
+}
+
+export function button(
+  label,
+  onclick,
+  { kind = "", image = "", title = "", disabled = false } = {},
+) {
+  return h(
+    "button",
+    { type: "button", class: kind, onclick, title: title || null, disabled },
+    image ? icon(image) : null,
+    label,
+  );
+}
+
+/**
+ * A control that needs trust, and a node (`node()`) that is not down when it sends to one: disabled
+ * with the reason without.
+ */
+export function guarded(control, signal, node = null) {
+  const title = control.title;
+  let seen = false;
+  let end = null;
+  function apply() {
+    if (seen && !control.isConnected && end) {
+      end();
+      return;
+    } // its row or panel was drawn anew
+    seen = seen || control.isConnected;
+    const why = !trusted()
+      ? `Locked: ${whyNot()}`
+      : node && node() && node().state === "down"
+        ? "The node is down: nothing can be sent"
+        : "";
+    control.dataset.refused = why ? "1" : "";
+    if (control.dataset.busy !== "1")
+      control.disabled = Boolean(why) || control.dataset.off === "1";
+    control.title = why || title;
+  }
+  apply();
+  end = subscribe(apply, signal);
+  return control;
+}
+
+/** A line that stands where things need trust, while there is none: why, and the way in. */
+export function lockNote(signal) {
+  const why = h("span");
+  const note = h(
+    "p",
+    { class: "note lock-note" },
+    icon("lock"),
+    why,
+    h(
+      "button",
+      { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) },
+      "Unlock",
+    ),
+  );
+  function apply() {
+    note.hidden = trusted() || !store.session;
+    setText(why, `Locked: ${whyNot()}`);
+  }
+  apply();
+  subscribe(apply, signal);
+  return note;
+}
+
+/** Run something with the button disabled, and say how it ended. */
+export async function working(control, work) {
+  control.dataset.busy = "1";
+  control.disabled = true;
+  try {
+    return await work();
+  } catch (error) {
+    if (error.name !== "AbortError") toast(error.message, "bad");
+    return undefined;
+  } finally {
+    control.dataset.busy = "";
+    control.disabled = control.dataset.refused === "1";
+  }
+}
+
+export function field(label, input, hint = "") {
+  return h(
+    "label",
+    { class: "field" },
+    h("span", {}, label),
+    input,
+    hint ? h("small", { class: "muted" }, hint) : null,
+  );
+}
+
+/** Terms and values: [[term, value], ...]; pairs without a value are left out. */
+export function facts(pairs) {
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+  );
+}
+
+/** Used of a limit as a bar with both figures. */
+export function meter(used, limit, text) {
+  const share = limit > 0 ? Math.min(1, Math.max(0, used / limit)) : 0;
+  const fill = h("i", { class: share > 0.95 ? "full" : "" });
+  fill.style.width = `${share * 100}%`;
+  return h(
+    "div",
+    {
+      class: "meter",
+      role: "meter",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-valuenow": Math.round(share * 100),
+      "aria-label": text,
+    },
+    fill,
+  );
+}
+
+/** A search box that tells what it found. `onsearch(text)` returns how many there are. */
+export function searchBox(label, onsearch, { value = "" } = {}) {
+  const count = h("span", { class: "search-count muted", "aria-live": "polite" });
+  const input = h("input", {
+    type: "search",
+    placeholder: label,
+    "aria-label": label,
+    value,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  input.addEventListener("input", () => {
+    const found = onsearch(input.value);
+    setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
+  });
+  return h("span", { class: "search" }, input, count);
+}
+
+export const nodeLink = (node, panel = "overview") =>
+  `#/node/${encodeURIComponent(node.key)}/${panel}`;
+export const nodeOf = (key) =>
+  store.byKey.get(key) ||
+  (store.status ? store.status.nodes.find((node) => node.name === key) : undefined);
+
+// ---- short notes about results, in a corner, spoken by screen readers -----
+
+const notes = h(
+  "div",
+  { class: "toasts" },
+  h("div", { role: "status", "aria-live": "polite" }),
+  h("div", { role: "alert" }),
+);
+document.body.append(notes);
+
+/** `kind`: "good", "bad" or "plain". Bad news stays until closed. */
+export function toast(text, kind = "plain") {
+  const close = h(
+    "button",
+    { type: "button", class: "bare", "aria-label": "Close this note" },
+    icon("close"),
+  );
+  const mark = { good: "● ", bad: "■ ", plain: "" }[kind];
+  const note = h(
+    "div",
+    { class: `toast ${kind}` },
+    h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text),
+    close,
+  );
+  close.addEventListener("click", () => note.remove());
+  const list = notes.children[kind === "bad" ? 1 : 0];
+  list.append(note);
+  while (list.children.length > 4) list.firstChild.remove();
+  if (kind !== "bad") setTimeout(() => note.remove(), 6000);
+  return note;
+}

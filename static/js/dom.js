@@ -1,0 +1,75 @@
+// Elements, built without markup strings: whatever comes from a node becomes text, never HTML.
+
+const SVG_NS = "http://www.w3.org/2000/svg";
+
+/**
+ * Append children: strings and numbers as text, arrays flattened, null/undefined/false left out.
+ */
+export function append(parent, ...children) {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false || child === true) continue;
+    if (Array.isArray(child)) append(parent, ...child);
+    else parent.append(child instanceof Node ? child : String(child));
+  }
+  return parent;
+}
+
+function setProps(element, props) {
+  for (const [name, value] of Object.entries(props)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.setAttribute("class", value);
+    else if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name === "value") element.value = value;
+    else if (name === "indeterminate") element.indeterminate = true;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+/**
+ * An HTML element: `h("p", {class: "note", onclick: f}, "text", child)`; the props may be left out.
+ */
+export function h(tag, props, ...children) {
+  const element = document.createElement(tag);
+  if (props && typeof props === "object" && !Array.isArray(props) && !(props instanceof Node)) {
+    const { value, ...rest } = props;
+    setProps(element, rest);
+    append(element, ...children);
+    // After the options of a select.
+    if (value !== undefined && value !== null) element.value = value;
+  } else {
+    append(element, props, ...children);
+  }
+  return element;
+}
+
+/** An SVG element. */
+export function svg(tag, props, ...children) {
+  const element = document.createElementNS(SVG_NS, tag);
+  if (props) setProps(element, props);
+  return append(element, ...children);
+}
+
+/** Put these children in place of all that the element held. */
+export function replace(parent, ...children) {
+  parent.replaceChildren();
+  return append(parent, ...children);
+}
+
+/** Change a text only when it differs: no needless repaint, no lost selection. */
+export function setText(element, text) {
+  const value = String(text);
+  if (element.textContent !== value) element.textContent = value;
+}
+
+/**
+ * An icon of the sprite in index.html, 16 px, in the colour of the text; hidden from screen
+ * readers.
+ */
+export function icon(name) {
+  return svg(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    svg("use", { href: `#icon-${name}` }),
+  );
+}

@@ -1,0 +1,113 @@
+// The one time range of the page: in the address, so that a link shows the same; charts and lists
+// follow it.
+
+import { startOf } from "./chartmath.js";
+import { recall, remember } from "./server.js";
+
+const DEFAULT = "1h";
+const SIZES = { s: 1, m: 60, h: 3600, d: 86400 }; // seconds
+const LEAST_ZOOM = 10; // seconds
+
+/** The spans that are offered: [name in the address, label, seconds]. */
+export const SPANS = [
+  ["15m", "15 min", 900],
+  ["1h", "1 h", 3600],
+  ["6h", "6 h", 21600],
+  ["24h", "24 h", 86400],
+  ["7d", "7 d", 604800],
+];
+
+/** "90m" in seconds; null when it is none. */
+export function spanSeconds(text) {
+  const match = /^(\d{1,6})([smhd])$/.exec(text || "");
+  return match && Number(match[1]) > 0 ? Number(match[1]) * SIZES[match[2]] : null;
+}
+
+/** Seconds as the address has them: "1h", "90m". */
+export function spanName(seconds) {
+  const [unit, size] = Object.entries(SIZES)
+    .reverse()
+    .find(([, one]) => seconds % one === 0);
+  return `${seconds / size}${unit}`;
+}
+
+/** The range that an address asks for: {seconds} when live, {from, to} when fixed. */
+export function parseRange(search, fallback = DEFAULT) {
+  const query = new URLSearchParams(search);
+  const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
+  if (from > 0 && to > from) return { from, to, seconds: to - from, live: false };
+  const seconds = spanSeconds(query.get("last")) || spanSeconds(fallback) || SIZES.h;
+  return { from: null, to: null, seconds, live: true };
+}
+
+const listeners = new Set();
+let current = parseRange(location.search, recall("last", DEFAULT));
+
+/** {seconds, live, from, to}: from and to only when it is fixed. */
+export const timeRange = () => current;
+
+/** Where it begins and ends now, in Unix seconds; `now` is the server's time. */
+export function bounds(now) {
+  return current.live
+    ? { start: now - current.seconds, end: now }
+    : { start: current.from, end: current.to };
+}
+
+/** The range as the query of /api/history. */
+export function historyQuery() {
+  return current.live
+    ? `seconds=${Math.ceil(current.seconds)}`
+    : `start=${Math.floor(current.from)}&end=${Math.ceil(current.to)}`;
+}
+
+/**
+ * Where charts of these series begin and end: a live range of which there is less begins with the
+ * first value.
+ */
+export const chartSpan = (series, end) =>
+  current.live
+    ? { start: startOf(series, end, current.seconds), end }
+    : { start: current.from, end: current.to };
+
+/** Call `listener()` whenever the range changes. */
+export function onRange(listener, signal) {
+  listeners.add(listener);
+  if (signal) signal.addEventListener("abort", () => listeners.delete(listener));
+}
+
+function changed(query) {
+  const address = location.pathname + (query ? `?${query}` : "") + (location.hash || "#/");
+  history.pushState(null, "", address);
+  follow();
+}
+
+function follow() {
+  const next = parseRange(location.search, recall("last", DEFAULT));
+  if (JSON.stringify(next) === JSON.stringify(current)) return;
+  current = next;
+  for (const listener of [...listeners]) listener();
+}
+
+/** Show the last seconds up to now, and go on with the time. */
+export function setLast(seconds) {
+  remember("last", spanName(seconds));
+  changed(`last=${spanName(seconds)}`);
+}
+
+/** Show what is between two times, in Unix seconds; the back button undoes it. */
+export function setFixed(from, to) {
+  const end = Math.max(to, from + LEAST_ZOOM);
+  changed(`from=${Math.round(from)}&to=${Math.round(end)}`);
+}
+
+/**
+ * The link that shows another person the same picture: a live range stays as long as it is, fixed
+ * in time.
+ */
+export function fixedLink(now) {
+  const { start, end } = bounds(now);
+  const query = `from=${Math.round(start)}&to=${Math.round(end)}`;
+  return `${location.origin}${location.pathname}?${query}${location.hash || "#/"}`;
+}
+
+addEventListener("popstate", follow);

@@ -1,0 +1,419 @@
+// A table that sorts, searches, folds and, when it is long, keeps only the rows in view in the DOM.
+
+import { h, replace, setText } from "./dom.js";
+import {
+  fitColumns,
+  groupRows,
+  Heading,
+  HeadingRow,
+  markBox,
+  pick,
+  sortRows,
+  TableRow,
+  widthOf,
+} from "./tableparts.js";
+
+const ROW_HEIGHT = 32; // px, --row in style.css
+const VIRTUAL_FROM = 200; // rows
+const ROWS_AROUND = 12; // rows kept in the DOM above and below those in view
+const PICK_WIDTH = 36; // px
+const TELEPHONE = 600; // px, as in style.css
+
+const STANDARD = {
+  sort: null,
+  select: null,
+  onrow: null,
+  rowClass: null,
+  emptyText: "Nothing here.",
+  onsort: null,
+  fixed: true,
+  tall: false,
+  width: 0,
+  children: null,
+  rowHeight: () => ROW_HEIGHT,
+};
+
+/**
+ * Options: label; columns; key(row); sort {id, down}; select {set, name(row), changed()};
+ * onrow(row); rowClass(row);
+ * emptyText; onsort(order); fixed (false: columns as wide as what is in them, and cards where that
+ * is too
+ * wide); tall; width (px, where it is known before the table is laid out); children(row) -> rows to
+ * stand below that row while it is unfolded; rowHeight(row) in px.
+ *
+ * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
+ * num, width, narrow
+ * (width where there is little room), grow, title, sort: false, find: false, drop: the higher, the
+ * sooner it
+ * is left out where room is short}. text and render get a second argument: {tight, shows(id)}.
+ */
+export class DataTable {
+  constructor(options) {
+    this.options = { ...STANDARD, ...options };
+    this.order = this.options.sort;
+    this.wantedColumns = this.options.columns;
+    this.shownColumns = []; // their heads are built with the first rows
+    this.keepAll = false; // the columns were chosen by hand: none is left out
+    this.grouping = null;
+    this.folded = new Set(); // names of groups
+    this.unfolded = new Set(); // keys of rows with children
+    this.shown = []; // rows that the search and the filter let through
+    this.lines = []; // what is drawn: rows, their children, headings
+    this.live = new Map(); // key -> TableRow or HeadingRow
+    this.fit = {
+      tight: false,
+      shows: (id) => this.shownColumns.some((column) => column.id === id),
+    };
+    this.all = [];
+    this.reported = false; // that there are no rows is said when it is known
+    this.words = [];
+    this.keep = null;
+    this.heads = [];
+    this.frame = 0;
+    this.width = this.options.width;
+    this.#build();
+    this.#watchSize();
+  }
+
+  #build() {
+    const { label, fixed, select, tall, emptyText } = this.options;
+    const spacer = () =>
+      h("tbody", { class: "spacer", "aria-hidden": "true" }, h("tr", {}, h("td")));
+    this.cols = h("colgroup");
+    this.headRow = h("tr");
+    this.allBox = select ? this.#makeAllBox() : null;
+    this.above = spacer();
+    this.below = spacer();
+    this.body = h("tbody");
+    const kind = `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`;
+    this.table = h(
+      "table",
+      { class: kind, "aria-label": label, role: fixed ? null : "table" },
+      this.cols,
+      h("thead", {}, this.headRow),
+      this.above,
+      this.body,
+      this.below,
+    );
+    this.none = h("p", { class: "empty-row", hidden: true }, emptyText);
+    this.element = h(
+      "div",
+      {
+        class: `table-wrap${tall ? " tall" : ""}`,
+        tabindex: "0",
+        role: "region",
+        "aria-label": `${label}, table`,
+      },
+      this.table,
+      this.none,
+    );
+  }
+
+  #makeAllBox() {
+    const { select, key } = this.options;
+    const box = h("input", { type: "checkbox", "aria-label": "Select all rows shown" });
+    box.addEventListener("change", () => {
+      pick(this.shown, box.checked, select, key);
+      this.paint();
+      select.changed();
+    });
+    return box;
+  }
+
+  #watchSize() {
+    const repaint = () => {
+      const virtual = this.lines.length > VIRTUAL_FROM;
+      if (virtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
+    };
+    this.element.addEventListener("scroll", repaint, { passive: true });
+    new ResizeObserver(() => {
+      if (!this.element.isConnected) return; // not in the page yet: the room is what it was told
+      this.width = 0;
+      if (this.#refit()) this.arrange();
+      else if (!this.options.fixed) this.#stack();
+      else if (this.lines.length > VIRTUAL_FROM) this.paint();
+    }).observe(this.element);
+  }
+
+  // ---- columns
+
+  #fitting() {
+    const { fixed, select } = this.options;
+    const cards = !fixed && innerWidth < TELEPHONE;
+    const place = this.width || this.element.clientWidth || Infinity;
+    return fitColumns(this.wantedColumns, {
+      room: place - (select ? PICK_WIDTH : 0),
+      tight: innerWidth < TELEPHONE,
+      keepAll: this.keepAll || cards,
+      mayTighten: fixed,
+    });
+  }
+
+  #buildHead({ tight, columns } = this.#fitting()) {
+    const { fixed } = this.options;
+    this.shownColumns = columns;
+    this.fit.tight = tight;
+    this.element.classList.toggle("tight", tight);
+    replace(this.cols);
+    replace(this.headRow);
+    let minimum = 0;
+    if (this.allBox) {
+      this.cols.append(this.#sized(PICK_WIDTH));
+      minimum += PICK_WIDTH;
+      this.headRow.append(h("th", { class: "pick", scope: "col" }, this.allBox));
+    }
+    this.heads = columns.map((column) => [column, this.#makeHead(column)]);
+    for (const [column, cell] of this.heads) {
+      const width = widthOf(column, tight);
+      minimum += width;
+      this.cols.append(this.#sized(column.grow ? 0 : width));
+      this.headRow.append(cell);
+    }
+    if (fixed) this.table.style.minWidth = `${minimum}px`;
+    this.#markSort();
+    this.live.clear();
+    replace(this.body);
+  }
+
+  #makeHead(column) {
+    const names = [column.num ? "num" : "", column.head ? "head" : ""].filter(Boolean);
+    const cell = h("th", {
+      scope: "col",
+      class: names.join(" ") || null,
+      title: column.title || null,
+    });
+    if (column.sort === false) cell.append(column.label);
+    else
+      cell.append(
+        h(
+          "button",
+          { type: "button", class: "sort", onclick: () => this.#sortBy(column) },
+          column.label,
+          h("span", { class: "sort-mark", "aria-hidden": "true" }),
+        ),
+      );
+    return cell;
+  }
+
+  /** Build the head anew when other columns have room than before. */
+  #refit() {
+    const next = this.#fitting();
+    const same =
+      next.tight === this.fit.tight &&
+      next.columns.length === this.shownColumns.length &&
+      next.columns.every((column, i) => column === this.shownColumns[i]);
+    if (same) return false;
+    this.#buildHead(next);
+    return true;
+  }
+
+  #sized(width) {
+    const col = h("col");
+    if (width && this.options.fixed) col.style.width = `${width}px`;
+    return col;
+  }
+
+  /** Show the columns of these ids; `exactly` leaves none of them out where there is no room. */
+  setColumns(ids, exactly = false) {
+    this.wantedColumns = this.options.columns.filter((column) => ids.includes(column.id));
+    this.keepAll = exactly;
+    if (!this.heads.length) return;
+    this.#buildHead();
+    this.arrange();
+  }
+
+  /** Ids of the columns that are shown. */
+  get columns() {
+    return this.shownColumns.map((column) => column.id);
+  }
+
+  // ---- order, search, groups
+
+  #markSort() {
+    for (const [column, cell] of this.heads) {
+      if (column.sort === false) continue;
+      const on = this.order && this.order.id === column.id;
+      const direction = on ? (this.order.down ? "descending" : "ascending") : "none";
+      cell.setAttribute("aria-sort", direction);
+      const mark = cell.querySelector(".sort-mark");
+      setText(mark, { descending: "▼", ascending: "▲", none: "" }[direction]);
+    }
+  }
+
+  #sortBy(column) {
+    const again = this.order && this.order.id === column.id;
+    this.order = { id: column.id, down: again ? !this.order.down : Boolean(column.num) };
+    this.#markSort();
+    if (this.options.onsort) this.options.onsort(this.order);
+    this.arrange();
+  }
+
+  #matches(row) {
+    if (this.keep && !this.keep(row)) return false;
+    if (!this.words.length) return true;
+    const columns = this.options.columns.filter((column) => column.find !== false);
+    const texts = columns.map((column) => {
+      const get = column.search || column.text || column.value;
+      return String(get(row, this.fit) ?? "").toLowerCase();
+    });
+    return this.words.every((word) => texts.some((text) => text.includes(word)));
+  }
+
+  /** Show only rows with all words of the text; returns how many there are. */
+  search(text) {
+    this.words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    this.element.scrollTop = 0;
+    this.arrange();
+    return this.shown.length;
+  }
+
+  /** Show only rows that pass the test; returns how many there are. */
+  filter(test) {
+    this.keep = test;
+    this.arrange();
+    return this.shown.length;
+  }
+
+  /**
+   * Put rows under headings: {of(row) -> name, head(rows, name) -> {sig, parts}, rank(rows)}, or
+   * null.
+   */
+  group(by) {
+    this.grouping = by;
+    this.folded.clear();
+    this.live.clear();
+    replace(this.body);
+    this.arrange();
+  }
+
+  /** Fold or unfold the group of that name. */
+  fold(name) {
+    if (!this.folded.delete(name)) this.folded.add(name);
+    this.arrange();
+  }
+
+  /** Fold or unfold the children of the row with that key. */
+  toggle(id) {
+    if (!this.unfolded.delete(id)) this.unfolded.add(id);
+    this.arrange();
+  }
+
+  get total() {
+    return this.all.length;
+  }
+
+  /** Take these rows; cells that differ are changed, the table is not built anew. */
+  update(rows) {
+    this.reported = true;
+    this.all = rows;
+    this.arrange();
+  }
+
+  // ---- drawing
+
+  arrange() {
+    const { columns, emptyText } = this.options;
+    if (!this.live.size) this.#refit();
+    this.shown = sortRows(
+      this.all.filter((row) => this.#matches(row)),
+      columns,
+      this.order,
+    );
+    const lines = this.grouping ? groupRows(this.shown, this.grouping, this.folded) : this.shown;
+    this.lines = this.options.children ? this.#withChildren(lines) : lines;
+    this.none.hidden = !this.reported || this.shown.length > 0;
+    const unmatched = "Nothing matches. Clear the search or the filters to see all.";
+    setText(this.none, this.all.length ? unmatched : emptyText);
+    this.table.setAttribute("aria-rowcount", String(this.lines.length + 1));
+    this.paint();
+  }
+
+  #withChildren(lines) {
+    const { children, key, columns } = this.options;
+    return lines.flatMap((row) => {
+      if (row instanceof Heading || !this.unfolded.has(key(row))) return [row];
+      return [row, ...sortRows(children(row), columns, this.order)];
+    });
+  }
+
+  /** Where the lines in view begin and end, and how much room the others take above and below. */
+  #window() {
+    const heights = this.lines.map((line) =>
+      line instanceof Heading ? ROW_HEIGHT : this.options.rowHeight(line),
+    );
+    const view = [this.element.scrollTop, this.element.scrollTop + this.element.clientHeight];
+    const around = ROWS_AROUND * ROW_HEIGHT;
+    const result = { from: 0, to: 0, above: 0, below: 0 };
+    let top = 0;
+    heights.forEach((height, i) => {
+      if (top + height < view[0] - around) {
+        result.above += height;
+        result.from = i + 1;
+      } else if (top > view[1] + around) result.below += height;
+      else result.to = i + 1;
+      top += height;
+    });
+    return result;
+  }
+
+  paint() {
+    this.frame = 0;
+    const active = document.activeElement;
+    const focus = this.body.contains(active) ? active : null;
+    const virtual = this.lines.length > VIRTUAL_FROM;
+    this.element.classList.toggle("virtual", virtual);
+    const part = virtual ? this.#window() : { from: 0, to: this.lines.length, above: 0, below: 0 };
+    this.above.firstChild.firstChild.style.height = `${part.above}px`;
+    this.below.firstChild.firstChild.style.height = `${part.below}px`;
+    this.above.hidden = part.above === 0;
+    this.below.hidden = part.below === 0;
+    this.#place(part.from, part.to, virtual);
+    if (!this.options.fixed) this.#stack();
+    if (focus && !this.body.contains(document.activeElement))
+      (focus.isConnected ? focus : this.element).focus({ preventScroll: true });
+    this.markAll();
+  }
+
+  /**
+   * Put the lines from `from` up to `to` into the body, in their order, and take out all others.
+   */
+  #place(from, to, virtual) {
+    const wanted = new Set();
+    let at = this.body.firstChild;
+    for (let i = from; i < to; i += 1) {
+      const line = this.lines[i];
+      const heading = line instanceof Heading;
+      const id = heading ? line.id : this.options.key(line);
+      wanted.add(id);
+      if (!this.live.has(id))
+        this.live.set(id, heading ? new HeadingRow(this, line.name) : new TableRow(this, id));
+      const entry = this.live.get(id);
+      entry.fill(line);
+      if (virtual) entry.element.setAttribute("aria-rowindex", String(i + 2));
+      if (entry.element !== at) this.body.insertBefore(entry.element, at);
+      else at = at.nextSibling;
+    }
+    for (const [id, entry] of this.live) {
+      if (wanted.has(id)) continue;
+      entry.element.remove();
+      this.live.delete(id);
+    }
+  }
+
+  /** Rows as cards where the table is wider than its place. */
+  #stack() {
+    const { classList, scrollWidth, clientWidth } = this.element;
+    if (classList.contains("stacked")) classList.remove("stacked");
+    else if (scrollWidth <= clientWidth + 1) return;
+    const tooWide = this.element.scrollWidth > this.element.clientWidth + 1;
+    classList.toggle("stacked", tooWide);
+  }
+
+  markAll() {
+    const { select, key } = this.options;
+    if (!select) return;
+    markBox(this.allBox, this.shown, select, key);
+    for (const entry of this.live.values())
+      if (entry instanceof HeadingRow) markBox(entry.box, entry.rows, select, key);
+  }
+}

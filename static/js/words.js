@@ -1,0 +1,187 @@
+// What things are called: figures with their units, kinds of nodes, states. Written once, used by
+// every view.
+
+import { unitOf } from "./format.js";
+
+/** Sign and rank of each state: the worst comes first. */
+export const STATE_SIGNS = { up: "●", degraded: "◆", down: "■", unknown: "○" };
+export const STATE_ORDER = { down: 0, degraded: 1, unknown: 2, up: 3 };
+export const STATES = Object.keys(STATE_SIGNS);
+
+export const SEVERITIES = {
+  critical: { word: "Critical", state: "down", rank: 0 },
+  warning: { word: "Warning", state: "degraded", rank: 1 },
+  info: { word: "Note", state: "unknown", rank: 2 },
+};
+
+/** Kind of a node -> its name. */
+export const KINDS = {
+  worker: "worker",
+  scheduler: "scheduler",
+  engine: "engine",
+  mp: "MP server",
+  coordinator: "coordinator",
+  controller: "controller",
+  discovery: "discovery service",
+  frontend: "frontend",
+};
+
+/** Latencies come as three quantiles each. */
+function quantiles(name, label, what) {
+  return Object.fromEntries(
+    [
+      ["p50", "half"],
+      ["p90", "9 of 10"],
+      ["p99", "99 of 100"],
+    ].map(([q, share]) => [
+      `${name}_${q}`,
+      [`${label} ${q}`, "seconds", `${share} of ${what} are faster`],
+    ]),
+  );
+}
+
+/** Tokens by where they came from; they add up to the prompt tokens. */
+const SOURCES = {
+  source_gpu: ["GPU prefix", "tokens/s", "prompt tokens found in the engine's GPU prefix cache"],
+  source_l1: ["L1", "tokens/s", "prompt tokens loaded from CPU memory"],
+  source_disk: ["Disk", "tokens/s", "prompt tokens loaded from local disk"],
+  source_remote: ["Remote", "tokens/s", "prompt tokens loaded from remote storage or a peer"],
+  source_computed: ["Computed", "tokens/s", "prompt tokens that had to be computed"],
+};
+
+const CACHE = {
+  lookup_hit_rate: ["Hit rate", "ratio", "share of looked-up tokens that were in the cache"],
+  retrieve_hit_rate: [
+    "Retrieve hit rate",
+    "ratio",
+    "share of requested tokens that were loaded from the cache",
+  ],
+  l1_hit_rate: ["L1 hit rate", "ratio", "share of tokens found in CPU memory"],
+  l2_hit_rate: ["L2 hit rate", "ratio", "share of tokens not in L1 that were found in L2"],
+  request_hit_rate_p50: ["Hit rate of a request, p50", "ratio", "half of the requests have more"],
+  requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens requested from the cache"],
+  hit_tokens_per_second: [
+    "Served from cache",
+    "tokens/s",
+    "tokens loaded from the cache instead of computed",
+  ],
+  stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
+  tokens_saved_per_second: ["Tokens saved", "tokens/s", "tokens that nobody had to compute again"],
+  gpu_seconds_saved_per_second: ["GPU time saved", "count", "GPU seconds saved each second"],
+  requests_per_second: ["Requests", "1/s", "retrieve requests"],
+  zero_hit_lookups_per_second: ["Lookups without a hit", "1/s", "lookups that found nothing"],
+  local_cache_bytes: ["L1 memory", "bytes", "bytes in the local CPU cache"],
+  local_cache_limit_bytes: ["L1 limit", "bytes", "configured size of the local CPU cache"],
+  l1_usage_ratio: ["L1 usage", "ratio", "used share of the local CPU cache"],
+  remote_cache_bytes: ["Remote cache", "bytes", "bytes in the remote cache"],
+  local_storage_bytes: ["Local storage", "bytes", "bytes on local disk"],
+  evictions_per_second: ["Evictions", "1/s", "objects evicted from the local CPU cache"],
+  failures_per_second: ["Failures", "1/min", "failed cache operations"],
+  timeouts_per_second: ["Timeouts", "1/min", "cache operations that timed out"],
+  slow_retrievals_per_second: [
+    "Slow retrievals",
+    "1/min",
+    "retrievals slower than the configured limit",
+  ],
+  pinned_objects: ["Pinned objects", "count", "objects that may not be evicted"],
+  queue_size: ["Queue", "count", "tasks waiting"],
+  healthy: ["Self-reported health", "bool", "whether the node reports that it is healthy"],
+};
+
+const MOVEMENT = {
+  l1_load_bytes_per_second: ["L1 load", "bytes/s", "bytes read from CPU memory"],
+  l1_store_bytes_per_second: ["L1 store", "bytes/s", "bytes written to CPU memory"],
+  l2_load_bytes_per_second: ["L2 load", "bytes/s", "bytes read from L2 storage"],
+  l2_store_bytes_per_second: ["L2 store", "bytes/s", "bytes written to L2 storage"],
+  loads_in_flight: ["Loads in flight", "count", "loads that have started and not ended"],
+  stores_in_flight: ["Stores in flight", "count", "stores that have started and not ended"],
+  retrieve_speed_p50: ["Retrieve speed p50", "tokens/s", "half of the retrievals are faster"],
+  store_speed_p50: ["Store speed p50", "tokens/s", "half of the stores are faster"],
+  remote_read_bytes_per_second: ["Remote read", "bytes/s", "bytes read from the remote cache"],
+  remote_write_bytes_per_second: ["Remote write", "bytes/s", "bytes written to the remote cache"],
+  remote_read_p99: ["Remote read p99", "seconds", "99 of 100 remote reads are faster"],
+  remote_write_p99: ["Remote write p99", "seconds", "99 of 100 remote writes are faster"],
+  remote_ping_seconds: ["Remote ping", "seconds", "time to reach the remote cache"],
+  p2p_bytes_per_second: ["Peer-to-peer", "bytes/s", "bytes moved between peers"],
+  chunk_lifetime_p50: ["Chunk lifetime p50", "seconds", "half of the chunks stay longer"],
+  idle_before_eviction_p50: [
+    "Idle before eviction p50",
+    "seconds",
+    "half of the evicted chunks had not been used for longer",
+  ],
+  reuse_gap_p50: ["Chunk reuse p50", "seconds", "half of the chunks are used again sooner"],
+  cache_lifespan_p50: ["Cache lifespan p50", "seconds", "half of the entries stay longer"],
+};
+
+const ENGINE = {
+  running_requests: ["Running requests", "count", "requests that the engine works on"],
+  waiting_requests: ["Waiting requests", "count", "requests in the engine's queue"],
+  kv_usage_ratio: ["GPU KV cache", "ratio", "used share of the engine's KV cache"],
+  gpu_prefix_hit_rate: [
+    "GPU prefix hit rate",
+    "ratio",
+    "share of prompt tokens found in the engine's own prefix cache",
+  ],
+  external_prefix_hit_rate: [
+    "External hit rate",
+    "ratio",
+    "share of the other prompt tokens that came from LMCache",
+  ],
+  prompt_tokens_per_second: ["Prompt tokens", "tokens/s", "prompt tokens processed"],
+  generation_tokens_per_second: ["Generated tokens", "tokens/s", "tokens generated"],
+  preemptions_per_second: ["Preemptions", "1/min", "requests preempted by the engine"],
+};
+
+/** Figures of a node, an instance or the cluster: name -> [label, unit, what it means]. */
+const FIGURES = {
+  ...CACHE,
+  ...quantiles("retrieve", "Retrieve", "the retrievals"),
+  ...quantiles("store", "Store", "the stores"),
+  ...quantiles("lookup", "Lookup", "the lookups"),
+  ...MOVEMENT,
+  ...ENGINE,
+  ...quantiles("ttft", "TTFT", "the first tokens"),
+  ...quantiles("itl", "Inter-token latency", "the following tokens"),
+  ...SOURCES,
+  latency: ["Response time", "seconds", "time the node took to answer the last poll"],
+};
+
+/** Figures that are not in the table above, as /api/figures describes them. */
+const more = new Map();
+
+export function addFigures(list) {
+  for (const { name, label, unit, help } of list)
+    if (!(name in FIGURES)) more.set(name, [label, unit, help || ""]);
+}
+
+const entry = (name) =>
+  Object.hasOwn(FIGURES, name) ? FIGURES[name] : more.get(name) || [name, unitOf(name), ""];
+
+export const figureNames = () => [...Object.keys(FIGURES), ...more.keys()];
+export const isFigure = (name) => Object.hasOwn(FIGURES, name) || more.has(name);
+export const metricLabel = (name) => entry(name)[0];
+export const metricUnit = (name) => entry(name)[1];
+export const metricHelp = (name) => entry(name)[2];
+
+/** What the server keeps over time. */
+export const HISTORY = [
+  "lookup_hit_rate",
+  "retrieve_hit_rate",
+  "requested_tokens_per_second",
+  "hit_tokens_per_second",
+  "stored_tokens_per_second",
+  "requests_per_second",
+  "retrieve_p50",
+  "retrieve_p99",
+  "store_p99",
+  "lookup_p99",
+  "local_cache_bytes",
+  "remote_cache_bytes",
+  "evictions_per_second",
+  "failures_per_second",
+  "slow_retrievals_per_second",
+  "queue_size",
+  "latency",
+];
+
+export const kindName = (kind) => KINDS[kind] || "";
