@@ -49,7 +49,9 @@ import collections
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import functools
+import hmac
 import http.client
 import http.server
 import ipaddress
@@ -67,6 +69,7 @@ import struct
 import threading
 import time
 import urllib.parse
+import zipfile
 from array import array
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
@@ -5266,130 +5269,6 @@ def scrape(
     return merger.result()
 
 
-def service_discovery(
-    nodes: Iterable[Node], authority: str, via_proxy: bool
-) -> List[Dict[str, object]]:
-    """Targets for Prometheus's ``http_sd_config``: TCP nodes directly, all others (``via_proxy``: all) through us."""
-    groups: List[Dict[str, object]] = []
-    for node in nodes:
-        labels = {"node": node.key, "proxy": node.proxy}
-        if via_proxy or node.prefix or node.target.is_unix:
-            labels.update(__metrics_path__=f"{node.path}/metrics", instance=node.address)
-            groups.append({"targets": [authority], "labels": labels})
-        else:
-            groups.append({"targets": [node.target.authority], "labels": labels})
-    return groups
-
-
-BUNDLE_PATHS = """
-/version /lmc_version /commit_id /metrics /conf /config /meta /inference_info /status
-/threads /periodic-threads /periodic-threads-health /loglevel /env
-""".split()
-MORE_BUNDLE_PATHS = {
-    "coordinator": "/healthz /instances /directory/stats",
-    "controller": "/controller/workers /controller/key-stats",
-    "discovery": "/lmcache_infos?hour=1",
-    "frontend": "/health /api/status",
-}
-SECRET = r"(?<!by)pass(?:word|wd|phrase)?|secret|token(?!s|ize)|credential|api[_-]?key|access[_-]?key|private|auth|cookie|connection_?string"
-SECRET_NAME = re.compile(SECRET + r"|[_-](?:key|pat|pw|pwd|dsn|sas)$", re.I)
-SECRET_IN_TEXT = re.compile(  # a password in a URL, a parameter of a query, an option on a command line
-    r"(?<=://)[^/@\s\"':]*:[^/@\s\"']*(?=@)|((?:[?&]|(?<![\w-])--)[\w-]{0,40}?(?:%s)[\w-]{0,40}[= ])[^&\s\"']+"
-    % SECRET,
-    re.I,
-)
-MASK = "********"
-
-
-def mask_text(text: str) -> str:
-    """Replace what is a secret by its place in a text."""
-    return SECRET_IN_TEXT.sub(lambda found: (found.group(1) or "") + MASK, text)
-
-
-def mask_value(value: object, name: str = "") -> object:
-    """A JSON value with its secrets replaced, by the names of members; strings that hold JSON are looked into."""
-    if isinstance(value, dict):
-        return {key: mask_value(part, str(key)) for key, part in value.items()}
-    if isinstance(value, list):
-        return [mask_value(part, name) for part in value]
-    if not isinstance(value, str):
-        return value
-    if value and SECRET_NAME.search(name):
-        return MASK
-    if value[:1] in ("{", "["):
-        try:
-            return json.dumps(mask_value(loads(value)))
-        except ValueError:
-            pass
-    return mask_text(value)
-
-
-def mask_secrets(text: bytes) -> bytes:
-    """Replace what looks like a secret in a node's answer, JSON or not."""
-    try:
-        value = loads(text)
-        return json.dumps(mask_value(value), indent=2).encode()
-    except (ValueError, RecursionError):
-        return mask_text(text.decode("utf-8", "replace")).encode()
-
-
-def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:
-    """A zip for a bug report, as it grows: the status and what every node says of itself, secrets masked.
-
-    What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
-    """
-    import zipfile
-
-    known = {str(entry.get("key")): entry for entry in dicts_in(status.get("nodes"))}
-    folders: Dict[str, str] = {}
-    missing: Dict[str, List[str]] = {}
-    jobs: List[FetchJob] = []
-    for index, node in enumerate(nodes):
-        folder = "nodes/" + re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
-        folders[node.key] = folder if folder not in folders.values() else f"{folder}.{index}"
-        entry = known.get(node.key, {})
-        if entry.get("state") == "down":
-            missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
-            continue
-        jobs += [
-            FetchJob(node, path)
-            for path in BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), "").split()
-        ]
-    buffer = PieceBuffer()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr("status.json", json.dumps(strict(status), indent=2))
-        for job, reply in fetch_many(jobs, 16):
-            if isinstance(reply, FetchError) or reply.status != 200:
-                why = reply.reason if isinstance(reply, FetchError) else f"answered {reply.status}"
-                missing.setdefault(job.node.key, []).append(f"{job.path}: {why}")
-                continue
-            kind = reply.headers.get("content-type", "")
-            suffix = ".json" if "json" in kind or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
-            body = reply.body if job.path == "/metrics" else mask_secrets(reply.body)
-            bundle.writestr(folders[job.node.key] + job.path.partition("?")[0] + suffix, body)
-            yield buffer.take()
-        for key, lines in missing.items():
-            bundle.writestr(folders[key] + "/missing.txt", "\n".join([*lines, ""]))
-    yield buffer.take()
-
-
-class PieceBuffer(bytearray):
-    """A file that is written to and emptied from time to time; it can neither seek nor tell."""
-
-    def write(self, data: bytes) -> int:
-        self.extend(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Called by ``zipfile``."""
-
-    def take(self) -> bytes:
-        """What was written since the last time."""
-        data = bytes(self)
-        self.clear()
-        return data
-
-
 COLORS = {
     "up": "32",
     "degraded": "33",
@@ -6563,7 +6442,13 @@ class DiscoveryService:
         self._thread.join(5)
         self._save()
 
-    def heartbeat(self, params: Mapping[str, str], peer: str, why_not: str = "") -> Dict[str, str]:
+    def heartbeat(
+        self,
+        params: Mapping[str, str],
+        peer: str,
+        why_not: str = "",
+        check: Callable[[Node], None] = allow_any,
+    ) -> Dict[str, str]:
         """Take one report; like LMCache's service, one without an address is answered and forgotten.
 
         What reports becomes a node that everybody may look at, so who is not trusted (``why_not`` says why) may
@@ -6580,6 +6465,7 @@ class DiscoveryService:
                 f"{address} is not the address this report comes from ({one_line(peer)}); {why_not}",
                 "api_address",
             )
+        check(reported_node(target, "heartbeat", False))
         address = f"http://{target.authority}"
         version, other = params.get("version") or "1.0.0", params.get("other_info") or "{}"
         if len(version) > 100 or len(other) > MAX_OTHER_INFO:
@@ -6977,31 +6863,45 @@ class Sources:
 
     def _find_sockets(self) -> List[Node]:
         """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
+        root = LMCACHE_SOCKET_DIRECTORY.rstrip("/")
         nodes: List[Node] = []
-        root = os.path.realpath(LMCACHE_SOCKET_DIRECTORY)
-        try:
-            names = sorted(os.listdir(root))
-            for name in list(names):
-                folder = os.path.join(root, name)
-                if os.path.isdir(folder) and not os.path.islink(
-                    folder
-                ):  # socket/9090 beside socket_9090
-                    names += [f"{name}/{inner}" for inner in sorted(os.listdir(folder))]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise FetchError(f"{LMCACHE_SOCKET_DIRECTORY}: {error.strerror}") from None
-        for name in names[:MAX_SOURCE_NODES]:
-            path = os.path.join(LMCACHE_SOCKET_DIRECTORY, name)
-            try:  # everybody may put links there, to sockets that are no nodes
-                if stat.S_ISSOCK(os.lstat(path).st_mode) and os.path.realpath(path) == os.path.join(
-                    root, name
-                ):
-                    entry = {"name": name.replace("/", "_"), "host": "localhost", "port": path}
-                    nodes.append(Node.parse(entry, "", "found"))
-            except (OSError, FrontendError) as error:
+        for path in sockets_below(root)[:MAX_SOURCE_NODES]:
+            name = path[len(root) + 1 :].replace("/", "_")
+            entry = {"name": name, "host": "localhost", "port": path}
+            try:
+                nodes.append(Node.parse(entry, "", "found"))
+            except FrontendError as error:
                 log.debug("%s: %s", path, error)
         return nodes
+
+
+def sockets_below(root: str) -> List[str]:
+    """The sockets in a directory and in those below it (``socket_9090``, ``socket/9090``).
+
+    Everybody may put links there, to sockets that are no nodes: see ``socket_problem``.
+    """
+    paths: List[str] = []
+    for folder in (root, *list_directory(root)):
+        paths += list_directory(folder)
+    return [path for path in paths if is_socket(path) and not socket_problem(path)]
+
+
+def list_directory(folder: str) -> List[str]:
+    """The paths in a directory; [] when it is a link or cannot be read."""
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            return []
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError as error:
+        log.debug("%s: %s", folder, error)
+        return []
+
+
+def is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def unique(nodes: Iterable[Node]) -> List[Node]:
@@ -7013,15 +6913,20 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 # Trust
 # ----------------------------------------------------------------------------
 
-FORWARDING_FIELDS = b"x-forwarded-for forwarded x-real-ip via x-forwarded-host x-forwarded-proto x-client-ip".split()
-SYSTEM_SOCKET_DIRECTORIES = (
-    "/run",
-    "/var/run",
-)  # a registered socket there opens no door to its neighbours
-REVEALING = re.compile(
-    rb"(?i)env|level|bundle|heartbeat|refresh|%|\\|;"
-)  # a path without these is harmless
-REVEALING_SEGMENTS = frozenset("env bundle lmcache_heartbeat heartbeat refresh".split())
+# Fields that a proxy or a CDN adds, beside everything that begins with X-Forwarded.
+FORWARDING_FIELDS = frozenset(
+    b"forwarded via x-real-ip true-client-ip cf-connecting-ip cf-connecting-ipv6 x-client-ip "
+    b"x-cluster-client-ip x-original-forwarded-for x-original-host x-remote-ip x-remote-addr "
+    b"x-proxyuser-ip fastly-client-ip fly-client-ip x-azure-clientip x-azure-socketip "
+    b"x-envoy-external-address x-appengine-user-ip x-coming-from proxy-client-ip".split()
+)
+FORWARDED_PREFIX = b"x-forwarded"
+HOST_WITH_PORT = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{0,5})?")
+# A registered socket in one of these opens no door to its neighbors.
+SYSTEM_SOCKET_DIRECTORIES = ("/", "/run", "/var/run", "/private/var/run")
+MAX_DECODINGS = 8  # times that a path may be percent-encoded
+REVEALING_ENDINGS = frozenset("bundle lmcache_heartbeat heartbeat refresh".split())
+MASKED_SEGMENTS = frozenset("conf config adapters".split())
 
 
 class Trust:
@@ -7030,154 +6935,496 @@ class Trust:
     ``mode`` is "local" (loopback clients and the token), "token" (the token alone) or "everyone".
     """
 
-    def __init__(self, mode: str, token: str, allow_targets: Sequence[str] = ()) -> None:
+    def __init__(self, mode: str, token: str = "", allow_targets: Sequence[str] = ()) -> None:
+        """Without a ``token`` one is made. ``allow_targets`` are patterns for ``matches_target``."""
         self.mode = mode
-        self.token = token
+        self.token_given = bool(token)
+        self.token = token or os.urandom(16).hex()
         self.allow_targets = tuple(allow_targets)
-        self._bearer = token.encode()
 
     def has_token(self, head: RequestHead) -> bool:
-        """Tell whether the request carries our token (RFC 6750 section 2.1); compared in constant time."""
+        """Tell whether the request carries our token (RFC 6750 section 2.1), in constant time."""
         pairs = [value.partition(b" ") for value in head.all(b"authorization")]
-        values = [value.strip() for scheme, _, value in pairs if scheme.lower() == b"bearer"]
-        if not values:
-            return False
-        import hmac
-
-        return any([hmac.compare_digest(value, self._bearer) for value in values])
+        sent = [value.strip() for scheme, _, value in pairs if scheme.lower() == b"bearer"]
+        token = self.token.encode()
+        return any([hmac.compare_digest(value, token) for value in sent])
 
     def why_not(self, head: RequestHead, peer: str) -> str:
-        """Why a request is not trusted and how to get in, or "" when it is trusted.
+        """Why a request is not trusted and how to change that, or "" when it is trusted.
 
         ``peer`` is the client's address, "" on a Unix socket.
         """
         if self.mode == "everyone" or self.has_token(head):
             return ""
-        hint = "send the token as 'Authorization: Bearer TOKEN' (it was printed when the frontend started)"
+        place = "the --token value" if self.token_given else "in the frontend's start-up output"
+        hint = f"send 'Authorization: Bearer TOKEN'; the token is {place}"
         if b"authorization" in head.first:
-            return f"the token is not the right one: {hint}"
+            return f"the token in the request is wrong: {hint}"
         if self.mode == "token":
             return f"this needs the token: {hint}"
-        if peer and not is_loopback(peer):
-            return f"clients on other hosts may look but not change: {hint}"
-        host = head.host.decode("latin-1")
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if host and not is_loopback(name):
-            return f"the Host {one_line(host)!r} is not loopback: use http://localhost, or {hint}"
-        if any(field in head.first for field in FORWARDING_FIELDS):
-            return f"the request came through a proxy: {hint}"
-        return self._why_foreign_page(head, host, hint)
+        why = self._why_not_local(head, peer)
+        return f"{why}: {hint}" if why else ""
 
-    @staticmethod
-    def _why_foreign_page(head: RequestHead, host: str, hint: str) -> str:
-        """A page of another site may make a browser on this host send requests: they are not trusted."""
-        site = head.get(b"sec-fetch-site", b"none").lower()
-        origin = head.get(b"origin").decode("latin-1").lower()
-        if site not in (b"none", b"same-origin"):
-            return f"the request came from a page of another site: {hint}"
-        if origin and origin not in (f"http://{host.lower()}", f"https://{host.lower()}"):
-            return f"the request came from a page of another site ({one_line(origin)}): {hint}"
+    def _why_not_local(self, head: RequestHead, peer: str) -> str:
+        if peer and not is_loopback(peer):
+            return "clients on other hosts are read-only"
+        host = head.host.decode("latin-1").lower()
+        match = HOST_WITH_PORT.fullmatch(host)
+        if host and not (match and is_loopback(match.group(1).strip("[]"))):
+            return f"the Host {one_line(host)!r} is not loopback, use http://localhost"
+        if self.is_forwarded(head):
+            return "the request came through a proxy"
+        # A page of another site can make a browser on this host send requests.
+        sites = [value.lower() for value in head.all(b"sec-fetch-site")]
+        if any(site not in (b"none", b"same-origin") for site in sites):
+            return "the request came from a page of another site"
+        for field in (b"origin", b"referer"):
+            for value in head.all(field):
+                text = value.decode("latin-1").lower()
+                if not is_same_origin(text, host):
+                    return f"the request came from a page of another site ({one_line(text)})"
         return ""
 
-    def check_path(self, head: RequestHead, path: bytes) -> str:
-        """Why an untrusted client may not send this request to a node, or "" when it only looks."""
+    @staticmethod
+    def is_forwarded(head: RequestHead) -> bool:
+        """Tell whether a proxy says that it sends the request for somebody else."""
+        names = head.first.keys()
+        return not FORWARDING_FIELDS.isdisjoint(names) or any(
+            name.startswith(FORWARDED_PREFIX) for name in names
+        )
+
+    def check_path(self, head: RequestHead, path: bytes, node: Node | None = None) -> str:
+        """Why an untrusted client may not send this request to a node, or "" when it may.
+
+        ``path`` is what the node gets. What ``node`` is makes no difference: any node may be
+        another frontend, whose kind is not known before it was polled, and LMCache has no path that
+        these rules are in the way of.
+        """
         if head.method not in (b"GET", b"HEAD"):
             return f"{head.method.decode('latin-1')} requests change things"
         if head.wants_body:
             return "requests with a body may change things"
-        if REVEALING.search(path) is None and (
-            not head.query or REVEALING.search(head.query) is None
-        ):
-            return ""
         return why_revealing(path, head.query)
+
+    @staticmethod
+    def masks(path: bytes) -> bool:
+        """Tell whether an untrusted client gets the answer at ``path`` through ``mask_secrets``."""
+        text = decode_fully(path.decode("latin-1"))
+        return text is None or not MASKED_SEGMENTS.isdisjoint(path_segments(text))
 
     def check_target(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
         """Why a trusted request may not reach this unregistered target, or "" when it may."""
         if with_token or self.mode == "everyone":
             return ""
-        if any(fnmatch_target(target, pattern) for pattern in self.allow_targets):
+        if any(matches_target(target, pattern) for pattern in self.allow_targets):
             return ""
-        if not target.is_unix:
-            if is_loopback(target.host):
-                return ""
-            advice = "it is link-local:" if is_link_local(target.host) else "add it,"
-            return f"{target.label} is not a registered node: {advice} use --allow-target, or send the token"
-        if os.path.islink(
-            target.path
-        ):  # whoever may write there chooses where it leads, and may change that at any time
-            return f"{target.path} is a symbolic link: name what it leads to, use --allow-target, or send the token"
-        real = os.path.realpath(target.path)
-        folders = {
-            os.path.dirname(os.path.realpath(node.target.path))
-            for node in registry.leaves()
-            if node.target.path
-        }
-        folders = {
-            folder
-            for folder in folders
-            if folder not in SYSTEM_SOCKET_DIRECTORIES and folder != "/"
-        }
-        if os.path.dirname(real) in folders or real.startswith(
-            os.path.realpath(LMCACHE_SOCKET_DIRECTORY) + "/"
-        ):
+        advice = "use --allow-target, or send the token"
+        if target.is_unix:
+            why = self._check_socket(target.path, registry)
+            return f"{why}: {advice}" if why else ""
+        if is_loopback(target.host):
             return ""
-        return f"{target.path} is not beside a registered socket: register it, use --allow-target, or send the token"
+        if is_link_local(target.host):
+            return f"{target.label} is a link-local or metadata address: {advice}"
+        return f"{target.label} is not a registered node: add it, {advice}"
+
+    @staticmethod
+    def _check_socket(path: str, registry: NodeRegistry) -> str:
+        folder = os.path.dirname(path)
+        if os.path.normpath(path) != path:
+            return f"{path} is not a plain path"
+        if not is_below(path, LMCACHE_SOCKET_DIRECTORY):
+            paths = [node.target.path for node in registry.leaves() if node.target.path]
+            is_neighbor = folder in {os.path.dirname(os.path.normpath(each)) for each in paths}
+            is_system = not {folder, os.path.realpath(folder)}.isdisjoint(SYSTEM_SOCKET_DIRECTORIES)
+            if is_system or not is_neighbor:
+                return f"{path} is not next to a registered socket"
+        return socket_problem(path)
 
     def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
         """Why a trusted request may not make a node of this target, or "" when it may.
 
-        Operators on this host may add other hosts, but not what no LMCache process is and ``check_target`` guards: foreign
-        sockets and link-local addresses, where clouds have their metadata.
+        Operators on this host may add other hosts, but not what no LMCache process is and
+        ``check_target`` guards: foreign sockets, and addresses where clouds have their metadata.
         """
-        if registry.is_registered(target) or not (target.is_unix or is_link_local(target.host)):
+        is_guarded = target.is_unix or is_link_local(target.host)
+        if not is_guarded or registry.is_registered(target):
             return ""
         return self.check_target(target, registry, with_token)
 
 
-def fnmatch_target(target: Target, pattern: str) -> bool:
-    """Match a target against a pattern of ``--allow-target``: a shell pattern on ``host:port`` or a socket path.
+def is_same_origin(text: str, host: str) -> bool:
+    """Tell whether an ``Origin`` or a ``Referer`` (lower case) is a page of ``host``."""
+    scheme, mark, rest = text.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return scheme in ("http", "https") and bool(mark) and authority == host
 
-    A pattern of addresses (``10.0.0.*:*``) matches no name (``10.0.0.example.org``), which would resolve to any.
+
+def is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def socket_problem(path: str) -> str:
+    """Why the socket at ``path`` must not be used, or "" when it may (or is not there).
+
+    It and its directory must be no links, since whoever may write there chooses where a link
+    leads; below LMCache's directory, every directory from there on. It must belong to the owner of
+    its directory, to root or to us.
     """
-    import fnmatch
+    folders = [os.path.dirname(path)]
+    while is_below(folders[0], LMCACHE_SOCKET_DIRECTORY):
+        folders.insert(0, os.path.dirname(folders[0]))
+    try:
+        for folder in folders:
+            owner = os.lstat(folder)
+            if not stat.S_ISDIR(owner.st_mode):
+                return f"{folder} is a symbolic link or no directory"
+        entry = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be checked ({error})"
+    if stat.S_ISLNK(entry.st_mode):
+        return f"{path} is a symbolic link"
+    if not stat.S_ISSOCK(entry.st_mode):
+        return f"{path} is not a socket"
+    if entry.st_uid not in (owner.st_uid, 0, os.geteuid()):
+        return f"{path} belongs to another user"
+    return ""
 
-    label = os.path.normpath(target.path) if target.path else target.label
-    host = pattern.rpartition(":")[0] or pattern
-    if (
-        not target.path
-        and re.fullmatch(r"[][!*?.:0-9-]*[0-9][][!*?.:0-9-]*", host)
-        and ip_address(target.host) is None
-    ):
+
+def matches_target(target: Target, pattern: str) -> bool:
+    """Match a target against a shell pattern of ``--allow-target``: ``host:port`` or a path.
+
+    A pattern of addresses (``10.0.0.*:*``) matches no name (``10.0.0.example.org``), which may
+    resolve to anything. A path with ``..`` matches nothing.
+    """
+    if target.path and os.path.normpath(target.path) != target.path:
         return False
-    return fnmatch.fnmatchcase(label, pattern)
+    host = pattern.rpartition(":")[0] or pattern
+    is_for_addresses = re.fullmatch(r"[][!*?.:0-9-]+", host) and re.search("[0-9]", host)
+    if not target.path and is_for_addresses and ip_address(target.host) is None:
+        return False
+    return matches_pattern(target.label, pattern)
+
+
+def matches_pattern(text: str, pattern: str) -> bool:
+    """Match a shell pattern in linear time: each part between two ``*`` has a fixed width.
+
+    Taking the first place of each part is enough then, which ``fnmatch`` before CPython 3.9 does not
+    do: it tries all.
+    """
+    first, *rest = (fnmatch.translate(part) for part in re.split(r"\*+", pattern))
+    if not rest:
+        return re.match(first, text) is not None
+    found = re.match(open_ended(first), text)
+    for part in rest[:-1]:
+        found = found and re.compile(open_ended(part)).search(text, found.end())
+    return found is not None and re.compile(rest[-1]).search(text, found.end()) is not None
+
+
+def open_ended(expression: str) -> str:
+    """What ``fnmatch.translate`` made, ``(?s:...)`` and an anchor, without the anchor."""
+    return expression.rpartition(")")[0] + ")"
+
+
+def decode_fully(text: str) -> str | None:
+    """Percent-decode until nothing changes any more; None when that takes too often."""
+    for _ in range(MAX_DECODINGS):
+        decoded = urllib.parse.unquote(text, "latin-1")
+        if decoded == text:
+            return text
+        text = decoded
+    return None
+
+
+def path_segments(text: str) -> List[str]:
+    """The segments of a decoded path as a careless receiver may see them."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0]
+    parts = [part.partition(";")[0].strip().lower() for part in re.split(r"[/\\]", path)]
+    return [part for part in parts if part not in ("", ".")]
 
 
 def why_revealing(path: bytes, query: bytes) -> str:
-    """Why a GET of this path reveals secrets or changes something, or "". Decoded until nothing changes any more."""
-    text = path.decode("latin-1")
-    for _ in range(8):
-        decoded = urllib.parse.unquote(text, "latin-1")
-        if decoded == text:
-            break
-        text = decoded
-    else:
+    """Why a GET of this path reveals secrets, changes something or hides what it is, or ""."""
+    text = decode_fully(path.decode("latin-1"))
+    parameters = decode_fully(query[1:].decode("latin-1"))
+    if text is None or parameters is None:
         return "the path is percent-encoded too often"
-    text, _, inner_query = text.partition("?")
-    segments = [
-        part.partition(";")[0].lower()
-        for part in re.split(r"[/\\]+", text)
-        if part not in ("", ".", "..")
-    ]
-    if REVEALING_SEGMENTS.intersection(segments[-1:]) or (
-        "env" in segments and segments[-1] != "metrics"
-    ):
-        return f"/{segments[-1]} reveals secrets or changes something"
-    parameters = (
-        urllib.parse.unquote(urllib.parse.unquote(query[1:].decode("latin-1"))) + "&" + inner_query
-    )
-    if "loglevel" in segments and re.search(r"(?:^|[&;?])\s*level\s*=", parameters):
+    if "#" in text:
+        return "a '#' in a path hides what follows"
+    segments = path_segments(text)
+    if ".." in segments:
+        return "'..' in a path hides where it leads"
+    if "proxy" in segments:
+        return "/proxy/ in a path reaches other targets through the node"
+    # Behind other frontends: the names of their nodes are no part of what is asked.
+    start = 0
+    while len(segments) > start + 2 and segments[start] == "proxy2":
+        start += 2
+    rest = segments[start:]
+    if "env" in rest or REVEALING_ENDINGS.intersection(rest[-1:]):
+        return f"/{one_line(rest[-1])} reveals secrets or changes something"
+    names = re.split("[&;?]", f"{parameters}&{text.partition('?')[2]}")
+    has_level = any(part.partition("=")[0].strip().lower() == "level" for part in names)
+    if "loglevel" in rest and has_level:
         return "/loglevel with a level changes it"
     return ""
+
+
+# -- secrets
+
+MAX_MASKED = MIB  # bytes of an answer that is shown with its secrets masked
+MASK = "********"
+SECRET_NAME = re.compile(
+    r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
+    r"|api[_-]?key|access[_-]?key|account[_-]?key|shared[_-]?key|connection[_-]?string"
+    r"|jwt|webhook|signature|(?-i:[a-z]Key$)"
+    r"|(?:^|[_-])(?:ak|sk|sas|sig|pw|pat|dsn)(?:$|[_-])|[_-]key$",
+    re.I,
+)
+# Names whose value is a secret also when it is a number.
+STRONG_NAME = re.compile(r"passw|passphrase|pwd|secret|api[_-]?key|jwt", re.I)
+# A name with what separates it from its value. It begins where no name goes on: linear.
+NAMED_VALUE = re.compile(
+    r"(?<![\w.-])([\w.-]{1,100})(\\{0,8}[\"']?\s{0,8}(?:=>|[=:])\s{0,8}|\s{1,8})"
+)
+SECRET_VALUE = re.compile(
+    r"(?:(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8})?"
+    r"(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?:[^\s\"']|[\"'](?![\s,;:)}\]]|$))+)",
+    re.I,
+)
+BEARER = re.compile(r"\b(bearer|basic)(\s{1,8})[\w.~+/=-]{8,}", re.I)
+URL_REST = re.compile(r"[^\s\"'<>]*")
+# Tokens that show by their own form what they are: AWS, GitHub, GitLab, Hugging Face, Slack, JWT.
+KNOWN_TOKEN = re.compile(
+    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{12,40}"
+    r"|(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-)[\w-]{16,256}"
+    r"|eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{0,4096})"
+)
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*")
+
+
+def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
+    """Replace what looks like a secret in a node's answer, JSON or not.
+
+    An answer of more than ``limit`` bytes is not shown at all.
+    """
+    if len(text) > limit:
+        return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
+    try:
+        value = loads(text)
+        masked = mask_value(value)
+        return text if masked == value else json.dumps(masked, indent=2).encode()
+    except (ValueError, RecursionError):
+        return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
+
+
+def is_secret_name(name: object) -> bool:
+    """Tell whether what has this name is a secret."""
+    return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
+
+
+def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
+    """A JSON value with its secrets replaced; ``name`` is that of the member that holds it.
+
+    Everything in a secret member is one (``is_secret``). Strings that hold JSON are looked into.
+    """
+    is_secret = is_secret or is_secret_name(name)
+    if isinstance(value, dict):
+        return mask_members(value, is_secret)
+    if isinstance(value, list):
+        return mask_items(value, name, is_secret)
+    if isinstance(value, str):
+        return mask_string(value, is_secret)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return MASK if is_number and STRONG_NAME.search(name[:100]) else value
+
+
+def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, object]:
+    """The members of an object; ``{"name": "API_KEY", "value": "X"}`` is a name with its value."""
+    label = ""
+    for key, part in members.items():
+        if key.lower() in ("name", "key") and isinstance(part, str):
+            label = part
+    masked = {}
+    for key, part in members.items():
+        name = label if key.lower() == "value" and is_secret_name(label) else key
+        is_label = key.lower() in ("name", "key") and "value" in map(str.lower, members)
+        masked[key] = part if is_label else mask_value(part, name, is_secret)
+    return masked
+
+
+def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
+    """The items of an array; of ``["--password", "X"]`` the second one is a secret."""
+    masked: List[object] = []
+    after_option = False
+    for item in items:
+        masked.append(mask_value(item, name, is_secret or after_option))
+        is_option = isinstance(item, str) and item.startswith("-") and "=" not in item
+        after_option = is_option and is_secret_name(item)
+    return masked
+
+
+def mask_string(text: str, is_secret: bool) -> str:
+    """A string of a JSON document."""
+    if is_secret and text:
+        return MASK
+    if text[:1] in ("{", "["):
+        try:
+            value = loads(text)
+            masked = mask_value(value)
+            return text if masked == value else json.dumps(masked)
+        except ValueError:
+            pass
+    return mask_text(text)
+
+
+def mask_text(text: str) -> str:
+    """Replace secrets by their form: named values, credentials in URLs, tokens and private keys."""
+    pieces: List[str] = []
+    done = 0
+    place = NAMED_VALUE.search(text)
+    while place:
+        position = place.end()
+        name, separator = place.groups()
+        # Without a sign in between, only an option is followed by its value.
+        is_named = not separator.isspace() or name.startswith("-")
+        if is_named and is_secret_name(name):
+            value = SECRET_VALUE.match(text, position)
+            if value:
+                end = value.end()
+                if text[place.start() - 1 : place.start()] in ("?", "&"):
+                    end = position + len(value.group().partition("&")[0])
+                pieces += [text[done:position], MASK]
+                done = position = end
+        place = NAMED_VALUE.search(text, position)
+    text = mask_urls("".join([*pieces, text[done:]]))
+    text = BEARER.sub(lambda found: f"{found.group(1)}{found.group(2)}{MASK}", text)
+    return PRIVATE_KEY.sub(MASK, KNOWN_TOKEN.sub(MASK, text))
+
+
+def mask_urls(text: str) -> str:
+    """Replace the user information of URLs, which may be a password or a token as a whole."""
+    first, *rests = text.split("://")
+    pieces = [first]
+    for rest in rests:
+        match = URL_REST.match(rest)
+        authority = match.group() if match else ""
+        user, mark, _ = authority.rpartition("@")
+        # "host:8000/path@v2" has an authority without a user; "ab/cd@host" is a bad password.
+        is_path = re.match(r"[\w.-]{1,253}(?::[0-9]{1,5})?/", user)
+        if mark and user and not is_path:
+            rest = MASK + rest[len(user) :]
+        pieces.append(rest)
+    return "://".join(pieces)
+
+
+# ----------------------------------------------------------------------------
+# For Prometheus and for bug reports
+# ----------------------------------------------------------------------------
+
+MAX_BUNDLED = 8 * MIB  # bytes of an answer that goes into a bundle, secrets masked
+BUNDLE_REQUESTS = 16  # requests at once for a bundle
+BUNDLE_PATHS = """
+/version /lmc_version /commit_id /metrics /conf /config /meta /inference_info /status
+/threads /periodic-threads /periodic-threads-health /loglevel /env
+""".split()
+MORE_BUNDLE_PATHS = {
+    "coordinator": ["/healthz", "/instances", "/directory/stats"],
+    "controller": ["/controller/workers", "/controller/key-stats"],
+    "discovery": ["/lmcache_infos?hour=1"],
+    "frontend": ["/health", "/api/status"],
+}
+
+
+def service_discovery(
+    nodes: Iterable[Node], authority: str, via_proxy: bool
+) -> List[Dict[str, object]]:
+    """Targets for Prometheus's ``http_sd_config``.
+
+    TCP nodes are listed directly, all others (with ``via_proxy`` all) through us at ``authority``.
+    """
+    groups: List[Dict[str, object]] = []
+    for node in nodes:
+        labels = {"node": node.key, "proxy": node.proxy}
+        target = node.target
+        if via_proxy or node.prefix or target.is_unix:
+            labels["__metrics_path__"] = f"{node.path}/metrics"
+            labels["instance"] = node.address
+            groups.append({"targets": [authority], "labels": labels})
+        else:
+            if node.metrics_port:
+                target = target._replace(port=node.metrics_port)
+            groups.append({"targets": [target.authority], "labels": labels})
+    return groups
+
+
+def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:
+    """A zip for a bug report, as it grows: the status and every node's answers, secrets masked.
+
+    What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
+    """
+    entries = {str(entry.get("key")): entry for entry in dicts_in(status.get("nodes"))}
+    folders = bundle_folders(nodes)
+    missing: Dict[str, List[str]] = {}
+    jobs: List[FetchJob] = []
+    for node in nodes:
+        entry = entries.get(node.key, {})
+        if entry.get("state") == "down":
+            missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
+            continue
+        paths = BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), [])
+        jobs += [FetchJob(node, path) for path in paths]
+    buffer = PieceBuffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("status.json", json.dumps(strict(status), indent=2))
+        for job, reply in fetch_many(jobs, BUNDLE_REQUESTS):
+            if isinstance(reply, FetchError) or reply.status != 200:
+                why = reply.reason if isinstance(reply, FetchError) else f"status {reply.status}"
+                missing.setdefault(job.node.key, []).append(f"{job.path}: {why}")
+                continue
+            is_page = job.path == "/metrics"
+            body = reply.body if is_page else mask_secrets(reply.body, MAX_BUNDLED)
+            name = job.path.partition("?")[0] + file_suffix(reply)
+            bundle.writestr(folders[job.node.key] + name, body)
+            yield buffer.take()
+        for key, lines in missing.items():
+            bundle.writestr(folders[key] + "/missing.txt", "\n".join([*lines, ""]))
+    yield buffer.take()
+
+
+def bundle_folders(nodes: Iterable[Node]) -> Dict[str, str]:
+    """The folder of each node in a bundle, by key: names that every file system takes."""
+    folders: Dict[str, str] = {}
+    for index, node in enumerate(nodes):
+        folder = "nodes/" + re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
+        is_taken = folder in folders.values()
+        folders[node.key] = f"{folder}.{index}" if is_taken else folder
+    return folders
+
+
+def file_suffix(reply: Reply) -> str:
+    """The ending of the file that holds an answer."""
+    is_json = "json" in reply.headers.get("content-type", "")
+    return ".json" if is_json or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
+
+
+class PieceBuffer(bytearray):
+    """A file that is written to and emptied from time to time; it can neither seek nor tell."""
+
+    def write(self, data: bytes) -> int:
+        self.extend(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Called by ``zipfile``."""
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        data = bytes(self)
+        self.clear()
+        return data
 
 
 # ----------------------------------------------------------------------------
@@ -8920,14 +9167,14 @@ def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
 def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.discovery is None:
         raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
-    if server.token_given and request.why_not:
+    if server.trust.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
-    forwarded = any(field in request.head.first for field in FORWARDING_FIELDS)
-    peer = (
-        "a proxy" if forwarded and request.why_not else request.peer
-    )  # its address is not the reporter's own
-    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not))
+    # Behind a proxy, the peer's address is not the reporter's own.
+    is_hidden = bool(request.why_not) and server.trust.is_forwarded(request.head)
+    peer = "a proxy" if is_hidden else request.peer
+    check = functools.partial(check_added, server, request)
+    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not, check))
 
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -8999,7 +9246,6 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.discovery: DiscoveryService | None = None
         self.events: EventLog = None  # type: ignore[assignment]
         self.config: ConfigFile | None = None
-        self.token_given = False
         self.proxy_timeout = PROXY_TIMEOUT
         self.max_connections = MAX_CONNECTIONS
         self.tls: ssl.SSLContext | None = None
@@ -10816,7 +11062,7 @@ def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources
 
 def make_server(options: argparse.Namespace, registry: NodeRegistry) -> FrontendServer:  # type: ignore[name-defined]
     """Open the listening socket. Raises FrontendError that says why not."""
-    trust = Trust(options.trust, options.token or os.urandom(16).hex(), options.allow_target)
+    trust = Trust(options.trust, options.token, options.allow_target)
     host = options.host.strip("[]")
     address = options.uds or (host, options.port)
     try:
@@ -10829,7 +11075,6 @@ def make_server(options: argparse.Namespace, registry: NodeRegistry) -> Frontend
             else error.strerror or str(error)
         )
         raise FrontendError(500, f"cannot listen on {place}: {reason}") from None
-    server.token_given = bool(options.token)
     server.proxy_timeout = options.proxy_timeout
     server.max_connections = min(
         options.max_connections, raise_descriptor_limit(options.max_connections)

@@ -331,7 +331,8 @@ def test_a_stranger_behind_a_proxy_cannot_report_that_proxys_address(discovery, 
     head = lf.parse_request_head(
         b"GET /heartbeat?api_address=http://10.0.0.9:9200 HTTP/1.1\r\nHost: a\r\n" + field
     )
-    server = types.SimpleNamespace(discovery=discovery(), token_given=False)
+    trust, registry = lf.Trust("local"), lf.NodeRegistry()
+    server = types.SimpleNamespace(discovery=discovery(), trust=trust, registry=registry)
     try:
         got = lf.receive_heartbeat(
             server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")

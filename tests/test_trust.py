@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from urllib.parse import quote
 
 import lmcache_frontend as lf
 import pytest
-from support.frontend import TOKEN, Frontend, wait_for
+from support.cost import assert_linear
+from support.frontend import ROOT, TOKEN, Frontend, wait_for
 from support.nodes import NodeServer
 
 BEARER = {"Authorization": "Bearer " + TOKEN}
@@ -63,6 +65,23 @@ REVEALING = [
     "/proxy2/x/env",
     "/proxy2/x/loglevel?level=1",
     "/heartbeat",
+    "/env%23/x",
+    "/version%23",
+    "/env%2523/metrics",
+    "/loglevel%23?logger_name=root&level=DEBUG",
+    "/loglevel%3Flevel=DEBUG",
+    "/loglevel?a=1;level=DEBUG",
+    "/loglevel?a=1%26level=DEBUG",
+    "/loglevel?a=1&LEVEL=DEBUG",
+    "/env/metrics",
+    "/env/metrics/..",
+    "/x/%2e%2e/version",
+    "/proxy/127.0.0.1/22/",
+    "/proxy2/x/proxy/localhost/%252Ftmp%252Fx/containers/json",
+    "/PROXY/h/1/",
+    "/%70roxy/h/1/",
+    "/x\\env",
+    "/%25252525252525252565nv",
 ]
 
 
@@ -258,6 +277,21 @@ def test_a_pattern_of_addresses_allows_no_name(host, pattern, allowed):
         ({"X-Forwarded-Host": "localhost"}, False),
         ({"X-Forwarded-Proto": "http"}, False),
         ({"X-Client-IP": "::1"}, False),
+        ({"True-Client-IP": "127.0.0.1"}, False),
+        ({"CF-Connecting-IP": "127.0.0.1"}, False),
+        ({"X-Cluster-Client-IP": "127.0.0.1"}, False),
+        ({"X-Forwarded": "for=127.0.0.1"}, False),
+        ({"X-Forwarded-Anything": "1"}, False),
+        ({"Host": "127.0.0.1%x"}, False),
+        ({"Host": "localhost:80x"}, False),
+        ({"Host": "LOCALHOST:1"}, True),
+        ({"Host": "localhost:1", "Referer": "http://localhost:1/#/node/w0"}, True),
+        ({"Host": "localhost:1", "Referer": "http://localhost:1"}, True),
+        ({"Host": "localhost:1", "Referer": "http://localhost:12/"}, False),
+        ({"Host": "localhost:1", "Referer": "http://localhost:1.evil.example/"}, False),
+        ({"Host": "localhost:1", "Referer": "http://localhost:1@evil.example/"}, False),
+        ({"Referer": "https://evil.example/?localhost"}, False),
+        ({"Referer": "about:blank"}, False),
         ({"Host": "localhost:1", "Origin": "http://localhost:1"}, True),
         ({"Host": "localhost:1", "Origin": "http://localhost:2"}, False),
         ({"Origin": "null"}, False),
@@ -271,7 +305,10 @@ def test_a_pattern_of_addresses_allows_no_name(host, pattern, allowed):
     ],
 )
 def test_what_makes_a_local_request_trusted(lasting_front, headers, trusted):
-    assert lasting_front.ask("/api/session", headers=headers).json()["trusted"] is trusted
+    session = lasting_front.ask("/api/session", headers=headers)
+    if session.status == 400 and not trusted:
+        return  # what is no Host at all is refused by the grammar
+    assert session.json()["trusted"] is trusted
     assert lasting_front.ask("/proxy2/w0/echo", "POST", b"", headers).status == (
         200 if trusted else 403
     )
@@ -381,3 +418,312 @@ def test_the_port_is_closed_after_the_end(front):
     front.stop()
     with socket.socket() as sock:
         assert sock.connect_ex(("127.0.0.1", front.port)) != 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Origin: http://localhost:1\r\nOrigin: https://evil.example\r\n",
+        b"Origin: https://evil.example\r\nOrigin: http://localhost:1\r\n",
+        b"Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n",
+        b"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Site: none\r\n",
+        b"Referer: http://localhost:1/\r\nReferer: https://evil.example/\r\n",
+    ],
+)
+def test_every_occurrence_of_a_field_that_names_a_page_counts(lasting_front, lines):
+    head = b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: 0\r\n"
+    assert lasting_front.raw(head + lines + b"\r\n").split(b" ")[1] == b"403"
+
+
+def test_the_absolute_form_decides_whose_host_it_is(lasting_front):
+    head = b"GET http://evil.example/proxy2/w0/env HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert lasting_front.raw(head).split(b" ")[1] == b"403"
+
+
+def test_a_refusal_says_where_the_token_is(lasting_front, start, node):
+    given = lasting_front.foreign("/api/nodes", "POST", NODE).json()["detail"]
+    assert "--token" in given and "printed" not in given and "output" not in given
+    front = Frontend("--host", "127.0.0.1", "--port", "0", port=False)
+    try:
+        made = front.foreign("/api/nodes", "POST", NODE).json()["detail"]
+        assert "start-up output" in made and "--token" not in made
+    finally:
+        front.stop()
+
+
+def test_the_environment_of_a_node_is_for_trusted_requests_also_through_names_of_nodes(
+    lasting_front,
+):
+    for name in ("env", "x", "metrics"):
+        assert lasting_front.foreign("/proxy2/w0/proxy2/%s/env" % name).status == 403
+    assert lasting_front.foreign("/proxy2/w0/proxy2/env/metrics").status == 200
+
+
+def test_a_childs_token_is_not_sent_with_requests_of_the_untrusted(start, node):
+    entry = {"name": "w0", "host": "127.0.0.1", "port": node.port, "token": "childs-token"}
+    front = start("--nodes", json.dumps([entry]))
+    assert front.ask("/proxy2/w0/echo").status == 200
+    assert front.foreign("/proxy2/w0/echo").status == 200
+    heads = [request.head for request in node.requests if request.target == "/echo"]
+    assert [b"childs-token" in head for head in heads] == [True, False]
+
+
+def test_a_registered_socket_in_a_system_directory_opens_no_door_to_its_neighbors():
+    registry = lf.NodeRegistry()
+    for folder in ("/run", "/var/run"):
+        registry.add({"name": folder[1:].replace("/", "_"), "port": folder + "/w0.sock"})
+        why = lf.Trust("local").check_target(
+            lf.Target.parse("", folder + "/docker.sock"), registry, False
+        )
+        assert "--allow-target" in why
+
+
+# -- sockets
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+    """A folder with a short path."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as name:
+        yield name
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+    return path
+
+
+def test_a_socket_that_belongs_to_the_directorys_owner_is_used(folder):
+    assert lf.socket_problem(make_socket(folder + "/s")) == ""
+    assert lf.socket_problem(folder + "/not-there-yet") == ""
+
+
+def test_links_files_and_linked_folders_are_not_used_as_sockets(folder):
+    inner = folder + "/inner"
+    os.mkdir(inner)
+    make_socket(inner + "/s")
+    os.symlink(inner + "/s", folder + "/link")
+    os.symlink(inner, folder + "/linked")
+    open(folder + "/file", "w").close()
+    assert "symbolic link" in lf.socket_problem(folder + "/link")
+    assert "symbolic link" in lf.socket_problem(folder + "/linked/s")
+    assert "not a socket" in lf.socket_problem(folder + "/file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket away")
+def test_a_socket_of_another_user_is_not_used(folder):
+    path = make_socket(folder + "/s")
+    os.chown(path, 65534, 65534)
+    assert "another user" in lf.socket_problem(path)
+    os.chown(folder, 65534, 65534)
+    assert lf.socket_problem(path) == ""
+
+
+def test_a_link_in_place_of_lmcaches_directory_is_not_followed(folder):
+    """In a mount namespace of its own, /tmp/lmcache_internal_api_server is somebody's link."""
+    script = """
+import os, socket, sys
+sys.path.insert(0, "/mnt")
+import lmcache_frontend as lf
+os.mkdir("/tmp/other")
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.bind("/tmp/other/docker.sock")
+os.symlink("/tmp/other", "/tmp/lmcache_internal_api_server")
+registry = lf.NodeRegistry()
+lf.Sources(registry, find_sockets=True).refresh()
+path = "/tmp/lmcache_internal_api_server/docker.sock"
+why = lf.Trust("local").check_target(lf.Target.parse("", path), registry, False)
+print([node.name for node in registry.leaves()], "symbolic link" in why)
+"""
+    steps = "mount --bind {0} /mnt && mount -t tmpfs none /tmp && exec {1} -c '{2}'"
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("needs root and unshare")
+    python = os.path.realpath(sys.executable)
+    command = steps.format(ROOT, python, script)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", command], stdout=subprocess.PIPE)
+    if done.returncode == 32:
+        pytest.skip("may not mount here")
+    assert done.stdout.decode().split() == ["[]", "True"]
+
+
+# -- patterns
+
+
+@pytest.mark.parametrize(
+    "text,pattern,matches",
+    [
+        ("10.0.0.5:80", "10.0.0.*:80", True),
+        ("10.0.0.5:80", "*", True),
+        ("10.0.0.5:80", "**", True),
+        ("10.0.0.5:80", "10.0.0.5:80", True),
+        ("10.0.0.5:80", "10.0.0.5:8", False),
+        ("10.0.0.5:80", "*:8", False),
+        ("10.0.0.5:80", "10*5*0", True),
+        ("10.0.0.5:80", "10*5*1", False),
+        ("aab", "*ab", True),
+        ("abcab", "ab*ab", True),
+        ("ab", "ab*ab", False),
+        ("/tmp/x/socket_1", "/tmp/?/socket_[0-9]", True),
+        ("/tmp/x/socket_1", "/tmp/?/socket_[!0-9]", False),
+        ("a.b", "a?b", True),
+        ("a+b", "a+b", True),
+    ],
+)
+def test_shell_patterns(text, pattern, matches):
+    assert lf.matches_pattern(text, pattern) is matches
+
+
+def test_a_pattern_with_many_stars_costs_no_more_than_the_text_is_long():
+    assert_linear(
+        lambda text: lf.matches_pattern(text, "*a" * 20 + "*b"), lambda size: "a" * size, 20_000
+    )
+
+
+# -- secrets
+
+SECRETS = [
+    ("remote_url", "redis://:hunter2@r:6379"),
+    ("remote_url", "redis://user:hunter2@r:6379"),
+    ("remote_url", "redis://:hun/ter2@r:6379"),
+    ("remote_url", "redis://:p@hunter2@r:6379"),
+    ("url", "https://hunter2@github.com/x"),
+    ("url", "https://h/x?sv=1&sig=hunter2&se=2"),
+    ("url", "https://h/x?X-Amz-Signature=hunter2"),
+    ("s3_secret_access_key", "hunter2"),
+    ("HF_TOKEN", "hunter2"),
+    ("JWT", "hunter2"),
+    ("DB_PWD", "hunter2"),
+    ("SLACK_WEBHOOK", "hunter2"),
+    ("AZURE_SAS", "hunter2"),
+    ("ALIBABA_AK", "hunter2"),
+    ("ALIBABA_SK", "hunter2"),
+    ("accountKey", "hunter2"),
+    ("header", "Authorization: Bearer hunter2"),
+    ("header", "X-Key: Bearer hunter2hunter2"),
+    ("text", "password=hunter2"),
+    ("text", "password: hunter2"),
+    ("text", "password = 'a hunter2 b'"),
+    ("text", "export HF_TOKEN=hunter2"),
+    ("text", "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=hunter2==;A=b"),
+    ("text", "SharedAccessSignature=hunter2"),
+    ("text", "serve --api-key hunter2 --port 1"),
+    ("text", "serve --api-key=hunter2"),
+    ("args", ["--password", "hunter2"]),
+    ("args", ["--password=hunter2"]),
+    ("env", [{"name": "API_KEY", "value": "hunter2"}]),
+    ("env", {"Name": "API_KEY", "Value": "hunter2"}),
+    ("credentials", {"user": "hunter2", "more": ["hunter2"]}),
+    ("nested", '{"a": {"password": "hunter2"}}'),
+    ("nested", json.dumps({"b": json.dumps({"password": "hunter2"})})),
+]
+
+
+@pytest.mark.parametrize("name,value", SECRETS)
+def test_a_secret_is_masked_in_json_and_what_is_beside_it_stays(name, value):
+    document = {"model": "m/Model-8B", name: value, "chunk_size": 256}
+    masked = lf.mask_secrets(json.dumps(document).encode())
+    assert b"hunter2" not in masked and lf.MASK.encode() in masked
+    kept = json.loads(masked)
+    assert (kept["model"], kept["chunk_size"]) == ("m/Model-8B", 256)
+
+
+@pytest.mark.parametrize("name,value", [(n, v) for n, v in SECRETS if isinstance(v, str)])
+def test_a_secret_is_masked_in_text_that_is_not_json(name, value):
+    for text in ("%s=%s\nnext=1\n" % (name, value), "%s: '%s',\nnext: 1\n" % (name, value)):
+        masked = lf.mask_secrets(text.encode()).decode()
+        assert "hunter2" not in masked and "next" in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"tokens": "12", "num_tokens": 5, "tokenizer": "x", "max_tokens_per_batch": 8}',
+        '{"url": "http://host:8000/path@v2", "chunk_key_size": "keep", "monkey": "x"}',
+        '{"token_budget": 8192, "private": true, "auth": null}',
+        "bypass --tokens 5 and https://example.org/x?user=u&n=1",
+        "GET /version HTTP/1.1",
+        "[1, 2.5, Infinity]",
+    ],
+)
+def test_what_is_no_secret_is_not_touched(text):
+    assert lf.mask_secrets(text.encode()) == text.encode()
+
+
+def test_numbers_under_a_name_that_can_only_be_a_secret_are_masked():
+    masked = json.loads(lf.mask_secrets(b'{"password": 123456, "pin_token": 5}'))
+    assert masked == {"password": lf.MASK, "pin_token": 5}
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_answer_beyond_the_limit_is_not_shown_at_all(more):
+    text = b" " * (lf.MAX_MASKED - 2 + more) + b"[]"
+    assert (lf.mask_secrets(text) == text) is (more == 0)
+
+
+WORST_TEXTS = [
+    "-",
+    " --",
+    "://",
+    "://a:",
+    "&token",
+    "token=",
+    'token="',
+    "token='",
+    'token=\\"',
+    "a.",
+    "password ",
+    "Bearer ",
+    "Bearer a",
+    "eyJaaaaaaaaa.",
+    "hf_",
+    "-----BEGIN PRIVATE KEY-----",
+    "://@",
+    "?a=",
+    "'",
+    "=",
+    ":",
+    "\\",
+    "{",
+    '{"a":',
+    "[",
+]
+
+
+@pytest.mark.parametrize("piece", WORST_TEXTS)
+def test_masking_costs_no_more_than_the_text_is_long(piece):
+    size = lf.MAX_MASKED // 8
+    assert_linear(
+        lf.mask_secrets, lambda length: (piece * (length // len(piece))).encode(), size // 4
+    )
+
+
+@pytest.mark.parametrize(
+    "piece", ["%25", "%", "/", ";", "..", "/env", "\\", "/proxy2/x", "?", "%2f"]
+)
+def test_checking_a_path_costs_no_more_than_it_is_long(piece):
+    make = lambda length: (piece * (length // len(piece))).encode()  # noqa: E731
+    assert_linear(lambda path: lf.why_revealing(path, b"?" + path), make, 16_000)
+
+
+@pytest.mark.parametrize(
+    "path,masks",
+    [
+        (b"/conf", True),
+        (b"/CONF/", True),
+        (b"/conf?names=x", True),
+        (b"/proxy2/w0/conf", True),
+        (b"/%63onf", True),
+        (b"/%2563onf", True),
+        (b"/config/adapters", True),
+        (b"/l2/adapters", True),
+        (b"//conf;x", True),
+        (b"/metrics", False),
+        (b"/configuration", False),
+        (b"/version?conf", False),
+    ],
+)
+def test_the_settings_of_a_node_are_masked_however_their_path_is_written(path, masks):
+    assert lf.Trust.masks(path) is masks
