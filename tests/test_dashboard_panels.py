@@ -1,4 +1,7 @@
-"""The panels of a node in a real browser: on demo nodes, and on nodes that answer as each test says."""
+"""The panels of a node in a real browser.
+
+On demo nodes, and on nodes that answer as each test says.
+"""
 
 import builtins
 import json
@@ -40,11 +43,16 @@ Stack trace:
   File "/opt/lmcache/mover.py", line %d, in move
     step()
 """
-EVIL = "<img src=x onerror=\"window.evil='onerror'\"><script>window.evil='script'</script><svg onload=alert(1)>"
+EVIL = (
+    "<img src=x onerror=\"window.evil='onerror'\"><script>window.evil='script'</script><svg "
+    "onload=alert(1)>"
+)
 
 
 class PanelNode(NodeServer):
-    """A worker that answers what ``pages`` holds: path -> text, object (as JSON), or a function of the request that returns either.
+    """A worker that answers what ``pages`` holds.
+
+    Path -> text, object (as JSON), or a function of the request that returns either.
 
     A pair is (status, answer). ``held`` are paths that get no answer until ``release`` is set.
     """
@@ -121,7 +129,8 @@ def show(browser, start):
 def press(browser, label, place="main"):
     """Click the first button of that text that may be clicked."""
     find = (
-        "const one = [...document.querySelectorAll(arguments[1] + ' button')].find((e) => e.textContent.trim() === arguments[0] && !e.disabled);"
+        "const one = [...document.querySelectorAll(arguments[1] + ' button')].find((e) => "
+        "e.textContent.trim() === arguments[0] && !e.disabled);"
         "if (one) { one.scrollIntoView({block: 'center'}); one.click(); } return Boolean(one);"
     )
     browser.wait_for(lambda: browser.script(find, label, place))
@@ -135,7 +144,8 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     show(demo, "loglevels", "demo_worker0")
     name = "lmcache.v1.cache_engine"
     chosen = (
-        "const box = document.querySelector(`select[aria-label='Level of ${arguments[0]}']`); if (!box) return false;"
+        "const box = document.querySelector(`select[aria-label='Level of ${arguments[0]}']`); "
+        "if (!box) return false;"
         "box.value = 'ERROR'; box.dispatchEvent(new Event('change')); return true"
     )
     browser.wait_for(lambda: browser.script(chosen, name))
@@ -209,7 +219,10 @@ def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show)
 
 def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
     show(demo, "cache", "demo_worker0")
-    bypassed = lambda: demo.ask("/proxy2/demo_worker0/bypass/list").json()["bypassed_backends"]  # noqa: E731
+
+    def bypassed():
+        return demo.ask("/proxy2/demo_worker0/bypass/list").json()["bypassed_backends"]
+
     press(browser, "Bypass")
     wait_for(lambda: len(bypassed()) == 1)
     wait_text(browser, "◆ bypassed")
@@ -270,7 +283,8 @@ def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     browser.wait_for(
         lambda: (
             browser.count(
-                "section[aria-label='lmcache:num_hit_tokens_total'] figure.chart, section[aria-label='lmcache:num_hit_tokens_total'] .chart svg"
+                "section[aria-label='lmcache:num_hit_tokens_total'] figure.chart, "
+                "section[aria-label='lmcache:num_hit_tokens_total'] .chart svg"
             )
             >= 1
         )
@@ -285,13 +299,14 @@ def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alo
     browser, worker, show
 ):
     old = [
-        "# HELP lmcache_old_%d_total Deprecated: use lmcache_new.\n# TYPE lmcache_old_%d_total counter\nlmcache_old_%d_total 1\n"
-        % (n, n, n)
+        "# HELP lmcache_old_%d_total Deprecated: use lmcache_new.\n"
+        "# TYPE lmcache_old_%d_total counter\nlmcache_old_%d_total 1\n" % (n, n, n)
         for n in range(3)
     ]
     worker.pages["/metrics"] = (
         "".join(old)
-        + "# HELP lmcache_new_a A\nlmcache_new_a 1\n# HELP lmcache_new_b B\nlmcache_new_b 2\nprocess_start_time_seconds 5\n"
+        + "# HELP lmcache_new_a A\nlmcache_new_a 1\n# HELP lmcache_new_b B\nlmcache_new_b 2\n"
+        "process_start_time_seconds 5\n"
     )
     show(worker, "metrics")
     browser.wait_for(
@@ -304,7 +319,11 @@ def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alo
     "panel", ["overview", "metrics", "threads", "loglevels", "config", "environment", "cache"]
 )
 def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
-    fits = "return [document.documentElement, ...document.querySelectorAll('main .table-wrap')].every((one) => one.scrollWidth <= one.clientWidth + 1)"
+    fits = (
+        "return [document.documentElement, "
+        "...document.querySelectorAll('main .table-wrap')].every((one) => one.scrollWidth <= "
+        "one.clientWidth + 1)"
+    )
     for name in ("demo_worker0", "demo_mp"):
         browser.resize(360, 900)
         show(demo, panel, name)
@@ -350,7 +369,8 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
     show(demo, "threads", "demo_worker0")
     browser.wait_for(lambda: browser.has("main .stacked"))
     card = browser.script(
-        "const row = document.querySelector('.stacked tbody:not(.spacer) tr'); return [...row.children].map((e) => [e.getAttribute('role'), e.dataset.label])"
+        "const row = document.querySelector('.stacked tbody:not(.spacer) tr'); "
+        "return [...row.children].map((e) => [e.getAttribute('role'), e.dataset.label])"
     )
     assert ["rowheader", "Name"] in card and ["cell", "Last result"] in card
     browser.resize(1440, 900)
@@ -375,7 +395,8 @@ def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
     show(worker, "metrics")
     browser.click("button[data-metric^='lmcache:time_to_retrieve']")
     words = browser.text("section[aria-label='lmcache:time_to_retrieve']")
-    # ranks 50, 90 and 99 of 100: the ends of the first two buckets, and 9/10 of the way through the third
+    # Ranks 50, 90 and 99 of 100: the ends of the first two buckets, and 9/10 of the way through
+    # the third.
     assert ["p50 100 ms", "p90 200 ms", "p99 380 ms", "mean 110 ms"] == words.splitlines()[5:9]
     assert [row.split() for row in browser.texts(".bars tbody tr")][:3] == [
         ["≤", "100", "ms", "50"],
@@ -518,7 +539,10 @@ def test_a_node_that_runs_no_scripts_says_why_itself(browser, demo, show):
 
 def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     def soon(condition):
-        """Wait for it with a page that asks for the status all the time, as it does when the network comes back."""
+        """Wait for it with a page that asks for the status all the time.
+
+        So does one whose network comes back.
+        """
         browser.wait_for(
             lambda: browser.script("dispatchEvent(new Event('online'))") or condition(), 30
         )
@@ -527,11 +551,13 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     with PanelNode(path) as server:
         front = show(server, "config")
         browser.wait_for(lambda: browser.has("button[title='Change chunk_size']"))
-        kept = "/api/history?node=w0&metric=local_cache_bytes"  # the history begins with the second poll
+        # The history begins with the second poll.
+        kept = "/api/history?node=w0&metric=local_cache_bytes"
         wait_for(lambda: any(front.ask(kept).json()["series"][0]["values"]))
         soon(
             lambda: browser.script(
-                "return (await import('/static/js/server.js')).store.status.nodes[0].metrics.local_cache_bytes"
+                "return (await import('/static/js/server.js')).store.status.nodes[0].metrics.lo"
+                "cal_cache_bytes"
             )
         )
     soon(lambda: "Down since" in browser.text("main .note.down"))
@@ -569,7 +595,8 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
     browser.wait_for(lambda: browser.has(".op button"))
     assert all(
         browser.script(
-            "return [...document.querySelectorAll('.op button')].map((e) => e.disabled && e.title.startsWith('Locked: '))"
+            "return [...document.querySelectorAll('.op button')].map((e) => e.disabled && "
+            "e.title.startsWith('Locked: '))"
         )
     )
     assert browser.text("main .lock-note").startswith("Locked: ") and browser.has(
@@ -589,7 +616,8 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
     browser.goto(front.url + "/#/node/w0/requests")
     browser.wait_for(lambda: browser.has("form.request"))
     browser.script(
-        "const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'DELETE'; m.dispatchEvent(new Event('change'))"
+        "const m = document.querySelector(\"select[aria-label='Method']\"); "
+        "m.value = 'DELETE'; m.dispatchEvent(new Event('change'))"
     )
     wait_text(browser, "Only GET, HEAD and OPTIONS")
     assert browser.property("form.request button[type=submit]", "disabled")
@@ -606,7 +634,8 @@ def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show)
     )
     show(worker, "requests")
     browser.script(
-        "const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'POST'; m.dispatchEvent(new Event('change'))"
+        "const m = document.querySelector(\"select[aria-label='Method']\"); m.value = 'POST'; "
+        "m.dispatchEvent(new Event('change'))"
     )
     browser.type("input[aria-label='Path']", "/hello?a=1")
     browser.type("form.request .split label:nth-child(1) textarea", "X-Test: yes")

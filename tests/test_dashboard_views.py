@@ -1,4 +1,7 @@
-"""The dashboard's shell and its views over many nodes (Cluster, Compare, Many at once, Nodes), in a real browser."""
+"""The dashboard's shell and its views over many nodes, in a real browser.
+
+The views are Cluster, Compare, Many at once and Nodes.
+"""
 
 import json
 import os
@@ -16,7 +19,10 @@ KIB = 1024
 
 @pytest.fixture(scope="module")
 def fleet():
-    """A frontend without --config that watches two instances of a scheduler and three workers, an MP server and a dead node."""
+    """A frontend without --config that watches ten nodes.
+
+    Two instances of a scheduler and three workers, an MP server and a dead node.
+    """
     cluster = lf.DemoCluster(2, 3, failing=False)
     entries = [
         *cluster.start(),
@@ -38,7 +44,10 @@ def fleet():
 
 @pytest.fixture
 def page(browser):
-    """Open a fragment of a frontend's page; what it stored in the browser is forgotten with the test."""
+    """Open a fragment of a frontend's page.
+
+    What it stored in the browser is forgotten with the test.
+    """
 
     def visit(front, fragment=""):
         browser.goto("about:blank")
@@ -65,7 +74,11 @@ def names(browser):
 
 def button(browser, text, within="main"):
     """Click the button of that text."""
-    find = "return [...document.querySelectorAll(arguments[0] + ' button, ' + arguments[0] + ' a.button')].find(e => e.innerText.trim() === arguments[1] && !e.disabled)"
+    find = (
+        "return [...document.querySelectorAll(arguments[0] + ' button, "
+        "' + arguments[0] + ' a.button')].find(e => e.innerText.trim() === arguments[1] && "
+        "!e.disabled)"
+    )
     browser.wait_for(lambda: browser.script(find, within, text))
     browser.script(find.replace("return", "(", 1) + ").click()", within, text)
 
@@ -166,7 +179,8 @@ def test_the_choice_of_columns_is_remembered(page, fleet):
     )  # the boxes follow the table when they are opened
     for label in ("Version", "Stored tokens"):
         browser.script(
-            "[...document.querySelectorAll('.column-pick label')].find(e => e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()",
+            "[...document.querySelectorAll('.column-pick label')].find(e => "
+            "e.innerText.trim().startsWith(arguments[0].split(' ')[0])).click()",
             label,
         )
     chosen = browser.wait_for(
@@ -283,7 +297,8 @@ def test_the_first_load_is_small(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     sizes = browser.script(
-        "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map(e => [e.name, e.transferSize])"
+        "return [...performance.getEntriesByType('navigation'), "
+        "...performance.getEntriesByType('resource')].map(e => [e.name, e.transferSize])"
     )
     assert sum(size for _, size in sizes) < 200 * KIB, sizes
     assert len(sizes) < 25, sizes
@@ -291,7 +306,10 @@ def test_the_first_load_is_small(page, fleet):
 
 def test_the_shell_and_the_names_of_the_tiles_are_painted_without_any_script(page, fleet):
     browser = page(fleet, "#/")
-    tile_names = "return Array.from(document.querySelectorAll('main .tile .name'), (e) => e.firstChild.textContent)"
+    tile_names = (
+        "return Array.from(document.querySelectorAll('main .tile .name'), "
+        "(e) => e.firstChild.textContent)"
+    )
     tiles = browser.wait_for(lambda: len(names(browser)) == 10 and browser.script(tile_names))
     browser.devtools("Network.enable")
     browser.devtools("Network.setBlockedURLs", urls=["*.js"])
@@ -314,11 +332,13 @@ def test_the_first_status_is_asked_for_once_and_by_the_page_itself(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     asked = browser.script(
-        "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.initiatorType)"
+        "return performance.getEntriesByType('resource').filter(e => "
+        "e.name.endsWith('/api/status')).map(e => e.initiatorType)"
     )
     assert asked[0] == "link" and len([one for one in asked if one == "link"]) == 1
     first = browser.script(
-        "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/status')).map(e => e.startTime)"
+        "return performance.getEntriesByType('resource').filter(e => "
+        "e.name.endsWith('/api/status')).map(e => e.startTime)"
     )
     assert len(first) == 1 or first[1] - first[0] > 2000  # the next is the first poll after it
 
@@ -327,7 +347,10 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     choose(browser, "#interval", "2")
-    show = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
+    show = (
+        "Object.defineProperty(document, 'hidden', {configurable: true, "
+        "get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
+    )
     polls = lambda: sum(url.endswith("/api/status") for url in browser.requests())  # noqa: E731
     browser.wait_for(polls)
     browser.script(show.replace("arguments[0]", "true"))
@@ -357,7 +380,8 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
 def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     browser = page(fleet, fragment)
     browser.script(
-        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) window.shift += e.value; }))"
+        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => "
+        "{ if (!e.hadRecentInput) window.shift += e.value; }))"
         ".observe({type: 'layout-shift', buffered: true})"
     )
     browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
@@ -381,7 +405,8 @@ def test_a_telephone_never_scrolls_sideways(page, fleet, fragment):
     browser.wait_for(lambda: "demo000_worker0" in browser.text("main"))
     assert browser.script("return document.documentElement.scrollWidth") <= 360
     assert browser.script(
-        "return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= e.parentNode.clientWidth + 1)"
+        "return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= "
+        "e.parentNode.clientWidth + 1)"
     )
 
 
@@ -423,7 +448,8 @@ def test_the_link_to_add_a_node_opens_the_dialog(page, fleet):
 
 def test_a_share_is_never_shown_as_none_at_all(page, fleet):
     shown = page(fleet, "#/").script(
-        "const {format} = await import('/static/js/format.js'); return [0, 1e-6, 1.2e-5, 4e-4, 0.5, 1].map((value) => format(value, 'ratio'))"
+        "const {format} = await import('/static/js/format.js'); return [0, 1e-6, 1.2e-5, 4e-4, "
+        "0.5, 1].map((value) => format(value, 'ratio'))"
     )
     assert [text.replace("\u202f", " ") for text in shown] == [
         "0 %",
@@ -443,10 +469,14 @@ def test_how_far_a_figure_moved_is_said_in_words_of_its_size(page, fleet):
         """What the tile of evictions says of these values, once its line is drawn."""
         browser.script(
             "const {store, notify} = await import('/static/js/server.js'); store.paused = true;"
-            "store.status = {...store.status, totals_series: {...store.status.totals_series, evictions_per_second: arguments[0]}}; notify()",
+            "store.status = {...store.status, totals_series: {...store.status.totals_series, "
+            "evictions_per_second: arguments[0]}}; notify()",
             series,
         )
-        tile = "[...document.querySelectorAll('.tile')].find((one) => one.textContent.startsWith('Evictions'))"
+        tile = (
+            "[...document.querySelectorAll('.tile')].find((one) => "
+            "one.textContent.startsWith('Evictions'))"
+        )
         return browser.wait_for(
             lambda: browser.script("return [%s.querySelector('.change').innerText]" % tile)
         )[0].replace("\u202f", " ")
@@ -527,10 +557,15 @@ def test_the_requests_of_a_view_that_is_left_are_aborted(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
     browser.script(
-        "window.asked = []; window.fetch = (url, {signal}) => new Promise((_, fail) => { asked.push([url, signal]); signal.addEventListener('abort', () => fail(new Error('aborted'))); });"
+        "window.asked = []; window.fetch = (url, {signal}) => new Promise((_, "
+        "fail) => { asked.push([url, signal]); signal.addEventListener('abort', "
+        "() => fail(new Error('aborted'))); });"
         "location.hash = '#/compare'"
     )
-    open_ones = "return asked.filter(([url, signal]) => url.includes('api/history') && signal.aborted === arguments[0]).length"
+    open_ones = (
+        "return asked.filter(([url, "
+        "signal]) => url.includes('api/history') && signal.aborted === arguments[0]).length"
+    )
     browser.wait_for(lambda: browser.script(open_ones, False) > 0)
     browser.script("location.hash = '#/nodes'")
     browser.wait_for(
@@ -544,7 +579,8 @@ def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, flee
     browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
     waits = browser.script(
         "const {store, poll} = await import('/static/js/server.js'); const waits = [];"
-        "for (let i = 0; i < 7; i += 1) { await poll(); waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
+        "for (let i = 0; i < 7; i += 1) { await poll(); "
+        "waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
     )
     assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 30
     assert browser.title == "no connection · LMCache"
@@ -586,7 +622,11 @@ def test_without_the_token_what_needs_it_is_disabled_with_the_reason_and_a_paste
 def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: len(names(browser)) == 10)
-    where = "const e = document.activeElement; return (e.getAttribute('aria-label') || e.innerText || e.id || '').trim().split('\\n')[0]"
+    where = (
+        "const e = document.activeElement; "
+        "return (e.getAttribute('aria-label') || e.innerText || e.id || '').trim().split('\\n"
+        "')[0]"
+    )
     reached = []
     for _ in range(60):
         browser.press("Tab")
@@ -623,7 +663,8 @@ def test_the_keyboard_alone_reaches_everything_and_enter_opens(page, fleet):
     browser.press("Tab")
     assert browser.focused().startswith("a")
     ask = browser.script(
-        "(await import('/static/js/server.js')).poll(); return document.activeElement.textContent.trim()"
+        "(await import('/static/js/server.js')).poll(); "
+        "return document.activeElement.textContent.trim()"
     )
     assert ask.startswith("dead")
     browser.press("Enter")
@@ -640,7 +681,8 @@ def test_an_update_does_not_take_the_focus_from_an_alert(page, fleet):
     browser.wait_for(lambda: browser.has("main .alerts a"))
     browser.script("document.querySelector('main .alerts a').focus()")
     browser.script(
-        "const {store, notify} = await import('/static/js/server.js'); store.status.alerts[0].text += ' for 17 s'; notify()"
+        "const {store, notify} = await import('/static/js/server.js'); "
+        "store.status.alerts[0].text += ' for 17 s'; notify()"
     )
     assert "for 17 s" in browser.text("main .alerts a")
     assert browser.script("return document.activeElement.closest('.alerts') !== null")
@@ -674,10 +716,16 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
         fleet, "#/compare?metric=local_cache_bytes&nodes=demo000_worker0,demo000_worker1"
     )
     browser.wait_for(lambda: browser.count("main svg path.line") == 2)
-    cut = "const box = document.querySelector('main .chart-svg').getBoundingClientRect(); return [...document.querySelectorAll('main .tick')].filter(e => { const b = e.getBoundingClientRect(); return b.left < box.left || b.right > box.right + 1; }).map(e => e.textContent)"
+    cut = (
+        "const box = document.querySelector('main .chart-svg').getBoundingClientRect(); "
+        "return [...document.querySelectorAll('main .tick')].filter(e => { const b = "
+        "e.getBoundingClientRect(); return b.left < box.left || b.right > box.right + 1; "
+        "}).map(e => e.textContent)"
+    )
     assert browser.script(cut) == []  # every label of the axes is whole
     left, top, width = browser.script(
-        "const b = document.querySelector('main .chart-svg').getBoundingClientRect(); return [b.left, b.top, b.width]"
+        "const b = document.querySelector('main .chart-svg').getBoundingClientRect(); "
+        "return [b.left, b.top, b.width]"
     )
     mouse = lambda kind, share: browser.devtools(  # noqa: E731
         "Input.dispatchMouseEvent",
@@ -777,7 +825,10 @@ def fill(browser, **fields):
 
 
 def row_button(browser, text, name):
-    find = "[...document.querySelectorAll('main tbody tr')].find(e => e.querySelector('th') && e.querySelector('th').innerText.trim() === arguments[0])"
+    find = (
+        "[...document.querySelectorAll('main tbody tr')].find(e => e.querySelector('th') && "
+        "e.querySelector('th').innerText.trim() === arguments[0])"
+    )
     browser.wait_for(lambda: browser.script("return !!" + find, name))
     browser.script(
         "[...%s.querySelectorAll('button')].find(e => e.innerText.trim() === arguments[1]).click()"
@@ -814,7 +865,7 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     assert json.loads(config.read_text()) == []
 
 
-def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the_page_says_how_long_it_lives(
+def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_nodes_stay(
     page, start, node
 ):
     front = start("--node", "w0=" + node.address)
@@ -834,7 +885,7 @@ def test_the_servers_error_stands_beside_its_field_and_without_a_config_file_the
     assert not any("written to" in text for text in browser.texts(".toast"))
 
 
-def test_what_cannot_be_sent_to_a_node_that_is_down_is_disabled_with_the_reason_and_requests_are_not(
+def test_what_a_node_that_is_down_cannot_take_is_disabled_with_the_reason_and_requests_are_not(
     page, fleet
 ):
     browser = page(fleet, "#/node/dead/script")

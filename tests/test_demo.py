@@ -1,4 +1,7 @@
-"""The demo cluster: its answers have LMCache's shapes, its changes take effect, its metrics could be true."""
+"""The demo cluster.
+
+Its answers have LMCache's shapes, its changes take effect, its metrics could be true.
+"""
 
 import http.client
 import json
@@ -274,7 +277,8 @@ def test_settings_that_are_changed_stay_changed_in_their_type(cluster):
     answer = worker.answer(
         "POST",
         "/conf",
-        b'{"min_retrieve_tokens": "512", "save_decode_cache": true, "nosuch": 1, "chunk_size": "many"}',
+        b'{"min_retrieve_tokens": "512", "save_decode_cache": true, "nosuch": 1, '
+        b'"chunk_size": "many"}',
     )
     assert answer.value == {
         "updated": {"min_retrieve_tokens": 512, "save_decode_cache": True},

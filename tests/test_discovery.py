@@ -1,4 +1,7 @@
-"""Fleets: heartbeats sent and received, suppliers, coordinators, DNS, frontends behind frontends."""
+"""Fleets.
+
+Heartbeats sent and received, suppliers, coordinators, DNS, frontends behind frontends.
+"""
 
 import json
 import os

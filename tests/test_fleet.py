@@ -1,4 +1,7 @@
-"""Whole fleets: frontends that report to each other, forward through each other and list each other; HTTPS."""
+"""Whole fleets.
+
+Frontends that report to each other, forward through each other and list each other; HTTPS.
+"""
 
 import errno
 import hashlib
@@ -21,7 +24,10 @@ MIB = 1 << 20
 
 
 class Relay:
-    """Another address of a server: connections are passed on to ``port``, which may be told later, and counted."""
+    """Another address of a server.
+
+    Connections are passed on to ``port``, which may be told later, and counted.
+    """
 
     def __init__(self, port=0):
         self.target = port

@@ -1,4 +1,7 @@
-"""Watching the cluster: figures from counters, states, rules, the status document, the bundle and the table."""
+"""Watching the cluster.
+
+Figures from counters, states, rules, the status document, the bundle and the table.
+"""
 
 import collections
 import io
@@ -115,7 +118,10 @@ def test_the_ping_of_the_remote_backend_is_told_in_seconds():
 
 
 def test_an_mp_server_is_measured_by_its_own_names():
-    text = b"\nlmcache_mp_lookup_requested_tokens_total %d\nlmcache_mp_lookup_hit_tokens_total %d\nlmcache_mp_l1_write_chunks_total %d\n"
+    text = (
+        b"\nlmcache_mp_lookup_requested_tokens_total %d\n"
+        b"lmcache_mp_lookup_hit_tokens_total %d\nlmcache_mp_l1_write_chunks_total %d\n"
+    )
     figures = lf.measure(
         [
             lf.take_snapshot(text % part, at)
@@ -138,7 +144,8 @@ def test_an_mp_server_is_measured_by_its_own_names():
         ("mp", b"x 1\nlmcache_mp_event_bus_queue_depth 0\n"),
         (
             "coordinator",
-            b"x 1\nlmcache_mp_event_bus_queue_depth 0\nlmcache_coordinator_key_directory_placements 1\n",
+            b"x 1\nlmcache_mp_event_bus_queue_depth 0\n"
+            b"lmcache_coordinator_key_directory_placements 1\n",
         ),
         ("controller", b'x 1\nlmcache:cache_controller_kv_pool_keys_count{role="controller"} 1\n'),
         ("frontend", b"lmcache_frontend_polls_total 1\n" + page()),
@@ -742,7 +749,8 @@ def test_service_discovery_names_tcp_nodes_directly_and_sockets_through_us():
 
 def test_secrets_are_masked_by_name_and_in_urls():
     text = lf.mask_secrets(
-        b'{"HF_TOKEN": "abc", "tokens": "12", "list": [{"api_key": "k"}], "remote_url": "redis://u:pw@h:1/0", "empty_password": ""}'
+        b'{"HF_TOKEN": "abc", "tokens": "12", "list": [{"api_key": "k"}], '
+        b'"remote_url": "redis://u:pw@h:1/0", "empty_password": ""}'
     )
     masked = json.loads(text)
     assert masked["HF_TOKEN"] == masked["list"][0]["api_key"] == lf.MASK

@@ -316,7 +316,10 @@ def test_a_wrong_configuration_names_the_place(tmp_path, content, words):
 
 @pytest.fixture
 def configured(start, tmp_path):
-    """Start a frontend on a file of these entries; returns it and a function that reads the file."""
+    """Start a frontend on a file of these entries.
+
+    Returns it and a function that reads the file.
+    """
 
     def begin(*entries, **kwargs):
         config = tmp_path / "nodes.json"

@@ -132,7 +132,11 @@ def test_pyproject_names_every_folder_of_the_dashboard(project):
 
 def test_nothing_is_needed_but_the_standard_library(project):
     assert re.search(r"^dependencies = \[\]$", (project / "pyproject.toml").read_text(), re.M)
-    code = "import sys; sys.path[:0] = [%r]; import lmcache_frontend; print([m.__file__ for m in sys.modules.values() if 'site-packages' in str(getattr(m, '__file__', ''))])"
+    code = (
+        "import sys; sys.path[:0] = [%r]; import lmcache_frontend; "
+        "print([m.__file__ for m in sys.modules.values() if 'site-packages' in str(getattr(m, "
+        "'__file__', ''))])"
+    )
     assert run(sys.executable, "-S", "-E", "-c", code % str(project)).strip() == "[]"
 
 

@@ -215,7 +215,8 @@ def test_an_mp_server_without_an_address_is_a_warning():
 # What LMCache does, as a process that can be killed: start the plugin, tell its id, wait.
 LAUNCHER = """
 import signal, subprocess, sys
-plugin = subprocess.Popen([sys.executable, sys.argv[1]], stdout=open(sys.argv[2], "wb"), stderr=subprocess.STDOUT)
+log = open(sys.argv[2], "wb")
+plugin = subprocess.Popen([sys.executable, sys.argv[1]], stdout=log, stderr=subprocess.STDOUT)
 print(plugin.pid, flush=True)
 signal.pause()
 """

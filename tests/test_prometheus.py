@@ -1,4 +1,7 @@
-"""Prometheus text: reading samples, and merging the pages of many nodes into one valid exposition."""
+"""Prometheus text.
+
+Reading samples, and merging the pages of many nodes into one valid exposition.
+"""
 
 import random
 import re
@@ -9,24 +12,25 @@ import pytest
 
 import lmcache_frontend as frontend
 
-# As LMCache 0.5.6 writes it (prometheus_client): a counter, its _created, a gauge, a histogram, unlabelled samples.
+# As LMCache 0.5.6 writes it (prometheus_client): a counter, its _created, a gauge, a histogram,
+# unlabelled samples.
 WORKER = b"""\
 # HELP process_open_fds Number of open file descriptors.
 # TYPE process_open_fds gauge
 process_open_fds 51.0
 # HELP lmcache:num_hit_tokens_total Total number of tokens hit in lmcache
 # TYPE lmcache:num_hit_tokens_total counter
-lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0"} 185344.0
+lmcache:num_hit_tokens_total{model_name="m/8b",role="worker",worker_id="0"} 185344.0
 # HELP lmcache:num_hit_tokens_created Total number of tokens hit in lmcache
 # TYPE lmcache:num_hit_tokens_created gauge
-lmcache:num_hit_tokens_created{model_name="example/tiny-model",role="worker",worker_id="0"} 1.79542522182e+09
+lmcache:num_hit_tokens_created{model_name="m/8b",role="worker",worker_id="0"} 1.79542522182e+09
 # HELP lmcache:time_to_retrieve Time to retrieve from lmcache (seconds)
 # TYPE lmcache:time_to_retrieve histogram
-lmcache:time_to_retrieve_bucket{le="0.001",model_name="example/tiny-model",role="worker",worker_id="0"} 70.0
-lmcache:time_to_retrieve_bucket{le="0.01",model_name="example/tiny-model",role="worker",worker_id="0"} 110.0
-lmcache:time_to_retrieve_bucket{le="+Inf",model_name="example/tiny-model",role="worker",worker_id="0"} 111.0
-lmcache:time_to_retrieve_count{model_name="example/tiny-model",role="worker",worker_id="0"} 111.0
-lmcache:time_to_retrieve_sum{model_name="example/tiny-model",role="worker",worker_id="0"} 0.12253413600001295
+lmcache:time_to_retrieve_bucket{le="0.001",model_name="m/8b",role="worker",worker_id="0"} 70.0
+lmcache:time_to_retrieve_bucket{le="0.01",model_name="m/8b",role="worker",worker_id="0"} 110.0
+lmcache:time_to_retrieve_bucket{le="+Inf",model_name="m/8b",role="worker",worker_id="0"} 111.0
+lmcache:time_to_retrieve_count{model_name="m/8b",role="worker",worker_id="0"} 111.0
+lmcache:time_to_retrieve_sum{model_name="m/8b",role="worker",worker_id="0"} 0.12253413600001295
 # HELP lmcache:retrieve_broadcast_time Nothing was ever counted here
 # TYPE lmcache:retrieve_broadcast_time histogram
 """
@@ -99,7 +103,10 @@ def assert_promtool_parses(text):
 
 
 def test_wanted_samples_come_one_by_one_with_their_labels_and_values():
-    page = b'# TYPE hits counter\nhits{w="0",m="a\\"b"} 2\nmiss 1\n  hits\t{ w = "1" } 3e2 17\nhits 4 # {}'
+    page = (
+        b'# TYPE hits counter\nhits{w="0",m="a\\"b"} 2\nmiss 1\n  hits\t{ w = "1" } 3e2 17\n'
+        b"hits 4 # {}"
+    )
     found = frontend.read_samples(page, frozenset([b"hits"]))
     assert next(found) == (b"hits", {"w": "0", "m": 'a"b'}, 2.0)
     assert [(one.labels, one.value) for one in found] == [({"w": "1"}, 300.0), ({}, 4.0)]
@@ -129,7 +136,10 @@ def test_wanted_samples_are_added_up_over_their_labels_and_all_others_passed_ove
 
 
 def test_buckets_are_added_up_by_their_upper_bound():
-    page = b'd_bucket{le="0.5",w="0"} 1\nd_bucket{le="+Inf",w="0"} 2\nd_bucket{w="1",le="0.5"} 10\nd_bucket{w="1",le="+Inf"} 20\n'
+    page = (
+        b'd_bucket{le="0.5",w="0"} 1\nd_bucket{le="+Inf",w="0"} 2\n'
+        b'd_bucket{w="1",le="0.5"} 10\nd_bucket{w="1",le="+Inf"} 20\n'
+    )
     found = frontend.parse_samples(page, frozenset([b"d_bucket"]))
     assert found.buckets == {b"d_bucket": {0.5: 11.0, float("inf"): 22.0}} and found.values == {}
 
@@ -189,7 +199,10 @@ def test_a_label_value_comes_back_as_it_was(value):
 
 
 def test_labels_are_those_of_the_first_sample_that_has_some():
-    page = b'# HELP lmcache:a A\nlmcache:a 1\nlmcache:b{role="worker",model_name="a\\"b"} 1\nlmcache:c{role="other"} 1\n'
+    page = (
+        b'# HELP lmcache:a A\nlmcache:a 1\nlmcache:b{role="worker",model_name="a\\"b"} 1\n'
+        b'lmcache:c{role="other"} 1\n'
+    )
     assert frontend.sample_labels(page, b"lmcache:") == {"role": "worker", "model_name": 'a"b'}
     assert (
         frontend.sample_labels(page, b"vllm:") == {}
@@ -245,8 +258,8 @@ def test_every_sample_gets_the_name_of_its_node_and_changes_in_nothing_else():
     text, _ = merge(WORKER)
     assert 'process_open_fds{node="n0"} 51.0' in samples(text)
     assert (
-        'lmcache:num_hit_tokens_total{model_name="example/tiny-model",role="worker",worker_id="0",node="n0"} 185344.0'
-        in samples(text)
+        'lmcache:num_hit_tokens_total{model_name="m/8b",role="worker",worker_id="'
+        '0",node="n0"} 185344.0' in samples(text)
     )
     original = [
         line.replace('",node="n0"}', '"}').replace('{node="n0"}', "") for line in samples(text)
@@ -264,7 +277,10 @@ def test_any_node_name_is_a_valid_label(name):
 
 
 def test_our_own_samples_come_first_and_stay_as_they_are():
-    own = b'# HELP own_total Ours\n# TYPE own_total counter\nown_total 3\n# TYPE node_up gauge\nnode_up{node="n0"} 1\n'
+    own = (
+        b"# HELP own_total Ours\n# TYPE own_total counter\nown_total 3\n# TYPE node_up gauge\n"
+        b'node_up{node="n0"} 1\n'
+    )
     text, left_out = merge(WORKER, own=own)
     assert samples(text)[:2] == ["own_total 3", 'node_up{node="n0"} 1'] and left_out == {}
     assert_is_valid(text)
@@ -422,7 +438,8 @@ def test_a_node_that_gives_no_type_joins_those_that_do():
 
 def test_samples_of_a_family_that_stand_apart_are_brought_together():
     text, left_out = merge(
-        b'# TYPE x gauge\nx{a="1"} 1\ny 1\nx{a="2"} 2\n# TYPE h histogram\nh_sum 1\nh_count 1\ny{a="1"} 2\nh_bucket{le="+Inf"} 1\n'
+        b'# TYPE x gauge\nx{a="1"} 1\ny 1\nx{a="2"} 2\n# TYPE h histogram\nh_sum 1\nh_count 1\n'
+        b'y{a="1"} 2\nh_bucket{le="+Inf"} 1\n'
     )
     assert left_out == {}
     assert [line.split("{")[0] for line in samples(text)] == [
@@ -581,8 +598,10 @@ def test_the_quick_ways_give_what_the_whole_grammar_gives(seed, monkeypatch):
 @pytest.mark.parametrize(
     "page",
     [
-        b'# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_sum{a="x",b="y"} 1\nfoo_bucket{a="x",b="y"} 5\n',  # a bucket without le
-        b'# TYPE g gauge\ng{le="abc",b="y"} 1\n# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_bucket{le="abc",b="y"} 1\n',
+        b'# TYPE foo histogram\nfoo_bucket{le="1",b="y"} 1\nfoo_sum{a="x",b="y"} 1\n'
+        b'foo_bucket{a="x",b="y"} 5\n',  # a bucket without le
+        b'# TYPE g gauge\ng{le="abc",b="y"} 1\n# TYPE foo histogram\n'
+        b'foo_bucket{le="1",b="y"} 1\nfoo_bucket{le="abc",b="y"} 1\n',
         b'# TYPE foo histogram\nfoo_sum{le="abc"} 1\n',
     ],
 )

@@ -51,8 +51,10 @@ def test_headers_keep_their_order_and_duplicates_and_lose_what_is_hop_by_hop(
     lasting_front, shared_node
 ):
     lasting_front.raw(
-        b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: localhost:1\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: X-Drop, close\r\n"
-        b"X-Drop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 3\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
+        b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: localhost:1\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\n"
+        b"Connection: X-Drop, close\r\n"
+        b"X-Drop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 3\r\n"
+        b"X-Forwarded-For: 1.2.3.4\r\n\r\n"
     )
     request = shared_node.requests[0]
     lines = request.head.decode().split("\r\n")
@@ -171,7 +173,8 @@ def test_an_upload_that_arrives_slowly_is_streamed_to_the_node(front, node):
 def test_expect_100_continue_is_answered_by_the_node(front, node):
     with front.connect() as sock:
         sock.sendall(
-            b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+            b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+            b"Expect: 100-continue\r\n\r\n"
         )
         assert sock.recv(65536).startswith(b"HTTP/1.1 100")
         sock.sendall(b"hello")
@@ -260,7 +263,8 @@ def test_an_answer_without_content_stays_without(lasting_front, shared_node):
 def test_an_early_answer_to_an_upload_reaches_the_client(front, node):
     with front.connect() as sock:
         sock.sendall(
-            b"POST /proxy2/w0/early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\nstart"
+            b"POST /proxy2/w0/early HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 100000000\r\n\r\nstart"
         )
         assert sock.recv(65536).startswith(b"HTTP/1.1 413")
 
@@ -297,7 +301,10 @@ def test_a_node_that_hangs_is_a_504_and_slows_nobody(start, node):
 
 
 def both_addresses():
-    """Sockets on one port of 127.0.0.1 and of ::1, where nobody else has either: (IPv4, IPv6, port)."""
+    """Sockets on one port of 127.0.0.1 and of ::1, where nobody else has either.
+
+    (IPv4, IPv6, port).
+    """
     for _ in range(50):
         four, six = socket.socket(), socket.socket(socket.AF_INET6)
         six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -372,7 +379,8 @@ def test_a_body_in_chunks_of_one_byte_lets_others_have_their_turn(front, node):
 def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, node):
     with front.connect() as sock:
         sock.sendall(
-            b"POST /proxy2/w0/asks-for-the-rest HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+            b"POST /proxy2/w0/asks-for-the-rest HTTP/1.1\r\nHost: localhost\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"
         )
         wait_for(lambda: node.requests)
         sock.sendall(b"A" * 10)
@@ -390,7 +398,8 @@ def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, no
 def test_an_early_answer_is_seen_while_the_node_takes_nothing_of_the_body(front, node):
     with front.connect() as sock:
         sock.sendall(
-            b"POST /proxy2/w0/refuses-unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"
+            b"POST /proxy2/w0/refuses-unread HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 50000000\r\n\r\n"
         )
         threading.Thread(target=lambda: send_until_closed(sock, bytes(MIB)), daemon=True).start()
         assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")

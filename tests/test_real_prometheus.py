@@ -1,4 +1,7 @@
-"""A real Prometheus finds the nodes through ``http_sd_config`` and scrapes them, directly and through the proxy."""
+"""A real Prometheus finds the nodes through ``http_sd_config`` and scrapes them.
+
+It does so directly and through the proxy.
+"""
 
 import http.client
 import json

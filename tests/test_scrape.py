@@ -1,4 +1,7 @@
-"""``/metrics`` and ``/api/status`` of a running frontend: nodes that answer nonsense, frontends that have each other as nodes."""
+"""``/metrics`` and ``/api/status`` of a running frontend.
+
+Nodes that answer nonsense, frontends that have each other as nodes.
+"""
 
 import gzip
 import json
@@ -14,7 +17,10 @@ GOOD = b"# TYPE good_total counter\ngood_total 5\n"
 
 
 class Page(NodeServer):
-    """A node whose ``/metrics`` is exactly ``body``; or that many spaces; None: it never answers."""
+    """A node whose ``/metrics`` is exactly ``body``.
+
+    Or that many spaces; None: it never answers.
+    """
 
     def __init__(self, body, path=None):
         self.body = body
@@ -185,7 +191,10 @@ def test_a_killed_node_is_down_within_an_interval_and_its_successor_up_without_a
     start,
 ):
     path = short_socket_path()
-    counts = b'# TYPE lmcache:num_hit_tokens_total counter\nlmcache:num_hit_tokens_total{role="worker"} %d\n'
+    counts = (
+        b"# TYPE lmcache:num_hit_tokens_total counter\n"
+        b'lmcache:num_hit_tokens_total{role="worker"} %d\n'
+    )
 
     def is_now(state):
         entry = front.ask("/api/status").json()["nodes"][0]

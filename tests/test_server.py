@@ -14,22 +14,29 @@ import pytest
 from support.frontend import PROGRAM, receive, run, status_of, wait_for
 
 
+GET = b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
 BAD_REQUESTS = {
-    "both lengths": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two lengths": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-    "signed length": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello",
-    "length with underscore": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\nhellohello",
-    "bad chunk size": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
-    "chunk too short": b"POST /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
-    "bare LF": b"GET /proxy2/w0/echo HTTP/1.1\nHost: a\n\n",
-    "bare LF in a head": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n",
-    "NUL": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
-    "space before colon": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n",
-    "folded line": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n",
+    "both lengths": POST + b"Content-Length: 5\r\n" + CHUNKED + b"\r\n0\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "equal lengths": POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "list of lengths": POST + b"Content-Length: 5, 5\r\n\r\nhello",
+    "signed length": POST + b"Content-Length: +5\r\n\r\nhello",
+    "length with underscore": POST + b"Content-Length: 1_0\r\n\r\nhellohello",
+    "chunked twice": POST + CHUNKED * 2 + b"\r\n0\r\n\r\n",
+    "bad chunk size": POST + CHUNKED + b"\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "chunk too short": POST + CHUNKED + b"\r\n3\r\nhello\r\n0\r\n\r\n",
+    "bare LF": b"GET /proxy2/w0/echo HTTP/1.1\nHost: localhost\n\n",
+    "bare LF in a head": GET + b"X: 1\n\r\n\r\n",
+    "bare CR in a head": GET + b"X: 1\r2\r\n\r\n",
+    "NUL": GET + b"X: a\x00b\r\n\r\n",
+    "space before colon": GET + b"X : 1\r\n\r\n",
+    "folded line": GET + b"X: 1\r\n 2\r\n\r\n",
     "no Host": b"GET /proxy2/w0/echo HTTP/1.1\r\n\r\n",
-    "two Hosts": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-    "space in target": b"GET /proxy2/w0/a b HTTP/1.1\r\nHost: a\r\n\r\n",
-    "no name": b"GET /proxy2/w0/echo HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n",
+    "two Hosts": GET + b"Host: localhost\r\n\r\n",
+    "space in target": b"GET /proxy2/w0/a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "no name": GET + b": 1\r\n\r\n",
 }
 
 
@@ -75,7 +82,8 @@ def test_what_is_within_the_limits_is_served(lasting_front, data):
 
 def test_pipelined_requests_are_answered_in_order(lasting_front):
     raw = lasting_front.raw(
-        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /none HTTP/1.1\r\nHost: a\r\n"
+        b"Content-Length: 3\r\n\r\nabc"
         b"GET /proxy2/w0/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         until_close=True,
     )
@@ -185,12 +193,16 @@ def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_
         b"GET /health?x HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
         b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n"
+        b"Connection: close\r\n\r\n",
     ),
 )
 def test_a_waiting_connection_is_answered_as_a_new_one(lasting_front, head):
     def lines_of(requests):
-        """What comes back for each request, less its date, until the server closes or all was answered."""
+        """What comes back for each request, less its date.
+
+        Until the server closes or all was answered.
+        """
         with lasting_front.connect() as sock:
             for request in requests:
                 sock.sendall(request)
@@ -325,7 +337,8 @@ def test_options_come_from_the_environment_and_the_command_line_wins(node):
     env = {"LMCACHE_FRONTEND_NODES": "[{", "LMCACHE_FRONTEND_PORT": "0"}
     assert run(env=env) == (
         2,
-        "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double quotes: line 1 column 3 (char 2)\n",
+        "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double "
+        "quotes: line 1 column 3 (char 2)\n",
     )
     code, output = run("--port", "x", env=env)
     assert code == 2 and "'x'" in output

@@ -1,4 +1,7 @@
-"""The status table, its exit status and the bundle on the command line, as a shell or a check in Nagios uses them."""
+"""The status table, its exit status and the bundle on the command line.
+
+A shell or a check in Nagios uses them.
+"""
 
 import json
 import os
@@ -15,7 +18,10 @@ DEAD = "gone=127.0.0.1:1"
 
 
 def start_watching(*options):
-    """``--status --watch`` in its own process, its output in a pipe; Ctrl-C means what it means in a terminal."""
+    """``--status --watch`` in its own process, its output in a pipe.
+
+    Ctrl-C means what it means in a terminal.
+    """
     arguments = [
         sys.executable,
         PROGRAM,

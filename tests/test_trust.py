@@ -358,7 +358,10 @@ def test_a_childs_token_is_sent_with_trusted_requests_and_never_shown(start, nod
 
 
 def test_a_client_on_another_host_is_not_trusted(start, uds_node):
-    """Two network namespaces with a veth pair give a truly foreign address; the node's socket is reached from both."""
+    """Two network namespaces with a veth pair give a truly foreign address.
+
+    The node's socket is reached from both.
+    """
     if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("curl"):
         pytest.skip("needs root, ip and curl")
     server, client = ("lf%d%s" % (os.getpid(), side) for side in "ab")

@@ -1,7 +1,10 @@
-"""A short benchmark beside a plain proxy: ``python tests/bench/bench.py``, standard library alone, about a minute.
+"""A short benchmark beside a plain proxy.
 
-Everything is measured in one run, ours and a plain ``ThreadingHTTPServer`` + ``http.client`` proxy in turn, so that the
-ratios hold on a noisy machine; the absolute figures are this machine's and this minute's. Nothing is asserted.
+``python tests/bench/bench.py``, standard library alone, about a minute.
+
+Everything is measured in one run, ours and a plain ``ThreadingHTTPServer`` + ``http.client`` proxy
+in turn, so that the ratios hold on a noisy machine; the absolute figures are this machine's and
+this minute's. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ PAGE_NODES = (100, 1000)
 
 
 def exposition(node: int) -> bytes:
-    """A page as a worker's: 40 families, two of them histograms, about 12 KiB; values differ from node to node."""
+    """A page as a worker's: 40 families, two of them histograms, about 12 KiB.
+
+    Values differ from node to node.
+    """
     lines = []
     for family in range(38):
         lines += [
@@ -71,7 +77,8 @@ def exposition(node: int) -> bytes:
 class Node:
     """A node for load: ``/metrics``, ``/large?MIB``, a sink for POST, and 200 bytes anywhere else.
 
-    One thread answers what is small; a connection that asks for a large body gets a thread of its own.
+    One thread answers what is small; a connection that asks for a large body gets a thread of its
+    own.
     """
 
     PAGE = exposition(7)
@@ -177,7 +184,7 @@ def serve_role(role: str, arguments: list) -> None:
     else:
         PlainProxy.target = ("127.0.0.1", int(arguments[0]))
         http.server.ThreadingHTTPServer.request_queue_size = 512
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), PlainProxy)  # type: ignore[assignment]
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), PlainProxy)
     print(server.server_port, flush=True)
     server.serve_forever()
 
@@ -186,7 +193,10 @@ def serve_role(role: str, arguments: list) -> None:
 
 
 def ask(port: int, path: str, count: int, connections: int, keep: bool = True) -> float:
-    """Send ``count`` GETs over ``connections`` connections, one at a time on each; returns requests a second."""
+    """Send ``count`` GETs over ``connections`` connections, one at a time on each.
+
+    Returns requests a second.
+    """
     request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (
         path.encode(),
         b"" if keep else b"Connection: close\r\n",
@@ -360,7 +370,10 @@ class Bench:
         )
 
     def merge(self) -> None:
-        """The merge alone, then with its scrapes; plain means the pages one after the other, unmerged."""
+        """The merge alone, then with its scrapes.
+
+        Plain means the pages one after the other, unmerged.
+        """
         from lmcache_frontend import merge_expositions
 
         for count in PAGE_NODES:
@@ -391,7 +404,10 @@ class Bench:
             )
 
     def status(self) -> None:
-        """The status document of 1,000 nodes that were polled once: built anew, and as it is sent."""
+        """The status document of 1,000 nodes that were polled once.
+
+        Built anew, and as it is sent.
+        """
         from lmcache_frontend import Monitor, NodeRegistry, parse_nodes
 
         registry = NodeRegistry()
@@ -422,8 +438,8 @@ class Bench:
 
         fields = "".join("X-Field-%d: value %d\r\n" % (index, index) for index in range(8))
         text = (
-            "GET /proxy2/w0/metrics?a=1 HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\nUser-Agent: bench\r\n"
-            + fields
+            "GET /proxy2/w0/metrics?a=1 HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\n"
+            "User-Agent: bench\r\n" + fields
         ).encode()
 
         def ours() -> float:

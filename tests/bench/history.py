@@ -1,4 +1,6 @@
-"""What the history file costs: a minute's write, a week's query, the size of a week. Prints figures.
+"""What the history file costs: a minute's write, a week's query, the size of a week.
+
+Prints figures.
 
 python tests/bench/history.py [NODES] [DAYS] [PATH]
 """

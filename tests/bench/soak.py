@@ -1,8 +1,10 @@
-"""Mixed load for half an hour: ``python tests/bench/soak.py [--minutes 30]``, standard library alone.
+"""Mixed load for half an hour.
 
-Small GETs, 64 MiB bodies both ways, clients that leave in the middle, a node that dies and comes back, ``/metrics``, the
-status and page loads, side by side. Prints the frontend's memory, descriptors and threads as time goes by, and every
-error that the load did not ask for.
+``python tests/bench/soak.py [--minutes 30]``, standard library alone.
+
+Small GETs, 64 MiB bodies both ways, clients that leave in the middle, a node that dies and comes
+back, ``/metrics``, the status and page loads, side by side. Prints the frontend's memory,
+descriptors and threads as time goes by, and every error that the load did not ask for.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ FILES = (
 
 
 class Soak:
-    """The servers, the loads and what they saw. ``counts`` and ``errors`` are guarded by ``lock``."""
+    """The servers, the loads and what they saw.
+
+    ``counts`` and ``errors`` are guarded by ``lock``.
+    """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.stack, self.lock = stack, threading.Lock()
@@ -141,8 +146,8 @@ class Soak:
                 sock.recv(random.randrange(1, 3 * MIB))
             elif kind == 1:
                 sock.sendall(
-                    b"POST /proxy2/uds/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
-                    + bytes(100_000)
+                    b"POST /proxy2/uds/sink HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 9999999\r\n\r\n" + bytes(100_000)
                 )
             elif kind == 2:
                 sock.sendall(b"GET /proxy2/tcp/x HTTP/1.1\r\nHo")

@@ -1,12 +1,14 @@
-"""A real browser, driven over the WebDriver protocol (W3C WebDriver, plus chromedriver's own commands).
+"""A real browser, driven over the WebDriver protocol.
+
+That is W3C WebDriver, plus chromedriver's own commands.
 
     with Browser() as browser:
         browser.goto(front.url)
         browser.wait_for(lambda: browser.text("h1") == "Cluster")
         browser.click("a[href='#/node/w0']")
 
-Selectors are CSS. An element is found anew by each call, so that a page that draws itself again does no harm; what acts on
-an element waits until it is there and takes the action.
+Selectors are CSS. An element is found anew by each call, so that a page that draws itself again
+does no harm; what acts on an element waits until it is there and takes the action.
 """
 
 import base64
@@ -61,14 +63,20 @@ WAIT = 20.0  # seconds; a machine with two runs at a time may be slow
 
 
 def find_programs():
-    """The paths of the browser and of chromedriver, or None when one is missing. ``CHROMIUM`` and ``CHROMEDRIVER`` name others."""
+    """The paths of the browser and of chromedriver, or None when one is missing.
+
+    ``CHROMIUM`` and ``CHROMEDRIVER`` name others.
+    """
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
     driver = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
 
 
 class BrowserError(AssertionError):
-    """What the browser answered when it could not do what a test asked; ``kind`` is WebDriver's error code."""
+    """What the browser answered when it could not do what a test asked.
+
+    ``kind`` is WebDriver's error code.
+    """
 
     def __init__(self, kind, message):
         super().__init__(message.partition("\n")[0] or kind)
@@ -84,7 +92,7 @@ RETRIED = (
 
 
 class Browser:
-    """Headless Chromium with its own profile in a temporary folder, and the chromedriver that it belongs to."""
+    """Headless Chromium with a profile in a temporary folder, and its chromedriver."""
 
     def __init__(self, width=1280, height=800):
         programs = find_programs()
@@ -243,7 +251,10 @@ class Browser:
         return self._do("GET", "/title")
 
     def wait_for(self, condition, seconds=WAIT):
-        """Wait until ``condition()`` is true and return its value. An element that is not there (yet) counts as false."""
+        """Wait until ``condition()`` is true and return its value.
+
+        An element that is not there (yet) counts as false.
+        """
         deadline = time.monotonic() + seconds
         while True:
             error, self.patience = None, 0.0
@@ -271,7 +282,8 @@ class Browser:
         """Tell whether an element is there and shown, now."""
         return bool(
             self.script(
-                "const e = document.querySelector(arguments[0]); return !!e && e.getClientRects().length > 0",
+                "const e = document.querySelector(arguments[0]); "
+                "return !!e && e.getClientRects().length > 0",
                 selector,
             )
         )
@@ -334,7 +346,10 @@ class Browser:
         self._patiently(selector, write)
 
     def press(self, *keys):
-        """Press keys one after the other where the focus is; ``"Control+a"`` holds the first ones down."""
+        """Press keys one after the other where the focus is.
+
+        ``"Control+a"`` holds the first ones down.
+        """
         actions = []
         for chord in keys:
             codes = [
@@ -370,9 +385,10 @@ class Browser:
         return self._do("POST", "/execute/sync", {"script": code, "args": list(arguments)})
 
     def focused(self):
-        """The element that has the focus, as ``tag#id.class`` or with its text, for messages and tests."""
+        """The element that has the focus, as ``tag#id`` and its text, for messages and tests."""
         return self.script(
-            "const e = document.activeElement; return e ? e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') "
+            "const e = document.activeElement; "
+            "return e ? e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') "
             "+ (e.textContent.trim() ? ' ' + e.textContent.trim().slice(0, 40) : '') : ''"
         )
 
@@ -395,7 +411,10 @@ class Browser:
         )
 
     def emulate(self, **features):
-        """Set media features: ``emulate(prefers_color_scheme="dark", prefers_reduced_motion="reduce")``."""
+        """Set media features.
+
+        ``emulate(prefers_color_scheme="dark", prefers_reduced_motion="reduce")``.
+        """
         self.devtools(
             "Emulation.setEmulatedMedia",
             features=[{"name": k.replace("_", "-"), "value": v} for k, v in features.items()],
@@ -420,7 +439,10 @@ class Browser:
         return self._do("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def console(self, levels=("SEVERE", "WARNING")):
-        """What the page wrote to the console since it was last asked: errors and warnings, as texts."""
+        """What the page wrote to the console since it was last asked.
+
+        Errors and warnings, as texts.
+        """
         return [
             entry["message"]
             for entry in self._do("POST", "/se/log", {"type": "browser"})

@@ -1,4 +1,7 @@
-"""A cluster without sockets or waiting: what its nodes answer, and a monitor that asks them by the test's clock."""
+"""A cluster without sockets or waiting.
+
+What its nodes answer, and a monitor that asks them by the test's clock.
+"""
 
 import json
 
@@ -20,8 +23,10 @@ class StepClock(lf.Clock):
 
 
 class Cluster:
-    """Nodes by name with what they answer: ``answers[name][path]`` is bytes, an object for JSON, (status, body), an
-    OSError, or a function of the job that returns one of these. A path that is missing is a 404, a name a refusal.
+    """Nodes by name with what they answer.
+
+    ``answers[name][path]`` is bytes, an object for JSON, (status, body), an OSError, or a function
+    of the job that returns one of these. A path that is missing is a 404, a name a refusal.
     """
 
     def __init__(self, answers=(), proxies=(), **options):

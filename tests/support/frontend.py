@@ -47,7 +47,10 @@ class Answer:
 
 
 class Frontend:
-    """``python -m lmcache_frontend --port 0 ...`` in its own process, or ``python PROGRAM``, which compiles it at each start."""
+    """``python -m lmcache_frontend --port 0 ...`` in its own process.
+
+    With ``program`` it is ``python PROGRAM``, which is compiled at each start.
+    """
 
     def __init__(
         self,
@@ -133,7 +136,10 @@ class Frontend:
         )
 
     def raw(self, data, until_close=False, timeout=10):
-        """Send exact bytes; returns what comes back, up to the close or until the answers are complete."""
+        """Send exact bytes.
+
+        Returns what comes back, up to the close or until the answers are complete.
+        """
         with self.connect(timeout) as sock:
             sock.sendall(data)
             return receive(sock, until_close)
@@ -171,7 +177,7 @@ class Frontend:
 
 
 def receive(sock, until_close=False):
-    """What comes up to the close, or up to the end of one answer with a length, in however many pieces."""
+    """What comes up to the close, or up to the end of one answer with a length."""
     received = b""
     while until_close or not complete(received):
         try:

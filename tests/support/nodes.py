@@ -137,7 +137,8 @@ class NodeServer:
 
     def do_metrics(self, request):
         request.answer(
-            b"# HELP lmcache:num_hit_tokens_total Hit tokens\n# TYPE lmcache:num_hit_tokens_total counter\n"
+            b"# HELP lmcache:num_hit_tokens_total Hit tokens\n"
+            b"# TYPE lmcache:num_hit_tokens_total counter\n"
             b'lmcache:num_hit_tokens_total{worker_id="0"} 42.0\n',
             "text/plain; charset=utf-8",
         )
@@ -150,7 +151,10 @@ class NodeServer:
         request.sock.sendall(b"0\r\n\r\n")
 
     def do_asks_for_the_rest(self, request):
-        """``100 Continue`` in two parts, between which some of the body arrives; then the body is given back."""
+        """``100 Continue`` in two parts, between which some of the body arrives.
+
+        Then the body is given back.
+        """
         request.sock.sendall(b"HTTP/1.1 100 Cont")
         self.release.wait(10)
         request.sock.sendall(b"inue\r\n\r\n")
@@ -252,7 +256,8 @@ class NodeServer:
     def do_stream(self, request):
         """Server-sent events: one each time ``release`` is set, three in all."""
         request.send(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
         )
         for number in range(3):
             event = b"data: %d\n\n" % number
@@ -264,7 +269,8 @@ class NodeServer:
 
     def do_trailer(self, request):
         request.send(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\nContent-Length: 9\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\n"
+            b"hello\r\n0\r\nX-Sum: 42\r\nContent-Length: 9\r\n\r\n"
         )
 
     def do_hints(self, request):
@@ -319,7 +325,9 @@ class NodeServer:
 
     def do_cookies(self, request):
         request.send(
-            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nConnection: X-Private\r\nX-Private: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
+            b"Connection: X-Private\r\nX-Private: 1\r\nKeep-Alive: 5\r\n"
+            b"Content-Length: 0\r\n\r\n"
         )
 
     def do_nocontent(self, request):

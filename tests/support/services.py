@@ -10,7 +10,8 @@ import urllib.parse
 class Service:
     """An HTTP service on loopback that answers what ``answers`` says: path -> (status, body).
 
-    A callable body is called for it; with status 0 it is given the handler and writes the whole answer itself.
+    A callable body is called for it; with status 0 it is given the handler and writes the whole
+    answer itself.
     """
 
     def __init__(self, answers=None, port=0, certificate=""):
