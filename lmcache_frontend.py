@@ -3256,10 +3256,11 @@ class Event(NamedTuple):
         """The event as the history file keeps it: without what only this run knows."""
         return self._replace(changed=0, at=0.0)._asdict()
 
-    def line(self) -> str:
-        """The event in words, for a log."""
+    def log(self, more: str = "") -> None:
+        """Write the event to the log as one line; alerts are worth a warning."""
         again = f" ({self.count} times)" if self.count > 1 else ""
-        return f"event {self.kind}: {self.text}{again}"
+        level = logging.WARNING if self.kind == "alert" else logging.INFO
+        log.log(level, "event %s: %s%s%s", self.kind, self.text, again, more)
 
 
 class EventFilter(NamedTuple):
@@ -3311,7 +3312,7 @@ class EventLog:
         key = key or f"{kind}:{node or ''}:{text}"
         event = self._begin(key, kind, severity, text, node, instance, more, lasts=False)
         if event.count == 1:
-            log.info("%s", event.line())
+            event.log()
         return event
 
     def open(
@@ -3333,7 +3334,7 @@ class EventLog:
                 )
                 return event if new == event else self._put(new)
         event = self._begin(key, kind, severity, text, node, instance, more, lasts=True)
-        log.info("%s", event.line())
+        event.log()
         return event
 
     def close(self, key: str, text: str = "", **more: object) -> Event | None:
@@ -3352,7 +3353,7 @@ class EventLog:
                 at=now,
             )
             event = self._put(event)
-        log.info("%s, over after %s", event.line(), spoken_time(lasted))
+        event.log(f", over after {spoken_time(lasted)}")
         return event
 
     def action(
@@ -3613,7 +3614,11 @@ def shared_bounds(bounds: Tuple[float, ...]) -> Tuple[float, ...]:
 
 
 class Alert(NamedTuple):
-    """Something an operator should know: ``severity`` is critical, warning or info; ``since`` is Unix seconds."""
+    """Something an operator should know: ``severity`` is critical, warning or info; ``since`` is Unix seconds.
+
+    ``instance`` is the id of the node's instance, ``details`` are further sentences, ``value`` says
+    how bad it is (larger is worse) when a number can.
+    """
 
     id: str
     rule: str
@@ -3621,6 +3626,9 @@ class Alert(NamedTuple):
     node: Optional[str]
     text: str
     since: float
+    instance: Optional[str] = None
+    details: Tuple[str, ...] = ()
+    value: Optional[float] = None
 
 
 def take_snapshot(text: bytes, at: float) -> Snapshot:
@@ -4370,9 +4378,7 @@ class AlertBook:
             self._count[key] = count
         elif known is None:
             self._active[key] = alert
-            log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert over after %s: %s", spoken_time(now - known.since), known.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
@@ -4386,6 +4392,214 @@ class AlertBook:
             self._active.values(),
             key=lambda alert: (alert.severity != "critical", -alert.since, alert.id),
         )
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: alerts as they are shown
+# ----------------------------------------------------------------------------
+
+MAX_SILENCE_SECONDS = 30 * 86400.0
+MAX_SILENCES = 10_000
+MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by one
+GROUP_PHRASES = {  # rule -> what its nodes have in common, after "3 nodes of demo002"
+    "node_down": "are unreachable",
+    "node_flapping": "are flapping",
+    "node_degraded": "are degraded",
+    "hit_rate_halved": "have a falling lookup hit rate",
+    "evictions_rising": "have rising evictions",
+    "failures_rising": "have rising failures",
+    "remote_failing": "cannot reach their remote backend",
+    "thread_stalled": "have stalled threads",
+}
+
+
+class Silence(NamedTuple):
+    """Somebody knows of an alert: it is not counted until ``until`` (Unix seconds)."""
+
+    alert: str
+    until: float
+    comment: str
+    by: str
+
+    def document(self) -> Dict[str, object]:
+        """The silence as the status shows it in its alert."""
+        return {"until": rounded_time(self.until), "comment": self.comment, "by": self.by}
+
+
+class Silences:
+    """The alerts that are silenced. ``_lock`` guards ``_silences``, by alert, and ``changes``."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._silences: Dict[str, Silence] = {}
+        self.changes = 0  # how often they were changed
+
+    def add(self, alerts: Iterable[str], seconds: float, comment: str, by: str) -> float:
+        """Silence alerts (by id); returns until when. Raises FrontendError 400."""
+        if not 1 <= seconds <= MAX_SILENCE_SECONDS:
+            most = f"{MAX_SILENCE_SECONDS:.0f}"
+            raise FrontendError(400, f"seconds is not between 1 and {most} (30 days)", "seconds")
+        until = self._clock.wall() + seconds
+        added = {alert: Silence(alert, until, one_line(comment), by) for alert in alerts}
+        with self._lock:
+            self._forget_ended()
+            if len({*self._silences, *added}) > MAX_SILENCES:
+                raise FrontendError(400, f"there are {MAX_SILENCES} silences already")
+            self._silences.update(added)
+            self.changes += 1
+        return until
+
+    def end(self, alerts: Iterable[str]) -> int:
+        """End the silences of alerts; returns how many there were."""
+        with self._lock:
+            ended = [self._silences.pop(alert, None) for alert in alerts]
+            self.changes += 1
+        return sum(1 for silence in ended if silence is not None)
+
+    def active(self) -> Dict[str, Silence]:
+        """The silences that last, by alert."""
+        with self._lock:
+            self._forget_ended()
+            return dict(self._silences)
+
+    def stored(self) -> List[Dict[str, object]]:
+        """The silences as the history file keeps them."""
+        return [silence._asdict() for silence in self.active().values()]
+
+    def restore(self, silences: Iterable[Mapping[str, object]]) -> None:
+        """Take over what an earlier run stored; what is no silence is left out."""
+        for fields in silences:
+            until = number_or_none(fields.get("until"))
+            if until is not None:
+                texts = [one_line(fields.get(name)) for name in ("alert", "comment", "by")]
+                with self._lock:
+                    self._silences[texts[0]] = Silence(texts[0], until, *texts[1:])
+
+    def _forget_ended(self) -> None:
+        now = self._clock.wall()
+        for alert in [key for key, value in self._silences.items() if value.until <= now]:
+            del self._silences[alert]
+
+
+def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
+    """The group of each alert, by its id: alerts of one rule and instance belong together.
+
+    When more than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
+    """
+    instances: Dict[str, set[str]] = {}
+    for alert in alerts:
+        instances.setdefault(alert.rule, set()).add(alert.instance or "")
+    groups = {}
+    for alert in alerts:
+        is_wide = len(instances[alert.rule]) > MAX_INSTANCE_GROUPS
+        groups[alert.id] = f"{alert.rule}:{'' if is_wide else alert.instance or ''}"
+    return groups
+
+
+def alert_documents(alerts: Sequence[Alert], silences: Mapping[str, Silence]) -> List[dict]:
+    """The alerts as the status shows them: those that are silenced come last."""
+    groups = group_alerts(alerts)
+    documents = []
+    for alert in alerts:
+        silence = silences.get(alert.id)
+        documents.append(
+            {
+                "id": alert.id,
+                "rule": alert.rule,
+                "severity": alert.severity,
+                "node": alert.node,
+                "instance": alert.instance,
+                "group": groups[alert.id],
+                "text": alert.text,
+                "details": list(alert.details),
+                "since": rounded_time(alert.since),
+                "silence": silence.document() if silence is not None else None,
+            }
+        )
+    return sorted(documents, key=lambda document: document["silence"] is not None)
+
+
+class AlertGroup(NamedTuple):
+    """Alerts of one group that are shown as one sentence; ``silence`` is None unless all have one."""
+
+    severity: str
+    text: str
+    count: int
+    silence: Optional[dict]
+
+
+def grouped_sentences(documents: Iterable[Mapping[str, object]]) -> List[AlertGroup]:
+    """The alerts of a status as sentences: one for each group, silenced alerts by themselves."""
+    groups: Dict[Tuple[object, bool], List[Mapping[str, object]]] = {}
+    for document in documents:
+        is_silenced = document.get("silence") is not None
+        name = document.get("group") or document.get("id")
+        groups.setdefault((name, is_silenced), []).append(document)
+    found = []
+    for members in groups.values():
+        first = members[0]
+        severities = [str(member.get("severity")) for member in members]
+        severity = next((name for name in SEVERITIES if name in severities), severities[0])
+        silence = as_dict(first.get("silence")) or None
+        found.append(AlertGroup(severity, group_sentence(members), len(members), silence))
+    return found
+
+
+def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
+    """One sentence for the alerts of a group, with the first as the example."""
+    first = members[0]
+    if len(members) == 1:
+        return one_line(first.get("text"))
+    names = [str(member.get("node")) for member in members if member.get("node")]
+    phrase = GROUP_PHRASES.get(str(first.get("rule")))
+    if phrase is None or len(names) < len(members):
+        return f"{one_line(first.get('text'))} and {len(members) - 1} more of this kind"
+    instances = {member.get("instance") for member in members}
+    where = (
+        f" of {one_line(first['instance'])}" if len(instances) == 1 and first["instance"] else ""
+    )
+    example = one_line(first.get("text"))
+    return f"{len(members)} nodes{where} {phrase} ({spoken_names(names)}): {example}"
+
+
+class AlertEvents:
+    """Makes an event of every alert: when it was raised and resolved, and the worst of it.
+
+    ``_lock`` guards ``_worst``: the alerts that last, as they were at their worst, by id.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._lock = threading.Lock()
+        self._worst: Dict[str, Alert] = {}
+
+    def follow(self, alerts: Sequence[Alert]) -> None:
+        """Compare the alerts that last with those of the last time."""
+        with self._lock:
+            lasting = {alert.id: alert for alert in alerts}
+            ended = [alert for key, alert in self._worst.items() if key not in lasting]
+            raised = [alert for key, alert in lasting.items() if self._is_worse(key, alert)]
+            for alert in ended:
+                del self._worst[alert.id]
+            self._worst.update((alert.id, alert) for alert in raised)
+        for alert in raised:
+            more = {"rule": alert.rule}
+            if alert.value is not None:
+                more["value"] = alert.value
+            where = (alert.node, alert.instance)
+            self._events.open(
+                f"alert:{alert.id}", "alert", alert.severity, alert.text, *where, **more
+            )
+        for alert in ended:
+            self._events.close(f"alert:{alert.id}")
+
+    def _is_worse(self, key: str, alert: Alert) -> bool:
+        """Tell whether an alert is new, or worse than it ever was while it lasts."""
+        known = self._worst.get(key)
+        if known is None or known.severity != alert.severity:
+            return True
+        return alert.value is not None and (known.value is None or alert.value > known.value)
 
 
 # ----------------------------------------------------------------------------
@@ -4839,6 +5053,8 @@ class Monitor:
         self._document = StatusDocument(self._make_document, self.watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self.events = EventLog(self._clock)
+        self.silences = Silences(self._clock)
+        self._alert_events = AlertEvents(self.events)
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         # By key: pages not got when we were scraped, and families left out of them.
         self._left_out: Dict[str, int] = {}
@@ -4885,6 +5101,7 @@ class Monitor:
                 state.details_due = 0.0
         self._poller.poll(states, proxies)
         self._judge.look()
+        self._alert_events.follow(self.alerts())
         self._document.publish()
 
     def poll_once(self, record: bool = True) -> None:
@@ -4940,6 +5157,7 @@ class Monitor:
             self._round_seconds += now - started
             self._last_round = now
         self._judge.look()
+        self._alert_events.follow(self.alerts())
         self._document.publish()
 
     @staticmethod
@@ -4974,6 +5192,16 @@ class Monitor:
         for source in self._alert_sources:
             alerts += source()
         return alerts
+
+    def alerts_changed(self) -> None:
+        """Have the status made anew: somebody silenced an alert."""
+        with self.watched.lock:
+            self.watched.version += 1
+        self._document.publish()
+
+    def alert_documents(self) -> List[dict]:
+        """The alerts as the status shows them, with their groups and silences."""
+        return alert_documents(self.alerts(), self.silences.active())
 
     def status_json(
         self,
@@ -5015,7 +5243,7 @@ class Monitor:
 
     def _make_document(self, shown: List[NodeState] | None = None) -> bytes:
         """The JSON of the status, a node at a time: nobody waits long for the interpreter or the lock."""
-        alerts = [alert._asdict() for alert in self.alerts()]
+        alerts = self.alert_documents()
         with self.watched.lock:
             nodes = list(self.watched.nodes.values())
             head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
@@ -5142,7 +5370,8 @@ class Monitor:
 
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
-        severities = [alert.severity for alert in self.alerts()]
+        shown_alerts = [alert for alert in self.alert_documents() if alert["silence"] is None]
+        severities = [alert["severity"] for alert in shown_alerts]
         with self.watched.lock:
             found = [self.watched.nodes.get(node.key) for node in nodes]
             shown = [state for state in found if state is not None]
@@ -5352,26 +5581,46 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
         line = "  ".join(cells).rstrip()
         line = line[: width - 3] + "..." if width and len(line) > width else line
         lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
-    alerts = status.get("alerts") or ()
-    lines += (
-        [
-            "",
-            *(
-                paint(alert["severity"], alert["severity"]) + ": " + one_line(alert["text"])
-                for alert in alerts
-            ),
-        ]
-        if alerts
-        else []
-    )
+    groups = grouped_sentences(dicts_in(status.get("alerts")))
+    lines += [""] if groups else []
+    for group in groups:
+        if group.silence is None:
+            lines.append(f"{paint(group.severity, group.severity)}: {group.text}")
+        else:
+            lines.append(paint(f"{group.severity}: {group.text}", "unknown"))
+            lines.append(paint(f"  {spoken_silence(group.silence)}", "unknown"))
     return "\n".join(lines)
 
 
+def spoken_silence(silence: Mapping[str, object]) -> str:
+    """Who silenced an alert, until when, and why."""
+    until = number_or_none(silence.get("until")) or 0.0
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+    comment = one_line(silence.get("comment") or "")
+    return (
+        f"silenced until {at} by {one_line(silence.get('by'))}{': ' + comment if comment else ''}"
+    )
+
+
 def status_exit_code(status: Mapping[str, object]) -> int:
-    """0 when there are nodes and all nodes and frontends are up, otherwise 1: usable as a check."""
+    """0 when there are nodes and all nodes and frontends are up, otherwise 1: usable as a check.
+
+    A node that is not up counts as up while all its alerts are silenced.
+    """
+    silenced: set[object] = set()
+    counted: set[object] = set()
+    for alert in dicts_in(status.get("alerts")):
+        (counted if alert.get("silence") is None else silenced).add(alert.get("node"))
+    excused = silenced - counted
     counts = status["counts"]
-    frontends_up = all(proxy["state"] == "up" for proxy in status.get("proxies", ()))
-    return 0 if counts["total"] and counts["up"] == counts["total"] and frontends_up else 1
+    nodes_well = counts["up"] + sum(
+        1 for node in status.get("nodes", ()) if node["state"] != "up" and node["key"] in excused
+    )
+    frontends_well = all(
+        proxy["state"] == "up" or proxy.get("name") in excused
+        for proxy in status.get("proxies", ())
+    )
+    return 0 if counts["total"] and nodes_well == counts["total"] and frontends_well else 1
 
 
 # ----------------------------------------------------------------------------
@@ -6907,6 +7156,219 @@ def is_socket(path: str) -> bool:
 def unique(nodes: Iterable[Node]) -> List[Node]:
     """The nodes without those whose name came before."""
     return list({node.name: node for node in reversed(list(nodes))}.values())[::-1]
+
+
+# ----------------------------------------------------------------------------
+# Alertmanager
+# ----------------------------------------------------------------------------
+
+ALERTMANAGER_INTERVAL = 60.0  # seconds between two reports of all alerts
+ALERTMANAGER_CHECK = 1.0  # seconds between two looks for alerts that came or went
+ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not renewed ends
+ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
+ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
+MAX_ALERTMANAGER_ANSWER = 64 * KIB  # bytes of an answer that are read
+MAX_SENT_ALERTS = 5_000  # in one report
+
+
+class SentAlert(NamedTuple):
+    """An alert as an Alertmanager gets it: what it is by its labels, what it says, when it began."""
+
+    labels: Tuple[Tuple[str, str], ...]
+    text: str
+    since: float
+
+
+def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) -> List[SentAlert]:
+    """The alerts of a status that are not silenced. Those that have the same labels are one."""
+    found: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}
+    for document in documents:
+        if document.get("silence") is not None:
+            continue
+        values = {
+            "alertname": document["rule"],
+            "severity": document["severity"],
+            "node": document.get("node"),
+            "instance": document.get("instance"),
+            "frontend": frontend,
+        }
+        labels = tuple((name, str(value)) for name, value in values.items() if value)
+        text, since = str(document["text"]), float(document["since"] or 0.0)
+        known = found.get(labels)
+        if known is not None:
+            text, since = f"{known.text}; {text}", min(known.since, since)
+        found[labels] = SentAlert(labels, text, since)
+    return list(found.values())[:MAX_SENT_ALERTS]
+
+
+class AlertmanagerSender:
+    """Reports the active alerts to one Alertmanager, in a thread of its own.
+
+    Every minute and as soon as one comes or goes; what it was not able to report is reported when
+    it is back. ``report`` returns the alerts, ``link`` is the address of our page. ``_trouble``,
+    since when (Unix seconds) and what, is replaced whole.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        report: Callable[[], List[SentAlert]],
+        link: str,
+        timeout: float = ALERTMANAGER_TIMEOUT,
+        clock: Clock | None = None,
+    ) -> None:
+        """``timeout`` is seconds for one report. Raises FrontendError 400 when ``url`` is none."""
+        check_url(url, "--alertmanager-url")
+        bare, _ = split_credentials(url)
+        self.url = bare.rstrip("/")
+        self._headers = basic_credentials(url)
+        self._report = report
+        self._link = link
+        self._timeout = timeout
+        self._clock = clock or Clock()
+        self._active: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}  # as it was told
+        self._ended: Dict[Tuple[Tuple[str, str], ...], Tuple[SentAlert, float]] = {}
+        self._failures = 0
+        self._trouble: Tuple[float, str] | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        start_thread("alertmanager", self._run)
+
+    def stop(self) -> None:
+        """Report no more; a report that is on its way is not waited for."""
+        self._stopped.set()
+
+    def alerts(self) -> List[Alert]:
+        """The alert that this Alertmanager gets none, while that lasts."""
+        trouble = self._trouble
+        if trouble is None:
+            return []
+        text = f"Alertmanager {self.url} gets no alerts: {trouble[1]}"
+        name = "alertmanager_away"
+        return [Alert(f"{name}:{self.url}", name, "warning", None, text, trouble[0])]
+
+    def _run(self) -> None:
+        due = 0.0  # monotonic seconds of the next report
+        while not self._stopped.is_set():
+            now = self._clock.monotonic()
+            try:
+                current = {alert.labels: alert for alert in self._report()}
+                has_changed = current.keys() != self._active.keys()
+                if now >= due or (has_changed and not self._failures):
+                    due = now + self._send(current)
+            except Exception:  # the thread must live; what happened is in the log
+                log.exception("alertmanager")
+                due = now + ALERTMANAGER_INTERVAL
+            self._stopped.wait(ALERTMANAGER_CHECK)
+
+    def _send(self, current: Dict[Tuple[Tuple[str, str], ...], SentAlert]) -> float:
+        """Report the alerts that last and those that ended; returns seconds until the next time."""
+        wall = self._clock.wall()
+        for labels, alert in self._active.items():
+            if labels not in current:
+                self._ended[labels] = (alert, wall)
+        self._active = current
+        self._ended = {
+            labels: ended
+            for labels, ended in self._ended.items()
+            if labels not in current and wall - ended[1] < ALERTMANAGER_LIFE
+        }
+        parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
+        parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
+        try:
+            if parts:
+                self._post(dumps(parts))
+        except FetchError as error:
+            self._failed(error.reason)
+            longest = ALERTMANAGER_RETRY * 2 ** min(10, self._failures - 1)
+            return min(ALERTMANAGER_INTERVAL, longest)
+        self._ended.clear()
+        if self._trouble is not None and parts:
+            log.warning("alertmanager %s: works again", self.url)
+            self._trouble = None
+        self._failures = 0
+        return ALERTMANAGER_INTERVAL
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
+        if self._trouble is None:
+            log.warning("alertmanager %s: %s", self.url, reason)
+        self._trouble = (since, reason)
+
+    def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
+        """One alert in the JSON of Alertmanager's API v2."""
+        return {
+            "labels": dict(alert.labels),
+            "annotations": {"summary": alert.text, "link": self._link},
+            "generatorURL": self._link,
+            "startsAt": rfc3339(alert.since or self._clock.wall()),
+            "endsAt": rfc3339(ends),
+        }
+
+    def _post(self, body: bytes) -> None:
+        """Send one report. Raises FetchError."""
+        headers = {"Content-Type": "application/json", **self._headers}
+        url = self.url + "/api/v2/alerts"
+        status, answer = post_url(url, body, headers, self._timeout)
+        if not 200 <= status < 300:
+            said = one_line(answer[:200].decode("utf-8", "replace")).strip()
+            raise FetchError(f"it answers {status}{': ' + said if said else ''}")
+
+
+def basic_credentials(url: str) -> Dict[str, str]:
+    """The header for the name and password of a URL (RFC 7617), as Alertmanager takes them."""
+    import base64
+
+    parts = urllib.parse.urlsplit(url)
+    if not parts.password:
+        return {}
+    pair = f"{urllib.parse.unquote(parts.username or '')}:{urllib.parse.unquote(parts.password)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def rfc3339(at: float) -> str:
+    """Unix seconds as Alertmanager reads times: 2026-11-28T03:11:07.250Z."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+    return f"{whole}.{int(at % 1 * 1000):03d}Z"
+
+
+def post_url(
+    url: str, body: bytes, headers: Mapping[str, str], timeout: float
+) -> Tuple[int, bytes]:
+    """POST to an http:// or https:// URL; returns the status and the begin of the answer.
+
+    It takes ``timeout`` seconds at most, however slowly the other side answers. Raises FetchError.
+    """
+    parts = urllib.parse.urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    started = time.monotonic()
+    watchdog = None
+    try:
+        connection.connect()
+        # A socket's time-out is for each read: one that answers byte by byte would never end.
+        left = max(0.1, timeout - (time.monotonic() - started))
+        watchdog = threading.Timer(left, connection.sock.shutdown, (socket.SHUT_RDWR,))
+        watchdog.daemon = True
+        watchdog.start()
+        connection.request("POST", parts.path or "/", body, dict(headers))
+        answer = connection.getresponse()
+        text = answer.read(MAX_ALERTMANAGER_ANSWER)
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s")
+        return answer.status, text
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s") from None
+        if isinstance(error, OSError):
+            raise FetchError(reason_of(error)) from None
+        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()
+        connection.close()
 
 
 # ----------------------------------------------------------------------------
@@ -9069,6 +9531,47 @@ def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
     return Answer.json(page, Cache_Control="no-cache")
 
 
+def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
+    """Silence an alert, or all that are in a group now, for some seconds."""
+    body = request.json()
+    seconds, comment = number_or_none(body.get("seconds")), body.get("comment", "")
+    if seconds is None:
+        raise FrontendError(400, "seconds is not a number", "seconds")
+    if not isinstance(comment, str):
+        raise FrontendError(400, "comment is not a text", "comment")
+    chosen = chosen_alerts(server, request.arguments[0])
+    how = "token" if server.trust.has_token(request.head) else server.trust.mode
+    by = f"{how} ({request.peer})" if request.peer else how
+    until = server.monitor.silences.add(chosen, seconds, comment, by)
+    server.monitor.alerts_changed()
+    message = f"silenced {len(chosen)} alert{'s' * (len(chosen) > 1)}"
+    return Answer.json(
+        {"status": "success", "message": message, "alerts": chosen, "until": rounded_time(until)}
+    )
+
+
+def delete_silence(server: FrontendServer, request: ApiRequest) -> Answer:
+    """End the silence of an alert, or of all that are in a group now."""
+    chosen = chosen_alerts(server, request.arguments[0])
+    if not server.monitor.silences.end(chosen):
+        raise FrontendError(404, f"{one_line(request.arguments[0])!r} is not silenced")
+    server.monitor.alerts_changed()
+    return Answer.json({"status": "success", "message": "the silence is over", "alerts": chosen})
+
+
+def chosen_alerts(server: FrontendServer, name: str) -> List[str]:
+    """The ids of the alert, or of the alerts of the group, that is called so. Raises 404."""
+    documents = server.monitor.alert_documents()
+    silenced = server.monitor.silences.active()
+    chosen = [item["id"] for item in documents if name == item["id"]]
+    chosen = chosen or [item["id"] for item in documents if name == item["group"]]
+    if not chosen and name in silenced:
+        chosen = [name]
+    if not chosen:
+        raise FrontendError(404, f"there is no alert {one_line(name)!r}")
+    return chosen
+
+
 def request_number(request: ApiRequest, name: str, default: float | None = None) -> float | None:
     """A number of the query. Raises FrontendError 400 when it is none."""
     text = request.value(name)
@@ -9204,6 +9707,8 @@ ROUTES = (
     Route("GET", "/api/status", get_status),
     Route("GET", "/api/history", get_history),
     Route("GET", "/api/events", get_events),
+    Route("POST", "/api/alerts/{}/silence", post_silence, trusted=True),
+    Route("DELETE", "/api/alerts/{}/silence", delete_silence, trusted=True),
     Route("GET", "/api/session", get_session),
     Route("POST", "/api/refresh", post_refresh, trusted=True),
     Route("POST", "/api/test", post_test, trusted=True),

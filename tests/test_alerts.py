@@ -1,0 +1,411 @@
+"""Alerts as they are shown: silences, groups, events of them, and those that an Alertmanager gets."""
+
+import json
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+import lmcache_frontend as lf
+from support.frontend import TOKEN, wait_for
+
+
+class StillClock(lf.Clock):
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def wall(self):
+        return 1_000_000.0 + self.now
+
+
+def alert(name, rule="node_down", severity="critical", instance=None, text="", value=None):
+    text = text or "%s is unreachable" % name
+    key = "%s:%s" % (rule, name)
+    return lf.Alert(key, rule, severity, name, text, 0.0, instance, (), value)
+
+
+def quoted(alert_id):
+    return urllib.parse.quote(alert_id, safe="")
+
+
+# -- groups
+
+
+def test_alerts_of_one_rule_and_instance_are_one_group():
+    alerts = [alert("a", instance="x"), alert("b", instance="x"), alert("c", instance="y")]
+    groups = lf.group_alerts(alerts)
+    assert groups["node_down:a"] == groups["node_down:b"] == "node_down:x"
+    assert groups["node_down:c"] == "node_down:y"
+
+
+@pytest.mark.parametrize("instances, expected", [(3, 3), (4, 1)])
+def test_what_many_instances_have_is_one_group(instances, expected):
+    alerts = [alert("n%d" % index, instance="i%d" % index) for index in range(instances)]
+    assert len(set(lf.group_alerts(alerts).values())) == expected
+
+
+def test_305_nodes_with_one_trouble_are_one_sentence():
+    alerts = [alert("node%03d" % index, instance="demo%d" % (index // 5)) for index in range(305)]
+    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}))
+    assert group.text == (
+        "305 nodes are unreachable (node000, node001, node002 and 302 more): node000 is unreachable"
+    )
+    assert (group.severity, group.count) == ("critical", 305)
+
+
+def test_a_group_of_one_instance_names_it():
+    alerts = [alert("a", instance="demo002"), alert("b", instance="demo002")]
+    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}))
+    assert group.text.startswith("2 nodes of demo002 are unreachable (a, b)")
+
+
+def test_an_alert_by_itself_is_its_own_sentence():
+    (group,) = lf.grouped_sentences(lf.alert_documents([alert("a")], {}))
+    assert group.text == "a is unreachable"
+
+
+def test_silenced_alerts_of_a_group_are_a_sentence_of_their_own():
+    alerts = [alert("a"), alert("b"), alert("c")]
+    silences = {"node_down:b": lf.Silence("node_down:b", 2e9, "known", "local")}
+    groups = lf.grouped_sentences(lf.alert_documents(alerts, silences))
+    assert [(group.count, group.silence is not None) for group in groups] == [(2, False), (1, True)]
+
+
+# -- silences
+
+
+def test_a_silence_ends_by_itself():
+    clock = StillClock()
+    silences = lf.Silences(clock)
+    until = silences.add(["x"], 60, "known", "local")
+    assert until == 1_000_060.0
+    clock.now = 59.9
+    assert list(silences.active()) == ["x"]
+    clock.now = 60
+    assert silences.active() == {}
+
+
+@pytest.mark.parametrize(
+    "seconds, is_valid",
+    [(0.9, False), (1, True), (lf.MAX_SILENCE_SECONDS, True), (lf.MAX_SILENCE_SECONDS + 1, False)],
+)
+def test_a_silence_has_a_least_and_a_longest_time(seconds, is_valid):
+    silences = lf.Silences()
+    if is_valid:
+        silences.add(["x"], seconds, "", "local")
+    else:
+        with pytest.raises(lf.FrontendError, match="seconds"):
+            silences.add(["x"], seconds, "", "local")
+
+
+def test_silences_have_a_limit():
+    silences = lf.Silences()
+    silences.add(map(str, range(lf.MAX_SILENCES)), 60, "", "local")
+    silences.add(["5"], 60, "again", "local")
+    with pytest.raises(lf.FrontendError, match="silences"):
+        silences.add(["one more"], 60, "", "local")
+
+
+def test_silences_survive_a_restart_but_not_nonsense():
+    first, second = lf.Silences(), lf.Silences()
+    first.add(["x"], 60, "known", "token (10.0.0.7)")
+    second.restore([*first.stored(), {"alert": "y"}, {"until": "soon"}, {}])
+    assert second.active() == first.active()
+
+
+# -- events of alerts
+
+
+def test_an_alert_is_an_event_until_it_is_resolved_with_its_worst_value():
+    clock = StillClock()
+    events = lf.EventLog(clock)
+    follower = lf.AlertEvents(events)
+    for value in (3.0, 28.0, 7.0):
+        text = "evictions of w0 are at %g per second" % value
+        follower.follow([alert("w0", "evictions_rising", "warning", None, text, value)])
+        clock.now += 10
+    (event,) = events.query()["events"]
+    assert (event["until"], event["value"], event["kind"]) == (None, 28.0, "alert")
+    follower.follow([])
+    (event,) = events.query()["events"]
+    assert (event["seconds"], event["until"]) == (30.0, 1_000_030.0)
+    assert event["text"] == "evictions of w0 are at 28 per second"
+
+
+def test_an_alert_that_lasts_unchanged_changes_no_event():
+    events = lf.EventLog()
+    follower = lf.AlertEvents(events)
+    follower.follow([alert("w0", text="w0 unreachable for 10 s")])
+    seen = events.changed_since(0)[-1].changed
+    follower.follow([alert("w0", text="w0 unreachable for 20 s")])
+    assert events.changed_since(seen) == []
+
+
+# -- through the server
+
+
+@pytest.fixture
+def front_with_a_dead_node(start, node):
+    frontend = start("--node", "w0=%s" % node.address, "--node", "w1=127.0.0.1:1")
+    for _ in range(2):
+        frontend.ask("/api/refresh", "POST")
+    wait_for(lambda: alert_of(frontend, "down:w1"))
+    return frontend
+
+
+def alert_of(frontend, alert_id):
+    alerts = frontend.ask("/api/status").json()["alerts"]
+    return next((item for item in alerts if item["id"] == alert_id), None)
+
+
+def test_a_silenced_alert_says_who_until_when_and_why(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+    path = "/api/alerts/%s/silence" % quoted("down:w1")
+    body = {"seconds": 3600, "comment": "being repaired"}
+    answer = frontend.ask(path, "POST", body)
+    assert (answer.status, answer.json()["alerts"]) == (200, ["down:w1"])
+    silence = alert_of(frontend, "down:w1")["silence"]
+    assert silence["comment"] == "being repaired"
+    assert silence["by"] == "local (127.0.0.1)"
+    assert 3500 < silence["until"] - time.time() < 3610
+    assert 'alerts{severity="critical"} 0' in frontend.ask("/metrics").body.decode()
+    assert frontend.ask(path, "DELETE").status == 200
+    assert alert_of(frontend, "down:w1")["silence"] is None
+    assert frontend.ask(path, "DELETE").status == 404
+
+
+def test_a_whole_group_can_be_silenced(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+    group = alert_of(frontend, "down:w1")["group"]
+    path = "/api/alerts/%s/silence" % quoted(group)
+    assert frontend.ask(path, "POST", {"seconds": 60}).json()["alerts"] == ["down:w1"]
+
+
+def test_only_who_is_trusted_can_silence(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+    path = "/api/alerts/%s/silence" % quoted("down:w1")
+    assert frontend.foreign(path, "POST", {"seconds": 60}).status == 403
+    assert frontend.foreign(path, "DELETE").status == 403
+    headers = {"Authorization": "Bearer " + TOKEN}
+    assert frontend.foreign(path, "POST", {"seconds": 60}, headers).status == 200
+    assert alert_of(frontend, "down:w1")["silence"]["by"].startswith("token")
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"seconds": "60"}, {"seconds": 0}, {"seconds": 1e9}, {"seconds": 9, "comment": 1}]
+)
+def test_a_wrong_silence_names_its_field(front_with_a_dead_node, body):
+    path = "/api/alerts/%s/silence" % quoted("down:w1")
+    answer = front_with_a_dead_node.ask(path, "POST", body)
+    assert answer.status == 400
+    assert ("comment" if "comment" in body else "seconds") in answer.json()["detail"]
+
+
+def test_there_is_nothing_to_silence_where_there_is_no_alert(front):
+    answer = front.ask("/api/alerts/down%3Aw0/silence", "POST", {"seconds": 60})
+    assert answer.status == 404
+
+
+def test_the_exit_status_does_not_count_what_is_silenced():
+    nodes = [{"key": "w0", "state": "up"}, {"key": "w1", "state": "down"}]
+    status = {"counts": {"total": 2, "up": 1}, "nodes": nodes, "alerts": []}
+    assert lf.status_exit_code(status) == 1
+    silence = {"until": 2e9, "by": "local", "comment": ""}
+    status["alerts"] = [{"node": "w1", "silence": silence}]
+    assert lf.status_exit_code(status) == 0
+    status["alerts"].append({"node": "w1", "silence": None})
+    assert lf.status_exit_code(status) == 1
+
+
+# -- Alertmanager
+
+
+class Alertmanager:
+    """An Alertmanager that keeps what it gets; ``answer`` writes the answer, well or badly."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(16)
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.reports = []
+        self.requests = []
+        self.answer = self.accept
+        self.stopped = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with sock:
+            try:
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    data += sock.recv(65536)
+                head, _, body = data.partition(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                while len(body) < length:
+                    body += sock.recv(65536)
+                self.requests.append(head.decode())
+                self.answer(sock, json.loads(body))
+            except OSError:
+                pass
+
+    def accept(self, sock, report):
+        self.reports.append(report)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def refuse(self, sock, report):
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\nbad label")
+
+    def talk_without_end(self, sock, report):
+        sock.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+        while not self.stopped.wait(0.05):
+            sock.sendall(b"a")
+
+    def talk_nonsense(self, sock, report):
+        sock.sendall(b"this is not HTTP\r\n\r\n")
+
+    def say_continue_without_end(self, sock, report):
+        while not self.stopped.wait(0.001):
+            sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 10)
+
+    def hang(self, sock, report):
+        self.stopped.wait(30)
+
+    def close(self):
+        self.stopped.set()
+        self.listener.close()
+
+
+@pytest.fixture
+def alertmanager():
+    made = Alertmanager()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sending(alertmanager):
+    """A sender whose alerts the test sets."""
+    documents = []
+    senders = []
+
+    def begin(alerts=(), url=None):
+        documents[:] = lf.alert_documents(list(alerts), {})
+        report = lambda: lf.labelled_alerts(list(documents), "front:8080")  # noqa: E731
+        sender = lf.AlertmanagerSender(url or alertmanager.url, report, "http://front:8080/", 1.0)
+        sender.documents = documents
+        sender.start()
+        senders.append(sender)
+        return sender
+
+    yield begin
+    for sender in senders:
+        sender.stop()
+
+
+def test_an_alert_is_sent_at_once_with_labels_and_a_link(alertmanager, sending):
+    sending([alert("w0", instance="demo002")])
+    wait_for(lambda: alertmanager.reports)
+    (entry,) = alertmanager.reports[0]
+    assert entry["labels"] == {
+        "alertname": "node_down",
+        "severity": "critical",
+        "node": "w0",
+        "instance": "demo002",
+        "frontend": "front:8080",
+    }
+    assert entry["annotations"] == {
+        "summary": "w0 is unreachable",
+        "link": "http://front:8080/",
+    }
+    assert entry["startsAt"] < entry["endsAt"]
+    assert alertmanager.requests[0].startswith("POST /api/v2/alerts HTTP/1.1")
+
+
+def test_a_resolved_alert_is_ended_at_once(alertmanager, sending):
+    sender = sending([alert("w0"), alert("w1")])
+    wait_for(lambda: alertmanager.reports)
+    sender.documents[:] = lf.alert_documents([alert("w1")], {})
+    wait_for(lambda: len(alertmanager.reports) == 2)
+    ends = {entry["labels"]["node"]: entry["endsAt"] for entry in alertmanager.reports[1]}
+    now = lf.rfc3339(time.time() + 5)
+    assert ends["w0"] < now < ends["w1"]
+
+
+def test_silenced_alerts_are_not_sent(alertmanager, sending):
+    sender = sending()
+    silences = {"node_down:w0": lf.Silence("node_down:w0", 2e9, "", "local")}
+    sender.documents[:] = lf.alert_documents([alert("w0"), alert("w1")], silences)
+    wait_for(lambda: alertmanager.reports)
+    assert [entry["labels"]["node"] for entry in alertmanager.reports[0]] == ["w1"]
+
+
+def test_alerts_with_the_same_labels_are_one_and_end_together():
+    alerts = [lf.Alert("a", "name_taken", "warning", None, text, 5.0) for text in ("one", "two")]
+    (sent,) = lf.labelled_alerts(lf.alert_documents(alerts, {}), "f")
+    assert sent.text == "one; two"
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("refuse", "it answers 400: bad label"),
+        ("talk_nonsense", "not HTTP"),
+        ("talk_without_end", "no answer within"),
+        ("say_continue_without_end", "no answer within"),
+        ("hang", "no answer within"),
+    ],
+)
+def test_an_alertmanager_that_lies_or_hangs_is_an_alert_until_it_works(
+    alertmanager, sending, how, words
+):
+    alertmanager.answer = getattr(alertmanager, how)
+    sender = sending([alert("w0")])
+    wait_for(sender.alerts, 15)
+    (found,) = sender.alerts()
+    assert found.rule == "alertmanager_away"
+    assert alertmanager.url in found.text and words in found.text
+    alertmanager.answer = alertmanager.accept
+    alertmanager.stopped.set()
+    wait_for(lambda: alertmanager.reports, 15)
+    wait_for(lambda: not sender.alerts())
+
+
+def test_an_alertmanager_that_is_away_gets_what_it_missed_when_it_is_back(alertmanager, sending):
+    alertmanager.answer = alertmanager.refuse
+    sender = sending([alert("w0")])
+    wait_for(sender.alerts)
+    sender.documents.clear()
+    alertmanager.answer = alertmanager.accept
+    wait_for(lambda: alertmanager.reports, 15)
+    (entry,) = alertmanager.reports[0]
+    assert entry["endsAt"] <= lf.rfc3339(time.time())
+
+
+@pytest.mark.parametrize("url", ["", "ftp://host", "host:9093", "http://", "http://host:x"])
+def test_a_wrong_url_is_refused_at_once(url):
+    with pytest.raises(lf.FrontendError, match="--alertmanager-url"):
+        lf.AlertmanagerSender(url, list, "")
+
+
+def test_credentials_of_the_url_are_sent_but_never_shown(alertmanager, sending):
+    alertmanager.answer = alertmanager.refuse
+    sender = sending([alert("w0")], alertmanager.url.replace("//", "//me:s3cret@"))
+    wait_for(sender.alerts)
+    assert "Authorization: Basic" in alertmanager.requests[0]
+    assert "s3cret" not in sender.alerts()[0].text + sender.url
