@@ -2505,50 +2505,66 @@ def fetch_url(url: str, headers: Mapping[str, str] | None = None, timeout: float
 # Prometheus text
 # ----------------------------------------------------------------------------
 #
-# Pure functions and one collector on bytes: text format 0.0.4 in and out; OpenMetrics 1.0 is read too. What is read
-# often (a poll of every node) and what is much (all pages of a cluster in one) share nothing but the grammar.
+# Pure functions and two collectors on bytes: text format 0.0.4 in and out; OpenMetrics 1.0 is
+# read too. There is one grammar, ``SAMPLE`` and ``LABEL``. Each expression below is anchored and
+# takes time in proportion to its text: no two unbounded repeats that could match the same bytes
+# stand side by side.
 
 METRIC_NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*"
-LABEL_PAIR = rb'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"'
-CANONICAL = re.compile(rb"(%b)(?:\{%b(?:,%b)*\})?" % (METRIC_NAME, LABEL_PAIR, LABEL_PAIR))
-SAMPLE = re.compile(
-    rb'[ \t]*(%b)(?:[ \t]*\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\}[ \t]*|[ \t]+)([^\s{}#"]+)'
-    rb"(?:[ \t]+(-?[0-9.]+))?(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME
-)
 SAMPLE_NAME = re.compile(rb"[ \t]*(%b)" % METRIC_NAME)
+SAMPLE = re.compile(
+    rb"[ \t]*(%b)"  # name
+    rb'(?:[ \t]*\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\}[ \t]*|[ \t]+)'  # labels
+    rb'([^\s{}#"]+)(?:[ \t]+([-+0-9.eE]{1,40}))?'  # value, timestamp
+    rb"(?:[ \t]+# ?\{.*)?[ \t\r]*" % METRIC_NAME  # exemplar
+)
 LABEL = re.compile(
-    rb'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)'
+    rb"[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"
+    rb'"([^"\\]*(?:\\[\\"n][^"\\]*)*)"[ \t]*(?:,|$)'
 )
 FLOAT = re.compile(
     rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?|[+-]?[iI]nf|[nN]a[nN]"
 )
-PLAIN_NUMBERS = re.compile(
-    rb"-?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?(?: -?[0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?)*"
-)
-LE_VALUE = re.compile(rb'[{,]le="([^"\\]*)"')
+# The values that nearly all samples have, each at the end of its line; all of them fit a double.
+PLAIN_VALUE = re.compile(rb" -?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?$", re.M)
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
-TYPE_SUFFIXES = {  # type -> suffixes of its samples' names
-    b"counter": (b"",),
-    b"gauge": (b"",),
-    b"untyped": (b"",),
-    b"summary": (b"", b"_sum", b"_count"),
-    b"histogram": (b"_bucket", b"_sum", b"_count"),
-}
-OPENMETRICS_TYPES = {
-    b"unknown": b"untyped",
-    b"stateset": b"gauge",
-    b"info": b"gauge",
-    b"gaugehistogram": b"untyped",
-}
-MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one; a page is split by as much at once
-MAX_NUMBER = (
-    400  # bytes of a value; the longest that a double needs has 309 digits before its point
-)
-MAX_SAMPLES = 200_000  # samples read from one page; real ones have up to 2,000
-MAX_SHARED_LABELS = 1024  # bytes of the labels that are read once for all pages
+
+MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one, and a page is split by as much at once
+MAX_NUMBER = 400  # bytes of a value; a double may have 309 digits before its point
+MAX_LINES = 400_000  # lines read of one page; real ones have up to 5,000
+MAX_FAMILIES = 5_000  # metric families taken from one page; real ones have up to 200
+MAX_HELP = 4 * KIB  # bytes of a HELP text
+MAX_TIMESTAMP = 1 << 63  # milliseconds; Prometheus reads an int64
+MAX_SHARED_LABELS = KIB  # bytes of labels that are read once for all pages
 MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LOOKED_AT = 1000  # samples of a prefix that are looked at for labels
-MAX_LEARNED = 20_000  # sample heads remembered while merging
+MAX_LEARNED = 4 * MIB  # bytes of blocks that are recognised while merging
+MAX_EXPOSITION = 256 * MIB  # bytes of the pages that are merged into one
+
+
+class FamilyType(NamedTuple):
+    """What a TYPE line says: the type that we write, and how its samples' names may end."""
+
+    written: bytes
+    suffixes: Tuple[bytes, ...]
+
+
+FAMILY_TYPES = {
+    b"counter": FamilyType(b"counter", (b"", b"_total")),
+    b"gauge": FamilyType(b"gauge", (b"",)),
+    b"untyped": FamilyType(b"untyped", (b"",)),
+    b"summary": FamilyType(b"summary", (b"", b"_sum", b"_count")),
+    b"histogram": FamilyType(b"histogram", (b"_bucket", b"_sum", b"_count")),
+    # OpenMetrics alone has these.
+    b"unknown": FamilyType(b"untyped", (b"",)),
+    b"stateset": FamilyType(b"gauge", (b"",)),
+    b"info": FamilyType(b"gauge", (b"", b"_info")),
+    b"gaugehistogram": FamilyType(b"untyped", (b"",)),
+}
+SAMPLE_SUFFIXES = (b"", b"_bucket", b"_sum", b"_count", b"_total", b"_info")
+# OpenMetrics names these families without the suffix, the text format with it.
+NAME_SUFFIXES = (b"_total", b"_info")
+BOUND_LABELS = {b"histogram": b"le", b"summary": b"quantile"}
 
 
 class Sample(NamedTuple):
@@ -2566,32 +2582,60 @@ class Samples(NamedTuple):
     buckets: Dict[bytes, Dict[float, float]]
 
 
+class ParsedSample(NamedTuple):
+    """One sample as it was written: values of labels are still escaped, no stamp is ``b""``."""
+
+    name: bytes
+    labels: List[Tuple[bytes, bytes]]
+    value: bytes
+    stamp: bytes
+
+
+def slice_end(text: bytes, start: int) -> int:
+    """The end of the last line that ends within MAX_LINE from ``start``, or of one longer line."""
+    limit = start + MAX_LINE + 1
+    if limit >= len(text):
+        return len(text)
+    end = text.rfind(b"\n", start, limit)
+    if end < 0:
+        end = text.find(b"\n", limit)
+    return end if end >= 0 else len(text)
+
+
 def read_lines(text: bytes) -> Iterator[bytes]:
     """The lines of a page that are not empty, without their ends.
 
     A page may be 32 MiB of line feeds: it is split slice by slice, so that no single call holds
-    the interpreter for more than a millisecond. Of a line longer than MAX_LINE only its beginning
-    is returned, one byte more than MAX_LINE.
+    the interpreter for more than a millisecond or two. Of a line longer than MAX_LINE only its
+    beginning is returned, one byte more than MAX_LINE. After MAX_LINES lines the rest is left out.
     """
     start = 0
+    left = MAX_LINES
+    while start < len(text) and left > 0:
+        end = slice_end(text, start)
+        piece = text[start : min(end, start + MAX_LINE + 1)]
+        lines = list(filter(None, piece.split(b"\n")))
+        yield from lines[:left]
+        left -= len(lines)
+        start = end + 1
+
+
+def read_blocks(text: bytes) -> Iterator[bytes]:
+    """A page cut before each HELP line, and where none comes for MAX_LINE, as ``read_lines``."""
+    start = 0
     while start < len(text):
-        end = text.rfind(b"\n", start, start + MAX_LINE + 1)
-        if end >= 0:
-            yield from filter(None, text[start:end].split(b"\n"))
-        else:
-            line = text[start : start + MAX_LINE + 1]
-            yield line
-            end = text.find(b"\n", start + len(line))
-        start = end + 1 if end >= 0 else len(text)
+        end = text.find(b"\n# HELP ", start, start + MAX_LINE)
+        if end < 0:
+            end = slice_end(text, start)
+        yield text[start : min(end, start + MAX_LINE + 1)]
+        start = end + 1
 
 
 def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
     """Read the samples called ``wanted`` that have a finite value, in their order, one at a time.
 
-    Lines of other names cost next to nothing. A line that is not a sample is left out, and of
-    one page at most MAX_SAMPLES are read.
+    Lines of other names cost next to nothing, and a line that is not a sample is left out.
     """
-    count = 0
     for line in read_lines(text):
         begins = SAMPLE_NAME.match(line)
         if begins is None or begins.group(1) not in wanted or len(line) > MAX_LINE:
@@ -2604,9 +2648,6 @@ def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
         if labels is None or value is None or not math.isfinite(value):
             continue
         yield Sample(begins.group(1), labels, value)
-        count += 1
-        if count >= MAX_SAMPLES:
-            return
 
 
 def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
@@ -2626,26 +2667,74 @@ def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
     return Samples(values, buckets)
 
 
+def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
+    """The labels of the first sample whose name begins with ``prefix`` and that has any.
+
+    {} when there is none among the first MAX_LOOKED_AT of that prefix.
+    """
+    start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
+    for _ in range(MAX_LOOKED_AT):
+        if not text.startswith(prefix, start):
+            break
+        sample = parse_sample(text[start : slice_end(text, start)].partition(b"\n")[0])
+        if sample is not None and sample.labels:
+            return decode_labels(sample.labels)
+        start = text.find(b"\n" + prefix, start) + 1
+        if not start:
+            break
+    return {}
+
+
+def parse_sample(line: bytes) -> ParsedSample | None:
+    """One line of an exposition; None when it is not a sample that Prometheus can read."""
+    found = SAMPLE.fullmatch(line) if len(line) <= MAX_LINE else None
+    if found is None:
+        return None
+    name, braces, value, stamp = found.groups(b"")
+    labels = read_labels(braces)
+    if labels is None or read_number(value) is None or not is_utf8(braces):
+        return None
+    names = {pair[0] for pair in labels}
+    if len(names) != len(labels) or b"__name__" in names:
+        return None
+    return ParsedSample(name, labels, value, stamp)
+
+
+def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
+    """The labels between the braces of a sample, values still escaped; None when broken."""
+    pairs = []
+    place = 0
+    text = text.rstrip(b" \t")
+    while place < len(text):
+        found = LABEL.match(text, place)
+        if not found:
+            return None
+        pairs.append((found.group(1), found.group(2)))
+        place = found.end()
+    return pairs
+
+
+def decode_labels(pairs: Iterable[Tuple[bytes, bytes]]) -> Dict[str, str]:
+    """Labels as text, their values unescaped."""
+    return {
+        name.decode(): unescape_label(value.decode("utf-8", "replace")) for name, value in pairs
+    }
+
+
 def read_label_values(text: bytes) -> Dict[str, str] | None:
     """The labels between a sample's braces, unescaped; None when they are broken.
 
     The nodes of a cluster repeat the same labels over and over: short ones are read once.
     """
     if len(text) > MAX_SHARED_LABELS:
-        return label_values(text)
+        return shared_label_values.__wrapped__(text)
     return shared_label_values(text)
 
 
-def label_values(text: bytes) -> Dict[str, str] | None:
+@functools.lru_cache(maxsize=4096)
+def shared_label_values(text: bytes) -> Dict[str, str] | None:
     pairs = read_labels(text)
-    if pairs is None:
-        return None
-    return {
-        name.decode(): unescape_label(value.decode("utf-8", "replace")) for name, value in pairs
-    }
-
-
-shared_label_values = functools.lru_cache(maxsize=4096)(label_values)
+    return None if pairs is None else decode_labels(pairs)
 
 
 def read_number(text: bytes) -> float | None:
@@ -2655,6 +2744,17 @@ def read_number(text: bytes) -> float | None:
     value = float(text)
     is_overflow = math.isinf(value) and b"n" not in text.lower()
     return None if is_overflow else value
+
+
+def is_utf8(text: bytes) -> bool:
+    """Tell whether the bytes are UTF-8, as label values must be."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def unescape_label(value: str) -> str:
@@ -2670,44 +2770,26 @@ def escape_label(value: str) -> str:
 
 
 def own_exposition(families: Mapping[str, Iterable[Tuple[str, object]]]) -> bytes:
-    """Write our own metrics: "name type help" of each (without our prefix), and what follows the name in its samples."""
+    """Write our own metrics.
+
+    ``families`` maps "name type help" (the name without our prefix) to what follows the name in
+    each sample (a suffix, labels), and its value.
+    """
     lines = []
     for about, samples in families.items():
         name, kind, text = about.split(" ", 2)
         name = "lmcache_frontend_" + name
-        lines += [
-            f"# HELP {name} {text}",
-            f"# TYPE {name} {kind}",
-            *(f"{name}{rest} {value}" for rest, value in samples),
-        ]
+        lines.append(f"# HELP {name} {text}")
+        lines.append(f"# TYPE {name} {kind}")
+        lines.extend(f"{name}{rest} {value}" for rest, value in samples)
     return "\n".join([*lines, ""]).encode("utf-8", "replace")
 
 
-def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
-    """The labels of the first sample whose name begins with ``prefix`` and that has any.
-
-    {} when there is none among the first MAX_LOOKED_AT of that prefix.
-    """
-    start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
-    for _ in range(MAX_LOOKED_AT):
-        if not text.startswith(prefix, start):
-            break
-        end = text.find(b"\n", start, start + MAX_LINE)
-        line = text[start : end if end >= 0 else start + MAX_LINE]
-        found = SAMPLE.fullmatch(line)
-        labels = read_label_values(found.group(2) or b"") if found else None
-        if labels:
-            return dict(labels)
-        start = text.find(b"\n" + prefix, start) + 1
-        if not start:
-            break
-    return {}
-
-
 def quantile(counts: Mapping[float, float], q: float) -> float | None:
-    """Estimate a quantile as PromQL's ``histogram_quantile`` does, by straight lines inside a bucket.
+    """Estimate a quantile as PromQL's ``histogram_quantile`` does, by straight lines in a bucket.
 
-    ``counts`` maps upper bounds (infinity among them) to cumulative counts. None when nothing was counted.
+    ``counts`` maps upper bounds (infinity among them) to cumulative counts. None when nothing
+    was counted.
     """
     bounds = sorted(counts)
     if not bounds or counts[bounds[-1]] <= 0:
@@ -2721,76 +2803,279 @@ def quantile(counts: Mapping[float, float], q: float) -> float | None:
                 return lower
             start = min(lower, bound)
             return start + (bound - start) * (rank - below) / (count - below)
-        below, lower = (
-            max(below, count),
-            bound,
-        )  # a node that counts while it answers may seem to count down
+        # A node that counts while it answers may seem to count down.
+        below, lower = max(below, count), bound
     return lower
 
 
 class Family:
-    """One metric family of the merged exposition, as one or more pages type it."""
-
-    __slots__ = ("name", "type", "samples", "text", "nodes", "page", "mark", "heads", "usual")
+    """One metric family of the merged exposition, as the pages of ``nodes`` type it."""
 
     def __init__(self, name: bytes, kind: bytes) -> None:
         self.name = name
         self.type = kind
-        self.samples = frozenset(name + suffix for suffix in TYPE_SUFFIXES[kind])
         self.text = bytearray()
-        self.nodes: List[str] = []  # whose samples it has; "" is ourselves
-        self.page = -1  # the page that wrote last, where its text begins, and which samples it had
-        self.mark = 0
-        self.heads: Tuple[bytes, ...] = ()
-        self.usual: Tuple[Optional[bytes], Tuple[bytes, ...]] = (
-            None,
-            (),
-        )  # lines in their usual form, as checked last, and their heads
+        self.nodes: List[str] = []  # "" is ourselves
+
+    @property
+    def names(self) -> List[bytes]:
+        """All names that no other family may have, for itself or for its samples."""
+        return [self.name, *(self.name + suffix for suffix in FAMILY_TYPES[self.type].suffixes)]
+
+    @property
+    def weight(self) -> Tuple[bool, int]:
+        """Of two families that cannot both stay, the one with the larger weight does."""
+        return "" in self.nodes, len(self.nodes)
+
+    def add(self, lines: bytes, nodes: Iterable[str]) -> None:
+        self.text += lines
+        self.text += b"\n"
+        self.nodes += nodes
+
+    def split(self) -> List[Family]:
+        """A family without a type for each name of its samples."""
+        families: Dict[bytes, Family] = {}
+        for line in self.text.rstrip(b"\n").split(b"\n"):
+            name = SAMPLE_NAME.match(line).group(1)
+            family = families.setdefault(name, Family(name, b"untyped"))
+            family.add(line, ())
+        for family in families.values():
+            family.nodes = self.nodes
+        return list(families.values())
+
+
+class Block(NamedTuple):
+    """The lines of a family that were read before, whatever their values."""
+
+    family: Tuple[bytes, bytes]  # name and type
+    series: Tuple[bytes, ...]
+
+
+def insert_label(lines: bytes, label: bytes) -> bytes:
+    """Add a label to samples in the usual form: all have labels, or none has."""
+    if b"}" in lines:
+        return lines.replace(b"}", b",%b}" % label)
+    return lines.replace(b" ", b"{%b} " % label)
+
+
+def untold_type(name: bytes) -> bytes:
+    """The type of a family that has no TYPE line."""
+    return b"gauge" if name.endswith(b"_created") else b"untyped"
+
+
+class PageReader:
+    """Reads one page, line by line, into the samples that it gives to each family.
+
+    A line that is broken, a bound that is no number, and a second TYPE line that contradicts the
+    first cost the page that family: a histogram without one of its buckets would tell lies. A
+    timestamp that Prometheus refuses and a series that comes a second time with another value cost
+    that sample; a line that is repeated as it was costs nothing.
+    """
+
+    def __init__(self, label: bytes, is_openmetrics: bool = False) -> None:
+        self.label = label  # that each sample gets, or b""
+        self.is_openmetrics = is_openmetrics
+        self.types: Dict[bytes, bytes] = {}  # what TYPE lines said
+        self.helps: Dict[bytes, bytes] = {}
+        self.lines: Dict[Tuple[bytes, bytes], List[bytes]] = {}  # by family's name and type
+        self.series: Dict[bytes, bytes] = {}  # name and sorted labels -> the line
+        self.blocks: Dict[Tuple[bytes, bytes], Block] = {}  # taken over whole: not in ``series``
+        self.broken: set[bytes] = set()  # families of which nothing is used
+        self.lossy: set[bytes] = set()  # families that lost a sample
+        self.is_loose = False  # it has samples without a TYPE line
+        self._count = 0  # lines so far
+        self._current = b""  # the family of the last TYPE line
+        self._families: Dict[bytes, Tuple[bytes, bytes]] = {}  # of samples' names, so far
+
+    @property
+    def faults(self) -> int:
+        """How many families were left out or lost a sample."""
+        return len(self.broken | self.lossy)
+
+    def read(self, text: bytes) -> None:
+        """Read some lines of the page."""
+        for line in read_lines(text):
+            self._count += 1
+            if self._count > MAX_LINES:
+                self.lossy.add(b"")
+                return
+            sample = parse_sample(line)
+            if sample is not None:
+                self._take(sample)
+            elif line.lstrip().startswith(b"#"):
+                self._read_comment(line)
+            elif line.strip():
+                found = SAMPLE_NAME.match(line)
+                family = self._find_family(found.group(1)) if found else None
+                self.broken.add(family[0] if family else self._current)
+
+    def take_block(self, block: Block, lines: bytes) -> None:
+        """Take over a family's lines, each with our label, that need no further look."""
+        self._count += len(block.series)
+        self._current, self.types[block.family[0]] = block.family
+        self.lines[block.family] = [lines]
+        self.blocks[block.family] = block
+
+    def _read_comment(self, line: bytes) -> None:
+        words = line.split(None, 3)
+        if len(words) < 3 or words[0] != b"#" or len(line) > MAX_LINE:
+            return
+        name, rest = words[2], words[3].rstrip() if len(words) > 3 else b""
+        if max(len(self.types), len(self.helps)) >= MAX_FAMILIES:
+            self.lossy.add(b"")
+        elif words[1] == b"HELP":
+            self.helps.setdefault(name, rest[:MAX_HELP])
+        elif words[1] == b"TYPE":
+            self._current = name
+            is_known = rest in FAMILY_TYPES and SAMPLE_NAME.fullmatch(name)
+            if not is_known or self.types.setdefault(name, rest) != rest:
+                self.types[name] = b""
+                self.broken.add(name)
+            self._families.clear()
+
+    def _family_of(self, name: bytes) -> Tuple[bytes, bytes]:
+        """Name and type of the family that a sample called ``name`` belongs to."""
+        family = self._families.get(name)
+        if family is None:
+            if len(self._families) > MAX_FAMILIES:
+                self._families.clear()
+            family = self._find_family(name)
+            if family is None:
+                family = name, untold_type(name)
+                self.is_loose = True
+            self._families[name] = family
+        return family
+
+    def _find_family(self, name: bytes) -> Tuple[bytes, bytes] | None:
+        """The same; None when no TYPE line has announced it."""
+        for suffix in SAMPLE_SUFFIXES:
+            base = name[: len(name) - len(suffix)]
+            kind = self.types.get(base) if name.endswith(suffix) else None
+            if kind == b"" and not suffix:
+                return name, b""
+            if kind and suffix in FAMILY_TYPES[kind].suffixes:
+                return name if suffix in NAME_SUFFIXES else base, FAMILY_TYPES[kind].written
+        return None
+
+    def _take(self, sample: ParsedSample) -> None:
+        family = self._family_of(sample.name)
+        name, kind = family
+        self._current = name
+        known = dict(sample.labels)
+        if name in self.broken or not has_bounds(sample.name, kind, known):
+            self.broken.add(name)
+            return
+        lines = self.lines.get(family)
+        if lines is None:
+            if len(self.lines) >= MAX_FAMILIES:
+                self.lossy.add(b"")
+                return
+            lines = self.lines[family] = []
+        elif family in self.blocks:
+            lines = self._open_block(family)
+        stamp = self._stamp(sample.stamp)
+        if stamp is None:
+            self.lossy.add(name)
+            return
+        line = self._write(sample, known) + stamp
+        first = self.series.setdefault(series_of(sample), line)
+        if first is line:
+            lines.append(line)
+        elif first != line:
+            self.lossy.add(name)
+
+    def _open_block(self, family: Tuple[bytes, bytes]) -> List[bytes]:
+        """Look at a family that was taken over whole: it goes on after all."""
+        lines = self.lines[family] = self.lines[family][0].split(b"\n")
+        self.series.update(zip(self.blocks.pop(family).series, lines))
+        return lines
+
+    def _stamp(self, stamp: bytes) -> bytes | None:
+        """A timestamp as we write it, in milliseconds; None when Prometheus would refuse it."""
+        if not stamp:
+            return b""
+        try:
+            at = int(float(stamp) * 1000) if self.is_openmetrics else int(stamp)
+        except (ValueError, OverflowError):
+            return None
+        is_plain = self.is_openmetrics or stamp.isdigit()
+        return b" %d" % at if is_plain and 0 <= at < MAX_TIMESTAMP else None
+
+    def _write(self, sample: ParsedSample, known: Mapping[bytes, bytes]) -> bytes:
+        """A sample with our label; a label ``node`` of its own is renamed as Prometheus does."""
+        texts = []
+        for key, value in sample.labels:
+            if key == b"node" and self.label:
+                key = b"exported_node"
+                while key in known:
+                    key = b"exported_" + key
+            texts.append(b'%b="%b"' % (key, value))
+        if self.label:
+            texts.append(self.label)
+        braces = b"{%b}" % b",".join(texts) if texts else b""
+        return b"%b%b %b" % (sample.name, braces, sample.value)
+
+
+def has_bounds(name: bytes, kind: bytes, labels: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a sample's bucket or quantile is a number, and a bucket has its bound."""
+    label = BOUND_LABELS.get(kind, b"")
+    if label in labels:
+        return read_number(labels[label]) is not None
+    return not (kind == b"histogram" and name.endswith(b"_bucket"))
+
+
+def series_of(sample: ParsedSample) -> bytes:
+    """What makes a series: a name and labels in any order; an empty label is as none."""
+    pairs = [b'%b="%b"' % pair for pair in sorted(sample.labels) if pair[1]]
+    return b"%b{%b}" % (sample.name, b",".join(pairs))
 
 
 class ExpositionMerger:
     """Collects pages, one per node, into one valid exposition.
 
-    A page costs one pass over its lines. Most lines of a cluster differ in their values alone, so what is in front of
-    a value (the sample's *head*: name and labels) is checked once and then recognised. Whatever is not written in the
-    one usual way goes through ``_odd_lines``, which knows the whole grammar.
+    Most lines of a cluster differ in their values alone. A block (a HELP line, a TYPE line, and
+    that family's samples with plain values) is therefore read once, and the next one that is equal
+    but for its values gets its label by ``bytes.replace``. The grammar stays one: a block is
+    remembered only when reading it gives exactly what inserting the label gives. Measured on
+    1,000 pages of 60 KiB: 0.5 s of CPU, 0.2 s when the values are equal too; line by line 4 s.
 
-    Where nodes disagree about a family's type, the type that most of them give wins in the end, and ours always.
+    Where nodes disagree about a family's type, the type that more of them give wins, and ours
+    always. Where as many give each, all samples stay, without a type.
     """
 
     def __init__(self) -> None:
         self._left_out: Dict[str, int] = {}
         self._families: Dict[Tuple[bytes, bytes], Family] = {}  # by name and type
-        self._names: set[bytes] = set()  # of samples
         self._helps: Dict[bytes, bytes] = {}
-        self._heads: Dict[bytes, bytes] = {}  # usual head of a sample -> its name
-        self._first_labels: Dict[bytes, bytes] = {}  # checked parts of heads: 'le="0.1' -> ',le='
-        self._more_labels: set[bytes] = set()
-        self._page = 0
-        self._announced: Dict[bytes, Family] = {}  # by what TYPE lines said
-        self._typed: Dict[bytes, Family] = {}  # of the page that is being read
-        self._loose = False  # it has samples without a TYPE line
-        self._bad: set[bytes] = set()
-        self._node = ""
-        self._label = b""
-        self._openmetrics = False
+        # What is known of blocks, by TYPE line and heads; None: must be read each time.
+        self._blocks: Dict[Tuple[bytes, bytes], Optional[Block]] = {}
+        # The last one behind each TYPE line: where nothing happens, nodes give equal values too.
+        self._last: Dict[bytes, Tuple[bytes, Block]] = {}
+        self._learned = 0  # bytes of their keys
+        self._size = 0  # bytes of all pages
 
     def add(self, node: str, text: bytes) -> None:
-        """Take over a node's page; every sample gets the label ``node``. Bad families are left out and counted."""
-        self._node = node
-        self._label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
-        self._take(text)
-        if self._bad:
-            self._left_out[node] = self._left_out.get(node, 0) + len(self._bad)
+        """Take over a node's page; every sample gets the label ``node``."""
+        if self._size + len(text) > MAX_EXPOSITION:
+            self._count_left_out(node, 1)
+            return
+        self._size += len(text)
+        label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
+        reader = PageReader(label, text[-KIB:].rstrip().endswith(b"# EOF"))
+        for block in read_blocks(text):
+            if not self._take_known(reader, block):
+                reader.read(block)
+        self._commit(node, reader)
 
     def add_own(self, text: bytes) -> None:
         """Take over a page as it is, without a label more."""
-        self._node, self._label = "", b""
-        self._take(text)
+        reader = PageReader(b"")
+        reader.read(text)
+        self._commit("", reader)
 
     @property
     def left_out(self) -> Dict[str, int]:
-        """How many families of each node had to be left out, so far."""
+        """How many families of each node were left out or lost a sample, so far."""
         self._settle()
         return self._left_out
 
@@ -2805,377 +3090,139 @@ class ExpositionMerger:
             pieces.append(family.text)
         return pieces
 
-    def _settle(self) -> None:
-        """Keep one type of each family, and no family that has a sample's name in common with another."""
-        order = [family for family in self._families.values() if family.text]
-        order.sort(
-            key=lambda family: len(family.nodes) if "" not in family.nodes else 1 << 30,
-            reverse=True,
-        )
-        owner: Dict[bytes, Family] = {}
-        for family in order:
-            rivals = [owner[name] for name in (family.name, *family.samples) if name in owner]
-            if not rivals:
-                owner.update((name, family) for name in (family.name, *family.samples))
-                continue
-            winner = rivals[0]
-            if (
-                family.type == b"untyped"
-                and winner.name == family.name
-                and winner.type in (b"counter", b"gauge")
-            ):
-                winner.text += family.text  # it only did not say
-                winner.nodes += family.nodes
-                continue
-            for node in family.nodes:
-                self._left_out[node] = self._left_out.get(node, 0) + 1
-        kept = set(map(id, owner.values()))
-        self._families = {
-            key: family for key, family in self._families.items() if id(family) in kept
-        }
-        self._announced.clear()
-
-    def _take(self, text: bytes) -> None:
-        self._page += 1
-        self._bad = set()
-        self._typed = {}
-        if b"\r" in text:
-            text = text.replace(b"\r\n", b"\n")
-        self._openmetrics = text.rstrip(b"\n").endswith(b"# EOF")
-        self._loose = False
-        first, *typed = (b"\n" + text).split(b"\n# TYPE ")
-        self._segments(first)
-        for piece in typed:
-            self._usual_piece(piece) or self._segments(b"\n# TYPE " + piece)
-
-    def _usual_piece(self, piece: bytes) -> bool:
-        """Take over a TYPE line met before with its samples and a HELP line met before; False if it is anything else."""
-        announced, _, rest = piece.partition(b"\n")
-        family = self._announced.get(announced)
-        if family is None or family.name in self._typed or self._loose:
+    def _take_known(self, reader: PageReader, text: bytes) -> bool:
+        """Take over a block that is like one before; False when its lines must be read."""
+        about, _, rest = text.partition(b"\n")
+        announced, _, lines = rest.partition(b"\n")
+        lines = lines.rstrip(b"\n")
+        if reader.is_loose or not about.startswith(b"# HELP "):
             return False
-        body, comments, comment = rest.rpartition(b"\n# ")
-        if not comments:
-            body = comment.rstrip(b"\n")
-        elif (
-            comment[5:].partition(b" ")[0] not in self._helps
-            or comment[:5] != b"HELP "
-            or b"\n" in comment
-        ):
+        seen, block = self._last.get(announced, (b"", None))
+        if seen != lines or block is None:
+            block = self._find_block(announced, lines, reader.label)
+        if block is None or block.family[0] in reader.types:
             return False
-        if not self._usual_lines(family, body):
-            return False
-        self._typed[family.name] = family
+        self._last[announced] = lines, block
+        if block.family[0] not in self._helps:
+            reader.read(about)
+        reader.take_block(block, insert_label(lines, reader.label))
         return True
 
-    def _segments(self, text: bytes) -> None:
-        """Take over comments and samples in any order."""
-        family = None
-        announced = b""  # what a TYPE line said; HELP and UNIT may stand between it and its samples
-        for segment in text.split(b"\n# "):
-            head, _, body = segment.partition(b"\n")
-            word, _, rest = head.partition(b" ")
-            if word == b"TYPE":
-                announced = rest
-            elif word == b"HELP":
-                name, _, about = rest.partition(b" ")
-                if name not in self._helps:
-                    self._helps[name] = self._help(about)
-                if not announced.startswith(name + b" "):
-                    announced, family = b"", None
-            body = body.rstrip(b"\n")
-            if not body:
+    def _find_block(self, announced: bytes, lines: bytes, label: bytes) -> Block | None:
+        """What is known of such lines behind such a TYPE line; None when they must be read."""
+        heads, values = PLAIN_VALUE.subn(b"", lines)
+        if values != lines.count(b"\n") + 1:
+            return None
+        key = (announced, heads)
+        if key not in self._blocks:
+            self._learn(key, label)
+        return self._blocks[key]
+
+    def _learn(self, key: Tuple[bytes, bytes], label: bytes) -> None:
+        """Find out whether a block of this kind needs to be read again."""
+        announced, heads = key
+        # Not a number: that cannot be taken for a timestamp behind a value.
+        lines = heads.replace(b"\n", b" NaN\n") + b" NaN"
+        reader = PageReader(label)
+        reader.read(announced + b"\n" + lines)
+        block = None
+        if len(reader.lines) == 1 and not reader.faults and not reader.is_loose:
+            ((family, written),) = reader.lines.items()
+            if insert_label(lines, label) == b"\n".join(written):
+                block = Block(family, tuple(reader.series))
+        self._learned += len(announced) + len(heads)
+        if self._learned > MAX_LEARNED:
+            self._learned = 0
+            self._blocks.clear()
+        self._blocks[key] = block
+
+    def _commit(self, node: str, reader: PageReader) -> None:
+        """Add what a page gave to the families."""
+        for key, lines in reader.lines.items():
+            name, kind = key
+            if name in reader.broken or not lines:
                 continue
-            if announced:
-                family = self._family_of_type(announced, body)
-                announced = b""
-                if family is None:
-                    continue
-            self._usual_lines(family, body) or self._odd_lines(family, body)
+            family = self._families.get(key)
+            if family is None:
+                family = self._families[key] = Family(name, kind)
+            family.add(b"\n".join(lines), (node,))
+            if name not in self._helps:
+                self._learn_help(name, reader)
+        if reader.faults:
+            self._count_left_out(node, reader.faults)
 
-    def _help(self, about: bytes) -> bytes:
-        if self._openmetrics:
-            about = about.replace(b'\\"', b'"')
-        escaped = ESCAPE_IN_HELP.sub(
-            lambda found: found.group() if found.group(1) else rb"\\", about
-        )
-        return escaped.decode("utf-8", "replace").encode()
+    def _learn_help(self, name: bytes, reader: PageReader) -> None:
+        about = reader.helps.get(name)
+        for suffix in NAME_SUFFIXES:
+            if about is None and name.endswith(suffix):
+                about = reader.helps.get(name[: -len(suffix)])
+        if about is not None:
+            self._helps[name] = write_help(about, reader.is_openmetrics)
 
-    def _family_of_type(self, announced: bytes, body: bytes) -> Family | None:
-        """The family of a TYPE line, or None when this node's samples of it cannot be used."""
-        name, _, kind = b" ".join(announced.split()).partition(b" ")
-        kind = OPENMETRICS_TYPES.get(kind, kind)
-        if kind == b"counter" and body.startswith(name + b"_total"):
-            about = self._helps.get(name)
-            name += b"_total"  # OpenMetrics names the family without its suffix, the text format with it
-            if about:
-                self._helps.setdefault(name, about)
-        elif self._openmetrics and body.startswith(name + b"_info"):
-            name += b"_info"
-        family = self._typed.get(name)
-        if family is not None:  # a second TYPE line
+    def _count_left_out(self, node: str, count: int) -> None:
+        self._left_out[node] = self._left_out.get(node, 0) + count
+
+    def _settle(self) -> None:
+        """Of families that have a name in common keep one, or all of them without a type."""
+        order = sorted(self._families.values(), key=lambda family: family.weight, reverse=True)
+        owners: Dict[bytes, Family] = {}
+        contested: set[bytes] = set()
+        untyped = [family for family in order if family.type == b"untyped"]
+        for family in order:
+            if family.type == b"untyped":
+                continue
+            rivals = {id(owners[name]): owners[name] for name in family.names if name in owners}
+            if any(rival.weight > family.weight for rival in rivals.values()):
+                self._leave_out(family)
+            elif not rivals and contested.isdisjoint(family.names):
+                owners.update((name, family) for name in family.names)
+            else:
+                for equal in (family, *rivals.values()):
+                    contested.update(equal.names)
+                    untyped += equal.split()
+                for name in contested:
+                    owners.pop(name, None)
+        for family in untyped:
+            self._place(family, owners)
+        kept = {id(family) for family in owners.values()}
+        stayed = [family for family in self._families.values() if id(family) in kept]
+        known = set(map(id, stayed))
+        stayed += [family for family in owners.values() if id(family) not in known]
+        self._families = {(family.name, family.type): family for family in stayed}
+
+    def _place(self, family: Family, owners: Dict[bytes, Family]) -> None:
+        """Find the place of a family without a type: with the one of its name that has one."""
+        owner = owners.setdefault(family.name, family)
+        if owner is family:
+            return
+        if owner.name == family.name and owner.type in (b"counter", b"gauge", b"untyped"):
+            owner.text += family.text
+            owner.nodes += family.nodes
+        else:
             self._leave_out(family)
-            return None
-        family = self._family(name, kind)
-        if family is None:
-            self._bad.add(name)
-            return None
-        loose = self._families.get((name, untold_type(name)), family)
-        if self._page in (family.page, loose.page):  # after its samples
-            self._leave_out(family)
-            self._leave_out(loose)
-            return None
-        self._typed[name] = family
-        if announced == name + b" " + kind:  # whatever its samples are called
-            self._announced[announced] = family
-        return family
-
-    def _family(self, name: bytes, kind: bytes) -> Family | None:
-        """The family of this name and type; None when there can be none."""
-        family = self._families.get((name, kind))
-        if (
-            family is None
-            and kind in TYPE_SUFFIXES
-            and CANONICAL.fullmatch(name)
-            and not name.endswith(b"}")
-        ):
-            family = self._families[name, kind] = Family(name, kind)
-            self._names |= family.samples
-        return family
 
     def _leave_out(self, family: Family) -> None:
-        """Drop what this page gave to a family, and whatever it still gives."""
-        self._bad.add(family.name)
-        if family.page == self._page:
-            del family.text[family.mark :]
-            if family.nodes and family.heads:
-                family.nodes.pop()
-            family.heads = ()
-
-    def _usual_lines(self, family: Family | None, body: bytes) -> bool:
-        """Take over the lines after a TYPE line if all are its samples in their usual form; False if not."""
-        if (
-            family is None
-            or family.page == self._page
-            or family.type == b"summary"
-            or family.name in self._bad
-        ):
-            return False
-        known, heads = family.usual
-        if body != known:
-            heads = self._check_lines(family, body)
-            if not heads:
-                return False
-            family.usual = body, heads
-        if self._label:
-            labelled = body.replace(b"}", b",%b}" % self._label)
-            grown = len(labelled) - len(body)
-            if not grown:
-                labelled = b"\n".join(
-                    [line.replace(b" ", b"{%b} " % self._label, 1) for line in body.split(b"\n")]
-                )
-            elif grown != len(heads) * (len(self._label) + 1):
-                return False
-            body = labelled
-        self._commit(family, body, heads)
-        return True
-
-    def _check_lines(self, family: Family, body: bytes) -> Tuple[bytes, ...]:
-        """The heads of lines that are all samples of the family in their usual form, or ()."""
-        heads, _, numbers = zip(*[line.rpartition(b" ") for line in body.split(b"\n")])
-        if heads != family.usual[1] and not self._learn(heads, family):
-            return ()
-        return (
-            heads
-            if PLAIN_NUMBERS.fullmatch(b" ".join(numbers)) or all(map(is_number, numbers))
-            else ()
-        )
-
-    def _commit(self, family: Family, text: bytes, heads: Tuple[bytes, ...]) -> None:
-        if family.page != self._page:
-            family.page, family.mark, family.heads = self._page, len(family.text), ()
-            family.nodes.append(self._node)
-        family.text += text
-        family.text += b"\n"
-        family.heads = family.heads + heads if family.heads else heads
-
-    def _learn(self, heads: Tuple[bytes, ...], family: Family) -> bool:
-        """Tell whether heads are all different and usual ones of this family's samples."""
-        if len(set(heads)) != len(heads):
-            return False
-        if len(self._heads) > MAX_LEARNED:
-            self._heads.clear()
-        for head in heads:
-            name = self._heads.get(head) or self._name_of_head(head)
-            if name not in family.samples:
-                return False
-            self._heads[head] = name
-        return True
-
-    def _name_of_head(self, head: bytes) -> bytes | None:
-        """The name in a sample's head, or None when the head is not in the usual form."""
-        name, brace, labels = head.partition(b"{")
-        first, quote, more = labels.partition(b'",')
-        known = self._first_labels.get(first)
-        if known and more in self._more_labels and name in self._names and known not in b"," + more:
-            if known == b",le=" or not name.endswith(b"_bucket"):
-                return name
-        found = CANONICAL.fullmatch(head)
-        if not found or b"}" in head[:-1] or not is_utf8(head):
-            return None
-        pairs = read_labels(labels[:-1]) or []
-        names = [pair[0] for pair in pairs]
-        if len(set(names)) != len(names) or b"node" in names or b"__name__" in names:
-            return None
-        if (
-            b"le" in names
-            and not is_number(dict(pairs)[b"le"])
-            or b"le" not in names
-            and name.endswith(b"_bucket")
-        ):
-            return None
-        if (
-            quote and b"\\" not in first and b"le" not in names[1:]
-        ):  # parts that may be met again in other heads
-            if len(self._more_labels) > MAX_LEARNED:
-                self._more_labels.clear()
-                self._first_labels.clear()
-            self._first_labels[first] = b",%b=" % names[0]
-            self._more_labels.add(more)
-        return name
-
-    def _odd_lines(self, current: Family | None, body: bytes) -> None:
-        """Take over lines one by one: samples of several families, timestamps, exemplars, spaces, a label ``node``."""
-        found: Dict[bytes, Tuple[Family, List[bytes], List[bytes]]] = {}
-        for line in body.split(b"\n"):
-            if not line.strip() or line.lstrip().startswith(b"#"):
-                continue
-            sample = SAMPLE.fullmatch(line)
-            family = self._family_of_sample(sample.group(1), current) if sample else current
-            if family is None:
-                self._bad.add(sample.group(1) if sample else b"")
-                continue
-            written = self._rewrite(sample, family) if sample else None
-            if written is None:
-                self._leave_out(family)
-                continue
-            _, texts, heads = found.setdefault(family.name, (family, [], []))
-            texts.append(written[1])
-            heads.append(written[0])
-        for name, (family, texts, heads) in found.items():
-            if name in self._bad:
-                continue
-            before = family.heads if family.page == self._page else ()
-            if has_twins([*before, *heads]):
-                self._leave_out(family)
-            else:
-                self._commit(family, b"\n".join(texts), tuple(heads))
-
-    def _family_of_sample(self, name: bytes, current: Family | None) -> Family | None:
-        """The family of a sample that is not where its family is, or whose family has no TYPE line."""
-        if current is not None and name in current.samples:
-            return current
-        for suffix in (b"", b"_bucket", b"_sum", b"_count"):
-            family = (
-                self._typed.get(name[: len(name) - len(suffix)]) if name.endswith(suffix) else None
-            )
-            if family is not None and name in family.samples:
-                return family
-        self._loose = True
-        return self._family(name, untold_type(name))
-
-    def _rewrite(self, sample: re.Match[bytes], family: Family) -> Tuple[bytes, bytes] | None:
-        """A sample's head as it was, and the sample as it will be; None when it is broken."""
-        name, labels, value, stamp = sample.groups()
-        pairs = read_labels(labels or b"")
-        if pairs is None or not is_number(value):
-            return None
-        known = dict(pairs)
-        if len(known) != len(pairs) or b"__name__" in known or not is_utf8(labels or b""):
-            return None
-        bound = {b"histogram": b"le", b"summary": b"quantile"}.get(family.type, b"")
-        if name == family.name + b"_bucket" and b"le" not in known:
-            return None
-        if bound and bound in known and not is_number(known[bound]):
-            return None
-        head = b"%b{%b}" % (name, b",".join(b'%b="%b"' % pair for pair in sorted(pairs)))
-        texts = [b'%b="%b"' % (self._exported(key, known), value) for key, value in pairs]
-        if self._label:
-            texts.append(self._label)
-        text = b"%b{%b} %b" % (name, b",".join(texts), value) if texts else b"%b %b" % (name, value)
-        if stamp:
-            try:
-                at = int(
-                    float(stamp) * (1000 if self._openmetrics else 1)
-                )  # OpenMetrics counts seconds, we milliseconds
-            except ValueError:
-                return None
-            if abs(at) >= 1 << 63:  # Prometheus reads an int64
-                return None
-            text += b" %d" % at
-        return head, text
-
-    def _exported(self, key: bytes, known: Mapping[bytes, bytes]) -> bytes:
-        """A label's name beside ours: ``node`` becomes ``exported_node``, as in Prometheus's own scrapes."""
-        if key != b"node" or not self._label:
-            return key
-        key = b"exported_node"
-        while key in known:
-            key = b"exported_" + key
-        return key
+        for node in family.nodes:
+            self._count_left_out(node, 1)
 
 
-def untold_type(name: bytes) -> bytes:
-    """The type of a family that has no TYPE line."""
-    return b"gauge" if name.endswith(b"_created") else b"untyped"
-
-
-def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
-    """The labels between the braces of a sample, values still escaped; None when they are broken."""
-    pairs = []
-    place = 0
-    text = text.rstrip(b" \t")
-    while place < len(text):
-        found = LABEL.match(text, place)
-        if not found:
-            return None
-        pairs.append((found.group(1), found.group(2)))
-        place = found.end()
-    return pairs
-
-
-def has_twins(heads: Sequence[bytes]) -> bool:
-    """Tell whether two heads of samples have the same name and labels, in whatever order."""
-    parts = [head.partition(b"{") for head in heads]
-    return len({(name, frozenset(labels[:-1].split(b","))) for name, _, labels in parts}) != len(
-        heads
-    )
-
-
-def is_number(text: bytes) -> bool:
-    """Tell whether Prometheus reads this as a sample's value: a decimal that fits a double, or infinite, or NaN."""
-    return read_number(text) is not None
-
-
-def is_utf8(text: bytes) -> bool:
-    """Tell whether the bytes are UTF-8, as label values must be."""
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def write_help(about: bytes, is_openmetrics: bool) -> bytes:
+    """A HELP text with valid escapes and in valid UTF-8."""
+    if is_openmetrics:
+        about = about.replace(b'\\"', b'"')
+    escaped = ESCAPE_IN_HELP.sub(lambda found: found.group() if found.group(1) else rb"\\", about)
+    return escaped.decode("utf-8", "replace").encode()
 
 
 def merge_expositions(
     pages: Iterable[Tuple[str, bytes]], own: bytes = b""
 ) -> Tuple[List[bytes], Dict[str, int]]:
-    """Merge pages, (node, text) each, behind our own; returns the pieces to send and {node: families left out}.
+    """Merge pages, (node, text) each, behind our own.
 
-    One HELP and TYPE per family, samples of a family together, and a label ``node`` in every sample; a label ``node``
-    of the node's own becomes ``exported_node``. A family that a node writes in a broken way, twice, or with another
-    type than most nodes costs that node's samples of the family and nothing else. Pages are read one at a time.
+    Returns the pieces to send, and how many families of a node were left out or lost a sample.
+    One HELP and TYPE per family, samples of a family together, and a label ``node`` in every
+    sample; a label ``node`` of the node's own becomes ``exported_node``. What a node writes in a
+    broken way costs that node's samples and nothing else. Pages are read one at a time.
     """
     merger = ExpositionMerger()
     if own:

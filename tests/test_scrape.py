@@ -62,7 +62,11 @@ class Page(NodeServer):
             ['good_total{node="odd"} 7 1500'],
             False,
         ),
-        (b"# TYPE good_total counter\ngood_total 7\ngood_total 8\n", [], True),
+        (
+            b"# TYPE good_total counter\ngood_total 7\ngood_total 8\n",
+            ['good_total{node="odd"} 7'],
+            True,
+        ),
     ],
     ids=[
         "binary",
