@@ -3532,16 +3532,16 @@ def hide_value(parameter: str) -> str:
 # ----------------------------------------------------------------------------
 # Watching the cluster: what is measured
 # ----------------------------------------------------------------------------
+#
+# Three steps, all of them pure: a page becomes a Snapshot (the facts of the tables below), two
+# snapshots become Growth (what was counted per second between them), Growth becomes figures.
+# Growth of several nodes can be put together: instances, models and the cluster have the same
+# figures as a node. The tables are what the manual and GET /api/figures are made from.
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
 KINDS = (*LMCACHE_KINDS, "coordinator", "controller", "discovery", "frontend", "unknown")
 STATES = ("up", "degraded", "down", "unknown")
 SEVERITIES = ("critical", "warning", "info")
-RATIO_WINDOW = 60.0  # seconds over which hit rates and quantiles are taken
-RATE_WINDOW = (
-    30.0  # seconds, at least, over which rates are taken: LMCache itself counts in steps of 10 s
-)
-MIN_SPACING = 10.0  # seconds between two readings that are kept
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 DOWN_TIMEOUT = 2.0  # seconds that a node which is down may take
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
@@ -3565,99 +3565,1198 @@ MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 DEFAULT_CHUNK_SIZE = 256.0  # tokens
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
 PAGE_LABELS = (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name"))
-QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
+WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
+MIN_SPACING = 0.5  # seconds between two readings that are kept
+MAX_COLUMNS = 4000  # counters with different labels that are read from one page
+MAX_GROUPS = 50  # models or tenants that are shown by name; the rest is "other"
+OTHER = "other"
+OUTLIER_FACTOR = 2.0  # times the median, or a part of it, that makes one rank an outlier
+MIN_OUTLIER_RANKS = 3  # with two ranks nobody can say which one is the outlier
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+ALIKE = "mean of ranks, sum of engines"  # every rank of an engine counts the same tokens
+SUM = "sum"  # every rank has its own
+MEAN = "mean"
+HIGHEST = "highest"
+LOWEST = "lowest"
+MERGED = "merged buckets"
+RANK_LABELS = frozenset(("worker_id", "role", "pid", "tp_rank", "pp_rank"))
+# These gauges are 0 until something sets them, which in many versions nothing does.
+ZERO_IS_UNKNOWN = frozenset((b"lmcache:remote_cache_usage", b"lmcache:remote_ping_latency"))
 
 
-def samples_by_name(table: str) -> Dict[str, Tuple[bytes, ...]]:
-    """Read a table: what we call it, then the samples that are added up, of in-process LMCache and of MP servers."""
-    rows = (line.encode().split() for line in table.strip().split("\n"))
-    return {name.decode(): tuple(samples) for name, *samples in rows}
+class Fact(NamedTuple):
+    """What a node counts or shows, whatever its kind and version call it.
+
+    The samples of all ``families`` are added up; ``older`` names count where none of these is
+    on the page. ``together`` says how ranks and nodes are put together. ``label`` picks the
+    samples with that label; ``scale`` makes seconds, bytes and tokens of the node's unit.
+    """
+
+    name: str
+    together: str
+    families: Tuple[str, ...]
+    older: Tuple[str, ...] = ()
+    label: Tuple[str, str] = ("", "")
+    scale: float = 1.0
 
 
-COUNTERS = samples_by_name("""
-lookup_tokens lmcache:num_lookup_tokens_total lmcache_mp_lookup_requested_tokens_total
-lookup_hits lmcache:num_lookup_hits_total lmcache_mp_lookup_hit_tokens_total
-requested lmcache:num_requested_tokens_total
-hit lmcache:num_hit_tokens_total
-stored lmcache:num_stored_tokens_total
-stored_chunks lmcache_mp_l1_write_chunks_total
-requests lmcache:num_lookup_requests_total lmcache:num_retrieve_requests_total lmcache:num_store_requests_total lmcache_mp_lookups_requests_total
-evictions lmcache:local_cpu_evict_count_total lmcache_mp_l1_evicted_chunks_total lmcache_mp_l2_evicted_objects_chunks_total
-failures lmcache:local_cpu_evict_failed_count_total lmcache:get_blocking_failed_count lmcache:put_failed_count \
- lmcache_mp_l1_allocation_failure_total lmcache_mp_l1_allocation_failure_chunks_total lmcache_mp_l1_read_failure_chunks_total \
- lmcache_mp_l2_prefetch_failure_chunks_total lmcache_mp_event_bus_dropped_events_total
-slow lmcache:num_slow_retrieval_by_time_total lmcache:num_slow_retrieval_by_speed_total
-ping_errors lmcache:remote_ping_errors_total
-ping_successes lmcache:remote_ping_successes_total
-""")
-GAUGES = samples_by_name("""
-local_cache_bytes lmcache:local_cache_usage lmcache_mp_l1_memory_usage_bytes
-remote_cache_bytes lmcache:remote_cache_usage lmcache_mp_l2_usage_bytes
-local_storage_bytes lmcache:local_storage_usage
-remote_ping_seconds lmcache:remote_ping_latency
-pinned_objects lmcache:pinned_memory_objs_count
-queue_size lmcache:kv_msg_queue_size lmcache:remote_put_task_num lmcache_mp_event_bus_queue_depth
-healthy lmcache:lmcache_is_healthy
-critical_total lmcache:periodic_threads_critical_total
-critical_active lmcache:periodic_threads_critical_active
-""")
-HISTOGRAMS = samples_by_name("""
-retrieve lmcache:time_to_retrieve_bucket
-store lmcache:time_to_store_bucket
-lookup lmcache:time_to_lookup_bucket
-""")
-WANTED = frozenset(
-    name for table in (COUNTERS, GAUGES, HISTOGRAMS) for names in table.values() for name in names
+BY_SOURCE = ("vllm:prompt_tokens_by_source_total",)
+CACHED_BY_SOURCE = ("vllm:prompt_tokens_cached_by_source_total",)
+OLD_READ_HITS = ("lmcache_mp_sm_read_succeed_keys_total", "lmcache_mp:sm_read_succeed_keys_total")
+OLD_READ_MISSES = ("lmcache_mp_sm_read_failed_keys_total", "lmcache_mp:sm_read_failed_keys_total")
+COUNTERS = (
+    Fact(
+        "lookup_tokens",
+        ALIKE,
+        ("lmcache:num_lookup_tokens_total", "lmcache_mp_lookup_requested_tokens_total"),
+    ),
+    Fact(
+        "lookup_hits",
+        ALIKE,
+        ("lmcache:num_lookup_hits_total", "lmcache_mp_lookup_hit_tokens_total"),
+    ),
+    Fact("lookup_hit_keys", SUM, OLD_READ_HITS),
+    Fact("lookup_keys", SUM, OLD_READ_HITS + OLD_READ_MISSES),
+    Fact("requested", ALIKE, ("lmcache:num_requested_tokens_total",)),
+    Fact("hit", ALIKE, ("lmcache:num_hit_tokens_total",)),
+    Fact("retrieve_requested", ALIKE, ("lmcache:num_requested_tokens_total",)),
+    Fact("retrieve_hit", ALIKE, ("lmcache:num_hit_tokens_total",)),
+    Fact("stored", ALIKE, ("lmcache:num_stored_tokens_total",)),
+    Fact(
+        "stored_chunks",
+        SUM,
+        ("lmcache_mp_l1_write_chunks_total",),
+        ("lmcache_mp_l1_write_keys_total", "lmcache_mp:l1_write_keys_total"),
+    ),
+    Fact(
+        "lookups",
+        ALIKE,
+        ("lmcache:num_lookup_requests_total", "lmcache_mp_lookups_requests_total"),
+        ("lmcache_mp_sm_read_requests_total", "lmcache_mp:sm_read_requests_total"),
+    ),
+    Fact("retrieves", ALIKE, ("lmcache:num_retrieve_requests_total",)),
+    Fact("stores", ALIKE, ("lmcache:num_store_requests_total",)),
+    Fact("zero_hit_lookups", ALIKE, ("lmcache:lookup_0_hit_requests_total",)),
+    Fact("lmcache_prompt_tokens", ALIKE, ("lmcache:num_prompt_tokens_total",)),
+    Fact("lmcache_gpu_hits", ALIKE, ("lmcache:num_vllm_hit_tokens_total",)),
+    Fact("l1_hits", ALIKE, ("lmcache_mp_lookup_hit_l1_tokens_total",)),
+    Fact("l2_hits", ALIKE, ("lmcache_mp_lookup_hit_l2_tokens_total",)),
+    Fact(
+        "l2_hit_chunks",
+        SUM,
+        ("lmcache_mp_l2_prefetch_hit_chunks_total",),
+        ("lmcache_mp_l2_prefetch_hit_keys_total",),
+    ),
+    Fact(
+        "evictions",
+        SUM,
+        (
+            "lmcache:local_cpu_evict_keys_count_total",
+            "lmcache_mp_l1_evicted_chunks_total",
+            "lmcache_mp_l2_evicted_objects_chunks_total",
+        ),
+        ("lmcache_mp_l1_evicted_keys_total", "lmcache_mp:l1_evicted_keys_total"),
+    ),
+    Fact(
+        "failures",
+        SUM,
+        (
+            "lmcache:local_cpu_evict_failed_count_total",
+            "lmcache:get_blocking_failed_count",
+            "lmcache:put_failed_count",
+            "lmcache_mp_l1_allocation_failure_total",
+            "lmcache_mp_l1_allocation_failure_chunks_total",
+            "lmcache_mp_l1_read_failure_chunks_total",
+            "lmcache_mp_l2_prefetch_failure_chunks_total",
+            "lmcache_mp_event_bus_dropped_events_total",
+            "lmcache_mp_sm_write_failed_keys_total",
+            "lmcache_mp:sm_write_failed_keys_total",
+            "lmcache_mp_l2_store_failed_keys_total",
+        ),
+    ),
+    Fact("timeouts", SUM, ("lmcache_mp_timeouts_total", "lmcache:forced_unpin_count_total")),
+    Fact("slow_by_time", SUM, ("lmcache:num_slow_retrieval_by_time_total",)),
+    Fact("slow_by_speed", SUM, ("lmcache:num_slow_retrieval_by_speed_total",)),
+    Fact("ping_errors", SUM, ("lmcache:remote_ping_errors_total",)),
+    Fact("ping_successes", SUM, ("lmcache:remote_ping_successes_total",)),
+    Fact("remote_read_bytes", SUM, ("lmcache:num_remote_read_bytes_total",)),
+    Fact("remote_write_bytes", SUM, ("lmcache:num_remote_write_bytes_total",)),
+    Fact("p2p_transfers", SUM, ("lmcache:p2p_time_to_transfer_count",)),
+    Fact(
+        "l2_stores_submitted",
+        SUM,
+        ("lmcache_mp_l2_store_submitted_requests_total",),
+        ("lmcache_mp_l2_store_tasks_total",),
+    ),
+    Fact(
+        "l2_stores_finished",
+        SUM,
+        ("lmcache_mp_l2_store_completed_requests_total",),
+        ("lmcache_mp_l2_store_completed_total",),
+    ),
+    Fact(
+        "l2_chunks_stored",
+        SUM,
+        ("lmcache_mp_l2_store_completed_objects_chunks_total",),
+        ("lmcache_mp_l2_store_succeeded_keys_total",),
+    ),
+    Fact("l2_loads_submitted", SUM, ("lmcache_mp_l2_prefetch_load_submitted_requests_total",)),
+    Fact("l2_loads_finished", SUM, ("lmcache_mp_l2_load_completed_requests_total",)),
+    Fact("gpu_loads_submitted", SUM, ("lmcache_mp_num_submitted_retrieves_total",)),
+    Fact("gpu_loads_finished", SUM, ("lmcache_mp_num_finished_retrieves_total",)),
+    Fact("gpu_stores_submitted", SUM, ("lmcache_mp_num_submitted_stores_total",)),
+    Fact("gpu_stores_finished", SUM, ("lmcache_mp_num_finished_stores_total",)),
+    Fact("l1_load_speeds", SUM, ("lmcache_mp_l0_l1_load_throughput_GB_per_second_sum",), scale=1e9),
+    Fact("l1_load_count", SUM, ("lmcache_mp_l0_l1_load_throughput_GB_per_second_count",)),
+    Fact(
+        "l1_store_speeds", SUM, ("lmcache_mp_l0_l1_store_throughput_GB_per_second_sum",), scale=1e9
+    ),
+    Fact("l1_store_count", SUM, ("lmcache_mp_l0_l1_store_throughput_GB_per_second_count",)),
+    Fact("l2_load_speeds", SUM, ("lmcache_mp_l2_load_throughput_GB_per_second_sum",), scale=1e9),
+    Fact("l2_load_count", SUM, ("lmcache_mp_l2_load_throughput_GB_per_second_count",)),
+    Fact("l2_store_speeds", SUM, ("lmcache_mp_l2_store_throughput_GB_per_second_sum",), scale=1e9),
+    Fact("l2_store_count", SUM, ("lmcache_mp_l2_store_throughput_GB_per_second_count",)),
+    Fact("prompt_tokens", SUM, ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total")),
+    Fact(
+        "generation_tokens", SUM, ("vllm:generation_tokens_total", "sglang:generation_tokens_total")
+    ),
+    Fact("preemptions", SUM, ("vllm:num_preemptions_total", "sglang:num_retractions_sum")),
+    Fact(
+        "gpu_lookup_tokens",
+        SUM,
+        ("vllm:prefix_cache_queries_total", "sglang:prompt_tokens_total"),
+        ("vllm:gpu_prefix_cache_queries_total",),
+    ),
+    Fact(
+        "gpu_hits",
+        SUM,
+        ("vllm:prefix_cache_hits_total", "sglang:cached_tokens_total"),
+        ("vllm:gpu_prefix_cache_hits_total",),
+    ),
+    Fact("sglang_cached_tokens", SUM, ("sglang:cached_tokens_total",)),
+    Fact("external_lookup_tokens", SUM, ("vllm:external_prefix_cache_queries_total",)),
+    Fact("external_hits", SUM, ("vllm:external_prefix_cache_hits_total",)),
+    Fact("from_compute", SUM, BY_SOURCE, label=("source", "local_compute")),
+    Fact("from_gpu", SUM, CACHED_BY_SOURCE, label=("source", "device")),
+    Fact("from_host", SUM, CACHED_BY_SOURCE, label=("source", "host")),
+    Fact("from_disk", SUM, CACHED_BY_SOURCE, label=("source", "disk")),
+    Fact("from_p2p", SUM, CACHED_BY_SOURCE, label=("source", "p2p")),
+    Fact("from_external", SUM, CACHED_BY_SOURCE, label=("source", "external_unspecified")),
+    Fact("prefill_seconds", SUM, ("vllm:request_prefill_time_seconds_sum",)),
+    Fact(
+        "sglang_prefill_seconds",
+        SUM,
+        ("sglang:per_stage_req_latency_seconds_sum",),
+        label=("stage", "prefill_forward"),
+    ),
 )
-RATIOS = {
-    "lookup_hit_rate": ("lookup_hits", "lookup_tokens"),
-    "retrieve_hit_rate": ("hit", "requested"),
+GAUGES = (
+    Fact(
+        "local_cache_bytes", SUM, ("lmcache:local_cache_usage", "lmcache_mp_l1_memory_usage_bytes")
+    ),
+    Fact("remote_cache_bytes", SUM, ("lmcache:remote_cache_usage", "lmcache_mp_l2_usage_bytes")),
+    Fact("local_storage_bytes", SUM, ("lmcache:local_storage_usage",)),
+    Fact("l1_usage_ratio", MEAN, ("lmcache_mp_l1_usage_ratio",)),
+    Fact("remote_ping_seconds", HIGHEST, ("lmcache:remote_ping_latency",), scale=1e-3),
+    Fact("pinned_objects", SUM, ("lmcache:pinned_memory_objs_count",)),
+    Fact(
+        "queue_size",
+        SUM,
+        (
+            "lmcache:kv_msg_queue_size",
+            "lmcache:remote_put_task_num",
+            "lmcache_mp_event_bus_queue_depth",
+        ),
+    ),
+    Fact("healthy", LOWEST, ("lmcache:lmcache_is_healthy",)),
+    Fact("critical_total", SUM, ("lmcache:periodic_threads_critical_total",)),
+    Fact("critical_active", SUM, ("lmcache:periodic_threads_critical_active",)),
+    Fact("prefetch_jobs", SUM, ("lmcache_mp_active_prefetch_jobs",)),
+    Fact("running_requests", SUM, ("vllm:num_requests_running", "sglang:num_running_reqs")),
+    Fact("waiting_requests", SUM, ("vllm:num_requests_waiting", "sglang:num_queue_reqs")),
+    Fact(
+        "kv_usage_ratio",
+        MEAN,
+        ("vllm:kv_cache_usage_perc", "sglang:token_usage"),
+        ("vllm:gpu_cache_usage_perc",),
+    ),
+)
+HISTOGRAMS = (
+    Fact("retrieve", MERGED, ("lmcache:time_to_retrieve",)),
+    Fact("store", MERGED, ("lmcache:time_to_store",)),
+    Fact("lookup", MERGED, ("lmcache:time_to_lookup", "vllm:lmcache_mp_lookup_duration_seconds")),
+    Fact("retrieve_speed", MERGED, ("lmcache:retrieve_speed",)),
+    Fact("store_speed", MERGED, ("lmcache:store_speed",)),
+    Fact("p2p_speed", MERGED, ("lmcache:p2p_transfer_speed",)),
+    Fact("request_hit_rate", MERGED, ("lmcache:request_cache_hit_rate",)),
+    Fact("cache_lifespan", MERGED, ("lmcache:request_cache_lifespan",), scale=60.0),
+    Fact(
+        "remote_read",
+        MERGED,
+        ("lmcache:remote_time_to_get_sync",),
+        ("lmcache:remote_time_to_get",),
+        scale=1e-3,
+    ),
+    Fact("remote_write", MERGED, ("lmcache:remote_time_to_put",), scale=1e-3),
+    Fact("chunk_lifetime", MERGED, ("lmcache_mp_l1_chunk_lifetime_seconds",)),
+    Fact("idle_before_eviction", MERGED, ("lmcache_mp_l1_chunk_idle_before_evict_seconds",)),
+    Fact(
+        "reuse_gap",
+        MERGED,
+        ("lmcache_mp_real_reuse_gap_seconds",),
+        ("lmcache_mp_l1_chunk_reuse_gap_seconds",),
+    ),
+    Fact(
+        "ttft", MERGED, ("vllm:time_to_first_token_seconds", "sglang:time_to_first_token_seconds")
+    ),
+    Fact(
+        "itl",
+        MERGED,
+        ("vllm:inter_token_latency_seconds", "sglang:inter_token_latency_seconds"),
+        ("vllm:time_per_output_token_seconds",),
+    ),
+)
+
+
+class Figure(NamedTuple):
+    """One number that is shown: ``of`` names the facts it is made of, in the way of its ``kind``.
+
+    ``unit`` is one of ratio, seconds, bytes, bytes/s, tokens/s, 1/s, count, bool. ``history``:
+    the memory keeps its past.
+    """
+
+    name: str
+    label: str
+    unit: str
+    kind: str
+    of: Tuple[str, ...] = ()
+    note: str = ""
+    history: bool = True
+
+
+GAUGE, RATE, RATIO, LARGER = "gauge", "rate", "ratio", "larger of two rates"
+AVERAGE, IN_FLIGHT, QUANTILE = "average", "in flight", "quantile"
+CONFIGURED, DERIVED = "configured", "derived"
+HOW_MADE = {
+    GAUGE: "as the node shows it now",
+    RATE: "growth of the counters per second",
+    RATIO: "growth of the first counter divided by that of the second; unknown without traffic",
+    LARGER: "growth per second of the counter that grew more: one event may be in both",
+    AVERAGE: "growth of the sum divided by that of the count",
+    IN_FLIGHT: "first counter less the second, or the gauge where there are no counters",
+    QUANTILE: "of what was counted within the window, as PromQL's histogram_quantile",
+    CONFIGURED: "from the node's configuration or status",
+    DERIVED: "see the note",
 }
-RATES = dict(
-    pair.split("=")
-    for pair in """
-requested_tokens_per_second=requested hit_tokens_per_second=hit stored_tokens_per_second=stored requests_per_second=requests
-evictions_per_second=evictions failures_per_second=failures slow_retrievals_per_second=slow
-""".split()
+
+
+def quantile_figures(
+    name: str, label: str, unit: str = "seconds", kept: str = "p50 p99", shown: str = "p50 p90 p99"
+) -> Tuple[Figure, ...]:
+    """The figures of one histogram: those ``shown``, of which the history has those ``kept``."""
+    return tuple(
+        Figure(f"{name}_{q}", f"{label} {q}", unit, QUANTILE, (name, q), history=q in kept.split())
+        for q in shown.split()
+    )
+
+
+FIGURES = (
+    Figure("lookup_hit_rate", "Lookup hit rate", "ratio", RATIO, ("lookup_hits", "lookup_tokens")),
+    Figure(
+        "retrieve_hit_rate",
+        "Retrieve hit rate",
+        "ratio",
+        RATIO,
+        ("retrieve_hit", "retrieve_requested"),
+    ),
+    Figure(
+        "l1_hit_rate",
+        "L1 hit rate",
+        "ratio",
+        RATIO,
+        ("l1_hits", "lookup_tokens"),
+        "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
+    ),
+    Figure(
+        "l2_hit_rate",
+        "L2 hit rate",
+        "ratio",
+        RATIO,
+        ("l2_hits", "lookup_tokens"),
+        "Share of all tokens looked up; what L2 adds to L1.",
+    ),
+    Figure("requested_tokens_per_second", "Requested", "tokens/s", RATE, ("requested",)),
+    Figure("hit_tokens_per_second", "Served from cache", "tokens/s", RATE, ("hit",)),
+    Figure(
+        "stored_tokens_per_second",
+        "Stored",
+        "tokens/s",
+        RATE,
+        ("stored",),
+        "MP servers count chunks: these times the chunk size.",
+    ),
+    Figure("lookup_tokens_per_second", "Looked up", "tokens/s", RATE, ("lookup_tokens",)),
+    Figure("lookup_hits_per_second", "Found by lookups", "tokens/s", RATE, ("lookup_hits",)),
+    Figure(
+        "requests_per_second", "LMCache requests", "1/s", RATE, ("lookups", "retrieves", "stores")
+    ),
+    Figure(
+        "zero_hit_lookups_per_second", "Lookups without a hit", "1/s", RATE, ("zero_hit_lookups",)
+    ),
+    *quantile_figures("retrieve", "Retrieve time"),
+    *quantile_figures("store", "Store time", kept="p99"),
+    *quantile_figures("lookup", "Lookup time", kept="p99"),
+    *quantile_figures("request_hit_rate", "Hit rate per request", "ratio", shown="p50"),
+    *quantile_figures("retrieve_speed", "Retrieve speed", "tokens/s", shown="p50"),
+    *quantile_figures("store_speed", "Store speed", "tokens/s", shown="p50"),
+    *quantile_figures("cache_lifespan", "Cache lifespan", shown="p50"),
+    *quantile_figures("chunk_lifetime", "Chunk lifetime in L1", shown="p50"),
+    *quantile_figures("idle_before_eviction", "Idle time before eviction", shown="p50"),
+    *quantile_figures("reuse_gap", "Time until a chunk is reused", shown="p50"),
+    Figure("local_cache_bytes", "L1 memory", "bytes", GAUGE, ("local_cache_bytes",)),
+    Figure("local_cache_limit_bytes", "L1 limit", "bytes", CONFIGURED, history=False),
+    Figure("l1_usage_ratio", "L1 usage", "ratio", GAUGE, ("l1_usage_ratio",)),
+    Figure(
+        "remote_cache_bytes",
+        "Remote cache",
+        "bytes",
+        GAUGE,
+        ("remote_cache_bytes",),
+        "In-process LMCache shows 0 because nothing sets it: that is unknown.",
+    ),
+    Figure("local_storage_bytes", "Disk cache", "bytes", GAUGE, ("local_storage_bytes",)),
+    Figure("evictions_per_second", "Evicted chunks", "1/s", RATE, ("evictions",)),
+    Figure("failures_per_second", "Failures", "1/s", RATE, ("failures",)),
+    Figure("timeouts_per_second", "Timeouts", "1/s", RATE, ("timeouts",)),
+    Figure(
+        "slow_retrievals_per_second",
+        "Slow retrievals",
+        "1/s",
+        LARGER,
+        ("slow_by_time", "slow_by_speed"),
+    ),
+    Figure("remote_ping_seconds", "Remote ping", "seconds", GAUGE, ("remote_ping_seconds",)),
+    Figure("remote_read_bytes_per_second", "Remote reads", "bytes/s", RATE, ("remote_read_bytes",)),
+    Figure(
+        "remote_write_bytes_per_second", "Remote writes", "bytes/s", RATE, ("remote_write_bytes",)
+    ),
+    *quantile_figures("remote_read", "Remote read time", kept="p99", shown="p99"),
+    *quantile_figures("remote_write", "Remote write time", kept="p99", shown="p99"),
+    Figure("p2p_transfers_per_second", "P2P transfers", "1/s", RATE, ("p2p_transfers",)),
+    *quantile_figures("p2p_speed", "P2P speed", "tokens/s", shown="p50"),
+    Figure(
+        "l1_load_bytes_per_second",
+        "L1 to GPU, speed of a load",
+        "bytes/s",
+        AVERAGE,
+        ("l1_load_speeds", "l1_load_count"),
+    ),
+    Figure(
+        "l1_store_bytes_per_second",
+        "GPU to L1, speed of a store",
+        "bytes/s",
+        AVERAGE,
+        ("l1_store_speeds", "l1_store_count"),
+    ),
+    Figure(
+        "l2_load_bytes_per_second",
+        "L2 to L1, speed of a load",
+        "bytes/s",
+        AVERAGE,
+        ("l2_load_speeds", "l2_load_count"),
+    ),
+    Figure(
+        "l2_store_bytes_per_second",
+        "L1 to L2, speed of a store",
+        "bytes/s",
+        AVERAGE,
+        ("l2_store_speeds", "l2_store_count"),
+    ),
+    Figure("l2_stores_per_second", "L2 stores submitted", "1/s", RATE, ("l2_stores_submitted",)),
+    Figure(
+        "l2_chunks_stored_per_second", "Chunks stored in L2", "1/s", RATE, ("l2_chunks_stored",)
+    ),
+    Figure(
+        "loads_in_flight",
+        "L2 loads in flight",
+        "count",
+        IN_FLIGHT,
+        ("l2_loads_submitted", "l2_loads_finished", "prefetch_jobs"),
+    ),
+    Figure(
+        "stores_in_flight",
+        "L2 stores in flight",
+        "count",
+        IN_FLIGHT,
+        ("l2_stores_submitted", "l2_stores_finished"),
+    ),
+    Figure(
+        "gpu_loads_in_flight",
+        "Loads to GPU in flight",
+        "count",
+        IN_FLIGHT,
+        ("gpu_loads_submitted", "gpu_loads_finished"),
+        history=False,
+    ),
+    Figure(
+        "gpu_stores_in_flight",
+        "Stores from GPU in flight",
+        "count",
+        IN_FLIGHT,
+        ("gpu_stores_submitted", "gpu_stores_finished"),
+        history=False,
+    ),
+    Figure("pinned_objects", "Pinned objects", "count", GAUGE, ("pinned_objects",), history=False),
+    Figure("queue_size", "Queue length", "count", GAUGE, ("queue_size",)),
+    Figure("healthy", "Healthy", "bool", GAUGE, ("healthy",), history=False),
+    Figure("running_requests", "Running requests", "count", GAUGE, ("running_requests",)),
+    Figure("waiting_requests", "Waiting requests", "count", GAUGE, ("waiting_requests",)),
+    Figure("kv_usage_ratio", "GPU KV cache usage", "ratio", GAUGE, ("kv_usage_ratio",)),
+    Figure(
+        "gpu_prefix_hit_rate",
+        "GPU prefix cache hit rate",
+        "ratio",
+        RATIO,
+        ("gpu_hits", "gpu_lookup_tokens"),
+        "SGLang counts what LMCache loaded as cached, too.",
+    ),
+    Figure(
+        "external_prefix_hit_rate",
+        "External prefix cache hit rate",
+        "ratio",
+        RATIO,
+        ("external_hits", "external_lookup_tokens"),
+    ),
+    Figure("prompt_tokens_per_second", "Prompt tokens", "tokens/s", RATE, ("prompt_tokens",)),
+    Figure(
+        "generation_tokens_per_second", "Generated tokens", "tokens/s", RATE, ("generation_tokens",)
+    ),
+    Figure("preemptions_per_second", "Preemptions", "1/s", RATE, ("preemptions",)),
+    *quantile_figures("ttft", "Time to first token"),
+    *quantile_figures("itl", "Inter-token latency", kept="p50 p99"),
+    Figure("source_computed", "Computed", "tokens/s", DERIVED, ("source",)),
+    Figure("source_gpu", "GPU prefix cache", "tokens/s", DERIVED, ("source",)),
+    Figure("source_l1", "CPU memory (L1)", "tokens/s", DERIVED, ("source",)),
+    Figure("source_disk", "Disk", "tokens/s", DERIVED, ("source",)),
+    Figure("source_remote", "Remote (L2)", "tokens/s", DERIVED, ("source",)),
+    Figure("source_lmcache", "LMCache, layer not reported", "tokens/s", DERIVED, ("source",)),
+    Figure(
+        "tokens_saved_per_second",
+        "Tokens not recomputed",
+        "tokens/s",
+        DERIVED,
+        note="What LMCache supplied instead of the GPU computing it.",
+    ),
+    Figure(
+        "gpu_seconds_saved_per_second",
+        "GPU seconds saved",
+        "count",
+        DERIVED,
+        note="Tokens not recomputed times the engine's prefill seconds per computed token, times"
+        " the number of ranks: assumes that saved tokens would cost what computed ones did.",
+    ),
 )
-METRICS = tuple(
-    """
-lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
-retrieve_p50 retrieve_p90 retrieve_p99 store_p50 store_p90 store_p99 lookup_p50 lookup_p90 lookup_p99
-local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes
-evictions_per_second failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects queue_size healthy
-""".split()
+METRICS = tuple(figure.name for figure in FIGURES)
+# What a status of the first edition had in any case: clients rely on it.
+ALWAYS_SHOWN = (
+    *("lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second"),
+    *("hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second"),
+    *("retrieve_p50", "retrieve_p90", "retrieve_p99", "store_p50", "store_p90", "store_p99"),
+    *("lookup_p50", "lookup_p90", "lookup_p99", "local_cache_bytes", "local_cache_limit_bytes"),
+    *("remote_cache_bytes", "local_storage_bytes", "evictions_per_second"),
+    *("failures_per_second", "slow_retrievals_per_second", "remote_ping_seconds"),
+    *("pinned_objects", "queue_size", "healthy"),
 )
-SERIES = tuple(
-    """
-lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second stored_tokens_per_second requests_per_second
-retrieve_p50 retrieve_p99 store_p99 lookup_p99 local_cache_bytes remote_cache_bytes
-evictions_per_second failures_per_second slow_retrievals_per_second queue_size latency lookup_tokens_per_second lookup_hits_per_second
-""".split()
-)  # what the history keeps; the last two are for the rules only
+LATENCY = "latency"  # of the polls themselves, kept beside the figures
+SERIES = (*(figure.name for figure in FIGURES if figure.history), LATENCY)
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
-OF_EACH_WORKER = """
-evictions_per_second failures_per_second slow_retrievals_per_second
-local_cache_bytes local_cache_limit_bytes remote_cache_bytes local_storage_bytes pinned_objects queue_size
-""".split()  # what workers of one engine have each of their own; tokens and requests they have in common
-SHOWN_SERIES = SERIES[:-2]
-TOTAL_SERIES = tuple(name for name in SERIES if name in METRICS)
+SOURCES = tuple(figure.name for figure in FIGURES if figure.of == ("source",))
+FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
+MAY_BE_IN_FLIGHT = frozenset(
+    name for figure in FIGURES if figure.kind == IN_FLIGHT for name in figure.of
+)
+ENGINE_FACTS = frozenset(
+    name for name, fact in FACTS.items() if fact.families[0].startswith(("vllm:", "sglang:"))
+)
+GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
+TOTAL_SERIES = SERIES[:-1]
 NAN = float("nan")
 
 
+def samples_of_facts() -> Dict[bytes, Tuple[Tuple[Fact, int], ...]]:
+    """For every sample that is read: the facts that it belongs to, each with 1 for an older name."""
+    found: Dict[bytes, List[Tuple[Fact, int]]] = {}
+    for fact in FACTS.values():
+        suffix = "_bucket" if fact.together == MERGED else ""
+        for older, names in enumerate((fact.families, fact.older)):
+            for name in names:
+                found.setdefault((name + suffix).encode(), []).append((fact, older))
+    return {name: tuple(facts) for name, facts in found.items()}
+
+
+FACTS_OF_SAMPLE = samples_of_facts()
+WANTED = frozenset(FACTS_OF_SAMPLE)
+
+
+def list_figures() -> List[Dict[str, object]]:
+    """The table of figures, with how each is made and of which families, for people to read."""
+    shown = []
+    for figure in FIGURES:
+        facts = [FACTS[name] for name in figure.of if name in FACTS]
+        families = [name for fact in facts for name in (*fact.families, *fact.older)]
+        shown.append(
+            {
+                "name": figure.name,
+                "label": figure.label,
+                "unit": figure.unit,
+                "kind": figure.kind,
+                "help": " ".join(filter(None, (HOW_MADE[figure.kind] + ".", figure.note))),
+                "families": list(dict.fromkeys(families)),
+                "together": facts[0].together if facts else "",
+            }
+        )
+    return shown
+
+
+class Column(NamedTuple):
+    """One counter of a page: ranks with equal ``labels`` count the same tokens."""
+
+    fact: str
+    labels: Tuple[Tuple[str, str], ...]
+    rank: str
+
+
+class Layout(NamedTuple):
+    """What the numbers of a snapshot are: its columns, then the buckets of each histogram."""
+
+    columns: Tuple[Column, ...]
+    histograms: Tuple[Tuple[str, Tuple[float, ...]], ...]
+
+
 class Snapshot(NamedTuple):
-    """One reading of a node: ``at`` is monotonic seconds; histograms as their upper bounds and cumulative counts."""
+    """One reading of a node: ``at`` is monotonic seconds, ``counts`` as its layout says.
+
+    A thousand nodes keep seven of these each: layouts are shared between them, and ``gauges``
+    are dropped (``keep_reading``) when a newer reading comes.
+    """
 
     at: float
-    counters: Dict[str, float]
+    layout: Layout
+    counts: array
     gauges: Dict[str, float]
-    histograms: Dict[str, Tuple[Tuple[float, ...], array]]
+
+    def columns(self) -> Dict[Column, float]:
+        """The counters by their column."""
+        return dict(zip(self.layout.columns, self.counts))
+
+    def histograms(self) -> Dict[str, Tuple[Tuple[float, ...], array]]:
+        """Upper bounds and cumulative counts of each histogram."""
+        found = {}
+        start = len(self.layout.columns)
+        for name, bounds in self.layout.histograms:
+            found[name] = (bounds, self.counts[start : start + len(bounds)])
+            start += len(bounds)
+        return found
 
 
-@functools.lru_cache(maxsize=64)
-def shared_bounds(bounds: Tuple[float, ...]) -> Tuple[float, ...]:
-    """One and the same tuple for equal bounds: a thousand nodes have the same few."""
-    return bounds
+@functools.lru_cache(maxsize=1024)
+def shared_layout(layout: Layout) -> Layout:
+    """One and the same layout for equal ones: a thousand nodes have the same few."""
+    return layout
+
+
+def column_of(fact: Fact, labels: Dict[str, str]) -> Column:
+    """Where a counter's sample is counted: what is not counted alike needs no labels."""
+    if fact.together != ALIKE:
+        return Column(fact.name, (), "")
+    engine = tuple(sorted(item for item in labels.items() if item[0] not in RANK_LABELS))
+    rank = f"{labels.get('role', '')} {labels.get('worker_id', '')} {labels.get('tp_rank', '')}"
+    return Column(fact.name, engine, rank)
+
+
+@functools.lru_cache(maxsize=1024)
+def bound_of(text: str) -> float | None:
+    """A bucket's upper bound, the value of its label ``le``."""
+    return read_number(text.encode())
+
+
+class PageFacts:
+    """What the samples of one page add up to, for names of one age."""
+
+    def __init__(self) -> None:
+        self.counts: Dict[Column, float] = {}
+        self.gauges: Dict[str, List[float]] = {}
+        self.buckets: Dict[str, Dict[float, float]] = {}
+
+    def add(self, fact: Fact, labels: Dict[str, str], value: float) -> None:
+        """Take over one sample."""
+        if fact.together == MERGED:
+            bound = bound_of(labels.get("le", ""))
+            counts = self.buckets.setdefault(fact.name, {})
+            if bound is not None and (bound in counts or len(counts) < MAX_BUCKETS):
+                counts[bound] = counts.get(bound, 0.0) + value
+        elif fact.name in GAUGE_FACTS:
+            self.gauges.setdefault(fact.name, []).append(value * fact.scale)
+        else:
+            column = column_of(fact, labels)
+            if column not in self.counts and len(self.counts) >= MAX_COLUMNS:
+                column = Column(fact.name, (("model_name", OTHER), ("cache_salt", OTHER)), "")
+            self.counts[column] = self.counts.get(column, 0.0) + value * fact.scale
+
+    def fill(self, older: PageFacts) -> None:
+        """Take over the facts of older names that the newer ones did not tell."""
+        facts = {column.fact for column in self.counts}
+        for column, value in older.counts.items():
+            if column.fact not in facts:
+                self.counts[column] = value
+        self.gauges = {**older.gauges, **self.gauges}
+        self.buckets = {**older.buckets, **self.buckets}
+
+
+def take_snapshot(text: bytes, at: float) -> Snapshot:
+    """Read the facts from a node's page; what the node does not have is not in the snapshot.
+
+    A page may hold several ranks of one engine, and several engines (vLLM with
+    PROMETHEUS_MULTIPROC_DIR): what ranks count alike stays apart until it is divided by them.
+    """
+    newer, older = pages = PageFacts(), PageFacts()
+    for name, labels, value in read_samples(text, WANTED):
+        if not value and name in ZERO_IS_UNKNOWN:
+            continue
+        for fact, age in FACTS_OF_SAMPLE[name]:
+            key, wanted = fact.label
+            if not key or labels.get(key) == wanted:
+                pages[age].add(fact, labels, value)
+    newer.fill(older)
+    gauges = {name: put_together(FACTS[name], values) for name, values in newer.gauges.items()}
+    histograms = []
+    counts = array("d", newer.counts.values())
+    for name, buckets in newer.buckets.items():
+        bounds = sorted(buckets)
+        counts.extend([buckets[bound] for bound in bounds])
+        histograms.append((name, tuple(bound * FACTS[name].scale for bound in bounds)))
+    layout = shared_layout(Layout(tuple(newer.counts), tuple(histograms)))
+    return Snapshot(at, layout, counts, gauges)
+
+
+def put_together(fact: Fact, values: Sequence[float]) -> float:
+    """One gauge's values of several ranks or nodes as one."""
+    if fact.together == MEAN:
+        return sum(values) / len(values)
+    return {SUM: sum, HIGHEST: max, LOWEST: min}[fact.together](values)
+
+
+def was_reset(old: Snapshot, new: Snapshot) -> bool:
+    """Tell whether a node counts anew: a counter or a histogram went back, or is gone."""
+    columns, histograms = new.columns(), new.histograms()
+    if any(columns.get(column, -1.0) < value for column, value in old.columns().items()):
+        return True
+    for name, (bounds, before) in old.histograms().items():
+        now = histograms.get(name)
+        if now is None or now[0] != bounds or (before and now[1][-1] < before[-1]):
+            return True
+    return False
+
+
+def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
+    """Add a reading and drop those that the window does not need; tells whether the node restarted.
+
+    The oldest that stays is the one nearest to WINDOW ago, whatever the jitter of the polls.
+    LMCache counts in steps of 10 s: with polls every 10 s, or a part or a multiple of it, the
+    window has whole steps. Readings of nearly one time are one: they would make wild rates.
+    """
+    restarted = bool(window) and was_reset(window[-1], new)
+    if restarted:
+        window.clear()
+    if len(window) > 1 and window[-1].at - window[-2].at < MIN_SPACING:
+        window.pop()
+    if window:
+        window[-1] = window[-1]._replace(gauges={})
+    window.append(new)
+    start = new.at - WINDOW
+    while len(window) > 2 and abs(window[1].at - start) < abs(window[0].at - start):
+        window.popleft()
+    return restarted
+
+
+BucketCounts = Tuple[Tuple[float, ...], array]  # upper bounds, cumulative counts
+
+
+def failures_in_a_row(count: int, old: Snapshot, new: Snapshot) -> int:
+    """How many pings of the remote backend failed since one succeeded, ``count`` before ``new``."""
+    grown = dict.fromkeys(("ping_errors", "ping_successes"), 0.0)
+    for snapshot, sign in ((old, -1), (new, 1)):
+        for column, value in snapshot.columns().items():
+            if column.fact in grown:
+                grown[column.fact] += sign * value
+    return 0 if grown["ping_successes"] > 0 else count + int(max(0.0, grown["ping_errors"]))
+
+
+class Growth(NamedTuple):
+    """What a node, or several together, counted: ``rates`` of facts per second over the window.
+
+    ``totals`` are the counters themselves (of what may be in flight), ``buckets`` what histograms
+    grew by, ``by_label`` the rates by a label and its value. ``ranks`` share an engine's work.
+    """
+
+    rates: Dict[str, float]
+    totals: Dict[str, float]
+    gauges: Dict[str, float]
+    buckets: Dict[str, BucketCounts]
+    by_label: Dict[Tuple[str, str], Dict[str, float]]
+    ranks: int = 1
+
+
+NO_GROWTH = Growth({}, {}, {}, {}, {})
+# The facts of an engine that tells the sources of its tokens, and the figures they are.
+SOURCE_FACTS = {
+    "from_compute": "source_computed",
+    "from_gpu": "source_gpu",
+    "from_host": "source_l1",
+    "from_disk": "source_disk",
+    "from_p2p": "source_remote",
+    "from_external": "source_lmcache",
+}
+STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt"}  # in our API: on the pages
+GROUP_LABELS = tuple(STATUS_LABELS.values())
+
+
+def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
+    """Add up columns by fact; ranks of one engine count as one, their mean.
+
+    Ranks that count nothing do not belong to the mean: lookups happen in the scheduler, and with
+    MLA only the first worker stores.
+    """
+    engines: Dict[Tuple[str, Tuple], List[float]] = {}
+    for column, value in counts:
+        engines.setdefault(column[:2], []).append(value)
+    sums: Dict[str, float] = {}
+    for (fact, _), values in engines.items():
+        counting = [value for value in values if value > 0] or [0.0]
+        sums[fact] = sums.get(fact, 0.0) + sum(counting) / len(counting)
+    return sums
+
+
+def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
+    """What a node counted over its readings, oldest first, none of them from before a restart.
+
+    With one reading there is no growth: nothing covers the node's whole life.
+    """
+    new, old = window[-1], window[0]
+    columns = new.columns()
+    totals: Dict[str, float] = {}
+    for column, value in columns.items():
+        if column.fact in MAY_BE_IN_FLIGHT:
+            totals[column.fact] = totals.get(column.fact, 0.0) + value
+    workers = {column.rank for column in columns} - {""}
+    ranks = max(1, len([rank for rank in workers if not rank.startswith("scheduler")]))
+    if len(window) < 2:
+        return Growth({}, totals, new.gauges, {}, {}, ranks)
+    seconds = max(MIN_SPACING, new.at - old.at)
+    before = old.columns()
+    rates = [
+        (column, max(0.0, value - before.get(column, 0.0)) / seconds)
+        for column, value in columns.items()
+    ]
+    whole = in_tokens(once_per_engine(rates), chunk_size)
+    by_label = rates_by_label(rates, chunk_size)
+    return Growth(whole, totals, new.gauges, bucket_growth(old, new), by_label, ranks)
+
+
+def bucket_growth(old: Snapshot, new: Snapshot) -> Dict[str, BucketCounts]:
+    """What the cumulative buckets of each histogram grew by."""
+    found = {}
+    before = old.histograms()
+    for name, (bounds, counts) in new.histograms().items():
+        if name in before:
+            pairs = zip(counts, before[name][1])
+            counts = array("d", [max(0.0, now - was) for now, was in pairs])
+        found[name] = (bounds, counts)
+    return found
+
+
+def rates_by_label(
+    rates: List[Tuple[Column, float]], chunk_size: float
+) -> Dict[Tuple[str, str], Dict[str, float]]:
+    """Rates by model and by tenant; a page of one model is not divided."""
+    found = {}
+    for label in GROUP_LABELS:
+        groups = columns_by_label(rates, label)
+        if len(groups) > (1 if label == "model_name" else 0):
+            for value, columns in groups.items():
+                found[label, value] = in_tokens(once_per_engine(columns), chunk_size)
+    return found
+
+
+def columns_by_label(
+    rates: Iterable[Tuple[Column, float]], label: str
+) -> Dict[str, List[Tuple[Column, float]]]:
+    """The columns that have a label, by its value."""
+    found: Dict[str, List[Tuple[Column, float]]] = {}
+    for column, rate in rates:
+        for name, value in column.labels:
+            if name == label:
+                found.setdefault(value, []).append((column, rate))
+    return found
+
+
+def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
+    """Fill in what MP servers count under other names, or in chunks; the dict is changed.
+
+    Up to 0.4.5 a lookup counts the chunks that L1 had and those it asked L2 for; 0.5.0 counts
+    tokens, and what L2 supplied in chunks. An MP server sees lookups and no retrieves.
+    """
+    l2_hits = rates.get("l2_hit_chunks", 0.0) * chunk_size
+    if "lookup_keys" in rates and "lookup_tokens" not in rates:
+        rates["l1_hits"] = rates.get("lookup_hit_keys", 0.0) * chunk_size
+        rates["l2_hits"] = l2_hits
+        rates["lookup_tokens"] = rates["lookup_keys"] * chunk_size
+        rates["lookup_hits"] = rates["l1_hits"] + l2_hits
+    if "lookup_tokens" in rates:
+        hits = rates.setdefault("lookup_hits", 0.0)
+        if "l2_hit_chunks" in rates and "l1_hits" not in rates:
+            rates["l2_hits"] = min(hits, l2_hits)
+            rates["l1_hits"] = hits - rates["l2_hits"]
+        if "requested" not in rates:
+            rates["requested"], rates["hit"] = rates["lookup_tokens"], hits
+    if "requested" in rates:
+        rates.setdefault("hit", 0.0)
+    if "stored_chunks" in rates and "stored" not in rates:
+        rates["stored"] = rates["stored_chunks"] * chunk_size
+    return rates
+
+
+def make_figure(figure: Figure, growth: Growth) -> float | None:
+    """One figure from what was counted; None where the node does not tell or had no traffic."""
+    rates, of = growth.rates, figure.of
+    if figure.kind == GAUGE:
+        return growth.gauges.get(of[0])
+    if figure.kind == QUANTILE:
+        bounds, counts = growth.buckets.get(of[0], ((), ()))
+        return quantile(dict(zip(bounds, counts)), QUANTILES[of[1]])
+    if figure.kind == IN_FLIGHT:
+        if of[0] in growth.totals and of[1] in growth.totals:
+            return max(0.0, growth.totals[of[0]] - growth.totals[of[1]])
+        return growth.gauges.get(of[2]) if len(of) > 2 else None
+    known = [rates[name] for name in of if name in rates]
+    if not known:
+        return None
+    if figure.kind == RATE:
+        return sum(known)
+    if figure.kind == LARGER:
+        return max(known)
+    if len(known) < 2 or not known[1]:
+        return None
+    ratio = known[0] / known[1]
+    return min(1.0, ratio) if figure.kind == RATIO else ratio
+
+
+def figures_of(growth: Growth, parts: Sequence[Growth] = ()) -> Dict[str, float]:
+    """All figures that what was counted gives; sources and savings are those of its parts."""
+    figures: Dict[str, float] = {}
+    for figure in FIGURES:
+        value = make_figure(figure, growth)
+        if value is not None:
+            figures[figure.name] = value
+    for part in parts or (growth,):
+        sources = token_sources(part)
+        for name, rate in {**sources, **savings(part, sources)}.items():
+            figures[name] = figures.get(name, 0.0) + rate
+    return figures
+
+
+def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, float]:
+    """The figures of a node from its readings (see ``growth_of``)."""
+    return figures_of(complete(growth_of(window, chunk_size)))
+
+
+def complete(growth: Growth) -> Growth:
+    """Fill in what in-process LMCache tells of its engine, where the engine itself does not."""
+    rates = growth.rates
+    if "prompt_tokens" in rates or "lmcache_prompt_tokens" not in rates:
+        return growth
+    prompt = rates["lmcache_prompt_tokens"]
+    told = {"prompt_tokens": prompt, "gpu_lookup_tokens": prompt}
+    told["gpu_hits"] = rates.get("lmcache_gpu_hits", 0.0)
+    return growth._replace(rates={**rates, **told})
+
+
+def token_sources(growth: Growth) -> Dict[str, float]:
+    """Where prompt tokens came from, as rates that add up to the prompt tokens; {} if not known.
+
+    The engine tells best. LMCache knows the layers of what the engine got from outside. An MP
+    server alone knows the tokens that were looked up.
+    """
+    rates = growth.rates
+    layers = lmcache_layers(growth)
+    found = engine_sources(rates)
+    if not found and "lmcache_prompt_tokens" in rates:
+        asked, gpu = rates["lmcache_prompt_tokens"], rates.get("lmcache_gpu_hits", 0.0)
+        loaded_elsewhere = not rates.get("retrieves") and rates.get("lookup_hits", 0.0) > 0
+        if loaded_elsewhere or (not asked and rates.get("hit")):
+            return {}
+        loaded = min(rates.get("hit", 0.0), max(0.0, asked - gpu))
+        found = {"source_gpu": min(gpu, asked), "source_lmcache": loaded}
+        found["source_computed"] = asked - found["source_gpu"] - loaded
+    elif not found and "l1_hits" in rates:
+        found = {"source_lmcache": min(rates["lookup_hits"], rates["lookup_tokens"])}
+        found["source_computed"] = rates["lookup_tokens"] - found["source_lmcache"]
+    known = sum(layers.values())
+    if found and known and "source_lmcache" in found:
+        loaded = found.pop("source_lmcache")
+        for layer, rate in layers.items():
+            found[layer] = found.get(layer, 0.0) + loaded * rate / known
+    return found
+
+
+def engine_sources(rates: Dict[str, float]) -> Dict[str, float]:
+    """The sources that a serving engine tells: vLLM from 0.12 on, SGLang; {} for others."""
+    if "from_compute" in rates and "from_gpu" in rates:
+        return {source: rates.get(fact, 0.0) for fact, source in SOURCE_FACTS.items()}
+    asked, cached = rates.get("prompt_tokens"), rates.get("gpu_hits")
+    if asked is None or cached is None:
+        return {}
+    cached = min(cached, asked)
+    if "sglang_cached_tokens" in rates:
+        loaded = min(rates.get("hit", 0.0), cached)
+        return {
+            "source_computed": asked - cached,
+            "source_gpu": cached - loaded,
+            "source_lmcache": loaded,
+        }
+    if "external_hits" not in rates:
+        return {}
+    loaded = min(rates["external_hits"], asked - cached)
+    return {
+        "source_computed": asked - cached - loaded,
+        "source_gpu": cached,
+        "source_lmcache": loaded,
+    }
+
+
+def lmcache_layers(growth: Growth) -> Dict[str, float]:
+    """Tokens per second by the layer of LMCache that had them, as far as LMCache tells.
+
+    In-process LMCache counts no tokens by layer; without any other layer in use, all are L1's.
+    """
+    rates = growth.rates
+    if "l1_hits" in rates and "l2_hits" in rates:
+        return {"source_l1": rates["l1_hits"], "source_remote": rates["l2_hits"]}
+    if "hit" not in rates:
+        return {}
+    elsewhere = rates.get("remote_read_bytes", 1.0) or rates.get("p2p_transfers")
+    only_l1 = not elsewhere and not growth.gauges.get("local_storage_bytes")
+    return {"source_l1" if only_l1 else "source_lmcache": rates["hit"]}
+
+
+def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
+    """Tokens that were not computed again, and the GPU time that they would have taken."""
+    rates = growth.rates
+    layers = ("source_l1", "source_disk", "source_remote", "source_lmcache")
+    saved = sum(sources.get(name, 0.0) for name in layers) if sources else rates.get("hit")
+    if saved is None:
+        return {}
+    found = {"tokens_saved_per_second": saved}
+    seconds = rates.get("prefill_seconds", rates.get("sglang_prefill_seconds"))
+    computed = sources.get("source_computed")
+    if seconds and computed:
+        found["gpu_seconds_saved_per_second"] = saved * seconds / computed * growth.ranks
+    return found
+
+
+class Member(NamedTuple):
+    """One node as a part of something larger: ``group`` is its instance.
+
+    Nodes of one group and ``rank`` are replicas and add up; different ranks share tokens.
+    """
+
+    key: str
+    kind: str
+    group: str
+    rank: str
+    model: str
+    growth: Growth
+    limit: float | None = None
+
+
+def merge_rates(members: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, float]:
+    """Rates of several (rank, rates) as one's: the mean of ranks for what they count alike."""
+    sums: Dict[str, float] = {}
+    counting: Dict[str, set[str]] = {}
+    for rank, rates in members:
+        for name, rate in rates.items():
+            sums[name] = sums.get(name, 0.0) + rate
+            if rate > 0 and FACTS[name].together == ALIKE:
+                counting.setdefault(name, set()).add(rank)
+    return {name: value / max(1, len(counting.get(name, ()))) for name, value in sums.items()}
+
+
+def merge_buckets(several: Iterable[BucketCounts]) -> BucketCounts:
+    """Add up buckets by their upper bounds, as PromQL's ``sum by (le)`` does."""
+    sums: Dict[float, float] = {}
+    for bounds, counts in several:
+        for bound, count in zip(bounds, counts):
+            sums[bound] = sums.get(bound, 0.0) + count
+    bounds = tuple(sorted(sums))
+    return bounds, array("d", [sums[bound] for bound in bounds])
+
+
+def by_key(tables: Iterable[Mapping]) -> Dict:
+    """All values of several tables, by their key."""
+    found: Dict = {}
+    for table in tables:
+        for key, value in table.items():
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def merge(members: Sequence[Tuple[str, Growth]], ranks: int = 1) -> Growth:
+    """Growth of several (rank, growth) as one's; what has the same rank is added up."""
+    growths = [growth for _, growth in members]
+    labels = by_key(
+        {pair: (rank, rates) for pair, rates in growth.by_label.items()} for rank, growth in members
+    )
+    gauges = by_key(growth.gauges for growth in growths)
+    totals = by_key(growth.totals for growth in growths)
+    buckets = by_key(growth.buckets for growth in growths)
+    return Growth(
+        merge_rates([(rank, growth.rates) for rank, growth in members]),
+        {name: sum(values) for name, values in totals.items()},
+        {name: put_together(FACTS[name], values) for name, values in gauges.items()},
+        {name: merge_buckets(several) for name, several in buckets.items()},
+        {pair: merge_rates(rates) for pair, rates in labels.items()},
+        ranks,
+    )
+
+
+def merge_group(members: Sequence[Member]) -> Growth:
+    """The growth of one instance: its ranks, and the serving engine beside them.
+
+    What the engine's page repeats of LMCache does not count where LMCache's own nodes tell it.
+    """
+    has_lmcache = any(member.kind in LMCACHE_KINDS and member.growth.rates for member in members)
+    has_engine = any(member.kind == "engine" and member.growth.rates for member in members)
+    parts = []
+    for member in members:
+        growth = member.growth
+        if has_engine and member.kind != "engine" and "from_compute" in growth.rates:
+            rates = {name: rate for name, rate in growth.rates.items() if name not in SOURCE_FACTS}
+            growth = growth._replace(rates=rates)
+        if has_lmcache and member.kind == "engine":
+            growth = Growth(
+                {name: rate for name, rate in growth.rates.items() if name in ENGINE_FACTS},
+                {},
+                {name: value for name, value in growth.gauges.items() if name in ENGINE_FACTS},
+                {name: counts for name, counts in growth.buckets.items() if name in ENGINE_FACTS},
+                {},
+            )
+        parts.append((member.rank, growth))
+    workers = {member.rank for member in members if member.kind == "worker"}
+    ranks = max([len(workers), *(growth.ranks for _, growth in parts)])
+    return complete(merge(parts, ranks))
+
+
+def aggregate(members: Iterable[Member]) -> Dict[str, float]:
+    """The figures of an instance, a model or the cluster, from its nodes.
+
+    Sources of tokens and savings are made for each group and added up: only there an engine's
+    numbers and LMCache's are of the same requests.
+    """
+    groups: Dict[str, List[Member]] = {}
+    limits = []
+    for member in members:
+        groups.setdefault(member.group, []).append(member)
+        if member.limit is not None:
+            limits.append(member.limit)
+    parts = [merge_group(group) for group in groups.values()]
+    whole = parts[0] if len(parts) == 1 else merge([("", part) for part in parts])
+    figures = figures_of(whole, parts)
+    if limits:
+        figures["local_cache_limit_bytes"] = sum(limits)
+    return figures
+
+
+def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object]]:
+    """The figures by ``model_name`` or ``cache_salt``: at most MAX_GROUPS, largest first, and the rest.
+
+    A node that tells tokens by that label is divided; another one belongs to its model as it is.
+    """
+    groups: Dict[str, List[Member]] = {}
+    for member in members:
+        pairs = member.growth.by_label.items()
+        parts = {value: rates for (name, value), rates in pairs if name == label}
+        if label == "model_name" and not parts:
+            groups.setdefault(member.model, []).append(member)
+        for value, rates in parts.items():
+            growth = NO_GROWTH._replace(rates=rates)
+            groups.setdefault(value, []).append(member._replace(growth=growth, limit=None))
+
+    def size(value: str) -> float:
+        return sum(member.growth.rates.get("requested", 0.0) for member in groups[value])
+
+    order = sorted(groups, key=lambda value: (-size(value), value))
+    rest = [member for value in order[MAX_GROUPS:] for member in groups[value]]
+    shown = [(value, groups[value]) for value in order[:MAX_GROUPS]]
+    if rest:
+        shown.append((OTHER, rest))
+    return [
+        {"name": value, "nodes": len({member.key for member in each}), "metrics": aggregate(each)}
+        for value, each in shown
+    ]
+
+
+def spread(figures: Mapping[str, Mapping[str, float]]) -> Dict[str, Dict[str, object]]:
+    """How far the ranks of an instance lie apart: lowest, median, highest and the outlier.
+
+    ``figures`` are those of each rank by its key. The outlier is the one that is farthest from
+    the median, when it is OUTLIER_FACTOR times of it, or less than that part of it.
+    """
+    found: Dict[str, Dict[str, object]] = {}
+    for name, pairs in by_key(
+        {figure: (value, key) for figure, value in each.items() if value is not None}
+        for key, each in figures.items()
+    ).items():
+        if len(pairs) < 2:
+            continue
+        values = sorted(value for value, _ in pairs)
+        middle = len(values) // 2
+        median = (values[middle] + values[-middle - 1]) / 2
+        value, key = max(pairs, key=lambda pair: abs(pair[0] - median))
+        high, low = max(value, median), min(value, median)
+        is_far = len(pairs) >= MIN_OUTLIER_RANKS and high > 0 and high >= OUTLIER_FACTOR * low
+        found[name] = {
+            "min": values[0],
+            "median": median,
+            "max": values[-1],
+            "outlier": key if is_far else None,
+        }
+    return found
+
+
+def growth_from_figures(figures: Mapping[str, float]) -> Growth:
+    """Growth that gives these figures again: of a node that another frontend measured.
+
+    Quantiles are lost, since they cannot be put together; ratios get their traffic as weight.
+    """
+    rates: Dict[str, float] = {}
+    gauges: Dict[str, float] = {}
+    known = [figure for figure in FIGURES if figures.get(figure.name) is not None]
+    for figure in known:
+        if figure.kind == GAUGE:
+            gauges[figure.of[0]] = figures[figure.name]
+        elif figure.kind in (RATE, LARGER):
+            rates[figure.of[0]] = figures[figure.name]
+    traffic = rates.get("requested", rates.get("prompt_tokens", 0.0))
+    for figure in known:
+        if figure.kind == RATIO:
+            part, whole = figure.of
+            rates.setdefault(whole, traffic)
+            rates[part] = rates[whole] * figures[figure.name]
+    if "source_computed" in figures and "prompt_tokens" in rates:
+        for fact, source in SOURCE_FACTS.items():
+            rates[fact] = figures.get(source) or 0.0
+    return NO_GROWTH._replace(rates=rates, gauges=gauges)
 
 
 class Alert(NamedTuple):
@@ -3678,101 +4777,14 @@ class Alert(NamedTuple):
     value: Optional[float] = None
 
 
-def take_snapshot(text: bytes, at: float) -> Snapshot:
-    """Read what we measure from a node's exposition; what the node does not have is not in the snapshot."""
-    samples = parse_samples(text, WANTED)
-    found = samples.values
-
-    def add_up(table: Dict[str, Tuple[bytes, ...]]) -> Dict[str, float]:
-        sums = {}
-        for key, names in table.items():
-            known = [found[name] for name in names if name in found]
-            if known:
-                sums[key] = sum(known)
-        return sums
-
-    gauges = add_up(GAUGES)
-    if "remote_ping_seconds" in gauges:
-        gauges["remote_ping_seconds"] /= 1000.0  # there it is milliseconds
-        if not gauges["remote_ping_seconds"]:
-            del gauges["remote_ping_seconds"]  # nothing was pinged yet
-    histograms = {}
-    for key, (name,) in HISTOGRAMS.items():
-        if name in samples.buckets:
-            bounds = shared_bounds(tuple(sorted(samples.buckets[name])))
-            histograms[key] = (
-                bounds,
-                array("d", [samples.buckets[name][bound] for bound in bounds]),
-            )
-    return Snapshot(at, add_up(COUNTERS), gauges, histograms)
-
-
-def was_reset(old: Snapshot, new: Snapshot) -> bool:
-    """Tell whether a node counts anew: a counter or a histogram went back."""
-    if any(new.counters.get(key, 0.0) < value for key, value in old.counters.items()):
-        return True
-    for key, (bounds, counts) in old.histograms.items():
-        known = new.histograms.get(key)
-        if known is None or known[0] != bounds or (counts and known[1][-1] < counts[-1]):
-            return True
-    return False
-
-
-def counted(old: Snapshot | None, new: Snapshot) -> Dict[str, float]:
-    """What the counters grew by; since the node's start when there is no older reading."""
-    if old is None:
-        return new.counters
-    return {
-        key: max(0.0, value - old.counters.get(key, 0.0)) for key, value in new.counters.items()
-    }
-
-
-def bucket_growth(old: Snapshot | None, new: Snapshot, key: str) -> Dict[float, float]:
-    """What the cumulative buckets of one histogram grew by."""
-    bounds, counts = new.histograms.get(key, ((), ()))
-    if old is None or key not in old.histograms:
-        return dict(zip(bounds, counts))
-    return {
-        bound: max(0.0, count - before)
-        for bound, count, before in zip(bounds, counts, old.histograms[key][1])
-    }
-
-
-def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, Optional[float]]:
-    """The figures of a node from its readings, oldest first, none of them from before a restart.
-
-    Ratios and quantiles are taken from the first and the last, rates from the last and the youngest that is
-    RATE_WINDOW older (or the first); a ratio without traffic is None. With one reading there are no rates, and the rest
-    is over the node's life.
-    """
-    new = window[-1]
-    first = window[0] if len(window) > 1 else None
-    figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-    figures.update((key, new.gauges[key]) for key in GAUGES if key in figures and key in new.gauges)
-    grown = counted(first, new)
-    for key, (part, whole) in RATIOS.items():
-        if grown.get(whole):
-            figures[key] = min(1.0, grown.get(part, 0.0) / grown[whole])
-    for key in new.histograms:
-        growth = bucket_growth(first, new, key)
-        for q, name in QUANTILES:
-            figures[f"{key}_{name}"] = quantile(growth, q)
-    if first is not None:
-        before = next((old for old in reversed(window) if new.at - old.at >= RATE_WINDOW), first)
-        seconds = max(1e-3, new.at - before.at)
-        grown = counted(before, new)
-        if (
-            "requested" not in grown and "lookup_tokens" in grown
-        ):  # an MP server counts lookups, not retrieves
-            grown["requested"], grown["hit"] = grown["lookup_tokens"], grown.get("lookup_hits", 0.0)
-        if "stored" not in grown and "stored_chunks" in grown:
-            grown["stored"] = grown["stored_chunks"] * chunk_size
-        for key, counter in RATES.items():
-            if counter in grown:
-                figures[key] = grown[counter] / seconds
-        for counter in ("lookup_tokens", "lookup_hits"):
-            figures[f"{counter}_per_second"] = grown.get(counter, 0.0) / seconds
-    return figures
+def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
+    """Figures as the status has them: those that are known, and null for the oldest ones."""
+    shown = dict.fromkeys(ALWAYS_SHOWN)
+    for name in METRICS:
+        value = figures.get(name)
+        if value is not None:
+            shown[name] = rounded(value)
+    return shown
 
 
 def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
@@ -3789,65 +4801,6 @@ def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
     if b"\nlmcache_mp_" in text:
         return "mp", sample_labels(text, b"lmcache_mp_lookup")
     return ("worker", labels) if labels else ("", {})
-
-
-def add_up(states: Iterable[NodeState]) -> Dict[str, Optional[float]]:
-    """The cluster's figures: sums; ratios by what was counted; quantiles over all nodes' buckets.
-
-    A token that an engine looks up, loads or stores is counted by each of its workers (tensor and pipeline
-    parallel ranks hold a part of every token's KV), so what is counted in tokens and requests is taken once per
-    engine: see ``once_per_engine``. What each worker has of its own (bytes, evictions, failures) is added up.
-    """
-    totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-    buckets: Dict[str, collections.Counter] = {key: collections.Counter() for key in HISTOGRAMS}
-    known = list(states)
-
-    def all_of(key: str) -> List[float]:
-        return [value for value in (state.figures.get(key) for state in known) if value is not None]
-
-    for key in (*RATES, "lookup_tokens_per_second", "lookup_hits_per_second"):
-        if key not in OF_EACH_WORKER:
-            totals[key] = once_per_engine((state, state.figures.get(key)) for state in known)
-    grown = {
-        key: once_per_engine((state, state.grown.get(key)) for state in known) or 0.0
-        for pair in RATIOS.values()
-        for key in pair
-    }
-    for key in OF_EACH_WORKER:
-        values = all_of(key)
-        totals[key] = sum(values) if values else None
-    for state in known:
-        if len(state.window) > 1 and state.state != "down":
-            for key, counts in buckets.items():
-                counts.update(bucket_growth(state.window[0], state.window[-1], key))
-    for key, (part, whole) in RATIOS.items():
-        if grown[whole]:
-            totals[key] = min(1.0, grown[part] / grown[whole])
-    for key, counts in buckets.items():
-        for q, name in QUANTILES:
-            totals[f"{key}_{name}"] = quantile(counts, q)
-    totals["remote_ping_seconds"] = max(filter(None, all_of("remote_ping_seconds")), default=None)
-    totals["healthy"] = min(all_of("healthy"), default=None)
-    return totals
-
-
-def once_per_engine(values: Iterable[Tuple[NodeState, Optional[float]]]) -> float | None:
-    """Add up a figure that all workers of an engine count alike: the mean of an engine's ranks, the sum of engines.
-
-    Ranks that count nothing do not belong to the mean: with MLA only the first one looks up and stores. Nodes with the
-    same engine and rank are replicas, and are added up. None when no node has the figure.
-    """
-    total: float | None = None
-    engines: Dict[str, Tuple[float, set[str]]] = {}
-    for state, value in values:
-        if value is None:
-            continue
-        total = 0.0
-        if value > 0:
-            so_far, ranks = engines.get(state.group, (0.0, set()))
-            ranks.add(state.kind + state.about["worker_id"])
-            engines[state.group] = (so_far + value, ranks)
-    return total if not engines else sum(value / len(ranks) for value, ranks in engines.values())
 
 
 def rounded(value: object) -> object:
@@ -3890,14 +4843,14 @@ class NodeState:
         self.conf = b""
         self.limit: float | None = None  # bytes of its CPU cache
         self.chunk_size = DEFAULT_CHUNK_SIZE
-        self.remote_failing = False
+        self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = 0.0
         self.forget_figures()
 
     def forget_figures(self) -> None:
         self.window: collections.deque = collections.deque()
         self.figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        self.grown: Dict[str, float] = {}  # counters over the window, for the cluster's ratios
+        self.growth = NO_GROWTH
 
     @property
     def group(self) -> str:
@@ -3935,22 +4888,24 @@ class NodeState:
 
     def took(self, snapshot: Snapshot) -> None:
         """Take over a reading: figures from the differences to those before it."""
-        window = self.window
-        if window and was_reset(window[-1], snapshot):
-            window.clear()
-        last = counted(window[-1], snapshot) if window else {}
-        if last.get("ping_errors"):
-            self.remote_failing = True
-        elif last.get("ping_successes"):
-            self.remote_failing = False
-        # This bounds the memory; and two readings at almost the same time would make wild rates.
-        if len(window) > 1 and window[-1].at - window[-2].at < MIN_SPACING:
-            window.pop()
-        window.append(snapshot)
-        while len(window) > 2 and snapshot.at - window[1].at >= RATIO_WINDOW:
-            window.popleft()
-        self.figures = measure(window, self.chunk_size)
-        self.grown = counted(window[0], snapshot) if len(window) > 1 else {}
+        before = self.window[-1] if self.window else None
+        if keep_reading(self.window, snapshot) or before is None:
+            self.ping_failures = 0
+        else:
+            self.ping_failures = failures_in_a_row(self.ping_failures, before, snapshot)
+        self.growth = complete(growth_of(self.window, self.chunk_size))
+        self.figures = {**dict.fromkeys(METRICS), **figures_of(self.growth)}
+
+    def member(self) -> Member:
+        """The node as a part of its instance and the cluster."""
+        growth, healthy = self.growth, self.figures.get("healthy")
+        if healthy is not None:
+            growth = growth._replace(gauges={**growth.gauges, "healthy": healthy})
+        rank = f"{self.kind} {self.about['worker_id']}"
+        limit = self.figures.get("local_cache_limit_bytes")
+        return Member(
+            self.node.key, self.kind, self.group, rank, self.about["model"], growth, limit
+        )
 
 
 # Readers: what is asked of each kind of node, and what is taken from its answers. A path that a node does not have is
@@ -4285,10 +5240,11 @@ def check_rising(evidence: Evidence, series: str, what: str, least: float, facto
 def check_remote(evidence: Evidence) -> str:
     state = evidence.state
     adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
-    if state.remote_failing and state.state != "down":
-        lost, good = state.grown.get("ping_errors", 0.0), state.grown.get("ping_successes", 0.0)
-        how = f": {lost:.0f} of the last {lost + good:.0f} pings failed" if lost else " its pings"
-        return f"remote backend of {state.node.key} does not answer{how}"
+    if state.ping_failures >= 2 and state.state != "down":
+        return (
+            f"remote backend of {state.node.key} does not answer: "
+            f"the last {state.ping_failures} pings failed"
+        )
     return f"remote backend of {state.node.key} failing: {adapters[0]}" if adapters else ""
 
 
@@ -5008,14 +5964,7 @@ def adopt_entry(
     if since is not None and its_time is not None:
         state.since = now - max(0.0, its_time - since)
     state.failures = state.failures + 1 if entry["state"] == "down" else 0
-    state.grown = {}
-    # Its traffic is the weight of its ratios.
-    weight = state.figures["requested_tokens_per_second"]
-    for key, (part, whole) in RATIOS.items():
-        ratio = state.figures[key]
-        if weight and ratio is not None:
-            state.grown[whole] = weight * RATIO_WINDOW
-            state.grown[part] = weight * RATIO_WINDOW * ratio
+    state.growth = growth_from_figures(state.figures)
 
 
 class StatusDocument:
@@ -5195,7 +6144,7 @@ class Monitor:
         now = self._clock.monotonic()
         with self.watched.lock:
             states = list(self.watched.nodes.values())
-            self._totals = add_up(states)
+            self._totals = aggregate(state.member() for state in states)
             if record:
                 rows = {state.node.key: self._row(state) for state in states if self._is_new(state)}
                 self._history.add(now, {"": self._totals, **rows})
@@ -5288,6 +6237,19 @@ class Monitor:
         """The status document as an object; see ``status_json``."""
         return load_dict(self.status_json(names, states)[0])
 
+    def status_by(self, label: str) -> Dict[str, object]:
+        """The figures by ``model`` or ``cache_salt``, largest first. Raises FrontendError 400."""
+        if label not in STATUS_LABELS:
+            what = f"by {one_line(label)!r} is none of {', '.join(STATUS_LABELS)}"
+            raise FrontendError(400, what, "by")
+        self._refresh_old(True)
+        self.watched.follow()
+        with self.watched.lock:
+            members = [state.member() for state in self.watched.nodes.values()]
+        groups = aggregate_by(members, STATUS_LABELS[label])
+        shown = [{**group, "metrics": shown_figures(group["metrics"])} for group in groups]
+        return {"by": label, "time": self._clock.unix(self._clock.monotonic()), "groups": shown}
+
     def _make_document(self, shown: List[NodeState] | None = None) -> bytes:
         """The JSON of the status, a node at a time: nobody waits long for the interpreter or the lock."""
         alerts = self.alert_documents()
@@ -5310,7 +6272,7 @@ class Monitor:
             "history_seconds": max(0, self._history.rounds - 1) * self._pace,
             "config_file": self.config_file,
             "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
-            "totals": {key: rounded(self._totals.get(key)) for key in METRICS},
+            "totals": shown_figures(self._totals),
             "totals_series": self._recent("", TOTAL_SERIES),
         }
 
@@ -5351,7 +6313,7 @@ class Monitor:
                 "latency": rounded(state.latency),
                 "error": state.error,
                 "reasons": list(state.reasons),
-                "metrics": {key: rounded(state.figures.get(key)) for key in METRICS},
+                "metrics": shown_figures(state.figures),
                 "series": self._recent(node.key, NODE_SERIES),
             }
 
@@ -5487,9 +6449,9 @@ def history_metrics(names: str) -> List[str]:
     asked = dict.fromkeys(name for name in names.split(",") if name)
     for name in asked:
         if name not in SERIES and name not in METRICS:
-            what = f"there is no history of {one_line(name)!r}: {', '.join(SHOWN_SERIES)}"
+            what = f"there is no history of {one_line(name)!r}: {', '.join(SERIES)}"
             raise FrontendError(400, what, "metric")
-    return [name for name in asked or SHOWN_SERIES if name in SERIES]
+    return [name for name in asked or SERIES if name in SERIES]
 
 
 def check_history_size(nodes: int, metrics: int, points: int) -> None:
@@ -9536,7 +10498,15 @@ def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
     )
 
 
+def get_figures(server: FrontendServer, request: ApiRequest) -> Answer:
+    """The table of figures: what each is, its unit, and what it is made of."""
+    return Answer.json({"figures": list_figures()})
+
+
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
+    by = request.value("by")
+    if by:
+        return Answer.json(server.monitor.status_by(by))
     names, states = request.names("node"), request.names("state")
     by_frontend = request.head.get(b"user-agent").startswith(
         b"lmcache-frontend/"
@@ -9752,6 +10722,7 @@ ROUTES = (
     Route("POST", "/api/proxies/{}/nodes", post_proxy_node, trusted=True),
     Route("GET", "/api/proxies/{}/refresh", refresh_proxy),
     Route("GET", "/api/status", get_status),
+    Route("GET", "/api/figures", get_figures),
     Route("GET", "/api/history", get_history),
     Route("GET", "/api/events", get_events),
     Route("POST", "/api/alerts/{}/silence", post_silence, trusted=True),
