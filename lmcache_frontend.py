@@ -58,6 +58,7 @@ import ipaddress
 import json
 import logging
 import math
+import operator
 import os
 import re
 import selectors
@@ -78,7 +79,16 @@ if TYPE_CHECKING:
     import sqlite3
     import ssl
     import types
-    from typing import BinaryIO, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from typing import (
+        BinaryIO,
+        Callable,
+        Container,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     # What ``fetch_many`` is: jobs in, pairs of a job and a Reply or a FetchError out.
     Ask = Callable[..., Iterator[Tuple["FetchJob", object]]]
@@ -11159,429 +11169,198 @@ def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
 # Demo nodes
 # ----------------------------------------------------------------------------
 #
-# A cluster that never was: the answers have the shapes of LMCache 0.5.6, the metrics are a pure function of time. The
-# texts below are parsed when a demo starts, and cost a few KiB until then: less than the same as Python would.
+# A cluster that is simulated inside this process. What its nodes answer, and the story that they
+# tell, are data in static/demo/ (cluster.json explains its form). Every figure is a function of
+# time, so that the hours before the start can be replayed through the monitor.
 
-DEMO_AGE = 3600.0  # seconds that a demo cluster seems to run already when it starts
-DEMO_WARM_UP = 400.0  # seconds, time constant of the caches filling
-DEMO_STORM = (3800.0, 780.0, 90.0)  # eviction storms: first one (seconds of age), period, length
-DEMO_SLOW = (4500.0, 14400.0, 3600.0)  # hours in which the remote backend is slow
-DEMO_OUTAGE = (3690.0, 320.0, 40.0)  # one worker's server is away
-DEMO_RECOVERY = 25.0  # seconds after an outage for which that worker calls itself unhealthy
-DEMO_MODEL = "example/demo-8b"
-DEMO_SIGMA = 0.6  # of the logarithm of every simulated duration
-
-# A metric a line: name, type, value [/ value on a scheduler] | help. A name that begins with ":" is lmcache's, with "_" an MP
-# server's. Types: c counter, g gauge, n gauge that is a whole number, h and a letter of DEMO_BUCKETS histogram. A value is a sum
-# of terms, number times a letter of DemoNode.basis(); of a histogram: its count, the median, and how a slow one compares. "-": none.
-DEMO_PROCESS_METRICS = """
-python_gc_objects_collected_total{generation="0"} c 800 2T | Objects collected during gc
-python_gc_objects_collected_total{generation="1"} c 300 0.4T |
-python_gc_objects_uncollectable_total{generation="0"} c 0 | Uncollectable objects found during GC
-python_gc_collections_total{generation="0"} c 70 0.2T | Number of times this generation was collected
-python_gc_collections_total{generation="1"} c 6 0.02T |
-python_info{implementation="CPython",major="3",minor="11",patchlevel="7",version="3.11.7"} g 1 | Python platform information
-process_virtual_memory_bytes g 52e9 | Virtual memory size in bytes.
-process_resident_memory_bytes g 3e9 42949672960f | Resident memory size in bytes.
-process_start_time_seconds g 1Y | Start time of the process since unix epoch in seconds.
-process_cpu_seconds_total c 20 0.31L | Total user and system CPU time spent in seconds.
-process_open_fds n 64 6l | Number of open file descriptors.
-process_max_fds g 65536 | Maximum number of open file descriptors.
-"""
-DEMO_METRICS = """
-:num_retrieve_requests_total c 1.3L -0.6W -0.5S | Total number of retrieve requests sent to lmcache
-:num_store_requests_total c 0.9A 0.3C | Total number of store requests sent to lmcache
-:num_lookup_requests_total c 1.6L | Total number of lookup requests sent to lmcache
-:num_requested_tokens_total c 4900L -3200W -2600S | Total number of tokens requested from lmcache
-:num_hit_tokens_total c 4750L -3200W -2600S | Total number of tokens hit in lmcache
-:num_stored_tokens_total c 1700A 1200B 2600C | Total number of tokens stored in lmcache including evicted ones
-:num_lookup_tokens_total c 6400L | Total number of tokens requested in lookup from lmcache
-:num_lookup_hits_total c 4750L -3200W -2600S | Total number of tokens hit in lookup from lmcache
-:num_vllm_hit_tokens_total c 900L | Number of hit tokens in vllm
-:num_prompt_tokens_total c 7300L | Number of prompt tokens in lmcache
-:num_remote_read_requests_total c 0.4L 0.5S | Total number of requests read from remote backends in lmcache
-:num_remote_read_bytes_total c 1677722L 2097152S | Total number of bytes read from remote backends in lmcache
-:num_remote_write_requests_total c 6A 4C | Total number of requests write to remote backends in lmcache
-:num_remote_write_bytes_total c 25165824A 16777216C | Total number of bytes write to remote backends in lmcache
-:local_cpu_evict_count_total c 3L 60S | Total number of evict in local cpu backend
-:local_cpu_evict_keys_count_total c 6L 160S | Total number of evict keys in local cpu backend
-:local_cpu_evict_failed_count_total c 0.06S | Total number of failed eviction in local cpu backend
-:forced_unpin_count_total c 0.0002T | Total number of forced unpin due to timeout
-:lookup_0_hit_requests_total c 0.25L 0.3W 0.6S | Total number of 0 hit lookup requests
-:num_slow_retrieval_by_time_total c 0.08Q 0.02S | Total number of slow retrievals by time threshold
-:num_slow_retrieval_by_speed_total c 0.05Q | Total number of slow retrievals by speed threshold
-:retrieve_hit_rate g 1r | Hit rate of lmcache retrieve requests since last log
-:lookup_hit_rate g 1k | Hit rate of lmcache lookup requests since last log
-:local_cache_usage n 42949672960f | Local cache usage (bytes) of lmcache
-:remote_cache_usage n 3e11g | Remote cache usage (bytes) of lmcache
-:local_storage_usage n 17e10g | Local storage usage (bytes) of lmcache
-:active_memory_objs_count n 10240f | The number of active memory objects
-:pinned_memory_objs_count n 5l 3s | The number of pinned memory objects
-:time_to_retrieve hs 1.3L -0.6W -0.5S ~ 0.021 8 | Time to retrieve from lmcache (seconds)
-:time_to_store hs 0.9A 0.3C ~ 0.034 4 | Time to store to lmcache (seconds)
-:time_to_lookup hu 1.6L ~ 0.0006 6 | Time to lookup in lmcache (seconds)
-:retrieve_process_tokens_time hu 1.3L -0.6W -0.5S ~ 0.0009 3 | Time to process tokens in retrieve (seconds)
-:retrieve_broadcast_time hu - | Time to broadcast memory objects in retrieve (seconds)
-:retrieve_to_gpu_time hu 1.3L -0.6W -0.5S ~ 0.011 1.5 | Time to move data to GPU in retrieve (seconds)
-:remote_backend_batched_get_blocking_time hu 0.4L 0.5S ~ 0.03 8 | Time to get data from remote backend (seconds)
-:instrumented_connector_batched_get_time hu - | Time used by the connector (seconds)
-:store_process_tokens_time hu 0.9A 0.3C ~ 0.001 2 | Time to process tokens in store (seconds)
-:store_from_gpu_time hu 0.9A 0.3C ~ 0.009 1.5 | Time to move data from GPU in store (seconds)
-:store_put_time hu 0.9A 0.3C ~ 0.02 5 | Time to put data to storage in store (seconds)
-:retrieve_speed hv 1.3L -0.6W -0.5S ~ 30000 0.125 | Retrieve speed of lmcache (tokens per second)
-:store_speed hv 0.9A 0.3C ~ 16000 0.25 | Store speed of lmcache (tokens per second)
-:p2p_time_to_transfer hs - | Time to transfer via P2P (seconds)
-:p2p_transfer_speed hv - | P2P transfer speed (tokens per second)
-:remote_time_to_get hm - | Time to get from remote backends (ms)
-:remote_time_to_put hm 6A 4C ~ 12 8 | Time to put to remote backends (ms)
-:remote_time_to_get_sync hm 0.4L 0.5S ~ 15 8 | Time to get from remote backends synchronously(ms)
-:request_cache_hit_rate hr 1.3L -0.6W -0.5S ~ 0.85 0.6 | Request cache hit rate
-:request_cache_lifespan hd 7L ~ 14 0.3 | Request cache lifespan in minutes
-:remote_ping_latency g 1.8 0.9l 24q | Latest ping latency to remote backends (ms)
-:remote_ping_errors_total c 0.003Q | Number of ping errors to remote backends
-:remote_ping_successes_total c 0.2T -0.003Q | Number of ping successes to remote backends
-:remote_ping_error_code g 0 | Latest ping error code to remote backends
-:local_cpu_hot_cache_count n 10240f / 0 | The size of the hot_cache
-:local_cpu_keys_in_request_count n 9l / 0 | The size of the keys_in_request
-:kv_msg_queue_size n 2l 40s / 0 | The size of the KV message queue in BatchedMessageSender
-:remote_put_task_num n 1l 12s 5q / 0 | The number of remote put tasks
-:pin_monitor_pinned_objects_count n 5l 3s / 0 | The number of pinned objects in PinMonitor
-:lmcache_is_healthy g 1H / 1 | The health status of LMCache (1=healthy, 0=unhealthy)
-:get_blocking_failed_count n 0.002Q / 0 | The number of get blocking failed
-:put_failed_count n 0.02S / 0 | The number of put failed
-:storage_events_ongoing_count g 0 / 0 | The number of ongoing events
-:storage_events_done_count g 0 / 0 | The number of done events
-:storage_events_not_found_count g 0 / 0 | The number of not found events
-:chunk_statistics_enabled g 0 / 1E | Whether chunk statistics collection is enabled
-:chunk_statistics_total_requests n 0 / 1.6D | Total number of requests processed by chunk statistics
-:chunk_statistics_total_chunks n 0 / 28D | Total number of chunks processed
-:chunk_statistics_unique_chunks n 0 / 8.4D | Number of unique chunks (estimated)
-:chunk_statistics_reuse_rate g 0 / 0.7E | Chunk reuse rate (0.0 to 1.0)
-:chunk_statistics_bloom_filter_size_mb g 0 / 22.852559089660645E | Bloom Filter memory usage in MB
-:chunk_statistics_bloom_filter_fill_rate g 0 / 2.5e-07D | Bloom Filter fill rate (0.0 to 1.0)
-:chunk_statistics_file_count g 0 / 0 | Number of files created for file_hash strategy
-:chunk_statistics_current_file_size g 0 / 0 | Current file size in bytes for file_hash strategy
-:scheduler_unfinished_requests_count n 0 / 7l 5s |
-:connector_load_specs_count n 0 / 3l |
-:connector_request_trackers_count n 0 / 7l 5s |
-:connector_kv_caches_count g 32 / 0 |
-:connector_layerwise_retrievers_count g 0 / 0 |
-:connector_invalid_block_ids_count g 0 / 0 |
-:connector_requests_priority_count g 0 / 0 |
-:periodic_threads_total_count g 2 / 1 | Total number of registered periodic threads
-:periodic_threads_running_count g 2 / 0 | Number of running periodic threads
-:periodic_threads_active_count g 1 1H / 0 | Number of active periodic threads (recently executed)
-:periodic_threads_critical_total g 2 / 0 | Total number of critical level periodic threads
-:periodic_threads_critical_running g 2 / 0 | Number of running critical level periodic threads
-:periodic_threads_critical_active g 1 1H / 0 | Number of active critical level periodic threads
-:periodic_threads_high_total g 0 / 0 | Total number of high level periodic threads
-:periodic_threads_high_running g 0 / 0 | Number of running high level periodic threads
-:periodic_threads_high_active g 0 / 0 | Number of active high level periodic threads
-:periodic_threads_medium_total g 0 / 0 | Total number of medium level periodic threads
-:periodic_threads_medium_running g 0 / 0 | Number of running medium level periodic threads
-:periodic_threads_medium_active g 0 / 0 | Number of active medium level periodic threads
-:periodic_threads_low_total g 0 / 1 | Total number of low level periodic threads
-:periodic_threads_low_running g 0 / 0 | Number of running low level periodic threads
-:periodic_threads_low_active g 0 / 0 | Number of active low level periodic threads
-"""
-DEMO_MP_METRICS = """
-target_info{service_instance_id="demo-mp",service_name="unknown_service",telemetry_sdk_language="python"} g 1 | Target metadata
-_l2_prefetch_lookup_requests_total c 2.2L | Total L2 prefetch lookup requests submitted
-_l2_prefetch_lookup_objects_chunks_total c 17L | Total chunks submitted for L2 prefetch lookup
-_l2_store_submitted_requests_total c 1.8L | Total L2 store requests submitted
-_l2_store_submitted_objects_chunks_total c 12L | Total chunks submitted for L2 store
-_l2_store_completed_requests_total{l2_name="fs_native"} c 0.9L | Total L2 store requests completed
-_l2_store_completed_requests_total{l2_name="fs"} c 0.9L |
-_l2_store_completed_objects_chunks_total c 12L | Total chunks successfully stored to L2
-_l2_evicted_objects_chunks_total c 5L 80S | Total chunks evicted from L2
-_l2_usage_bytes{l2_name="fs_native"} n 123695058124 | Bytes currently held in each L2 adapter, tagged by ``l2_name`` (one observation per adapter).
-_l2_usage_bytes{l2_name="fs"} n 3e11g |
-_lookup_requested_tokens_total{cache_salt="",model_name="@"} c 6600L | Total tokens submitted for lookup (chunk-aligned tokens only).
-_lookup_hit_tokens_total{cache_salt="",model_name="@"} c 4400L -3200W -2400S | Total tokens found in L1+L2 during lookup.
-_lookups_requests_total{cache_salt="",model_name="@"} c 2.2L | Completed lookups (denominator for lookup_early_exit).
-_lookup_hit_l1_tokens_total{cache_salt="",model_name="@"} c 3300L -2400W -1900S | Of lookup_hit: tokens served from objects L1 already held.
-_lookup_hit_l2_tokens_total{cache_salt="",model_name="@"} c 1100L -800W -500S | Of lookup_hit: tokens L2 added beyond the L1-servable prefix.
-_lookup_hit_l1_keys_total{cache_salt="",model_name="@"} c 13L -9W -7S | Hit keys that L1 already held.
-_lookup_hit_l2_keys_total{cache_salt="",model_name="@"} c 4L -3W -1S | Hit keys loaded from L2 into L1.
-_l1_write_chunks_total{l1_tag="_default"} c 8L 10S | Total chunks written to L1
-_l1_read_chunks_total{l1_tag="_default"} c 17L -9W -7S | Total chunks read from L1
-_l1_eviction_loop_ticks_total c 1T | L1 eviction-loop iterations (every cycle)
-_l2_store_throughput_GB_per_second{l2_name="fs_native"} hg 0.9L ~ 1.6 0.2 | Histogram of L1->L2 store throughput in GB/s, measured per task.
-_l2_store_throughput_GB_per_second{l2_name="fs"} hg 0.9L ~ 0.7 0.2 |
-_real_reuse_gap_seconds{cache_salt=""} hg 0.1L ~ 45 3 | Gap between a chunk's last access (read or write) and next read.
-_real_reuse_gap_objects{cache_salt=""} hg 0.1L ~ 20 3 | Per-cache_salt access-counter gap between two reads of the same chunk.
-_event_bus_queue_depth n 3l 60s | Events currently queued in the EventBus.
-_event_bus_drain_lag_seconds g 0.002l | Seconds since the oldest queued event was published; 0.0 when empty.
-_event_bus_dropped_events_total c 0.01S | Cumulative events dropped because the EventBus queue was at max_queue_size.
-_l1_memory_usage_bytes{backend="dram",l1_tag="_default"} n 42949672960f | Bytes currently held in L1 cache
-_l1_usage_ratio{backend="dram",l1_tag="_default"} g 1f | L1 used/total ratio (0.0-1.0)
-_l1_staging_bytes{backend="dram",l1_tag="_default"} g 0 | Bytes held by L1 staging objects (write-reserved, not admitted)
-_l2_store_adapters{l1_tag="_default",state="active"} g 2 | Count of L2 adapters attached to the store controller.
-_l2_store_adapters{l1_tag="_default",state="draining"} g 0 |
-_l2_prefetch_adapters{state="active"} g 2 | Count of L2 adapters attached to the prefetch controller.
-_l2_prefetch_adapters{state="draining"} g 0 |
-_active_prefetch_jobs n 2l | Number of active prefetch jobs
-_active_p2p_lookup_jobs g 0 | Number of active P2P lookup jobs
-_kv_events_log_depth g 0 | Cache-event records retained for subscribers and reconnects.
-"""
-DEMO_BUCKETS = """
-s 0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1.0 2.5 5.0 7.5 10.0
-u 1e-05 2e-05 4e-05 8e-05 0.00016 0.00032 0.00064 0.00128 0.00256 0.00512 0.01024 0.02048 \
-0.04096 0.08192 0.16384 0.32768 0.65536 1.31072 2.62144 5.24288
-v 1.0 8.0 16.0 32.0 64.0 128.0 256.0 512.0 1024.0 2048.0 4096.0 8192.0 16384.0 32768.0 65536.0
-m 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
-r 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0
-d 0.0 1.0 5.0 10.0 20.0 40.0 60.0 80.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0
-g 0.0 5.0 10.0 25.0 50.0 75.0 100.0 250.0 500.0 750.0 1000.0 2500.0 5000.0 7500.0 10000.0
-"""  # a letter and the upper bounds
-DEMO_CONF = """{"chunk_size":256,"local_cpu":true,"max_local_cpu_size":40.0,"local_cpu_use_hugepages":false,
-"reserve_local_cpu_size":0.0,"local_disk":"/var/lib/lmcache/disk/","local_disk_path_sharding":"by_gpu","max_local_disk_size":160.0,
-"remote_url":"fs://localhost:0/var/lib/lmcache/remote/","remote_serde":"naive","use_layerwise":false,"save_decode_cache":false,
-"pre_caching_hash_algorithm":"builtin","enable_blending":false,"blend_recompute_ratios":null,"blend_thresholds":null,
-"blend_check_layers":null,"blend_min_tokens":256,"blend_special_str":" # # ","retrieve_locations":null,"store_location":null,
-"enable_p2p":false,"p2p_host":null,"p2p_init_ports":null,"p2p_lookup_ports":null,"mp_host":null,"mp_port":5555,
-"enable_controller":false,"lmcache_instance_id":null,"controller_pull_url":null,"controller_reply_url":null,
-"lmcache_worker_ports":null,"lmcache_worker_ids":null,"lmcache_worker_heartbeat_delay_time":10,"lmcache_worker_heartbeat_time":null,
-"enable_pd":false,"pd_role":null,"pd_buffer_size":null,"pd_buffer_device":null,"pd_peer_host":null,"pd_peer_init_port":null,
-"pd_peer_alloc_port":null,"pd_peer_query_port":null,"pd_proxy_host":null,"pd_proxy_port":null,"pd_allocation_timeout_sec":Infinity,
-"pd_shutdown_timeout_sec":5.0,"pd_condition_poll_interval_sec":0.005,"pd_max_prefill_len":0,"pd_backend_mode":"async",
-"pd_skip_proxy_notification":false,"pd_bidirectional":false,"transfer_channel":null,"nixl_backends":null,"nixl_buffer_size":null,
-"nixl_buffer_device":null,"gds_path":null,"gds_path_sharding":"by_gpu","gds_buffer_size":null,"maru_path":null,"maru_pool_size":4.0,
-"use_gds":true,"gds_backend":"cufile","audit_actual_remote_url":null,"internal_api_server_host":"0.0.0.0",
-"extra_config":{"ping_interval":5},"save_unfull_chunk":false,"blocking_timeout_secs":10,"external_lookup_client":null,
-"py_enable_gc":true,"cache_policy":"LRU","numa_mode":null,"enable_async_loading":false,"internal_api_server_enabled":true,
-"internal_api_server_port_start":9090,"priority_limit":null,"internal_api_server_include_index_list":null,
-"internal_api_server_socket_path_prefix":null,"runtime_plugin_locations":null,"storage_plugins":null,"remote_storage_plugins":null,
-"lookup_timeout_ms":3000,"min_retrieve_tokens":0,"hit_miss_ratio":null,"lookup_server_worker_ids":null,
-"enable_scheduler_bypass_lookup":false,"script_allowed_imports":null,"run_script_api_enabled":false,
-"enable_lazy_memory_allocator":false,"lazy_memory_initial_ratio":0.2,"lazy_memory_expand_trigger_ratio":0.5,
-"lazy_memory_step_ratio":0.1,"lazy_memory_safe_size":0.0,"enable_chunk_statistics":true,
-"chunk_statistics_auto_start_statistics":true,"chunk_statistics_auto_exit_timeout_hours":0.0,
-"chunk_statistics_auto_exit_target_unique_chunks":0,"chunk_statistics_strategy":"memory_bloom_filter","enable_kv_events":false,
-"use_gpu_connector_v3":false,"pin_timeout_sec":300,"pin_check_interval_sec":30,"remote_config_url":null,"app_id":null,
-"enable_hidden_state_cache":false,"max_hidden_state_cpu_size":2.0,"hidden_state_layers":null,
-"hidden_states_retrieve_mode":"prefix_strict"}"""
-DEMO_LOGGERS = """concurrent.futures asyncio fastapi uvicorn.error=WARNING uvicorn=INFO lmcache.v1.platform=INFO lmcache=INFO
-torch=WARNING torch.distributed opentelemetry.trace urllib3.connectionpool lmcache.v1.config=INFO lmcache.v1.config_base=INFO
-lmcache.v1.periodic_thread=INFO lmcache.v1.health_monitor.base=INFO lmcache.observability=INFO lmcache.v1.pin_monitor=INFO
-lmcache.v1.memory_management=INFO lmcache.v1.gpu_connector.gpu_connectors=INFO lmcache.v1.cache_engine=INFO
-lmcache.v1.storage_backend.storage_manager=INFO lmcache.v1.storage_backend.remote_backend=INFO transformers=WARNING httpx"""
+DEMO_NODES = 15  # of --demo without a number
+MAX_DEMO_NODES = 5000
+DEMO_WAVES = ((0.06, 5400.0), (0.03, 610.0), (0.015, 97.0))  # of the load: share, period in seconds
+DEMO_SIGMA = 0.6  # standard deviation of the logarithm of every simulated duration
+DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
+DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after its answer
+DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
 DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
-# Role -> its lookup class, its threads, and its periodic ones: name, level, interval in seconds (0: not running), last message, figures.
-DEMO_PROCESSES = """{
-"scheduler":{"lookup":"ChunkStatisticsLookupClient(LMCacheLookupClient)","threads":"MainThread stats-logger-thread api-server-thread",
-"periodic":[["health-monitor-thread","low",0,"No active health checks to monitor, thread not started",
-{"total_checks":"0","active_checks":"0","skipped":"true"}]]},
-"worker":{"lookup":"LMCacheLookupServer",
-"threads":"MainThread stats-logger-thread PinMonitor-thread health-monitor-thread lookup-server-thread api-server-thread",
-"periodic":[["PinMonitor-thread","critical",30,"Checked 0 objects, 0 timeouts, 0 force unpinned",
-{"pinned_count":"0","timeout_count":"0","force_unpin_count":"0"}],["health-monitor-thread","critical",5,"All checks passed",
-{"total_checks":"0","failed_checks":"0","bypassed_backends":"0"}]]},
-"mp":{"lookup":"","threads":"MainThread EventBus eviction_loop DeviceHostFuncDispatcher lmcache-mp-worker-reaper",
-"periodic":[["SessionManager-cleanup-thread-7f89e6e98950","medium",60.0,"Removed 0 expired sessions",{"removed_sessions":"0"}],
-["DeviceHostFuncDispatcher","high",0.005,"dispatched=0",{}],["lmcache-mp-worker-reaper","medium",30.0,"reaped=0",{}]]}}"""
-DEMO_STACK_START = """  File "/usr/lib/python3/threading.py", line 1002, in _bootstrap
-    self._bootstrap_inner()
-"""
+DEMO_FACT = re.compile(r"\$\{(\w+)\}")  # in a recorded answer
 DEMO_STACK = """Thread: <%s %s)>
 Stack trace:
-%s  File "/usr/lib/python3/lmcache/%s.py", line %d, in run
+  File "/usr/lib/python3/lmcache/%s.py", line %d, in run
     self._stopped.wait(self._interval)
   File "/usr/lib/python3/threading.py", line 331, in wait
     gotit = waiter.acquire(True, timeout)
 """
-JSON, PRETTY, TEXT, PRETTY_TEXT = (
-    "JSON",
-    "PRETTY",
-    "TEXT",
-    "PRETTY_TEXT",
-)  # how a demo node writes an answer: compact or indented, as which type
-# What a process serves: a path ("*" is one segment), its methods and, of an answer that DemoNode.facts() alone can fill, its status, its
-# style and its text. The others are methods of DemoNode.
-DEMO_ANSWERS = {
-    "all": """
-/run_script POST: 404 TEXT The /run_script API is disabled. It executes caller-supplied code in-process, so it is off by default; \
-enable it explicitly with run_script_api_enabled (LMCACHE_RUN_SCRIPT_API_ENABLED=true, or --run-script-api-enabled on the standalone \
-server) and only on a trusted network.
-/metrics GET
-/metrics/reset POST
-/env GET: 200 PRETTY_TEXT {"AWS_SECRET_ACCESS_KEY":"example/not/a/secret","CUDA_VISIBLE_DEVICES":"%(worker)s",
-"HF_TOKEN":"hf_example_not_a_secret","HOME":"/home/user","LANG":"C.UTF-8",
-"LMCACHE_CONFIG_FILE":"/etc/lmcache/%(instance)s.yaml","LMCACHE_TRACK_USAGE":"false","NODE_RACK":"rack%(rack)s",
-"PATH":"/opt/venv/bin:/usr/bin:/bin","PYTHONHASHSEED":"0","VLLM_API_KEY":"example-not-a-secret"}
-/threads GET
-/loglevel GET
-/periodic-threads GET
-/periodic-threads/* GET
-/periodic-threads-health GET
-/version GET: 200 JSON "0.5.6-g3e11e108"
-/lmc_version GET: 200 JSON "0.5.6"
-/commit_id GET: 200 JSON "g3e11e108"
-""",
-    "engine": """
-/conf GET POST
-/meta GET: 200 PRETTY_TEXT {"chunk_size":256,"engine_id":"%(instance)s_4711","first_rank":0,"kv_connector_extra_config":{},
-"kv_dtype":"torch.bfloat16","kv_layer_groups_manager":null,"kv_shape":[32,2,256,8,128],"local_worker_id":%(worker)s,
-"local_world_size":%(workers)s,"model_name":"example/demo-8b","role":"%(role)s","served_model_name":"demo-8b","use_mla":false,
-"worker_id":%(worker)s,"world_size":%(workers)s}
-/inference_info GET: 200 PRETTY {"vllm_version":"0.11.0 (demo)","lmcache_version":"0.5.6-g3e11e108","vllm_config":"none (demo)",
-"model_config":{"model":"example/demo-8b","dtype":"torch.bfloat16","max_model_len":32768,"vocab_size":128256,"num_layers":32,
-"num_attention_heads":32,"num_kv_heads":8,"head_size":128},"cache_config":{"block_size":16,"cache_dtype":"auto",
-"gpu_memory_utilization":0.9,"swap_space":null,"enable_prefix_caching":true}}
-/inference_version GET: 500 PRETTY {"error":"Failed to get inference version",
-"message":"'LMCacheManager' object has no attribute 'get_inference_version'"}
-/backends GET POST
-/backends/* DELETE
-/backends/*/recreate POST
-/bypass/list GET
-/bypass/add PUT
-/bypass/remove PUT
-/hot_cache/status GET: 200 PRETTY {"status":"success","hot_cache":%(hot_cache)s,"message":"Hot cache is %(hot_cache_word)s"}
-/hot_cache/enable PUT: 200 PRETTY {"status":"success","hot_cache":true,"message":"Hot cache enabled successfully"}
-/hot_cache/disable PUT: 200 PRETTY {"status":"success","hot_cache":false,"message":"Hot cache disabled successfully"}
-/freeze/status GET: 200 PRETTY {"status":"success","freeze":%(freeze)s,"message":"Freeze mode is %(freeze_word)s"}
-/freeze/enable PUT: 200 PRETTY {"status":"success","freeze":true,"message":"Freeze mode enabled successfully"}
-/freeze/disable PUT: 200 PRETTY {"status":"success","freeze":false,"message":"Freeze mode disabled successfully"}
-/chunk_statistics/status GET: 200 PRETTY {"enabled":%(chunk_statistics)s,"total_requests":%(1.6D)d,
-"timing":{"lookup_time_seconds":%(0.0013D)s,"record_statistics_time_seconds":%(4e-05D)s,
-"check_exit_conditions_time_seconds":%(1e-06D)s,"total_time_seconds":%(0.001341D)s,"overhead_time_seconds":%(4.1e-05D)s,
-"overhead_percentage":3.0574},"total_chunks":%(N)d,"unique_chunks":%(U)d,"duplicate_chunks":%(1N -1U)d,"reuse_rate":%(R)s,
-"bloom_filter":{"size_mb":22.852559089660645,"hash_count":6,"item_count":%(U)d,"bits_set":%(6U)d,"fill_rate":%(3.13e-08U)s,
-"expected_elements":20000000,"false_positive_rate":0.01},"async_queue":{"capacity":100000,"current_size":0,"max_size_reached":3,
-"full_blocks":0,"utilization":0.0},"timestamp":%(time)s,"auto_exit_enabled":true,"auto_exit_timeout_hours":0.0,
-"auto_exit_target_unique_chunks":0}
-/chunk_statistics/start POST: 200 PRETTY {"status":"success","message":"Started"}
-/chunk_statistics/stop POST: 200 PRETTY {"status":"success","message":"Stopped"}
-/chunk_statistics/reset POST: 200 PRETTY {"status":"success","message":"Reset"}
-/lookup/close POST: 200 PRETTY {"old":"%(lookup)s","role":"%(role)s"}
-/lookup/create POST: 200 PRETTY {"new":"%(lookup_class)s","role":"%(role)s"}
-/lookup/recreate POST
-/cache/clear DELETE
-/cache/store POST
-/cache/retrieve POST
-/cache/kvcache/info GET: 200 PRETTY {"status":"success","num_layers":32,"layers":{%(layers)s}}
-/controller/key-stats GET: 503 JSON {"detail":"Controller manager not available"}
-/controller/workers GET: 503 JSON {"detail":"Controller manager not available"}
-""",
-    "scheduler": """
-/lookup/info GET: 200 PRETTY {"client":"%(lookup)s","server":"None"}
-/backends GET POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
-/backends/* DELETE: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
-/backends/*/recreate POST: 503 JSON {"error":"/backends API is unavailable","message":"LMCache engine not configured."}
-/bypass/list GET: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
-/bypass/add PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
-/bypass/remove PUT: 503 JSON {"error":"Bypass API is unavailable","message":"LMCache engine not configured."}
-/hot_cache/status GET: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
-/hot_cache/enable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
-/hot_cache/disable PUT: 503 PRETTY {"error":"hot_cache API is unavailable","message":"LMCache engine not configured."}
-/freeze/status GET: 503 PRETTY {"error":"/freeze/status API is unavailable","message":"LMCache engine not configured."}
-/freeze/enable PUT: 503 PRETTY {"error":"/freeze/enable API is unavailable","message":"LMCache engine not configured."}
-/freeze/disable PUT: 503 PRETTY {"error":"/freeze/disable API is unavailable","message":"LMCache engine not configured."}
-/cache/clear DELETE: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
-/cache/store POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
-/cache/retrieve POST: 503 PRETTY {"error":"LMCache API is unavailable","message":"LMCache engine not configured."}
-/cache/kvcache/info GET: 404 PRETTY {"error":"kv_caches not available","message":"kv_caches is empty or not initialized"}
-""",
-    "worker": """
-/lookup/info GET: 200 PRETTY {"client":"None","server":"%(lookup)s"}
-/chunk_statistics/status GET: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
-/chunk_statistics/start POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
-/chunk_statistics/stop POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
-/chunk_statistics/reset POST: 503 PRETTY {"error":"API unavailable","message":"Lookup client not configured."}
-""",
-    "mp": """
-/ GET: 200 JSON {"status":"ok","service":"LMCache HTTP API"}
-/healthcheck GET: 200 JSON {"status":"healthy"}
-/status GET: 200 JSON {"is_healthy":true,"engine_type":"MPCacheServer","chunk_size":256,"hash_algorithm":"blake3",
-"active_sessions":2,"storage_manager":{"is_healthy":true,"l1_managers":{"_default":{"is_healthy":true,
-"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
-"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
-"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300}},
-"store_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,
-"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0}},
-"l1_eviction_controllers":{"_default":{"is_healthy":true,"thread_alive":true,"eviction_policy":"LRU","trigger_watermark":0.8,
-"eviction_ratio":0.2}},"prefetch_controller":{"is_healthy":true,"thread_alive":true,"max_in_flight":8,"submission_queue_size":0,
-"pending_queue_size":0,"in_flight_request_count":0,"lookup_phase_count":0,"load_phase_count":0,"completed_results_count":0,
-"num_l2_adapters":2,"num_active_adapters":2,"num_draining_adapters":0},"l2_eviction_controller":{"is_healthy":true,
-"thread_alive":true,"adapters":[{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2,"current_usage":0.72,
-"total_bytes_used":123695058124,"total_capacity_bytes":171798691840,"num_cache_salt_buckets":1}]},
-"l2_adapters":[{"is_healthy":true,"type":"FSNativeL2Adapter","base_path":"/var/lib/lmcache/l2_a","use_odirect":false,
-"num_workers":1,"read_ahead_size":null,"pad_buffers_to_alignment":false},{"is_healthy":true,"type":"FSL2Adapter",
-"base_path":"/var/lib/lmcache/l2_b","use_odirect":false,"event_loop_alive":true}],"num_l2_adapters":2,
-"l1_usage":[%(42949672960f)d,42949672960],"l1_capacity_bytes_by_backend":{"dram":42949672960},"l1_manager":{"is_healthy":true,
-"total_object_count":%(10240f)d,"write_locked_count":0,"read_locked_count":0,"temporary_count":0,"staging_object_count":0,
-"staging_bytes":0,"memory_used_bytes":%(42949672960f)d,"memory_total_bytes":42949672960,"memory_configured_bytes":42949672960,
-"capacity_bytes_by_backend":{"dram":42949672960},"memory_usage_ratio":%(1f)s,"write_ttl_seconds":600,"read_ttl_seconds":300},
-"store_controller":{"is_healthy":true,"thread_alive":true,"pending_keys_count":0,"in_flight_task_count":0,"num_l2_adapters":2,
-"num_active_adapters":2,"num_draining_adapters":0},"l1_eviction_controller":{"is_healthy":true,"thread_alive":true,
-"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"active_prefetch_jobs":0,"active_p2p_lookup_jobs":0,
-"p2p_enabled":false,"p2p_state":"unregistered","p2p_peer_count":0,"p2p_peers":[],"worker_liveness":{"enabled":true,
-"reap_timeout_seconds":120.0,"registration_grace_seconds":3600.0,"tracked_instances":1},"kv_events":{"enabled":true,
-"incarnation":1,"log_depth":0,"log_capacity":32768,"next_seq":1,"lost_markers":0,"unbound_stores":0,"subscribers":0},
-"registered_gpu_ids":[0],"cache_context_meta":{"0":{"model_name":"example/demo-8b","world_size":1,"block_size":16,
-"use_mla":false}},"registered_non_cuda_instance_ids":[],"non_cuda_context_meta":{}}
-/config GET: 200 PRETTY {"mp":{"transport":"zmq","host":"127.0.0.1","port":5555,"chunk_size":256,"max_workers":1,
-"hash_algorithm":"blake3","engine_type":"default","supported_transfer_mode":"auto","runtime_plugin_config":{"locations":[],
-"extra_config":{}},"script_allowed_imports":[],"run_script_api_enabled":false,"instance_id":"%(instance)s",
-"session_ttl_seconds":600.0},"storage_manager":{"l1_manager_config":{"memory_config":{"size_in_bytes":42949672960,
-"use_lazy":false,"align_bytes":4096},"gds_l1_config":null,"write_ttl_seconds":600,"read_ttl_seconds":300,"tag":"_default",
-"eviction":{"eviction_policy":"LRU","trigger_watermark":0.8,"eviction_ratio":0.2}},"eviction_config":{"eviction_policy":"LRU",
-"trigger_watermark":0.8,"eviction_ratio":0.2},"l2_adapter_config":{"adapters":[{"base_path":"/var/lib/lmcache/l2_a",
-"max_capacity_gb":160.0},{"base_path":"/var/lib/lmcache/l2_b"}]},"store_policy":"default","prefetch_policy":"default",
-"prefetch_max_in_flight":8},"observability":{"enabled":true,"metrics_enabled":true,"logging_enabled":true,
-"tracing_enabled":false,"otlp_endpoint":null,"prometheus_port":9090,"metrics_sample_rate":0.01,
-"service_instance_id":"%(instance)s"},"http":{"http_host":"127.0.0.1","http_port":%(address)s},"coordinator":{"url":"",
-"heartbeat_interval":5.0,"event_reporting":false,"event_flush_interval":1.0}}
-/config/adapters GET: 200 JSON {"adapters":[{"index":0,"type_name":"fs_native","tier":"l2","primary":true,
-"reconfigurable":false},{"index":1,"type_name":"fs","tier":"l2","primary":false,"reconfigurable":false}]}
-/quota GET
-/quota/* GET PUT DELETE
-/cache/clear POST
-""",
-}
 
 
-class DemoAnswer(NamedTuple):
-    """What a demo node answers: a JSON value, or a str with TEXT."""
+def load_demo(name: str) -> dict:
+    """Read a data file of the demo. Raises FrontendError 500 that says what is missing."""
+    files = StaticFiles()
+    file = files.get(f"demo/{name}.json")
+    if file is None:
+        path = os.path.join(files.folder, "demo", f"{name}.json")
+        raise FrontendError(500, f"--demo needs the folder static/ beside the program: no {path}")
+    return json.loads(file.body)
 
-    value: object
-    status: int = 200
-    style: str = JSON
-    allow: str = ""
+
+def demo_random(name: str) -> float:
+    """A number from 0 to 1 that is always the same for a name."""
+    import zlib
+
+    return zlib.crc32(name.encode()) / 2**32
 
 
-class DemoAsk(NamedTuple):
-    """A request to a demo node: ``rest`` is the path after its first segment."""
+class DemoCurve:
+    """A line through points (seconds, value) that starts again every ``every`` seconds."""
 
-    method: str
-    rest: List[str]
-    query: Dict[str, str]
-    body: bytes
+    def __init__(self, points: Sequence[Tuple[float, float]], every: float) -> None:
+        points = [(0.0, points[0][1]), *points, (every, points[-1][1])]
+        self.every = every
+        self.times = [time for time, _ in points]
+        self.values = [value for _, value in points]
+        self.areas = [0.0]
+        for (start, old), (end, new) in zip(points, points[1:]):
+            self.areas.append(self.areas[-1] + (end - start) * (old + new) / 2)
+
+    def at(self, seconds: float) -> Tuple[float, float]:
+        """The value at a time, and the area below the line from 0 to then."""
+        turns, seconds = divmod(seconds, self.every)
+        index = bisect.bisect_right(self.times, seconds) - 1
+        start, end = self.times[index : index + 2]
+        old, new = self.values[index : index + 2]
+        value = old + (new - old) * (seconds - start) / (end - start)
+        area = self.areas[index] + (seconds - start) * (old + value) / 2
+        return value, turns * self.areas[-1] + area
 
 
 class DemoSwitch:
-    """Something of a node that can be on or off, and for how long it has been on (times are seconds of the node's age)."""
+    """Something that is on or off, and since when (Unix seconds)."""
 
     def __init__(self, on: bool) -> None:
-        self.on, self.since, self.total = on, 0.0, 0.0
+        self.turns = [(0.0, on)]
 
-    def time_on(self, now: float) -> float:
-        return self.total + max(0.0, now - self.since) * self.on
+    @property
+    def on(self) -> bool:
+        return self.turns[-1][1]
 
-    def turn(self, now: float, on: bool) -> None:
-        self.on, self.since, self.total = on, now, self.time_on(now)
+    def seconds_on(self, at: float) -> float:
+        """For how long it has been on at some time."""
+        ends = [time for time, _ in self.turns[1:]] + [at]
+        spans = [min(end, at) - start for (start, on), end in zip(self.turns, ends) if on]
+        return sum(max(0.0, span) for span in spans)
 
 
-def demo_pulse(
-    age: float, pulse: Tuple[float, float, float], shift: float = 0.0
-) -> Tuple[float, float]:
-    """A periodic pulse (first, period, length): (1.0 while it is on, the seconds it has been on so far)."""
-    first, period, length = pulse
-    elapsed = age - first - shift
-    if elapsed < 0:
-        return 0.0, 0.0
-    times, rest = divmod(elapsed, period)
-    return float(rest < length), times * length + min(rest, length)
+class DemoBasis(NamedTuple):
+    """What the names in a sum stand for."""
+
+    now: Dict[str, float]
+    total: Dict[str, float]  # integrals since the process started
+    recent: Dict[str, float]  # and since LMCache's metrics were reset
+
+
+class DemoSeries(NamedTuple):
+    """One sample of a page; or one histogram: a sum, its shares below the bounds and its mean for
+    each population."""
+
+    basis: str  # a field of DemoBasis
+    is_whole: bool  # it counts something
+    sums: List[Dict[str, float]]
+    shares: List[List[float]] = []
+    means: List[float] = []
+
+
+def add_up_demo(terms: Mapping[str, float], basis: Mapping[str, float]) -> float:
+    """A sum such as ``{"load": 4400, "misses": -300}``; never negative."""
+    return max(0.0, sum([factor * basis.get(name, 0.0) for name, factor in terms.items()]))
+
+
+def demo_share(bound: float, median: float, highest: float) -> float:
+    """The share of a log-normal population up to ``bound``; a ratio is never above 1."""
+    if bound <= 0 or bound == highest == 1:
+        return float(bound > 0)
+    return 0.5 + 0.5 * math.erf(math.log(bound / median) / (DEMO_SIGMA * math.sqrt(2)))
+
+
+class DemoPage:
+    """The metrics of one role: a template for ``%``, and the series that fill it."""
+
+    def __init__(self, parts: Sequence[str], wanted: Container[str] = ()) -> None:
+        """``parts`` name the data files; of ``wanted`` families alone if there are any."""
+        self.bounds = load_demo("metrics_process")["bounds"]
+        self.parts: List[str] = []
+        self.series: List[DemoSeries] = []
+        for part in parts:
+            page = load_demo(f"metrics_{part}")
+            for family in page["families"]:
+                if not wanted or family["name"] in wanted:
+                    self._add(family, page.get("labels", {}), page.get("created", False))
+        self.template = "".join(self.parts)
+
+    def _add(self, family: dict, common: Dict[str, str], created: bool) -> None:
+        name, kind = family["name"], family["type"]
+        self._head(name, kind, family)
+        basis = "recent" if name.startswith("lmcache:") else "total"
+        if kind == "gauge" and not family.get("grows"):
+            basis = "now"
+        is_whole = basis != "now" and not name.endswith("_seconds_total")
+        is_whole = is_whole or family.get("whole", False)
+        samples = []
+        for sample in family.get("samples", [family]):
+            pairs = {**common, **sample.get("labels", {})}
+            labels = ",".join(f'{key}="{value}"' for key, value in pairs.items())
+            samples.append(labels)
+            if kind == "histogram":
+                self._add_histogram(name, labels, basis, sample, self.bounds[family["bounds"]])
+            else:
+                self._add_sample(name, labels, DemoSeries(basis, is_whole, [sample["sum"]]))
+        if created and kind in ("counter", "histogram"):
+            name = (name[: -len("_total")] if kind == "counter" else name) + "_created"
+            self._head(name, "gauge", family)
+            for labels in samples:
+                self._add_sample(name, labels, DemoSeries("now", False, [{"started": 1}]))
+
+    def _head(self, name: str, kind: str, family: dict) -> None:
+        text = "".join(family["help"]).replace("%", "%%")
+        self.parts.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
+
+    def _add_sample(self, name: str, labels: str, series: DemoSeries) -> None:
+        self.parts.append(f"{name}{{{labels}}} %s\n" if labels else f"{name} %s\n")
+        self.series.append(series)
+
+    def _add_histogram(
+        self, name: str, labels: str, basis: str, sample: dict, bounds: List[float]
+    ) -> None:
+        comma = "," if labels else ""
+        for bound in [*map(go_float, bounds), "+Inf"]:
+            self.parts.append(f'{name}_bucket{{{labels}{comma}le="{bound}"}} %s\n')
+        self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
+        populations = sample["populations"]
+        medians = [population["median"] for population in populations]
+        self.series.append(
+            DemoSeries(
+                basis,
+                True,
+                [population["count"] for population in populations],
+                [[demo_share(at, median, bounds[-1]) for median in medians] for at in bounds],
+                [median * math.exp(DEMO_SIGMA**2 / 2) for median in medians],
+            )
+        )
+
+    def render(self, basis: DemoBasis, facts: Mapping[str, object]) -> str:
+        """The page of a process with these figures and labels."""
+        values: List[str] = []
+        for series in self.series:
+            counts = [add_up_demo(terms, getattr(basis, series.basis)) for terms in series.sums]
+            if not series.means:
+                value = int(counts[0] + 1e-6) if series.is_whole else counts[0]
+                values.append(go_float(float(value)))
+                continue
+            for shares in series.shares:
+                values.append(f"{int(sum(map(operator.mul, counts, shares)))}.0")
+            values += [f"{int(sum(counts))}.0"] * 2
+            values.append(go_float(sum(map(operator.mul, counts, series.means))))
+        text = self.template % tuple(values)
+        for name in ("model", "served", "worker", "name"):
+            text = text.replace(f"${name}", str(facts[name]))
+        return text
 
 
 def go_float(value: float) -> str:
@@ -11592,383 +11371,296 @@ def go_float(value: float) -> str:
     return f"{float(mantissa)}e{exponent}"
 
 
-DEMO_LAYER = '"model.layers.%d.self_attn.attn":{"shape":[2,4096,16,8,128],"dtype":"torch.bfloat16","device":"cuda:%s"}'
+class DemoProcess:
+    """A simulated process: when it ran, and its figures. Times are Unix seconds."""
 
+    def __init__(self, cluster: DemoCluster, name: str, fill: float) -> None:
+        story = cluster.data if cluster.story else {}
+        self.cluster, self.name, self.fill = cluster, name, fill
+        self.curves = {
+            curve["name"]: DemoCurve(curve["points"], curve.get("every", cluster.every))
+            for curve in self._mine(story.get("curves", []))
+        }
+        self.outages = self._mine(story.get("outages", []))
+        self.settings = self._mine(story.get("settings", []))
+        own = demo_random(name)
+        self.scale = 0.97 + 0.06 * own
+        self.phase = 6.283 * own
+        names = ("freeze", "hot_cache", "chunk_statistics", "lookup")
+        self.switches = {name: DemoSwitch(name != "freeze") for name in names}
+        self.cleared = self.reset = 0.0  # when its cache and its metrics were
+        self._origins: Dict[float, Dict[str, float]] = {}
 
-def demo_terms(text: str) -> List[Tuple[float, str]]:
-    """Parse a sum such as ``1.3L -0.6W 2``."""
-    return [
-        (float(factor), letter or "1")
-        for factor, letter in re.findall(r"(\S+?)([A-Za-z]?)(?: |$)", text)
-    ]
-
-
-class DemoFacts(dict):
-    """What fills the texts: ``%(role)s`` by its name, ``%(28D)d`` as a sum of terms."""
-
-    def __missing__(self, terms: str) -> float:
-        return sum(factor * self[letter] for factor, letter in demo_terms(terms))
-
-
-class DemoSeries(NamedTuple):
-    """One sample (or histogram) of a page: ``kind`` of the table's types, or the letters of what slows a histogram."""
-
-    kind: str
-    terms: List[Tuple[float, str]]
-    lasting: bool  # /metrics/reset leaves it as it is
-    buckets: List[
-        Tuple[float, float]
-    ] = []  # histogram: shares of the normal and of the slow ones up to each bound
-    means: Tuple[float, float] = (0.0, 0.0)
-
-
-def demo_histogram(letter: str, spec: str) -> DemoSeries:
-    """A histogram of log-normal durations, a part of which are slow."""
-    from math import erf, exp, log as ln, sqrt
-
-    count, _, rest = spec.partition(" ~ ")
-    median, ratio = map(float, rest.split())
-    highest, stretch = (1.0, 1.0) if letter == "r" else (1e99, exp(DEMO_SIGMA**2 / 2))
-
-    def share(bound: float, middle: float) -> float:
-        if bound <= 0 or bound == highest:
-            return float(bound > 0)
-        return 0.5 + 0.5 * erf((ln(bound / middle)) / (DEMO_SIGMA * sqrt(2)))
-
-    shares = [
-        (share(bound, median), share(bound, median * ratio))
-        for bound in map(float, demo_bounds(letter))
-    ]
-    return DemoSeries(
-        "PC" if "A" in count else "QS",
-        demo_terms(count),
-        False,
-        shares,
-        (median * stretch, median * ratio * stretch),
-    )
-
-
-def demo_bounds(letter: str) -> List[str]:
-    return re.findall(f"(?m)^{letter} (.*)", DEMO_BUCKETS)[0].split()
-
-
-class DemoPage:
-    """The metrics of one role, read from the tables: a template for ``%`` and the series that fill it."""
-
-    def __init__(self, role: str) -> None:
-        self.family = ""
-        self.parts: List[str] = []
-        self.series: List[DemoSeries] = []
-        table = DEMO_PROCESS_METRICS + (DEMO_MP_METRICS if role == "mp" else DEMO_METRICS)
-        for line in table.replace("\n:", "\nlmcache:").replace("\n_", "\nlmcache_mp_").split("\n"):
-            if line:
-                self._add(line, role == "scheduler")
-        self.template = "".join(self.parts)
-
-    def _add(self, line: str, scheduler: bool) -> None:
-        sample, kind, rest = line.split(" ", 2)
-        specs, _, text = rest.rpartition(" |")
-        values = specs.split(" / ")
-        name, _, labels = sample.partition("{")
-        own = ":" in name
-        if name != self.family:
-            text = text.strip() or "The count of " + name.partition(":")[2].replace("_", " ")
-            self._head(name, {"c": "counter", "h": "histogram"}.get(kind[0], "gauge"), text)
-        self.family = name
-        if values[0] == "-" or (scheduler and own and len(values) == 1):
-            return
-        labels = "\x01" if own else labels.rstrip("}").replace("@", DEMO_MODEL)
-        if kind[0] == "h":
-            self.series.append(demo_histogram(kind[1], values[0]))
-            for bound in demo_bounds(kind[1]) + ["+Inf"]:
-                self.parts.append(f'{name}_bucket{{{labels},le="{bound}"}} %s\n')
-            self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
+    def turn(self, name: str, on: object, at: float) -> None:
+        """Turn a switch on or off; or ("reset") forget for how long it was on."""
+        switch = self.switches[name]
+        if on == "reset":
+            switch.turns = [(at, switch.on)]
         else:
-            self.series.append(
-                DemoSeries(kind, demo_terms(values[-1] if scheduler else values[0]), not own)
-            )
-            self.parts.append(f"{name}{{{labels}}} %s\n" if labels else f"{name} %s\n")
-        if own and kind[0] in "ch":
-            name = (name[:-6] if kind == "c" else name) + "_created"
-            self._head(name, "gauge", text)
-            self.series.append(DemoSeries("g", [(1.0, "Y")], True))
-            self.parts.append(f"{name}{{{labels}}} %s\n")
+            switch.turns.append((at, bool(on)))
+        self._origins.clear()
 
-    def _head(self, name: str, kind: str, text: str) -> None:
-        self.parts.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n".replace("%", "%%"))
+    def _mine(self, entries: Iterable[dict]) -> List[dict]:
+        """The entries of the story that apply to this process."""
+        import fnmatch
 
-    def render(self, now: Dict[str, float], reset: Dict[str, float], labels: str) -> str:
-        """The page: ``now`` is the basis, ``reset`` what it was when the metrics were last reset (or empty)."""
-        values: List[str] = []
-        recent = {key: value - reset.get(key, 0.0) for key, value in now.items()}
-        for kind, terms, lasting, buckets, means in self.series:
-            basis = now if lasting else recent
-            total = sum([factor * basis[key] for factor, key in terms])
-            if kind == "g":
-                values.append(go_float(max(0.0, total)))
-            elif kind in "cn":
-                values.append(go_float(max(0, int(total + 1e-6))))
-            else:
-                late = terms[0][0] * (basis[kind[0]] * 0.25 + basis[kind[1]] * 0.1)
-                normal = total - late
-                values += [f"{int(normal * first + late * second)}.0" for first, second in buckets]
-                values += [f"{int(total)}.0"] * 2
-                values.append(go_float(round(normal * means[0] + late * means[1], 6)))
-        return (self.template % tuple(values)).replace("\x01", labels)
+        def applies(entry: dict) -> bool:
+            return any(fnmatch.fnmatchcase(self.name, pattern) for pattern in entry["nodes"])
+
+        return [entry for entry in entries if applies(entry)]
+
+    def during(self, entry: dict, at: float) -> bool:
+        """Tell whether the story is between the entry's times."""
+        passed = (at - self.cluster.zero - entry["from"]) % self.cluster.every
+        return passed < entry["to"] - entry["from"]
+
+    def away(self, at: float) -> bool:
+        """Tell whether the process does not listen."""
+        return any(self.during(outage, at) for outage in self.outages)
+
+    def started(self, at: float) -> float:
+        """When the process started that runs at this time."""
+        story, every = at - self.cluster.zero, self.cluster.every
+        ends = [at - (story - outage["to"]) % every for outage in self.outages]
+        return max([self.cluster.birth, *ends])
+
+    def conf(self, at: float) -> Dict[str, object]:
+        """What the story changes in the configuration."""
+        changed: Dict[str, object] = {}
+        for setting in self.settings:
+            if self.during(setting, at):
+                changed.update(setting["conf"])
+        return changed
+
+    def _load(self, seconds: float) -> Tuple[float, float]:
+        """The traffic, about 1, and its integral."""
+        now, total = 1.0, seconds
+        for share, period in DEMO_WAVES:
+            speed = 6.283185 / period
+            now += share * math.sin(speed * seconds + self.phase)
+            total -= share / speed * math.cos(speed * seconds + self.phase)
+        return self.scale * now, self.scale * total
+
+    def _flows(self, at: float) -> Tuple[Dict[str, float], Dict[str, float]]:
+        """Everything that flows: the rates now, and their integrals since some time."""
+        seconds = at - self.cluster.birth
+        frozen = self.switches["freeze"].seconds_on(at)
+        counting = self.switches["chunk_statistics"]
+        flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
+        flows["load"] = self._load(seconds)
+        flows["writes"] = self._load(seconds - frozen)
+        flows["counting"] = self._load(counting.seconds_on(at))
+        flows["constant"] = (1.0, seconds)
+        now = {name: flow[0] for name, flow in flows.items()}
+        return now, {name: flow[1] for name, flow in flows.items()}
+
+    def basis(self, at: float) -> DemoBasis:
+        """The names of the data files' sums."""
+        started, switches = self.started(at), self.switches
+        now, sums = self._flows(at)
+        filling = at - max(started, self.cleared)
+        level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
+        now["started"] = started
+        now["healthy"] = float(started == self.cluster.birth or filling > self.cluster.recovery)
+        now["counting_now"] = float(switches["chunk_statistics"].on)
+        now["fill"] = level * switches["hot_cache"].on
+        total, recent = (self._since(start, sums) for start in (started, max(started, self.reset)))
+        return DemoBasis(now, total, recent)
+
+    def _since(self, start: float, sums: Dict[str, float]) -> Dict[str, float]:
+        if start not in self._origins:
+            if len(self._origins) > 2:
+                self._origins.clear()
+            self._origins[start] = self._flows(start)[1]
+        origin = self._origins[start]
+        total = {name: value - origin[name] for name, value in sums.items()}
+        total["once"] = 1.0
+        return total
+
+
+class DemoRequest(NamedTuple):
+    """A request to a demo node: ``part`` is the path's variable segment, ``at`` Unix seconds."""
+
+    at: float
+    method: str
+    path: str
+    part: str
+    query: Dict[str, str]
+    body: bytes
+
+
+class DemoAnswer(NamedTuple):
+    """What a demo node answers: a text, or a value that becomes JSON in some style."""
+
+    body: object
+    status: int = 200
+    style: str = ""
+    allow: str = ""
+
+    def encode(self) -> bytes:
+        if self.style == "text":
+            text = "".join(self.body)  # type: ignore[arg-type]  # a text, or its pieces
+        elif "pretty" in self.style:
+            text = json.dumps(self.body, indent=2)
+        else:
+            text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
+        return text.encode()
+
+    @property
+    def content_type(self) -> str:
+        return "text/plain; charset=utf-8" if "text" in self.style else "application/json"
 
 
 class DemoNode:
-    """A simulated LMCache process: what it answers, and what was changed in it.
+    """What a simulated process answers, and what was changed in it through its API."""
 
-    Only the cluster's thread calls it. ``role`` is scheduler, worker or mp; ``page`` is shared by all of a role.
-    """
-
-    def __init__(
-        self,
-        cluster: DemoCluster,
-        role: str,
-        instance: str,
-        worker: int,
-        page: DemoPage,
-        fails: bool,
-    ) -> None:
-        import zlib
-
-        self.cluster, self.role, self.instance, self.worker, self.page, self.fails = (
-            cluster,
-            role,
-            instance,
-            worker,
-            page,
-            fails,
-        )
-        self.name = f"{instance}_{role}{worker if role == 'worker' else ''}"
-        self.address: object = None  # socket path, or port
-        self.listener: Channel | None = None
-        self.connections: set[Channel] = set()
-        self.random, own = (
-            zlib.crc32(f"{cluster.seed}/{name}".encode()) / 2**32 for name in (instance, self.name)
-        )
-        self.scale = (0.75 + 0.5 * self.random) * (0.96 + 0.08 * own)
-        self.waves = [(0.16, 6.283 / 1700, 6.283 * self.random), (0.08, 6.283 / 230, 6.283 * own)]
-        self.switches = {
-            name: DemoSwitch(name != "freeze")
-            for name in ("freeze", "hot_cache", "chunk_statistics", "lookup")
-        }
-        self.cleared = 0.0
-        self.reset: Dict[str, float] = {}
-        self.conf = dict(json.loads(DEMO_CONF), lmcache_instance_id=instance)
-        self.levels = dict(item.partition("=")[::2] for item in DEMO_LOGGERS.split())
-        self.process = json.loads(DEMO_PROCESSES)[role]
+    def __init__(self, process: DemoProcess, role: str, facts: Dict[str, object]) -> None:
+        cluster = process.cluster
+        self.process, self.role, self.facts = process, cluster.data["roles"][role], facts
+        self.name, self.page = process.name, cluster.pages[role]
+        self.lock = threading.Lock()  # guards what can be changed
+        self.address: object = None  # a port, or the path of a socket
+        self.levels = dict(cluster.settings["loggers"])
+        self.changed: Dict[str, object] = {}  # settings that somebody changed
         self.backends = list(DEMO_BACKENDS)
         self.bypassed: List[str] = []
         self.quotas: Dict[str, float] = {}
-        self.routes: Dict[str, Tuple[List[str], str]] = {}
-        for part in ("all", "mp") if role == "mp" else ("all", "engine", role):
-            for route in DEMO_ANSWERS[part].split("\n/")[1:]:
-                head, _, fixed = route.partition(": ")
-                path, *methods = f"/{head}".split()
-                self.routes[path] = methods, fixed
+        self.routes: Dict[str, Dict[str, dict]] = {}  # path -> method -> answer
+        for part in self.role["answers"]:
+            for route, answer in cluster.answers[part].items():
+                method, path = route.split(" ")
+                self.routes.setdefault(path, {})[method] = answer
 
-    # -- the simulation
-
-    @property
-    def age(self) -> float:
-        return self.cluster.clock() - self.cluster.birth
-
-    @property
-    def away(self) -> bool:
-        """Tell whether the server does not listen just now."""
-        return self.fails and demo_pulse(self.age, DEMO_OUTAGE)[0] > 0
-
-    @property
-    def healthy(self) -> bool:
-        first, period, length = DEMO_OUTAGE
-        return not (self.fails and demo_pulse(self.age, (first, period, length + DEMO_RECOVERY))[0])
-
-    def flows(self, age: float) -> Tuple[List[float], List[float]]:
-        """Load, cold-cache loss, storms and slow time: (their rates now, their integrals since the start)."""
-        from math import cos, exp, sin
-
-        shift = DEMO_STORM[1] * self.random if self.cluster.instances > 1 else 0.0
-        storm, slow = demo_pulse(age, DEMO_STORM, shift), demo_pulse(age, DEMO_SLOW)
-        load = 1 + sum(size * sin(speed * age + phase) for size, speed, phase in self.waves)
-        loaded = age + sum(
-            size / speed * (cos(phase) - cos(speed * age + phase))
-            for size, speed, phase in self.waves
-        )
-        cold = exp(-age / DEMO_WARM_UP)
-        rates = (load, cold, storm[0], slow[0])
-        sums = (loaded, DEMO_WARM_UP * (1 - cold), storm[1], slow[1])
-        return [self.scale * value for value in rates], [self.scale * value for value in sums]
-
-    def basis(self) -> Dict[str, float]:
-        """The letters of the metrics tables. Capitals only grow: L W S Q the flows' integrals (A B C P while not frozen)."""
-        from math import exp
-
-        age, counting = self.age, self.switches["chunk_statistics"]
-        rates, sums = self.flows(age)
-        basis = dict(zip("lwsqLWSQ", rates + sums))
-        basis.update(zip("ABCP", self.flows(age - self.switches["freeze"].time_on(age))[1]))
-        load, cold, storm, _ = rates
-        found = 4750 * load - 3200 * cold - 2600 * storm
-        full = (1 - exp(-(age - self.cleared) / DEMO_WARM_UP)) * (0.9 + 0.05 * load) - 0.35 * storm
-        basis.update(
-            {
-                "1": 1.0,
-                "T": age,
-                "Y": self.cluster.birth,
-                "H": float(self.healthy),
-                "E": float(counting.on),
-                "D": self.flows(counting.time_on(age))[1][0],
-                "k": found / (6400 * load),
-                "r": found / (found + 150 * load),
-                "f": min(1.0, max(0.02, full)) * self.switches["hot_cache"].on,
-                "g": 0.93 * (1 - exp(-age / 1500)),
-            }
-        )
-        return basis
-
-    def facts(self) -> DemoFacts:
-        """What the fixed answers say of this node: the basis, its particulars, and its switches as JSON and as a word."""
-        facts = DemoFacts(
-            self.basis(),
-            instance=self.instance,
-            role=self.role,
-            worker=self.worker,
-            workers=self.cluster.workers,
-            address=self.address,
-            rack=int(self.random * 4),
-            time=self.cluster.clock(),
-            lookup_class=self.process["lookup"],
-        )
-        for name, switch in self.switches.items():
-            facts[name], facts[name + "_word"] = (
-                ("true", "enabled") if switch.on else ("false", "disabled")
-            )
-        facts["lookup"] = facts["lookup_class"] if self.switches["lookup"].on else "None"
-        facts["layers"] = ",".join(
-            DEMO_LAYER % (number, self.worker) for number in range(32)
-        )  # as many as /inference_info tells
-        chunks, unique = int(facts["28D"]), int(facts["8.4D"])
-        facts.update(N=chunks, U=unique, R=(chunks - unique) / (chunks or 1))
-        return facts
-
-    # -- answers
-
-    def answer(self, method: str, target: str, body: bytes) -> DemoAnswer:
+    def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
-        path = urllib.parse.unquote(path)
-        first, *rest = path[1:].split("/")
-        methods, fixed = (
-            self.routes.get(path)
-            or self.routes.get("/".join(["", first, "*", *rest[1:]]))
-            or ([], "")
-        )
-        if not methods:
+        segments = urllib.parse.unquote(path).split("/")
+        methods, part = self.routes.get("/".join(segments)), ""
+        for index in range(len(segments) - 1, 1, -1):
+            pattern = "/".join([*segments[:index], "{}", *segments[index + 1 :]])
+            if methods is None and pattern in self.routes:
+                methods, part = self.routes[pattern], segments[index]
+        if methods is None:
             return DemoAnswer({"detail": "Not Found"}, 404)
-        if method not in methods:
-            return DemoAnswer({"detail": "Method Not Allowed"}, 405, JSON, ", ".join(methods))
-        ask = DemoAsk(method, rest, dict(urllib.parse.parse_qsl(query)), body)
-        if not fixed:
-            return getattr(self, "_" + first.replace("-", "_"))(ask)
-        status, style, text = fixed.split(" ", 2)
-        text %= self.facts()
-        if first in self.switches and status == "200":
-            self._turn(self.switches[first], rest[0])
-        value = text if style == TEXT else json.loads(text)
-        return DemoAnswer(self._named(value, ask) if path == "/meta" else value, int(status), style)
+        answer = methods.get("GET" if method == "HEAD" else method)
+        if answer is None:
+            return DemoAnswer({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
+        pairs = dict(urllib.parse.parse_qsl(query))
+        request = DemoRequest(at, method, path, part, pairs, body)
+        with self.lock:
+            if "call" in answer:
+                return getattr(self, f"_{answer['call']}")(request)
+            return self._recorded(answer, request)
 
-    def _turn(self, switch: DemoSwitch, how: str) -> None:
-        if how == "reset":
-            switch.total, switch.since = 0.0, self.age
-        elif how not in ("status", "info"):
-            switch.turn(self.age, how in ("enable", "start", "create"))
+    # -- recorded answers
 
-    @staticmethod
-    def _named(values: Dict[str, object], ask: DemoAsk) -> Dict[str, object]:
-        """The members that ``names=`` asks for, in that order; all without it."""
-        names = ask.query["names"].split(",") if ask.query.get("names") else values
-        return {name: values[name] for name in names if name in values}
+    def _recorded(self, answer: dict, request: DemoRequest) -> DemoAnswer:
+        for name, on in answer.get("set", {}).items():
+            self.process.turn(name, on, request.at)
+        body = self._fill(answer["body"], self._facts(request.at), self.process.basis(request.at))
+        if "names" in request.query and isinstance(body, dict):
+            names = request.query["names"].split(",")
+            body = {name: body[name] for name in names if name in body}
+        return DemoAnswer(body, answer.get("status", 200), answer.get("style", ""))
 
-    def _metrics(self, ask: DemoAsk) -> DemoAnswer:
-        basis = self.basis()
-        if ask.method == "POST":
-            self.reset = {key: basis[key] for key in "LWSQABCPT"}
-            return DemoAnswer("ok", 200, TEXT)
-        labels = f'model_name="{DEMO_MODEL}",role="{self.role}",served_model_name="demo-8b",worker_id="{self.worker}"'
-        return DemoAnswer(self.page.render(basis, self.reset, labels), 200, TEXT)
+    def _facts(self, at: float) -> Dict[str, object]:
+        """What ``$name`` stands for in a recorded answer."""
+        switches = {name: switch.on for name, switch in self.process.switches.items()}
+        lookup = self.role.get("lookup", "") if switches["lookup"] else "None"
+        conf = {**self.process.cluster.settings["conf"], **self.process.conf(at), **self.changed}
+        conf["lmcache_instance_id"] = self.facts["instance"]
+        layer = {"shape": [2, 4096, 16, 2, 128], "dtype": "torch.bfloat16"}
+        layer["device"] = f"cuda:{self.facts['worker']}"
+        return {
+            **self.facts,
+            **switches,
+            **{f"{name}_word": "enabled" if on else "disabled" for name, on in switches.items()},
+            "address": self.address,
+            "time": at,
+            "conf": conf,
+            "lookup": lookup,
+            "lookup_class": self.role.get("lookup", ""),
+            "backends": dict(zip(self.backends, self.backends)),
+            "backend_names": self.backends,
+            "bypassed": self.bypassed,
+            "layers": {f"model.layers.{index}.self_attn.attn": layer for index in range(80)},
+            "instances": self.process.cluster.mp_servers(),
+        }
 
-    def _threads(self, ask: DemoAsk) -> DemoAnswer:
+    def _fill(self, value: object, facts: Dict[str, object], basis: DemoBasis) -> object:
+        """Put facts and figures into a recorded answer."""
+        if isinstance(value, str):
+            if value[:1] == "$" and value[1:] in facts:
+                return facts[value[1:]]
+            return DEMO_FACT.sub(lambda match: str(facts[match[1]]), value)
+        if isinstance(value, list):
+            return [self._fill(item, facts, basis) for item in value]
+        if not isinstance(value, dict):
+            return value
+        for name, figures in (("$now", basis.now), ("$total", basis.recent)):
+            if name in value:
+                figure = add_up_demo(value[name], figures)
+                return int(figure) if figure >= 100 else figure
+        return {key: self._fill(item, facts, basis) for key, item in value.items()}
+
+    # -- answers that depend on the request
+
+    def _metrics(self, request: DemoRequest) -> DemoAnswer:
+        return DemoAnswer(self.page.render(self.process.basis(request.at), self.facts), 200, "text")
+
+    def _metrics_reset(self, request: DemoRequest) -> DemoAnswer:
+        self.process.reset = request.at
+        return DemoAnswer("ok", 200, "text")
+
+    def _threads(self, request: DemoRequest) -> DemoAnswer:
         texts = []
-        for index, name in enumerate(self.process["threads"].split()):
+        for index, name in enumerate(self.role["threads"]):
             ident = str(140231125232512 - 8392704 * index)
-            if (
-                ask.query.get("name", "").lower() in name.lower()
-                and ask.query.get("thread_id", ident) == ident
-            ):
-                kind, start = (
-                    (f"Thread({name}, started daemon", DEMO_STACK_START)
-                    if index
-                    else ("_MainThread(MainThread, started", "")
-                )
-                texts.append(
-                    DEMO_STACK
-                    % (kind, ident, start, name.lower().replace("-", "_"), 40 + len(name))
-                )
-        return DemoAnswer(
-            "\n\n".join(texts) + f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n",
-            200,
-            TEXT,
-        )
+            kind = f"Thread({name}, started daemon" if index else "_MainThread(MainThread, started"
+            named = request.query.get("name", "").lower() in name.lower()
+            if named and request.query.get("thread_id", ident) == ident:
+                module = name.lower().replace("-", "_")
+                texts.append(DEMO_STACK % (kind, ident, module, 40 + len(name)))
+        summary = f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n"
+        return DemoAnswer("\n\n".join(texts) + summary, 200, "text")
 
-    def _loglevel(self, ask: DemoAsk) -> DemoAnswer:
-        name, level = ask.query.get("logger_name"), ask.query.get("level")
+    def _loglevel(self, request: DemoRequest) -> DemoAnswer:
+        name, level = request.query.get("logger_name"), request.query.get("level")
+        if not name and level:
+            return DemoAnswer(None)
         if not name:
-            lines = "".join(f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items())
-            return (
-                DemoAnswer(None)
-                if level
-                else DemoAnswer("=== Loggers and Levels ===\n" + lines, 200, TEXT)
-            )
+            lines = [f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items()]
+            return DemoAnswer(["=== Loggers and Levels ===\n", *lines], 200, "text")
         if not level:
-            return DemoAnswer(f"{name}: {self.levels.setdefault(name, '') or 'NOTSET'}", 200, TEXT)
-        number = logging.getLevelName(level.upper())
-        if not isinstance(number, int):
-            return DemoAnswer(f"Invalid log level: {level}", 400, TEXT)
-        self.levels[name] = logging.getLevelName(number)
-        return DemoAnswer(
-            f"Set {name} level to {level.upper()} (including all handlers)", 200, TEXT
-        )
+            known = self.levels.setdefault(name, "")
+            return DemoAnswer(f"{name}: {known or 'NOTSET'}", 200, "text")
+        if not isinstance(logging.getLevelName(level.upper()), int):
+            return DemoAnswer(f"Invalid log level: {level}", 400, "text")
+        self.levels[name] = level.upper()
+        text = f"Set {name} level to {level.upper()} (including all handlers)"
+        return DemoAnswer(text, 200, "text")
 
-    def _periodic(self) -> List[Dict[str, object]]:
-        """The periodic threads as ``/periodic-threads`` lists them."""
-        age, now = self.age, self.cluster.clock()
-        threads: List[Dict[str, object]] = []
-        for name, level, interval, message, extra in self.process["periodic"]:
-            runs, active = (
-                interval > 0,
-                interval > 0 and (self.healthy or name != "PinMonitor-thread"),
-            )
-            last = (now - age % interval if active else now - 5.0 * interval) if runs else 0.0
-            summary = {
-                "timestamp": last,
-                "duration_ms": 0.04 * runs,
-                "success": True,
-                "message": message,
-                "extra_info": extra,
-            }
+    def _threads_that_recur(self, at: float) -> List[dict]:
+        healthy = self.process.basis(at).now["healthy"]
+        age = at - self.process.started(at)
+        threads = []
+        for about in self.role["periodic"]:
+            interval = about["interval"]
+            runs = interval > 0
+            active = runs and bool(healthy or about["level"] != "critical")
+            last = at - (age % interval if active else 5.0 * interval) if runs else 0.0
+            summary = {"timestamp": last, "duration_ms": 0.04 * runs, "success": True}
+            summary.update(message=about["message"], extra_info=about["extra_info"])
             threads.append(
                 {
-                    "name": name,
-                    "level": level,
+                    "name": about["name"],
+                    "level": about["level"],
                     "interval": interval or 5,
                     "init_wait": 0.0,
                     "is_running": runs,
                     "is_active": active,
                     "last_run_time": last,
-                    "last_run_ago": now - last if runs else None,
+                    "last_run_ago": at - last if runs else None,
                     "total_runs": int(age / interval) if runs else 0,
                     "failed_runs": 0,
                     "success_rate": 100.0 if runs else None,
@@ -11977,392 +11669,400 @@ class DemoNode:
             )
         return threads
 
-    def _periodic_threads(self, ask: DemoAsk) -> DemoAnswer:
-        threads, level = self._periodic(), ask.query.get("level", "").lower()
+    def _periodic_threads(self, request: DemoRequest) -> DemoAnswer:
+        threads, level = self._threads_that_recur(request.at), request.query.get("level", "")
         levels = ("critical", "high", "medium", "low")
-        if ask.rest:
-            found = [thread for thread in threads if thread["name"] == ask.rest[0]]
-            return (
-                DemoAnswer(found[0])
-                if found
-                else DemoAnswer({"error": f"Thread not found: {ask.rest[0]}"}, 404)
-            )
-        if level and level not in levels:
-            return DemoAnswer(
-                {
-                    "error": f"Invalid level: {ask.query['level']}. Valid values: {', '.join(levels)}"
-                },
-                400,
-            )
+        if request.part:
+            found = [thread for thread in threads if thread["name"] == request.part]
+            missing = DemoAnswer({"error": f"Thread not found: {request.part}"}, 404)
+            return DemoAnswer(found[0]) if found else missing
+        if level and level.lower() not in levels:
+            text = f"Invalid level: {level}. Valid values: {', '.join(levels)}"
+            return DemoAnswer({"error": text}, 400)
 
-        def counts(suffix: str, *levels: str) -> Dict[str, object]:
-            members = [thread for thread in threads if thread["level"] in levels]
-            of_state = {
-                what: sum(bool(item[f"is_{what}"]) for item in members)
-                for what in ("running", "active")
-            }
-            return {
-                f"total{suffix}": len(members),
-                **{what + suffix: count for what, count in of_state.items()},
-            }
+        def counts(suffix: str, *wanted: str) -> Dict[str, object]:
+            some = [thread for thread in threads if thread["level"] in wanted]
+            running = sum(thread["is_running"] for thread in some)
+            active = sum(thread["is_active"] for thread in some)
+            names = (f"total{suffix}", f"running{suffix}", f"active{suffix}")
+            return dict(zip(names, (len(some), running, active)))
 
-        summary = dict(counts("_count", *levels), by_level={key: counts("", key) for key in levels})
-        for what in ("running", "active"):
-            if ask.query.get(what + "_only", "").lower() in ("true", "1", "yes", "on"):
-                threads = [thread for thread in threads if thread["is_" + what]]
-        return DemoAnswer(
-            {
-                "summary": summary,
-                "threads": [thread for thread in threads if level in ("", thread["level"])],
-            }
-        )
+        summary = counts("_count", *levels)
+        summary["by_level"] = {level: counts("", level) for level in levels}
+        for state in ("running", "active"):
+            if request.query.get(f"{state}_only", "").lower() in ("true", "1", "yes", "on"):
+                threads = [thread for thread in threads if thread[f"is_{state}"]]
+        shown = [thread for thread in threads if level.lower() in ("", thread["level"])]
+        return DemoAnswer({"summary": summary, "threads": shown})
 
-    def _periodic_threads_health(self, ask: DemoAsk) -> DemoAnswer:
-        sick = [
-            item
-            for item in self._periodic()
-            if item["level"] in ("critical", "high")
-            and item["is_running"]
-            and not item["is_active"]
+    def _periodic_threads_health(self, request: DemoRequest) -> DemoAnswer:
+        names = ("name", "level", "last_run_ago", "interval")
+        stalled = [
+            {name: thread[name] for name in names}
+            for thread in self._threads_that_recur(request.at)
+            if thread["level"] in ("critical", "high")
+            and thread["is_running"]
+            and not thread["is_active"]
         ]
-        names = [
-            {key: item[key] for key in ("name", "level", "last_run_ago", "interval")}
-            for item in sick
-        ]
-        return DemoAnswer(
-            {"healthy": not sick, "unhealthy_count": len(sick), "unhealthy_threads": names}
-        )
+        answer = {"healthy": not stalled, "unhealthy_count": len(stalled)}
+        return DemoAnswer({**answer, "unhealthy_threads": stalled})
 
-    def _conf(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.method == "GET":
-            return DemoAnswer(self._named(self.conf, ask), 200, PRETTY_TEXT)
+    def _change_conf(self, request: DemoRequest) -> DemoAnswer:
         try:
-            changes = json.loads(ask.body)
+            changes = json.loads(request.body)
         except ValueError as error:
             return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, 400)
         if not isinstance(changes, dict):
             return DemoAnswer({"error": "Request body must be a JSON object"}, 400)
+        conf: Dict[str, object] = self._facts(request.at)["conf"]  # type: ignore[assignment]
         updated, errors = {}, {}
         for name, value in changes.items():
             try:
-                updated[name] = self.conf[name] = self._converted(self.conf[name], value)
+                updated[name] = self.changed[name] = self._converted(conf[name], value)
             except KeyError:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        return DemoAnswer(
-            {"updated": updated, **({"errors": errors} if errors else {})},
-            400 if errors and not updated else 200,
-        )
+        answer = {"updated": updated, **({"errors": errors} if errors else {})}
+        return DemoAnswer(answer, 400 if errors and not updated else 200)
 
     @staticmethod
     def _converted(old: object, value: object) -> object:
         """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
         if isinstance(old, bool):
             return str(value).lower() in ("true", "1")
-        return (
-            type(old)(value) if isinstance(old, (int, float, str)) and value is not None else value
-        )  # type: ignore[arg-type]
+        if isinstance(old, (int, float, str)) and value is not None:
+            return type(old)(value)  # type: ignore[arg-type]  # int() says what it cannot read
+        return value
 
-    def _backends(self, ask: DemoAsk) -> DemoAnswer:
-        answer: Dict[str, object] = {"status": "success"}
-        names = ask.rest[:1] or [name for name in DEMO_BACKENDS if name not in self.backends]
-        if ask.method == "GET":
-            return DemoAnswer(dict(zip(self.backends, self.backends)))
-        if ask.rest and names[0] not in self.backends:
-            answer = {"status": "not_found", "message": f"Backend {names[0]} not found"}
-        else:
-            self.backends = [name for name in self.backends if name not in names]
-            if ask.method == "DELETE":
-                answer["message"] = f"Backend {names[0]} closed"
-            else:
-                self.backends += names
-                answer["recreated" if ask.rest else "created"] = dict(zip(names, names))
-        return DemoAnswer(
-            dict(answer, backends=dict(zip(self.backends, self.backends))),
-            200 if answer["status"] == "success" else 404,
-        )
+    def _backends_answer(self, **more: object) -> DemoAnswer:
+        backends = dict(zip(self.backends, self.backends))
+        return DemoAnswer({"status": "success", **more, "backends": backends})
 
-    def _bypass(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] == "list":
-            return DemoAnswer(
-                {
-                    "status": "success",
-                    "bypassed_backends": self.bypassed,
-                    "all_backends": self.backends,
-                }
-            )
-        name, add = ask.query.get("backend_name"), ask.rest[0] == "add"
-        if not name:
-            return DemoAnswer(
-                {"error": "Missing parameter", "message": "backend_name is required"}, 400
-            )
+    def _create_backends(self, request: DemoRequest) -> DemoAnswer:
+        created = [name for name in DEMO_BACKENDS if name not in self.backends]
+        self.backends += created
+        return self._backends_answer(created=dict(zip(created, created)))
+
+    def _change_backend(self, request: DemoRequest) -> DemoAnswer:
+        name = request.part
         if name not in self.backends:
-            return DemoAnswer(
-                {
-                    "error": "Unknown backend",
-                    "message": f"Backend '{name}' not found. Available: {self.backends}",
-                },
-                400,
-            )
-        was = {"was_already_bypassed" if add else "was_bypassed": name in self.bypassed}
-        self.bypassed = [item for item in self.bypassed if item != name] + [name] * add
-        return DemoAnswer(
-            {
-                "status": "success",
-                "backend_name": name,
-                "bypassed": add,
-                **was,
-                "bypassed_backends": self.bypassed,
-            }
-        )
+            answer = {"status": "not_found", "message": f"Backend {name} not found"}
+            backends = dict(zip(self.backends, self.backends))
+            return DemoAnswer({**answer, "backends": backends}, 404)
+        self.backends.remove(name)
+        if request.method == "DELETE":
+            return self._backends_answer(message=f"Backend {name} closed")
+        self.backends.append(name)
+        return self._backends_answer(recreated={name: name})
 
-    def _lookup(self, ask: DemoAsk) -> DemoAnswer:
-        """``/lookup/recreate``: the one that there is."""
-        if not self.switches["lookup"].on:
-            kind = "client" if self.role == "scheduler" else "server"
-            return DemoAnswer(
-                {"error": f"lookup {kind} not available", "role": self.role}, 400, PRETTY
-            )
-        return DemoAnswer(
-            {"old": self.process["lookup"], "new": self.process["lookup"], "role": self.role},
-            200,
-            PRETTY,
-        )
+    def _bypass(self, request: DemoRequest) -> DemoAnswer:
+        name, add = request.query.get("backend_name"), request.path.endswith("/add")
+        if not name:
+            answer = {"error": "Missing parameter", "message": "backend_name is required"}
+            return DemoAnswer(answer, 400)
+        if name not in self.backends:
+            text = f"Backend '{name}' not found. Available: {self.backends}"
+            return DemoAnswer({"error": "Unknown backend", "message": text}, 400)
+        answer = {"status": "success", "backend_name": name, "bypassed": add}
+        answer["was_already_bypassed" if add else "was_bypassed"] = name in self.bypassed
+        others = [other for other in self.bypassed if other != name]
+        self.bypassed = [*others, name] if add else others
+        return DemoAnswer({**answer, "bypassed_backends": self.bypassed})
 
-    def _cache(self, ask: DemoAsk) -> DemoAnswer:
-        if ask.rest[0] != "clear":
-            tokens = re.fullmatch(r"(\d+),(\d+)", ask.query.get("tokens_mock", ""))
-            if not tokens:
-                return DemoAnswer(
-                    {
-                        "error": "Missing parameters",
-                        "message": "Must specify either tokens_input or tokens_mock",
-                    },
-                    400,
-                    PRETTY,
-                )
-            size = max(0, int(tokens.group(2)) - int(tokens.group(1)))
-            more = {"num_retrieved": size // 256 * 256} if ask.rest[0] == "retrieve" else {}
-            return DemoAnswer(dict(status="success", num_tokens=size, **more), 200, PRETTY)
-        answer = DemoAnswer(
-            {"status": "success", "num_removed": int(self.facts()["10240f"]) * 256}, 200, PRETTY
-        )
-        if self.role == "mp":
-            answer = DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
-            try:
-                tier = json.loads(ask.body)["tier"]
-            except (ValueError, TypeError, KeyError):
-                tier = "l1"
-            if tier != "l1":
-                return DemoAnswer({"detail": f"tier '{tier}' not supported; only 'l1'"}, 400)
-        if "LocalCPU" in ask.query.get("locations", "LocalCPU"):
-            self.cleared = self.age
-        return answer
+    def _recreate_lookup(self, request: DemoRequest) -> DemoAnswer:
+        role, lookup = self.facts["role"], self.role["lookup"]
+        if self.process.switches["lookup"].on:
+            return DemoAnswer({"old": lookup, "new": lookup, "role": role}, 200, "pretty")
+        kind = "client" if role == "scheduler" else "server"
+        return DemoAnswer({"error": f"lookup {kind} not available", "role": role}, 400, "pretty")
 
-    def _quota(self, ask: DemoAsk) -> DemoAnswer:
-        if not ask.rest:
-            return DemoAnswer(
-                {
-                    "users": {
-                        salt: {"limit_gb": limit, "current_usage_gb": 0.0}
-                        for salt, limit in self.quotas.items()
-                    }
-                }
-            )
-        salt = ask.rest[0]
-        if ask.method == "GET":
-            return DemoAnswer(
-                {
-                    "cache_salt": salt,
-                    "limit_gb": self.quotas.get(salt, 0.0),
-                    "current_usage_gb": 0.0,
-                    "exists": salt in self.quotas,
-                }
-            )
-        if ask.method == "DELETE":
+    def _move_tokens(self, request: DemoRequest) -> DemoAnswer:
+        start, _, end = request.query.get("tokens_mock", "").partition(",")
+        if not (start.isdigit() and end.isdigit()):
+            text = "Must specify either tokens_input or tokens_mock"
+            return DemoAnswer({"error": "Missing parameters", "message": text}, 400, "pretty")
+        size = max(0, int(end) - int(start))
+        answer = {"status": "success", "num_tokens": size}
+        if request.path.endswith("/retrieve"):
+            answer["num_retrieved"] = size // 256 * 256
+        return DemoAnswer(answer, 200, "pretty")
+
+    def _clear_cache(self, request: DemoRequest) -> DemoAnswer:
+        removed = int(2457 * self.process.basis(request.at).now["fill"]) * 256
+        if "LocalCPU" in request.query.get("locations", "LocalCPU"):
+            self.process.cleared = request.at
+        return DemoAnswer({"status": "success", "num_removed": removed}, 200, "pretty")
+
+    def _clear_tier(self, request: DemoRequest) -> DemoAnswer:
+        document = load_dict(request.body)
+        if document.get("tier", "l1") != "l1":
+            text = f"tier '{document['tier']}' not supported; only 'l1'"
+            return DemoAnswer({"detail": text}, 400)
+        self.process.cleared = request.at
+        return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
+
+    def _quota(self, request: DemoRequest) -> DemoAnswer:
+        salt, used = request.part, {"current_usage_gb": 0.0}
+        if not salt:
+            users = {name: {"limit_gb": limit, **used} for name, limit in self.quotas.items()}
+            return DemoAnswer({"users": users})
+        if request.method == "DELETE":
             self.quotas.pop(salt, None)
             return DemoAnswer({"cache_salt": salt, "status": "removed"})
-        try:
-            self.quotas[salt] = float(json.loads(ask.body)["limit_gb"])
-        except (ValueError, TypeError, KeyError):
-            return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, 400)
-        return DemoAnswer({"cache_salt": salt, "limit_gb": self.quotas[salt], "status": "ok"})
+        if request.method == "PUT":
+            limit = number_or_none(load_dict(request.body).get("limit_gb"))
+            if limit is None:
+                return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, 400)
+            self.quotas[salt] = limit
+            return DemoAnswer({"cache_salt": salt, "limit_gb": limit, "status": "ok"})
+        known = {"limit_gb": self.quotas.get(salt, 0.0), **used, "exists": salt in self.quotas}
+        return DemoAnswer({"cache_salt": salt, **known})
+
+
+class DemoHandler(http.server.BaseHTTPRequestHandler):
+    """One connection to a demo node."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = DEMO_IDLE_TIMEOUT
+    wbufsize = -1  # a head and a small body leave together
+
+    def setup(self) -> None:
+        self.disable_nagle_algorithm = self.server.address_family == socket.AF_INET
+        super().setup()
+
+    def do_GET(self) -> None:
+        server: DemoServer = self.server  # type: ignore[assignment]  # the only one that has us
+        body = self._read_body()
+        answer = server.node.answer(self.command, self.path, body, server.clock())
+        data = answer.encode()
+        self.send_response(answer.status)
+        self.send_header("content-length", str(len(data)))
+        self.send_header("content-type", answer.content_type)
+        if answer.allow:
+            self.send_header("allow", answer.allow)
+        if not server.keep_alive:
+            self.send_header("connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body, size = b"", int(self.rfile.readline(), 16)
+        while size:
+            body += self.rfile.read(size)
+            self.rfile.readline()
+            size = int(self.rfile.readline(), 16)
+        self.rfile.readline()
+        return body
+
+    def version_string(self) -> str:
+        return "uvicorn"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class DemoServer(http.server.ThreadingHTTPServer):
+    """The listening socket of one demo node, on a port of the loopback interface."""
+
+    request_queue_size = 128
+    timeout = 0  # of handle_request, which is called when a client waits
+
+    def __init__(self, node: DemoNode, address: object, cluster: DemoCluster) -> None:
+        self.node, self.clock, self.keep_alive = node, cluster.clock, cluster.keep_alive
+        self.clients: set[socket.socket] = set()
+        super().__init__(address, DemoHandler)  # type: ignore[arg-type]  # or a path
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for our own name, as the base class would."""
+        socketserver.TCPServer.server_bind(self)
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        self.clients.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        self.clients.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        log.debug("demo node %s", self.node.name, exc_info=True)
+
+    def go_away(self) -> None:
+        """Stop listening, and cut the connections, as a process that ends."""
+        self.server_close()
+        for client in list(self.clients):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+
+class DemoUnixServer(DemoServer):
+    """The same on a Unix socket."""
+
+    address_family = socket.AF_UNIX
 
 
 class DemoCluster:
-    """A simulated LMCache cluster in this process: per instance a scheduler and workers on Unix sockets, and MP servers on TCP.
+    """A simulated cluster on this host's sockets. ``clock()`` is the time in Unix seconds.
 
-    One thread serves all of it. ``seed`` picks the figures, ``clock()`` is the time in Unix seconds, ``failing`` lets a worker be
-    away now and then. The cluster seems to have been running for DEMO_AGE seconds when it starts.
+    One thread listens for all nodes; each connection has a thread while it is open.
     """
 
     def __init__(
         self,
-        instances: int = 1,
-        workers: int = 3,
+        instances: Sequence[dict] = (),
         *,
-        mp_servers: int = 1,
-        seed: int = 1,
-        failing: bool = True,
+        story: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.instances, self.workers, self.seed, self.clock = instances, workers, seed, clock
-        self.birth = clock() - DEMO_AGE
-        self.directory = ""
+        """``instances`` are as in cluster.json, whose own are the default. Without its ``story``
+        every node is well all the time. Raises FrontendError when a data file is missing."""
+        self.data, self.story, self.clock = load_demo("cluster"), story, clock
+        self.settings, self.answers = load_demo("settings"), load_demo("answers")
+        self.zero = clock() - self.data["story_age"]  # when the story begins
+        self.birth = clock() - self.data["process_age"]
+        self.every: float = self.data["story_every"]
+        self.recovery: float = self.data["recovery"] if story else 0.0
+        roles = self.data["roles"]
+        self.pages = {role: DemoPage(roles[role]["metrics"]) for role in roles}
         self.nodes: List[DemoNode] = []
-        pages = {role: DemoPage(role) for role in ("scheduler", "worker", "mp")}
+        for instance in instances or self.data["instances"]:
+            self._add_instance(instance)
+        self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
+        self.directory = ""
+        self.servers: Dict[str, DemoServer] = {}  # by node's name; of those that listen
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
-        def add(role: str, name: str, worker: int = 0, fails: bool = False) -> None:
-            self.nodes.append(DemoNode(self, role, name, worker, pages[role], fails))
+    @classmethod
+    def of_size(cls, count: int, **options: object) -> DemoCluster:
+        """A fleet of about ``count`` nodes, in the proportions of cluster.json."""
+        fleet: List[dict] = []
+        for group in load_demo("cluster")["fleet"]:
+            number = max(1, round(count * group["share"] / len(demo_members(group))))
+            for index in range(1, number + 1):
+                fleet.append(dict(group, name=group["name"] % index))
+        return cls(fleet, **options)  # type: ignore[arg-type]  # of the constructor
 
-        for index in range(instances):
-            name = "demo" if instances == 1 else f"demo{index:03d}"
-            add("scheduler", name)
-            for worker in range(workers):
-                add("worker", name, worker, failing and worker == 1 and index % 16 == 0)
-        for index in range(mp_servers):
-            add("mp", "demo" if mp_servers == 1 else f"demo-mp{index}")
-        self.loop: Loop = None  # type: ignore[assignment]  # set by start()
-        self.thread: threading.Thread | None = None
-        self.stopping = False
+    def _add_instance(self, instance: dict) -> None:
+        name, model = instance["name"], instance.get("model", "")
+        for role, node_name, worker in demo_members(instance):
+            facts = {
+                "name": node_name,
+                "instance": name,
+                "role": role,
+                "worker": worker,
+                "workers": instance.get("workers", 1),
+                "model": model,
+                "served": instance.get("served", model),
+                "rack": int(4 * demo_random(name)),
+            }
+            process = DemoProcess(self, node_name, instance.get("fill", 1.0))
+            self.nodes.append(DemoNode(process, role, facts))
+
+    def mp_servers(self) -> List[Dict[str, object]]:
+        """What a coordinator lists at /instances."""
+        fixed = {"metadata": {}, "p2p_advertised_url": "", "mq_port": 0}
+        return [
+            {
+                "instance_id": node.name,
+                "ip": "127.0.0.1",
+                "http_port": node.address,
+                "registration_time": self.birth,
+                **fixed,
+            }
+            for node in self.nodes
+            if node.facts["role"] == "mp"
+        ]
 
     def start(self) -> List[Dict[str, object]]:
         """Open every node's socket; returns the entries of a list of nodes. Raises OSError."""
         import tempfile
 
-        self.loop = Loop()
+        raise_descriptor_limit(len(self.nodes))
         self.directory = tempfile.mkdtemp(prefix="lmcache-demo-")
         if len(self.directory) + len("/socket_99999") > MAX_SOCKET_PATH:
             os.rmdir(self.directory)
             self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
         try:
             for index, node in enumerate(self.nodes):
-                node.address = (
-                    0
-                    if node.role == "mp"
-                    else os.path.join(self.directory, f"socket_{9090 + index}")
-                )
+                if node.role.get("socket"):
+                    node.address = os.path.join(self.directory, f"socket_{9090 + index}")
                 self._listen(node)
         except OSError:
             self._close()
             raise
-        self.loop.sweeps.append(self._sweep)
-        self.thread = start_thread("demo", self._run)
-        return [
-            {"name": node.name, "host": "127.0.0.1", "port": node.address} for node in self.nodes
-        ]
+        self._thread = start_thread("demo", self._run)
+        entries = []
+        for node in self.nodes:
+            entry = {"name": node.name, "host": "127.0.0.1", "port": node.address}
+            entries.append({**entry, "instance": node.facts["instance"]})
+        return entries
 
     def stop(self) -> None:
-        """End the cluster's thread, close its sockets and remove its directory."""
-        if self.thread is not None:
-            self.loop.call_soon(setattr, self, "stopping", True)
-            self.thread.join()
-            self.thread = None
+        """Close the sockets and remove their directory."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _listen(self, node: DemoNode) -> None:
+        if node.role.get("socket"):
+            remove_quietly(str(node.address))  # of the process before
+            self.servers[node.name] = DemoUnixServer(node, node.address, self)
+        else:
+            server = DemoServer(node, ("127.0.0.1", node.address or 0), self)
+            node.address = server.server_address[1]
+            self.servers[node.name] = server
 
     def _run(self) -> None:
-        while not self.stopping:
-            self.loop.run_once()
+        """Accept connections, and let nodes come and go as the story says."""
+        with selectors.DefaultSelector() as selector:
+            for server in self.servers.values():
+                selector.register(server, selectors.EVENT_READ)
+            looked = 0.0
+            while not self._stopped.is_set():
+                for key, _ in selector.select(DEMO_TICK):
+                    key.fileobj.handle_request()  # type: ignore[union-attr]  # a DemoServer
+                if time.monotonic() - looked >= DEMO_TICK:
+                    looked = time.monotonic()
+                    self._come_and_go(selector)
         self._close()
+
+    def _come_and_go(self, selector: selectors.BaseSelector) -> None:
+        now = self.clock()
+        for node in self.nodes:
+            away, server = node.process.away(now), self.servers.get(node.name)
+            if away and server is not None:
+                selector.unregister(server)
+                server.go_away()
+                del self.servers[node.name]
+            elif not away and server is None:
+                self._listen(node)
+                selector.register(self.servers[node.name], selectors.EVENT_READ)
 
     def _close(self) -> None:
         import shutil
 
-        self.loop.shutdown()  # closes the connections: their tasks end
-        for node in self.nodes:
-            if node.listener is not None:
-                node.listener.sock.close()
+        for server in self.servers.values():
+            server.go_away()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _listen(self, node: DemoNode) -> None:
-        if node.role == "mp":
-            sock = socket.create_server(("127.0.0.1", node.address), backlog=128)  # type: ignore[arg-type]
-            node.address = sock.getsockname()[1]
-        else:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            remove_quietly(str(node.address))  # of a former listener
-            sock.bind(str(node.address))
-            sock.listen(128)
-        node.listener = Channel(sock)
-        node.listener.idle = functools.partial(self._accept, node)
-        self.loop.watch(node.listener, READ)
 
-    def _sweep(self, _: float) -> None:
-        """Take the failing nodes' servers away, and put them back."""
-        for node in self.nodes:
-            if node.listener is None and not node.away:
-                self._listen(node)
-            elif node.listener is not None and node.away:
-                self.loop.close(node.listener)
-                node.listener = None
-                for channel in list(node.connections):
-                    with contextlib.suppress(OSError):
-                        channel.sock.shutdown(socket.SHUT_RDWR)  # its task sees the end
-
-    def _accept(self, node: DemoNode) -> None:
-        try:
-            sock, _ = node.listener.sock.accept()  # type: ignore[union-attr]
-        except OSError:
-            return
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.loop.spawn(self._serve(node, Channel(sock)))
-
-    def _serve(self, node: DemoNode, channel: Channel) -> Generator[Wait, Channel, None]:
-        """One connection's task."""
-        node.connections.add(channel)
-        buffer, alive = b"", True
-        try:
-            while alive:
-                while b"\r\n\r\n" not in buffer:
-                    more = yield from receive(channel, RECEIVE_SIZE, float("inf"))
-                    if not more or len(buffer) > MAX_HEAD:
-                        return
-                    buffer += more
-                block, _, buffer = buffer.partition(b"\r\n\r\n")
-                head = parse_request_head(block + b"\r\n")
-                if head.expects:
-                    yield from send_all(channel, b"HTTP/1.1 100 Continue\r\n\r\n")
-                taker = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
-                body = b""
-                while not taker.done:
-                    buffer = buffer or (
-                        yield from receive(channel, RELAY_SIZE, time.monotonic() + BODY_TIMEOUT)
-                    )
-                    if not buffer:
-                        return
-                    parts, used = taker.take(memoryview(buffer))
-                    if len(body) < MAX_API_BODY:
-                        body += b"".join(parts)
-                    buffer = buffer[used:]
-                alive = head.keep_alive
-                yield from send_all(channel, self._answer(node, head, body))
-        except BadMessage:
-            yield from send_all(
-                channel,
-                b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            )
-        except OSError:
-            pass  # the client left
-        finally:
-            node.connections.discard(channel)
-            self.loop.close(channel)
-
-    @staticmethod
-    def _answer(node: DemoNode, head: RequestHead, body: bytes) -> bytes:
-        answer = node.answer(head.command, (head.path + head.query).decode("latin-1"), body)
-        if answer.style == TEXT:
-            data = str(answer.value).encode()
-        elif answer.style == JSON:
-            data = json.dumps(answer.value, separators=(",", ":"), ensure_ascii=False).encode()
-        else:
-            data = json.dumps(answer.value, indent=2).encode()
-        kind = "text/plain; charset=utf-8" if TEXT in answer.style else "application/json"
-        start = f"HTTP/1.1 {answer.status} {http.client.responses[answer.status]}\r\nserver: uvicorn\r\n"
-        start += f"content-length: {len(data)}\r\ncontent-type: {kind}\r\n"
-        start += f"allow: {answer.allow}\r\n" if answer.allow else ""
-        start += "\r\n" if head.keep_alive else "connection: close\r\n\r\n"
-        return start.encode() + (b"" if head.method == b"HEAD" else data)
+def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
+    """The nodes of an instance of cluster.json: role, name and rank."""
+    name = instance["name"]
+    if "role" in instance:
+        return [(instance["role"], name, 0)]
+    members = [("engine", f"{name}_api", 0)] if instance.get("engine", True) else []
+    members.append(("scheduler", f"{name}_scheduler", 0))
+    ranks = range(instance["workers"])
+    return members + [("worker", f"{name}_worker{rank}", rank) for rank in ranks]
 
 
 # ----------------------------------------------------------------------------

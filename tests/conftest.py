@@ -95,9 +95,14 @@ def shared_node(lasting_node):
 
 @pytest.fixture(scope="module")
 def demo():
-    """A frontend with the five demo nodes, all up."""
+    """A frontend with the fifteen demo nodes, all of which answer."""
     front = Frontend("--demo", "--poll-interval", "1")
-    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 5, 20)
+
+    def everybody_answers():
+        counts = front.ask("/api/status").json()["counts"]
+        return counts["up"] + counts["degraded"] == 15
+
+    wait_for(everybody_answers, 20)
     yield front
     front.stop()
 

@@ -33,10 +33,10 @@ def severe(browser):
 @pytest.mark.parametrize(
     "fragment,words",
     [
-        ("#/", "demo_worker0"),
+        ("#/", "llama70b-b_worker0"),
         ("#/compare", "Compare"),
         ("#/many", "Many at once"),
-        ("#/nodes", "demo_mp"),
+        ("#/nodes", "mp-0"),
     ],
 )
 def test_every_view_opens_without_an_error_and_asks_nobody_else(browser, demo, fragment, words):
@@ -50,7 +50,7 @@ def test_every_view_opens_without_an_error_and_asks_nobody_else(browser, demo, f
     )
 
 
-@pytest.mark.parametrize("node", ["demo_worker0", "demo_scheduler", "demo_mp"])
+@pytest.mark.parametrize("node", ["llama70b-b_worker0", "llama70b-b_scheduler", "mp-0"])
 def test_every_panel_opens_without_an_error(browser, demo, node):
     for panel in PANELS:
         browser.goto(url(demo, "#/node/%s/%s" % (node, panel)))

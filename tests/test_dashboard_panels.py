@@ -141,7 +141,7 @@ def wait_text(browser, words, place="main", seconds=10):
 
 
 def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
-    show(demo, "loglevels", "demo_worker0")
+    show(demo, "loglevels", "llama70b-b_worker0")
     name = "lmcache.v1.cache_engine"
     chosen = (
         "const box = document.querySelector(`select[aria-label='Level of ${arguments[0]}']`); "
@@ -152,20 +152,20 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     browser.click("button[title='Set the level of %s']" % name)
     wait_text(browser, "→ ERROR", ".toasts")
     assert (
-        demo.ask("/proxy2/demo_worker0/loglevel?logger_name=" + name).body
+        demo.ask("/proxy2/llama70b-b_worker0/loglevel?logger_name=" + name).body
         == b"lmcache.v1.cache_engine: ERROR"
     )
 
 
 def test_all_loggers_of_a_prefix_are_set_together(browser, demo, show):
-    show(demo, "loglevels", "demo_worker1")
+    show(demo, "loglevels", "llama70b-b_worker1")
     browser.type("input[name=prefix]", "lmcache.v1")
     browser.script(
         "document.querySelector(\"select[aria-label='Level to set']\").value = 'CRITICAL'"
     )
     press(browser, "Set all")
     wait_text(browser, "set to CRITICAL", ".toasts")
-    lines = demo.ask("/proxy2/demo_worker1/loglevel").body.decode().splitlines()
+    lines = demo.ask("/proxy2/llama70b-b_worker1/loglevel").body.decode().splitlines()
     assert {line.rpartition(" ")[2] for line in lines if line.startswith("lmcache.v1")} == {
         "CRITICAL"
     }
@@ -212,16 +212,19 @@ def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, work
 
 
 def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show):
-    assert demo.ask("/proxy2/demo_worker2/conf", "POST", {"min_retrieve_tokens": 77}).status == 200
-    show(demo, "config", "demo_worker0")
-    wait_text(browser, "◆ 77 on demo_worker2")
+    assert (
+        demo.ask("/proxy2/llama70b-b_worker2/conf", "POST", {"min_retrieve_tokens": 77}).status
+        == 200
+    )
+    show(demo, "config", "llama70b-b_worker0")
+    wait_text(browser, "◆ 77 on llama70b-b_worker2")
 
 
 def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
-    show(demo, "cache", "demo_worker0")
+    show(demo, "cache", "llama70b-b_worker0")
 
     def bypassed():
-        return demo.ask("/proxy2/demo_worker0/bypass/list").json()["bypassed_backends"]
+        return demo.ask("/proxy2/llama70b-b_worker0/bypass/list").json()["bypassed_backends"]
 
     press(browser, "Bypass")
     wait_for(lambda: len(bypassed()) == 1)
@@ -231,20 +234,20 @@ def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
 
 
 def test_clearing_wants_the_name_typed(browser, demo, show):
-    show(demo, "cache", "demo_worker1")
+    show(demo, "cache", "llama70b-b_worker1")
     press(browser, "Clear all")
     browser.wait_for(lambda: browser.has("dialog"))
     assert browser.property("dialog button[type=submit]", "disabled")
-    browser.type("dialog input", "demo_worker")
+    browser.type("dialog input", "llama70b-b_worker")
     assert browser.property("dialog button[type=submit]", "disabled")
-    browser.type("dialog input", "demo_worker1")
+    browser.type("dialog input", "llama70b-b_worker1")
     browser.click("dialog button[type=submit]")
     wait_text(browser, "Clear all:", ".toasts")
     assert "removed" in browser.text(".toasts")
 
 
 def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
-    show(demo, "environment", "demo_worker0")
+    show(demo, "environment", "llama70b-b_worker0")
     wait_text(browser, "masked")
     assert "hf_example_not_a_secret" not in browser.script(
         "return document.documentElement.outerHTML"
@@ -262,12 +265,12 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
 
 
 def test_an_environment_value_filters_the_cluster(browser, demo, show):
-    show(demo, "environment", "demo_worker1")
+    show(demo, "environment", "llama70b-b_worker1")
     browser.click("a[title='Nodes with the same CUDA_VISIBLE_DEVICES']")
     browser.wait_for(
         lambda: (
-            [row for row in browser.texts("main tbody tr") if "demo_worker1" in row]
-            and not [row for row in browser.texts("main tbody tr") if "demo_worker0" in row]
+            [row for row in browser.texts("main tbody tr") if "llama70b-b_worker1" in row]
+            and not [row for row in browser.texts("main tbody tr") if "llama70b-b_worker0" in row]
         )
     )
 
@@ -324,7 +327,7 @@ def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
         "...document.querySelectorAll('main .table-wrap')].every((one) => one.scrollWidth <= "
         "one.clientWidth + 1)"
     )
-    for name in ("demo_worker0", "demo_mp"):
+    for name in ("llama70b-b_worker0", "mp-0"):
         browser.resize(360, 900)
         show(demo, panel, name)
         browser.wait_for(lambda: browser.has("main .panel") and not browser.has("main .asking"))
@@ -366,7 +369,7 @@ def test_a_label_of_few_rows_gets_no_column(browser, worker, show):
 
 def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser, demo, show):
     browser.resize(360, 780)
-    show(demo, "threads", "demo_worker0")
+    show(demo, "threads", "llama70b-b_worker0")
     browser.wait_for(lambda: browser.has("main .stacked"))
     card = browser.script(
         "const row = document.querySelector('.stacked tbody:not(.spacer) tr'); "
@@ -379,16 +382,16 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
 
 
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
-    show(demo, "cache", "demo_worker0")
+    show(demo, "cache", "llama70b-b_worker0")
     browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))
     assert browser.texts("section[aria-label='KV cache'] .layers dd") == [
-        "32",
-        "2 × 4096 × 16 × 8 × 128",
+        "80",
+        "2 × 4096 × 16 × 2 × 128",
         "bfloat16",
         "cuda:0",
     ]
     browser.click("section[aria-label='KV cache'] .layers summary")
-    assert browser.count("section[aria-label='KV cache'] .layers li") == 32
+    assert browser.count("section[aria-label='KV cache'] .layers li") == 80
 
 
 def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
@@ -530,7 +533,7 @@ def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
 
 
 def test_a_node_that_runs_no_scripts_says_why_itself(browser, demo, show):
-    show(demo, "script", "demo_worker0")
+    show(demo, "script", "llama70b-b_worker0")
     press(browser, "Run on this node")
     browser.click("dialog button[type=submit]")
     wait_text(browser, "This node does not run scripts. Its reason:")
@@ -656,19 +659,19 @@ def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show)
 
 def test_only_the_open_panel_asks_the_node(browser, demo, show):
     asked = lambda: {
-        url.split("/proxy2/demo_worker0")[1]
+        url.split("/proxy2/llama70b-b_worker0")[1]
         for url in browser.requests()
-        if "/proxy2/demo_worker0" in url
+        if "/proxy2/llama70b-b_worker0" in url
     }  # noqa: E731
-    show(demo, "meta", "demo_worker0")
-    wait_text(browser, "example/demo-8b")
+    show(demo, "meta", "llama70b-b_worker0")
+    wait_text(browser, "meta-llama/Llama-3.3-70B-Instruct")
     assert asked() == {"/meta"}
     for panel, paths, words in (
         ("threads", {"/threads", "/periodic-threads"}, "different stack"),
         ("environment", {"/env"}, "PYTHONHASHSEED"),
         ("inference", {"/inference_info"}, "vllm_version"),
     ):
-        browser.goto("%s/#/node/demo_worker0/%s" % (demo.url, panel))
+        browser.goto("%s/#/node/llama70b-b_worker0/%s" % (demo.url, panel))
         wait_text(browser, words)
         assert asked() == paths
 
@@ -704,10 +707,10 @@ def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
 @pytest.mark.parametrize(
     "node,panel,words",
     [
-        ("demo_scheduler", "cache", "a scheduler has no cache engine"),
-        ("demo_mp", "meta", "Not offered: an MP server has no such endpoint"),
-        ("demo_mp", "inference", "Not offered"),
-        ("demo_worker0", "cache", "Not offered: only the scheduler counts chunks"),
+        ("llama70b-b_scheduler", "cache", "a scheduler has no cache engine"),
+        ("mp-0", "meta", "Not offered: an MP server has no such endpoint"),
+        ("mp-0", "inference", "Not offered"),
+        ("llama70b-b_worker0", "cache", "Not offered: only the scheduler counts chunks"),
     ],
 )
 def test_what_a_node_does_not_offer_is_said_without_asking_it(
@@ -719,7 +722,7 @@ def test_what_a_node_does_not_offer_is_said_without_asking_it(
 
 
 def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, show):
-    show(demo, "overview", "demo_worker0")
+    show(demo, "overview", "llama70b-b_worker0")
     browser.script("document.querySelector('.tabs a').focus()")
     browser.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "Enter")
     browser.wait_for(lambda: browser.has("input[aria-label='Search settings']"))
@@ -740,7 +743,7 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
     browser.wait_for(lambda: browser.has(".in-place"))
     browser.press("Control+a", "3", "3", "Enter")
     wait_text(browser, "→ 33", ".toasts")
-    assert demo.ask("/proxy2/demo_worker0/conf?names=min_retrieve_tokens").json() == {
+    assert demo.ask("/proxy2/llama70b-b_worker0/conf?names=min_retrieve_tokens").json() == {
         "min_retrieve_tokens": 33
     }
     browser.wait_for(

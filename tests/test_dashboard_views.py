@@ -23,7 +23,12 @@ def fleet():
 
     Two instances of a scheduler and three workers, an MP server and a dead node.
     """
-    cluster = lf.DemoCluster(2, 3, failing=False)
+    instances = [
+        {"name": "demo%03d" % index, "workers": 3, "engine": False, "model": "example/demo-8b"}
+        for index in range(2)
+    ]
+    instances.append({"name": "demo_mp", "role": "mp", "model": "example/demo-8b"})
+    cluster = lf.DemoCluster(instances, story=False)
     entries = [
         *cluster.start(),
         {"name": "dead", "host": "127.0.0.1", "port": "/tmp/nowhere/socket_9090"},

@@ -153,11 +153,11 @@ def test_the_file_alone_serves_the_proxy_and_says_what_is_missing(start, node, t
 
 
 @pytest.mark.parametrize("make", [os.symlink, shutil.copy], ids=["link", "copy"])
-def test_it_works_as_a_plugin_by_another_name(start, tmp_path, make):
+def test_it_works_as_a_plugin_by_another_name(start, node, tmp_path, make):
     plugin = str(tmp_path / "scheduler_lmc_frontend_plugin.py")
     make(PROGRAM, plugin)
-    front = start("--demo", program=plugin)
-    assert front.ask("/proxy2/demo_worker0/version").status == 200
+    front = start("--node", "w0=" + node.address, program=plugin)
+    assert front.ask("/proxy2/w0/version").status == 200
     if make is os.symlink:
         serves_the_dashboard(front)
 

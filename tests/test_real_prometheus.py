@@ -80,19 +80,15 @@ def test_prometheus_finds_every_node_and_all_targets_are_up(prometheus):
     wait_for(
         lambda: (
             healths("merged") == ["up"]
-            and healths("nodes") == ["up"] * 5
-            and healths("through") == ["up"] * 5
+            and healths("nodes") == ["up"] * 15
+            and healths("through") == ["up"] * 15
         ),
         90,
     )
     found = wait_for(
         lambda: (ask("/api/v1/query?query=lmcache_frontend_node_up") or {}).get("result"), 20
     )
-    assert {one["metric"]["node"] for one in found} == {
-        "demo_scheduler",
-        "demo_worker0",
-        "demo_worker1",
-        "demo_worker2",
-        "demo_mp",
-    }
+    instance = ["api", "scheduler", "worker0", "worker1", "worker2", "worker3"]
+    names = {"llama70b-%s_%s" % (name, part) for name in "ab" for part in instance}
+    assert {one["metric"]["node"] for one in found} == names | {"mp-0", "mp-1", "coordinator"}
     assert {one["value"][1] for one in found} == {"1"}
