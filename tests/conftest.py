@@ -1,6 +1,8 @@
 """Fixtures: real servers, real processes, a real browser."""
 
+import collections
 import os
+import signal
 import sys
 
 import pytest
@@ -12,7 +14,33 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from support.browser import Browser, find_programs  # noqa: E402
 from support.frontend import Frontend, wait_for  # noqa: E402
 from support.nodes import NodeServer  # noqa: E402
+from support.processes import missing  # noqa: E402
 from support.services import Service  # noqa: E402
+
+
+def pytest_configure(config):
+    """A run that is asked to end tears its fixtures down, as after Ctrl-C.
+
+    What it cannot end any more, the guard does (see ``support/processes.py``).
+    """
+
+    def end(number, frame):
+        pytest.exit("ended by %s" % signal.Signals(number).name, returncode=128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which programs were missing, so that no green run looks whole that is not."""
+    reasons = collections.Counter(
+        report.longrepr[2].replace("Skipped: ", "")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in sorted(reasons.items()):
+        if "not installed" in reason:
+            tests = "1 test" if count == 1 else "%d tests" % count
+            terminalreporter.write_line("NOT RUN: %s: %s" % (tests, reason), yellow=True)
 
 
 @pytest.fixture
@@ -109,14 +137,8 @@ def demo():
 
 @pytest.fixture(scope="session")
 def browser_process():
-    from support.browser import Browser, find_programs
-
-    if (
-        find_programs() is None
-    ):  # in CI that is a failure, on a contributor's machine the tests are skipped
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-            "chromium and chromedriver are not installed"
-        )
+    if find_programs() is None:
+        missing("chromium and chromedriver are not installed")
     with Browser() as browser:
         yield browser
 

@@ -11,6 +11,7 @@ import sys
 import lmcache_frontend as lf
 import pytest
 from support.frontend import PROGRAM, run, wait_for
+from support.processes import Process
 
 ENGINE = {
     "lmcache_instance_id": "prod",
@@ -237,7 +238,7 @@ class Launched:
         self.log = tmp_path / "plugin.log"
         environ = dict(os.environ, PYTHONUNBUFFERED="1", **environment(config, workers))
         command = [sys.executable, "-c", LAUNCHER, str(program), str(self.log)]
-        self.process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+        self.process = Process(command, env=environ, stdout=subprocess.PIPE)
         self.pid = int(self.process.stdout.readline())
 
     def output(self):

@@ -5,12 +5,12 @@ Reading samples, and merging the pages of many nodes into one valid exposition.
 
 import random
 import re
-import shutil
 import subprocess
 
 import pytest
 
 import lmcache_frontend as frontend
+from support.processes import find_program
 
 # As LMCache 0.5.6 writes it (prometheus_client): a counter, its _created, a gauge, a histogram,
 # unlabelled samples.
@@ -90,9 +90,7 @@ def assert_is_valid(text):
 
 
 def assert_promtool_parses(text):
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
+    promtool = find_program("promtool")
     run = subprocess.run([promtool, "check", "metrics"], input=text.encode(), capture_output=True)
     assert run.returncode in (0, 3), (
         run.stderr.decode()

@@ -5,13 +5,12 @@ It does so directly and through the proxy.
 
 import http.client
 import json
-import os
-import shutil
 import socket
 import subprocess
 
 import pytest
 from support.frontend import wait_for
+from support.processes import Process, find_program
 
 pytestmark = pytest.mark.slow
 CONFIG = """
@@ -29,11 +28,7 @@ scrape_configs:
 @pytest.fixture
 def prometheus(start, tmp_path):
     """(the frontend, a function that asks Prometheus's API)."""
-    program = shutil.which("prometheus")
-    if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-            "prometheus is not installed"
-        )
+    program = find_program("prometheus")
     front = start("--demo", "--poll-interval", "1")
     (tmp_path / "prometheus.yml").write_text(CONFIG % {"port": front.port})
     with socket.socket() as sock:
@@ -45,7 +40,7 @@ def prometheus(start, tmp_path):
         "--web.listen-address=127.0.0.1:%d" % port,
     ]
     with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
+        process = Process([program, *options], stdout=log, stderr=log)
 
     def ask(path):
         assert process.poll() is None, (tmp_path / "log").read_text()

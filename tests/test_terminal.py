@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 from support.frontend import PROGRAM, TOKEN, run, wait_for
+from support.processes import Process
 
 DEAD = "gone=127.0.0.1:1"
 
@@ -31,7 +32,7 @@ def start_watching(*options):
         "0.1",
         *map(str, options),
     ]
-    return subprocess.Popen(
+    return Process(
         arguments,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

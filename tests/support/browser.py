@@ -12,15 +12,16 @@ does no harm; what acts on an element waits until it is there and takes the acti
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import tempfile
 import time
+
+from support.processes import ProcessGroup, temporary_folder
 
 ELEMENT = (
     "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (W3C WebDriver, section 11)
@@ -97,7 +98,8 @@ class Browser:
     def __init__(self, width=1280, height=800):
         programs = find_programs()
         assert programs, "no chromium and chromedriver on this machine"
-        self.folder = tempfile.mkdtemp(prefix="lf-browser-")
+        self.kept = contextlib.ExitStack()
+        self.folder = self.kept.enter_context(temporary_folder("lf-browser-"))
         self.driver, self.session = None, ""
         self.size = (programs[0], width, height)
         self.patience = WAIT  # seconds to wait for an element
@@ -116,12 +118,11 @@ class Browser:
 
     def _start_driver(self, program):
         with open(os.path.join(self.folder, "driver.log"), "wb") as log:
-            self.driver = subprocess.Popen(
+            self.driver = ProcessGroup(
                 [program, "--port=0", "--allowed-ips="],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
 
         def ready():
@@ -178,20 +179,8 @@ class Browser:
         """End the browser and remove its profile."""
         self._end_session()
         if self.driver is not None:
-            if self.driver.poll() is None:
-                self.driver.terminate()
-            try:
-                self.driver.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
-            try:
-                os.killpg(
-                    self.driver.pid, signal.SIGKILL
-                )  # what of the browser is left: its own process group
-            except OSError:
-                pass
-            self.driver.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            self.driver.end()
+        self.kept.close()
 
     # -- the protocol
 

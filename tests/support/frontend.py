@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+from support.processes import Process
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(ROOT, "lmcache_frontend.py")
 TOKEN = "test-token-123"
@@ -73,7 +75,7 @@ class Frontend:
         )
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment.update(env or {})
-        self.process = subprocess.Popen(
+        self.process = Process(
             arguments,
             stdout=self.output_file,
             stderr=subprocess.STDOUT,
