@@ -3314,10 +3314,10 @@ class Event(NamedTuple):
         return self._replace(changed=0, at=0.0)._asdict()
 
     def log(self, more: str = "") -> None:
-        """Write the event to the log as one line; alerts are worth a warning."""
+        """Write the event to the log as one line; of an alert there is a warning already."""
         again = f" ({self.count} times)" if self.count > 1 else ""
-        level = logging.WARNING if self.kind == "alert" else logging.INFO
-        log.log(level, "event %s: %s%s%s", self.kind, self.text, again, more)
+        if self.kind != "alert":
+            log.info("event %s: %s%s%s", self.kind, self.text, again, more)
 
 
 class EventFilter(NamedTuple):
@@ -3567,6 +3567,10 @@ MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and i
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
 PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
+HISTORY_POINTS = 1_000  # points of a series in one answer, about
+# Seconds between two points when an answer is made of means; hours are divided evenly.
+HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
+MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
 MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
 MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
@@ -5391,7 +5395,9 @@ class AlertBook:
             self._count[key] = count
         elif known is None:
             self._active[key] = alert
+            log.warning("alert: %s", alert.text)
         else:
+            log.warning("alert over after %s: %s", spoken_time(now - known.since), known.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
@@ -5717,6 +5723,10 @@ class History:
         for key in [key for key in self._columns if key not in kept]:
             del self._columns[key]
 
+    def keys(self) -> List[str]:
+        """The nodes that have values, and "" for the cluster."""
+        return list(self._columns)
+
     def copy(self, key: str, name: str, count: int) -> array:
         """The last ``count`` values, oldest first, NaN where there is none; empty before the first round."""
         column = self._columns.get(key, {}).get(name)
@@ -5741,6 +5751,289 @@ class History:
         values = self.copy(key, name, first)
         known = [value for value in values[: len(values) - last] if value == value]
         return sum(known) / len(known) if known else NAN
+
+
+class Buckets:
+    """The points of a series on a grid of ``step`` seconds: means, or the maximum of latencies."""
+
+    def __init__(self, start: float, end: float, step: float, keep_max: bool) -> None:
+        self.step = step
+        self.first = int(start // step)
+        self._keep_max = keep_max
+        count = max(1, int(end // step) - self.first + 1)
+        self._values = [NAN] * count
+        self._counts = [0] * count
+
+    def add(self, at: float, value: float) -> None:
+        """Take one value of the time ``at``; NaN and what is out of range are left out."""
+        self.add_all(at, (value,))
+
+    def add_all(self, at: float, values: Sequence[float]) -> None:
+        """Take values that all belong to the bucket of the time ``at``."""
+        index = int(at // self.step) - self.first
+        values = [value for value in values if value == value]
+        if not values or not 0 <= index < len(self._values):
+            return
+        if not self._counts[index]:
+            self._values[index] = max(values) if self._keep_max else sum(values)
+        elif self._keep_max:
+            self._values[index] = max(self._values[index], *values)
+        else:
+            self._values[index] += sum(values)
+        self._counts[index] += len(values)
+
+    def add_hour(self, hour: int, values: array, until: float) -> None:
+        """Take the 60 minutes of an hour (Unix seconds // 3600), but for those from ``until`` on."""
+        size = max(1, min(60, int(self.step // 60)))
+        last = min(60, math.ceil((until - hour * 3600) / 60))
+        for index in range(0, last, size):
+            part = values[index : min(last, index + size)]
+            self.add_all(hour * 3600 + index * 60, part)
+
+    def times(self) -> List[float]:
+        return [index * self.step for index in range(self.first, self.first + len(self._values))]
+
+    def values(self) -> List[float]:
+        """The points; NaN where nothing was measured."""
+        if self._keep_max:
+            return self._values
+        pairs = zip(self._values, self._counts)
+        return [value / count if count else NAN for value, count in pairs]
+
+
+class OlderHistory:
+    """Where the minutes are that memory no longer has; the history file is one."""
+
+    def first(self) -> float | None:
+        """Unix seconds of the oldest minute; None when there is none."""
+        raise NotImplementedError
+
+    def hours(
+        self, series: Sequence[str], columns: Sequence[str], start: float, end: float
+    ) -> Iterator[Tuple[str, int, List[array]]]:
+        """Gives a series, the hour (Unix seconds // 3600), and its 60 minutes of each column."""
+        raise NotImplementedError
+
+
+class Minute(NamedTuple):
+    """The values of one minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
+
+    minute: int
+    columns: Tuple[str, ...]
+    series: Tuple[str, ...]
+    cells: array
+
+
+class Rounds(NamedTuple):
+    """Rounds as memory has them: their Unix seconds, and the values by key and figure."""
+
+    times: List[float]
+    columns: Dict[Tuple[str, str], array]
+
+
+class Past:
+    """Answers questions about the past: from memory and, for what is older, from ``older``.
+
+    A series is called "" (the cluster) or "node:KEY" there, and "" or KEY in memory.
+    """
+
+    def __init__(
+        self, watched: Watched, history: History, pace: float, older: OlderHistory | None = None
+    ) -> None:
+        self._watched = watched
+        self._history = history
+        self._pace = pace  # seconds between two rounds
+        self._older = older
+
+    def seconds(self) -> float:
+        """How far back answers go at most."""
+        memory = max(0, self._history.rounds - 1) * self._pace
+        first = self._older.first() if self._older is not None else None
+        return memory if first is None else max(memory, self._watched.clock.wall() - first)
+
+    def answer(
+        self, keys: Mapping[str, str], metrics: Sequence[str], start: float, end: float
+    ) -> Dict[str, object]:
+        """The series from ``start`` to ``end`` (Unix seconds); ``keys`` are by the names to show.
+
+        In at most about HISTORY_POINTS points: rounds as they were, or means over more of them.
+        Raises FrontendError 400 when it would be too much.
+        """
+        rounds = self._rounds(keys.values(), metrics, start, end)
+        oldest = self.oldest_round()
+        is_older = self._older is not None and start < oldest - self._pace
+        first = self._older.first() if is_older else None
+        is_older = first is not None and first < min(end, oldest)
+        if not is_older and len(rounds.times) <= HISTORY_POINTS * 1.1:
+            return self._as_they_were(keys, metrics, rounds, start, end)
+        begins = [max(start, first)] if is_older else []
+        begins += rounds.times[:1]
+        start = min(begins)
+        step = history_step(end - start)
+        buckets = {
+            (name, metric): Buckets(start, end, step, keeps_maximum(metric))
+            for name in keys
+            for metric in metrics
+        }
+        check_history_size(len(keys), len(metrics), int((end - start) / step) + 1)
+        if is_older:
+            self._add_older(buckets, keys, metrics, start, min(end, oldest))
+        add_rounds(buckets, keys, rounds, step)
+        parts = ["memory"] * bool(rounds.times) + ["file"] * is_older
+        source = parts[0] if len(parts) == 1 else "both"
+        return history_document(buckets, step, source)
+
+    def minutes(self, first: int, last: int) -> List[Minute]:
+        """The minutes from ``first`` to ``last`` (Unix seconds // 60) that memory has rounds of.
+
+        Values are means, for latencies the maximum.
+        """
+        with self._watched.lock:
+            keys = self._history.keys()
+        rounds = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
+        spans = [(int(at // 60), index) for index, at in enumerate(rounds.times)]
+        found = []
+        for minute in sorted({minute for minute, _ in spans}):
+            places = [index for number, index in spans if number == minute]
+            rows = minute_rows(keys, rounds.columns, places[0], places[-1] + 1)
+            series = tuple(series_name(key) for key in rows)
+            cells = array("f", [value for row in rows.values() for value in row])
+            found.append(Minute(minute, SERIES, series, cells))
+        return found
+
+    def oldest_round(self) -> float:
+        """Unix seconds of the oldest round in memory; now when there is none."""
+        clock = self._watched.clock
+        with self._watched.lock:
+            times = self._history.times(self._history.rounds)
+        return clock.unix(times[0] if times else clock.monotonic())
+
+    def _rounds(
+        self, keys: Iterable[str], metrics: Sequence[str], start: float, end: float
+    ) -> Rounds:
+        clock = self._watched.clock
+        since = clock.monotonic() - (clock.unix(clock.monotonic()) - start)
+        keys = list(keys)
+        with self._watched.lock:
+            count = self._history.since(since)
+            times = [clock.unix(at) for at in self._history.times(count)]
+            columns = {}
+            for key in keys:
+                for name in metrics:
+                    columns[key, name] = self._history.copy(key, name, count)
+        last = bisect.bisect_right(times, end)
+        return Rounds(times[:last], columns)
+
+    def _as_they_were(
+        self,
+        keys: Mapping[str, str],
+        metrics: Sequence[str],
+        rounds: Rounds,
+        start: float,
+        end: float,
+    ) -> Dict[str, object]:
+        check_history_size(len(keys), len(metrics), len(rounds.times))
+        times = rounds.times
+        series = [
+            {
+                "node": name or None,
+                "metric": metric,
+                "times": times,
+                "values": [rounded(value) for value in rounds.columns[key, metric][: len(times)]],
+            }
+            for name, key in keys.items()
+            for metric in metrics
+        ]
+        first, last = (times[0], times[-1]) if times else (end, end)
+        return {
+            "interval": self._pace,
+            "start": rounded_time(first),
+            "end": rounded_time(last),
+            "source": "memory",
+            "series": series,
+        }
+
+    def _add_older(
+        self,
+        buckets: Mapping[Tuple[str, str], Buckets],
+        keys: Mapping[str, str],
+        metrics: Sequence[str],
+        start: float,
+        end: float,
+    ) -> None:
+        hours = int((end - start) / 3600) + 1
+        if len(keys) * hours > MAX_HISTORY_HOURS:
+            asked = f"{len(keys)} nodes x {hours} hours of the history file"
+            words = f"{asked} are more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
+            raise FrontendError(400, words, "start")
+        names = {series_name(key): name for name, key in keys.items()}
+        for series, hour, columns in self._older.hours(list(names), metrics, start, end):
+            for metric, values in zip(metrics, columns):
+                buckets[names[series], metric].add_hour(hour, values, end)
+
+
+def series_name(key: str) -> str:
+    """What a series is called outside memory."""
+    return f"node:{key}" if key else ""
+
+
+def history_step(seconds: float) -> float:
+    """Seconds between two points of an answer about so many seconds."""
+    enough = [step for step in HISTORY_STEPS if seconds / step <= HISTORY_POINTS * 1.1]
+    return float(enough[0] if enough else HISTORY_STEPS[-1])
+
+
+def keeps_maximum(name: str) -> bool:
+    """Tell whether the worst value of a figure says more than the mean: of latencies."""
+    return name == "latency" or name.endswith(("_p50", "_p90", "_p99", "_seconds"))
+
+
+def minute_rows(
+    keys: Sequence[str], columns: Mapping[Tuple[str, str], array], first: int, last: int
+) -> Dict[str, List[float]]:
+    """The row of each key for the rounds from ``first`` to before ``last``; none without a value."""
+    rows = {}
+    for key in keys:
+        row = []
+        for name in SERIES:
+            values = [value for value in columns[key, name][first:last] if value == value]
+            if not values:
+                row.append(NAN)
+            else:
+                row.append(max(values) if keeps_maximum(name) else sum(values) / len(values))
+        if any(value == value for value in row):
+            rows[key] = row
+    return rows
+
+
+def add_rounds(
+    buckets: Mapping[Tuple[str, str], Buckets],
+    keys: Mapping[str, str],
+    rounds: Rounds,
+    step: float,
+) -> None:
+    """Put what memory has into buckets of ``step`` seconds."""
+    places: Dict[int, List[int]] = {}
+    for index, at in enumerate(rounds.times):
+        places.setdefault(int(at // step), []).append(index)
+    for (name, metric), bucket in buckets.items():
+        values = rounds.columns[keys[name], metric]
+        for number, indices in places.items():
+            bucket.add_all(number * step, values[indices[0] : indices[-1] + 1])
+
+
+def history_document(
+    buckets: Mapping[Tuple[str, str], Buckets], step: float, source: str
+) -> Dict[str, object]:
+    """The answer of ``/api/history`` made of buckets of ``step`` seconds."""
+    times: List[float] = []
+    series = []
+    for (name, metric), bucket in buckets.items():
+        times = bucket.times()
+        values = [rounded(value) for value in bucket.values()]
+        series.append({"node": name or None, "metric": metric, "times": times, "values": values})
+    start, end = (times[0], times[-1]) if times else (0.0, 0.0)
+    return {"interval": step, "start": start, "end": end, "source": source, "series": series}
 
 
 class Judge:
@@ -6045,6 +6338,7 @@ class Monitor:
         timeout: float = FETCH_TIMEOUT,
         ask: Ask | None = None,
         clock: Clock | None = None,
+        older: OlderHistory | None = None,
     ) -> None:
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
@@ -6055,6 +6349,7 @@ class Monitor:
         self._poller = Poller(self.watched, ask or fetch_many, self._pace, timeout)
         rounds = int(history_minutes * 60 / self._pace) + 1 if history_minutes > 0 else 0
         self._history = History(rounds)
+        self.past = Past(self.watched, self._history, self._pace, older)
         self._judge = Judge(self.watched, self._history, self._pace)
         self._document = StatusDocument(self._make_document, self.watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
@@ -6279,7 +6574,7 @@ class Monitor:
             "started": unix(self._began),
             "uptime": round(now - self._began, 3),
             "poll_interval": self._interval,
-            "history_seconds": max(0, self._history.rounds - 1) * self._pace,
+            "history_seconds": round(self.past.seconds()),
             "config_file": self.config_file,
             "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
             "totals": shown_figures(self._totals),
@@ -6332,41 +6627,23 @@ class Monitor:
         copy = self._history.copy
         return {name: [rounded(value) for value in copy(key, name, RECENT)] for name in names}
 
-    def history(self, node: str | None, metric: str | None, seconds: float) -> Dict[str, object]:
-        """Past values: of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all).
+    def history(
+        self,
+        node: str | None,
+        metric: str | None,
+        seconds: float,
+        end: float | None = None,
+    ) -> Dict[str, object]:
+        """Values of the ``seconds`` before ``end`` (Unix seconds; None: now), see ``Past.answer``.
 
-        Each node and metric is taken once. Raises FrontendError 404 for an unknown node, 400 for an unknown metric and
-        for more than MAX_HISTORY_VALUES values.
+        Of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all). Each is
+        taken once. Raises FrontendError 404 for an unknown node, 400 for an unknown metric and for
+        what would be too much.
         """
         metrics = history_metrics(metric or "")
         keys = self._history_keys(node or "")
-        now = self._clock.monotonic()
-        with self.watched.lock:
-            count = self._history.since(now - seconds)
-            check_history_size(len(keys), len(metrics), count)
-            times = self._history.times(count)
-            columns = [
-                (name, metric, self._history.copy(key, metric, count))
-                for name, key in keys.items()
-                for metric in metrics
-            ]
-        shown = [self._clock.unix(at) for at in times]
-        series = [
-            {
-                "node": name or None,
-                "metric": metric,
-                "times": shown,
-                "values": [rounded(value) for value in values],
-            }
-            for name, metric, values in columns
-        ]
-        start, end = (times[0], times[-1]) if times else (now, now)
-        return {
-            "interval": self._pace,
-            "start": self._clock.unix(start),
-            "end": self._clock.unix(end),
-            "series": series,
-        }
+        end = self._clock.unix(self._clock.monotonic()) if end is None else end
+        return self.past.answer(keys, metrics, max(0.0, end - seconds), end)
 
     def _history_keys(self, names: str) -> Dict[str, str]:
         """The keys of the nodes in a comma list, by the names they were asked by; the cluster's is ""."""
@@ -6611,6 +6888,22 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     return "\n".join(lines)
 
 
+def event_lines(events: Sequence[Mapping[str, object]]) -> str:
+    """Events for a terminal, a line each: when, how long, how often, how bad, what."""
+    lines = [event_line(event) for event in events]
+    return "\n".join(lines) if lines else "no events"
+
+
+def event_line(event: Mapping[str, object]) -> str:
+    began, until = number_or_none(event.get("time")) or 0.0, number_or_none(event.get("until"))
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    lasted = "ongoing" if until is None else spoken_time(until - began) if until > began else ""
+    count = number_or_none(event.get("count")) or 1.0
+    again = f" ({count:.0f} times)" if count > 1 else ""
+    severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))
+    return f"{at}  {lasted:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{again}"
+
+
 def spoken_silence(silence: Mapping[str, object]) -> str:
     """Who silenced an alert, until when, and why."""
     until = number_or_none(silence.get("until")) or 0.0
@@ -6660,6 +6953,10 @@ HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead lo
 HISTORY_WAIT = 2.0  # seconds that a query or a write waits for the other
 MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that one file can ever tell apart
 MAX_FILE_EVENTS = 100_000  # events in the file
+HISTORY_LATER = 1.0  # seconds after a minute's end when it is written
+HISTORY_STOP = 5.0  # seconds that the last write may take when the frontend ends
+FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
+HISTORY_BATCH = 60  # minutes in one transaction
 PACK_PARTS = 8  # an hour is moved to its table in as many transactions
 TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
 
@@ -6676,15 +6973,6 @@ HISTORY_TABLES = (
 
 class HistoryError(Exception):
     """The history file cannot be used; the text names it, says why, and what to do."""
-
-
-class Minute(NamedTuple):
-    """The values of one minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
-
-    minute: int
-    columns: Tuple[str, ...]
-    series: Tuple[str, ...]
-    cells: array
 
 
 def little_endian(values: array) -> bytes:
@@ -6737,6 +7025,27 @@ class HistoryTables:
         self.connection = connection
         self._ids: Dict[str, int] = {}  # of the table ``name``
         self._packing = (0, 0)  # the hour that is being moved, and how many of its parts were
+        self._rows = self._stored_rows()
+
+    def _stored_rows(self) -> int:
+        return int(self.value("SELECT value FROM state WHERE key = 'rows'") or 0)
+
+    def put_state(self, now: float) -> None:
+        """Note when the file was written last and how many rows of minutes and hours it has."""
+        pairs = [("written", now), ("rows", self._rows)]
+        self.connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", pairs)
+
+    def _put(self, table: str, key: int, *values: object) -> None:
+        """Put a row into a table, in place of the one that has the key."""
+        places = ", ".join("?" * (len(values) + 1))
+        column = "minute" if table == "minute" else "id"
+        self._remove(f"{table} WHERE {column} = ?", key)
+        self.run(f"INSERT INTO {table} VALUES ({places})", key, *values)
+        self._rows += 1
+
+    def _remove(self, which: str, *values: object) -> None:
+        """Remove rows of minutes or hours: ``which`` is a table and a condition."""
+        self._rows -= self.run(f"DELETE FROM {which}", *values).rowcount
 
     def run(self, statement: str, *values: object) -> sqlite3.Cursor:
         return self.connection.execute(statement, values)
@@ -6750,6 +7059,7 @@ class HistoryTables:
         """Forget what the last transaction did: it was taken back."""
         self._ids.clear()
         self._packing = (0, 0)
+        self._rows = self._stored_rows()
 
     def name_id(self, text: str) -> int:
         """The number that stands for a text: a series, or the names of columns."""
@@ -6764,10 +7074,8 @@ class HistoryTables:
     def put_minute(self, minute: Minute) -> None:
         series = array("I", map(self.name_id, minute.series))
         columns = self.name_id(" ".join(minute.columns))
-        blobs = (little_endian(series), little_endian(minute.cells))
-        self.run(
-            "INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", minute.minute, columns, *blobs
-        )
+        cells = little_endian(minute.cells)
+        self._put("minute", minute.minute, columns, little_endian(series), cells)
 
     def put_events(self, events: Iterable[Event]) -> None:
         rows = [(event.id, event.time, json.dumps(event.stored())) for event in events]
@@ -6792,7 +7100,7 @@ class HistoryTables:
         self._pack_part(hour, part)
         self._packing = (hour, part + 1)
         if part + 1 == PACK_PARTS:
-            self.run("DELETE FROM minute WHERE minute < ?", (hour + 1) * 60)
+            self._remove("minute WHERE minute < ?", (hour + 1) * 60)
 
     def _pack_part(self, hour: int, part: int) -> None:
         names: Tuple[str, ...] = ()
@@ -6813,18 +7121,16 @@ class HistoryTables:
                     block[minute % 60 :: 60] = row
         for series, block in blocks.items():
             place = hour * MAX_HISTORY_SERIES + series
-            self.run(
-                "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", place, columns, pack_hour(block)
-            )
+            self._put("hour", place, columns, pack_hour(block))
 
     def trim(self, now: float, days: float, size: int) -> None:
         """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
         oldest = int(now // 3600 - days * 24)
-        self.run("DELETE FROM hour WHERE id < ?", oldest * MAX_HISTORY_SERIES)
+        self._remove("hour WHERE id < ?", oldest * MAX_HISTORY_SERIES)
         # A clock that was wrong for a while must not leave hours that never get old.
-        self.run("DELETE FROM hour WHERE id > ?", (now // 3600 + 25) * MAX_HISTORY_SERIES)
-        self.run("DELETE FROM minute WHERE minute < ?", oldest * 60)
-        self.run("DELETE FROM minute WHERE minute > ?", now // 60 + 1500)
+        self._remove("hour WHERE id > ?", (now // 3600 + 25) * MAX_HISTORY_SERIES)
+        self._remove("minute WHERE minute < ?", oldest * 60)
+        self._remove("minute WHERE minute > ?", now // 60 + 1500)
         newest = self.value("SELECT max(id) FROM event") or 0
         self.run(
             "DELETE FROM event WHERE id <= ? OR time < ?",
@@ -6841,11 +7147,11 @@ class HistoryTables:
         first = self.value("SELECT min(id) FROM hour")
         if first is not None:
             following = (first // MAX_HISTORY_SERIES + 1) * MAX_HISTORY_SERIES
-            self.run("DELETE FROM hour WHERE id < ?", following)
+            self._remove("hour WHERE id < ?", following)
             return True
         first = self.value("SELECT min(minute) FROM minute")
         if first is not None:
-            self.run("DELETE FROM minute WHERE minute < ?", first // 60 * 60 + 60)
+            self._remove("minute WHERE minute < ?", first // 60 * 60 + 60)
         return first is not None
 
     def used(self) -> int:
@@ -6884,6 +7190,7 @@ class HistoryFile:
 
     def __init__(self, path: str, days: float = HISTORY_DAYS, size: int = HISTORY_SIZE * MIB):
         self.path = os.path.abspath(path)
+        self.reader = HistoryReader(self.path)
         self.days = days
         self.size = size
         self._tables: HistoryTables | None = None
@@ -6903,6 +7210,7 @@ class HistoryFile:
             raise self._error(error) from None
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
+        self.reader.look()
 
     def close(self) -> None:
         """Close the file and let other frontends have it."""
@@ -6934,9 +7242,8 @@ class HistoryFile:
         connection = load_sqlite().connect(
             self.path, timeout=HISTORY_WAIT, isolation_level=None, check_same_thread=False
         )
-        tables = HistoryTables(connection)
         try:
-            self._check_owner(tables)
+            self._check_owner(connection)
             log_size = max(MIB // 4, min(4 * MIB, self.size // (2 * HISTORY_RESERVE)))
             for pragma in (
                 f"page_size={HISTORY_PAGE}",
@@ -6948,22 +7255,23 @@ class HistoryFile:
                 f"application_id={HISTORY_APPLICATION}",
                 f"user_version={HISTORY_VERSION}",
             ):
-                tables.run(f"PRAGMA {pragma}").fetchall()
+                connection.execute(f"PRAGMA {pragma}").fetchall()
             for statement in HISTORY_TABLES:
-                tables.run(statement)
+                connection.execute(statement)
+            tables = HistoryTables(connection)
         except BaseException:
             connection.close()
             raise
         self._tables = tables
         self._inode = os.stat(self.path).st_ino
 
-    def _check_owner(self, tables: HistoryTables) -> None:
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
         """Refuse another program's database, and one of a newer version of this program."""
-        application = tables.value("PRAGMA application_id")
-        version = tables.value("PRAGMA user_version")
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         why = ""
         if application != HISTORY_APPLICATION:
-            if tables.value("SELECT count(*) FROM sqlite_master"):
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 why = "it is another program's database"
         elif version > HISTORY_VERSION:
             why = "a newer LMCache Frontend wrote it"
@@ -7015,13 +7323,13 @@ class HistoryFile:
                 tables.put_events(events)
                 if silences is not None:
                     tables.put_silences(silences)
-                tables.run("INSERT OR REPLACE INTO state VALUES ('written', ?)", now)
                 tables.pack(now)
                 tables.trim(now, self.days, self.size - self.size // HISTORY_RESERVE)
+                tables.put_state(now)
                 tables.run("COMMIT")
             except BaseException:
-                tables.rolled_back()
                 tables.connection.rollback()
+                tables.rolled_back()
                 raise
         except (OSError, sqlite3.OperationalError) as error:
             raise self._error(error) from None
@@ -7078,11 +7386,33 @@ def stored_event(text: str) -> Event | None:
         return None
 
 
-class HistoryReader:
+class HistoryReader(OlderHistory):
     """Queries of the file. Each opens a connection of its own and never waits for the writer."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._first: float | None = None
+        self._rows = 0
+
+    def look(self) -> None:
+        """Note how far the file goes back and how many rows it has; done after each write."""
+        minute = self.first_minute()
+        self._first = None if minute is None else minute * 60.0
+        with self._connection() as connection:
+            statement = "SELECT value FROM state WHERE key = 'rows'"
+            row = connection.execute(statement).fetchone()
+        self._rows = int(row[0]) if row else 0
+
+    def first(self) -> float | None:
+        return self._first
+
+    def size(self) -> Tuple[int, int]:
+        """Bytes of the file with its write-ahead log, and rows of minutes and hours."""
+        size = 0
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(OSError):
+                size += os.path.getsize(self._path + suffix)
+        return size, self._rows
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -7194,50 +7524,118 @@ def pick_column(tables: Sequence[Dict[str, array]], column: str) -> array:
     return values
 
 
-class Buckets:
-    """The points of a series on a grid of ``step`` seconds: means, or the maximum of latencies."""
+class HistoryKeeper:
+    """Has the history file written: once a minute, by a thread of its own, and at the end.
 
-    def __init__(self, start: float, end: float, step: float, keep_max: bool) -> None:
-        self.step = step
-        self.first = int(start // step)
-        self._keep_max = keep_max
-        count = max(1, int(end // step) - self.first + 1)
-        self._values = [NAN] * count
-        self._counts = [0] * count
+    What cannot be written is tried again a minute later, as long as memory has it. ``_trouble``,
+    since when (Unix seconds) and what, is replaced whole.
+    """
 
-    def add(self, at: float, value: float) -> None:
-        """Take one value of the time ``at``; NaN and what is out of range are left out."""
-        self.add_all(at, (value,))
+    def __init__(self, file: HistoryFile, monitor: Monitor) -> None:
+        """Take over what an earlier run left in ``file``, which is open."""
+        self._file = file
+        self._reader = file.reader
+        self._monitor = monitor
+        self._clock = monitor.watched.clock
+        self._written = 0  # the last whole minute in the file
+        self._event = 0  # of EventLog: the last change in the file
+        self._silences = -1  # of Silences: the same
+        self._seconds = 0.0  # that the last write took
+        self._errors = 0
+        self._trouble: Tuple[float, str] | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._restore()
 
-    def add_all(self, at: float, values: Sequence[float]) -> None:
-        """Take values that all belong to the bucket of the time ``at``."""
-        index = int(at // self.step) - self.first
-        values = [value for value in values if value == value]
-        if not values or not 0 <= index < len(self._values):
-            return
-        if not self._counts[index]:
-            self._values[index] = max(values) if self._keep_max else sum(values)
-        elif self._keep_max:
-            self._values[index] = max(self._values[index], *values)
+    def _restore(self) -> None:
+        last = self._file.last_written()
+        self._written = int(last // 60) - 1
+        events = self._monitor.events
+        events.restore(self._file.newest_events(), last)
+        restored = events.changed_since(0)
+        self._event = restored[-1].changed if restored else 0
+        self._monitor.silences.restore(self._file.silences())
+        if last:
+            ago = spoken_time(self._clock.wall() - last)
+            text = f"LMCache Frontend {VERSION} started; the run before was active until {ago} ago"
+            events.add("restart", "info", text, key="frontend")
+
+    def start(self) -> None:
+        self._thread = start_thread("history file", self._run)
+
+    def stop(self) -> None:
+        """Write what is left and close the file."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(HISTORY_STOP)
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopped.wait(60.0 - self._clock.wall() % 60.0 + HISTORY_LATER):
+            self._try_to_write(0)
+        self._try_to_write(1)
+        self._file.close()
+
+    def _try_to_write(self, unfinished: int) -> None:
+        """Write what is not in the file yet, with ``unfinished`` minutes of those that go on."""
+        began = time.monotonic()
+        try:
+            self._write(int(self._clock.wall() // 60) - 1 + unfinished)
+        except HistoryError as error:
+            self._failed(str(error))
+        except Exception as error:  # the thread must live
+            log.debug("history file", exc_info=True)
+            self._failed(f"history file {self._file.path}: {type(error).__name__}: {error}")
         else:
-            self._values[index] += sum(values)
-        self._counts[index] += len(values)
+            if self._trouble is not None:
+                log.warning("history file %s: works again", self._file.path)
+            self._trouble = None
+        self._seconds = time.monotonic() - began
 
-    def add_hour(self, hour: int, values: array) -> None:
-        """Take the 60 minutes of an hour (Unix seconds // 3600)."""
-        size = max(1, min(60, int(self.step // 60)))
-        for index in range(0, 60, size):
-            self.add_all(hour * 3600 + index * 60, values[index : index + size])
+    def _write(self, last: int) -> None:
+        """Write the minutes up to ``last``, as many at once as HISTORY_BATCH."""
+        oldest = int(self._monitor.past.oldest_round() // 60)
+        first = min(last, max(self._written + 1, oldest))
+        for start in range(first, last + 1, HISTORY_BATCH):
+            end = min(last, start + HISTORY_BATCH - 1)
+            events = self._monitor.events.changed_since(self._event)
+            silences = self._monitor.silences
+            changes = silences.changes
+            stored = silences.stored() if changes != self._silences else None
+            minutes = self._monitor.past.minutes(start, end)
+            self._file.write(self._clock.wall(), minutes, events, stored)
+            self._written, self._silences = end, changes
+            self._event = events[-1].changed if events else self._event
+        self._reader.look()
 
-    def times(self) -> List[float]:
-        return [index * self.step for index in range(self.first, self.first + len(self._values))]
+    def _failed(self, reason: str) -> None:
+        self._errors += 1
+        if self._trouble is None or self._trouble[1] != reason:
+            log.warning("%s; it is tried again every minute", reason)
+        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
+        self._trouble = (since, reason)
 
-    def values(self) -> List[float]:
-        """The points; NaN where nothing was measured."""
-        if self._keep_max:
-            return self._values
-        pairs = zip(self._values, self._counts)
-        return [value / count if count else NAN for value, count in pairs]
+    def alerts(self) -> List[Alert]:
+        """The alert that the file cannot be written, while that lasts."""
+        trouble = self._trouble
+        if trouble is None:
+            return []
+        name = "history_file"
+        return [Alert(name, name, "warning", None, one_line(trouble[1]), trouble[0])]
+
+    def exposition(self) -> bytes:
+        """The file's own metrics, in the text format."""
+        size, rows = self._reader.size()
+        return own_exposition(
+            {
+                "history_file_bytes gauge Size of the history file": [("", size)],
+                "history_file_rows gauge Rows in the history file": [("", rows)],
+                "history_file_write_seconds gauge Time of the last write": [
+                    ("", f"{self._seconds:.6g}")
+                ],
+                "history_file_errors_total counter Writes that failed": [("", self._errors)],
+            }
+        )
 
 
 # ----------------------------------------------------------------------------
@@ -8841,7 +9239,9 @@ def service_discovery(
     return groups
 
 
-def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterator[bytes]:
+def bundle_pieces(
+    nodes: Sequence[Node], status: Mapping[str, object], events: Sequence[Mapping[str, object]]
+) -> Iterator[bytes]:
     """A zip for a bug report, as it grows: the status and every node's answers, secrets masked.
 
     What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
@@ -8860,6 +9260,7 @@ def bundle_pieces(nodes: Sequence[Node], status: Mapping[str, object]) -> Iterat
     buffer = PieceBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
+        bundle.writestr("events.json", json.dumps(list(events), indent=2))
         for job, reply in fetch_many(jobs, BUNDLE_REQUESTS):
             if isinstance(reply, FetchError) or reply.status != 200:
                 why = reply.reason if isinstance(reply, FetchError) else f"status {reply.status}"
@@ -10526,17 +10927,18 @@ def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
-    try:
-        seconds = float(request.value("seconds", "3600"))
-    except ValueError:
-        raise FrontendError(400, "seconds is not a number", "seconds") from None
-    if not 0 < seconds < 1e9:
-        raise FrontendError(400, "seconds is not a positive number", "seconds")
-    return Answer.json(
-        server.monitor.history(
-            request.value("node") or None, request.value("metric") or None, seconds
-        )
-    )
+    """Past values, from ``start`` to ``end`` (Unix seconds), or of the last ``seconds``."""
+    end = request_number(request, "end")
+    start = request_number(request, "start")
+    seconds = request_number(request, "seconds", 3600.0)
+    if start is not None:
+        seconds = (time.time() if end is None else end) - start
+    if not 0 < seconds < 1e10:
+        field = "seconds" if start is None else "start"
+        words = "seconds is not a positive number" if start is None else "start is not before end"
+        raise FrontendError(400, words, field)
+    node, metric = request.value("node") or None, request.value("metric") or None
+    return Answer.json(server.monitor.history(node, metric, seconds, end))
 
 
 def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -10634,6 +11036,8 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
     own = server.telemetry.exposition(
         server.pool, len(server.handlers)
     ) + server.monitor.exposition(nodes)
+    if server.history is not None:
+        own += server.history.exposition()
     return Answer(
         200,
         scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking),
@@ -10660,7 +11064,8 @@ def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer
 
 def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
     name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
-    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status())
+    events = server.events.query(limit=MAX_EVENTS)["events"]
+    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status(), events)
     return Answer(
         200,
         pieces,
@@ -10778,6 +11183,8 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.heartbeat: HeartbeatSender = None  # type: ignore[assignment]
         self.discovery: DiscoveryService | None = None
         self.events: EventLog = None  # type: ignore[assignment]
+        self.history: HistoryKeeper | None = None
+        self.alertmanagers: List[AlertmanagerSender] = []
         self.config: ConfigFile | None = None
         self.proxy_timeout = PROXY_TIMEOUT
         self.max_connections = MAX_CONNECTIONS
@@ -12121,6 +12528,10 @@ nodes
 watching
 --poll-interval S number 10.0 seconds between two polls of a node (default %(default)g; 0: none)
 --history MIN number 60.0 minutes of history kept in memory (default %(default)g)
+--history-file FILE text - keep minute values and events in this SQLite file, over restarts
+--history-days DAYS days {HISTORY_DAYS} days that the file goes back (default %(default)g)
+--history-size MIB mebibytes {HISTORY_SIZE} most size of the file in MiB; the oldest hours go first (default %(default)s)
+--alertmanager-url URL list - send the alerts to this Alertmanager (repeatable)
 trust
 --trust - local|token|everyone local who may change things: clients on this host and the token (local, default), the token only, everyone
 --token TOKEN text - the token (default: one is made at start and printed)
@@ -12132,9 +12543,10 @@ heartbeat
 --report-host HOST text - the host to report, when the one found is wrong
 in the terminal
 --status - flag - print a table of the nodes and end
---json - flag - with --status: the status as JSON
+--events - flag - print what happened, newest first, and end
+--json - flag - with --status or --events: as JSON
 --watch - flag - with --status: repeat it every --poll-interval seconds
---url URL text - with --status or --bundle: ask this running frontend, not the nodes
+--url URL text - with --status, --events or --bundle: ask this running frontend, not the nodes
 --bundle FILE text - write a zip for a bug report and end
 """
 
@@ -12155,6 +12567,8 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
         "port": number(int, 0, 65536, "a port number"),
         "count": number(int, 1, 1 << 20, "a positive whole number"),
         "number": number(float, 0, 1e8, "a number from 0 on"),
+        "days": number(float, 0.05, 3650, "a number of days from 0.05 to 3650"),
+        "mebibytes": number(int, 8, 1 << 20, "a number of MiB, at least 8"),
         "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
     }
     for line in OPTIONS.strip().split("\n"):
@@ -12382,9 +12796,18 @@ def make_frontend(
     server = make_server(options, registry)
     server.config = config
     registry.set_home(options.host, server.server_port)
+    file, trouble = open_history(options)
     server.monitor = Monitor(
-        registry, interval=options.poll_interval, history_minutes=options.history
+        registry,
+        interval=options.poll_interval,
+        history_minutes=max(options.history, FILE_HISTORY_MINUTES if file else 0),
+        older=file.reader if file else None,
     )
+    if file is not None:
+        server.history = HistoryKeeper(file, server.monitor)
+        server.monitor.add_alert_source(server.history.alerts)
+    server.monitor.add_alert_source(lambda: trouble)
+    server.alertmanagers = make_alertmanagers(options, server)
     server.events = server.monitor.events
     server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
@@ -12406,6 +12829,11 @@ def make_frontend(
         watch_parent(server.shutdown)
     server.sources.start()
     server.monitor.start()
+    if server.history is not None:
+        server.history.start()
+    for sender in server.alertmanagers:
+        server.monitor.add_alert_source(sender.alerts)
+        sender.start()
     if options.heartbeat_url and options.uds:
         log.warning("the heartbeat is not sent: a Unix socket has no address to report")
     elif options.heartbeat_url:
@@ -12420,6 +12848,38 @@ def make_frontend(
     return server
 
 
+def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[Alert]]:  # type: ignore[name-defined]
+    """The file of --history-file, open; when it cannot be used, None and an alert that says so."""
+    if not options.history_file:
+        return None, []
+    file = HistoryFile(options.history_file, options.history_days, options.history_size * MIB)
+    try:
+        file.open()
+    except HistoryError as error:
+        log.warning("%s; going on without it", error)
+        name = "history_file"
+        return None, [Alert(name, name, "warning", None, str(error), time.time())]
+    return file, []
+
+
+def make_alertmanagers(
+    options: argparse.Namespace,  # type: ignore[name-defined]
+    server: FrontendServer,
+) -> List[AlertmanagerSender]:
+    """The senders of --alertmanager-url. Raises FrontendError 400."""
+    if not options.alertmanager_url:
+        return []
+    wild = options.host in BIND_ADDRESSES
+    host = options.report_host or (socket.gethostname() if wild else options.host)
+    place = host_and_port(host, server.server_port) if server.server_port else host
+    link = f"{'https' if server.tls else 'http'}://{place}/"
+
+    def report() -> List[SentAlert]:
+        return labelled_alerts(server.monitor.alert_documents(), place)
+
+    return [AlertmanagerSender(url, report, link) for url in options.alertmanager_url]
+
+
 def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
     """Serve until a signal ends it, then end all that goes on beside the server."""
     with cleanup:
@@ -12428,7 +12888,11 @@ def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
         finally:
             server.heartbeat.stop()
             server.sources.stop()
+            for sender in server.alertmanagers:
+                sender.stop()
             server.monitor.stop()
+            if server.history is not None:
+                server.history.stop()
             if server.discovery is not None:
                 server.discovery.stop()
             server.server_close()
@@ -12492,8 +12956,16 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int
         monitor.refresh()
         return monitor.status()
 
+    def events() -> List[dict]:
+        return monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
+
+    if options.events:
+        status()
+        return print_events(options, events)
     if options.bundle:
-        return save_bundle(options.bundle, lambda: bundle_pieces(registry.leaves(), status()))
+        return save_bundle(
+            options.bundle, lambda: bundle_pieces(registry.leaves(), status(), events())
+        )
     return print_status(options, status)
 
 
@@ -12514,9 +12986,34 @@ def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defin
             )
         return document
 
+    if options.events:
+        return print_events(options, lambda: fetch_events(url, headers))
     if options.bundle:
         return save_bundle(options.bundle, lambda: download(url + "/api/bundle", headers))
     return print_status(options, status)
+
+
+def fetch_events(url: str, headers: Mapping[str, str]) -> List[dict]:
+    """The newest events of a running frontend. Raises FrontendError 502."""
+    address = f"{url}/api/events?limit={MAX_EVENT_PAGE}"
+    try:
+        reply = fetch_url(address, headers=headers, timeout=30.0)
+    except FetchError as error:
+        raise FrontendError(502, f"{url}: {error.reason}") from None
+    document = load_dict(reply.body) if reply.status == 200 else {}
+    if "events" not in document:
+        words = f"{url}/api/events lists no events (it answers {reply.status})"
+        raise FrontendError(502, words)
+    return dicts_in(document["events"])
+
+
+def print_events(options: argparse.Namespace, events: Callable[[], List[dict]]) -> int:  # type: ignore[name-defined]
+    """Print the events once, newest first; returns the exit status."""
+    found = events()
+    text = dumps({"events": found}).decode() if options.json else event_lines(found)
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
+    return 0
 
 
 def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
@@ -12641,10 +13138,12 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
             demo = DemoCluster()
             cleanup.callback(demo.stop)
             add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
-        if options.status or options.bundle:
+        if options.status or options.events or options.bundle:
             return terminal_command(options, registry)
         if options.json or options.watch:
-            raise FrontendError(400, "--json and --watch go with --status")
+            raise FrontendError(
+                400, "--json and --watch go with --status (--json with --events too)"
+            )
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
         sys.setswitchinterval(

@@ -1,8 +1,11 @@
 """What happened: the log of events, how it grows, and what it never shows."""
 
+import json
+
 import pytest
 
 import lmcache_frontend as lf
+from support.frontend import run
 
 
 class StillClock(lf.Clock):
@@ -211,3 +214,27 @@ def test_the_api_lists_events_and_refuses_what_is_too_much(front):
     for wrong in ("limit=1001", "limit=0", "limit=x", "since=x", "kind=nonsense", "before=nan"):
         answer = front.ask("/api/events?" + wrong)
         assert (answer.status, wrong.split("=")[0] in answer.json()["detail"]) == (400, True)
+
+
+# -- in the terminal
+
+
+def test_the_terminal_prints_events_newest_first(front):
+    front.ask("/api/alerts/x/silence", "POST", {"seconds": 60})
+    status, text = run("--events", "--url", front.url)
+    assert (status, text.strip()) == (0, "no events")
+    status, text = run("--events", "--json", "--url", front.url)
+    assert (status, json.loads(text)) == (0, {"events": []})
+
+
+def test_a_line_of_an_event_says_when_how_long_how_often_and_what():
+    event = {"time": 0.0, "until": 90.0, "count": 3.0, "severity": "critical"}
+    event.update(kind="node_down", text="w0 was unreachable")
+    line = lf.event_line(event)
+    assert line.split()[2:] == "90 s critical node_down w0 was unreachable (3 times)".split()
+    assert "ongoing" in lf.event_line(dict(event, until=None))
+
+
+def test_events_of_the_nodes_themselves_can_be_printed_without_a_frontend(node):
+    status, text = run("--events", "--node", "w0=%s" % node.address)
+    assert status == 0 and "Traceback" not in text

@@ -358,3 +358,221 @@ def test_a_long_query_holds_up_no_write(file, path):
     next(rows)
     file.write((HOUR + 3) * 3600.0, [minute((HOUR + 3) * 60, {"": (1.0, 2.0)})])
     assert next(rows)
+
+
+# -- with a monitor
+
+
+class MovedClock(lf.Clock):
+    """A clock that the test moves; it begins at the full hour HOUR."""
+
+    def __init__(self, wall=HOUR * 3600.0):
+        self.now = 100.0
+        self.start = wall - self.now
+
+    def monotonic(self):
+        return self.now
+
+    def wall(self):
+        return self.start + self.now
+
+
+PAGE = """\
+lmcache:num_lookup_tokens_total{role="worker"} %d
+lmcache:num_lookup_hits_total{role="worker"} %d
+"""
+
+
+class Watcher:
+    """A monitor of one worker w0 with a clock of its own, and a history file."""
+
+    def __init__(self, path, clock, history_minutes=60.0):
+        registry = lf.NodeRegistry()
+        entry = {"name": "w0", "host": "127.0.0.1", "port": 9090}
+        registry.replace_source("nodes", [lf.Node.parse(entry, "", "nodes")])
+        self.clock = clock
+        self.file = lf.HistoryFile(path)
+        self.file.open()
+        self.monitor = lf.Monitor(
+            registry,
+            interval=10.0,
+            history_minutes=history_minutes,
+            ask=self.ask,
+            clock=clock,
+            older=self.file.reader,
+        )
+        self.keeper = lf.HistoryKeeper(self.file, self.monitor)
+        self.keeper.start()
+        self.tokens = 0
+
+    def ask(self, jobs, **options):
+        for job in jobs:
+            if job is None:
+                return
+            if job.path == "/metrics":
+                yield job, lf.Reply(200, {}, (PAGE % (self.tokens, self.tokens / 2)).encode(), 0.01)
+            else:
+                yield job, lf.Reply(404, {}, b"{}", 0.01)
+
+    def watch(self, minutes):
+        for _ in range(int(minutes * 6)):
+            self.tokens += 1000
+            self.monitor.poll_once()
+            self.clock.now += 10.0
+
+    def ask_history(self, seconds, end=None, node="w0"):
+        return self.monitor.history(node, "lookup_hit_rate", seconds, end)
+
+    def end(self):
+        """Write and close; the history of memory goes with the process."""
+        self.keeper.stop()
+
+
+@pytest.fixture
+def watcher(path):
+    running = []
+
+    def begin(clock, **options):
+        running.append(Watcher(path, clock, **options))
+        return running[-1]
+
+    yield begin
+    for item in running:
+        item.end()
+
+
+def test_after_a_restart_the_same_history_is_answered_from_the_file(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.watch(30)
+    before = first.ask_history(1800)
+    assert (before["source"], before["interval"]) == ("memory", 10.0)
+    first.end()
+    second = watcher(clock)
+    after = second.ask_history(1800)
+    assert (after["source"], after["interval"]) == ("file", 60.0)
+    values = [value for value in after["series"][0]["values"] if value is not None]
+    assert values == pytest.approx([0.5] * len(values)) and len(values) >= 28
+    assert second.monitor.status()["history_seconds"] >= 1790
+
+
+def test_an_answer_joins_what_the_file_and_what_memory_has(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.watch(20)
+    first.end()
+    clock.now += 600
+    second = watcher(clock)
+    second.watch(10)
+    answer = second.ask_history(3600)
+    assert (answer["source"], answer["interval"]) == ("both", 60.0)
+    (series,) = answer["series"]
+    pairs = dict(zip(series["times"], series["values"]))
+    start = HOUR * 3600.0
+    assert pairs[start + 600] == pytest.approx(0.5) and pairs[start + 35 * 60] == pytest.approx(0.5)
+    assert pairs[start + 25 * 60] is None
+
+
+def test_a_range_in_the_past_is_answered_by_start_and_end(watcher):
+    clock = MovedClock()
+    running = watcher(clock)
+    running.watch(30)
+    end = HOUR * 3600.0 + 900
+    answer = running.ask_history(300, end)
+    times = answer["series"][0]["times"]
+    assert times[0] >= end - 300 and times[-1] <= end and len(times) >= 29
+
+
+def test_a_long_range_has_about_a_thousand_points(watcher):
+    clock = MovedClock()
+    running = watcher(clock, history_minutes=300.0)
+    running.watch(240)
+    answer = running.ask_history(14400)
+    assert (answer["source"], answer["interval"]) == ("memory", 60.0)
+    assert 230 <= len(answer["series"][0]["times"]) <= 242
+
+
+@pytest.mark.parametrize(
+    "seconds, step", [(3600, 60), (66_000, 60), (66_001, 120), (604_800, 600), (1e12, 604_800)]
+)
+def test_the_step_fits_the_range(seconds, step):
+    assert lf.history_step(seconds) == step
+
+
+def test_the_history_of_the_cluster_is_in_the_file_too(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.watch(10)
+    first.end()
+    answer = watcher(clock).ask_history(600, node="")
+    assert answer["series"][0]["node"] is None
+    assert [value for value in answer["series"][0]["values"] if value]
+
+
+def test_events_and_silences_are_there_after_a_restart(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.monitor.events.add("nodes", "info", "w0 added", "w0")
+    first.monitor.silences.add(["down:w0"], 7200, "known", "local")
+    first.watch(1)
+    first.end()
+    clock.now += 60
+    second = watcher(clock)
+    texts = [event["text"] for event in second.monitor.events.query()["events"]]
+    assert texts[1] == "w0 added" and "started" in texts[0]
+    assert list(second.monitor.silences.active()) == ["down:w0"]
+
+
+def test_a_file_that_cannot_be_written_is_an_alert_and_is_tried_again(watcher, path):
+    running = watcher(MovedClock())
+    running.watch(1)
+    for suffix in ("", "-wal", "-shm"):
+        os.remove(path + suffix)
+    os.mkdir(path)
+    running.end()
+    (found,) = running.keeper.alerts()
+    assert found.rule == "history_file" and path in found.text
+
+
+def test_too_many_hours_of_the_file_are_refused_with_the_limit(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.watch(1)
+    first.end()
+    clock.now += lf.MAX_HISTORY_HOURS * 3600.0
+    with pytest.raises(lf.FrontendError, match=str(lf.MAX_HISTORY_HOURS)):
+        watcher(clock).ask_history(1e9)
+
+
+# -- the frontend itself
+
+
+def test_a_restarted_frontend_tells_what_happened_before(start, node, path):
+    options = ("--node", "w0=%s" % node.address, "--history-file", path)
+    first = start(*options)
+    for _ in range(3):
+        first.ask("/api/status")
+        first.ask("/api/refresh", "POST")
+    assert first.stop() == 0
+    second = start(*options)
+    events = second.ask("/api/events?kind=restart").json()["events"]
+    assert events and events[0]["node"] is None
+    metrics = second.ask("/metrics").body.decode()
+    for name in ("bytes", "rows", "write_seconds", "errors_total"):
+        assert "\nlmcache_frontend_history_file_%s " % name in metrics
+
+
+def test_two_frontends_on_one_file_both_work(start, node, path):
+    options = ("--node", "w0=%s" % node.address, "--history-file", path)
+    start(*options)
+    second = start(*options)
+    assert second.ask("/health").status == 200
+    (alert,) = second.ask("/api/status").json()["alerts"]
+    assert alert["rule"] == "history_file" and "another frontend uses it" in alert["text"]
+    lines = [line for line in second.output().split("\n") if "history file" in line]
+    assert len(lines) == 1
+
+
+def test_a_wrong_time_range_is_refused(front):
+    for query in ("start=2&end=1", "seconds=0", "seconds=x", "start=x", "seconds=-1"):
+        assert front.ask("/api/history?" + query).status == 400

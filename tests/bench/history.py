@@ -81,7 +81,7 @@ def query(reader, nodes, end):
         buckets = [lf.Buckets(start, end, 600, index > 12) for index in range(ASKED)]
         for _, hour, values in reader.hours([name], columns, start, end):
             for bucket, column in zip(buckets, values):
-                bucket.add_hour(hour, column)
+                bucket.add_hour(hour, column, end)
         answer = lf.dumps([list(map(lf.rounded, bucket.values())) for bucket in buckets])
         times.append(time.monotonic() - began)
     times.sort()
