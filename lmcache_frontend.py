@@ -9240,7 +9240,9 @@ def service_discovery(
 
 
 def bundle_pieces(
-    nodes: Sequence[Node], status: Mapping[str, object], events: Sequence[Mapping[str, object]]
+    nodes: Sequence[Node],
+    status: Mapping[str, object],
+    events: Sequence[Mapping[str, object]] = (),
 ) -> Iterator[bytes]:
     """A zip for a bug report, as it grows: the status and every node's answers, secrets masked.
 
