@@ -3,11 +3,14 @@
 A mistake here gives one client's request or answer to another.
 """
 
+import contextlib
 import json
 import select
 import socket
+import threading
 import time
 
+import lmcache_frontend as lf
 import pytest
 from support.frontend import TOKEN, receive, status_of, statuses_of, wait_for
 
@@ -220,6 +223,52 @@ def test_a_clients_own_credentials_give_way_to_the_nodes_token(start, node):
     front.ask("/proxy2/w0/echo", headers=basic)
     sent = node.requests[0].header("Authorization")
     assert len(sent) == 1 and TOKEN not in sent[0]
+
+
+# -- how many connections a node has to bear, and for how long
+
+
+def test_no_more_connections_to_a_node_are_kept_than_stated(front, node):
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(front.ask("/proxy2/w0/hang").status))
+        for _ in range(200)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(node.requests) + len(statuses) == 200)
+    most = node.open_connections
+    node.release.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503} and statuses.count(200) == most
+    wait_for(lambda: node.open_connections <= lf.MAX_IDLE_NODE_CONNECTIONS)
+    assert front.ask("/proxy2/w0/version").status == 200
+
+
+@pytest.mark.slow
+def test_idle_connections_to_nodes_and_clients_are_closed_in_the_end(front, node):
+    assert front.ask("/proxy2/w0/version").status == 200
+    began = time.monotonic()
+    with front.connect(timeout=lf.IDLE_TIMEOUT + 15) as sock:
+        sock.sendall(get(b"/health"))
+        assert status_of(receive(sock)) == 200
+        wait_for(lambda: node.open_connections == 0, lf.NODE_IDLE_TIMEOUT + 10)
+        assert time.monotonic() - began > lf.NODE_IDLE_TIMEOUT - 5
+        assert receive_to_the_end(sock) == b""
+        assert time.monotonic() - began > lf.IDLE_TIMEOUT - 5
+
+
+@pytest.mark.slow
+def test_idle_clients_give_their_places_up_when_all_are_taken(start):
+    front = start("--max-connections", "5")
+    with contextlib.ExitStack() as opened:
+        for _ in range(5):
+            sock = opened.enter_context(front.connect())
+            sock.sendall(get(b"/health"))
+            assert status_of(receive(sock)) == 200
+        assert front.ask("/health").status == 503
+        wait_for(lambda: front.ask("/health").status == 200, lf.CROWDED_IDLE_TIMEOUT + 5)
 
 
 # -- framing that two readers could understand in two ways
