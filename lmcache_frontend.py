@@ -566,6 +566,39 @@ def parse_text(entry: Mapping[str, object], field: str, default: str = "") -> st
     return value
 
 
+def is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def socket_problem(path: str) -> str:
+    """Why the socket at ``path`` must not be used, or "" when it may (or is not there).
+
+    It and its directory must be no links, since whoever may write there chooses where a link
+    leads; below LMCache's directory, every directory from there on. It must belong to the owner of
+    its directory, to root or to us.
+    """
+    folders = [os.path.dirname(path)]
+    while is_below(folders[0], LMCACHE_SOCKET_DIRECTORY):
+        folders.insert(0, os.path.dirname(folders[0]))
+    try:
+        for folder in folders:
+            owner = os.lstat(folder)
+            if not stat.S_ISDIR(owner.st_mode):
+                return f"{folder} is a symbolic link or no directory"
+        entry = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be checked ({error})"
+    if stat.S_ISLNK(entry.st_mode):
+        return f"{path} is a symbolic link"
+    if not stat.S_ISSOCK(entry.st_mode):
+        return f"{path} is not a socket"
+    if entry.st_uid not in (owner.st_uid, 0, os.geteuid()):
+        return f"{path} belongs to another user"
+    return ""
+
+
 class Node(NamedTuple):
     """A server that we watch and forward to, or (``is_proxy``) another frontend and its children.
 
@@ -7643,23 +7676,34 @@ class HistoryKeeper:
 # ----------------------------------------------------------------------------
 
 HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
+HEARTBEAT_INTERVAL = 30.0  # seconds between two heartbeats that we send
+MIN_HEARTBEAT_INTERVAL = 0.05  # seconds
 MAX_REPORTERS = 1000  # that a discovery service remembers
 MAX_STRANGERS = 100  # of them, that reported from one address without being trusted
-REPORT_PAUSE = 0.2  # seconds between two rounds of questions to those who reported
+REPORT_PAUSE = 0.2  # seconds between two rounds of requests to those who reported
+MAX_ADDRESS_LENGTH = 300  # characters of a reported address
+MAX_VERSION_LENGTH = 100  # characters of a version
+MAX_PID_LENGTH = 11  # digits of a process id
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
+MAX_DISCOVERY_FILE = 16 * MIB  # bytes of --discovery-file
 MAX_SOURCE_NODES = 5000  # taken from one source
 FIND_INTERVAL = 2.0  # seconds between two looks for sockets
 MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
 MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
+MAX_IDENTITY = 100  # characters of a frontend's id
 SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
 SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
-SUPPLIER_TIME = (
-    "%Y-%m-%d %H:%M:%S"  # how LMCache's discovery service writes times: local, without a zone
-)
+# How LMCache's discovery service writes times: local, without a zone.
+SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"
+# Where a packet to the outside would go: connecting a UDP socket there sends none.
+OUTSIDE_ADDRESSES = ("10.255.255.255", "2001:db8::1")
 
 
 def split_credentials(url: str) -> Tuple[str, Dict[str, str]]:
-    """Take the password out of ``http://any:SECRET@host/``; returns the URL without it and a header that carries it."""
+    """Take the password out of ``http://any:SECRET@host/``.
+
+    Returns the URL without it, and a header that carries it.
+    """
     parts = urllib.parse.urlsplit(url)
     if not parts.password:
         return url, {}
@@ -7671,99 +7715,144 @@ def check_url(url: str, option: str) -> None:
     """Raise FrontendError 400 when ``url`` is no http:// or https:// URL."""
     try:
         parts = urllib.parse.urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_http = parts.scheme in ("http", "https")
+        is_valid = is_http and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid or not url.isprintable() or " " in url:
-        raise FrontendError(
-            400,
-            f"{option} {one_line(url)!r} is not an http:// or https:// URL",
-            option.lstrip("-").replace("-", "_"),
-        )
+        is_valid = False
+    if not is_valid or not url.isprintable() or " " in url:
+        field = option.lstrip("-").replace("-", "_")
+        reason = f"{option} {one_line(url)!r} is not an http:// or https:// URL"
+        raise FrontendError(400, reason, field)
 
 
-def fetch_dict(url: str) -> Dict[str, object]:
-    """Ask a service for a JSON object. Raises FetchError that says what is wrong with its answer."""
+def url_target(url: str) -> Target:
+    """Where a URL that ``check_url`` accepted leads. Raises FrontendError 400."""
+    parts = urllib.parse.urlsplit(url)
+    return Target.parse(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def fetch_dict(url: str, timeout: float) -> Dict[str, object]:
+    """Ask a service for a JSON object, for at most ``timeout`` seconds. Raises FetchError."""
     bare, headers = split_credentials(url)
-    reply = fetch_url(bare, headers=headers, timeout=SOURCE_TIMEOUT)
+    reply = fetch_url(bare, headers=headers, timeout=timeout)
     if reply.status != 200:
-        raise FetchError(f"it answered with status {reply.status}")
+        raise FetchError(f"it answers with status {reply.status}")
     try:
         return as_dict(loads(reply.body))
     except ValueError:
         raise FetchError("its answer is not JSON") from None
 
 
-def datagram_address(host: str, own: bool = False) -> str:
-    """Our address on the way to ``host`` or, for an ``own`` one, that address; "" when there is none.
-
-    Connecting a UDP socket sends no packet, and only this machine's own addresses can be bound; those are not looked up.
-    """
+def own_address(peer: str) -> str:
+    """Our address on the way to ``peer``; "" when there is none. No packet is sent."""
     with contextlib.suppress(OSError, UnicodeError):
-        port, flags = (0, socket.AI_NUMERICHOST) if own else (9, 0)
-        for family, kind, _, _, address in socket.getaddrinfo(
-            host, port, 0, socket.SOCK_DGRAM, 0, flags
-        ):
+        found = socket.getaddrinfo(peer, 9, 0, socket.SOCK_DGRAM)
+        for family, kind, _, _, address in found:
             with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
-                (sock.bind if own else sock.connect)(address)
+                sock.connect(address)
                 return sock.getsockname()[0]
     return ""
 
 
+def is_own_address(host: str) -> bool:
+    """Tell whether an address is this machine's: only those can be bound. False for a name."""
+    with contextlib.suppress(OSError, UnicodeError):
+        flags = socket.AI_NUMERICHOST
+        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, flags)
+        for family, kind, _, _, address in found:
+            with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
+                sock.bind(address)
+                return True
+    return False
+
+
 def is_self(registry: NodeRegistry, target: Target) -> bool:
-    """Tell whether ``target`` is this frontend itself, as far as its address shows; its FRONTEND_ID shows the rest."""
+    """Tell whether ``target`` is this frontend, as far as its address shows (see FRONTEND_ID)."""
     if target.path or str(target.port) != str(registry.proxy(LOCAL_PROXY).port):
         return False
-    return is_loopback(target.host) or bool(datagram_address(target.host, own=True))
+    return is_loopback(target.host) or is_own_address(target.host)
+
+
+def reachable_host(host: str, peers: Iterable[str] = ()) -> str:
+    """The host under which others reach us when we listen on ``host``.
+
+    For a bind address, that is our address on the way to one of ``peers``, or to the outside.
+    """
+    if host not in BIND_ADDRESSES:
+        return host
+    for peer in (*peers, *OUTSIDE_ADDRESSES, socket.gethostname()):
+        address = own_address(peer) if peer else ""
+        if address and not is_loopback(address):
+            return address
+    return "127.0.0.1"
+
+
+def iso_time(at: float) -> str:
+    """A Unix time as the original writes it: ISO 8601, local, without a zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1e6):06d}"
+
+
+def nodes_version(leaves: List[Node]) -> str:
+    """LMCache's version, of whichever of the first nodes answers first; "" when none does."""
+    for _, reply in fetch_many([FetchJob(node, "/version") for node in leaves[:8]]):
+        if not isinstance(reply, FetchError) and reply.status == 200:
+            text = reply.body[: MAX_VERSION_LENGTH + 8].decode("utf-8", "replace").strip(" \n\"'")
+            if 0 < len(text) <= MAX_VERSION_LENGTH and text.isprintable() and text[0] not in "{<":
+                return text
+    return ""
 
 
 class HeartbeatSender:
     """Reports this frontend to a discovery service, with the query that the original sends.
 
-    The lock guards the attributes that ``start`` sets; ``_last`` and ``_error`` are written by the thread alone.
+    The lock guards the attributes that ``start`` sets; ``_last`` and ``_error`` are written by the
+    thread alone. The port to report is that of the group ``local_proxy``.
     """
 
     def __init__(
-        self, registry: NodeRegistry, port: int, host: str = "0.0.0.0", report_host: str = ""
+        self, registry: NodeRegistry, host: str = "0.0.0.0", report_host: str = ""
     ) -> None:
+        """``host`` is the address that we listen on, ``report_host`` what to report instead."""
         self._registry = registry
-        self._port = port
         self._host = host
         self._report_host = report_host
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._url = ""
-        self._interval = 30.0
+        self._interval = HEARTBEAT_INTERVAL
         self._startup = time.time()
-        self._last: float | None = None  # Unix time of the last report that was taken
+        self._last: float | None = None  # Unix time of the last report that was accepted
         self._error: str | None = None
 
-    def start(self, url: str, initial_delay: float = 0, interval: float = 30) -> None:
-        """Report to ``url`` every ``interval`` seconds, anew when that runs already. Raises FrontendError 400."""
+    def start(
+        self, url: str, initial_delay: float = 0, interval: float = HEARTBEAT_INTERVAL
+    ) -> None:
+        """Report to ``url`` every ``interval`` seconds, anew when that runs already.
+
+        Raises FrontendError 400.
+        """
         check_url(url, "--heartbeat-url")
         if not self._port:
-            raise FrontendError(
-                400, "the heartbeat is not sent: a Unix socket has no address to report"
-            )
+            raise FrontendError(400, "a frontend on a Unix socket has no address to report")
         self.stop()
         with self._lock:
-            self._url, self._interval, self._last, self._error = (
-                url,
-                max(0.05, interval),
-                None,
-                None,
-            )
+            self._url = url
+            self._interval = max(MIN_HEARTBEAT_INTERVAL, interval)
+            self._last = self._error = None
             self._stopped = threading.Event()
-            self._thread = start_thread(
-                "heartbeat", self._run, self._stopped, url, initial_delay, self._interval
-            )
+            arguments = (self._stopped, url, initial_delay, self._interval)
+            self._thread = start_thread("heartbeat", self._run, *arguments)
 
     def stop(self) -> None:
-        """Report no more; a report that is on its way is not waited for."""
+        """Send no more reports; one that is on its way is not waited for."""
         with self._lock:
             self._stopped.set()
             self._thread = None
+
+    @property
+    def _port(self) -> object:
+        return self._registry.proxy(LOCAL_PROXY).port
 
     def status(self) -> Dict[str, object]:
         """The original's four fields, and ours: where to, how often, and how it went."""
@@ -7781,30 +7870,17 @@ class HeartbeatSender:
         }
 
     def report_host(self, url: str) -> str:
-        """The host under which others reach us: as configured, else our address on the way to the receiver."""
-        if self._report_host:
-            return self._report_host
-        if self._host not in BIND_ADDRESSES:
-            return self._host
-        for host in (
-            urllib.parse.urlsplit(url).hostname or "",
-            "10.255.255.255",
-            "2001:db8::1",
-            socket.gethostname(),
-        ):
-            address = datagram_address(host) if host else ""
-            if address and not is_loopback(address):
-                return address
-        return "127.0.0.1"
+        """The host that is reported to ``url``."""
+        receiver = urllib.parse.urlsplit(url).hostname or ""
+        return self._report_host or reachable_host(self._host, [receiver])
 
     def report(self, url: str) -> Dict[str, str]:
         """The fields of one report."""
-        host = self.report_host(url)
         leaves = self._registry.leaves()
         other = {"startup_time": iso_time(self._startup), "nodes_count": len(leaves)}
         return {
             "pid": str(os.getpid()),
-            "api_address": "http://" + host_and_port(host, self._port),
+            "api_address": "http://" + host_and_port(self.report_host(url), self._port),
             "version": nodes_version(leaves) or VERSION,
             "other_info": json.dumps(other),
         }
@@ -7817,19 +7893,19 @@ class HeartbeatSender:
             if stopped.is_set():
                 return
             if error and not self._error:
-                log.warning("heartbeat to %s: %s; trying again every %g s", bare, error, interval)
+                log.warning("heartbeat to %s: %s; retrying every %g s", bare, error, interval)
             elif self._error and not error:
-                log.warning("heartbeat to %s: taken again", bare)
+                log.warning("heartbeat to %s: accepted again", bare)
             self._error = error or None
             self._last = self._last if error else time.time()
 
     def _send(self, url: str, headers: Dict[str, str]) -> str:
+        """Send one report; returns what went wrong, or ""."""
         try:
             query = urllib.parse.urlencode(self.report(url))
-            reply = fetch_url(
-                f"{url}{'&' if '?' in url else '?'}{query}", headers=headers, timeout=SOURCE_TIMEOUT
-            )
-            return "" if 200 <= reply.status < 300 else f"it answered with status {reply.status}"
+            mark = "&" if "?" in url else "?"
+            reply = fetch_url(f"{url}{mark}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
+            return "" if 200 <= reply.status < 300 else f"it answers with status {reply.status}"
         except OSError as error:
             return reason_of(error)
         except Exception as error:  # a report must never end the thread
@@ -7837,232 +7913,259 @@ class HeartbeatSender:
             return one_line(error)
 
 
-def iso_time(at: float) -> str:
-    """A Unix time as the original writes it: ISO 8601, local, without a zone."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1e6):06d}"
+# -- frontends behind frontends
 
 
-def nodes_version(leaves: List[Node]) -> str:
-    """LMCache's version, of whichever of the first nodes answers first; "" when none does."""
-    for _, reply in fetch_many([FetchJob(node, "/version") for node in leaves[:8]]):
-        if not isinstance(reply, FetchError) and reply.status == 200:
-            text = reply.body.decode("utf-8", "replace").strip().strip("\"'")
-            if 0 < len(text) <= 100 and text.isprintable() and text[0] not in "{<":
-                return text
-    return ""
+class Discovered(NamedTuple):
+    """What asking another frontend for its nodes gave: our children, or why there are none.
 
-
-class Told(NamedTuple):
-    """What another frontend's ``/api/nodes`` told: its nodes as our children, or why it told nothing.
-
-    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (we are it) or "away".
+    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (it is this frontend) or
+    "unreachable".
     """
 
     kind: str
-    children: Tuple[Node, ...]
+    children: Tuple[Node, ...] = ()
     error: str = ""
     identity: str = ""
 
 
-class Walk(NamedTuple):
-    """One frontend on the way: the ``proxy`` it belongs to here, its path there, and what is known of it."""
+class NodeGroup(NamedTuple):
+    """A group of another frontend's ``/api/nodes``: its proxy, and the entries of its nodes."""
+
+    name: str
+    host: str = ""
+    port: str = ""
+    entries: Tuple[dict, ...] = ()
+
+
+class NodeTree(NamedTuple):
+    """What ``/api/nodes`` answered; ``kind`` and ``error`` are as in Discovered.
+
+    ``identity`` is the frontend's id; the original has none ("").
+    """
+
+    kind: str
+    identity: str = ""
+    groups: Tuple[NodeGroup, ...] = ()
+    error: str = ""
+
+    @classmethod
+    def read(cls, reply: Reply | FetchError) -> NodeTree:
+        """Read an answer, whoever gave it; flat nodes become the group LOCAL_PROXY."""
+        if isinstance(reply, FetchError):
+            return cls("unreachable", error=reply.reason)
+        if reply.status != 200:
+            kind = "unreachable" if reply.status >= 500 else "leaf"
+            return cls(kind, error=f"it answers with status {reply.status}")
+        document = load_dict(reply.body)
+        nodes = document.get("nodes")
+        if not isinstance(nodes, list):
+            return cls("leaf", error="its /api/nodes is not a list of nodes in JSON")
+        groups: List[NodeGroup] = []
+        flat: List[dict] = []
+        for entry in dicts_in(nodes[:MAX_SOURCE_NODES]):
+            children = entry.get("children")
+            if not isinstance(children, list):
+                flat.append(entry)
+                continue
+            name, host, port = (str(entry.get(field)) for field in ("name", "host", "port"))
+            entries = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
+            groups.append(NodeGroup(name, host, port, entries))
+        groups.append(NodeGroup(LOCAL_PROXY, entries=tuple(flat)))
+        identity = str(document.get("frontend") or "")[:MAX_IDENTITY]
+        return cls("frontend", identity, tuple(groups))
+
+
+class FrontendVisit(NamedTuple):
+    """One frontend to ask: the proxy that it belongs to here, and its path from there.
+
+    ``prefix`` is "" or "/proxy2/rack2", ``outer`` that of the frontend before it. ``group`` is how
+    the one before it lists it; its host is what loopback addresses of its own nodes mean.
+    """
 
     proxy: Node
-    prefix: str  # "" or "/proxy2/rack2": how the proxy reaches it
-    outer: str  # the same of the frontend before it
-    label: str  # its name at the frontend before it
-    host: str  # the host that loopback addresses told by it mean
-    port: str
-    listed: Tuple[
-        dict, ...
-    ]  # its nodes as told by the frontend before it, for when it does not answer itself
+    prefix: str
+    outer: str
+    group: NodeGroup
 
 
-def ask_frontends(registry: NodeRegistry, proxies: Iterable[Node]) -> Dict[str, Told]:
-    """Ask frontends for their nodes, side by side, and the frontends behind them through them; by proxy name.
+class Traversal:
+    """Asks frontends for their nodes, side by side, and those behind them through them.
 
-    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and by id: so loops end.
-    """
-    told: Dict[str, Told] = {}
-    seen: Dict[str, set] = {}  # by proxy name: the addresses and the ids of the frontends behind it
-    walks = [
-        Walk(proxy, "", "", "", proxy.target.host, str(proxy.target.port), ()) for proxy in proxies
-    ]
-    for walk in walks:
-        seen[walk.proxy.name] = {(walk.proxy.target.host, str(walk.proxy.target.port))}
-    for _ in range(MAX_PROXY_DEPTH):
-        jobs = [FetchJob(walk.proxy._replace(prefix=walk.prefix), "/api/nodes") for walk in walks]
-        answers = {
-            (job.node.name, job.node.prefix): read_groups(reply)
-            for job, reply in fetch_many(jobs, limit=MAX_TOLD)
-        }
-        following: List[Walk] = []
-        for walk in walks:  # in their order, not in that of the answers: the same tree each time
-            name, answer = walk.proxy.name, answers[walk.proxy.name, walk.prefix]
-            if answer.identity == FRONTEND_ID or answer.identity in seen[name]:
-                if not walk.prefix:
-                    told[name] = Told("self", (), "it is this frontend itself")
-                continue
-            if answer.identity:
-                seen[name].add(answer.identity)
-            groups = answer.groups
-            if answer.kind != "frontend":
-                if not walk.prefix:
-                    told[name] = Told(answer.kind, (), answer.error)
-                    continue
-                if (
-                    not walk.listed
-                ):  # no frontend: the original shows the nodes of a flat list as proxies
-                    walk = walk._replace(
-                        listed=({"name": walk.label, "host": walk.host, "port": walk.port},)
-                    )
-                walk = walk._replace(prefix=walk.outer)  # the frontend before it knows them by name
-                groups = [(LOCAL_PROXY, "", "", walk.listed)]
-            known = told.get(name, Told("frontend", (), "", answer.identity))
-            children = list(known.children)
-            for group, host, port, entries in groups:
-                if group == LOCAL_PROXY:
-                    add_children(children, walk, entries)
-                    continue
-                place = (walk.host if is_loopback(host) else host, port)
-                with contextlib.suppress(
-                    FrontendError
-                ):  # an address that is none may be asked through the other frontend
-                    if is_self(registry, Target.parse(*place)):
-                        continue
-                if place in seen[name]:
-                    continue
-                if len(seen[name]) > 2 * MAX_FRONTENDS_BEHIND:
-                    break
-                seen[name].add(place)
-                path = f"{walk.prefix}/proxy2/{quote_name(group)}"
-                following.append(
-                    Walk(walk.proxy, path, walk.prefix, group, place[0], port, entries)
-                )
-            told[name] = known._replace(children=tuple(children))
-        walks = following
-        if not walks:
-            break
-    return told
-
-
-class Groups(NamedTuple):
-    """What a frontend's ``/api/nodes`` says: its id ("": the original has none) and (group, host, port, its nodes).
-
-    ``kind`` is as in Told; ``error`` says why there are no groups.
+    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and
+    by id: so loops end.
     """
 
-    kind: str
-    identity: str = ""
-    groups: List[Tuple[str, str, str, Tuple[dict, ...]]] = []
-    error: str = ""
+    def __init__(self, registry: NodeRegistry) -> None:
+        self._registry = registry
+        self._groups = {group.name: group for group in registry.groups()}
+        self._found: Dict[str, Discovered] = {}
+        # By proxy name: the addresses and the ids of the frontends behind it.
+        self._seen: Dict[str, set] = {}
 
+    def ask(self, proxies: Iterable[Node]) -> Dict[str, Discovered]:
+        """What each proxy has, by its name."""
+        visits: List[FrontendVisit] = []
+        for proxy in proxies:
+            place = (proxy.target.host, str(proxy.target.port))
+            self._seen[proxy.name] = {place}
+            visits.append(FrontendVisit(proxy, "", "", NodeGroup(proxy.name, *place)))
+        for _ in range(MAX_PROXY_DEPTH):
+            jobs = [
+                FetchJob(visit.proxy._replace(prefix=visit.prefix), "/api/nodes")
+                for visit in visits
+            ]
+            trees = {
+                (job.node.name, job.node.prefix): NodeTree.read(reply)
+                for job, reply in fetch_many(jobs)
+            }
+            # In their order, not in that of the answers: the same nodes each time.
+            following = [
+                self._take(visit, trees[visit.proxy.name, visit.prefix]) for visit in visits
+            ]
+            visits = [visit for each in following for visit in each]
+            if not visits:
+                break
+        return self._found
 
-def read_groups(reply: Reply | FetchError) -> Groups:
-    """Read ``/api/nodes``, whatever answered; flat nodes are the group LOCAL_PROXY."""
-    if isinstance(reply, FetchError):
-        return Groups("away", error=reply.reason)
-    if reply.status != 200:
-        return Groups(
-            "away" if reply.status >= 500 else "leaf",
-            error=f"it answered with status {reply.status}",
-        )
-    document = load_dict(reply.body)
-    nodes = document.get("nodes")
-    if not isinstance(nodes, list):
-        return Groups("leaf", error="its /api/nodes is no JSON with a list of nodes")
-    groups = []
-    flat: List[dict] = []
-    for entry in dicts_in(nodes[:MAX_SOURCE_NODES]):
-        children = entry.get("children")
-        if isinstance(children, list):
-            kept = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
-            groups.append(
-                (str(entry.get("name")), str(entry.get("host")), str(entry.get("port")), kept)
-            )
+    def _take(self, visit: FrontendVisit, tree: NodeTree) -> List[FrontendVisit]:
+        """Add what one frontend answered to its proxy's children; returns whom to ask next."""
+        name = visit.proxy.name
+        if tree.identity == FRONTEND_ID or tree.identity in self._seen[name]:
+            if not visit.prefix:
+                self._found[name] = Discovered("self", error="it is this frontend itself")
+            return []
+        if tree.identity:
+            self._seen[name].add(tree.identity)
+        if tree.kind != "frontend":
+            self._take_listed(visit, tree)
+            return []
+        found = self._found.get(name, Discovered("frontend", identity=tree.identity))
+        children = list(found.children)
+        following: List[FrontendVisit] = []
+        for group in tree.groups:
+            if group.name == LOCAL_PROXY:
+                add_children(children, visit, group.entries)
+            elif len(self._seen[name]) <= 2 * MAX_FRONTENDS_BEHIND:
+                following += self._next(visit, group)
+        self._found[name] = found._replace(children=tuple(children))
+        return following
+
+    def _take_listed(self, visit: FrontendVisit, tree: NodeTree) -> None:
+        """Of one that does not answer as a frontend, take what the frontend before it listed.
+
+        The original shows the nodes of a flat list as proxies: without listed nodes it is a node.
+        One that is unreachable for a while keeps the nodes, and their names, that it had.
+        """
+        name = visit.proxy.name
+        if not visit.prefix:
+            self._found[name] = Discovered(tree.kind, error=tree.error)
+            return
+        children = list(self._found[name].children)
+        old = self._groups[name].children if name in self._groups else ()
+        kept = [child for child in old if child.prefix.startswith(visit.prefix + "/proxy2/")]
+        if tree.kind == "unreachable" and kept:
+            names = {child.name for child in children}
+            children += [child for child in kept if child.name not in names]
         else:
-            flat.append(entry)
-    return Groups(
-        "frontend",
-        str(document.get("frontend") or "")[:100],
-        [*groups, (LOCAL_PROXY, "", "", tuple(flat))],
-    )
+            group = visit.group
+            itself = {"name": group.name, "host": group.host, "port": group.port}
+            # The frontend before it has them by name.
+            outer = visit._replace(prefix=visit.outer)
+            add_children(children, outer, group.entries or (itself,))
+        self._found[name] = self._found[name]._replace(children=tuple(children))
+
+    def _next(self, visit: FrontendVisit, group: NodeGroup) -> List[FrontendVisit]:
+        """The visit to a frontend that another one lists; none when it was asked already."""
+        host = visit.group.host if is_loopback(group.host) else group.host
+        place = (host, group.port)
+        # An address that is none may be asked through the other frontend.
+        with contextlib.suppress(FrontendError):
+            if is_self(self._registry, Target.parse(*place)):
+                return []
+        seen = self._seen[visit.proxy.name]
+        if place in seen:
+            return []
+        seen.add(place)
+        prefix = f"{visit.prefix}/proxy2/{quote_name(group.name)}"
+        return [FrontendVisit(visit.proxy, prefix, visit.prefix, group._replace(host=host))]
 
 
-def add_children(children: List[Node], walk: Walk, entries: Iterable[dict]) -> None:
-    """Append the nodes that a frontend told to the children of its proxy; what is no node is left out."""
+def add_children(children: List[Node], visit: FrontendVisit, entries: Iterable[dict]) -> None:
+    """Append the nodes that a frontend listed to the children of its proxy.
+
+    What is no node is left out; a name that is taken gets the frontend's name after an ``@``.
+    """
     taken = {child.name for child in children}
     for entry in entries:
         if len(children) >= MAX_SOURCE_NODES:
             return
+        host = entry.get("host", "localhost")
+        plain = {"name": entry.get("name"), "host": host, "port": entry.get("port")}
         try:
-            plain = {
-                "name": entry.get("name"),
-                "host": entry.get("host", "localhost"),
-                "port": entry.get("port"),
-            }
-            node = Node.parse(plain, "", f"proxy:{walk.proxy.name}")
+            node = Node.parse(plain, "", f"proxy:{visit.proxy.name}")
         except FrontendError as error:
-            log.debug("%s told of a node that is none: %s", walk.proxy.name, error.detail)
+            log.debug("%s lists an invalid node: %s", visit.proxy.name, error.detail)
             continue
-        node = node.through(walk.proxy)._replace(
-            prefix=f"{walk.prefix}/proxy2/{quote_name(node.name)}"
-        )
+        prefix = f"{visit.prefix}/proxy2/{quote_name(node.name)}"
+        node = node.through(visit.proxy)._replace(prefix=prefix)
         if node.name in taken:
-            node = node._replace(name=f"{node.name}@{walk.label}"[:MAX_NAME_LENGTH])
+            node = node._replace(name=f"{node.name}@{visit.group.name}"[:MAX_NAME_LENGTH])
         if node.name not in taken:
             taken.add(node.name)
             children.append(node)
+
+
+# -- reported addresses
 
 
 def reported_target(address: object) -> Target:
     """The target of an ``apiAddress``, which is ``http://host:port``. Raises FrontendError 400."""
     text = address if isinstance(address, str) else ""
     try:
+        if len(text) > MAX_ADDRESS_LENGTH or not text.isprintable():
+            raise ValueError
         parts = urllib.parse.urlsplit(text)
-        valid = (
-            parts.scheme == "http"
-            and parts.port
-            and parts.path in ("", "/")
-            and not parts.query
-            and "@" not in parts.netloc
-        )
-        if not valid or not text.isprintable() or len(text) > 300:
+        has_more = parts.path not in ("", "/") or parts.query or "@" in parts.netloc
+        if parts.scheme != "http" or not parts.port or has_more:
             raise ValueError
         return Target.parse(parts.hostname, parts.port)
     except (ValueError, FrontendError):
-        raise FrontendError(
-            400, f"api_address {one_line(text)!r} is not http://host:port", "api_address"
-        ) from None
+        reason = f"api_address {one_line(text)!r} is not http://host:port"
+        raise FrontendError(400, reason, "api_address") from None
 
 
 def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
     """The node of a reported address, named as the original names it."""
-    name = f"{'proxy' if is_proxy else 'node'}_{target.host}_{target.port}".replace("%", "_")
+    prefix = "proxy" if is_proxy else "node"
+    name = f"{prefix}_{target.host}_{target.port}".replace("%", "_")
     return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
 
 
 def ask_reported(
     registry: NodeRegistry, source: str, targets: Iterable[Target]
 ) -> Dict[Target, str]:
-    """Ask what listens at reported addresses: the ``kind`` of each, as in Told. The registry learns the frontends' nodes."""
+    """The ``kind`` of what listens at reported addresses, as in Discovered.
+
+    The registry learns the nodes of frontends. A frontend that is unreachable stays one.
+    """
     kinds = {target: "self" for target in targets}
-    nodes = {
-        target: reported_node(target, source, True)
-        for target in kinds
-        if not is_self(registry, target)
-    }
-    told = ask_frontends(registry, nodes.values()) if nodes else {}
-    for target, node in nodes.items():
-        answer = told[node.name]
+    others = [target for target in kinds if not is_self(registry, target)]
+    proxies = {target: reported_node(target, source, True) for target in others}
+    found = Traversal(registry).ask(proxies.values()) if proxies else {}
+    names = {group.name for group in registry.groups()}
+    for target, proxy in proxies.items():
+        answer = found[proxy.name]
         kinds[target] = answer.kind
         if answer.kind == "frontend":
-            registry.set_children(node, answer.children, answer.identity)
+            registry.set_children(proxy, answer.children, answer.identity)
+        elif answer.kind == "unreachable" and proxy.name in names:
+            kinds[target] = "frontend"
     return kinds
 
 
 class Reporter(NamedTuple):
-    """One address that sent heartbeats; times are Unix seconds."""
+    """One address that sent heartbeats; ``started`` and ``reported`` are Unix seconds."""
 
     address: str
     pid: int | None
@@ -8072,144 +8175,155 @@ class Reporter(NamedTuple):
     started: float
     reported: float
 
+    @classmethod
+    def load(cls, entry: object) -> Reporter:
+        """Read an entry of --discovery-file. Raises ValueError, TypeError or FrontendError."""
+        item = cls(**as_dict(entry))  # type: ignore[arg-type]  # checked below
+        reported_target(item.address)
+        texts = (item.version, item.other_info, item.peer)
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a version, other_info or peer is not a string")
+        if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
+            raise ValueError("a time is out of range")
+        return item
+
+    def public(self) -> Dict[str, object]:
+        """The entity of LMCache's discovery service."""
+        return {
+            "apiAddress": self.address,
+            "ipAddress": self.peer or None,
+            "lastReportTime": time.strftime(SUPPLIER_TIME, time.localtime(self.reported)),
+            "otherInfo": self.other_info,
+            "pid": self.pid,
+            "startTime": time.strftime(SUPPLIER_TIME, time.localtime(self.started)),
+            "version": self.version,
+        }
+
 
 class DiscoveryService:
     """Receives heartbeats: remembers who reported, and makes nodes of them.
 
-    The lock guards ``_reporters``. A thread asks new reporters what they are (a frontend becomes a proxy with its
-    children, anything else a leaf), expires the silent ones and writes the file.
+    The lock guards ``_reporters`` and ``_seen``. A thread asks new reporters what they are (a
+    frontend becomes a proxy with its children, anything else a leaf), forgets those that report no
+    more and writes the file.
     """
 
     def __init__(
-        self, registry: NodeRegistry, file: str = "", expiry: float = HEARTBEAT_EXPIRY
+        self,
+        registry: NodeRegistry,
+        file: str = "",
+        expiry: float = HEARTBEAT_EXPIRY,
+        clock: Clock = Clock(),
     ) -> None:
-        """``expiry`` is in seconds; ``file`` keeps the reports over a restart. Raises FrontendError 400 for a bad file."""
+        """``expiry`` is in seconds; ``file`` keeps the reports over a restart."""
         self._registry = registry
-        self._file = file
         self._expiry = expiry
+        self._clock = clock
+        self._file = ReportFile(file, expiry, clock) if file else None
         self._lock = threading.Lock()
-        self._reporters: Dict[str, Reporter] = {}
-        self._kinds: Dict[
-            Tuple[str, float], str
-        ] = {}  # by address and start time; the thread's own
+        self._reporters: Dict[str, Reporter] = self._file.load() if self._file else {}
+        # When each address reported last, on the monotonic clock.
+        self._seen: Dict[str, float] = {}
+        for item in self._reporters.values():
+            age = max(0.0, clock.wall() - item.reported)
+            self._seen[item.address] = clock.monotonic() - age
+        # What each reporter is, by address and start time; the thread's own, as the next two.
+        self._kinds: Dict[Tuple[str, float], str] = {}
         self._shown: List[Node] = []
-        self._saved: Dict[str, Reporter] = {}
-        self._save_error = ""
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        if file:
-            self._load()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to make nodes of the reporters, in a thread."""
         self._thread = start_thread("discovery", self._run)
 
     def stop(self) -> None:
         """End the thread and write the file."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(5)
+        if self._thread is not None:
+            self._thread.join(5)
         self._save()
 
     def heartbeat(
         self,
-        params: Mapping[str, str],
+        fields: Mapping[str, str],
         peer: str,
         why_not: str = "",
         check: Callable[[Node], None] = allow_any,
     ) -> Dict[str, str]:
-        """Take one report; like LMCache's service, one without an address is answered and forgotten.
+        """Accept one report; like LMCache's service, one without an address changes nothing.
 
-        What reports becomes a node that everybody may look at, so who is not trusted (``why_not`` says why) may
-        report its own address only. Raises FrontendError 400 (an address that is none, too long a field), 403, or 503
-        (too many reporters).
+        What reports becomes a node that everybody may look at, so who is not trusted (``why_not``
+        says why) may report its own address only, and ``check`` raises FrontendError for a node
+        that the request may not add. Raises FrontendError 400 (an address that is none, too long a
+        field), 403, or 503 (too many reporters).
         """
-        address = params.get("api_address", "")
-        if not address:
+        if not fields.get("api_address"):
             return {"status": "success"}
-        target = reported_target(address)
-        if why_not and (target.host != peer or is_loopback(peer)):
-            raise FrontendError(
-                403,
-                f"{address} is not the address this report comes from ({one_line(peer)}); {why_not}",
-                "api_address",
-            )
+        target = reported_target(fields["api_address"])
         check(reported_node(target, "heartbeat", False))
+        if why_not and (target.host != peer or is_loopback(peer)):
+            place = f"{target.label} is not the address this report comes from ({one_line(peer)})"
+            raise FrontendError(403, f"{place}; {why_not}", "api_address")
+        limits = {"version": MAX_VERSION_LENGTH, "other_info": MAX_OTHER_INFO}
+        for field, limit in limits.items():
+            if len(fields.get(field, "")) > limit:
+                raise FrontendError(400, f"{field} has more than {limit} characters", field)
         address = f"http://{target.authority}"
-        version, other = params.get("version") or "1.0.0", params.get("other_info") or "{}"
-        if len(version) > 100 or len(other) > MAX_OTHER_INFO:
-            raise FrontendError(
-                400,
-                "version or other_info is too long",
-                "version" if len(version) > 100 else "other_info",
-            )
-        pid = params.get("pid", "")
-        number = int(pid) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
-        now = time.time()
+        pid = fields.get("pid", "")
+        is_number = pid.isascii() and pid.isdigit() and len(pid) <= MAX_PID_LENGTH
+        number = int(pid) if is_number else None
+        other = fields.get("other_info") or "{}"
+        now = self._clock.wall()
         with self._lock:
-            known = self._reporters.get(address)
-            if known is None and len(self._reporters) >= MAX_REPORTERS:
-                raise FrontendError(503, f"{MAX_REPORTERS} frontends report here already")
-            if (
-                known is None
-                and why_not
-                and sum(item.peer == peer for item in self._reporters.values()) >= MAX_STRANGERS
-            ):
-                raise FrontendError(
-                    503,
-                    f"{MAX_STRANGERS} frontends at {one_line(peer)} report here already; {why_not}",
-                )
-            same = known is not None and known.pid == number
-            started = startup_time(other) or (known.started if known and same else now)
-            self._reporters[address] = Reporter(
-                address, number, one_line(version), other, peer, started, now
-            )
-        if not same:
+            old = self._reporters.get(address)
+            if old is None:
+                self._check_room(peer, why_not)
+            is_same = old is not None and old.pid == number
+            started = startup_time(other) or (old.started if old and is_same else now)
+            version = one_line(fields.get("version") or "1.0.0")
+            item = Reporter(address, number, version, other, peer, started, now)
+            self._reporters[address] = item
+            self._seen[address] = self._clock.monotonic()
+        if not is_same:
             self._wake.set()
         return {"status": "success"}
 
+    def _check_room(self, peer: str, why_not: str) -> None:
+        """Raise FrontendError 503 when a new reporter has no room. The caller holds the lock."""
+        if len(self._reporters) >= MAX_REPORTERS:
+            raise FrontendError(503, f"{MAX_REPORTERS} frontends already report here")
+        strangers = sum(item.peer == peer for item in self._reporters.values()) if why_not else 0
+        if strangers >= MAX_STRANGERS:
+            place = f"{MAX_STRANGERS} frontends at {one_line(peer)} already report here"
+            raise FrontendError(503, f"{place}; {why_not}")
+
     def infos(self, hour: int | None = None, minute: int | None = None) -> Dict[str, object]:
-        """Who reported, in the JSON of LMCache's service; only within the last hours or minutes when given."""
-        now = time.time()
-        limit = (
-            self._expiry
-            if hour is None and minute is None
-            else hour * 3600
-            if hour is not None
-            else minute * 60
-        )
+        """Who reported, in the JSON of LMCache's service; within the last hours or minutes."""
+        limit = self._expiry
+        if hour is not None:
+            limit = min(limit, hour * 3600.0)
+        elif minute is not None:
+            limit = min(limit, minute * 60.0)
+        now = self._clock.monotonic()
         with self._lock:
-            known = [
-                item
-                for item in self._reporters.values()
-                if now - item.reported <= min(limit, self._expiry)
-            ]
+            pairs = [(item, self._seen[item.address]) for item in self._reporters.values()]
+        recent = [item for item, seen in pairs if now - seen <= limit]
         infos = {
-            item.address: {"count": 1, "lmCacheInfoEntities": [self._entity(item)]}
-            for item in known
+            item.address: {"count": 1, "lmCacheInfoEntities": [item.public()]} for item in recent
         }
-        versions = len({item.version for item in known})
         return {
             "processCount": len(infos),
             "processInfos": infos,
-            "versionCount": versions,
+            "versionCount": len({item.version for item in recent}),
             "versions": None,
         }
 
-    @staticmethod
-    def _entity(item: Reporter) -> Dict[str, object]:
-        started, reported = (
-            time.strftime(SUPPLIER_TIME, time.localtime(at)) for at in (item.started, item.reported)
-        )
-        return {
-            "apiAddress": item.address,
-            "ipAddress": item.peer or None,
-            "lastReportTime": reported,
-            "otherInfo": item.other_info,
-            "pid": item.pid,
-            "startTime": started,
-            "version": item.version,
-        }
-
     def _run(self) -> None:
-        while not self._stopping.wait(REPORT_PAUSE):  # who reports ever anew must not keep us busy
+        # The pause: who reports ever anew must not keep us busy.
+        while not self._stopping.wait(REPORT_PAUSE):
             try:
                 self._expire()
                 self._classify()
@@ -8220,24 +8334,25 @@ class DiscoveryService:
             self._wake.clear()
 
     def _expire(self) -> None:
-        now = time.time()
+        now = self._clock.monotonic()
         with self._lock:
-            for address, item in list(self._reporters.items()):
-                if now - item.reported > self._expiry:
-                    del self._reporters[address]
-                    log.info("%s has not reported for %g s: forgotten", address, self._expiry)
+            for address, seen in list(self._seen.items()):
+                if now - seen > self._expiry:
+                    del self._reporters[address], self._seen[address]
+                    log.info("%s has not reported for %g s: removed", address, self._expiry)
 
     def _classify(self) -> None:
-        """Ask who is new, or was away, what it is; then show all as nodes."""
+        """Ask who is new, or was unreachable, what it is; then show all as nodes."""
         with self._lock:
-            known = list(self._reporters.values())
-        targets = {(item.address, item.started): reported_target(item.address) for item in known}
-        kinds = {key: self._kinds[key] for key in targets if self._kinds.get(key, "away") != "away"}
-        asked = ask_reported(
-            self._registry,
-            "heartbeat",
-            [target for key, target in targets.items() if key not in kinds],
-        )
+            items = list(self._reporters.values())
+        targets = {(item.address, item.started): reported_target(item.address) for item in items}
+        kinds = {
+            key: self._kinds[key]
+            for key in targets
+            if self._kinds.get(key, "unreachable") != "unreachable"
+        }
+        new = [target for key, target in targets.items() if key not in kinds]
+        asked = ask_reported(self._registry, "heartbeat", new)
         self._kinds = {key: kinds.get(key) or asked[target] for key, target in targets.items()}
         shown = [
             reported_node(targets[key], "heartbeat", kind == "frontend")
@@ -8248,111 +8363,166 @@ class DiscoveryService:
             self._registry.replace_source("heartbeat", shown)
             self._shown = shown
 
-    def _load(self) -> None:
-        try:
-            with open(self._file, encoding="utf-8") as file:
-                entries = loads(file.read())
-            for entry in entries:  # type: ignore[attr-defined]
-                item = Reporter(**entry)
-                reported_target(item.address)
-                if not all(
-                    isinstance(text, str) for text in (item.version, item.other_info, item.peer)
-                ):
-                    raise ValueError("a version, other_info or peer is not a text")
-                if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
-                    raise ValueError("a time is not one")
-                self._reporters[item.address] = item._replace(
-                    reported=min(item.reported, time.time())
-                )
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, TypeError, FrontendError) as error:
-            raise FrontendError(400, f"--discovery-file {self._file}: {one_line(error)}") from None
-
     def _save(self) -> None:
-        with self._lock:
-            known = dict(self._reporters)
-        if not self._file or known == self._saved:
+        if self._file is not None:
+            with self._lock:
+                reporters = dict(self._reporters)
+            self._file.save(reporters)
+
+
+class ReportFile:
+    """The file of --discovery-file: a JSON list of reporters, which several frontends may share.
+
+    Only one thread calls ``save``.
+    """
+
+    def __init__(self, path: str, expiry: float, clock: Clock) -> None:
+        self.path = path
+        self._expiry = expiry
+        self._clock = clock
+        self._saved: Dict[str, Reporter] = {}
+        self._error = ""
+
+    def load(self) -> Dict[str, Reporter]:
+        """The reporters in the file that still count, by address.
+
+        A file that is empty or invalid is set aside, as ``PATH.broken``, with a warning. Raises
+        FrontendError 400 when it cannot be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                data = file.read(MAX_DISCOVERY_FILE + 1)
+            reporters = self._parse(data)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            reason = error.strerror or error
+            raise FrontendError(
+                400, f"--discovery-file: cannot read {self.path}: {reason}"
+            ) from None
+        except (ValueError, TypeError, FrontendError) as error:
+            aside = self.path + ".broken"
+            reason = "it is empty" if not data.strip() else one_line(error)
+            log.warning("%s is not a list of reports (%s): moved to %s", self.path, reason, aside)
+            with contextlib.suppress(OSError):
+                os.replace(self.path, aside)
+            return {}
+        now = self._clock.wall()
+        recent = [item for item in reporters if now - item.reported <= self._expiry]
+        return {item.address: item for item in recent[:MAX_REPORTERS]}
+
+    @staticmethod
+    def _parse(data: bytes) -> List[Reporter]:
+        if len(data) > MAX_DISCOVERY_FILE:
+            raise ValueError(f"it has more than {MAX_DISCOVERY_FILE >> 20} MiB")
+        entries = loads(data)
+        if not isinstance(entries, list):
+            raise ValueError("it is not a JSON list")
+        return [Reporter.load(entry) for entry in entries]
+
+    def save(self, reporters: Dict[str, Reporter]) -> None:
+        """Write the reporters, and those that another frontend has written meanwhile."""
+        if reporters == self._saved:
             return
         try:
-            write_atomically(
-                self._file,
-                json.dumps([item._asdict() for item in known.values()], indent=1).encode(),
-            )
-            self._saved, self._save_error = known, ""
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if reason != self._save_error:
-                log.warning("cannot write %s: %s", self._file, reason)
-            self._save_error = reason
+            with locked_file(self.path):
+                merged = self.load()
+                for address, item in reporters.items():
+                    other = merged.get(address)
+                    if other is None or other.reported <= item.reported:
+                        merged[address] = item
+                text = json.dumps([item._asdict() for item in merged.values()], indent=1)
+                write_atomically(self.path, text.encode())
+            self._saved, self._error = reporters, ""
+        except (OSError, FrontendError) as error:
+            reason = str(getattr(error, "strerror", None) or error)
+            if reason != self._error:
+                log.warning("cannot write %s: %s", self.path, reason)
+            self._error = reason
 
 
 def startup_time(other_info: str) -> float | None:
-    """When a reporter started, of its other_info (ISO 8601, local time); None when it does not say."""
+    """When a reporter started, of its other_info (ISO 8601, local time); None if it is not there."""
     try:
-        text = loads(other_info)["startup_time"]  # type: ignore[index]
-        return time.mktime(time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
-    except (ValueError, KeyError, TypeError, OverflowError):
+        text = loads(other_info)["startup_time"]  # type: ignore[index]  # TypeError is caught
+        moment = time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S")
+        return time.mktime(moment)
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
         return None
 
 
-class Sources:
-    """Nodes that come and go by themselves: each source has a thread that asks it again each ``interval`` seconds.
+# -- sources that change
 
-    A source that is away keeps its last nodes and has an alert. The lock guards ``_troubles``: source -> (since, text).
+
+def any_target(target: Target) -> str:
+    """The ``why_not`` of sources that may list every target."""
+    return ""
+
+
+class Sources:
+    """Nodes that come and go by themselves: each source has a thread that asks it again and again.
+
+    A source that is unreachable keeps its last nodes and has an alert. The lock guards
+    ``_troubles``, source -> (since, text), and ``_found``, what each proxy last answered.
     """
 
     def __init__(
         self,
         registry: NodeRegistry,
+        *,
         supplier_url: str = "",
         coordinator_url: str = "",
         dns: Sequence[str] = (),
-        find_sockets: bool = False,
+        socket_directory: str = "",
         interval: float = 30.0,
+        timeout: float = SOURCE_TIMEOUT,
+        why_not: Callable[[Target], str] = any_target,
+        clock: Clock = Clock(),
+        resolve: Callable[..., List[Tuple]] = socket.getaddrinfo,
     ) -> None:
-        """Raises FrontendError 400 when a URL or a ``NAME:PORT`` of ``dns`` is none. ``interval`` is in seconds."""
+        """``interval`` and ``timeout`` (of an answer) are in seconds.
+
+        ``why_not`` says why a target must not become a node. Raises FrontendError 400 when a URL
+        or a ``NAME:PORT`` of ``dns`` is invalid.
+        """
         self._registry = registry
         self._interval = interval
+        self._timeout = timeout
+        self._why_not = why_not
+        self._clock = clock
         self._lock = threading.Lock()
         self._troubles: Dict[str, Tuple[float, str]] = {}
-        self._listed: Dict[
-            Target, float
-        ] = {}  # when the supplier listed it last, monotonic; its thread's own
+        # When the supplier listed each target last, monotonic; its thread's own.
+        self._listed: Dict[Target, float] = {}
+        self._shared = SharedCalls()
+        self._found: Dict[str, Discovered] = {}
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], List[Node]]] = {}
-        if supplier_url:
-            check_url(supplier_url, "--node-supplier-url")
-            self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
-        if coordinator_url:
-            check_url(coordinator_url, "--coordinator-url")
-            self._readers["coordinator"] = functools.partial(
-                self._read_coordinator, coordinator_url
-            )
+        urls = (
+            ("supplier", "--node-supplier-url", supplier_url, self._read_supplier),
+            ("coordinator", "--coordinator-url", coordinator_url, self._read_coordinator),
+        )
+        for source, option, url, reader in urls:
+            if url:
+                check_url(url, option)
+                self._readers[source] = functools.partial(reader, url)
         for text in dns:
-            host, _, port = text.rpartition(":")
-            try:
-                target = Target.parse(host, port)
-            except FrontendError as error:
-                raise FrontendError(400, f"--dns {one_line(text)}: {error.detail}", "dns") from None
-            if not host:
-                raise FrontendError(400, f"--dns {one_line(text)!r} is not NAME:PORT", "dns")
-            self._readers[f"dns:{text}"] = functools.partial(self._read_dns, f"dns:{text}", target)
-        if find_sockets:
-            self._readers["found"] = self._find_sockets
+            source = f"dns:{text}"
+            target = parse_dns_option(text)
+            self._readers[source] = functools.partial(read_dns, source, target, resolve)
+        if socket_directory:
+            self._readers["found"] = functools.partial(find_socket_nodes, socket_directory)
 
     def start(self) -> None:
-        """Ask every source now and then each interval, each in a thread of its own: none waits for another."""
-        jobs: List[Tuple[str, Callable[[], object]]] = [("proxies", self._refresh_all_proxies)]
-        jobs += [
-            (source, functools.partial(self._refresh_source, source)) for source in self._readers
-        ]
-        for name, job in jobs:
-            interval = min(self._interval, FIND_INTERVAL) if name == "found" else self._interval
-            start_thread(f"sources {name}", self._run, job, interval)
+        """Ask every source now and then each interval, each in a thread: none waits for another."""
+        for source in self._readers:
+            interval = min(self._interval, FIND_INTERVAL) if source == "found" else self._interval
+            refresh = functools.partial(self._refresh_source, source)
+            start_thread(f"source {source}", self._run, refresh, interval)
+        start_thread("source proxies", self._run, self._refresh_all_proxies, self._interval)
 
     def stop(self) -> None:
-        """Ask no more; a question that is on its way is not waited for."""
+        """Ask no more; a request that is on its way is not waited for."""
         self._stopped.set()
 
     def _run(self, job: Callable[[], object], interval: float) -> None:
@@ -8372,7 +8542,7 @@ class Sources:
 
     def _refresh_source(self, source: str) -> None:
         try:
-            nodes = self._readers[source]()
+            nodes = [node for node in self._readers[source]() if self._is_allowed(source, node)]
             if not self._stopped.is_set():
                 self._registry.replace_source(source, unique(nodes))
             self._note(source, "")
@@ -8380,34 +8550,45 @@ class Sources:
             self._note(source, error.detail)
         except OSError as error:
             self._note(source, reason_of(error))
-        except Exception as error:  # what a source says must not end its thread
+        except Exception as error:  # what a source answers must not end its thread
             log.debug("%s", source, exc_info=True)
             self._note(source, f"{type(error).__name__}: {one_line(error)}")
 
+    def _is_allowed(self, source: str, node: Node) -> bool:
+        why = self._why_not(node.target)
+        if why:
+            log.debug("%s: %s", source, why)
+        return not why
+
     def _refresh_all_proxies(self) -> None:
-        self.refresh_proxies(
-            [group for group in self._registry.groups() if group.name != LOCAL_PROXY]
-        )
+        proxies = [group for group in self._registry.groups() if group.name != LOCAL_PROXY]
+        self.refresh_proxies(proxies)
 
     def refresh_proxy(self, name: str) -> None:
-        """Ask one proxy for its children now. Raises FrontendError 404 (unknown) or 502 (it told nothing)."""
-        proxy = self._registry.proxy(name)
-        told = self.refresh_proxies([proxy]).get(name)
-        if told is not None and told.kind != "frontend":
-            raise FrontendError(502, f"{name} at {proxy.address}: {told.error}")
+        """Ask one proxy for its children now; concurrent calls share one request.
 
-    def refresh_proxies(self, proxies: List[Node]) -> Dict[str, Told]:
-        """Ask proxies for their children, side by side; one that tells nothing keeps those it had."""
+        Raises FrontendError 404 (unknown) or 502 (it reported none).
+        """
+        proxy = self._registry.proxy(name)
+        self._shared.run(name, lambda: self.refresh_proxies([proxy]))
+        with self._lock:
+            found = self._found.get(name)
+        if found is not None and found.kind != "frontend":
+            raise FrontendError(502, f"{name} at {proxy.address}: {found.error}")
+
+    def refresh_proxies(self, proxies: List[Node]) -> None:
+        """Ask proxies for their children, side by side; one that reports none keeps its own."""
         others = [proxy for proxy in proxies if not is_self(self._registry, proxy.target)]
-        told = ask_frontends(self._registry, others) if others else {}
+        found = Traversal(self._registry).ask(others) if others else {}
+        with self._lock:
+            self._found = {**self._found, **found}
         for proxy in others:
-            answer = told[proxy.name]
+            answer = found[proxy.name]
             if answer.kind in ("frontend", "self"):
                 self._registry.set_children(proxy, answer.children, answer.identity)
-            self._note(
-                f"proxy:{proxy.name}", "" if answer.kind == "away" else answer.error
-            )  # an away one is a node that is down
-        return told
+            # One that is unreachable is a node that is down: that has an alert of its own.
+            trouble = "" if answer.kind == "unreachable" else answer.error
+            self._note(f"proxy:{proxy.name}", trouble)
 
     def alerts(self) -> List[Alert]:
         """The sources that are in trouble, and the nodes left out because their name is taken."""
@@ -8416,136 +8597,130 @@ class Sources:
         alerts = []
         for source, (since, text) in troubles:
             kind, _, name = source.partition(":")
+            rule, node = "source_away", None
+            words = f"Source {source} cannot be read, its last nodes are kept: {text}"
             if kind == "proxy":
-                alerts.append(
-                    Alert(
-                        f"source:{source}",
-                        "not_a_frontend",
-                        "warning",
-                        name,
-                        f"{name} told no nodes: {text}",
-                        since,
-                    )
-                )
-            else:
-                words = f"the source {source} cannot be read, its last nodes are kept: {text}"
-                alerts.append(
-                    Alert(f"source:{source}", "source_away", "warning", None, words, since)
-                )
+                rule, node = "not_a_frontend", name
+                words = f"{name} reports no nodes: {text}"
+            alerts.append(Alert(f"source:{source}", rule, "warning", node, words, since))
         for text in self._registry.conflicts:
             alerts.append(Alert(f"conflict:{text}", "name_taken", "warning", None, text, 0.0))
         return alerts
 
     def _note(self, source: str, trouble: str) -> None:
+        """Remember what is wrong with a source ("": nothing), and log it when that changes."""
         with self._lock:
-            known = self._troubles.get(source)
+            old = self._troubles.get(source)
             if trouble:
-                self._troubles[source] = (known[0] if known else time.time(), trouble)
+                self._troubles[source] = (old[0] if old else self._clock.wall(), trouble)
             else:
                 self._troubles.pop(source, None)
-        if trouble and known is None:
+        if trouble and old is None:
             log.warning("%s: %s", source, trouble)
-        elif known is not None and not trouble:
+        elif old is not None and not trouble:
             log.warning("%s: works again", source)
 
     def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
 
-        A discovery service that was started anew knows nobody until they report again, so who is listed no more stays
-        for SUPPLIER_MEMORY seconds.
+        A discovery service that was restarted lists nobody until they report again, so who is
+        listed no more stays for SUPPLIER_MEMORY seconds.
         """
-        infos = fetch_dict(url).get("processInfos")
+        infos = fetch_dict(url, self._timeout).get("processInfos")
         if not isinstance(infos, dict):
             raise FetchError("its answer has no processInfos")
-        targets: Dict[Target, None] = {}
-        for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
-            addresses = [
-                entity.get("apiAddress")
-                for entity in dicts_in(as_dict(info).get("lmCacheInfoEntities"))
-            ]
-            for text in addresses or [address]:
-                text = text if not isinstance(text, str) or "://" in text else f"http://{text}"
-                try:
-                    targets[reported_target(text)] = None
-                except FrontendError as error:
-                    log.debug("supplier: %s", error.detail)
-        now = time.monotonic()
-        self._listed.update(dict.fromkeys(targets, now))
-        listed = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
-        self._listed = {
-            target: at for target, at in listed if at == now or now - at < SUPPLIER_MEMORY
-        }
-        known = {group.name for group in self._registry.groups()}
-        nodes = []
-        for target, kind in ask_reported(self._registry, "supplier", self._listed).items():
-            proxy = reported_node(target, "supplier", True)
-            if kind == "frontend" or (kind == "away" and proxy.name in known):
-                nodes.append(proxy)
-            elif kind != "self":
-                nodes.append(reported_node(target, "supplier", False))
-        return nodes
+        now = self._clock.monotonic()
+        for target in listed_targets(infos):
+            if not self._why_not(target):
+                self._listed[target] = now
+        latest = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
+        self._listed = {target: at for target, at in latest if now - at < SUPPLIER_MEMORY}
+        kinds = ask_reported(self._registry, "supplier", self._listed)
+        return [
+            reported_node(target, "supplier", kind == "frontend")
+            for target, kind in kinds.items()
+            if kind != "self"
+        ]
 
     def _read_coordinator(self, url: str) -> List[Node]:
-        """The MP servers that a coordinator knows (``GET /instances``), and itself."""
-        parts = urllib.parse.urlsplit(split_credentials(url)[0])
+        """The MP servers that a coordinator has (``GET /instances``), and itself."""
         nodes: List[Node] = []
-        if parts.scheme == "http":
-            target = Target.parse(parts.hostname, parts.port or 80)
-            nodes.append(
-                Node("coordinator", target.host, target.port, target, source="coordinator")
-            )
+        if urllib.parse.urlsplit(url).scheme == "http":
+            target = url_target(url)
+            node = Node("coordinator", target.host, target.port, target, source="coordinator")
+            nodes.append(node)
         try:
-            instances = fetch_dict(url.rstrip("/") + "/instances").get("instances")
+            instances = fetch_dict(url.rstrip("/") + "/instances", self._timeout).get("instances")
         except FetchError:
+            # It is shown, as down, also when it has never answered.
             if "coordinator" not in {node.name for node in self._registry.leaves()}:
-                self._registry.replace_source("coordinator", nodes)  # shown as down
+                self._registry.replace_source("coordinator", nodes)
             raise
         if not isinstance(instances, list):
             raise FetchError("its /instances has no list of instances")
-        for index, entry in enumerate(instances[:MAX_SOURCE_NODES]):
-            fields = as_dict(entry)
-            plain = {
-                "name": fields.get("instance_id"),
-                "host": fields.get("ip"),
-                "port": fields.get("http_port"),
-            }
+        for index, entry in enumerate(dicts_in(instances[:MAX_SOURCE_NODES])):
+            name, port = entry.get("instance_id"), entry.get("http_port")
+            plain = {"name": name, "host": entry.get("ip"), "port": port}
             try:
                 nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
             except FrontendError as error:
                 log.debug("coordinator: %s", error.detail)
         return nodes
 
-    def _read_dns(self, source: str, target: Target) -> List[Node]:
-        """Every address of a host name."""
-        nodes = []
-        for host in sorted({str(address[0]) for address in look_up(target.host, target.port)})[
-            :MAX_SOURCE_NODES
-        ]:
-            name = f"{host}:{target.port}".replace("%", "_")
-            nodes.append(
-                Node(name, host, target.port, Target.parse(host, target.port), source=source)
-            )
-        return nodes
 
-    def _find_sockets(self) -> List[Node]:
-        """The sockets under LMCache's default prefix; those that nobody listens at stay, as nodes that are down."""
-        root = LMCACHE_SOCKET_DIRECTORY.rstrip("/")
-        nodes: List[Node] = []
-        for path in sockets_below(root)[:MAX_SOURCE_NODES]:
-            name = path[len(root) + 1 :].replace("/", "_")
-            entry = {"name": name, "host": "localhost", "port": path}
+def listed_targets(infos: Mapping[str, object]) -> Iterator[Target]:
+    """The targets in the ``processInfos`` of LMCache's discovery service."""
+    for address, info in list(infos.items())[:MAX_SOURCE_NODES]:
+        entities = dicts_in(as_dict(info).get("lmCacheInfoEntities"))[:MAX_SOURCE_NODES]
+        for text in [entity.get("apiAddress") for entity in entities] or [address]:
+            if isinstance(text, str) and "://" not in text:
+                text = f"http://{text}"
             try:
-                nodes.append(Node.parse(entry, "", "found"))
+                yield reported_target(text)
             except FrontendError as error:
-                log.debug("%s: %s", path, error)
-        return nodes
+                log.debug("supplier: %s", error.detail)
+
+
+def parse_dns_option(text: str) -> Target:
+    """Read ``NAME:PORT``. Raises FrontendError 400."""
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise FrontendError(400, f"--dns {one_line(text)!r} is not NAME:PORT", "dns")
+    try:
+        return Target.parse(host, port)
+    except FrontendError as error:
+        raise FrontendError(400, f"--dns {one_line(text)}: {error.detail}", "dns") from None
+
+
+def read_dns(source: str, target: Target, resolve: Callable[..., List[Tuple]]) -> List[Node]:
+    """Every address of a host name; of one that has both kinds, IPv4: one node per pod."""
+    found = resolve(target.host, target.port, 0, socket.SOCK_STREAM)
+    families = {family for family, *_ in found}
+    wanted = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    hosts = sorted({str(entry[4][0]) for entry in found if entry[0] == wanted})
+    nodes = []
+    for host in hosts[:MAX_SOURCE_NODES]:
+        address = Target.parse(host, target.port)
+        name = f"{host}:{target.port}".replace("%", "_")
+        nodes.append(Node(name, host, target.port, address, source=source))
+    return nodes
+
+
+def find_socket_nodes(directory: str) -> List[Node]:
+    """The sockets below LMCache's directory; those that nobody listens at are down."""
+    root = directory.rstrip("/")
+    nodes: List[Node] = []
+    for path in sockets_below(root)[:MAX_SOURCE_NODES]:
+        name = path[len(root) + 1 :].replace("/", "_")
+        try:
+            nodes.append(Node.parse({"name": name, "port": path}, "", "found"))
+        except FrontendError as error:
+            log.debug("%s: %s", path, error)
+    return nodes
 
 
 def sockets_below(root: str) -> List[str]:
-    """The sockets in a directory and in those below it (``socket_9090``, ``socket/9090``).
-
-    Everybody may put links there, to sockets that are no nodes: see ``socket_problem``.
-    """
+    """The sockets in a directory and in those below it (``socket_9090``, ``socket/9090``)."""
     paths: List[str] = []
     for folder in (root, *list_directory(root)):
         paths += list_directory(folder)
@@ -8573,219 +8748,6 @@ def is_socket(path: str) -> bool:
 def unique(nodes: Iterable[Node]) -> List[Node]:
     """The nodes without those whose name came before."""
     return list({node.name: node for node in reversed(list(nodes))}.values())[::-1]
-
-
-# ----------------------------------------------------------------------------
-# Alertmanager
-# ----------------------------------------------------------------------------
-
-ALERTMANAGER_INTERVAL = 60.0  # seconds between two reports of all alerts
-ALERTMANAGER_CHECK = 1.0  # seconds between two looks for alerts that came or went
-ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not renewed ends
-ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
-ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
-MAX_ALERTMANAGER_ANSWER = 64 * KIB  # bytes of an answer that are read
-MAX_SENT_ALERTS = 5_000  # in one report
-
-
-class SentAlert(NamedTuple):
-    """An alert as an Alertmanager gets it: what it is by its labels, what it says, when it began."""
-
-    labels: Tuple[Tuple[str, str], ...]
-    text: str
-    since: float
-
-
-def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) -> List[SentAlert]:
-    """The alerts of a status that are not silenced. Those that have the same labels are one."""
-    found: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}
-    for document in documents:
-        if document.get("silence") is not None:
-            continue
-        values = {
-            "alertname": document["rule"],
-            "severity": document["severity"],
-            "node": document.get("node"),
-            "instance": document.get("instance"),
-            "frontend": frontend,
-        }
-        labels = tuple((name, str(value)) for name, value in values.items() if value)
-        text, since = str(document["text"]), float(document["since"] or 0.0)
-        known = found.get(labels)
-        if known is not None:
-            text, since = f"{known.text}; {text}", min(known.since, since)
-        found[labels] = SentAlert(labels, text, since)
-    return list(found.values())[:MAX_SENT_ALERTS]
-
-
-class AlertmanagerSender:
-    """Reports the active alerts to one Alertmanager, in a thread of its own.
-
-    Every minute and as soon as one comes or goes; what it was not able to report is reported when
-    it is back. ``report`` returns the alerts, ``link`` is the address of our page. ``_trouble``,
-    since when (Unix seconds) and what, is replaced whole.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        report: Callable[[], List[SentAlert]],
-        link: str,
-        timeout: float = ALERTMANAGER_TIMEOUT,
-        clock: Clock | None = None,
-    ) -> None:
-        """``timeout`` is seconds for one report. Raises FrontendError 400 when ``url`` is none."""
-        check_url(url, "--alertmanager-url")
-        bare, _ = split_credentials(url)
-        self.url = bare.rstrip("/")
-        self._headers = basic_credentials(url)
-        self._report = report
-        self._link = link
-        self._timeout = timeout
-        self._clock = clock or Clock()
-        self._active: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}  # as it was told
-        self._ended: Dict[Tuple[Tuple[str, str], ...], Tuple[SentAlert, float]] = {}
-        self._failures = 0
-        self._trouble: Tuple[float, str] | None = None
-        self._stopped = threading.Event()
-
-    def start(self) -> None:
-        start_thread("alertmanager", self._run)
-
-    def stop(self) -> None:
-        """Report no more; a report that is on its way is not waited for."""
-        self._stopped.set()
-
-    def alerts(self) -> List[Alert]:
-        """The alert that this Alertmanager gets none, while that lasts."""
-        trouble = self._trouble
-        if trouble is None:
-            return []
-        text = f"Alertmanager {self.url} gets no alerts: {trouble[1]}"
-        name = "alertmanager_away"
-        return [Alert(f"{name}:{self.url}", name, "warning", None, text, trouble[0])]
-
-    def _run(self) -> None:
-        due = 0.0  # monotonic seconds of the next report
-        while not self._stopped.is_set():
-            now = self._clock.monotonic()
-            try:
-                current = {alert.labels: alert for alert in self._report()}
-                has_changed = current.keys() != self._active.keys()
-                if now >= due or (has_changed and not self._failures):
-                    due = now + self._send(current)
-            except Exception:  # the thread must live; what happened is in the log
-                log.exception("alertmanager")
-                due = now + ALERTMANAGER_INTERVAL
-            self._stopped.wait(ALERTMANAGER_CHECK)
-
-    def _send(self, current: Dict[Tuple[Tuple[str, str], ...], SentAlert]) -> float:
-        """Report the alerts that last and those that ended; returns seconds until the next time."""
-        wall = self._clock.wall()
-        for labels, alert in self._active.items():
-            if labels not in current:
-                self._ended[labels] = (alert, wall)
-        self._active = current
-        self._ended = {
-            labels: ended
-            for labels, ended in self._ended.items()
-            if labels not in current and wall - ended[1] < ALERTMANAGER_LIFE
-        }
-        parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
-        parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
-        try:
-            if parts:
-                self._post(dumps(parts))
-        except FetchError as error:
-            self._failed(error.reason)
-            longest = ALERTMANAGER_RETRY * 2 ** min(10, self._failures - 1)
-            return min(ALERTMANAGER_INTERVAL, longest)
-        self._ended.clear()
-        if self._trouble is not None and parts:
-            log.warning("alertmanager %s: works again", self.url)
-            self._trouble = None
-        self._failures = 0
-        return ALERTMANAGER_INTERVAL
-
-    def _failed(self, reason: str) -> None:
-        self._failures += 1
-        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
-        if self._trouble is None:
-            log.warning("alertmanager %s: %s", self.url, reason)
-        self._trouble = (since, reason)
-
-    def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
-        """One alert in the JSON of Alertmanager's API v2."""
-        return {
-            "labels": dict(alert.labels),
-            "annotations": {"summary": alert.text, "link": self._link},
-            "generatorURL": self._link,
-            "startsAt": rfc3339(alert.since or self._clock.wall()),
-            "endsAt": rfc3339(ends),
-        }
-
-    def _post(self, body: bytes) -> None:
-        """Send one report. Raises FetchError."""
-        headers = {"Content-Type": "application/json", **self._headers}
-        url = self.url + "/api/v2/alerts"
-        status, answer = post_url(url, body, headers, self._timeout)
-        if not 200 <= status < 300:
-            said = one_line(answer[:200].decode("utf-8", "replace")).strip()
-            raise FetchError(f"it answers {status}{': ' + said if said else ''}")
-
-
-def basic_credentials(url: str) -> Dict[str, str]:
-    """The header for the name and password of a URL (RFC 7617), as Alertmanager takes them."""
-    import base64
-
-    parts = urllib.parse.urlsplit(url)
-    if not parts.password:
-        return {}
-    pair = f"{urllib.parse.unquote(parts.username or '')}:{urllib.parse.unquote(parts.password)}"
-    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-
-
-def rfc3339(at: float) -> str:
-    """Unix seconds as Alertmanager reads times: 2026-11-28T03:11:07.250Z."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
-    return f"{whole}.{int(at % 1 * 1000):03d}Z"
-
-
-def post_url(
-    url: str, body: bytes, headers: Mapping[str, str], timeout: float
-) -> Tuple[int, bytes]:
-    """POST to an http:// or https:// URL; returns the status and the begin of the answer.
-
-    It takes ``timeout`` seconds at most, however slowly the other side answers. Raises FetchError.
-    """
-    parts = urllib.parse.urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-    started = time.monotonic()
-    watchdog = None
-    try:
-        connection.connect()
-        # A socket's time-out is for each read: one that answers byte by byte would never end.
-        left = max(0.1, timeout - (time.monotonic() - started))
-        watchdog = threading.Timer(left, connection.sock.shutdown, (socket.SHUT_RDWR,))
-        watchdog.daemon = True
-        watchdog.start()
-        connection.request("POST", parts.path or "/", body, dict(headers))
-        answer = connection.getresponse()
-        text = answer.read(MAX_ALERTMANAGER_ANSWER)
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s")
-        return answer.status, text
-    except (http.client.HTTPException, OSError) as error:
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s") from None
-        if isinstance(error, OSError):
-            raise FetchError(reason_of(error)) from None
-        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
-    finally:
-        if watchdog is not None:
-            watchdog.cancel()
-        connection.close()
 
 
 # ----------------------------------------------------------------------------
@@ -8937,39 +8899,6 @@ def is_same_origin(text: str, host: str) -> bool:
     scheme, mark, rest = text.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     return scheme in ("http", "https") and bool(mark) and authority == host
-
-
-def is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
-
-
-def socket_problem(path: str) -> str:
-    """Why the socket at ``path`` must not be used, or "" when it may (or is not there).
-
-    It and its directory must be no links, since whoever may write there chooses where a link
-    leads; below LMCache's directory, every directory from there on. It must belong to the owner of
-    its directory, to root or to us.
-    """
-    folders = [os.path.dirname(path)]
-    while is_below(folders[0], LMCACHE_SOCKET_DIRECTORY):
-        folders.insert(0, os.path.dirname(folders[0]))
-    try:
-        for folder in folders:
-            owner = os.lstat(folder)
-            if not stat.S_ISDIR(owner.st_mode):
-                return f"{folder} is a symbolic link or no directory"
-        entry = os.lstat(path)
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        return f"{path} cannot be checked ({error})"
-    if stat.S_ISLNK(entry.st_mode):
-        return f"{path} is a symbolic link"
-    if not stat.S_ISSOCK(entry.st_mode):
-        return f"{path} is not a socket"
-    if entry.st_uid not in (owner.st_uid, 0, os.geteuid()):
-        return f"{path} belongs to another user"
-    return ""
 
 
 def matches_target(target: Target, pattern: str) -> bool:
@@ -11086,12 +11015,14 @@ def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     url = body.get("heartbeat_url")
     if not isinstance(url, str) or not url:
         raise FrontendError(400, "heartbeat_url is required", "heartbeat_url")
+    check_url(url, "heartbeat_url")
     times = {}
     for field, default in (("initial_delay", 0), ("interval", 30)):
         value = body.get(field, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
             raise FrontendError(400, f"{field} is not a number of seconds", field)
         times[field] = value
+    check_added(server, request, reported_node(url_target(url), "api", False))
     server.heartbeat.start(url, times["initial_delay"], times["interval"])
     return Answer.json({"status": "success", "message": "Heartbeat service started"})
 
@@ -12680,6 +12611,7 @@ def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node
 
 def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources:  # type: ignore[name-defined]
     """The sources of the options; LMCache's default socket folder when nothing else was named. Raises FrontendError 400."""
+    trust = Trust(options.trust, options.token, options.allow_target)
     supplier, coordinator, dns = options.node_supplier_url, options.coordinator_url, options.dns
     others = (
         options.config
@@ -12694,8 +12626,11 @@ def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources
         supplier_url=supplier,
         coordinator_url=coordinator,
         dns=dns,
-        find_sockets=not (supplier or coordinator or dns or others),
+        socket_directory=""
+        if supplier or coordinator or dns or others
+        else LMCACHE_SOCKET_DIRECTORY,
         interval=options.refresh_interval,
+        why_not=lambda target: trust.check_addition(target, registry, False),
     )
 
 
@@ -12814,9 +12749,7 @@ def make_frontend(
     server.sources = make_sources(options, registry)
     server.monitor.config_file = config.path if config else None
     server.monitor.add_alert_source(server.sources.alerts)
-    server.heartbeat = HeartbeatSender(
-        registry, server.server_port, options.host, options.report_host
-    )
+    server.heartbeat = HeartbeatSender(registry, options.host, options.report_host)
     if options.discovery:
         server.discovery = DiscoveryService(
             registry, options.discovery_file, options.discovery_expiry
@@ -12830,6 +12763,8 @@ def make_frontend(
     if in_plugin:
         watch_parent(server.shutdown)
     server.sources.start()
+    if server.discovery is not None:
+        server.discovery.start()
     server.monitor.start()
     if server.history is not None:
         server.history.start()
@@ -12933,7 +12868,7 @@ def send_heartbeats_only(
         signal.signal(number, lambda *_: stopped.set())
     if in_plugin:
         watch_parent(stopped.set)
-    sender = HeartbeatSender(registry, options.port, options.host, options.report_host)
+    sender = HeartbeatSender(registry, options.host, options.report_host)
     sender.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     print(
         f"LMCache Frontend {VERSION} reports to {options.heartbeat_url} and serves nothing (--no-http)",

@@ -22,20 +22,38 @@ CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"
 
 @pytest.fixture
 def registry():
-    return lf.NodeRegistry("127.0.0.1", 1)
+    return lf.NodeRegistry("127.0.0.1", 8123)
 
 
 @pytest.fixture
 def discovery(registry):
+    """Make running discovery services, or with ``running=False`` some that only remember."""
     made = []
 
-    def make(**options):
+    def make(running=True, **options):
         made.append(lf.DiscoveryService(registry, **options))
+        if running:
+            made[-1].start()
         return made[-1]
 
     yield make
     for item in made:
         item.stop()
+
+
+class SteppedClock(lf.Clock):
+    """A clock that a test moves: ``pass_by`` both hands, ``wall_offset`` sets the wall clock."""
+
+    def __init__(self):
+        self.passed = 0.0
+        self.wall_offset = 0.0
+        self.begin = time.time()
+
+    def monotonic(self):
+        return 1000.0 + self.passed
+
+    def wall(self):
+        return self.begin + self.passed + self.wall_offset
 
 
 def refused_url():
@@ -106,7 +124,7 @@ def test_a_heartbeat_has_the_fields_that_the_original_sends(registry, service):
     registry.replace_source(
         "api", [lf.Node.parse({"name": "w0", "host": "127.0.0.1", "port": node.port}, "", "api")]
     )
-    sender = lf.HeartbeatSender(registry, 8123, "0.0.0.0", "frontend.example")
+    sender = lf.HeartbeatSender(registry, "0.0.0.0", "frontend.example")
     sender.start(receiver.url + "/lmcache_heartbeat", 0, 30)
     path, query, _ = wait_for(lambda: receiver.asked and receiver.asked[0])
     sender.stop()
@@ -118,7 +136,7 @@ def test_a_heartbeat_has_the_fields_that_the_original_sends(registry, service):
 
 def test_the_status_of_the_heartbeat_follows_start_and_stop(registry, service):
     receiver = service({"/heartbeat": (200, {})})
-    sender = lf.HeartbeatSender(registry, 8123)
+    sender = lf.HeartbeatSender(registry)
     assert sender.status()["running"] is False
     sender.start(receiver.url + "/heartbeat", 0, 0.05)
     wait_for(lambda: sender.status()["last_success"])
@@ -131,7 +149,7 @@ def test_the_status_of_the_heartbeat_follows_start_and_stop(registry, service):
 
 def test_a_receiver_that_is_away_is_tried_again_and_said_once(registry, service, caplog):
     url = refused_url()
-    sender = lf.HeartbeatSender(registry, 8123)
+    sender = lf.HeartbeatSender(registry)
     sender.start(url + "/heartbeat", 0, 0.05)
     wait_for(lambda: sender.status()["last_error"])
     receiver = service({"/heartbeat": (200, {})}, port=int(url.rpartition(":")[2]))
@@ -145,7 +163,7 @@ def test_a_receiver_that_is_away_is_tried_again_and_said_once(registry, service,
 def test_stopping_does_not_wait_for_a_receiver_that_hangs(registry, service):
     gate = threading.Event()
     receiver = service({"/heartbeat": (200, lambda: gate.wait(10) and {})})
-    sender = lf.HeartbeatSender(registry, 8123)
+    sender = lf.HeartbeatSender(registry)
     sender.start(receiver.url + "/heartbeat", 0, 30)
     wait_for(lambda: receiver.asked)
     before = time.monotonic()
@@ -156,7 +174,7 @@ def test_stopping_does_not_wait_for_a_receiver_that_hangs(registry, service):
 
 def test_a_password_in_the_heartbeat_url_becomes_a_bearer_token_and_is_not_shown(registry, service):
     receiver = service({"/heartbeat": (200, {})})
-    sender = lf.HeartbeatSender(registry, 8123)
+    sender = lf.HeartbeatSender(registry)
     sender.start("http://x:secret@127.0.0.1:%d/heartbeat" % receiver.port)
     _, query, headers = wait_for(lambda: receiver.asked and receiver.asked[0])
     assert headers["Authorization"] == "Bearer secret"
@@ -169,20 +187,33 @@ def test_a_password_in_the_heartbeat_url_becomes_a_bearer_token_and_is_not_shown
 )
 def test_a_heartbeat_url_that_is_none_is_refused(registry, url):
     with pytest.raises(lf.FrontendError) as failed:
-        lf.HeartbeatSender(registry, 8123).start(url)
+        lf.HeartbeatSender(registry).start(url)
     assert failed.value.status == 400
 
 
 def test_the_address_we_listen_on_is_reported_and_else_a_real_one(registry):
-    assert (
-        lf.HeartbeatSender(registry, 1, "127.0.0.1").report_host("http://10.1.1.1/") == "127.0.0.1"
-    )
-    found = lf.HeartbeatSender(registry, 1, "0.0.0.0").report_host("http://127.0.0.1/")
+    sender = lf.HeartbeatSender(registry, "127.0.0.1")
+    assert sender.report_host("http://10.1.1.1/") == "127.0.0.1"
+    found = lf.HeartbeatSender(registry, "0.0.0.0").report_host("http://127.0.0.1/")
     assert found not in lf.BIND_ADDRESSES and socket.getaddrinfo(found, 80)
-    assert (
-        lf.HeartbeatSender(registry, 1, "::", "fd00::5").report("http://h/")["api_address"]
-        == "http://[fd00::5]:1"
-    )
+    report = lf.HeartbeatSender(registry, "::", "fd00::5").report("http://h/")
+    assert report["api_address"] == "http://[fd00::5]:8123"
+
+
+def test_the_port_that_is_reported_is_the_one_that_was_bound(registry):
+    sender = lf.HeartbeatSender(registry, "127.0.0.1")
+    registry.set_home("127.0.0.1", 4321)
+    assert sender.report("http://h/")["api_address"] == "http://127.0.0.1:4321"
+
+
+def test_a_heartbeat_that_is_refused_is_no_success(registry, service):
+    receiver = service({"/heartbeat": (404, {})})
+    sender = lf.HeartbeatSender(registry)
+    sender.start(receiver.url + "/heartbeat", 0, 0.05)
+    wait_for(lambda: len(receiver.asked) > 1)
+    status = sender.status()
+    sender.stop()
+    assert status["last_success"] is None and "404" in status["last_error"]
 
 
 def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(
@@ -190,7 +221,7 @@ def test_a_heartbeat_goes_over_https_to_a_receiver_whose_certificate_is_trusted(
 ):
     receiver = service({"/heartbeat": (200, {})}, certificate=CERTIFICATE)
     url = receiver.url.replace("127.0.0.1", "localhost") + "/heartbeat"
-    sender = lf.HeartbeatSender(registry, 8123)
+    sender = lf.HeartbeatSender(registry)
     sender.start(url, 0, 0.1)
     wait_for(lambda: "certificate" in (sender.status()["last_error"] or "").lower())
     monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
@@ -274,14 +305,55 @@ def test_other_info_has_a_limit(discovery, size, accepted):
             service.heartbeat(report, "")
 
 
-def test_reporters_have_a_limit_and_known_ones_may_go_on(discovery, monkeypatch):
-    monkeypatch.setattr(lf, "MAX_REPORTERS", 2)
-    service = discovery()
-    for port in (1, 2, 1):
+def test_reporters_have_a_limit_and_those_already_there_may_go_on(discovery):
+    service = discovery(running=False)
+    for port in range(1, lf.MAX_REPORTERS + 1):
         service.heartbeat({"api_address": "http://127.0.0.1:%d" % port}, "")
+    service.heartbeat({"api_address": "http://127.0.0.1:1"}, "")
     with pytest.raises(lf.FrontendError) as failed:
-        service.heartbeat({"api_address": "http://127.0.0.1:3"}, "")
+        service.heartbeat({"api_address": "http://127.0.0.1:60000"}, "")
     assert failed.value.status == 503
+
+
+def test_a_reporter_that_claims_anothers_id_does_not_remove_it(discovery, registry, service):
+    def answer(name):
+        return dict(tree(("local_proxy", "h", 1, [(name, "h", 1)])), frontend="0123456789abcdef")
+
+    configured, claims = (service({"/api/nodes": (200, answer(name))}) for name in ("w0", "w1"))
+    proxy_at(registry, configured)
+    lf.Sources(registry).refresh()
+    discovery().heartbeat({"api_address": claims.url}, "")
+    wait_for(lambda: claims.asked)
+    lf.Sources(registry).refresh()
+    assert "rack1/w0" in names(registry)
+    assert configured.url.rpartition(":")[2] in str(registry.find("rack1").port)
+
+
+def test_a_wall_clock_that_steps_forgets_nobody(discovery):
+    clock = SteppedClock()
+    service = discovery(running=False, clock=clock, expiry=120.0)
+    service.heartbeat({"api_address": "http://127.0.0.1:1"}, "")
+    for offset in (7200.0, -7200.0):
+        clock.wall_offset = offset
+        assert service.infos()["processCount"] == 1
+    clock.passed = 121.0
+    assert service.infos()["processCount"] == 0
+
+
+def test_a_reporter_with_an_address_that_needs_the_token_is_asked_nothing(discovery, registry):
+    trust = lf.Trust("local")
+    service = discovery()
+
+    def check(node):
+        why = trust.check_addition(node.target, registry, False)
+        if why:
+            raise lf.FrontendError(403, why)
+
+    for host in ("169.254.169.254", "[fe80::1]", "2852039166", "[64:ff9b::a9fe:a9fe]"):
+        with pytest.raises(lf.FrontendError) as failed:
+            service.heartbeat({"api_address": "http://%s:80" % host}, "", "", check)
+        assert failed.value.status == 403
+    assert service.infos()["processCount"] == 0
 
 
 def test_what_reports_becomes_a_node_and_vanishes_when_it_is_silent(discovery, registry, service):
@@ -310,15 +382,12 @@ def test_what_reports_becomes_a_node_and_vanishes_when_it_is_silent(discovery, r
     wait_for(lambda: names(registry) == [] and not reports.infos()["processInfos"])
 
 
-def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(
-    discovery, monkeypatch
-):
-    monkeypatch.setattr(lf, "MAX_STRANGERS", 2)
-    service = discovery()
-    for port in (1, 2, 1):
+def test_strangers_have_a_smaller_limit_per_address_and_may_not_report_others(discovery):
+    service = discovery(running=False)
+    for port in (*range(1, lf.MAX_STRANGERS + 1), 1):
         service.heartbeat({"api_address": "http://10.0.0.9:%d" % port}, "10.0.0.9", "no token")
     for address, peer, status in (
-        ("10.0.0.9:3", "10.0.0.9", 503),
+        ("10.0.0.9:9999", "10.0.0.9", 503),
         ("10.0.0.8:1", "10.0.0.9", 403),
         ("127.0.0.1:1", "127.0.0.1", 403),
     ):
@@ -425,21 +494,55 @@ REPORT = {
         json.dumps([dict(REPORT, reported="x")]),
         json.dumps([dict(REPORT, started=1e300)]),
         json.dumps([dict(REPORT, address="file:///x")]),
+        "",
+        " \n",
+        "\0\xff",
     ],
 )
-def test_a_broken_discovery_file_is_an_error_that_names_it(registry, tmp_path, text):
+def test_a_broken_discovery_file_is_set_aside_and_the_start_goes_on(
+    discovery, tmp_path, text, caplog
+):
     path = tmp_path / "reports.json"
     path.write_text(text)
-    with pytest.raises(lf.FrontendError) as failed:
-        lf.DiscoveryService(registry, file=str(path))
-    assert str(path) in failed.value.detail
+    service = discovery(file=str(path), running=False)
+    assert service.infos()["processCount"] == 0
+    assert (tmp_path / "reports.json.broken").read_text() == text and not path.exists()
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert str(path) in warning and "reports.json.broken" in warning and "\n" not in warning
+    service.heartbeat({"api_address": "http://127.0.0.1:1"}, "")
+    service.stop()
+    assert list(discovery(file=str(path), running=False).infos()["processInfos"])
 
 
-def test_a_discovery_file_that_cannot_be_written_is_said_once(discovery, tmp_path, caplog):
-    service = discovery(file=str(tmp_path / "gone" / "reports.json"))
+def test_a_discovery_file_that_cannot_be_read_ends_the_start(tmp_path):
+    status, output = run("--port", "0", "--discovery", "--discovery-file", tmp_path)
+    assert status == 2 and str(tmp_path) in output and len(output.splitlines()) == 1
+
+
+def test_two_discovery_services_on_one_file_keep_each_others_reports(discovery, tmp_path):
+    path = str(tmp_path / "reports.json")
+    services = [discovery(file=path, running=False) for _ in range(2)]
+
+    def report(number):
+        for turn in range(20):
+            address = "http://127.0.0.1:%d" % (1 + 100 * number + turn)
+            services[number].heartbeat({"api_address": address}, "")
+            services[number].stop()  # writes the file
+
+    threads = [threading.Thread(target=report, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert discovery(file=path, running=False).infos()["processCount"] == 40
+    assert os.listdir(tmp_path) == ["reports.json"]
+
+
+def test_a_discovery_file_that_cannot_be_written_is_logged_once(discovery, tmp_path, caplog):
+    service = discovery(file=str(tmp_path / "gone" / "reports.json"), running=False)
     for port in (1, 2):
         service.heartbeat({"api_address": "http://127.0.0.1:%d" % port}, "")
-        service._save()
+        service.stop()
     assert len([record for record in caplog.records if "cannot write" in record.getMessage()]) == 1
 
 
@@ -509,21 +612,31 @@ def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_ale
     assert sources.alerts() == [] and names(registry) == ["node_127.0.0.1_%d" % server.port]
 
 
-@pytest.mark.parametrize("memory,left", [(60.0, 2), (0.0, 1)])
-def test_who_a_supplier_lists_no_more_stays_for_a_while(
-    registry, service, monkeypatch, memory, left
-):
-    monkeypatch.setattr(lf, "SUPPLIER_MEMORY", memory)
+@pytest.mark.parametrize("passed,left", [(59.0, 2), (61.0, 1)])
+def test_who_a_supplier_lists_no_more_stays_for_a_while(registry, service, passed, left):
+    clock = SteppedClock()
     one, other = service(), service()
     supplier = service({"/infos": (200, infos(one.url, other.url))})
-    sources = lf.Sources(registry, supplier_url=supplier.url + "/infos")
+    sources = lf.Sources(registry, supplier_url=supplier.url + "/infos", clock=clock)
     sources.refresh()
-    supplier.answers["/infos"] = (
-        200,
-        infos(one.url),
-    )  # it was started anew, and the other has not reported yet
+    # It was restarted, and the other one has not reported yet.
+    supplier.answers["/infos"] = (200, infos(one.url))
+    clock.passed = passed
     sources.refresh()
     assert len(names(registry)) == left and sources.alerts() == []
+
+
+def test_a_supplier_cannot_make_nodes_of_addresses_that_need_the_token(registry, service):
+    server = service()
+    supplier = service({"/infos": (200, infos("http://169.254.169.254:80", server.url))})
+    trust = lf.Trust("local")
+    sources = lf.Sources(
+        registry,
+        supplier_url=supplier.url + "/infos",
+        why_not=lambda target: trust.check_addition(target, registry, False),
+    )
+    sources.refresh()
+    assert names(registry) == ["node_127.0.0.1_%d" % server.port]
 
 
 def test_a_leaf_is_found_by_the_originals_name_for_it_too(registry, service):
@@ -609,7 +722,6 @@ def test_a_supplier_that_lists_us_does_not_make_us_our_own_proxy(registry, servi
 @pytest.fixture
 def slow(service, monkeypatch):
     """A service whose answer comes a byte at a time, over HTTP or HTTPS."""
-    monkeypatch.setattr(lf, "SOURCE_TIMEOUT", 0.5)
     monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
     stopped = threading.Event()
 
@@ -631,7 +743,7 @@ def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quic
     registry, slow, tls
 ):
     supplier, url = slow(tls)
-    sources = lf.Sources(registry, supplier_url=url + "/infos")
+    sources = lf.Sources(registry, supplier_url=url + "/infos", timeout=0.5)
     before = time.monotonic()
     sources.refresh()
     assert time.monotonic() - before < 5
@@ -746,32 +858,59 @@ def test_a_dns_option_that_is_none_is_refused(registry, text):
     assert "--dns" in failed.value.detail
 
 
-def test_addresses_of_a_dns_name_come_and_go_and_stay_while_it_is_not_known(registry, monkeypatch):
-    told = []
+class Names:
+    """A name service: ``addresses`` are those of every name; without any it does not answer."""
 
-    def resolve(host, port, *rest):
-        if not told:
-            raise socket.gaierror(socket.EAI_NONAME, "not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in told]
+    def __init__(self):
+        self.addresses = []
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    sources = lf.Sources(registry, dns=["workers:9090"])
-    told[:] = ["10.0.0.1", "10.0.0.2"]
+    def __call__(self, host, port, *rest):
+        if not self.addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (address, port),
+            )
+            for address in self.addresses
+        ]
+
+
+def test_addresses_of_a_dns_name_come_and_go_and_stay_while_it_is_unknown(registry):
+    resolve = Names()
+    sources = lf.Sources(registry, dns=["workers:9090"], resolve=resolve)
+    resolve.addresses = ["10.0.0.1", "10.0.0.2"]
     sources.refresh()
     assert names(registry) == ["10.0.0.1:9090", "10.0.0.2:9090"]
-    told[:] = []
+    resolve.addresses = []
     sources.refresh()
     assert names(registry) == ["10.0.0.1:9090", "10.0.0.2:9090"] and sources.alerts()
-    told[:] = ["10.0.0.2"]
+    resolve.addresses = ["10.0.0.2"]
     sources.refresh()
     assert names(registry) == ["10.0.0.2:9090"] and sources.alerts() == []
 
 
+@pytest.mark.parametrize(
+    "addresses,found",
+    [
+        (["fd00::1", "10.0.0.1", "10.0.0.2", "fd00::2"], ["10.0.0.1:9090", "10.0.0.2:9090"]),
+        (["fd00::1", "fd00::2"], ["fd00::1:9090", "fd00::2:9090"]),
+    ],
+)
+def test_a_name_with_addresses_of_both_kinds_gives_one_node_per_pod(registry, addresses, found):
+    resolve = Names()
+    resolve.addresses = addresses
+    lf.Sources(registry, dns=["workers:9090"], resolve=resolve).refresh()
+    assert names(registry) == found
+
+
 @pytest.fixture
-def socket_folder(monkeypatch):
-    """LMCache's folder of sockets, with a short path."""
+def socket_folder():
+    """A folder of sockets, with a short path."""
     with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as folder:
-        monkeypatch.setattr(lf, "LMCACHE_SOCKET_DIRECTORY", folder + "/")
         yield folder
 
 
@@ -782,7 +921,7 @@ def test_sockets_in_lmcaches_folder_and_below_are_found(registry, socket_folder)
     ) as one, socket.socket(socket.AF_UNIX) as other:
         one.bind(os.path.join(socket_folder, "socket_9090"))
         other.bind(os.path.join(socket_folder, "socket", "9091"))
-        lf.Sources(registry, find_sockets=True).refresh()
+        lf.Sources(registry, socket_directory=socket_folder).refresh()
     assert names(registry) == ["socket_9090", "socket_9091"]
 
 
@@ -796,12 +935,12 @@ def test_links_to_sockets_elsewhere_are_not_found(registry, socket_folder):
             os.path.join(elsewhere, "docker.sock"), os.path.join(socket_folder, "socket_9091")
         )
         os.symlink(elsewhere, os.path.join(socket_folder, "socket"))
-        lf.Sources(registry, find_sockets=True).refresh()
+        lf.Sources(registry, socket_directory=socket_folder).refresh()
     assert names(registry) == ["socket_9090"]
 
 
 def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_folder):
-    sources = lf.Sources(registry, find_sockets=True, interval=600.0)
+    sources = lf.Sources(registry, socket_directory=socket_folder, interval=600.0)
     sources.start()
     try:
         with socket.socket(socket.AF_UNIX) as sock:
@@ -822,6 +961,21 @@ def proxy_at(registry, service, name="rack1"):
     return node
 
 
+def two_frontends():
+    """What a frontend answers that has w0, and behind it the frontend inner with w0 and w9."""
+    inner = [("w0", "127.0.0.1", 9), ("w9", "127.0.0.1", 9)]
+    return {
+        "/api/nodes": (
+            200,
+            tree(
+                ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]),
+                ("inner", "127.0.0.1", 8001, [("stale", "127.0.0.1", 8)]),
+            ),
+        ),
+        "/proxy2/inner/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8001, inner))),
+    }
+
+
 def test_a_proxy_that_goes_away_keeps_its_children(registry, service):
     child = service(
         {"/api/nodes": (200, tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)])))}
@@ -839,33 +993,78 @@ def test_a_proxy_that_goes_away_keeps_its_children(registry, service):
 
 
 def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
-    outer = service(
-        {
-            "/api/nodes": (
-                200,
-                tree(
-                    ("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]),
-                    ("inner", "127.0.0.1", 8001, [("stale", "127.0.0.1", 8)]),
-                ),
-            ),
-            "/proxy2/inner/api/nodes": (
-                200,
-                tree(
-                    (
-                        "local_proxy",
-                        "127.0.0.1",
-                        8001,
-                        [("w0", "127.0.0.1", 9), ("w9", "127.0.0.1", 9)],
-                    )
-                ),
-            ),
-        }
-    )
+    outer = service(two_frontends())
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
     assert names(registry) == ["rack1/w0", "rack1/w0@inner", "rack1/w9"]
     assert registry.find("w9").prefix == "/proxy2/inner/proxy2/w9"
     assert registry.find("rack1/w0@inner").prefix == "/proxy2/inner/proxy2/w0"
+
+
+def test_a_frontend_that_is_unreachable_for_a_while_keeps_its_nodes_and_their_names(
+    registry, service
+):
+    outer = service(two_frontends())
+    proxy_at(registry, outer)
+    sources = lf.Sources(registry)
+    sources.refresh()
+    before = registry.leaves()
+    outer.answers["/proxy2/inner/api/nodes"] = (502, b"{}")
+    sources.refresh()
+    assert registry.leaves() == before
+    outer.answers["/api/nodes"] = (503, b"{}")
+    sources.refresh()
+    assert registry.leaves() == before
+
+
+def test_concurrent_refreshes_of_a_proxy_share_one_request(registry, service):
+    gate = threading.Event()
+    answer = tree(("local_proxy", "127.0.0.1", 8000, [("w0", "127.0.0.1", 7)]))
+    outer = service({"/api/nodes": (200, lambda: gate.wait(10) and answer)})
+    proxy_at(registry, outer)
+    sources = lf.Sources(registry)
+    threads = [threading.Thread(target=sources.refresh_proxy, args=("rack1",)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: outer.asked)
+    assert all(thread.is_alive() for thread in threads)
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(outer.asked) == 1 and names(registry) == ["rack1/w0"]
+    sources.refresh_proxy("rack1")
+    assert len(outer.asked) == 2
+
+
+def test_everybody_who_shares_a_request_that_fails_gets_its_error(registry, service):
+    gate, errors = threading.Event(), []
+    outer = service({"/api/nodes": (404, lambda: gate.wait(10) and {})})
+    proxy_at(registry, outer)
+    sources = lf.Sources(registry)
+
+    def refresh():
+        try:
+            sources.refresh_proxy("rack1")
+        except lf.FrontendError as error:
+            errors.append(error.status)
+
+    threads = [threading.Thread(target=refresh) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: outer.asked)
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert errors == [502] * 5
+
+
+def test_two_servers_of_one_name_from_two_sources_have_an_alert(registry, service):
+    entry = {"instance_id": "127.0.0.1:7", "ip": "127.0.0.1", "http_port": 8}
+    coordinator = service({"/instances": (200, {"instances": [entry]})})
+    sources = lf.Sources(registry, coordinator_url=coordinator.url, dns=["127.0.0.1:7"])
+    sources.refresh()
+    (alert,) = sources.alerts()
+    assert alert.rule == "name_taken" and "127.0.0.1:7" in alert.text
 
 
 def test_one_question_tells_all_nodes_of_a_frontend_and_of_those_behind_it(registry, service):
@@ -937,9 +1136,8 @@ def test_originals_behind_originals_have_no_id_and_are_all_asked(registry, servi
 
 
 def test_a_frontend_that_invents_frontends_without_end_is_asked_a_limited_number_of_times(
-    registry, service, monkeypatch
+    registry, service
 ):
-    monkeypatch.setattr(lf, "MAX_FRONTENDS_BEHIND", 10)
     outer = service(
         {
             "/api/nodes": (
@@ -950,7 +1148,8 @@ def test_a_frontend_that_invents_frontends_without_end_is_asked_a_limited_number
     )
     proxy_at(registry, outer)
     lf.Sources(registry).refresh()
-    assert 10 <= len(outer.asked) <= 21
+    most = lf.MAX_FRONTENDS_BEHIND
+    assert most <= len(outer.asked) <= 2 * most + 1
 
 
 def test_a_frontend_that_answers_with_our_id_is_ourselves_whatever_its_address(registry, service):

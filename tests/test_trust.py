@@ -536,7 +536,7 @@ with socket.socket(socket.AF_UNIX) as sock:
     sock.bind("/tmp/other/docker.sock")
 os.symlink("/tmp/other", "/tmp/lmcache_internal_api_server")
 registry = lf.NodeRegistry()
-lf.Sources(registry, find_sockets=True).refresh()
+lf.Sources(registry, socket_directory=lf.LMCACHE_SOCKET_DIRECTORY).refresh()
 path = "/tmp/lmcache_internal_api_server/docker.sock"
 why = lf.Trust("local").check_target(lf.Target.parse("", path), registry, False)
 print([node.name for node in registry.leaves()], "symbolic link" in why)
