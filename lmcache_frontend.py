@@ -3372,6 +3372,12 @@ class EventFilter(NamedTuple):
         return not self.nodes or event.node in self.nodes
 
 
+# Finds older events: what to list, how many, and under which id; returns them, newest first, and
+# under which id the next ones are (None: there are no more).
+if TYPE_CHECKING:
+    OlderEvents = Callable[[EventFilter, int, int], Tuple[List[Event], Optional[int]]]
+
+
 class EventLog:
     """The last MAX_EVENTS things that happened, and what still lasts.
 
@@ -3387,6 +3393,7 @@ class EventLog:
         self._newest: Dict[str, int] = {}  # key -> id of its newest event
         self._last_id = 0
         self._changes = 0
+        self._dropped = 0  # the highest id that is no longer here
 
     def add(
         self,
@@ -3467,20 +3474,30 @@ class EventLog:
         which: EventFilter = EventFilter(),
         limit: int = EVENT_PAGE,
         before: int | None = None,
+        older: OlderEvents | None = None,
     ) -> Dict[str, object]:
         """A page of events, newest first: those with an id under ``before``.
 
-        ``next`` is what to give as ``before`` to get the next page, None at the end.
+        What is no longer in memory comes from ``older``. ``next`` is what to give as ``before``
+        to get the next page, None at the end.
         """
         with self._lock:
             newest_first = list(reversed(self._events.values()))
+            dropped = self._dropped if older is not None else 0
         found: List[Event] = []
         for event in newest_first:
-            if (before is None or event.id < before) and which.takes(event):
+            is_asked = event.id > dropped and (before is None or event.id < before)
+            if is_asked and which.takes(event):
                 if len(found) == limit:
                     return {"events": documents_of(found), "next": found[-1].id}
                 found.append(event)
-        return {"events": documents_of(found), "next": None}
+        following = None
+        if older is not None and dropped:
+            before = dropped + 1 if before is None else min(before, dropped + 1)
+            more, following = older(which, limit - len(found), before)
+            current = {event.id: event for event in newest_first}
+            found += [current.get(event.id, event) for event in more]
+        return {"events": documents_of(found), "next": following}
 
     def changed_since(self, change: int) -> List[Event]:
         """The events that changed after ``change`` (an event's ``changed``), in that order."""
@@ -3500,6 +3517,8 @@ class EventLog:
                     until = max(event.time, ended)
                     seconds = event.seconds + until - event.time
                     event = event._replace(until=until, seconds=seconds)
+                if not self._events:
+                    self._dropped = event.id - 1
                 self._last_id = max(self._last_id, event.id)
                 self._put(event._replace(at=monotonic - max(0.0, wall - event.until)))
 
@@ -3545,6 +3564,7 @@ class EventLog:
             ended = (old for old in self._events.values() if old.until is not None)
             oldest = next(ended, None) or next(iter(self._events.values()))
             del self._events[oldest.id]
+            self._dropped = max(self._dropped, oldest.id)
             if self._newest.get(oldest.key) == oldest.id:
                 del self._newest[oldest.key]
         return event
@@ -5453,6 +5473,7 @@ class AlertBook:
 MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
 MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by one
+SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
 GROUP_PHRASES = {  # rule -> what its nodes have in common, after "3 nodes of demo002"
     "node_down": "are unreachable",
     "node_flapping": "are flapping",
@@ -5639,10 +5660,9 @@ class AlertEvents:
             more = {"rule": alert.rule}
             if alert.value is not None:
                 more["value"] = alert.value
+            kind = "source" if alert.rule in SOURCE_RULES else "alert"
             where = (alert.node, alert.instance)
-            self._events.open(
-                f"alert:{alert.id}", "alert", alert.severity, alert.text, *where, **more
-            )
+            self._events.open(f"alert:{alert.id}", kind, alert.severity, alert.text, *where, **more)
         for alert in ended:
             self._events.close(f"alert:{alert.id}")
 
@@ -6986,6 +7006,7 @@ HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead lo
 HISTORY_WAIT = 2.0  # seconds that a query or a write waits for the other
 MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that one file can ever tell apart
 MAX_FILE_EVENTS = 100_000  # events in the file
+MAX_EVENT_SCAN = 20_000  # of them, that are looked at for one page
 HISTORY_LATER = 1.0  # seconds after a minute's end when it is written
 HISTORY_STOP = 5.0  # seconds that the last write may take when the frontend ends
 FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
@@ -7473,26 +7494,42 @@ class HistoryReader(OlderHistory):
         firsts += [] if minute is None else [minute]
         return min(firsts, default=None)
 
-    def events(self, which: EventFilter, limit: int, before: int) -> List[Event]:
-        """Events with an id under ``before``, newest first, at most ``limit``."""
+    def events(self, which: EventFilter, limit: int, before: int) -> Tuple[List[Event], int | None]:
+        """Events with an id under ``before``, newest first, at most ``limit``, and the next ``before``.
+
+        MAX_EVENT_SCAN events are looked at: a page may have fewer than there are.
+        """
         found: List[Event] = []
-        statement = "SELECT document FROM event WHERE id < ? ORDER BY id DESC"
+        last = before
+        statement = "SELECT id, document FROM event WHERE id < ? ORDER BY id DESC LIMIT ?"
         with self._connection() as connection:
-            for row in connection.execute(statement, (before,)):
-                event = stored_event(row[0])
-                if event is not None and which.takes(event):
+            rows = connection.execute(statement, (before, MAX_EVENT_SCAN + 1))
+            for index, (number, text) in enumerate(rows):
+                event = stored_event(text)
+                is_asked = event is not None and which.takes(event)
+                if index == MAX_EVENT_SCAN or (is_asked and len(found) == limit):
+                    return found, last
+                last = number
+                if is_asked:
                     found.append(event)
-                    if len(found) == limit:
-                        break
-        return found
+        return found, None
 
     def hours(
         self, series: Sequence[str], columns: Sequence[str], start: float, end: float
     ) -> Iterator[Tuple[str, int, List[array]]]:
         """The minutes from ``start`` to ``end`` (Unix seconds), hour by hour.
 
-        Gives a series, the hour (Unix seconds // 3600), and its 60 values for each column.
+        Gives a series, the hour (Unix seconds // 3600), and its 60 values for each column. What
+        cannot be read is a gap, and a line in the log.
         """
+        try:
+            yield from self._hours(series, columns, start, end)
+        except HistoryError as error:
+            log.warning("%s", error)
+
+    def _hours(
+        self, series: Sequence[str], columns: Sequence[str], start: float, end: float
+    ) -> Iterator[Tuple[str, int, List[array]]]:
         with self._connection() as connection:
             for name in series:
                 row = connection.execute("SELECT id FROM name WHERE text = ?", (name,)).fetchone()
@@ -7655,6 +7692,16 @@ class HistoryKeeper:
             return []
         name = "history_file"
         return [Alert(name, name, "warning", None, one_line(trouble[1]), trouble[0])]
+
+    def older_events(
+        self, which: EventFilter, limit: int, before: int
+    ) -> Tuple[List[Event], int | None]:
+        """Events that memory no longer has, see ``HistoryReader.events``; none on an error."""
+        try:
+            return self._reader.events(which, limit, before)
+        except HistoryError as error:
+            self._failed(str(error))
+            return [], None
 
     def exposition(self) -> bytes:
         """The file's own metrics, in the text format."""
@@ -10887,7 +10934,9 @@ def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
     found = [(name, server.registry.find(name)) for name in request.names("node")]
     nodes = tuple(node.key if node is not None else name for name, node in found)
     which = EventFilter(since, until, nodes, kinds)
-    page = server.events.query(which, int(limit), None if before is None else int(before))
+    before_id = None if before is None else int(before)
+    older = server.history.older_events if server.history is not None else None
+    page = server.events.query(which, int(limit), before_id, older)
     return Answer.json(page, Cache_Control="no-cache")
 
 

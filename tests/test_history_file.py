@@ -138,8 +138,34 @@ def test_events_older_than_those_in_memory_are_read_from_the_file(file, path):
         events.add("nodes", "info", "node %d added" % number)
     file.write(1000.0, events=events.changed_since(0))
     reader = lf.HistoryReader(path)
-    found = reader.events(lf.EventFilter(), 2, 4)
+    found, following = reader.events(lf.EventFilter(), 2, 4)
     assert [event.text for event in found] == ["node 2 added", "node 1 added"]
+    assert following == 2
+    last, following = reader.events(lf.EventFilter(), 2, following)
+    assert ([event.text for event in last], following) == (["node 0 added"], None)
+
+
+def test_pages_of_events_go_on_from_memory_into_the_file(file, path):
+    events = lf.EventLog(capacity=4)
+    lasting = events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    changes = 0
+    for number in range(20):
+        events.add("nodes", "info", "node %d added" % number)
+        changed = events.changed_since(changes)
+        changes = changed[-1].changed
+        file.write(1000.0, events=changed)
+    events.close("down:w0", "w0 was unreachable")
+    seen, before = [], None
+    while True:
+        page = events.query(lf.EventFilter(), 3, before, file.reader.events)
+        assert len(page["events"]) <= 3
+        seen += page["events"]
+        before = page["next"]
+        if before is None:
+            break
+    ids = [event["id"] for event in seen]
+    assert ids == list(range(21, 0, -1))
+    assert (seen[-1]["id"], seen[-1]["text"]) == (lasting.id, "w0 was unreachable")
 
 
 # -- what it gives up
