@@ -714,6 +714,13 @@ class Node(NamedTuple):
         return self.target, self.prefix
 
     @property
+    def metrics_node(self) -> Node:
+        """The same node as it is asked for ``/metrics``, which may be on another port."""
+        if not self.metrics_port or self.prefix:
+            return self
+        return self._replace(target=Target.parse(self.host, self.metrics_port))
+
+    @property
     def path(self) -> str:
         """The URL path here under which requests reach this node."""
         own = "/proxy2/" + quote_name(self.name)
@@ -1986,9 +1993,10 @@ REASONS = {
 class FetchError(OSError):
     """A node or a service could not be asked; ``reason`` says why, without the target's name."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, connected: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.connected = connected  # the node accepted the connection before it failed
 
 
 def reason_of(error: OSError) -> str:
@@ -2317,6 +2325,7 @@ class FetchJob(NamedTuple):
     path: str
     timeout: float = FETCH_TIMEOUT
     headers: Tuple[Tuple[str, str], ...] = ()
+    connect_timeout: float = CONNECT_TIMEOUT
 
 
 def request_bytes(target: Target, job: FetchJob) -> bytes:
@@ -2391,7 +2400,7 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
     target = job.node.target
     connection = None
     try:
-        connection = yield from pool.open(target, min(job.timeout, CONNECT_TIMEOUT))
+        connection = yield from pool.open(target, min(job.timeout, job.connect_timeout))
         channel = connection.channel
         yield from send_all(channel, request_bytes(target, job), job.timeout)
         head, data = yield from read_head(channel, deadline)
@@ -2420,9 +2429,12 @@ def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[obje
     except FetchError:
         raise
     except (TimeoutError, socket.timeout):
-        raise FetchError(f"no answer within {job.timeout:g} s") from None
+        if connection is None:
+            seconds = min(job.timeout, job.connect_timeout)
+            raise FetchError(f"no connection within {seconds:g} s") from None
+        raise FetchError(f"no answer within {job.timeout:g} s", True) from None
     except OSError as error:
-        raise FetchError(reason_of(error)) from None
+        raise FetchError(reason_of(error), connection is not None) from None
     finally:
         if connection is not None:
             pool.drop(connection)
@@ -3602,11 +3614,10 @@ def hide_value(parameter: str) -> str:
 # figures as a node. The tables are what the manual and GET /api/figures are made from.
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
-KINDS = (*LMCACHE_KINDS, "coordinator", "controller", "discovery", "frontend", "unknown")
+KINDS = (*LMCACHE_KINDS, "engine", "coordinator", "controller", "discovery", "frontend", "unknown")
 STATES = ("up", "degraded", "down", "unknown")
 SEVERITIES = ("critical", "warning", "info")
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
-DOWN_TIMEOUT = 2.0  # seconds that a node which is down may take
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
 MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
 ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
@@ -3624,6 +3635,14 @@ HISTORY_POINTS = 1_000  # points of a series in one answer, about
 # Seconds between two points when an answer is made of means; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
 MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
+SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
+POLL_TIMEOUT = 10.0  # seconds that a node may take for an answer (--poll-timeout)
+POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
+ROUND_PATIENCE = 5.0  # seconds, at most, that a round waits for slow nodes
+MIN_ROUND_PATIENCE = 1.0
+MAX_MODELS = 20  # names of models of one engine
+MAX_SHOWN_VALUE = 200  # characters of a changed setting's value
+ANY_STATUS = range(100, 1000)
 MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
 MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
@@ -3631,7 +3650,20 @@ MAX_NUMBER = 1e300  # a number from outside that is larger is none
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 DEFAULT_CHUNK_SIZE = 256.0  # tokens
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
-PAGE_LABELS = (("role", "role"), ("worker_id", "worker_id"), ("model", "model_name"))
+PAGE_LABELS = (
+    ("role", "role"),
+    ("worker_id", "worker_id"),
+    ("model", "model_name"),
+    ("instance", "instance"),
+)
+NOTED_FACTS = ("version", "model", "role")  # what an event tells when it changed
+NO_ANSWER = "no answer"  # how the reason of a time-out begins
+NO_PAGE = "its /metrics is not Prometheus text"
+ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
+# Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
+RANDOM_INSTANCE = re.compile(
+    "lmcache_default_instance|(lmcache_instance|lmcacheengineconfig)_[0-9a-f]{32}"
+)
 WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
 MIN_SPACING = 0.5  # seconds between two readings that are kept
 MAX_COLUMNS = 4000  # counters with different labels that are read from one page
@@ -4854,22 +4886,6 @@ def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
     return shown
 
 
-def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
-    """Tell a node's kind by its exposition ("" when that does not say), and the labels that describe it."""
-    if b"lmcache_frontend_" in text:
-        return "frontend", {}
-    if b"\nlmcache:cache_controller_" in text:
-        return "controller", {}
-    if b"lmcache_coordinator_" in text or b'service_name="lmcache-mp-coordinator"' in text:
-        return "coordinator", {}
-    labels = sample_labels(text, b"lmcache:")
-    if labels.get("role") in ("scheduler", "worker"):
-        return labels["role"], labels
-    if b"\nlmcache_mp_" in text:
-        return "mp", sample_labels(text, b"lmcache_mp_lookup")
-    return ("worker", labels) if labels else ("", {})
-
-
 def rounded(value: object) -> object:
     """A number with six significant digits, as many as a reader can use; NaN is None."""
     if not isinstance(value, float):
@@ -4883,7 +4899,10 @@ def rounded(value: object) -> object:
 
 
 class NodeState:
-    """What is known of one node. Changed under the lock of ``Watched`` only; all times are monotonic seconds."""
+    """What is known of one node. All times are monotonic seconds.
+
+    It is changed under the lock of ``Watched`` only.
+    """
 
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
@@ -4894,21 +4913,35 @@ class NodeState:
         self.error: str | None = None
         self.reasons: List[str] = []
         self.failures = 0  # polls without an answer, one after the other
+        self.restarts = 0
+        self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
         self.is_asked = False  # a poll waits for its answer
         # When it went up or down.
         self.changes: collections.deque = collections.deque(maxlen=MAX_CHANGES)
         # What a rule compares with while its alert lasts.
         self.bases: Dict[str, float] = {}
+        # What it said of itself when it was last looked at whole: "changed" is told against it.
+        self.facts: Dict[str, str] = {}
+        self.facts_conf = b""
+        self.instance_id: str | None = None
+        self.group = node.key  # what nodes that count the same tokens have in common
         self.forget()
 
     def forget(self) -> None:
-        """Forget what the node said of itself: something else answers at its address."""
+        """Forget what the node said of itself: another process answers at its address."""
         self.kind = "unknown"
+        self.page_kind: str | None = None  # the kind that its page tells, None: no page yet
+        self.start: float | None = None  # when its process began, by its own clock
         self.about: Dict[str, str] = dict.fromkeys(ABOUT, "")
+        self.software = ""  # of an engine: vLLM or SGLang
+        self.models: List[str] = []  # names of the model that an engine serves
+        self.paths: Dict[str, str] = {}  # by path: the older one that it has instead, or ""
         self.stalled: List[str] = []  # critical periodic threads that do not run, by name
+        self.unwell = ""  # what its health says
+        self.health: float | None = None  # 1 or 0 by an MP server's status
         self.conf = b""
-        self.limit: float | None = None  # bytes of its CPU cache
+        self.cache_size: float | None = None  # bytes of its CPU cache
         self.chunk_size = DEFAULT_CHUNK_SIZE
         self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = 0.0
@@ -4920,13 +4953,13 @@ class NodeState:
         self.growth = NO_GROWTH
 
     @property
-    def group(self) -> str:
-        """What the workers of one serving engine share: its id, or the instance's in old versions."""
-        return self.about["engine"] or self.about["instance"] or self.node.key
-
-    @property
     def is_well(self) -> bool:
         return self.state in ("up", "degraded")
+
+    @property
+    def limit(self) -> float | None:
+        """Bytes that its CPU cache may have; a scheduler has none, whatever its configuration."""
+        return self.cache_size if self.kind in ("worker", "mp") else None
 
     def set_state(self, state: str, now: float) -> None:
         """Go to ``state``; remembers since when, and how often the node came and went."""
@@ -4938,10 +4971,17 @@ class NodeState:
 
     def judge(self, now: float) -> None:
         """Set the state of a node that answered, from its reasons."""
+        if self.stalled:
+            self.reasons.append(f"stalled: {', '.join(self.stalled)}")
+        if self.unwell:
+            self.reasons.append(self.unwell)
+        if self.latency is not None and self.latency > SLOW_ANSWER:
+            self.reasons.append(f"slow ({self.latency:.1f} s)")
         self.set_state("degraded" if self.reasons else "up", now)
 
     def answered(self, latency: float) -> None:
-        self.failures, self.due, self.error, self.latency = 0, 0.0, None, latency
+        self.failures, self.timeouts, self.due = 0, 0, 0.0
+        self.error, self.latency, self.reasons = None, latency, []
 
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
@@ -4949,14 +4989,24 @@ class NodeState:
         doublings = min(MAX_DOUBLINGS, max(0, self.failures - 2))
         self.due = now + min(max(MAX_BACK_OFF, interval), interval * 2**doublings)
         self.error, self.latency, self.reasons, self.stalled = reason, None, [], []
-        self.details_due = 0.0
         self.forget_figures()
         self.set_state("down", now)
+
+    def took_too_long(self, reason: str, now: float) -> None:
+        """It accepted the connection, and did not answer in time for once: slow, not down."""
+        self.timeouts += 1
+        self.latency, self.reasons = None, [f"slow ({reason})"]
+        self.set_state("degraded", now)
 
     def took(self, snapshot: Snapshot) -> None:
         """Take over a reading: figures from the differences to those before it."""
         before = self.window[-1] if self.window else None
-        if keep_reading(self.window, snapshot) or before is None:
+        was_reset = keep_reading(self.window, snapshot)
+        if was_reset and self.start is None:
+            # Where the page tells when the process began, its counters alone were reset.
+            self.restarts += 1
+            self.details_due = 0.0
+        if was_reset or before is None:
             self.ping_failures = 0
         else:
             self.ping_failures = failures_in_a_row(self.ping_failures, before, snapshot)
@@ -4975,40 +5025,197 @@ class NodeState:
         )
 
 
-# Readers: what is asked of each kind of node, and what is taken from its answers. A path that a node does not have is
-# no fault of the node.
+# ----------------------------------------------------------------------------
+# Watching the cluster: a reader for each kind of node
+# ----------------------------------------------------------------------------
 
 
-def take_version(state: NodeState, reply: Reply, value: object) -> None:
-    if isinstance(value, str):
-        state.about["version"] = one_line(value)
+def read_json(reply: Reply, now: float) -> object:
+    """The JSON of an answer, None when it is none."""
+    try:
+        return loads(reply.body)
+    except ValueError:
+        return None
 
 
-def take_meta(state: NodeState, reply: Reply, value: object) -> None:
+class Question(NamedTuple):
+    """A path that a node is asked for, and what is done with the answer.
+
+    ``read(reply, now)`` makes a value of the answer without any lock; ``take(state, status, value)``
+    takes it over, for answers with one of ``statuses``. After a 404 the path of older versions is
+    tried once; what the node has is remembered until it restarts. It is asked when the node's
+    details are due, and also in each round in which ``again(state)`` says so.
+    """
+
+    path: str
+    take: Callable[[NodeState, int, object], None]
+    older: str = ""
+    again: Callable[[NodeState], bool] = lambda state: False
+    statuses: Tuple[int, ...] = (200,)
+    read: Callable[[Reply, float], object] = read_json
+
+
+class Page(NamedTuple):
+    """What a page of metrics says of its process; ``kind`` is "" when its families do not tell."""
+
+    kind: str
+    about: Dict[str, str]
+    software: str
+    start: Optional[float]
+    snapshot: Optional[Snapshot]
+
+
+def read_page(reply: Reply, now: float) -> Page | None:
+    """Read an answer to ``/metrics``; None when it is not Prometheus text (HTML or JSON, say)."""
+    text = reply.body
+    content_type = reply.headers.get("content-type", "")
+    is_other_type = "html" in content_type or "json" in content_type
+    if reply.status != 200 or is_other_type or text[:KIB].lstrip()[:1] in (b"<", b"{", b"["):
+        return None
+    kind, labels = recognise(text)
+    about = {key: one_line(labels.get(label, "")) for key, label in PAGE_LABELS}
+    software = ""
+    if kind == "engine":
+        software = "vLLM" if has_family(text, b"vllm:") else "SGLang"
+    snapshot = take_snapshot(text, now) if kind != "frontend" else None
+    return Page(kind, about, software, start_time(text), snapshot)
+
+
+def has_family(text: bytes, prefix: bytes) -> bool:
+    """Tell whether a sample's name begins with ``prefix``."""
+    return text.startswith(prefix) or b"\n" + prefix in text
+
+
+def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
+    """The kind of node that writes such a page ("": the page does not tell), and its labels.
+
+    A page of several processes of one engine (vLLM with PROMETHEUS_MULTIPROC_DIR) without the
+    engine's own families is a worker's when there is any worker in it.
+    """
+    if b"lmcache_frontend_" in text:
+        return "frontend", {}
+    if has_family(text, b"lmcache:cache_controller_"):
+        return "controller", {}
+    if b"lmcache_coordinator_" in text or b'service_name="lmcache-mp-coordinator"' in text:
+        return "coordinator", {}
+    for prefix in (b"vllm:", b"sglang:"):
+        if has_family(text, prefix):
+            return "engine", sample_labels(text, prefix)
+    labels = sample_labels(text, b"lmcache:")
+    if labels.get("role") in ("scheduler", "worker"):
+        role = "worker" if b'role="worker"' in text else labels["role"]
+        return role, {**labels, "role": role, "worker_id": common_worker(text, labels)}
+    if has_family(text, b"lmcache_mp_") or has_family(text, b"lmcache_mp:"):
+        about = sample_labels(text, b"lmcache_mp_lookup")
+        instance = sample_labels(text, b"target_info").get("service_instance_id", "")
+        return "mp", {**about, "instance": instance}
+    return ("worker", {**labels, "role": ""}) if labels else ("", {})
+
+
+def common_worker(text: bytes, labels: Mapping[str, str]) -> str:
+    """The ``worker_id`` of a page, "" when there are several."""
+    label = f'worker_id="{labels.get("worker_id", "")}"'.encode()
+    is_one = text.count(b'worker_id="') == text.count(label)
+    return labels.get("worker_id", "") if is_one else ""
+
+
+def start_time(text: bytes) -> float | None:
+    """When the process of a page began, in Unix seconds by its host's clock."""
+    start = text.find(b"\nprocess_start_time_seconds ")
+    value = text[start + 1 : start + 80].split(b"\n")[0].split(b" ")[-1] if start >= 0 else b""
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def take_page(state: NodeState, status: int, value: object) -> None:
+    """Take over a page. One of another kind, or none at all, is another tenant's of the address."""
+    page = value if isinstance(value, Page) else None
+    kind = page.kind if page is not None else ""
+    if state.page_kind is None:
+        is_other = False
+    elif page is None:
+        is_other = status in (200, 404)
+    else:
+        is_other = kind != state.page_kind or page.start != state.start
+    if is_other:
+        is_same_kind = page is not None and kind == state.page_kind
+        state.restarts += is_same_kind
+        state.forget()
+    if page is None:
+        take_no_page(state, status)
+        return
+    state.page_kind, state.start, state.software = kind, page.start, page.software
+    if kind and state.kind == "unknown":
+        state.kind = kind
+    for key, said in page.about.items():
+        state.about[key] = said or state.about[key]
+    if page.snapshot is not None:
+        state.took(page.snapshot)
+        is_engine_part = state.kind in ("worker", "scheduler")
+        if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
+            state.reasons.append("health says unhealthy")
+        if not is_engine_part:
+            state.figures["healthy"] = None
+
+
+def take_no_page(state: NodeState, status: int) -> None:
+    """An answer to ``/metrics`` that is no page; some kinds of some versions have none."""
+    state.forget_figures()
+    if status == 404 and state.kind in ("mp", "engine"):
+        state.paths["/metrics"] = ""
+    elif status == 200:
+        state.reasons.append(NO_PAGE)
+    else:
+        state.reasons.append(f"answers {status} to /metrics")
+
+
+def take_version(state: NodeState, status: int, value: object) -> None:
+    """LMCache answers a string, vLLM an object."""
+    said = as_dict(value).get("version") if state.kind == "engine" else value
+    if isinstance(said, str):
+        state.about["version"] = one_line(said)
+
+
+def take_meta(state: NodeState, status: int, value: object) -> None:
+    """What ``/meta`` says; up to 0.3.10 a scheduler's is a 500 in plain text."""
     about, meta = state.about, as_dict(value)
-    if not meta:
+    if status == 500:
+        if ONLY_ENGINE in str(value) and state.kind in ("unknown", "worker"):
+            state.kind = about["role"] = "scheduler"
         return
     about["model"] = one_line(meta.get("model_name") or about["model"])
-    about["role"] = one_line(meta.get("role") or about["role"])
     about["engine"] = one_line(meta.get("engine_id") or "")
-    if state.kind == "unknown" and meta.get("role") in ("worker", "scheduler"):
-        state.kind = str(meta["role"])
+    role = one_line(meta.get("role") or about["role"]).rpartition(".")[2].lower()
+    about["role"] = role
+    if state.kind == "unknown" and role in ("worker", "scheduler"):
+        state.kind = role
+    elif state.kind == "unknown" and "model_name" in meta and "worker_id" in meta:
+        state.kind = "worker"
 
 
-def take_conf(state: NodeState, reply: Reply, value: object) -> None:
-    conf = as_dict(value)
+def read_meta(reply: Reply, now: float) -> object:
+    return read_json(reply, now) if reply.status == 200 else reply.body[:KIB].decode("latin-1")
+
+
+def take_conf(state: NodeState, status: int, value: object) -> None:
+    text, conf = value if isinstance(value, tuple) else (b"", {})
     if not conf:
         return
-    state.conf = shared_text(reply.body) if len(reply.body) <= MAX_CONF else b""
-    state.about["instance"] = one_line(conf.get("lmcache_instance_id") or "")
+    state.conf = shared_text(text) if len(text) <= MAX_CONF else b""
+    instance = one_line(conf.get("lmcache_instance_id") or "")
+    state.about["instance"] = "" if RANDOM_INSTANCE.fullmatch(instance) else instance
     size = number_or_none(conf.get("max_local_cpu_size"))
-    has_cache = size is not None and conf.get("local_cpu") and state.kind == "worker"
-    state.limit = size * GIB if has_cache else None
+    state.cache_size = size * GIB if size is not None and conf.get("local_cpu") else None
     state.chunk_size = number_or_none(conf.get("chunk_size")) or DEFAULT_CHUNK_SIZE
-    state.figures["local_cache_limit_bytes"] = state.limit
 
 
-def take_threads(state: NodeState, reply: Reply, value: object) -> None:
+def read_conf(reply: Reply, now: float) -> object:
+    return reply.body, as_dict(read_json(reply, now))
+
+
+def take_threads(state: NodeState, status: int, value: object) -> None:
     """The critical ones of the threads that do not run; old versions list bare names."""
     items = as_list(as_dict(value).get("unhealthy_threads"))
     threads = [as_dict(item) or {"name": item} for item in items]
@@ -5016,166 +5223,179 @@ def take_threads(state: NodeState, reply: Reply, value: object) -> None:
     state.stalled = [one_line(item.get("name")) for item in critical[:MAX_REASONS]]
 
 
-def take_mp_config(state: NodeState, reply: Reply, value: object) -> None:
-    state.about["instance"] = one_line(as_dict(as_dict(value).get("mp")).get("instance_id") or "")
+def take_mp_config(state: NodeState, status: int, value: object) -> None:
+    instance = as_dict(as_dict(value).get("mp")).get("instance_id")
+    state.about["instance"] = one_line(instance or state.about["instance"])
 
 
-def take_mp_status(state: NodeState, reply: Reply, value: object) -> None:
-    status = as_dict(value)
-    if not status:
+def take_mp_status(state: NodeState, status: int, value: object) -> None:
+    """The status of an MP server: its health, its L1 cache and its model."""
+    said = as_dict(value)
+    manager = as_dict(said.get("storage_manager"))
+    if not manager and "is_healthy" not in said:
         return
-    state.figures["healthy"] = 0.0 if status.get("is_healthy") is False else 1.0
-    state.chunk_size = number_or_none(status.get("chunk_size")) or DEFAULT_CHUNK_SIZE
-    state.reasons += unhealthy_parts(status)[:MAX_REASONS]
-    usage = as_list(as_dict(status.get("storage_manager")).get("l1_usage"))
-    if len(usage) == 2:
-        state.limit = state.figures["local_cache_limit_bytes"] = number_or_none(usage[1])
-    for context in (status.get("cache_context_meta"), status.get("non_cuda_context_meta")):
-        for meta in map(as_dict, as_dict(context).values()):
+    if state.kind == "unknown":
+        state.kind = "mp"
+    state.health = 0.0 if said.get("is_healthy") is False else 1.0
+    state.chunk_size = number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    state.reasons += unhealthy_parts(said)[:MAX_REASONS]
+    usage = as_list(manager.get("l1_usage"))
+    limit = usage[1] if len(usage) == 2 else None
+    if limit is None:
+        limit = as_dict(manager.get("l1_manager")).get("memory_total_bytes")
+    state.cache_size = number_or_none(limit)
+    for name in ("cache_context_meta", "non_cuda_context_meta", "gpu_context_meta"):
+        for meta in map(as_dict, as_dict(said.get(name)).values()):
             state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
 
 
-def take_coordinator_health(state: NodeState, reply: Reply, value: object) -> None:
+def take_coordinator_health(state: NodeState, status: int, value: object) -> None:
     said = as_dict(value).get("status")
-    if reply.status == 200 and said:
+    if status == 200 and said and state.kind == "unknown":
         state.kind = "coordinator"
     if state.kind == "coordinator" and said != "healthy":
-        state.reasons.append(f"health says {one_line(said or reply.status)}")
+        state.reasons.append(f"health says {one_line(said or status)}")
 
 
-def take_frontend_health(state: NodeState, reply: Reply, value: object) -> None:
+def take_frontend_health(state: NodeState, status: int, value: object) -> None:
     health = as_dict(value)
     if health.get("service") == SERVICE:
         state.kind = "frontend"
         state.about["version"] = one_line(health.get("version") or "")
+    elif state.kind == "frontend":
+        state.forget()
 
 
-def take_discovery(state: NodeState, reply: Reply, value: object) -> None:
+def take_discovery(state: NodeState, status: int, value: object) -> None:
     if "processInfos" in as_dict(value):
         state.kind = "discovery"
+    elif state.kind == "discovery":
+        state.forget()
 
 
-class Question(NamedTuple):
-    """A path that a node is asked, with its JSON handed to ``take(state, reply, value)`` (None: no JSON).
-
-    It is asked when the node's details are due, or in ``every_round``; an answer with another status than those of
-    ``statuses`` is left alone.
-    """
-
-    path: str
-    take: Callable[[NodeState, Reply, object], None]
-    every_round: bool = False
-    statuses: Tuple[int, ...] = (200,)
+def take_engine_health(state: NodeState, status: int, value: object) -> None:
+    state.unwell = "" if status == 200 else f"health answers {status}"
+    state.health = 1.0 if status == 200 else 0.0
 
 
-class Reader(NamedTuple):
-    """How nodes of one kind are read: the path that is asked first in each round, and what is asked besides."""
-
-    first: str
-    questions: Tuple[Question, ...]
-
-
-VERSION_QUESTION = Question("/version", take_version)
-THREADS_QUESTION = Question("/periodic-threads-health", take_threads)
-IN_PROCESS = Reader(
-    "/metrics",
-    (
-        VERSION_QUESTION,
-        Question("/meta", take_meta),
-        Question("/conf", take_conf),
-        THREADS_QUESTION,
-    ),
-)
-READERS = {
-    "worker": IN_PROCESS,
-    "scheduler": IN_PROCESS,
-    "mp": Reader(
-        "/metrics",
-        (
-            Question("/status", take_mp_status, True, (200, 503)),
-            VERSION_QUESTION,
-            Question("/config", take_mp_config),
-        ),
-    ),
-    "coordinator": Reader(
-        "/metrics", (Question("/healthz", take_coordinator_health, True, (200, 503)),)
-    ),
-    "controller": Reader("/metrics", (VERSION_QUESTION,)),
-    "frontend": Reader("/health", (Question("/health", take_frontend_health),)),
-    "discovery": Reader("/lmcache_infos?minute=0", ()),
-    "unknown": Reader(
-        "/metrics",
-        (
-            Question("/health", take_frontend_health),
-            Question("/healthz", take_coordinator_health),
-            VERSION_QUESTION,
-            Question("/meta", take_meta),
-            Question("/lmcache_infos", take_discovery),
-        ),
-    ),
-}
+def take_models(state: NodeState, status: int, value: object) -> None:
+    """The names of an engine's models: as they are served, and as they are called at their hub."""
+    models = dicts_in(as_dict(value).get("data"))[:MAX_MODELS]
+    names = [one_line(model.get(key) or "") for key in ("id", "root") for model in models]
+    state.models = [name for name in dict.fromkeys(names) if name]
+    if models and not state.about["model"]:
+        state.about["model"] = state.models[0]
 
 
-def questions_for(state: NodeState, with_details: bool) -> List[Question]:
-    """What a node is asked after its first answer of a round."""
-    reader = READERS[state.kind]
-    if with_details:
-        return list(reader.questions)
-    asked = [question for question in reader.questions if question.every_round]
-    if state.stalled or has_stalled_threads(state):
-        asked.append(THREADS_QUESTION)
-    return asked
+def take_server_info(state: NodeState, status: int, value: object) -> None:
+    """What SGLang says of itself."""
+    info = as_dict(value)
+    if not isinstance(info.get("version"), str) or "model_path" not in info:
+        return
+    if state.kind == "unknown":
+        state.kind, state.software = "engine", "SGLang"
+    if state.software == "SGLang":
+        state.about["version"] = one_line(info["version"])
+        state.about["model"] = state.about["model"] or one_line(info.get("served_model_name") or "")
 
 
 def has_stalled_threads(state: NodeState) -> bool:
-    """Tell whether fewer critical threads run than there are, by the node's own metrics."""
-    if state.kind not in ("worker", "scheduler") or not state.window:
-        return False
-    gauges = state.window[-1].gauges
-    return gauges.get("critical_active", 0.0) < gauges.get("critical_total", 0.0)
+    """Tell whether fewer critical threads run than there are, by its metrics or its last answer."""
+    gauges = state.window[-1].gauges if state.window else {}
+    is_fewer = gauges.get("critical_active", 0.0) < gauges.get("critical_total", 0.0)
+    return is_fewer or bool(state.stalled)
 
 
-def take_page(state: NodeState, reply: Reply, now: float) -> None:
-    """Take over a node's first answer of a round, an exposition or whatever its kind is asked first."""
-    first = READERS[state.kind].first
-    kind, labels, snapshot = "", {}, None
-    if reply.status == 200 and first == "/metrics":
-        kind, labels = recognise(reply.body)
-        if kind != "frontend":
-            snapshot = take_snapshot(reply.body, now)
-    if kind and kind != state.kind:
-        state.kind, state.details_due = kind, 0.0
-    for key, label in PAGE_LABELS:
-        state.about[key] = one_line(labels.get(label, "")) or state.about[key]
-    state.reasons = []
-    if reply.status != 200:
-        state.reasons.append(f"answers {reply.status} to {first}")
-        state.figures = dict.fromkeys(METRICS)
-    elif snapshot is not None:
-        take_figures(state, snapshot)
+PAGE_QUESTION = Question(
+    "/metrics", take_page, again=lambda state: True, statuses=ANY_STATUS, read=read_page
+)
+VERSION_QUESTION = Question("/version", take_version)
+META_QUESTION = Question("/meta", take_meta, statuses=(200, 500), read=read_meta)
+FRONTEND_QUESTION = Question(
+    "/health", take_frontend_health, again=lambda state: True, statuses=ANY_STATUS
+)
+MP_STATUS_QUESTION = Question(
+    "/status",
+    take_mp_status,
+    older="/api/status",
+    again=lambda state: True,
+    statuses=(200, 503),
+)
+COORDINATOR_QUESTION = Question(
+    "/healthz", take_coordinator_health, again=lambda state: True, statuses=(200, 503)
+)
+DISCOVERY_QUESTION = Question(
+    "/lmcache_infos?minute=0", take_discovery, again=lambda state: True, statuses=ANY_STATUS
+)
+SERVER_INFO_QUESTION = Question("/server_info", take_server_info, older="/get_server_info")
+IN_PROCESS_QUESTIONS = (
+    PAGE_QUESTION,
+    VERSION_QUESTION,
+    META_QUESTION,
+    Question("/conf", take_conf, read=read_conf),
+    Question("/periodic-threads-health", take_threads, again=has_stalled_threads),
+)
+# By kind: what is asked, in this order. The first is asked alone: no answer to it is no answer of
+# the node. (Of paths that the node turned out not to have the next one takes that part.)
+READERS: Dict[str, Tuple[Question, ...]] = {
+    "worker": IN_PROCESS_QUESTIONS,
+    "scheduler": IN_PROCESS_QUESTIONS,
+    "mp": (
+        PAGE_QUESTION,
+        MP_STATUS_QUESTION,
+        VERSION_QUESTION,
+        Question("/config", take_mp_config, older="/conf"),
+    ),
+    "engine": (
+        PAGE_QUESTION,
+        VERSION_QUESTION,
+        Question(
+            "/health",
+            take_engine_health,
+            again=lambda state: bool(state.unwell),
+            statuses=(200, 500, 503),
+        ),
+        Question("/v1/models", take_models),
+        SERVER_INFO_QUESTION,
+    ),
+    "coordinator": (PAGE_QUESTION, COORDINATOR_QUESTION),
+    "controller": (PAGE_QUESTION, VERSION_QUESTION),
+    "frontend": (FRONTEND_QUESTION,),
+    "discovery": (DISCOVERY_QUESTION,),
+    "unknown": (
+        PAGE_QUESTION,
+        FRONTEND_QUESTION,
+        COORDINATOR_QUESTION,
+        VERSION_QUESTION,
+        META_QUESTION,
+        DISCOVERY_QUESTION,
+        MP_STATUS_QUESTION,
+        SERVER_INFO_QUESTION,
+    ),
+}
+# An MP server with its metrics on another port is asked for its status first.
+TWO_PORTS = (MP_STATUS_QUESTION, PAGE_QUESTION, *READERS["mp"][2:])
 
 
-def take_figures(state: NodeState, snapshot: Snapshot) -> None:
-    state.took(snapshot)
-    state.figures["local_cache_limit_bytes"] = state.limit
-    if state.kind not in ("worker", "scheduler"):
-        state.figures["healthy"] = None
-    elif snapshot.gauges.get("healthy") == 0:
-        state.reasons.append("health says unhealthy")
+def questions_for(state: NodeState) -> List[Question]:
+    """Everything that a node of this kind is asked, without the paths that it does not have."""
+    has_two_ports = state.node.metrics_port and state.kind in ("unknown", "mp")
+    questions = TWO_PORTS if has_two_ports else READERS[state.kind]
+    return [question for question in questions if path_of(state, question)]
 
 
-def take_answer(state: NodeState, question: Question, reply: Reply) -> None:
-    """Take over what a node answered besides its page."""
-    if reply.status not in question.statuses:
-        return
-    was_unknown = state.kind == "unknown"
-    try:
-        value = loads(reply.body)
-    except ValueError:
-        value = None
-    question.take(state, reply, value)
-    if was_unknown and state.kind != "unknown":  # of a kind that has no /metrics
-        state.reasons = [reason for reason in state.reasons if not reason.endswith(" to /metrics")]
+def due_questions(state: NodeState, with_details: bool) -> List[Question]:
+    """What a node is asked after its first answer."""
+    questions = questions_for(state)
+    if with_details:
+        return questions
+    is_known = state.kind != "unknown"
+    return [question for question in questions if is_known and question.again(state)]
+
+
+def path_of(state: NodeState, question: Question) -> str:
+    """The path under which this node answers a question, "" when it has none."""
+    return state.paths.get(question.path, question.path)
 
 
 def unhealthy_parts(value: object, path: str = "", depth: int = 0) -> List[str]:
@@ -5216,6 +5436,226 @@ def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
     detail = load_dict(reply.body).get("detail")
     return one_line(detail) if detail else f"its frontend answers {reply.status}"
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: instances
+# ----------------------------------------------------------------------------
+
+
+class Instance(NamedTuple):
+    """The nodes of one serving engine: its scheduler and workers, its API server; or an MP server.
+
+    ``figures`` are sums or means of its ranks as the truth is.
+    """
+
+    id: str
+    name: str
+    states: List[NodeState]
+    figures: Dict[str, Optional[float]]
+
+
+def host_of(node: Node) -> str:
+    """What tells the host of a node from others: this one's nodes may be sockets or loopback."""
+    if node.prefix:
+        return node.proxy
+    return "localhost" if node.target.is_loopback else node.target.host.lower()
+
+
+def model_names(state: NodeState) -> set[str]:
+    return {name for name in (state.about["model"], *state.models) if name}
+
+
+def find_instances(states: Iterable[NodeState]) -> List[Instance]:
+    """Group nodes by the serving engine that they belong to, and tell each node its instance."""
+    states = list(states)
+    groups: Dict[str, List[NodeState]] = {}
+    for state in states:
+        state.instance_id, state.group = None, state.node.key
+        place = instance_place(state)
+        if place:
+            groups.setdefault(place, []).append(state)
+    for state in states:
+        if not instance_place(state) and state.kind in ("worker", "scheduler", "engine"):
+            place = matching_group(state, groups) or f"{state.kind}:{state.node.key}"
+            groups.setdefault(place, []).append(state)
+    found = []
+    for place, members in sorted(groups.items()):
+        for state in members:
+            state.instance_id = state.group = place
+        found.append(
+            Instance(
+                place,
+                instance_name(members),
+                members,
+                aggregate(state.member() for state in members),
+            )
+        )
+    return found
+
+
+def instance_place(state: NodeState) -> str:
+    """The id of the instance that a node names itself, "" when that depends on its neighbours."""
+    about, configured = state.about, state.node.instance
+    if state.kind == "mp":
+        return mp_place(state)
+    if state.kind == "engine":
+        return f"instance:{configured}" if configured else ""
+    if state.kind not in ("worker", "scheduler"):
+        return ""
+    if about["engine"]:
+        return f"engine:{about['engine']}"
+    if configured:
+        return f"instance:{configured}"
+    host = about["instance"] or host_of(state.node)
+    return f"{host}:{about['model']}" if about["model"] else ""
+
+
+def mp_place(state: NodeState) -> str:
+    """An MP server is an instance of its own; its two ports may be two nodes of it."""
+    if state.node.instance:
+        return f"instance:{state.node.instance}"
+    has_one_port = state.page_kind is None or state.health is None
+    if has_one_port and state.about["instance"]:
+        return f"mp:{host_of(state.node)}:{state.about['instance']}"
+    return f"mp:{state.node.key}"
+
+
+def matching_group(state: NodeState, groups: Mapping[str, List[NodeState]]) -> str:
+    """The only instance on a node's host that may be its own, "" when there is none or several."""
+    host, names = host_of(state.node), model_names(state)
+    found = []
+    for place, members in groups.items():
+        is_near = any(host_of(member.node) == host for member in members)
+        models = set().union(*map(model_names, members))
+        if is_near and (names & models or (not names and state.kind != "engine")):
+            found.append(place)
+    return found[0] if len(found) == 1 else ""
+
+
+def instance_name(members: List[NodeState]) -> str:
+    """What people call an instance."""
+    for state in members:
+        name = state.node.instance or state.about["instance"] or state.about["engine"]
+        if name:
+            return name
+    first = members[0]
+    if len(members) == 1 or not first.about["model"]:
+        return first.node.key
+    return f"{first.about['model']} on {host_of(first.node)}"
+
+
+def worst_state(states: Iterable[NodeState]) -> str:
+    found = {state.state for state in states}
+    return next(name for name in ("down", "degraded", "unknown", "up") if name in found)
+
+
+def instance_document(instance: Instance, recent: Callable[..., object]) -> Dict[str, object]:
+    """An instance as the status shows it."""
+    states = instance.states
+    engines = [state for state in states if state.kind == "engine"]
+    models = [state.about["model"] for state in states if state.about["model"]]
+    engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "kinds": sorted({state.kind for state in states}),
+        "model": models[0] if models else "",
+        "engine": engine.strip(),
+        "state": worst_state(states),
+        "nodes": [state.node.key for state in states],
+        "metrics": shown_figures(instance.figures),
+        "spread": spread(
+            {state.node.key: state.figures for state in states if state.kind == "worker"}
+        ),
+        "series": recent(instance_series(instance.id), NODE_SERIES),
+    }
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: what becomes of nodes
+# ----------------------------------------------------------------------------
+
+
+class NodeEvents:
+    """Writes down what happens to nodes."""
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+
+    def visited(self, visit: Visit) -> None:
+        """A visit is over: note what changed in it."""
+        state = visit.state
+        self.node_went(state, visit.was, visit.since)
+        if state.restarts != visit.restarts:
+            self._add(state, "restart", "warning", f"{state.node.key} restarted")
+        if visit.has_details and state.is_well:
+            self._note_changes(state)
+
+    def node_went(self, state: NodeState, was: str, since: float) -> None:
+        """Note that a node came, went or is degraded; it was in the state ``was`` from ``since``."""
+        if state.state == was:
+            return
+        key, instance = state.node.key, state.instance_id
+        if was == "degraded":
+            self._events.close(f"degraded:{key}")
+        if was == "down":
+            self._events.close(f"down:{key}")
+            if state.is_well:
+                lasted = spoken_time(state.since - since)
+                self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
+        if state.state == "degraded":
+            text = f"{key} is degraded: {', '.join(state.reasons)}"
+            self._events.open(f"degraded:{key}", "node_degraded", "warning", text, key, instance)
+        if state.state == "down":
+            text = f"{key} is down: {state.error}"
+            self._events.open(f"down:{key}", "node_down", "critical", text, key, instance)
+
+    def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Note that there are other nodes."""
+        for verb, keys in (("added", added), ("removed", removed)):
+            if keys:
+                what = "a node" if len(keys) == 1 else f"{len(keys)} nodes"
+                text = f"{verb} {what}: {spoken_names(sorted(keys))}"
+                self._events.add("nodes", "info", text, keys[0] if len(keys) == 1 else None)
+        for key in removed:
+            self._events.close(f"down:{key}")
+            self._events.close(f"degraded:{key}")
+
+    def _add(self, state: NodeState, kind: str, severity: str, text: str, **more: object) -> None:
+        key, instance = state.node.key, state.instance_id
+        self._events.add(kind, severity, text, node=key, instance=instance, **more)
+
+    def _note_changes(self, state: NodeState) -> None:
+        """Compare what a node says of itself with what it said before; secrets are masked."""
+        facts = {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
+        changes = {
+            name: [state.facts[name], value]
+            for name, value in facts.items()
+            if value and state.facts.get(name) not in (None, value)
+        }
+        if state.facts_conf and state.conf and state.facts_conf != state.conf:
+            changes.update(changed_settings(state.facts_conf, state.conf))
+        state.facts.update((name, value) for name, value in facts.items() if value)
+        state.facts_conf = state.conf or state.facts_conf
+        if changes:
+            shown = [f"{name} {old} → {new}" for name, (old, new) in changes.items()]
+            text = f"{state.node.key} changed: {spoken_names(shown)}"
+            self._add(state, "changed", "info", text, changes=changes)
+
+
+def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
+    """The settings in which two configurations differ: old and new value, secrets masked."""
+    before, after = load_dict(old), load_dict(new)
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+    def shown(value: object, name: str) -> str:
+        return one_line(dumps(mask_value(value, name)).decode()[:MAX_SHOWN_VALUE])
+
+    return {
+        one_line(name): [shown(before.get(name), name), shown(after.get(name), name)]
+        for name in names[:MAX_REASONS]
+    }
 
 
 # ----------------------------------------------------------------------------
@@ -5393,8 +5833,7 @@ def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Aler
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
         if names:
-            instances = {state.about["instance"] for state in workers}
-            which = f"instance {instances.pop()}" if len(instances) == 1 else f"engine {engine}"
+            which = instance_name(workers)
             text = f"the {len(workers)} workers of {which} differ in their configuration: {spoken_names(names, 5)}"
             found.append(Alert(f"config:{engine}", "config_drift", "warning", None, text, now))
     if len(versions) > 1:
@@ -5682,9 +6121,10 @@ class AlertEvents:
 class Watched:
     """The states of all nodes; it follows the registry. ``lock`` guards all of them, and nothing under it waits."""
 
-    def __init__(self, registry: NodeRegistry, clock: Clock) -> None:
+    def __init__(self, registry: NodeRegistry, clock: Clock, events: NodeEvents) -> None:
         self.registry = registry
         self.clock = clock
+        self.events = events
         self.lock = threading.RLock()
         self.nodes: Dict[str, NodeState] = {}  # by key
         self.proxies: Dict[str, NodeState] = {}  # by name
@@ -5699,10 +6139,13 @@ class Watched:
         groups = [group for group in self.registry.groups() if group.name != LOCAL_PROXY]
         leaves = {node.key: node for node in self.registry.leaves()}
         with self.lock:
-            self.nodes = self._kept(self.nodes, leaves)
+            is_first = self.registry_version < 0
+            old, self.nodes = self.nodes, self._kept(self.nodes, leaves)
             self.proxies = self._kept(self.proxies, {group.name: group for group in groups})
             self.registry_version = version
             self.version += 1
+        if not is_first:
+            self.events.nodes_changed([*leaves.keys() - old], [*old.keys() - leaves])
 
     def _kept(self, states: Dict[str, NodeState], nodes: Dict[str, Node]) -> Dict[str, NodeState]:
         now = self.clock.monotonic()
@@ -6025,8 +6468,15 @@ class Past:
                 buckets[names[series], metric].add_hour(hour, values, end)
 
 
+def instance_series(instance: str) -> str:
+    """The key of an instance in the history; no node's begins so."""
+    return f"/{instance}"
+
+
 def series_name(key: str) -> str:
     """What a series is called outside memory."""
+    if key.startswith("/"):
+        return f"instance:{key[1:]}"
     return f"node:{key}" if key else ""
 
 
@@ -6134,7 +6584,15 @@ class Judge:
                 lambda name: mean(key, name, base, recent),
             )
             since = state.since if is_down else now
-            alert = Alert(alert_id, rule.name, rule.severity, key, rule.check(evidence), since)
+            alert = Alert(
+                alert_id,
+                rule.name,
+                rule.severity,
+                key,
+                rule.check(evidence),
+                since,
+                state.instance_id,
+            )
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
 
     def _look_at_cluster(self, now: float, seen: set[str]) -> None:
@@ -6152,28 +6610,46 @@ class Visit:
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
-        self.questions: Dict[str, Question] = {}  # by path: those that are not answered yet
+        self.kind = state.kind  # when the questions were chosen
+        self.was, self.since = state.state, state.since
+        self.restarts = state.restarts
+        self.is_first = True
+        self.has_details = False
+        self.waiting: Dict[str, Question] = {}  # by path: what is not answered yet
+        self.done: set[str] = set()  # paths of the questions that were asked
+
+    def ask(self, question: Question, path: str = "") -> str:
+        """Note a question as asked; returns its path for this node."""
+        path = path or path_of(self.state, question)
+        self.waiting[path] = question
+        self.done.add(question.path)
+        return path
 
 
 class Poller:
-    """Asks nodes and takes their answers over, one poll after another; ``timeout`` is seconds for an answer."""
+    """Asks nodes and takes their answers over; ``timeout`` is seconds for an answer."""
 
     def __init__(self, watched: Watched, ask: Ask, pace: float, timeout: float) -> None:
         self._watched = watched
         self._clock = watched.clock
+        self._events = watched.events
         self._ask = ask
         self._pace = pace
         self._timeout = timeout
         self.questions = 0  # asked since our start
 
     def poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
-        """Ask proxies for all their children, and every node that none of them reports; returns when all answered."""
+        """Ask proxies for all their children, and every node that none of them reports.
+
+        Returns when all have answered.
+        """
         visits = {state.node.key: Visit(state) for state in states}
         asked = {state.node.name: state for state in proxies}
         # Nodes of a frontend that is asked in this poll wait for what it reports.
         waiting: Dict[str, List[Visit]] = {name: [] for name in asked}
         jobs = collections.deque(self._job(state, "/api/status") for state in proxies)
-        for visit in sorted(visits.values(), key=lambda visit: visit.state.failures > 0):
+        # Who may be slow to fail comes last.
+        for visit in sorted(visits.values(), key=lambda visit: not visit.state.is_well):
             if visit.state.node.proxy in waiting:
                 waiting[visit.state.node.proxy].append(visit)
             else:
@@ -6194,17 +6670,17 @@ class Poller:
                 jobs.extendleft(self._take(visits[job.node.key], job.path, reply))
 
     def _job(self, state: NodeState, path: str) -> FetchJob:
-        timeout = DOWN_TIMEOUT if state.failures else self._timeout
+        node = state.node.metrics_node if path == "/metrics" else state.node
         # Another frontend need not ask its own nodes only to be recognised.
         asking = (ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH))
-        return FetchJob(state.node, path, timeout, (asking,))
+        return FetchJob(node, path, self._timeout, (asking,), POLL_CONNECT_TIMEOUT)
 
     def _begin(self, visit: Visit) -> List[FetchJob]:
-        """The first question to a node. Behind a frontend that is down it is not asked: it is unknown, not down."""
+        """The first question to a node. Behind a frontend that is down it is unknown, not down."""
         state, now = visit.state, self._clock.monotonic()
         proxy = self._watched.proxies.get(state.node.proxy)
         if not state.node.prefix or proxy is None or proxy.state != "down":
-            return [self._job(state, READERS[state.kind].first)]
+            return [self._job(state, visit.ask(questions_for(state)[0]))]
         with self._watched.lock:
             if state.state != "unknown":
                 state.failed("", now, self._pace)
@@ -6212,79 +6688,135 @@ class Poller:
             state.set_state("unknown", now)
             state.error = f"its frontend {proxy.node.name} does not answer: {proxy.error}"
             self._watched.note(state)
+        state.is_asked = False
+        self._events.node_went(state, visit.was, visit.since)
         return []
 
     def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
-        """Take over one answer of a node, judge it after its last one; returns what to ask it next."""
+        """Take over one answer of a node; returns what to ask it next, nothing after its last one."""
         state, now = visit.state, self._clock.monotonic()
-        question = visit.questions.pop(path, None)
+        question = visit.waiting.pop(path)
+        is_read = isinstance(reply, Reply) and reply.status in question.statuses
+        value = question.read(reply, now) if is_read else None
         with self._watched.lock:
-            if question is None:
-                paths = self._take_first(visit, reply, now)
+            if visit.is_first:
+                is_over = self._take_failure(visit, reply, now)
+            elif isinstance(reply, FetchError):
+                is_over = False
+                state.reasons.append(f"{path}: {reply.reason}")
+                state.details_due = 0.0
             else:
-                paths = []
-                self._take_detail(state, question, reply)
-            if not visit.questions:
-                if state.error is None:
-                    if state.stalled:
-                        state.reasons.append(f"stalled: {', '.join(state.stalled)}")
-                    state.judge(now)
+                is_over = False
+            paths = [] if is_over else self._take_over(visit, question, path, reply, value, now)
+            if not visit.waiting:
+                if not is_over:
+                    self._finish(visit, now)
                 self._watched.note(state)
+        if not visit.waiting:
+            state.is_asked = False
+            self._events.visited(visit)
         return [self._job(state, path) for path in paths]
 
-    def _take_first(self, visit: Visit, reply: Reply | FetchError, now: float) -> List[str]:
+    def _take_failure(self, visit: Visit, reply: Reply | FetchError, now: float) -> bool:
+        """Note whether a node answers at all; tells whether that was all of this visit."""
         state = visit.state
         if isinstance(reply, FetchError):
-            state.failed(reply.reason, now, self._pace)
-            return []
+            is_slow = reply.connected and reply.reason.startswith(NO_ANSWER)
+            if is_slow and state.is_well and not state.timeouts:
+                state.took_too_long(reply.reason, now)
+            else:
+                state.failed(reply.reason, now, self._pace)
+            return True
         if state.node.prefix and reply.status in (502, 504):
             # Its frontend answers for it: the node does not.
             state.failed(gateway_reason(reply), now, self._pace)
-            return []
-        came_back = state.failures > 0
+            return True
+        if state.failures:
+            state.details_due = 0.0
         state.answered(reply.seconds)
-        take_page(state, reply, now)
-        with_details = came_back or now >= state.details_due
-        if with_details:
-            state.details_due = now + max(DETAIL_INTERVAL, self._pace)
-        questions = questions_for(state, with_details)
-        visit.questions = {question.path: question for question in questions}
-        return list(visit.questions)
+        return False
+
+    def _take_over(
+        self,
+        visit: Visit,
+        question: Question,
+        path: str,
+        reply: Reply | FetchError,
+        value: object,
+        now: float,
+    ) -> List[str]:
+        """Hand an answer to its question; returns the paths to ask next."""
+        state = visit.state
+        if isinstance(reply, Reply):
+            is_missing = reply.status == 404 and 404 not in question.statuses
+            if is_missing and path == question.path and question.older:
+                state.paths[question.path] = question.older
+                return [visit.ask(question, question.older)]
+            if reply.status in question.statuses:
+                question.take(state, reply.status, value)
+            elif visit.is_first:
+                state.forget()
+                state.reasons.append(f"answers {reply.status} to {path}")
+            elif is_missing:
+                state.paths[question.path] = ""
+        if visit.is_first:
+            visit.is_first = False
+            visit.has_details = now >= state.details_due
+            if visit.has_details:
+                state.details_due = now + max(DETAIL_INTERVAL, self._pace)
+        elif visit.waiting or state.kind == visit.kind:
+            return []
+        # The first answer is there, or the last ones made it known what it is.
+        visit.kind = state.kind
+        questions = due_questions(state, visit.has_details)
+        return [visit.ask(item) for item in questions if item.path not in visit.done]
 
     @staticmethod
-    def _take_detail(state: NodeState, question: Question, reply: Reply | FetchError) -> None:
-        if isinstance(reply, FetchError):
-            state.reasons.append(f"{question.path}: {reply.reason}")
-            state.details_due = 0.0
-        else:
-            take_answer(state, question, reply)
+    def _finish(visit: Visit, now: float) -> None:
+        """Judge a node that answered everything."""
+        state = visit.state
+        if state.page_kind is None and state.kind != "unknown":
+            # It is of a kind that has no metrics.
+            state.reasons = [item for item in state.reasons if "/metrics" not in item]
+        state.figures["local_cache_limit_bytes"] = state.limit
+        if state.health is not None:
+            state.figures["healthy"] = state.health
+        state.judge(now)
 
     def _take_frontend(self, state: NodeState, reply: Reply | FetchError) -> set[str]:
         """Take over another frontend's status; returns the keys of its children that it reported."""
         now = self._clock.monotonic()
+        is_status = isinstance(reply, Reply) and reply.status == 200
+        document = load_dict(reply.body) if is_status else {}
         with self._watched.lock:
+            before = [(state, state.state, state.since)]
             self._watched.note(state)
             if isinstance(reply, FetchError):
                 state.failed(reply.reason, now, self._pace)
-                return set()
-            state.answered(reply.seconds)
-            state.kind = "frontend"
-            # The original frontend has no such path.
-            is_well = reply.status in (200, 404)
-            state.reasons = [] if is_well else [f"answers {reply.status} to /api/status"]
-            state.judge(now)
-            document = load_dict(reply.body) if reply.status == 200 else {}
-            return self._adopt(state.node, document, now)
+            else:
+                state.answered(reply.seconds)
+                state.kind = "frontend"
+                # The original frontend has no such path.
+                if reply.status not in (200, 404):
+                    state.reasons.append(f"answers {reply.status} to /api/status")
+                state.judge(now)
+            adopted = self._adopt(state.node, document, now)
+        for child, was, since in before + adopted:
+            child.is_asked = False
+            self._events.node_went(child, was, since)
+        return {child.node.key for child, _, _ in adopted}
 
-    def _adopt(self, proxy: Node, document: Dict[str, object], now: float) -> set[str]:
-        """Take over what a frontend reports of its children; returns the keys of those."""
+    def _adopt(
+        self, proxy: Node, document: Dict[str, object], now: float
+    ) -> List[Tuple[NodeState, str, float]]:
+        """Take over what a frontend reports of its children; returns those and what they were."""
         entries = dicts_in(document.get("nodes"))
         by_name = {str(entry.get("name")): entry for entry in entries}
         # Its own nodes come before those of its children.
         by_name.update((str(entry.get("key")), entry) for entry in entries)
         # A path tells two nodes of one name apart.
         by_path = {str(entry.get("path")): entry for entry in entries}
-        reported = set()
+        adopted = []
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name) or {}
             state = self._watched.nodes.get(child.key)
@@ -6292,10 +6824,10 @@ class Poller:
                 continue
             if entry["state"] == "unknown" and not child.prefix:
                 continue
+            adopted.append((state, state.state, state.since))
             adopt_entry(state, entry, number_or_none(document.get("time")), now)
             self._watched.note(state)
-            reported.add(child.key)
-        return reported
+        return adopted
 
 
 def adopt_entry(
@@ -6388,7 +6920,7 @@ class Monitor:
         *,
         interval: float,
         history_minutes: float,
-        timeout: float = FETCH_TIMEOUT,
+        timeout: float = POLL_TIMEOUT,
         ask: Ask | None = None,
         clock: Clock | None = None,
         older: OlderHistory | None = None,
@@ -6398,7 +6930,10 @@ class Monitor:
         self._clock = clock or Clock()
         self._began = self._clock.monotonic()
         self.config_file: str | None = None
-        self.watched = Watched(registry, self._clock)
+        self.events = EventLog(self._clock)
+        self.silences = Silences(self._clock)
+        self._alert_events = AlertEvents(self.events)
+        self.watched = Watched(registry, self._clock, NodeEvents(self.events))
         self._poller = Poller(self.watched, ask or fetch_many, self._pace, timeout)
         rounds = int(history_minutes * 60 / self._pace) + 1 if history_minutes > 0 else 0
         self._history = History(rounds)
@@ -6406,9 +6941,7 @@ class Monitor:
         self._judge = Judge(self.watched, self._history, self._pace)
         self._document = StatusDocument(self._make_document, self.watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
-        self.events = EventLog(self._clock)
-        self.silences = Silences(self._clock)
-        self._alert_events = AlertEvents(self.events)
+        self._instances: List[Instance] = []
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         # By key: pages not got when we were scraped, and families left out of them.
         self._left_out: Dict[str, int] = {}
@@ -6483,36 +7016,58 @@ class Monitor:
             self._wake.clear()
 
     def _do_round(self, is_regular: bool) -> None:
-        """Ask what is due; a node that is slow is left to a thread of its own after ROUND_PATIENCE.
+        """Ask what is due; answers that take longer than a part of the interval are left to come later.
 
-        A round that is not regular asks new nodes only, and writes no history.
+        So a node that hangs keeps nobody else waiting: it is not asked again before it answered. A
+        round that is not regular asks new nodes only, and writes no history.
         """
         started = self._clock.monotonic()
         self.watched.follow()
         # What is due a little later is asked in this round.
         limit = started + self._pace / 4
         with self.watched.lock:
-            due = [state for state in self.watched.nodes.values() if state.due <= limit]
-            proxies = [state for state in self.watched.proxies.values() if state.due <= limit]
-        states = [state for state in due if is_regular or state.polled is None]
-        self._poller.poll(states, proxies)
+            due = [state for state in self.watched.everything() if state.due <= limit]
+            free = [state for state in due if not state.is_asked]
+            asked = [item for item in free if is_regular or item.polled is None]
+            for state in asked:
+                state.is_asked = True
+        thread = start_thread("poll", self._poll_safely, asked)
+        thread.join(min(ROUND_PATIENCE, max(MIN_ROUND_PATIENCE, self._pace / 2)))
         self._finish_round(started, is_regular)
+
+    def _poll_safely(self, asked: List[NodeState]) -> None:
+        try:
+            proxies = [state for state in asked if state.node.is_proxy]
+            self._poller.poll([state for state in asked if not state.node.is_proxy], proxies)
+        except Exception:  # Polling must go on; what happened is in the log.
+            log.exception("a poll failed")
+        finally:
+            for state in asked:
+                state.is_asked = False
 
     def _finish_round(self, started: float, record: bool) -> None:
         now = self._clock.monotonic()
         with self.watched.lock:
             states = list(self.watched.nodes.values())
+            self._instances = find_instances(states)
             self._totals = aggregate(state.member() for state in states)
             if record:
-                rows = {state.node.key: self._row(state) for state in states if self._is_new(state)}
-                self._history.add(now, {"": self._totals, **rows})
-                self._history.keep_only(self.watched.nodes)
+                self._record(now, states)
             self._rounds += 1
             self._round_seconds += now - started
             self._last_round = now
         self._judge.look()
         self._alert_events.follow(self.alerts())
         self._document.publish()
+
+    def _record(self, now: float, states: List[NodeState]) -> None:
+        """Write one row of the history."""
+        rows = {state.node.key: self._row(state) for state in states if self._is_new(state)}
+        for instance in self._instances:
+            rows[instance_series(instance.id)] = instance.figures
+        self._history.add(now, {"": self._totals, **rows})
+        series = [instance_series(instance.id) for instance in self._instances]
+        self._history.keep_only([*self.watched.nodes, *series])
 
     @staticmethod
     def _row(state: NodeState) -> Dict[str, Optional[float]]:
@@ -6530,7 +7085,7 @@ class Monitor:
             return
         last = self._last_round
         if last is None or self._clock.monotonic() - last > ON_DEMAND_AGE:
-            self._refreshes.run("old", self.poll_once, wait=is_patient)
+            self._refreshes.run("old", lambda: self._do_round(True), wait=is_patient)
 
     # -- what is shown
 
@@ -6614,7 +7169,13 @@ class Monitor:
         with self.watched.lock:
             nodes = list(self.watched.nodes.values())
             head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
+            instances = list(self._instances)
+        head["instances"] = [self._instance(instance) for instance in instances]
         return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
+
+    def _instance(self, instance: Instance) -> Dict[str, object]:
+        with self.watched.lock:
+            return instance_document(instance, self._recent)
 
     def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
         unix = self._clock.unix
@@ -6664,6 +7225,8 @@ class Monitor:
                 "path": node.path,
                 "kind": state.kind,
                 **state.about,
+                "models": state.models,
+                "instance_id": state.instance_id,
                 "source": node.source,
                 "state": state.state,
                 "since": unix(state.since),
@@ -12509,6 +13072,7 @@ nodes
 --discovery-file FILE text - remember the heartbeats received over a restart
 watching
 --poll-interval S number 10.0 seconds between two polls of a node (default %(default)g; 0: none)
+--poll-timeout S number 10.0 seconds that a node may take to answer a poll (default %(default)g)
 --history MIN number 60.0 minutes of history kept in memory (default %(default)g)
 --history-file FILE text - keep minute values and events in this SQLite file, over restarts
 --history-days DAYS days {HISTORY_DAYS} days that the file goes back (default %(default)g)
@@ -12788,6 +13352,7 @@ def make_frontend(
         interval=options.poll_interval,
         history_minutes=max(options.history, FILE_HISTORY_MINUTES if file else 0),
         older=file.reader if file else None,
+        timeout=options.poll_timeout,
     )
     if file is not None:
         server.history = HistoryKeeper(file, server.monitor)
@@ -12934,7 +13499,7 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int
     if options.url:
         check_url(options.url, "--url")
         return ask_frontend(options)
-    monitor = Monitor(registry, interval=0, history_minutes=0)
+    monitor = Monitor(registry, interval=0, history_minutes=0, timeout=options.poll_timeout)
     sources = make_sources(options, registry)
 
     def status() -> dict:

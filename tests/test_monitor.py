@@ -49,6 +49,7 @@ def node_state(name="w0", state="up", kind="worker", **about):
     made = lf.NodeState(node(name), 0.0)
     made.state, made.kind = state, kind
     made.about.update(about)
+    made.group = about.get("engine") or about.get("instance") or name
     return made
 
 
@@ -386,11 +387,11 @@ def test_other_differences_are_no_configuration_drift(second):
 
 def test_settings_are_compared_within_an_engine_when_its_workers_made_up_their_instances():
     made = [
-        worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance=name, engine="e")
+        worker(name, {"chunk_size": size, "lmcache_instance_id": name}, instance="", engine="e")
         for name, size in (("a", 1), ("b", 2))
     ]
     assert [item.text for item in lf.cluster_findings(made)] == [
-        "the 2 workers of engine e differ in their configuration: chunk_size"
+        "the 2 workers of e differ in their configuration: chunk_size"
     ]
 
 

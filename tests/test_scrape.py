@@ -178,6 +178,8 @@ def test_a_node_that_never_answers_keeps_nobody_waiting(start):
             f"g={good.address}",
             "--poll-interval",
             "0.3",
+            "--poll-timeout",
+            "5",
         )
         states = lambda: {
             one["name"]: (one["state"], one["error"])
