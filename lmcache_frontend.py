@@ -6869,12 +6869,14 @@ class StatusDocument:
         self._good_until = (
             0.0  # monotonic seconds of this process, whatever the clock of the monitor
         )
-        self.is_round_over = False
+        self.is_held = False  # the last one is shown, whatever happens
 
     def get(self) -> Tuple[bytes, str]:
         """The document and its ETag; the same bytes while nothing changed."""
         last = self._last
         has_all_nodes = last is not None and last[0][0] == self._watched.registry_version
+        if has_all_nodes and self.is_held:
+            return self._with_etag(last)
         if not self._making.acquire(blocking=not has_all_nodes):
             return self._with_etag(last)
         try:
@@ -6886,8 +6888,9 @@ class StatusDocument:
     def publish(self) -> None:
         """A round is over, or what was asked for by hand is there: it is seen at once."""
         with self._making:
-            self._good_until = 0.0
-            self._refresh()
+            if not self.is_held:
+                self._good_until = 0.0
+                self._refresh()
 
     def _refresh(self) -> None:
         version = (self._watched.registry_version, self._watched.version)
@@ -7000,6 +7003,18 @@ class Monitor:
             proxies = list(self.watched.proxies.values())
         self._poller.poll(states, proxies)
         self._finish_round(started, record)
+
+    def replay(self, moments: Iterable[object]) -> None:
+        """Do a round at each of ``moments``, which move the clock; the status is shown after the last."""
+        self.watched.follow()
+        self._document.publish()
+        self._document.is_held = True
+        try:
+            for _ in moments:
+                self.poll_once()
+        finally:
+            self._document.is_held = False
+        self._document.publish()
 
     def _run(self) -> None:
         following = time.monotonic()
@@ -12132,6 +12147,11 @@ DEMO_SIGMA = 0.6  # standard deviation of the logarithm of every simulated durat
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after its answer
 DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
+DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
+REPLAY_STEPS = ((3600.0, 61.0), (21600.0, 600.0))  # up to this age a round every so many seconds
+DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # families that say who a node is
+DEMO_LATENCY = 0.001  # seconds, of an answer in the past
+MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
 DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
 DEMO_FACT = re.compile(r"\$\{(\w+)\}")  # in a recorded answer
 DEMO_STACK = """Thread: <%s %s)>
@@ -12151,6 +12171,18 @@ def load_demo(name: str) -> dict:
         path = os.path.join(files.folder, "demo", f"{name}.json")
         raise FrontendError(500, f"--demo needs the folder static/ beside the program: no {path}")
     return json.loads(file.body)
+
+
+class DemoClock(Clock):
+    """The time; while the past is replayed, ``back`` seconds ago."""
+
+    back = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self.back
+
+    def wall(self) -> float:
+        return super().wall() - self.back
 
 
 def demo_random(name: str) -> float:
@@ -12326,18 +12358,21 @@ def go_float(value: float) -> str:
 class DemoProcess:
     """A simulated process: when it ran, and its figures. Times are Unix seconds."""
 
-    def __init__(self, cluster: DemoCluster, name: str, fill: float) -> None:
+    def __init__(self, cluster: DemoCluster, name: str, instance: dict) -> None:
         story = cluster.data if cluster.story else {}
-        self.cluster, self.name, self.fill = cluster, name, fill
-        self.curves = {
-            curve["name"]: DemoCurve(curve["points"], curve.get("every", cluster.every))
-            for curve in self._mine(story.get("curves", []))
-        }
+        self.cluster, self.name = cluster, name
+        self.fill = instance.get("fill", 1.0) * (1 - 0.01 * demo_random(name))
+        own = 0.95 + 0.1 * demo_random(name)
+        self.curves: Dict[str, DemoCurve] = {}
+        for curve in self._mine(story.get("curves", [])):
+            factor = own if curve.get("varies") else 1.0
+            points = [(time, value * factor) for time, value in curve["points"]]
+            self.curves[curve["name"]] = DemoCurve(points, curve.get("every", cluster.every))
         self.outages = self._mine(story.get("outages", []))
         self.settings = self._mine(story.get("settings", []))
-        own = demo_random(name)
-        self.scale = 0.97 + 0.06 * own
-        self.phase = 6.283 * own
+        # The ranks of an instance serve the same tokens.
+        common = demo_random(instance["name"])
+        self.scale, self.phase = 0.97 + 0.06 * common, 6.283 * common
         names = ("freeze", "hot_cache", "chunk_statistics", "lookup")
         self.switches = {name: DemoSwitch(name != "freeze") for name in names}
         self.cleared = self.reset = 0.0  # when its cache and its metrics were
@@ -12886,6 +12921,9 @@ class DemoCluster:
         for instance in instances or self.data["instances"]:
             self._add_instance(instance)
         self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
+        self.history_minutes = DEMO_HISTORY if self.keep_alive else 0.0
+        self.monitor_clock = DemoClock()
+        self.past_pages: Dict[str, DemoPage] = {}
         self.directory = ""
         self.servers: Dict[str, DemoServer] = {}  # by node's name; of those that listen
         self._stopped = threading.Event()
@@ -12914,7 +12952,7 @@ class DemoCluster:
                 "served": instance.get("served", model),
                 "rack": int(4 * demo_random(name)),
             }
-            process = DemoProcess(self, node_name, instance.get("fill", 1.0))
+            process = DemoProcess(self, node_name, instance)
             self.nodes.append(DemoNode(process, role, facts))
 
     def mp_servers(self) -> List[Dict[str, object]]:
@@ -12931,6 +12969,73 @@ class DemoCluster:
             for node in self.nodes
             if node.facts["role"] == "mp"
         ]
+
+    # -- the past
+
+    def replay(self, monitor: Monitor) -> None:
+        """Let the monitor look at the hours before, then begin with the present."""
+        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
+        families = wanted | {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
+        roles = self.data["roles"]
+        self.past_pages = {role: DemoPage(roles[role]["metrics"], families) for role in roles}
+        thread = threading.get_ident()
+
+        def is_of_the_present(record: logging.LogRecord) -> bool:
+            return record.thread != thread
+
+        # What happened in the past is in the events, not in the log.
+        log.addFilter(is_of_the_present)
+        try:
+            monitor.replay(self._moments())
+        finally:
+            self.monitor_clock.back = 0.0
+            log.removeFilter(is_of_the_present)
+        monitor.start()
+
+    def _moments(self) -> Iterator[float]:
+        for age in self._ages():
+            if self._stopped.is_set():
+                return
+            self.monitor_clock.back = age
+            yield age
+        self.monitor_clock.back = 0.0
+
+    def _ages(self) -> List[float]:
+        """How long ago the replayed rounds are, oldest first: some soon after each turn of the story."""
+        ages, age = [], 0.0
+        for limit, step in REPLAY_STEPS:
+            while age + step <= limit:
+                age += step
+                ages.append(age)
+        for outage in self.data["outages"] if self.story else []:
+            turns = [self.data["story_age"] - outage[key] - 3.0 for key in ("from", "to")]
+            ages += [age for age in turns if age > 0]
+        ages.sort()
+        return ages[: max(2, MAX_REPLAY_POLLS // len(self.nodes))][::-1]
+
+    def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
+        """What the monitor asks its nodes with: ``fetch_many`` or, in the past, the nodes' own code."""
+        if not self.monitor_clock.back:
+            yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
+            return
+        by_name = {node.name: node for node in self.nodes}
+        for job in jobs:
+            if job is None:
+                return
+            yield job, self._past_reply(by_name[job.node.name], job.path)
+
+    def _past_reply(self, node: DemoNode, path: str) -> Reply | FetchError:
+        at = self.monitor_clock.wall()
+        if node.process.away(at):
+            return FetchError(os.strerror(errno.ECONNREFUSED))
+        if path == "/metrics":
+            page = self.past_pages[node.facts["role"]]
+            text = page.render(node.process.basis(at), node.facts)
+            return Reply(200, (), text.encode(), DEMO_LATENCY)
+        answer = node.answer("GET", path, b"", at)
+        return Reply(answer.status, (), answer.encode(), DEMO_LATENCY)
+
+    # -- the sockets
 
     def start(self) -> List[Dict[str, object]]:
         """Open every node's socket; returns the entries of a list of nodes. Raises OSError."""
@@ -13340,7 +13445,11 @@ def reload_config(server: FrontendServer) -> None:
 
 
 def make_frontend(
-    options: argparse.Namespace, registry: NodeRegistry, config: ConfigFile | None, in_plugin: bool
+    options: argparse.Namespace,
+    registry: NodeRegistry,
+    config: ConfigFile | None,
+    in_plugin: bool,
+    demo: DemoCluster | None,
 ) -> FrontendServer:  # type: ignore[name-defined]
     """Start all that goes on beside the server, which is ready to serve until a signal ends it."""
     server = make_server(options, registry)
@@ -13350,7 +13459,13 @@ def make_frontend(
     server.monitor = Monitor(
         registry,
         interval=options.poll_interval,
-        history_minutes=max(options.history, FILE_HISTORY_MINUTES if file else 0),
+        history_minutes=max(
+            options.history,
+            FILE_HISTORY_MINUTES if file else 0,
+            demo.history_minutes if demo else 0,
+        ),
+        ask=demo.ask if demo else None,
+        clock=demo.monitor_clock if demo else None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
     )
@@ -13379,7 +13494,10 @@ def make_frontend(
     server.sources.start()
     if server.discovery is not None:
         server.discovery.start()
-    server.monitor.start()
+    if demo is None:
+        server.monitor.start()
+    else:
+        start_thread("demo replay", demo.replay, server.monitor)
     if server.history is not None:
         server.history.start()
     for sender in server.alertmanagers:
@@ -13685,8 +13803,8 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
     registry = NodeRegistry(options.host, options.port)
     config = load_nodes(options, registry, plugin.nodes if plugin else [])
     with contextlib.ExitStack() as cleanup:
-        if options.demo:
-            demo = DemoCluster()
+        demo = DemoCluster() if options.demo else None
+        if demo is not None:
             cleanup.callback(demo.stop)
             add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
         if options.status or options.events or options.bundle:
@@ -13700,7 +13818,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
         sys.setswitchinterval(
             0.0005
         )  # a merge in a worker must not make the loop wait the default 5 ms
-        server = make_frontend(options, registry, config, plugin is not None)
+        server = make_frontend(options, registry, config, plugin is not None, demo)
         # CPython 3.12 starts no thread any more when its main thread has ended
         (serve_beyond_script if is_script and sys.version_info[:2] != (3, 12) else serve)(
             server, cleanup.pop_all()
