@@ -7096,7 +7096,7 @@ class Monitor:
 
     def _refresh_old(self, is_patient: bool) -> None:
         """With polling off, ask the nodes when the answers are old; who is not patient waits for no other's round."""
-        if self._interval:
+        if self._interval or self._document.is_held:
             return
         last = self._last_round
         if last is None or self._clock.monotonic() - last > ON_DEMAND_AGE:
