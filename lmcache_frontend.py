@@ -12990,7 +12990,7 @@ class DemoCluster:
         finally:
             self.monitor_clock.back = 0.0
             log.removeFilter(is_of_the_present)
-        monitor.start()
+            monitor.start()
 
     def _moments(self) -> Iterator[float]:
         for age in self._ages():
@@ -13030,10 +13030,11 @@ class DemoCluster:
             return FetchError(os.strerror(errno.ECONNREFUSED))
         if path == "/metrics":
             page = self.past_pages[node.facts["role"]]
-            text = page.render(node.process.basis(at), node.facts)
-            return Reply(200, (), text.encode(), DEMO_LATENCY)
-        answer = node.answer("GET", path, b"", at)
-        return Reply(answer.status, (), answer.encode(), DEMO_LATENCY)
+            answer = DemoAnswer(page.render(node.process.basis(at), node.facts), 200, "text")
+        else:
+            answer = node.answer("GET", path, b"", at)
+        headers = {"content-type": answer.content_type}
+        return Reply(answer.status, headers, answer.encode(), DEMO_LATENCY)
 
     # -- the sockets
 
