@@ -3646,7 +3646,7 @@ ANY_STATUS = range(100, 1000)
 MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
 MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
-MAX_NUMBER = 1e300  # a number from outside that is larger is none
+MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 DEFAULT_CHUNK_SIZE = 256.0  # tokens
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
@@ -3871,6 +3871,7 @@ GAUGES = (
     Fact("healthy", LOWEST, ("lmcache:lmcache_is_healthy",)),
     Fact("critical_total", SUM, ("lmcache:periodic_threads_critical_total",)),
     Fact("critical_active", SUM, ("lmcache:periodic_threads_critical_active",)),
+    Fact("registered_workers", SUM, ("lmcache:cache_controller_registered_workers_count",)),
     Fact("prefetch_jobs", SUM, ("lmcache_mp_active_prefetch_jobs",)),
     Fact("running_requests", SUM, ("vllm:num_requests_running", "sglang:num_running_reqs")),
     Fact("waiting_requests", SUM, ("vllm:num_requests_waiting", "sglang:num_queue_reqs")),
@@ -4000,6 +4001,7 @@ FIGURES = (
     Figure(
         "requests_per_second", "LMCache requests", "1/s", RATE, ("lookups", "retrieves", "stores")
     ),
+    Figure("lookups_per_second", "Lookups", "1/s", RATE, ("lookups",)),
     Figure(
         "zero_hit_lookups_per_second", "Lookups without a hit", "1/s", RATE, ("zero_hit_lookups",)
     ),
@@ -4108,6 +4110,14 @@ FIGURES = (
     ),
     Figure("pinned_objects", "Pinned objects", "count", GAUGE, ("pinned_objects",), history=False),
     Figure("queue_size", "Queue length", "count", GAUGE, ("queue_size",)),
+    Figure(
+        "registered_workers",
+        "Workers that the controller knows",
+        "count",
+        GAUGE,
+        ("registered_workers",),
+        history=False,
+    ),
     Figure("healthy", "Healthy", "bool", GAUGE, ("healthy",), history=False),
     Figure("running_requests", "Running requests", "count", GAUGE, ("running_requests",)),
     Figure("waiting_requests", "Waiting requests", "count", GAUGE, ("waiting_requests",)),
@@ -4172,6 +4182,12 @@ SERIES = (*(figure.name for figure in FIGURES if figure.history), LATENCY)
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 SOURCES = tuple(figure.name for figure in FIGURES if figure.of == ("source",))
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
+# Figures that are added up over the nodes of an instance.
+SUMMED = frozenset(
+    figure.name
+    for figure in FIGURES
+    if figure.kind == RATE and figure.of[0] in FACTS and FACTS[figure.of[0]].together == SUM
+)
 MAY_BE_IN_FLIGHT = frozenset(
     name for figure in FIGURES if figure.kind == IN_FLIGHT for name in figure.of
 )
@@ -4919,6 +4935,7 @@ class NodeState:
         self.is_asked = False  # a poll waits for its answer
         # When it went up or down.
         self.changes: collections.deque = collections.deque(maxlen=MAX_CHANGES)
+        self.restarted: float | None = None  # when it was seen to count anew
         # What a rule compares with while its alert lasts.
         self.bases: Dict[str, float] = {}
         # What it said of itself when it was last looked at whole: "changed" is told against it.
@@ -5005,6 +5022,7 @@ class NodeState:
         if was_reset and self.start is None:
             # Where the page tells when the process began, its counters alone were reset.
             self.restarts += 1
+            self.restarted = snapshot.at
             self.details_due = 0.0
         if was_reset or before is None:
             self.ping_failures = 0
@@ -5141,7 +5159,9 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         is_other = kind != state.page_kind or page.start != state.start
     if is_other:
         is_same_kind = page is not None and kind == state.page_kind
-        state.restarts += is_same_kind
+        if is_same_kind:
+            state.restarts += 1
+            state.restarted = page.snapshot.at if page.snapshot is not None else None
         state.forget()
     if page is None:
         take_no_page(state, status)
@@ -5424,7 +5444,7 @@ def shared_text(text: bytes) -> bytes:
 def number_or_none(value: object) -> float | None:
     """A finite number from JSON as a float; None for anything else."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) <= MAX_NUMBER else None
+    return float(value) if is_number and abs(value) <= MAX_JSON_NUMBER else None
 
 
 def reported_text(value: object) -> str:
@@ -5666,191 +5686,14 @@ RECENT_SECONDS = 300.0  # what "now" is for rules that compare with the past
 BASE_SECONDS = 1800.0  # the past before it
 MIN_BASE_SECONDS = 300.0  # without that much past there is nothing to compare with
 FLAPPING_SECONDS = 900.0
-
-
-class Evidence(NamedTuple):
-    """What a rule about one node looks at; ``recent`` and ``base`` give means of a series, NaN when not known."""
-
-    state: NodeState
-    now: float
-    active: bool
-    recent: Callable[[str], float]
-    base: Callable[[str], float]
-
-
-class Rule(NamedTuple):
-    """``check`` says in words what is wrong, or "". It must hold ``raise_after`` times, and be absent ``clear_after``."""
-
-    name: str
-    severity: str
-    raise_after: int
-    clear_after: int
-    check: Callable[[Evidence], str]
-
-
-def check_down(evidence: Evidence) -> str:
-    state = evidence.state
-    if state.state != "down" or state.failures < 2:
-        return ""
-    return (
-        f"{state.node.key} unreachable for {spoken_time(evidence.now - state.since)}: {state.error}"
-    )
-
-
-def check_flapping(evidence: Evidence) -> str:
-    count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
-    enough = count >= (2 if evidence.active else 4)
-    return (
-        f"{evidence.state.node.key} went up or down {count} times in {spoken_time(FLAPPING_SECONDS)}"
-        if enough
-        else ""
-    )
-
-
-def check_hit_rate(evidence: Evidence) -> str:
-    """Under half of the last half hour's rate; real traffic is 100 tokens a second on both sides."""
-    state, recent, base = evidence.state, evidence.recent, evidence.base
-    tokens = recent("lookup_tokens_per_second")
-    if not tokens >= 100:
-        return ""
-    past = base("lookup_tokens_per_second")
-    rate = recent("lookup_hits_per_second") / tokens
-    if evidence.active:
-        before = state.bases.get(
-            "hit_rate", 0.0
-        )  # the past as it was: a long fall must not become normal
-    elif past >= 100:
-        before = state.bases["hit_rate"] = base("lookup_hits_per_second") / past
-    else:
-        return ""
-    if not (before >= 0.1 and rate < before * (0.7 if evidence.active else 0.5)):
-        return ""
-    return f"lookup hit rate of {state.node.key} fell from {before:.0%} to {rate:.0%} in {spoken_time(RECENT_SECONDS)}, at {tokens:.0f} tokens/s"
-
-
-def check_rising(evidence: Evidence, series: str, what: str, least: float, factor: float) -> str:
-    """A rate at least ``factor`` times its past, and at least ``least`` a second; never without requests."""
-    state = evidence.state
-    rate = evidence.recent(series)
-    if evidence.active:
-        factor, least = max(1.0, factor * 0.7), least / 2
-    if not (rate >= least and evidence.recent("requests_per_second") > 0):
-        return ""
-    past = state.bases[series] = (
-        state.bases.get(series, 0.0) if evidence.active else evidence.base(series)
-    )
-    if not rate >= factor * past:
-        return ""
-    return f"{what} of {state.node.key} rose from {past:.2g} to {rate:.2g} per second"
-
-
-def check_remote(evidence: Evidence) -> str:
-    state = evidence.state
-    adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
-    if state.ping_failures >= 2 and state.state != "down":
-        return (
-            f"remote backend of {state.node.key} does not answer: "
-            f"the last {state.ping_failures} pings failed"
-        )
-    return f"remote backend of {state.node.key} failing: {adapters[0]}" if adapters else ""
-
-
-def check_stalled(evidence: Evidence) -> str:
-    state = evidence.state
-    threads = "threads" if len(state.stalled) > 1 else "thread"
-    return (
-        f"{threads} of {state.node.key} stalled: {', '.join(state.stalled)}"
-        if state.stalled
-        else ""
-    )
-
-
-def check_unhealthy(evidence: Evidence) -> str:
-    state = evidence.state
-    other = [
-        reason
-        for reason in state.reasons
-        if "l2_adapters" not in reason and "stalled" not in reason
-    ]
-    return (
-        f"{state.node.key} is degraded: {other[0]}" if state.state == "degraded" and other else ""
-    )
-
-
-RULES = (
-    Rule("node_down", "critical", 1, 1, check_down),
-    Rule("node_flapping", "warning", 1, 2, check_flapping),
-    Rule("node_degraded", "warning", 2, 1, check_unhealthy),
-    Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate),
-    Rule(
-        "evictions_rising",
-        "warning",
-        2,
-        3,
-        lambda e: check_rising(e, "evictions_per_second", "evictions", 1.0, 3.0),
-    ),
-    Rule(
-        "failures_rising",
-        "warning",
-        2,
-        3,
-        lambda e: check_rising(e, "failures_per_second", "failures", 0.02, 2.0),
-    ),
-    Rule("remote_failing", "critical", 2, 2, check_remote),
-    Rule("thread_stalled", "critical", 2, 1, check_stalled),
-)
-OWN_SETTINGS = frozenset(  # settings in which workers of one instance may differ: a host's, and the id that each makes up
-    "p2p_host pd_peer_host internal_api_server_host controller_reply_url local_disk gds_path lmcache_instance_id".split()
-)
-
-
-def different_settings(confs: Iterable[bytes]) -> List[str]:
-    """The names of the settings in which configurations (the JSON of ``/conf``) differ."""
-    distinct = set(confs)
-    if len(distinct) < 2:
-        return []
-    parsed = [conf for conf in map(load_dict, distinct) if conf]
-    names = set().union(*parsed) - OWN_SETTINGS
-    return sorted(
-        name
-        for name in names
-        if len({json.dumps(conf.get(name), sort_keys=True) for conf in parsed}) > 1
-    )
-
-
-def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
-    """What is wrong between nodes."""
-    engines: Dict[str, List[NodeState]] = {}
-    versions: Dict[str, List[str]] = {}
-    for state in states:
-        if state.state in ("down", "unknown") or state.kind not in LMCACHE_KINDS:
-            continue
-        if state.kind == "worker" and state.conf:
-            engines.setdefault(state.group, []).append(state)
-        if state.about["version"]:
-            versions.setdefault(state.about["version"], []).append(state.node.key)
-    found = []
-    for engine, workers in sorted(engines.items()):
-        names = different_settings(state.conf for state in workers)
-        if names:
-            which = instance_name(workers)
-            text = f"the {len(workers)} workers of {which} differ in their configuration: {spoken_names(names, 5)}"
-            found.append(Alert(f"config:{engine}", "config_drift", "warning", None, text, now))
-    if len(versions) > 1:
-        shown = "; ".join(
-            f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items())
-        )
-        found.append(
-            Alert(
-                "versions",
-                "version_mix",
-                "warning",
-                None,
-                f"nodes run different versions: {shown}",
-                now,
-            )
-        )
-    return found
+FLAPPING_BEGINS, FLAPPING_ENDS = 4, 2  # changes between up and down within that time
+RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell
+MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend does not answer
+MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
+MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
+MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
+MAX_PEERS = 64  # nodes of an instance, beyond which a rule looks at each node alone
+MIN_NEW_SHARE = 0.2  # of lookups without a hit, or of tokens that had to be stored
 
 
 def spoken_names(names: List[str], most: int = 3) -> str:
@@ -5864,6 +5707,575 @@ def spoken_time(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+def spoken_number(value: float) -> str:
+    """Two or three digits: 0, 0.4, 4.2, 28, 1.2k."""
+    if value >= 1000:
+        return f"{value / 1000:.3g}k"
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def spoken_rate(rate: float) -> str:
+    """A rate per second; below one it is told per minute."""
+    return (
+        f"{spoken_number(rate)} per second"
+        if rate >= 1
+        else f"{spoken_number(rate * 60)} per minute"
+    )
+
+
+def spoken_change(past: float, now: float) -> str:
+    """How a rate changed, both told in the same unit: 4 → 28 per second."""
+    scale = 1 if max(past, now) >= 1 else 60
+    return f"{spoken_number(past * scale)} → {spoken_rate(now)}"
+
+
+class Threshold(NamedTuple):
+    """When a rule about a figure begins and ends, compared with the past (BASE_SECONDS).
+
+    It begins at ``least`` and ``factor`` times the past, both in the mean of RECENT_SECONDS and
+    now (the figure as it is shown), and ends when the figure of now is under ``end_least`` or
+    ``end_factor`` times what the past was then. For a factor under 1 the figure has fallen.
+    """
+
+    least: float
+    factor: float
+    end_least: float
+    end_factor: float
+    unit: str
+
+
+PER_MINUTE = 1.0 / 60.0  # of a second
+THRESHOLDS = {
+    "hit_rate_halved": Threshold(100.0, 0.5, 100.0, 0.7, "tokens/s looked up"),
+    "evictions_rising": Threshold(1.0, 3.0, 0.5, 2.0, "1/s"),
+    "failures_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
+    "timeouts_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
+    "l2_loads_growing": Threshold(8.0, 3.0, 4.0, 2.0, "count"),
+    "remote_stores_stalled": Threshold(PER_MINUTE, 0.0, PER_MINUTE, 0.0, "1/s"),
+}
+
+
+class Evidence(NamedTuple):
+    """What a rule about one node looks at.
+
+    ``recent`` and ``base`` give the mean of a figure, NaN when it is not known: the node's own,
+    else that of its ``peers``, the other nodes of its instance.
+    """
+
+    state: NodeState
+    now: float
+    active: bool
+    recent: Callable[[str], float]
+    base: Callable[[str], float]
+    peers: Sequence[NodeState] = ()
+    rule: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.state.node.key
+
+    def figure(self, name: str) -> float:
+        """The node's figure of now, as it is shown; NaN when it is not known."""
+        value = self.state.figures.get(name)
+        return NAN if value is None else value
+
+    def past(self, name: str, found: float) -> float:
+        """The past as it was when the alert began: what lasts long must not become normal."""
+        bases, key = self.state.bases, f"{self.rule} {name}"
+        if not self.active:
+            bases[key] = found
+        return bases.get(key, found)
+
+
+class Finding(NamedTuple):
+    """What a rule found: a sentence, "" when all is well; the larger ``value``, the worse."""
+
+    text: str
+    value: Optional[float] = None
+
+
+NOTHING = Finding("")
+
+
+def check_down(evidence: Evidence) -> Finding:
+    state = evidence.state
+    if state.state != "down" or state.failures < 2:
+        return NOTHING
+    seconds = evidence.now - state.since
+    return Finding(f"{evidence.key} unreachable for {spoken_time(seconds)}: {state.error}")
+
+
+def check_flapping(evidence: Evidence) -> Finding:
+    count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
+    if count < (FLAPPING_ENDS if evidence.active else FLAPPING_BEGINS):
+        return NOTHING
+    changes = f"{count} state changes in {spoken_time(FLAPPING_SECONDS)}"
+    return Finding(f"{evidence.key} is flapping: {changes}", count)
+
+
+def check_hit_rate(evidence: Evidence) -> Finding:
+    """The lookup hit rate, else that of retrieves: lookups may find what retrieves do not get."""
+    lookups = ("lookup", "lookup_hits_per_second", "lookup_tokens_per_second")
+    retrieves = ("retrieve", "hit_tokens_per_second", "requested_tokens_per_second")
+    for name, hits, tokens in (lookups, retrieves):
+        fall = rate_that_fell(evidence, name, hits, tokens)
+        if fall is None:
+            continue
+        before, rate = fall
+        what = f"{name.capitalize()} hit rate of {evidence.key} fell: {before:.0%} → {rate:.0%}"
+        reason = why_hits_fell(evidence, name)
+        text = what + spoken_engine(evidence) + (f"; {reason}" if reason else "")
+        return Finding(text, before - rate)
+    return NOTHING
+
+
+def rate_that_fell(
+    evidence: Evidence, name: str, hits: str, tokens: str
+) -> Tuple[float, float] | None:
+    """The hit rate before and now when it fell by half; real traffic on both sides."""
+    limit = THRESHOLDS["hit_rate_halved"]
+    rate = evidence.figure(f"{name}_hit_rate")
+    if not evidence.figure(tokens) >= (limit.end_least if evidence.active else limit.least):
+        return None
+    traffic = evidence.base(tokens)
+    found = evidence.base(hits) / traffic if traffic >= limit.least else 0.0
+    before = evidence.past(f"{name}_hit_rate", found)
+    if not before >= MIN_RATE_BEFORE:
+        return None
+    if evidence.active:
+        return (before, rate) if rate < limit.end_factor * before else None
+    lately = evidence.recent(tokens)
+    is_busy = lately >= limit.least
+    has_fallen = is_busy and evidence.recent(hits) / lately < limit.factor * before
+    return (before, rate) if has_fallen and rate < limit.factor * before else None
+
+
+def spoken_engine(evidence: Evidence) -> str:
+    """What the serving engine beside the node says of its users' waiting, for a sentence."""
+    for state in (evidence.state, *evidence.peers):
+        seconds = state.figures.get("ttft_p50")
+        if seconds is not None:
+            return f", TTFT p50 {seconds:.2g} s"
+    return ""
+
+
+def why_hits_fell(evidence: Evidence, what: str) -> str:
+    """Why a hit rate fell, as far as the figures tell: the first reason that holds, or ""."""
+    for reason in HIT_RATE_REASONS:
+        text = reason(evidence)
+        if text:
+            return text
+    lookups = evidence.recent("lookup_hit_rate")
+    if what == "retrieve" and lookups > 0:
+        return f"lookups still hit ({lookups:.0%}), retrieves do not get the chunks"
+    return ""
+
+
+def restarted(evidence: Evidence) -> str:
+    for state in (evidence.state, *evidence.peers):
+        at = state.restarted
+        has_cache = state.kind in ("worker", "mp")
+        if has_cache and at is not None and evidence.now - at <= RESTART_SECONDS:
+            ago = spoken_time(evidence.now - at)
+            return f"{state.node.key} restarted {ago} ago with an empty cache"
+    return ""
+
+
+def remote_is_away(evidence: Evidence) -> str:
+    for state in (evidence.state, *evidence.peers):
+        if state.ping_failures >= MIN_FAILED_PINGS:
+            return f"the remote backend of {state.node.key} does not answer"
+    stall = stalled_stores(evidence)
+    return f"stores go on, {stall}" if stall else ""
+
+
+def evicted_too_early(evidence: Evidence) -> str:
+    now, past = (period("evictions_per_second") for period in (evidence.recent, evidence.base))
+    if not now > MORE_EVICTIONS * (0.0 if past != past else past):
+        return ""
+    lifetime, gap = (evidence.recent(name) for name in ("chunk_lifetime_p50", "reuse_gap_p50"))
+    if lifetime < gap:
+        times = f"evicted after {spoken_time(lifetime)}, asked for again after {spoken_time(gap)}"
+        return f"chunks are {times}: the cache is too small"
+    if lifetime >= gap:
+        return ""
+    change = spoken_change(0.0 if past != past else past, now)
+    return f"evictions rose ({change}): the cache may be too small"
+
+
+def prompts_are_new(evidence: Evidence) -> str:
+    pairs = (
+        ("zero_hit_lookups_per_second", "lookups_per_second", "of lookups found nothing"),
+        ("stored_tokens_per_second", "lookup_tokens_per_second", "of tokens had to be stored"),
+    )
+    for part, whole, words in pairs:
+        if not (evidence.recent(whole) > 0 and evidence.base(whole) > 0):
+            continue
+        now = evidence.recent(part) / evidence.recent(whole)
+        past = evidence.base(part) / evidence.base(whole)
+        if now >= MIN_NEW_SHARE and now >= MORE_NEW_TOKENS * past:
+            return f"prompts are new: {now:.0%} {words} (before: {past:.0%})"
+    return ""
+
+
+# In this order: what is certain comes first.
+HIT_RATE_REASONS = (restarted, remote_is_away, evicted_too_early, prompts_are_new)
+
+
+def check_rising(
+    evidence: Evidence, rule: str, figure: str, what: str, needs_requests: bool = True
+) -> Finding:
+    """A figure that is several times its past; ``what`` is the subject of the sentence."""
+    limit, now = THRESHOLDS[rule], evidence.figure(figure)
+    least, factor = limit.least, limit.factor
+    if evidence.active:
+        least, factor = limit.end_least, limit.end_factor
+    if not now >= least:
+        return NOTHING
+    base, traffic = evidence.base(figure), evidence.base("requests_per_second")
+    if base != base and traffic == traffic:
+        # Counters of MP servers appear with their first event: it was measured, and was zero.
+        base = 0.0
+    past = evidence.past(figure, base)
+    lately = now if evidence.active else evidence.recent(figure)
+    has_risen = min(now, lately) >= factor * past and lately >= least
+    if not has_risen or (needs_requests and not evidence.recent("requests_per_second") > 0):
+        return NOTHING
+    change = f"{past:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(past, now)
+    return Finding(f"{what} on {evidence.key}: {change}", now)
+
+
+def check_evictions(evidence: Evidence) -> Finding:
+    name = "evictions_per_second"
+    return check_rising(evidence, "evictions_rising", name, "Evictions are rising")
+
+
+def check_failures(evidence: Evidence) -> Finding:
+    name = "failures_per_second"
+    return check_rising(evidence, "failures_rising", name, "Failures are rising")
+
+
+def check_timeouts(evidence: Evidence) -> Finding:
+    name = "timeouts_per_second"
+    return check_rising(evidence, "timeouts_rising", name, "Timeouts are rising", False)
+
+
+def check_l2_loads(evidence: Evidence) -> Finding:
+    name = "loads_in_flight"
+    return check_rising(evidence, "l2_loads_growing", name, "L2 loads in flight are growing", False)
+
+
+def check_stores(evidence: Evidence) -> Finding:
+    """Stores go on and nothing reaches the layer below, which it did before."""
+    stall = stalled_stores(evidence)
+    return Finding(f"Remote stores of {evidence.key} stalled: {stall}") if stall else NOTHING
+
+
+def stalled_stores(evidence: Evidence) -> str:
+    """In words how stores to the remote backend, or to L2, stalled; "" when they did not."""
+    least = THRESHOLDS["remote_stores_stalled"].least
+    layers = (
+        ("stored_tokens_per_second", "remote_write_bytes_per_second", "no byte was written to"),
+        ("l2_stores_per_second", "l2_chunks_stored_per_second", "no chunk was stored in"),
+    )
+    for stores, written, words in layers:
+        wrote_before = evidence.past(written, evidence.base(written)) > 0
+        is_still = evidence.recent(written) == 0 and not evidence.figure(written) > 0
+        if wrote_before and is_still and evidence.recent(stores) >= least:
+            return f"{words} {backend_name(evidence.state)} for {spoken_time(RECENT_SECONDS)}"
+    return ""
+
+
+def backend_name(state: NodeState) -> str:
+    """What people call the layer below: the scheme of ``remote_url``, without its address."""
+    if state.kind == "mp":
+        return "L2"
+    url = load_dict(state.conf).get("remote_url")
+    scheme = url.split(":", 1)[0] if isinstance(url, str) else ""
+    return one_line(scheme[:20]) or "the remote backend"
+
+
+def check_remote(evidence: Evidence) -> Finding:
+    state = evidence.state
+    if state.state == "down":
+        return NOTHING
+    if state.ping_failures >= MIN_FAILED_PINGS:
+        pings = f"the last {state.ping_failures} pings failed"
+        text = f"Remote backend of {evidence.key} does not answer: {pings}"
+        return Finding(text, state.ping_failures)
+    adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
+    if not adapters:
+        return NOTHING
+    return Finding(f"Remote backend of {evidence.key} fails: {adapters[0]}")
+
+
+def check_stalled(evidence: Evidence) -> Finding:
+    names = evidence.state.stalled
+    if not names:
+        return NOTHING
+    threads, are = ("Threads", "are") if len(names) > 1 else ("Thread", "is")
+    return Finding(f"{threads} of {evidence.key} {are} stalled: {spoken_names(names)}", len(names))
+
+
+def check_unhealthy(evidence: Evidence) -> Finding:
+    """Whatever else is wrong: one alert for one fact."""
+    state = evidence.state
+    told_elsewhere = ("l2_adapters", "stalled")
+    other = [
+        reason for reason in state.reasons if not any(word in reason for word in told_elsewhere)
+    ]
+    if state.state != "degraded" or not other:
+        return NOTHING
+    return Finding(f"{evidence.key} is degraded: {other[0]}")
+
+
+class Rule(NamedTuple):
+    """A rule about one node. It must hold in ``raise_after`` polls, and be absent in ``clear_after``.
+
+    ``phrase`` follows "3 nodes of demo002" when several have it; ``begins`` and ``ends`` say when,
+    for the manual.
+    """
+
+    name: str
+    severity: str
+    raise_after: int
+    clear_after: int
+    check: Callable[[Evidence], Finding]
+    phrase: str
+    begins: str
+    ends: str
+
+
+def rising_rule(
+    name: str, check: Callable[[Evidence], Finding], phrase: str, what: str, requests: str
+) -> Rule:
+    """A rule about a figure that rises, with its thresholds in words."""
+    limit = THRESHOLDS[name]
+    is_count = limit.unit == "count"
+    least, end = (
+        f"{value:.0f}" if is_count else spoken_rate(value)
+        for value in (limit.least, limit.end_least)
+    )
+    past = spoken_time(BASE_SECONDS)
+    begins = (
+        f"{what}, now and in the mean of {spoken_time(RECENT_SECONDS)}, at least {least} and "
+        f"{limit.factor:g} times the mean of the {past} before{requests}"
+    )
+    ends = f"now under {end}, or under {limit.end_factor:g} times what the past was"
+    return Rule(name, "warning", 2, 3, check, phrase, begins, ends)
+
+
+HALVED = THRESHOLDS["hit_rate_halved"]
+RULES = (
+    Rule(
+        "node_down",
+        "critical",
+        1,
+        1,
+        check_down,
+        "are unreachable",
+        "no answer to two polls, one after the other",
+        "the node answers",
+    ),
+    Rule(
+        "node_flapping",
+        "warning",
+        1,
+        2,
+        check_flapping,
+        "are flapping",
+        f"{FLAPPING_BEGINS} changes between up and down in {spoken_time(FLAPPING_SECONDS)}",
+        f"fewer than {FLAPPING_ENDS}",
+    ),
+    Rule(
+        "node_degraded",
+        "warning",
+        2,
+        1,
+        check_unhealthy,
+        "are degraded",
+        "the node answers and something is wrong with it that no other rule names",
+        "nothing is wrong",
+    ),
+    Rule(
+        "hit_rate_halved",
+        "warning",
+        2,
+        3,
+        check_hit_rate,
+        "have a falling hit rate",
+        f"under {HALVED.factor:g} times the rate of the {spoken_time(BASE_SECONDS)} before (which"
+        f" was {MIN_RATE_BEFORE:.0%} at least), now and in the mean of"
+        f" {spoken_time(RECENT_SECONDS)}, at {HALVED.least:g} tokens/s or more",
+        f"now at least {HALVED.end_factor:g} times the rate before, or less traffic",
+    ),
+    rising_rule(
+        "evictions_rising",
+        check_evictions,
+        "have rising evictions",
+        "evicted chunks",
+        ", with requests",
+    ),
+    rising_rule(
+        "failures_rising",
+        check_failures,
+        "have rising failures",
+        "failures",
+        ", with requests",
+    ),
+    rising_rule("timeouts_rising", check_timeouts, "have rising timeouts", "timeouts", ""),
+    rising_rule(
+        "l2_loads_growing",
+        check_l2_loads,
+        "have ever more L2 loads in flight",
+        "L2 loads in flight",
+        "",
+    ),
+    Rule(
+        "remote_stores_stalled",
+        "warning",
+        2,
+        2,
+        check_stores,
+        "do not write to their remote backend",
+        f"stores go on, and for {spoken_time(RECENT_SECONDS)} nothing was written to the remote"
+        f" backend or L2, which was in the {spoken_time(BASE_SECONDS)} before",
+        "something is written, or nothing is stored",
+    ),
+    Rule(
+        "remote_failing",
+        "critical",
+        2,
+        2,
+        check_remote,
+        "cannot reach their remote backend",
+        f"{MIN_FAILED_PINGS} failed pings without a success between them, or an unhealthy L2"
+        " adapter",
+        "a ping succeeds, or the adapter is healthy",
+    ),
+    Rule(
+        "thread_stalled",
+        "critical",
+        2,
+        1,
+        check_stalled,
+        "have stalled threads",
+        "a critical periodic thread does not run",
+        "all critical threads run",
+    ),
+)
+# Settings in which workers of one instance may differ: addresses, places on a host, identities.
+OWN_SETTING = re.compile(
+    r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
+    r"|ids?|device|locations)|local_disk"
+)
+MAX_SETTING_NAME = 200  # characters
+
+
+class ClusterRule(NamedTuple):
+    """A rule about several nodes; it must hold, and be absent, in that many polls."""
+
+    severity: str
+    raise_after: int
+    clear_after: int
+    begins: str
+    ends: str
+
+
+CLUSTER_RULES = {
+    "config_drift": ClusterRule(
+        "warning",
+        1,
+        2,
+        "workers of one instance differ in a setting that is no address, path or identity",
+        "they have the same settings",
+    ),
+    "version_mix": ClusterRule(
+        "warning", 1, 2, "LMCache nodes run different versions", "all run one version"
+    ),
+    "controller_misses_workers": ClusterRule(
+        "warning",
+        3,
+        2,
+        "the controllers know fewer workers than are up with enable_controller",
+        "they know as many",
+    ),
+}
+
+
+def is_own_setting(name: str) -> bool:
+    return len(name) > MAX_SETTING_NAME or bool(OWN_SETTING.fullmatch(name.lower()))
+
+
+def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
+    """The settings that should be equal, as JSON; those of ``extra_config`` under their own names."""
+    extra = as_dict(conf.get("extra_config"))
+    settings = {f"extra_config.{name}": value for name, value in extra.items()}
+    settings.update((name, value) for name, value in conf.items() if name != "extra_config")
+    return {
+        name: json.dumps(value, sort_keys=True)
+        for name, value in settings.items()
+        if not is_own_setting(name)
+    }
+
+
+def different_settings(confs: Iterable[bytes]) -> List[str]:
+    """The names of the settings in which configurations (the JSON of ``/conf``) differ."""
+    distinct = set(confs)
+    if len(distinct) < 2:
+        return []
+    parsed = [flat_settings(conf) for conf in map(load_dict, distinct) if conf]
+    names = set().union(*parsed)
+    return sorted(name for name in names if len({conf.get(name) for conf in parsed}) > 1)
+
+
+def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
+    """What is wrong between nodes."""
+    states = [state for state in states if state.state not in ("down", "unknown")]
+    found = [*config_drift(states), *version_mix(states), *missing_workers(states)]
+    return [
+        Alert(key, rule, CLUSTER_RULES[rule].severity, None, text, now) for key, rule, text in found
+    ]
+
+
+def config_drift(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+    engines: Dict[str, List[NodeState]] = {}
+    for state in states:
+        if state.kind == "worker" and state.conf:
+            engines.setdefault(state.group, []).append(state)
+    for engine, workers in sorted(engines.items()):
+        names = different_settings(state.conf for state in workers)
+        if names:
+            what = f"The {len(workers)} workers of {instance_name(workers)} differ in their configuration"
+            yield f"config:{engine}", "config_drift", f"{what}: {spoken_names(names, 5)}"
+
+
+def version_mix(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+    versions: Dict[str, List[str]] = {}
+    for state in states:
+        if state.kind in LMCACHE_KINDS and state.about["version"]:
+            versions.setdefault(state.about["version"], []).append(state.node.key)
+    if len(versions) > 1:
+        shown = [f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items())]
+        yield "versions", "version_mix", f"LMCache nodes run different versions: {'; '.join(shown)}"
+
+
+def missing_workers(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+    known = [state.figures.get("registered_workers") for state in states]
+    known = [count for count in known if count is not None]
+    workers = [state for state in states if state.kind == "worker" and uses_controller(state.conf)]
+    if known and sum(known) < len(workers):
+        keys = spoken_names([state.node.key for state in workers])
+        text = f"The controller knows {sum(known):.0f} of {len(workers)} workers that are up"
+        yield "controller", "controller_misses_workers", f"{text} ({keys})"
+
+
+@functools.lru_cache(maxsize=64)
+def uses_controller(conf: bytes) -> bool:
+    """Tell whether a worker with this configuration reports to a controller."""
+    return load_dict(conf).get("enable_controller") is True
 
 
 class AlertBook:
@@ -5913,16 +6325,8 @@ MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
 MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by one
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
-GROUP_PHRASES = {  # rule -> what its nodes have in common, after "3 nodes of demo002"
-    "node_down": "are unreachable",
-    "node_flapping": "are flapping",
-    "node_degraded": "are degraded",
-    "hit_rate_halved": "have a falling lookup hit rate",
-    "evictions_rising": "have rising evictions",
-    "failures_rising": "have rising failures",
-    "remote_failing": "cannot reach their remote backend",
-    "thread_stalled": "have stalled threads",
-}
+# rule -> what its nodes have in common, after "3 nodes of demo002"
+GROUP_PHRASES = {rule.name: rule.phrase for rule in RULES}
 
 
 class Silence(NamedTuple):
@@ -6554,8 +6958,12 @@ class Judge:
         with self._watched.lock:
             recent, base = self._periods(now)
             seen: set[str] = set()
+            groups: Dict[str, List[NodeState]] = {}
+            for state in self._watched.nodes.values():
+                groups.setdefault(state.group, []).append(state)
             for state in self._watched.everything():
-                self._look_at(state, now, recent, base, seen)
+                peers = [peer for peer in groups.get(state.group, ()) if peer is not state]
+                self._look_at(state, peers, now, recent, base, seen)
             self._look_at_cluster(now, seen)
             self.book.keep_only(seen)
             self._watched.version += 1
@@ -6569,9 +6977,15 @@ class Judge:
         return recent, base if is_enough else recent
 
     def _look_at(
-        self, state: NodeState, now: float, recent: int, base: int, seen: set[str]
+        self,
+        state: NodeState,
+        peers: List[NodeState],
+        now: float,
+        recent: int,
+        base: int,
+        seen: set[str],
     ) -> None:
-        key, mean = state.node.key, self._history.mean
+        key = state.node.key
         for rule in RULES:
             is_down = rule.name == "node_down"
             alert_id = f"{'down' if is_down else rule.name}:{key}"
@@ -6580,20 +6994,37 @@ class Judge:
                 state,
                 now,
                 self.book.is_active(alert_id),
-                lambda name: mean(key, name, recent),
-                lambda name: mean(key, name, base, recent),
+                lambda name: self._mean(state, peers, name, recent),
+                lambda name: self._mean(state, peers, name, base, recent),
+                peers,
+                rule.name,
             )
+            found = rule.check(evidence)
             since = state.since if is_down else now
             alert = Alert(
                 alert_id,
                 rule.name,
                 rule.severity,
                 key,
-                rule.check(evidence),
+                found.text,
                 since,
                 state.instance_id,
+                value=found.value,
             )
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
+
+    def _mean(
+        self, state: NodeState, peers: List[NodeState], name: str, first: int, last: int = 0
+    ) -> float:
+        """The mean of a node's figure, or that of its instance where the node does not have it."""
+        own = self._history.mean(state.node.key, name, first, last)
+        if own == own or len(peers) > MAX_PEERS:
+            return own
+        values = [self._history.mean(peer.node.key, name, first, last) for peer in peers]
+        known = [value for value in values if value == value]
+        if not known:
+            return NAN
+        return sum(known) / (1 if name in SUMMED else len(known))
 
     def _look_at_cluster(self, now: float, seen: set[str]) -> None:
         lasting = [alert for alert in self.book.alerts() if alert.node is None]
@@ -6602,7 +7033,8 @@ class Judge:
             found[alert.id] = alert
         seen.update(found)
         for alert in found.values():
-            self.book.see(alert, now, 1, 2)
+            rule = CLUSTER_RULES[alert.rule]
+            self.book.see(alert, now, rule.raise_after, rule.clear_after)
 
 
 class Visit:

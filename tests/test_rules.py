@@ -1,0 +1,549 @@
+"""Rules: what begins and ends each, why hits fell, what is wrong between nodes."""
+
+import collections
+import json
+
+import pytest
+from support.cluster import Cluster
+
+import lmcache_frontend as lf
+
+NAN = float("nan")
+
+
+def node_state(name="w0", state="up", kind="worker", figures=None, **about):
+    node = lf.Node.parse({"name": name, "host": "127.0.0.1", "port": 9090}, "", "nodes")
+    made = lf.NodeState(node, 0.0)
+    made.state, made.kind = state, kind
+    made.about.update(about)
+    made.figures.update(figures or {})
+    made.group = about.get("instance") or name
+    return made
+
+
+def evidence(state, recent=None, base=None, active=False, now=1000.0, peers=()):
+    """What a rule sees: means of the last minutes and of the past; the rest is not known."""
+    means = [lambda name, of=of or {}: of.get(name, NAN) for of in (recent, base)]
+    return lf.Evidence(state, now, active, *means, peers)
+
+
+def rule_named(name):
+    return next(rule for rule in lf.RULES if rule.name == name)
+
+
+# -- nodes
+
+
+def test_a_node_is_reported_down_from_its_second_silence_on():
+    state = node_state()
+    state.failed("connection refused", 960.0, 10.0)
+    assert lf.check_down(evidence(state)) == lf.NOTHING
+    state.failed("connection refused", 970.0, 10.0)
+    assert lf.check_down(evidence(state)).text == "w0 unreachable for 40 s: connection refused"
+
+
+def test_a_node_flaps_with_four_changes_in_a_quarter_of_an_hour_and_not_with_three():
+    state = node_state()
+    state.changes.extend([500, 600, 700])
+    assert lf.check_flapping(evidence(state)) == lf.NOTHING
+    state.changes.append(800)
+    assert lf.check_flapping(evidence(state)).text == "w0 is flapping: 4 state changes in 15 min"
+    assert lf.check_flapping(evidence(state, now=2000.0)) == lf.NOTHING
+
+
+@pytest.mark.parametrize("count, lasts", [(2, True), (1, False)])
+def test_flapping_ends_with_fewer_than_two_changes(count, lasts):
+    state = node_state()
+    state.changes.extend([900] * count)
+    assert bool(lf.check_flapping(evidence(state, active=True)).text) is lasts
+
+
+def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
+    state = node_state(state="degraded")
+    state.reasons = ["answers 500 to /metrics"]
+    assert lf.check_unhealthy(evidence(state)).text == "w0 is degraded: answers 500 to /metrics"
+    for reason in ("stalled: PinMonitor-thread", "storage_manager.l2_adapters[1]: not healthy"):
+        state.reasons = [reason]
+        assert lf.check_unhealthy(evidence(state)) == lf.NOTHING
+    state.state, state.reasons = "up", []
+    assert lf.check_unhealthy(evidence(state)) == lf.NOTHING
+
+
+def test_a_stalled_critical_thread_alarms_by_its_name():
+    state = node_state()
+    assert lf.check_stalled(evidence(state)) == lf.NOTHING
+    state.stalled = ["PinMonitor-thread"]
+    assert lf.check_stalled(evidence(state)).text == "Thread of w0 is stalled: PinMonitor-thread"
+    state.stalled = list("abcde")
+    text = "Threads of w0 are stalled: a, b, c and 2 more"
+    assert lf.check_stalled(evidence(state)).text == text
+
+
+PINGS = b"lmcache:remote_ping_errors_total %d\nlmcache:remote_ping_successes_total %d\n"
+
+
+def test_a_remote_backend_fails_after_two_failed_pings_without_a_success_between():
+    state = node_state()
+    said = []
+    for counts in ((1, 5), (2, 5), (2, 6), (3, 6), (4, 6), (6, 7)):
+        state.took(lf.take_snapshot(PINGS % counts, len(said) * 10.0))
+        said.append(lf.check_remote(evidence(state)).text)
+    failing = "Remote backend of w0 does not answer: the last 2 pings failed"
+    assert said == ["", "", "", "", failing, ""]
+
+
+def test_a_remote_backend_of_a_node_that_is_down_is_not_a_second_alert():
+    state = node_state(state="down")
+    state.ping_failures = 5
+    assert lf.check_remote(evidence(state)) == lf.NOTHING
+
+
+def test_an_mp_servers_sick_adapter_is_a_failing_remote_backend_and_another_sick_part_is_not():
+    state = node_state(kind="mp", state="degraded")
+    state.reasons = ["storage_manager.l2_adapters[1]: not healthy"]
+    text = "Remote backend of w0 fails: storage_manager.l2_adapters[1]: not healthy"
+    assert lf.check_remote(evidence(state)).text == text
+    state.reasons = ["storage_manager: not healthy"]
+    assert lf.check_remote(evidence(state)) == lf.NOTHING
+
+
+# -- figures that rise
+
+
+def rising(name, figure, now, past, requests=5.0, lately=None, active=False):
+    """Whether the rule holds for a figure of now and of the past."""
+    state = node_state(figures={figure: now})
+    recent = {figure: now if lately is None else lately, "requests_per_second": requests}
+    found = rule_named(name).check(evidence(state, recent, {figure: past}, active))
+    return found.text
+
+
+@pytest.mark.parametrize(
+    "now, past, requests, alarm",
+    [
+        (3.0, 1.0, 5.0, True),
+        (2.9, 1.0, 5.0, False),
+        (0.9, 0.0, 5.0, False),
+        (3.0, 1.0, 0.0, False),
+        (3.0, NAN, 5.0, False),
+    ],
+)
+def test_evictions_alarm_when_they_tripled_and_there_are_requests(now, past, requests, alarm):
+    figure = "evictions_per_second"
+    assert bool(rising("evictions_rising", figure, now, past, requests)) is alarm
+
+
+@pytest.mark.parametrize("now, lately, alarm", [(28, 28, True), (28, 4, False), (4, 28, False)])
+def test_a_rise_must_show_in_the_figure_of_now_and_in_the_mean_of_five_minutes(now, lately, alarm):
+    found = rising("evictions_rising", "evictions_per_second", now, 4.0, lately=lately)
+    assert bool(found) is alarm
+
+
+def test_an_alert_tells_the_figure_that_the_page_shows():
+    text = rising("evictions_rising", "evictions_per_second", 28.0, 4.0, lately=20.0)
+    assert text == "Evictions are rising on w0: 4 → 28 per second"
+
+
+@pytest.mark.parametrize("rule", ["failures_rising", "timeouts_rising"])
+@pytest.mark.parametrize(
+    "per_minute, past, alarm",
+    [(1.0, 0.0, True), (0.9, 0.0, False), (4.0, 2.0, True), (3.9, 2.0, False)],
+)
+def test_failures_and_timeouts_alarm_from_one_a_minute_on(rule, per_minute, past, alarm):
+    figure = rule.replace("_rising", "_per_second")
+    assert bool(rising(rule, figure, per_minute / 60, past / 60)) is alarm
+
+
+def test_rates_below_one_per_second_are_told_per_minute():
+    text = rising("failures_rising", "failures_per_second", 9 / 60, 0.0)
+    assert text == "Failures are rising on w0: 0 → 9 per minute"
+
+
+def test_a_counter_that_an_mp_server_did_not_have_before_was_zero():
+    state = node_state(kind="mp", figures={"timeouts_per_second": 0.1})
+    recent = {"timeouts_per_second": 0.1}
+    measured_before = {"requests_per_second": 3.0}
+    assert lf.check_timeouts(evidence(state, recent, measured_before)).text
+    assert lf.check_timeouts(evidence(state, recent, {})) == lf.NOTHING
+
+
+@pytest.mark.parametrize(
+    "now, past, alarm", [(24.0, 2.0, True), (7.0, 0.0, False), (8.0, 0.0, True), (24, 9.0, False)]
+)
+def test_l2_loads_alarm_when_ever_more_are_in_flight(now, past, alarm):
+    text = rising("l2_loads_growing", "loads_in_flight", now, past)
+    assert bool(text) is alarm
+    if now == 24.0 and alarm:
+        assert text == "L2 loads in flight are growing on w0: 2 → 24"
+
+
+@pytest.mark.parametrize("now, lasts", [(9.0, True), (7.9, False), (0.4, False)])
+def test_a_rise_ends_by_the_figure_of_now_against_the_past_as_it_was(now, lasts):
+    state = node_state(figures={"evictions_per_second": 20.0})
+    recent = {"evictions_per_second": 20.0, "requests_per_second": 1.0}
+    assert lf.check_evictions(evidence(state, recent, {"evictions_per_second": 4.0})).text
+    state.figures["evictions_per_second"] = now
+    later = evidence(state, recent, {"evictions_per_second": 20.0}, active=True)
+    assert bool(lf.check_evictions(later).text) is lasts
+
+
+# -- stores that stall
+
+
+def stalled(kind="worker", conf=None, active=False, **means):
+    """What the rule says; means are (now and lately, past) of a figure."""
+    now = {name: pair[0] for name, pair in means.items()}
+    state = node_state(kind=kind, figures=now)
+    state.conf = json.dumps(conf or {}).encode()
+    past = {name: pair[1] for name, pair in means.items()}
+    return lf.check_stores(evidence(state, now, past, active)).text
+
+
+STORES = {"stored_tokens_per_second": (500.0, 500.0)}
+
+
+def test_stores_stall_when_they_go_on_and_no_byte_reaches_the_backend():
+    conf = {"remote_url": "fs://host:0/secret/path"}
+    text = stalled(conf=conf, **STORES, remote_write_bytes_per_second=(0.0, 9e6))
+    assert text == "Remote stores of w0 stalled: no byte was written to fs for 5 min"
+
+
+@pytest.mark.parametrize(
+    "means",
+    [
+        {**STORES, "remote_write_bytes_per_second": (1.0, 9e6)},
+        {**STORES, "remote_write_bytes_per_second": (0.0, 0.0)},
+        {**STORES, "remote_write_bytes_per_second": (0.0, NAN)},
+        {"stored_tokens_per_second": (0.0, 500.0), "remote_write_bytes_per_second": (0.0, 9e6)},
+    ],
+)
+def test_stores_that_are_written_or_never_were_or_stopped_do_not_stall(means):
+    assert stalled(**means) == ""
+
+
+def test_an_mp_servers_stores_stall_when_none_completes():
+    means = {"l2_stores_per_second": (2.0, 2.0), "l2_chunks_stored_per_second": (0.0, 5.0)}
+    text = "Remote stores of w0 stalled: no chunk was stored in L2 for 5 min"
+    assert stalled("mp", **means) == text
+    means["l2_chunks_stored_per_second"] = (0.1, 5.0)
+    assert stalled("mp", **means) == ""
+
+
+# -- hit rates
+
+
+def traffic(rate, tokens=1000.0, what="lookup"):
+    names = {
+        "lookup": ("lookup_hits_per_second", "lookup_tokens_per_second"),
+        "retrieve": ("hit_tokens_per_second", "requested_tokens_per_second"),
+    }[what]
+    return {names[0]: tokens * rate, names[1]: tokens}
+
+
+def fallen(now, past, lately=None, state=None, active=False, peers=(), what="lookup", **more):
+    """What the rule says of traffic now (and lately) and in the past; ``more`` are other means."""
+    state = state or node_state()
+    state.figures.update(now)
+    if now:
+        hits, tokens = now.values()
+        state.figures[f"{what}_hit_rate"] = hits / tokens
+    recent = {**(now if lately is None else lately)}
+    base = dict(past)
+    for name, pair in more.items():
+        recent[name], base[name] = pair
+    return lf.check_hit_rate(evidence(state, recent, base, active, peers=peers)).text
+
+
+@pytest.mark.parametrize(
+    "now, past, alarm",
+    [
+        (traffic(0.39), traffic(0.8), True),
+        (traffic(0.41), traffic(0.8), False),  # not yet by half
+        (traffic(0.1, tokens=99), traffic(0.8), False),  # hardly any traffic now
+        (traffic(0.1), traffic(0.8, tokens=50), False),  # hardly any in the past
+        (traffic(0.01), traffic(0.09), False),  # was never good
+        (traffic(0.1), {}, False),  # no past
+        ({}, traffic(0.8), False),
+    ],
+)
+def test_a_hit_rate_alarms_when_it_fell_by_half_with_real_traffic(now, past, alarm):
+    assert bool(fallen(now, past)) is alarm
+
+
+def test_a_hit_rate_that_is_well_again_or_only_just_fell_does_not_alarm():
+    assert fallen(traffic(0.8), traffic(0.8), lately=traffic(0.2)) == ""
+    assert fallen(traffic(0.2), traffic(0.8), lately=traffic(0.7)) == ""
+
+
+@pytest.mark.parametrize("now, lasts", [(0.55, True), (0.57, False)])
+def test_a_fallen_hit_rate_ends_when_it_is_well_again_and_the_fall_does_not_become_normal(
+    now, lasts
+):
+    state = node_state()
+    text = fallen(traffic(0.3), traffic(0.8), state=state)
+    assert text == "Lookup hit rate of w0 fell: 80% → 30%"
+    later = fallen(traffic(now), traffic(0.3), state=state, active=True)
+    assert bool(later) is lasts
+
+
+def test_an_engine_beside_the_node_tells_what_its_users_notice():
+    engine = node_state("api", kind="engine", figures={"ttft_p50": 0.93})
+    text = fallen(traffic(0.3), traffic(0.8), peers=[engine])
+    assert text == "Lookup hit rate of w0 fell: 80% → 30%, TTFT p50 0.93 s"
+
+
+# Each reason with the shape that triggers it, and the nearest that does not.
+
+
+def test_the_reason_is_a_cache_that_is_too_small_when_chunks_die_before_they_are_reused():
+    more = {"evictions_per_second": (28.0, 4.0), "chunk_lifetime_p50": (240.0, 900.0)}
+    text = fallen(traffic(0.3), traffic(0.8), **more, reuse_gap_p50=(540.0, 500.0))
+    reason = "chunks are evicted after 4 min, asked for again after 9 min: the cache is too small"
+    assert text.endswith("; " + reason)
+    text = fallen(traffic(0.3), traffic(0.8), **more, reuse_gap_p50=(239.0, 500.0))
+    assert "cache" not in text
+    more["evictions_per_second"] = (6.0, 4.0)
+    assert "cache" not in fallen(traffic(0.3), traffic(0.8), **more, reuse_gap_p50=(540.0, 9.0))
+
+
+def test_without_lifetimes_rising_evictions_are_only_a_hint():
+    text = fallen(traffic(0.3), traffic(0.8), evictions_per_second=(12.0, 4.0))
+    assert text.endswith("; evictions rose (4 → 12 per second): the cache may be too small")
+    assert ";" not in fallen(traffic(0.3), traffic(0.8), evictions_per_second=(6.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    "zero_hits, reason", [(6.2, "; prompts are new: 62% of lookups found nothing (before: 8%)")]
+)
+def test_the_reason_is_new_prompts_when_more_lookups_find_nothing(zero_hits, reason):
+    lookups = {"lookups_per_second": (10.0, 10.0)}
+    now = {**lookups, "zero_hit_lookups_per_second": (zero_hits, 0.8)}
+    assert fallen(traffic(0.3), traffic(0.8), **now).endswith(reason)
+    for pair in ((6.2, 5.0), (1.9, 0.8)):
+        now["zero_hit_lookups_per_second"] = pair
+        assert ";" not in fallen(traffic(0.3), traffic(0.8), **now)
+
+
+def test_an_mp_server_has_new_prompts_when_more_of_its_tokens_must_be_stored():
+    text = fallen(traffic(0.3), traffic(0.8), stored_tokens_per_second=(600.0, 200.0))
+    assert text.endswith("; prompts are new: 60% of tokens had to be stored (before: 20%)")
+    assert ";" not in fallen(traffic(0.3), traffic(0.8), stored_tokens_per_second=(600.0, 500.0))
+
+
+def test_the_reason_is_the_remote_backend_when_it_does_not_answer_or_stores_stall():
+    state = node_state("w1")
+    state.ping_failures = 2
+    text = fallen(traffic(0.3), traffic(0.8), peers=[state])
+    assert text.endswith("; the remote backend of w1 does not answer")
+    state.ping_failures = 1
+    assert ";" not in fallen(traffic(0.3), traffic(0.8), peers=[state])
+    writes = {"stored_tokens_per_second": (9.0, 9.0), "remote_write_bytes_per_second": (0.0, 5.0)}
+    text = fallen(traffic(0.3), traffic(0.8), **writes)
+    stall = "no byte was written to the remote backend for 5 min"
+    assert text.endswith("; stores go on, " + stall)
+    writes["remote_write_bytes_per_second"] = (1.0, 5.0)
+    assert ";" not in fallen(traffic(0.3), traffic(0.8), **writes)
+
+
+@pytest.mark.parametrize(
+    "kind, restarted, is_reason",
+    [("worker", 760.0, True), ("mp", 100.0, True), ("worker", 99.0, False), ("engine", 760, False)],
+)
+def test_the_reason_is_a_restart_when_a_node_with_a_cache_restarted_lately(
+    kind, restarted, is_reason
+):
+    peer = node_state("w1", kind=kind)
+    peer.restarted = restarted
+    text = fallen(traffic(0.3), traffic(0.8), peers=[peer])
+    assert text.endswith("with an empty cache") is is_reason
+    if restarted == 760.0 and is_reason:
+        assert text.endswith("; w1 restarted 4 min ago with an empty cache")
+
+
+def test_lookups_that_hit_while_retrieves_do_not_are_told_as_such():
+    now = traffic(0.3, what="retrieve")
+    past = traffic(0.9, what="retrieve")
+    text = fallen(now, past, what="retrieve", lookup_hit_rate=(0.74, 0.75))
+    reason = "lookups still hit (74%), retrieves do not get the chunks"
+    assert text == f"Retrieve hit rate of w0 fell: 90% → 30%; {reason}"
+    assert fallen(traffic(0.5, what="retrieve"), past, what="retrieve") == ""
+
+
+def test_what_is_certain_is_told_before_what_is_likely():
+    peer = node_state("w1")
+    peer.restarted = 900.0
+    text = fallen(traffic(0.3), traffic(0.8), peers=[peer], evictions_per_second=(28.0, 4.0))
+    assert text.endswith("restarted 100 s ago with an empty cache")
+
+
+# -- between nodes
+
+
+def worker(name, conf, version="1", instance="i", **options):
+    state = node_state(name, instance=instance, version=version, **options)
+    state.conf = json.dumps(conf).encode()
+    return state
+
+
+def test_workers_of_one_instance_with_different_settings_are_reported_with_the_settings():
+    found = lf.cluster_findings(
+        [worker("a", {"chunk_size": 256, "x": 1}), worker("b", {"chunk_size": 128, "x": 1})]
+    )
+    assert [item.rule for item in found] == ["config_drift"]
+    assert found[0].text.endswith("differ in their configuration: chunk_size")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        worker("b", {"chunk_size": 128}, instance="other"),
+        worker("b", {"chunk_size": 256}),
+        worker("b", {"chunk_size": 128}, kind="scheduler"),
+        worker("b", {"chunk_size": 128}, state="down"),
+    ],
+)
+def test_other_differences_are_no_configuration_drift(second):
+    assert lf.cluster_findings([worker("a", {"chunk_size": 256}), second]) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "remote_url",
+        "p2p_host",
+        "controller_pull_url",
+        "lmcache_worker_ports",
+        "internal_api_server_port_start",
+        "internal_api_server_socket_path_prefix",
+        "lmcache_instance_id",
+        "local_disk",
+        "gds_path",
+        "pd_buffer_device",
+        "runtime_plugin_locations",
+    ],
+)
+def test_addresses_places_and_identities_may_differ(name):
+    pair = [worker(key, {"chunk_size": 256, name: key}) for key in "ab"]
+    assert lf.cluster_findings(pair) == []
+
+
+def test_extra_settings_are_compared_one_by_one():
+    confs = [
+        {"extra_config": {"plugin.frontend.port": 1, "ping_interval": 5}},
+        {"extra_config": {"plugin.frontend.port": 2, "ping_interval": 9}},
+    ]
+    found = lf.cluster_findings([worker(name, conf) for name, conf in zip("ab", confs)])
+    assert [item.text.split(": ")[1] for item in found] == ["extra_config.ping_interval"]
+
+
+@pytest.mark.parametrize("name", ["max_local_cpu_size", "hosted", "idle", "save_decode_cache"])
+def test_other_settings_may_not_differ(name):
+    pair = [worker(key, {name: key}) for key in "ab"]
+    assert [item.rule for item in lf.cluster_findings(pair)] == ["config_drift"]
+
+
+def test_versions_are_compared_between_lmcache_nodes_only():
+    nodes = [worker("a", {}), worker("b", {}, version="2")]
+    found = lf.cluster_findings(nodes)
+    assert [item.text for item in found] == ["LMCache nodes run different versions: 1: a; 2: b"]
+    nodes[1] = worker("f", {}, version="2", kind="frontend")
+    assert lf.cluster_findings(nodes) == []
+
+
+def controller(workers):
+    return node_state("c", kind="controller", figures={"registered_workers": workers})
+
+
+@pytest.mark.parametrize("known, alarm", [(1.0, True), (2.0, False), (3.0, False)])
+def test_a_controller_that_knows_fewer_workers_than_are_up_is_reported(known, alarm):
+    uses = {"enable_controller": True}
+    others = [worker("d", uses, state="down"), worker("e", {"enable_controller": False})]
+    nodes = [worker("a", uses), worker("b", uses), *others, controller(known)]
+    found = [item for item in lf.cluster_findings(nodes) if item.rule != "config_drift"]
+    text = "The controller knows 1 of 2 workers that are up (a, b)"
+    assert [item.text for item in found] == ([text] if alarm else [])
+
+
+def test_without_a_controller_nobody_misses_workers():
+    assert lf.cluster_findings([worker("a", {"enable_controller": True})]) == []
+
+
+# -- how often: through the poller, with a clock of the test
+
+
+PAGE = """\
+lmcache:num_lookup_tokens_total{role="worker"} %(tokens)d
+lmcache:num_lookup_hits_total{role="worker"} %(hits)d
+lmcache:num_lookup_requests_total{role="worker"} %(requests)d
+lmcache:local_cpu_evict_keys_count_total{role="worker"} %(evictions)d
+lmcache:put_failed_count{role="worker"} %(failures)d
+lmcache:remote_ping_errors_total{role="worker"} %(ping_errors)d
+"""
+USUAL = {"tokens": 1000, "hits": 800, "requests": 5, "evictions": 1, "failures": 0}
+
+
+class Load:
+    """One worker whose counters grow by so much a second, polled every 10 s."""
+
+    def __init__(self):
+        self.counts = collections.Counter(ping_errors=0, failures=0)
+        self.cluster = Cluster({"w0": {}})
+        self.rules = []
+
+    def run(self, seconds, **rates):
+        """Poll for so long; returns the rules that hold after each poll."""
+        seen = []
+        for _ in range(int(seconds / 10)):
+            for name, rate in {**USUAL, **rates}.items():
+                self.counts[name] += 10 * rate
+            page = PAGE % self.counts
+            self.cluster.answers["w0"]["/metrics"] = page.encode()
+            document = self.cluster.round()
+            seen.append({alert["rule"] for alert in document["alerts"]})
+        return seen
+
+
+def polls_until(seen, rule, holds):
+    """How many polls it took until the rule held (or did not)."""
+    return next(count for count, rules in enumerate(seen, 1) if (rule in rules) is holds)
+
+
+@pytest.mark.parametrize(
+    "rule, rates, begins, ends",
+    [
+        # The mean of five minutes is under half of 80 % after 200 s; one more poll must agree.
+        ("hit_rate_halved", {"hits": 50}, 21, 7),
+        ("evictions_rising", {"evictions": 40}, 5, 8),
+        ("failures_rising", {"failures": 1}, 4, 8),
+        ("remote_failing", {"ping_errors": 0.1}, 3, None),
+    ],
+)
+def test_how_many_polls_begin_and_end_each_rule(rule, rates, begins, ends):
+    load = Load()
+    assert not any(load.run(2100)[-1])
+    assert polls_until(load.run(600, **rates), rule, True) == begins
+    if ends is not None:
+        assert polls_until(load.run(600), rule, False) == ends
+
+
+@pytest.mark.parametrize("past, alarm", [(200, False), (700, True)])
+def test_a_comparison_needs_five_minutes_of_past(past, alarm):
+    load = Load()
+    load.run(past)
+    seen = load.run(300, evictions=40)
+    assert any("evictions_rising" in rules for rules in seen) is alarm
+
+
+# -- the table
+
+
+def test_every_rule_says_when_it_begins_and_ends():
+    for rule in lf.RULES:
+        assert rule.begins and rule.ends and rule.phrase, rule.name
+    for name, rule in lf.CLUSTER_RULES.items():
+        assert rule.begins and rule.ends, name
+
+
+def test_the_longest_setting_name_that_is_compared():
+    assert not lf.is_own_setting("x" * lf.MAX_SETTING_NAME)
+    assert lf.is_own_setting("x" * (lf.MAX_SETTING_NAME + 1))
