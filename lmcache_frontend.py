@@ -9808,6 +9808,219 @@ def unique(nodes: Iterable[Node]) -> List[Node]:
 
 
 # ----------------------------------------------------------------------------
+# Alertmanager
+# ----------------------------------------------------------------------------
+
+ALERTMANAGER_INTERVAL = 60.0  # seconds between two reports of all alerts
+ALERTMANAGER_CHECK = 1.0  # seconds between two looks for alerts that came or went
+ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not renewed ends
+ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
+ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
+MAX_ALERTMANAGER_ANSWER = 64 * KIB  # bytes of an answer that are read
+MAX_SENT_ALERTS = 5_000  # in one report
+
+
+class SentAlert(NamedTuple):
+    """An alert as an Alertmanager gets it: what it is by its labels, what it says, when it began."""
+
+    labels: Tuple[Tuple[str, str], ...]
+    text: str
+    since: float
+
+
+def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) -> List[SentAlert]:
+    """The alerts of a status that are not silenced. Those that have the same labels are one."""
+    found: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}
+    for document in documents:
+        if document.get("silence") is not None:
+            continue
+        values = {
+            "alertname": document["rule"],
+            "severity": document["severity"],
+            "node": document.get("node"),
+            "instance": document.get("instance"),
+            "frontend": frontend,
+        }
+        labels = tuple((name, str(value)) for name, value in values.items() if value)
+        text, since = str(document["text"]), float(document["since"] or 0.0)
+        known = found.get(labels)
+        if known is not None:
+            text, since = f"{known.text}; {text}", min(known.since, since)
+        found[labels] = SentAlert(labels, text, since)
+    return list(found.values())[:MAX_SENT_ALERTS]
+
+
+class AlertmanagerSender:
+    """Reports the active alerts to one Alertmanager, in a thread of its own.
+
+    Every minute and as soon as one comes or goes; what it was not able to report is reported when
+    it is back. ``report`` returns the alerts, ``link`` is the address of our page. ``_trouble``,
+    since when (Unix seconds) and what, is replaced whole.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        report: Callable[[], List[SentAlert]],
+        link: str,
+        timeout: float = ALERTMANAGER_TIMEOUT,
+        clock: Clock | None = None,
+    ) -> None:
+        """``timeout`` is seconds for one report. Raises FrontendError 400 when ``url`` is none."""
+        check_url(url, "--alertmanager-url")
+        bare, _ = split_credentials(url)
+        self.url = bare.rstrip("/")
+        self._headers = basic_credentials(url)
+        self._report = report
+        self._link = link
+        self._timeout = timeout
+        self._clock = clock or Clock()
+        self._active: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}  # as it was told
+        self._ended: Dict[Tuple[Tuple[str, str], ...], Tuple[SentAlert, float]] = {}
+        self._failures = 0
+        self._trouble: Tuple[float, str] | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        start_thread("alertmanager", self._run)
+
+    def stop(self) -> None:
+        """Report no more; a report that is on its way is not waited for."""
+        self._stopped.set()
+
+    def alerts(self) -> List[Alert]:
+        """The alert that this Alertmanager gets none, while that lasts."""
+        trouble = self._trouble
+        if trouble is None:
+            return []
+        text = f"Alertmanager {self.url} gets no alerts: {trouble[1]}"
+        name = "alertmanager_away"
+        return [Alert(f"{name}:{self.url}", name, "warning", None, text, trouble[0])]
+
+    def _run(self) -> None:
+        due = 0.0  # monotonic seconds of the next report
+        while not self._stopped.is_set():
+            now = self._clock.monotonic()
+            try:
+                current = {alert.labels: alert for alert in self._report()}
+                has_changed = current.keys() != self._active.keys()
+                if now >= due or (has_changed and not self._failures):
+                    due = now + self._send(current)
+            except Exception:  # the thread must live; what happened is in the log
+                log.exception("alertmanager")
+                due = now + ALERTMANAGER_INTERVAL
+            self._stopped.wait(ALERTMANAGER_CHECK)
+
+    def _send(self, current: Dict[Tuple[Tuple[str, str], ...], SentAlert]) -> float:
+        """Report the alerts that last and those that ended; returns seconds until the next time."""
+        wall = self._clock.wall()
+        for labels, alert in self._active.items():
+            if labels not in current:
+                self._ended[labels] = (alert, wall)
+        self._active = current
+        self._ended = {
+            labels: ended
+            for labels, ended in self._ended.items()
+            if labels not in current and wall - ended[1] < ALERTMANAGER_LIFE
+        }
+        parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
+        parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
+        try:
+            if parts:
+                self._post(dumps(parts))
+        except FetchError as error:
+            self._failed(error.reason)
+            longest = ALERTMANAGER_RETRY * 2 ** min(10, self._failures - 1)
+            return min(ALERTMANAGER_INTERVAL, longest)
+        self._ended.clear()
+        if self._trouble is not None and parts:
+            log.warning("alertmanager %s: works again", self.url)
+            self._trouble = None
+        self._failures = 0
+        return ALERTMANAGER_INTERVAL
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
+        if self._trouble is None:
+            log.warning("alertmanager %s: %s", self.url, reason)
+        self._trouble = (since, reason)
+
+    def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
+        """One alert in the JSON of Alertmanager's API v2."""
+        return {
+            "labels": dict(alert.labels),
+            "annotations": {"summary": alert.text, "link": self._link},
+            "generatorURL": self._link,
+            "startsAt": rfc3339(alert.since or self._clock.wall()),
+            "endsAt": rfc3339(ends),
+        }
+
+    def _post(self, body: bytes) -> None:
+        """Send one report. Raises FetchError."""
+        headers = {"Content-Type": "application/json", **self._headers}
+        url = self.url + "/api/v2/alerts"
+        status, answer = post_url(url, body, headers, self._timeout)
+        if not 200 <= status < 300:
+            said = one_line(answer[:200].decode("utf-8", "replace")).strip()
+            raise FetchError(f"it answers {status}{': ' + said if said else ''}")
+
+
+def basic_credentials(url: str) -> Dict[str, str]:
+    """The header for the name and password of a URL (RFC 7617), as Alertmanager takes them."""
+    import base64
+
+    parts = urllib.parse.urlsplit(url)
+    if not parts.password:
+        return {}
+    pair = f"{urllib.parse.unquote(parts.username or '')}:{urllib.parse.unquote(parts.password)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def rfc3339(at: float) -> str:
+    """Unix seconds as Alertmanager reads times: 2026-11-28T03:11:07.250Z."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+    return f"{whole}.{int(at % 1 * 1000):03d}Z"
+
+
+def post_url(
+    url: str, body: bytes, headers: Mapping[str, str], timeout: float
+) -> Tuple[int, bytes]:
+    """POST to an http:// or https:// URL; returns the status and the begin of the answer.
+
+    It takes ``timeout`` seconds at most, however slowly the other side answers. Raises FetchError.
+    """
+    parts = urllib.parse.urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    started = time.monotonic()
+    watchdog = None
+    try:
+        connection.connect()
+        # A socket's time-out is for each read: one that answers byte by byte would never end.
+        left = max(0.1, timeout - (time.monotonic() - started))
+        watchdog = threading.Timer(left, connection.sock.shutdown, (socket.SHUT_RDWR,))
+        watchdog.daemon = True
+        watchdog.start()
+        connection.request("POST", parts.path or "/", body, dict(headers))
+        answer = connection.getresponse()
+        text = answer.read(MAX_ALERTMANAGER_ANSWER)
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s")
+        return answer.status, text
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() - started >= timeout:
+            raise FetchError(f"no answer within {timeout:g} s") from None
+        if isinstance(error, OSError):
+            raise FetchError(reason_of(error)) from None
+        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()
+        connection.close()
+
+
+# ----------------------------------------------------------------------------
 # Trust
 # ----------------------------------------------------------------------------
 
