@@ -7358,6 +7358,7 @@ class Monitor:
         timeout: float = POLL_TIMEOUT,
         ask: Ask | None = None,
         clock: Clock | None = None,
+        is_demo: bool = False,
         older: OlderHistory | None = None,
     ) -> None:
         self._interval = interval
@@ -7365,6 +7366,7 @@ class Monitor:
         self._clock = clock or Clock()
         self._began = self._clock.monotonic()
         self.config_file: str | None = None
+        self._is_demo = is_demo
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
         self._alert_events = AlertEvents(self.events)
@@ -7446,7 +7448,7 @@ class Monitor:
                 self.poll_once()
         finally:
             self._document.is_held = False
-        self._document.publish()
+            self._document.publish()
 
     def _run(self) -> None:
         following = time.monotonic()
@@ -7637,6 +7639,7 @@ class Monitor:
             "poll_interval": self._interval,
             "history_seconds": round(self.past.seconds()),
             "config_file": self.config_file,
+            "demo": self._is_demo,
             "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
             "totals": shown_figures(self._totals),
             "totals_series": self._recent("", TOTAL_SERIES),
@@ -12797,6 +12800,7 @@ REPLAY_STEPS = ((3600.0, 61.0), (21600.0, 600.0))  # up to this age a round ever
 DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # families that say who a node is
 DEMO_LATENCY = 0.001  # seconds, of an answer in the past
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
+MIN_REPLAY_ROUNDS = 5  # a fleet for which there would be fewer begins with the present
 DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
 DEMO_FACT = re.compile(r"\$\{(\w+)\}")  # in a recorded answer
 DEMO_STACK = """Thread: <%s %s)>
@@ -13157,11 +13161,7 @@ class DemoNode:
         self.backends = list(DEMO_BACKENDS)
         self.bypassed: List[str] = []
         self.quotas: Dict[str, float] = {}
-        self.routes: Dict[str, Dict[str, dict]] = {}  # path -> method -> answer
-        for part in self.role["answers"]:
-            for route, answer in cluster.answers[part].items():
-                method, path = route.split(" ")
-                self.routes.setdefault(path, {})[method] = answer
+        self.routes = cluster.routes[role]
 
     def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
@@ -13555,13 +13555,14 @@ class DemoCluster:
         """``instances`` are as in cluster.json, whose own are the default. Without its ``story``
         every node is well all the time. Raises FrontendError when a data file is missing."""
         self.data, self.story, self.clock = load_demo("cluster"), story, clock
-        self.settings, self.answers = load_demo("settings"), load_demo("answers")
+        self.settings, answers = load_demo("settings"), load_demo("answers")
         self.zero = clock() - self.data["story_age"]  # when the story begins
         self.birth = clock() - self.data["process_age"]
         self.every: float = self.data["story_every"]
         self.recovery: float = self.data["recovery"] if story else 0.0
         roles = self.data["roles"]
         self.pages = {role: DemoPage(roles[role]["metrics"]) for role in roles}
+        self.routes = {role: demo_routes(roles[role]["answers"], answers) for role in roles}
         self.nodes: List[DemoNode] = []
         for instance in instances or self.data["instances"]:
             self._add_instance(instance)
@@ -13576,7 +13577,9 @@ class DemoCluster:
 
     @classmethod
     def of_size(cls, count: int, **options: object) -> DemoCluster:
-        """A fleet of about ``count`` nodes, in the proportions of cluster.json."""
+        """The cluster of cluster.json or, of another size, a fleet in its proportions."""
+        if count == DEMO_NODES:
+            return cls(**options)  # type: ignore[arg-type]  # of the constructor
         fleet: List[dict] = []
         for group in load_demo("cluster")["fleet"]:
             number = max(1, round(count * group["share"] / len(demo_members(group))))
@@ -13655,8 +13658,10 @@ class DemoCluster:
         for outage in self.data["outages"] if self.story else []:
             turns = [self.data["story_age"] - outage[key] - 3.0 for key in ("from", "to")]
             ages += [age for age in turns if age > 0]
-        ages.sort()
-        return ages[: max(2, MAX_REPLAY_POLLS // len(self.nodes))][::-1]
+        rounds = MAX_REPLAY_POLLS // len(self.nodes)
+        if rounds < MIN_REPLAY_ROUNDS:
+            return []
+        return sorted(sorted(ages)[:rounds], reverse=True)
 
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
         """What the monitor asks its nodes with: ``fetch_many`` or, in the past, the nodes' own code."""
@@ -13757,6 +13762,16 @@ class DemoCluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def demo_routes(parts: Sequence[str], answers: dict) -> Dict[str, Dict[str, dict]]:
+    """The recorded answers of some parts of answers.json, by path and method."""
+    routes: Dict[str, Dict[str, dict]] = {}
+    for part in parts:
+        for route, answer in answers[part].items():
+            method, path = route.split(" ")
+            routes.setdefault(path, {})[method] = answer
+    return routes
+
+
 def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
     """The nodes of an instance of cluster.json: role, name and rank."""
     name = instance["name"]
@@ -13813,7 +13828,7 @@ nodes
 --config FILE text - JSON file with a list of nodes; changes are written back to it
 --nodes JSON text - the same list on the command line
 --node NAME=ADDRESS list - one node: host:port or the path of a socket (repeatable)
---demo - flag - watch a simulated cluster inside this process
+--demo N fleet - watch a simulated cluster inside this process; with N a fleet of about N nodes
 --node-supplier-url URL text - a discovery service's /lmcache_infos to take nodes from
 --coordinator-url URL text - an MP coordinator whose instances are nodes
 --dns NAME:PORT list - every address of this name is a node (repeatable)
@@ -13876,6 +13891,18 @@ def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
         metavar = None if name == "-" else name
         if kind == "flag":
             add(option, action="store_true", help=text)
+        elif kind == "fleet":
+            what = f"a number from 1 to {MAX_DEMO_NODES}"
+            size = number(int, 1, MAX_DEMO_NODES + 1, what)
+            add(
+                option,
+                metavar=metavar,
+                nargs="?",
+                const=DEMO_NODES,
+                type=size,
+                default=0,
+                help=text,
+            )
         elif kind == "list":
             add(option, metavar=metavar, action="append", default=[], help=text)
         elif "|" in kind:
@@ -13918,7 +13945,7 @@ def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, s
         value = environment_value(environ, option[2:])
         if not value or option in ("--help", "--version"):
             continue
-        if action.nargs == 0:
+        if action.nargs == 0 or (action.nargs == "?" and not value.isdigit()):
             if value.lower() in ("1", "true", "yes", "on"):
                 arguments.append(option)
         elif isinstance(action.default, list):
@@ -14112,6 +14139,7 @@ def make_frontend(
         ),
         ask=demo.ask if demo else None,
         clock=demo.monitor_clock if demo else None,
+        is_demo=demo is not None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
     )
@@ -14449,7 +14477,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
     registry = NodeRegistry(options.host, options.port)
     config = load_nodes(options, registry, plugin.nodes if plugin else [])
     with contextlib.ExitStack() as cleanup:
-        demo = DemoCluster() if options.demo else None
+        demo = DemoCluster.of_size(options.demo) if options.demo else None
         if demo is not None:
             cleanup.callback(demo.stop)
             add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))

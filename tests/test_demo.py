@@ -574,6 +574,33 @@ def test_the_demo_option_serves_a_cluster(start):
     assert front.stop() == 0 and not os.path.exists(directory)
 
 
+def test_the_demo_option_with_a_number_is_a_fleet_of_about_that_size(start):
+    front = start("--demo", "60")
+    nodes = front.ask("/api/nodes").json()["nodes"][0]["children"]
+    assert 50 < len(nodes) < 70
+    instances = {node["name"].rpartition("_")[0] for node in nodes}
+    assert {"llama70b-001", "llama70b-006", "qwen32b-001", "mistral24b-001"} <= instances
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] > 50, 30)
+
+
+@pytest.mark.parametrize("size", ["0", "5001", "many"])
+def test_a_fleet_of_no_such_size_is_refused(size):
+    done = subprocess.run(
+        [sys.executable, PROGRAM, "--demo", size],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=30,
+    )
+    last = done.stdout.decode().splitlines()[-1]
+    assert done.returncode == 2
+    assert last.endswith("argument --demo: '%s' is not a number from 1 to 5000" % size)
+
+
+def test_the_status_says_whether_it_is_of_a_demo(start, front):
+    assert front.ask("/api/status").json()["demo"] is False
+    assert start("--demo").ask("/api/status").json()["demo"] is True
+
+
 @pytest.fixture(scope="module")
 def replayed():
     """A frontend with the demo, polled once more after the hours before were replayed."""
