@@ -5501,6 +5501,7 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
             groups.setdefault(place, []).append(state)
     found = []
     for place, members in sorted(groups.items()):
+        members.sort(key=lambda state: state.node.key)
         for state in members:
             state.instance_id = state.group = place
         found.append(
@@ -6836,7 +6837,7 @@ class Past:
         times = rounds.times
         series = [
             {
-                "node": name or None,
+                **series_owner(name),
                 "metric": metric,
                 "times": times,
                 "values": [rounded(value) for value in rounds.columns[key, metric][: len(times)]],
@@ -6875,6 +6876,13 @@ class Past:
 def instance_series(instance: str) -> str:
     """The key of an instance in the history; no node's begins so."""
     return f"/{instance}"
+
+
+def series_owner(name: str) -> Dict[str, object]:
+    """Whose a series is, as an answer says it: a node's, an instance's, or the cluster's."""
+    if name.startswith("/"):
+        return {"node": None, "instance": name[1:]}
+    return {"node": name or None}
 
 
 def series_name(key: str) -> str:
@@ -6938,7 +6946,8 @@ def history_document(
     for (name, metric), bucket in buckets.items():
         times = bucket.times()
         values = [rounded(value) for value in bucket.values()]
-        series.append({"node": name or None, "metric": metric, "times": times, "values": values})
+        owner = series_owner(name)
+        series.append({**owner, "metric": metric, "times": times, "values": values})
     start, end = (times[0], times[-1]) if times else (0.0, 0.0)
     return {"interval": step, "start": start, "end": end, "source": source, "series": series}
 
@@ -7699,15 +7708,16 @@ class Monitor:
         metric: str | None,
         seconds: float,
         end: float | None = None,
+        instance: str | None = None,
     ) -> Dict[str, object]:
         """Values of the ``seconds`` before ``end`` (Unix seconds; None: now), see ``Past.answer``.
 
-        Of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all). Each is
+        Of an instance (its id), or of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all). Each is
         taken once. Raises FrontendError 404 for an unknown node, 400 for an unknown metric and for
         what would be too much.
         """
         metrics = history_metrics(metric or "")
-        keys = self._history_keys(node or "")
+        keys = self._instance_key(instance) if instance else self._history_keys(node or "")
         end = self._clock.unix(self._clock.monotonic()) if end is None else end
         return self.past.answer(keys, metrics, max(0.0, end - seconds), end)
 
@@ -7720,6 +7730,26 @@ class Monitor:
                 raise no_such_node(name)
             keys[name] = node.key
         return keys
+
+    def _instance_key(self, instance: str) -> Dict[str, str]:
+        with self.watched.lock:
+            known = {one.id for one in self._instances}
+        if instance not in known:
+            raise FrontendError(404, f"there is no instance {one_line(instance)!r}", "instance")
+        key = instance_series(instance)
+        return {key: key}
+
+    def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
+        """Whether a node is up, and why not. Raises FrontendError 404."""
+        self._refresh_old(True)
+        states, proxies = self.watched.find(name)
+        with self.watched.lock:
+            state = proxies[0] if proxies and proxies[0].node.name == name else states[0]
+            reasons = [*state.reasons, *([state.error] if state.error else [])]
+            shown = {"node": state.node.key, "state": state.state, "reasons": reasons}
+        if state.state == "unknown" and not reasons:
+            shown["reasons"] = ["it was not polled yet"]
+        return state.state == "up", shown
 
     def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
         """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
@@ -12069,6 +12099,12 @@ def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
     return success(server, f"Node {node.name} updated", persisted)
 
 
+def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
+    """For probes of Kubernetes and load balancers: 200 when the node is up, 503 with reasons."""
+    is_up, shown = server.monitor.health(request.arguments[0])
+    return Answer.json(shown, 200 if is_up else 503, Cache_Control="no-store")
+
+
 def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
     node, persisted = server.registry.change(request.arguments[0], None)
     return success(server, f"Node {node.name} deleted", persisted)
@@ -12142,7 +12178,8 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
         words = "seconds is not a positive number" if start is None else "start is not before end"
         raise FrontendError(400, words, field)
     node, metric = request.value("node") or None, request.value("metric") or None
-    return Answer.json(server.monitor.history(node, metric, seconds, end))
+    instance = request.value("instance") or None
+    return Answer.json(server.monitor.history(node, metric, seconds, end, instance))
 
 
 def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12339,6 +12376,7 @@ ROUTES = (
     Route("POST", "/api/nodes", post_node, trusted=True),
     Route("PUT", "/api/nodes/{}", put_node, trusted=True),
     Route("DELETE", "/api/nodes/{}", delete_node, trusted=True),
+    Route("GET", "/api/nodes/{}/health", get_node_health),
     Route("GET", "/api/proxies", get_proxies),
     Route("POST", "/api/proxies", post_proxy, trusted=True),
     Route("GET", "/api/proxies/{}/nodes", get_proxy_nodes),

@@ -29,14 +29,15 @@ class Cluster:
     of the job that returns one of these. A path that is missing is a 404, a name a refusal.
     """
 
-    def __init__(self, answers=(), proxies=(), **options):
+    def __init__(self, answers=(), proxies=(), extra=(), **options):
         self.answers = dict(answers)
         self.asked = []  # (name, path) of every question
+        self.ports = {}  # by path: the port of the last question
         self.seconds = 0.004  # how long every answer takes
         self.clock = StepClock()
         self.registry = lf.NodeRegistry()
         self.entries = [
-            {"name": name, "host": "127.0.0.1", "port": 9000 + index}
+            {"name": name, "host": "127.0.0.1", "port": 9000 + index, **dict(extra).get(name, {})}
             for index, name in enumerate(self.answers)
         ]
         self.set_nodes([*self.entries, *proxies])
@@ -67,6 +68,7 @@ class Cluster:
             if job is None:
                 return
             self.asked.append((job.node.key, job.path))
+            self.ports[job.path] = job.node.target.port
             yield job, self._answer(job)
 
     def _answer(self, job):

@@ -1,0 +1,398 @@
+"""Readers: what each kind and version of node is recognised as, and what is taken from its answers."""
+
+import json
+import os
+
+import pytest
+from support.cluster import Cluster
+from support.frontend import wait_for
+
+import lmcache_frontend as lf
+
+PAYLOADS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "payloads")
+with open(os.path.join(PAYLOADS, "answers.json")) as file:
+    ANSWERS = json.load(file)
+
+
+def recorded(folder):
+    """What a recorded node answers, by path."""
+    answers = {}
+    for path, (status, body) in ANSWERS[folder].items():
+        is_text = isinstance(body, str) and (path != "/version" or body.startswith("#"))
+        answers[path] = (status, body.encode() if is_text else body)
+    page = os.path.join(PAYLOADS, folder, "metrics_b.txt")
+    if os.path.exists(page):
+        with open(page, "rb") as file:
+            answers["/metrics"] = (200, file.read())
+    return answers
+
+
+def look_at(folder, **entry):
+    """A recorded node as the status shows it after two rounds."""
+    cluster = Cluster({folder: recorded(folder)}, extra={folder: entry})
+    cluster.round(times=2)
+    return cluster.node(folder)
+
+
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+TINY = "example/tiny-model"
+SMALL = 0.02 * 2**30
+
+
+@pytest.mark.parametrize(
+    "folder, kind, version, model, limit",
+    [
+        ("scheduler_0.3.5", "scheduler", "", "", None),
+        ("worker_0.3.5", "worker", "", TINY, SMALL),
+        ("scheduler_0.3.10", "scheduler", "0.3.10-ge129823a0", TINY, None),
+        ("worker_0.3.10", "worker", "0.3.10-ge129823a0", TINY, SMALL),
+        ("scheduler_0.4.4", "scheduler", "0.4.4-g6fbec463e", TINY, None),
+        ("worker_0.4.4", "worker", "0.4.4-g6fbec463e", TINY, SMALL),
+        ("scheduler_0.5.6", "scheduler", "0.5.6-g3e11e108", TINY, None),
+        ("worker_0.5.6", "worker", "0.5.6-g3e11e108", TINY, SMALL),
+        ("multiproc_page_0.5.6", "worker", "", LLAMA, None),
+        ("mp_0.4.4", "mp", "", "", 12884901),
+        ("mp_0.4.4_metrics_port", "mp", "", "", None),
+        ("mp_0.5.0", "mp", "0.5.0-g389b9cfc", "test-model", 16106127),
+        ("mp_0.5.6", "mp", "0.5.6-g3e11e108", "test-model", 16106127),
+        ("vllm_0.9.2", "engine", "0.9.2", LLAMA, None),
+        ("vllm_0.10.2", "engine", "0.10.2", LLAMA, None),
+        ("vllm_0.11.0", "engine", "0.11.0", LLAMA, None),
+        ("vllm_0.11.0_lmcache_0.3.10", "engine", "0.11.0", LLAMA, None),
+        ("vllm_0.14.0", "engine", "0.14.0", LLAMA, None),
+        ("vllm_0.14.0_lmcache_0.4.4", "engine", "0.14.0", LLAMA, None),
+        ("vllm_0.33.0", "engine", "0.33.0", LLAMA, None),
+        ("sglang_0.4.10", "engine", "0.4.10", LLAMA, None),
+        ("sglang_0.5.6", "engine", "0.5.6", LLAMA, None),
+        ("sglang_0.5.6_lmcache_0.4.4", "engine", "0.5.6", LLAMA, None),
+        ("controller_0.5.6", "controller", "", "", None),
+        ("coordinator_0.5.6", "coordinator", "", "", None),
+        ("discovery_0.5.6", "discovery", "", "", None),
+    ],
+)
+def test_a_recorded_node_is_recognised_and_up(folder, kind, version, model, limit):
+    node = look_at(folder)
+    assert (node["state"], node["reasons"]) == ("up", [])
+    assert (node["kind"], node["version"], node["model"]) == (kind, version, model)
+    assert node["metrics"]["local_cache_limit_bytes"] == (
+        pytest.approx(limit, 1e-5) if limit else None
+    )
+
+
+def test_all_recorded_nodes_are_in_the_table():
+    assert len(ANSWERS) == 26
+
+
+def test_an_older_path_is_tried_once_after_a_404_and_remembered():
+    cluster = Cluster({"mp": recorded("mp_0.4.4"), "s": recorded("sglang_0.4.10")})
+    cluster.round(times=3)
+    asked = [path for name, path in cluster.asked if name == "mp"]
+    assert asked.count("/status") == 1 and asked.count("/api/status") == 3
+    assert asked.count("/metrics") == 2  # once as a node of unknown kind, once as an MP server
+    asked = [path for name, path in cluster.asked if name == "s"]
+    assert asked.count("/server_info") == 1
+
+
+def test_an_mp_server_with_its_metrics_on_another_port_is_one_node():
+    answers = {**recorded("mp_0.4.4"), "/metrics": recorded("mp_0.4.4_metrics_port")["/metrics"]}
+    cluster = Cluster({"mp": answers}, extra={"mp": {"metrics_port": 9999}})
+    cluster.round(times=2)
+    node = cluster.node("mp")
+    assert (node["kind"], node["state"]) == ("mp", "up")
+    assert node["metrics"]["healthy"] == 1.0 and cluster.ports["/metrics"] == 9999
+    del answers["/metrics"]
+    answers["/metrics"] = lf.FetchError("connection refused")
+    cluster.round()
+    node = cluster.node("mp")
+    assert (node["state"], node["reasons"]) == ("degraded", ["/metrics: connection refused"])
+
+
+def test_two_ports_of_one_mp_server_given_as_two_nodes_are_one_instance():
+    http, page = recorded("mp_0.5.0"), {}
+    page["/metrics"] = http.pop("/metrics")
+    cluster = Cluster({"http": http, "page": page})
+    status = cluster.round(times=2)
+    assert [one["nodes"] for one in status["instances"]] == [["http", "page"]]
+    extra = {name: {"instance": "mp-1"} for name in ("http", "page")}
+    answers = {"http": recorded("mp_0.4.4"), "page": recorded("mp_0.4.4_metrics_port")}
+    status = Cluster(answers, extra=extra).round(times=2)
+    found = [(one["name"], one["nodes"]) for one in status["instances"]]
+    assert found == [("mp-1", ["http", "page"])]
+
+
+# -- another tenant of an address
+
+
+def test_what_a_node_said_is_forgotten_with_the_first_answer_of_another():
+    cluster = Cluster({"w0": recorded("worker_0.4.4")})
+    cluster.round()
+    assert cluster.node("w0")["engine"]
+    cluster.answers["w0"] = recorded("vllm_0.14.0")
+    cluster.round()
+    node = cluster.node("w0")
+    assert (node["kind"], node["version"], node["engine"]) == ("engine", "0.14.0", "")
+    assert (node["role"], node["worker_id"], node["instance"]) == ("", "", "")
+    cluster.answers["w0"] = {"/metrics": b"node_load1 0.5\n"}
+    cluster.round()
+    node = cluster.node("w0")
+    assert (node["kind"], node["version"], node["model"]) == ("unknown", "", "")
+    assert all(value is None for value in node["metrics"].values())
+
+
+@pytest.mark.parametrize(
+    "body", [b"<!doctype html><html>log in</html>", b'  {"detail": "x"}', b"[1]"]
+)
+def test_a_page_that_is_no_prometheus_text_is_degraded(body):
+    cluster = Cluster({"w0": recorded("worker_0.4.4"), "w1": {"/metrics": body}})
+    cluster.round()
+    cluster.answers["w0"] = {"/metrics": body}
+    cluster.round()
+    for name in ("w0", "w1"):
+        node = cluster.node(name)
+        assert (node["state"], node["kind"]) == ("degraded", "unknown")
+        assert node["reasons"] == ["its /metrics is not Prometheus text"]
+
+
+def test_a_restarted_node_shows_its_new_version_with_the_next_poll():
+    cluster = Cluster({"w0": recorded("worker_0.4.4")})
+    cluster.round()
+    answers = cluster.answers["w0"]
+    status, page = answers["/metrics"]
+    line = next(item for item in page.split(b"\n") if item.startswith(b"process_start_time"))
+    answers["/metrics"] = (status, page.replace(line, b"process_start_time_seconds 1.9e9"))
+    answers["/version"] = "0.5.6"
+    cluster.round()
+    assert cluster.node("w0")["version"] == "0.5.6"
+    events = cluster.monitor.events.query()["events"]
+    assert [event["kind"] for event in events] == ["changed", "restart"]
+    assert events[0]["changes"] == {"version": ["0.4.4-g6fbec463e", "0.5.6"]}
+
+
+# -- instances
+
+RANDOM = "lmcacheengineconfig_9d3f2d696421456eb897feeb7238a5ca"
+
+
+def worker(rank, **conf):
+    """A worker of a version without engine ids."""
+    labels = '{model_name="m",role="worker",worker_id="%d"}' % rank
+    page = "lmcache:num_hit_tokens_total%s 100\n" % labels
+    return {
+        "/metrics": page.encode(),
+        "/conf": {"chunk_size": 256, "lmcache_instance_id": RANDOM[:-1] + str(rank), **conf},
+    }
+
+
+def groups_of(status):
+    return [(one["name"], one["nodes"]) for one in status["instances"]]
+
+
+@pytest.mark.parametrize("version", ["0.3.5", "0.3.10", "0.4.4", "0.5.6"])
+def test_the_scheduler_and_the_worker_of_one_engine_are_one_instance(version):
+    names = ["scheduler_" + version, "worker_" + version]
+    status = Cluster({name: recorded(name) for name in names}).round(times=2)
+    assert [nodes for _, nodes in groups_of(status)] == [sorted(names)]
+    assert len({node["instance_id"] for node in status["nodes"]}) == 1
+
+
+def test_instance_ids_that_lmcache_made_up_are_absent():
+    for folder in ("worker_0.3.5", "worker_0.3.10"):
+        assert look_at(folder)["instance"] == ""
+    cluster = Cluster({"w0": worker(0), "w1": worker(1)})
+    assert groups_of(cluster.round()) == [("m on localhost", ["w0", "w1"])]
+    assert cluster.node("w0")["instance"] == ""
+
+
+def test_nodes_without_an_engine_id_are_grouped_by_configured_instance_or_host():
+    nodes = {
+        "a0": worker(0),
+        "a1": worker(1),
+        "b0": worker(0),
+        "c0": worker(0, lmcache_instance_id="c"),
+    }
+    extra = {"a0": {"instance": "a"}, "a1": {"instance": "a"}, "b0": {"host": "10.0.0.9"}}
+    status = Cluster(nodes, extra=extra).round()
+    found = sorted(nodes for _, nodes in groups_of(status))
+    assert found == [["a0", "a1"], ["b0"], ["c0"]]
+
+
+def test_ranks_of_one_engine_are_not_added_up_and_bytes_are():
+    cluster = Cluster({"w0": worker(0), "w1": worker(1)})
+    cluster.round()
+    for name in ("w0", "w1"):
+        _, page = 200, cluster.answers[name]["/metrics"]
+        more = page.replace(b" 100\n", b" 4100\n")
+        cluster.answers[name]["/metrics"] = more
+    status = cluster.round(40.0)
+    assert status["instances"][0]["metrics"]["hit_tokens_per_second"] == pytest.approx(100.0)
+    assert status["totals"]["hit_tokens_per_second"] == pytest.approx(100.0)
+
+
+def test_an_engine_belongs_to_the_instance_on_its_host_that_has_its_model():
+    vllm = recorded("vllm_0.14.0")
+    mine = {path: answer for path, answer in worker(0).items()}
+    mine["/metrics"] = mine["/metrics"].replace(b'"m"', b'"%s"' % LLAMA.encode())
+    status = Cluster({"w0": mine, "api": vllm, "other": worker(0)}).round(times=2)
+    found = {tuple(one["nodes"]): one for one in status["instances"]}
+    assert set(found) == {("api", "w0"), ("other",)}
+    one = found["api", "w0"]
+    assert (one["engine"], one["kinds"], one["model"]) == (
+        "vLLM 0.14.0",
+        ["engine", "worker"],
+        LLAMA,
+    )
+
+
+def test_an_engine_alone_is_an_instance_and_a_configured_one_joins_its_own():
+    status = Cluster({"api": recorded("vllm_0.33.0")}).round()
+    assert [nodes for _, nodes in groups_of(status)] == [["api"]]
+    extra = {"api": {"host": "10.0.0.7", "instance": "i"}, "w0": {"instance": "i"}}
+    status = Cluster({"api": recorded("vllm_0.33.0"), "w0": worker(0)}, extra=extra).round(times=2)
+    assert groups_of(status) == [("i", ["api", "w0"])]
+
+
+def test_an_instance_is_as_bad_as_its_worst_node():
+    cluster = Cluster({"w0": worker(0), "w1": worker(1)})
+    cluster.round()
+    del cluster.answers["w1"]
+    status = cluster.round()
+    assert [(one["state"], one["nodes"]) for one in status["instances"]] == [("down", ["w0", "w1"])]
+
+
+def test_the_history_of_an_instance_can_be_asked_for():
+    cluster = Cluster({"w0": worker(0), "w1": worker(1)})
+    instance = cluster.round()["instances"][0]["id"]
+    cluster.round()
+    answer = cluster.monitor.history(None, "hit_tokens_per_second", 600.0, instance=instance)
+    series = answer["series"][0]
+    assert (series["node"], series["instance"]) == (None, instance)
+    with pytest.raises(lf.FrontendError) as error:
+        cluster.monitor.history(None, None, 600.0, instance="nobody")
+    assert error.value.status == 404
+
+
+# -- engines
+
+
+def test_an_engine_that_is_not_well_is_degraded_until_it_says_so():
+    cluster = Cluster({"api": recorded("vllm_0.14.0")})
+    cluster.round()
+    cluster.answers["api"]["/health"] = (503, b"")
+    cluster.round(70.0)
+    assert cluster.node("api")["reasons"] == ["health answers 503"]
+    cluster.round()
+    assert cluster.node("api")["state"] == "degraded"
+    cluster.answers["api"]["/health"] = (200, b"")
+    cluster.round()
+    assert cluster.node("api")["state"] == "up"
+
+
+# -- patience
+
+
+def test_a_node_that_takes_seconds_is_slow_and_up_when_it_is_quick_again():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.seconds = 3.4
+    cluster.round()
+    assert cluster.node("w0")["state"] == "degraded"
+    assert cluster.node("w0")["reasons"] == ["slow (3.4 s)"]
+    cluster.seconds = 1.9
+    cluster.round()
+    assert cluster.node("w0")["state"] == "up"
+
+
+def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    good = cluster.answers["w0"]["/metrics"]
+    cluster.answers["w0"]["/metrics"] = lf.FetchError("no answer within 10 s", True)
+    cluster.round()
+    node = cluster.node("w0")
+    assert (node["state"], node["reasons"]) == ("degraded", ["slow (no answer within 10 s)"])
+    cluster.round()
+    assert cluster.node("w0")["state"] == "down"
+    cluster.answers["w0"]["/metrics"] = good
+    cluster.round()
+    assert cluster.node("w0")["state"] == "up"
+
+
+def test_a_node_that_accepts_no_connection_is_down_at_once():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    cluster.answers["w0"]["/metrics"] = lf.FetchError("no connection within 2 s")
+    cluster.round()
+    assert cluster.node("w0")["state"] == "down"
+
+
+# -- events
+
+
+def test_outages_and_degradations_become_events_with_their_durations():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    answers = cluster.answers.pop("w0")
+    cluster.round()
+    cluster.answers["w0"] = answers
+    cluster.round(130.0)
+    answers["/metrics"] = (500, b"")
+    cluster.round()
+    events = cluster.monitor.events.query()["events"]
+    assert [(event["kind"], event["text"]) for event in events] == [
+        ("node_degraded", "w0 is degraded: answers 500 to /metrics"),
+        ("node_up", "w0 is up again after 2 min"),
+        ("node_down", "w0 is down: connection refused"),
+    ]
+    assert [event["until"] is None for event in events] == [True, False, False]
+
+
+def test_a_changed_setting_becomes_an_event_with_secrets_masked():
+    cluster = Cluster({"w0": worker(0, remote_url="redis://u:secret@h/0", api_key="hush")})
+    cluster.round()
+    cluster.answers["w0"]["/conf"].update(chunk_size=128, api_key="other")
+    cluster.round(70.0)
+    event = cluster.monitor.events.query()["events"][0]
+    assert event["kind"] == "changed" and event["changes"]["chunk_size"] == ["256", "128"]
+    assert "hush" not in json.dumps(event) and "other" not in json.dumps(event)
+
+
+def test_nodes_that_are_added_and_removed_become_events():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    cluster.set_nodes([{"name": "w1", "host": "127.0.0.1", "port": 9001}])
+    cluster.round()
+    events = cluster.monitor.events.query()["events"]
+    texts = [event["text"] for event in events if event["kind"] == "nodes"]
+    assert texts == ["removed a node: w0", "added a node: w1"]
+
+
+# -- probes
+
+
+def test_the_health_of_one_node_is_told_with_its_reasons():
+    cluster = Cluster({"w0": worker(0)})
+    assert cluster.monitor.health("w0")[0] is False
+    cluster.round()
+    up = (True, {"node": "w0", "state": "up", "reasons": []})
+    assert cluster.monitor.health("w0") == up
+    cluster.answers.clear()
+    cluster.round()
+    is_up, shown = cluster.monitor.health("w0")
+    assert (is_up, shown["reasons"]) == (False, ["connection refused"])
+    with pytest.raises(lf.FrontendError) as error:
+        cluster.monitor.health("w9")
+    assert error.value.status == 404
+
+
+def test_a_probe_gets_200_for_a_node_that_is_up_and_503_with_reasons_otherwise(start, node):
+    front = start(
+        "--node", f"w0={node.address}", "--node", "w1=127.0.0.1:1", "--poll-interval", "1"
+    )
+    wait_for(lambda: front.ask("/api/nodes/w0/health").status == 200)
+    answer = wait_for(
+        lambda: (
+            "w1" in front.ask("/api/nodes/w1/health").json()["node"]
+            and front.ask("/api/nodes/w1/health")
+        )
+    )
+    assert answer.status == 503 and answer.json()["reasons"]
+    assert front.ask("/api/nodes/w9/health").status == 404
