@@ -70,6 +70,7 @@ import struct
 import threading
 import time
 import urllib.parse
+import weakref
 import zipfile
 from array import array
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
@@ -2588,6 +2589,7 @@ MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one, and a page is split
 MAX_NUMBER = 400  # bytes of a value; a double may have 309 digits before its point
 MAX_LINES = 400_000  # lines read of one page; real ones have up to 5,000
 MAX_FAMILIES = 5_000  # metric families taken from one page; real ones have up to 200
+MAX_LABELS = 100  # of one sample; real ones have up to 20
 MAX_HELP = 4 * KIB  # bytes of a HELP text
 MAX_TIMESTAMP = 1 << 63  # milliseconds; Prometheus reads an int64
 MAX_SHARED_LABELS = KIB  # bytes of labels that are read once for all pages
@@ -2595,6 +2597,11 @@ MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LOOKED_AT = 1000  # samples of a prefix that are looked at for labels
 MAX_LEARNED = 4 * MIB  # bytes of blocks that are recognised while merging
 MAX_EXPOSITION = 256 * MIB  # bytes of the pages that are merged into one
+MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
+PAGE_AGE = 1.0  # seconds after which a merged page is made anew
+MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
+MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
+SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
 
 
 class FamilyType(NamedTuple):
@@ -2762,7 +2769,7 @@ def read_labels(text: bytes) -> List[Tuple[bytes, bytes]] | None:
     text = text.rstrip(b" \t")
     while place < len(text):
         found = LABEL.match(text, place)
-        if not found:
+        if not found or len(pairs) == MAX_LABELS:
             return None
         pairs.append((found.group(1), found.group(2)))
         place = found.end()
@@ -2814,9 +2821,10 @@ def is_utf8(text: bytes) -> bool:
 
 def unescape_label(value: str) -> str:
     r"""Undo the escapes of a label value: ``\\``, ``\"`` and ``\n`` (Prometheus text format 0.0.4)."""
-    if "\\" not in value:
-        return value
-    return re.sub(r"\\(.)", lambda found: "\n" if found.group(1) == "n" else found.group(1), value)
+    parts = value.split(r"\\")
+    if "\\" in value:
+        parts = [part.replace(r"\"", '"').replace(r"\n", "\n") for part in parts]
+    return "\\".join(parts)
 
 
 def escape_label(value: str) -> str:
@@ -2943,6 +2951,12 @@ class PageReader:
         self._families: Dict[bytes, Tuple[bytes, bytes]] = {}  # of samples' names, so far
 
     @property
+    def is_full(self) -> bool:
+        """Tell whether the rest of the page must be left out."""
+        families = max(len(self.lines), len(self.types), len(self.helps))
+        return families > MAX_FAMILIES or self._count > MAX_LINES
+
+    @property
     def faults(self) -> int:
         """How many families were left out or lost a sample."""
         return len(self.broken | self.lossy)
@@ -2951,7 +2965,7 @@ class PageReader:
         """Read some lines of the page."""
         for line in read_lines(text):
             self._count += 1
-            if self._count > MAX_LINES:
+            if self.is_full:
                 self.lossy.add(b"")
                 return
             sample = parse_sample(line)
@@ -2966,7 +2980,7 @@ class PageReader:
 
     def take_block(self, block: Block, lines: bytes) -> None:
         """Take over a family's lines, each with our label, that need no further look."""
-        self._count += len(block.series)
+        self._count += 2 + len(block.series)
         self._current, self.types[block.family[0]] = block.family
         self.lines[block.family] = [lines]
         self.blocks[block.family] = block
@@ -2976,9 +2990,7 @@ class PageReader:
         if len(words) < 3 or words[0] != b"#" or len(line) > MAX_LINE:
             return
         name, rest = words[2], words[3].rstrip() if len(words) > 3 else b""
-        if max(len(self.types), len(self.helps)) >= MAX_FAMILIES:
-            self.lossy.add(b"")
-        elif words[1] == b"HELP":
+        if words[1] == b"HELP":
             self.helps.setdefault(name, rest[:MAX_HELP])
         elif words[1] == b"TYPE":
             self._current = name
@@ -3022,9 +3034,6 @@ class PageReader:
             return
         lines = self.lines.get(family)
         if lines is None:
-            if len(self.lines) >= MAX_FAMILIES:
-                self.lossy.add(b"")
-                return
             lines = self.lines[family] = []
         elif family in self.blocks:
             lines = self._open_block(family)
@@ -3118,6 +3127,8 @@ class ExpositionMerger:
         label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
         reader = PageReader(label, text[-KIB:].rstrip().endswith(b"# EOF"))
         for block in read_blocks(text):
+            if reader.is_full:
+                break
             if not self._take_known(reader, block):
                 reader.read(block)
         self._commit(node, reader)
@@ -3233,10 +3244,10 @@ class ExpositionMerger:
                 owners.update((name, family) for name in family.names)
             else:
                 for equal in (family, *rivals.values()):
-                    contested.update(equal.names)
                     untyped += equal.split()
-                for name in contested:
-                    owners.pop(name, None)
+                    contested.update(equal.names)
+                    for name in equal.names:
+                        owners.pop(name, None)
         for family in untyped:
             self._place(family, owners)
         kept = {id(family) for family in owners.values()}
@@ -7389,8 +7400,6 @@ class Monitor:
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._instances: List[Instance] = []
         self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
-        # By key: pages not got when we were scraped, and families left out of them.
-        self._left_out: Dict[str, int] = {}
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round: float | None = None  # monotonic
@@ -7751,15 +7760,6 @@ class Monitor:
             shown["reasons"] = ["it was not polled yet"]
         return state.state == "up", shown
 
-    def count_left_out(self, found: Mapping[str, int]) -> Dict[str, int]:
-        """Add to what scrapes had to leave out of each node; returns how much that is since our start."""
-        with self.watched.lock:
-            kept = {key: self._left_out.get(key, 0) for key in self.watched.nodes}
-            for key, count in found.items():
-                kept[key] = kept.get(key, 0) + count
-            self._left_out = kept
-            return dict(kept)
-
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
         shown_alerts = [alert for alert in self.alert_documents() if alert["silence"] is None]
@@ -7768,9 +7768,6 @@ class Monitor:
             found = [self.watched.nodes.get(node.key) for node in nodes]
             shown = [state for state in found if state is not None]
             states = [state.state for state in self.watched.nodes.values()]
-            up = [
-                (state.node, state.state != "down") for state in shown if state.state != "unknown"
-            ]
             latency = [
                 (label_of(state.node), f"{state.latency:.6g}")
                 for state in shown
@@ -7778,9 +7775,6 @@ class Monitor:
             ]
         return own_exposition(
             {
-                "node_up gauge Whether the node answers (1) or not (0)": [
-                    (label_of(node), int(is_up)) for node, is_up in up
-                ],
                 "node_latency_seconds gauge Time of the node's last answer to a poll": latency,
                 "nodes gauge Nodes by state": [
                     (f'{{state="{name}"}}', states.count(name)) for name in STATES
@@ -7854,40 +7848,146 @@ def label_of(node: Node) -> str:
 # ----------------------------------------------------------------------------
 
 
-def scrape(
-    nodes: Sequence[Node],
-    own: bytes,
-    timeout: float,
-    count: Callable[[Mapping[str, int]], Dict[str, int]],
-    asking: Iterable[str] = (),
-) -> List[bytes]:
-    """Get ``/metrics`` of all nodes side by side and merge it behind our own; returns pieces of one exposition.
+NODE_UP = "node_up gauge Whether the node answered this scrape (1) or not (0)."
+SCRAPE_ERRORS = (
+    "scrape_errors_total counter Pages of a node that could not be read, and families of a page"
+    " that were left out or lost a sample."
+)
 
-    A node that does not answer within ``timeout`` seconds, or answers something else, is left out; ``count`` is told
-    what was left out of each node, and tells how much that has been so far. ``asking`` are the ids of the frontends
-    that asked us.
+
+class Exposition(List[bytes]):
+    """The pieces of one page of metrics, which any number of clients may be reading."""
+
+
+class PageInTheMaking:
+    """What one thread makes and others wait for; ``page`` stays None when it failed."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.page: Optional[Exposition] = None
+
+
+class SharedPages:
+    """Gives concurrent requests for the same page one page.
+
+    Who asks while it is made waits for it, and who asks within PAGE_AGE of its end gets it too, if
+    somebody still reads it: a page that nobody reads is not kept. So 40 slow clients hold one page
+    in memory, and a lone client never sees an old one.
     """
-    chain = ",".join(
-        [item for item in asking if re.fullmatch("[0-9a-f]{16}", item)] + [FRONTEND_ID]
-    )
-    headers = ((ASKING_FIELD.decode(), chain),)
-    merger = ExpositionMerger()
-    merger.add_own(own)
-    left_out: Dict[str, int] = {}
-    for job, reply in fetch_many(
-        FetchJob(node, "/metrics", timeout, headers=headers) for node in nodes
-    ):
-        if isinstance(reply, FetchError) or reply.status != 200:
-            left_out[job.node.key] = 1
-        else:
-            merger.add(job.node.key, reply.body)
-    left_out.update(merger.left_out)
-    so_far = count(left_out)
-    about = "scrape_errors_total counter Pages of a node that could not be got, and families left out of them"
-    merger.add_own(
-        own_exposition({about: [(label_of(node), so_far.get(node.key, 0)) for node in nodes]})
-    )
-    return merger.result()
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # guards all below
+        self._running: Dict[object, PageInTheMaking] = {}
+        self._made: Dict[object, Tuple[float, weakref.ref[Exposition]]] = {}
+
+    def get(self, key: object, make: Callable[[], Exposition]) -> Exposition:
+        """The page of this key, from another request for it or from ``make``."""
+        with self._lock:
+            at, page_of = self._made.get(key, (0.0, lambda: None))
+            page = page_of()
+            if page is not None and self._clock() - at < PAGE_AGE:
+                return page
+            other = self._running.get(key)
+            own = self._running.setdefault(key, PageInTheMaking())
+        if other is not None:
+            other.ended.wait()
+            return other.page if other.page is not None else make()
+        try:
+            own.page = make()
+            return own.page
+        finally:
+            self._end(key, own)
+
+    def _end(self, key: object, own: PageInTheMaking) -> None:
+        with self._lock:
+            del self._running[key]
+            alive = {one: made for one, made in self._made.items() if made[1]() is not None}
+            if own.page is not None:
+                alive[key] = self._clock(), weakref.ref(own.page)
+            self._made = alive
+        own.ended.set()
+
+
+class Scraper:
+    """Answers ``/metrics``: asks all nodes for theirs, side by side, and merges the pages."""
+
+    def __init__(self, ask: Callable[..., Iterable[Tuple]] = fetch_many) -> None:
+        self._ask = ask
+        self._pages = SharedPages()
+        self._lock = threading.Lock()  # guards what follows
+        self._errors: Dict[str, int] = {}  # by the node's key, since our start
+        self._silent: set[str] = set()  # keys of nodes that gave no answer to the last scrape
+
+    def scrape(
+        self,
+        nodes: Sequence[Node],
+        own: Callable[[], bytes],
+        timeout: float,
+        asking: Sequence[str] = (),
+    ) -> Exposition:
+        """``/metrics`` of these nodes merged behind our ``own``, in at most ``timeout`` seconds.
+
+        ``asking`` are the ids of the frontends that asked us. A node that does not answer in time,
+        or answers something else, is left out and counted.
+        """
+        chain = [item for item in asking if re.fullmatch("[0-9a-f]{16}", item)]
+        make = functools.partial(self._make, nodes, own, timeout, chain)
+        return self._pages.get((tuple(nodes), tuple(chain), timeout), make)
+
+    def _make(
+        self,
+        nodes: Sequence[Node],
+        own: Callable[[], bytes],
+        timeout: float,
+        chain: Sequence[str],
+    ) -> Exposition:
+        headers = ((ASKING_FIELD.decode(), ",".join([*chain, FRONTEND_ID])),)
+        merger = ExpositionMerger()
+        merger.add_own(own())
+        answered: set[str] = set()
+        left_out = {node.key: 1 for node in nodes}
+        for job, reply in self._ask(self._jobs(nodes, timeout, headers)):
+            if isinstance(reply, FetchError):
+                continue
+            answered.add(job.node.key)
+            if reply.status == 200:
+                del left_out[job.node.key]
+                merger.add(job.node.key, reply.body)
+        left_out.update(merger.left_out)
+        merger.add_own(self._about_nodes(nodes, answered, left_out))
+        return Exposition(merger.result())
+
+    def _jobs(self, nodes: Sequence[Node], timeout: float, headers: Tuple) -> Iterator[FetchJob]:
+        """A question to each node, those last that gave no answer before.
+
+        Not all nodes are asked at once: each question has the time that is left when it begins.
+        """
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            silent = frozenset(self._silent)
+        for node in sorted(nodes, key=lambda node: node.key in silent):
+            left = deadline - time.monotonic()
+            if left < MIN_SCRAPE_TIME:
+                return
+            yield FetchJob(node.metrics_node, "/metrics", left, headers=headers)
+
+    def _about_nodes(
+        self, nodes: Sequence[Node], answered: set[str], left_out: Mapping[str, int]
+    ) -> bytes:
+        """What this scrape has found out about the nodes, as metrics of our own."""
+        keys = [node.key for node in nodes]
+        with self._lock:
+            self._silent.difference_update(keys)
+            self._silent.update(set(keys) - answered)
+            if len(self._errors) > MAX_COUNTED_NODES:
+                self._errors.clear()
+            for key in keys:
+                self._errors[key] = self._errors.get(key, 0) + left_out.get(key, 0)
+            errors = [self._errors[key] for key in keys]
+        labels = [label_of(node) for node in nodes]
+        up = [(label, int(key in answered)) for label, key in zip(labels, keys)]
+        return own_exposition({NODE_UP: up, SCRAPE_ERRORS: zip(labels, errors)})
 
 
 COLORS = {
@@ -12276,25 +12376,25 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
     ]
     if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
         nodes = []  # frontends that have each other as nodes would ask each other for ever
-    own = server.telemetry.exposition(
-        server.pool, len(server.handlers)
-    ) + server.monitor.exposition(nodes)
-    if server.history is not None:
-        own += server.history.exposition()
-    return Answer(
-        200,
-        scrape(nodes, own, scrape_timeout(request.head), server.monitor.count_left_out, asking),
-        METRICS_TYPE,
-    )
+
+    def own() -> bytes:
+        pieces = [server.telemetry.exposition(server.pool, len(server.handlers))]
+        pieces.append(server.monitor.exposition(nodes))
+        if server.history is not None:
+            pieces.append(server.history.exposition())
+        return b"".join(pieces)
+
+    page = server.scraper.scrape(nodes, own, scrape_timeout(request.head), asking)
+    return Answer(200, page, METRICS_TYPE)
 
 
 def scrape_timeout(head: RequestHead) -> float:
-    """How long a node may take: a little less than Prometheus itself waits, when it says."""
+    """How long a scrape may take: a little less than Prometheus itself waits, when it says."""
     try:
         told = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
     except ValueError:
         return FETCH_TIMEOUT
-    return min(FETCH_TIMEOUT, max(0.2, told - 0.5))
+    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, told - SCRAPE_MARGIN))
 
 
 def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12445,6 +12545,7 @@ class FrontendServer(http.server.ThreadingHTTPServer):
         self.pumps = 0  # worker threads that relay long bodies
         self.scrapers = WorkerPool(MAX_SCRAPES)
         self.telemetry = Telemetry()
+        self.scraper = Scraper()
         self.static = StaticFiles()
         self.health = Answer.json(
             {"status": "healthy", "service": SERVICE, "version": VERSION}

@@ -414,13 +414,13 @@ def test_nodes_that_are_gone_from_the_registry_are_gone_from_the_status():
     assert [entry["key"] for entry in cluster.monitor.status()["nodes"]] == ["w1"]
 
 
-def test_own_metrics_say_which_nodes_are_up():
+def test_own_metrics_say_how_many_nodes_are_up():
     cluster = Cluster({"w0": {"/metrics": page()}, "w1": {}})
     del cluster.answers["w1"]
     cluster.round()
     text = cluster.monitor.exposition(cluster.registry.leaves()).decode()
-    assert 'lmcache_frontend_node_up{node="w0"} 1\n' in text
-    assert 'lmcache_frontend_node_up{node="w1"} 0\n' in text
+    assert 'lmcache_frontend_nodes{state="up"} 1\n' in text
+    assert 'lmcache_frontend_nodes{state="down"} 1\n' in text
 
 
 # -- ranks and engines

@@ -6,6 +6,8 @@ Reading samples, and merging the pages of many nodes into one valid exposition.
 import random
 import re
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -571,7 +573,7 @@ def test_carriage_returns_and_a_missing_last_line_feed_are_no_fault():
 
 
 def test_merging_goes_on_when_what_was_learned_is_forgotten():
-    labels = b",".join(b'l%d="%b"' % (index, b"v" * 100) for index in range(200))
+    labels = b",".join(b'l%d="%b"' % (index, b"v" * 200) for index in range(90))
     page = WORKER.replace(b'model_name="', labels + b',model_name="')
     count = 5 + frontend.MAX_LEARNED // len(page)
     pages = [page.replace(b'worker_id="0"', b'worker_id="%d"' % index) for index in range(count)]
@@ -666,3 +668,139 @@ def test_a_help_line_without_a_text_is_taken_as_such():
     ]
     text, left_out = merge(*pages, b"# HELP bb other\n# TYPE bb gauge\nbb 2\n")
     assert left_out == {} and "HELP bb other" not in text and 'bb{node="n2"} 2' in text
+
+
+# -- what it costs
+
+WORST_LINES = {  # each grows with its number of bytes
+    "nothing but spaces": lambda n: b" " * n,
+    "spaces in braces": lambda n: b"x{" + b" " * n + b"} 1",
+    "spaces in braces that stay open": lambda n: b"x{" + b" " * n,
+    "letters in braces": lambda n: b"x{" + b"a" * n + b"} 1",
+    "spaces around a label": lambda n: b"x{a" + b" " * (n // 2) + b"=" + b" " * (n // 2) + b"}",
+    "many labels": lambda n: b"x{" + b'a="b",' * (n // 6) + b"} 1",
+    "many labels and no end": lambda n: b"x{" + b'a="b",' * (n // 6),
+    "many label names": lambda n: (
+        b"x{" + b",".join(b'a%d="b"' % index for index in range(n // 12)) + b"} 1"
+    ),
+    "backslashes in a label": lambda n: b'x{a="' + b"\\" * n + b'"} 1',
+    "backslashes that stay open": lambda n: b'x{a="' + b"\\" * n,
+    "quotes": lambda n: b"x{" + b'"' * n + b"} 1",
+    "braces": lambda n: b"x" + b"{}" * (n // 2) + b" 1",
+    "a long name": lambda n: b"x" * n,
+    "spaces behind a name": lambda n: b"x" + b" " * n + b"{",
+    "digits": lambda n: b'x{a="b"}  ' + b"1" * n + b"x",
+    "digits and no name": lambda n: b"1" * n,
+    "points": lambda n: b"x 1" + b"." * n,
+    "an exponent": lambda n: b"x 1e" + b"1" * n,
+    "spaces behind a value": lambda n: b"x 1" + b" " * n + b"z",
+    "a timestamp": lambda n: b"x 1 " + b"1" * n,
+    "spaces before an exemplar": lambda n: b"x 1" + b" " * n + b"# {",
+    "number signs": lambda n: b"x 1" + b" #" * (n // 2),
+    "numbers": lambda n: b"x" + b" 1" * (n // 2),
+    "carriage returns": lambda n: b"x 1" + b"\r" * n + b"x",
+    "a help text of backslashes": lambda n: b"# HELP x " + b"\\" * n,
+    "spaces in a comment": lambda n: b"# TYPE" + b" " * n + b"x",
+    "bytes that are no text": lambda n: b'x{a="' + b"\xff" * n + b'"} 1',
+}
+WORST_PAGES = {
+    "line feeds": lambda n: b"\n" * n,
+    "lines of one letter": lambda n: b"x\n" * (n // 2),
+    "one series": lambda n: b"x 1\n" * (n // 4),
+    "one long line": lambda n: b"x" * n,
+    "many series": lambda n: b"".join(b'x{a="%d"} 1\n' % index for index in range(n // 14)),
+    "many names": lambda n: b"".join(b"x%d 1\n" % index for index in range(n // 9)),
+    "type lines": lambda n: b"# TYPE x gauge\nx 1\n" * (n // 19),
+    "many types": lambda n: b"".join(
+        b"# TYPE x%d gauge\nx%d 1\n" % (index, index) for index in range(n // 28)
+    ),
+    "blocks": lambda n: b"# HELP x\n# TYPE x gauge\nx 1\n" * (n // 28),
+    "many blocks": lambda n: b"".join(
+        b"# HELP x%d\n# TYPE x%d gauge\nx%d 1\n" % (index, index, index) for index in range(n // 40)
+    ),
+    "help lines": lambda n: b"# HELP \n" * (n // 8),
+    "a series with many labels": lambda n: (
+        (b"x{" + b",".join(b'a%d="b"' % index for index in range(2000)) + b"} 1\n") * (n // 20000)
+    ),
+    "contradicting types": lambda n: b"".join(
+        b"# TYPE x%d histogram\nx%d_sum 1\n# TYPE x%d_sum gauge\nx%d_sum 2\n" % ((index,) * 4)
+        for index in range(n // 80)
+    ),
+}
+PARSERS = {
+    "parse_sample": frontend.parse_sample,
+    "read_samples": lambda text: list(frontend.read_samples(text, frozenset([b"x"]))),
+    "parse_samples": lambda text: frontend.parse_samples(text, frozenset([b"x", b"x_bucket"])),
+    "sample_labels": lambda text: frontend.sample_labels(text, b"x"),
+    "read_labels": lambda text: frontend.read_labels(text.partition(b"{")[2]),
+    "read_number": lambda text: frontend.read_number(text.rpartition(b" ")[2]),
+    "unescape_label": lambda text: frontend.unescape_label(text.decode("latin-1")),
+    "escape_label": lambda text: frontend.escape_label(text.decode("latin-1")),
+    "write_help": lambda text: frontend.write_help(text, True),
+    "merge": lambda text: merge(text, text),
+    "merge in a block": lambda text: merge(*[b"# HELP x X\n# TYPE x gauge\n" + text] * 2),
+}
+
+
+def cost(parse, text):
+    """Seconds of CPU that one call takes: the least of some tries, each long enough to measure."""
+    least = float("inf")
+    for _ in range(3):
+        count, began = 0, time.thread_time()
+        while count < 1 or (time.thread_time() - began < 2e-3 and count < 100):
+            parse(text)
+            count += 1
+        least = min(least, (time.thread_time() - began) / count)
+    return least
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize("kind", [*WORST_LINES, *WORST_PAGES])
+def test_the_cost_of_the_worst_input_grows_no_faster_than_its_size(parser, kind):
+    make = WORST_LINES.get(kind) or WORST_PAGES[kind]
+    size = 15 * 1024 if kind in WORST_LINES else 32 * 1024
+    small, large = make(size), make(4 * size)
+    parse = PARSERS[parser]
+    for _ in range(3):  # a busy machine may disturb a measurement, not three
+        ratio = cost(parse, large) / (cost(parse, small) + 20e-6)
+        if ratio < 8:  # 4 is linear, 16 quadratic
+            return
+    raise AssertionError("4 times the size costs %.1f times as much" % ratio)
+
+
+@pytest.mark.parametrize("kind", WORST_LINES)
+def test_the_worst_line_that_is_read_costs_less_than_ten_milliseconds(kind):
+    line = WORST_LINES[kind](frontend.MAX_LINE - 40)
+    costs = {parser: cost(PARSERS[parser], line) for parser in ("parse_sample", "read_samples")}
+    assert max(costs.values()) < 10e-3, costs
+
+
+def longest_hold(read):
+    """The most CPU time, in seconds, that ``read()`` takes while another thread wants to go on."""
+    begin = threading.Event()
+    thread = threading.Thread(target=lambda: begin.wait() and read())
+    thread.start()
+    clock = time.pthread_getcpuclockid(thread.ident)
+    begin.set()
+    longest = 0.0
+    while thread.is_alive():
+        try:
+            began = time.clock_gettime(clock)
+            time.sleep(0.0005)
+            longest = max(longest, time.clock_gettime(clock) - began)
+        except OSError:  # it has ended
+            break
+    thread.join()
+    return longest
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs a thread's clock")
+@pytest.mark.parametrize("kind", WORST_PAGES)
+def test_no_other_thread_waits_long_for_the_interpreter_while_a_large_page_is_read(kind):
+    page = WORST_PAGES[kind]((30 if kind in ("line feeds", "one long line") else 4) << 20)
+    for read in (
+        lambda: PARSERS["read_samples"](page),
+        lambda: frontend.merge_expositions([("n0", page)]),
+    ):
+        # A busy machine may keep the other thread from its turn, but not three times.
+        assert min(longest_hold(read) for _ in range(3)) < 0.1

@@ -6,12 +6,17 @@ Nodes that answer nonsense, frontends that have each other as nodes.
 import gzip
 import json
 import re
+import socket
+import threading
 import time
+import weakref
 
 import pytest
 from conftest import short_socket_path
 from support.frontend import wait_for
 from support.nodes import NodeServer
+
+import lmcache_frontend as frontend
 
 GOOD = b"# TYPE good_total counter\ngood_total 5\n"
 
@@ -221,17 +226,202 @@ def test_a_killed_node_is_down_within_an_interval_and_its_successor_up_without_a
         )
 
 
-def test_many_scrapes_of_a_hanging_node_keep_nobody_else_waiting(start):
+def test_many_scrapes_of_a_hanging_node_share_one_question_and_keep_nobody_else_waiting(start):
     with Page(None) as hanging:
         front = start("--node", f"h={hanging.address}", "--poll-interval", "0")
         scrapers = [front.connect() for _ in range(70)]
         for sock in scrapers:
             sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        wait_for(
-            lambda: (
-                len([request for request in hanging.requests if request.target == "/metrics"]) == 8
-            )
-        )
+        wait_for(lambda: hanging.requests)
         assert front.ask("/api/nodes", timeout=3).status == 200
+        assert len(hanging.requests) == 1
         for sock in scrapers:
             sock.close()
+
+
+# -- what the scrape itself knows
+
+
+def values_of(text, name):
+    """{node: value} of one of our own metrics in an exposition."""
+    found = re.findall(r'(?m)^lmcache_frontend_%s\{node="([^"]*)"\} (\S+)$' % name, text)
+    return {node: float(value) for node, value in found}
+
+
+@pytest.fixture
+def dead_address():
+    """An address where nobody listens, and nobody else can."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield "127.0.0.1:%d" % sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("interval", ["0", "10"])
+def test_the_very_first_scrape_says_of_every_node_whether_it_answered(
+    start, dead_address, interval
+):
+    with Page(GOOD) as good, NodeServer() as without, Page(GOOD) as slow:
+        without.exact["/metrics"] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        slow.do_metrics = lambda request: slow.release.wait(0.7) or Page.do_metrics(slow, request)
+        nodes = {"good": good.address, "without": without.address, "dead": dead_address}
+        nodes["slow"] = slow.address
+        options = [part for item in nodes.items() for part in ("--node", "%s=%s" % item)]
+        front = start(*options, "--poll-interval", interval)
+        text = front.ask("/metrics").body.decode()
+        assert values_of(text, "node_up") == {"good": 1, "without": 1, "dead": 0, "slow": 1}
+        errors = {"good": 0, "without": 1, "dead": 1, "slow": 0}
+        assert values_of(text, "scrape_errors_total") == errors
+        text = front.ask("/metrics?node=dead").body.decode()
+        assert values_of(text, "node_up") == {"dead": 0}
+        assert values_of(text, "scrape_errors_total") == {"dead": 2}
+
+
+def test_a_page_that_is_cut_off_gives_no_sample_and_its_node_is_not_up(start):
+    with NodeServer() as cut, Page(GOOD) as good:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+        cut.exact_then_close["/metrics"] = head + b"# TYPE a gauge\na 1\nb 2"
+        front = start("--node", f"cut={cut.address}", "--node", f"good={good.address}")
+        text = front.ask("/metrics").body.decode()
+        samples = [line for line in text.splitlines() if line[0] != "#" and 'node="' in line]
+        others = [line for line in samples if not line.startswith("lmcache_frontend_")]
+        assert others == ['good_total{node="good"} 5']
+        assert values_of(text, "node_up") == {"cut": 0, "good": 1}
+        assert values_of(text, "scrape_errors_total") == {"cut": 1, "good": 0}
+
+
+def test_the_answer_is_there_before_the_scraper_gives_up_with_all_nodes_that_answered(start):
+    with Page(None) as hanging, Page(GOOD) as good:
+        front = start("--node", f"h={hanging.address}", "--node", f"g={good.address}")
+        began = time.monotonic()
+        fields = {"X-Prometheus-Scrape-Timeout-Seconds": "1.5"}
+        text = front.ask("/metrics", headers=fields).body.decode()
+        assert time.monotonic() - began < 1.5
+        assert 'good_total{node="g"} 5' in text.splitlines()
+        assert values_of(text, "node_up") == {"h": 0, "g": 1}
+
+
+@pytest.mark.parametrize("told", ["nan", "soon", "-1", "1e400", ""])
+def test_a_scrape_timeout_that_is_no_time_is_no_fault(start, told):
+    with Page(GOOD) as good:
+        front = start("--node", f"g={good.address}")
+        fields = {"X-Prometheus-Scrape-Timeout-Seconds": told}
+        assert front.ask("/metrics", headers=fields).status == 200
+
+
+def test_a_node_whose_metrics_are_on_another_port_is_scraped_there(start):
+    with NodeServer() as node, Page(GOOD) as metrics:
+        port = metrics.port
+        entry = {"name": "mp", "host": "127.0.0.1", "port": node.port, "metrics_port": port}
+        front = start("--nodes", json.dumps([entry]))
+        assert 'good_total{node="mp"} 5' in front.ask("/metrics").body.decode().splitlines()
+
+
+# -- the order of questions, and one page for many
+
+
+def nodes_called(*names):
+    entries = [{"name": name, "host": "127.0.0.1", "port": 1} for name in names]
+    return frontend.parse_nodes(entries, "test", "test")
+
+
+class Asked:
+    """Stands for the network: remembers the jobs, and answers all but the ``silent`` nodes."""
+
+    def __init__(self):
+        self.jobs, self.silent = [], set()
+
+    def __call__(self, jobs):
+        for job in jobs:
+            self.jobs.append(job)
+            if job.node.name in self.silent:
+                yield job, frontend.FetchError("it is silent")
+            else:
+                yield job, frontend.Reply(200, {}, b"a 1\n", 0.0)
+
+
+def test_nodes_that_did_not_answer_are_asked_last():
+    asked = Asked()
+    scraper = frontend.Scraper(asked)
+    asked.silent = {"a", "b"}
+    for expected in ("abc", "cab", "cab"):
+        del asked.jobs[:]
+        text = b"".join(scraper.scrape(nodes_called(*"abc"), bytes, 5.0)).decode()
+        assert "".join(job.node.name for job in asked.jobs) == expected
+        assert values_of(text, "node_up") == {"a": 0, "b": 0, "c": 1}
+
+
+def test_a_question_has_the_time_that_is_left_and_none_is_asked_when_none_is():
+    asked = Asked()
+    scraper = frontend.Scraper(asked)
+    scraper.scrape(nodes_called(*"abc"), bytes, 5.0)
+    times = [job.timeout for job in asked.jobs]
+    assert times == sorted(times, reverse=True) and 4.5 < times[-1] <= times[0] <= 5.0
+    del asked.jobs[:]
+    text = b"".join(scraper.scrape(nodes_called(*"abc"), bytes, frontend.MIN_SCRAPE_TIME / 2))
+    assert asked.jobs == [] and values_of(text.decode(), "node_up") == {"a": 0, "b": 0, "c": 0}
+
+
+class Maker:
+    """Makes pages slowly: each call waits for ``go``."""
+
+    def __init__(self, fails=False):
+        self.calls, self.fails, self.go = 0, fails, threading.Event()
+
+    def __call__(self):
+        self.calls += 1
+        assert self.go.wait(10)
+        if self.fails:
+            raise OSError("it failed")
+        return frontend.Exposition([b"page %d" % self.calls])
+
+
+def get_from_threads(pages, make, count=5):
+    """What ``count`` threads get that ask while the page is made."""
+    got, started = [], threading.Semaphore(0)
+
+    def ask():
+        started.release()
+        try:
+            got.append(pages.get("key", make))
+        except OSError as error:
+            got.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+        started.acquire()
+    wait_for(lambda: make.calls)
+    make.go.set()
+    for thread in threads:
+        thread.join(10)
+    return got
+
+
+def test_who_asks_while_a_page_is_made_or_read_gets_the_same_for_a_second():
+    now = [100.0]
+    pages = frontend.SharedPages(lambda: now[0])
+    make = Maker()
+    got = get_from_threads(pages, make)
+    assert make.calls == 1 and len({id(page) for page in got}) == 1
+    now[0] += frontend.PAGE_AGE - 0.01
+    assert pages.get("key", make) is got[0]
+    assert pages.get("another key", make) is not got[0]
+    now[0] += 0.01
+    assert pages.get("key", make) is not got[0]
+
+
+def test_a_page_that_nobody_reads_is_neither_kept_nor_given_again():
+    pages, make = frontend.SharedPages(lambda: 100.0), Maker()
+    make.go.set()
+    held = weakref.ref(pages.get("key", make))
+    assert held() is None
+    assert pages.get("key", make) == [b"page 2"]
+
+
+def test_a_page_that_cannot_be_made_costs_nobody_the_next_one():
+    pages = frontend.SharedPages()
+    got = get_from_threads(pages, Maker(fails=True))
+    assert [str(error) for error in got] == ["it failed"] * 5
+    make = Maker()
+    make.go.set()
+    assert pages.get("key", make) == [b"page 1"]
