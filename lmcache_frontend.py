@@ -4190,6 +4190,16 @@ ALWAYS_SHOWN = (
 )
 LATENCY = "latency"  # of the polls themselves, kept beside the figures
 SERIES = (*(figure.name for figure in FIGURES if figure.history), LATENCY)
+LIFETIMES = (
+    "cache_lifespan_p50",
+    "chunk_lifetime_p50",
+    "idle_before_eviction_p50",
+    "reuse_gap_p50",
+)
+# Figures whose worst value says more than the mean, where one point stands for many: latencies.
+WORST_KEPT = frozenset(
+    [LATENCY] + [figure.name for figure in FIGURES if figure.unit == "seconds"]
+).difference(LIFETIMES)
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 SOURCES = tuple(figure.name for figure in FIGURES if figure.of == ("source",))
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
@@ -6425,8 +6435,13 @@ def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
     return groups
 
 
-def alert_documents(alerts: Sequence[Alert], silences: Mapping[str, Silence]) -> List[dict]:
-    """The alerts as the status shows them: those that are silenced come last."""
+def alert_documents(
+    alerts: Sequence[Alert], silences: Mapping[str, Silence], names: Mapping[str, str]
+) -> List[dict]:
+    """The alerts as the status shows them: those that are silenced come last.
+
+    ``names`` are what people call instances, by id.
+    """
     groups = group_alerts(alerts)
     documents = []
     for alert in alerts:
@@ -6438,6 +6453,7 @@ def alert_documents(alerts: Sequence[Alert], silences: Mapping[str, Silence]) ->
                 "severity": alert.severity,
                 "node": alert.node,
                 "instance": alert.instance,
+                "instance_name": names.get(alert.instance or ""),
                 "group": groups[alert.id],
                 "text": alert.text,
                 "details": list(alert.details),
@@ -6484,9 +6500,8 @@ def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
     if phrase is None or len(names) < len(members):
         return f"{one_line(first.get('text'))} and {len(members) - 1} more of this kind"
     instances = {member.get("instance") for member in members}
-    where = (
-        f" of {one_line(first['instance'])}" if len(instances) == 1 and first["instance"] else ""
-    )
+    name = one_line(first.get("instance_name") or first.get("instance") or "")
+    where = f" of {name}" if name and len(instances) == 1 else ""
     example = one_line(first.get("text"))
     return f"{len(members)} nodes{where} {phrase} ({spoken_names(names)}): {example}"
 
@@ -6783,7 +6798,7 @@ class Past:
         start = min(begins)
         step = history_step(end - start)
         buckets = {
-            (name, metric): Buckets(start, end, step, keeps_maximum(metric))
+            (name, metric): Buckets(start, end, step, metric in WORST_KEPT)
             for name in keys
             for metric in metrics
         }
@@ -6909,11 +6924,6 @@ def history_step(seconds: float) -> float:
     return float(enough[0] if enough else HISTORY_STEPS[-1])
 
 
-def keeps_maximum(name: str) -> bool:
-    """Tell whether the worst value of a figure says more than the mean: of latencies."""
-    return name == "latency" or name.endswith(("_p50", "_p90", "_p99", "_seconds"))
-
-
 def minute_rows(
     keys: Sequence[str], columns: Mapping[Tuple[str, str], array], first: int, last: int
 ) -> Dict[str, List[float]]:
@@ -6926,7 +6936,7 @@ def minute_rows(
             if not values:
                 row.append(NAN)
             else:
-                row.append(max(values) if keeps_maximum(name) else sum(values) / len(values))
+                row.append(max(values) if name in WORST_KEPT else sum(values) / len(values))
         if any(value == value for value in row):
             rows[key] = row
     return rows
@@ -7577,7 +7587,8 @@ class Monitor:
 
     def alert_documents(self) -> List[dict]:
         """The alerts as the status shows them, with their groups and silences."""
-        return alert_documents(self.alerts(), self.silences.active())
+        names = {instance.id: instance.name for instance in self._instances}
+        return alert_documents(self.alerts(), self.silences.active(), names)
 
     def status_json(
         self,

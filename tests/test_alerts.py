@@ -12,6 +12,9 @@ import lmcache_frontend as lf
 from support.frontend import TOKEN, wait_for
 
 
+NAMES = {"x1": "demo002"}  # of instances, by id
+
+
 class StillClock(lf.Clock):
     """A clock that stands still until the test moves it."""
 
@@ -53,7 +56,7 @@ def test_what_many_instances_have_is_one_group(instances, expected):
 
 def test_305_nodes_with_one_trouble_are_one_sentence():
     alerts = [alert("node%03d" % index, instance="demo%d" % (index // 5)) for index in range(305)]
-    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}))
+    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}, NAMES))
     assert group.text == (
         "305 nodes are unreachable (node000, node001, node002 and 302 more): node000 is unreachable"
     )
@@ -61,20 +64,20 @@ def test_305_nodes_with_one_trouble_are_one_sentence():
 
 
 def test_a_group_of_one_instance_names_it():
-    alerts = [alert("a", instance="demo002"), alert("b", instance="demo002")]
-    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}))
+    alerts = [alert("a", instance="x1"), alert("b", instance="x1")]
+    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}, NAMES))
     assert group.text.startswith("2 nodes of demo002 are unreachable (a, b)")
 
 
 def test_an_alert_by_itself_is_its_own_sentence():
-    (group,) = lf.grouped_sentences(lf.alert_documents([alert("a")], {}))
+    (group,) = lf.grouped_sentences(lf.alert_documents([alert("a")], {}, NAMES))
     assert group.text == "a is unreachable"
 
 
 def test_silenced_alerts_of_a_group_are_a_sentence_of_their_own():
     alerts = [alert("a"), alert("b"), alert("c")]
     silences = {"node_down:b": lf.Silence("node_down:b", 2e9, "known", "local")}
-    groups = lf.grouped_sentences(lf.alert_documents(alerts, silences))
+    groups = lf.grouped_sentences(lf.alert_documents(alerts, silences, NAMES))
     assert [(group.count, group.silence is not None) for group in groups] == [(2, False), (1, True)]
 
 
@@ -305,7 +308,7 @@ def sending(alertmanager):
     senders = []
 
     def begin(alerts=(), url=None):
-        documents[:] = lf.alert_documents(list(alerts), {})
+        documents[:] = lf.alert_documents(list(alerts), {}, NAMES)
         report = lambda: lf.labelled_alerts(list(documents), "front:8080")  # noqa: E731
         sender = lf.AlertmanagerSender(url or alertmanager.url, report, "http://front:8080/", 1.0)
         sender.documents = documents
@@ -340,7 +343,7 @@ def test_an_alert_is_sent_at_once_with_labels_and_a_link(alertmanager, sending):
 def test_a_resolved_alert_is_ended_at_once(alertmanager, sending):
     sender = sending([alert("w0"), alert("w1")])
     wait_for(lambda: alertmanager.reports)
-    sender.documents[:] = lf.alert_documents([alert("w1")], {})
+    sender.documents[:] = lf.alert_documents([alert("w1")], {}, NAMES)
     wait_for(lambda: len(alertmanager.reports) == 2)
     ends = {entry["labels"]["node"]: entry["endsAt"] for entry in alertmanager.reports[1]}
     now = lf.rfc3339(time.time() + 5)
@@ -350,14 +353,14 @@ def test_a_resolved_alert_is_ended_at_once(alertmanager, sending):
 def test_silenced_alerts_are_not_sent(alertmanager, sending):
     sender = sending()
     silences = {"node_down:w0": lf.Silence("node_down:w0", 2e9, "", "local")}
-    sender.documents[:] = lf.alert_documents([alert("w0"), alert("w1")], silences)
+    sender.documents[:] = lf.alert_documents([alert("w0"), alert("w1")], silences, NAMES)
     wait_for(lambda: alertmanager.reports)
     assert [entry["labels"]["node"] for entry in alertmanager.reports[0]] == ["w1"]
 
 
 def test_alerts_with_the_same_labels_are_one_and_end_together():
     alerts = [lf.Alert("a", "name_taken", "warning", None, text, 5.0) for text in ("one", "two")]
-    (sent,) = lf.labelled_alerts(lf.alert_documents(alerts, {}), "f")
+    (sent,) = lf.labelled_alerts(lf.alert_documents(alerts, {}, NAMES), "f")
     assert sent.text == "one; two"
 
 

@@ -518,6 +518,28 @@ def test_a_long_range_has_about_a_thousand_points(watcher):
     assert 230 <= len(answer["series"][0]["times"]) <= 242
 
 
+def test_the_history_of_an_instance_is_asked_for_by_its_id(watcher):
+    clock = MovedClock()
+    first = watcher(clock)
+    first.watch(10)
+    (instance,) = first.monitor.status()["instances"]
+    first.end()
+    second = watcher(clock)
+    second.watch(1)
+    answer = second.monitor.history(None, "lookup_hit_rate", 900, None, instance["id"])
+    (series,) = answer["series"]
+    assert (series["node"], series["instance"]) == (None, instance["id"])
+    assert [value for value in series["values"] if value]
+    with pytest.raises(lf.FrontendError) as error:
+        second.monitor.history(None, None, 900, None, "other")
+    assert error.value.status == 404
+
+
+def test_a_point_that_stands_for_many_is_the_worst_of_latencies_and_the_mean_of_the_rest():
+    assert {"latency", "retrieve_p99", "ttft_p50", "remote_ping_seconds"} <= lf.WORST_KEPT
+    assert not lf.WORST_KEPT & {"lookup_hit_rate", "retrieve_speed_p50", "chunk_lifetime_p50"}
+
+
 @pytest.mark.parametrize(
     "seconds, step", [(3600, 60), (66_000, 60), (66_001, 120), (604_800, 600), (1e12, 604_800)]
 )
