@@ -5049,8 +5049,9 @@ class NodeState:
             self.ping_failures = 0
         else:
             self.ping_failures = failures_in_a_row(self.ping_failures, before, snapshot)
-        self.growth = complete(growth_of(self.window, self.chunk_size))
-        self.figures = {**dict.fromkeys(METRICS), **figures_of(self.growth)}
+        # It is completed again with the rest of its instance, where the engine may tell better.
+        self.growth = growth_of(self.window, self.chunk_size)
+        self.figures = {**dict.fromkeys(METRICS), **figures_of(complete(self.growth))}
 
     def member(self) -> Member:
         """The node as a part of its instance and the cluster."""
@@ -5545,10 +5546,11 @@ def instance_place(state: NodeState) -> str:
         return f"instance:{configured}" if configured else ""
     if state.kind not in ("worker", "scheduler"):
         return ""
-    if about["engine"]:
-        return f"engine:{about['engine']}"
+    # What was configured counts more: it joins an engine's API server to its workers.
     if configured:
         return f"instance:{configured}"
+    if about["engine"]:
+        return f"engine:{about['engine']}"
     host = about["instance"] or host_of(state.node)
     return f"{host}:{about['model']}" if about["model"] else ""
 

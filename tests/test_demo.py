@@ -642,6 +642,19 @@ def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     assert any(event["until"] - event["time"] > 300 for event in lasted)
 
 
+def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replayed):
+    front, status = replayed
+    instances = {instance["name"]: instance for instance in status["instances"]}
+    assert set(instances) == {"llama70b-a", "llama70b-b", "mp-0", "mp-1"}
+    figures = instances["llama70b-b"]["metrics"]
+    assert len(instances["llama70b-b"]["nodes"]) == 6
+    nodes = {node["name"]: node["metrics"] for node in status["nodes"]}
+    prompt = nodes["llama70b-b_api"]["prompt_tokens_per_second"]
+    assert figures["prompt_tokens_per_second"] == pytest.approx(prompt, rel=0.05)
+    sources = sum(value or 0 for name, value in figures.items() if name.startswith("source_"))
+    assert sources == pytest.approx(prompt, rel=0.05)
+
+
 def test_the_past_ends_where_the_present_begins(replayed):
     """What is polled over sockets goes on with what was replayed in the process."""
     front, status = replayed
