@@ -118,13 +118,11 @@ def test_clients_whose_heads_and_small_bodies_drip_hold_no_worker(front, send):
         assert status_of(receive(sock)) == 400
 
 
-def test_a_refused_body_that_drips_gives_its_place_back(start, send):
+@pytest.mark.parametrize("size", [200_000, 2_000_000])
+def test_a_refused_body_that_drips_gives_its_place_back(start, send, size):
     front = start("--max-connections", "10")
-    senders = send(
-        front,
-        b"POST /api/nodes HTTP/1.1\r\nHost: example.org\r\nContent-Length: 200000\r\n\r\n{",
-        10,
-    )
+    request = b"POST /api/nodes HTTP/1.1\r\nHost: example.org\r\nContent-Length: %d\r\n\r\n{"
+    senders = send(front, request % size, 10)
 
     def free():
         """a place is free"""
