@@ -34,16 +34,6 @@ Chapters, lower layers first, none knowing of a later one:
 
 from __future__ import annotations
 
-import sys
-
-if (
-    __name__ == "__main__" and "ssl" not in sys.modules
-):  # http.client loads OpenSSL, 4 MiB that few need: see load_ssl
-    sys.modules["ssl"] = None  # type: ignore[assignment]
-    import http.client
-
-    del sys.modules["ssl"]
-
 import bisect
 import collections
 import contextlib
@@ -51,44 +41,59 @@ import errno
 import fcntl
 import fnmatch
 import functools
+import gzip
 import hmac
 import http.client
 import http.server
+import importlib.util
+import io
 import ipaddress
 import json
 import logging
 import math
 import operator
 import os
+import queue
 import re
+import select
 import selectors
 import signal
 import socket
 import socketserver
 import stat
 import struct
+import sys
 import threading
 import time
 import urllib.parse
 import weakref
 import zipfile
+import zipimport
+import zlib
 from array import array
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
-if TYPE_CHECKING:
-    import mmap
-    import sqlite3
+try:
     import ssl
+except ImportError:
+    # A Python built without OpenSSL: https:// and --tls-cert say so when they are used.
+    ssl = None  # type: ignore[assignment]  # there is no other way to say that it is missing
+
+if TYPE_CHECKING:
+    import argparse
+    import sqlite3
     import types
     from typing import (
-        BinaryIO,
         Callable,
         Container,
-        Generator,
+        Deque,
+        FrozenSet,
         Iterable,
         Iterator,
         Mapping,
         Sequence,
+        Set,
+        Type,
     )
 
     # What ``fetch_many`` is: jobs in, pairs of a job and a Reply or a FetchError out.
@@ -130,19 +135,13 @@ MAX_INTERIM = 100  # interim (1xx) answers before an answer
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
-MAX_WORKERS = 64  # threads for what blocks
-MAX_SCRAPES = 8  # merges of all nodes' metrics at once: each may hold every page, and wait for nodes that hang
-MAX_NODE_CONNECTIONS = 256  # at once to one target; further requests wait for a free one
-MAX_IDLE_NODE_CONNECTIONS = 128  # kept open per target, of those that were needed at once
+MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
+MAX_NODE_REQUESTS = 64  # of them for one node
+MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
+MAX_IDLE_NODE_CONNECTIONS = 64  # kept open per target, of those that were needed at once
 LISTEN_BACKLOG = 1024
 
 RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
-RELAY_SIZE = MIB  # bytes of the buffer for a long body
-LONG_BODY = 2 * MIB  # bytes after which a body is relayed by a worker thread
-SMALL_CHUNK_COST = 256  # bytes that could be relayed in the time that a chunk takes
-MAX_PUMPS = MAX_WORKERS // 2  # worker threads that may relay such bodies
-PUMP_PATIENCE = 0.5  # seconds that nothing may move before the loop takes such a body back
-
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
 CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
@@ -158,7 +157,7 @@ LINGER_TIMEOUT = (
 )
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
-FAILED_NAME_TTL = 2.0  # seconds that a name is not asked for again
+POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
 CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
 SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
@@ -1152,91 +1151,92 @@ def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
 
 
 # ----------------------------------------------------------------------------
-# HTTP/1.1 messages
+# HTTP/1.1 grammar
 # ----------------------------------------------------------------------------
+#
+# Heads and chunks as pure functions on bytes: nothing here knows a socket. What the rules leave
+# open is refused, since two readers of one ambiguous message may see two different ones.
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
-VALUE = rb"[^\x00-\x20\x7f]+(?:[ \t]+[^\x00-\x20\x7f]+)*"  # RFC 9110 section 5.5
-FIELD = re.compile(rb"(" + TOKEN + rb"):(?:[ \t]*(" + VALUE + rb"))?[ \t]*\r\n")
-FIELDS = re.compile(rb"(?:" + TOKEN + rb":(?:[ \t]*" + VALUE + rb")?[ \t]*\r\n)*")
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?\r\n")
+FIELD_NAME = re.compile(TOKEN)
+FIELD_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 section 5.5
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
+STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 HOST_FIELD = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII
 )
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
-CHUNK_EXTENSION = re.compile(
-    rb"(?:[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?)*'
+CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+CHUNK_EXTENSION = re.compile(  # RFC 9112 section 7.1.1
+    rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?'
 )
-HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1, and what RFC 2616 listed
-    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te transfer-encoding upgrade trailer".split()
+# RFC 9110 section 7.6.1, and what RFC 2616 listed.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"trailer",
+    )
 )
-FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(  # RFC 9110 section 6.5.1
-    b"content-length host content-encoding content-type content-range authorization cookie set-cookie expect "
-    b"cache-control location www-authenticate max-forwards".split()
+# RFC 9110 section 6.5.1: what frames, routes, authorizes or describes the body has no place there.
+FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(
+    (
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"cookie",
+        b"expect",
+        b"host",
+        b"location",
+        b"max-forwards",
+        b"set-cookie",
+        b"www-authenticate",
+    )
 )
-IDEMPOTENT = frozenset(
-    (b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE")
-)  # RFC 9110 section 9.2.2
-BODYLESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # section 9.2.2
+BODILESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
+MAX_LENGTH_DIGITS = 18  # of a Content-Length
+MAX_CHUNK = 1 << 62  # bytes of a chunk
+SHORT_LINE = 32  # bytes of most lines of a chunked body
+
+HeaderFields = List[Tuple[bytes, bytes]]
 
 
 class BadMessage(FrontendError):
-    """A message that breaks the rules of HTTP/1.1: it is answered with ``status`` and its connection closed."""
+    """A message that breaks the rules of HTTP/1.1: answered with ``status``, then closed."""
 
 
 class RequestHead:
-    """A parsed request head. Immutable, because equal heads share one object.
+    """A parsed request head (RFC 9112 section 3).
 
-    ``target`` is what the request line says, ``path`` (raw bytes, still percent-encoded) and ``query`` (with its "?",
-    or b"") its parts. ``length`` is the Content-Length or None, ``chunked`` tells the other framing. ``forward`` holds
-    the fields that a proxy passes on, ``forwarded_for`` the client's own X-Forwarded-For; ``size`` is in bytes.
+    ``target`` is what the request line says; ``path`` (raw bytes, still percent-encoded) and
+    ``query`` (with its "?", or b"") are its parts. ``length`` is the Content-Length or None,
+    ``chunked`` tells the other framing. ``host`` is that of an absolute target, else of ``Host``.
     """
 
-    __slots__ = (
-        "method",
-        "target",
-        "path",
-        "query",
-        "minor",
-        "fields",
-        "first",
-        "length",
-        "chunked",
-        "keep_alive",
-        "expects",
-        "host",
-        "forward",
-        "forwarded_for",
-        "command",
-        "size",
-    )
-
-    def __init__(
-        self, method: bytes, target: bytes, minor: int, fields: List[Tuple[bytes, bytes]]
-    ) -> None:
-        self.size = len(target) + sum(len(name) + len(value) for name, value in fields)
-        self.method = method
+    def __init__(self, method: bytes, target: bytes, minor: int, fields: HeaderFields) -> None:
+        self.method, self.target, self.minor, self.fields = method, target, minor, fields
         self.command = method.decode("latin-1")
-        self.target = target
-        self.minor = minor
-        self.fields = fields
         self.first: Dict[bytes, bytes] = {}
-        for name, value in reversed(fields):
-            self.first[name.lower()] = value
+        for name, value in fields:
+            self.first.setdefault(name.lower(), value)
         self.length, self.chunked = request_framing(self)
-        connection = list_tokens(self.all(b"connection"))
-        self.keep_alive = b"close" not in connection and (minor >= 1 or b"keep-alive" in connection)
-        self.expects = minor >= 1 and self.first.get(b"expect", b"").lower() == b"100-continue"
+        self.connection = list_members(self.all(b"connection"))
+        self.keep_alive = b"close" not in self.connection
+        if minor == 0:
+            self.keep_alive = self.keep_alive and b"keep-alive" in self.connection
+        self.expects = minor >= 1 and self.get(b"expect").lower() == b"100-continue"
+        self._check_host()
         self.path, self.query = self._split_target()
-        self.host = self._check_host()
-        self.forwarded_for = b", ".join(self.all(b"x-forwarded-for"))
-        dropped = HOP_BY_HOP | connection | {b"host", b"content-length", b"x-forwarded-for", b"via"}
-        self.forward = b"".join(
-            b"%b: %b\r\n" % field for field in fields if field[0].lower() not in dropped
-        )
-        via = b", ".join(self.all(b"via"))
-        self.forward += b"Via: %b1.%d lmcache-frontend\r\n" % (via + b", " if via else b"", minor)
+        self.host = self.get(b"host")
 
     def get(self, name: bytes, default: bytes = b"") -> bytes:
         """The first value of the field ``name`` (lower case)."""
@@ -1248,271 +1248,233 @@ class RequestHead:
             return []
         return [value for known, value in self.fields if known.lower() == name]
 
-    def _split_target(self) -> Tuple[bytes, bytes]:
-        target = self.target
-        if target[:7].lower() == b"http://":  # absolute-form, RFC 9112 section 3.2.2
-            authority, slash, rest = target[7:].partition(b"/")
-            if b"?" in authority:
-                authority, _, query = authority.partition(b"?")
-                slash, rest = b"/", b"?" + query
-            if not HOST_FIELD.fullmatch(authority):
-                raise BadMessage(400, "the request target has no valid host")
-            self.first[b"host"] = authority  # it wins over the Host field
-            target = (slash or b"/") + rest
-        elif target == b"*":
-            if self.method != b"OPTIONS":
-                raise BadMessage(400, "the request target * is for OPTIONS only")
-        elif self.method == b"CONNECT":
-            raise BadMessage(405, "CONNECT is not offered: this is a reverse proxy")
-        elif target[:1] != b"/":
-            raise BadMessage(400, "the request target is no path")
-        if b"#" in target:
-            raise BadMessage(400, "the request target has a fragment")
-        path, mark, query = target.partition(b"?")
-        return path, mark + query
-
-    def _check_host(self) -> bytes:
-        hosts = self.all(b"host")
-        if len(hosts) > 1 or (not hosts and self.minor >= 1):
-            raise BadMessage(400, "a request has exactly one Host field")  # RFC 9112 section 3.2
-        host = self.first.get(b"host", b"")
-        if hosts and not HOST_FIELD.fullmatch(hosts[0]):
-            raise BadMessage(400, "the Host field is not a host and port")
-        return host
-
     @property
     def wants_body(self) -> bool:
         """Tell whether body bytes follow the head."""
         return self.chunked or bool(self.length)
 
+    def _check_host(self) -> None:
+        """RFC 9112 section 3.2: exactly one Host field, and a valid one."""
+        hosts = self.all(b"host")
+        if len(hosts) > 1 or (not hosts and self.minor >= 1):
+            raise BadMessage(400, "a request must have exactly one Host field")
+        if hosts and not HOST_FIELD.fullmatch(hosts[0]):
+            raise BadMessage(400, "the Host field is not a host and port")
 
-def list_tokens(values: Iterable[bytes]) -> frozenset[bytes]:
+    def _split_target(self) -> Tuple[bytes, bytes]:
+        target = self.target
+        if target[:7].lower() == b"http://":
+            target = self._take_authority(target[7:])
+        elif target == b"*":
+            if self.method != b"OPTIONS":
+                raise BadMessage(400, "the request target * is for OPTIONS only")
+        elif self.method == b"CONNECT":
+            raise BadMessage(405, "CONNECT is not supported: this is a reverse proxy")
+        elif target[:1] != b"/":
+            raise BadMessage(400, "the request target is not a path")
+        if b"#" in target:
+            raise BadMessage(400, "the request target has a fragment")
+        path, mark, query = target.partition(b"?")
+        return path, mark + query
+
+    def _take_authority(self, rest: bytes) -> bytes:
+        """The path of an absolute-form target, whose host wins over Host (RFC 9112 section 3.2.2)."""
+        authority, slash, path = rest.partition(b"/")
+        if b"?" in authority:
+            authority, _, query = rest.partition(b"?")
+            slash, path = b"/?", query
+        if not HOST_FIELD.fullmatch(authority):
+            raise BadMessage(400, "the request target has no valid host")
+        self.first[b"host"] = authority
+        return (slash or b"/") + path
+
+
+def list_members(values: Iterable[bytes]) -> FrozenSet[bytes]:
     """The members of a comma-separated list field, in lower case (RFC 9110 section 5.6.1)."""
-    return frozenset(
-        token.strip(b" \t").lower()
-        for value in values
-        for token in value.split(b",")
-        if token.strip(b" \t")
-    )
+    members = (item.strip(b" \t").lower() for value in values for item in value.split(b","))
+    return frozenset(member for member in members if member)
 
 
 def request_framing(head: RequestHead) -> Tuple[Optional[int], bool]:
-    """How a request's body is delimited: (length or None, chunked). Raises BadMessage (RFC 9112 section 6.3)."""
+    """How a request's body is delimited: (length or None, chunked). Raises BadMessage.
+
+    RFC 9112 section 6.3; a request that is framed in two ways is refused.
+    """
     codings = head.all(b"transfer-encoding")
     lengths = head.all(b"content-length")
-    if codings:
-        if lengths:
-            raise BadMessage(400, "a request has Content-Length or Transfer-Encoding, not both")
-        if head.minor == 0:
-            raise BadMessage(400, "Transfer-Encoding needs HTTP/1.1")
-        if len(codings) > 1 or codings[0].lower() != b"chunked":
-            known = len(codings) == 1 and re.fullmatch(TOKEN, codings[0])
-            raise BadMessage(
-                501 if known else 400, "the only transfer coding known here is a single 'chunked'"
-            )
-        return None, True
-    if not lengths:
-        return None, False
-    return parse_length(lengths), False
+    if not codings:
+        return (parse_length(lengths) if lengths else None), False
+    if lengths:
+        raise BadMessage(400, "a request has Content-Length or Transfer-Encoding, not both")
+    if head.minor == 0:
+        raise BadMessage(400, "Transfer-Encoding needs HTTP/1.1")
+    if len(codings) > 1 or codings[0].lower() != b"chunked":
+        is_coding = len(codings) == 1 and FIELD_NAME.fullmatch(codings[0])
+        detail = "the only transfer coding supported here is a single 'chunked'"
+        raise BadMessage(501 if is_coding else 400, detail)
+    return None, True
 
 
 def parse_length(values: List[bytes]) -> int:
-    """Read a Content-Length. Raises BadMessage unless it is one plain decimal number (RFC 9110 section 8.6)."""
+    """Read a Content-Length, one plain decimal number (RFC 9110 section 8.6). Raises BadMessage."""
     if len(values) > 1 or not values[0].isdigit():
         raise BadMessage(400, "Content-Length is not one decimal number")
-    if len(values[0]) > 18:
+    if len(values[0]) > MAX_LENGTH_DIGITS:
         raise BadMessage(413, "Content-Length is too large")
     return int(values[0])
 
 
-def parse_fields(block: bytes, start: int) -> List[Tuple[bytes, bytes]]:
-    """Read the field lines of a head from ``start`` on, all or nothing. Raises BadMessage (RFC 9112 section 5)."""
-    if FIELDS.fullmatch(block, start) is None:
-        while True:  # find the line that is wrong
-            found = FIELD.match(block, start)
-            if found is None:
-                line = block[start:].partition(b"\r\n")[0][:60].decode("latin-1")
-                raise BadMessage(400, f"malformed header line {one_line(line)!r}")
-            start = found.end()
-    fields = FIELD.findall(block, start)
-    if len(fields) > MAX_FIELDS:
+def parse_fields(block: bytes) -> HeaderFields:
+    """Read field lines, each with its CRLF (RFC 9112 section 5). Raises BadMessage."""
+    lines = block.split(b"\r\n")
+    if lines.pop():
+        raise BadMessage(400, "a line of the head does not end with CRLF")
+    if len(lines) > MAX_FIELDS:
         raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        value = value.strip(b" \t")
+        if not (colon and FIELD_NAME.fullmatch(name) and FIELD_VALUE.fullmatch(value)):
+            shown = one_line(line[:60].decode("latin-1"))
+            raise BadMessage(400, f"malformed header line {shown!r}")
+        fields.append((name, value))
     return fields
 
 
 def parse_request_head(block: bytes) -> RequestHead:
-    """Parse a request line and its fields, each line with its CRLF, without the empty line. Raises BadMessage."""
-    found = REQUEST_LINE.match(block)
-    if found is None:
-        raise refuse_request_line(block.partition(b"\r\n")[0])
-    method, target, major, minor = found.groups()
-    if major != b"1":
-        raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-    if len(method) + len(target) > MAX_REQUEST_LINE:
-        raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
-    return RequestHead(method, target, min(int(minor), 1), parse_fields(block, found.end()))
+    """Parse a request line and its fields, each with its CRLF, without the empty line.
+
+    Raises BadMessage.
+    """
+    line, _, rest = block.partition(b"\r\n")
+    check_request_line(line)
+    method, target, _, minor = REQUEST_LINE.fullmatch(line).groups()
+    return RequestHead(method, target, min(int(minor), 1), parse_fields(rest))
 
 
-def refuse_request_line(line: bytes) -> BadMessage:
-    """Say what is wrong with a request line that does not match the grammar (RFC 9112 section 3)."""
+def check_request_line(line: bytes) -> None:
+    """Raise BadMessage unless this is a request line that we serve (RFC 9112 section 3)."""
     if len(line) > MAX_REQUEST_LINE:
-        return BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
-    return BadMessage(400, f"malformed request line {one_line(line[:60].decode('latin-1'))!r}")
+        raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
+    found = REQUEST_LINE.fullmatch(line)
+    if found is None:
+        shown = one_line(line[:60].decode("latin-1"))
+        raise BadMessage(400, f"malformed request line {shown!r}")
+    if found.group(3) != b"1":
+        raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are supported")
 
 
-parse_small_request_head = functools.lru_cache(maxsize=256)(
-    parse_request_head
-)  # clients repeat their heads
+def check_partial_head(data: bytes) -> None:
+    """Refuse what cannot become a request head any more, however it goes on. Raises BadMessage."""
+    line, newline, _ = data.partition(b"\n")
+    if not newline and len(data) > MAX_REQUEST_LINE:
+        raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
+    if len(data) > MAX_HEAD:
+        raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
+    if data.count(b"\n") != data.count(b"\r\n"):
+        raise BadMessage(400, "a line of the head ends with a bare LF")
+    if newline:
+        check_request_line(line[:-1])
 
 
 class ResponseHead:
-    """A parsed response head; ``length`` is the body's length, -1 for chunked and None for "until the end".
+    """A parsed response head (RFC 9112 section 4).
 
-    ``forward`` holds the status line and the fields that a proxy passes on, less ``Location``, which is ``location``.
-    Immutable, because equal heads share one object.
+    ``length`` is that of the body in bytes, None when it ends with its connection; ``chunked``
+    tells the other framing.
     """
 
-    __slots__ = (
-        "status",
-        "reason",
-        "minor",
-        "fields",
-        "length",
-        "keep_alive",
-        "forward",
-        "location",
-        "has_date",
-    )
-
-    def __init__(
-        self,
-        status: int,
-        reason: bytes,
-        minor: int,
-        fields: List[Tuple[bytes, bytes]],
-        method: bytes,
-    ) -> None:
+    def __init__(self, status: int, reason: bytes, minor: int, fields: HeaderFields) -> None:
         self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
-        lengths, codings, connection = [], [], []
-        self.location: Optional[bytes] = None
-        self.has_date = False
-        lines = []
-        for name, value in fields:
-            lower = name.lower()
-            if lower == b"content-length":
-                lengths.append(value)
-                if status == 204:
-                    continue
-            elif lower == b"location":
-                self.location = value
-                continue
-            elif lower == b"date":
-                self.has_date = True
-            elif lower in HOP_BY_HOP:
-                if lower == b"transfer-encoding":
-                    codings.append(value)
-                elif lower == b"connection":
-                    connection.append(value)
-                continue
-            lines.append((lower, b"%b: %b\r\n" % (name, value)))
-        tokens = list_tokens(connection) if connection else frozenset()
-        self.keep_alive = b"close" not in tokens and (minor >= 1 or b"keep-alive" in tokens)
-        self.length = self._framing(lengths, codings, method)
-        named = tokens - {
-            b"content-length",
-            b"date",
-        }  # a node cannot take these away: they are the proxy's to give
-        self.forward = b"HTTP/1.1 %d %b\r\n%b" % (
-            status,
-            reason,
-            b"".join(line for lower, line in lines if lower not in named),
-        )
+        self.connection = list_members(self.all(b"connection"))
+        self.keep_alive = b"close" not in self.connection
+        if minor == 0:
+            self.keep_alive = self.keep_alive and b"keep-alive" in self.connection
+        self.length: Optional[int] = None
+        self.chunked = False
 
-    def _framing(self, lengths: List[bytes], codings: List[bytes], method: bytes) -> Optional[int]:
-        """RFC 9112 section 6.3; what is ambiguous is refused rather than guessed."""
+    def all(self, name: bytes) -> List[bytes]:
+        """Every value of the field ``name`` (lower case), in order."""
+        return [value for known, value in self.fields if known.lower() == name]
+
+    def frame(self, method: bytes) -> None:
+        """Find out how the body of an answer to ``method`` is delimited (RFC 9112 section 6.3).
+
+        Raises BadMessage 502: what is ambiguous is refused rather than guessed.
+        """
+        codings, lengths = self.all(b"transfer-encoding"), set(self.all(b"content-length"))
         if codings:
-            if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or self.minor == 0:
+            is_chunked = len(codings) == 1 and codings[0].lower() == b"chunked"
+            if lengths or not is_chunked or self.minor == 0:
                 raise BadMessage(502, "its answer has an ambiguous or unknown Transfer-Encoding")
-        if len(set(lengths)) > 1 or (
-            lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)
-        ):
-            raise BadMessage(502, "its answer has an invalid Content-Length")
-        if method == b"HEAD" or self.status in BODYLESS or self.status < 200:
-            return 0
-        if codings:
-            return -1
-        if not lengths:
+        try:
+            length = parse_length(list(lengths)) if lengths else None
+        except BadMessage:
+            raise BadMessage(502, "its answer has an invalid Content-Length") from None
+        if method == b"HEAD" or self.status in BODILESS or self.status < 200:
+            self.length = 0
+        elif codings:
+            self.chunked = True
+        elif length is None:
             self.keep_alive = False
-            return None
-        return int(lengths[0])
+        else:
+            self.length = length
 
 
 def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
-    """Parse a status line and its fields. Raises BadMessage 502: the node talks nonsense (RFC 9112 section 4)."""
-    found = STATUS_LINE.match(block)
+    """Parse a status line and its fields, each with its CRLF, without the empty line.
+
+    Raises BadMessage 502: the node does not speak HTTP/1.1.
+    """
+    line, _, rest = block.partition(b"\r\n")
+    found = STATUS_LINE.fullmatch(line)
     if found is None:
         raise BadMessage(502, "its answer is not HTTP/1.1")
     minor, status, reason = found.groups()
     try:
-        fields = parse_fields(block, found.end())
+        fields = parse_fields(rest)
     except BadMessage as error:
         raise BadMessage(502, f"its answer has a {error.detail}") from None
-    return ResponseHead(int(status), reason or b"", min(int(minor), 1), fields, method)
-
-
-parse_small_response_head = functools.lru_cache(maxsize=256)(
-    parse_response_head
-)  # nodes repeat theirs, too
+    head = ResponseHead(int(status), reason or b"", min(int(minor), 1), fields)
+    head.frame(method)
+    return head
 
 
 class LengthBody:
-    """Takes a body of known length out of a stream of bytes; ``left`` bytes are still to come."""
+    """Takes a body of known length out of a stream of bytes."""
+
+    trailer = b""
 
     def __init__(self, length: int) -> None:
-        self.left = length
+        self._left = length
         self.done = length == 0
-        self.trailer = b""
 
     def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
         """Return (the parts of ``data`` that are body, how many bytes of it were used)."""
-        used = min(self.left, len(data))
-        self.left -= used
-        self.done = self.left == 0
+        used = min(self._left, len(data))
+        self._left -= used
+        self.done = self._left == 0
         return ([data[:used]] if used else []), used
-
-    def end(self) -> bool:
-        """The stream ended: tell whether the body was complete."""
-        return self.done
-
-
-class EndBody(LengthBody):
-    """Takes everything until the stream ends (RFC 9112 section 6.3, rule 8)."""
-
-    def __init__(self) -> None:
-        super().__init__(-1)
-
-    def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
-        return ([data] if len(data) else []), len(data)
-
-    def end(self) -> bool:
-        self.done = True
-        return True
 
 
 class ChunkedBody:
-    """Takes a chunked body out of a stream of bytes (RFC 9112 section 7.1); ``trailer`` holds what it ended with.
+    """Takes a chunked body out of a stream of bytes (RFC 9112 section 7.1).
 
-    Chunk extensions are checked and dropped. Raises BadMessage at the first byte that breaks the rules.
+    ``trailer`` holds the field lines that it ended with. Chunk extensions are checked and dropped.
+    Raises BadMessage at the first byte that breaks the rules.
     """
 
     SIZE, DATA, DATA_END, TRAILER = range(4)
+    LINE_LIMITS = {SIZE: MAX_CHUNK_LINE, DATA_END: 2, TRAILER: MAX_TRAILER}
 
     def __init__(self) -> None:
         self.done = False
-        self.trailer = b""  # the trailer's field lines, each with its CRLF
+        self.trailer = b""
         self._state = self.SIZE
         self._left = 0
-        self._line = b""  # an incomplete line
+        # A line that has not arrived whole.
+        self._line = b""
 
     def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
         """Return (the parts of ``data`` that are body, how many bytes of it were used)."""
@@ -1530,15 +1492,10 @@ class ChunkedBody:
                 position = self._take_line(data, position)
         return parts, position
 
-    def end(self) -> bool:
-        """The stream ended: tell whether the body was complete."""
-        return self.done
-
     def _take_line(self, data: memoryview, position: int) -> int:
-        limit = {self.SIZE: MAX_CHUNK_LINE, self.DATA_END: 2, self.TRAILER: MAX_TRAILER}[
-            self._state
-        ]
-        window = bytes(data[position : position + 32])  # most lines are short
+        limit = self.LINE_LIMITS[self._state]
+        # Most lines are short: what is copied should be, too.
+        window = bytes(data[position : position + SHORT_LINE])
         end = window.find(b"\n")
         if end < 0:
             window = bytes(data[position : position + limit + 2 - len(self._line)])
@@ -1546,35 +1503,41 @@ class ChunkedBody:
         piece = window if end < 0 else window[: end + 1]
         line = self._line + piece
         if end < 0:
-            if len(line) > limit:
-                raise BadMessage(400, "a line of the chunked body is too long")
-            if self._state == self.SIZE and not re.match(rb"[0-9A-Fa-f]{1,16}(?:[ \t;\r]|$)", line):
-                raise BadMessage(400, "malformed chunk size")
-            if self._state == self.DATA_END and line != b"\r":
-                raise BadMessage(400, "a chunk's data does not end with CRLF")
+            self._check_partial_line(line, limit)
             self._line = line
-            return position + len(piece)
-        self._line = b""
-        if not line.endswith(b"\r\n"):
-            raise BadMessage(400, "a line of the chunked body ends with a bare LF")
-        self._end_line(line[:-2])
+        else:
+            self._line = b""
+            if not line.endswith(b"\r\n"):
+                raise BadMessage(400, "a line of the chunked body ends with a bare LF")
+            self._end_line(line[:-2])
         return position + len(piece)
+
+    def _check_partial_line(self, line: bytes, limit: int) -> None:
+        if len(line) > limit:
+            raise BadMessage(400, "a line of the chunked body is too long")
+        if self._state == self.SIZE:
+            size = CHUNK_SIZE.match(line)
+            if size is None or line[size.end() : size.end() + 1] not in (
+                b"",
+                b";",
+                b" ",
+                b"\t",
+                b"\r",
+            ):
+                raise BadMessage(400, "malformed chunk size")
+        if self._state == self.DATA_END and line != b"\r":
+            raise BadMessage(400, "a chunk's data does not end with CRLF")
 
     def _end_line(self, line: bytes) -> None:
         if self._state == self.SIZE:
-            found = CHUNK_LINE.fullmatch(line)
-            if found is None or not CHUNK_EXTENSION.fullmatch(line, found.end(1)):
-                raise BadMessage(400, "malformed chunk size or extension")
-            self._left = int(found.group(1), 16)
-            if self._left >= 1 << 62:
-                raise BadMessage(400, "a chunk is too large")
+            self._left = parse_chunk_line(line)
             self._state = self.DATA if self._left else self.TRAILER
         elif self._state == self.DATA_END:
             if line:
                 raise BadMessage(400, "a chunk's data does not end with CRLF")
             self._state = self.SIZE
         elif line:
-            parse_fields(line + b"\r\n", 0)
+            parse_fields(line + b"\r\n")
             self.trailer += line + b"\r\n"
             if len(self.trailer) > MAX_TRAILER:
                 raise BadMessage(400, f"the trailer has more than {MAX_TRAILER} bytes")
@@ -1582,401 +1545,43 @@ class ChunkedBody:
             self.done = True
 
 
+def parse_chunk_line(line: bytes) -> int:
+    """The size that a chunk's first line gives, in bytes; its extensions are checked. Raises BadMessage."""
+    size = CHUNK_SIZE.match(line)
+    position = size.end() if size else 0
+    while size and position < len(line):
+        extension = CHUNK_EXTENSION.match(line, position)
+        if extension is None:
+            break
+        position = extension.end()
+    if size is None or position < len(line):
+        raise BadMessage(400, "malformed chunk size or extension")
+    length = int(size.group(), 16)
+    if length > MAX_CHUNK:
+        raise BadMessage(400, "a chunk is too large")
+    return length
+
+
 def safe_trailer(trailer: bytes) -> bytes:
-    """The trailer fields that may be passed on: none that frames, routes or authorises (RFC 9110 section 6.5.1)."""
-    if not trailer:
-        return b""
-    fields = parse_fields(trailer, 0)
-    return b"".join(
-        b"%b: %b\r\n" % field for field in fields if field[0].lower() not in FORBIDDEN_TRAILERS
-    )
+    """The trailer fields that may be passed on (RFC 9110 section 6.5.1)."""
+    kept = []
+    for name, value in parse_fields(trailer):
+        if name.lower() not in FORBIDDEN_TRAILERS:
+            kept.append(b"%b: %b\r\n" % (name, value))
+    return b"".join(kept)
 
 
-# ----------------------------------------------------------------------------
-# Sockets, tasks and threads
-# ----------------------------------------------------------------------------
-
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)  # load_ssl adds TLS's
-
-
-class Channel:
-    """A non-blocking socket that belongs to a loop, and who waits for it.
-
-    ``task`` waits for the events in ``wanted``; ``mask`` is what the selector watches. Without a waiter ``idle`` is
-    called when the socket becomes readable (a new request; a node that closes), or, when that is None, the selector
-    stops watching it until somebody waits again.
-    """
-
-    __slots__ = ("sock", "mask", "wanted", "task", "idle")
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self.mask = 0
-        self.wanted = 0
-        self.task: Task | None = None
-        self.idle: Callable[[], None] | None = None
-
-
-class Blocking(NamedTuple):
-    """Yielded by a task to have ``call(*args)`` run in a worker thread; the task goes on with what it returns."""
-
-    call: Callable
-    args: tuple = ()
-    workers: WorkerPool | None = None  # instead of the loop's
-
-
-class Wait(NamedTuple):
-    """Yielded by a task to wait until one of up to two channels is ready; the task goes on with that channel.
-
-    ``deadline`` is in time.monotonic() seconds; when it passes, TimeoutError is raised in the task.
-    """
-
-    deadline: float
-    channel: Channel | None = None
-    events: int = 0
-    other: Channel | None = None
-    other_events: int = 0
-
-
-class Task:
-    """A generator that the loop runs, and what it waits for."""
-
-    __slots__ = ("generator", "wait")
-
-    def __init__(self, generator: Generator) -> None:
-        self.generator = generator
-        self.wait: Wait | None = None
-
-
-class WorkerPool:
-    """Threads for what blocks: started when needed, up to a limit, ended when idle for a while.
-
-    The lock guards ``_jobs``, ``_idle`` and ``_threads``.
-    """
-
-    IDLE_TIME = 10.0  # seconds
-
-    def __init__(self, limit: int = MAX_WORKERS) -> None:
-        self._limit = limit
-        self._jobs: collections.deque = collections.deque()
-        self._ready = threading.Condition(threading.Lock())
-        self._idle = 0
-        self._threads = 0
-
-    def submit(self, call: Callable[[], None]) -> None:
-        """Have ``call()`` run in some thread; it must not raise. Raises OSError when the system gives no thread."""
-        with self._ready:
-            self._jobs.append(call)
-            if self._idle >= len(self._jobs):
-                self._ready.notify()
-            elif self._threads < self._limit:
-                try:
-                    threading.Thread(target=self._run, name="worker", daemon=True).start()
-                    self._threads += 1
-                except RuntimeError:
-                    if not self._threads:
-                        self._jobs.pop()
-                        raise OSError(errno.EAGAIN, "the system gives no more threads") from None
-
-    def _run(self) -> None:
-        while True:
-            with self._ready:
-                self._idle += 1
-                while not self._jobs:
-                    if not self._ready.wait(self.IDLE_TIME) and not self._jobs:
-                        self._idle -= 1
-                        self._threads -= 1
-                        return
-                self._idle -= 1
-                call = self._jobs.popleft()
-            call()
-
-
-class Loop:
-    """Runs tasks over many sockets in one thread.
-
-    All methods but ``call_soon`` belong to the thread that runs the loop.
-    """
-
-    def __init__(self, workers: WorkerPool | None = None) -> None:
-        self.selector = selectors.DefaultSelector()
-        self.workers = workers or WorkerPool()
-        self.tasks: set[Task] = set()
-        self.current: Task | None = None  # the task that runs just now
-        self.sweeps: List[
-            Callable[[float], None]
-        ] = []  # called with the time, every SWEEP_INTERVAL
-        self.now = (
-            time.monotonic()
-        )  # when the selector woke us last: enough for time-outs of seconds
-        self._soon: collections.deque = collections.deque()
-        self._next_sweep = 0.0
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self.selector.register(self._wake_out, READ, None)
-
-    # -- from any thread
-
-    def call_soon(self, call: Callable, *args: object) -> None:
-        """Have ``call(*args)`` run in the loop's thread. The only method that other threads may use."""
-        self._soon.append((call, args))
-        try:
-            self._wake_in.send(b"\0")
-        except OSError:
-            pass  # the loop has been woken already, or is gone
-
-    # -- channels
-
-    def watch(self, channel: Channel, events: int) -> None:
-        """Make the selector watch ``channel`` for exactly ``events`` (0: not at all)."""
-        if channel.mask == events:
-            return
-        if not channel.mask:
-            self.selector.register(channel.sock, events, channel)
-        elif events:
-            self.selector.modify(channel.sock, events, channel)
-        else:
-            self.selector.unregister(channel.sock)
-        channel.mask = events
-
-    def close(self, channel: Channel) -> None:
-        """Close a channel's socket; nobody may wait for it any more."""
-        if channel.mask:
-            self.watch(channel, 0)
-        channel.idle = None
-        try:
-            channel.sock.close()
-        except OSError:
-            pass
-
-    # -- tasks
-
-    def spawn(self, generator: Generator) -> Task:
-        """Start a task and run it until it waits for the first time."""
-        task = Task(generator)
-        self.tasks.add(task)
-        self.step(task, None)
-        return task
-
-    def step(self, task: Task, value: object, error: BaseException | None = None) -> None:
-        """Run a task on, with the result (or the error) of what it waited for."""
-        self.current = task
-        try:
-            wait = task.generator.throw(error) if error is not None else task.generator.send(value)
-        except StopIteration:
-            self.tasks.discard(task)
-            return
-        except Exception:  # a defect of ours: it must not take the other connections along
-            self.tasks.discard(task)
-            log.exception("a task failed")
-            return
-        if type(wait) is Blocking:
-            try:
-                (wait.workers or self.workers).submit(functools.partial(self._work, task, wait))
-            except OSError as failed:
-                self.call_soon(self.step, task, None, failed)
-            return
-        task.wait = wait
-        channel = wait.channel
-        if channel is not None:
-            channel.task = task
-            channel.wanted = wait.events
-            if wait.events & ~channel.mask:
-                self.watch(channel, channel.mask | wait.events)
-            channel = wait.other
-            if channel is not None:
-                channel.task = task
-                channel.wanted = wait.other_events
-                if wait.other_events & ~channel.mask:
-                    self.watch(channel, channel.mask | wait.other_events)
-
-    def resume(self, task: Task, value: object = None, error: BaseException | None = None) -> None:
-        """Run on a task that waits, whatever for."""
-        wait = task.wait
-        if wait is None:
-            return
-        task.wait = None
-        if wait.channel is not None:
-            wait.channel.task = None
-            if wait.other is not None:
-                wait.other.task = None
-        self.step(task, value, error)
-
-    def _work(self, task: Task, job: Blocking) -> None:
-        """In a worker thread: run what blocks and hand the result back to the loop."""
-        try:
-            self.call_soon(self.step, task, job.call(*job.args), None)
-        except Exception as error:
-            self.call_soon(self.step, task, None, error)
-
-    # -- running
-
-    def run_once(self, timeout: float = SWEEP_INTERVAL) -> None:
-        """Wait for events for at most ``timeout`` seconds and run what they wake."""
-        soon = self._soon
-        ready = self.selector.select(0 if soon else timeout)
-        now = self.now = time.monotonic()
-        for key, events in ready:
-            channel = key.data
-            if channel is None:
-                self._drain_wakeups()
-                continue
-            task = channel.task
-            if task is not None and events & channel.wanted:
-                self.resume(task, channel)
-            elif channel.idle is not None and events & READ:
-                channel.idle()
-            elif channel.mask:
-                self.watch(channel, channel.mask & ~events if task is None else channel.wanted)
-        while soon:
-            call, args = soon.popleft()
-            call(*args)
-        if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_INTERVAL
-            self._sweep(now)
-
-    def _drain_wakeups(self) -> None:
-        try:
-            while self._wake_out.recv(4096):
-                pass
-        except OSError:
-            pass
-
-    def _sweep(self, now: float) -> None:
-        for task in [
-            task for task in self.tasks if task.wait is not None and task.wait.deadline <= now
-        ]:
-            if task.wait is not None:
-                self.resume(task, error=TimeoutError("timed out"))
-        for sweep in self.sweeps:
-            sweep(now)
-
-    def shutdown(self) -> None:
-        """End every task (their ``finally`` clauses run) and free the selector."""
-        for task in list(self.tasks):
-            try:
-                task.generator.close()
-            except ValueError:
-                pass  # a worker thread runs it just now
-        self.tasks.clear()
-        self.selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
-
-
-def drive(generator: Generator) -> object:
-    """Run a task's generator to its end in the calling thread, waiting with poll instead of the loop."""
-    value, error = None, None
-    while True:
-        try:
-            wait = generator.throw(error) if error is not None else generator.send(value)
-        except StopIteration as stop:
-            return stop.value
-        value, error = None, None
-        if type(wait) is Blocking:
-            value = wait.call(*wait.args)
-            continue
-        value = poll_channels(wait)
-        if value is None:
-            error = TimeoutError("timed out")
-
-
-def poll_channels(wait: Wait) -> Channel | None:
-    """Block until one of the channels is ready and return it, or None when the deadline has passed."""
-    with (
-        selectors.DefaultSelector()
-        if not hasattr(selectors, "PollSelector")
-        else selectors.PollSelector()
-    ) as poll:
-        if wait.channel is not None:
-            poll.register(wait.channel.sock, wait.events, wait.channel)
-        if wait.other is not None:
-            poll.register(wait.other.sock, wait.other_events, wait.other)
-        ready = poll.select(max(0.0, wait.deadline - time.monotonic()))
-        return ready[0][0].data if ready else None
-
-
-@contextlib.contextmanager
-def blocking_calls(sock: socket.socket, timeout: float) -> Iterator[None]:
-    """Let calls on a socket block for up to ``timeout`` seconds inside the system, where that costs no extra call."""
-    limit = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))  # struct timeval
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    sock.setblocking(True)
-    try:
-        yield
-    finally:
-        sock.setblocking(False)
-
-
-def send_all(
-    channel: Channel, data: bytes | memoryview, timeout: float = BODY_TIMEOUT
-) -> Iterable[Wait]:
-    """Send ``data``, now what goes at once; ``yield from`` sends the rest. ``timeout`` (seconds) is for each wait.
-
-    Raises OSError, TimeoutError among them.
-    """
-    try:
-        sent = channel.sock.send(data)
-    except WOULD_BLOCK:
-        sent = 0
-    return () if sent == len(data) else send_rest(channel, memoryview(data)[sent:], timeout)
-
-
-def send_rest(channel: Channel, rest: memoryview, timeout: float) -> Generator[Wait, Channel, None]:
-    """Wait until the channel takes more, until all was sent."""
-    while rest:
-        yield Wait(time.monotonic() + timeout, channel, WRITE)
-        try:
-            rest = rest[channel.sock.send(rest) :]
-        except WOULD_BLOCK:
-            pass
-
-
-def send_parts(channel: Channel, parts: List[bytes | memoryview]) -> Generator[Wait, Channel, None]:
-    """Send several buffers one after the other, with as few calls as the system allows."""
-    if len(parts) > 1 and hasattr(channel.sock, "sendmsg") and not hasattr(channel.sock, "pending"):
-        parts = parts[:]
-        total = sum(len(part) for part in parts)
-        while len(parts) > 1:
-            try:
-                sent = channel.sock.sendmsg(parts[:64])
-            except WOULD_BLOCK:
-                yield Wait(time.monotonic() + BODY_TIMEOUT, channel, WRITE)
-                continue
-            total -= sent
-            while parts and sent >= len(parts[0]):
-                sent -= len(parts.pop(0))
-            if not total:
-                return
-            if parts and sent:
-                parts[0] = memoryview(parts[0])[sent:]
-    for part in parts:
-        if len(part):
-            yield from send_all(channel, part)
-
-
-def receive(channel: Channel, size: int, deadline: float) -> Generator[Wait, Channel, bytes]:
-    """Wait for up to ``size`` bytes; b"" is the end of the stream. Raises OSError, TimeoutError among them.
-
-    It always waits, so that who sends without a pause keeps nobody else from being served, nor its own time-out from
-    passing. TLS may hold bytes that no selector sees.
-    """
-    while True:
-        if not (hasattr(channel.sock, "pending") and channel.sock.pending()):
-            yield Wait(deadline, channel, READ)
-        try:
-            return channel.sock.recv(size)
-        except WOULD_BLOCK:
-            pass
+def frame_chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 # ----------------------------------------------------------------------------
 # Talking to nodes
 # ----------------------------------------------------------------------------
+#
+# Connections are http.client's; what they read is checked by the strict grammar above. Everything
+# here blocks, with a deadline for each step.
 
 REASONS = {
     errno.ECONNREFUSED: "connection refused",
@@ -1989,329 +1594,394 @@ REASONS = {
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection closed",
 }
+PIECE_SIZE = 256 * KIB  # bytes of a body that are in memory at once
+BACKLOG_PAUSE = 0.01  # seconds between two tries to connect to a Unix socket whose backlog is full
+
+# What an answer may hold, by what it is; together those that are held at once have a budget.
+SMALL_ANSWER = 64 * KIB  # bytes
+LARGE_ANSWER = 8 * MIB  # bytes
+ANSWER_BUDGET = 256 * MIB  # bytes
+ANSWER_LIMITS = {
+    "/version": 4 * KIB,
+    "/lmc_version": 4 * KIB,
+    "/commit_id": 4 * KIB,
+    "/health": SMALL_ANSWER,
+    "/healthz": SMALL_ANSWER,
+    "/api/healthcheck": SMALL_ANSWER,
+    "/periodic-threads-health": SMALL_ANSWER,
+    "/conf": MIB,
+    "/config": MIB,
+    "/meta": MIB,
+    "/env": MIB,
+    "/metrics": 32 * MIB,
+    "/api/status": 16 * MIB,
+    "/api/nodes": 16 * MIB,
+}
+
+
+def answer_limit(path: str) -> int:
+    """How many bytes the answer to a GET of ``path`` may have."""
+    return ANSWER_LIMITS.get(path.partition("?")[0], LARGE_ANSWER)
 
 
 class FetchError(OSError):
-    """A node or a service could not be asked; ``reason`` says why, without the target's name."""
+    """A node or a service could not be asked; ``reason`` says why, without the target's name.
+
+    ``connected`` tells that it had accepted the connection: it is slow or wrong, not unreachable.
+    """
 
     def __init__(self, reason: str, connected: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.connected = connected  # the node accepted the connection before it failed
+        self.connected = connected
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: Exception) -> str:
     """Why talking to a target failed, in a few words."""
     if isinstance(error, FetchError):
         return error.reason
-    if isinstance(error, (socket.timeout, TimeoutError)) and error.errno is None:
-        return "timed out"
+    if isinstance(error, BadMessage):
+        return error.detail
+    if isinstance(error, http.client.IncompleteRead):
+        return "it closed the connection in the middle of an answer"
+    if isinstance(error, (http.client.HTTPException, UnicodeError)):
+        return one_line(error) or type(error).__name__
     if isinstance(error, socket.gaierror):
-        return "host name is not known"
-    if (
-        type(error).__module__ == "ssl"
-    ):  # which may not be loaded, or is being loaded by another thread
-        untrusted = getattr(error, "verify_message", "")
-        return (
-            f"its certificate is not trusted: {untrusted}"
-            if untrusted
-            else f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
-        )  # type: ignore[attr-defined]
-    return REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+        return "host name not found"
+    if isinstance(error, socket.timeout) and error.errno is None:
+        return "timed out"
+    if ssl is not None and isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if ssl is not None and isinstance(error, ssl.SSLError):
+        return f"TLS failed: {str(error.reason).lower().replace('_', ' ')}"
+    number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
+    return REASONS.get(number or 0, words or str(error) or type(error).__name__)
 
 
-@functools.lru_cache(maxsize=None)
-def load_ssl() -> types.ModuleType:
-    """The ``ssl`` module, loaded when TLS is first needed. Raises FetchError when this Python was built without it."""
-    global WOULD_BLOCK
-    try:
-        import ssl
-    except ImportError:
-        raise FetchError("this Python has no ssl module") from None
-    WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-    return ssl
+class NodeResponse(http.client.HTTPResponse):
+    """``HTTPResponse`` that reads its head by the strict grammar, and its body as it arrives.
+
+    ``wait()`` is called whenever the next bytes have to come from the socket: that is the place to
+    keep a deadline. ``on_interim(head, more)`` is called with each 1xx head; ``more`` tells that
+    what follows it is here already. ``buffered`` bytes of the body came with the head.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        debuglevel: int = 0,
+        method: str | None = None,
+        url: str | None = None,
+        wait: Callable[[], object] = int,
+        on_interim: Callable[[ResponseHead, bool], object] | None = None,
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self.head: ResponseHead | None = None
+        self.buffered = 0
+        self.trailer = b""
+        self._request_method = (method or "GET").encode()
+        self._wait = wait
+        self._on_interim = on_interim
+
+    def begin(self) -> None:
+        """Read the head. Raises BadMessage, RemoteDisconnected, OSError."""
+        if self.head is not None:
+            return
+        for _ in range(MAX_INTERIM + 1):
+            head = self._read_head()
+            if head.status >= 200:
+                break
+            if self._on_interim is not None:
+                self._on_interim(head, self.buffered > 0)
+        else:
+            raise BadMessage(502, f"it sent more than {MAX_INTERIM} interim answers")
+        self.head = head
+        self.code = self.status = head.status
+        self.reason = head.reason.decode("latin-1")
+        self.version = 10 + head.minor
+        self.headers = self.msg = http_message(head.fields)
+        self.chunked, self.chunk_left = head.chunked, None
+        self.length = head.length
+        is_too_long = head.length is not None and self.buffered > head.length
+        self.will_close = is_too_long or not head.keep_alive
+
+    def _read_head(self) -> ResponseHead:
+        block = b""
+        while True:
+            if not self.buffered:
+                self._wait()
+            data = self.fp.peek()
+            if not data:
+                raise closed_early(block)
+            end = (block + data).find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            block += self.fp.read(len(data))
+            self.buffered = 0
+            if len(block) > MAX_HEAD:
+                raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+        size = end + 4 - len(block)
+        block += self.fp.read(size)
+        self.buffered = len(data) - size
+        head = parse_response_head(block[:-2], self._request_method)
+        if head.status == 101:
+            raise BadMessage(502, "it switched protocols without being asked")
+        return head
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The body as it arrives; a piece is good until the next one is asked for.
+
+        Raises IncompleteRead, BadMessage, OSError.
+        """
+        if self.chunked:
+            yield from self._chunked_pieces()
+        else:
+            yield from self._plain_pieces()
+        self.close()
+
+    def _plain_pieces(self) -> Iterator[bytes | memoryview]:
+        left = self.length
+        for data in self._received() if left != 0 else ():
+            if left is not None:
+                self.will_close = self.will_close or len(data) > left
+                data = data[:left]
+                left -= len(data)
+            yield data
+            if left == 0:
+                return
+        if left:
+            raise http.client.IncompleteRead(b"")
+
+    def _chunked_pieces(self) -> Iterator[bytes | memoryview]:
+        body = ChunkedBody()
+        for data in self._received():
+            try:
+                parts, used = body.take(data)
+            except BadMessage as error:
+                raise BadMessage(502, f"its answer is broken: {error.detail}") from None
+            self.will_close = self.will_close or used < len(data)
+            if parts:
+                yield parts[0] if len(parts) == 1 else b"".join(parts)
+            if body.done:
+                self.trailer = body.trailer
+                return
+        raise http.client.IncompleteRead(b"")
+
+    def _received(self) -> Iterator[memoryview]:
+        """What the node sent after its head, up to the end of the stream."""
+        if self.buffered:
+            yield memoryview(self.fp.read1(self.buffered))
+        # Larger than the buffer of ``fp``, which therefore stays empty: nothing is copied twice.
+        buffer = memoryview(bytearray(PIECE_SIZE))
+        while True:
+            self._wait()
+            size = self.fp.readinto1(buffer)
+            if not size:
+                return
+            yield buffer[:size]
 
 
-class HTTPSConnection(http.client.HTTPConnection):
-    """``http.client.HTTPConnection`` over TLS. The module's own class is not there when ``ssl`` is loaded after it."""
+def http_message(fields: HeaderFields) -> http.client.HTTPMessage:
+    """Header fields as ``http.client`` gives them to its callers."""
+    message = http.client.HTTPMessage()
+    for name, value in fields:
+        message[name.decode("latin-1")] = value.decode("latin-1")
+    return message
 
-    default_port = http.client.HTTPS_PORT
 
-    def connect(self) -> None:
-        """Connect and shake hands. Raises OSError."""
-        context = load_ssl().create_default_context()
-        super().connect()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+def closed_early(received: bytes) -> Exception:
+    """What it means that a node closed its connection after ``received`` bytes of a head."""
+    if received:
+        return BadMessage(502, "it closed the connection in the middle of an answer's head")
+    return http.client.RemoteDisconnected("it closed the connection without an answer")
+
+
+def time_left(deadline: float) -> float:
+    """Seconds until ``deadline`` (monotonic seconds). Raises socket.timeout when it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise socket.timeout
+    return left
 
 
 class NodeConnection(http.client.HTTPConnection):
-    """A kept-alive connection to a node over TCP, used without blocking.
+    """``HTTPConnection`` that reads answers strictly and tries every address of a host.
 
-    ``channel`` is what a loop waits for.
+    ``timeout`` is in seconds: for the connection, then for each wait for the node.
     """
 
-    def __init__(self, target: Target, address: Tuple) -> None:
-        super().__init__(target.host or "localhost", target.port or 80)
-        self.target = target
-        self.address = address
-        self.siblings: TargetConnections = None  # type: ignore[assignment]  # set by the pool
-        self.idle_since = 0.0
-        self.when_closed: Callable[[], None] | None = (
-            None  # called when the node closes it while it idles
-        )
-        self.channel: Channel = None  # type: ignore[assignment]  # set by connect()
+    response_class = NodeResponse
+    # Its last answer took longer than PATIENCE.
+    is_slow = False
 
     def connect(self) -> None:
-        """Begin to connect; ``open`` waits for the end. Raises OSError."""
-        family = socket.AF_INET6 if len(self.address) == 4 else socket.AF_INET
-        self._begin(socket.socket(family, socket.SOCK_STREAM))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _begin(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.channel = Channel(sock)
-        code = sock.connect_ex(self.address)
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
-
-    def open(self, timeout: float) -> Generator[object, Channel, None]:
-        """Connect, or raise OSError; ``timeout`` is in seconds."""
-        self.connect()
-        yield Wait(time.monotonic() + timeout, self.channel, WRITE)
-        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
+        """Connect; every address has its share of the time-out. Raises OSError."""
+        deadline = time.monotonic() + self.timeout
+        addresses = resolve(self.host, self.port)
+        error: OSError = FetchError("the host name has no address")
+        for tried, (family, address) in enumerate(addresses):
+            share = (deadline - time.monotonic()) / (len(addresses) - tried)
+            self.sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                self.sock.settimeout(max(0.01, share))
+                self.sock.connect(address)
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.sock.settimeout(self.timeout)
+                return
+            except OSError as failed:
+                timed_out = isinstance(failed, socket.timeout)
+                error = (
+                    FetchError(f"no connection within {self.timeout:g} s") if timed_out else failed
+                )
+                self.close()
+        raise error
 
 
 class UnixHTTPConnection(NodeConnection):
-    """The same over a Unix socket (``AF_UNIX``)."""
+    """``HTTPConnection`` over a Unix socket (``AF_UNIX``); ``timeout`` is in seconds."""
+
+    def __init__(self, path: str, timeout: float = CONNECT_TIMEOUT) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
 
     def connect(self) -> None:
-        self._begin(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-
-    def open(self, timeout: float) -> Generator[object, Channel, None]:
-        """Connect, or raise OSError. No selector tells when a full backlog (EAGAIN) has room again: try anew."""
-        deadline = time.monotonic() + timeout
+        """Connect; a backlog that is full is waited for. Raises OSError."""
+        deadline = time.monotonic() + self.timeout
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
         while True:
             try:
-                return self.connect()
-            except OSError as error:
-                self.sock.close()
-                if error.errno != errno.EAGAIN or time.monotonic() > deadline:
-                    raise
-            try:
-                yield Wait(time.monotonic() + SWEEP_INTERVAL)
-            except TimeoutError:
-                pass
+                return self.sock.connect(self.path)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self.close()
+                    raise FetchError(f"no connection within {self.timeout:g} s") from None
+                time.sleep(BACKLOG_PAUSE)
+            except OSError:
+                self.close()
+                raise
 
 
-class Resolver:
-    """Remembers the addresses of host names for NAME_TTL seconds, and failures for less. Used by one loop's thread."""
-
-    def __init__(self) -> None:
-        self._known: Dict[Tuple[str, int], Tuple[float, List[Tuple] | OSError]] = {}
-        self._asking: set[Tuple[str, int]] = (
-            set()
-        )  # one question for a name at a time: a slow one holds a thread
-
-    def addresses(self, target: Target, deadline: float) -> Generator[object, list, List[Tuple]]:
-        """The socket addresses of a target, best first. Raises OSError when its name is not known."""
-        if target.path:
-            return [target.path]  # type: ignore[list-item]
-        if target.host == "localhost":
-            return [("127.0.0.1", target.port), ("::1", target.port, 0, 0)]
-        if is_address(target.host):
-            return [(target.host, target.port)]
-        key = (target.host, target.port)
-        while key in self._asking:
-            if time.monotonic() > deadline:
-                raise FetchError("its name was not resolved in time")
-            try:
-                yield Wait(time.monotonic() + SWEEP_INTERVAL)
-            except TimeoutError:
-                pass
-        known = self._known.get(key)
-        if known is None or known[0] < time.monotonic():
-            self._asking.add(key)
-            try:
-                known = (time.monotonic() + NAME_TTL, (yield Blocking(look_up, key)))
-            except OSError as error:
-                known = (time.monotonic() + FAILED_NAME_TTL, error)
-            finally:
-                self._asking.discard(key)
-            if len(self._known) > 4096:
-                self._known.clear()
-            self._known[key] = known
-        if isinstance(known[1], OSError):
-            raise known[1]
-        return known[1]
+Address = Tuple[int, Tuple]  # a family and what connect() takes
 
 
-def is_address(host: str) -> bool:
-    """Tell whether a host is an IPv4 address, which needs no name service."""
-    try:
-        return bool(ipaddress.IPv4Address(host))
-    except ValueError:
-        return False
+def resolve(host: str, port: int) -> List[Address]:
+    """The addresses of a host, remembered for NAME_TTL seconds. Raises OSError.
 
-
-def look_up(host: str, port: int) -> List[Tuple]:
-    """Ask the name service. Raises OSError."""
-    try:
-        return [item[4] for item in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)]
-    except UnicodeError:  # an empty or too long label
-        raise FetchError("host name is not valid") from None
-
-
-class TargetConnections:
-    """What a pool knows of one target."""
-
-    __slots__ = ("idle", "busy", "waiting")
-
-    def __init__(self) -> None:
-        self.idle: List[NodeConnection] = []  # the one that was used last is the last
-        self.busy = 0
-        self.waiting: collections.deque = collections.deque()  # tasks
-
-
-class NodePool:
-    """Open connections to nodes, by target; at most MAX_NODE_CONNECTIONS to one, the next request waits.
-
-    Idle connections stay watched: one that its node closes leaves the pool at once. Used by one loop's thread.
+    A name must not lead to a link-local address, where clouds have their metadata: who wants one
+    has to write the address itself, which the trust rules then see.
     """
+    if host == "localhost":
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
+    addresses = look_up(host, port, int(time.monotonic() / NAME_TTL))
+    if ip_address(host) is None and not is_link_local(host):
+        addresses = [item for item in addresses if not is_link_local(str(item[1][0]))]
+        if not addresses:
+            raise FetchError("the host name resolves to a link-local address")
+    return addresses
 
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-        self._resolver = Resolver()
-        self._targets: Dict[Target, TargetConnections] = {}
+
+@functools.lru_cache(maxsize=1024)
+def look_up(host: str, port: int, until: int = 0) -> List[Address]:
+    """Ask the name service; remembered as long as ``until`` is the same. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except UnicodeError:
+        raise FetchError("the host name is not valid") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def connect_to(target: Target, timeout: float = CONNECT_TIMEOUT) -> NodeConnection:
+    """A new connection to a target; ``timeout`` is in seconds. Raises OSError."""
+    if target.path:
+        connection: NodeConnection = UnixHTTPConnection(target.path, timeout)
+    else:
+        connection = NodeConnection(target.host, target.port, timeout)
+    connection.connect()
+    return connection
+
+
+class ConnectionPool:
+    """Idle connections to nodes, by target, for the proxy. The lock guards ``_idle``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: Dict[Target, List[Tuple[float, NodeConnection]]] = {}
         self.hits = 0
         self.opened = 0
-        loop.sweeps.append(self._sweep)
 
     def idle_count(self) -> int:
-        return sum(len(known.idle) for known in self._targets.values())
+        with self._lock:
+            return sum(len(idle) for idle in self._idle.values())
 
-    def take_idle(self, target: Target) -> NodeConnection | None:
-        """The connection to ``target`` that was used last, if one is idle."""
-        known = self._targets.get(target)
-        if known is None or not known.idle:
-            return None
-        connection = known.idle.pop()
-        connection.channel.idle = None
-        known.busy += 1
-        self.hits += 1
+    def take(self, target: Target) -> NodeConnection | None:
+        """The connection that was used last, or None.
+
+        One that can be read was closed by its node, or says what nobody asked for: it is dropped.
+        """
+        while True:
+            with self._lock:
+                idle = self._idle.get(target)
+                if not idle:
+                    return None
+                since, connection = idle.pop()
+                if not idle:
+                    del self._idle[target]
+            is_young = time.monotonic() - since < NODE_IDLE_TIMEOUT
+            if is_young and not readable(0, connection.sock):
+                self.hits += 1
+                return connection
+            connection.close()
+
+    def open(self, target: Target) -> NodeConnection:
+        """A new connection. Raises OSError."""
+        connection = connect_to(target)
+        self.opened += 1
         return connection
 
-    def open(
-        self, target: Target, timeout: float = CONNECT_TIMEOUT
-    ) -> Generator[object, object, NodeConnection]:
-        """A new connection to ``target``; waits for a free place first. Raises OSError."""
-        deadline = time.monotonic() + timeout
-        while True:
-            known = self._targets.get(target)
-            if known is None:
-                known = self._targets[target] = TargetConnections()
-            if known.busy < MAX_NODE_CONNECTIONS:
-                break
-            task = self._loop.current
-            known.waiting.append(task)
-            try:
-                yield Wait(deadline)
-            except TimeoutError:
-                if task in known.waiting:
-                    known.waiting.remove(task)
-                else:  # its turn came just now: the next one's
-                    self._wake_next(known)
-                raise FetchError(f"{MAX_NODE_CONNECTIONS} requests to it wait already") from None
-        known.busy += 1
-        connection = None
-        try:
-            error: OSError = FetchError("host name has no address")
-            addresses = yield from self._resolver.addresses(target, deadline)
-            for tried, address in enumerate(addresses):
-                connection = (UnixHTTPConnection if target.path else NodeConnection)(
-                    target, address
-                )
-                connection.siblings = known
-                share = (deadline - time.monotonic()) / (
-                    len(addresses) - tried
-                )  # one that is silent leaves the others time
-                try:
-                    yield from connection.open(max(0.01, share))
-                    self.opened += 1
-                    connection.when_closed = functools.partial(self._closed_by_node, connection)
-                    return connection
-                except OSError as failed:
-                    error = (
-                        FetchError("timed out while connecting")
-                        if isinstance(failed, TimeoutError)
-                        else failed
-                    )
-                    self._close(connection)
-            raise error
-        except BaseException:
-            if connection is not None:
-                self._close(connection)
-            self._leave(known)
-            raise
-
-    def keep(self, connection: NodeConnection) -> None:
-        """Give a connection back whose last answer was read to its end."""
-        known = connection.siblings
-        if len(known.idle) >= MAX_IDLE_NODE_CONNECTIONS:
-            return self.drop(connection)
-        connection.idle_since = self._loop.now
-        connection.channel.idle = connection.when_closed
-        if not connection.channel.mask & READ:
-            self._loop.watch(connection.channel, READ)
-        known.idle.append(connection)
-        self._leave(known)
-
-    def drop(self, connection: NodeConnection) -> None:
-        """Close a connection that was in use."""
-        self._close(connection)
-        self._leave(connection.siblings)
-
-    def _close(self, connection: NodeConnection) -> None:
-        if connection.channel is not None:
-            self._loop.close(connection.channel)
+    def keep(self, target: Target, connection: NodeConnection) -> None:
+        """Take back a connection whose answer was read to its end."""
+        with self._lock:
+            idle = self._idle.setdefault(target, [])
+            if len(idle) < MAX_IDLE_NODE_CONNECTIONS:
+                idle.append((time.monotonic(), connection))
+                return
         connection.close()
 
-    def _leave(self, known: TargetConnections) -> None:
-        known.busy -= 1
-        if known.waiting:
-            self._wake_next(known)
-
-    def _wake_next(self, known: TargetConnections) -> None:
-        """Let the first who waits for a place try again."""
-        if known.waiting:
-            self._loop.call_soon(self._resume_waiting, known.waiting.popleft())
-
-    def _resume_waiting(self, task: Task) -> None:
-        if task.wait is not None and task.wait.channel is None:
-            self._loop.resume(task)
-
-    def _closed_by_node(self, connection: NodeConnection) -> None:
-        if connection in connection.siblings.idle:
-            connection.siblings.idle.remove(connection)
-        self._close(connection)
-
-    def _sweep(self, now: float) -> None:
-        for target, known in list(self._targets.items()):
-            while known.idle and now - known.idle[0].idle_since > NODE_IDLE_TIMEOUT:
-                self._closed_by_node(known.idle[0])
-            if not (known.idle or known.busy or known.waiting):
-                del self._targets[target]
+    def sweep(self) -> None:
+        """Close what has been idle too long."""
+        limit = time.monotonic() - NODE_IDLE_TIMEOUT
+        old: List[NodeConnection] = []
+        with self._lock:
+            for target, idle in list(self._idle.items()):
+                old += [connection for since, connection in idle if since < limit]
+                young = [item for item in idle if item[0] >= limit]
+                if young:
+                    self._idle[target] = young
+                else:
+                    del self._idle[target]
+        for connection in old:
+            connection.close()
 
     def close(self) -> None:
         """Close every idle connection."""
-        for known in self._targets.values():
-            for connection in list(known.idle):
-                self._closed_by_node(connection)
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for pairs in idle.values():
+            for _, connection in pairs:
+                connection.close()
+
+
+def readable(timeout: float, *socks: socket.socket) -> List[int]:
+    """Wait until one of the sockets can be read; their descriptors, [] after ``timeout`` seconds."""
+    poll = select.poll()
+    for sock in socks:
+        poll.register(sock, select.POLLIN)
+    return [number for number, _ in poll.poll(max(0.0, timeout) * 1000)]
 
 
 class Reply(NamedTuple):
-    """A node's whole answer: ``headers`` by lower-case name, ``seconds`` from the question to its last byte."""
+    """A node's whole answer: ``headers`` by lower-case name, ``seconds`` until its last byte."""
 
     status: int
     headers: Dict[str, str]
@@ -2320,7 +1990,7 @@ class Reply(NamedTuple):
 
 
 class FetchJob(NamedTuple):
-    """One GET for ``fetch_many``: a path (with its query) of a node, and how many seconds it may take."""
+    """One GET: a path (with its query) of a node, and how many seconds it may take in all."""
 
     node: Node
     path: str
@@ -2329,173 +1999,206 @@ class FetchJob(NamedTuple):
     connect_timeout: float = CONNECT_TIMEOUT
 
 
-def request_bytes(target: Target, job: FetchJob) -> bytes:
-    """The request of a job as it goes over the wire."""
-    node = job.node
-    lines = [
-        f"GET {node.prefix}{job.path} HTTP/1.1",
-        f"Host: {target.authority}",
-        "Accept-Encoding: identity",
-    ]
-    lines += [f"{name}: {value}" for name, value in job.headers]
-    lines.append(f"User-Agent: lmcache-frontend/{VERSION}")
-    if node.token:
-        lines.append(f"Authorization: Bearer {node.token}")
-    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+class AnswerBudget:
+    """How many bytes of answers may be held at once; who does not fit waits.
 
-
-def take_head(
-    data: bytes, method: bytes, proxied: bool = False
-) -> Tuple[ResponseHead | None, bytes]:
-    """The first head in what a node sent, None while it is not whole, and the bytes after it. Raises BadMessage 502.
-
-    Small heads of ``proxied`` answers are remembered; our own questions, each to another node, would crowd them out.
+    The condition guards ``_left``.
     """
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
-        if len(data) > MAX_HEAD:
-            raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
-        return None, data
-    parse = parse_small_response_head if proxied and end < KIB else parse_response_head
-    head = parse(data[: end + 2], method)
-    if head.status == 101:
-        raise BadMessage(502, "it switched protocols unasked")
-    return head, data[end + 4 :]
+
+    def __init__(self, size: int) -> None:
+        self._changed = threading.Condition()
+        self._left = size
+
+    def take(self, size: int, deadline: float) -> None:
+        """Wait for ``size`` bytes until ``deadline`` (monotonic seconds). Raises FetchError."""
+        with self._changed:
+            timeout = deadline - time.monotonic()
+            if not self._changed.wait_for(lambda: self._left >= size, max(0.0, timeout)):
+                raise FetchError("too many answers are being read at once", connected=True)
+            self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Free what was taken."""
+        with self._changed:
+            self._left += size
+            self._changed.notify_all()
 
 
-def closed_early(data: bytes) -> Exception:
-    """What it means that a node closed its connection after ``data``, before the end of its answer's head."""
-    if data:
-        return BadMessage(502, "it closed the connection in the middle of an answer's head")
-    return ConnectionResetError(errno.ECONNRESET, "it closed the connection without an answer")
+BUDGET = AnswerBudget(ANSWER_BUDGET)
 
 
-def read_head(channel: Channel, deadline: float) -> Generator[Wait, Channel, Tuple]:
-    """Read the head of a node's final answer to a GET; returns (ResponseHead, the bytes after it). Interim answers are passed over.
+class Exchange:
+    """One GET on a connection of its own: the question, and the whole answer in memory.
 
-    Raises BadMessage 502 (nonsense, too long) and OSError; ConnectionResetError when the node closed.
+    ``held`` is how many bytes of the budget the answer has; ``release`` gives them back.
     """
-    data = b""
-    while True:
-        head, data = take_head(data, b"GET")
-        if head is None:
-            more = yield from receive(channel, MAX_HEAD, deadline)
-            if not more:
-                raise closed_early(data)
-            data += more
-        elif head.status >= 200:
-            return head, data
 
+    def __init__(self, timeout: float, limit: int) -> None:
+        self._timeout = timeout
+        self._started = time.monotonic()
+        self._deadline = self._started + timeout
+        self._limit = limit
+        self._connected = False
+        self.held = 0
 
-def response_body(head: ResponseHead) -> LengthBody | ChunkedBody:
-    """What takes the body of this answer out of the stream."""
-    if head.length == -1:
-        return ChunkedBody()
-    return EndBody() if head.length is None else LengthBody(head.length)
+    def ask(
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        headers: Iterable[Tuple[str, str]],
+    ) -> Reply:
+        """Send the request and read the answer. Raises FetchError."""
+        try:
+            connection.connect()
+            self._connected = True
+            connection.sock.settimeout(time_left(self._deadline))
+            connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers:
+                connection.putheader(name, value.encode("latin-1", "replace"))
+            connection.endheaders()
+            wait = functools.partial(self._wait, connection.sock)
+            connection.response_class = functools.partial(NodeResponse, wait=wait)
+            response = connection.getresponse()
+            body = self._read(response)
+            seconds = time.monotonic() - self._started
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, fields, body, seconds)
+        except (OSError, http.client.HTTPException, BadMessage, ValueError) as error:
+            self.release()
+            raise self._failure(error) from None
+        finally:
+            connection.close()
 
+    def _wait(self, sock: socket.socket) -> None:
+        sock.settimeout(time_left(self._deadline))
 
-def ask(pool: NodePool, job: FetchJob, limit: int = MAX_FETCH) -> Generator[object, object, Reply]:
-    """Ask a node and read its whole answer. Raises FetchError."""
-    started = time.monotonic()
-    deadline = started + job.timeout
-    target = job.node.target
-    connection = None
-    try:
-        connection = yield from pool.open(target, min(job.timeout, job.connect_timeout))
-        channel = connection.channel
-        yield from send_all(channel, request_bytes(target, job), job.timeout)
-        head, data = yield from read_head(channel, deadline)
-        body = response_body(head)
+    def _read(self, response: NodeResponse) -> bytes:
         pieces: List[bytes] = []
         size = 0
+        for piece in response.pieces():
+            size += len(piece)
+            if size > self._limit:
+                raise FetchError(f"its answer has more than {self._limit} bytes", True)
+            BUDGET.take(len(piece), self._deadline)
+            self.held += len(piece)
+            pieces.append(bytes(piece))
+        return b"".join(pieces)
+
+    def _failure(self, error: Exception) -> FetchError:
+        if isinstance(error, socket.timeout) and self._connected:
+            return FetchError(f"no answer within {self._timeout:g} s", True)
+        return FetchError(reason_of(error), self._connected)
+
+    def release(self) -> None:
+        """Give back what the answer holds of the budget."""
+        BUDGET.give_back(self.held)
+        self.held = 0
+
+
+def ask_node(job: FetchJob) -> Tuple[Reply | FetchError, Exchange]:
+    """Do one job in the calling thread."""
+    node, target = job.node, job.node.target
+    headers = [("Host", target.authority), *job.headers]
+    headers.append(("User-Agent", f"lmcache-frontend/{VERSION}"))
+    if node.token:
+        headers.append(("Authorization", f"Bearer {node.token}"))
+    patience = min(job.timeout, job.connect_timeout)
+    if target.path:
+        connection: NodeConnection = UnixHTTPConnection(target.path, patience)
+    else:
+        connection = NodeConnection(target.host, target.port, patience)
+    exchange = Exchange(job.timeout, answer_limit(job.path))
+    try:
+        return exchange.ask(connection, node.prefix + job.path, headers), exchange
+    except FetchError as error:
+        return error, exchange
+
+
+class Fetcher:
+    """The threads of one ``fetch_many``; they are started as they are needed."""
+
+    def __init__(self, through: int) -> None:
+        self._through = through
+        self._todo: queue.SimpleQueue = queue.SimpleQueue()
+        self.done: queue.SimpleQueue = queue.SimpleQueue()
+        self._threads = 0
+        self.running = 0
+        # By frontend: jobs under way through it, and those that wait for one of them.
+        self._busy: Dict[Target, int] = collections.Counter()
+        self._waiting: Dict[Target, Deque[FetchJob]] = {}
+
+    def submit(self, job: FetchJob) -> None:
+        """Do ``job`` in some thread; its result comes to ``done``."""
+        self.running += 1
+        target = job.node.target
+        if job.node.prefix and self._busy[target] >= self._through:
+            self._waiting.setdefault(target, collections.deque()).append(job)
+        else:
+            self._start(job)
+
+    def _start(self, job: FetchJob) -> None:
+        self._busy[job.node.target] += 1
+        self._todo.put(job)
+        if self._threads < self.running:
+            self._threads += 1
+            start_thread("fetch", self._run)
+
+    def _run(self) -> None:
         while True:
-            parts, _ = body.take(memoryview(data))
-            pieces.append(b"".join(parts))
-            size += len(pieces[-1])
-            if size > limit:
-                raise FetchError(f"its answer has more than {limit} bytes")
-            if body.done:
-                break
-            data = yield from receive(channel, 256 * KIB, deadline)
-            if not data:
-                if not body.end():
-                    raise FetchError("it closed the connection in the middle of an answer")
-                break
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.fields
-        }
-        return Reply(head.status, headers, b"".join(pieces), time.monotonic() - started)
-    except BadMessage as error:
-        raise FetchError(error.detail) from None
-    except FetchError:
-        raise
-    except (TimeoutError, socket.timeout):
-        if connection is None:
-            seconds = min(job.timeout, job.connect_timeout)
-            raise FetchError(f"no connection within {seconds:g} s") from None
-        raise FetchError(f"no answer within {job.timeout:g} s", True) from None
-    except OSError as error:
-        raise FetchError(reason_of(error), connection is not None) from None
-    finally:
-        if connection is not None:
-            pool.drop(connection)
+            job = self._todo.get()
+            if job is None:
+                return
+            try:
+                self.done.put((job, *ask_node(job)))
+            except Exception as error:
+                # A defect of ours: who waits for this answer must not wait for ever.
+                log.exception("asking %s failed", job.node.name)
+                self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
+
+    def finished(self, job: FetchJob) -> None:
+        """A result was taken: the next job for the same frontend may start."""
+        self.running -= 1
+        target = job.node.target
+        self._busy[target] -= 1
+        waiting = self._waiting.get(target)
+        if waiting:
+            self._start(waiting.popleft())
+
+    def close(self) -> None:
+        """Have every thread end with the job that it has."""
+        for _ in range(self._threads):
+            self._todo.put(None)
 
 
 def fetch_many(
-    jobs: Iterable[FetchJob | None], parallel: int = 64, limit: int = MAX_FETCH, through: int = 64
+    jobs: Iterable[FetchJob | None], parallel: int = 64, through: int = 64
 ) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
-    """Ask many nodes side by side in the calling thread, at most ``parallel`` at once; yields as they finish.
+    """Ask many nodes side by side, at most ``parallel`` at once; yields as they finish.
 
-    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing else. ``limit`` is bytes
-    of an answer, ``through`` how many go through one other frontend at once. ``jobs`` may give None: nothing to ask just
-    now, but perhaps after the next answer.
+    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing
+    else. At most ``through`` jobs go through one other frontend at once. ``jobs`` may give None:
+    nothing to ask just now, but perhaps after the next answer. An answer counts in the budget of
+    all answers until the next one is taken.
     """
-    loop = Loop()
-    pool = NodePool(loop)
-    done: collections.deque = collections.deque()
-
-    queues: Dict[
-        Target, collections.deque
-    ] = {}  # by frontend: questions that wait until another is answered
-    on_the_way: collections.Counter = collections.Counter()
-
-    def run(
-        job: FetchJob | None, queue: collections.deque | None
-    ) -> Generator[object, object, None]:
-        target = job.node.target  # type: ignore[union-attr]
-        while job is not None:
-            try:
-                done.append((job, (yield from ask(pool, job, limit))))
-            except FetchError as error:
-                done.append((job, error))
-            job = queue.popleft() if queue else None
-        on_the_way[target] -= 1
-
+    fetcher = Fetcher(through)
     waiting = iter(jobs)
     try:
         while True:
-            while len(loop.tasks) < parallel and len(done) < parallel:
+            while fetcher.running < parallel:
                 job = next(waiting, None)
                 if job is None:
                     break
-                queue = (
-                    queues.setdefault(job.node.target, collections.deque())
-                    if job.node.prefix
-                    else None
-                )
-                if queue is not None and on_the_way[job.node.target] >= through:
-                    queue.append(job)
-                else:
-                    on_the_way[job.node.target] += 1
-                    loop.spawn(run(job, queue))
-            if not done:
-                if not loop.tasks:
-                    return
-                loop.run_once()
-            while done:
-                yield done.popleft()
+                fetcher.submit(job)
+            if not fetcher.running:
+                return
+            job, reply, exchange = fetcher.done.get()
+            fetcher.finished(job)
+            try:
+                yield job, reply
+            finally:
+                exchange.release()
     finally:
-        loop.shutdown()
+        fetcher.close()
 
 
 def fetch(
@@ -2506,55 +2209,44 @@ def fetch(
 ) -> Reply:
     """Ask a target with a GET and wait for its whole answer. Raises FetchError."""
     node = Node("", target.host, target.port, target)
-    _, reply = next(fetch_many([FetchJob(node, path, timeout, tuple((headers or {}).items()))]))
+    job = FetchJob(node, path, timeout, tuple((headers or {}).items()))
+    reply, exchange = ask_node(job)
+    exchange.release()
     if isinstance(reply, FetchError):
         raise reply
     return reply
 
 
-def fetch_url(url: str, headers: Mapping[str, str] | None = None, timeout: float = 10.0) -> Reply:
-    """Ask a service by its http:// or https:// URL with a GET and wait for its whole answer. Raises FetchError."""
+def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, str, str]:
+    """What asks a service by its http:// or https:// URL: (connection, Host, path).
+
+    The connection is not open yet; ``timeout`` is in seconds. Raises FetchError.
+    """
     parts = urllib.parse.urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         raise FetchError("its URL has an invalid port") from None
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if parts.scheme == "http" and parts.hostname:
-        try:
-            target = Target.parse(parts.hostname, port or 80)
-        except FrontendError as error:
-            raise FetchError(error.detail) from None
-        return fetch(target, path, headers, timeout)
-    if parts.scheme != "https" or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise FetchError("its URL is not http:// or https://")
-    started = time.monotonic()
-    connection = HTTPSConnection(parts.hostname, port, timeout=timeout)
-    watchdog = None  # the time-out of a connection is for each read: one that answers byte by byte would take for ever
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    host = host_and_port(parts.hostname, port) if port else parts.hostname
+    if parts.scheme == "http":
+        return NodeConnection(parts.hostname, port or 80, timeout), host, path
+    if ssl is None:
+        raise FetchError("this Python has no ssl module, which https:// needs")
+    connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+    return connection, host, path
+
+
+def fetch_url(url: str, headers: Mapping[str, str] | None = None, timeout: float = 10.0) -> Reply:
+    """Ask a service by its URL with a GET and wait for its whole answer. Raises FetchError."""
+    connection, host, path = connect_url(url, min(timeout, CONNECT_TIMEOUT))
+    exchange = Exchange(timeout, MAX_FETCH)
     try:
-        connection.connect()
-        watchdog = threading.Timer(timeout, connection.sock.shutdown, (socket.SHUT_RDWR,))
-        watchdog.daemon = True
-        watchdog.start()
-        connection.request("GET", path, headers=dict(headers or {}))
-        answer = connection.getresponse()
-        text = answer.read(MAX_FETCH + 1)
-        if len(text) > MAX_FETCH:
-            raise FetchError(f"its answer has more than {MAX_FETCH} bytes")
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s")
-        fields = {name.lower(): value for name, value in answer.getheaders()}
-        return Reply(answer.status, fields, text, time.monotonic() - started)
-    except (http.client.HTTPException, OSError) as error:
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s") from None
-        if isinstance(error, OSError):
-            raise FetchError(reason_of(error)) from None
-        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
+        return exchange.ask(connection, path, [("Host", host), *(headers or {}).items()])
     finally:
-        if watchdog is not None:
-            watchdog.cancel()
-        connection.close()
+        exchange.release()
 
 
 # ----------------------------------------------------------------------------
@@ -10657,6 +10349,1161 @@ class PieceBuffer(bytearray):
 
 
 # ----------------------------------------------------------------------------
+# Serving connections
+# ----------------------------------------------------------------------------
+#
+# ThreadingHTTPServer starts a thread for each connection. Here a connection has a thread only while
+# one of its requests is served: between requests, and while a head, a small body or room for an
+# answer is awaited, it is *parked* in one selector. A worker takes what is ready out of the
+# selector and serves it with plain blocking code, from head to answer.
+#
+# One worker is active at a time: two would fight for the interpreter lock at every system call
+# (with 16 clients, 430 us a request with four workers on a queue, 190 with one). A worker that has
+# to wait for anything but the processor says so (``with workers.blocking():``), and another one
+# takes its place. Afterwards both are active until one has finished its turn, and waits as a spare.
+
+ACTIVE_WORKERS = 1
+SPARE_TIMEOUT = 10.0  # seconds after which a worker that is not needed ends
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+ACCEPT_PAUSE = 0.05  # seconds without accepting when the system has no descriptor left
+DRAIN_PAUSE = 0.02  # seconds between two looks at what is left to finish
+MIN_SEND_RATE = 64 * KIB  # bytes per second that a client has to take of a long answer
+BLOCK_SIZE = 64 * KIB  # bytes of small pieces that are sent together
+# What a socket says that would have to wait.
+WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)
+if ssl is not None:
+    WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class ClientGone(OSError):
+    """The client closed its connection before it had its answer."""
+
+
+class Parked(NamedTuple):
+    """A connection without a thread: what to call when it is ready, or when it is too late."""
+
+    resume: Callable[[], object]
+    expire: Callable[[], object]
+    deadline: float  # monotonic seconds
+
+
+class Workers:
+    """The threads that serve, and the selector in which connections wait without one.
+
+    ``_lock`` guards ``_parked`` together with the selector's registrations; ``_changed`` guards
+    the counts of threads. epoll and kqueue allow to register while another thread selects.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._parked: Dict[socket.socket, Parked] = {}
+        # Ready now; and those that had a turn in this round and want another.
+        self._ready: Deque[Callable[[], object]] = collections.deque()
+        self._again: Deque[Callable[[], object]] = collections.deque()
+        self._changed = threading.Condition()
+        self._active = self._spare = self._called = 0
+        self._stopped = False
+        self._own = threading.local()
+
+    def start(self) -> None:
+        """Begin to serve."""
+        with self._changed:
+            self._fill_up()
+
+    def stop(self) -> None:
+        """Have every worker end with its turn."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def park(self, sock: socket.socket, events: int, parked: Parked) -> None:
+        """Have ``parked.resume()`` called in a worker once the socket is ready for ``events``."""
+        with self._lock:
+            self._parked[sock] = parked
+            self._selector.register(sock, events)
+
+    def unpark(self, sock: socket.socket) -> Parked | None:
+        """Take a connection back; None when it is not parked any more: somebody else has it."""
+        with self._lock:
+            parked = self._parked.pop(sock, None)
+            if parked is not None:
+                self._selector.unregister(sock)
+            return parked
+
+    def resume_later(self, call: Callable[[], object]) -> None:
+        """Give others who are ready their turn, then ``call()``."""
+        self._again.append(call)
+
+    def parked(self) -> List[Tuple[socket.socket, Parked]]:
+        """Every parked connection, those that were parked first at the front."""
+        with self._lock:
+            return list(self._parked.items())
+
+    @contextlib.contextmanager
+    def blocking(self) -> Iterator[None]:
+        """Let this worker wait for something: another one serves meanwhile."""
+        if getattr(self._own, "is_blocking", False):
+            yield
+            return
+        self._own.is_blocking = True
+        with self._changed:
+            self._active -= 1
+            self._fill_up()
+        try:
+            yield
+        finally:
+            self._own.is_blocking = False
+            with self._changed:
+                self._active += 1
+
+    def _fill_up(self) -> None:
+        """Call or start workers until enough are active. The caller holds ``_changed``."""
+        while self._active < ACTIVE_WORKERS and not self._stopped:
+            self._active += 1
+            if self._spare > self._called:
+                self._called += 1
+                self._changed.notify()
+                continue
+            try:
+                start_thread("worker", self._run)
+            except RuntimeError:
+                # The system gives no more threads: the worker that waits now serves on afterwards.
+                self._active -= 1
+                return
+
+    def _run(self) -> None:
+        while self._is_needed():
+            try:
+                self._serve_next()
+            except Exception:
+                log.exception("a connection failed")
+
+    def _is_needed(self) -> bool:
+        """Let a worker that is one too many wait until it is called; False: it may end."""
+        with self._changed:
+            if self._active <= ACTIVE_WORKERS or self._stopped:
+                return not self._stopped
+            self._active -= 1
+            self._spare += 1
+            self._changed.wait_for(lambda: self._called or self._stopped, SPARE_TIMEOUT)
+            self._spare -= 1
+            if not self._called:
+                return False
+            self._called -= 1
+            return not self._stopped
+
+    def _serve_next(self) -> None:
+        """Serve what is ready, or wait for it."""
+        if not self._ready:
+            timeout = 0 if self._again else SWEEP_INTERVAL
+            for key, _ in self._selector.select(timeout):
+                parked = self.unpark(key.fileobj)
+                if parked is not None:
+                    self._ready.append(parked.resume)
+            while self._again:
+                self._ready.append(self._again.popleft())
+        try:
+            resume = self._ready.popleft()
+        except IndexError:
+            return
+        resume()
+
+
+class WorkerHTTPServer(http.server.ThreadingHTTPServer):
+    """Accepts as its base class does; its workers serve.
+
+    A handler whose class says ``parks`` parks its connection between two requests and ends it by
+    itself; any other keeps a worker from its first byte to its end, as the base class's would.
+    """
+
+    daemon_threads = True
+    request_queue_size = LISTEN_BACKLOG
+
+    def __init__(
+        self,
+        address: Tuple[str, int] | str,
+        handler_class: Type[socketserver.BaseRequestHandler],
+        max_connections: int = MAX_CONNECTIONS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``address`` is (host, port), or the path of a Unix socket. Raises OSError."""
+        self.max_connections = max_connections
+        self.tls = tls
+        self.workers = Workers()
+        self.draining = False
+        self.refused = 0
+        # Open connections; the lock guards the set.
+        self.connections: Set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+        if isinstance(address, str):
+            self.address_family = socket.AF_UNIX
+        elif ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler_class)
+        # A client that leaves before it is accepted must not hold up the others.
+        self.socket.setblocking(False)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for our own name, as the base class would."""
+        if self.address_family == socket.AF_UNIX:
+            self.server_name, self.server_port = "localhost", 0
+            bind_unix_socket(self.socket, self.server_address)
+            return
+        if self.address_family == socket.AF_INET6:
+            # "::" is for IPv4, too.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def get_request(self) -> Tuple[socket.socket, object]:
+        """Accept a connection. Raises OSError, which ``serve_forever`` passes over."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                log.error("cannot accept a connection: %s", error.strerror)
+                time.sleep(ACCEPT_PAUSE)
+            raise
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        """Park a new connection until its first bytes are there; too many get 503."""
+        if len(self.connections) >= self.max_connections and not self._close_longest_idle():
+            return self._turn_away(request)
+        if self.tls is not None:
+            # The handshake is done by the first reads.
+            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        with self._connections_lock:
+            self.connections.add(request)
+        serve = functools.partial(self.serve_connection, request, client_address)
+        end = functools.partial(self.shutdown_request, request)
+        deadline = time.monotonic() + IDLE_TIMEOUT
+        self.workers.park(request, READ, Parked(serve, end, deadline))
+
+    def serve_connection(self, request: socket.socket, client_address: object) -> None:
+        """In a worker: serve a connection whose first bytes are there."""
+        if getattr(self.RequestHandlerClass, "parks", False):
+            return self.finish_request(request, client_address)
+        request.setblocking(True)
+        with self.workers.blocking():
+            self.process_request_thread(request, client_address)
+
+    def close_request(self, request: socket.socket) -> None:
+        """Close a connection, whatever was still to be sent."""
+        with self._connections_lock:
+            self.connections.discard(request)
+        super().close_request(request)
+
+    def service_actions(self) -> None:
+        """Called by ``serve_forever`` now and then: end what was parked too long."""
+        now = time.monotonic()
+        for sock, parked in self.workers.parked():
+            if now > parked.deadline and self.workers.unpark(sock) is not None:
+                parked.expire()
+
+    def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
+        """Serve until ``shutdown``; requests in flight then have DRAIN_TIMEOUT seconds."""
+        self.workers.start()
+        try:
+            super().serve_forever(poll_interval)
+        finally:
+            self.draining = True
+            self.socket.close()
+            deadline = time.monotonic() + DRAIN_TIMEOUT
+            while self.connections and time.monotonic() < deadline:
+                self._close_idle()
+                time.sleep(DRAIN_PAUSE)
+            self.workers.stop()
+
+    def _close_idle(self) -> None:
+        for sock, parked in self.workers.parked():
+            if self.is_idle(parked) and self.workers.unpark(sock) is not None:
+                self.shutdown_request(sock)
+
+    def is_idle(self, parked: Parked) -> bool:
+        """Tell whether a parked connection waits for its next request."""
+        handler = getattr(parked.resume, "__self__", None)
+        return handler is None or handler.is_idle
+
+    def _close_longest_idle(self) -> bool:
+        """Make room for a new connection at the cost of one that has been idle for a while."""
+        for sock, parked in self.workers.parked():
+            idle = IDLE_TIMEOUT - (parked.deadline - time.monotonic())
+            if not self.is_idle(parked):
+                continue
+            if idle < CROWDED_IDLE_TIMEOUT:
+                return False
+            if self.workers.unpark(sock) is not None:
+                self.shutdown_request(sock)
+                return True
+        return False
+
+    def _turn_away(self, request: socket.socket) -> None:
+        self.refused += 1
+        body = dumps({"detail": f"{self.max_connections} connections are open already"})
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+            f"Retry-After: 1\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        request.setblocking(False)
+        with contextlib.suppress(OSError):
+            request.send(head.encode() + body)
+            request.shutdown(socket.SHUT_WR)
+            # Unread input would turn the close into a reset.
+            request.recv(RECEIVE_SIZE)
+        request.close()
+
+    def handle_error(self, request: socket.socket, client_address: object) -> None:
+        """Log what a handler raised, in one line when the client just left."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            log.debug("connection from %s: %s", client_address, error)
+        else:
+            log.exception("a request from %s failed", client_address)
+
+
+def bind_unix_socket(sock: socket.socket, path: str) -> None:
+    """Listen on a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(1)
+                if probe.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT):
+                    os.unlink(path)
+    sock.bind(path)
+
+
+class ClientWriter(io.BufferedIOBase):
+    """``wfile`` of a connection: what is written waits in memory until ``send_some`` sends it.
+
+    Pieces are kept as they are, so that many clients may read one large page.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
+        self._pieces: Deque[bytes | memoryview] = collections.deque()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        if len(data):
+            self._pieces.append(data)
+        return len(data)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are still to be sent."""
+        return sum(map(len, self._pieces))
+
+    def send_some(self) -> bool:
+        """Send what goes without waiting; True when that was all. Raises OSError."""
+        pieces = self._pieces
+        while pieces:
+            block = self._next_block()
+            try:
+                sent = self._sock.send(block)
+            except WOULD_BLOCK:
+                sent = 0
+            if sent < len(block):
+                pieces.appendleft(memoryview(block)[sent:])
+                return False
+        return True
+
+    def _next_block(self) -> bytes | memoryview:
+        """The next piece, together with small ones that follow it."""
+        pieces = self._pieces
+        block = pieces.popleft()
+        if not pieces or len(block) >= BLOCK_SIZE:
+            return block
+        parts, size = [block], len(block)
+        while pieces and size + len(pieces[0]) <= BLOCK_SIZE:
+            parts.append(pieces.popleft())
+            size += len(parts[-1])
+        return b"".join(parts) if len(parts) > 1 else block
+
+
+class ConnectionHandler(http.server.BaseHTTPRequestHandler):
+    """One client's connection, its requests one after the other.
+
+    A turn is one request, or what has arrived of one. ``handle`` collects a head without waiting
+    for it; when it is whole, the base class's ``handle_one_request`` reads it from ``rfile`` and
+    calls ``do_GET`` and its like. Whoever serves says with ``wait`` what comes next, and ``finish``
+    parks the connection for it or ends it.
+    """
+
+    parks = True
+    protocol_version = "HTTP/1.1"
+    rbufsize = 0
+    head: RequestHead
+
+    # -- the connection
+
+    def setup(self) -> None:
+        """Prepare the socket, which never blocks by itself."""
+        self.disable_nagle_algorithm = self.request.family != socket.AF_UNIX
+        super().setup()
+        self.connection.setblocking(False)
+        self.wfile = ClientWriter(self.connection)
+        is_unix = not isinstance(self.client_address, tuple)
+        self.peer = "" if is_unix else self.client_address[0]
+        # Received, not used yet.
+        self.buffer = b""
+        self.body: LengthBody | ChunkedBody | None = None
+        self.has_request = False
+        self._next: Callable[[], object] | None = None
+        self._events = READ
+        self._deadline = self._head_deadline = 0.0
+        self._is_cut = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing of a request has arrived, and nothing of an answer is unsent."""
+        return self._next == self.handle and not self.buffer and not self.has_request
+
+    def wait(self, step: Callable[[], object], events: int, seconds: float) -> None:
+        """Go on with ``step`` when the socket is ready for ``events``; 0: in the next round."""
+        self._next, self._events = step, events
+        self._deadline = time.monotonic() + seconds
+
+    def handle(self) -> None:
+        """Take a turn: others wait for theirs."""
+        self._next = None
+        try:
+            if self.has_request:
+                # More of its body has arrived.
+                getattr(self, f"do_{self.command}")()
+            elif self.receive_head():
+                super().handle()
+        except BadMessage as error:
+            self.refuse(error)
+        except OSError as error:
+            log.debug("%s left: %s", self.peer or "a client", error)
+            self.cut()
+
+    def finish(self) -> None:
+        """Called after a turn: park the connection for what comes next, or end it."""
+        if self._next is None:
+            super().finish()
+            end = self.server.close_request if self._is_cut else self.server.shutdown_request
+            return end(self.connection)
+        if not self._events:
+            return self.server.workers.resume_later(self.resume)
+        parked = Parked(self.resume, self.expire, self._deadline)
+        self.server.workers.park(self.connection, self._events, parked)
+
+    def resume(self) -> None:
+        """In a worker: go on with what the connection waited for."""
+        step, self._next = self._next, None
+        try:
+            step()
+        except OSError:
+            self.cut()
+        except Exception:
+            self.server.handle_error(self.connection, self.client_address)
+            self.cut()
+        self.finish()
+
+    def expire(self) -> None:
+        """What the connection waited for did not come in time."""
+        step, self._next = self._next, None
+        if step == self.handle and (self.buffer or self.has_request):
+            late = "body" if self.has_request else "head"
+            with contextlib.suppress(OSError):
+                self.refuse(BadMessage(408, f"the request's {late} did not arrive in time"))
+        elif step == self.send_rest:
+            self.cut()
+        self.finish()
+
+    def cut(self) -> None:
+        """Have the connection end with a reset, so that a short answer never looks complete."""
+        self._next, self._is_cut = None, True
+        with contextlib.suppress(OSError):
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    # -- a turn
+
+    def receive(self, size: int = RECEIVE_SIZE) -> bool:
+        """Take what has arrived; False when that is nothing. Raises ClientGone, OSError."""
+        try:
+            data = self.connection.recv(size)
+        except WOULD_BLOCK:
+            return False
+        if not data:
+            raise ClientGone("the client closed its connection")
+        self.buffer += data
+        return True
+
+    def receive_head(self) -> bool:
+        """Make a request's head the next thing to read; False when some of it is missing.
+
+        Raises BadMessage, OSError.
+        """
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            self.receive()
+        # RFC 9112 section 2.2: an empty line before a request is ignored.
+        if self.buffer.startswith(b"\r\n"):
+            self.buffer = self.buffer[2:]
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            check_partial_head(self.buffer)
+            self._wait_for_head()
+            return False
+        self._head_deadline = 0.0
+        if end > MAX_HEAD:
+            raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
+        check_partial_head(self.buffer[: end + 2])
+        self.rfile = io.BytesIO(self.buffer[: end + 2])
+        self.buffer = self.buffer[end + 4 :]
+        return True
+
+    def _wait_for_head(self) -> None:
+        if not self.buffer:
+            return self.wait(self.handle, READ, IDLE_TIMEOUT)
+        now = time.monotonic()
+        # The time is for the whole head, however slowly it drips.
+        self._head_deadline = self._head_deadline or now + HEAD_TIMEOUT
+        self.wait(self.handle, READ, self._head_deadline - now)
+
+    def parse_request(self) -> bool:
+        """Called by ``handle_one_request``: parse the head by the strict grammar.
+
+        Raises BadMessage.
+        """
+        self.head = head = parse_request_head(self.raw_requestline + self.rfile.read())
+        self.command, self.path = head.command, head.target.decode("latin-1")
+        self.request_version = f"HTTP/1.{head.minor}"
+        self.requestline = f"{self.command} {self.path} {self.request_version}"
+        self.keep_alive = head.keep_alive and not self.server.draining
+        self.body = None
+        if head.chunked:
+            self.body = ChunkedBody()
+        elif head.length:
+            self.body = LengthBody(head.length)
+        self.status = 0
+        self.has_request = True
+        return True
+
+    @property
+    def headers(self) -> http.client.HTTPMessage:
+        """The request's fields as the base class gives them."""
+        return http_message(self.head.fields)
+
+    # -- the end of a turn
+
+    def end_request(self) -> None:
+        """The answer is written: send it, then read on, or end the connection."""
+        self.has_request = False
+        if not self.wfile.send_some():
+            seconds = BODY_TIMEOUT + self.wfile.size / MIN_SEND_RATE
+            return self.wait(self.send_rest, WRITE, seconds)
+        self.after_answer()
+
+    def send_rest(self) -> None:
+        """Go on to send an answer; its deadline is for the whole of it."""
+        if self.wfile.send_some():
+            return self.after_answer()
+        self.wait(self.send_rest, WRITE, self._deadline - time.monotonic())
+
+    def after_answer(self) -> None:
+        """The answer was sent."""
+        unread = self.body is not None and not self.body.done
+        if not self.keep_alive or self.server.draining:
+            return self.begin_to_linger(unread)
+        if unread:
+            return self.wait(self.discard_body, 0 if self.buffer else READ, LINGER_TIMEOUT)
+        self.body = None
+        self.wait(self.handle, 0 if self.buffer else READ, IDLE_TIMEOUT)
+
+    def discard_body(self) -> None:
+        """Read what is left of a short body that nobody wanted, so that the connection goes on."""
+        deadline = self._deadline
+        if not self.buffer:
+            self.receive()
+        try:
+            _, used = self.body.take(memoryview(self.buffer))
+        except BadMessage:
+            self.keep_alive = False
+            return self.begin_to_linger(True)
+        self.buffer = self.buffer[used:]
+        if self.body.done:
+            return self.after_answer()
+        self.wait(self.discard_body, READ, deadline - time.monotonic())
+
+    def begin_to_linger(self, unread: bool) -> None:
+        """Let the client read the answer: closing with unread input would reset it.
+
+        RFC 9112 section 9.6. Without unread input the connection just ends.
+        """
+        self.buffer, self.body = b"", None
+        if not unread and not readable(0, self.connection):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self.request.shutdown(socket.SHUT_WR)
+        self.wait(self.linger, READ, LINGER_TIMEOUT)
+
+    def linger(self) -> None:
+        """Read what a refused client still sends, until it closes or the time is over."""
+        deadline = self._deadline
+        with contextlib.suppress(ClientGone):
+            self.receive(BLOCK_SIZE)
+            self.buffer = b""
+            self.wait(self.linger, READ, deadline - time.monotonic())
+
+    def refuse(self, error: BadMessage) -> None:
+        """Answer a broken request and close: what follows it cannot be trusted."""
+        self.keep_alive = False
+        self.answer_error(error)
+        self.has_request = False
+        self.wfile.send_some()
+        self.begin_to_linger(True)
+
+    def answer_error(self, error: FrontendError) -> None:
+        """Write the answer that tells an error."""
+        raise NotImplementedError
+
+    # -- for a request that keeps its worker
+
+    def send_now(self, data: bytes | memoryview) -> None:
+        """Send ``data`` after what was written; waits for the client. Raises OSError.
+
+        The time-out is for each step forward: long downloads may take as long as they move.
+        """
+        self.wfile.write(data)
+        if self.wfile.send_some():
+            return
+        with self.server.workers.blocking():
+            while True:
+                poll = select.poll()
+                poll.register(self.connection, select.POLLOUT)
+                if not poll.poll(BODY_TIMEOUT * 1000):
+                    raise ClientGone("the client does not read its answer")
+                if self.wfile.send_some():
+                    return
+
+    def is_gone(self) -> bool:
+        """Tell whether the client closed its connection; what else it sent is kept."""
+        while len(self.buffer) < RECEIVE_SIZE and readable(0, self.connection):
+            try:
+                if not self.receive():
+                    return False
+            except OSError:
+                return True
+        return False
+
+
+# ----------------------------------------------------------------------------
+# The proxy
+# ----------------------------------------------------------------------------
+
+PATIENCE = 0.001  # seconds that a worker waits for a node before another one takes its place
+STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
+MAX_MASKED = MIB  # bytes of an answer in which secrets are masked
+# Fields of an answer that act on our whole origin, which a node does not own.
+ORIGIN_FIELDS = frozenset(
+    (
+        b"alt-svc",
+        b"clear-site-data",
+        b"expect-ct",
+        b"nel",
+        b"origin-agent-cluster",
+        b"public-key-pins",
+        b"refresh",
+        b"report-to",
+        b"reporting-endpoints",
+        b"service-worker-allowed",
+        b"strict-transport-security",
+    )
+)
+
+
+class NodeSlots:
+    """How many requests wait for nodes at once, in all and for one node. The lock guards both."""
+
+    def __init__(self, limit: int, share: int) -> None:
+        self._limit, self._share = limit, min(limit, share)
+        self._lock = threading.Lock()
+        self._taken: Dict[Target, int] = collections.Counter()
+        self._total = 0
+
+    def take(self, target: Target) -> None:
+        """Raises FrontendError 503 when too many wait already."""
+        with self._lock:
+            if self._total >= self._limit:
+                raise FrontendError(503, f"{self._limit} requests wait for nodes already")
+            if self._taken[target] >= self._share:
+                detail = f"{self._share} requests wait for {target.label} already"
+                raise FrontendError(503, detail)
+            self._taken[target] += 1
+            self._total += 1
+
+    def give_back(self, target: Target) -> None:
+        with self._lock:
+            self._total -= 1
+            self._taken[target] -= 1
+            if not self._taken[target]:
+                del self._taken[target]
+
+
+class NodeRoute(NamedTuple):
+    """Where a request goes: its target, the path with the query as the node gets it, and what
+    stands in front of the node's own path there (``prefix``) and here (``base``).
+
+    ``token`` is the node's own. ``masked``: secrets in the answer are replaced.
+    """
+
+    target: Target
+    path: bytes
+    prefix: bytes
+    base: bytes
+    token: str = ""
+    masked: bool = False
+
+
+def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
+    """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError."""
+    path = head.path
+    end = path.find(b"/", len(b"/proxy2/"))
+    if end < 0:
+        end = len(path)
+    try:
+        name = urllib.parse.unquote_to_bytes(path[len(b"/proxy2/") : end]).decode()
+    except UnicodeDecodeError:
+        raise FrontendError(400, "the node's name is not UTF-8") from None
+    node = server.registry.find(name)
+    if node is None:
+        raise FrontendError(404, f"there is no node named {one_line(name)!r}")
+    rest = path[end:] or b"/"
+    trust = server.trust
+    why = trust.check_path(head, rest)
+    masked = trust.masks(rest)
+    why_not = trust.why_not(head, peer) if why or masked or node.token else ""
+    if why and why_not:
+        raise FrontendError(403, f"{why}; {why_not}")
+    prefix = node.prefix.encode()
+    token = "" if why_not else node.token
+    masked = masked and bool(why_not)
+    return NodeRoute(node.target, prefix + rest + head.query, prefix, path[:end], token, masked)
+
+
+def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
+    """``/proxy/{host}/{port or socket}/{path}``: the way to a target, registered or allowed.
+
+    Raises FrontendError.
+    """
+    parts = head.path.split(b"/", 4)
+    if len(parts) < 4:
+        detail = "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded"
+        raise FrontendError(404, detail)
+    # No valid host or port is as long.
+    target = target_of_path(parts[2][:KIB], parts[3][:KIB])
+    rest = b"/" + parts[4] if len(parts) > 4 else b"/"
+    trust, registry = server.trust, server.registry
+    is_registered = registry.is_registered(target)
+    masked = trust.masks(rest)
+    if is_registered:
+        why = trust.check_path(head, rest)
+    else:
+        why = f"{target.label} is not a registered node"
+    why_not = trust.why_not(head, peer) if why or masked else ""
+    if why and why_not:
+        raise FrontendError(403, f"{why}; {why_not}")
+    if not is_registered:
+        why = trust.check_target(target, registry, trust.has_token(head))
+        if why:
+            raise FrontendError(403, why)
+    base = b"/".join(parts[:4])
+    return NodeRoute(target, rest + head.query, b"", base, "", masked and bool(why_not))
+
+
+def target_of_path(host: bytes, port: bytes) -> Target:
+    """The target that two percent-encoded segments of a path name. Raises FrontendError 400."""
+    try:
+        host_text, port_text = (
+            urllib.parse.unquote_to_bytes(part).decode() for part in (host, port)
+        )
+    except UnicodeDecodeError:
+        raise FrontendError(400, "the host or the port is not UTF-8") from None
+    # A socket's path may be encoded twice, for servers in front that decode it once.
+    if "%2f" in port_text.lower():
+        port_text = urllib.parse.unquote(port_text)
+    return Target.parse("localhost" if "/" in port_text else host_text, port_text)
+
+
+def node_fields(
+    head: RequestHead, peer: str, route: NodeRoute, trust: Trust, is_tls: bool
+) -> HeaderFields:
+    """The request's fields as the node gets them: less hop-by-hop ones, plus a proxy's."""
+    dropped = HOP_BY_HOP | head.connection
+    dropped |= {b"host", b"content-length", b"x-forwarded-for", b"via"}
+    # Our own token is for us alone.
+    if b"authorization" in head.first and (route.token or trust.has_token(head)):
+        dropped |= {b"authorization"}
+    if route.masked:
+        dropped |= {b"accept-encoding", b"range"}
+    fields = [(b"Host", route.target.authority.encode())]
+    fields += [field for field in head.fields if field[0].lower() not in dropped]
+    if route.token:
+        fields.append((b"Authorization", b"Bearer " + route.token.encode()))
+    clients = [*head.all(b"x-forwarded-for"), (peer or "unix").encode()]
+    fields.append((b"X-Forwarded-For", b", ".join(clients)))
+    if b"x-forwarded-host" not in head.first and head.host:
+        fields.append((b"X-Forwarded-Host", head.host))
+    if b"x-forwarded-proto" not in head.first:
+        fields.append((b"X-Forwarded-Proto", b"https" if is_tls else b"http"))
+    proxies = [*head.all(b"via"), b"1.%d lmcache-frontend" % head.minor]
+    fields.append((b"Via", b", ".join(proxies)))
+    if head.chunked:
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif head.length is not None:
+        fields.append((b"Content-Length", b"%d" % head.length))
+    return fields
+
+
+def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
+    """The answer's fields as the client gets them: none that acts on more than this node."""
+    # A node cannot take away what is the proxy's to give.
+    dropped = HOP_BY_HOP | (head.connection - {b"content-length", b"date"}) | ORIGIN_FIELDS
+    has_length = head.status == 204 or route.masked
+    fields = []
+    for name, value in head.fields:
+        lower = name.lower()
+        if lower in dropped or lower.startswith(b"access-control-"):
+            continue
+        if lower == b"content-length":
+            # Equal lines are one (RFC 9110 section 8.6).
+            if has_length:
+                continue
+            has_length = True
+        elif lower == b"location":
+            value = rewrite_location(value, route)
+        elif lower == b"set-cookie":
+            value = rewrite_cookie(value, route.base)
+            if not value:
+                continue
+        fields.append((name, value))
+    fields.append((b"Content-Security-Policy", b"sandbox"))
+    return fields
+
+
+def rewrite_location(value: bytes, route: NodeRoute) -> bytes:
+    """Make a ``Location`` that points back at the node stay inside the proxy."""
+    target, prefix, base = route.target, route.prefix, route.base
+    path = value
+    if value[:2] == b"//" or b"://" in value.partition(b"?")[0].partition(b"#")[0]:
+        try:
+            parts = urllib.parse.urlsplit(value.decode("latin-1"))
+            place = (parts.hostname or "", parts.port or 80)
+        except ValueError:
+            return value
+        home = ("localhost", 80) if target.path else (target.canonical.host, target.port)
+        if is_loopback(place[0]) and not target.path:
+            place = ("127.0.0.1", place[1])
+        if place != home or parts.scheme not in ("", "http"):
+            return value
+        inner = ("", "", parts.path or "/", parts.query, parts.fragment)
+        path = urllib.parse.urlunsplit(inner).encode("latin-1")
+    if not path.startswith(b"/"):
+        return value
+    if prefix and (path + b"/").startswith(prefix + b"/"):
+        path = path[len(prefix) :] or b"/"
+    elif prefix:
+        base = base[: base.rfind(b"/proxy2/")] or base
+    return base + path
+
+
+def rewrite_cookie(value: bytes, base: bytes) -> bytes:
+    """A ``Set-Cookie`` that is sent back to this node alone (RFC 6265 section 5.2); b"" for none."""
+    pair, *attributes = [part.strip() for part in value.split(b";")]
+    # Such a name promises what is not true of a part of our origin (RFC 6265bis section 4.1.3).
+    if pair.lower().startswith((b"__host-", b"__secure-")):
+        return b""
+    path = b"/"
+    kept = [pair]
+    for attribute in attributes:
+        name, _, text = attribute.partition(b"=")
+        name = name.strip().lower()
+        if name == b"path" and text.strip().startswith(b"/"):
+            path = text.strip()
+        elif name not in (b"path", b"domain"):
+            kept.append(attribute)
+    return b"; ".join([*kept, b"Path=" + base + path.rstrip(b"/")])
+
+
+class ForwardedRequest:
+    """One request on its way to a node, and the answer on its way back.
+
+    Runs in the worker that has the client's connection: a node that answers at once is waited for
+    in place, for any other one the worker lets another take its turn.
+    """
+
+    def __init__(self, client: FrontendHandler, route: NodeRoute) -> None:
+        self.client, self.route = client, route
+        self.server = client.server
+        self.target = route.target
+        self.head = client.head
+        self.body = client.body
+        self.connection: NodeConnection | None = None
+        self.timeout = self.server.proxy_timeout
+
+    def run(self) -> None:
+        """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
+
+        Raises FrontendError (the client is told), ClientGone (the connection is cut), OSError.
+        """
+        self.server.slots.take(self.target)
+        try:
+            # What has arrived of the body is checked before a node sees any of it.
+            first = self._take_body() if self.body is not None else b""
+            self._exchange(first)
+        except ClientGone:
+            raise
+        except (OSError, http.client.HTTPException, BadMessage) as error:
+            self._fail(error)
+        finally:
+            self.server.slots.give_back(self.target)
+            if self.connection is not None:
+                self.connection.close()
+
+    # -- to the node
+
+    def _exchange(self, first: bytes) -> None:
+        """Ask on a connection that is open, once more on a new one if its node had closed it."""
+        pool = self.server.pool
+        self.connection = pool.take(self.target)
+        is_reused = self.connection is not None
+        may_repeat = is_reused and self.body is None and self.head.method in IDEMPOTENT
+        try:
+            self._connect()
+            response = self._ask(first)
+        except ConnectionError:
+            if not may_repeat:
+                raise
+            self.connection.close()
+            self.connection = None
+            self._connect()
+            response = self._ask(first)
+        self._relay(response)
+        if not response.will_close and (self.body is None or self.body.done):
+            pool.keep(self.target, self.connection)
+            self.connection = None
+
+    def _connect(self) -> None:
+        if self.connection is None:
+            with self.server.workers.blocking():
+                self.connection = self.server.pool.open(self.target)
+        self.sock = self.connection.sock
+        self.sock.settimeout(self.timeout)
+
+    def _ask(self, first: bytes) -> NodeResponse:
+        """Send the request, and its body until the node answers; returns the answer's head."""
+        connection, route = self.connection, self.route
+        fields = node_fields(
+            self.head, self.client.peer, route, self.server.trust, self.server.tls is not None
+        )
+        path = route.path.decode("ascii")
+        connection.putrequest(self.client.command, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in fields:
+            connection.putheader(name, value)
+        connection.endheaders()
+        if self.body is not None and self._send_body(first):
+            self._upload()
+        connection.response_class = functools.partial(
+            NodeResponse, wait=self._wait_for_node, on_interim=self._interim
+        )
+        started = time.monotonic()
+        self.deadline = started + self.timeout
+        if self._is_answered():
+            response = connection.getresponse()
+        else:
+            with self.server.workers.blocking():
+                response = connection.getresponse()
+        connection.is_slow = time.monotonic() - started > PATIENCE
+        if self.body is not None and not self.body.done:
+            # The node answered before it had the whole body: nobody else may send the rest.
+            self.client.keep_alive = False
+        return response
+
+    def _is_answered(self) -> bool:
+        """Tell whether the whole head of the final answer is here within PATIENCE.
+
+        A node that was slow the last time is not waited for in place.
+        """
+        if not readable(0.0 if self.connection.is_slow else PATIENCE, self.sock):
+            return False
+        start = self.sock.recv(RECEIVE_SIZE, socket.MSG_PEEK)
+        return b"\r\n\r\n" in start and start[9:10] != b"1"
+
+    def _wait_for_node(self) -> None:
+        """Wait until the node says something. Raises ClientGone when the client leaves meanwhile."""
+        client, node = self.client, self.sock
+        while True:
+            watched = [node]
+            if len(client.buffer) < RECEIVE_SIZE:
+                watched.append(client.connection)
+            ready = readable(self.deadline - time.monotonic(), *watched)
+            if not ready:
+                raise socket.timeout("no answer")
+            if node.fileno() in ready:
+                return
+            client.receive()
+
+    def _take_body(self) -> bytes:
+        """What has arrived of the request's body, framed as the node gets it. Raises BadMessage."""
+        client = self.client
+        parts, used = self.body.take(memoryview(client.buffer))
+        data = b"".join(parts)
+        client.buffer = client.buffer[used:]
+        if self.head.chunked:
+            data = frame_chunk(data) if data else b""
+            if self.body.done:
+                data += b"0\r\n" + safe_trailer(self.body.trailer) + b"\r\n"
+        return data
+
+    def _upload(self) -> None:
+        """Pass the request's body on until its end, or until the node answers."""
+        if self.body.done:
+            return
+        client, node = self.client, self.sock
+        with self.server.workers.blocking():
+            while not self.body.done:
+                ready = readable(BODY_TIMEOUT, node, client.connection)
+                if not ready:
+                    raise BadMessage(408, "the request's body did not arrive in time")
+                if node.fileno() in ready:
+                    return
+                if client.receive(PIECE_SIZE) and not self._send_body(self._take_body()):
+                    return
+
+    def _send_body(self, data: bytes) -> bool:
+        """Send a part of the body; False when the node answers instead of taking it."""
+        self.server.telemetry.add_bytes(to_nodes=len(data))
+        rest = memoryview(data)
+        while rest:
+            events = self._node_events(0)
+            if not events:
+                with self.server.workers.blocking():
+                    events = self._node_events(BODY_TIMEOUT)
+            if not events:
+                raise socket.timeout("it does not take the body")
+            if not events & select.POLLOUT:
+                return False
+            try:
+                rest = rest[self.sock.send(rest) :]
+            except (BrokenPipeError, ConnectionResetError):
+                # Its answer may say why.
+                return False
+        return True
+
+    def _node_events(self, timeout: float) -> int:
+        """What the node's socket is ready for within ``timeout`` seconds."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN | select.POLLOUT)
+        return dict(poll.poll(timeout * 1000)).get(self.sock.fileno(), 0)
+
+    # -- to the client
+
+    def _interim(self, head: ResponseHead, more: bool) -> None:
+        """Pass on an interim answer (RFC 9110 section 15.2); then the body that waited for it."""
+        client = self.client
+        if self.head.minor >= 1:
+            client.send_response_only(head.status, head.reason.decode("latin-1"))
+            for name, value in head.fields:
+                if name.lower() not in HOP_BY_HOP and name.lower() != b"content-length":
+                    client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+            client.end_headers()
+            client.send_now(b"")
+        if self.body is not None and not more:
+            if client.buffer and not self._send_body(self._take_body()):
+                return
+            self._upload()
+        self.deadline = time.monotonic() + self.timeout
+
+    def _relay(self, response: NodeResponse) -> None:
+        """Send the node's answer to the client, piece by piece."""
+        head, client = response.head, self.client
+        if self.route.masked and head.status == 200:
+            return self._relay_masked(response)
+        is_whole = head.length is not None and head.length <= response.buffered
+        if is_whole:
+            body = b"".join(map(bytes, response.pieces()))
+            self._write_head(head, False)
+            client.wfile.write(body)
+            self.server.telemetry.add_bytes(to_clients=len(body))
+            return
+        with self.server.workers.blocking():
+            self._relay_pieces(response)
+
+    def _relay_pieces(self, response: NodeResponse) -> None:
+        head, client = response.head, self.client
+        is_chunked = head.length is None
+        if is_chunked and self.head.minor == 0:
+            is_chunked = client.keep_alive = False
+        self.deadline = time.monotonic() + STREAM_TIMEOUT
+        pieces = response.pieces()
+        if not response.buffered:
+            self._write_head(head, is_chunked)
+            client.send_now(b"")
+        for data in pieces:
+            if not client.status:
+                self._write_head(head, is_chunked)
+            self.server.telemetry.add_bytes(to_clients=len(data))
+            client.send_now(frame_chunk(data) if is_chunked else data)
+            self.deadline = time.monotonic() + STREAM_TIMEOUT
+        if not client.status:
+            self._write_head(head, is_chunked)
+        if is_chunked:
+            client.send_now(b"0\r\n" + safe_trailer(response.trailer) + b"\r\n")
+
+    def _relay_masked(self, response: NodeResponse) -> None:
+        """Send an answer without the secrets in it."""
+        pieces: List[bytes] = []
+        with self.server.workers.blocking():
+            self.deadline = time.monotonic() + self.timeout
+            for piece in response.pieces():
+                pieces.append(bytes(piece))
+                if sum(map(len, pieces)) > MAX_MASKED:
+                    raise FrontendError(502, f"its answer has more than {MAX_MASKED} bytes")
+            body = mask_secrets(b"".join(pieces)) if pieces else b""
+        self._write_head(response.head, False, len(body))
+        self.client.wfile.write(body)
+
+    def _write_head(self, head: ResponseHead, chunked: bool, length: int = -1) -> None:
+        """Write the answer's head; ``length`` is that of a body that is not the node's."""
+        client = self.client
+        client.status = head.status
+        client.send_response_only(head.status, head.reason.decode("latin-1"))
+        fields = client_fields(head, self.route)
+        if length >= 0 and self.head.method != b"HEAD":
+            fields.append((b"Content-Length", b"%d" % length))
+        if not any(name.lower() == b"date" for name, _ in fields):
+            fields.append((b"Date", client.date_time_string().encode()))
+        if chunked:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        for name, value in fields:
+            client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+        client.send_connection()
+        client.end_headers()
+
+    def _fail(self, error: Exception) -> None:
+        """Say what went wrong at the node. Raises FrontendError, ClientGone, BadMessage."""
+        if self.client.status:
+            raise ClientGone("the answer ended early") from None
+        if isinstance(error, BadMessage) and error.status != 502:
+            raise error
+        if self.body is not None and not self.body.done:
+            self.client.keep_alive = False
+        label = self.target.label
+        if isinstance(error, socket.timeout) and error.errno is None:
+            detail = f"{label}: no answer within {self.timeout:g} s"
+            raise FrontendError(504, detail) from None
+        raise FrontendError(502, f"{label}: {reason_of(error)}") from None
+
+
+# ----------------------------------------------------------------------------
 # The HTTP server
 # ----------------------------------------------------------------------------
 
@@ -10696,47 +11543,38 @@ LATENCY_BUCKETS = (
     30.0,
     60.0,
 )  # seconds
-STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
 GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
-
-
-class ClientGone(OSError):
-    """The client closed its connection before it had its answer."""
+GZIP_FORMAT = 31  # window bits that make zlib write gzip (RFC 1952)
+GZIP_LEVEL = 6  # of the dashboard's files, which are compressed once
+FAST_GZIP_LEVEL = 1  # of our own answers: three quarters of the gain for a third of the time
+PAGE_FILES = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}
+PAGE_HEADERS = {
+    "Content_Security_Policy": PAGE_POLICY,
+    "X_Content_Type_Options": "nosniff",
+    "Referrer_Policy": "no-referrer",
+    "X_Frame_Options": "DENY",
+}
 
 
 class Answer:
-    """What one of our own routes answers. ``body`` is bytes, or an iterable of bytes that is sent chunk by chunk."""
+    """What one of our own routes answers.
 
-    __slots__ = ("status", "body", "headers", "ready")
+    ``body`` is bytes, a list of bytes (pieces that may be shared with other answers), or an
+    iterable of bytes that is sent chunk by chunk as it comes.
+    """
 
     def __init__(
         self,
         status: int,
-        body: bytes | Iterable[bytes] = b"",
+        body: bytes | List[bytes] | Iterable[bytes] = b"",
         content_type: str = JSON_TYPE,
         **headers: str,
     ) -> None:
         self.status = status
         self.body = body
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.ready = b""  # all that follows the Date line on a kept connection, of an answer that is used again
-        if body != b"" or status not in (204, 304):
+        if body != b"" or status not in BODILESS:
             self.headers.setdefault("Content-Type", content_type)
-
-    def make_ready(self) -> Answer:
-        """Encode what never changes; for a status 200 with a whole body."""
-        assert isinstance(self.body, bytes) and self.status == 200
-        self.ready = b"Content-Length: %d\r\n%b\r\n%b" % (
-            len(self.body),
-            self.encode_headers(),
-            self.body,
-        )
-        return self
-
-    def encode_headers(self) -> bytes:
-        """The header lines, each with its CRLF."""
-        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
-        return "".join(lines).encode("latin-1", "replace")
 
     @classmethod
     def json(cls, value: object, status: int = 200, **headers: str) -> Answer:
@@ -10747,66 +11585,66 @@ class Answer:
         body = {"detail": error.detail}
         if error.field:
             body["field"] = error.field
-        return cls.json(body, error.status)
+        answer = cls.json(body, error.status)
+        if error.status == 503:
+            answer.headers["Retry-After"] = "1"
+        return answer
 
 
 class Telemetry:
-    """The frontend's own figures. Written by the loop's thread alone; readers may see a request half counted."""
+    """The frontend's own figures. The lock guards all of them."""
 
     def __init__(self) -> None:
         self.started = time.time()
-        self.requests: Dict[
-            Tuple[str, str, int], List[float]
-        ] = {}  # seconds in all, then counts by LATENCY_BUCKETS
-        self.bytes_to_clients = 0
-        self.bytes_to_nodes = 0
-        self.refused = 0
+        self._lock = threading.Lock()
+        # By route, method and status: seconds in all, then counts by LATENCY_BUCKETS.
+        self._requests: Dict[Tuple[str, str, int], List[float]] = {}
+        self._to_clients = self._to_nodes = 0
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a finished request."""
-        row = self.requests.get((route, method, status))
-        if row is None:
-            row = self.requests[route, method, status] = [0.0] + [0] * (len(LATENCY_BUCKETS) + 1)
-        row[0] += seconds
-        row[bisect.bisect_left(LATENCY_BUCKETS, seconds) + 1] += 1
+        key = (route, method, status)
+        with self._lock:
+            row = self._requests.get(key)
+            if row is None:
+                row = self._requests[key] = [0.0] * (len(LATENCY_BUCKETS) + 2)
+            row[0] += seconds
+            row[bisect.bisect_left(LATENCY_BUCKETS, seconds) + 1] += 1
 
-    def exposition(self, pool: NodePool, connections: int) -> bytes:
+    def add_bytes(self, to_clients: int = 0, to_nodes: int = 0) -> None:
+        """Count bytes of bodies."""
+        with self._lock:
+            self._to_clients += to_clients
+            self._to_nodes += to_nodes
+
+    def exposition(self, server: FrontendServer) -> bytes:
         """Our own metrics (Prometheus text format 0.0.4)."""
+        with self._lock:
+            rows = sorted((key, list(row)) for key, row in self._requests.items())
+            sent = self._to_clients, self._to_nodes
         python = ".".join(map(str, sys.version_info[:3]))
-        answered, durations = [], []
-        by_route: Dict[str, List[float]] = {}
-        for (route, method, status), row in sorted(self.requests.items()):
-            answered.append(
-                (f'{{route="{route}",method="{method}",status="{status}"}}', sum(row[1:]))
-            )
-            by_route[route] = (
-                [a + b for a, b in zip(row, by_route[route])] if route in by_route else row
-            )
-        for route, (seconds, *counts) in sorted(by_route.items()):
-            total = 0
-            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
-                total += count
-                durations.append((f'_bucket{{route="{route}",le="{bound}"}}', total))
-            durations += [
-                (f'_sum{{route="{route}"}}', f"{seconds:.6f}"),
-                (f'_count{{route="{route}"}}', total),
-            ]
+        version = f'{{version="{VERSION}",python="{python}"}}'
+        answered = []
+        for (route, method, status), row in rows:
+            labels = f'{{route="{route}",method="{method}",status="{status}"}}'
+            answered.append((labels, int(sum(row[1:]))))
+        pool = server.pool
         return own_exposition(
             {
-                "build_info gauge Version of the frontend and of its Python.": [
-                    (f'{{version="{VERSION}",python="{python}"}}', 1)
-                ],
+                "build_info gauge Version of the frontend and of its Python.": [(version, 1)],
                 "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [
                     ("", f"{self.started:.3f}")
                 ],
                 "requests_total counter Requests answered, by route, method and status.": answered,
-                "request_duration_seconds histogram Time from a request's head to the end of its answer.": durations,
-                "sent_bytes_total counter Bytes sent to clients.": [("", self.bytes_to_clients)],
-                "node_sent_bytes_total counter Bytes sent to nodes.": [("", self.bytes_to_nodes)],
-                "refused_connections_total counter Connections refused because too many were open.": [
-                    ("", self.refused)
+                "request_duration_seconds histogram Time from a request's head to its answer.": (
+                    self._durations(rows)
+                ),
+                "sent_bytes_total counter Bytes sent to clients.": [("", sent[0])],
+                "node_sent_bytes_total counter Bytes sent to nodes.": [("", sent[1])],
+                "refused_connections_total counter Connections refused: too many were open.": [
+                    ("", server.refused)
                 ],
-                "open_connections gauge Clients connected now.": [("", connections)],
+                "open_connections gauge Clients connected now.": [("", len(server.connections))],
                 "node_pool_hits_total counter Requests that used an open node connection.": [
                     ("", pool.hits)
                 ],
@@ -10819,117 +11657,115 @@ class Telemetry:
             }
         )
 
+    @staticmethod
+    def _durations(rows: Iterable[Tuple[Tuple, List[float]]]) -> List[Tuple[str, object]]:
+        """The samples of the histogram of durations, by route."""
+        by_route: Dict[str, List[float]] = {}
+        for (route, _, _), row in rows:
+            sums = by_route.get(route, [0.0] * len(row))
+            by_route[route] = [a + b for a, b in zip(sums, row)]
+        samples: List[Tuple[str, object]] = []
+        for route, (seconds, *counts) in sorted(by_route.items()):
+            total = 0
+            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), counts):
+                total += int(count)
+                samples.append((f'_bucket{{route="{route}",le="{bound}"}}', total))
+            samples.append((f'_sum{{route="{route}"}}', f"{seconds:.6f}"))
+            samples.append((f'_count{{route="{route}"}}', total))
+        return samples
+
 
 class StaticFile(NamedTuple):
     """A file of ``static/`` ready to be sent."""
 
     stamp: Tuple[float, int]
     body: bytes
-    packed: bytes  # gzip, or b"" where it does not help
+    # gzip, or b"" where it does not help.
+    packed: bytes
     etag: str
     content_type: str
-    answers: List[Optional[Answer]]  # plain and packed, once they were asked for
 
-    def headers(self) -> Dict[str, str]:
-        return dict(
-            page_headers(), ETag=f'"{self.etag}"', Cache_Control="no-cache", Vary="Accept-Encoding"
-        )
-
-    def remember(self, which: int, make: Callable[[], Answer]) -> Answer:
-        """The answer that sends this file, made once."""
-        answer = self.answers[which]
-        if answer is None:
-            answer = self.answers[which] = make().make_ready()
-        return answer
+    def answer(self, head: RequestHead) -> Answer:
+        """The file, compressed when the client accepts it, or 304 when the client has it."""
+        headers = dict(PAGE_HEADERS, ETag=f'"{self.etag}"', Vary="Accept-Encoding")
+        headers["Cache_Control"] = "no-cache"
+        if matches_etag(head, self.etag):
+            return Answer(304, b"", **headers)
+        if self.packed and accepts_gzip(head):
+            return Answer(200, self.packed, self.content_type, Content_Encoding="gzip", **headers)
+        return Answer(200, self.body, self.content_type, **headers)
 
 
 class StaticFiles:
-    """The dashboard's files: beside this module, in the wheel's package, or inside a zip application.
+    """The dashboard's files: beside this module, in the wheel's package, or in a zip application.
 
-    A file is read again when it changed. ``_files`` is only ever used by one thread at a time (the loop's).
+    A file is read again when it changed. Threads may read the same file twice, which is harmless.
     """
 
     def __init__(self) -> None:
-        self.folder = self._find()
+        self.folder = find_static_folder()
         self._files: Dict[str, StaticFile] = {}
 
-    @staticmethod
-    def _find() -> str:
-        beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "static")
-        if os.path.isfile(os.path.join(beside, "index.html")):
-            return beside
-        import importlib.util
-
-        spec = importlib.util.find_spec("lmcache_frontend_static")
-        places = list(spec.submodule_search_locations or ()) if spec else []
-        return next(
-            (place for place in places if os.path.isfile(os.path.join(place, "index.html"))), beside
-        )
-
     def get(self, name: str) -> StaticFile | None:
-        """Look up a file by its path below ``static/``; None when there is none. Nothing outside is ever read."""
+        """Look up a file by its path below ``static/``; None when there is none.
+
+        Nothing outside is ever read.
+        """
         parts = name.split("/")
         kind = os.path.splitext(name)[1]
-        if kind not in CONTENT_TYPES or any(
-            part in ("", ".", "..") or part.startswith(".") for part in parts
-        ):
-            return None
-        if "\\" in name or "\0" in name:
+        is_odd = "\\" in name or "\0" in name or any(part[:1] in ("", ".") for part in parts)
+        if kind not in CONTENT_TYPES or is_odd:
             return None
         path = os.path.join(self.folder, *parts)
         try:
             status = os.stat(path)
             stamp = (status.st_mtime, status.st_size)
-            known = self._files.get(name)
-            if known is not None and known.stamp == stamp:
-                return known
-            if not stat.S_ISREG(status.st_mode) or not os.path.realpath(path).startswith(
-                os.path.realpath(self.folder) + os.sep
-            ):
+            cached = self._files.get(name)
+            if cached is not None and cached.stamp == stamp:
+                return cached
+            inside = os.path.realpath(path).startswith(os.path.realpath(self.folder) + os.sep)
+            if not stat.S_ISREG(status.st_mode) or not inside:
                 return None
             with open(path, "rb") as file:
                 body = file.read()
         except (OSError, ValueError):
-            stamp = (0.0, 0)
-            body = self._from_zip(path)
+            stamp, body = (0.0, 0), read_from_zip(path)
             if body is None:
                 return None
-        self._files[name] = self._prepare(stamp, body, CONTENT_TYPES[kind])
+        self._files[name] = prepare_file(stamp, body, CONTENT_TYPES[kind])
         return self._files[name]
 
-    @staticmethod
-    def _from_zip(path: str) -> bytes | None:
-        loader = globals().get("__loader__")
-        try:
-            return loader.get_data(path) if type(loader).__name__ == "zipimporter" else None
-        except OSError:
-            return None
 
-    @staticmethod
-    def _prepare(stamp: Tuple[float, int], body: bytes, content_type: str) -> StaticFile:
-        import zlib
-
-        etag = f"{len(body):x}-{zlib.crc32(body):08x}"  # hashlib would load OpenSSL, 4 MiB: see load_ssl
-        packed = (
-            pack(body)
-            if len(body) > GZIP_MINIMUM and not content_type.startswith("image/png")
-            else b""
-        )
-        return StaticFile(
-            stamp,
-            body,
-            packed if len(packed) < len(body) else b"",
-            etag,
-            content_type,
-            [None, None],
-        )
+def find_static_folder() -> str:
+    """Where ``static/`` is: beside this file, or installed as a package."""
+    beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "static")
+    if os.path.isfile(os.path.join(beside, "index.html")):
+        return beside
+    spec = importlib.util.find_spec("lmcache_frontend_static")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if os.path.isfile(os.path.join(place, "index.html")):
+            return place
+    return beside
 
 
-def pack(body: bytes) -> bytes:
-    """Compress with gzip (RFC 1952), the same bytes for the same input."""
-    import gzip
+def read_from_zip(path: str) -> bytes | None:
+    """A file of the zip application that we run from; None when there is none."""
+    loader = globals().get("__loader__")
+    if not isinstance(loader, zipimport.zipimporter):
+        return None
+    try:
+        return loader.get_data(path)
+    except OSError:
+        return None
 
-    return gzip.compress(body, 6, mtime=0)
+
+def prepare_file(stamp: Tuple[float, int], body: bytes, content_type: str) -> StaticFile:
+    """A file with its entity tag and its compressed form (RFC 1952)."""
+    etag = f"{len(body):x}-{zlib.crc32(body):08x}"
+    packed = b""
+    if len(body) > GZIP_MINIMUM and content_type != "image/png":
+        packed = gzip.compress(body, GZIP_LEVEL, mtime=0)
+    return StaticFile(stamp, body, packed if len(packed) < len(body) else b"", etag, content_type)
 
 
 def accepts_gzip(head: RequestHead) -> bool:
@@ -10937,1069 +11773,240 @@ def accepts_gzip(head: RequestHead) -> bool:
     for item in head.get(b"accept-encoding").lower().split(b","):
         coding, _, weight = item.partition(b";")
         if coding.strip() in (b"gzip", b"*"):
-            return not re.fullmatch(rb"\s*q\s*=\s*0(?:\.0*)?\s*", weight)
+            name, _, value = weight.partition(b"=")
+            return name.strip() != b"q" or value.strip(b" \t0.") != b""
     return False
 
 
 def matches_etag(head: RequestHead, etag: str) -> bool:
-    """Tell whether ``If-None-Match`` names this entity tag, weakly compared (RFC 9110 section 13.1.2)."""
+    """Tell whether ``If-None-Match`` names this tag, weakly compared (RFC 9110 section 13.1.2)."""
     wanted = head.get(b"if-none-match").decode("latin-1")
-    if not wanted:
-        return False
     tags = [tag.strip() for tag in wanted.split(",")]
-    return "*" in tags or any(
-        tag[2:] == f'"{etag}"' if tag.startswith("W/") else tag == f'"{etag}"' for tag in tags
-    )
+    return "*" in tags or any(tag in (f'"{etag}"', f'W/"{etag}"') for tag in tags)
 
 
-class Relay:
-    """Moves a body from one socket to another with constant memory.
-
-    ``spoke`` is called when the receiver has something to say meanwhile; true ends the relay early.
-    """
-
-    def __init__(
-        self,
-        source: Channel,
-        sink: Channel,
-        body: LengthBody | ChunkedBody,
-        chunked: bool,
-        spoke: Callable[[], bool],
-    ) -> None:
-        self.source, self.sink, self.body, self.chunked, self.spoke = (
-            source,
-            sink,
-            body,
-            chunked,
-            spoke,
-        )
-        self.moved = 0
-        self.work = 0  # bytes received, and what small chunks cost beyond their bytes
-        self.rest = b""  # what came after the body
-        self.early = False  # the receiver ended it
-        self._out: List[bytes | memoryview] = []
-        self._finished = False
-        self._listening = True
-        self._buffer: mmap.mmap | None = None
-
-    def feed(self, data: bytes | memoryview) -> None:
-        """Take what was received; what is to be sent waits in ``_out``."""
-        parts, used = self.body.take(memoryview(data))
-        if used < len(data):
-            self.rest = bytes(data[used:])
-        self.work += len(data) + SMALL_CHUNK_COST * len(parts)
-        if len(parts) > 60:  # more than one call sends
-            parts = [memoryview(b"".join(parts))]
-        self.moved += sum(map(len, parts))
-        if self.chunked and parts:
-            self._out.append(b"%x\r\n" % sum(map(len, parts)))
-            self._out.extend(parts)
-            self._out.append(b"\r\n")
-        else:
-            self._out.extend(parts)
-        if self.body.done:
-            self._finish()
-
-    def _finish(self) -> None:
-        self._finished = True
-        if self.chunked:
-            self._out.append(b"0\r\n" + safe_trailer(self.body.trailer) + b"\r\n")
-
-    def take_out(self) -> List[bytes | memoryview]:
-        """What is to be sent now (for a caller that sends it together with a head)."""
-        out, self._out = self._out, []
-        return out
-
-    @property
-    def done(self) -> bool:
-        return self.early or (self._finished and not self._out)
-
-    def run(self, limit: int, patience: float, timeout: float) -> Generator[Wait, Channel, None]:
-        """Relay until done, or until there was ``limit`` work, or until nothing moves for ``patience`` seconds.
-
-        Raises TimeoutError after ``timeout`` seconds without progress (only when it is not longer than ``patience``),
-        EOFError when the sender ended in the middle, OSError, BadMessage.
-        """
-        stop = self.work + limit
-        while not self.done and self.work < stop:
-            try:
-                if self._out:
-                    yield from self._send(min(patience, timeout))
-                else:
-                    yield from self._receive(min(patience, timeout))
-            except TimeoutError:
-                if patience < timeout:
-                    return
-                raise
-
-    def next_wait(self, timeout: float) -> Wait:
-        """What the relay can go on with, for who lets others have their turn first."""
-        deadline = time.monotonic() + timeout
-        return Wait(deadline, self.sink, WRITE) if self._out else Wait(deadline, self.source, READ)
-
-    @property
-    def waits_for_sink(self) -> bool:
-        return bool(self._out)
-
-    def resume(self, data: bytes) -> None:
-        """Go on after the receiver ended it early, but only to ask for the rest; ``data`` has arrived meanwhile."""
-        self.early, self._listening = False, True
-        if data:
-            self.feed(data)
-
-    def pump(self, patience: float, timeout: float) -> None:
-        """The same in a worker thread, with blocking calls: the system then moves the bytes in large pieces.
-
-        Ends when nothing moves for ``patience`` seconds: the loop waits better than a thread.
-        """
-        relay = self.run(1 << 62, patience, timeout)
-        if hasattr(self.source.sock, "pending") or hasattr(self.sink.sock, "pending"):
-            return drive(relay)  # type: ignore[return-value]  # TLS has states of its own
-        with blocking_calls(self.source.sock, patience), blocking_calls(self.sink.sock, patience):
-            next(relay, None)  # it yields when it would have to wait
-
-    def _send(self, timeout: float) -> Generator[Wait, Channel, None]:
-        woken = False
-        while self._out:
-            try:
-                sent = self._send_some()
-            except WOULD_BLOCK:
-                if woken and self._listening:  # it has something to say instead
-                    self._listening = False
-                    self.early = self.spoke()
-                    if self.early:
-                        return
-                yield Wait(
-                    time.monotonic() + timeout,
-                    self.sink,
-                    WRITE | READ if self._listening else WRITE,
-                )
-                woken = True
-                continue
-            woken = False
-            while self._out and sent >= len(self._out[0]):
-                sent -= len(self._out.pop(0))
-            if sent:
-                self._out[0] = memoryview(self._out[0])[sent:]
-
-    def _send_some(self) -> int:
-        sock = self.sink.sock
-        if len(self._out) > 1 and not hasattr(sock, "pending"):
-            return sock.sendmsg(self._out[:64])
-        return sock.send(self._out[0])
-
-    def _receive(self, timeout: float) -> Generator[Wait, Channel, None]:
-        try:
-            data = self._receive_some()
-        except WOULD_BLOCK:
-            wait = time.monotonic() + timeout
-            if self._listening:
-                ready = yield Wait(wait, self.source, READ, self.sink, READ)
-                if ready is self.sink:
-                    self._listening = False
-                    self.early = self.spoke()
-            else:
-                yield Wait(wait, self.source, READ)
-            return
-        if len(data):
-            return self.feed(data)
-        if not self.body.end():
-            raise EOFError("the sender ended in the middle of a body")
-        self._finish()
-
-    def _receive_some(self) -> bytes | memoryview:
-        if self.moved < 256 * KIB:
-            return self.source.sock.recv(64 * KIB)
-        if self._buffer is None:
-            import mmap
-
-            self._buffer = mmap.mmap(
-                -1, RELAY_SIZE
-            )  # goes back to the system with the relay, as no heap does
-        size = self.source.sock.recv_into(self._buffer)
-        return memoryview(self._buffer)[:size]
-
-
-class FrontendHandler(http.server.BaseHTTPRequestHandler):
-    """One client's connection: its requests are served one after the other by ``serve``.
-
-    Between requests only this object is left; the loop calls ``on_readable`` when the next one arrives.
-    """
+class FrontendHandler(ConnectionHandler):
+    """Serves our own routes, the dashboard's files and, through the proxy, the nodes."""
 
     server: FrontendServer
-    protocol_version = "HTTP/1.1"
 
-    # -- the connection
+    def parse_request(self) -> bool:
+        self.started = time.monotonic()
+        self.received: List[bytes] = []
+        self.route_name = "api"
+        return super().parse_request()
 
-    def setup(self) -> None:
-        """Called by BaseRequestHandler: prepare the socket. No files are made: the loop reads and writes."""
-        self.channel = Channel(self.request)
-        self.buffer = b""  # received, not yet used
-        self.peer = self.client_address[0] if isinstance(self.client_address, tuple) else ""
-        self.task: Task | None = None
-        if self.request.family != socket.AF_UNIX:
-            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def handle(self) -> None:
-        """Called by BaseRequestHandler: begin to serve; the loop goes on with it."""
-        self.server.handlers[self] = time.monotonic()
-        self.server.loop.spawn(self.serve())
-
-    def finish(self) -> None:
-        """Called by BaseRequestHandler when ``handle`` returns: the connection lives on in the loop."""
-
-    def on_readable(self) -> None:
-        """The loop calls this when an idle connection has something to read. ``/health`` is answered without a task."""
-        server = self.server
+    def do_GET(self) -> None:
+        """Serve a request of any method, or wait for more of a body that is for us."""
         try:
-            data = self.request.recv(RECEIVE_SIZE)
-        except WOULD_BLOCK:
-            return
+            if not self._serve():
+                return
+        except BadMessage:
+            raise
+        except FrontendError as error:
+            self._discard_arrived()
+            self.answer_error(error)
         except OSError:
-            return self.cut()
-        if not data:
-            return self.close()
-        if (
-            data[:12] != b"GET /health "
-            or len(data) > KIB
-            or server.log_requests
-            or not asks_health(data)
-        ):
-            self.buffer = data
-            server.loop.spawn(self.serve())
-            return
-        server.handlers.pop(self, None)
-        server.handlers[self] = server.loop.now  # the longest idle one stays first
-        try:
-            rest = self._send_ready(server.health)
-        except OSError:
-            return self.cut()
-        server.telemetry.count("health", "GET", 200, time.monotonic() - server.loop.now)
-        if rest:
-            server.loop.spawn(self.serve(rest))
-
-    def close(self) -> None:
-        """Close the client's connection."""
-        self.server.handlers.pop(self, None)
-        self.server.busy.discard(self)
-        self.server.loop.close(self.channel)
-
-    def cut(self) -> None:
-        """Close so that the client sees an error, not the end of an answer (TCP reset)."""
-        try:
-            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        except OSError:
-            pass
-        self.close()
-
-    def serve(self, unsent: Iterable[Wait] = ()) -> Generator[object, object, None]:
-        """Send what is left of an answer, then serve requests until the connection idles or ends."""
-        self.channel.idle = None
-        self.server.busy.add(self)
-        try:
-            yield from unsent
-            if self.server.tls is not None and not self.request.version():
-                yield from self._shake_hands()
-            keep = True
-            while keep:
-                head = yield from self.read_request()
-                if head is None:
-                    return self._rest()
-                keep = yield from self.handle_one_request(head)  # type: ignore[func-returns-value]
-                if keep and not self.buffer and self.server.tls is None:
-                    return self._rest()
-            yield from self._linger()
-            self.close()
-        except BadMessage as error:
-            yield from self._refuse(error)
-        except (OSError, EOFError):
-            self.cut()
-        except GeneratorExit:
-            self.close()
             raise
         except Exception:
-            self.cut()
-            raise
-
-    def _shake_hands(self) -> Generator[Wait, Channel, None]:
-        """The TLS handshake. A client that does not go on with it costs its connection, no thread."""
-        deadline = time.monotonic() + HEAD_TIMEOUT
-        ssl = load_ssl()
-        while True:
-            try:
-                return self.request.do_handshake()
-            except ssl.SSLWantReadError:
-                yield Wait(deadline, self.channel, READ)
-            except ssl.SSLWantWriteError:
-                yield Wait(deadline, self.channel, WRITE)
-
-    def _rest(self) -> None:
-        """Nothing to do: wait for the next request without a task, or end."""
-        server = self.server
-        if server.draining or self.buffer is None:
-            return self.close()
-        server.busy.discard(self)
-        server.handlers.pop(self, None)
-        server.handlers[self] = server.loop.now  # the longest idle one stays first
-        self.channel.idle = self.on_readable
-        if self.channel.mask != READ:
-            server.loop.watch(self.channel, READ)
-
-    def _refuse(self, error: BadMessage) -> Generator[object, object, None]:
-        """Answer a broken request and close: what follows it cannot be trusted."""
-        self.server.telemetry.count("bad", "-", error.status, 0.0)
-        try:
-            yield from self.send_answer(Answer.error(error), None)
-            yield from self._linger()
-        except OSError:
-            pass
-        self.close()
-
-    def _linger(self) -> Generator[object, object, None]:
-        """Let the client read the answer: closing with unread input would reset it (RFC 9112 section 9.6)."""
-        deadline = time.monotonic() + LINGER_TIMEOUT
-        try:
-            self.request.shutdown(socket.SHUT_WR)
-            while (yield from receive(self.channel, 64 * KIB, deadline)):
-                pass
-        except (OSError, ValueError):
-            pass
-
-    def read_request(self) -> Generator[Wait, Channel, RequestHead | None]:
-        """Read and parse the next request head; None when there is none (then ``buffer`` is None at the end).
-
-        Raises BadMessage; TimeoutError becomes 408.
-        """
-        data, deadline = self.buffer, 0.0
-        while True:
-            if (
-                data[:2] == b"\r\n"
-            ):  # RFC 9112 section 2.2: an empty line before a request is ignored
-                data = data[2:]
-            end = data.find(b"\r\n\r\n")
-            if end >= 0:
-                if end > MAX_HEAD:
-                    raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
-                self.buffer = data[end + 4 :]
-                block = data[: end + 2]
-                return parse_small_request_head(block) if end < KIB else parse_request_head(block)
-            if data:
-                self._check_incomplete(data)
-            try:
-                more = self.request.recv(RECEIVE_SIZE)
-            except WOULD_BLOCK:
-                self.buffer = data
-                if not data:
-                    return None
-                deadline = deadline or time.monotonic() + HEAD_TIMEOUT
-                try:
-                    yield Wait(deadline, self.channel, READ)
-                except TimeoutError:
-                    raise BadMessage(
-                        408, f"the request's head took more than {HEAD_TIMEOUT:g} s"
-                    ) from None
-                continue
-            if not more:
-                self.buffer = None  # type: ignore[assignment]
-                return None
-            data += more
-
-    @staticmethod
-    def _check_incomplete(data: bytes) -> None:
-        """Refuse what can't become a request head any more, however it goes on."""
-        line_end = data.find(b"\n")
-        if line_end < 0 and len(data) > MAX_REQUEST_LINE:
-            raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
-        if len(data) > MAX_HEAD:
-            raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
-        if line_end >= 0 and re.search(rb"(?<!\r)\n", data):
-            raise BadMessage(400, "a line of the head ends with a bare LF")
-        if line_end >= 0 and not REQUEST_LINE.match(data):
-            raise refuse_request_line(data[: line_end - 1])
-
-    # -- one request
-
-    def handle_one_request(self, head: RequestHead) -> Generator[object, object, bool]:  # type: ignore[override]
-        """Serve one request; returns whether the connection may go on."""
-        started = self.server.loop.now
-        self.head = head
-        self.command = head.command
-        self.body: LengthBody | ChunkedBody | None = None
-        if head.chunked:
-            self.body = ChunkedBody()
-        elif head.length:
-            self.body = LengthBody(head.length)
-        self.keep = head.keep_alive and not self.server.draining
-        self.status = 0
-        try:
-            route, work = self._route(head.path)
-            yield from work
-        except FrontendError as error:
-            route = "proxy" if head.path.startswith(b"/proxy") else "api"
-            if isinstance(error, BadMessage):
-                self.keep = False
-            yield from self.respond(Answer.error(error))
-        except (OSError, EOFError):
-            raise
-        except Exception:  # a defect of ours: the client is told, the log has the rest
             if self.status:
                 raise
-            log.exception("%s %s failed", self.command, one_line(head.target.decode("latin-1")))
-            route, self.keep, self.body = "api", False, None
-            yield from self.send_answer(
-                Answer.error(FrontendError(500, "the frontend failed; its log says more")), head
-            )
-        self.server.telemetry.count(
-            route,
-            self.command if self.command in METHODS else "-",
-            self.status,
-            time.monotonic() - started,
-        )
-        if self.server.log_requests:
-            self.log_request(self.status)
-        return self.keep
+            # A defect of ours: the client is told, the log has the rest.
+            log.exception("%s %s failed", self.command, one_line(self.path))
+            self.keep_alive = False
+            self.answer_error(FrontendError(500, "the frontend failed; its log says more"))
+        self._note()
+        self.end_request()
 
-    def _route(self, path: bytes) -> Tuple[str, Iterable[object]]:
-        """Find what serves this path; returns the route's name for the metrics, and the work."""
-        if self.command in ("TRACE", "CONNECT"):
-            raise FrontendError(405, f"{self.command} is not offered here")
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_GET
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Called by the base class for a method that there is not: our errors are JSON."""
+        detail = f"the method {one_line(self.command)} is not supported"
+        self.answer_error(FrontendError(code, detail))
+        self._note()
+        self.end_request()
+
+    def _note(self) -> None:
+        """Count and log a request that was answered."""
+        method = self.command if self.command in METHODS else "-"
+        seconds = time.monotonic() - self.started
+        self.server.telemetry.count(self.route_name, method, self.status, seconds)
+        if self.server.settings.log_requests:
+            self.log_message('"%s" %s -', self.requestline, self.status)
+
+    def _serve(self) -> bool:
+        """Write the answer; False when more of the request's body has to arrive first."""
+        path = self.head.path
+        if self.command == "TRACE":
+            raise FrontendError(405, "TRACE is not supported here")
         if path.startswith(b"/proxy2/"):
-            return "proxy2", self._forward(self._known_passage())
+            self.route_name = "proxy2"
+            ForwardedRequest(self, route_by_name(self.server, self.head, self.peer)).run()
+            return True
         if path.startswith(b"/proxy/"):
-            return "proxy", self._forward(passage_by_target(self.server, self.head, self.peer))
-        return self._own_route(path)
-
-    def _own_route(self, path: bytes) -> Tuple[str, Iterable[object]]:
+            self.route_name = "proxy"
+            ForwardedRequest(self, route_by_target(self.server, self.head, self.peer)).run()
+            return True
         text = path.decode("latin-1")
-        if text == "*":
-            return "options", self.respond(Answer(204, Allow=", ".join(METHODS)))
-        if text in ("/", "/index.html", "/favicon.ico") or text.startswith("/static/"):
-            return "static", self.respond(self._static(text))
-        found = find_route(self.command, text)
+        if text in PAGE_FILES or text.startswith("/static/"):
+            self.route_name = "static"
+            self.respond(self._static_file(text))
+            return True
+        return self._own_route(text)
+
+    # -- our own routes
+
+    def _own_route(self, path: str) -> bool:
+        if path == "*":
+            self._options(", ".join(METHODS))
+            return True
+        found = find_route(self.command, path)
         if found is None:
-            if self.command not in METHODS:
-                raise FrontendError(501, f"the method {one_line(self.command)} is not known")
-            raise FrontendError(404, f"there is nothing at {one_line(text)}")
+            raise FrontendError(404, f"there is nothing at {one_line(path)}")
         route, arguments = found
-        if isinstance(route, str):  # the methods that there are
-            status = 204 if self.command == "OPTIONS" else 405 if self.command in METHODS else 501
-            if status == 204:
-                return "options", self.respond(Answer(204, Allow=route))
-            answer = Answer.error(
-                FrontendError(
-                    status, f"{one_line(self.command)} is not offered at {one_line(text)}: {route}"
-                )
-            )
-            answer.headers["Allow"] = route
-            return "api", self.respond(answer)
-        if route.inline:
-            return route.name, self.respond(
-                route.call(self.server, ApiRequest(self.head, self.peer, "", arguments, b""))
-            )
+        if isinstance(route, str):
+            self._options(route)
+            return True
+        self.route_name = route.name
         why_not = self.server.trust.why_not(self.head, self.peer)
         if route.trusted and why_not:
             raise FrontendError(403, why_not)
-        request = ApiRequest(self.head, self.peer, why_not, arguments, b"")
-        return route.name, self._run_route(route, request)
-
-    def _run_route(self, route: Route, request: ApiRequest) -> Generator[object, object, None]:
-        """Read the body; then a worker thread runs the route."""
-        body = yield from self.read_body(MAX_API_BODY)
-        workers = self.server.scrapers if route.name == "metrics" else None
-        answer = yield Blocking(self._call_route, (route, request._replace(body=body)), workers)
-        yield from self.respond(answer)  # type: ignore[arg-type]
-
-    def _call_route(self, route: Route, request: ApiRequest) -> Answer:
-        """In a worker thread: run the route, compress its answer."""
-        return prepare_answer(route.call(self.server, request), request.head)
-
-    def _static(self, path: str) -> Answer:
-        if self.command not in ("GET", "HEAD"):
-            if self.command == "OPTIONS":
-                return Answer(204, Allow="GET, HEAD, OPTIONS")
-            answer = Answer.error(
-                FrontendError(
-                    405, f"{one_line(self.command)} is not offered here: GET, HEAD, OPTIONS"
-                )
-            )
-            answer.headers["Allow"] = "GET, HEAD, OPTIONS"
-            return answer
-        name = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}.get(
-            path
-        )
-        if name is None:
-            name = urllib.parse.unquote(path[len("/static/") :])
-        file = self.server.static.get(name)
-        if file is None:
-            if name == "index.html":
-                return Answer(
-                    200,
-                    plain_page(self.server.registry),
-                    "text/html; charset=utf-8",
-                    **page_headers(),
-                )
-            raise FrontendError(404, f"there is nothing at {one_line(path)}")
-        if matches_etag(self.head, file.etag):
-            return Answer(304, b"", **file.headers())
-        if file.packed and accepts_gzip(self.head):
-            return file.remember(
-                1,
-                lambda: Answer(
-                    200, file.packed, file.content_type, Content_Encoding="gzip", **file.headers()
-                ),
-            )
-        return file.remember(0, lambda: Answer(200, file.body, file.content_type, **file.headers()))
-
-    def read_body(self, limit: int) -> Generator[Wait, Channel, bytes]:
-        """Read the request's whole body. Raises FrontendError 413 above ``limit`` bytes, BadMessage, OSError."""
-        if self.body is None:
-            return b""
-        if (self.head.length or 0) > limit:
-            self.keep = False
-            raise FrontendError(413, f"the body has more than {limit} bytes")
-        if self.head.expects and not self.buffer:
-            yield from send_all(self.channel, b"HTTP/1.1 100 Continue\r\n\r\n")
-        pieces: List[bytes] = []
-        size = 0
-        while True:
-            parts, used = self.body.take(memoryview(self.buffer))
-            pieces.extend(map(bytes, parts))
-            self.buffer = self.buffer[used:]
-            size += sum(map(len, parts))
-            if size > limit:
-                self.keep = False
-                raise FrontendError(413, f"the body has more than {limit} bytes")
-            if self.body.done:
-                self.body = None
-                return b"".join(pieces)
-            try:
-                more = yield from receive(self.channel, 64 * KIB, time.monotonic() + BODY_TIMEOUT)
-            except TimeoutError:
-                raise BadMessage(408, "the request's body did not arrive in time") from None
-            if not more:
-                raise ClientGone("the client left in the middle of its request")
-            self.buffer += more
-
-    def respond(self, answer: Answer) -> Iterable[object]:
-        """Send an answer of our own, after what is left of the request's body; ``yield from`` sends the rest of it."""
-        if self.body is not None and not self.body.done:
-            return self._drain_and_send(answer)
-        if answer.ready and self.keep and self.head.minor and self.command == "GET":
-            self.status = 200
-            return self._send_ready(answer)
-        return self.send_answer(answer, self.head)
-
-    def _send_ready(self, answer: Answer) -> Iterable[Wait]:
-        self.server.telemetry.bytes_to_clients += len(answer.body)  # type: ignore[arg-type]
-        return send_all(
-            self.channel, b"HTTP/1.1 200 OK\r\n" + self.server.date_line() + answer.ready
-        )
-
-    def _drain_and_send(self, answer: Answer) -> Generator[object, object, None]:
-        if (self.head.expects and not self.buffer) or (self.head.length or 0) > MAX_DRAIN:
-            self.keep = False  # the body has not been sent, or is too long to be read for nothing
-        elif self.keep:
-            try:
-                yield from self.read_body(MAX_DRAIN)
-            except BadMessage as error:
-                self.keep = False
-                answer = Answer.error(error)
-            except FrontendError:
-                pass  # too long: the connection ends with this answer
-        yield from self.send_answer(answer, self.head)
-
-    def send_answer(
-        self, answer: Answer, head: RequestHead | None
-    ) -> Generator[object, object, None]:
-        """Send an answer of our own; without ``head`` the connection is about to be closed."""
-        self.status = answer.status
-        keep = head is not None and self.keep
-        body = answer.body
-        streamed = not isinstance(body, (bytes, list))
-        size = len(body) if isinstance(body, bytes) else 0 if streamed else sum(map(len, body))
-        chunked = streamed and head is not None and head.minor >= 1
-        framing = ""
-        if chunked:
-            framing = "Transfer-Encoding: chunked\r\n"
-        elif streamed:
-            keep = self.keep = False
-        elif answer.status not in (204, 304):
-            framing = f"Content-Length: {size}\r\n"
-        if not keep:
-            framing += "Connection: close\r\n"
-        elif head is not None and head.minor == 0:
-            framing += "Connection: keep-alive\r\n"
-        reason = http.client.responses.get(answer.status, "Unknown")
-        start = f"HTTP/1.1 {answer.status} {reason}\r\n{framing}".encode()
-        data = start + self.server.date_line() + answer.encode_headers() + b"\r\n"
-        if head is not None and head.method == b"HEAD":
-            yield from send_all(self.channel, data)
-        elif not streamed:
-            self.server.telemetry.bytes_to_clients += size
-            if isinstance(body, list):
-                yield from send_parts(self.channel, [data, *body])
-            elif size < 64 * KIB:
-                yield from send_all(self.channel, data + body)
-            else:
-                yield from send_parts(self.channel, [data, body])
-        else:
-            yield from self._send_stream(data, iter(body), chunked)
-
-    def _send_stream(
-        self, data: bytes, pieces: Iterator[bytes], chunked: bool
-    ) -> Generator[object, object, None]:
-        yield from send_all(self.channel, data)
-        while True:
-            piece = yield Blocking(next, (pieces, None))
-            if piece is None:
-                break
-            if piece:
-                self.server.telemetry.bytes_to_clients += len(piece)
-                yield from send_parts(
-                    self.channel, [b"%x\r\n" % len(piece), piece, b"\r\n"] if chunked else [piece]
-                )
-        if chunked:
-            yield from send_all(self.channel, b"0\r\n\r\n")
-
-    # -- the proxy
-
-    def _known_passage(self) -> Passage:
-        """The passage by a node's name. Clients repeat theirs, and equal short heads are one object."""
-        server, head = self.server, self.head
-        if head.size < KIB:
-            return server.known_passage(head, self.peer, server.registry.version)
-        return passage_by_name(server, head, self.peer)
-
-    def _forward(self, passage: Passage) -> Generator[object, object, None]:
-        """Forward the request to its node and the answer to the client."""
-        pool = self.server.pool
-        target = passage.target
-        upload = None
-        if self.body is not None:  # what has arrived is checked before anything reaches the node
-            upload = Relay(self.channel, None, self.body, self.head.chunked, lambda: True)  # type: ignore[arg-type]
-            upload.feed(self.buffer)
-            self.buffer = upload.rest
-        may_retry = upload is None and self.head.method in IDEMPOTENT
-        connection = pool.take_idle(target)
-        while connection is not None and not may_retry and not self._is_alive(connection):
-            pool.drop(connection)
-            connection = pool.take_idle(target)
-        finished = False
-        try:
-            while True:
-                reused = connection is not None
-                try:
-                    if connection is None:
-                        connection = yield from pool.open(target)
-                    answer, data = yield from self._exchange(connection, passage.message, upload)
-                    break
-                except ConnectionError:
-                    if not (reused and may_retry):
-                        raise
-                    pool.drop(
-                        connection
-                    )  # the node closed it while it idled: once more, on a new one
-                    connection = None
-            finished = yield from self._relay_answer(connection, answer, data, passage)
-        except ClientGone:
-            raise
-        except (OSError, EOFError, BadMessage) as error:
-            yield from self._fail(target, error)
-        finally:
-            if connection is not None:
-                if (
-                    finished
-                    and answer.keep_alive
-                    and (upload is None or upload.done and not upload.early)
-                ):
-                    pool.keep(connection)
-                else:
-                    pool.drop(connection)
-
-    def _fail(self, target: Target, error: Exception) -> Generator[object, object, None]:
-        """Tell the client that the node failed, or cut the connection when the answer has begun."""
-        if self.status:
-            raise ClientGone("the answer ended early")
-        if isinstance(error, BadMessage) and error.status != 502:
-            raise error  # the client's own fault
-        if isinstance(error, EOFError):
-            raise ClientGone("the client left in the middle of its request")
-        if isinstance(error, TimeoutError) and not isinstance(error, FetchError):
-            status, reason = 504, f"no answer within {self.server.proxy_timeout:g} s"
-        else:
-            status, reason = (
-                502,
-                error.detail if isinstance(error, BadMessage) else reason_of(error),
-            )  # type: ignore
-        if self.body is not None and not self.body.done:
-            self.keep = False
-        self.body = None
-        yield from self.send_answer(
-            Answer.error(FrontendError(status, f"{target.label}: {reason}")), self.head
-        )
-
-    @staticmethod
-    def _is_alive(connection: NodeConnection) -> bool:
-        """Look whether an idle connection was closed by its node, for a request that must not be sent twice."""
-        try:
-            connection.sock.recv(1, socket.MSG_PEEK)  # the end, or an answer that nobody asked for
-        except WOULD_BLOCK:
-            return True
-        except OSError:
-            pass
-        return False
-
-    def _exchange(
-        self, connection: NodeConnection, message: bytes, upload: Relay | None
-    ) -> Generator[object, object, Tuple[ResponseHead, bytes]]:
-        """Send the request and read the answer's head; interim answers are passed on."""
-        node = connection.channel
-        if upload is None:
-            yield from send_all(node, message)
-        else:
-            upload.sink = node
-            yield from send_parts(node, [message, *upload.take_out()])
-            yield from self._upload(upload)
-        self.server.telemetry.bytes_to_nodes += len(message) + (upload.moved if upload else 0)
-        data, interims = b"", 0
-        deadline = self.server.loop.now + self.server.proxy_timeout
-        while True:
-            more = yield from self._receive_answer(node, deadline)
-            if not more:
-                raise closed_early(data)
-            head, data = take_head(data + more if data else more, self.head.method, True)
-            while head is not None:
-                if head.status >= 200:
-                    return head, data
-                interims += 1
-                if interims > MAX_INTERIM:
-                    raise BadMessage(502, f"it gave more than {MAX_INTERIM} interim answers")
-                yield from self._interim(head, upload)
-                deadline = (
-                    time.monotonic() + self.server.proxy_timeout
-                )  # a body may have been sent meanwhile
-                head, data = take_head(data, self.head.method, True)
-
-    def _upload(self, upload: Relay) -> Generator[object, object, None]:
-        """Send the rest of the request's body, until the node answers early."""
-        try:
-            yield from self._run_relay(upload, BODY_TIMEOUT)
-        except EOFError:
-            raise ClientGone("the client left in the middle of its request") from None
-        except (BrokenPipeError, ConnectionResetError):
-            upload.early = True  # the node closed: its answer may say why
-        except TimeoutError:
-            if upload.waits_for_sink:
-                raise  # the node does not take it
-            raise BadMessage(408, "the request's body did not arrive in time") from None
-        self.buffer = upload.rest or self.buffer
-        if upload.early:
-            self.keep = False
-
-    def _run_relay(self, relay: Relay, timeout: float) -> Generator[object, object, None]:
-        """Relay in the loop; a long body in a worker thread while it moves, as long as half of them are left for others."""
-        server = self.server
-        while not relay.done:
-            yield from relay.run(LONG_BODY, timeout, timeout)
-            if relay.done:
-                return
-            if server.pumps >= MAX_PUMPS:
-                yield relay.next_wait(timeout)
-                continue
-            server.loop.watch(relay.source, 0)
-            server.loop.watch(relay.sink, 0)
-            server.pumps += 1
-            try:
-                yield Blocking(relay.pump, (PUMP_PATIENCE, timeout))
-            finally:
-                server.pumps -= 1
-
-    def _interim(self, head: ResponseHead, upload: Relay | None) -> Generator[object, object, None]:
-        """Pass on an interim answer (RFC 9110 section 15.2), then go on with a body that waited for it."""
-        if self.head.minor >= 1:
-            dropped = HOP_BY_HOP | {b"content-length"}
-            lines = b"".join(
-                b"%b: %b\r\n" % field for field in head.fields if field[0].lower() not in dropped
-            )
-            yield from send_all(
-                self.channel, b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, lines)
-            )
-        if upload is not None and upload.early and not upload.body.done:
-            data, self.buffer = self.buffer, b""
-            upload.resume(data)
-            self.keep = self.head.keep_alive
-            yield from self._upload(upload)
-
-    def _receive_answer(self, node: Channel, deadline: float) -> Generator[Wait, Channel, bytes]:
-        """Receive from the node; a client that leaves meanwhile ends the exchange with ClientGone."""
-        watching = len(self.buffer) < RECEIVE_SIZE
-        while True:
-            if watching:
-                ready = yield Wait(deadline, node, READ, self.channel, READ)
-                if ready is self.channel:
-                    watching = False
-                    self._client_spoke()
-                    continue
-            else:
-                yield Wait(deadline, node, READ)
-            try:
-                return node.sock.recv(RECEIVE_SIZE)
-            except WOULD_BLOCK:
-                pass
-
-    def _client_spoke(self) -> bool:
-        """The client sent something during its own request: its next request, or the end."""
-        try:
-            more = self.request.recv(RECEIVE_SIZE)
-        except WOULD_BLOCK:
+        if not self._take_body(MAX_API_BODY):
             return False
-        if not more:
-            raise ClientGone("the client left")
-        self.buffer += more
+        body = b"".join(self.received)
+        request = ApiRequest(self.head, self.peer, why_not, arguments, body, self.is_gone)
+        self._call(route, request)
+        return True
+
+    def _call(self, route: Route, request: ApiRequest) -> None:
+        if route.instant:
+            return self.respond(route.call(self.server, request))
+        with self.server.workers.blocking(), self.server.turn(route):
+            self.respond(prepare_answer(route.call(self.server, request), self.head))
+
+    def _options(self, methods: str) -> None:
+        """The answer to OPTIONS, and to a method that there is not at this path."""
+        if self.command == "OPTIONS":
+            self.route_name = "options"
+            return self.respond(Answer(204, Allow=methods))
+        detail = f"{one_line(self.command)} is not supported at {one_line(self.path)}: {methods}"
+        answer = Answer.error(FrontendError(405, detail))
+        answer.headers["Allow"] = methods
+        self.respond(answer)
+
+    def _static_file(self, path: str) -> Answer:
+        if self.command not in ("GET", "HEAD"):
+            raise FrontendError(405, f"{one_line(self.command)} is not supported here: GET, HEAD")
+        name = PAGE_FILES.get(path) or urllib.parse.unquote(path[len("/static/") :])
+        file = self.server.static.get(name)
+        if file is not None:
+            return file.answer(self.head)
+        if name == "index.html":
+            page = plain_page(self.server.registry)
+            return Answer(200, page, CONTENT_TYPES[".html"], **PAGE_HEADERS)
+        raise FrontendError(404, f"there is nothing at {one_line(path)}")
+
+    def _take_body(self, limit: int) -> bool:
+        """Take what has arrived of the body; True when that is all. Raises FrontendError 413."""
+        if self.body is None:
+            return True
+        if (self.head.length or 0) > limit:
+            self.keep_alive = False
+            raise FrontendError(413, f"the body has more than {limit} bytes")
+        if not self.buffer:
+            if self.head.expects and not self.received:
+                self.send_response_only(100)
+                self.end_headers()
+                self.wfile.send_some()
+            self.receive(BLOCK_SIZE)
+        parts, used = self.body.take(memoryview(self.buffer))
+        self.received.append(b"".join(parts))
+        self.buffer = self.buffer[used:]
+        if sum(map(len, self.received)) > limit:
+            self.keep_alive = False
+            raise FrontendError(413, f"the body has more than {limit} bytes")
+        if self.body.done:
+            self.body = None
+            return True
+        self.wait(self.handle, READ, BODY_TIMEOUT)
         return False
 
-    def _relay_answer(
-        self, connection: NodeConnection, answer: ResponseHead, data: bytes, passage: Passage
-    ) -> Generator[object, object, bool]:
-        """Send the node's answer to the client; returns True when the node's connection can be used again."""
-        if answer.length == len(data):  # all of it is here already, as of most
-            data = self._answer_head(answer, False, passage) + data
-            self.status = answer.status
-            self.server.telemetry.bytes_to_clients += answer.length or 0
-            yield from send_all(self.channel, data)
-            return True
-        body = response_body(answer)
-        chunked = not isinstance(body, LengthBody) or isinstance(body, EndBody)
-        if chunked and self.head.minor == 0:
-            chunked = self.keep = False
-        head = self._answer_head(answer, chunked, passage)
-        relay = Relay(connection.channel, self.channel, body, chunked, self._client_spoke)
-        if data or body.done:
-            try:
-                relay.feed(data)
-            except BadMessage as error:  # nothing was sent yet: the client can be told
-                raise BadMessage(502, f"its answer is broken: {error.detail}") from None
+    # -- answers
+
+    def respond(self, answer: Answer) -> None:
+        """Write an answer of our own; one that comes piece by piece is sent as it comes."""
+        if self.body is not None and not self._may_discard_body():
+            self.keep_alive = False
+        body = answer.body
+        is_stream = not isinstance(body, (bytes, list))
+        is_chunked = is_stream and self.head.minor >= 1
         self.status = answer.status
-        out = relay.take_out()
-        if not out:
-            yield from send_all(self.channel, head)
-        elif len(out) == 1 and len(out[0]) < 64 * KIB:
-            yield from send_all(self.channel, head + out[0])
-        else:
-            yield from send_parts(self.channel, [head, *out])
-        if not relay.done:
-            yield from self._run_relay(relay, STREAM_TIMEOUT)
-        self.server.telemetry.bytes_to_clients += relay.moved
-        return not relay.rest
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value.encode("latin-1", "replace").decode("latin-1"))
+        if is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif is_stream:
+            self.keep_alive = False
+        elif answer.status not in BODILESS:
+            size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+            self.send_header("Content-Length", str(size))
+        self.send_connection()
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        for piece in [body] if isinstance(body, bytes) else body:
+            self.server.telemetry.add_bytes(to_clients=len(piece))
+            if not is_stream:
+                self.wfile.write(piece)
+            elif piece:
+                self.send_now(frame_chunk(piece) if is_chunked else piece)
+        if is_chunked:
+            self.send_now(b"0\r\n\r\n")
 
-    def _answer_head(self, answer: ResponseHead, chunked: bool, passage: Passage) -> bytes:
-        """The head that goes to the client."""
-        block = answer.forward
-        if answer.location is not None:
-            block += b"Location: %b\r\n" % rewrite_location(
-                answer.location, passage.target, passage.prefix, passage.base
-            )
-        if not answer.has_date:  # RFC 9110 section 6.6.1: whoever forwards adds what is missing
-            block += self.server.date_line()
-        if chunked:
-            block += b"Transfer-Encoding: chunked\r\n"
-        if not self.keep:
-            block += b"Connection: close\r\n"
+    def send_connection(self) -> None:
+        """Say whether the connection goes on (RFC 9112 section 9.3)."""
+        if not self.keep_alive:
+            self.send_header("Connection", "close")
         elif self.head.minor == 0:
-            block += b"Connection: keep-alive\r\n"
-        return block + b"Content-Security-Policy: sandbox\r\n\r\n"
+            self.send_header("Connection", "keep-alive")
 
-    # -- logging
+    def answer_error(self, error: FrontendError) -> None:
+        """Write the answer that tells an error; of a request without a valid head, too."""
+        if not self.has_request:
+            self.head = EMPTY_HEAD
+            self.command, self.path, self.requestline = "-", "", "-"
+            self.request_version = self.protocol_version
+            self.server.telemetry.count("bad", "-", error.status, 0.0)
+        self.respond(Answer.error(error))
+
+    def _discard_arrived(self) -> None:
+        """Pass over what has arrived of a body that nobody wants. Raises BadMessage."""
+        if self.body is not None:
+            _, used = self.body.take(memoryview(self.buffer))
+            self.buffer = self.buffer[used:]
+
+    def _may_discard_body(self) -> bool:
+        """Tell whether the rest of a body is worth reading, so that the connection can go on."""
+        is_awaited = self.head.expects and not self.buffer
+        return not is_awaited and (self.head.length or 0) <= MAX_DRAIN
+
+    # -- what the base class says
+
+    def version_string(self) -> str:
+        return f"lmcache-frontend/{VERSION}"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Called by ``send_response``; the access log is written when the answer is."""
 
     def log_message(self, format: str, *args: object) -> None:
         """The access log, in the common log format, at level info."""
-        log.info(
-            "%s - - [%s] " + format,
-            self.peer or "unix",
-            self.log_date_time_string(),
-            *map(one_line, args),
-        )
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        line = (self.command, self.head.target.decode("latin-1"), f"HTTP/1.{self.head.minor}")
-        self.log_message('"%s %s %s" %s %s', *line, code, size)
+        start = f"{self.peer or 'unix'} - - [{self.log_date_time_string()}] "
+        log.info("%s" + format, start, *map(one_line, args))
 
 
-@functools.lru_cache(maxsize=256)
-def asks_health(data: bytes) -> bool:
-    """Tell whether these bytes are one whole ``GET /health`` after which the connection goes on."""
-    if data.find(b"\r\n\r\n") != len(data) - 4:
-        return False
-    try:
-        head = parse_request_head(data[:-2])
-    except BadMessage:
-        return False
-    return head.path == b"/health" and head.minor > 0 and head.keep_alive and not head.wants_body
-
-
-@functools.lru_cache(maxsize=256)
-def target_of_path(host: bytes, port: bytes) -> Target:
-    """The target that two percent-encoded segments of a path name. Raises FrontendError 400."""
-    try:
-        host_text, port_text = (
-            urllib.parse.unquote_to_bytes(part).decode() for part in (host, port)
-        )
-    except UnicodeDecodeError:
-        raise FrontendError(400, "the host or the port is not UTF-8") from None
-    if "%2f" in port_text.lower():  # encoded twice
-        port_text = urllib.parse.unquote(port_text)
-    return Target.parse("localhost" if "/" in port_text else host_text, port_text)
-
-
-class Passage(NamedTuple):
-    """Where a request goes through the proxy: its node, its head as the node gets it, and what stands in front of the
-    node's own path there and here.
-    """
-
-    target: Target
-    message: bytes
-    prefix: bytes
-    base: bytes
-
-
-def passage_by_name(
-    server: FrontendServer, head: RequestHead, peer: str, version: int = 0
-) -> Passage:
-    """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError.
-
-    Of what it depends on, the registry alone changes: with its ``version`` as an argument the result can be cached.
-    """
-    path = head.path
-    end = path.find(b"/", 8)
-    if end < 0:
-        end = len(path)
-    try:
-        name = urllib.parse.unquote_to_bytes(path[8:end]).decode()
-    except UnicodeDecodeError:
-        raise FrontendError(400, "the node's name is not UTF-8") from None
-    node = server.registry.find(name)
-    if node is None:
-        raise FrontendError(404, f"there is no node named {one_line(name)!r}")
-    rest = path[end:] or b"/"
-    why = server.trust.check_path(head, rest)
-    why_not = server.trust.why_not(head, peer) if why or node.token else ""
-    if why and why_not:
-        raise FrontendError(403, f"{why}; {why_not}")
-    prefix = node.prefix.encode()
-    message = node_request(
-        head,
-        peer,
-        node.target,
-        prefix + rest,
-        "" if why_not else node.token,
-        server.trust,
-        server.tls is not None,
-    )
-    return Passage(node.target, message, prefix, path[:end])
-
-
-def passage_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Passage:
-    """``/proxy/{host}/{port or socket}/{path}``: the way to a target, registered or allowed. Raises FrontendError."""
-    parts = head.path.split(b"/", 4)
-    if len(parts) < 4:
-        raise FrontendError(
-            404, "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded"
-        )
-    target = target_of_path(parts[2][:KIB], parts[3][:KIB])  # no valid one is as long
-    rest = b"/" + parts[4] if len(parts) > 4 else b"/"
-    trust, registry = server.trust, server.registry
-    registered = registry.is_registered(target)
-    why = trust.check_path(head, rest) if registered else f"{target.label} is not a registered node"
-    why_not = trust.why_not(head, peer) if why else ""
-    if why_not:
-        raise FrontendError(403, f"{why}; {why_not}")
-    why = "" if registered else trust.check_target(target, registry, trust.has_token(head))
-    if why:
-        raise FrontendError(403, why)
-    make = known_node_request if head.size < KIB else node_request
-    return Passage(
-        target,
-        make(head, peer, target, rest, "", trust, server.tls is not None),
-        b"",
-        b"/".join(parts[:4]),
-    )
-
-
-def node_request(
-    head: RequestHead,
-    peer: str,
-    target: Target,
-    path: bytes,
-    token: str,
-    trust: Trust,
-    is_tls: bool,
-) -> bytes:
-    """The head that goes to the node: what the client sent, less hop-by-hop fields, plus what a proxy adds."""
-    forward = head.forward
-    if b"authorization" in head.first and (token or trust.has_token(head)):
-        forward = re.sub(rb"(?im)^authorization:[^\r\n]*\r\n", b"", forward)  # ours is for us alone
-    if token:
-        forward += b"Authorization: Bearer %b\r\n" % token.encode()
-    client = (peer or "unix").encode()
-    client = head.forwarded_for + b", " + client if head.forwarded_for else client
-    added = b"X-Forwarded-For: %b\r\n" % client
-    if b"x-forwarded-host" not in head.first and head.host:
-        added += b"X-Forwarded-Host: %b\r\n" % head.host
-    if b"x-forwarded-proto" not in head.first:
-        added += b"X-Forwarded-Proto: %b\r\n" % (b"https" if is_tls else b"http")
-    if head.chunked:
-        added += b"Transfer-Encoding: chunked\r\n"
-    elif head.length is not None:
-        added += b"Content-Length: %d\r\n" % head.length
-    return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
-        head.method,
-        path,
-        head.query,
-        target.authority.encode(),
-        forward,
-        added,
-    )
-
-
-known_node_request = functools.lru_cache(maxsize=256)(
-    node_request
-)  # clients repeat theirs, and equal heads are one object
-
-
-def rewrite_location(value: bytes, target: Target, prefix: bytes, base: bytes) -> bytes:
-    """Make a ``Location`` that points back at the node stay inside the proxy; others are left as they are."""
-    path = value
-    if value[:2] == b"//" or b"://" in value.partition(b"?")[0].partition(b"#")[0]:
-        try:
-            parts = urllib.parse.urlsplit(value.decode("latin-1"))
-            known = (parts.hostname or "", parts.port or 80)
-        except ValueError:
-            return value
-        home = ("localhost", 80) if target.path else (target.canonical.host, target.port)
-        if is_loopback(known[0]) and not target.path:
-            known = ("127.0.0.1", known[1])
-        if known != home or parts.scheme not in ("", "http"):
-            return value
-        path = urllib.parse.urlunsplit(
-            ("", "", parts.path or "/", parts.query, parts.fragment)
-        ).encode("latin-1")
-    if not path.startswith(b"/"):
-        return value
-    if prefix and (path + b"/").startswith(prefix + b"/"):
-        path = path[len(prefix) :] or b"/"
-    elif prefix:
-        base = base[: base.rfind(b"/proxy2/")] or base
-    return base + path
-
-
-def page_headers() -> Dict[str, str]:
-    """The headers of the dashboard's own files."""
-    return {
-        "Content_Security_Policy": PAGE_POLICY,
-        "X_Content_Type_Options": "nosniff",
-        "Referrer_Policy": "no-referrer",
-        "X_Frame_Options": "DENY",
-    }
+EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 
 
 def plain_page(registry: NodeRegistry) -> bytes:
@@ -12027,14 +12034,9 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
     if isinstance(body, (bytes, list)) and answer.headers.get("Content-Type") != "application/zip":
         pieces = body if isinstance(body, list) else [body]
         if sum(map(len, pieces)) >= GZIP_MINIMUM and accepts_gzip(head):
-            import zlib
-
-            packer = zlib.compressobj(
-                1, zlib.DEFLATED, 31
-            )  # level 1: three quarters of the gain for a third of the time
-            answer.body = [packed for packed in map(packer.compress, pieces) if packed] + [
-                packer.flush()
-            ]
+            packer = zlib.compressobj(FAST_GZIP_LEVEL, zlib.DEFLATED, GZIP_FORMAT)
+            packed = [part for part in map(packer.compress, pieces) if part]
+            answer.body = [*packed, packer.flush()]
             answer.headers["Content-Encoding"] = "gzip"
         answer.headers.setdefault("Vary", "Accept-Encoding")
     return answer
@@ -12048,6 +12050,8 @@ class ApiRequest(NamedTuple):
     why_not: str
     arguments: Tuple[str, ...]
     body: bytes
+    # Tells that the client left meanwhile: a long answer need not be finished.
+    is_gone: Callable[[], bool]
 
     @property
     def query(self) -> Dict[str, List[str]]:
@@ -12084,8 +12088,12 @@ class Route(NamedTuple):
     pattern: str
     call: Callable[[FrontendServer, ApiRequest], Answer]
     trusted: bool = False
-    inline: bool = False  # runs in the loop's thread: it must neither block nor take long
-    name: str = "api"  # in our own metrics
+    # What our own metrics call it.
+    name: str = "api"
+    # It takes no time at all, so that no other worker need take over.
+    instant: bool = False
+    # It waits for nodes: only so many run at once.
+    waits: bool = False
 
 
 def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
@@ -12113,7 +12121,7 @@ def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | 
 
 
 def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return server.health
+    return Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION})
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12391,7 +12399,7 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
         nodes = []  # frontends that have each other as nodes would ask each other for ever
 
     def own() -> bytes:
-        pieces = [server.telemetry.exposition(server.pool, len(server.handlers))]
+        pieces = [server.telemetry.exposition(server)]
         pieces.append(server.monitor.exposition(nodes))
         if server.history is not None:
             pieces.append(server.history.exposition())
@@ -12483,8 +12491,8 @@ def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/health", get_health, inline=True, name="health"),
-    Route("GET", "/metrics", get_metrics, name="metrics"),
+    Route("GET", "/health", get_health, name="health", instant=True),
+    Route("GET", "/metrics", get_metrics, name="metrics", waits=True),
     Route("GET", "/api/nodes", get_nodes),
     Route("POST", "/api/nodes", post_node, trusted=True),
     Route("PUT", "/api/nodes/{}", put_node, trusted=True),
@@ -12494,7 +12502,7 @@ ROUTES = (
     Route("POST", "/api/proxies", post_proxy, trusted=True),
     Route("GET", "/api/proxies/{}/nodes", get_proxy_nodes),
     Route("POST", "/api/proxies/{}/nodes", post_proxy_node, trusted=True),
-    Route("GET", "/api/proxies/{}/refresh", refresh_proxy),
+    Route("GET", "/api/proxies/{}/refresh", refresh_proxy, waits=True),
     Route("GET", "/api/status", get_status),
     Route("GET", "/api/figures", get_figures),
     Route("GET", "/api/history", get_history),
@@ -12502,10 +12510,10 @@ ROUTES = (
     Route("POST", "/api/alerts/{}/silence", post_silence, trusted=True),
     Route("DELETE", "/api/alerts/{}/silence", delete_silence, trusted=True),
     Route("GET", "/api/session", get_session),
-    Route("POST", "/api/refresh", post_refresh, trusted=True),
-    Route("POST", "/api/test", post_test, trusted=True),
+    Route("POST", "/api/refresh", post_refresh, trusted=True, waits=True),
+    Route("POST", "/api/test", post_test, trusted=True, waits=True),
     Route("GET", "/api/sd", get_service_discovery),
-    Route("GET", "/api/bundle", get_bundle, trusted=True),
+    Route("GET", "/api/bundle", get_bundle, trusted=True, waits=True),
     Route("GET", "/api/heartbeat/status", get_heartbeat),
     Route("POST", "/api/heartbeat/start", start_heartbeat, trusted=True),
     Route("POST", "/api/heartbeat/stop", stop_heartbeat, trusted=True),
@@ -12523,202 +12531,66 @@ PLAIN_ROUTES.update(
 )
 
 
-class FrontendServer(http.server.ThreadingHTTPServer):
-    """The server: its loop accepts and serves connections, worker threads do what blocks.
+class ServerSettings(NamedTuple):
+    """What the server's options say; times are in seconds."""
+
+    proxy_timeout: float = PROXY_TIMEOUT
+    max_connections: int = MAX_CONNECTIONS
+    max_requests: int = MAX_REQUESTS
+    log_requests: bool = False
+    tls: ssl.SSLContext | None = None
+
+
+class FrontendServer(WorkerHTTPServer):
+    """The server of the dashboard, the API and the proxy.
 
     ``address`` is (host, port), or the path of a Unix socket. Raises OSError when it can't listen.
     """
 
-    daemon_threads = True
-    request_queue_size = LISTEN_BACKLOG
-
     def __init__(
-        self, address: Tuple[str, int] | str, registry: NodeRegistry, trust: Trust
+        self,
+        address: Tuple[str, int] | str,
+        registry: NodeRegistry,
+        trust: Trust,
+        settings: ServerSettings = ServerSettings(),
     ) -> None:
         self.registry = registry
         self.trust = trust
-        self.monitor: Monitor = None  # type: ignore[assignment]  # set by main()
-        self.sources: Sources = None  # type: ignore[assignment]
-        self.heartbeat: HeartbeatSender = None  # type: ignore[assignment]
+        self.settings = settings
         self.discovery: DiscoveryService | None = None
-        self.events: EventLog = None  # type: ignore[assignment]
         self.history: HistoryKeeper | None = None
         self.alertmanagers: List[AlertmanagerSender] = []
         self.config: ConfigFile | None = None
-        self.proxy_timeout = PROXY_TIMEOUT
-        self.max_connections = MAX_CONNECTIONS
-        self.tls: ssl.SSLContext | None = None
-        self.signals: Tuple[socket.socket, ...] = ()
-        self.log_requests = False
-        self.draining = False
-        self.handlers: Dict[
-            FrontendHandler, float
-        ] = {}  # every connection, and when it began to idle
-        self.busy: set[FrontendHandler] = set()
-        self.pumps = 0  # worker threads that relay long bodies
-        self.scrapers = WorkerPool(MAX_SCRAPES)
-        self.telemetry = Telemetry()
+        self.proxy_timeout = settings.proxy_timeout
+        self.telemetry, self.static, self.pool = Telemetry(), StaticFiles(), ConnectionPool()
         self.scraper = Scraper()
-        self.static = StaticFiles()
-        self.health = Answer.json(
-            {"status": "healthy", "service": SERVICE, "version": VERSION}
-        ).make_ready()
-        self.loop = Loop()
-        self.pool = NodePool(self.loop)
-        self.known_passage = functools.lru_cache(maxsize=256)(
-            functools.partial(passage_by_name, self)
-        )
-        self._date = (0, b"")
-        self._stopped = threading.Event()
-        if isinstance(address, str):
-            self.address_family = socket.AF_UNIX
-        else:
-            self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, FrontendHandler)  # type: ignore[arg-type]
-        self.listener = Channel(self.socket)
+        self.slots = NodeSlots(settings.max_requests, MAX_NODE_REQUESTS)
+        self._calls = threading.BoundedSemaphore(MAX_CALLS)
+        self._swept = 0.0
+        super().__init__(address, FrontendHandler, settings.max_connections, settings.tls)
 
-    def server_bind(self) -> None:
-        """Bind without asking the name service for our own name, as the base class would."""
-        if self.address_family == socket.AF_UNIX:
-            self.server_name, self.server_port = "localhost", 0
-            return bind_unix_socket(self.socket, self.server_address)  # type: ignore[arg-type]
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(
-                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0
-            )  # "::" is for IPv4 too
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def date_line(self) -> bytes:
-        """The Date header with its CRLF (RFC 9110 section 6.6.1), made once a second."""
-        now = int(time.time())
-        if self._date[0] != now:
-            day = time.gmtime(now)
-            text = "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
-                FrontendHandler.weekdayname[day.tm_wday],
-                day.tm_mday,
-                FrontendHandler.monthname[day.tm_mon],
-                day.tm_year,
-                day.tm_hour,
-                day.tm_min,
-                day.tm_sec,
-            )
-            self._date = (now, text.encode())
-        return self._date[1]
-
-    def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
-        """Serve until ``shutdown``; then let requests in flight finish for up to DRAIN_TIMEOUT seconds."""
-        self.listener.idle = self._accept
-        self.loop.watch(self.listener, READ)
-        self.loop.sweeps.append(self._close_idle)
-        while not self._stopped.is_set():
-            self.loop.run_once(poll_interval)
-        self.draining = True
-        self.loop.close(self.listener)
-        deadline = time.monotonic() + DRAIN_TIMEOUT
-        for handler in [handler for handler in self.handlers if handler not in self.busy]:
-            handler.close()
-        while self.busy and time.monotonic() < deadline:
-            self.loop.run_once(0.05)
-        self.loop.shutdown()
-
-    def hear_signals(self, actions: Mapping[int, Callable[[], object]]) -> None:
-        """Have the loop run the action of each signal that comes. Called in the main thread.
-
-        A main thread that waits for others may sleep through a signal; a wake-up descriptor is written to in any case.
-        """
-        hear, tell = self.signals = (
-            socket.socketpair()
-        )  # kept: a signal after the loop's end must not find it closed
-        tell.setblocking(False)
-        for number in actions:
-            signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
-
-        def heard() -> None:
-            for number in hear.recv(RECEIVE_SIZE):
-                actions.get(number, int)()
-
-        channel = Channel(hear)
-        channel.idle = heard
-        self.loop.watch(channel, READ)
-
-    def shutdown(self) -> None:
-        """Make ``serve_forever`` end. Any thread and any signal handler may call it."""
-        self._stopped.set()
-        self.loop.call_soon(int)
-
-    def _accept(self) -> None:
-        """Accept every connection that waits, through the hooks of socketserver."""
-        for _ in range(64):
-            try:
-                request, client_address = self.get_request()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    log.error("cannot accept a connection: %s", error.strerror)
-                    self.loop.watch(self.listener, 0)  # the next sweep listens again
-                return
-            try:
-                self.process_request(request, client_address)
-            except OSError:
-                request.close()
-
-    def process_request(self, request: socket.socket, client_address: Tuple) -> None:  # type: ignore[override]
-        """Hand a connection to its handler, whose work the loop and its workers do; too many get 503."""
-        if len(self.handlers) >= self.max_connections and not self._close_longest_idle():
-            return self._turn_away(request)
-        if self.tls is not None:
-            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        self.finish_request(request, client_address)
-
-    def _close_longest_idle(self) -> bool:
-        """Make room for a new connection at the cost of one that has idled for a while."""
-        for handler, since in self.handlers.items():
-            if handler not in self.busy:
-                if time.monotonic() - since < CROWDED_IDLE_TIMEOUT:
-                    return False
-                handler.close()
-                return True
-        return False
-
-    def _turn_away(self, request: socket.socket) -> None:
-        self.telemetry.refused += 1
-        body = dumps({"detail": f"{self.max_connections} connections are open already"})
-        request.setblocking(False)
+    @contextlib.contextmanager
+    def turn(self, route: Route) -> Iterator[None]:
+        """Bound how many of our own routes wait for nodes at once. Raises FrontendError 503."""
+        if not route.waits:
+            yield
+            return
+        if not self._calls.acquire(blocking=False):
+            raise FrontendError(503, f"{MAX_CALLS} requests wait for the nodes already")
         try:
-            request.send(
-                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-                b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-                % (self.date_line(), len(body), body)
-            )
-            request.shutdown(socket.SHUT_WR)
-            request.recv(RECEIVE_SIZE)  # unread input would turn the close into a reset
-        except OSError:
-            pass
-        request.close()
+            yield
+        finally:
+            self._calls.release()
 
-    def _close_idle(self, now: float) -> None:
-        """Close connections that have idled too long; the longest idle ones come first."""
-        if self.listener.mask == 0 and not self.draining:
-            self.loop.watch(self.listener, READ)
-        for handler, since in list(self.handlers.items()):
-            if now - since < IDLE_TIMEOUT:
-                break
-            if handler not in self.busy:
-                handler.close()
+    def service_actions(self) -> None:
+        super().service_actions()
+        if time.monotonic() - self._swept > POOL_SWEEP_INTERVAL:
+            self._swept = time.monotonic()
+            self.pool.sweep()
 
-
-def bind_unix_socket(sock: socket.socket, path: str) -> None:
-    """Listen on a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
-    try:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT):
-                    os.unlink(path)
-    except FileNotFoundError:
-        pass
-    sock.bind(path)
+    def server_close(self) -> None:
+        super().server_close()
+        self.pool.close()
 
 
 # ----------------------------------------------------------------------------
@@ -13973,6 +13845,7 @@ serving
 --tls-cert FILE text - serve HTTPS with this certificate chain (PEM)
 --tls-key FILE text - its private key, when it is not in the same file
 --max-connections N count {MAX_CONNECTIONS} clients at once (default %(default)s)
+--max-requests N count {MAX_REQUESTS} requests that wait for nodes at once (default %(default)s)
 --proxy-timeout S seconds {PROXY_TIMEOUT} seconds until a node must have answered (default %(default)g)
 --no-http - flag - send heartbeats only, serve nothing
 --log-level LEVEL critical|error|warning|warn|info|debug|trace warning critical, error, warning (default), info (with access log), debug
@@ -14183,7 +14056,7 @@ def make_server(options: argparse.Namespace, registry: NodeRegistry) -> Frontend
     host = options.host.strip("[]")
     address = options.uds or (host, options.port)
     try:
-        server = FrontendServer(address, registry, trust)
+        server = FrontendServer(address, registry, trust, server_settings(options))
     except OSError as error:
         place = options.uds or f"{options.host}:{options.port}"
         reason = (
@@ -14192,20 +14065,26 @@ def make_server(options: argparse.Namespace, registry: NodeRegistry) -> Frontend
             else error.strerror or str(error)
         )
         raise FrontendError(500, f"cannot listen on {place}: {reason}") from None
-    server.proxy_timeout = options.proxy_timeout
-    server.max_connections = min(
-        options.max_connections, raise_descriptor_limit(options.max_connections)
-    )
-    server.log_requests = log.isEnabledFor(logging.INFO)
-    if options.tls_cert:
-        server.tls = make_tls(options.tls_cert, options.tls_key)
     return server
+
+
+def server_settings(options: argparse.Namespace) -> ServerSettings:
+    """What the options say about the server. Raises FrontendError for a bad certificate."""
+    connections = raise_descriptor_limit(options.max_connections)
+    return ServerSettings(
+        proxy_timeout=options.proxy_timeout,
+        max_connections=min(options.max_connections, connections),
+        max_requests=options.max_requests,
+        log_requests=log.isEnabledFor(logging.INFO),
+        tls=make_tls(options.tls_cert, options.tls_key) if options.tls_cert else None,
+    )
 
 
 def make_tls(certificate: str, key: str) -> ssl.SSLContext:
     """Load the certificate. Raises FrontendError."""
     try:
-        ssl = load_ssl()
+        if ssl is None:
+            raise FrontendError(400, "--tls-cert: this Python has no ssl module")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key or None)
@@ -14309,12 +14188,10 @@ def make_frontend(
         server.discovery = DiscoveryService(
             registry, options.discovery_file, options.discovery_expiry
         )
-    actions: Dict[int, Callable[[], object]] = {
-        signal.SIGTERM: server.shutdown,
-        signal.SIGINT: server.shutdown,
-    }
-    actions[signal.SIGHUP] = functools.partial(reload_config, server)
-    server.hear_signals(actions)
+    # ``shutdown`` waits for the main thread, which is the one that runs signal handlers.
+    signal.signal(signal.SIGTERM, lambda *_: start_thread("shutdown", server.shutdown))
+    signal.signal(signal.SIGINT, lambda *_: start_thread("shutdown", server.shutdown))
+    signal.signal(signal.SIGHUP, lambda *_: start_thread("reload", reload_config, server))
     if in_plugin:
         watch_parent(server.shutdown)
     server.sources.start()
@@ -14393,26 +14270,6 @@ def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
             server.server_close()
             if isinstance(server.server_address, str):
                 remove_quietly(server.server_address)
-
-
-def serve_beyond_script(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
-    """Serve in a thread, so that the main thread can come to the end of this script.
-
-    CPython keeps the syntax tree of a script until its last line was run: of this one 20 MiB.
-    """
-    threading.Thread(target=serve, args=(server, cleanup), name="loop").start()
-    start_thread("memory", free_syntax_tree)
-
-
-def free_syntax_tree() -> None:
-    """Give what the script's end freed back to the system, which glibc does not by itself."""
-    threading.main_thread().join()
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).malloc_trim(0)
-    except (ImportError, OSError, AttributeError):
-        pass  # another C library
 
 
 def send_heartbeats_only(
@@ -14514,7 +14371,7 @@ def print_events(options: argparse.Namespace, events: Callable[[], List[dict]]) 
 def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
     """The body of an answer, piece by piece. Raises FrontendError 502."""
     parts = urllib.parse.urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT)
     try:
         connection.request("GET", parts.path, headers=dict(headers))
@@ -14641,14 +14498,8 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: b
             )
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
-        sys.setswitchinterval(
-            0.0005
-        )  # a merge in a worker must not make the loop wait the default 5 ms
         server = make_frontend(options, registry, config, plugin is not None, demo)
-        # CPython 3.12 starts no thread any more when its main thread has ended
-        (serve_beyond_script if is_script and sys.version_info[:2] != (3, 12) else serve)(
-            server, cleanup.pop_all()
-        )
+        serve(server, cleanup.pop_all())
         return 0
 
 

@@ -12,7 +12,6 @@ import pytest
 from support.frontend import receive, run, status_of, wait_for
 from support.nodes import NodeServer
 
-pytestmark = pytest.mark.xfail(strict=False, reason="needs the server of blocking workers")
 
 MIB = 1 << 20
 NOTICED = 0.5  # seconds in which a client that left is noticed

@@ -150,15 +150,6 @@ def refused(port):
         return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or sys.version_info[:2] == (3, 12),
-    reason="3.12 starts no thread after its script's end",
-)
-def test_an_idle_frontend_does_not_keep_its_own_syntax_tree_in_memory(start):
-    front = start(program=PROGRAM)
-    wait_for(lambda: front.rss() < front.peak() - 8)
-
-
 def test_sigint_ends_it_in_order_and_quietly(front):
     assert front.stop(signal.SIGINT) == 0
     assert "Traceback" not in front.output()
