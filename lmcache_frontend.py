@@ -12051,7 +12051,7 @@ class ApiRequest(NamedTuple):
     arguments: Tuple[str, ...]
     body: bytes
     # Tells that the client left meanwhile: a long answer need not be finished.
-    is_gone: Callable[[], bool]
+    is_gone: Callable[[], bool] = bool
 
     @property
     def query(self) -> Dict[str, List[str]]:
