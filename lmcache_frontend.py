@@ -2028,7 +2028,7 @@ BUDGET = AnswerBudget(ANSWER_BUDGET)
 
 
 class Exchange:
-    """One GET on a connection of its own: the question, and the whole answer in memory.
+    """One question on a connection of its own, and the whole answer in memory.
 
     ``held`` is how many bytes of the budget the answer has; ``release`` gives them back.
     """
@@ -2046,23 +2046,27 @@ class Exchange:
         connection: http.client.HTTPConnection,
         path: str,
         headers: Iterable[Tuple[str, str]],
+        body: bytes | None = None,
     ) -> Reply:
-        """Send the request and read the answer. Raises FetchError."""
+        """Send a GET, or a POST of ``body``, and read the answer. Raises FetchError."""
         try:
             connection.connect()
             self._connected = True
             connection.sock.settimeout(time_left(self._deadline))
-            connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
+            method = "GET" if body is None else "POST"
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
                 connection.putheader(name, value.encode("latin-1", "replace"))
-            connection.endheaders()
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
             wait = functools.partial(self._wait, connection.sock)
             connection.response_class = functools.partial(NodeResponse, wait=wait)
             response = connection.getresponse()
-            body = self._read(response)
+            text = self._read(response)
             seconds = time.monotonic() - self._started
             fields = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, fields, body, seconds)
+            return Reply(response.status, fields, text, seconds)
         except (OSError, http.client.HTTPException, BadMessage, ValueError) as error:
             self.release()
             raise self._failure(error) from None
@@ -2239,12 +2243,20 @@ def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, s
     return connection, host, path
 
 
-def fetch_url(url: str, headers: Mapping[str, str] | None = None, timeout: float = 10.0) -> Reply:
-    """Ask a service by its URL with a GET and wait for its whole answer. Raises FetchError."""
+def fetch_url(
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    body: bytes | None = None,
+) -> Reply:
+    """Ask a service by its URL with a GET, or a POST of ``body``, and wait for its whole answer.
+
+    Raises FetchError.
+    """
     connection, host, path = connect_url(url, min(timeout, CONNECT_TIMEOUT))
     exchange = Exchange(timeout, MAX_FETCH)
     try:
-        return exchange.ask(connection, path, [("Host", host), *(headers or {}).items()])
+        return exchange.ask(connection, path, [("Host", host), *(headers or {}).items()], body)
     finally:
         exchange.release()
 
@@ -9654,7 +9666,6 @@ ALERTMANAGER_CHECK = 1.0  # seconds between two looks for alerts that came or we
 ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not renewed ends
 ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
 ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
-MAX_ALERTMANAGER_ANSWER = 64 * KIB  # bytes of an answer that are read
 MAX_SENT_ALERTS = 5_000  # in one report
 
 
@@ -9798,10 +9809,10 @@ class AlertmanagerSender:
         """Send one report. Raises FetchError."""
         headers = {"Content-Type": "application/json", **self._headers}
         url = self.url + "/api/v2/alerts"
-        status, answer = post_url(url, body, headers, self._timeout)
-        if not 200 <= status < 300:
-            said = one_line(answer[:200].decode("utf-8", "replace")).strip()
-            raise FetchError(f"it answers {status}{': ' + said if said else ''}")
+        reply = fetch_url(url, headers, self._timeout, body)
+        if not 200 <= reply.status < 300:
+            said = one_line(reply.body[:200].decode("utf-8", "replace")).strip()
+            raise FetchError(f"it answers {reply.status}{': ' + said if said else ''}")
 
 
 def basic_credentials(url: str) -> Dict[str, str]:
@@ -9819,43 +9830,6 @@ def rfc3339(at: float) -> str:
     """Unix seconds as Alertmanager reads times: 2026-11-28T03:11:07.250Z."""
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
     return f"{whole}.{int(at % 1 * 1000):03d}Z"
-
-
-def post_url(
-    url: str, body: bytes, headers: Mapping[str, str], timeout: float
-) -> Tuple[int, bytes]:
-    """POST to an http:// or https:// URL; returns the status and the begin of the answer.
-
-    It takes ``timeout`` seconds at most, however slowly the other side answers. Raises FetchError.
-    """
-    parts = urllib.parse.urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-    started = time.monotonic()
-    watchdog = None
-    try:
-        connection.connect()
-        # A socket's time-out is for each read: one that answers byte by byte would never end.
-        left = max(0.1, timeout - (time.monotonic() - started))
-        watchdog = threading.Timer(left, connection.sock.shutdown, (socket.SHUT_RDWR,))
-        watchdog.daemon = True
-        watchdog.start()
-        connection.request("POST", parts.path or "/", body, dict(headers))
-        answer = connection.getresponse()
-        text = answer.read(MAX_ALERTMANAGER_ANSWER)
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s")
-        return answer.status, text
-    except (http.client.HTTPException, OSError) as error:
-        if time.monotonic() - started >= timeout:
-            raise FetchError(f"no answer within {timeout:g} s") from None
-        if isinstance(error, OSError):
-            raise FetchError(reason_of(error)) from None
-        raise FetchError(f"its answer is not HTTP: {one_line(error)}") from None
-    finally:
-        if watchdog is not None:
-            watchdog.cancel()
-        connection.close()
 
 
 # ----------------------------------------------------------------------------
