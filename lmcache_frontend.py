@@ -3925,7 +3925,7 @@ NAN = float("nan")
 
 
 def samples_of_facts() -> Dict[bytes, Tuple[Tuple[Fact, int], ...]]:
-    """For every sample that is read: the facts that it belongs to, each with 1 for an older name."""
+    """For every sample that is read: the facts that it is a part of, with 1 for an older name."""
     found: Dict[bytes, List[Tuple[Fact, int]]] = {}
     for fact in FACTS.values():
         suffix = "_bucket" if fact.together == MERGED else ""
@@ -3985,6 +3985,7 @@ class Snapshot(NamedTuple):
     layout: Layout
     counts: array
     gauges: Dict[str, float]
+    l2_bytes: Dict[str, float]  # by the name of the L2
 
     def columns(self) -> Dict[Column, float]:
         """The counters by their column."""
@@ -4007,9 +4008,10 @@ def shared_layout(layout: Layout) -> Layout:
 
 
 def column_of(fact: Fact, labels: Dict[str, str]) -> Column:
-    """Where a counter's sample is counted: what is not counted alike needs no labels."""
+    """Where a counter's sample is counted: what is not counted alike is divided by L2 only."""
     if fact.together != ALIKE:
-        return Column(fact.name, (), "")
+        l2_name = labels.get("l2_name")
+        return Column(fact.name, () if l2_name is None else (("l2_name", l2_name),), "")
     engine = tuple(sorted(item for item in labels.items() if item[0] not in RANK_LABELS))
     rank = f"{labels.get('role', '')} {labels.get('worker_id', '')} {labels.get('tp_rank', '')}"
     return Column(fact.name, engine, rank)
@@ -4028,6 +4030,7 @@ class PageFacts:
         self.counts: Dict[Column, float] = {}
         self.gauges: Dict[str, List[float]] = {}
         self.buckets: Dict[str, Dict[float, float]] = {}
+        self.l2_bytes: Dict[str, float] = {}  # by the name of the L2
 
     def add(self, fact: Fact, labels: Dict[str, str], value: float) -> None:
         """Take over one sample."""
@@ -4038,6 +4041,9 @@ class PageFacts:
                 counts[bound] = counts.get(bound, 0.0) + value
         elif fact.name in GAUGE_FACTS:
             self.gauges.setdefault(fact.name, []).append(value * fact.scale)
+            l2_name = labels.get("l2_name")
+            if l2_name is not None and len(self.l2_bytes) < MAX_GROUPS:
+                self.l2_bytes[l2_name] = self.l2_bytes.get(l2_name, 0.0) + value
         else:
             column = column_of(fact, labels)
             if column not in self.counts and len(self.counts) >= MAX_COLUMNS:
@@ -4077,7 +4083,7 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
         counts.extend([buckets[bound] for bound in bounds])
         histograms.append((name, tuple(bound * FACTS[name].scale for bound in bounds)))
     layout = shared_layout(Layout(tuple(newer.counts), tuple(histograms)))
-    return Snapshot(at, layout, counts, gauges)
+    return Snapshot(at, layout, counts, gauges, newer.l2_bytes)
 
 
 def put_together(fact: Fact, values: Sequence[float]) -> float:
@@ -4112,7 +4118,7 @@ def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
     if len(window) > 1 and window[-1].at - window[-2].at < MIN_SPACING:
         window.pop()
     if window:
-        window[-1] = window[-1]._replace(gauges={})
+        window[-1] = window[-1]._replace(gauges={}, l2_bytes={})
     window.append(new)
     start = new.at - WINDOW
     while len(window) > 2 and abs(window[1].at - start) < abs(window[0].at - start):
@@ -4137,7 +4143,8 @@ class Growth(NamedTuple):
     """What a node, or several together, counted: ``rates`` of facts per second over the window.
 
     ``totals`` are the counters themselves (of what may be in flight), ``buckets`` what histograms
-    grew by, ``by_label`` the rates by a label and its value. ``ranks`` share an engine's work.
+    grew by, ``by_label`` the rates by a label and its value (and the bytes, of an L2). ``ranks``
+    share an engine's work.
     """
 
     rates: Dict[str, float]
@@ -4158,7 +4165,8 @@ SOURCE_FACTS = {
     "from_p2p": "source_remote",
     "from_external": "source_lmcache",
 }
-STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt"}  # in our API: on the pages
+# What the status can be divided by: the label on the pages.
+STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt", "l2_name": "l2_name"}
 GROUP_LABELS = tuple(STATUS_LABELS.values())
 
 
@@ -4201,6 +4209,8 @@ def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
     ]
     whole = in_tokens(once_per_engine(rates), chunk_size)
     by_label = rates_by_label(rates, chunk_size)
+    for l2_name, size in new.l2_bytes.items():
+        by_label.setdefault(("l2_name", l2_name), {})["remote_cache_bytes"] = size
     return Growth(whole, totals, new.gauges, bucket_growth(old, new), by_label, ranks)
 
 
@@ -4405,6 +4415,31 @@ def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
     return found
 
 
+SAVINGS_ASSUMPTION = (
+    "Tokens that LMCache supplied would have cost the prefill time per token that the engine "
+    "measured for computed ones, on as many GPUs as the engine has workers."
+)
+
+
+def savings_document(
+    figures: Mapping[str, float | None], gpu_hour_cost: float
+) -> Dict[str, object]:
+    """What LMCache saves, as the status has it; null where no engine tells its prefill time.
+
+    ``gpu_hour_cost`` is the price of an hour of one GPU, 0 when nobody told it.
+    """
+    seconds = figures.get("gpu_seconds_saved_per_second")
+    has_price = seconds is not None and gpu_hour_cost > 0
+    return {
+        "tokens_per_second": rounded(figures.get("tokens_saved_per_second")),
+        "gpu_seconds_per_second": rounded(seconds),
+        "gpu_hour_cost": gpu_hour_cost or None,
+        # As many GPU hours are saved in an hour as GPU seconds in a second.
+        "money_per_hour": rounded(seconds * gpu_hour_cost) if has_price else None,
+        "assumption": SAVINGS_ASSUMPTION,
+    }
+
+
 class Member(NamedTuple):
     """One node as a part of something larger: ``group`` is its instance.
 
@@ -4517,8 +4552,24 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     return figures
 
 
+def part_of_growth(rates: Mapping[str, float]) -> Growth:
+    """The growth of one model, tenant or L2 alone, from ``by_label``."""
+    gauges = {name: value for name, value in rates.items() if name in GAUGE_FACTS}
+    counted = {name: rate for name, rate in rates.items() if name not in GAUGE_FACTS}
+    return NO_GROWTH._replace(rates=counted, gauges=gauges)
+
+
+def l2_figures(growth: Growth) -> Dict[str, Dict[str, object]]:
+    """The figures of each L2 adapter of an MP server, by its name."""
+    return {
+        value: {name: rounded(figure) for name, figure in figures_of(part_of_growth(part)).items()}
+        for (label, value), part in growth.by_label.items()
+        if label == "l2_name"
+    }
+
+
 def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object]]:
-    """The figures by ``model_name`` or ``cache_salt``: at most MAX_GROUPS, largest first, and the rest.
+    """The figures by a label (GROUP_LABELS): at most MAX_GROUPS, largest first, and the rest.
 
     A node that tells tokens by that label is divided; another one belongs to its model as it is.
     """
@@ -4529,7 +4580,7 @@ def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object
         if label == "model_name" and not parts:
             groups.setdefault(member.model, []).append(member)
         for value, rates in parts.items():
-            growth = NO_GROWTH._replace(rates=rates)
+            growth = part_of_growth(rates)
             groups.setdefault(value, []).append(member._replace(growth=growth, limit=None))
 
     def size(value: str) -> float:
@@ -4600,9 +4651,9 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
 
 
 class Alert(NamedTuple):
-    """Something an operator should know: ``severity`` is critical, warning or info; ``since`` is Unix seconds.
+    """Something an operator should know: ``severity`` is critical, warning or info.
 
-    ``instance`` is the id of the node's instance, ``details`` are further sentences, ``value`` says
+    ``since`` is Unix seconds. ``instance`` is the id of the node's instance, ``details`` are further sentences, ``value`` says
     how bad it is (larger is worse) when a number can.
     """
 
@@ -5760,7 +5811,7 @@ def check_unhealthy(evidence: Evidence) -> Finding:
 
 
 class Rule(NamedTuple):
-    """A rule about one node. It must hold in ``raise_after`` polls, and be absent in ``clear_after``.
+    """A rule about a node. It must hold in ``raise_after`` polls, and be absent in ``clear_after``.
 
     ``phrase`` follows "3 nodes of demo002" when several have it; ``begins`` and ``ends`` say when,
     for the manual.
@@ -5938,7 +5989,7 @@ def is_own_setting(name: str) -> bool:
 
 
 def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
-    """The settings that should be equal, as JSON; those of ``extra_config`` under their own names."""
+    """The settings that should be equal, as JSON; those of ``extra_config`` one by one."""
     extra = as_dict(conf.get("extra_config"))
     settings = {f"extra_config.{name}": value for name, value in extra.items()}
     settings.update((name, value) for name, value in conf.items() if name != "extra_config")
@@ -5976,8 +6027,9 @@ def config_drift(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
         if names:
-            what = f"The {len(workers)} workers of {instance_name(workers)} differ in their configuration"
-            yield f"config:{engine}", "config_drift", f"{what}: {spoken_names(names, 5)}"
+            who = f"The {len(workers)} workers of {instance_name(workers)}"
+            what = f"{who} differ in their configuration: {spoken_names(names, 5)}"
+            yield f"config:{engine}", "config_drift", what
 
 
 def version_mix(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
@@ -6007,7 +6059,7 @@ def uses_controller(conf: bytes) -> bool:
 
 
 class AlertBook:
-    """Alerts that last, with hysteresis: how often each condition held or was absent since it changed."""
+    """Alerts that last, with hysteresis: how often each condition held or was absent."""
 
     def __init__(self) -> None:
         self._active: Dict[str, Alert] = {}
@@ -7096,7 +7148,9 @@ class Monitor:
         clock: Clock | None = None,
         is_demo: bool = False,
         older: OlderHistory | None = None,
+        gpu_hour_cost: float = 0.0,
     ) -> None:
+        self._gpu_hour_cost = gpu_hour_cost
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
         self._clock = clock or Clock()
@@ -7378,6 +7432,7 @@ class Monitor:
             "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
             "totals": shown_figures(self._totals),
             "totals_series": self._recent("", TOTAL_SERIES),
+            "savings": savings_document(self._totals, self._gpu_hour_cost),
         }
 
     def _proxies(self) -> List[Dict[str, object]]:
@@ -7420,6 +7475,7 @@ class Monitor:
                 "error": state.error,
                 "reasons": list(state.reasons),
                 "metrics": shown_figures(state.figures),
+                **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
                 "series": self._recent(node.key, NODE_SERIES),
             }
 
@@ -13842,6 +13898,7 @@ watching
 --history-file FILE text - keep minute values and events in this SQLite file, over restarts
 --history-days DAYS days {HISTORY_DAYS} days that the file goes back (default %(default)g)
 --history-size MIB mebibytes {HISTORY_SIZE} most size of the file in MiB; the oldest hours go first (default %(default)s)
+--gpu-hour-cost MONEY number 0 price of one hour of a GPU: the status then says what LMCache saves
 --alertmanager-url URL list - send the alerts to this Alertmanager (repeatable)
 trust
 --trust - local|token|everyone local who may change things: clients on this host and the token (local, default), the token only, everyone
@@ -14147,6 +14204,7 @@ def make_frontend(
         is_demo=demo is not None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
+        gpu_hour_cost=options.gpu_hour_cost,
     )
     if file is not None:
         server.history = HistoryKeeper(file, server.monitor)

@@ -599,6 +599,34 @@ def test_gpu_seconds_saved_are_tokens_times_prefill_time_times_ranks_and_unknown
     assert "gpu_seconds_saved_per_second" not in lf.aggregate(workers)
 
 
+@pytest.mark.parametrize(
+    "seconds, cost, money", [(0.5, 3.0, 1.5), (0.5, 0.0, None), (None, 3.0, None)]
+)
+def test_a_price_of_a_gpu_hour_turns_savings_into_money(seconds, cost, money):
+    saved = lf.savings_document({"gpu_seconds_saved_per_second": seconds}, cost)
+    assert saved["money_per_hour"] == money and saved["assumption"]
+
+
+def test_each_l2_of_an_mp_server_has_its_own_figures():
+    speeds = b'lmcache_mp_l2_store_throughput_GB_per_second_%s{l2_name="%s"} %%d\n'
+    text = b"".join(speeds % (what, name) for name in (b"fs", b"s3") for what in (b"sum", b"count"))
+    text += (
+        b'lmcache_mp_l2_usage_bytes{l2_name="fs"} %d\nlmcache_mp_l2_usage_bytes{l2_name="s3"} %d\n'
+    )
+    server = member("mp", text, 6, 3, 10, 2, 7, 9, kind="mp")
+    found = lf.l2_figures(server.growth)
+    assert found["fs"] == {"remote_cache_bytes": 7.0, "l2_store_bytes_per_second": 2e9}
+    assert found["s3"] == {"remote_cache_bytes": 9.0, "l2_store_bytes_per_second": 5e9}
+    figures = lf.aggregate([server])
+    assert figures["remote_cache_bytes"] == 16.0
+    assert figures["l2_store_bytes_per_second"] == pytest.approx(16e9 / 5)
+    by_l2 = lf.aggregate_by([server, server], "l2_name")
+    assert {item["name"]: item["metrics"]["remote_cache_bytes"] for item in by_l2} == {
+        "fs": 14.0,
+        "s3": 18.0,
+    }
+
+
 TENANT = b'lmcache_mp_lookup_requested_tokens_total{cache_salt="%s",model_name="%s"} %d\n'
 
 
