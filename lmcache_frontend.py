@@ -12857,13 +12857,6 @@ MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
 MIN_REPLAY_ROUNDS = 5  # a fleet for which there would be fewer begins with the present
 DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
 DEMO_FACT = re.compile(r"\$\{(\w+)\}")  # in a recorded answer
-DEMO_STACK = """Thread: <%s %s)>
-Stack trace:
-  File "/usr/lib/python3/lmcache/%s.py", line %d, in run
-    self._stopped.wait(self._interval)
-  File "/usr/lib/python3/threading.py", line 331, in wait
-    gotit = waiter.acquire(True, timeout)
-"""
 
 
 def load_demo(name: str) -> dict:
@@ -13150,7 +13143,7 @@ class DemoProcess:
         now, sums = self._flows(at)
         filling = at - max(started, self.cleared)
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
-        now["started"] = started
+        now["started"], now["time"] = started, at
         now["healthy"] = float(started == self.cluster.birth or filling > self.cluster.recovery)
         now["counting_now"] = float(switches["chunk_statistics"].on)
         now["fill"] = level * switches["hot_cache"].on
@@ -13243,7 +13236,10 @@ class DemoNode:
     def _recorded(self, answer: dict, request: DemoRequest) -> DemoAnswer:
         for name, on in answer.get("set", {}).items():
             self.process.turn(name, on, request.at)
-        body = self._fill(answer["body"], self._facts(request.at), self.process.basis(request.at))
+        basis = self.process.basis(request.at)
+        if not basis.now["healthy"]:
+            answer = answer.get("unhealthy", answer)
+        body = self._fill(answer["body"], self._facts(request.at), basis)
         if "names" in request.query and isinstance(body, dict):
             names = request.query["names"].split(",")
             body = {name: body[name] for name in names if name in body}
@@ -13298,18 +13294,6 @@ class DemoNode:
         self.process.reset = request.at
         return DemoAnswer("ok", 200, "text")
 
-    def _threads(self, request: DemoRequest) -> DemoAnswer:
-        texts = []
-        for index, name in enumerate(self.role["threads"]):
-            ident = str(140231125232512 - 8392704 * index)
-            kind = f"Thread({name}, started daemon" if index else "_MainThread(MainThread, started"
-            named = request.query.get("name", "").lower() in name.lower()
-            if named and request.query.get("thread_id", ident) == ident:
-                module = name.lower().replace("-", "_")
-                texts.append(DEMO_STACK % (kind, ident, module, 40 + len(name)))
-        summary = f"\n\n=== Thread Summary ===\nTotal threads: {len(texts)}\n"
-        return DemoAnswer("\n\n".join(texts) + summary, 200, "text")
-
     def _loglevel(self, request: DemoRequest) -> DemoAnswer:
         name, level = request.query.get("logger_name"), request.query.get("level")
         if not name and level:
@@ -13325,73 +13309,6 @@ class DemoNode:
         self.levels[name] = level.upper()
         text = f"Set {name} level to {level.upper()} (including all handlers)"
         return DemoAnswer(text, 200, "text")
-
-    def _threads_that_recur(self, at: float) -> List[dict]:
-        healthy = self.process.basis(at).now["healthy"]
-        age = at - self.process.started(at)
-        threads = []
-        for about in self.role["periodic"]:
-            interval = about["interval"]
-            runs = interval > 0
-            active = runs and bool(healthy or about["level"] != "critical")
-            last = at - (age % interval if active else 5.0 * interval) if runs else 0.0
-            summary = {"timestamp": last, "duration_ms": 0.04 * runs, "success": True}
-            summary.update(message=about["message"], extra_info=about["extra_info"])
-            threads.append(
-                {
-                    "name": about["name"],
-                    "level": about["level"],
-                    "interval": interval or 5,
-                    "init_wait": 0.0,
-                    "is_running": runs,
-                    "is_active": active,
-                    "last_run_time": last,
-                    "last_run_ago": at - last if runs else None,
-                    "total_runs": int(age / interval) if runs else 0,
-                    "failed_runs": 0,
-                    "success_rate": 100.0 if runs else None,
-                    "last_summary": summary,
-                }
-            )
-        return threads
-
-    def _periodic_threads(self, request: DemoRequest) -> DemoAnswer:
-        threads, level = self._threads_that_recur(request.at), request.query.get("level", "")
-        levels = ("critical", "high", "medium", "low")
-        if request.part:
-            found = [thread for thread in threads if thread["name"] == request.part]
-            missing = DemoAnswer({"error": f"Thread not found: {request.part}"}, 404)
-            return DemoAnswer(found[0]) if found else missing
-        if level and level.lower() not in levels:
-            text = f"Invalid level: {level}. Valid values: {', '.join(levels)}"
-            return DemoAnswer({"error": text}, 400)
-
-        def counts(suffix: str, *wanted: str) -> Dict[str, object]:
-            some = [thread for thread in threads if thread["level"] in wanted]
-            running = sum(thread["is_running"] for thread in some)
-            active = sum(thread["is_active"] for thread in some)
-            names = (f"total{suffix}", f"running{suffix}", f"active{suffix}")
-            return dict(zip(names, (len(some), running, active)))
-
-        summary = counts("_count", *levels)
-        summary["by_level"] = {level: counts("", level) for level in levels}
-        for state in ("running", "active"):
-            if request.query.get(f"{state}_only", "").lower() in ("true", "1", "yes", "on"):
-                threads = [thread for thread in threads if thread[f"is_{state}"]]
-        shown = [thread for thread in threads if level.lower() in ("", thread["level"])]
-        return DemoAnswer({"summary": summary, "threads": shown})
-
-    def _periodic_threads_health(self, request: DemoRequest) -> DemoAnswer:
-        names = ("name", "level", "last_run_ago", "interval")
-        stalled = [
-            {name: thread[name] for name in names}
-            for thread in self._threads_that_recur(request.at)
-            if thread["level"] in ("critical", "high")
-            and thread["is_running"]
-            and not thread["is_active"]
-        ]
-        answer = {"healthy": not stalled, "unhealthy_count": len(stalled)}
-        return DemoAnswer({**answer, "unhealthy_threads": stalled})
 
     def _change_conf(self, request: DemoRequest) -> DemoAnswer:
         try:
@@ -13455,13 +13372,6 @@ class DemoNode:
         others = [other for other in self.bypassed if other != name]
         self.bypassed = [*others, name] if add else others
         return DemoAnswer({**answer, "bypassed_backends": self.bypassed})
-
-    def _recreate_lookup(self, request: DemoRequest) -> DemoAnswer:
-        role, lookup = self.facts["role"], self.role["lookup"]
-        if self.process.switches["lookup"].on:
-            return DemoAnswer({"old": lookup, "new": lookup, "role": role}, 200, "pretty")
-        kind = "client" if role == "scheduler" else "server"
-        return DemoAnswer({"error": f"lookup {kind} not available", "role": role}, 400, "pretty")
 
     def _move_tokens(self, request: DemoRequest) -> DemoAnswer:
         start, _, end = request.query.get("tokens_mock", "").partition(",")
@@ -13703,7 +13613,7 @@ class DemoCluster:
         self.monitor_clock.back = 0.0
 
     def _ages(self) -> List[float]:
-        """How long ago the replayed rounds are, oldest first: some soon after each turn of the story."""
+        """How long ago the replayed rounds are, oldest first; some follow a turn of the story."""
         ages, age = [], 0.0
         for limit, step in REPLAY_STEPS:
             while age + step <= limit:
@@ -13718,7 +13628,7 @@ class DemoCluster:
         return sorted(sorted(ages)[:rounds], reverse=True)
 
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
-        """What the monitor asks its nodes with: ``fetch_many`` or, in the past, the nodes' own code."""
+        """What the monitor polls with: ``fetch_many``; in the past, the nodes' own code."""
         if not self.monitor_clock.back:
             yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
             return

@@ -157,8 +157,6 @@ WORKER_ANSWERS = [
     ("GET", "/loglevel?logger_name=lmcache&level=loud", None, 400, TEXT, None),
     ("GET", "/loglevel?level=info", None, 200, JSON, None),
     ("GET", "/periodic-threads", None, 200, JSON, {"summary", "threads"}),
-    ("GET", "/periodic-threads?level=urgent", None, 400, JSON, {"error"}),
-    ("GET", "/periodic-threads/nosuch", None, 404, JSON, {"error"}),
     (
         "GET",
         "/periodic-threads-health",
