@@ -1,4 +1,4 @@
-"""Alerts as they are shown: silences, groups, events of them, and those that an Alertmanager gets."""
+"""Alerts as they are shown: silences, groups, their events, and what an Alertmanager gets."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What is measured: figures against arithmetic on recorded pages, ranks, sources of tokens, groups."""
+"""What is measured: figures against arithmetic on recorded pages, ranks, sources, groups."""
 
 import collections
 import pathlib

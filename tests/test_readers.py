@@ -1,4 +1,4 @@
-"""Readers: what each kind and version of node is recognised as, and what is taken from its answers."""
+"""Readers: what each kind and version of node is recognised as, what its answers tell."""
 
 import json
 import os

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from typing import Iterator
 
 from bench import HERE, MIB, ROOT, SMALL
 
@@ -39,14 +40,20 @@ PAUSES = {
     "page": 1.0,
     "status": 0.5,
 }
-FILES = (
-    "/",
-    "/static/style.css",
-    "/static/js/app.js",
-    "/static/js/ui.js",
-    "/static/js/views/cluster.js",
-    "/favicon.ico",
-)
+
+
+def page_files() -> Iterator[str]:
+    """The paths that a load of the dashboard asks for: the page, its style, its modules."""
+    yield from ("/", "/favicon.ico", "/static/style.css")
+    scripts = os.path.join(ROOT, "static", "js")
+    for folder, _, names in os.walk(scripts):
+        relative = os.path.relpath(folder, os.path.join(ROOT, "static"))
+        for name in sorted(names):
+            if name.endswith(".js"):
+                yield "/static/%s/%s" % (relative.replace(os.sep, "/"), name)
+
+
+FILES = tuple(page_files())
 
 
 class Soak:
@@ -177,7 +184,8 @@ class Soak:
         for path in FILES:
             connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
             answer = connection.getresponse()
-            if answer.status != 200 or not answer.read():
+            body = answer.read()
+            if answer.status != 200 or not body:
                 return "page: %s %d" % (path, answer.status)
         return ""
 
