@@ -1,11 +1,14 @@
 """What happened: the log of events, how it grows, and what it never shows."""
 
+import io
 import json
+import os
+import zipfile
 
 import pytest
 
 import lmcache_frontend as lf
-from support.frontend import run
+from support.frontend import TOKEN, run
 
 
 class StillClock(lf.Clock):
@@ -238,3 +241,63 @@ def test_a_line_of_an_event_says_when_how_long_how_often_and_what():
 def test_events_of_the_nodes_themselves_can_be_printed_without_a_frontend(node):
     status, text = run("--events", "--node", "w0=%s" % node.address)
     assert status == 0 and "Traceback" not in text
+
+
+# -- secrets
+
+QUERY_SECRET, HEADER_SECRET, BODY_SECRET = "s3cret-query-1", "s3cret-header-2", "s3cret-body-3"
+PROXIED = ("/proxy2/w0/echo", "/proxy/127.0.0.1/%d/echo", "/proxy2/nobody/x", "/nothing/here")
+
+
+def bodies(path):
+    """Bodies that a route may take, each with a secret in it."""
+    yield json.dumps({"password": BODY_SECRET, "seconds": 60, "comment": "x"})
+    yield "not JSON: " + BODY_SECRET
+    if path == "/api/nodes":
+        entry = {"name": "w9", "host": "127.0.0.1", "port": 1, "token": BODY_SECRET}
+        yield json.dumps(entry)
+        yield json.dumps(dict(entry, port={"secret": BODY_SECRET}))
+
+
+def send_secrets(frontend, node):
+    """Send secrets to every route, in every place of a request, as who is trusted and as others."""
+    routes = [(route.method, route.pattern.replace("{}", "w7")) for route in lf.ROUTES]
+    for path in PROXIED:
+        path = path % node.port if "%d" in path else path
+        routes += [(method, path) for method in ("GET", "POST", "PUT", "DELETE", "PATCH")]
+    for method, path in routes:
+        query = "?token=%s&x=1&pass%%77ord=%s&redirect=http://u:%s@h/" % ((QUERY_SECRET,) * 3)
+        for token in (TOKEN, HEADER_SECRET):
+            headers = {
+                "Authorization": "Bearer " + token,
+                "X-Api-Key": HEADER_SECRET,
+                "Cookie": "session=" + HEADER_SECRET,
+                "Referer": "http://127.0.0.1/?token=" + QUERY_SECRET,
+            }
+            for body in bodies(path) if method != "GET" else (None,):
+                frontend.ask(path + query, method, body, headers)
+
+
+def test_no_secret_that_was_sent_to_any_route_is_remembered(start, node, tmp_path):
+    path = tmp_path / "history.db"
+    frontend = start(
+        "--node", "w0=%s" % node.address, "--history-file", path, "--log-level", "debug"
+    )
+    send_secrets(frontend, node)
+    frontend.ask("/api/refresh", "POST")
+    events = frontend.ask("/api/events?limit=1000").body
+    bundle = zipfile.ZipFile(io.BytesIO(frontend.ask("/api/bundle").body))
+    places = {"events": events, "status": frontend.ask("/api/status").body}
+    places.update(
+        (name, bundle.read(name)) for name in bundle.namelist() if not name.endswith("metrics.txt")
+    )
+    frontend.stop()
+    places["log"] = frontend.output().encode()
+    for suffix in ("", "-wal"):
+        if os.path.exists(str(path) + suffix):
+            places["file" + suffix] = open(str(path) + suffix, "rb").read()
+    assert len(json.loads(events)["events"]) > 3
+    secrets = [QUERY_SECRET, HEADER_SECRET, BODY_SECRET, TOKEN]
+    for name, content in places.items():
+        found = [secret for secret in secrets if secret.encode() in content]
+        assert not found, (name, found)

@@ -624,3 +624,92 @@ def test_two_frontends_on_one_file_both_work(start, node, path):
 def test_a_wrong_time_range_is_refused(front):
     for query in ("start=2&end=1", "seconds=0", "seconds=x", "start=x", "seconds=-1"):
         assert front.ask("/api/history?" + query).status == 400
+
+
+# Hostile files and disks: what each is, and what the one line in the log says.
+
+
+def not_a_database(path):
+    with open(path, "wb") as file:
+        file.write(b"\x00\xff" * 50_000)
+
+
+def cut_off(path):
+    file = lf.HistoryFile(path)
+    file.open()
+    write_hours(file, 1)
+    file.close()
+    os.truncate(path, lf.HISTORY_PAGE + 1000)
+
+
+def another_programs(path):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE customer (name TEXT)")
+    other.commit()
+    other.close()
+
+
+def of_a_newer_version(path):
+    file = lf.HistoryFile(path)
+    file.open()
+    file.close()
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version=%d" % (lf.HISTORY_VERSION + 1))
+    newer.close()
+
+
+HOSTILE = {
+    "no database": (not_a_database, "a new one was begun"),
+    "cut off": (cut_off, "a new one was begun"),
+    "another program's": (another_programs, "another program's database"),
+    "of a newer version": (of_a_newer_version, "newer"),
+    "a directory": (os.mkdir, "not a regular file"),
+    "a pipe": (os.mkfifo, "not a regular file"),
+    "a device": (lambda path: os.symlink("/dev/full", path), "not a regular file"),
+    "in no directory": (lambda path: os.symlink("/no/such/place", path), "No such file"),
+    "where nothing can be written": (lambda path: os.symlink("/proc/x", path), "No such file"),
+    "in a loop of links": (lambda path: os.symlink(path, path), "symbolic links"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_one_line_and_no_loss_elsewhere(start, node, path, kind):
+    make, words = HOSTILE[kind]
+    make(path)
+    frontend = start("--node", "w0=%s" % node.address, "--history-file", path)
+    check_that_all_else_goes_on(frontend)
+    check_one_line(frontend, words)
+
+
+def test_a_full_disk_is_one_line_and_no_loss_elsewhere(start, node, path):
+    limit = ("sh", "-c", 'ulimit -f 100; exec "$@"', "sh")
+    options = ("--node", "w0=%s" % node.address, "--history-file", path)
+    frontend = start(*options, prefix=limit)
+    check_that_all_else_goes_on(frontend)
+    check_one_line(frontend, "history.db: ")
+
+
+def test_a_python_without_sqlite3_is_one_line_and_no_loss_elsewhere(start, node, path, tmp_path):
+    (tmp_path / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')\n")
+    places = os.pathsep.join([str(tmp_path), os.path.dirname(lf.__file__)])
+    options = ("--node", "w0=%s" % node.address, "--history-file", path)
+    frontend = start(*options, env={"PYTHONPATH": places})
+    check_that_all_else_goes_on(frontend)
+    check_one_line(frontend, "no module sqlite3")
+
+
+def check_that_all_else_goes_on(frontend):
+    for _ in range(2):
+        assert frontend.ask("/api/refresh", "POST").status == 200
+    assert frontend.ask("/health").status == 200
+    assert frontend.ask("/api/status").json()["counts"]["up"] == 1
+    assert frontend.ask("/api/history").status == 200
+    assert frontend.ask("/api/events").status == 200
+    assert frontend.ask("/proxy2/w0/version").body == b'"0.5.6-gtest"'
+
+
+def check_one_line(frontend, words):
+    lines = [line for line in frontend.output().split("\n") if "history file" in line]
+    assert len(lines) == 1 and words in lines[0], frontend.output()
+    assert frontend.stop() == 0
+    assert "Traceback" not in frontend.output()
