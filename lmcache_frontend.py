@@ -11862,8 +11862,11 @@ class FrontendHandler(ConnectionHandler):
         method = self.command if self.command in METHODS else "-"
         seconds = time.monotonic() - self.started
         self.server.telemetry.count(self.route_name, method, self.status, seconds)
+        if self.has_request and is_change(self.head):
+            note_action(self.server, self.head, self.peer, self.status)
         if self.server.settings.log_requests:
-            self.log_message('"%s" %s -', self.requestline, self.status)
+            what = f"{self.command} {hide_secrets(self.path)} {self.request_version}"
+            self.log_message('"%s" %s -', what, self.status)
 
     def _serve(self) -> bool:
         """Write the answer; False when more of the request's body has to arrive first."""
@@ -12036,6 +12039,33 @@ class FrontendHandler(ConnectionHandler):
         log.info("%s" + format, start, *map(one_line, args))
 
 
+def is_change(head: RequestHead) -> bool:
+    """Tell whether a request changes something: by its method, or a log level with GET."""
+    if head.method not in (b"GET", b"HEAD", b"OPTIONS", b"TRACE"):
+        return head.path not in UNCHANGING
+    if b"loglevel" not in head.target:
+        return False
+    text = decode_fully(head.target.decode("latin-1")) or ""
+    return re.search(r"[?&;]\s?level\s?=", text, re.I) is not None
+
+
+def note_action(server: FrontendServer, head: RequestHead, peer: str, status: int) -> None:
+    """Write down that somebody who is trusted changed something, or tried to."""
+    trust = server.trust
+    if trust.why_not(head, peer):
+        return
+    by = "token" if trust.has_token(head) else trust.mode
+    kind, _, rest = head.path.decode("latin-1").lstrip("/").partition("/")
+    parts = rest.split("/proxy2/")
+    names = [urllib.parse.unquote(part.split("/")[0], errors="replace") for part in parts]
+    node = server.registry.find("/".join(names[:2])) or server.registry.find(names[0])
+    key = node.key if node is not None and kind == "proxy2" else None
+    target = head.target.decode("latin-1")
+    server.events.action(head.method.decode("latin-1"), target, status, by, peer or "unix", key)
+
+
+# What asks nodes and changes none.
+UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
 EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 
 

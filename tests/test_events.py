@@ -223,11 +223,66 @@ def test_the_api_lists_events_and_refuses_what_is_too_much(front):
 
 
 def test_the_terminal_prints_events_newest_first(front):
-    front.ask("/api/alerts/x/silence", "POST", {"seconds": 60})
+    assert run("--events", "--url", front.url) == (0, "no events\n")
+    front.ask("/proxy2/w0/echo", "POST", b"1")
+    front.ask("/proxy2/w0/echo", "DELETE")
     status, text = run("--events", "--url", front.url)
-    assert (status, text.strip()) == (0, "no events")
+    lines = text.strip().split("\n")
+    assert (status, len(lines)) == (0, 2)
+    assert "DELETE" in lines[0] and "POST" in lines[1]
     status, text = run("--events", "--json", "--url", front.url)
-    assert (status, json.loads(text)) == (0, {"events": []})
+    assert len(json.loads(text)["events"]) == 2
+
+
+# -- what is an action
+
+
+def actions(frontend):
+    return frontend.ask("/api/events?kind=action").json()["events"]
+
+
+@pytest.mark.parametrize(
+    "method, path, key",
+    [
+        ("POST", "/proxy2/w0/echo", "w0"),
+        ("PUT", "/proxy2/w0/echo", "w0"),
+        ("DELETE", "/proxy2/w0/echo", "w0"),
+        ("GET", "/proxy2/w0/loglevel?logger_name=lmcache&level=DEBUG", "w0"),
+        ("POST", "/proxy/127.0.0.1/1/x", None),
+        ("POST", "/api/nodes", None),
+        ("POST", "/api/heartbeat/stop", None),
+    ],
+)
+def test_what_changes_something_is_an_event_with_its_author(front, method, path, key):
+    answer = front.ask(path, method, "{}" if method == "POST" else None)
+    (event,) = actions(front)
+    assert (event["method"], event["path"], event["node"]) == (method, path, key)
+    assert (event["status"], event["by"], event["from"]) == (answer.status, "local", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("GET", "/proxy2/w0/metrics"),
+        ("GET", "/proxy2/w0/loglevel?logger_name=level"),
+        ("HEAD", "/proxy2/w0/echo"),
+        ("OPTIONS", "/api/nodes"),
+        ("POST", "/api/refresh"),
+        ("POST", "/api/test"),
+        ("GET", "/api/status"),
+    ],
+)
+def test_who_only_looks_leaves_no_event(front, method, path):
+    front.ask(path, method, "{}" if method == "POST" else None)
+    assert actions(front) == []
+
+
+def test_what_was_refused_is_no_action_and_the_token_is_told_from_local(front):
+    assert front.foreign("/proxy2/w0/echo", "POST", "{}").status == 403
+    assert actions(front) == []
+    headers = {"Authorization": "Bearer " + TOKEN}
+    assert front.foreign("/proxy2/w0/echo", "POST", "{}", headers).status == 200
+    assert [event["by"] for event in actions(front)] == ["token"]
 
 
 def test_a_line_of_an_event_says_when_how_long_how_often_and_what():
