@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """LMCache Frontend: dashboard, HTTP proxy and metrics endpoint of an LMCache cluster, in one file.
 
@@ -34,6 +34,13 @@ Chapters, lower layers first, none knowing of a later one:
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 8):
+    version = "%d.%d" % sys.version_info[:2]
+    sys.exit("lmcache_frontend: Python 3.8 or newer is needed, this is " + version)
+
+import argparse
 import bisect
 import collections
 import contextlib
@@ -55,14 +62,15 @@ import operator
 import os
 import queue
 import re
+import resource
 import select
 import selectors
+import shutil
 import signal
 import socket
 import socketserver
 import stat
 import struct
-import sys
 import threading
 import time
 import urllib.parse
@@ -71,7 +79,7 @@ import zipfile
 import zipimport
 import zlib
 from array import array
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 try:
     import ssl
@@ -80,7 +88,6 @@ except ImportError:
     ssl = None  # type: ignore[assignment]  # there is no other way to say that it is missing
 
 if TYPE_CHECKING:
-    import argparse
     import sqlite3
     import types
     from typing import (
@@ -7763,147 +7770,6 @@ class Scraper:
         return own_exposition({NODE_UP: up, SCRAPE_ERRORS: zip(labels, errors)})
 
 
-COLORS = {
-    "up": "32",
-    "degraded": "33",
-    "down": "31",
-    "unknown": "90",
-    "critical": "31",
-    "warning": "33",
-    "info": "36",
-}
-TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
-DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
-MIN_REASON = 30  # characters of a reason that are worth another column
-
-
-def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
-    """The status as a table for a terminal of ``width`` columns (0: any): counts, a line per node, alerts.
-
-    What is not up stands first.
-    """
-
-    def paint(text: str, what: str) -> str:
-        return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if color and what in COLORS else text
-
-    def milliseconds(latency: float | None) -> str:
-        return "-" if latency is None else f"{latency * 1000:.1f} ms"
-
-    counts = status["counts"]
-    parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
-    lines = [
-        f"{counts['total']} node{'s' * (counts['total'] != 1)}: {', '.join(parts)}"
-        if parts
-        else "no nodes",
-        "",
-    ]
-    rows = []
-    for proxy in status.get("proxies", ()):
-        address = (
-            str(proxy["port"])
-            if "/" in str(proxy["port"])
-            else host_and_port(proxy["host"], proxy["port"])
-        )
-        rows.append(
-            (
-                proxy["state"],
-                proxy["name"],
-                "frontend",
-                "-",
-                "-",
-                milliseconds(proxy["latency"]),
-                address,
-                proxy["error"] or "",
-            )
-        )
-    for node in status["nodes"]:
-        rate = node["metrics"].get("lookup_hit_rate")
-        hit = "-" if rate is None else f"{rate:.1%}"
-        reason = node["error"] or "; ".join(node["reasons"])
-        rows.append(
-            (
-                node["state"],
-                node["key"],
-                node["kind"],
-                node["version"] or "-",
-                hit,
-                milliseconds(node["latency"]),
-                node["address"],
-                reason,
-            )
-        )
-    rows.sort(key=lambda row: ("down", "degraded", "unknown", "up").index(row[0]))
-    rows = [TABLE, *(tuple(one_line(cell) for cell in row) for row in rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE))]
-    columns = list(range(len(TABLE)))
-    for column in DISPENSABLE:
-        if width and sum(widths[c] + 2 for c in columns[:-1]) + min(widths[-1], MIN_REASON) > width:
-            columns.remove(column)
-    for row in rows if len(rows) > 1 else ():
-        cells = [
-            row[c].rjust(widths[c]) if c in (4, 5) else row[c].ljust(widths[c]) for c in columns
-        ]
-        line = "  ".join(cells).rstrip()
-        line = line[: width - 3] + "..." if width and len(line) > width else line
-        lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
-    groups = grouped_sentences(dicts_in(status.get("alerts")))
-    lines += [""] if groups else []
-    for group in groups:
-        if group.silence is None:
-            lines.append(f"{paint(group.severity, group.severity)}: {group.text}")
-        else:
-            lines.append(paint(f"{group.severity}: {group.text}", "unknown"))
-            lines.append(paint(f"  {spoken_silence(group.silence)}", "unknown"))
-    return "\n".join(lines)
-
-
-def event_lines(events: Sequence[Mapping[str, object]]) -> str:
-    """Events for a terminal, a line each: when, how long, how often, how bad, what."""
-    lines = [event_line(event) for event in events]
-    return "\n".join(lines) if lines else "no events"
-
-
-def event_line(event: Mapping[str, object]) -> str:
-    began, until = number_or_none(event.get("time")) or 0.0, number_or_none(event.get("until"))
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
-    lasted = "ongoing" if until is None else spoken_time(until - began) if until > began else ""
-    count = number_or_none(event.get("count")) or 1.0
-    again = f" ({count:.0f} times)" if count > 1 else ""
-    severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))
-    return f"{at}  {lasted:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{again}"
-
-
-def spoken_silence(silence: Mapping[str, object]) -> str:
-    """Who silenced an alert, until when, and why."""
-    until = number_or_none(silence.get("until")) or 0.0
-    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
-    comment = one_line(silence.get("comment") or "")
-    return (
-        f"silenced until {at} by {one_line(silence.get('by'))}{': ' + comment if comment else ''}"
-    )
-
-
-def status_exit_code(status: Mapping[str, object]) -> int:
-    """0 when there are nodes and all nodes and frontends are up, otherwise 1: usable as a check.
-
-    A node that is not up counts as up while all its alerts are silenced.
-    """
-    silenced: set[object] = set()
-    counted: set[object] = set()
-    for alert in dicts_in(status.get("alerts")):
-        (counted if alert.get("silence") is None else silenced).add(alert.get("node"))
-    excused = silenced - counted
-    counts = status["counts"]
-    nodes_well = counts["up"] + sum(
-        1 for node in status.get("nodes", ()) if node["state"] != "up" and node["key"] in excused
-    )
-    frontends_well = all(
-        proxy["state"] == "up" or proxy.get("name") in excused
-        for proxy in status.get("proxies", ())
-    )
-    return 0 if counts["total"] and nodes_well == counts["total"] and frontends_well else 1
-
-
 # ----------------------------------------------------------------------------
 # History file
 # ----------------------------------------------------------------------------
@@ -12659,15 +12525,18 @@ class FrontendServer(WorkerHTTPServer):
 
 ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our options
 PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
+PLUGIN_OPTION = re.compile(r"--[a-z][a-z0-9-]{0,60}")
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
+MAX_PLUGIN_WORKERS = 4096  # of one engine; a larger count is not believed
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
-STARTED_BY = os.getppid()  # taken as early as possible: a parent that dies meanwhile is noticed
+STARTED_BY = os.getppid()  # taken as early as possible: the parent may end meanwhile
 
 
 class PluginSettings(NamedTuple):
-    """What LMCache's launcher told: node entries and command line options.
+    """What LMCache's launcher gave us: node entries and command line options.
 
-    ``instance`` is LMCache's instance id, ``role`` "scheduler", "worker", "mp" or what the launcher said.
+    ``instance`` is LMCache's instance id, ``role`` "scheduler", "worker", "mp" or what else the
+    launcher named.
     """
 
     nodes: List[dict]
@@ -12680,10 +12549,11 @@ class PluginSettings(NamedTuple):
 def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
     """Read the environment that LMCache's plugin launchers set; None when none of them started us.
 
-    In-process engines give their whole configuration, MP servers an aggregate with ``mp_config`` and ``http_config``.
-    Raises FrontendError 400 when the configuration is not a JSON object.
+    In-process engines give their whole configuration, MP servers an aggregate with ``mp_config``
+    and ``http_config``. Raises FrontendError 400 when the configuration is not a JSON object.
     """
-    for prefix in ("LMCACHE_RUNTIME_PLUGIN", "LMCACHE_PLUGIN"):  # the second is the older name
+    # The second is the older name.
+    for prefix in ("LMCACHE_RUNTIME_PLUGIN", "LMCACHE_PLUGIN"):
         text = environ.get(f"{prefix}_CONFIG", "")
         if text:
             break
@@ -12695,55 +12565,60 @@ def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
         raise FrontendError(400, f"{prefix}_CONFIG is not JSON: {one_line(error)}") from None
     if not isinstance(config, dict):
         raise FrontendError(400, f"{prefix}_CONFIG is not a JSON object")
-    role = environ.get(f"{prefix}_ROLE", "").lower()
-    if "mp_config" in config or "http_config" in config or "http_frontend_config" in config:
+    if any(name in config for name in ("mp_config", "http_config", "http_frontend_config")):
         return mp_plugin(config, environ)
+    # Up to LMCache 0.3.10 the role is written KVConnectorRole.WORKER.
+    role = environ.get(f"{prefix}_ROLE", "").rpartition(".")[2].lower()
     return engine_plugin(config, role, environ.get(f"{prefix}_WORKER_COUNT", ""))
 
 
 def engine_plugin(config: Dict[str, object], role: str, workers: str) -> PluginSettings:
-    """The nodes of an in-process engine: its scheduler on the start port, worker i on the start port + 1 + i.
+    """The nodes of an in-process engine: its scheduler on the start port, worker i after it.
 
-    With a socket prefix they listen at ``{prefix}_{port}`` instead. ``internal_api_server_include_index_list``
-    leaves out every node whose distance from the start port is not in it (an empty list means all).
+    With a socket prefix they listen at ``{prefix}_{port}`` instead. What
+    ``internal_api_server_include_index_list`` does not have (a distance from the start port) is
+    left out; an empty list means all.
     """
     warnings: List[str] = []
     instance = str(config.get("lmcache_instance_id") or "lmcache")
-    try:
-        count = max(0, int(workers or 1))
-    except ValueError:
-        warnings.append(f"the launcher's worker count {workers!r} is not a number: 1 is taken")
-        count = 1
+    count = worker_count(workers, warnings)
     start = config.get("internal_api_server_port_start") or PLUGIN_PORT_START
     if not isinstance(start, int):
-        warnings.append(
-            f"internal_api_server_port_start {one_line(start)!r} is not a number: {PLUGIN_PORT_START} is taken"
-        )
+        words = f"internal_api_server_port_start {one_line(start)!r} is not a number"
+        warnings.append(f"{words}: using {PLUGIN_PORT_START}")
         start = PLUGIN_PORT_START
-    wanted = config.get("internal_api_server_include_index_list")
+    wanted = as_list(config.get("internal_api_server_include_index_list"))
     prefix = config.get("internal_api_server_socket_path_prefix")
     host = connectable(config.get("internal_api_server_host"))
     nodes: List[dict] = []
     for offset in range(count + 1):
-        if isinstance(wanted, list) and wanted and offset not in wanted:
-            continue
-        name = f"{instance}_worker{offset - 1}" if offset else f"{instance}_scheduler"
-        port: object = f"{prefix}_{start + offset}" if prefix else start + offset
-        nodes.append({"name": node_name(name), "host": host, "port": port})
+        if not wanted or offset in wanted:
+            name = f"{instance}_worker{offset - 1}" if offset else f"{instance}_scheduler"
+            port: object = f"{prefix}_{start + offset}" if prefix else start + offset
+            nodes.append({"name": node_name(name), "host": host, "port": port})
     if not config.get("internal_api_server_enabled", True):
         nodes = []
-        warnings.append(
-            "LMCache's internal API server is off: set internal_api_server_enabled to see its nodes"
-        )
-    extra = config.get("extra_config")
-    return PluginSettings(nodes, plugin_options(extra, warnings), instance, role, warnings)
+        advice = "set internal_api_server_enabled to see its nodes"
+        warnings.append(f"LMCache's internal API server is off: {advice}")
+    options = plugin_options(config.get("extra_config"), warnings)
+    return PluginSettings(nodes, options, instance, role, warnings)
+
+
+def worker_count(text: str, warnings: List[str]) -> int:
+    """The launcher's number of workers; 1 when it is no number."""
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    if is_number and int(text) <= MAX_PLUGIN_WORKERS:
+        return int(text)
+    if text:
+        warnings.append(f"the launcher's worker count {one_line(text)!r} is not valid: using 1")
+    return 1
 
 
 def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSettings:
     """The node of an MP server, which is the server itself.
 
-    As the original does, only heartbeats are sent when their URL is given and no port to serve the dashboard on is:
-    they report the MP server's own address.
+    As the original does, only heartbeats are sent when their URL is given and no port to serve the
+    dashboard on is: they report the MP server's own address.
     """
     warnings: List[str] = []
     mp_config = as_dict(config.get("mp_config"))
@@ -12752,25 +12627,18 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     path, port = http_config.get("http_socket_path"), http_config.get("http_port")
     nodes: List[dict] = []
     if path or port:
-        nodes.append(
-            {
-                "name": node_name(instance),
-                "host": connectable(http_config.get("http_host")),
-                "port": path or port,
-            }
-        )
+        host = connectable(http_config.get("http_host"))
+        nodes.append({"name": node_name(instance), "host": host, "port": path or port})
     else:
-        warnings.append("LMCache told no http_config: the MP server's address is not known")
+        warnings.append("LMCache gave no http_config: the MP server's address is unknown")
     extra = config.get("runtime_plugin_extra_config")
     if extra is None:
         extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra, warnings)
-    reports = has_option(options, environ, "heartbeat-url")
-    if (
-        reports
-        and not has_option(options, environ, "port")
-        and not has_option(options, environ, "uds")
-    ):
+    is_given = {
+        name: has_option(options, environ, name) for name in ("heartbeat-url", "port", "uds")
+    }
+    if is_given["heartbeat-url"] and not (is_given["port"] or is_given["uds"]):
         options.append("--no-http")
         if port:
             options.append(f"--port={port}")
@@ -12779,60 +12647,70 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     return PluginSettings(nodes, options, instance, "mp", warnings)
 
 
-def started_by_mistake(settings: PluginSettings, program: str) -> bool:
-    """Tell whether a worker started us although our file name does not ask for it.
+def is_wanted(settings: PluginSettings, program: str) -> bool:
+    """Log the launcher's warnings; tell whether this process should serve, and print why not.
 
-    LMCache's launcher starts a file without a role in its name in every process; they can't all have one port.
+    LMCache's launcher starts a file without a role in its name in every process: they cannot all
+    listen on one port, so the scheduler's does.
     """
-    return settings.role == "worker" and not os.path.basename(program).lower().startswith("worker_")
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    is_named = os.path.basename(program).lower().startswith("worker_")
+    if settings.role != "worker" or is_named:
+        return True
+    advice = "name the file scheduler_... or worker_... to choose"
+    print(f"lmcache_frontend: started by a worker, the scheduler's serves: {advice}", flush=True)
+    return False
 
 
 def environment_value(environ: Mapping[str, str], name: str) -> str:
-    """What the environment says for an option: --port is LMCACHE_FRONTEND_PORT; "" when it says nothing.
+    """What the environment has for an option: --port is LMCACHE_FRONTEND_PORT; "" for nothing.
 
-    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every pod: no option.
+    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every
+    pod: no option.
     """
     value = environ.get(ENVIRONMENT_PREFIX + name.upper().replace("-", "_"), "")
     return "" if name == "port" and "://" in value else value
 
 
 def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    return bool(environment_value(environ, name)) or any(
-        option.split("=")[0] == f"--{name}" for option in options
-    )
+    """Tell whether LMCache's configuration or the environment gives an option."""
+    names = [option.partition("=")[0] for option in options]
+    return bool(environment_value(environ, name)) or f"--{name}" in names
 
 
 def plugin_options(extra: object, warnings: List[str]) -> List[str]:
-    """Command line options from the ``plugin.frontend.*`` keys; what cannot be one is left out with a warning.
+    """Command line options from the ``plugin.frontend.*`` keys; others are a warning.
 
-    ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value is JSON.
+    ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value
+    is JSON.
     """
     options: List[str] = []
     if isinstance(extra, str) and extra.strip():
-        try:
+        with contextlib.suppress(ValueError):
             extra = loads(extra)
-        except ValueError:
-            pass
     if extra and not isinstance(extra, dict):
-        warnings.append("LMCache's extra configuration is not an object: it is not used")
-        return options
-    for key, value in (extra or {}).items():
-        if not isinstance(key, str) or not key.startswith(PLUGIN_PREFIX):
+        warnings.append("LMCache's extra configuration is not an object: it is ignored")
+    for key, value in as_dict(extra).items():
+        if not key.startswith(PLUGIN_PREFIX):
             continue
         option = "--" + key[len(PLUGIN_PREFIX) :].replace("_", "-")
-        if not re.fullmatch(r"--[a-z][a-z0-9-]*", option):
+        if not PLUGIN_OPTION.fullmatch(option):
             warnings.append(f"{one_line(key)} is no option")
-        elif (
-            isinstance(value, str) and value.lower() in ("true", "false") or isinstance(value, bool)
-        ):
-            options += [option] if str(value).lower() == "true" else []
-        elif isinstance(value, dict) or (option == "--nodes" and not isinstance(value, str)):
-            options.append(f"{option}={json.dumps(value)}")
         elif value is not None:
-            options += [
-                f"{option}={item}" for item in (value if isinstance(value, list) else [value])
-            ]
+            options += option_arguments(option, value)
     return options
+
+
+def option_arguments(option: str, value: object) -> List[str]:
+    """The arguments that a JSON value stands for."""
+    word = str(value).lower() if isinstance(value, (str, bool)) else ""
+    if word in ("true", "false"):
+        return [option] if word == "true" else []
+    if isinstance(value, dict) or (option == "--nodes" and not isinstance(value, str)):
+        return [f"{option}={json.dumps(value)}"]
+    values = value if isinstance(value, list) else [value]
+    return [f"{option}={item}" for item in values]
 
 
 def connectable(host: object) -> str:
@@ -12843,23 +12721,22 @@ def connectable(host: object) -> str:
 
 def node_name(text: str) -> str:
     """A node's name of an instance id, which may hold anything."""
-    return "".join(char if char.isprintable() and char != "/" else "_" for char in text)[
-        :MAX_NAME_LENGTH
-    ]
+    shown = text[:MAX_NAME_LENGTH]
+    return "".join(char if char.isprintable() and char != "/" else "_" for char in shown)
 
 
-def watch_parent(on_gone: Callable[[], object]) -> threading.Thread:
-    """Call ``on_gone`` once, from a thread, when the process that started us has ended, in whatever way.
+def watch_parent(on_end: Callable[[], object]) -> threading.Thread:
+    """Call ``on_end`` once, from a thread, when the process that started us has ended.
 
-    LMCache ends its plugins when it exits but not when it was killed. The system then gives its children another
-    parent, which every Unix shows without a signal or a pipe.
+    LMCache ends its plugins when it exits, but not when it was killed. The system then gives its
+    children another parent, which every Unix shows without a signal or a pipe.
     """
 
     def watch() -> None:
         while os.getppid() == STARTED_BY:
             time.sleep(PARENT_INTERVAL)
-        log.warning("LMCache is gone: ending")
-        on_gone()
+        log.warning("LMCache has ended: shutting down")
+        on_end()
 
     return start_thread("parent", watch)
 
@@ -13783,17 +13660,27 @@ def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
 
 USAGE_ERROR = 2
 START_ERROR = 1
+INTERRUPTED = 130  # as a shell reports SIGINT
+DEFAULT_PORT = 8000
+ASK_TIMEOUT = 30.0  # seconds for the answer of a running frontend
+DOWNLOAD_SIZE = 64 * KIB  # bytes of a bundle that are read at once
+MAX_NUMBER_OPTION = 1e8  # of seconds, minutes and the like
+TRUE_WORDS = ("1", "true", "yes", "on")
+FALSE_WORDS = ("0", "false", "no", "off")
+LOG_LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 
 EPILOG = """
 examples:
-  see a simulated cluster            %(prog)s --demo
-  nodes from a file                  %(prog)s --port 8080 --config nodes.json
-  nodes on the command line          %(prog)s --node w0=10.0.0.5:9090 --node w1=/tmp/x/socket_9091
-  as the original takes them         %(prog)s --nodes '[{"name":"w0","host":"127.0.0.1","port":9090}]'
-  this host only                     %(prog)s --host 127.0.0.1
-  a table in the terminal            %(prog)s --status --url http://localhost:8080
-  a zip for a bug report             %(prog)s --bundle report.zip --config nodes.json
-  collect other frontends            %(prog)s --discovery --port 9000
+  simulated cluster   %(prog)s --demo
+  nodes in a file     %(prog)s --port 8080 --config nodes.json
+  nodes one by one    %(prog)s --node w0=10.0.0.5:9090 \\
+                          --node w1=/tmp/x/socket_9091
+  nodes as JSON       %(prog)s --nodes \\
+                          '[{"name":"w0","host":"10.0.0.5","port":9090}]'
+  this host only      %(prog)s --host 127.0.0.1
+  in the terminal     %(prog)s --status --url http://host:8080
+  bug report          %(prog)s --bundle report.zip --config x.json
+  many frontends      %(prog)s --discovery --port 9000
 
 Without --config, --nodes, --node or another source, the Unix sockets below
 /tmp/lmcache_internal_api_server/ are shown. Every option can be given in the
@@ -13801,131 +13688,66 @@ environment too: --poll-interval is LMCACHE_FRONTEND_POLL_INTERVAL; options
 that may be repeated take a comma-separated list there.
 
 exit status: 0 ended in order (with --status: every node is up), 1 could not
-start (with --status: some node is not up), 2 wrong options or configuration.
+start (with --status: some node is not up), 2 invalid options or files.
 """
 
-
-# An option a line: its value's name in the help ("-": none), what it is (flag, list, text, a number's kind, or one of several),
-# its default ("-": none), and its help.
-OPTIONS = f"""
-serving
---port PORT port 8000 port to listen on (default %(default)s; 0: any free one)
---host HOST text 0.0.0.0 address to listen on (default %(default)s; :: is IPv4 and IPv6)
---uds PATH text - listen on a Unix socket instead of a port
---tls-cert FILE text - serve HTTPS with this certificate chain (PEM)
---tls-key FILE text - its private key, when it is not in the same file
---max-connections N count {MAX_CONNECTIONS} clients at once (default %(default)s)
---max-requests N count {MAX_REQUESTS} requests that wait for nodes at once (default %(default)s)
---proxy-timeout S seconds {PROXY_TIMEOUT} seconds until a node must have answered (default %(default)g)
---no-http - flag - send heartbeats only, serve nothing
---log-level LEVEL critical|error|warning|warn|info|debug|trace warning critical, error, warning (default), info (with access log), debug
-nodes
---config FILE text - JSON file with a list of nodes; changes are written back to it
---nodes JSON text - the same list on the command line
---node NAME=ADDRESS list - one node: host:port or the path of a socket (repeatable)
---demo N fleet - watch a simulated cluster inside this process; with N a fleet of about N nodes
---node-supplier-url URL text - a discovery service's /lmcache_infos to take nodes from
---coordinator-url URL text - an MP coordinator whose instances are nodes
---dns NAME:PORT list - every address of this name is a node (repeatable)
---refresh-interval S seconds 30.0 seconds between two questions to these sources (default %(default)g)
---discovery - flag - be a discovery service: receive heartbeats, what reports becomes a node
---discovery-expiry S seconds {HEARTBEAT_EXPIRY} seconds after which who does not report is forgotten (default %(default)g)
---discovery-file FILE text - remember the heartbeats received over a restart
-watching
---poll-interval S number 10.0 seconds between two polls of a node (default %(default)g; 0: none)
---poll-timeout S number 10.0 seconds that a node may take to answer a poll (default %(default)g)
---history MIN number 60.0 minutes of history kept in memory (default %(default)g)
---history-file FILE text - keep minute values and events in this SQLite file, over restarts
---history-days DAYS days {HISTORY_DAYS} days that the file goes back (default %(default)g)
---history-size MIB mebibytes {HISTORY_SIZE} most size of the file in MiB; the oldest hours go first (default %(default)s)
---gpu-hour-cost MONEY number 0 price of one hour of a GPU: the status then says what LMCache saves
---alertmanager-url URL list - send the alerts to this Alertmanager (repeatable)
-trust
---trust - local|token|everyone local who may change things: clients on this host and the token (local, default), the token only, everyone
---token TOKEN text - the token (default: one is made at start and printed)
---allow-target PATTERN list - unregistered targets that trusted requests may reach: shell patterns on host:port or a socket path (repeatable)
-heartbeat
---heartbeat-url URL text - report to this discovery service
---heartbeat-initial-delay S number 0 seconds before the first report (default %(default)g)
---heartbeat-interval S seconds 30 seconds between two reports (default %(default)g)
---report-host HOST text - the host to report, when the one found is wrong
-in the terminal
---status - flag - print a table of the nodes and end
---events - flag - print what happened, newest first, and end
---json - flag - with --status or --events: as JSON
---watch - flag - with --status: repeat it every --poll-interval seconds
---url URL text - with --status, --events or --bundle: ask this running frontend, not the nodes
---bundle FILE text - write a zip for a bug report and end
-"""
+# Options that are flags, or have a value.
+OPTIONAL_VALUES = ("demo",)
+# Options that only work together with one of others.
+NEEDED_OPTIONS = (
+    ("tls_key", ("tls_cert",)),
+    ("uds_mode", ("uds",)),
+    ("discovery_file", ("discovery",)),
+    ("no_http", ("heartbeat_url",)),
+    ("watch", ("status",)),
+    ("json", ("status", "events")),
+    ("url", ("status", "events", "bundle")),
+)
+# Options of which only one may be given.
+EXCLUSIVE_OPTIONS = (("status", "events", "bundle"), ("port", "uds"), ("url", "uds"))
 
 
-def build_parser() -> argparse.ArgumentParser:  # type: ignore[name-defined]
+class OptionParser(argparse.ArgumentParser):
+    """A parser whose errors are a FrontendError, so that they end like all others: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        text = message[len("argument ") :] if message.startswith("argument ") else message
+        raise FrontendError(400, f"{text} (see --help)")
+
+
+def build_parser() -> OptionParser:
     """Make the parser of the options; their help is the manual."""
-    import argparse
-
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="lmcache_frontend.py",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
         allow_abbrev=False,
     )
-    kinds = {
-        "text": str,
-        "port": number(int, 0, 65536, "a port number"),
-        "count": number(int, 1, 1 << 20, "a positive whole number"),
-        "number": number(float, 0, 1e8, "a number from 0 on"),
-        "days": number(float, 0.05, 3650, "a number of days from 0.05 to 3650"),
-        "mebibytes": number(int, 8, 1 << 20, "a number of MiB, at least 8"),
-        "seconds": number(float, 0.05, 1e8, "a time of at least 0.05 seconds"),
-    }
-    for line in OPTIONS.strip().split("\n"):
-        if not line.startswith("--"):
-            add = parser.add_argument_group(line).add_argument
-            continue
-        option, name, kind, default, text = line.split(" ", 4)
-        metavar = None if name == "-" else name
-        if kind == "flag":
-            add(option, action="store_true", help=text)
-        elif kind == "fleet":
-            what = f"a number from 1 to {MAX_DEMO_NODES}"
-            size = number(int, 1, MAX_DEMO_NODES + 1, what)
-            add(
-                option,
-                metavar=metavar,
-                nargs="?",
-                const=DEMO_NODES,
-                type=size,
-                default=0,
-                help=text,
-            )
-        elif kind == "list":
-            add(option, metavar=metavar, action="append", default=[], help=text)
-        elif "|" in kind:
-            add(option, metavar=metavar, choices=kind.split("|"), default=default, help=text)
-        else:
-            add(
-                option,
-                metavar=metavar,
-                type=kinds[kind],
-                default="" if default == "-" else kinds[kind](default),
-                help=text,
-            )
-    add("--version", action="version", version=f"lmcache_frontend {VERSION}")
+    version = f"lmcache_frontend {VERSION}"
+    parser.add_argument("--version", action="version", version=version)
+    add_serving_options(parser.add_argument_group("serving").add_argument)
+    add_node_options(parser.add_argument_group("nodes").add_argument)
+    add_watching_options(parser.add_argument_group("watching").add_argument)
+    add_trust_options(parser.add_argument_group("trust").add_argument)
+    add_heartbeat_options(parser.add_argument_group("heartbeat").add_argument)
+    add_terminal_options(parser.add_argument_group("in the terminal").add_argument)
     return parser
 
 
 def number(
     kind: Callable[[str], float], least: float, limit: float, what: str
 ) -> Callable[[str], float]:
-    """Make the type of an option: a number from ``least`` to below ``limit``; the error says that it is not ``what``."""
-    import argparse
+    """Make the type of an option: a number from ``least`` to below ``limit``.
+
+    The error of anything else says that it is not ``what``.
+    """
 
     def parse(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
-            value = NAN
+            value = math.nan
         if not (text.isascii() and least <= value < limit):
             raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not {what}")
         return value
@@ -13933,22 +13755,333 @@ def number(
     return parse
 
 
-def environment_options(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> List[str]:  # type: ignore[name-defined]
-    """The options that the environment gives, as arguments that come before those of the command line."""
-    arguments: List[str] = []
-    for action in parser._actions:
-        option = action.option_strings[-1]
-        value = environment_value(environ, option[2:])
-        if not value or option in ("--help", "--version"):
+PORT_NUMBER = number(int, 0, 65536, "a port number")
+COUNT = number(int, 1, 1 << 20, "a positive whole number")
+AMOUNT = number(float, 0, MAX_NUMBER_OPTION, "a number of at least 0")
+SECONDS = number(float, 0.05, MAX_NUMBER_OPTION, "a time of at least 0.05 seconds")
+FILE_MODE = number(lambda text: int(text, 8), 0, 0o1000, "an octal file mode such as 660")
+DAYS = number(float, 0.05, 3650, "a number of days from 0.05 to 3650")
+MEBIBYTES = number(int, 8, 1 << 20, "a number of MiB, at least 8")
+
+
+def add_serving_options(add: Callable[..., object]) -> None:
+    add(
+        "--port",
+        metavar="PORT",
+        type=PORT_NUMBER,
+        help=f"port to listen on (default {DEFAULT_PORT}; 0: any free one)",
+    )
+    add(
+        "--host",
+        metavar="HOST",
+        default="0.0.0.0",
+        help="address to listen on (default %(default)s; :: is IPv4 and IPv6)",
+    )
+    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
+    add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
+    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
+    add("--tls-key", metavar="FILE", default="", help="its private key, when in another file")
+    add(
+        "--max-connections",
+        metavar="N",
+        type=COUNT,
+        default=MAX_CONNECTIONS,
+        help="clients at once (default %(default)s)",
+    )
+    add(
+        "--max-requests",
+        metavar="N",
+        type=COUNT,
+        default=MAX_REQUESTS,
+        help="requests that wait for nodes at once (default %(default)s)",
+    )
+    add(
+        "--proxy-timeout",
+        metavar="S",
+        type=SECONDS,
+        default=PROXY_TIMEOUT,
+        help="seconds until a node must have answered (default %(default)g)",
+    )
+    add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
+    add(
+        "--log-level",
+        metavar="LEVEL",
+        choices=LOG_LEVELS,
+        default="warning",
+        help="critical, error, warning (default), info (with an access log) or debug",
+    )
+
+
+def add_node_options(add: Callable[..., object]) -> None:
+    add(
+        "--config",
+        metavar="FILE",
+        default="",
+        help="JSON file with a list of nodes; changes are written back to it",
+    )
+    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
+    add(
+        "--node",
+        metavar="NAME=ADDRESS",
+        action="append",
+        default=[],
+        help="one node: host:port or the path of a socket (repeatable)",
+    )
+    add(
+        "--demo",
+        metavar="N",
+        nargs="?",
+        const=DEMO_NODES,
+        type=number(int, 1, MAX_DEMO_NODES + 1, f"a number from 1 to {MAX_DEMO_NODES}"),
+        default=0,
+        help="watch a simulated cluster inside this process; with N a fleet of about N nodes",
+    )
+    add(
+        "--node-supplier-url",
+        metavar="URL",
+        default="",
+        help="a discovery service's /lmcache_infos to take nodes from",
+    )
+    add(
+        "--coordinator-url",
+        metavar="URL",
+        default="",
+        help="an MP coordinator whose instances are nodes",
+    )
+    add(
+        "--dns",
+        metavar="NAME:PORT",
+        action="append",
+        default=[],
+        help="every address of this name is a node (repeatable)",
+    )
+    add(
+        "--refresh-interval",
+        metavar="S",
+        type=SECONDS,
+        default=30.0,
+        help="seconds between two requests to these sources (default %(default)g)",
+    )
+    add(
+        "--discovery",
+        action="store_true",
+        help="be a discovery service: receive heartbeats; what reports becomes a node",
+    )
+    add(
+        "--discovery-expiry",
+        metavar="S",
+        type=SECONDS,
+        default=HEARTBEAT_EXPIRY,
+        help="seconds without a heartbeat after which a node is removed (default %(default)g)",
+    )
+    add(
+        "--discovery-file",
+        metavar="FILE",
+        default="",
+        help="keep the received heartbeats over a restart",
+    )
+
+
+def add_watching_options(add: Callable[..., object]) -> None:
+    add(
+        "--poll-interval",
+        metavar="S",
+        type=AMOUNT,
+        default=10.0,
+        help="seconds between two polls of a node (default %(default)g; 0: none)",
+    )
+    add(
+        "--poll-timeout",
+        metavar="S",
+        type=SECONDS,
+        default=10.0,
+        help="seconds that a node may take to answer a poll (default %(default)g)",
+    )
+    add(
+        "--history",
+        metavar="MIN",
+        type=AMOUNT,
+        default=60.0,
+        help="minutes of history kept in memory (default %(default)g)",
+    )
+    add(
+        "--history-file",
+        metavar="FILE",
+        default="",
+        help="keep minute values and events in this SQLite file, over restarts",
+    )
+    add(
+        "--history-days",
+        metavar="DAYS",
+        type=DAYS,
+        default=HISTORY_DAYS,
+        help="days that the file goes back (default %(default)g)",
+    )
+    add(
+        "--history-size",
+        metavar="MIB",
+        type=MEBIBYTES,
+        default=HISTORY_SIZE,
+        help="largest size of the file in MiB; the oldest hours go first (default %(default)s)",
+    )
+    add(
+        "--gpu-hour-cost",
+        metavar="MONEY",
+        type=AMOUNT,
+        default=0.0,
+        help="price of one hour of a GPU: the status then says what LMCache saves",
+    )
+    add(
+        "--alertmanager-url",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="send the alerts to this Alertmanager (repeatable)",
+    )
+
+
+def add_trust_options(add: Callable[..., object]) -> None:
+    add(
+        "--trust",
+        choices=("local", "token", "everyone"),
+        default="local",
+        help="who may change things: clients on this host and those with the access token "
+        "(local, default), those with the token only, or everyone",
+    )
+    add("--token", metavar="TOKEN", default="", help="access token (default: made and printed)")
+    add(
+        "--allow-target",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="unregistered targets that trusted requests may reach: a shell pattern for "
+        "host:port or a socket path (repeatable)",
+    )
+
+
+def add_heartbeat_options(add: Callable[..., object]) -> None:
+    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
+    add(
+        "--heartbeat-initial-delay",
+        metavar="S",
+        type=AMOUNT,
+        default=0.0,
+        help="seconds before the first heartbeat (default %(default)g)",
+    )
+    add(
+        "--heartbeat-interval",
+        metavar="S",
+        type=SECONDS,
+        default=HEARTBEAT_INTERVAL,
+        help="seconds between two heartbeats (default %(default)g)",
+    )
+    add(
+        "--report-host",
+        metavar="HOST",
+        default="",
+        help="host to report, when the detected one is wrong",
+    )
+
+
+def add_terminal_options(add: Callable[..., object]) -> None:
+    add("--status", action="store_true", help="print a table of the nodes and end")
+    add("--events", action="store_true", help="print what happened, newest first, and end")
+    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
+    add("--json", action="store_true", help="with --status or --events: as JSON")
+    add(
+        "--watch",
+        action="store_true",
+        help="with --status: repeat it every --poll-interval seconds",
+    )
+    add(
+        "--url",
+        metavar="URL",
+        default="",
+        help="with --status, --events or --bundle: ask this running frontend, not the nodes: "
+        "the URL that it printed, or unix:/path",
+    )
+
+
+def parse_options(
+    arguments: Sequence[str],
+    plugin: PluginSettings | None,
+    environ: Mapping[str, str] | None = None,
+) -> argparse.Namespace:
+    """Parse the options: the plugin's, then the environment's, then the command line's.
+
+    Later ones win. Raises FrontendError that names where a wrong one stands.
+    """
+    parser = build_parser()
+    given: List[str] = []
+    places: List[Tuple[str, str]] = []
+    if plugin is not None:
+        places += [(name_of_plugin_key(option), option) for option in plugin.options]
+    places += environment_options(parser, os.environ if environ is None else environ)
+    for place, argument in places:
+        try:
+            parser.parse_args([argument])
+        except FrontendError as error:
+            option = argument.partition("=")[0]
+            detail = error.detail.replace(f"{option}: ", "", 1)
+            raise FrontendError(400, f"{place}: {detail}") from None
+        given.append(argument)
+    options = parser.parse_args([*given, *arguments])
+    check_options(options)
+    if options.port is None:
+        options.port = DEFAULT_PORT
+    return options
+
+
+def name_of_plugin_key(option: str) -> str:
+    """Where LMCache's configuration has an option: ``plugin.frontend.port`` for ``--port=1``."""
+    return f"LMCache's {PLUGIN_PREFIX}{option.partition('=')[0].lstrip('-')}"
+
+
+def environment_options(
+    parser: argparse.ArgumentParser, environ: Mapping[str, str]
+) -> List[Tuple[str, str]]:
+    """The options in the environment: the variable, and the argument that it stands for.
+
+    Raises FrontendError 400 for a flag that is neither true nor false.
+    """
+    found: List[Tuple[str, str]] = []
+    for name, default in vars(parser.parse_args([])).items():
+        option = name.replace("_", "-")
+        value = environment_value(environ, option)
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if not value:
             continue
-        if action.nargs == 0 or (action.nargs == "?" and not value.isdigit()):
-            if value.lower() in ("1", "true", "yes", "on"):
-                arguments.append(option)
-        elif isinstance(action.default, list):
-            arguments += [f"{option}={item}" for item in value.split(",") if item]
-        else:
-            arguments.append(f"{option}={value}")
-    return arguments
+        may_be_bare = default is False or name in OPTIONAL_VALUES
+        if isinstance(default, list):
+            found += [(variable, f"--{option}={item}") for item in value.split(",") if item]
+        elif may_be_bare and value.lower() in TRUE_WORDS:
+            found.append((variable, f"--{option}"))
+        elif default is False and value.lower() not in FALSE_WORDS:
+            raise FrontendError(400, f"{variable}: {one_line(value)!r} is neither true nor false")
+        elif not (may_be_bare and value.lower() in FALSE_WORDS):
+            found.append((variable, f"--{option}={value}"))
+    return found
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raise FrontendError 400 for options that do not go together: they would have no effect."""
+    given = {
+        name
+        for name, value in vars(options).items()
+        if value is not None and value is not False and value not in ("", [])
+    }
+    for option, needed in NEEDED_OPTIONS:
+        if option in given and given.isdisjoint(needed):
+            raise FrontendError(400, f"{flag(option)} needs {' or '.join(map(flag, needed))}")
+    for exclusive in EXCLUSIVE_OPTIONS:
+        both = [flag(option) for option in exclusive if option in given]
+        if len(both) > 1:
+            raise FrontendError(400, f"{' and '.join(both)} exclude each other: give one of them")
+
+
+def flag(name: str) -> str:
+    """The option of an attribute: ``--tls-key`` for ``tls_key``."""
+    return "--" + name.replace("_", "-")
 
 
 def parse_node_option(text: str) -> Node:
@@ -13957,6 +14090,8 @@ def parse_node_option(text: str) -> Node:
     where = f"--node {one_line(text)}"
     if not mark:
         raise FrontendError(400, f"{where}: not of the form NAME=HOST:PORT or NAME=/path/of/socket")
+    if "://" in address:
+        raise FrontendError(400, f"{where}: {address!r} is a URL: write NAME=HOST:PORT")
     if "/" in address:
         return Node.parse({"name": name, "host": "localhost", "port": address}, where, "node")
     host, _, port = address.rpartition(":")
@@ -13964,83 +14099,71 @@ def parse_node_option(text: str) -> Node:
 
 
 def load_nodes(
-    options: argparse.Namespace, registry: NodeRegistry, plugin_nodes: List[dict]
-) -> ConfigFile | None:  # type: ignore[name-defined]
-    """Fill the registry from the options. Raises FrontendError that names the source and the place."""
-    config = None
-    if options.config:
-        config = registry.config = ConfigFile(options.config)
-        add_source(registry, "config", options.config, config.parse(config.read()))
+    options: argparse.Namespace, registry: NodeRegistry, plugin: PluginSettings | None
+) -> None:
+    """Fill the registry from the options. Raises FrontendError that names source and place."""
+    if registry.config is not None:
+        entries = registry.config.read()
+        add_source(registry, "config", options.config, registry.config.parse(entries))
     if options.nodes:
         try:
-            entries = loads(options.nodes)
+            listed = loads(options.nodes)
         except ValueError as error:
             raise FrontendError(400, f"--nodes is not JSON: {one_line(error)}") from None
-        add_source(registry, "nodes", "--nodes", parse_nodes(entries, "--nodes", "nodes"))
+        add_source(registry, "nodes", "--nodes", parse_nodes(listed, "--nodes", "nodes"))
     if options.node:
-        add_source(registry, "node", "--node", [parse_node_option(text) for text in options.node])
-    if plugin_nodes:
-        add_source(
-            registry,
-            "plugin",
-            "LMCache's configuration",
-            parse_nodes(plugin_nodes, "LMCache's configuration", "plugin"),
-        )
-    return config
+        nodes = [parse_node_option(text) for text in options.node]
+        add_source(registry, "node", "--node", nodes)
+    if plugin is not None and plugin.nodes:
+        where = "LMCache's configuration"
+        add_source(registry, "plugin", where, parse_nodes(plugin.nodes, where, "plugin"))
 
 
 def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node]) -> None:
+    """Add the nodes of one option. Raises FrontendError that names it."""
     try:
         registry.replace_source(source, nodes)
     except FrontendError as error:
         raise FrontendError(error.status, f"{where}: {error.detail}") from None
 
 
-def make_sources(options: argparse.Namespace, registry: NodeRegistry) -> Sources:  # type: ignore[name-defined]
-    """The sources of the options; LMCache's default socket folder when nothing else was named. Raises FrontendError 400."""
-    trust = Trust(options.trust, options.token, options.allow_target)
-    supplier, coordinator, dns = options.node_supplier_url, options.coordinator_url, options.dns
-    others = (
-        options.config
-        or options.nodes
-        or options.node
-        or options.demo
-        or options.discovery
-        or registry.leaves()
-    )
+def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> Sources:
+    """The sources of the options; LMCache's socket directory when no nodes were given.
+
+    Raises FrontendError 400.
+    """
+    sources = (options.node_supplier_url, options.coordinator_url, options.dns, options.discovery)
+    nodes = (options.config, options.nodes, options.node, options.demo, registry.leaves())
     return Sources(
         registry,
-        supplier_url=supplier,
-        coordinator_url=coordinator,
-        dns=dns,
-        socket_directory=""
-        if supplier or coordinator or dns or others
-        else LMCACHE_SOCKET_DIRECTORY,
+        supplier_url=options.node_supplier_url,
+        coordinator_url=options.coordinator_url,
+        dns=options.dns,
+        socket_directory="" if any(sources) or any(nodes) else LMCACHE_SOCKET_DIRECTORY,
         interval=options.refresh_interval,
         why_not=lambda target: trust.check_addition(target, registry, False),
     )
 
 
-def make_server(options: argparse.Namespace, registry: NodeRegistry) -> FrontendServer:  # type: ignore[name-defined]
+# -- serving
+
+
+def make_server(
+    options: argparse.Namespace, registry: NodeRegistry, trust: Trust
+) -> FrontendServer:
     """Open the listening socket. Raises FrontendError that says why not."""
-    trust = Trust(options.trust, options.token, options.allow_target)
-    host = options.host.strip("[]")
-    address = options.uds or (host, options.port)
+    address = options.uds or (options.host.strip("[]"), options.port)
     try:
         server = FrontendServer(address, registry, trust, server_settings(options))
+        if options.uds_mode is not None:
+            os.chmod(options.uds, options.uds_mode)
     except OSError as error:
-        place = options.uds or f"{options.host}:{options.port}"
-        reason = (
-            "the port is in use"
-            if error.errno == errno.EADDRINUSE
-            else error.strerror or str(error)
-        )
-        raise FrontendError(500, f"cannot listen on {place}: {reason}") from None
+        raise FrontendError(500, why_not_listening(options, error)) from None
     return server
 
 
 def server_settings(options: argparse.Namespace) -> ServerSettings:
-    """What the options say about the server. Raises FrontendError for a bad certificate."""
+    """The options of the server. Raises FrontendError 400 for a bad certificate."""
     connections = raise_descriptor_limit(options.max_connections)
     return ServerSettings(
         proxy_timeout=options.proxy_timeout,
@@ -14051,148 +14174,54 @@ def server_settings(options: argparse.Namespace) -> ServerSettings:
     )
 
 
+def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
+    """What is wrong with the address to listen on, and what to do."""
+    reason = error.strerror or str(error)
+    if options.uds:
+        if error.errno == errno.EADDRINUSE:
+            reason = "a frontend is listening there already: choose another path"
+            if not is_socket(options.uds):
+                reason = "it exists and is not a socket: choose another path"
+        return f"cannot listen on {options.uds}: {reason}"
+    place = host_and_port(options.host, options.port)
+    if error.errno == errno.EADDRINUSE:
+        reason = "the port is in use: choose another one with --port"
+    elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        reason = f"{reason}: --host is no address of this machine"
+    return f"cannot listen on {place}: {reason}"
+
+
 def make_tls(certificate: str, key: str) -> ssl.SSLContext:
-    """Load the certificate. Raises FrontendError."""
+    """Load the certificate. Raises FrontendError 400."""
+    if ssl is None:
+        raise FrontendError(400, "--tls-cert: this Python has no ssl module")
     try:
-        if ssl is None:
-            raise FrontendError(400, "--tls-cert: this Python has no ssl module")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key or None)
     except OSError as error:
-        raise FrontendError(400, f"--tls-cert {certificate}: {error.strerror or error}") from None
+        option = (
+            f"--tls-key {key}" if key and not os.path.exists(key) else f"--tls-cert {certificate}"
+        )
+        raise FrontendError(400, f"{option}: {error.strerror or error}") from None
     return context
 
 
 def raise_descriptor_limit(connections: int) -> int:
     """Ask for as many descriptors as the connections may need; returns how many connections fit."""
-    try:
-        import resource
-    except ImportError:
-        return connections
     needed = 2 * connections + 512
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
     if soft != resource.RLIM_INFINITY and soft < limit:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             soft = limit
-        except (OSError, ValueError):
-            pass
-    return (
-        connections
-        if soft == resource.RLIM_INFINITY
-        else max(16, min(connections, (soft - 256) // 2))
-    )
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return max(16, min(connections, (soft - 256) // 2))
 
 
-def announce(options: argparse.Namespace, server: FrontendServer) -> None:  # type: ignore[name-defined]
-    """Say where the dashboard is and, once, the token that was made."""
-    scheme = "https" if server.tls else "http"
-    host = "localhost" if options.host in ("0.0.0.0", "::", "") else options.host
-    url = options.uds or f"{scheme}://{host_and_port(host, server.server_port)}/"
-    print(
-        f"LMCache Frontend {VERSION} serves {len(server.registry.leaves())} nodes at {url}",
-        flush=True,
-    )
-    if server.trust.mode == "everyone":
-        print(
-            "Warning: --trust everyone lets every client that reaches this port change the cluster.",
-            flush=True,
-        )
-    elif not options.token and not options.uds:
-        print(
-            f"To change things from another host, open {scheme}://HOST:{server.server_port}/#token={server.trust.token}",
-            flush=True,
-        )
-
-
-def reload_config(server: FrontendServer) -> None:
-    """SIGHUP: read the configuration file again; an invalid one changes nothing."""
-    if server.config is None:
-        return log.warning("SIGHUP: there is no --config file to read again")
-    try:
-        server.registry.reload()
-        count = plural(len(server.registry.leaves()), "node")
-        log.warning("read %s again: %s", server.config.path, count)
-    except FrontendError as error:
-        log.error("kept the old nodes: %s", error.detail)
-
-
-def make_frontend(
-    options: argparse.Namespace,
-    registry: NodeRegistry,
-    config: ConfigFile | None,
-    in_plugin: bool,
-    demo: DemoCluster | None,
-) -> FrontendServer:  # type: ignore[name-defined]
-    """Start all that goes on beside the server, which is ready to serve until a signal ends it."""
-    server = make_server(options, registry)
-    server.config = config
-    registry.set_home(options.host, server.server_port)
-    file, trouble = open_history(options)
-    server.monitor = Monitor(
-        registry,
-        interval=options.poll_interval,
-        history_minutes=max(
-            options.history,
-            FILE_HISTORY_MINUTES if file else 0,
-            demo.history_minutes if demo else 0,
-        ),
-        ask=demo.ask if demo else None,
-        clock=demo.monitor_clock if demo else None,
-        is_demo=demo is not None,
-        older=file.reader if file else None,
-        timeout=options.poll_timeout,
-        gpu_hour_cost=options.gpu_hour_cost,
-    )
-    if file is not None:
-        server.history = HistoryKeeper(file, server.monitor)
-        server.monitor.add_alert_source(server.history.alerts)
-    server.monitor.add_alert_source(lambda: trouble)
-    server.alertmanagers = make_alertmanagers(options, server)
-    server.events = server.monitor.events
-    server.sources = make_sources(options, registry)
-    server.monitor.config_file = config.path if config else None
-    server.monitor.add_alert_source(server.sources.alerts)
-    server.heartbeat = HeartbeatSender(registry, options.host, options.report_host)
-    if options.discovery:
-        server.discovery = DiscoveryService(
-            registry, options.discovery_file, options.discovery_expiry
-        )
-    # ``shutdown`` waits for the main thread, which is the one that runs signal handlers.
-    signal.signal(signal.SIGTERM, lambda *_: start_thread("shutdown", server.shutdown))
-    signal.signal(signal.SIGINT, lambda *_: start_thread("shutdown", server.shutdown))
-    signal.signal(signal.SIGHUP, lambda *_: start_thread("reload", reload_config, server))
-    if in_plugin:
-        watch_parent(server.shutdown)
-    server.sources.start()
-    if server.discovery is not None:
-        server.discovery.start()
-    if demo is None:
-        server.monitor.start()
-    else:
-        start_thread("demo replay", demo.replay, server.monitor)
-    if server.history is not None:
-        server.history.start()
-    for sender in server.alertmanagers:
-        server.monitor.add_alert_source(sender.alerts)
-        sender.start()
-    if options.heartbeat_url and options.uds:
-        log.warning("the heartbeat is not sent: a Unix socket has no address to report")
-    elif options.heartbeat_url:
-        if server.tls:
-            log.warning(
-                "the heartbeat reports http:// (its protocol knows no other), which this HTTPS port does not serve"
-            )
-        server.heartbeat.start(
-            options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval
-        )
-    announce(options, server)
-    return server
-
-
-def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[Alert]]:  # type: ignore[name-defined]
+def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[Alert]]:
     """The file of --history-file, open; when it cannot be used, None and an alert that says so."""
     if not options.history_file:
         return None, []
@@ -14207,14 +14236,13 @@ def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[
 
 
 def make_alertmanagers(
-    options: argparse.Namespace,  # type: ignore[name-defined]
-    server: FrontendServer,
+    options: argparse.Namespace, server: FrontendServer
 ) -> List[AlertmanagerSender]:
     """The senders of --alertmanager-url. Raises FrontendError 400."""
     if not options.alertmanager_url:
         return []
-    wild = options.host in BIND_ADDRESSES
-    host = options.report_host or (socket.gethostname() if wild else options.host)
+    is_wild = options.host in BIND_ADDRESSES
+    host = options.report_host or (socket.gethostname() if is_wild else options.host)
     place = host_and_port(host, server.server_port) if server.server_port else host
     link = f"{'https' if server.tls else 'http'}://{place}/"
 
@@ -14224,146 +14252,306 @@ def make_alertmanagers(
     return [AlertmanagerSender(url, report, link) for url in options.alertmanager_url]
 
 
-def serve(server: FrontendServer, cleanup: contextlib.ExitStack) -> None:
-    """Serve until a signal ends it, then end all that goes on beside the server."""
-    with cleanup:
-        try:
-            server.serve_forever()
-        finally:
-            server.heartbeat.stop()
-            server.sources.stop()
-            for sender in server.alertmanagers:
-                sender.stop()
-            server.monitor.stop()
-            if server.history is not None:
-                server.history.stop()
-            if server.discovery is not None:
-                server.discovery.stop()
-            server.server_close()
-            if isinstance(server.server_address, str):
-                remove_quietly(server.server_address)
+def make_monitor(
+    options: argparse.Namespace,
+    registry: NodeRegistry,
+    file: HistoryFile | None,
+    demo: DemoCluster | None,
+) -> Monitor:
+    """The monitor of the options; a demo replays its past through it with a clock of its own."""
+    return Monitor(
+        registry,
+        interval=options.poll_interval,
+        history_minutes=max(
+            options.history,
+            FILE_HISTORY_MINUTES if file else 0,
+            demo.history_minutes if demo else 0,
+        ),
+        ask=demo.ask if demo else None,
+        clock=demo.monitor_clock if demo else None,
+        is_demo=demo is not None,
+        older=file.reader if file else None,
+        timeout=options.poll_timeout,
+        gpu_hour_cost=options.gpu_hour_cost,
+    )
+
+
+def serve(
+    options: argparse.Namespace,
+    registry: NodeRegistry,
+    trust: Trust,
+    in_plugin: bool,
+    demo: DemoCluster | None,
+) -> int:
+    """Serve until a signal ends it, and run all that goes on beside the server meanwhile."""
+    sources = make_sources(options, registry, trust)
+    heartbeat = HeartbeatSender(registry, options.host, options.report_host)
+    discovery = make_discovery(options, registry)
+    history_file, trouble = open_history(options)
+    monitor = make_monitor(options, registry, history_file, demo)
+    monitor.config_file = registry.config.path if registry.config else None
+    monitor.add_alert_source(sources.alerts)
+    monitor.add_alert_source(lambda: trouble)
+    server = make_server(options, registry, trust)
+    registry.set_home(options.host, server.server_port)
+    server.config, server.monitor, server.sources = registry.config, monitor, sources
+    server.heartbeat, server.discovery, server.events = heartbeat, discovery, monitor.events
+    if history_file is not None:
+        server.history = HistoryKeeper(history_file, monitor)
+        monitor.add_alert_source(server.history.alerts)
+    server.alertmanagers = make_alertmanagers(options, server)
+    for sender in server.alertmanagers:
+        monitor.add_alert_source(sender.alerts)
+    listen_to_signals(server, in_plugin)
+    with contextlib.ExitStack() as cleanup:
+        if options.uds:
+            cleanup.callback(remove_quietly, options.uds)
+        cleanup.callback(server.server_close)
+        for service in (discovery, server.history, sources, *server.alertmanagers):
+            if service is not None:
+                service.start()
+                cleanup.callback(service.stop)
+        if demo is None:
+            monitor.start()
+        else:
+            start_thread("demo replay", demo.replay, monitor)
+        cleanup.callback(monitor.stop)
+        start_heartbeat_of_options(options, server)
+        cleanup.callback(heartbeat.stop)
+        announce(options, server)
+        server.serve_forever()
+    return 0
+
+
+def make_discovery(options: argparse.Namespace, registry: NodeRegistry) -> DiscoveryService | None:
+    """The discovery service of the options. Raises FrontendError 400."""
+    if not options.discovery:
+        return None
+    return DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
+
+
+def listen_to_signals(server: FrontendServer, in_plugin: bool) -> None:
+    """End on SIGTERM and SIGINT, read the configuration again on SIGHUP.
+
+    ``shutdown`` waits for ``serve_forever``, which the signal has interrupted: so it runs in a
+    thread of its own.
+    """
+
+    def shut_down(*_: object) -> None:
+        start_thread("shutdown", server.shutdown)
+
+    def reload(*_: object) -> None:
+        start_thread("reload", reload_config, server.registry)
+
+    signal.signal(signal.SIGTERM, shut_down)
+    signal.signal(signal.SIGINT, shut_down)
+    signal.signal(signal.SIGHUP, reload)
+    if in_plugin:
+        watch_parent(server.shutdown)
+
+
+def reload_config(registry: NodeRegistry) -> None:
+    """SIGHUP: read the configuration file again; an invalid one changes nothing."""
+    if registry.config is None:
+        return log.warning("SIGHUP: there is no --config file to read again")
+    try:
+        registry.reload()
+        count = plural(len(registry.leaves()), "node")
+        log.warning("read %s again: %s", registry.config.path, count)
+    except FrontendError as error:
+        log.error("kept the old nodes: %s", error.detail)
+
+
+def start_heartbeat_of_options(options: argparse.Namespace, server: FrontendServer) -> None:
+    """Send the heartbeats of --heartbeat-url. Raises FrontendError 400."""
+    if not options.heartbeat_url:
+        return
+    if options.uds:
+        log.warning("no heartbeat is sent: a frontend on a Unix socket has no address to report")
+        return
+    if server.tls:
+        log.warning("the heartbeat reports http://, all that its protocol has; this port is HTTPS")
+    delay, interval = options.heartbeat_initial_delay, options.heartbeat_interval
+    server.heartbeat.start(options.heartbeat_url, delay, interval)
+
+
+def announce(options: argparse.Namespace, server: FrontendServer) -> None:
+    """Print where the dashboard is and, once, the token that was made."""
+    scheme = "https" if server.tls else "http"
+    is_wild = options.host in BIND_ADDRESSES
+    url = options.uds
+    remote = f"unix:{os.path.abspath(options.uds)}"
+    if not options.uds:
+        port = server.server_port
+        url = f"{scheme}://{host_and_port('localhost' if is_wild else options.host, port)}/"
+        remote = f"{scheme}://{host_and_port(reachable_host(options.host), port)}/"
+    count = plural(len(server.registry.leaves()), "node")
+    lines = [f"LMCache Frontend {VERSION} serves {count} at {url}"]
+    if server.trust.mode == "everyone":
+        lines.append("Warning: --trust everyone lets every client change the cluster.")
+    elif not server.trust.token_given:
+        verb = "use --url" if options.uds else "open"
+        lines.append(f"To make changes from elsewhere, {verb} {remote}#token={server.trust.token}")
+    # A log that is full is no reason not to serve.
+    with contextlib.suppress(FrontendError):
+        print_out("\n".join(lines))
 
 
 def send_heartbeats_only(
     options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool
-) -> int:  # type: ignore[name-defined]
+) -> int:
     """--no-http: report to the discovery service and serve nothing."""
-    if not options.heartbeat_url:
-        raise FrontendError(400, "--no-http without --heartbeat-url does nothing")
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopped.set())
     if in_plugin:
         watch_parent(stopped.set)
     sender = HeartbeatSender(registry, options.host, options.report_host)
     sender.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
-    print(
-        f"LMCache Frontend {VERSION} reports to {options.heartbeat_url} and serves nothing (--no-http)",
-        flush=True,
-    )
-    while not stopped.wait(1.0):
-        pass
+    receiver = split_credentials(options.heartbeat_url)[0]
+    print_out(f"LMCache Frontend {VERSION} reports to {receiver} and serves nothing (--no-http)")
+    stopped.wait()
     sender.stop()
     return 0
 
 
-def terminal_command(options: argparse.Namespace, registry: NodeRegistry) -> int:  # type: ignore[name-defined]
-    """--status and --bundle: ask a running frontend, or the nodes themselves; returns the exit status."""
-    if options.url:
-        check_url(options.url, "--url")
-        return ask_frontend(options)
-    monitor = Monitor(registry, interval=0, history_minutes=0, timeout=options.poll_timeout)
-    sources = make_sources(options, registry)
-
-    def status() -> dict:
-        sources.refresh()
-        monitor.refresh()
-        return monitor.status()
-
-    def events() -> List[dict]:
-        return monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
-
-    if options.events:
-        status()
-        return print_events(options, events)
-    if options.bundle:
-        return save_bundle(
-            options.bundle, lambda: bundle_pieces(registry.leaves(), status(), events())
-        )
-    return print_status(options, status)
+# -- in the terminal
 
 
-def ask_frontend(options: argparse.Namespace) -> int:  # type: ignore[name-defined]
-    """--status or --bundle with --url."""
-    url = options.url.rstrip("/")
-    headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+def print_out(text: str) -> bool:
+    """Print to standard output; False when its reader has left.
 
-    def status() -> dict:
+    Raises FrontendError 500 when it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+        return True
+    except OSError as error:
+        # Otherwise Python would write the rest again, and complain, when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return False
+        reason = f"cannot write to the standard output: {error.strerror}"
+        raise FrontendError(500, reason) from None
+
+
+class RunningFrontend:
+    """A frontend that is asked over HTTP: the ``--url``, or the socket, of another process."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """``url`` may have a token of its own, ``#token=...``, as it was printed.
+
+        Raises FrontendError 400.
+        """
+        bare, _, fragment = url.partition("#")
+        sent = token or urllib.parse.parse_qs(fragment).get("token", [""])[0]
+        self._headers = {"Authorization": f"Bearer {sent}"} if sent else {}
+        self.label = bare.rstrip("/")
+        self._path = ""
+        if bare.startswith(("unix:", "/")):
+            path = bare[len("unix:") :] if bare.startswith("unix:") else bare
+            self._path = parse_socket_path(path)
+        else:
+            check_url(bare, "--url")
+
+    def get(self, path: str) -> Dict[str, object]:
+        """A JSON object. Raises FrontendError 502."""
         try:
-            reply = fetch_url(url + "/api/status", headers=headers, timeout=30.0)
+            if self._path:
+                target = Target("", 0, self._path)
+                reply = fetch(target, path, self._headers, ASK_TIMEOUT)
+            else:
+                reply = fetch_url(self.label + path, self._headers, ASK_TIMEOUT)
         except FetchError as error:
-            raise FrontendError(502, f"{url}: {error.reason}") from None
+            raise FrontendError(502, f"{self.label}: {error.reason}") from None
         document = load_dict(reply.body) if reply.status == 200 else {}
-        if "counts" not in document:
-            raise FrontendError(
-                502, f"{url}/api/status is not a frontend's status (it answers {reply.status})"
-            )
+        if not document:
+            place = f"{self.label}{path}"
+            reason = f"{place} is not a frontend's answer (status {reply.status})"
+            raise FrontendError(502, reason)
         return document
 
-    if options.events:
-        return print_events(options, lambda: fetch_events(url, headers))
+    def status(self) -> Dict[str, object]:
+        """Its status document. Raises FrontendError 502."""
+        document = self.get("/api/status")
+        if not as_dict(document.get("counts")) or not isinstance(document.get("nodes"), list):
+            raise FrontendError(502, f"{self.label}/api/status is not a frontend's status")
+        return document
+
+    def events(self) -> List[dict]:
+        """Its newest events. Raises FrontendError 502."""
+        return dicts_in(self.get(f"/api/events?limit={MAX_EVENT_PAGE}").get("events"))
+
+    def bundle(self) -> Iterator[bytes]:
+        """Its bundle, piece by piece. Raises FrontendError 502."""
+        connection, path = self._connection()
+        try:
+            connection.request("GET", path + "/api/bundle", headers=self._headers)
+            answer = connection.getresponse()
+            if answer.status == 403:
+                raise FrontendError(502, f"{self.label} needs its access token: add --token TOKEN")
+            if answer.status != 200:
+                raise FrontendError(502, f"{self.label}/api/bundle: status {answer.status}")
+            yield from iter(functools.partial(answer.read, DOWNLOAD_SIZE), b"")
+        except http.client.HTTPException as error:
+            reason = f"its answer is not complete ({one_line(error)})"
+            raise FrontendError(502, f"{self.label}: {reason}") from None
+        except OSError as error:
+            raise FrontendError(502, f"{self.label}: {reason_of(error)}") from None
+        finally:
+            connection.close()
+
+    def _connection(self) -> Tuple[http.client.HTTPConnection, str]:
+        """A connection to it, and what stands before a path there."""
+        if self._path:
+            return UnixHTTPConnection(self._path, timeout=BODY_TIMEOUT), ""
+        parts = urllib.parse.urlsplit(self.label)
+        is_tls = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
+        return kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT), parts.path
+
+
+class OwnView:
+    """The same answers from the nodes themselves, asked by this process."""
+
+    def __init__(self, registry: NodeRegistry, sources: Sources, timeout: float) -> None:
+        """``timeout`` is how many seconds a node may take to answer."""
+        self._registry = registry
+        self._sources = sources
+        self._monitor = Monitor(registry, interval=0, history_minutes=0, timeout=timeout)
+
+    def status(self) -> Dict[str, object]:
+        self._sources.refresh()
+        self._monitor.refresh()
+        return self._monitor.status()
+
+    def events(self) -> List[dict]:
+        self.status()
+        return self._monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
+
+    def bundle(self) -> Iterator[bytes]:
+        status = self.status()
+        events = self._monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
+        return bundle_pieces(self._registry.leaves(), status, events)
+
+
+def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> int:
+    """--status, --events and --bundle: ask a running frontend, or the nodes; the exit status."""
+    url = options.url or (f"unix:{os.path.abspath(options.uds)}" if options.uds else "")
+    view: RunningFrontend | OwnView
+    if url:
+        view = RunningFrontend(url, options.token)
+    else:
+        view = OwnView(registry, make_sources(options, registry, trust), options.poll_timeout)
     if options.bundle:
-        return save_bundle(options.bundle, lambda: download(url + "/api/bundle", headers))
-    return print_status(options, status)
-
-
-def fetch_events(url: str, headers: Mapping[str, str]) -> List[dict]:
-    """The newest events of a running frontend. Raises FrontendError 502."""
-    address = f"{url}/api/events?limit={MAX_EVENT_PAGE}"
-    try:
-        reply = fetch_url(address, headers=headers, timeout=30.0)
-    except FetchError as error:
-        raise FrontendError(502, f"{url}: {error.reason}") from None
-    document = load_dict(reply.body) if reply.status == 200 else {}
-    if "events" not in document:
-        words = f"{url}/api/events lists no events (it answers {reply.status})"
-        raise FrontendError(502, words)
-    return dicts_in(document["events"])
-
-
-def print_events(options: argparse.Namespace, events: Callable[[], List[dict]]) -> int:  # type: ignore[name-defined]
-    """Print the events once, newest first; returns the exit status."""
-    found = events()
-    text = dumps({"events": found}).decode() if options.json else event_lines(found)
-    with contextlib.suppress(BrokenPipeError):
-        print(text, flush=True)
-    return 0
-
-
-def download(url: str, headers: Mapping[str, str]) -> Iterator[bytes]:
-    """The body of an answer, piece by piece. Raises FrontendError 502."""
-    parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT)
-    try:
-        connection.request("GET", parts.path, headers=dict(headers))
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise FrontendError(
-                502,
-                f"{url} answers {answer.status}: {one_line(answer.read(200).decode('utf-8', 'replace'))}",
-            )
-        yield from iter(functools.partial(answer.read, 64 * KIB), b"")
-    except http.client.HTTPException as error:
-        raise FrontendError(502, f"{url}: its answer is not complete ({one_line(error)})") from None
-    except OSError as error:
-        raise FrontendError(502, f"{url}: {reason_of(error)}") from None
-    finally:
-        connection.close()
+        return save_bundle(options.bundle, view.bundle)
+    if options.events:
+        return print_events(options, view.events())
+    return print_status(options, view.status)
 
 
 def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:
-    """Write the file of --bundle; a part of one does not stay. Raises FrontendError when it cannot be written."""
+    """Write the file of --bundle; a part of one does not stay. Raises FrontendError."""
     try:
         file = open(path, "wb")
     except OSError as error:
@@ -14378,71 +14566,232 @@ def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:
         if isinstance(error, OSError):
             raise FrontendError(500, f"--bundle: cannot write {path}: {error.strerror}") from None
         raise
-    print(f"wrote {path}")
+    print_out(f"wrote {path}")
     return 0
 
 
-def print_status(options: argparse.Namespace, status: Callable[[], dict]) -> int:  # type: ignore[name-defined]
-    """Print the status once, or again and again with --watch until the reader goes."""
-    import shutil
+def print_events(options: argparse.Namespace, events: List[dict]) -> int:
+    """Print the events once, newest first; returns the exit status."""
+    print_out(dumps({"events": events}).decode() if options.json else event_lines(events))
+    return 0
 
-    terminal = sys.stdout.isatty()
-    color = terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+
+def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, object]]) -> int:
+    """Print the status once, or again and again with --watch until the reader leaves."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    color = is_terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+    clear = "\x1b[H\x1b[2J" if options.watch and is_terminal else ""
     code = -1
     while True:
         try:
             document = status()
+            code = status_exit_code(document)
+            width = shutil.get_terminal_size().columns if is_terminal else 0
+            table = dumps(document).decode() if options.json else ""
+            text = table or status_table(document, bool(color), width)
         except FrontendError as error:
+            # One that was there may come back.
             if code < 0:
                 raise
-            text = f"lmcache_frontend: {error.detail}"  # it may come back
-        else:
-            code = status_exit_code(document)
-            width = shutil.get_terminal_size().columns if terminal else 0
-            text = (
-                dumps(document).decode() if options.json else status_table(document, color, width)
-            )
-        try:
-            print(("\x1b[H\x1b[2J" if options.watch and terminal else "") + text, flush=True)
-        except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # or Python complains when it ends
-            return code
-        if not options.watch:
+            text = f"lmcache_frontend: {error.detail}"
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise FrontendError(502, "the answer is not a frontend's status") from None
+        if not print_out(clear + text) or not options.watch:
             return code
         time.sleep(options.poll_interval or 10.0)
 
 
-def parse_options(arguments: Sequence[str], plugin: PluginSettings | None) -> argparse.Namespace:  # type: ignore[name-defined]
-    """Parse the options: the plugin's, then the environment's, then the command line's; later ones win."""
-    parser = build_parser()
-    return parser.parse_args(
-        [*(plugin.options if plugin else ()), *environment_options(parser, os.environ), *arguments]
-    )
+COLORS = {
+    "up": "32",
+    "degraded": "33",
+    "down": "31",
+    "unknown": "90",
+    "critical": "31",
+    "warning": "33",
+    "info": "36",
+}
+STATE_ORDER = ("down", "degraded", "unknown", "up")  # worst first
+TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
+RIGHT_ALIGNED = (4, 5)  # columns
+DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
+MIN_REASON = 30  # characters of a reason that are worth another column
 
 
-def main(arguments: Sequence[str] | None = None, is_script: bool = False) -> int:
-    """The command; returns the exit status. As the script itself, a thread may go on serving after the return."""
+def paint(text: str, what: str) -> str:
+    """The text in the color of a state or a severity."""
+    return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if what in COLORS else text
+
+
+def no_paint(text: str, what: str) -> str:
+    return text
+
+
+def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
+    """The status for a terminal of ``width`` columns (0: any): counts, nodes and alerts.
+
+    What is not up stands first.
+    """
+    painted = paint if color else no_paint
+    counts = status["counts"]
+    parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
+    total = plural(counts["total"], "node")
+    lines = [f"{total}: {', '.join(parts)}" if parts else "no nodes", ""]
+    rows = [proxy_row(proxy) for proxy in status.get("proxies", ())]
+    rows += [node_row(node) for node in status["nodes"]]
+    rows.sort(key=lambda row: STATE_ORDER.index(row[0]))
+    lines += table_lines(rows, painted, width)
+    groups = grouped_sentences(dicts_in(status.get("alerts")))
+    lines += [""] if groups else []
+    for group in groups:
+        if group.silence is None:
+            lines.append(f"{painted(group.severity, group.severity)}: {group.text}")
+        else:
+            lines.append(painted(f"{group.severity}: {group.text}", "unknown"))
+            lines.append(painted(f"  {spoken_silence(group.silence)}", "unknown"))
+    return "\n".join(lines)
+
+
+def proxy_row(proxy: Mapping[str, object]) -> Tuple[str, ...]:
+    """The line of another frontend."""
+    port = str(proxy["port"])
+    address = port if "/" in port else host_and_port(str(proxy["host"]), port)
+    latency = spoken_latency(proxy["latency"])
+    name, error = str(proxy["name"]), str(proxy["error"] or "")
+    return str(proxy["state"]), name, "frontend", "-", "-", latency, address, error
+
+
+def node_row(node: Mapping[str, object]) -> Tuple[str, ...]:
+    """The line of a node."""
+    rate = number_or_none(as_dict(node["metrics"]).get("lookup_hit_rate"))
+    hit = "-" if rate is None else f"{rate:.1%}"
+    reason = str(node["error"] or "; ".join(map(str, as_list(node["reasons"]))))
+    version = str(node["version"] or "-")
+    latency = spoken_latency(node["latency"])
+    state, key, kind = str(node["state"]), str(node["key"]), str(node["kind"])
+    return state, key, kind, version, hit, latency, str(node["address"]), reason
+
+
+def spoken_latency(seconds: object) -> str:
+    value = number_or_none(seconds)
+    return "-" if value is None else f"{value * 1000:.1f} ms"
+
+
+def table_lines(
+    rows: Iterable[Sequence[str]], painted: Callable[[str, str], str], width: int
+) -> List[str]:
+    """The rows below a headline, cut to ``width``; nothing when there are none."""
+    table = [tuple(one_line(cell) for cell in row) for row in rows]
+    if not table:
+        return []
+    table.insert(0, TABLE)
+    widths = [max(len(row[column]) for row in table) for column in range(len(TABLE))]
+    columns = list(range(len(TABLE)))
+    for column in DISPENSABLE:
+        needed = sum(widths[each] + 2 for each in columns[:-1]) + min(widths[-1], MIN_REASON)
+        if width and needed > width:
+            columns.remove(column)
+    lines = []
+    for row in table:
+        cells = [
+            row[each].rjust(widths[each])
+            if each in RIGHT_ALIGNED
+            else row[each].ljust(widths[each])
+            for each in columns
+        ]
+        line = "  ".join(cells).rstrip()
+        if width and len(line) > width:
+            line = line[: width - 3] + "..."
+        lines.append(painted(line[: widths[0]], row[0]) + line[widths[0] :])
+    return lines
+
+
+def event_lines(events: Sequence[Mapping[str, object]]) -> str:
+    """Events for a terminal, a line each: when, how long, how often, how bad, what."""
+    lines = [event_line(event) for event in events]
+    return "\n".join(lines) if lines else "no events"
+
+
+def event_line(event: Mapping[str, object]) -> str:
+    began, until = number_or_none(event.get("time")) or 0.0, number_or_none(event.get("until"))
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    lasted = ""
+    if until is None:
+        lasted = "ongoing"
+    elif until > began:
+        lasted = spoken_time(until - began)
+    count = number_or_none(event.get("count")) or 1.0
+    again = f" ({count:.0f} times)" if count > 1 else ""
+    severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))
+    return f"{at}  {lasted:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{again}"
+
+
+def spoken_silence(silence: Mapping[str, object]) -> str:
+    """Who silenced an alert, until when, and why."""
+    until = number_or_none(silence.get("until")) or 0.0
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+    comment = one_line(silence.get("comment") or "")
+    by = one_line(silence.get("by"))
+    return f"silenced until {at} by {by}{': ' + comment if comment else ''}"
+
+
+def status_exit_code(status: Mapping[str, object]) -> int:
+    """0 when there are nodes and all nodes and frontends are up, else 1: usable as a check.
+
+    A node that is not up counts as up while all its alerts are silenced.
+    """
+    silenced: set[object] = set()
+    active: set[object] = set()
+    for alert in dicts_in(status.get("alerts")):
+        names = active if alert.get("silence") is None else silenced
+        names.add(alert.get("node"))
+    excused = silenced - active
+    states = [(node["key"], node["state"]) for node in dicts_in(status["nodes"])]
+    states += [(proxy["name"], proxy["state"]) for proxy in dicts_in(status.get("proxies"))]
+    is_well = all(state == "up" or name in excused for name, state in states)
+    return 0 if as_dict(status["counts"]).get("total") and is_well else 1
+
+
+# -- the program
+
+
+def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
+    """Do what the options ask for; returns the exit status. Raises FrontendError."""
+    config = ConfigFile(options.config) if options.config else None
+    registry = NodeRegistry(options.host, options.port, config)
+    trust = Trust(options.trust, options.token, options.allow_target)
+    load_nodes(options, registry, plugin)
+    demo = DemoCluster.of_size(options.demo) if options.demo else None
+    with contextlib.ExitStack() as cleanup:
+        if demo is not None:
+            cleanup.callback(demo.stop)
+            add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
+        if options.status or options.events or options.bundle:
+            return terminal_command(options, registry, trust)
+        if options.no_http:
+            return send_heartbeats_only(options, registry, plugin is not None)
+        return serve(options, registry, trust, plugin is not None, demo)
+
+
+def set_up_output(level: str) -> None:
+    """Log to the standard error output; what it cannot encode is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    name = {"warn": "WARNING", "trace": "DEBUG"}.get(level, level.upper())
+    logging.basicConfig(format="%(asctime)s lmcache_frontend %(levelname)s: %(message)s")
+    logging.getLogger().setLevel(name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    set_up_output("warning")
     try:
         plugin = plugin_settings(os.environ)
         options = parse_options(sys.argv[1:] if arguments is None else arguments, plugin)
-        logging.basicConfig(
-            format="%(asctime)s lmcache_frontend %(levelname)s: %(message)s",
-            level={"warn": "WARNING", "trace": "DEBUG"}.get(
-                options.log_level, options.log_level.upper()
-            ),
-        )
-        if plugin is not None:
-            for warning in plugin.warnings:
-                log.warning("%s", warning)
-            if started_by_mistake(plugin, sys.argv[0]):
-                print(
-                    "lmcache_frontend: started by a worker: the scheduler's serves; name the file scheduler_... or worker_...",
-                    flush=True,
-                )
-                return 0
-        return run(options, plugin, is_script)
+        set_up_output(options.log_level)
+        if plugin is not None and not is_wanted(plugin, sys.argv[0]):
+            return 0
+        return run(options, plugin)
     except FrontendError as error:
         print(f"lmcache_frontend: {error.detail}", file=sys.stderr)
         return START_ERROR if error.status >= 500 else USAGE_ERROR
@@ -14450,30 +14799,8 @@ def main(arguments: Sequence[str] | None = None, is_script: bool = False) -> int
         print(f"lmcache_frontend: {error}", file=sys.stderr)
         return START_ERROR
     except KeyboardInterrupt:
-        return 130
-
-
-def run(options: argparse.Namespace, plugin: PluginSettings | None, is_script: bool) -> int:  # type: ignore[name-defined]
-    """Do what the options ask for; returns the exit status. Raises FrontendError."""
-    registry = NodeRegistry(options.host, options.port)
-    config = load_nodes(options, registry, plugin.nodes if plugin else [])
-    with contextlib.ExitStack() as cleanup:
-        demo = DemoCluster.of_size(options.demo) if options.demo else None
-        if demo is not None:
-            cleanup.callback(demo.stop)
-            add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
-        if options.status or options.events or options.bundle:
-            return terminal_command(options, registry)
-        if options.json or options.watch:
-            raise FrontendError(
-                400, "--json and --watch go with --status (--json with --events too)"
-            )
-        if options.no_http:
-            return send_heartbeats_only(options, registry, plugin is not None)
-        server = make_frontend(options, registry, config, plugin is not None, demo)
-        serve(server, cleanup.pop_all())
-        return 0
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main(is_script=True))
+    sys.exit(main())

@@ -3,16 +3,20 @@
 A shell or a check in Nagios uses them.
 """
 
+import glob
 import json
 import os
 import signal
 import ssl
+import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 
+import lmcache_frontend as lf
 import pytest
-from support.frontend import PROGRAM, TOKEN, run, wait_for
+from support.frontend import PROGRAM, TOKEN, Frontend, run, wait_for
 from support.processes import Process
 
 DEAD = "gone=127.0.0.1:1"
@@ -61,9 +65,20 @@ def test_the_exit_status_is_1_when_there_is_no_node():
         (["--status", "--node", "nonsense"], "NAME=HOST:PORT"),
         (["--status", "--config", "/nosuch"], "cannot read /nosuch"),
         (["--status", "--url", "localhost:8080"], "not an http:// or https:// URL"),
-        (["--json"], "go with --status"),
-        (["--watch"], "go with --status"),
+        (["--json"], "--json needs --status"),
+        (["--watch"], "--watch needs --status"),
+        (["--url", "http://h:1"], "--url needs --status"),
+        (["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
+        (["--discovery-file", "x.json"], "--discovery-file needs --discovery"),
+        (["--uds-mode", "660"], "--uds-mode needs --uds"),
+        (["--no-http"], "--no-http needs --heartbeat-url"),
+        (["--status", "--bundle", "x.zip"], "--status and --bundle exclude each other"),
+        (["--port", "0", "--uds", "/tmp/x"], "--port and --uds exclude each other"),
+        (["--uds", "/tmp/x", "--uds-mode", "999"], "--uds-mode: '999' is not an octal file mode"),
         (["--status", "--nosuch"], "unrecognized"),
+        (["--status", "--poll-interval", "nan"], "--poll-interval"),
+        (["--node", "w0=http://10.0.0.5:9090"], "write NAME=HOST:PORT"),
+        (["--status", "--url", "http://h:1/#token=x&y", "--token"], "--token"),
         (["--bundle", "/nosuch/x.zip", "--node", DEAD], "cannot write /nosuch/x.zip"),
     ],
 )
@@ -194,3 +209,166 @@ def test_a_folder_without_permission_is_said(tmp_path):
 def test_a_full_disk_is_said(node):
     status, text = run("--bundle", "/dev/full", "--node", f"w0={node.address}")
     assert status == 1 and "cannot write /dev/full: No space left on device" in text
+
+
+# -- what is printed, and where it goes
+
+
+def test_the_help_reads_at_80_columns_and_ends_with_examples():
+    status, text = run("--help", env={"COLUMNS": "80"})
+    assert status == 0 and max(map(len, text.splitlines())) <= 80
+    assert text.index("in the terminal:") < text.index("examples:")
+
+
+def test_a_python_that_is_too_old_is_told_in_one_line():
+    python = find_python("3.7")
+    if python is None:
+        pytest.skip("no Python 3.7 on this machine")
+    for arguments in ([PROGRAM, "--help"], [PROGRAM]):
+        done = subprocess.run([python, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == 1 and done.stdout == b""
+        assert done.stderr.count(b"\n") == 1 and b"3.8 or newer" in done.stderr
+
+
+def find_python(version):
+    """An interpreter of that version that runs, or None."""
+    folders = glob.glob(os.path.expanduser("~/.pyenv/versions/%s.*/bin" % version))
+    for folder in (*folders, *os.environ.get("PATH", "").split(os.pathsep)):
+        python = os.path.join(folder, "python" + version)
+        if os.path.exists(python):
+            done = subprocess.run([python, "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.stdout.decode().startswith("Python " + version):
+                return python
+    return None
+
+
+def test_the_table_is_printed_where_the_terminal_lacks_a_letter(node):
+    environment = {"PYTHONIOENCODING": "ascii"}
+    status, text = run("--status", "--node", "w\u00f6rker=%s" % node.address, env=environment)
+    assert status == 0 and "w\\xf6rker" in text
+
+
+@pytest.mark.parametrize("option", ["--status", "--events"])
+def test_a_closed_standard_output_changes_no_exit_status(node, option):
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, PROGRAM, option]
+    for nodes, status in ((["w0=%s" % node.address], 0), (["w0=%s" % node.address, DEAD], 1)):
+        options = [part for name in nodes for part in ("--node", name)]
+        done = subprocess.run(command + options, stderr=subprocess.PIPE)
+        assert done.returncode == (status if option == "--status" else 0)
+        assert done.stderr == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_standard_output_is_an_error_in_one_line(node):
+    command = [sys.executable, PROGRAM, "--status", "--node", "w0=%s" % node.address]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1
+    assert b"No space left on device" in done.stderr
+
+
+def test_the_url_that_was_printed_is_taken_with_its_token(start, node, tmp_path):
+    front = start("--trust", "token", "--host", "127.0.0.1", "--node", "w0=%s" % node.address)
+    url = "%s/#token=%s" % (front.url, TOKEN)
+    assert run("--status", "--url", url)[0] == 0
+    path = tmp_path / "report.zip"
+    assert run("--bundle", path, "--url", url)[0] == 0 and path.exists()
+
+
+def test_a_bundle_without_the_token_names_the_option(start, node, tmp_path):
+    front = start("--trust", "token", "--node", "w0=%s" % node.address)
+    path = tmp_path / "report.zip"
+    status, text = run("--bundle", path, "--url", front.url)
+    assert status == 1 and "--token" in text and text.count("\n") == 1 and not path.exists()
+
+
+def test_a_made_token_is_printed_with_a_url_that_works(node):
+    front = Frontend("--port", "0", "--node", "w0=%s" % node.address, port=False)
+    try:
+        line = next(line for line in front.output().splitlines() if "#token=" in line)
+        url = line.split()[-1]
+        assert "0.0.0.0" not in front.output() and "HOST" not in url
+        assert run("--status", "--url", url)[0] == 0
+    finally:
+        front.stop()
+
+
+@pytest.fixture
+def on_a_socket(start, node):
+    """A frontend on a Unix socket, and the path."""
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as folder:
+        path = os.path.join(folder, "lf.sock")
+        options = ("--uds", path, "--uds-mode", "660", "--node", "w0=%s" % node.address)
+        front = start(*options, port=False, wait=False)
+        wait_for(lambda: "#token=" in front.output())
+        yield front, path
+
+
+def test_a_frontend_on_a_socket_can_be_asked(on_a_socket):
+    front, path = on_a_socket
+    for options in (["--url", "unix:" + path], ["--url", path], ["--uds", path]):
+        status, text = run("--status", *options)
+        assert status == 0 and " w0 " in text
+        assert run("--events", *options)[0] == 0
+
+
+def test_the_socket_has_the_mode_of_the_option_and_a_made_token_is_printed(on_a_socket):
+    front, path = on_a_socket
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+    (url,) = [line.split()[-1] for line in front.output().splitlines() if "#token=" in line]
+    assert url.startswith("unix:" + path) and run("--status", "--url", url)[0] == 0
+
+
+def test_a_second_frontend_on_one_socket_ends_and_leaves_the_first_one_its_own(on_a_socket):
+    front, path = on_a_socket
+    before = os.stat(path).st_ino
+    status, text = run("--uds", path)
+    assert status == 1 and path in text and text.count("\n") == 1
+    assert os.stat(path).st_ino == before and run("--status", "--uds", path)[0] == 0
+
+
+def test_a_plain_file_in_place_of_the_socket_is_left_alone(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("x")
+    status, text = run("--uds", path)
+    assert status == 1 and "is not a socket" in text and text.count("\n") == 1
+    assert path.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "variable,value,words",
+    [
+        ("LMCACHE_FRONTEND_PORT", "eighty", "not a port number"),
+        ("LMCACHE_FRONTEND_LOG_LEVEL", "loud", "invalid choice"),
+        ("LMCACHE_FRONTEND_DISCOVERY", "perhaps", "neither true nor false"),
+        ("LMCACHE_FRONTEND_DEMO", "perhaps", "a number from 1"),
+        ("LMCACHE_FRONTEND_POLL_INTERVAL", "-1", "at least 0"),
+    ],
+)
+def test_a_wrong_variable_is_named_as_such(variable, value, words):
+    status, text = run(env={variable: value})
+    assert status == 2 and text.startswith("lmcache_frontend: %s: " % variable)
+    assert words in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("value,is_on", [("1", True), ("True", True), ("off", False), ("0", False)])
+def test_a_flag_in_the_environment_is_true_or_false(value, is_on):
+    options = lf.parse_options(["--port", "1"], None, {"LMCACHE_FRONTEND_DISCOVERY": value})
+    assert options.discovery is is_on
+
+
+def test_a_list_in_the_environment_is_separated_by_commas():
+    environment = {"LMCACHE_FRONTEND_NODE": "w0=h:1,w1=/tmp/s"}
+    assert lf.parse_options([], None, environment).node == ["w0=h:1", "w1=/tmp/s"]
+
+
+def test_an_address_that_is_not_this_machines_is_an_error_in_one_line():
+    status, text = run("--host", "192.0.2.1", "--port", "0")
+    assert status == 1 and "--host" in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("document", [b'{"counts": 5}', b'{"counts": {"total": 1}, "nodes": [{}]}'])
+def test_a_status_that_is_none_is_an_error_in_one_line(service, document):
+    other = service({"/api/status": (200, document)})
+    status, text = run("--status", "--url", other.url)
+    assert status == 1 and "is not a frontend's status" in text and text.count("\n") == 1
