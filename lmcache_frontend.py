@@ -3388,7 +3388,9 @@ RANDOM_INSTANCE = re.compile(
 )
 WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
 MIN_SPACING = 0.5  # seconds between two readings that are kept
-MAX_COLUMNS = 4000  # counters with different labels that are read from one page
+MAX_COLUMNS = 2000  # counters with different labels that are read from one page
+MAX_LABEL_VALUE = 120  # characters of a label that are kept
+MAX_SHARED_COLUMNS = 200  # of a layout that is shared between nodes
 MAX_GROUPS = 50  # models or tenants that are shown by name; the rest is "other"
 OTHER = "other"
 OUTLIER_FACTOR = 2.0  # times the median, or a part of it, that makes one rank an outlier
@@ -3401,7 +3403,11 @@ MEAN = "mean"
 HIGHEST = "highest"
 LOWEST = "lowest"
 MERGED = "merged buckets"
-RANK_LABELS = frozenset(("worker_id", "role", "pid", "tp_rank", "pp_rank"))
+# What the status can be divided by: the label on the pages.
+STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt", "l2_name": "l2_name"}
+GROUP_LABELS = tuple(STATUS_LABELS.values())
+OTHER_LABELS = (("model_name", OTHER), ("cache_salt", OTHER))
+NOT_OF_ENGINE = frozenset(("worker_id", "role", "pid", "tp_rank", "pp_rank", *GROUP_LABELS))
 # These gauges are 0 until something sets them, which in many versions nothing does.
 ZERO_IS_UNKNOWN = frozenset((b"lmcache:remote_cache_usage", b"lmcache:remote_ping_latency"))
 
@@ -3967,10 +3973,14 @@ def list_figures() -> List[Dict[str, object]]:
 
 
 class Column(NamedTuple):
-    """One counter of a page: ranks with equal ``labels`` count the same tokens."""
+    """One counter of a page: ranks with equal ``labels`` and ``engine`` count the same tokens.
+
+    ``labels`` are those of GROUP_LABELS, ``engine`` stands for all others but those of a rank.
+    """
 
     fact: str
     labels: Tuple[Tuple[str, str], ...]
+    engine: int
     rank: str
 
 
@@ -4008,7 +4018,7 @@ class Snapshot(NamedTuple):
         return found
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=128)
 def shared_layout(layout: Layout) -> Layout:
     """One and the same layout for equal ones: a thousand nodes have the same few."""
     return layout
@@ -4018,10 +4028,12 @@ def column_of(fact: Fact, labels: Dict[str, str]) -> Column:
     """Where a counter's sample is counted: what is not counted alike is divided by L2 only."""
     if fact.together != ALIKE:
         l2_name = labels.get("l2_name")
-        return Column(fact.name, () if l2_name is None else (("l2_name", l2_name),), "")
-    engine = tuple(sorted(item for item in labels.items() if item[0] not in RANK_LABELS))
+        known = () if l2_name is None else (("l2_name", l2_name[:MAX_LABEL_VALUE]),)
+        return Column(fact.name, known, 0, "")
+    known = tuple((name, labels[name][:MAX_LABEL_VALUE]) for name in GROUP_LABELS if name in labels)
+    others = [item for item in labels.items() if item[0] not in NOT_OF_ENGINE]
     rank = f"{labels.get('role', '')} {labels.get('worker_id', '')} {labels.get('tp_rank', '')}"
-    return Column(fact.name, engine, rank)
+    return Column(fact.name, known, hash(frozenset(others)), rank[:MAX_LABEL_VALUE])
 
 
 @functools.lru_cache(maxsize=1024)
@@ -4048,13 +4060,13 @@ class PageFacts:
                 counts[bound] = counts.get(bound, 0.0) + value
         elif fact.name in GAUGE_FACTS:
             self.gauges.setdefault(fact.name, []).append(value * fact.scale)
-            l2_name = labels.get("l2_name")
-            if l2_name is not None and len(self.l2_bytes) < MAX_GROUPS:
+            l2_name = labels.get("l2_name", "")[:MAX_LABEL_VALUE]
+            if l2_name and len(self.l2_bytes) < MAX_GROUPS:
                 self.l2_bytes[l2_name] = self.l2_bytes.get(l2_name, 0.0) + value
         else:
             column = column_of(fact, labels)
             if column not in self.counts and len(self.counts) >= MAX_COLUMNS:
-                column = Column(fact.name, (("model_name", OTHER), ("cache_salt", OTHER)), "")
+                column = Column(fact.name, OTHER_LABELS, 0, "")
             self.counts[column] = self.counts.get(column, 0.0) + value * fact.scale
 
     def fill(self, older: PageFacts) -> None:
@@ -4089,7 +4101,9 @@ def take_snapshot(text: bytes, at: float) -> Snapshot:
         bounds = sorted(buckets)
         counts.extend([buckets[bound] for bound in bounds])
         histograms.append((name, tuple(bound * FACTS[name].scale for bound in bounds)))
-    layout = shared_layout(Layout(tuple(newer.counts), tuple(histograms)))
+    layout = Layout(tuple(newer.counts), tuple(histograms))
+    if len(layout.columns) <= MAX_SHARED_COLUMNS:
+        layout = shared_layout(layout)
     return Snapshot(at, layout, counts, gauges, newer.l2_bytes)
 
 
@@ -4126,6 +4140,8 @@ def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
         window.pop()
     if window:
         window[-1] = window[-1]._replace(gauges={}, l2_bytes={})
+        if window[-1].layout == new.layout:
+            new = new._replace(layout=window[-1].layout)
     window.append(new)
     start = new.at - WINDOW
     while len(window) > 2 and abs(window[1].at - start) < abs(window[0].at - start):
@@ -4172,9 +4188,6 @@ SOURCE_FACTS = {
     "from_p2p": "source_remote",
     "from_external": "source_lmcache",
 }
-# What the status can be divided by: the label on the pages.
-STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt", "l2_name": "l2_name"}
-GROUP_LABELS = tuple(STATUS_LABELS.values())
 
 
 def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
@@ -4183,11 +4196,11 @@ def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
     Ranks that count nothing do not belong to the mean: lookups happen in the scheduler, and with
     MLA only the first worker stores.
     """
-    engines: Dict[Tuple[str, Tuple], List[float]] = {}
+    engines: Dict[Tuple, List[float]] = {}
     for column, value in counts:
-        engines.setdefault(column[:2], []).append(value)
+        engines.setdefault(column[:3], []).append(value)
     sums: Dict[str, float] = {}
-    for (fact, _), values in engines.items():
+    for (fact, _, _), values in engines.items():
         counting = [value for value in values if value > 0] or [0.0]
         sums[fact] = sums.get(fact, 0.0) + sum(counting) / len(counting)
     return sums
@@ -4719,8 +4732,9 @@ class NodeState:
         # When it went up or down.
         self.changes: collections.deque = collections.deque(maxlen=MAX_CHANGES)
         self.restarted: float | None = None  # when it was seen to count anew
-        # What a rule compares with while its alert lasts.
+        # What a rule compares with while its alert lasts, and why it began.
         self.bases: Dict[str, float] = {}
+        self.causes: Dict[str, str] = {}
         # What it said of itself when it was last looked at whole: "changed" is told against it.
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
@@ -5574,6 +5588,13 @@ class Evidence(NamedTuple):
             bases[key] = found
         return bases.get(key, found)
 
+    def cause(self, find: Callable[[], str]) -> str:
+        """Why the alert began, as it was found then: what happens later is not the reason."""
+        causes = self.state.causes
+        if not (self.active and causes.get(self.rule)):
+            causes[self.rule] = find()
+        return causes[self.rule]
+
 
 class Finding(NamedTuple):
     """What a rule found: a sentence, "" when all is well; the larger ``value``, the worse."""
@@ -5611,7 +5632,7 @@ def check_hit_rate(evidence: Evidence) -> Finding:
             continue
         before, rate = fall
         what = f"{name.capitalize()} hit rate of {evidence.key} fell: {before:.0%} → {rate:.0%}"
-        reason = why_hits_fell(evidence, name)
+        reason = evidence.cause(lambda: why_hits_fell(evidence, name))
         text = what + spoken_engine(evidence) + (f"; {reason}" if reason else "")
         return Finding(text, before - rate)
     return NOTHING

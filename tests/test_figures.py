@@ -665,6 +665,16 @@ def test_a_page_with_any_number_of_label_sets_costs_a_bounded_memory():
     assert sum(snapshot.counts) == 60.0 * (lf.MAX_COLUMNS + 500)
 
 
+def test_long_labels_are_cut_and_many_columns_are_not_shared_between_nodes():
+    long = TENANT % (b"t" * 50_000, b"m" * 5_000, 60)
+    column = lf.take_snapshot(long, 0.0).layout.columns[0]
+    assert max(len(value) for _, value in column.labels) == lf.MAX_LABEL_VALUE
+    for count, shared in ((lf.MAX_SHARED_COLUMNS, True), (lf.MAX_SHARED_COLUMNS + 1, False)):
+        text = b"".join(TENANT % (b"u%d" % number, b"m", 60) for number in range(count))
+        layouts = [lf.take_snapshot(text, 0.0).layout for _ in range(2)]
+        assert (layouts[0] is layouts[1]) is shared
+
+
 @pytest.mark.parametrize(
     "values, outlier",
     [((10, 11, 25), "r2"), ((10, 11, 21), None), ((0, 0, 1), "r2"), ((9, 1), None)],

@@ -376,6 +376,15 @@ def test_what_is_certain_is_told_before_what_is_likely():
     assert text.endswith("restarted 100 s ago with an empty cache")
 
 
+def test_a_reason_is_that_of_the_beginning_and_not_what_happens_later():
+    state, peer = node_state(), node_state("w1")
+    now, past = traffic(0.3), traffic(0.8)
+    text = fallen(now, past, state=state, peers=[peer], evictions_per_second=(28.0, 4.0))
+    assert "cache may be too small" in text
+    peer.restarted = 990.0
+    assert fallen(now, past, state=state, peers=[peer], active=True) == text
+
+
 # -- between nodes
 
 
