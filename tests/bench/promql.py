@@ -29,7 +29,9 @@ from support.frontend import Frontend  # noqa: E402
 import lmcache_frontend as lf  # noqa: E402
 
 WARM_UP = 130.0  # seconds until every window is full
-WINDOW = f"[{lf.WINDOW:.0f}s]"
+SCRAPE = 1.0  # seconds between two scrapes
+# With one scrape more there are as many seconds between the first and the last as we have.
+WINDOW = f"[{lf.WINDOW + SCRAPE:.0f}s]"
 CLOSE = 0.01  # of the value: what counts as equal
 
 
@@ -92,7 +94,7 @@ def start_prometheus(nodes, folder):
         {"job_name": name, "static_configs": [{"targets": [address]}]}
         for name, address in nodes.items()
     ]
-    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+    config = {"global": {"scrape_interval": f"{SCRAPE:.0f}s"}, "scrape_configs": jobs}
     path = pathlib.Path(folder, "prometheus.yml")
     path.write_text(json.dumps(config))
     port = free_port()
@@ -118,12 +120,18 @@ def compare(front, url, nodes, table):
             shown, expression = node["metrics"].get(figure.name), query(figure, node["name"])
             if shown is None or not expression:
                 continue
-            expected = evaluate(url, expression, node["polled"])
-            if expected is None:
-                table[node["name"], figure.name].append(None)
-                continue
-            scale = max(abs(expected), abs(shown), 1e-9)
-            table[node["name"], figure.name].append(abs(expected - shown) / scale)
+            times = [node["polled"] + shift * SCRAPE for shift in (-1, 0, 1)]
+            values = [evaluate(url, expression, at) for at in times]
+            table[node["name"], figure.name].append(distance(shown, values))
+
+
+def distance(shown, values):
+    """How far a figure is from what Prometheus has within one scrape, as a part of it."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    nearest = min(max(shown, min(known)), max(known))
+    return abs(shown - nearest) / max(abs(nearest), abs(shown), 1e-9)
 
 
 def main():
