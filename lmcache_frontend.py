@@ -13072,7 +13072,7 @@ class DemoProcess:
         filling = at - max(started, self.cleared)
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
         now["started"], now["time"] = started, at
-        now["healthy"] = float(started == self.cluster.birth or filling > self.cluster.recovery)
+        now["healthy"] = float(now.get("sick", 0.0) < 0.5)
         now["counting_now"] = float(switches["chunk_statistics"].on)
         now["fill"] = level * switches["hot_cache"].on
         total, recent = (self._since(start, sums) for start in (started, max(started, self.reset)))
@@ -13165,8 +13165,6 @@ class DemoNode:
         for name, on in answer.get("set", {}).items():
             self.process.turn(name, on, request.at)
         basis = self.process.basis(request.at)
-        if not basis.now["healthy"]:
-            answer = answer.get("unhealthy", answer)
         body = self._fill(answer["body"], self._facts(request.at), basis)
         if "names" in request.query and isinstance(body, dict):
             names = request.query["names"].split(",")
@@ -13451,7 +13449,6 @@ class DemoCluster:
         self.zero = clock() - self.data["story_age"]  # when the story begins
         self.birth = clock() - self.data["process_age"]
         self.every: float = self.data["story_every"]
-        self.recovery: float = self.data["recovery"] if story else 0.0
         roles = self.data["roles"]
         self.pages = {role: DemoPage(roles[role]["metrics"]) for role in roles}
         self.routes = {role: demo_routes(roles[role]["answers"], answers) for role in roles}
