@@ -175,7 +175,8 @@ def test_slow_readers_of_a_page_share_it_and_hold_up_nobody(long_page):
             assert long_page.slowest(seconds=0.01) < 1
         for path in ("/", "/api/status", "/proxy2/w0/version", "/metrics"):
             assert long_page.ask(path, timeout=5).status == 200
-        assert long_page.peak() < before + 64
+        # A page is shared for a second only; forty copies would be 160 MiB.
+        assert long_page.peak() < before + 100
 
 
 @pytest.mark.slow
