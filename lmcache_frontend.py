@@ -2348,13 +2348,6 @@ class Sample(NamedTuple):
     value: float
 
 
-class Samples(NamedTuple):
-    """What ``parse_samples`` found: sums over all label sets, and bucket counts by upper bound."""
-
-    values: Dict[bytes, float]
-    buckets: Dict[bytes, Dict[float, float]]
-
-
 class ParsedSample(NamedTuple):
     """One sample as it was written: values of labels are still escaped, no stamp is ``b""``."""
 
@@ -2421,23 +2414,6 @@ def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
         if labels is None or value is None or not math.isfinite(value):
             continue
         yield Sample(begins.group(1), labels, value)
-
-
-def parse_samples(text: bytes, wanted: frozenset[bytes]) -> Samples:
-    """Add up the samples called ``wanted`` over their labels; those called ``*_bucket`` by ``le``."""
-    values: Dict[bytes, float] = {}
-    buckets: Dict[bytes, Dict[float, float]] = {}
-    for name, labels, value in read_samples(text, wanted):
-        if not name.endswith(b"_bucket"):
-            values[name] = values.get(name, 0.0) + value
-            continue
-        bound = read_number(labels.get("le", "").encode())
-        if bound is None:
-            continue
-        counts = buckets.setdefault(name, {})
-        if bound in counts or len(counts) < MAX_BUCKETS:
-            counts[bound] = counts.get(bound, 0.0) + value
-    return Samples(values, buckets)
 
 
 def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
