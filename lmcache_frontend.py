@@ -5389,7 +5389,7 @@ class NodeEvents:
             self._note_changes(state)
 
     def node_went(self, state: NodeState, was: str, since: float) -> None:
-        """Note that a node came, went or is degraded; it was in the state ``was`` from ``since``."""
+        """Note that a node came, went or is degraded; it was in state ``was`` from ``since``."""
         if state.state == was:
             return
         key, instance = state.node.key, state.instance_id
@@ -6307,12 +6307,15 @@ class AlertEvents:
 
 
 # ----------------------------------------------------------------------------
-# Watching the cluster: the monitor
+# Watching the cluster: all nodes
 # ----------------------------------------------------------------------------
 
 
 class Watched:
-    """The states of all nodes; it follows the registry. ``lock`` guards all of them, and nothing under it waits."""
+    """The states of all nodes and what they add up to; it follows the registry.
+
+    ``lock`` guards all of them, and nothing under it waits.
+    """
 
     def __init__(self, registry: NodeRegistry, clock: Clock, events: NodeEvents) -> None:
         self.registry = registry
@@ -6323,6 +6326,8 @@ class Watched:
         self.proxies: Dict[str, NodeState] = {}  # by name
         self.registry_version = -1
         self.version = 0  # grows with every answer
+        self.instances: List[Instance] = []
+        self.totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
 
     def follow(self) -> None:
         """Take states up for new nodes, and drop those of removed ones."""
@@ -6351,6 +6356,12 @@ class Watched:
             kept[key] = state
         return kept
 
+    def add_up(self) -> None:
+        """Put the nodes together to instances and the cluster. Called with the lock."""
+        states = list(self.nodes.values())
+        self.instances = find_instances(states)
+        self.totals = aggregate(state.member() for state in states)
+
     def everything(self) -> List[NodeState]:
         return [*self.nodes.values(), *self.proxies.values()]
 
@@ -6359,8 +6370,30 @@ class Watched:
         state.polled = self.clock.monotonic()
         self.version += 1
 
+    def select(self, names: Sequence[str], states: Sequence[str]) -> List[NodeState]:
+        """The nodes with one of these names or keys, and in one of these states; empty: any.
+
+        Raises FrontendError 404 and 400.
+        """
+        for state in states:
+            if state not in STATES:
+                what = f"state {one_line(state)!r} is none of {', '.join(STATES)}"
+                raise FrontendError(400, what, "state")
+        wanted = frozenset(names)
+        with self.lock:
+            known = list(self.nodes.values())
+        named = [item for item in known if {item.node.name, item.node.key} & wanted]
+        missing = wanted - {name for item in named for name in (item.node.name, item.node.key)}
+        if missing:
+            raise no_such_node(min(missing))
+        shown = named if names else known
+        return [item for item in shown if not states or item.state in states]
+
     def find(self, name: str) -> Tuple[List[NodeState], List[NodeState]]:
-        """The nodes and the proxies that a key, a name or a proxy's name means. Raises FrontendError 404."""
+        """The nodes and the proxies that a key, a name or a proxy's name means.
+
+        Raises FrontendError 404.
+        """
         self.follow()
         node = self.registry.find(name)
         if node is None:
@@ -6372,10 +6405,20 @@ class Watched:
             return states, [self.proxies[proxy]] if proxy in self.proxies else []
 
 
-class History:
-    """What was measured in each round: a ring of rounds, with a column for each figure of a node that had it once.
+def no_such_node(name: str) -> FrontendError:
+    return FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
 
-    The order is that of the monotonic clock. The caller holds the lock of ``Watched``, but for what ``copy`` returned.
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: history
+# ----------------------------------------------------------------------------
+
+
+class History:
+    """What was measured in each round: a ring, with a column for each figure that a node had once.
+
+    The order is that of the monotonic clock. The caller holds the lock of ``Watched``, but for what
+    ``copy`` returned.
     """
 
     def __init__(self, rounds: int) -> None:
@@ -6417,7 +6460,7 @@ class History:
         return list(self._columns)
 
     def copy(self, key: str, name: str, count: int) -> array:
-        """The last ``count`` values, oldest first, NaN where there is none; empty before the first round."""
+        """The last ``count`` values, oldest first, NaN where there is none."""
         column = self._columns.get(key, {}).get(name)
         count = min(count, self._written)
         return self._latest(column, count) if column is not None else array("f", [NAN]) * count
@@ -6436,7 +6479,7 @@ class History:
         return len(times) - bisect.bisect_left(times, at)
 
     def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
-        """The mean from ``first`` rounds ago to ``last`` rounds ago, of what is known; NaN when nothing is."""
+        """The mean from ``first`` to ``last`` rounds ago of what is known; NaN when nothing is."""
         values = self.copy(key, name, first)
         known = [value for value in values[: len(values) - last] if value == value]
         return sum(known) / len(known) if known else NAN
@@ -6572,6 +6615,26 @@ class Past:
         source = parts[0] if len(parts) == 1 else "both"
         return history_document(buckets, step, source)
 
+    def keys_of(self, names: str, instance: str) -> Dict[str, str]:
+        """What in memory is meant by a comma list of nodes, or an instance's id, by name.
+
+        The cluster is meant by neither. Raises FrontendError 404.
+        """
+        if instance:
+            with self._watched.lock:
+                known = {one.id for one in self._watched.instances}
+            if instance not in known:
+                what = f"there is no instance {one_line(instance)!r}"
+                raise FrontendError(404, what, "instance")
+            return {instance_series(instance): instance_series(instance)}
+        keys: Dict[str, str] = {} if names else {"": ""}
+        for name in names.split(",") if names else ():
+            node = self._watched.registry.find(name)
+            if node is None or node.is_proxy:
+                raise no_such_node(name)
+            keys[name] = node.key
+        return keys
+
     def minutes(self, first: int, last: int) -> List[Minute]:
         """The minutes from ``first`` to ``last`` (Unix seconds // 60) that memory has rounds of.
 
@@ -6666,6 +6729,24 @@ def instance_series(instance: str) -> str:
     return f"/{instance}"
 
 
+def history_metrics(names: str) -> List[str]:
+    """The metrics of a comma list ("": all), each once, without those that have no history."""
+    asked = dict.fromkeys(name for name in names.split(",") if name)
+    for name in asked:
+        if name not in SERIES and name not in METRICS:
+            what = f"there is no history of {one_line(name)!r}: {', '.join(SERIES)}"
+            raise FrontendError(400, what, "metric")
+    return [name for name in asked or SERIES if name in SERIES]
+
+
+def check_history_size(nodes: int, metrics: int, points: int) -> None:
+    values = nodes * metrics * points
+    if values > MAX_HISTORY_VALUES:
+        asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
+        limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
+        raise FrontendError(400, f"{asked}, {limit}", "seconds")
+
+
 def series_owner(name: str) -> Dict[str, object]:
     """Whose a series is, as an answer says it: a node's, an instance's, or the cluster's."""
     if name.startswith("/"):
@@ -6735,6 +6816,11 @@ def history_document(
     return {"interval": step, "start": start, "end": end, "source": source, "series": series}
 
 
+# ----------------------------------------------------------------------------
+# Watching the cluster: rounds of polls
+# ----------------------------------------------------------------------------
+
+
 class Judge:
     """Evaluates every rule once a round, and keeps the alerts that last."""
 
@@ -6761,7 +6847,7 @@ class Judge:
             self._watched.version += 1
 
     def _periods(self, now: float) -> Tuple[int, int]:
-        """How many rounds "now" is, and how many it and the past are together; no past that is too short."""
+        """How many rounds "now" is, and how many it and the past are; no past that is too short."""
         recent = self._history.since(now - RECENT_SECONDS)
         base = self._history.since(now - RECENT_SECONDS - BASE_SECONDS)
         times = self._history.times(base)[: base - recent]
@@ -6830,7 +6916,7 @@ class Judge:
 
 
 class Visit:
-    """A node's turn in one round: its first answer, then those to the questions that follow from it."""
+    """A node's turn in one round: its first answer, then those to what is asked because of it."""
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
@@ -6917,7 +7003,7 @@ class Poller:
         return []
 
     def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
-        """Take over one answer of a node; returns what to ask it next, nothing after its last one."""
+        """Take over one answer of a node; returns what to ask it next."""
         state, now = visit.state, self._clock.monotonic()
         question = visit.waiting.pop(path)
         is_read = isinstance(reply, Reply) and reply.status in question.statuses
@@ -7008,7 +7094,7 @@ class Poller:
         state.judge(now)
 
     def _take_frontend(self, state: NodeState, reply: Reply | FetchError) -> set[str]:
-        """Take over another frontend's status; returns the keys of its children that it reported."""
+        """Take over another frontend's status; returns the keys of the children it reported."""
         now = self._clock.monotonic()
         is_status = isinstance(reply, Reply) and reply.status == 200
         document = load_dict(reply.body) if is_status else {}
@@ -7057,7 +7143,7 @@ class Poller:
 def adopt_entry(
     state: NodeState, entry: Dict[str, object], its_time: float | None, now: float
 ) -> None:
-    """Take over what a frontend says of a node. Its facts are its own; their types and sizes are checked.
+    """Take over what a frontend says of a node, after a look at types and sizes.
 
     ``its_time`` is that frontend's clock: how long something lasts is the difference on one clock.
     """
@@ -7079,8 +7165,130 @@ def adopt_entry(
     state.growth = growth_from_figures(state.figures)
 
 
+# ----------------------------------------------------------------------------
+# Watching the cluster: the status document
+# ----------------------------------------------------------------------------
+
+
+class StatusPage:
+    """Makes the status document of all that is known; ``about`` are further members of it."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        history: History,
+        past: Past,
+        alerts: Callable[[], List[dict]],
+        about: Dict[str, object],
+        gpu_hour_cost: float = 0.0,
+    ) -> None:
+        self._watched = watched
+        self._clock = watched.clock
+        self._began = watched.clock.monotonic()
+        self._history = history
+        self._past = past
+        self._alerts = alerts
+        self._about = about
+        self._gpu_hour_cost = gpu_hour_cost
+
+    def make(self, shown: List[NodeState] | None = None) -> bytes:
+        """The JSON of the status, with these nodes or all.
+
+        It is made a node at a time: nobody waits long for the interpreter or the lock.
+        """
+        alerts = self._alerts()
+        with self._watched.lock:
+            nodes = list(self._watched.nodes.values())
+            head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
+            instances = list(self._watched.instances)
+        head["instances"] = [self._instance(instance) for instance in instances]
+        return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
+
+    def by(self, label: str) -> Dict[str, object]:
+        """The figures by ``model`` or ``cache_salt``, largest first. Raises FrontendError 400."""
+        if label not in STATUS_LABELS:
+            what = f"by {one_line(label)!r} is none of {', '.join(STATUS_LABELS)}"
+            raise FrontendError(400, what, "by")
+        with self._watched.lock:
+            members = [state.member() for state in self._watched.nodes.values()]
+        groups = aggregate_by(members, STATUS_LABELS[label])
+        shown = [{**group, "metrics": shown_figures(group["metrics"])} for group in groups]
+        return {"by": label, "time": self._clock.unix(self._clock.monotonic()), "groups": shown}
+
+    def _instance(self, instance: Instance) -> Dict[str, object]:
+        with self._watched.lock:
+            return instance_document(instance, self._recent)
+
+    def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
+        unix = self._clock.unix
+        now = self._clock.monotonic()
+        found = [state.state for state in nodes]
+        return {
+            "service": SERVICE,
+            "version": VERSION,
+            "time": unix(now),
+            "started": unix(self._began),
+            "uptime": round(now - self._began, 3),
+            "history_seconds": round(self._past.seconds()),
+            **self._about,
+            "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
+            "totals": shown_figures(self._watched.totals),
+            "totals_series": self._recent("", TOTAL_SERIES),
+            "savings": savings_document(self._watched.totals, self._gpu_hour_cost),
+        }
+
+    def _proxies(self) -> List[Dict[str, object]]:
+        return [
+            {
+                "name": state.node.name,
+                "host": state.node.host,
+                "port": state.node.port,
+                "state": state.state,
+                "since": self._clock.unix(state.since),
+                "latency": rounded(state.latency),
+                "error": state.error,
+                "children": len(state.node.children),
+            }
+            for state in self._watched.proxies.values()
+        ]
+
+    def _node(self, state: NodeState) -> Dict[str, object]:
+        """A node as the status shows it."""
+        node, unix = state.node, self._clock.unix
+        with self._watched.lock:
+            return {
+                "id": f"node_{node.name}",
+                "key": node.key,
+                "name": node.name,
+                "proxy": node.proxy,
+                "host": node.host,
+                "port": node.port,
+                "address": node.address,
+                "path": node.path,
+                "kind": state.kind,
+                **state.about,
+                "models": state.models,
+                "instance_id": state.instance_id,
+                "source": node.source,
+                "state": state.state,
+                "since": unix(state.since),
+                "polled": None if state.polled is None else unix(state.polled),
+                "latency": rounded(state.latency),
+                "error": state.error,
+                "reasons": list(state.reasons),
+                "metrics": shown_figures(state.figures),
+                **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
+                "series": self._recent(node.key, NODE_SERIES),
+            }
+
+    def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:
+        """The short series of the status."""
+        copy = self._history.copy
+        return {name: [rounded(value) for value in copy(key, name, RECENT)] for name in names}
+
+
 class StatusDocument:
-    """The status as JSON. It is made when it is asked for and something changed, by one thread at a time.
+    """The status as JSON: made when it is asked for and something changed, by one thread at a time.
 
     Others get the last one meanwhile. While a round goes on, one is good for MIN_PUBLISH seconds.
     """
@@ -7090,9 +7298,8 @@ class StatusDocument:
         self._watched = watched
         self._making = threading.Lock()
         self._last: Tuple[Tuple[int, int], bytes] | None = None
-        self._good_until = (
-            0.0  # monotonic seconds of this process, whatever the clock of the monitor
-        )
+        # Monotonic seconds of this process, whatever the clock of the monitor.
+        self._good_until = 0.0
         self.is_held = False  # the last one is shown, whatever happens
 
     def get(self) -> Tuple[bytes, str]:
@@ -7133,12 +7340,47 @@ class StatusDocument:
         return last[1], f"{FRONTEND_ID}-{last[0][0]:x}-{last[0][1]:x}"
 
 
-class Monitor:
-    """Watches the cluster: polls every node, and knows its state, its history and its alerts at every moment.
+class SharedCalls:
+    """Lets concurrent calls for the same thing share one run.
 
-    ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last answers are older
-    than 10 s), ``history_minutes`` how far the history goes back, ``timeout`` seconds that a node may take for an
-    answer. ``ask`` and ``clock`` can be others than the network and the time: then ``poll_once`` drives it.
+    Who comes while it runs waits for its end.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Dict[str, threading.Event] = {}
+
+    def run(self, what: str, call: Callable[[], object], wait: bool = True) -> None:
+        """Run ``call``, or wait (with ``wait``) for another thread's run for the same ``what``."""
+        with self._lock:
+            ended = self._running.get(what)
+            is_first = ended is None
+            if is_first:
+                ended = self._running[what] = threading.Event()
+        if not is_first:
+            if wait:
+                ended.wait(SHARED_CALL_TIMEOUT)
+            return
+        try:
+            call()
+        finally:
+            with self._lock:
+                del self._running[what]
+            ended.set()
+
+
+# ----------------------------------------------------------------------------
+# Watching the cluster: the monitor
+# ----------------------------------------------------------------------------
+
+
+class Monitor:
+    """Watches the cluster: polls every node, and knows states, history and alerts at every moment.
+
+    ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last
+    answers are older than 10 s), ``history_minutes`` how far the history goes back, ``timeout``
+    seconds that a node may take for an answer. ``ask`` and ``clock`` can be others than the network
+    and the time: then ``poll_once`` drives it.
     """
 
     def __init__(
@@ -7151,16 +7393,13 @@ class Monitor:
         ask: Ask | None = None,
         clock: Clock | None = None,
         is_demo: bool = False,
+        config_file: str | None = None,
         older: OlderHistory | None = None,
         gpu_hour_cost: float = 0.0,
     ) -> None:
-        self._gpu_hour_cost = gpu_hour_cost
         self._interval = interval
         self._pace = interval or ON_DEMAND_AGE
         self._clock = clock or Clock()
-        self._began = self._clock.monotonic()
-        self.config_file: str | None = None
-        self._is_demo = is_demo
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
         self._alert_events = AlertEvents(self.events)
@@ -7170,10 +7409,12 @@ class Monitor:
         self._history = History(rounds)
         self.past = Past(self.watched, self._history, self._pace, older)
         self._judge = Judge(self.watched, self._history, self._pace)
-        self._document = StatusDocument(self._make_document, self.watched)
+        about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
+        self._page = StatusPage(
+            self.watched, self._history, self.past, self.alert_documents, about, gpu_hour_cost
+        )
+        self._document = StatusDocument(self._page.make, self.watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
-        self._instances: List[Instance] = []
-        self._totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round: float | None = None  # monotonic
@@ -7204,7 +7445,8 @@ class Monitor:
     def refresh(self, name: str | None = None) -> None:
         """Ask all nodes, or one (by key, name, or a proxy's name), and wait for their answers.
 
-        Concurrent calls for the same share one question. Raises FrontendError 404 when there is no such node.
+        Concurrent calls for the same share one question. Raises FrontendError 404 when there is no
+        such node.
         """
         if name is None:
             return self._refreshes.run("", lambda: self.poll_once(record=False))
@@ -7216,12 +7458,13 @@ class Monitor:
             for state in states:
                 state.details_due = 0.0
         self._poller.poll(states, proxies)
-        self._judge.look()
-        self._alert_events.follow(self.alerts())
-        self._document.publish()
+        self._conclude()
 
     def poll_once(self, record: bool = True) -> None:
-        """Do one whole round in the calling thread: ask every node, and with ``record`` write it to the history."""
+        """Do one whole round in the calling thread: ask every node.
+
+        With ``record`` it is written to the history.
+        """
         started = self._clock.monotonic()
         self.watched.follow()
         with self.watched.lock:
@@ -7231,7 +7474,10 @@ class Monitor:
         self._finish_round(started, record)
 
     def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which move the clock; the status is shown after the last."""
+        """Do a round at each of ``moments``, which move the clock.
+
+        The status is shown after the last.
+        """
         self.watched.follow()
         self._document.publish()
         self._document.is_held = True
@@ -7257,7 +7503,7 @@ class Monitor:
             self._wake.clear()
 
     def _do_round(self, is_regular: bool) -> None:
-        """Ask what is due; answers that take longer than a part of the interval are left to come later.
+        """Ask what is due; answers that take longer than a part of the interval come later.
 
         So a node that hangs keeps nobody else waiting: it is not asked again before it answered. A
         round that is not regular asks new nodes only, and writes no history.
@@ -7289,39 +7535,46 @@ class Monitor:
     def _finish_round(self, started: float, record: bool) -> None:
         now = self._clock.monotonic()
         with self.watched.lock:
-            states = list(self.watched.nodes.values())
-            self._instances = find_instances(states)
-            self._totals = aggregate(state.member() for state in states)
+            self.watched.add_up()
             if record:
-                self._record(now, states)
+                self._record(now)
             self._rounds += 1
             self._round_seconds += now - started
             self._last_round = now
+        self._conclude()
+
+    def _conclude(self) -> None:
         self._judge.look()
         self._alert_events.follow(self.alerts())
         self._document.publish()
 
-    def _record(self, now: float, states: List[NodeState]) -> None:
+    def _record(self, now: float) -> None:
         """Write one row of the history."""
-        rows = {state.node.key: self._row(state) for state in states if self._is_new(state)}
-        for instance in self._instances:
+        watched = self.watched
+        rows: Dict[str, Dict[str, Optional[float]]] = {"": watched.totals}
+        for key, state in watched.nodes.items():
+            if self._is_new(state):
+                rows[key] = {**state.figures, "latency": state.latency}
+        for instance in watched.instances:
             rows[instance_series(instance.id)] = instance.figures
-        self._history.add(now, {"": self._totals, **rows})
-        series = [instance_series(instance.id) for instance in self._instances]
-        self._history.keep_only([*self.watched.nodes, *series])
-
-    @staticmethod
-    def _row(state: NodeState) -> Dict[str, Optional[float]]:
-        return {**state.figures, "latency": state.latency}
+        self._history.add(now, rows)
+        series = [instance_series(instance.id) for instance in watched.instances]
+        self._history.keep_only([*watched.nodes, *series])
 
     def _is_new(self, state: NodeState) -> bool:
-        """Tell whether a node's figures are of this round; one reading after a restart is no rate yet."""
+        """Tell whether a node's figures are of this round.
+
+        One reading after a restart is no rate yet.
+        """
         if state.polled is None or len(state.window) == 1:
             return False
         return self._clock.monotonic() - state.polled < self._pace * 1.5
 
     def _refresh_old(self, is_patient: bool) -> None:
-        """With polling off, ask the nodes when the answers are old; who is not patient waits for no other's round."""
+        """With polling off, ask the nodes when the answers are old.
+
+        Who is not patient does not wait for a round that runs.
+        """
         if self._interval or self._document.is_held:
             return
         last = self._last_round
@@ -7351,7 +7604,7 @@ class Monitor:
 
     def alert_documents(self) -> List[dict]:
         """The alerts as the status shows them, with their groups and silences."""
-        names = {instance.id: instance.name for instance in self._instances}
+        names = {instance.id: instance.name for instance in self.watched.instances}
         return alert_documents(self.alerts(), self.silences.active(), names)
 
     def status_json(
@@ -7362,131 +7615,25 @@ class Monitor:
     ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
-        ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404 and 400.
+        ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404
+        and 400.
         """
         self._refresh_old(patient)
         self.watched.follow()
         if not names and not states:
             return self._document.get()
-        document = self._make_document(self._narrowed(names or (), states or ()))
+        document = self._page.make(self.watched.select(names or (), states or ()))
         return document, f"{FRONTEND_ID}-{hash(document):x}"
 
-    def _narrowed(self, names: Sequence[str], states: Sequence[str]) -> List[NodeState]:
-        for state in states:
-            if state not in STATES:
-                what = f"state {one_line(state)!r} is none of {', '.join(STATES)}"
-                raise FrontendError(400, what, "state")
-        wanted = frozenset(names)
-        with self.watched.lock:
-            known = list(self.watched.nodes.values())
-        named = [item for item in known if {item.node.name, item.node.key} & wanted]
-        missing = wanted - {name for item in named for name in (item.node.name, item.node.key)}
-        if missing:
-            raise no_such_node(min(missing))
-        shown = named if names else known
-        return [item for item in shown if not states or item.state in states]
-
-    def status(
-        self, names: Sequence[str] | None = None, states: Sequence[str] | None = None
-    ) -> Dict[str, object]:
+    def status(self, *narrowing: Sequence[str] | None) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
-        return load_dict(self.status_json(names, states)[0])
+        return load_dict(self.status_json(*narrowing)[0])
 
     def status_by(self, label: str) -> Dict[str, object]:
         """The figures by ``model`` or ``cache_salt``, largest first. Raises FrontendError 400."""
-        if label not in STATUS_LABELS:
-            what = f"by {one_line(label)!r} is none of {', '.join(STATUS_LABELS)}"
-            raise FrontendError(400, what, "by")
         self._refresh_old(True)
         self.watched.follow()
-        with self.watched.lock:
-            members = [state.member() for state in self.watched.nodes.values()]
-        groups = aggregate_by(members, STATUS_LABELS[label])
-        shown = [{**group, "metrics": shown_figures(group["metrics"])} for group in groups]
-        return {"by": label, "time": self._clock.unix(self._clock.monotonic()), "groups": shown}
-
-    def _make_document(self, shown: List[NodeState] | None = None) -> bytes:
-        """The JSON of the status, a node at a time: nobody waits long for the interpreter or the lock."""
-        alerts = self.alert_documents()
-        with self.watched.lock:
-            nodes = list(self.watched.nodes.values())
-            head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
-            instances = list(self._instances)
-        head["instances"] = [self._instance(instance) for instance in instances]
-        return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
-
-    def _instance(self, instance: Instance) -> Dict[str, object]:
-        with self.watched.lock:
-            return instance_document(instance, self._recent)
-
-    def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
-        unix = self._clock.unix
-        now = self._clock.monotonic()
-        found = [state.state for state in nodes]
-        return {
-            "service": SERVICE,
-            "version": VERSION,
-            "time": unix(now),
-            "started": unix(self._began),
-            "uptime": round(now - self._began, 3),
-            "poll_interval": self._interval,
-            "history_seconds": round(self.past.seconds()),
-            "config_file": self.config_file,
-            "demo": self._is_demo,
-            "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
-            "totals": shown_figures(self._totals),
-            "totals_series": self._recent("", TOTAL_SERIES),
-            "savings": savings_document(self._totals, self._gpu_hour_cost),
-        }
-
-    def _proxies(self) -> List[Dict[str, object]]:
-        return [
-            {
-                "name": state.node.name,
-                "host": state.node.host,
-                "port": state.node.port,
-                "state": state.state,
-                "since": self._clock.unix(state.since),
-                "latency": rounded(state.latency),
-                "error": state.error,
-                "children": len(state.node.children),
-            }
-            for state in self.watched.proxies.values()
-        ]
-
-    def _node(self, state: NodeState) -> Dict[str, object]:
-        """A node as the status shows it."""
-        node, unix = state.node, self._clock.unix
-        with self.watched.lock:
-            return {
-                "id": f"node_{node.name}",
-                "key": node.key,
-                "name": node.name,
-                "proxy": node.proxy,
-                "host": node.host,
-                "port": node.port,
-                "address": node.address,
-                "path": node.path,
-                "kind": state.kind,
-                **state.about,
-                "models": state.models,
-                "instance_id": state.instance_id,
-                "source": node.source,
-                "state": state.state,
-                "since": unix(state.since),
-                "polled": None if state.polled is None else unix(state.polled),
-                "latency": rounded(state.latency),
-                "error": state.error,
-                "reasons": list(state.reasons),
-                "metrics": shown_figures(state.figures),
-                **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
-                "series": self._recent(node.key, NODE_SERIES),
-            }
-
-    def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:
-        """The short series of the status."""
-        copy = self._history.copy
-        return {name: [rounded(value) for value in copy(key, name, RECENT)] for name in names}
+        return self._page.by(label)
 
     def history(
         self,
@@ -7498,32 +7645,14 @@ class Monitor:
     ) -> Dict[str, object]:
         """Values of the ``seconds`` before ``end`` (Unix seconds; None: now), see ``Past.answer``.
 
-        Of an instance (its id), or of nodes (a comma list; None: the cluster) and metrics (a comma list; None: all). Each is
-        taken once. Raises FrontendError 404 for an unknown node, 400 for an unknown metric and for
-        what would be too much.
+        Of an instance (its id), or of nodes (a comma list; None: the cluster); of metrics (a comma
+        list; None: all). Each is taken once. Raises FrontendError 404 for an unknown node, 400 for
+        an unknown metric and for what would be too much.
         """
         metrics = history_metrics(metric or "")
-        keys = self._instance_key(instance) if instance else self._history_keys(node or "")
+        keys = self.past.keys_of(node or "", instance or "")
         end = self._clock.unix(self._clock.monotonic()) if end is None else end
         return self.past.answer(keys, metrics, max(0.0, end - seconds), end)
-
-    def _history_keys(self, names: str) -> Dict[str, str]:
-        """The keys of the nodes in a comma list, by the names they were asked by; the cluster's is ""."""
-        keys: Dict[str, str] = {} if names else {"": ""}
-        for name in names.split(",") if names else ():
-            node = self.watched.registry.find(name)
-            if node is None or node.is_proxy:
-                raise no_such_node(name)
-            keys[name] = node.key
-        return keys
-
-    def _instance_key(self, instance: str) -> Dict[str, str]:
-        with self.watched.lock:
-            known = {one.id for one in self._instances}
-        if instance not in known:
-            raise FrontendError(404, f"there is no instance {one_line(instance)!r}", "instance")
-        key = instance_series(instance)
-        return {key: key}
 
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
         """Whether a node is up, and why not. Raises FrontendError 404."""
@@ -7539,81 +7668,49 @@ class Monitor:
 
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
-        shown_alerts = [alert for alert in self.alert_documents() if alert["silence"] is None]
-        severities = [alert["severity"] for alert in shown_alerts]
-        with self.watched.lock:
-            found = [self.watched.nodes.get(node.key) for node in nodes]
-            shown = [state for state in found if state is not None]
-            states = [state.state for state in self.watched.nodes.values()]
-            latency = [
-                (label_of(state.node), f"{state.latency:.6g}")
-                for state in shown
-                if state.latency is not None
-            ]
-        return own_exposition(
-            {
-                "node_latency_seconds gauge Time of the node's last answer to a poll": latency,
-                "nodes gauge Nodes by state": [
-                    (f'{{state="{name}"}}', states.count(name)) for name in STATES
-                ],
-                "alerts gauge Alerts that last, by severity": [
-                    (f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES
-                ],
-                "polls_total counter Questions to nodes": [("", self._poller.questions)],
-                "poll_duration_seconds summary Rounds of polls": [
-                    ("_sum", f"{self._round_seconds:.6g}"),
-                    ("_count", self._rounds),
-                ],
-            }
-        )
+        shown = [alert for alert in self.alert_documents() if alert["silence"] is None]
+        severities = [alert["severity"] for alert in shown]
+        polls = PollCounts(self._poller.questions, self._rounds, self._round_seconds)
+        return nodes_exposition(self.watched, nodes, severities, polls)
 
 
-class SharedCalls:
-    """Lets concurrent calls for the same thing share one run: who comes while it runs waits for its end."""
+class PollCounts(NamedTuple):
+    """How much was polled since our start."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: Dict[str, threading.Event] = {}
-
-    def run(self, what: str, call: Callable[[], object], wait: bool = True) -> None:
-        """Run ``call``, or wait for the run of another thread for the same ``what`` (or not, without ``wait``)."""
-        with self._lock:
-            ended = self._running.get(what)
-            is_first = ended is None
-            if is_first:
-                ended = self._running[what] = threading.Event()
-        if not is_first:
-            if wait:
-                ended.wait(SHARED_CALL_TIMEOUT)
-            return
-        try:
-            call()
-        finally:
-            with self._lock:
-                del self._running[what]
-            ended.set()
+    questions: int
+    rounds: int
+    round_seconds: float
 
 
-def no_such_node(name: str) -> FrontendError:
-    return FrontendError(404, f"there is no node named {one_line(name)!r}", "node")
-
-
-def history_metrics(names: str) -> List[str]:
-    """The metrics of a comma list ("": all), each once, without those that have no history."""
-    asked = dict.fromkeys(name for name in names.split(",") if name)
-    for name in asked:
-        if name not in SERIES and name not in METRICS:
-            what = f"there is no history of {one_line(name)!r}: {', '.join(SERIES)}"
-            raise FrontendError(400, what, "metric")
-    return [name for name in asked or SERIES if name in SERIES]
-
-
-def check_history_size(nodes: int, metrics: int, points: int) -> None:
-    values = nodes * metrics * points
-    if values > MAX_HISTORY_VALUES:
-        asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
-        limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
-        raise FrontendError(400, f"{asked}, {limit}", "seconds")
+def nodes_exposition(
+    watched: Watched, nodes: Iterable[Node], severities: Sequence[str], polls: PollCounts
+) -> bytes:
+    """Our own metrics about the nodes, in the text format."""
+    with watched.lock:
+        found = [watched.nodes.get(node.key) for node in nodes]
+        shown = [state for state in found if state is not None]
+        states = [state.state for state in watched.nodes.values()]
+        latency = [
+            (label_of(state.node), f"{state.latency:.6g}")
+            for state in shown
+            if state.latency is not None
+        ]
+    return own_exposition(
+        {
+            "node_latency_seconds gauge Time of the node's last answer to a poll": latency,
+            "nodes gauge Nodes by state": [
+                (f'{{state="{name}"}}', states.count(name)) for name in STATES
+            ],
+            "alerts gauge Alerts that last, by severity": [
+                (f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES
+            ],
+            "polls_total counter Questions to nodes": [("", polls.questions)],
+            "poll_duration_seconds summary Rounds of polls": [
+                ("_sum", f"{polls.round_seconds:.6g}"),
+                ("_count", polls.rounds),
+            ],
+        }
+    )
 
 
 def label_of(node: Node) -> str:
@@ -14266,6 +14363,7 @@ def make_monitor(
         is_demo=demo is not None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
+        config_file=registry.config.path if registry.config else None,
         gpu_hour_cost=options.gpu_hour_cost,
     )
 
@@ -14283,7 +14381,6 @@ def serve(
     discovery = make_discovery(options, registry)
     history_file, trouble = open_history(options)
     monitor = make_monitor(options, registry, history_file, demo)
-    monitor.config_file = registry.config.path if registry.config else None
     monitor.add_alert_source(sources.alerts)
     monitor.add_alert_source(lambda: trouble)
     server = make_server(options, registry, trust)
