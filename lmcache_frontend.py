@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     # What ``fetch_many`` is: jobs in, pairs of a job and a Reply or a FetchError out.
     Ask = Callable[..., Iterator[Tuple["FetchJob", object]]]
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
 FRONTEND_ID = os.urandom(
