@@ -1008,10 +1008,7 @@ class NodeRegistry:
             return self._apply(Edit(group, "", entry), source, check), self._is_file(source)
 
     def change(
-        self,
-        name: str,
-        entry: Dict[str, object] | None,
-        check: Callable[[Node], None] = allow_any,
+        self, name: str, entry: Dict[str, object] | None, check: Callable[[Node], None] = allow_any
     ) -> Tuple[Node, bool]:
         """Lay ``entry`` over the node ``name`` (None: remove it); returns as ``add`` does.
 
@@ -9365,7 +9362,7 @@ class ReportFile:
 
 
 def startup_time(other_info: str) -> float | None:
-    """When a reporter started, of its other_info (ISO 8601, local time); None if it is not there."""
+    """When a reporter started: local time, ISO 8601, in its other_info; None if it is not there."""
     try:
         text = loads(other_info)["startup_time"]  # type: ignore[index]  # TypeError is caught
         moment = time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S")
@@ -9875,7 +9872,7 @@ class Trust:
     """
 
     def __init__(self, mode: str, token: str = "", allow_targets: Sequence[str] = ()) -> None:
-        """Without a ``token`` one is made. ``allow_targets`` are patterns for ``matches_target``."""
+        """Without a ``token`` one is made; ``allow_targets`` are shell patterns."""
         self.mode = mode
         self.token_given = bool(token)
         self.token = token or os.urandom(16).hex()
@@ -10017,8 +10014,7 @@ def matches_target(target: Target, pattern: str) -> bool:
 def matches_pattern(text: str, pattern: str) -> bool:
     """Match a shell pattern in linear time: each part between two ``*`` has a fixed width.
 
-    Taking the first place of each part is enough then, which ``fnmatch`` before CPython 3.9 does not
-    do: it tries all.
+    Taking the first place of each part is enough then; ``fnmatch`` before CPython 3.9 tries all.
     """
     first, *rest = (fnmatch.translate(part) for part in re.split(r"\*+", pattern))
     if not rest:
@@ -10267,9 +10263,7 @@ def service_discovery(
 
 
 def bundle_pieces(
-    nodes: Sequence[Node],
-    status: Mapping[str, object],
-    events: Sequence[Mapping[str, object]] = (),
+    nodes: Sequence[Node], status: Mapping[str, object], events: Sequence[Mapping[str, object]] = ()
 ) -> Iterator[bytes]:
     """A zip for a bug report, as it grows: the status and every node's answers, secrets masked.
 
@@ -13820,8 +13814,9 @@ def build_parser() -> OptionParser:
     add_serving_options(parser.add_argument_group("serving").add_argument)
     add_node_options(parser.add_argument_group("nodes").add_argument)
     add_watching_options(parser.add_argument_group("watching").add_argument)
+    add_history_options(parser.add_argument_group("history and alerts").add_argument)
     add_trust_options(parser.add_argument_group("trust").add_argument)
-    add_heartbeat_options(parser.add_argument_group("heartbeat").add_argument)
+    add_heartbeat_options(parser.add_argument_group("heartbeat and discovery").add_argument)
     add_terminal_options(parser.add_argument_group("in the terminal").add_argument)
     return parser
 
@@ -13953,24 +13948,6 @@ def add_node_options(add: Callable[..., object]) -> None:
         default=30.0,
         help="seconds between two requests to these sources (default %(default)g)",
     )
-    add(
-        "--discovery",
-        action="store_true",
-        help="be a discovery service: receive heartbeats; what reports becomes a node",
-    )
-    add(
-        "--discovery-expiry",
-        metavar="S",
-        type=SECONDS,
-        default=HEARTBEAT_EXPIRY,
-        help="seconds without a heartbeat after which a node is removed (default %(default)g)",
-    )
-    add(
-        "--discovery-file",
-        metavar="FILE",
-        default="",
-        help="keep the received heartbeats over a restart",
-    )
 
 
 def add_watching_options(add: Callable[..., object]) -> None:
@@ -13988,6 +13965,16 @@ def add_watching_options(add: Callable[..., object]) -> None:
         default=10.0,
         help="seconds that a node may take to answer a poll (default %(default)g)",
     )
+    add(
+        "--gpu-hour-cost",
+        metavar="MONEY",
+        type=AMOUNT,
+        default=0.0,
+        help="price of one hour of a GPU: the status then says what LMCache saves",
+    )
+
+
+def add_history_options(add: Callable[..., object]) -> None:
     add(
         "--history",
         metavar="MIN",
@@ -14014,13 +14001,6 @@ def add_watching_options(add: Callable[..., object]) -> None:
         type=MEBIBYTES,
         default=HISTORY_SIZE,
         help="largest size of the file in MiB; the oldest hours go first (default %(default)s)",
-    )
-    add(
-        "--gpu-hour-cost",
-        metavar="MONEY",
-        type=AMOUNT,
-        default=0.0,
-        help="price of one hour of a GPU: the status then says what LMCache saves",
     )
     add(
         "--alertmanager-url",
@@ -14051,6 +14031,24 @@ def add_trust_options(add: Callable[..., object]) -> None:
 
 
 def add_heartbeat_options(add: Callable[..., object]) -> None:
+    add(
+        "--discovery",
+        action="store_true",
+        help="be a discovery service: receive heartbeats; what reports becomes a node",
+    )
+    add(
+        "--discovery-expiry",
+        metavar="S",
+        type=SECONDS,
+        default=HEARTBEAT_EXPIRY,
+        help="seconds without a heartbeat after which a node is removed (default %(default)g)",
+    )
+    add(
+        "--discovery-file",
+        metavar="FILE",
+        default="",
+        help="keep the received heartbeats over a restart",
+    )
     add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
     add(
         "--heartbeat-initial-delay",
