@@ -166,6 +166,9 @@ DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
 POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
 CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
+# Seconds that a thread may compute before another one has its turn: a merge of many pages must not
+# hold up a small request at each of its steps.
+SWITCH_INTERVAL = 0.001
 SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
 
@@ -11036,13 +11039,15 @@ class NodeRoute(NamedTuple):
     """Where a request goes: its target, the path with the query as the node gets it, and what
     stands in front of the node's own path there (``prefix``) and here (``base``).
 
-    ``token`` is the node's own. ``masked``: secrets in the answer are replaced.
+    ``token`` is the node's own. ``masked``: secrets in
+    the answer are replaced. ``is_bare``: nothing follows the node's name in the request's path.
     """
 
     target: Target
     path: bytes
     prefix: bytes
     base: bytes
+    is_bare: bool
     token: str = ""
     masked: bool = False
 
@@ -11069,8 +11074,15 @@ def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeR
         raise FrontendError(403, f"{why}; {why_not}")
     prefix = node.prefix.encode()
     token = "" if why_not else node.token
-    masked = masked and bool(why_not)
-    return NodeRoute(node.target, prefix + rest + head.query, prefix, path[:end], token, masked)
+    return NodeRoute(
+        target=node.target,
+        path=prefix + rest + head.query,
+        prefix=prefix,
+        base=path[:end],
+        is_bare=end == len(path),
+        token=token,
+        masked=masked and bool(why_not),
+    )
 
 
 def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
@@ -11099,8 +11111,14 @@ def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Nod
         why = trust.check_target(target, registry, trust.has_token(head))
         if why:
             raise FrontendError(403, why)
-    base = b"/".join(parts[:4])
-    return NodeRoute(target, rest + head.query, b"", base, "", masked and bool(why_not))
+    return NodeRoute(
+        target=target,
+        path=rest + head.query,
+        prefix=b"",
+        base=b"/".join(parts[:4]),
+        is_bare=len(parts) == 4,
+        masked=masked and bool(why_not),
+    )
 
 
 def target_of_path(host: bytes, port: bytes) -> Target:
@@ -11165,7 +11183,7 @@ def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
         elif lower == b"location":
             value = rewrite_location(value, route)
         elif lower == b"set-cookie":
-            value = rewrite_cookie(value, route.base)
+            value = rewrite_cookie(value, route)
             if not value:
                 continue
         fields.append((name, value))
@@ -11199,22 +11217,28 @@ def rewrite_location(value: bytes, route: NodeRoute) -> bytes:
     return base + path
 
 
-def rewrite_cookie(value: bytes, base: bytes) -> bytes:
-    """A ``Set-Cookie`` that is sent back to this node alone (RFC 6265 section 5.2); b"" for none."""
+def rewrite_cookie(value: bytes, route: NodeRoute) -> bytes:
+    """A ``Set-Cookie`` that is sent back to this node alone (RFC 6265 section 5.2); b"" for none.
+
+    One without a path stays below the request's own, which is inside the proxy unless nothing
+    follows the node's name there.
+    """
     pair, *attributes = [part.strip() for part in value.split(b";")]
     # Such a name promises what is not true of a part of our origin (RFC 6265bis section 4.1.3).
     if pair.lower().startswith((b"__host-", b"__secure-")):
         return b""
-    path = b"/"
+    path = b"/" if route.is_bare else b""
     kept = [pair]
     for attribute in attributes:
         name, _, text = attribute.partition(b"=")
         name = name.strip().lower()
-        if name == b"path" and text.strip().startswith(b"/"):
-            path = text.strip()
-        elif name not in (b"path", b"domain"):
+        if name == b"path":
+            path = text.strip() if text.strip().startswith(b"/") else path
+        elif name != b"domain":
             kept.append(attribute)
-    return b"; ".join([*kept, b"Path=" + base + path.rstrip(b"/")])
+    if path:
+        kept.append(b"Path=" + route.base + path.rstrip(b"/"))
+    return b"; ".join(kept)
 
 
 class ForwardedRequest:
@@ -11335,12 +11359,14 @@ class ForwardedRequest:
                 return
             client.receive()
 
-    def _take_body(self) -> bytes:
+    def _take_body(self) -> bytes | memoryview:
         """What has arrived of the request's body, framed as the node gets it. Raises BadMessage."""
         client = self.client
         parts, used = self.body.take(memoryview(client.buffer))
-        data = b"".join(parts)
         client.buffer = client.buffer[used:]
+        if len(parts) == 1 and not self.head.chunked:
+            return parts[0]
+        data = b"".join(parts)
         if self.head.chunked:
             data = frame_chunk(data) if data else b""
             if self.body.done:
@@ -11362,31 +11388,34 @@ class ForwardedRequest:
                 if client.receive(PIECE_SIZE) and not self._send_body(self._take_body()):
                     return
 
-    def _send_body(self, data: bytes) -> bool:
+    def _send_body(self, data: bytes | memoryview) -> bool:
         """Send a part of the body; False when the node answers instead of taking it."""
         self.server.telemetry.add_bytes(to_nodes=len(data))
         rest = memoryview(data)
-        while rest:
-            events = self._node_events(0)
-            if not events:
-                with self.server.workers.blocking():
-                    events = self._node_events(BODY_TIMEOUT)
-            if not events:
-                raise socket.timeout("it does not take the body")
-            if not events & select.POLLOUT:
-                return False
-            try:
-                rest = rest[self.sock.send(rest) :]
-            except (BrokenPipeError, ConnectionResetError):
-                # Its answer may say why.
-                return False
+        self.sock.setblocking(False)
+        try:
+            while rest:
+                try:
+                    rest = rest[self.sock.send(rest) :]
+                except BlockingIOError:
+                    if not self._node_takes_more():
+                        return False
+        except (BrokenPipeError, ConnectionResetError):
+            # Its answer may say why.
+            return False
+        finally:
+            self.sock.settimeout(self.timeout)
         return True
 
-    def _node_events(self, timeout: float) -> int:
-        """What the node's socket is ready for within ``timeout`` seconds."""
+    def _node_takes_more(self) -> bool:
+        """Wait until the node takes more of the body; False when it answers. Raises OSError."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN | select.POLLOUT)
-        return dict(poll.poll(timeout * 1000)).get(self.sock.fileno(), 0)
+        with self.server.workers.blocking():
+            events = poll.poll(BODY_TIMEOUT * 1000)
+        if not events:
+            raise socket.timeout("it does not take the body")
+        return bool(events[0][1] & select.POLLOUT)
 
     # -- to the client
 
@@ -14858,6 +14887,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
             return terminal_command(options, registry, trust)
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
+        sys.setswitchinterval(SWITCH_INTERVAL)
         return serve(options, registry, trust, plugin is not None, demo)
 
 
