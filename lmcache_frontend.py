@@ -6219,6 +6219,7 @@ def alert_documents(
                 "group": groups[alert.id],
                 "text": alert.text,
                 "details": list(alert.details),
+                "value": rounded(alert.value),
                 "since": rounded_time(alert.since),
                 "silence": silence.document() if silence is not None else None,
             }
@@ -6253,8 +6254,8 @@ def grouped_sentences(documents: Iterable[Mapping[str, object]]) -> List[AlertGr
 
 
 def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
-    """One sentence for the alerts of a group, with the first as the example."""
-    first = members[0]
+    """One sentence for the alerts of a group, with the worst as the example."""
+    first = max(members, key=lambda member: number_or_none(member.get("value")) or 0.0)
     if len(members) == 1:
         return one_line(first.get("text"))
     names = [str(member.get("node")) for member in members if member.get("node")]
@@ -6271,23 +6272,26 @@ def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
 class AlertEvents:
     """Makes an event of every alert: when it was raised and resolved, and the worst of it.
 
-    ``_lock`` guards ``_worst``: the alerts that last, as they were at their worst, by id.
+    ``_lock`` guards the alerts that last, by id: ``_worst`` as they were at their worst, and
+    ``_last`` as they were last.
     """
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
         self._lock = threading.Lock()
         self._worst: Dict[str, Alert] = {}
+        self._last: Dict[str, Alert] = {}
 
     def follow(self, alerts: Sequence[Alert]) -> None:
         """Compare the alerts that last with those of the last time."""
         with self._lock:
             lasting = {alert.id: alert for alert in alerts}
-            ended = [alert for key, alert in self._worst.items() if key not in lasting]
+            ended = [alert for key, alert in self._last.items() if key not in lasting]
             raised = [alert for key, alert in lasting.items() if self._is_worse(key, alert)]
             for alert in ended:
                 del self._worst[alert.id]
             self._worst.update((alert.id, alert) for alert in raised)
+            self._last = lasting
         for alert in raised:
             more = {"rule": alert.rule}
             if alert.value is not None:
@@ -6296,7 +6300,9 @@ class AlertEvents:
             where = (alert.node, alert.instance)
             self._events.open(f"alert:{alert.id}", kind, alert.severity, alert.text, *where, **more)
         for alert in ended:
-            self._events.close(f"alert:{alert.id}")
+            # Without a value the last sentence says most: "unreachable for 12 min".
+            text = alert.text if alert.value is None else ""
+            self._events.close(f"alert:{alert.id}", text)
 
     def _is_worse(self, key: str, alert: Alert) -> bool:
         """Tell whether an alert is new, or worse than it ever was while it lasts."""
@@ -9791,14 +9797,15 @@ class AlertmanagerSender:
         parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
         parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
         try:
-            if parts:
+            # Nothing to report is reported all the same to one that was away: is it back?
+            if parts or self._trouble is not None:
                 self._post(dumps(parts))
         except FetchError as error:
             self._failed(error.reason)
             longest = ALERTMANAGER_RETRY * 2 ** min(10, self._failures - 1)
             return min(ALERTMANAGER_INTERVAL, longest)
         self._ended.clear()
-        if self._trouble is not None and parts:
+        if self._trouble is not None:
             log.warning("alertmanager %s: works again", self.url)
             self._trouble = None
         self._failures = 0
@@ -14830,13 +14837,12 @@ def event_lines(events: Sequence[Mapping[str, object]]) -> str:
 
 
 def event_line(event: Mapping[str, object]) -> str:
-    began, until = number_or_none(event.get("time")) or 0.0, number_or_none(event.get("until"))
+    began = number_or_none(event.get("time")) or 0.0
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
-    lasted = ""
-    if until is None:
+    seconds = number_or_none(event.get("seconds")) or 0.0
+    lasted = spoken_time(seconds) if seconds else ""
+    if event.get("until") is None:
         lasted = "ongoing"
-    elif until > began:
-        lasted = spoken_time(until - began)
     count = number_or_none(event.get("count")) or 1.0
     again = f" ({count:.0f} times)" if count > 1 else ""
     severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))

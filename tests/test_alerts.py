@@ -142,6 +142,22 @@ def test_an_alert_is_an_event_until_it_is_resolved_with_its_worst_value():
     assert event["text"] == "evictions of w0 are at 28 per second"
 
 
+def test_a_resolved_alert_without_a_value_keeps_its_last_sentence():
+    events = lf.EventLog()
+    follower = lf.AlertEvents(events)
+    for seconds in (2, 97):
+        follower.follow([alert("w0", text="w0 unreachable for %d s" % seconds)])
+    follower.follow([])
+    (event,) = events.query()["events"]
+    assert event["text"] == "w0 unreachable for 97 s"
+
+
+def test_the_worst_node_is_the_example_of_a_group():
+    alerts = [alert(name, "x", value=value) for name, value in (("a", 1.0), ("b", 9.0))]
+    (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}, NAMES))
+    assert group.text.startswith("b is unreachable")
+
+
 def test_an_alert_that_lasts_unchanged_changes_no_event():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
@@ -398,6 +414,17 @@ def test_an_alertmanager_that_is_away_gets_what_it_missed_when_it_is_back(alertm
     wait_for(lambda: alertmanager.reports, 15)
     (entry,) = alertmanager.reports[0]
     assert entry["endsAt"] <= lf.rfc3339(time.time())
+
+
+def test_an_alertmanager_that_was_away_is_asked_again_when_there_is_nothing_to_send(
+    alertmanager, sending
+):
+    alertmanager.answer = alertmanager.refuse
+    sender = sending([alert("w0")])
+    wait_for(sender.alerts)
+    sender.documents.clear()
+    alertmanager.answer = alertmanager.accept
+    wait_for(lambda: not sender.alerts(), 15)
 
 
 @pytest.mark.parametrize("url", ["", "ftp://host", "host:9093", "http://", "http://host:x"])

@@ -286,7 +286,7 @@ def test_what_was_refused_is_no_action_and_the_token_is_told_from_local(front):
 
 
 def test_a_line_of_an_event_says_when_how_long_how_often_and_what():
-    event = {"time": 0.0, "until": 90.0, "count": 3.0, "severity": "critical"}
+    event = {"time": 0.0, "until": 500.0, "seconds": 90.0, "count": 3, "severity": "critical"}
     event.update(kind="node_down", text="w0 was unreachable")
     line = lf.event_line(event)
     assert line.split()[2:] == "90 s critical node_down w0 was unreachable (3 times)".split()
