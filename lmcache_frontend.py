@@ -12968,8 +12968,10 @@ class DemoBasis(NamedTuple):
 
 
 class DemoSeries(NamedTuple):
-    """One sample of a page; or one histogram: a sum, its shares below the bounds and its mean for
-    each population."""
+    """One sample of a page, or one histogram.
+
+    Of a histogram each population has a sum, a mean, and a share below each bound.
+    """
 
     basis: str  # a field of DemoBasis
     is_whole: bool  # it counts something
@@ -13545,8 +13547,11 @@ class DemoCluster:
         story: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``instances`` are as in cluster.json, whose own are the default. Without its ``story``
-        every node is well all the time. Raises FrontendError when a data file is missing."""
+        """``instances`` are as in cluster.json, whose own are the default.
+
+        Without its ``story`` every node is well all the time. Raises FrontendError when a data
+        file is missing.
+        """
         self.data, self.story, self.clock = load_demo("cluster"), story, clock
         self.settings, answers = load_demo("settings"), load_demo("answers")
         self.zero = clock() - self.data["story_age"]  # when the story begins
@@ -13664,7 +13669,9 @@ class DemoCluster:
         for job in jobs:
             if job is None:
                 return
-            yield job, self._past_reply(by_name[job.node.name], job.path)
+            # Other nodes have no past.
+            if job.node.source == "demo":
+                yield job, self._past_reply(by_name[job.node.name], job.path)
 
     def _past_reply(self, node: DemoNode, path: str) -> Reply | FetchError:
         at = self.monitor_clock.wall()
@@ -13743,8 +13750,12 @@ class DemoCluster:
                 server.go_away()
                 del self.servers[node.name]
             elif not away and server is None:
-                self._listen(node)
-                selector.register(self.servers[node.name], selectors.EVENT_READ)
+                try:
+                    self._listen(node)
+                except OSError as error:
+                    log.debug("%s cannot listen yet: %s", node.name, error)
+                else:
+                    selector.register(self.servers[node.name], selectors.EVENT_READ)
 
     def _close(self) -> None:
         import shutil

@@ -593,6 +593,19 @@ def test_a_fleet_of_no_such_size_is_refused(size):
     assert "--demo: '%s' is not a number from 1 to 5000" % size in last
 
 
+def test_other_nodes_are_watched_beside_the_demos_and_have_no_past(start, node):
+    front = start("--demo", "--node", "w0=" + node.address, "--poll-interval", "1")
+
+    def present():
+        status = front.ask("/api/status").json()
+        return status if status["counts"]["unknown"] == 0 else None
+
+    status = wait_for(present, 30)
+    assert status["counts"]["total"] == 16 and status["counts"]["down"] == 0
+    events = front.ask("/api/events?node=w0").json()["events"]
+    assert all(event["time"] > status["time"] - 60 for event in events)
+
+
 def test_the_status_says_whether_it_is_of_a_demo(start, front):
     assert front.ask("/api/status").json()["demo"] is False
     assert start("--demo").ask("/api/status").json()["demo"] is True
