@@ -390,6 +390,7 @@ def rounded_time(value: float | None) -> float | None:
 
 MAX_HOST_LENGTH = 253  # characters of a host name (RFC 1035 section 2.3.4)
 MAX_CONFIG_FILE = 16 * MIB  # bytes of a configuration file
+MAX_NESTING = 3  # lists of nodes inside each other
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 BIND_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1", "*": "127.0.0.1"}
 
@@ -632,10 +633,13 @@ class Node(NamedTuple):
     instance: str = ""
 
     @classmethod
-    def parse(cls, entry: object, where: str, source: str, proxy: str = LOCAL_PROXY) -> Node:
+    def parse(
+        cls, entry: object, where: str, source: str, proxy: str = LOCAL_PROXY, depth: int = 0
+    ) -> Node:
         """Read one entry ``{"name", "host", "port"[, "nodes", "token", ...]}``.
 
-        ``where`` names the entry in errors. Raises FrontendError that names entry and field.
+        ``where`` names the entry in errors, ``depth`` is how many others it stands in. Raises
+        FrontendError that names entry and field.
         """
         if not isinstance(entry, dict):
             raise FrontendError(400, f"{where} is not an object with name, host and port")
@@ -646,7 +650,12 @@ class Node(NamedTuple):
         except FrontendError as error:
             detail = f"{where}: {error.detail}" if where else error.detail
             raise FrontendError(400, detail, error.field) from None
-        return node._with_children(entry["nodes"], where) if "nodes" in entry else node
+        if "nodes" not in entry:
+            return node
+        if depth >= MAX_NESTING:
+            reason = f"{where}: nodes are nested more than {MAX_NESTING} deep"
+            raise FrontendError(400, reason, "nodes")
+        return node._with_children(entry["nodes"], where, depth + 1)
 
     @classmethod
     def _parse_fields(cls, entry: Mapping[str, object], name: str) -> Node:
@@ -675,13 +684,13 @@ class Node(NamedTuple):
             instance=instance,
         )
 
-    def _with_children(self, entries: object, where: str) -> Node:
+    def _with_children(self, entries: object, where: str, depth: int) -> Node:
         if not isinstance(entries, list):
             raise FrontendError(400, f"{where}: nodes is not a list", "nodes")
         children: Dict[str, Node] = {}
         for index, entry in enumerate(entries):
             place = f"{where}.nodes[{index}]"
-            child = Node.parse(entry, place, self.source, self.name)
+            child = Node.parse(entry, place, self.source, self.name, depth)
             if child.name in children:
                 reason = f"{place}: {self.name} already has a node named {child.name!r}"
                 raise FrontendError(409, reason, "name")

@@ -9,6 +9,7 @@ import time
 
 import lmcache_frontend as lf
 import pytest
+from support.cost import assert_linear
 from support.frontend import TOKEN, run, wait_for
 from support.nodes import NodeServer
 
@@ -756,3 +757,71 @@ def test_other_addresses_and_names_are_not_link_local(address):
 @pytest.mark.parametrize("host", ["127.0.0.1%x", "::1%lo", "127.0.0.1.evil.example"])
 def test_what_only_looks_like_loopback_is_not(host):
     assert not lf.is_loopback(host)
+
+
+# -- the cost of outside text
+
+
+def tried(parse):
+    """The parser, whatever it thinks of its text."""
+
+    def call(text):
+        try:
+            parse(text)
+        except (lf.FrontendError, ValueError):
+            pass
+
+    return call
+
+
+PARSERS = {
+    "host": (tried(lf.parse_host), ["a", "a.", "-", ":", "[", "1", "%", " "]),
+    "port": (tried(lf.parse_port), ["1", " ", "/", "a"]),
+    "socket": (tried(lf.parse_socket_path), ["/", "/a", "a", "\0"]),
+    "name": (tried(lf.parse_name), ["a", "/", " ", "\n"]),
+    "link-local": (tried(lf.is_link_local), ["1", "1.", ".", ":", "a", "0x1."]),
+    "loopback": (tried(lf.is_loopback), [".localhost", "127.", ":", "%"]),
+    "reported": (tried(lf.reported_target), ["http://", "a", ":", "/", "@", "["]),
+    "started": (tried(lf.startup_time), ["[", '{"startup_time":', "1", '"']),
+    "line": (tried(lf.one_line), ["a", "\n"]),
+    "json": (tried(lf.loads), ["1", "[", "[1,", '{"a":', '"', "-"]),
+    "nodes": (
+        tried(lambda text: lf.parse_nodes(lf.loads("[%s1]" % text), "x", "api")),
+        ["1,", "{},", '{"name":"a"},'],
+    ),
+    "option": (tried(lf.parse_node_option), ["=", "a", ":", "/", "a="]),
+    "dns": (tried(lf.parse_dns_option), [":", "a", "a:"]),
+    "plugin": (tried(lambda text: lf.plugin_options({text: 1}, [])), ["plugin.frontend.", "-a"]),
+    "count": (tried(lambda text: lf.worker_count(text, [])), ["1", "a"]),
+    "origin": (
+        tried(lambda text: lf.is_same_origin("http://" + text, "h")),
+        ["/", "?", "#", "http://"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(PARSERS))
+def test_a_parser_of_outside_text_costs_no_more_than_the_text_is_long(name):
+    parse, pieces = PARSERS[name]
+    for piece in pieces:
+        assert_linear(parse, lambda size: piece * (size // len(piece)), 20_000)
+
+
+@pytest.mark.parametrize("depth,fits", [(lf.MAX_NESTING, True), (lf.MAX_NESTING + 1, False)])
+def test_nodes_in_nodes_have_a_limit(depth, fits):
+    entry = tcp("w0")
+    for level in range(depth):
+        entry = tcp("rack%d" % level, nodes=[entry])
+    if fits:
+        assert lf.parse_nodes([entry], "x", "api")
+    else:
+        with pytest.raises(lf.FrontendError) as caught:
+            lf.parse_nodes([entry], "x", "api")
+        assert caught.value.status == 400 and caught.value.field == "nodes"
+
+
+def test_a_body_of_nodes_in_nodes_without_end_is_a_400(front):
+    body = b'{"name":"a","host":"h","port":1,"nodes":[' * 20000
+    for end in (b"", b"]}" * 20000):
+        assert front.ask("/api/nodes", "POST", body + end).status == 400
+    assert front.ask("/health").status == 200
