@@ -5716,47 +5716,57 @@ def prompts_are_new(evidence: Evidence) -> str:
 HIT_RATE_REASONS = (restarted, remote_is_away, evicted_too_early, prompts_are_new)
 
 
-def check_rising(
-    evidence: Evidence, rule: str, figure: str, what: str, needs_requests: bool = True
-) -> Finding:
-    """A figure that is several times its past; ``what`` is the subject of the sentence."""
-    limit, now = THRESHOLDS[rule], evidence.figure(figure)
+class Rising(NamedTuple):
+    """A figure that should not be several times its past: its name, and words for it."""
+
+    figure: str
+    subject: str
+    noun: str
+    phrase: str
+    needs_requests: bool = True
+
+
+RISING = {
+    "evictions_rising": Rising(
+        "evictions_per_second", "Evictions are rising", "evicted chunks", "have rising evictions"
+    ),
+    "failures_rising": Rising(
+        "failures_per_second", "Failures are rising", "failures", "have rising failures"
+    ),
+    "timeouts_rising": Rising(
+        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
+    ),
+    "l2_loads_growing": Rising(
+        "loads_in_flight",
+        "L2 loads in flight are growing",
+        "L2 loads in flight",
+        "have ever more L2 loads in flight",
+        False,
+    ),
+}
+
+
+def check_rising(evidence: Evidence, rule: str) -> Finding:
+    """One of RISING is several times its past."""
+    limit, rising = THRESHOLDS[rule], RISING[rule]
+    now = evidence.figure(rising.figure)
     least, factor = limit.least, limit.factor
     if evidence.active:
         least, factor = limit.end_least, limit.end_factor
     if not now >= least:
         return NOTHING
-    base, traffic = evidence.base(figure), evidence.base("requests_per_second")
+    base, traffic = evidence.base(rising.figure), evidence.base("requests_per_second")
     if base != base and traffic == traffic:
         # Counters of MP servers appear with their first event: it was measured, and was zero.
         base = 0.0
-    past = evidence.past(figure, base)
-    lately = now if evidence.active else evidence.recent(figure)
+    past = evidence.past(rising.figure, base)
+    lately = now if evidence.active else evidence.recent(rising.figure)
     has_risen = min(now, lately) >= factor * past and lately >= least
-    if not has_risen or (needs_requests and not evidence.recent("requests_per_second") > 0):
+    is_idle = rising.needs_requests and not evidence.recent("requests_per_second") > 0
+    if not has_risen or is_idle:
         return NOTHING
     change = f"{past:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(past, now)
-    return Finding(f"{what} on {evidence.key}: {change}", now)
-
-
-def check_evictions(evidence: Evidence) -> Finding:
-    name = "evictions_per_second"
-    return check_rising(evidence, "evictions_rising", name, "Evictions are rising")
-
-
-def check_failures(evidence: Evidence) -> Finding:
-    name = "failures_per_second"
-    return check_rising(evidence, "failures_rising", name, "Failures are rising")
-
-
-def check_timeouts(evidence: Evidence) -> Finding:
-    name = "timeouts_per_second"
-    return check_rising(evidence, "timeouts_rising", name, "Timeouts are rising", False)
-
-
-def check_l2_loads(evidence: Evidence) -> Finding:
-    name = "loads_in_flight"
-    return check_rising(evidence, "l2_loads_growing", name, "L2 loads in flight are growing", False)
+    return Finding(f"{rising.subject} on {evidence.key}: {change}", now)
 
 
 def check_stores(evidence: Evidence) -> Finding:
@@ -5840,23 +5850,19 @@ class Rule(NamedTuple):
     ends: str
 
 
-def rising_rule(
-    name: str, check: Callable[[Evidence], Finding], phrase: str, what: str, requests: str
-) -> Rule:
-    """A rule about a figure that rises, with its thresholds in words."""
-    limit = THRESHOLDS[name]
-    is_count = limit.unit == "count"
-    least, end = (
-        f"{value:.0f}" if is_count else spoken_rate(value)
-        for value in (limit.least, limit.end_least)
-    )
-    past = spoken_time(BASE_SECONDS)
+def rising_rule(name: str) -> Rule:
+    """The rule about one of RISING, with its thresholds in words."""
+    limit, rising = THRESHOLDS[name], RISING[name]
+    spoken = spoken_number if limit.unit == "count" else spoken_rate
     begins = (
-        f"{what}, now and in the mean of {spoken_time(RECENT_SECONDS)}, at least {least} and "
-        f"{limit.factor:g} times the mean of the {past} before{requests}"
+        f"{rising.noun}, now and in the mean of {spoken_time(RECENT_SECONDS)}, at least "
+        f"{spoken(limit.least)} and {limit.factor:g} times the mean of the "
+        f"{spoken_time(BASE_SECONDS)} before{', with requests' if rising.needs_requests else ''}"
     )
-    ends = f"now under {end}, or under {limit.end_factor:g} times what the past was"
-    return Rule(name, "warning", 2, 3, check, phrase, begins, ends)
+    end = f"now under {spoken(limit.end_least)}"
+    ends = f"{end}, or under {limit.end_factor:g} times what the past was"
+    check = functools.partial(check_rising, rule=name)
+    return Rule(name, "warning", 2, 3, check, rising.phrase, begins, ends)
 
 
 HALVED = THRESHOLDS["hit_rate_halved"]
@@ -5903,28 +5909,7 @@ RULES = (
         f" {spoken_time(RECENT_SECONDS)}, at {HALVED.least:g} tokens/s or more",
         f"now at least {HALVED.end_factor:g} times the rate before, or less traffic",
     ),
-    rising_rule(
-        "evictions_rising",
-        check_evictions,
-        "have rising evictions",
-        "evicted chunks",
-        ", with requests",
-    ),
-    rising_rule(
-        "failures_rising",
-        check_failures,
-        "have rising failures",
-        "failures",
-        ", with requests",
-    ),
-    rising_rule("timeouts_rising", check_timeouts, "have rising timeouts", "timeouts", ""),
-    rising_rule(
-        "l2_loads_growing",
-        check_l2_loads,
-        "have ever more L2 loads in flight",
-        "L2 loads in flight",
-        "",
-    ),
+    *map(rising_rule, RISING),
     Rule(
         "remote_stores_stalled",
         "warning",
@@ -12331,7 +12316,7 @@ def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def get_figures(server: FrontendServer, request: ApiRequest) -> Answer:
     """The table of figures: what each is, its unit, and what it is made of."""
-    return Answer.json({"figures": list_figures()})
+    return Answer.json({"window": WINDOW, "figures": list_figures()})
 
 
 def get_status(server: FrontendServer, request: ApiRequest) -> Answer:

@@ -163,8 +163,8 @@ def test_a_counter_that_an_mp_server_did_not_have_before_was_zero():
     state = node_state(kind="mp", figures={"timeouts_per_second": 0.1})
     recent = {"timeouts_per_second": 0.1}
     measured_before = {"requests_per_second": 3.0}
-    assert lf.check_timeouts(evidence(state, recent, measured_before)).text
-    assert lf.check_timeouts(evidence(state, recent, {})) == lf.NOTHING
+    assert rule_named("timeouts_rising").check(evidence(state, recent, measured_before)).text
+    assert rule_named("timeouts_rising").check(evidence(state, recent, {})) == lf.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,14 @@ def test_l2_loads_alarm_when_ever_more_are_in_flight(now, past, alarm):
 def test_a_rise_ends_by_the_figure_of_now_against_the_past_as_it_was(now, lasts):
     state = node_state(figures={"evictions_per_second": 20.0})
     recent = {"evictions_per_second": 20.0, "requests_per_second": 1.0}
-    assert lf.check_evictions(evidence(state, recent, {"evictions_per_second": 4.0})).text
+    assert (
+        rule_named("evictions_rising")
+        .check(evidence(state, recent, {"evictions_per_second": 4.0}))
+        .text
+    )
     state.figures["evictions_per_second"] = now
     later = evidence(state, recent, {"evictions_per_second": 20.0}, active=True)
-    assert bool(lf.check_evictions(later).text) is lasts
+    assert bool(rule_named("evictions_rising").check(later).text) is lasts
 
 
 # -- stores that stall
