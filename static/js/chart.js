@@ -23,11 +23,12 @@ import {
   clock,
   format,
   fullTime,
+  parts,
   NONE,
   plural,
   timeLabel,
 } from "./format.js";
-import { setFixed } from "./range.js";
+import { setFixed } from "./address.js";
 
 export const COLOURS = 8;
 const STANDARD_HEIGHT = 160; // px of a lane
@@ -99,7 +100,7 @@ class Lane {
     }
     const [low, high] = extremes(this.drawn, start, end);
     this.empty = low > high;
-    const few = this.height < 100 ? 2 : 4;
+    const few = this.height < 100 ? 2 : this.height < 140 ? 3 : 4;
     const [least, most] = axisRange(low, high, this.unit);
     const factor = axisFactor(most, this.unit);
     const round = valueTicks(least / factor, most / factor, few);
@@ -278,11 +279,17 @@ export class Chart {
             class: `swatch${areas ? " area" : ""} ${one.rest ? "rest" : colourClass(one.colour)}`,
           }),
           one.name,
-          h("b", {}, format(lastValue(one, this.data.end), one.unit)),
+          h("b", {}, this.#legendValue(one, areas)),
         ),
       ),
       more > 0 ? h("li", {}, `and ${more} more`) : null,
     );
+  }
+
+  /** The last value; of areas without the unit, which the axis has. */
+  #legendValue(one, areas) {
+    const value = lastValue(one, this.data.end);
+    return areas ? parts(value, one.unit)[0] : format(value, one.unit);
   }
 
   // ---- drawing

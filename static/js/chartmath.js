@@ -27,6 +27,8 @@ export function valueTicks(low, high, count = 4) {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
+const FIVE_A_MINUTE = 5 / 60;
+
 /**
  * The values between which an axis runs: a ratio from 0 to 1, others from 0 (or below) to their
  * highest.
@@ -34,7 +36,8 @@ export function valueTicks(low, high, count = 4) {
 export function axisRange(low, high, unit) {
   if (unit === RATIO_UNIT) return [0, Math.max(1, high)];
   if (high > 0) return [Math.min(0, low), high];
-  return low < 0 ? [low, 0] : [0, 1];
+  if (low < 0) return [low, 0];
+  return [0, unit === "1/min" ? FIVE_A_MINUTE : 1];
 }
 
 /** Times for the labels of an axis `width` px wide, and their step in seconds: {ticks, step}. */
@@ -197,20 +200,13 @@ export function startOf(series, end, seconds) {
   return Math.min(Math.max(end - seconds, first), end - LEAST_SPAN);
 }
 
-const SPARK_FLOOR = 0.2; // a sparkline shows at least this part of its value
-
-/**
- * The range of a sparkline: a ratio from 0 to 1; others at least a fifth of their highest value, so
- * that noise
- * never looks like a disaster.
- */
+/** The range of a sparkline: a ratio from 0 to 1, others from 0, so that noise stays small. */
 export function sparkRange(values, unit) {
   const known = (values || []).filter(isNumber);
   if (!known.length) return [0, 1];
   const [low, high] = [Math.min(...known), Math.max(...known)];
   if (unit === RATIO_UNIT) return [0, Math.max(1, high)];
-  if (high <= 0) return low < 0 ? [low, 0] : [0, 1];
-  return [Math.min(low, high * (1 - SPARK_FLOOR)), high];
+  return high > 0 ? [Math.min(0, low), high] : [low, low < 0 ? 0 : 1];
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -118,9 +118,9 @@ export function guarded(control, signal, node = null) {
     } // its row or panel was drawn anew
     seen = seen || control.isConnected;
     const why = !trusted()
-      ? `Locked: ${whyNot()}`
+      ? "Read-only. To make changes, enter the access token."
       : node && node() && node().state === "down"
-        ? "The node is down: nothing can be sent"
+        ? "The node is down: nothing can be sent to it"
         : "";
     control.dataset.refused = why ? "1" : "";
     if (control.dataset.busy !== "1")
@@ -132,24 +132,19 @@ export function guarded(control, signal, node = null) {
   return control;
 }
 
-/** A line that stands where things need trust, while there is none: why, and the way in. */
+/** A line that stands where changes are made, while that needs the token: why, and the way in. */
 export function lockNote(signal) {
-  const why = h("span");
+  const unlock = () => dispatchEvent(new Event("lmcache-unlock"));
   const note = h(
     "p",
     { class: "note lock-note" },
     icon("lock"),
-    why,
-    h(
-      "button",
-      { type: "button", class: "small", onclick: () => dispatchEvent(new Event("lmcache-unlock")) },
-      "Unlock",
-    ),
+    h("span", {}, "Read-only. To make changes, enter the access token."),
+    h("button", { type: "button", class: "small", onclick: unlock }, "Enable editing"),
   );
-  function apply() {
+  const apply = () => {
     note.hidden = trusted() || !store.session;
-    setText(why, `Locked: ${whyNot()}`);
-  }
+  };
   apply();
   subscribe(apply, signal);
   return note;
@@ -226,6 +221,119 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
     setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
   });
   return h("span", { class: "search" }, input, count);
+}
+
+// ---- menus ----
+
+const MENU_KEYS = { ArrowDown: 1, ArrowUp: -1 };
+
+/**
+ * A button that opens a menu. `items()` returns [{label, note, image, act, disabled, title}], null for a line
+ * between two groups. Arrow keys move, Escape closes, and the focus goes back to the button.
+ */
+export function menuButton(content, items, { kind = "", label = "" } = {}) {
+  const list = h("ul", { class: "menu", role: "menu", hidden: true });
+  const opener = h(
+    "button",
+    {
+      type: "button",
+      class: kind,
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      "aria-label": label || null,
+      title: label || null,
+    },
+    content,
+  );
+  const box = h("span", { class: "menu-box" }, opener, list);
+  const set = (open) => {
+    list.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) document.addEventListener("pointerdown", outside);
+    else document.removeEventListener("pointerdown", outside);
+  };
+  const outside = (event) => {
+    if (!box.contains(event.target)) set(false);
+  };
+  const entry = (item) => {
+    if (!item) return h("li", { class: "sep", role: "separator" });
+    const run = () => {
+      set(false);
+      opener.focus();
+      item.act();
+    };
+    return h(
+      "li",
+      { role: "none" },
+      h(
+        "button",
+        {
+          type: "button",
+          role: "menuitem",
+          onclick: run,
+          title: item.title,
+          disabled: item.disabled,
+        },
+        item.image ? icon(item.image) : null,
+        h("span", {}, item.label),
+        item.note ? h("span", { class: "muted" }, item.note) : null,
+      ),
+    );
+  };
+  opener.addEventListener("click", () => {
+    if (!list.hidden) {
+      set(false);
+      return;
+    }
+    replace(list, items().map(entry));
+    set(true);
+    const first = list.querySelector("button:not(:disabled)");
+    if (first) first.focus();
+  });
+  box.addEventListener("keydown", (event) => menuKey(event, list, opener, set));
+  return box;
+}
+
+function menuKey(event, list, opener, set) {
+  if (list.hidden) return;
+  const buttons = [...list.querySelectorAll("button:not(:disabled)")];
+  const at = buttons.indexOf(document.activeElement);
+  if (event.key === "Escape" || event.key === "Tab") {
+    set(false);
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      opener.focus();
+    }
+  } else if (event.key in MENU_KEYS) {
+    event.preventDefault();
+    const next = at + MENU_KEYS[event.key] + buttons.length;
+    if (buttons.length) buttons[next % buttons.length].focus();
+  } else if (event.key === "Home" || event.key === "End") {
+    event.preventDefault();
+    const to = event.key === "Home" ? 0 : buttons.length - 1;
+    if (buttons[to]) buttons[to].focus();
+  }
+}
+
+// ---- links to nodes ----
+
+/** The page of an instance's nodes in the cluster's table. */
+export const instanceLink = (id) => `#/?group=${encodeURIComponent(`i:${id}`)}`;
+
+/** A text in which the names of nodes and instances are links. */
+export function linked(text) {
+  const instances = store.instances;
+  return String(text)
+    .split(/([\s,;:()]+)/)
+    .map((word) => {
+      const bare = word.replace(/[.]$/, "");
+      const rest = word.slice(bare.length);
+      if (bare && store.byKey.has(bare))
+        return [h("a", { href: nodeLink({ key: bare }) }, bare), rest];
+      if (bare && instances.has(bare))
+        return [h("a", { href: instanceLink(instances.get(bare)) }, bare), rest];
+      return word;
+    });
 }
 
 export const nodeLink = (node, panel = "overview") =>

@@ -1,6 +1,5 @@
 // What the first paint must know: the theme, the view, how much room the alerts took. A classic
-// script on purpose: a module
-// would run after it.
+// script on purpose: a module would run after it.
 (function () {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -21,7 +20,9 @@
   dark.addEventListener("change", apply);
   addEventListener("lmcache-theme", apply);
   apply();
-  const place = /^#\/(node|compare|many|nodes)\b/.exec(location.hash);
+  const place = /^#\/(node|events|compare|many|nodes)\b/.exec(location.hash);
   root.dataset.view = place ? place[1] : "cluster";
-  root.style.setProperty("--alerts", `${Number(recall("alerts")) || 20}px`);
+  // The room that the upper part of the cluster view took the last time: nothing below it jumps.
+  for (const [name, usual] of Object.entries({ alerts: 88, tiles: 160 }))
+    root.style.setProperty(`--${name}`, `${Number(recall(name)) || usual}px`);
 })();

@@ -29,6 +29,8 @@ export function figures(value) {
   );
 }
 
+const WHOLE = 1e-6; // a value that is so near to a whole number is one
+
 function scaled(value, step, units) {
   let index = 0;
   let size = value;
@@ -36,7 +38,8 @@ function scaled(value, step, units) {
     size /= step;
     index += 1;
   }
-  return [index === 0 && Number.isInteger(size) ? fixed(size, 0) : figures(size), units[index]];
+  const whole = Math.abs(size - Math.round(size)) < WHOLE;
+  return [index === 0 && whole ? fixed(size, 0) : figures(size), units[index]];
 }
 
 /** A number with k, M or G for the thousands: "29.7k". */

@@ -175,6 +175,25 @@ export function sendJson(method, path, object, options = {}) {
   });
 }
 
+/** Load a file and have the browser save it under that name. ApiError when there is none. */
+export async function downloadFile(path, name, timeout = 120) {
+  const token = getToken();
+  const response = await fetch(BASE + path, {
+    headers: token ? { Authorization: `Bearer ${token}` } : {},
+    signal: AbortSignal.timeout(timeout * 1000),
+    credentials: "same-origin",
+  });
+  if (!response.ok) {
+    const text = await response.text();
+    throw new ApiError(reasonOf(response.status, text, response.statusText), response.status);
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
 /** Several requests, at most `parallel` at a time; `done(item, result, error)` as each finishes. */
 export async function each(items, work, done, parallel = 6) {
   const queue = [...items];
@@ -217,6 +236,7 @@ export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
 export const store = {
   status: null, // last /api/status
   byKey: new Map(), // its nodes by key
+  instances: new Map(), // names of its instances -> their ids
   received: 0, // when it arrived, Unix seconds on this machine's clock
   error: null, // why the last poll failed
   failures: 0,
@@ -273,6 +293,13 @@ export async function loadSession() {
   notify();
 }
 
+/** Names of instances -> their ids, as far as there are any. */
+function instanceNames(status) {
+  if (status.instances) return new Map(status.instances.map((one) => [one.name, one.id]));
+  const names = status.nodes.map((node) => node.instance).filter(Boolean);
+  return new Map(names.map((name) => [name, name]));
+}
+
 /**
  * Ask for the status now, and again after the interval; after failures wait longer each time, 30 s
  * at most.
@@ -286,6 +313,7 @@ export async function poll() {
     const back = store.error !== null;
     store.status = status;
     store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
+    store.instances = instanceNames(status);
     store.received = Date.now() / 1000;
     store.error = null;
     store.failures = 0;
@@ -321,6 +349,20 @@ export function setRefresh(seconds) {
   remember("interval", String(seconds));
   schedule();
   notify();
+}
+
+/**
+ * What happened, newest first: {events, next}. `query` has since, until, node, kind, limit, before. A server that
+ * keeps no events answers 404: there are none then.
+ */
+export async function getEvents(query, signal) {
+  const words = Object.entries(query).filter(([, value]) => value || value === 0);
+  try {
+    return await getJson(`api/events?${new URLSearchParams(words)}`, { signal, timeout: 20 });
+  } catch (error) {
+    if (error.status === 404) return { events: [], next: null };
+    throw error;
+  }
 }
 
 /** Have the server ask the nodes at once, then fetch what it learnt. */

@@ -386,7 +386,7 @@ export class DataTable {
       const id = heading ? line.id : this.options.key(line);
       wanted.add(id);
       if (!this.live.has(id))
-        this.live.set(id, heading ? new HeadingRow(this, line.name) : new TableRow(this, id));
+        this.live.set(id, heading ? new HeadingRow(this, line.name) : new TableRow(this));
       const entry = this.live.get(id);
       entry.fill(line);
       if (virtual) entry.element.setAttribute("aria-rowindex", String(i + 2));

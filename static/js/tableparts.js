@@ -81,19 +81,26 @@ export function groupRows(rows, grouping, folded) {
   );
 }
 
+/** What selecting these rows selects: their keys, or those that `select.members(row)` names. */
+function memberKeys(rows, select, key) {
+  return rows.flatMap((row) => (select.members ? select.members(row) : [key(row)]));
+}
+
 /** Show on a checkbox how many of these rows are selected: none, some, all. */
 export function markBox(box, rows, select, key) {
-  if (!box) return;
-  const count = rows.filter((row) => select.set.has(key(row))).length;
-  box.checked = count > 0 && count === rows.length;
-  box.indeterminate = count > 0 && count < rows.length;
+  if (!box) return false;
+  const keys = memberKeys(rows, select, key);
+  const count = keys.filter((one) => select.set.has(one)).length;
+  box.checked = count > 0 && count === keys.length;
+  box.indeterminate = count > 0 && count < keys.length;
+  return box.checked;
 }
 
 /** Add rows to the selection, or take them out of it. */
 export function pick(rows, on, select, key) {
-  for (const row of rows) {
-    if (on) select.set.add(key(row));
-    else select.set.delete(key(row));
+  for (const one of memberKeys(rows, select, key)) {
+    if (on) select.set.add(one);
+    else select.set.delete(one);
   }
 }
 
@@ -101,27 +108,25 @@ const classes = (...names) => names.filter(Boolean).join(" ") || null;
 
 /** A row in the DOM, which changes the cells that differ and leaves the others alone. */
 export class TableRow {
-  constructor(table, id) {
+  constructor(table) {
     const { fixed, select, onrow } = table.options;
     this.table = table;
     this.row = null;
     this.signatures = [];
     this.className = "";
     this.element = h("tr", { role: fixed ? null : "row" });
-    this.box = select ? this.#makeBox(id) : null;
+    this.box = select ? this.#makeBox() : null;
     this.cells = table.shownColumns.map((column) => this.#makeCell(column));
     this.element.append(...this.cells);
     if (onrow) this.#listen(onrow);
   }
 
-  #makeBox(id) {
+  #makeBox() {
     const { select } = this.table.options;
     const box = h("input", { type: "checkbox" });
     box.addEventListener("change", () => {
-      if (box.checked) select.set.add(id);
-      else select.set.delete(id);
-      this.element.classList.toggle("picked", box.checked);
-      this.table.markAll();
+      pick([this.row], box.checked, select, this.table.options.key);
+      this.table.paint();
       select.changed();
     });
     this.element.append(h("td", { class: "pick" }, box));
@@ -156,8 +161,7 @@ export class TableRow {
   }
 
   #fillBox(row, select) {
-    const picked = select.set.has(this.table.options.key(row));
-    this.box.checked = picked;
+    const picked = markBox(this.box, [row], select, this.table.options.key);
     this.element.classList.toggle("picked", picked);
     const label = `Select ${select.name(row)}`;
     if (this.box.getAttribute("aria-label") !== label) this.box.setAttribute("aria-label", label);

@@ -5,7 +5,7 @@ import { Chart } from "../chart.js";
 import { facts, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime, parts } from "../format.js";
-import { chartSpan, historyQuery, onRange } from "../range.js";
+import { chartSpan, historyQuery, onRange } from "../address.js";
 import { getJson } from "../server.js";
 import { metricHelp, metricLabel, metricUnit } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";

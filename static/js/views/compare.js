@@ -5,7 +5,7 @@ import { nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { byName, format, middle, plain, plural } from "../format.js";
-import { chartSpan, historyQuery, onRange } from "../range.js";
+import { chartSpan, historyQuery, onRange } from "../address.js";
 import { each, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { HISTORY, metricLabel, metricUnit } from "../words.js";

@@ -4,6 +4,25 @@
 import { startOf } from "./chartmath.js";
 import { recall, remember } from "./server.js";
 
+export const VIEWS = ["cluster", "events", "node", "compare", "many", "nodes"];
+
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch (error) {
+    return word;
+  }
+}
+
+/** The view after #: {view, key, panel, query}. */
+export function parseRoute(hash = location.hash) {
+  const [path, search = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [view, key, panel] = path.split("/").map(decoded);
+  const query = new URLSearchParams(search);
+  if (view === "node" && key) return { view, key, panel: panel || "overview", query };
+  return { view: VIEWS.includes(view) && view !== "node" ? view : "cluster", query };
+}
+
 const DEFAULT = "1h";
 const SIZES = { s: 1, m: 60, h: 3600, d: 86400 }; // seconds
 const LEAST_ZOOM = 10; // seconds

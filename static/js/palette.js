@@ -1,0 +1,403 @@
+// Ctrl-K finds nodes, views and actions; ? shows the keys.
+
+import { parseRoute, setLast, SPANS } from "./address.js";
+import { copy, instanceLink, kindText, nodeLink, stateMark, toast } from "./controls.js";
+import { h, icon, replace } from "./dom.js";
+import { plural } from "./format.js";
+import { downloadFile, refreshNow, request, setRefresh, store, trusted } from "./server.js";
+import { nextTheme, unlock } from "./shell.js";
+
+const MOST_NODES = 8;
+const MOST_OTHERS = 10;
+const INTERVALS = [2, 5, 10, 30]; // seconds
+
+const VIEWS = [
+  ["Cluster", "#/"],
+  ["Events", "#/events"],
+  ["Compare nodes", "#/compare"],
+  ["Bulk actions", "#/many"],
+  ["Nodes: add, change, remove", "#/nodes"],
+];
+
+const PANELS = [
+  ["overview", "Overview"],
+  ["metrics", "Metrics"],
+  ["threads", "Threads"],
+  ["loglevels", "Log levels"],
+  ["config", "Config"],
+  ["environment", "Environment"],
+  ["cache", "Cache"],
+  ["script", "Script"],
+  ["requests", "Requests"],
+];
+
+const KEYS = [
+  ["Ctrl K", "search nodes, views and actions"],
+  ["/", "the same"],
+  ["?", "this list"],
+  ["Esc", "close a menu, a dialog or a selection"],
+  ["← →", "on a chart: read the values; on the fleet map: move"],
+  ["Shift ← →, Enter", "on a chart: choose a span and zoom all charts to it"],
+  ["Alt ←", "back: undo a zoom"],
+];
+
+const go = (href) => () => {
+  location.hash = href.slice(1);
+};
+
+// ---- what can be found ----
+
+/**
+ * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches "worker2": the letters
+ * and the digits of a word may stand apart, in this order.
+ */
+export function matches(text, words) {
+  const lower = text.toLowerCase();
+  const spans = [];
+  for (const word of words) {
+    let from = lower.indexOf(word);
+    if (from >= 0) {
+      spans.push([from, from + word.length]);
+      continue;
+    }
+    from = 0;
+    for (const part of word.match(/\d+|\D+/g) || []) {
+      const at = lower.indexOf(part, from);
+      if (at < 0) return null;
+      spans.push([at, at + part.length]);
+      from = at + part.length;
+    }
+  }
+  return spans.sort((a, b) => a[0] - b[0]);
+}
+
+/** The text with its matches as <mark>. */
+export function highlighted(text, words) {
+  const out = [];
+  let from = 0;
+  for (const [start, end] of matches(text, words) || []) {
+    if (start < from) continue;
+    out.push(text.slice(from, start), h("mark", {}, text.slice(start, end)));
+    from = end;
+  }
+  return [...out, text.slice(from)];
+}
+
+/** How well all words match: lower is better, null is not at all. */
+export function matchRank(text, words) {
+  const found = matches(text, words);
+  if (!found) return null;
+  return found.length && found[0][0] === 0 ? 0 : 1;
+}
+
+function nodeEntries(words) {
+  if (!words.length || !store.status) return [];
+  const found = store.status.nodes.flatMap((node) => {
+    const name = matchRank(node.key, words);
+    const more = `${node.key} ${node.kind} ${node.instance || ""} ${node.address} ${node.model || ""}`;
+    const rank = name === null ? matchRank(more, words) : name - 2;
+    return rank === null ? [] : [[rank, node]];
+  });
+  return found
+    .sort((a, b) => a[0] - b[0])
+    .slice(0, MOST_NODES)
+    .map(([, node]) => nodeEntry(node));
+}
+
+function nodeEntry(node) {
+  const { view, panel } = parseRoute();
+  const href = nodeLink(node, view === "node" ? panel : "overview");
+  const note = [node.state, kindText(node), node.role].filter((one) => one && one !== "–");
+  return {
+    group: "Nodes",
+    mark: stateMark(node.state, true),
+    text: node.key,
+    note: [...new Set(note)].join(" · "),
+    href,
+    act: go(href),
+    node,
+  };
+}
+
+function instanceEntries() {
+  return [...store.instances].map(([name, id]) => {
+    const href = instanceLink(id);
+    return { group: "Instances", image: "page", text: name, note: "instance", href, act: go(href) };
+  });
+}
+
+function panelEntries(node) {
+  if (!node) return [];
+  const panels = PANELS.map(([panel, label]) => {
+    const href = nodeLink(node, panel);
+    return { group: node.key, image: "page", text: label, href, act: go(href), panel: true };
+  });
+  const href = `#/events?node=${encodeURIComponent(node.key)}`;
+  const events = {
+    group: node.key,
+    image: "page",
+    text: `Events of ${node.key}`,
+    href,
+    act: go(href),
+  };
+  return [...panels, { ...events, panel: true }];
+}
+
+function viewEntries() {
+  return VIEWS.map(([text, href]) => ({
+    group: "Views",
+    image: "page",
+    text,
+    href,
+    act: go(href),
+  }));
+}
+
+function compareEntry(node) {
+  const instance = node && (node.instance_id || node.instance);
+  if (!instance) return [];
+  const ranks = store.status.nodes.filter(
+    (one) => (one.instance_id || one.instance) === instance && one.kind === "worker",
+  );
+  if (ranks.length < 2) return [];
+  const names = ranks.map((one) => one.key).join(",");
+  const href = `#/compare?nodes=${encodeURIComponent(names)}`;
+  const text = `Compare ranks of ${node.instance || instance}`;
+  return [{ text, href, act: go(href) }];
+}
+
+function silenceEntries(node) {
+  const alerts = ((store.status && store.status.alerts) || []).filter(
+    (alert) => node && alert.node === node.key && !alert.silence,
+  );
+  if (!alerts.length) return [];
+  const act = async () => {
+    for (const { id } of alerts) await sendSilence(id);
+    toast(`Silenced ${plural(alerts.length, "alert")} for 1 hour`, "good");
+  };
+  return [{ text: `Silence alerts of ${node.key} for 1 h`, act, locked: true }];
+}
+
+const sendSilence = (id) =>
+  request(`api/alerts/${encodeURIComponent(id)}/silence`, {
+    method: "POST",
+    body: JSON.stringify({ seconds: 3600, comment: "" }),
+    headers: { "Content-Type": "application/json" },
+  });
+
+function actionEntries(node) {
+  const entries = [
+    ...compareEntry(node),
+    ...silenceEntries(node),
+    { text: "Refresh: poll all nodes now", act: () => refreshNow() },
+    { text: "Download debug bundle", note: "zip", act: downloadBundle, locked: true },
+    { text: "Copy link to this view", act: () => copy(location.href, "Link copied") },
+    ...SPANS.map(([, label, seconds]) => ({
+      text: `Show the last ${label}`,
+      act: () => setLast(seconds),
+    })),
+    ...INTERVALS.map((one) => ({
+      text: `Update this page every ${one} s`,
+      act: () => setRefresh(one),
+    })),
+    { text: "Change theme", act: nextTheme },
+    { text: trusted() ? "Stop editing" : "Enable editing", act: unlock },
+    { text: "Keyboard shortcuts and manual", act: () => setTimeout(help) },
+  ];
+  return entries.map((entry) => ({ group: "Actions", image: "action", ...entry }));
+}
+
+/** Load the bundle: with the token in a header, so not as a plain link. */
+async function downloadBundle() {
+  toast("Collecting the debug bundle …");
+  try {
+    await downloadFile("api/bundle", "lmcache-bundle.zip");
+  } catch (error) {
+    toast(error.message, "bad");
+  }
+}
+
+/** What the words find, in groups. */
+function entriesFor(text) {
+  const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  const nodes = nodeEntries(words);
+  const route = parseRoute();
+  const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
+  const others = [
+    ...instanceEntries(),
+    ...viewEntries(),
+    ...panelEntries(chosen),
+    ...actionEntries(chosen),
+  ];
+  const wanted = others.filter((entry) => {
+    if (!words.length) return entry.group !== "Instances";
+    if (matchRank(entry.text, words) !== null) return true;
+    return nodes.length === 1 && entry.panel;
+  });
+  return [...nodes, ...wanted.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
+}
+
+// ---- the dialog ----
+
+class Palette {
+  constructor() {
+    this.at = 0;
+    this.entries = [];
+    this.input = h("input", {
+      type: "text",
+      class: "palette-input",
+      placeholder: "Search or jump to …",
+      "aria-label": "Search nodes, views and actions",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "palette-list",
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      spellcheck: "false",
+    });
+    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": "Found" });
+    this.dialog = h(
+      "dialog",
+      { class: "palette", "aria-label": "Search or jump to" },
+      h("div", { class: "palette-type" }, icon("search"), this.input, h("kbd", {}, "Esc")),
+      this.list,
+      footer(),
+    );
+    this.input.addEventListener("input", () => this.#find());
+    this.input.addEventListener("keydown", (event) => this.#key(event));
+    this.dialog.addEventListener("close", () => this.dialog.remove());
+    this.dialog.addEventListener("pointerdown", (event) => {
+      if (event.target === this.dialog) this.dialog.close();
+    });
+    document.body.append(this.dialog);
+    this.dialog.showModal();
+    this.#find();
+  }
+
+  #find() {
+    this.entries = entriesFor(this.input.value);
+    this.at = 0;
+    this.#draw();
+  }
+
+  #draw() {
+    const words = this.input.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    let group = "";
+    replace(
+      this.list,
+      this.entries.map((entry, i) => {
+        const heading = entry.group === group ? null : this.#heading(entry.group);
+        group = entry.group;
+        return [heading, this.#item(entry, i, words)];
+      }),
+      this.entries.length ? null : h("li", { class: "muted", role: "presentation" }, "No match"),
+    );
+    this.#mark();
+  }
+
+  #heading(text) {
+    return h("li", { class: "palette-group", role: "presentation" }, text);
+  }
+
+  #item(entry, i, words) {
+    const locked = entry.locked && !trusted();
+    return h(
+      "li",
+      {
+        id: `palette-${i}`,
+        role: "option",
+        onpointermove: () => this.#move(i),
+        onclick: () => this.#run(entry),
+      },
+      entry.mark || icon(locked ? "lock" : entry.image),
+      h("span", { class: "palette-text" }, highlighted(entry.text, words)),
+      h("span", { class: "palette-note" }, entry.note || ""),
+    );
+  }
+
+  #mark() {
+    const items = this.list.querySelectorAll("[role=option]");
+    items.forEach((item, i) => item.setAttribute("aria-selected", String(i === this.at)));
+    const chosen = items[this.at];
+    if (!chosen) {
+      this.input.removeAttribute("aria-activedescendant");
+      return;
+    }
+    this.input.setAttribute("aria-activedescendant", chosen.id);
+    chosen.scrollIntoView({ block: "nearest" });
+  }
+
+  #move(at) {
+    if (at === this.at) return;
+    this.at = at;
+    this.#mark();
+  }
+
+  #key(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const { length } = this.entries;
+    if (step && length) {
+      event.preventDefault();
+      this.#move((this.at + step + length) % length);
+    } else if (event.key === "Enter" && this.entries[this.at]) {
+      event.preventDefault();
+      const entry = this.entries[this.at];
+      const apart = event.ctrlKey || event.metaKey;
+      if (apart && entry.href) open(entry.href, "_blank", "noopener");
+      else this.#run(entry);
+    }
+  }
+
+  #run(entry) {
+    this.dialog.close();
+    if (entry.locked && !trusted()) unlock();
+    else entry.act();
+  }
+}
+
+function footer() {
+  const key = (...names) => names.map((name) => h("kbd", {}, name));
+  return h(
+    "div",
+    { class: "palette-foot", "aria-hidden": "true" },
+    h("span", {}, key("↑", "↓"), " select"),
+    h("span", {}, key("↵"), " open"),
+    h("span", {}, key("Ctrl ↵"), " new tab"),
+    h("span", { class: "spring" }),
+    h("span", {}, key("?"), " all shortcuts"),
+  );
+}
+
+export function palette() {
+  return new Palette();
+}
+
+/** The keys, and where the manual is. */
+export function help() {
+  const close = h("button", { type: "button", class: "primary", autofocus: true }, "Close");
+  const dialog = h(
+    "dialog",
+    { class: "help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "Keyboard shortcuts"),
+    h(
+      "dl",
+      { class: "keys" },
+      KEYS.map(([key, text]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)]),
+    ),
+    h(
+      "div",
+      { class: "dialog-actions" },
+      h(
+        "a",
+        { class: "button", href: "static/help.html", target: "_blank", rel: "noopener" },
+        "Manual",
+      ),
+      h("span", { class: "spring" }),
+      close,
+    ),
+  );
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,391 @@
+// The upper part of the cluster: what is wrong, in words, and beside it what happened lately.
+
+import { button, copy, field, linked, menuButton, toast } from "../controls.js";
+import { h, icon, replace, setText } from "../dom.js";
+import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import { notify, poll, sendJson, store, trusted } from "../server.js";
+import { SEVERITIES } from "../words.js";
+import { eventItem, eventRows } from "./eventlist.js";
+
+const NAMED = 3; // names in a sentence; more are counted
+const SPREAD = 3; // a rule that more instances than that break is one line
+const SHOWN = 6; // lines before "Show all"
+const EVENTS = 8; // recent events shown
+const HOUR = 3600;
+const PAST = "event "; // how the id of an alert of the past begins
+
+const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
+const isSilent = (alert) => Boolean(alert.silence);
+
+function instanceOf(alert) {
+  if (alert.instance) return alert.instance;
+  const node = alert.node ? store.byKey.get(alert.node) : null;
+  return (node && (node.instance_id || node.instance)) || "";
+}
+
+/** The name of the instance with that id. */
+function instanceName(id) {
+  const found = [...store.instances].find(([, one]) => one === id);
+  return found ? found[0] : id;
+}
+
+/** Alerts by what `id` says of each, in the order of their first. */
+function groupBy(alerts, id) {
+  const groups = new Map();
+  for (const alert of alerts) {
+    const key = id(alert);
+    groups.set(key, [...(groups.get(key) || []), alert]);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that many
+ * instances break is a single one. Each is {alerts, severity, text, since, details, silence, nodes, instances}.
+ */
+export function alertLines(alerts) {
+  const ordered = [...alerts].sort(
+    (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
+  );
+  const byRule = groupBy(ordered, (one) => `${one.rule} ${one.severity} ${isSilent(one)}`);
+  const groups = byRule.flatMap((rule) => {
+    const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
+    return parts.length > SPREAD ? [rule] : parts;
+  });
+  return groups.map(lineOf).sort((a, b) => severityOf(a).rank - severityOf(b).rank);
+}
+
+function lineOf(alerts) {
+  const [first] = alerts;
+  const details = [...new Set(alerts.flatMap((one) => one.details || []))];
+  return {
+    alerts,
+    id: first.id,
+    severity: first.severity,
+    rule: first.rule,
+    text: first.text,
+    since: Math.min(...alerts.map((one) => one.since || Infinity)),
+    details: details.slice(0, NAMED),
+    silence: first.silence || null,
+    nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
+    instances: [...new Set(alerts.map(instanceOf).filter(Boolean))],
+  };
+}
+
+/** "also on w1, w2 and 12 more": the other nodes of a line, or its other instances. */
+export function otherNodes(line) {
+  const [first] = line.alerts;
+  const names = line.nodes.length ? line.nodes : line.instances.map(instanceName);
+  const others = names.filter((name) => name !== (first.node || instanceName(instanceOf(first))));
+  if (!others.length) return "";
+  const named = others.slice(0, NAMED);
+  const more = others.length - named.length;
+  const list = more > 0 ? `${named.join(", ")} and ${plain(more)} more` : named.join(", ");
+  return `also on ${list}`;
+}
+
+const sinceText = (line, now) =>
+  Number.isFinite(line.since)
+    ? `since ${when(line.since, now)} · ${duration(now - line.since)}`
+    : "";
+
+/** Alerts and main figures for an incident channel. */
+export function alertsMarkdown(lines, now, title) {
+  const said = lines.map((line) => {
+    const more = [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
+    const silenced = line.silence ? " (silenced)" : "";
+    return `- **${severityOf(line).word}** ${line.text}${silenced}\n  ${more.join(" · ")}`;
+  });
+  return [`### ${title}`, "", ...(said.length ? said : ["All clear: no active alerts."])].join(
+    "\n",
+  );
+}
+
+// ---- silences ----
+
+/** Silence all alerts of a line for some seconds. */
+async function silence(line, seconds, comment = "") {
+  const ids = line.alerts.map((alert) => alert.id);
+  for (const id of ids)
+    await sendJson("POST", `api/alerts/${encodeURIComponent(id)}/silence`, { seconds, comment });
+  toast(`Silenced until ${hour(Date.now() / 1000 + seconds)}`, "good");
+  await poll();
+}
+
+async function unsilence(line) {
+  for (const { id } of line.alerts)
+    await sendJson("DELETE", `api/alerts/${encodeURIComponent(id)}/silence`);
+  toast("The silence has ended", "good");
+  await poll();
+}
+
+const carefully = (work) =>
+  work.catch((error) => {
+    toast(error.message, "bad");
+    notify();
+  });
+
+async function silenceWithComment(line) {
+  const { formDialog } = await import("../dialog.js");
+  const hours = h(
+    "select",
+    { name: "hours" },
+    [1, 4, 8, 24, 72].map((one) => h("option", { value: one }, `${one} h`)),
+  );
+  const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
+  await formDialog({
+    title: "Silence this alert",
+    action: "Silence",
+    build: (body) =>
+      body.append(
+        h("p", { class: "muted" }, line.text),
+        field("For", hours),
+        field("Comment", comment, "Shown to everyone who opens this page."),
+      ),
+    submit: () => silence(line, Number(hours.value) * HOUR, comment.value.trim()),
+  });
+}
+
+function silenceMenu(line) {
+  const until = (hours) => `until ${hour(Date.now() / 1000 + hours * HOUR)}`;
+  const unlock = () => dispatchEvent(new Event("lmcache-unlock"));
+  const items = () =>
+    trusted()
+      ? [
+          { label: "For 1 hour", note: until(1), act: () => carefully(silence(line, HOUR)) },
+          { label: "For 8 hours", note: until(8), act: () => carefully(silence(line, 8 * HOUR)) },
+          null,
+          { label: "With a comment …", act: () => silenceWithComment(line) },
+        ]
+      : [{ label: "Enable editing to silence alerts", image: "lock", act: unlock }];
+  const face = [icon("mute"), h("span", {}, "Silence")];
+  return menuButton(face, items, { kind: "little drop", label: "Silence this alert" });
+}
+
+// ---- the cards ----
+
+function severityMark(line) {
+  const { word, state } = severityOf(line);
+  const sign = { down: "■", degraded: "◆", unknown: "○" }[state];
+  return h(
+    "span",
+    { class: `severity ${state}` },
+    h("span", { "aria-hidden": "true" }, sign),
+    word,
+  );
+}
+
+/** An alert of the past, as its event tells it. */
+function alertOfEvent(event) {
+  const over = event.until !== null && event.until !== undefined;
+  return {
+    id: `${PAST}${event.id}`,
+    rule: event.rule || event.text,
+    severity: event.severity,
+    text: event.text,
+    node: event.node,
+    instance: event.instance,
+    since: event.time,
+    silence: null,
+    details: over ? [`resolved ${when(event.until)}`] : [],
+  };
+}
+
+function alertItem(line, now) {
+  const facts = [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
+  return h(
+    "li",
+    { class: line.severity, dataset: { rule: line.rule } },
+    h("p", {}, severityMark(line), " ", linked(line.text)),
+    h(
+      "p",
+      { class: "why", title: Number.isFinite(line.since) ? fullTime(line.since) : null },
+      facts.map((fact, i) => [i ? " · " : "", linked(fact)]),
+    ),
+    line.id.startsWith(PAST) ? null : silenceMenu(line),
+  );
+}
+
+function silentItem(line) {
+  const { until, comment, by } = line.silence;
+  const end = until ? `until ${when(until)}` : "";
+  const notes = [end, comment ? `“${comment}”` : "", by ? `by ${by}` : ""].filter(Boolean);
+  const more = line.nodes.length > 1 ? ` (${plural(line.nodes.length, "node")})` : "";
+  return h(
+    "li",
+    { class: "quiet" },
+    h(
+      "p",
+      {},
+      "Silenced: ",
+      linked(line.text),
+      more,
+      notes.length ? ` · ${notes.join(" · ")}` : "",
+    ),
+    button("End silence", () => carefully(unsilence(line)), { kind: "little bare" }),
+  );
+}
+
+/** The card of alerts: one line a group, silenced ones folded at its end. */
+export class AlertCard {
+  constructor() {
+    this.count = h("span", { class: "hint" });
+    this.list = h("ul", { class: "alerts" });
+    this.quiet = h("ul", { class: "alerts" });
+    this.silenced = h("details", { class: "silenced", hidden: true }, h("summary"), this.quiet);
+    this.spoken = h("p", { class: "visually-hidden", role: "status" });
+    this.more = button("", () => this.#toggle(), { kind: "little bare", title: "" });
+    this.clear = h("p", { class: "all-well" });
+    this.showAll = false;
+    this.signature = "";
+    this.ids = null;
+    this.lines = [];
+    this.past = null;
+    const copyAll = button("Copy as Markdown", () => this.#copy(), {
+      kind: "little bare",
+      image: "copy",
+    });
+    this.element = h(
+      "section",
+      { class: "card alert-card", "aria-label": "Alerts" },
+      h("header", { class: "card-head" }, h("h2", {}, "Alerts"), this.count, spring(), copyAll),
+      this.spoken,
+      this.clear,
+      this.list,
+      this.more,
+      this.silenced,
+    );
+  }
+
+  #toggle() {
+    this.showAll = !this.showAll;
+    this.signature = "";
+    this.update(store.status, this.past);
+  }
+
+  #copy() {
+    const { counts, time } = store.status;
+    const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
+    const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
+    copy(alertsMarkdown(this.lines, time, title), "Alerts copied as Markdown");
+  }
+
+  /** Show the alerts of now; with `past`, alert events of a fixed time range, those instead. */
+  update(status, past = null) {
+    this.past = past;
+    this.lines = alertLines(past ? past.map(alertOfEvent) : status.alerts || []);
+    const minute = Math.floor(status.time / 30);
+    const shape = this.lines.map(({ id, text, silence: quiet, nodes, details }) => [
+      id,
+      text,
+      quiet,
+      nodes.length,
+      details,
+    ]);
+    const signature = JSON.stringify([shape, minute, this.showAll, status.nodes.length === 0]);
+    if (signature === this.signature || this.element.querySelector(".menu:not([hidden])")) return;
+    this.signature = signature;
+    this.#speak();
+    this.#draw(status);
+  }
+
+  /** Said when others came, not each time that one grew older. */
+  #speak() {
+    const ids = this.lines.map((line) => line.id).join();
+    if (ids === this.ids) return;
+    const first = this.ids === null;
+    this.ids = ids;
+    if (first) return;
+    const texts = this.lines.slice(0, NAMED).map((line) => line.text);
+    const said = texts.length
+      ? `${plural(this.lines.length, "alert")}: ${texts.join("; ")}`
+      : "No alerts";
+    setText(this.spoken, said);
+  }
+
+  #draw(status) {
+    const active = this.lines.filter((line) => !line.silence);
+    const silent = this.lines.filter((line) => line.silence);
+    const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
+    const grouped = alerts > active.length ? ` in ${plural(active.length, "group")}` : "";
+    const what = this.past ? "in this time range" : "active";
+    setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
+    const shown = active.slice(0, this.showAll ? active.length : SHOWN);
+    keepFocus(this.list, () =>
+      replace(
+        this.list,
+        shown.map((line) => alertItem(line, status.time)),
+      ),
+    );
+    this.clear.hidden = active.length > 0;
+    const unknown = status.counts.unknown;
+    const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
+    const calm = this.past ? "No alerts in this time range" : "All clear: no active alerts";
+    setText(this.clear, waiting || calm);
+    this.more.hidden = active.length <= SHOWN;
+    setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
+    this.silenced.hidden = !silent.length;
+    setText(this.silenced.firstChild, `${plain(silent.length)} silenced`);
+    if (silent.length === 1) this.silenced.open = true;
+    replace(this.quiet, silent.map(silentItem));
+  }
+}
+
+const spring = () => h("span", { class: "spring" });
+
+/** Draw a list anew; what had the focus in it has it again. */
+function keepFocus(list, draw) {
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  draw();
+  if (!focused) return;
+  const same = [...list.querySelectorAll("a, button")].find(
+    (one) => one.href === focused.href && one.textContent === focused.textContent,
+  );
+  if (same) same.focus({ preventScroll: true });
+}
+
+/** The card of recent events. */
+export class EventCard {
+  constructor() {
+    this.hint = h("span", { class: "hint" });
+    this.list = h("ul", { class: "events" });
+    this.none = h("p", { class: "all-well" }, "Nothing happened in this time range.");
+    this.element = h(
+      "section",
+      { class: "card event-card", "aria-label": "Recent events" },
+      h(
+        "header",
+        { class: "card-head" },
+        h("h2", {}, "Recent events"),
+        this.hint,
+        spring(),
+        h("a", { href: "#/events" }, "All events"),
+      ),
+      this.none,
+      this.list,
+    );
+    this.signature = "";
+  }
+
+  /** Take the events of the range, newest first. */
+  update(events, rangeName, now) {
+    const rows = eventRows(events);
+    const hint =
+      events.length > EVENTS ? `${rangeName}, ${plural(events.length, "event")}` : rangeName;
+    setText(this.hint, hint);
+    this.none.hidden = rows.length > 0;
+    const shown = rows.slice(0, EVENTS);
+    const signature = JSON.stringify([
+      shown.map((row) => [row.id, row.until, row.text, row.count]),
+      Math.floor(now / 10),
+    ]);
+    if (signature === this.signature) return;
+    this.signature = signature;
+    keepFocus(this.list, () =>
+      replace(
+        this.list,
+        shown.map((row) => eventItem(row, now)),
+      ),
+    );
+  }
+}

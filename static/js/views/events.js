@@ -1,0 +1,172 @@
+// What happened, in full: the events of the page's time range, by kind and node.
+
+import { bounds, onRange, timeRange } from "../address.js";
+import { button, copy, searchBox } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { day, fullTime, plural, spanText } from "../format.js";
+import { getEvents, store } from "../server.js";
+import { EVENT_KINDS, eventItem, eventNote, eventRows, eventText } from "./eventlist.js";
+
+const PAGE = 200; // events a request
+const RELOAD = 5; // seconds
+
+/** Events for an incident channel. */
+export function eventsMarkdown(rows, title, now) {
+  const lines = rows.map((row) => {
+    const note = eventNote(row, now).filter(Boolean).join(" ");
+    return `- ${fullTime(row.time)} ${eventText(row)}${note ? ` (${note})` : ""}`;
+  });
+  return [`### ${title}`, "", ...lines].join("\n");
+}
+
+class EventsView {
+  constructor(root, route, signal) {
+    Object.assign(this, { root, signal, kind: "", node: "", words: [], events: [], next: null });
+    this.asked = 0;
+    this.take(route.query);
+    this.span = h("span", { class: "muted" });
+    this.chips = h("span", { class: "chips", role: "group", "aria-label": "Filter by kind" });
+    this.only = button("", () => this.#choose({ node: "" }), { kind: "little" });
+    this.search = searchBox("Filter", (text) => this.#find(text));
+    this.list = h("ul", { class: "events long" });
+    this.older = button("Show older events", () => this.#load(true), {});
+    this.note = h("p", { class: "panel-line", role: "status" });
+    this.body = h(
+      "section",
+      { class: "card", "aria-label": "Events" },
+      this.list,
+      this.note,
+      this.older,
+    );
+    this.#build();
+    onRange(() => this.#load(), signal);
+  }
+
+  #build() {
+    replace(
+      this.root,
+      h("div", { class: "page-head" }, h("h1", {}, "Events"), this.span),
+      h(
+        "div",
+        { class: "tools" },
+        this.search,
+        this.chips,
+        this.only,
+        h("span", { class: "spring" }),
+        button("Copy as Markdown", () => this.#copy(), { kind: "bare", image: "copy" }),
+      ),
+      this.body,
+    );
+    this.#drawFilters();
+  }
+
+  take(query) {
+    this.kind = query.get("kind") || "";
+    this.node = query.get("node") || "";
+  }
+
+  #choose(change) {
+    Object.assign(this, change);
+    const query = new URLSearchParams();
+    if (this.kind) query.set("kind", this.kind);
+    if (this.node) query.set("node", this.node);
+    const text = query.toString();
+    history.replaceState(null, "", `${location.search}#/events${text ? `?${text}` : ""}`);
+    this.#drawFilters();
+    this.#load();
+  }
+
+  #drawFilters() {
+    replace(
+      this.chips,
+      [["", "All"], ...Object.entries(EVENT_KINDS)].map(([kind, label]) => {
+        const pressed = String(kind === this.kind);
+        const choose = () => this.#choose({ kind });
+        return h(
+          "button",
+          { type: "button", class: "chip", "aria-pressed": pressed, onclick: choose },
+          label,
+        );
+      }),
+    );
+    this.only.hidden = !this.node;
+    setText(this.only, `Only ${this.node}  ×`);
+  }
+
+  #find(text) {
+    this.words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    this.#draw();
+    return this.rows.length;
+  }
+
+  get rows() {
+    const has = (row) => {
+      const said = `${eventText(row)} ${row.node || ""} ${row.instance || ""}`.toLowerCase();
+      return this.words.every((word) => said.includes(word));
+    };
+    return eventRows(this.events).filter(has);
+  }
+
+  #copy() {
+    const { start, end } = bounds(store.status.time);
+    const title = `LMCache events, ${spanText(start, end, 0)}`;
+    copy(eventsMarkdown(this.rows, title, store.status.time), "Events copied as Markdown");
+  }
+
+  async #load(older = false) {
+    if (!store.status) return;
+    this.asked = store.status.time;
+    const { start, end } = bounds(store.status.time);
+    const query = {
+      since: Math.floor(start),
+      until: Math.ceil(end),
+      kind: this.kind,
+      node: this.node,
+      limit: PAGE,
+      before: older ? this.next : "",
+    };
+    try {
+      const page = await getEvents(query, this.signal);
+      this.events = older ? [...this.events, ...page.events] : page.events;
+      this.next = page.next;
+      this.#draw();
+    } catch (error) {
+      if (error.name !== "AbortError") setText(this.note, `No events: ${error.message}`);
+    }
+  }
+
+  #draw() {
+    const { start, end } = bounds(store.status.time);
+    const { rows } = this;
+    const now = timeRange().live ? store.status.time : end;
+    setText(this.span, `${spanText(start, end)} · ${plural(this.events.length, "event")}`);
+    let last = "";
+    replace(
+      this.list,
+      rows.map((row) => {
+        const date = day(row.time);
+        const heading = date === last ? null : h("li", { class: "event-day" }, date);
+        last = date;
+        return [heading, eventItem(row, now)];
+      }),
+    );
+    this.older.hidden = this.next === null || this.next === undefined;
+    const hint = "Choose a longer time range, or clear the filters.";
+    setText(this.note, rows.length ? "" : `Nothing happened in this time range. ${hint}`);
+  }
+
+  update(status) {
+    if (status.time - this.asked >= RELOAD && timeRange().live) this.#load();
+    else if (!this.asked) this.#load();
+  }
+
+  go({ query }) {
+    this.take(query);
+    this.#drawFilters();
+    this.#load();
+  }
+}
+
+export function mount(root, { route, signal }) {
+  return new EventsView(root, route, signal);
+}

@@ -1,0 +1,467 @@
+// The cluster's figures over the page's time range: tiles with their small graphs, and four charts.
+
+import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
+import { Chart, sparkline } from "../chart.js";
+import { isNumber, lastValue, movement, slots } from "../chartmath.js";
+import { menuButton } from "../controls.js";
+import { h, icon, replace, setText } from "../dom.js";
+import { duration, format, NONE, parts, plain, plural, spanText, zone } from "../format.js";
+import { getJson, recall, remember } from "../server.js";
+import { metricHelp, metricLabel, metricUnit } from "../words.js";
+
+const SPARK_POINTS = 60;
+const LANE_HEIGHT = 112; // px
+const LEAST_RELOAD = 5; // seconds between two questions for the history
+const RELOADS = 360; // a range is asked for so often while it passes
+const FOLD_CHARTS_FROM = 100; // nodes
+
+const told = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
+const joined = (...texts) => texts.filter(Boolean).join(" · ");
+
+// ---- tiles ----
+
+/** The tiles, most wanted first: {id, label, note(totals, counts), chart: which chart shows more}. */
+const TILES = [
+  {
+    id: "lookup_hit_rate",
+    chart: "layers",
+    note: (t) =>
+      joined(
+        told(t.l1_hit_rate, "ratio", (text) => `L1 ${text}`),
+        told(t.l2_hit_rate, "ratio", (text) => `L2 ${text}`),
+      ) || told(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
+  },
+  {
+    id: "hit_tokens_per_second",
+    chart: "sources",
+    note: (t) => told(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
+  },
+  {
+    id: "ttft_p50",
+    chart: "latency",
+    note: (t, counts) =>
+      joined(
+        told(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
+        counts.engines ? plural(counts.engines, "engine") : "",
+      ),
+  },
+  {
+    id: "retrieve_p99",
+    chart: "latency",
+    note: (t) => told(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
+  },
+  {
+    id: "gpu_prefix_hit_rate",
+    chart: "layers",
+    note: (t, counts) => (counts.engines ? plural(counts.engines, "engine") : ""),
+  },
+  { id: "local_cache_bytes", chart: "sources", note: (t) => usage(t) },
+  {
+    id: "evictions_per_second",
+    chart: "losses",
+    note: (t) => told(t.stored_tokens_per_second, "tokens/s", (text) => `storing ${text}`),
+  },
+  {
+    id: "failures_per_second",
+    chart: "losses",
+    note: (t) =>
+      told(t.slow_retrievals_per_second, "1/min", (text) => `slow retrievals ${text}`) ||
+      told(t.timeouts_per_second, "1/min", (text) => `timeouts ${text}`),
+  },
+  {
+    id: "store_p99",
+    chart: "latency",
+    note: (t) => told(t.store_p50, "seconds", (text) => `p50 ${text}`),
+  },
+  { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
+  { id: "requests_per_second", chart: "sources", note: () => "" },
+  { id: "remote_cache_bytes", chart: "sources", note: () => "" },
+];
+const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures
+
+function usage(totals) {
+  const { local_cache_bytes: used, local_cache_limit_bytes: limit } = totals;
+  if (!limit) return isNumber(used) ? "limit not reported" : "";
+  return `of ${format(limit, "bytes")} · ${Math.round((100 * used) / limit)}\u202f%`;
+}
+
+/** The tiles of this cluster: those with a value, in full rows. */
+export function tilesFor(totals) {
+  const known = TILES.filter(({ id }) => isNumber(totals[id]));
+  const room = TILE_ROWS.find((count) => known.length >= count) || known.length;
+  return known.slice(0, room);
+}
+
+/** How a figure moved, in words: {text, large}. */
+export function movementText(values, unit) {
+  const moved = movement(values, unit);
+  if (!moved) return { text: "", large: false };
+  const arrow = moved.up ? "▲" : "▼";
+  const { large } = moved;
+  if (moved.fromZero) return { text: `${arrow} from 0`, large };
+  if (moved.times) return { text: `${arrow} ×${plain(Number(moved.times.toPrecision(2)))}`, large };
+  const size = 100 * (moved.points ?? moved.share);
+  const figure = size < 10 ? size.toFixed(1).replace(/\.0$/, "") : plain(Math.round(size));
+  return { text: `${arrow} ${figure}\u202f${moved.points ? "pt" : "%"}`, large };
+}
+
+class Tile {
+  constructor({ id, chart, note }, reveal) {
+    Object.assign(this, { id, note });
+    this.unitName = metricUnit(id);
+    this.delta = h("span", { class: "delta" });
+    this.number = h("span", { class: "number" }, NONE);
+    this.unit = h("span", { class: "unit" });
+    this.more = h("div", { class: "more" });
+    this.graph = h("span", { class: "tile-spark" });
+    this.signature = "";
+    const open = (event) => {
+      event.preventDefault();
+      reveal(chart);
+    };
+    const name = h("a", { href: "#/", title: metricHelp(id), onclick: open }, metricLabel(id));
+    this.element = h(
+      "div",
+      { class: "tile" },
+      h("div", { class: "name" }, name),
+      this.delta,
+      h("div", { class: "value" }, this.number, this.unit),
+      this.graph,
+      this.more,
+    );
+  }
+
+  update(value, totals, counts, values, comparable) {
+    const [number, unit] = parts(value, this.unitName);
+    setText(this.number, number);
+    setText(this.unit, unit);
+    this.unit.classList.toggle("per", unit.startsWith("/"));
+    setText(this.more, this.note(totals, counts));
+    const signature = `${(values || []).join()}|${comparable}`;
+    if (signature === this.signature) return;
+    this.signature = signature;
+    replace(this.graph, sparkline(values, { unit: this.unitName }));
+    const { text, large } = movementText(comparable ? values : [], this.unitName);
+    setText(this.delta, text);
+    this.delta.classList.toggle("large", large);
+    this.delta.title = text ? "last third of the time range against its first third" : "";
+  }
+}
+
+export class Tiles {
+  /** `reveal(chart)` shows a chart by its name. */
+  constructor(reveal) {
+    this.reveal = reveal;
+    this.element = h("div", { class: "tiles" });
+    this.tiles = [];
+    this.ids = "";
+  }
+
+  /** `history` is what FigureHistory holds, null before it has an answer. */
+  update(status, history) {
+    const totals = history ? history.totals(status) : status.totals || {};
+    const wanted = tilesFor(totals);
+    const ids = wanted.map(({ id }) => id).join();
+    if (ids !== this.ids) {
+      this.ids = ids;
+      this.tiles = wanted.map((tile) => new Tile(tile, this.reveal));
+      replace(
+        this.element,
+        this.tiles.map((tile) => tile.element),
+      );
+    }
+    this.element.hidden = !wanted.length;
+    const engines = status.nodes.filter((node) => node.kind === "engine").length;
+    const comparable = !history || history.sameNodes(status);
+    for (const tile of this.tiles) {
+      const values = history ? history.spark(tile.id) : [];
+      tile.update(totals[tile.id], totals, { engines }, values, comparable);
+    }
+  }
+}
+
+// ---- the history of the cluster ----
+
+/** What the tiles and charts need of the past, asked for once for both. */
+export class FigureHistory {
+  constructor(signal) {
+    this.signal = signal;
+    this.series = new Map();
+    this.end = 0;
+    this.interval = 0;
+    this.asked = 0; // time of the status with which it was last asked for
+    this.range = null;
+    this.nodes = new Map(); // time of a status -> number of nodes up
+  }
+
+  /** Ask for the history when it is due; resolves with true when there is a new answer. */
+  async load(status) {
+    const range = timeRange();
+    this.#countNodes(status);
+    const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
+    const due = range !== this.range || (range.live && status.time - this.asked >= pace);
+    if (!due) return false;
+    this.range = range;
+    this.asked = status.time;
+    const names = HISTORY_NAMES.filter((name) => name in (status.totals || {}));
+    if (!names.length) return false;
+    const query = `api/history?metric=${names.join(",")}&${historyQuery()}`;
+    const answer = await getJson(query, { signal: this.signal });
+    if (range !== timeRange()) return false;
+    this.series = new Map(answer.series.map((one) => [one.metric, one]));
+    this.end = answer.end || status.time;
+    this.interval = answer.interval;
+    return true;
+  }
+
+  #countNodes(status) {
+    this.nodes.set(status.time, status.counts.up + status.counts.degraded);
+    const oldest = status.time - timeRange().seconds;
+    for (const time of this.nodes.keys()) if (time < oldest) this.nodes.delete(time);
+  }
+
+  /** Whether as many nodes were up for as long as this page knows: else a change says nothing. */
+  sameNodes(status) {
+    const past = (status.totals_series || {}).nodes_up || [];
+    return new Set([...this.nodes.values(), ...past.filter(isNumber)]).size <= 1;
+  }
+
+  get span() {
+    return chartSpan([...this.series.values()], this.end);
+  }
+
+  /** A series of one figure as charts take it; null without any value. */
+  line(metric, more = {}) {
+    const found = this.series.get(metric);
+    if (!found || !found.values.some(isNumber)) return null;
+    return { name: metricLabel(metric), times: found.times, values: found.values, ...more };
+  }
+
+  spark(metric) {
+    const found = this.series.get(metric);
+    if (!found) return [];
+    const { start, end } = this.span;
+    return slots(found.times, found.values, start, end, Math.min(SPARK_POINTS, found.times.length));
+  }
+
+  /** The figures to show: those of now, or in a fixed range the last in it. */
+  totals(status) {
+    if (timeRange().live) return status.totals || {};
+    const { end } = this.span;
+    const past = [...this.series].map(([name, one]) => [name, lastValue(one, end)]);
+    return { ...Object.fromEntries(past) };
+  }
+}
+
+// ---- charts ----
+
+const COLOUR = { gpu: 0, l1: 1, l2: 2, remote: 7, latency: 3, retrieve: 4 };
+
+const SOURCES = [
+  ["source_gpu", { colour: COLOUR.gpu }],
+  ["source_l1", { colour: COLOUR.l1 }],
+  ["source_disk", { colour: COLOUR.l2 }],
+  ["source_remote", { colour: COLOUR.remote }],
+  ["source_computed", { rest: true }],
+];
+
+/** Tokens by where they came from; of a cluster that does not report it, served and computed. */
+function sourceLines(history) {
+  const lines = SOURCES.map(([name, look]) => history.line(name, look)).filter(Boolean);
+  if (lines.length > 1) return lines;
+  const hit = history.line("hit_tokens_per_second", { colour: COLOUR.l1 });
+  const asked = history.line("requested_tokens_per_second");
+  if (!hit || !asked) return [hit || asked].filter(Boolean);
+  const values = asked.values.map((value, i) =>
+    isNumber(value) && isNumber(hit.values[i]) ? Math.max(0, value - hit.values[i]) : null,
+  );
+  return [hit, { name: "Computed", rest: true, times: asked.times, values }];
+}
+
+function layerLines(history) {
+  const lines = [
+    history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
+    history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1 }),
+    history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2 }),
+  ].filter(Boolean);
+  const all = history.line("lookup_hit_rate", { name: "Lookup", colour: COLOUR.latency });
+  const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
+  return lines.length > 1 ? lines : [...lines, all, loaded].filter(Boolean);
+}
+
+/** Like with like: no fast operation under a slow one. */
+function latencyLines(history) {
+  const first = history.line("ttft_p50", { colour: COLOUR.latency });
+  const retrieve = history.line("retrieve_p99", { colour: COLOUR.retrieve });
+  const half = history.line("retrieve_p50", { colour: COLOUR.latency });
+  return [first || half, retrieve].filter(Boolean);
+}
+
+const CHARTS = [
+  {
+    id: "layers",
+    label: "Hit rate by layer",
+    lanes: [{ unit: "ratio" }],
+    of: (t) => [layerLines(t)],
+  },
+  {
+    id: "sources",
+    label: "Tokens by source",
+    lanes: [{ unit: "tokens/s", kind: "area" }],
+    of: (t) => [sourceLines(t)],
+  },
+  { id: "latency", label: "Latency", lanes: [{ unit: "seconds" }], of: (t) => [latencyLines(t)] },
+  {
+    id: "losses",
+    label: "Evictions and failures",
+    lanes: [
+      { unit: "1/s", height: 64 },
+      { unit: "1/min", height: 34, kind: "bar" },
+    ],
+    of: (t) => [
+      [t.line("evictions_per_second", { colour: COLOUR.latency })].filter(Boolean),
+      [t.line("failures_per_second", { colour: COLOUR.retrieve })].filter(Boolean),
+    ],
+  },
+];
+
+const HISTORY_NAMES = [
+  ...TILES.map(({ id }) => id),
+  ...SOURCES.map(([name]) => name),
+  "l1_hit_rate",
+  "l2_hit_rate",
+  "retrieve_hit_rate",
+  "requested_tokens_per_second",
+  "stored_tokens_per_second",
+  "local_cache_limit_bytes",
+  "retrieve_p50",
+  "store_p50",
+  "ttft_p99",
+  "slow_retrievals_per_second",
+];
+
+const LEGEND = [
+  ["down-box", "node down"],
+  ["restart", "restart"],
+  ["change", "configuration change"],
+  ["alert", "alert"],
+];
+
+/** The card of the four charts; folded at first where there are many nodes. */
+export class ChartsCard {
+  constructor() {
+    this.title = h("h2");
+    this.zone = h("span", { class: "hint" });
+    this.charts = CHARTS.map(({ id, label, lanes, of }) => ({
+      id,
+      of,
+      chart: new Chart({
+        label,
+        legend: true,
+        flags: true,
+        lanes: lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane })),
+      }),
+    }));
+    this.body = h(
+      "div",
+      { class: "charts" },
+      this.charts.map(({ chart }) => chart.element),
+    );
+    this.note = h("p", { class: "card-note", role: "status", hidden: true });
+    this.fold = h(
+      "button",
+      { type: "button", class: "little bare", onclick: () => this.#fold(!this.body.hidden) },
+      "Hide",
+    );
+    const menu = menuButton(icon("more"), () => this.#menu(), {
+      kind: "little bare",
+      label: "More about these charts",
+    });
+    this.element = h(
+      "section",
+      { class: "card charts-card", "aria-label": "Charts" },
+      h(
+        "header",
+        { class: "card-head" },
+        this.title,
+        h("span", { class: "hint wide-only" }, "Drag to zoom all charts"),
+        this.zone,
+        h("span", { class: "spring" }),
+        markLegend(),
+        this.fold,
+        menu,
+      ),
+      this.note,
+      this.body,
+    );
+    this.decided = false;
+  }
+
+  #menu() {
+    const open = this.charts.some(({ chart }) => chart.figures.open);
+    const label = open ? "Hide the figures" : "Figures as a table";
+    return [{ label, image: "page", act: () => this.#showFigures(!open) }];
+  }
+
+  #showFigures(open) {
+    this.#fold(false);
+    for (const { chart } of this.charts) chart.figures.open = open;
+  }
+
+  #fold(folded, kept = true) {
+    this.body.hidden = folded;
+    setText(this.fold, folded ? "Show" : "Hide");
+    this.fold.setAttribute("aria-expanded", String(!folded));
+    this.element.classList.toggle("folded", folded);
+    if (kept) remember("charts.folded", folded ? "1" : "0");
+  }
+
+  /** Show the chart of that name and give it the focus. */
+  reveal(id) {
+    this.#fold(false);
+    const { chart } = this.charts.find((one) => one.id === id);
+    chart.element.scrollIntoView({ block: "center" });
+    chart.plot.focus({ preventScroll: true });
+  }
+
+  update(status, history, marks) {
+    if (!this.decided) {
+      this.decided = true;
+      const usual = status.nodes.length >= FOLD_CHARTS_FROM ? "1" : "0";
+      this.#fold(recall("charts.folded", usual) === "1", false);
+    }
+    const { start, end } = history.end ? history.span : bounds(status.time);
+    setText(this.title, spanText(start, end, status.time));
+    setText(this.zone, zone(end));
+    if (this.body.hidden) return;
+    for (const { chart, of } of this.charts) {
+      const series = of(history);
+      chart.element.hidden = !series.flat().length && history.end > 0;
+      chart.update({ series, start, end, interval: history.interval, marks });
+    }
+    this.#explain(history);
+  }
+
+  #explain(history) {
+    const { interval, end } = history;
+    const none = end > 0 && this.charts.every(({ chart }) => chart.element.hidden);
+    this.note.hidden = !none;
+    const wait = interval ? ` They appear after two polls, ${duration(2 * interval)}.` : "";
+    if (none) setText(this.note, `No figures in this time range.${wait}`);
+  }
+
+  fail(error) {
+    this.note.hidden = false;
+    setText(this.note, `No history: ${error.message}`);
+  }
+}
+
+function markLegend() {
+  return h(
+    "span",
+    { class: "mark-legend wide-only", "aria-hidden": "true" },
+    LEGEND.map(([image, text]) =>
+      h("span", {}, image === "down-box" ? h("i", { class: image }) : icon(image), text),
+    ),
+  );
+}

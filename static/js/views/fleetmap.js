@@ -1,0 +1,456 @@
+// The fleet map: one square per node, by model and instance, coloured by state or by a figure.
+
+import { isNumber } from "../chartmath.js";
+import { instanceLink, nodeLink } from "../controls.js";
+import { h, replace, setText, svg } from "../dom.js";
+import { byName, format, NONE, parts, plain, plural } from "../format.js";
+import { recall, remember, store } from "../server.js";
+import { metricLabel, STATES } from "../words.js";
+import { instancesOf } from "./instances.js";
+
+const SQUARE = 10; // px
+const PITCH = 12; // px from one square to the next
+const INSTANCE_GAP = 12; // px between two instances
+const ROW = 14; // px from one row to the next
+const LABEL = 30; // px for the numbers of rows
+const LEVELS = 5;
+const WORST = 8; // instances named
+const FACTORS = [1, 2, 4, 8]; // times the round median: the limits of the levels
+const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+
+const metric = (node, name) => (node.metrics || {})[name] ?? null;
+
+function memoryShare(node) {
+  const used = metric(node, "local_cache_bytes");
+  const limit = metric(node, "local_cache_limit_bytes");
+  return isNumber(used) && limit > 0 ? used / limit : null;
+}
+
+/** What squares may show: [id, label, unit, value(node), whether low is bad]. */
+const MODES = [
+  ["state", "State", "", () => null, false],
+  ["lookup_hit_rate", "Hit rate", "ratio", (node) => metric(node, "lookup_hit_rate"), true],
+  ["retrieve_p99", "Retrieve p99", "seconds", (node) => metric(node, "retrieve_p99"), false],
+  ["memory", metricLabel("local_cache_bytes"), "ratio", memoryShare, false],
+  ["evictions", "Evictions", "1/s", (node) => metric(node, "evictions_per_second"), false],
+];
+
+/** A round number at or above a value. */
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ROUND.map((factor) => factor * power).find((one) => one >= value * 0.999);
+}
+
+/** The limits between levels of these values; for ratios five equal parts. */
+export function levelLimits(values, unit) {
+  if (unit === "ratio") return [0.2, 0.4, 0.6, 0.8];
+  const sorted = values.filter((value) => value > 0).sort((a, b) => a - b);
+  if (!sorted.length) return FACTORS;
+  const base = roundUp(sorted[Math.floor(sorted.length / 2)]);
+  return FACTORS.map((factor) => factor * base);
+}
+
+/** The level of a value, 1 to 5: a higher one is worse. */
+export function levelOf(value, limits, lowIsBad) {
+  const over = limits.filter((limit) => value > limit).length;
+  return lowIsBad ? LEVELS - over : over + 1;
+}
+
+/** "100 – 200 ms": the first unit is left out where it is the second one. */
+function between(low, high, unit) {
+  const [text, word] = parts(low, unit);
+  const same = word === parts(high, unit)[1];
+  return `${same ? text : format(low, unit)} – ${format(high, unit)}`;
+}
+
+function levelNames(limits, unit, lowIsBad) {
+  const names = [
+    `≤ ${format(limits[0], unit)}`,
+    ...limits.slice(1).map((limit, i) => between(limits[i], limit, unit)),
+    `> ${format(limits[limits.length - 1], unit)}`,
+  ];
+  return lowIsBad ? names.reverse() : names;
+}
+
+const ROLE_RANK = { scheduler: 0, engine: 1, worker: 2 };
+const inOrder = (nodes) =>
+  [...nodes].sort(
+    (a, b) => (ROLE_RANK[a.kind] ?? 3) - (ROLE_RANK[b.kind] ?? 3) || byName(a.key, b.key),
+  );
+
+/** Groups of instances by model, and what belongs to none: [{title, note, instances: [{name, id, nodes}]}]. */
+export function mapGroups(status) {
+  const byKey = new Map(status.nodes.map((node) => [node.key, node]));
+  const models = new Map();
+  const inside = new Set();
+  for (const one of instancesOf(status)) {
+    const nodes = one.nodes.map((key) => byKey.get(key)).filter(Boolean);
+    if (nodes.length < 2) continue;
+    const title = one.model || "Instances";
+    for (const node of nodes) inside.add(node.key);
+    const entry = { id: one.id, name: one.name, nodes: inOrder(nodes) };
+    models.set(title, [...(models.get(title) || []), entry]);
+  }
+  const groups = [...models]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([title, list]) => modelGroup(title, list));
+  const rest = status.nodes.filter((node) => !inside.has(node.key));
+  if (rest.length) groups.push(restGroup(rest, groups.length > 0));
+  return groups;
+}
+
+function modelGroup(title, list) {
+  const count = list.reduce((sum, one) => sum + one.nodes.length, 0);
+  const instances = list.sort((a, b) => byName(a.name, b.name));
+  const note = `${plural(list.length, "instance")} · ${plural(count, "node")}`;
+  return { title, note, instances };
+}
+
+const CHUNK = 20; // squares of a row of nodes that belong to no instance
+
+function restGroup(nodes, afterOthers) {
+  const sorted = [...nodes].sort((a, b) => byName(a.kind, b.kind) || byName(a.key, b.key));
+  const instances = [];
+  for (let i = 0; i < sorted.length; i += CHUNK)
+    instances.push({ id: "", name: "", nodes: sorted.slice(i, i + CHUNK) });
+  const servers = nodes.every((node) => node.kind === "mp" || node.kind === "coordinator");
+  const title = servers ? "MP servers and coordinators" : afterOthers ? "Other nodes" : "Nodes";
+  return { title, note: plural(nodes.length, "node"), instances };
+}
+
+/** A square as path data; crossed when its node is down. */
+function squarePath({ x, y }, crossed = false) {
+  const [right, bottom] = [x + SQUARE, y + SQUARE];
+  const square = `M${x} ${y}h${SQUARE}v${SQUARE}h${-SQUARE}z`;
+  const cross = `M${x} ${y}L${right} ${bottom}M${right} ${y}L${x} ${bottom}`;
+  return crossed ? square + cross : square;
+}
+
+/** The number at the end of an instance's name, or its place in the list. */
+function rowLabel(instance, index) {
+  const found = /(\d+)$/.exec(instance.name || "");
+  return found ? found[1] : plain(index + 1);
+}
+
+export class FleetMap {
+  constructor() {
+    this.mode = MODES.find(([id]) => id === recall("map", "state")) || MODES[0];
+    this.squares = []; // {node key, rect, x, y, group}
+    this.built = "";
+    this.at = -1;
+    this.size = h("span", { class: "hint" });
+    this.modes = h("span", { class: "seg", role: "group", "aria-label": "Colour squares by" });
+    this.map = h("div", { class: "map" });
+    this.sideBox = h("div", { class: "map-side" });
+    this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
+    this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
+    this.element = h(
+      "section",
+      { class: "card map-card", "aria-label": "Fleet map" },
+      h(
+        "header",
+        { class: "card-head" },
+        h("h2", {}, "Fleet map"),
+        this.size,
+        h("span", { class: "spring" }),
+        this.modes,
+      ),
+      h("div", { class: "map-body" }, this.map, this.sideBox),
+      this.tip,
+      this.spoken,
+    );
+    this.#listen();
+    new ResizeObserver(() => {
+      if (this.status) this.update(this.status);
+    }).observe(this.map);
+  }
+
+  // ---- building
+
+  update(status) {
+    this.status = status;
+    const groups = mapGroups(status);
+    const shape = groups.map(({ title, instances }) => [
+      title,
+      instances.map((one) => one.nodes.map((node) => node.key)),
+    ]);
+    const signature = JSON.stringify([this.map.clientWidth, shape]);
+    if (signature !== this.built && this.map.clientWidth) {
+      this.built = signature;
+      this.#build(groups);
+    }
+    setText(this.size, `${plural(status.nodes.length, "node")}, one square each`);
+    this.#drawModes();
+    this.#paint();
+  }
+
+  #build(groups) {
+    this.squares = [];
+    this.at = -1;
+    const width = this.map.clientWidth - 28;
+    replace(
+      this.map,
+      groups.map((group, index) => [
+        h("h3", {}, group.title, " ", h("span", {}, group.note)),
+        this.#buildGroup(group, index, width),
+      ]),
+    );
+  }
+
+  #buildGroup(group, index, width) {
+    const widest = Math.max(...group.instances.map((one) => one.nodes.length)) * PITCH;
+    const perRow = Math.max(
+      1,
+      Math.floor((width - LABEL + INSTANCE_GAP) / (widest + INSTANCE_GAP)),
+    );
+    const rows = Math.ceil(group.instances.length / perRow);
+    const plot = svg("svg", { width, height: rows * ROW, viewBox: `0 0 ${width} ${rows * ROW}` });
+    group.instances.forEach((instance, i) => {
+      const top = Math.floor(i / perRow) * ROW;
+      const left = LABEL + (i % perRow) * (widest + INSTANCE_GAP);
+      if (i % perRow === 0 && instance.id)
+        plot.append(svg("text", { class: "row-number", x: 0, y: top + 9 }, rowLabel(instance, i)));
+      instance.nodes.forEach((node, n) => {
+        const place = { x: left + n * PITCH, y: top };
+        const rect = svg("path", { d: squarePath(place) });
+        rect.dataset.at = this.squares.length;
+        plot.append(rect);
+        this.squares.push({ key: node.key, rect, ...place, group: index });
+      });
+    });
+    const shape = { class: "map-plot", tabindex: "0", role: "img" };
+    for (const [name, value] of Object.entries(shape)) plot.setAttribute(name, value);
+    const keys = "Arrow keys move from node to node, Enter opens one.";
+    plot.setAttribute("aria-label", `${group.title}: ${group.note}. ${keys}`);
+    plot.dataset.group = index;
+    return plot;
+  }
+
+  // ---- colours
+
+  #drawModes() {
+    const fitting = MODES.filter(
+      ([id, , , value]) =>
+        id === "state" || this.status.nodes.some((node) => isNumber(value(node))),
+    );
+    if (!fitting.includes(this.mode)) this.mode = MODES[0];
+    const signature = `${fitting.map(([id]) => id).join()}|${this.mode[0]}`;
+    if (this.modes.dataset.shown === signature) return;
+    this.modes.dataset.shown = signature;
+    replace(
+      this.modes,
+      fitting.map((mode) => {
+        const pressed = String(mode === this.mode);
+        const choose = () => this.#choose(mode);
+        return h("button", { type: "button", "aria-pressed": pressed, onclick: choose }, mode[1]);
+      }),
+    );
+  }
+
+  #choose(mode) {
+    this.mode = mode;
+    remember("map", mode[0]);
+    this.update(this.status);
+    const pressed = this.modes.querySelector("[aria-pressed=true]");
+    if (pressed) pressed.focus();
+  }
+
+  #paint() {
+    const [id, , unit, value, lowIsBad] = this.mode;
+    const known = this.status.nodes.map(value).filter(isNumber);
+    this.limits = levelLimits(known, unit);
+    const counts = new Map();
+    for (const square of this.squares) {
+      const node = store.byKey.get(square.key);
+      if (!node) continue;
+      const name = this.#classOf(node, id, value, lowIsBad);
+      counts.set(name, (counts.get(name) || 0) + 1);
+      const shown = name + (square === this.squares[this.at] ? " chosen" : "");
+      if (square.rect.getAttribute("class") === shown) continue;
+      square.rect.setAttribute("class", shown);
+      square.rect.setAttribute("d", squarePath(square, node.state === "down"));
+    }
+    this.#drawLegend(counts);
+    this.#drawWorst();
+  }
+
+  #classOf(node, id, value, lowIsBad) {
+    if (node.state === "down") return "sq down";
+    if (id === "state") return `sq ${node.state}`;
+    const one = value(node);
+    return isNumber(one) ? `sq level${levelOf(one, this.limits, lowIsBad)}` : "sq none";
+  }
+
+  #legendRows() {
+    const [id, , unit, , lowIsBad] = this.mode;
+    const down = ["sq down", "down"];
+    if (id === "state") return [...STATES.map((state) => [`sq ${state}`, state])];
+    const names = levelNames(this.limits, unit, lowIsBad);
+    const levels = names.map((name, i) => [`sq level${i + 1}`, name]);
+    return [...levels, down, ["sq none", "not reported"]];
+  }
+
+  #drawLegend(counts) {
+    const rows = this.#legendRows();
+    const signature = JSON.stringify([rows, rows.map(([name]) => counts.get(name))]);
+    if (this.sideBox.dataset.shown === signature) return;
+    this.sideBox.dataset.shown = signature;
+    const most = Math.max(1, ...counts.values());
+    const items = rows.map(([name, text]) => {
+      const bar = h("span", { class: "length" });
+      bar.style.width = `${(100 * (counts.get(name) || 0)) / most}%`;
+      return h(
+        "li",
+        {},
+        svg(
+          "svg",
+          { width: 12, height: 12 },
+          svg("path", { class: name, d: squarePath({ x: 1, y: 1 }, name === "sq down") }),
+        ),
+        h("span", {}, text),
+        h("span", {}, bar),
+        h("span", { class: "number" }, plain(counts.get(name) || 0)),
+      );
+    });
+    this.worst = h("ul", { class: "worst" });
+    this.worstTitle = h("h3", {}, "Worst instances");
+    replace(
+      this.sideBox,
+      h("h3", {}, `Nodes by ${this.mode[1].toLowerCase()}`),
+      h("ul", { class: "scale" }, items),
+      this.worstTitle,
+      this.worst,
+    );
+  }
+
+  #drawWorst() {
+    const [id, , unit, value, lowIsBad] = this.mode;
+    const wanted = id === "state" ? null : value;
+    const rows = wanted ? worstInstances(this.status, wanted, lowIsBad) : [];
+    this.worstTitle.hidden = !rows.length;
+    replace(
+      this.worst,
+      rows.map(({ one, worst }) =>
+        h(
+          "li",
+          {},
+          h("a", { href: instanceLink(one.id) }, one.name),
+          h("b", {}, format(worst, unit)),
+        ),
+      ),
+    );
+  }
+
+  // ---- pointer and keyboard
+
+  #listen() {
+    this.map.addEventListener("pointermove", (event) => {
+      const at = event.target.dataset ? event.target.dataset.at : undefined;
+      if (at === undefined) this.#choosePlace(-1);
+      else this.#choosePlace(Number(at));
+    });
+    this.map.addEventListener("pointerleave", () => this.#choosePlace(-1));
+    this.map.addEventListener("click", () => this.#open());
+    this.map.addEventListener("focusout", () => this.#choosePlace(-1));
+    this.map.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  #open() {
+    const square = this.squares[this.at];
+    if (square) location.hash = nodeLink({ key: square.key });
+  }
+
+  #key(event) {
+    const plot = event.target.closest(".map-plot");
+    if (!plot) return;
+    const group = Number(plot.dataset.group);
+    const inside = this.squares.filter((square) => square.group === group);
+    const now = inside.indexOf(this.squares[this.at]);
+    const next = nextSquare(inside, now, event.key);
+    if (event.key === "Enter") this.#open();
+    if (next < 0) return;
+    event.preventDefault();
+    this.#choosePlace(this.squares.indexOf(inside[next]));
+    setText(this.spoken, this.#words(store.byKey.get(inside[next].key)).join(", "));
+  }
+
+  #words(node) {
+    const [id, label, unit, value] = this.mode;
+    const one = value(node);
+    const figure = id === "state" ? "" : `${label} ${isNumber(one) ? format(one, unit) : NONE}`;
+    return [node.key, figure, node.error || node.state].filter(Boolean);
+  }
+
+  #choosePlace(at) {
+    if (at === this.at) return;
+    const old = this.squares[this.at];
+    if (old) old.rect.classList.remove("chosen");
+    this.at = at;
+    const square = this.squares[at];
+    const node = square && store.byKey.get(square.key);
+    this.tip.hidden = !node;
+    if (!node) return;
+    square.rect.classList.add("chosen");
+    this.#drawTip(square, node);
+  }
+
+  #drawTip(square, node) {
+    const [id, label, unit, value] = this.mode;
+    const one = value(node);
+    replace(
+      this.tip,
+      h("b", {}, node.key),
+      id === "state"
+        ? null
+        : h(
+            "div",
+            { class: "tip-row" },
+            h("span", {}, label),
+            h("b", {}, isNumber(one) ? format(one, unit) : NONE),
+          ),
+      h("div", { class: "muted" }, node.error || node.state),
+    );
+    const box = this.element.getBoundingClientRect();
+    const place = square.rect.getBoundingClientRect();
+    const left = Math.min(place.left - box.left, box.width - this.tip.offsetWidth - 8);
+    const top = place.bottom - box.top + 6;
+    this.tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+  }
+}
+
+/** The instances whose worst rank is the worst, for a figure. */
+function worstInstances(status, value, lowIsBad) {
+  return instancesOf(status)
+    .map((one) => {
+      const values = one.nodes
+        .map((key) => store.byKey.get(key))
+        .filter(Boolean)
+        .map(value);
+      const known = values.filter(isNumber);
+      const worst = lowIsBad ? Math.min(...known) : Math.max(...known);
+      return { one, worst, known: known.length };
+    })
+    .filter(({ known }) => known)
+    .sort((a, b) => (lowIsBad ? a.worst - b.worst : b.worst - a.worst))
+    .slice(0, WORST);
+}
+
+/** Where a key leads from a square: an index, or -1 when it leads nowhere. */
+function nextSquare(squares, now, key) {
+  const last = squares.length - 1;
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  if (key === "ArrowRight") return Math.min(last, now + 1);
+  if (key === "ArrowLeft") return now < 0 ? last : Math.max(0, now - 1);
+  const rows = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (!rows) return -1;
+  if (now < 0) return 0;
+  const { x, y } = squares[now];
+  const beyond = squares.filter((one) => (rows > 0 ? one.y > y : one.y < y));
+  if (!beyond.length) return now;
+  const row =
+    rows > 0 ? Math.min(...beyond.map((one) => one.y)) : Math.max(...beyond.map((one) => one.y));
+  const inRow = beyond.filter((one) => one.y === row);
+  const best = inRow.reduce((a, b) => (Math.abs(b.x - x) < Math.abs(a.x - x) ? b : a));
+  return squares.indexOf(best);
+}

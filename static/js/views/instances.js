@@ -1,0 +1,516 @@
+// The table of the cluster: instances with their sums, worst first, and the nodes of each below it.
+
+import { sparkline } from "../chart.js";
+import { isNumber } from "../chartmath.js";
+import { fitted, meter, nodeLink, stateMark } from "../controls.js";
+import { h } from "../dom.js";
+import { byName, format, NONE, parts, plain, plural } from "../format.js";
+import { store } from "../server.js";
+import { worstState } from "../side.js";
+import { DataTable } from "../table.js";
+import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
+
+const LINE = 32; // px, a row of one line
+const TWO_LINES = 44; // px
+const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
+const LEAST_RANKS = 3; // fewer have no median worth the name
+const OUTLIER = 2; // times the median, or its half
+
+// ---- instances out of nodes, where the server does not report them ----
+
+const SUMMED = [
+  "evictions_per_second",
+  "failures_per_second",
+  "slow_retrievals_per_second",
+  "timeouts_per_second",
+  "local_cache_bytes",
+  "local_cache_limit_bytes",
+  "remote_cache_bytes",
+  "local_storage_bytes",
+  "queue_size",
+];
+const MEANT = /_rate$|_ratio$/;
+
+const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+/** The sum, the mean or the highest of what ranks report: ranks serve the same tokens, so those count once. */
+function together(name, values) {
+  if (SUMMED.includes(name)) return values.reduce((sum, value) => sum + value, 0);
+  if (MEANT.test(name)) return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.max(...values);
+}
+
+/** The spread of a figure over ranks: {min, median, max, outlier: key or null}. */
+export function spreadOf(nodes, name) {
+  const known = nodes.filter((node) => isNumber((node.metrics || {})[name]));
+  if (known.length < LEAST_RANKS) return null;
+  const values = known.map((node) => node.metrics[name]);
+  const middle = median(values);
+  const far = known.find((node) => {
+    const value = node.metrics[name];
+    return middle > 0 && (value > OUTLIER * middle || value < middle / OUTLIER);
+  });
+  return {
+    min: Math.min(...values),
+    median: middle,
+    max: Math.max(...values),
+    outlier: far ? far.key : null,
+  };
+}
+
+const SPREAD = ["retrieve_p99", "local_cache_bytes", "evictions_per_second", "failures_per_second"];
+
+function instanceOf(id, nodes) {
+  const names = [...new Set(nodes.flatMap((node) => Object.keys(node.metrics || {})))];
+  const metrics = {};
+  for (const name of names) {
+    const values = nodes.map((node) => (node.metrics || {})[name]).filter(isNumber);
+    metrics[name] = values.length ? together(name, values) : null;
+  }
+  const ranks = nodes.filter((node) => node.kind === "worker");
+  const spread = Object.fromEntries(SPREAD.map((name) => [name, spreadOf(ranks, name)]));
+  const first = nodes.find((node) => node.kind === "worker") || nodes[0];
+  return {
+    id,
+    name: first.instance || id,
+    kinds: [...new Set(nodes.map((node) => node.kind))],
+    model: first.model || "",
+    engine: "",
+    state: worstState(nodes),
+    nodes: nodes.map((node) => node.key),
+    metrics,
+    spread,
+    series: first.series || {},
+  };
+}
+
+/** The instances of a status: as the server reports them, else the nodes grouped by their instance. */
+export function instancesOf(status) {
+  if (status.instances) return status.instances;
+  const groups = new Map();
+  for (const node of status.nodes) {
+    if (node.proxy !== "local_proxy" || !node.instance || node.kind === "mp") continue;
+    groups.set(node.instance, [...(groups.get(node.instance) || []), node]);
+  }
+  return [...groups].map(([id, nodes]) => instanceOf(id, nodes));
+}
+
+// ---- rows ----
+
+const ROLE_RANK = { worker: 0, scheduler: 1, engine: 2 };
+
+function nodeRow(node, instance) {
+  return {
+    key: node.key,
+    node,
+    instance,
+    state: node.state,
+    name: node.key,
+    kind: node.kind,
+    model: node.model || "",
+    metrics: node.metrics || {},
+    series: node.series || {},
+    spread: {},
+    nodes: [],
+    alone: !instance,
+  };
+}
+
+function instanceRow(instance) {
+  const nodes = instance.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+  const single = nodes.length === 1 ? nodes[0] : null;
+  if (single) return { ...nodeRow(single, null), instance };
+  return { ...instance, key: `i:${instance.id}`, node: null, instance, nodes, kind: "instance" };
+}
+
+/** The rows of the table: instances, and nodes that belong to none. */
+export function rowsOf(status) {
+  const instances = instancesOf(status);
+  const inside = new Set(instances.flatMap((one) => one.nodes));
+  const others = status.nodes.filter((node) => !inside.has(node.key));
+  return [...instances.map(instanceRow), ...others.map((node) => nodeRow(node, null))];
+}
+
+function childrenOf(row) {
+  return [...row.nodes]
+    .sort(
+      (a, b) =>
+        (STATE_ORDER[a.state] ?? 2) - (STATE_ORDER[b.state] ?? 2) ||
+        (ROLE_RANK[a.kind] ?? 9) - (ROLE_RANK[b.kind] ?? 9) ||
+        byName(a.key, b.key),
+    )
+    .map((node) => nodeRow(node, row.instance));
+}
+
+const badness = (row) => {
+  const hits = row.metrics.lookup_hit_rate;
+  return (STATE_ORDER[row.state] ?? 2) * 10 + (isNumber(hits) ? hits : 2);
+};
+
+/** The spread of a figure when it says something: an instance of several ranks. */
+function spreadFor(row, name) {
+  const spread = !row.node && row.spread ? row.spread[name] : null;
+  return spread && isNumber(spread.min) && spread.max > spread.min ? spread : null;
+}
+
+/** What makes a rank irregular in one figure: {times, median} or null. */
+function oddness(row, name) {
+  const spread = row.node && row.instance && row.instance.spread ? row.instance.spread[name] : null;
+  if (!spread || spread.outlier !== row.key || !isNumber(row.metrics[name])) return null;
+  return spread;
+}
+
+const isOdd = (row) =>
+  Boolean(
+    row.node &&
+    row.instance &&
+    Object.values(row.instance.spread || {}).some((one) => one && one.outlier === row.key),
+  );
+
+// ---- cells ----
+
+const withUnit = (value, unit) => {
+  const [number, word] = parts(value, unit);
+  const glued = word.startsWith("/") || word === "";
+  return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
+};
+
+/** "ranks 84 – 412": the units are left out where they are those of the value above. */
+function spreadText(spread, value, unit) {
+  const [, wanted] = parts(value, unit);
+  const short = (one) => {
+    const [text, word] = parts(one, unit);
+    return word === wanted || one === 0 ? text : format(one, unit);
+  };
+  return `ranks ${short(spread.min)} – ${short(spread.max)}`;
+}
+
+function oddText(spread, value, unit) {
+  const times = spread.median > 0 ? value / spread.median : 0;
+  if (times >= OUTLIER) return `${plain(Number(times.toPrecision(2)))} × median`;
+  return `median ${format(spread.median, unit)}`;
+}
+
+/** Whether a row is of a kind that has the figures of a cache. */
+const hasFigures = (row) => !row.node || row.kind === "mp" || row.kind === "worker";
+
+/** A figure, and below it the spread over the ranks or the median that it is far from. */
+function figureCell(row, name, show = withUnit) {
+  const unit = metricUnit(name);
+  const value = row.metrics[name] ?? null;
+  if (!isNumber(value)) return hasFigures(row) ? NONE : "";
+  const spread = spreadFor(row, name);
+  const odd = oddness(row, name);
+  const below = odd ? oddText(odd, value, unit) : spread ? spreadText(spread, value, unit) : "";
+  return [
+    h("span", { class: odd ? "outlier" : null }, show(value, unit, row)),
+    below ? h("span", { class: odd ? "spread why" : "spread" }, below) : null,
+  ];
+}
+
+const cellSignature = (row, name) =>
+  JSON.stringify([row.metrics[name], spreadFor(row, name), Boolean(oddness(row, name))]);
+
+const figure = (name, more = {}) => ({
+  id: name,
+  label: metricLabel(name),
+  num: true,
+  width: 96,
+  find: false,
+  title: metricHelp(name),
+  value: (row) => row.metrics[name] ?? null,
+  text: (row) => format(row.metrics[name] ?? null, metricUnit(name)),
+  sig: (row) => cellSignature(row, name),
+  render: (row) => figureCell(row, name),
+  ...more,
+});
+
+function memoryText(value, unit, row) {
+  const limit = row.metrics.local_cache_limit_bytes;
+  const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "\u202f%"] : null;
+  const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
+  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit), share)];
+}
+
+/** What a node does whose figures have no column: one line beside its name. */
+function nodeFacts(row) {
+  const { metrics: m, kind } = row;
+  const facts = {
+    scheduler: [isNumber(m.queue_size) ? `queue ${plain(m.queue_size)}` : ""],
+    engine: [
+      isNumber(m.ttft_p50) ? `TTFT p50 ${format(m.ttft_p50, "seconds")}` : "",
+      isNumber(m.gpu_prefix_hit_rate) ? `GPU prefix ${format(m.gpu_prefix_hit_rate, "ratio")}` : "",
+      isNumber(m.running_requests) ? `${plain(m.running_requests)} running` : "",
+      isNumber(m.waiting_requests) ? `${plain(m.waiting_requests)} waiting` : "",
+    ],
+  };
+  return (facts[kind] || []).filter(Boolean).join(" · ");
+}
+
+const rankOf = (node) => {
+  const found = /^worker\D*(\d+)$/.exec(node.role || "") || /worker_?(\d+)$/.exec(node.name || "");
+  return found ? `rank ${found[1]}` : "";
+};
+
+/** What stands in grey beside a name. */
+function besideName(row) {
+  if (!row.node) {
+    const ranks = row.nodes.filter((node) => node.kind === "worker").length;
+    const engine = (row.engine || "").split(" ")[0];
+    return [engine, ranks > 1 ? `TP ${ranks}` : ""].filter(Boolean).join(", ");
+  }
+  const kind = kindName(row.kind);
+  const rank = row.kind === "worker" && row.instance && !row.alone ? rankOf(row.node) : "";
+  return [rank || kind, nodeFacts(row)].filter(Boolean).join(" · ");
+}
+
+/** The name of a rank without what its instance's name says already. */
+function shortName(row) {
+  const name = row.node.key;
+  const prefix = row.instance && !row.alone ? row.instance.name : "";
+  const rest = prefix && name.startsWith(prefix) ? name.slice(prefix.length) : "";
+  return /^[_-]?[A-Za-z]/.test(rest) ? rest.replace(/^[_-]/, "") : name;
+}
+
+function stateText(row) {
+  if (row.node) return row.state;
+  const bad = row.nodes.filter((node) => node.state === row.state).length;
+  if (row.state === "up" || !bad) return row.state;
+  return row.state === "down" ? `${bad} of ${row.nodes.length} down` : `${bad} ${row.state}`;
+}
+
+// ---- the table ----
+
+/** Builds and keeps the table. `selection` is called when the chosen nodes change, `onsort(order)` with the order. */
+export class InstanceTable {
+  constructor({ selection, onsort, sort, columns, width }) {
+    this.started = false;
+    this.table = new DataTable({
+      label: "Instances",
+      columns: this.#columns(),
+      key: (row) => row.key,
+      sort,
+      onsort,
+      tall: true,
+      width,
+      emptyText: "No nodes yet.",
+      rowHeight: (row) => (this.#isTall(row) ? TWO_LINES : LINE),
+      children: childrenOf,
+      rowClass: (row) => this.#classOf(row),
+      select: {
+        set: store.selected,
+        name: (row) => row.name,
+        changed: selection,
+        members: (row) => (row.node ? [row.key] : row.nodes.map((node) => node.key)),
+      },
+      onrow: (row) => {
+        if (row.node) location.hash = nodeLink(row.node);
+        else this.table.toggle(row.key);
+      },
+    });
+    this.element = this.table.element;
+    this.setColumns(columns);
+  }
+
+  #isTall(row) {
+    return SPREAD.some(
+      (name) => this.table.columns.includes(name) && (spreadFor(row, name) || oddness(row, name)),
+    );
+  }
+
+  #classOf(row) {
+    const level = !row.node ? "instance" : row.instance && !row.alone ? "rank" : "instance single";
+    const gone = row.node && row.state === "down" ? "gone" : "";
+    const facts = hasFigures(row) ? "" : "facts-beside";
+    return [level, facts, this.#isTall(row) ? "two-lines" : "", gone].filter(Boolean).join(" ");
+  }
+
+  #columns() {
+    return [
+      {
+        id: "state",
+        label: "State",
+        width: 114,
+        narrow: 36,
+        value: badness,
+        search: (row) => [row.state, ...row.nodes.map((node) => node.state)].join(" "),
+        sig: stateText,
+        render: (row) => stateCell(row),
+      },
+      {
+        id: "name",
+        label: "Name",
+        width: 190,
+        narrow: 112,
+        grow: true,
+        head: true,
+        value: (row) => row.name,
+        search: searchText,
+        sig: (row) => this.#nameSignature(row),
+        render: (row) => this.#nameCell(row),
+      },
+      { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
+      { id: "version", label: "Version", width: 90, off: true, value: versionOf },
+      figure("lookup_hit_rate", { width: 84, narrow: 64 }),
+      figure("hit_tokens_per_second", { label: "From cache", width: 100, drop: 3 }),
+      figure("retrieve_p99", { label: "Retrieve p99", width: 118, narrow: 88 }),
+      {
+        ...figure("local_cache_bytes", { width: 200, drop: 2 }),
+        sig: (row) =>
+          `${cellSignature(row, "local_cache_bytes")}${row.metrics.local_cache_limit_bytes}`,
+        render: (row) => figureCell(row, "local_cache_bytes", memoryText),
+      },
+      figure("evictions_per_second", { width: 106, drop: 4 }),
+      figure("failures_per_second", { width: 96, drop: 4 }),
+      figure("ttft_p50", { width: 92, off: true }),
+      figure("store_p99", { width: 92, off: true }),
+      figure("stored_tokens_per_second", { label: "Stored", width: 104, off: true }),
+      figure("running_requests", { label: "Running", width: 84, off: true }),
+      figure("waiting_requests", { label: "Waiting", width: 84, off: true }),
+      {
+        ...figure("latency", { label: "Response time", width: 112, off: true }),
+        value: (row) => (row.node ? row.node.latency : null),
+        text: (row) => format(row.node ? row.node.latency : null, "seconds"),
+        sig: undefined,
+        render: undefined,
+      },
+      {
+        id: "trend",
+        label: "Hit rate trend",
+        num: true,
+        width: 104,
+        drop: 5,
+        sort: false,
+        find: false,
+        title: metricHelp("lookup_hit_rate"),
+        value: () => 0,
+        sig: (row) => trendOf(row).join(),
+        render: (row) => trendCell(row),
+      },
+    ];
+  }
+
+  #nameSignature(row) {
+    const folded = !this.table.unfolded.has(row.key);
+    return [row.key, besideName(row), isOdd(row), row.node ? row.node.error : folded].join("|");
+  }
+
+  #nameCell(row) {
+    const beside = h("span", { class: "beside" }, besideName(row));
+    if (!row.node) {
+      const open = this.table.unfolded.has(row.key);
+      const fold = h(
+        "button",
+        {
+          type: "button",
+          class: "fold",
+          "aria-expanded": String(open),
+          title: `${open ? "Hide" : "Show"} the nodes of ${row.name}`,
+          onclick: () => this.table.toggle(row.key),
+        },
+        h("span", { class: "fold-mark", "aria-hidden": "true" }),
+        fitted(row.name),
+      );
+      return [fold, beside];
+    }
+    const { node } = row;
+    const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
+    const tag = isOdd(row) ? h("span", { class: "tag" }, "outlier") : null;
+    const error = node.error
+      ? h("span", { class: "reason", title: node.error }, node.error)
+      : beside;
+    return [link, tag, error];
+  }
+
+  setColumns(ids) {
+    const standard = this.#standard();
+    this.table.setColumns(ids ? ["state", "name", ...ids] : standard, Boolean(ids));
+  }
+
+  #standard() {
+    return this.table.options.columns.filter((column) => !column.off).map((column) => column.id);
+  }
+
+  /** The columns that may be chosen. */
+  get choices() {
+    return this.table.options.columns.filter(({ id }) => id !== "state" && id !== "name");
+  }
+
+  update(status) {
+    const rows = rowsOf(status);
+    if (!this.started && rows.length) {
+      this.started = true;
+      this.#openWorst(rows);
+    }
+    this.table.update(rows);
+  }
+
+  #openWorst(rows) {
+    const worst = rows
+      .filter((row) => !row.node && row.nodes.length <= OPEN_AT_FIRST)
+      .sort((a, b) => badness(a) - badness(b))[0];
+    if (worst && (worst.state !== "up" || rows.length <= 4)) this.table.unfolded.add(worst.key);
+  }
+
+  /** Unfold an instance, as a link to it does. */
+  unfold(id) {
+    this.table.unfolded.add(`i:${id}`);
+  }
+
+  /** What is shown, as comma-separated values, with every node of every instance shown. */
+  csv() {
+    const columns = this.table.options.columns.filter(
+      ({ id }) => this.table.columns.includes(id) && id !== "trend",
+    );
+    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+    const value = (row, { id }) => {
+      if (id === "state") return row.state;
+      if (id === "name") return row.name;
+      const column = columns.find((one) => one.id === id);
+      return column.value(row) ?? "";
+    };
+    const rows = this.table.shown.flatMap((row) => (row.node ? [row] : [row, ...childrenOf(row)]));
+    const heads = ["instance", "kind", ...columns.map(({ id }) => id)];
+    const lines = rows.map((row) => {
+      const instance = row.instance ? row.instance.name : "";
+      return [instance, row.kind, ...columns.map((column) => value(row, column))];
+    });
+    return [heads, ...lines].map((line) => line.map(String).map(quote).join(",")).join("\r\n");
+  }
+}
+
+function stateCell(row) {
+  const text = stateText(row);
+  if (text === row.state) return stateMark(row.state);
+  const mark = stateMark(row.state);
+  mark.lastChild.textContent = ` ${text}`;
+  return mark;
+}
+
+function searchText(row) {
+  const nodes = row.node ? [row.node] : row.nodes;
+  return [row.name, row.model, ...nodes.map((node) => `${node.key} ${node.address} ${node.kind}`)]
+    .filter(Boolean)
+    .join(" ");
+}
+
+const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
+
+const trendOf = (row) =>
+  (row.node && row.instance && !row.alone ? null : (row.series || {}).lookup_hit_rate) || [];
+
+function trendCell(row) {
+  const values = trendOf(row);
+  return values.some(isNumber) ? sparkline(values, { unit: "ratio", width: 72, height: 20 }) : null;
+}
+
+/** How many rows, in words: "198 instances · 1,000 nodes". */
+export function sizeText(status) {
+  const instances = instancesOf(status).length;
+  const nodes = plural(status.nodes.length, "node");
+  return instances > 1 ? `${nodes} · ${plural(instances, "instance")}` : nodes;
+}
