@@ -33,7 +33,8 @@ def severe(browser):
 @pytest.mark.parametrize(
     "fragment,words",
     [
-        ("#/", "llama70b-b_worker0"),
+        ("#/", "llama70b-b"),
+        ("#/events", "Events"),
         ("#/compare", "Compare"),
         ("#/many", "Many at once"),
         ("#/nodes", "mp-0"),
@@ -96,8 +97,8 @@ def test_a_lost_server_is_said_and_healed(browser, start, node):
 def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, start, node):
     front = start("--node", "w0=" + node.address, "--trust", "token")
     browser.goto(url(front, "#/"))
-    browser.wait_for(lambda: "Locked" in browser.text("header"))
+    browser.wait_for(lambda: "Read-only" in browser.text("header"))
     browser.goto("about:blank")
     browser.goto(url(front, "#token=" + TOKEN))
-    browser.wait_for(lambda: "Unlocked" in browser.text("header"))
+    browser.wait_for(lambda: "Editing enabled" in browser.text("header"))
     assert TOKEN not in browser.url

@@ -317,22 +317,21 @@ function menuKey(event, list, opener, set) {
 
 // ---- links to nodes ----
 
-/** The page of an instance's nodes in the cluster's table. */
-export const instanceLink = (id) => `#/?group=${encodeURIComponent(`i:${id}`)}`;
+/** Where the nodes of an instance are listed, by its name. */
+export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`)}`;
 
 /** A text in which the names of nodes and instances are links. */
 export function linked(text) {
-  const instances = store.instances;
+  const instances = new Set(store.instances.values());
   return String(text)
     .split(/([\s,;:()]+)/)
     .map((word) => {
-      const bare = word.replace(/[.]$/, "");
-      const rest = word.slice(bare.length);
-      if (bare && store.byKey.has(bare))
-        return [h("a", { href: nodeLink({ key: bare }) }, bare), rest];
-      if (bare && instances.has(bare))
-        return [h("a", { href: instanceLink(instances.get(bare)) }, bare), rest];
-      return word;
+      const name = word.replace(/[.]$/, "");
+      const node = name && store.byKey.has(name);
+      const known = node || (name && instances.has(name));
+      if (!known) return word;
+      const href = node ? nodeLink({ key: name }) : instanceLink(name);
+      return [h("a", { href }, name), word.slice(name.length)];
     });
 }
 

@@ -4,7 +4,15 @@ import { parseRoute, setLast, SPANS } from "./address.js";
 import { copy, instanceLink, kindText, nodeLink, stateMark, toast } from "./controls.js";
 import { h, icon, replace } from "./dom.js";
 import { plural } from "./format.js";
-import { downloadFile, refreshNow, request, setRefresh, store, trusted } from "./server.js";
+import {
+  downloadFile,
+  instanceName,
+  refreshNow,
+  request,
+  setRefresh,
+  store,
+  trusted,
+} from "./server.js";
 import { nextTheme, unlock } from "./shell.js";
 
 const MOST_NODES = 8;
@@ -120,8 +128,8 @@ function nodeEntry(node) {
 }
 
 function instanceEntries() {
-  return [...store.instances].map(([name, id]) => {
-    const href = instanceLink(id);
+  return [...new Set(store.instances.values())].map((name) => {
+    const href = instanceLink(name);
     return { group: "Instances", image: "page", text: name, note: "instance", href, act: go(href) };
   });
 }
@@ -154,16 +162,15 @@ function viewEntries() {
 }
 
 function compareEntry(node) {
-  const instance = node && (node.instance_id || node.instance);
+  const instance = node ? instanceName(node) : "";
   if (!instance) return [];
   const ranks = store.status.nodes.filter(
-    (one) => (one.instance_id || one.instance) === instance && one.kind === "worker",
+    (one) => instanceName(one) === instance && one.kind === "worker",
   );
   if (ranks.length < 2) return [];
   const names = ranks.map((one) => one.key).join(",");
   const href = `#/compare?nodes=${encodeURIComponent(names)}`;
-  const text = `Compare ranks of ${node.instance || instance}`;
-  return [{ text, href, act: go(href) }];
+  return [{ text: `Compare ranks of ${instance}`, href, act: go(href) }];
 }
 
 function silenceEntries(node) {

@@ -236,7 +236,7 @@ export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
 export const store = {
   status: null, // last /api/status
   byKey: new Map(), // its nodes by key
-  instances: new Map(), // names of its instances -> their ids
+  instances: new Map(), // ids of its instances -> their names
   received: 0, // when it arrived, Unix seconds on this machine's clock
   error: null, // why the last poll failed
   failures: 0,
@@ -293,12 +293,15 @@ export async function loadSession() {
   notify();
 }
 
-/** Names of instances -> their ids, as far as there are any. */
+/** The names of instances, by their ids; without any from the server, those that its nodes tell. */
 function instanceNames(status) {
-  if (status.instances) return new Map(status.instances.map((one) => [one.name, one.id]));
+  if (status.instances) return new Map(status.instances.map((one) => [one.id, one.name]));
   const names = status.nodes.map((node) => node.instance).filter(Boolean);
   return new Map(names.map((name) => [name, name]));
 }
+
+/** The name of the instance of a node, "" without one. */
+export const instanceName = (node) => store.instances.get(node.instance_id) || node.instance || "";
 
 /**
  * Ask for the status now, and again after the interval; after failures wait longer each time, 30 s

@@ -4,7 +4,7 @@ import { parseRoute } from "./address.js";
 import { fitted, nodeLink, stateMark } from "./controls.js";
 import { h, replace } from "./dom.js";
 import { byName, plain } from "./format.js";
-import { recall, remember, store } from "./server.js";
+import { instanceName, recall, remember, store } from "./server.js";
 import { STATE_ORDER } from "./words.js";
 
 const NODE_LIMIT = 60; // nodes of a group that are listed; the table has them all
@@ -29,9 +29,9 @@ export function worstState(nodes) {
 
 function groupOf(node) {
   if (node.proxy !== "local_proxy") return [`p:${node.proxy}`, node.proxy, "frontend"];
-  const instance = node.instance_id || node.instance;
+  const name = instanceName(node);
   if (node.kind === "mp") return ["mp", "MP servers", "mp"];
-  if (instance) return [`i:${instance}`, node.instance || instance, "instance"];
+  if (name) return [`i:${name}`, name, "instance"];
   return ["other", "Other nodes", "other"];
 }
 

@@ -183,7 +183,7 @@ export function mount(root, ctx) {
   });
   const search = searchBox("Search settings", (text) => {
     table.search(text);
-    return table.shown.length;
+    return table.found;
   });
   const only = h(
     "select",

@@ -118,7 +118,7 @@ function mountTable(root, ctx) {
 
   const search = searchBox("Search variables", (text) => {
     table.search(text);
-    return table.shown.length;
+    return table.found;
   });
   const frame = panelFrame({
     title: "Environment",

@@ -107,7 +107,7 @@ export function mount(root, ctx) {
   });
   const search = searchBox("Search loggers", (text) => {
     table.search(text);
-    return table.shown.length;
+    return table.found;
   });
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });
 

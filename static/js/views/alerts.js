@@ -3,7 +3,7 @@
 import { button, copy, field, linked, menuButton, toast } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
-import { notify, poll, sendJson, store, trusted } from "../server.js";
+import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { SEVERITIES } from "../words.js";
 import { eventItem, eventRows } from "./eventlist.js";
 
@@ -17,16 +17,11 @@ const PAST = "event "; // how the id of an alert of the past begins
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
 
+/** The name of the instance that an alert is about. */
 function instanceOf(alert) {
-  if (alert.instance) return alert.instance;
+  if (alert.instance) return store.instances.get(alert.instance) || alert.instance;
   const node = alert.node ? store.byKey.get(alert.node) : null;
-  return (node && (node.instance_id || node.instance)) || "";
-}
-
-/** The name of the instance with that id. */
-function instanceName(id) {
-  const found = [...store.instances].find(([, one]) => one === id);
-  return found ? found[0] : id;
+  return node ? instanceName(node) : "";
 }
 
 /** Alerts by what `id` says of each, in the order of their first. */
@@ -75,8 +70,8 @@ function lineOf(alerts) {
 /** "also on w1, w2 and 12 more": the other nodes of a line, or its other instances. */
 export function otherNodes(line) {
   const [first] = line.alerts;
-  const names = line.nodes.length ? line.nodes : line.instances.map(instanceName);
-  const others = names.filter((name) => name !== (first.node || instanceName(instanceOf(first))));
+  const names = line.nodes.length ? line.nodes : line.instances;
+  const others = names.filter((name) => name !== (first.node || instanceOf(first)));
   if (!others.length) return "";
   const named = others.slice(0, NAMED);
   const more = others.length - named.length;

@@ -301,7 +301,9 @@ class Filters {
       (!memory.model || node.model === memory.model) &&
       (!members || members.has(node.key)) &&
       (!memory.envHits || memory.envHits.has(node.key));
-    this.table.table.filter((row) => (row.node ? fits(row.node) : row.nodes.some(fits)));
+    const narrows = Boolean(memory.state || memory.kind || memory.envHits);
+    const shown = (row) => (row.node ? fits(row.node) : row.nodes.some(fits));
+    this.table.table.filter(shown, narrows);
     if (store.status) this.update(store.status);
     keepAddress(this.signal);
   }
@@ -372,7 +374,6 @@ class Filters {
     this.group();
     this.table.table.search(memory.q);
     this.apply();
-    if (memory.env && !memory.envHits && trusted()) this.filterEnvironment();
   }
 }
 
@@ -488,7 +489,10 @@ class ClusterView {
       this.selection.element,
     );
     this.#remember();
-    onRange(() => this.#load(), signal);
+    onRange(() => {
+      this.head.tick();
+      this.#load();
+    }, signal);
     const timer = setInterval(() => this.head.tick(), 1000);
     signal.addEventListener("abort", () => clearInterval(timer));
   }
@@ -535,6 +539,7 @@ class ClusterView {
       this.restored = true;
       this.filters.restore();
     } else this.filters.update(status);
+    if (memory.env && !memory.envHits && trusted()) this.filters.filterEnvironment();
     this.selection.draw();
     this.#drawMap(status);
     this.#load();

@@ -334,7 +334,7 @@ export class FleetMap {
         h(
           "li",
           {},
-          h("a", { href: instanceLink(one.id) }, one.name),
+          h("a", { href: instanceLink(one.name) }, one.name),
           h("b", {}, format(worst, unit)),
         ),
       ),

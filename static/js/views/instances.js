@@ -88,9 +88,33 @@ function instanceOf(id, nodes) {
   };
 }
 
+/** An engine and its ranks may be reported apart, under one name: they are one instance. */
+function joinedByName(instances) {
+  const names = new Map();
+  for (const one of instances) {
+    const old = names.get(one.name);
+    names.set(one.name, old ? joined(old, one) : one);
+  }
+  return [...names.values()];
+}
+
+function joined(a, b) {
+  const [main, other] = a.nodes.length >= b.nodes.length ? [a, b] : [b, a];
+  const known = Object.entries(main.metrics).filter(([, value]) => value !== null);
+  const worse = STATE_ORDER[other.state] < STATE_ORDER[main.state] ? other : main;
+  return {
+    ...main,
+    engine: main.engine || other.engine,
+    kinds: [...new Set([...main.kinds, ...other.kinds])],
+    state: worse.state,
+    nodes: [...main.nodes, ...other.nodes],
+    metrics: { ...other.metrics, ...Object.fromEntries(known) },
+  };
+}
+
 /** The instances of a status: as the server reports them, else the nodes grouped by their instance. */
 export function instancesOf(status) {
-  if (status.instances) return status.instances;
+  if (status.instances) return joinedByName(status.instances);
   const groups = new Map();
   for (const node of status.nodes) {
     if (node.proxy !== "local_proxy" || !node.instance || node.kind === "mp") continue;
@@ -124,7 +148,7 @@ function instanceRow(instance) {
   const nodes = instance.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
   const single = nodes.length === 1 ? nodes[0] : null;
   if (single) return { ...nodeRow(single, null), instance };
-  return { ...instance, key: `i:${instance.id}`, node: null, instance, nodes, kind: "instance" };
+  return { ...instance, key: `i:${instance.name}`, node: null, instance, nodes, kind: "instance" };
 }
 
 /** The rows of the table: instances, and nodes that belong to none. */
@@ -305,7 +329,8 @@ export class InstanceTable {
         set: store.selected,
         name: (row) => row.name,
         changed: selection,
-        members: (row) => (row.node ? [row.key] : row.nodes.map((node) => node.key)),
+        members: (row) =>
+          row.node ? [row.key] : this.table.fittingChildren(row).map(({ key }) => key),
       },
       onrow: (row) => {
         if (row.node) location.hash = nodeLink(row.node);
@@ -337,7 +362,7 @@ export class InstanceTable {
         width: 114,
         narrow: 36,
         value: badness,
-        search: (row) => [row.state, ...row.nodes.map((node) => node.state)].join(" "),
+        search: (row) => row.state,
         sig: stateText,
         render: (row) => stateCell(row),
       },
@@ -345,7 +370,7 @@ export class InstanceTable {
         id: "name",
         label: "Name",
         width: 190,
-        narrow: 112,
+        narrow: 104,
         grow: true,
         head: true,
         value: (row) => row.name,
@@ -457,8 +482,8 @@ export class InstanceTable {
   }
 
   /** Unfold an instance, as a link to it does. */
-  unfold(id) {
-    this.table.unfolded.add(`i:${id}`);
+  unfold(name) {
+    this.table.unfolded.add(`i:${name}`);
   }
 
   /** What is shown, as comma-separated values, with every node of every instance shown. */
@@ -492,10 +517,9 @@ function stateCell(row) {
 }
 
 function searchText(row) {
-  const nodes = row.node ? [row.node] : row.nodes;
-  return [row.name, row.model, ...nodes.map((node) => `${node.key} ${node.address} ${node.kind}`)]
-    .filter(Boolean)
-    .join(" ");
+  const { node } = row;
+  const more = node ? `${node.address} ${node.kind}` : "";
+  return [row.name, row.model, more].filter(Boolean).join(" ");
 }
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";

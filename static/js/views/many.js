@@ -220,7 +220,7 @@ export function mount(root, { signal }) {
   });
   const search = searchBox("Search nodes", (text) => {
     table.search(text);
-    return table.shown.length;
+    return table.found;
   });
   const none = noNodes();
   none.hidden = true;

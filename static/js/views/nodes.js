@@ -119,7 +119,7 @@ export function mount(root, { route, signal }) {
   });
   const search = searchBox("Search nodes", (text) => {
     table.search(text);
-    return table.shown.length;
+    return table.found;
   });
   const addNode = guarded(
     button("Add a node", () => edit(null), { kind: "primary", image: "plus" }),

@@ -1,0 +1,246 @@
+"""The dashboard's pure modules, run in the browser that they are written for: numbers, charts, words."""
+
+import pytest
+from support.story import StoryServer, small_fleet
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server():
+    with StoryServer(small_fleet()) as running:
+        yield running
+
+
+@pytest.fixture
+def run(browser, server):
+    """Run a function body in the page: ``run("format.js", "return format(0.5, 'ratio')")``.
+
+    The names that the module exports are there; no-break spaces come back as plain ones.
+    """
+    browser.goto(server.url + "/")
+
+    def call(module, body, *arguments):
+        code = (
+            "const module = await import('/static/js/%s');"
+            "const names = Object.keys(module);"
+            "const values = names.map((name) => module[name]);"
+            "const given = [...arguments];"
+            "return new Function(...names, 'given', %r)(...values, given);" % (module, body)
+        )
+        return plain(browser.script(code, *arguments))
+
+    return call
+
+
+def plain(value):
+    if isinstance(value, str):
+        return value.replace("\u202f", " ").replace("\xa0", " ")
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
+# ---- numbers and times
+
+
+@pytest.mark.parametrize(
+    "value,unit,words",
+    [
+        (None, "ratio", "–"),
+        (0.654, "ratio", "65.4 %"),
+        (29700, "tokens/s", "29.7k tok/s"),
+        (1.11e6, "tokens/s", "1.11M tok/s"),
+        (38.9, "1/s", "38.9/s"),
+        (0.15, "1/s", "9/min"),
+        (0.15, "1/min", "9/min"),
+        (12, "1/min", "12/s"),
+        (0, "1/min", "0/min"),
+        (0.149, "seconds", "149 ms"),
+        (1.92, "seconds", "1.92 s"),
+        (7260, "seconds", "2 h 1 min"),
+        (596 * 2**30, "bytes", "596 GiB"),
+        (1536, "bytes/s", "1.50 KiB/s"),
+        (1, "bool", "yes"),
+    ],
+)
+def test_a_value_is_told_with_its_unit(run, value, unit, words):
+    assert run("format.js", "return format(...given)", value, unit) == words
+
+
+def test_the_labels_of_an_axis_share_one_unit_and_have_no_needless_zeros(run):
+    labels = "return axisLabels(...given)"
+    assert run("format.js", labels, [0, 20000, 40000], "tokens/s") == ["0", "20k", "40k tok/s"]
+    assert run("format.js", labels, [0, 0.15, 0.3], "seconds") == ["0 ms", "150 ms", "300 ms"]
+    assert run("format.js", labels, [0, 0.5, 1], "ratio") == ["0 %", "50 %", "100 %"]
+    assert run("format.js", labels, [0, 25, 50], "1/s") == ["0", "25", "50/s"]
+    assert run("format.js", labels, [0, 5 / 60], "1/min") == ["0", "5/min"]
+
+
+def test_a_span_of_time_names_its_days_when_they_are_not_today(run):
+    body = "const noon = new Date(2026, 2, 4, 12).getTime() / 1000;"
+    assert run("format.js", body + "return spanText(noon - 3600, noon, noon)") == "11:00 – 12:00"
+    assert (
+        run("format.js", body + "return spanText(noon - 86400, noon, noon)")
+        == "3 Mar 12:00 – 4 Mar 12:00"
+    )
+    assert (
+        run("format.js", body + "return spanText(noon - 3600, noon, noon + 86400)")
+        == "4 Mar 11:00 – 12:00"
+    )
+
+
+# ---- charts
+
+
+def test_an_axis_has_round_ticks_and_a_ratio_runs_to_one(run):
+    assert run("chartmath.js", "return valueTicks(0, 38.9, 2)") == [0, 20, 40]
+    assert run("chartmath.js", "return axisRange(0.4, 0.6, 'ratio')") == [0, 1]
+    assert run("chartmath.js", "return axisRange(3, 7, 'seconds')") == [0, 7]
+
+
+def test_a_line_breaks_where_a_value_is_missing_and_a_lone_point_is_seen(run):
+    body = "const id = (one) => one; return linePath([0, 1, 2, 3], [1, 2, null, 4], id, id, 0)"
+    assert run("chartmath.js", body) == "M0 1L1 2M3 4h0.01"
+
+
+def test_layers_are_stacked_and_a_time_without_any_value_is_a_gap(run):
+    body = "return stacked([{values: [1, 2, null]}, {values: [3, null, null]}])"
+    first, second = run("chartmath.js", body)
+    assert first == {"lower": [0, 0, 0], "upper": [1, 2, None]}
+    assert second == {"lower": [1, 2, 0], "upper": [4, 2, None]}
+
+
+def test_many_points_are_thinned_to_the_extremes_of_each_pixel(run):
+    body = (
+        "const times = Array.from({length: 1000}, (_, i) => i);"
+        "const values = times.map((i) => (i === 500 ? 99 : i % 10));"
+        "const [, kept] = thinned(times, values, 0, 999, 50);"
+        "return [kept.length, Math.max(...kept), Math.min(...kept)]"
+    )
+    count, high, low = run("chartmath.js", body)
+    assert count <= 110 and high == 99 and low == 0
+
+
+def test_small_graphs_make_no_disaster_of_noise(run):
+    assert run("chartmath.js", "return sparkRange([0.62, 0.65], 'ratio')") == [0, 1]
+    assert run("chartmath.js", "return sparkRange([98, 100], '1/s')") == [0, 100]
+
+
+@pytest.mark.parametrize(
+    "values,unit,words",
+    [
+        ([4] * 10 + [4] * 10 + [5] * 10, "1/s", "▲ 25 %"),
+        ([4] * 10 + [4] * 10 + [3.9] * 10, "1/s", "▼ 2.5 %"),
+        ([0] * 10 + [0] * 10 + [5] * 10, "1/s", "▲ from 0"),
+        ([1] * 10 + [2] * 10 + [4.2] * 10, "1/s", "▲ ×4.2"),
+        ([4] * 30, "1/s", ""),
+        ([4] * 20 + [4.02] * 10, "1/s", ""),
+        ([0.78] * 15 + [0.67] * 15, "ratio", "▼ 11 pt"),
+        ([0.780] * 15 + [0.777] * 15, "ratio", ""),
+        ([1, 2], "1/s", ""),
+    ],
+)
+def test_how_far_a_figure_moved_is_told_against_the_first_third(run, values, unit, words):
+    said = run("views/figures.js", "return movementText(...given).text", values, unit)
+    assert said == words
+
+
+# ---- the address
+
+
+def test_a_range_of_the_address_is_live_or_fixed(run):
+    parse = "const {seconds, live, from} = parseRange(...given); return [seconds, live, from]"
+    assert run("address.js", parse, "?last=6h") == [21600, True, None]
+    assert run("address.js", parse, "?from=1000&to=4600") == [3600, False, 1000]
+    assert run("address.js", parse, "?last=nonsense", "15m") == [900, True, None]
+    assert run("address.js", parse, "?from=9&to=3") == [3600, True, None]
+
+
+# ---- tables
+
+
+def test_what_is_missing_stands_last_in_both_directions(run):
+    body = (
+        "const rows = [null, 3, '', 1, 2].map((value) => ({value}));"
+        "const columns = [{id: 'value', value: (row) => row.value}];"
+        "return sortRows(rows, columns, {id: 'value', down: given[0]}).map((row) => row.value)"
+    )
+    assert run("table.js", body, False)[:3] == [1, 2, 3]
+    assert run("table.js", body, True)[:3] == [3, 2, 1]
+
+
+def test_columns_that_have_no_room_are_left_out_in_their_order(run):
+    body = (
+        "const columns = [{id: 'a', width: 100}, {id: 'b', width: 100, drop: 1},"
+        " {id: 'c', width: 100, drop: 2}];"
+        "return fitColumns(columns, {room: given[0]}).columns.map(({id}) => id)"
+    )
+    assert run("table.js", body, 300) == ["a", "b", "c"]
+    assert run("table.js", body, 250) == ["a", "b"]
+    assert run("table.js", body, 100) == ["a"]
+
+
+# ---- events and alerts
+
+
+def event(number, kind, node, time, until=None, text="", **more):
+    found = {"id": number, "kind": kind, "node": node, "time": time, "until": until, "text": text}
+    found.update({"severity": "info", "count": 1}, **more)
+    return found
+
+
+def test_a_down_time_and_the_restart_that_ended_it_are_one_row(run):
+    events = [event(2, "restart", "w0", 140), event(1, "node_down", "w0", 100, 138)]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    rows = run("views/eventlist.js", body, events)
+    assert rows == [["w0 down, then restarted", "", "38 s"]]
+
+
+def test_what_many_nodes_did_at_one_time_is_one_row(run):
+    events = [event(n, "restart", "w%d" % n, 100 + n, text="w%d restarted" % n) for n in range(5)]
+    body = "return eventRows(given[0]).map(eventText)"
+    assert run("views/eventlist.js", body, events) == ["5 nodes: restarted"]
+
+
+def test_what_still_lasts_and_what_is_over_is_told(run):
+    events = [
+        event(3, "alert", None, 100, None, "evictions rising"),
+        event(2, "alert", None, 100, 250, "hit rate dropped"),
+    ]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 400)])"
+    assert run("views/eventlist.js", body, events) == [
+        ["Alert: evictions rising", "active,", "5 min"],
+        ["Resolved: hit rate dropped", "lasted", "2 min 30 s"],
+    ]
+
+
+def test_events_are_marks_on_charts_by_what_they_are(run):
+    events = [
+        event(3, "restart", "w0", 300),
+        event(2, "node_up", "w0", 200),
+        event(1, "node_down", "w0", 100, 200),
+    ]
+    body = "return marksOf(given[0]).map((mark) => [mark.time, mark.kind])"
+    assert run("views/eventlist.js", body, events) == [[100, "down"], [300, "restart"]]
+
+
+def test_a_rule_that_many_instances_break_is_one_line(run):
+    alerts = [
+        {"id": str(n), "rule": "evictions", "severity": "warning", "text": "rising on i%d" % n}
+        for n in range(6)
+    ]
+    for one in alerts:
+        one.update(node=None, instance="i" + one["id"], group="evictions:i" + one["id"], since=1)
+    down = {"id": "d", "rule": "node_down", "severity": "critical", "text": "w0 is down"}
+    down.update(node="w0", instance=None, group="node_down:", since=2)
+    body = "return alertLines(given[0]).map((line) => [line.severity, otherNodes(line)])"
+    assert run("views/alerts.js", body, [*alerts, down]) == [
+        ["critical", ""],
+        ["warning", "also on i1, i2, i3 and 2 more"],
+    ]
+
+
+def test_letters_and_digits_of_a_search_may_stand_apart(run):
+    body = "return matchRank(...given)"
+    assert run("palette.js", body, "llama70b-a_worker2", ["work2"]) is not None
+    assert run("palette.js", body, "llama70b-a_worker2", ["work3"]) is None
+    assert run("palette.js", body, "worker2", ["work"]) == 0
