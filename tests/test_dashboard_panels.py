@@ -269,8 +269,8 @@ def test_an_environment_value_filters_the_cluster(browser, demo, show):
     browser.click("a[title='Nodes with the same CUDA_VISIBLE_DEVICES']")
     browser.wait_for(
         lambda: (
-            [row for row in browser.texts("main tbody tr") if "llama70b-b_worker1" in row]
-            and not [row for row in browser.texts("main tbody tr") if "llama70b-b_worker0" in row]
+            [row for row in browser.texts("main tbody tr") if "worker1" in row]
+            and not [row for row in browser.texts("main tbody tr") if "worker0" in row]
         )
     )
 
@@ -599,16 +599,16 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
     assert all(
         browser.script(
             "return [...document.querySelectorAll('.op button')].map((e) => e.disabled && "
-            "e.title.startsWith('Locked: '))"
+            "e.title.startsWith('Read-only'))"
         )
     )
-    assert browser.text("main .lock-note").startswith("Locked: ") and browser.has(
+    assert browser.text("main .lock-note").startswith("Read-only") and browser.has(
         "main .lock-note button"
     )
     for panel, selector in (
-        ("config", "button[title^='Locked: ']"),
-        ("loglevels", "select[title^='Locked: ']"),
-        ("script", "button.primary[title^='Locked: ']"),
+        ("config", "button[title^='Read-only']"),
+        ("loglevels", "select[title^='Read-only']"),
+        ("script", "button.primary[title^='Read-only']"),
     ):
         browser.goto("%s/#/node/w0/%s" % (front.url, panel))
         browser.wait_for(lambda selector=selector: browser.has("main " + selector))

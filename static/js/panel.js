@@ -108,7 +108,7 @@ export function explain(error, node) {
   const kind = node && node.kind && node.kind !== "unknown" ? node.kind : "node";
   if (error.status === 404 || error.status === 405)
     return `This ${kind} does not offer it (${error.message}).`;
-  if (error.status === 403 || error.status === 401) return `Locked: ${error.message}`;
+  if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504)
     return `The node did not answer: ${error.message}`;

@@ -241,7 +241,7 @@ export function mount(root, ctx) {
   function lock() {
     const locked = !bodiless() && !trusted();
     send.disabled = locked || send.dataset.busy === "1";
-    send.title = locked ? `Locked: ${whyNot()}` : "";
+    send.title = locked ? "Read-only. To make changes, enter the access token." : "";
     if (locked) setText(status, `Only GET, HEAD and OPTIONS: ${whyNot()}`);
     else if (status.textContent.startsWith("Only GET")) setText(status, "");
   }

@@ -557,8 +557,7 @@ class ClusterView {
     const inside = this.events.filter(
       (event) => event.time <= end && (event.until ?? end) >= start,
     );
-    const past = this.eventsOf && !timeRange().live;
-    const alerts = past ? inside.filter((event) => event.kind === "alert") : null;
+    const alerts = !timeRange().live ? inside.filter((event) => event.kind === "alert") : null;
     this.alerts.update(status, alerts);
     this.tiles.update(status, this.history.end ? this.history : null);
     this.charts.update(status, this.history, marksOf(inside));

@@ -267,7 +267,7 @@ export function mount(root, { signal }) {
     const nodes = targets();
     const ready = ACTIONS[action].ready();
     go.dataset.off = nodes.length && ready && !running ? "" : "1";
-    if (!go.title.startsWith("Locked:")) go.disabled = go.dataset.off === "1";
+    if (go.dataset.refused !== "1") go.disabled = go.dataset.off === "1";
     setText(go, nodes.length ? `Send to ${plural(nodes.length, "node")}` : "Send");
     const lines = nodes.slice(0, 8).map((node) => {
       const one = ACTIONS[action].request(node);
