@@ -13682,10 +13682,18 @@ class DemoCluster:
     # -- the sockets
 
     def start(self) -> List[Dict[str, object]]:
-        """Open every node's socket; returns the entries of a list of nodes. Raises OSError."""
+        """Open every node's socket; returns the entries of a list of nodes.
+
+        Raises OSError, and FrontendError 500 when this process may not open so many.
+        """
         import tempfile
 
-        raise_descriptor_limit(len(self.nodes))
+        size = len(self.nodes)
+        if raise_descriptor_limit(size) < size:
+            needed = 2 * size + 512
+            raise FrontendError(
+                500, f"--demo: {size} nodes need {needed} open files: raise the limit (ulimit -n)"
+            )
         self.directory = tempfile.mkdtemp(prefix="lmcache-demo-")
         if len(self.directory) + len("/socket_99999") > MAX_SOCKET_PATH:
             os.rmdir(self.directory)

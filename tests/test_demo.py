@@ -593,6 +593,20 @@ def test_a_fleet_of_no_such_size_is_refused(size):
     assert "--demo: '%s' is not a number from 1 to 5000" % size in last
 
 
+def test_a_fleet_for_which_there_are_too_few_descriptors_says_so_in_one_line():
+    command = 'ulimit -n 600 && exec "$0" "$@"'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, PROGRAM, "--demo", "400", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=30,
+    )
+    words = (
+        r"lmcache_frontend: --demo: \d+ nodes need \d+ open files: raise the limit \(ulimit -n\)\n"
+    )
+    assert done.returncode == 1 and re.fullmatch(words, done.stdout.decode())
+
+
 def test_other_nodes_are_watched_beside_the_demos_and_have_no_past(start, node):
     front = start("--demo", "--node", "w0=" + node.address, "--poll-interval", "1")
 
