@@ -3274,7 +3274,7 @@ class EventLog:
             )
 
     def _put(self, event: Event) -> Event:
-        """Keep a new or changed event; called with the lock. What is over goes before what lasts."""
+        """Keep an event; called with the lock. What is over is dropped before what lasts."""
         self._changes += 1
         event = event._replace(changed=self._changes)
         self._events[event.id] = event
@@ -6222,7 +6222,7 @@ def alert_documents(
 
 
 class AlertGroup(NamedTuple):
-    """Alerts of one group that are shown as one sentence; ``silence`` is None unless all have one."""
+    """Alerts of one group as one sentence; ``silence`` is None unless all have one."""
 
     severity: str
     text: str
@@ -6515,7 +6515,7 @@ class Buckets:
         self._counts[index] += len(values)
 
     def add_hour(self, hour: int, values: array, until: float) -> None:
-        """Take the 60 minutes of an hour (Unix seconds // 3600), but for those from ``until`` on."""
+        """Take the minutes of an hour (Unix seconds // 3600) that are before ``until``."""
         size = max(1, min(60, int(self.step // 60)))
         last = min(60, math.ceil((until - hour * 3600) / 60))
         for index in range(0, last, size):
@@ -6548,7 +6548,7 @@ class OlderHistory:
 
 
 class Minute(NamedTuple):
-    """The values of one minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
+    """One minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
 
     minute: int
     columns: Tuple[str, ...]
@@ -6770,7 +6770,7 @@ def history_step(seconds: float) -> float:
 def minute_rows(
     keys: Sequence[str], columns: Mapping[Tuple[str, str], array], first: int, last: int
 ) -> Dict[str, List[float]]:
-    """The row of each key for the rounds from ``first`` to before ``last``; none without a value."""
+    """The row of each key that has a value in the rounds from ``first`` to before ``last``."""
     rows = {}
     for key in keys:
         row = []
@@ -8061,12 +8061,10 @@ class HistoryTables:
         self._remove("hour WHERE id > ?", (now // 3600 + 25) * MAX_HISTORY_SERIES)
         self._remove("minute WHERE minute < ?", oldest * 60)
         self._remove("minute WHERE minute > ?", now // 60 + 1500)
-        newest = self.value("SELECT max(id) FROM event") or 0
-        self.run(
-            "DELETE FROM event WHERE id <= ? OR time < ?",
-            newest - MAX_FILE_EVENTS,
-            now - days * 86400,
-        )
+        last = (self.value("SELECT max(id) FROM event") or 0) - MAX_FILE_EVENTS
+        oldest_events = "SELECT id FROM event ORDER BY id LIMIT 1000"
+        which = f"id IN ({oldest_events}) AND (id <= ? OR time < ?)"
+        self.run(f"DELETE FROM event WHERE {which}", last, now - days * 86400)
         for _ in range(TRIM_HOURS):
             if self.used() <= size or not self._drop_oldest_hour():
                 break
@@ -8112,6 +8110,14 @@ def rows_of(
         yield series, row
 
 
+class EarlierRun(NamedTuple):
+    """What the run before left in the file: when it wrote last (Unix seconds; 0: never)."""
+
+    written: float
+    events: List[Event]
+    silences: List[Dict[str, object]]
+
+
 class HistoryFile:
     """The file: opened at start, then written by one thread, once a minute in one transaction.
 
@@ -8124,6 +8130,7 @@ class HistoryFile:
         self.days = days
         self.size = size
         self._tables: HistoryTables | None = None
+        self.earlier = EarlierRun(0.0, [], [])
         self._lock: int | None = None  # descriptor of the lock file
         self._inode = 0
 
@@ -8134,6 +8141,7 @@ class HistoryFile:
             if self._lock is None:
                 self._lock = self._take_lock()
             self._connect()
+            self.earlier = self._read_earlier()
         except OSError as error:
             raise self._error(error) from None
         except sqlite3.OperationalError as error:
@@ -8280,21 +8288,19 @@ class HistoryFile:
         self._connect()
         return self._tables  # type: ignore[return-value]  # just connected
 
-    # -- what an earlier run left
-
-    def last_written(self) -> float:
-        """When the file was written last, in Unix seconds; 0 when it is new."""
-        return float(self._tables.value("SELECT value FROM state WHERE key = 'written'") or 0.0)
-
-    def newest_events(self, count: int = MAX_EVENTS) -> List[Event]:
-        """The last events, oldest first."""
-        statement = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
-        rows = self._tables.run(statement, count).fetchall()
-        return [event for event in (stored_event(row[0]) for row in reversed(rows)) if event]
-
-    def silences(self) -> List[Dict[str, object]]:
-        """The silences, as they were given to ``write``."""
-        return [load_dict(row[0]) for row in self._tables.run("SELECT document FROM silence")]
+    def _read_earlier(self) -> EarlierRun:
+        """What an earlier run left. Raises sqlite3.Error."""
+        tables = self._tables
+        written = tables.value("SELECT value FROM state WHERE key = 'written'")
+        newest = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
+        rows = tables.run(newest, MAX_EVENTS).fetchall()
+        events = [stored_event(row[0]) for row in reversed(rows)]
+        silences = [load_dict(row[0]) for row in tables.run("SELECT document FROM silence")]
+        return EarlierRun(
+            number_or_none(written) or 0.0,
+            [event for event in events if event is not None],
+            silences,
+        )
 
 
 def load_sqlite() -> types.ModuleType:
@@ -8307,13 +8313,18 @@ def load_sqlite() -> types.ModuleType:
     return sqlite3
 
 
-def stored_event(text: str) -> Event | None:
+def stored_event(text: object) -> Event | None:
     """An event from the file; None when what stands there is none."""
-    fields = load_dict(text)
     try:
-        return Event(**fields)  # type: ignore[arg-type]  # what the file holds is checked below
-    except TypeError:
+        event = Event(**load_dict(text))  # type: ignore[arg-type]  # checked right below
+    except (TypeError, ValueError):
         return None
+    numbers = (event.id, event.time, event.seconds, event.count, event.until or 0.0)
+    texts = (event.kind, event.severity, event.text, event.key)
+    are_numbers = all(number_or_none(value) is not None for value in numbers)
+    are_texts = all(isinstance(value, str) for value in texts)
+    is_whole = are_numbers and are_texts and isinstance(event.more, dict)
+    return event if is_whole and isinstance(event.id, int) else None
 
 
 class HistoryReader(OlderHistory):
@@ -8371,7 +8382,7 @@ class HistoryReader(OlderHistory):
         return min(firsts, default=None)
 
     def events(self, which: EventFilter, limit: int, before: int) -> Tuple[List[Event], int | None]:
-        """Events with an id under ``before``, newest first, at most ``limit``, and the next ``before``.
+        """At most ``limit`` events with an id under ``before``, newest first; the next ``before``.
 
         MAX_EVENT_SCAN events are looked at: a page may have fewer than there are.
         """
@@ -8494,13 +8505,14 @@ class HistoryKeeper:
         self._restore()
 
     def _restore(self) -> None:
-        last = self._file.last_written()
+        earlier = self._file.earlier
+        last = earlier.written
         self._written = int(last // 60) - 1
         events = self._monitor.events
-        events.restore(self._file.newest_events(), last)
+        events.restore(earlier.events, last)
         restored = events.changed_since(0)
         self._event = restored[-1].changed if restored else 0
-        self._monitor.silences.restore(self._file.silences())
+        self._monitor.silences.restore(earlier.silences)
         if last:
             ago = spoken_time(self._clock.wall() - last)
             text = f"LMCache Frontend {VERSION} started; the run before was active until {ago} ago"
@@ -9686,7 +9698,7 @@ MAX_SENT_ALERTS = 5_000  # in one report
 
 
 class SentAlert(NamedTuple):
-    """An alert as an Alertmanager gets it: what it is by its labels, what it says, when it began."""
+    """An alert as an Alertmanager gets it: its labels say what it is."""
 
     labels: Tuple[Tuple[str, str], ...]
     text: str

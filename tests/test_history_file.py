@@ -1,5 +1,6 @@
 """The history file: what it keeps, gives back and gives up; broken files and hostile disks."""
 
+import json
 import math
 import os
 import sqlite3
@@ -123,12 +124,12 @@ def test_events_and_silences_come_back(file, path):
     again = lf.HistoryFile(path)
     again.open()
     restored = lf.EventLog()
-    restored.restore(again.newest_events(), again.last_written())
+    restored.restore(again.earlier.events, again.earlier.written)
     found = restored.query()["events"]
     assert [event["text"] for event in found] == ["w0 is unreachable", "w0 added"]
     assert found[0]["reason"] == "refused"
-    assert again.last_written() == 1000.0
-    assert again.silences() == [silence]
+    assert again.earlier.written == 1000.0
+    assert again.earlier.silences == [silence]
     again.close()
 
 
@@ -166,6 +167,23 @@ def test_pages_of_events_go_on_from_memory_into_the_file(file, path):
     ids = [event["id"] for event in seen]
     assert ids == list(range(21, 0, -1))
     assert (seen[-1]["id"], seen[-1]["text"]) == (lasting.id, "w0 was unreachable")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "[]",
+        '{"id": 1}',
+        json.dumps({"nonsense": 1, **lf.Event(*range(10), {}, "", 0, 0)._asdict()}),
+        json.dumps(lf.Event(1, "x", 1, "k", "i", None, None, "", 1, 0, {}, "")._asdict()),
+        json.dumps(lf.Event(1, 1, 1, "k", "i", None, None, "", 1, 0, [], "")._asdict()),
+        json.dumps(lf.Event("1", 1, 1, "k", "i", None, None, "", 1, 0, {}, "")._asdict()),
+        json.dumps(lf.Event(1, 1, 1, "k", "i", None, None, 7, 1, 0, {}, "")._asdict()),
+    ],
+)
+def test_what_is_no_event_in_the_file_is_left_out(document):
+    assert lf.stored_event(document) is None
 
 
 # -- what it gives up
@@ -642,6 +660,19 @@ def cut_off(path):
     os.truncate(path, lf.HISTORY_PAGE + 1000)
 
 
+def damaged_inside(path):
+    file = lf.HistoryFile(path)
+    file.open()
+    write_hours(file, 1)
+    events = lf.EventLog()
+    events.add("nodes", "info", "w0 added " * 50)
+    file.write((HOUR + 2) * 3600.0, events=events.changed_since(0))
+    file.close()
+    with open(path, "r+b") as damaged:
+        damaged.seek(2 * lf.HISTORY_PAGE)
+        damaged.write(os.urandom(os.path.getsize(path) - 2 * lf.HISTORY_PAGE))
+
+
 def another_programs(path):
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE customer (name TEXT)")
@@ -661,6 +692,7 @@ def of_a_newer_version(path):
 HOSTILE = {
     "no database": (not_a_database, "a new one was begun"),
     "cut off": (cut_off, "a new one was begun"),
+    "damaged inside": (damaged_inside, "a new one was begun"),
     "another program's": (another_programs, "another program's database"),
     "of a newer version": (of_a_newer_version, "newer"),
     "a directory": (os.mkdir, "not a regular file"),
