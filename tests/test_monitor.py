@@ -554,8 +554,10 @@ def test_control_characters_of_a_node_do_not_reach_the_terminal():
         ({"up": 2, "total": 2}, [], 0),
         ({"up": 1, "total": 2}, [], 1),
         ({"up": 0, "total": 0}, [], 1),
-        ({"up": 2, "total": 2}, [{"state": "down"}], 1),
+        ({"up": 2, "total": 2}, [{"name": "rack1", "state": "down"}], 1),
     ],
 )
 def test_the_exit_status_is_zero_only_when_there_are_nodes_and_all_are_up(counts, proxies, code):
-    assert lf.status_exit_code({"counts": counts, "proxies": proxies}) == code
+    states = ["up"] * counts["up"] + ["down"] * (counts["total"] - counts["up"])
+    nodes = [{"key": f"w{number}", "state": state} for number, state in enumerate(states)]
+    assert lf.status_exit_code({"counts": counts, "proxies": proxies, "nodes": nodes}) == code
