@@ -137,7 +137,6 @@ MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
 MAX_TRAILER = 16 * KIB  # bytes of a trailer section
 MAX_API_BODY = MIB  # bytes of a request body for our own API
 MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
-MAX_TOLD = 16 * MIB  # bytes of what another frontend tells of its nodes
 MAX_INTERIM = 100  # interim (1xx) answers before an answer
 MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
 
@@ -1187,35 +1186,13 @@ CHUNK_EXTENSION = re.compile(  # RFC 9112 section 7.1.1
 )
 # RFC 9110 section 7.6.1, and what RFC 2616 listed.
 HOP_BY_HOP = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-        b"trailer",
-    )
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te "
+    b"transfer-encoding upgrade trailer".split()
 )
 # RFC 9110 section 6.5.1: what frames, routes, authorizes or describes the body has no place there.
 FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(
-    (
-        b"authorization",
-        b"cache-control",
-        b"content-encoding",
-        b"content-length",
-        b"content-range",
-        b"content-type",
-        b"cookie",
-        b"expect",
-        b"host",
-        b"location",
-        b"max-forwards",
-        b"set-cookie",
-        b"www-authenticate",
-    )
+    b"authorization cache-control content-encoding content-length content-range content-type "
+    b"cookie expect host location max-forwards set-cookie www-authenticate".split()
 )
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # section 9.2.2
 BODILESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
@@ -11004,19 +10981,8 @@ STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
 MAX_MASKED = MIB  # bytes of an answer in which secrets are masked
 # Fields of an answer that act on our whole origin, which a node does not own.
 ORIGIN_FIELDS = frozenset(
-    (
-        b"alt-svc",
-        b"clear-site-data",
-        b"expect-ct",
-        b"nel",
-        b"origin-agent-cluster",
-        b"public-key-pins",
-        b"refresh",
-        b"report-to",
-        b"reporting-endpoints",
-        b"service-worker-allowed",
-        b"strict-transport-security",
-    )
+    b"alt-svc clear-site-data expect-ct nel origin-agent-cluster public-key-pins refresh report-to "
+    b"reporting-endpoints service-worker-allowed strict-transport-security".split()
 )
 
 
@@ -11552,23 +11518,10 @@ CONTENT_TYPES = {
 }
 JSON_TYPE = "application/json"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-LATENCY_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-)  # seconds
+# Seconds.
+LATENCY_BUCKETS = tuple(
+    map(float, "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60".split())
+)
 GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
 GZIP_FORMAT = 31  # window bits that make zlib write gzip (RFC 1952)
 GZIP_LEVEL = 6  # of the dashboard's files, which are compressed once
@@ -12597,6 +12550,18 @@ class ServerSettings(NamedTuple):
     tls: ssl.SSLContext | None = None
 
 
+class Services(NamedTuple):
+    """What runs beside the server, and its routes work on."""
+
+    registry: NodeRegistry
+    trust: Trust
+    monitor: Monitor
+    sources: Sources
+    heartbeat: HeartbeatSender
+    discovery: DiscoveryService | None = None
+    history: HistoryKeeper | None = None
+
+
 class FrontendServer(WorkerHTTPServer):
     """The server of the dashboard, the API and the proxy.
 
@@ -12604,20 +12569,12 @@ class FrontendServer(WorkerHTTPServer):
     """
 
     def __init__(
-        self,
-        address: Tuple[str, int] | str,
-        registry: NodeRegistry,
-        trust: Trust,
-        settings: ServerSettings = ServerSettings(),
+        self, address: Tuple[str, int] | str, services: Services, settings: ServerSettings
     ) -> None:
-        self.registry = registry
-        self.trust = trust
-        self.settings = settings
-        self.discovery: DiscoveryService | None = None
-        self.history: HistoryKeeper | None = None
-        self.alertmanagers: List[AlertmanagerSender] = []
-        self.config: ConfigFile | None = None
-        self.proxy_timeout = settings.proxy_timeout
+        self.registry, self.trust, self.monitor = services[:3]
+        self.sources, self.heartbeat, self.discovery, self.history = services[3:]
+        self.config, self.events = self.registry.config, self.monitor.events
+        self.settings, self.proxy_timeout = settings, settings.proxy_timeout
         self.telemetry, self.static, self.pool = Telemetry(), StaticFiles(), ConnectionPool()
         self.scraper = Scraper()
         self.slots = NodeSlots(settings.max_requests, MAX_NODE_REQUESTS)
@@ -14298,17 +14255,16 @@ def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Tru
 # -- serving
 
 
-def make_server(
-    options: argparse.Namespace, registry: NodeRegistry, trust: Trust
-) -> FrontendServer:
+def make_server(options: argparse.Namespace, services: Services) -> FrontendServer:
     """Open the listening socket. Raises FrontendError that says why not."""
     address = options.uds or (options.host.strip("[]"), options.port)
     try:
-        server = FrontendServer(address, registry, trust, server_settings(options))
+        server = FrontendServer(address, services, server_settings(options))
         if options.uds_mode is not None:
             os.chmod(options.uds, options.uds_mode)
     except OSError as error:
         raise FrontendError(500, why_not_listening(options, error)) from None
+    services.registry.set_home(options.host, server.server_port)
     return server
 
 
@@ -14442,22 +14398,20 @@ def serve(
     monitor = make_monitor(options, registry, history_file, demo)
     monitor.add_alert_source(sources.alerts)
     monitor.add_alert_source(lambda: trouble)
-    server = make_server(options, registry, trust)
-    registry.set_home(options.host, server.server_port)
-    server.config, server.monitor, server.sources = registry.config, monitor, sources
-    server.heartbeat, server.discovery, server.events = heartbeat, discovery, monitor.events
-    if history_file is not None:
-        server.history = HistoryKeeper(history_file, monitor)
-        monitor.add_alert_source(server.history.alerts)
-    server.alertmanagers = make_alertmanagers(options, server)
-    for sender in server.alertmanagers:
+    history = HistoryKeeper(history_file, monitor) if history_file is not None else None
+    if history is not None:
+        monitor.add_alert_source(history.alerts)
+    services = Services(registry, trust, monitor, sources, heartbeat, discovery, history)
+    server = make_server(options, services)
+    alertmanagers = make_alertmanagers(options, server)
+    for sender in alertmanagers:
         monitor.add_alert_source(sender.alerts)
     listen_to_signals(server, in_plugin)
     with contextlib.ExitStack() as cleanup:
         if options.uds:
             cleanup.callback(remove_quietly, options.uds)
         cleanup.callback(server.server_close)
-        for service in (discovery, server.history, sources, *server.alertmanagers):
+        for service in (discovery, history, sources, *alertmanagers):
             if service is not None:
                 service.start()
                 cleanup.callback(service.stop)
