@@ -1884,12 +1884,24 @@ def look_up(host: str, port: int, until: int = 0) -> List[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
+def connection_to(target: Target, timeout: float) -> NodeConnection:
+    """A connection to a target that is not open yet; ``timeout`` is in seconds.
+
+    Everybody may write below LMCache's socket directory, at any time: what is there is looked at
+    anew. Raises FetchError for a socket that must not be used.
+    """
+    if not target.path:
+        return NodeConnection(target.host, target.port, timeout)
+    if is_below(target.path, LMCACHE_SOCKET_DIRECTORY):
+        why = socket_problem(target.path)
+        if why:
+            raise FetchError(why)
+    return UnixHTTPConnection(target.path, timeout)
+
+
 def connect_to(target: Target, timeout: float = CONNECT_TIMEOUT) -> NodeConnection:
     """A new connection to a target; ``timeout`` is in seconds. Raises OSError."""
-    if target.path:
-        connection: NodeConnection = UnixHTTPConnection(target.path, timeout)
-    else:
-        connection = NodeConnection(target.host, target.port, timeout)
+    connection = connection_to(target, timeout)
     connection.connect()
     return connection
 
@@ -2100,12 +2112,9 @@ def ask_node(job: FetchJob) -> Tuple[Reply | FetchError, Exchange]:
     if node.token:
         headers.append(("Authorization", f"Bearer {node.token}"))
     patience = min(job.timeout, job.connect_timeout)
-    if target.path:
-        connection: NodeConnection = UnixHTTPConnection(target.path, patience)
-    else:
-        connection = NodeConnection(target.host, target.port, patience)
     exchange = Exchange(job.timeout, answer_limit(job.path))
     try:
+        connection = connection_to(target, patience)
         return exchange.ask(connection, node.prefix + job.path, headers), exchange
     except FetchError as error:
         return error, exchange
