@@ -8017,6 +8017,7 @@ class HistoryTables:
         self._packing = (hour, part + 1)
         if part + 1 == PACK_PARTS:
             self._remove("minute WHERE minute < ?", (hour + 1) * 60)
+            self._packing = (0, 0)
 
     def _pack_part(self, hour: int, part: int) -> None:
         names: Tuple[str, ...] = ()
@@ -8033,11 +8034,21 @@ class HistoryTables:
                 if series % PACK_PARTS == part:
                     block = blocks.get(series)
                     if block is None:
-                        block = blocks[series] = array("f", [NAN]) * (60 * len(names))
+                        place = hour * MAX_HISTORY_SERIES + series
+                        block = blocks[series] = self._block(place, names)
                     block[minute % 60 :: 60] = row
         for series, block in blocks.items():
             place = hour * MAX_HISTORY_SERIES + series
             self._put("hour", place, columns, pack_hour(block))
+
+    def _block(self, place: int, names: Sequence[str]) -> array:
+        """The hour of a series to write to: an hour that comes again (a clock was set back)."""
+        block = array("f", [NAN]) * (60 * len(names))
+        known = stored_hour(self.connection, place)
+        for index, name in enumerate(names if known else ()):
+            if name in known:
+                block[index * 60 : index * 60 + 60] = known[name]
+        return block
 
     def trim(self, now: float, days: float, size: int) -> None:
         """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
@@ -8078,6 +8089,17 @@ def column_names(connection: sqlite3.Connection, columns: int) -> Tuple[str, ...
     """The names behind the number of a row's columns."""
     row = connection.execute("SELECT text FROM name WHERE id = ?", (columns,)).fetchone()
     return tuple(row[0].split()) if row else ()
+
+
+def stored_hour(connection: sqlite3.Connection, place: int) -> Dict[str, array]:
+    """The 60 minutes of each column in a row of the table ``hour``; {} when there is none."""
+    statement = "SELECT columns, cells FROM hour WHERE id = ?"
+    row = connection.execute(statement, (place,)).fetchone()
+    if row is None:
+        return {}
+    names = column_names(connection, row[0])
+    values = unpack_hour(row[1], len(names))
+    return {name: values[index * 60 : index * 60 + 60] for index, name in enumerate(names)}
 
 
 def rows_of(
@@ -8410,23 +8432,10 @@ class HistoryReader(OlderHistory):
                     continue
                 recent = self._recent_hours(connection, row[0], start, end)
                 for hour in range(int(start // 3600), int(end // 3600) + 1):
-                    block = self._block(connection, hour, row[0])
-                    parts = [block, recent.get(hour)]
-                    tables = [table for table in parts if table is not None]
+                    block = stored_hour(connection, hour * MAX_HISTORY_SERIES + row[0])
+                    tables = [table for table in (block, recent.get(hour)) if table]
                     if tables:
                         yield name, hour, [pick_column(tables, column) for column in columns]
-
-    @staticmethod
-    def _block(connection: sqlite3.Connection, hour: int, series: int) -> Dict[str, array] | None:
-        statement = "SELECT columns, cells FROM hour WHERE id = ?"
-        place = hour * MAX_HISTORY_SERIES + series
-        row = connection.execute(statement, (place,)).fetchone()
-        if row is None:
-            return None
-        names = column_names(connection, row[0])
-        values = unpack_hour(row[1], len(names))
-        pairs = enumerate(names)
-        return {name: values[index * 60 : index * 60 + 60] for index, name in pairs}
 
     @staticmethod
     def _recent_hours(

@@ -110,6 +110,7 @@ def test_a_clock_that_was_set_back_loses_only_what_is_written_twice(file, path):
     for index in range(lf.PACK_PARTS):
         rows = {"node:w0": (999.0, 0.0)}
         file.write((HOUR + 1) * 3600 + 1800 + index * 60, [minute(number, rows)])
+    assert counts(path) == [lf.PACK_PARTS, 2]
     values = read(path, "node:w0", "hit_rate", HOUR * 3600, HOUR * 3600 + 3599)
     assert values[29:32] == [29.0, 999.0, 31.0]
 
