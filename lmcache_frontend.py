@@ -6562,6 +6562,7 @@ class Past:
         self._history = history
         self._pace = pace  # seconds between two rounds
         self._older = older
+        self.is_replayed = False  # rounds of a replay lie farther apart
 
     def seconds(self) -> float:
         """How far back answers go at most."""
@@ -6683,8 +6684,12 @@ class Past:
             for metric in metrics
         ]
         first, last = (times[0], times[-1]) if times else (end, end)
+        interval = self._pace
+        if self.is_replayed:
+            steps = [round(after - before) for before, after in zip(times, times[1:])]
+            interval = max([interval, *steps])
         return {
-            "interval": self._pace,
+            "interval": interval,
             "start": rounded_time(first),
             "end": rounded_time(last),
             "source": "memory",
@@ -7467,6 +7472,7 @@ class Monitor:
         self.watched.follow()
         self._document.publish()
         self._document.is_held = True
+        self.past.is_replayed = True
         try:
             for _ in moments:
                 self.poll_once()

@@ -645,6 +645,9 @@ def test_the_hours_before_are_there_as_soon_as_the_nodes_are(replayed):
     times, values = answer["series"][0]["times"], answer["series"][0]["values"]
     assert times == sorted(times)
     assert times[-1] - times[0] > 5.5 * 3600
+    # A chart draws a line from one point to the next.
+    steps = [after - before for before, after in zip(times, times[1:])]
+    assert max(steps) < answer["interval"] * 1.5
     last_hour = [value for time, value in zip(times, values) if time > times[-1] - 3600]
     assert len(last_hour) > 50 and None not in last_hour
     before, after = last_hour[:20], last_hour[-10:]
