@@ -244,3 +244,18 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "llama70b-a_worker2", ["work2"]) is not None
     assert run("palette.js", body, "llama70b-a_worker2", ["work3"]) is None
     assert run("palette.js", body, "worker2", ["work"]) == 0
+
+
+def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):
+    times = [61 * i for i in range(50)] + [3000 + 10 * i for i in range(20)]
+    assert run("chartmath.js", "return spacing(given[0])", times) == 61
+
+
+def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):
+    events = [
+        event(n, "alert", "w%d" % n, 100, text="Hit rate of w%d fell" % n, rule="r", instance="i")
+        for n in range(3)
+    ]
+    body = "return eventRows(given[0]).map(eventText)"
+    said = run("views/eventlist.js", body, events)
+    assert said == ["Alert: Hit rate of w0 fell (and 2 other nodes)"]

@@ -10,6 +10,7 @@ import {
   lastValue,
   linePath,
   nearest,
+  spacing,
   sparkRange,
   stacked,
   thinned,
@@ -245,6 +246,8 @@ export class Chart {
       lane.series = perLane[i].map((one) => ({ colour: colour++, ...one }));
     });
     this.data = { interval: 0, marks: [], ...data };
+    const [first] = this.series;
+    this.data.step = Math.max(this.data.interval, first ? spacing(first.times) : 0);
     this.#describe();
     if (this.options.legend) this.#drawLegend();
     this.draw();
@@ -289,7 +292,8 @@ export class Chart {
   /** The last value; of areas without the unit, which the axis has. */
   #legendValue(one, areas) {
     const value = lastValue(one, this.data.end);
-    return areas ? parts(value, one.unit)[0] : format(value, one.unit);
+    const short = () => parts(value, one.unit)[0].replace(/(\.\d)\d+/, "$1");
+    return areas ? short() : format(value, one.unit);
   }
 
   // ---- drawing
@@ -355,7 +359,7 @@ export class Chart {
 
   #drawLane(lane) {
     const { left, right, x } = this.scale;
-    const { start, end, interval } = this.data;
+    const { start, end, step } = this.data;
     const clip = svg("svg", {
       class: "clip",
       x: left,
@@ -364,7 +368,7 @@ export class Chart {
       height: lane.height + 1,
       viewBox: `${left} ${lane.top} ${Math.max(1, right - left)} ${lane.height + 1}`,
     });
-    const gap = interval ? interval * GAP : 0;
+    const gap = step * GAP;
     for (const mark of this.data.marks)
       if (mark.kind === "down") clip.append(this.#span(mark, lane));
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
@@ -378,7 +382,7 @@ export class Chart {
     const from = Math.max(left, x(mark.time));
     const to = Math.min(right, x(mark.until ?? this.data.end));
     return svg("rect", {
-      class: "down-span",
+      class: mark.partly ? "down-span partly" : "down-span",
       x: from,
       y: lane.top,
       width: Math.max(2, to - from),
@@ -407,9 +411,10 @@ export class Chart {
     for (const mark of this.data.marks) {
       const px = x(mark.time);
       if (mark.kind === "down" || px < left || px > right) continue;
+      if (px - last < 1) continue; // lines on top of each other say nothing
       const line = { x1: px, x2: px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${mark.kind}`, ...line }));
-      if (px - last < 10) continue; // signs on top of each other say nothing
+      if (px - last < 10) continue;
       last = px;
       const sign = icon(FLAGS[mark.kind] || "change");
       const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
@@ -427,8 +432,8 @@ export class Chart {
 
   /** The values at a time: [{name, value, unit, colour, lane, at}]. */
   #valuesAt(time) {
-    const { start, end, interval } = this.data;
-    const most = Math.max(interval * 2, (end - start) / KEY_STEPS);
+    const { start, end, step } = this.data;
+    const most = Math.max(step * 2, (end - start) / KEY_STEPS);
     return this.lanes.flatMap((lane) =>
       lane.series.flatMap((one, i) => {
         if (!one.times.length) return [];

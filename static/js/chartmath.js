@@ -102,6 +102,15 @@ export function nearest(times, time) {
   return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
 }
 
+const USUAL = 0.95; // of the spacings are at most the usual one
+
+/** The usual time between two values, seconds: old values may be further apart than new ones. */
+export function spacing(times) {
+  if (times.length < 3) return 0;
+  const steps = times.slice(1).map((time, i) => time - times[i]);
+  return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * USUAL)];
+}
+
 const tenth = (value) => Math.round(value * 10) / 10;
 
 /** Runs of points without a gap between them: [[[x, y], ...], ...] in px. */

@@ -45,6 +45,13 @@ function scaled(value, step, units) {
 /** A number with k, M or G for the thousands: "29.7k". */
 const shortened = (value) => scaled(value, 1000, ["", "k", "M", "G"]).join("");
 
+/** A few times a minute need no third figure. */
+function perMinute(value) {
+  const size = Math.abs(value);
+  if (size >= 999.5) return shortened(value);
+  return String(Number(value.toFixed(size >= 10 ? 0 : size >= 0.1 ? 1 : 2)));
+}
+
 const UNITS = {
   bytes: (value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]),
   seconds: (value) => {
@@ -68,7 +75,7 @@ const UNITS = {
   },
   "1/min": (value) => {
     if (Math.abs(value) >= 9.995) return UNITS["1/s"](value);
-    return [shortened(value * 60), "/min"];
+    return [perMinute(value * 60), "/min"];
   },
   "bytes/s": (value) => {
     const [text, unit] = UNITS.bytes(value);

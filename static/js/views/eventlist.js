@@ -44,17 +44,25 @@ function restartsAfterDown(events) {
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
 
+/** What events that may become one row have in common; the rule and the instance of alerts. */
+function likeness(event) {
+  const slot = Math.round(event.time / TOGETHER);
+  if (event.kind === "alert" && event.rule && event.instance)
+    return `alert ${event.rule} ${event.instance} ${slot} ${isOver(event)}`;
+  return event.node ? `${event.kind} ${slot} ${template(event)}` : `${event.id}`;
+}
+
 /** Events that say the same of many nodes at one time, as one row. */
 function together(events) {
   const groups = new Map();
   for (const event of events) {
-    const slot = Math.round(event.time / TOGETHER);
-    const id = event.node ? `${event.kind} ${slot} ${template(event)}` : `${event.id}`;
+    const id = likeness(event);
     groups.set(id, [...(groups.get(id) || []), event]);
   }
-  return [...groups.values()].flatMap((group) =>
-    group.length >= ALIKE ? [{ ...group[0], alike: group }] : group,
-  );
+  return [...groups.values()].flatMap((group) => {
+    const least = group[0].kind === "alert" ? 2 : ALIKE;
+    return group.length >= least ? [{ ...group[0], alike: group }] : group;
+  });
 }
 
 /**
@@ -96,6 +104,10 @@ function glyph(event) {
 
 /** What an event says. */
 export function eventText(event) {
+  if (event.alike && event.kind === "alert") {
+    const others = plural(event.alike.length - 1, "other node");
+    return `${isOver(event) ? "Resolved: " : "Alert: "}${event.text} (and ${others})`;
+  }
   if (event.alike) {
     const count = plural(event.alike.length, "node");
     const text = template(event).replace(/^…\s*/, "");
@@ -109,7 +121,8 @@ export function eventText(event) {
 /** How long it lasted, how often it happened, or who did it: [muted, bold]. */
 export function eventNote(event, now) {
   const times = event.count > 1 ? `${event.count} times` : "";
-  const long = duration(lastedSeconds(event, now));
+  const merged = event.count > 1 && isOver(event) && event.seconds > 0;
+  const long = duration(merged ? event.seconds : lastedSeconds(event, now));
   if (lasts(event)) return [event.kind === "alert" ? "active," : "ongoing,", long];
   if (event.kind === "alert") return ["lasted", long];
   if (LASTING.includes(event.kind) && isOver(event)) return [times, long];
@@ -151,6 +164,8 @@ export function marksOf(events, node = null) {
       time: event.time,
       until: event.until,
       kind: MARK_KINDS[event.kind],
+      // Down times that were merged into one event: it was not down all the time.
+      partly: event.count > 1,
       title: eventText(event),
     }))
     .sort((a, b) => a.time - b.time);

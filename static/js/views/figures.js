@@ -9,7 +9,7 @@ import { duration, format, NONE, parts, plain, plural, spanText, zone } from "..
 import { getJson, recall, remember } from "../server.js";
 import { metricHelp, metricLabel, metricUnit } from "../words.js";
 
-const SPARK_POINTS = 60;
+const SPARK_POINTS = 40;
 const LANE_HEIGHT = 112; // px
 const LEAST_RELOAD = 5; // seconds between two questions for the history
 const RELOADS = 360; // a range is asked for so often while it passes

@@ -15,6 +15,7 @@ const TWO_LINES = 44; // px
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
 const LEAST_RANKS = 3; // fewer have no median worth the name
 const OUTLIER = 2; // times the median, or its half
+const WORTH_TELLING = 1.05; // the highest rank against the lowest
 
 // ---- instances out of nodes, where the server does not report them ----
 
@@ -177,8 +178,8 @@ const badness = (row) => {
 
 /** The spread of a figure when it says something: an instance of several ranks. */
 function spreadFor(row, name) {
-  const spread = !row.node && row.spread ? row.spread[name] : null;
-  return spread && isNumber(spread.min) && spread.max > spread.min ? spread : null;
+  const spread = !row.node && row.spread && SPREAD.includes(name) ? row.spread[name] : null;
+  return spread && spread.max > spread.min * WORTH_TELLING ? spread : null;
 }
 
 /** What makes a rank irregular in one figure: {times, median} or null. */
@@ -208,7 +209,9 @@ function spreadText(spread, value, unit) {
   const [, wanted] = parts(value, unit);
   const short = (one) => {
     const [text, word] = parts(one, unit);
-    return word === wanted || one === 0 ? text : format(one, unit);
+    if (word === wanted || one === 0) return text;
+    if (wanted === "/s") return plain(Number(one.toPrecision(2)));
+    return format(one, unit);
   };
   return `ranks ${short(spread.min)} – ${short(spread.max)}`;
 }
