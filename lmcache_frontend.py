@@ -5732,6 +5732,10 @@ RISING = {
 }
 
 
+# Either says that a node has work: MP servers of 0.5.0 count tokens and no requests.
+TRAFFIC = ("requests_per_second", "lookup_tokens_per_second")
+
+
 def check_rising(evidence: Evidence, rule: str) -> Finding:
     """One of RISING is several times its past."""
     limit, rising = THRESHOLDS[rule], RISING[rule]
@@ -5741,15 +5745,15 @@ def check_rising(evidence: Evidence, rule: str) -> Finding:
         least, factor = limit.end_least, limit.end_factor
     if not now >= least:
         return NOTHING
-    base, traffic = evidence.base(rising.figure), evidence.base("requests_per_second")
-    if base != base and traffic == traffic:
+    base = evidence.base(rising.figure)
+    if base != base and any(evidence.base(name) >= 0 for name in TRAFFIC):
         # Counters of MP servers appear with their first event: it was measured, and was zero.
         base = 0.0
     past = evidence.past(rising.figure, base)
     lately = now if evidence.active else evidence.recent(rising.figure)
     has_risen = min(now, lately) >= factor * past and lately >= least
-    is_idle = rising.needs_requests and not evidence.recent("requests_per_second") > 0
-    if not has_risen or is_idle:
+    is_busy = any(evidence.recent(name) > 0 for name in TRAFFIC)
+    if not has_risen or (rising.needs_requests and not is_busy):
         return NOTHING
     change = f"{past:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(past, now)
     return Finding(f"{rising.subject} on {evidence.key}: {change}", now)
@@ -5769,9 +5773,11 @@ def stalled_stores(evidence: Evidence) -> str:
         ("l2_stores_per_second", "l2_chunks_stored_per_second", "no chunk was stored in"),
     )
     for stores, written, words in layers:
+        if evidence.figure(written) > 0:
+            continue
         wrote_before = evidence.past(written, evidence.base(written)) > 0
-        is_still = evidence.recent(written) == 0 and not evidence.figure(written) > 0
-        if wrote_before and is_still and evidence.recent(stores) >= least:
+        is_still = wrote_before and evidence.recent(written) == 0
+        if is_still and evidence.recent(stores) >= least:
             return f"{words} {backend_name(evidence.state)} for {spoken_time(RECENT_SECONDS)}"
     return ""
 

@@ -396,6 +396,14 @@ def test_quantiles_are_of_what_was_counted_within_the_window():
     assert 0.1 < figures["retrieve_p50"] < 1.0
 
 
+def test_a_bucket_that_counts_down_does_not_bend_a_quantile():
+    text = b'lmcache:time_to_retrieve_bucket{le="0.1"} %d\n'
+    text += b'lmcache:time_to_retrieve_bucket{le="1.0"} %d\n'
+    text += b'lmcache:time_to_retrieve_bucket{le="+Inf"} %d\n'
+    figures = measured((0.0, text % (5, 5, 5)), (60.0, text % (4, 15, 15)))
+    assert figures["retrieve_p50"] == pytest.approx(0.55)
+
+
 # -- where the tokens came from
 
 

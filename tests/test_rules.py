@@ -154,6 +154,15 @@ def test_failures_and_timeouts_alarm_from_one_a_minute_on(rule, per_minute, past
     assert bool(rising(rule, figure, per_minute / 60, past / 60)) is alarm
 
 
+def test_an_mp_server_that_counts_tokens_and_no_requests_has_traffic_too():
+    state = node_state(kind="mp", figures={"evictions_per_second": 9.0})
+    recent = {"evictions_per_second": 9.0, "lookup_tokens_per_second": 500.0}
+    check = rule_named("evictions_rising").check
+    assert check(evidence(state, recent, {"lookup_tokens_per_second": 500.0})).text
+    del recent["lookup_tokens_per_second"]
+    assert check(evidence(state, recent, {"lookup_tokens_per_second": 500.0})) == lf.NOTHING
+
+
 def test_rates_below_one_per_second_are_told_per_minute():
     text = rising("failures_rising", "failures_per_second", 9 / 60, 0.0)
     assert text == "Failures are rising on w0: 0 → 9 per minute"
