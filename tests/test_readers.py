@@ -79,6 +79,15 @@ def test_a_recorded_node_is_recognised_and_up(folder, kind, version, model, limi
     )
 
 
+def test_a_cpu_cache_that_is_off_has_no_limit():
+    for is_on, limit in ((True, 5 * 2**30), (False, None)):
+        conf = {"local_cpu": is_on, "max_local_cpu_size": 5.0}
+        cluster = Cluster({"w0": worker(0, **conf)})
+        cluster.round()
+        seen = cluster.node("w0")["metrics"]["local_cache_limit_bytes"]
+        assert seen == (pytest.approx(limit, 1e-5) if limit else None)
+
+
 def test_all_recorded_nodes_are_in_the_table():
     assert len(ANSWERS) == 26
 
