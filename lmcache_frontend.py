@@ -3333,6 +3333,7 @@ POLL_TIMEOUT = 10.0  # seconds that a node may take for an answer (--poll-timeou
 POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
 ROUND_PATIENCE = 5.0  # seconds, at most, that a round waits for slow nodes
 MIN_ROUND_PATIENCE = 1.0
+POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
 MAX_MODELS = 20  # names of models of one engine
 MAX_SHOWN_VALUE = 200  # characters of a changed setting's value
 ANY_STATUS = range(100, 1000)
@@ -4720,6 +4721,7 @@ class NodeState:
         self.start: float | None = None  # when its process began, by its own clock
         self.about: Dict[str, str] = dict.fromkeys(ABOUT, "")
         self.software = ""  # of an engine: vLLM or SGLang
+        self.reported_instance = ""  # what another frontend takes for its instance
         self.models: List[str] = []  # names of the model that an engine serves
         self.paths: Dict[str, str] = {}  # by path: the older one that it has instead, or ""
         self.stalled: List[str] = []  # critical periodic threads that do not run, by name
@@ -5287,6 +5289,10 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
 def instance_place(state: NodeState) -> str:
     """The id of the instance that a node names itself, "" when that depends on its neighbours."""
     about, configured = state.about, state.node.instance
+    if state.reported_instance:
+        is_common = state.reported_instance.startswith(("engine:", "instance:"))
+        proxy = "" if is_common else f"{state.node.proxy}/"
+        return proxy + state.reported_instance
     if state.kind == "mp":
         return mp_place(state)
     if state.kind == "engine":
@@ -6966,7 +6972,7 @@ class Poller:
             while True:
                 yield jobs.popleft() if jobs else None
 
-        for job, reply in self._ask(next_jobs(), through=MAX_THROUGH):
+        for job, reply in self._ask(next_jobs(), parallel=POLLS_AT_ONCE, through=MAX_THROUGH):
             self.questions += 1
             if job.node.is_proxy:
                 reported = self._take_frontend(asked[job.node.name], reply)
@@ -7150,6 +7156,10 @@ def adopt_entry(
     if state.kind not in KINDS:
         state.kind = "unknown"
     state.about = {key: reported_text(entry.get(key)) for key in state.about}
+    state.software = reported_text(entry.get("software"))
+    state.reported_instance = reported_text(entry.get("instance_id"))
+    models = map(reported_text, as_list(entry.get("models"))[:MAX_MODELS])
+    state.models = [name for name in models if name]
     state.error = reported_text(entry.get("error")) or None
     reasons = as_list(entry.get("reasons"))[:MAX_REASONS]
     state.reasons = [reported_text(reason) for reason in reasons]
@@ -7264,6 +7274,7 @@ class StatusPage:
                 "path": node.path,
                 "kind": state.kind,
                 **state.about,
+                "software": state.software,
                 "models": state.models,
                 "instance_id": state.instance_id,
                 "source": node.source,

@@ -260,6 +260,32 @@ def test_an_engine_alone_is_an_instance_and_a_configured_one_joins_its_own():
     assert groups_of(status) == [("i", ["api", "w0"])]
 
 
+def test_nodes_of_other_frontends_keep_the_instances_that_those_tell():
+    def rack(name, *nodes):
+        children = [{"name": node, "host": "10.0.0.1", "port": 80} for node in nodes]
+        return {"name": name, "host": "10.0.0.9", "port": 80, "nodes": children}
+
+    def entry(name, kind, instance, **more):
+        return dict(more, key=name, name=name, state="up", kind=kind, instance_id=instance)
+
+    cluster = Cluster(proxies=[rack("a", "s", "m"), rack("b", "w", "m"), rack("c", "api")])
+    told = {
+        "a": [entry("s", "scheduler", "engine:e"), entry("m", "mp", "mp:m")],
+        "b": [entry("w", "worker", "engine:e"), entry("m", "mp", "mp:m")],
+        "c": [entry("api", "engine", "x", software="vLLM", version="0.14.0")],
+    }
+    for name, entries in told.items():
+        cluster.answers[name] = {"/api/status": {"nodes": entries}}
+    found = {one["id"]: one for one in cluster.round()["instances"]}
+    assert {key: one["nodes"] for key, one in found.items()} == {
+        "engine:e": ["a/s", "b/w"],
+        "a/mp:m": ["a/m"],
+        "b/mp:m": ["b/m"],
+        "c/x": ["c/api"],
+    }
+    assert found["c/x"]["engine"] == "vLLM 0.14.0"
+
+
 def test_an_instance_is_as_bad_as_its_worst_node():
     cluster = Cluster({"w0": worker(0), "w1": worker(1)})
     cluster.round()

@@ -63,7 +63,7 @@ class Cluster:
         """The ids of the alerts that last."""
         return [alert["id"] for alert in self.monitor.status()["alerts"]]
 
-    def ask(self, jobs, **_):
+    def ask(self, jobs, *_, **__):
         for job in jobs:
             if job is None:
                 return
