@@ -11556,6 +11556,7 @@ CONTENT_TYPES = {
     ".webp": "image/webp",
     ".txt": "text/plain; charset=utf-8",
     ".map": "application/json",
+    ".yml": "application/yaml; charset=utf-8",
 }
 JSON_TYPE = "application/json"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

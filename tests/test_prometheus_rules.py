@@ -163,6 +163,27 @@ def run_promtool(folder, tests):
 
 def test_the_files_say_what_the_tables_say():
     assert prometheus_files.RULES_FILE.read_text() == prometheus_files.rules_text()
+    assert prometheus_files.DASHBOARD_FILE.read_text() == prometheus_files.dashboard_text()
+
+
+def test_the_frontend_serves_the_files(front):
+    for path, text in (
+        ("/static/prometheus/rules.yml", prometheus_files.rules_text()),
+        ("/static/grafana/lmcache-frontend.json", prometheus_files.dashboard_text()),
+    ):
+        answer = front.ask(path)
+        assert answer.status == 200 and answer.body.decode() == text
+
+
+def test_every_figure_that_is_made_of_metrics_is_on_the_dashboard():
+    rows = prometheus_files.ROWS.values()
+    shown = {prometheus_files.FIGURES[name].of for names in rows for name in names}
+    histograms = {of[0] for of in shown}
+    for figure in lf.FIGURES:
+        is_shown = figure.of in shown or figure.kind == lf.QUANTILE and figure.of[0] in histograms
+        is_metric = prometheus_files.figure(figure.name) is not None
+        is_left_out = figure.name in prometheus_files.NOT_SHOWN
+        assert is_shown is (is_metric and not is_left_out), figure.name
 
 
 def test_prometheus_accepts_the_rules():

@@ -2,9 +2,11 @@
 
 import contextlib
 import http.server
+import json
 import threading
 
 import pytest
+from support import prometheus_files
 from support.frontend import wait_for
 from support.nodes import NodeServer
 from support.prometheus import Prometheus
@@ -296,3 +298,43 @@ def test_prometheus_finds_every_node_and_all_targets_are_up(start, tmp_path):
         found = wait_for(lambda: prometheus.query("lmcache_frontend_node_up"), 20)
         assert {one["metric"]["node"] for one in found} == names
         assert {one["value"][1] for one in found} == {"1"}
+
+
+MERGED = """
+global: {scrape_interval: 2s, scrape_timeout: 2s}
+rule_files: ["%(rules)s"]
+scrape_configs:
+  - job_name: merged
+    static_configs: [{targets: ["127.0.0.1:%(port)d"]}]
+"""
+
+
+def dashboard_queries():
+    """(title of the panel, query) of the dashboard, for all nodes."""
+    for panel in json.loads(prometheus_files.DASHBOARD_FILE.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"].replace("$node", ".*")
+
+
+def test_every_query_of_the_dashboard_and_every_record_of_the_rules_has_series_of_the_demo(
+    start, tmp_path
+):
+    front = start("--demo", "--poll-interval", "2")
+    queries = [
+        *dashboard_queries(),
+        *((name, "lmcache_node:" + name) for name in prometheus_files.NEEDED),
+    ]
+    assert len(queries) > 80
+    config = MERGED % {"port": front.port, "rules": prometheus_files.RULES_FILE}
+    with Prometheus(tmp_path, config) as prometheus:
+
+        def empty():
+            """The panels without series so far."""
+            queries[:] = [(title, query) for title, query in queries if not prometheus.query(query)]
+            return sorted({title for title, _ in queries})
+
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: not empty(), 120)
+        assert empty() == []
+        groups = prometheus.ask("/api/v1/rules")["groups"]
+        assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}

@@ -357,5 +357,153 @@ def rules_text():
     return "".join(parts)
 
 
+# -- the dashboard
+
+NODE = 'node=~"$node"'
+UNITS = {
+    **{"ratio": "percentunit", "seconds": "s", "bytes": "bytes", "bytes/s": "Bps"},
+    **{"tokens/s": "suffix: tok/s", "1/s": "cps", "count": "short", "bool": "short"},
+}
+# A row, and the figures in its panels: the quantiles of one histogram are one panel.
+ROWS = {
+    "Cache": (
+        *("lookup_hit_rate", "retrieve_hit_rate", "l1_hit_rate", "l2_hit_rate"),
+        *("requested_tokens_per_second", "hit_tokens_per_second", "stored_tokens_per_second"),
+        *("lookup_tokens_per_second", "lookup_hits_per_second", "requests_per_second"),
+        *("lookups_per_second", "zero_hit_lookups_per_second", "request_hit_rate_p50"),
+    ),
+    "Latency and speed": (
+        *("retrieve_p50", "store_p50", "lookup_p50", "slow_retrievals_per_second"),
+        *("retrieve_speed_p50", "store_speed_p50"),
+    ),
+    "Memory and evictions": (
+        *("local_cache_bytes", "l1_usage_ratio", "local_storage_bytes", "evictions_per_second"),
+        *("cache_lifespan_p50", "chunk_lifetime_p50", "idle_before_eviction_p50"),
+        *("reuse_gap_p50", "pinned_objects"),
+    ),
+    "Failures": ("failures_per_second", "timeouts_per_second", "queue_size", "healthy"),
+    "Remote backend and L2": (
+        *("remote_cache_bytes", "remote_ping_seconds", "remote_read_bytes_per_second"),
+        *("remote_write_bytes_per_second", "remote_read_p99", "remote_write_p99"),
+        *("l2_load_bytes_per_second", "l2_store_bytes_per_second", "l2_stores_per_second"),
+        *("l2_chunks_stored_per_second", "loads_in_flight", "stores_in_flight"),
+    ),
+    "GPU transfers": (
+        *("l1_load_bytes_per_second", "l1_store_bytes_per_second"),
+        *("gpu_loads_in_flight", "gpu_stores_in_flight"),
+    ),
+    "Serving engine": (
+        *("running_requests", "waiting_requests", "kv_usage_ratio", "ttft_p50", "itl_p50"),
+        *("gpu_prefix_hit_rate", "external_prefix_hit_rate", "prompt_tokens_per_second"),
+        *("generation_tokens_per_second", "preemptions_per_second"),
+    ),
+}
+# Figures that no node of the demo has, by which every query is tried.
+NOT_SHOWN = ("registered_workers", "p2p_transfers_per_second", "p2p_speed_p50")
+WIDTH, HEIGHT = 8, 7  # of a panel; a row is 24 wide
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def target(expression, legend, number):
+    return {
+        "datasource": SOURCE,
+        "expr": expression,
+        "legendFormat": legend,
+        "refId": chr(ord("A") + number),
+    }
+
+
+def panel(title, unit, queries, kind="timeseries", about=""):
+    """One panel; ``queries`` are pairs of an expression and a legend."""
+    return {
+        "type": kind,
+        "title": title,
+        "description": about,
+        "datasource": SOURCE,
+        "fieldConfig": {"defaults": {"unit": UNITS[unit], "min": 0}, "overrides": []},
+        "targets": [target(*query, number) for number, query in enumerate(queries)],
+    }
+
+
+def figure_panel(name):
+    one = FIGURES[name]
+    if one.kind != lf.QUANTILE:
+        return panel(one.label, one.unit, [(figure(name, more=NODE), "{{node}}")], about=one.note)
+    alike = [other for other in lf.FIGURES if other.kind == one.kind and other.of[0] == one.of[0]]
+    queries = [(figure(other.name, more=NODE), "{{node}} " + other.of[1]) for other in alike]
+    return panel(one.label.rpartition(" ")[0], one.unit, queries, about=one.note)
+
+
+def overview():
+    """What an operator wants to see first, as single numbers."""
+    up = "lmcache_frontend_node_up"
+    errors = "sum by (node) (rate(lmcache_frontend_scrape_errors_total[5m]))"
+    return [
+        panel("Nodes up", "count", [("sum(%s)" % up, "")], "stat"),
+        panel("Nodes down", "count", [("count(%s == 0) or vector(0)" % up, "")], "stat"),
+        panel(
+            "Active alerts",
+            "count",
+            [("sum by (severity) (lmcache_frontend_alerts)", "{{severity}}")],
+            "stat",
+        ),
+        panel("Lookup hit rate", "ratio", [(figure("lookup_hit_rate", "job"), "")], "stat"),
+        panel("Requests", "1/s", [(figure("requests_per_second", "job"), "")], "stat"),
+        panel("Scrape errors", "1/s", [("(%s) > 0 or vector(0)" % errors, "{{node}}")]),
+    ]
+
+
+def placed(rows):
+    """Panels one beside the other, under the titles of their rows."""
+    panels, top = [], 0
+    for title, members in rows:
+        panels.append({"type": "row", "title": title, "collapsed": False, "panels": []})
+        panels[-1]["gridPos"] = {"h": 1, "w": 24, "x": 0, "y": top}
+        top += 1
+        for index, member in enumerate(members):
+            x, y = index % 3 * WIDTH, top + index // 3 * HEIGHT
+            member["gridPos"] = {"h": HEIGHT, "w": WIDTH, "x": x, "y": y}
+            panels.append(member)
+        top += -(-len(members) // 3) * HEIGHT
+    for number, member in enumerate(panels, 1):
+        member["id"] = number
+    return panels
+
+
+def variables():
+    return [
+        {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
+        {
+            **{"name": "node", "label": "Node", "type": "query", "datasource": SOURCE},
+            **{"query": "label_values(lmcache_frontend_node_up, node)", "refresh": 2},
+            **{"includeAll": True, "allValue": ".*", "multi": True, "sort": 1},
+            "current": {"text": "All", "value": "$__all"},
+        },
+    ]
+
+
+def dashboard():
+    """The whole dashboard as Grafana imports it."""
+    rows = [("Overview", overview())]
+    rows += [(title, [figure_panel(name) for name in names]) for title, names in ROWS.items()]
+    return {
+        "title": "LMCache",
+        "uid": "lmcache-frontend",
+        "description": "LMCache nodes, by the /metrics of LMCache Frontend.",
+        "tags": ["lmcache"],
+        "schemaVersion": 38,
+        "editable": True,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": variables()},
+        "panels": placed(rows),
+    }
+
+
+def dashboard_text():
+    return json.dumps(dashboard(), indent=1) + "\n"
+
+
 if __name__ == "__main__":
     RULES_FILE.write_text(rules_text())
+    DASHBOARD_FILE.write_text(dashboard_text())
