@@ -14134,7 +14134,11 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
 
 def add_terminal_options(add: Callable[..., object]) -> None:
     add("--status", action="store_true", help="print a table of the nodes and end")
-    add("--events", action="store_true", help="print what happened, newest first, and end")
+    add(
+        "--events",
+        action="store_true",
+        help="print what happened, newest first, and end (with --history-file: what that holds)",
+    )
     add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
     add("--json", action="store_true", help="with --status or --events: as JSON")
     add(
@@ -14684,6 +14688,8 @@ class OwnView:
 def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> int:
     """--status, --events and --bundle: ask a running frontend, or the nodes; the exit status."""
     url = options.url or (f"unix:{os.path.abspath(options.uds)}" if options.uds else "")
+    if options.events and options.history_file and not url:
+        return print_events(options, events_of_file(options.history_file))
     view: RunningFrontend | OwnView
     if url:
         view = RunningFrontend(url, options.token)
@@ -14694,6 +14700,17 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust:
     if options.events:
         return print_events(options, view.events())
     return print_status(options, view.status)
+
+
+def events_of_file(path: str) -> List[dict]:
+    """The newest events of a history file, whose frontend may be gone. Raises FrontendError."""
+    if not os.path.exists(path):
+        raise FrontendError(400, f"--history-file {path}: there is no such file", "history_file")
+    try:
+        newest, _ = HistoryReader(path).events(EventFilter(), MAX_EVENT_PAGE, sys.maxsize)
+    except HistoryError as error:
+        raise FrontendError(500, str(error)) from None
+    return documents_of(newest)
 
 
 def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:

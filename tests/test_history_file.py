@@ -11,6 +11,7 @@ from array import array
 import pytest
 
 import lmcache_frontend as lf
+from support.frontend import run
 
 HOUR = 480_000  # of the tests: Unix seconds // 3600
 COLUMNS = ("hit_rate", "tokens")
@@ -627,6 +628,21 @@ def test_a_restarted_frontend_tells_what_happened_before(start, node, path):
     metrics = second.ask("/metrics").body.decode()
     for name in ("bytes", "rows", "write_seconds", "errors_total"):
         assert "\nlmcache_frontend_history_file_%s " % name in metrics
+
+
+def test_the_events_of_a_file_can_be_printed_when_its_frontend_is_gone(file, path):
+    events = lf.EventLog()
+    events.add("nodes", "info", "w0 added", "w0")
+    file.write(1000.0, events=events.changed_since(0))
+    for _ in ("while it is written", "when it is closed"):
+        status, text = run("--events", "--history-file", path)
+        assert status == 0 and text.strip().endswith("w0 added")
+        file.close()
+    status, text = run("--events", "--history-file", path + ".other")
+    assert status == 2 and "no such file" in text and not os.path.exists(path + ".other")
+    not_a_database(path)
+    status, text = run("--events", "--history-file", path)
+    assert (status, text.count("\n")) == (1, 1) and path in text
 
 
 def test_two_frontends_on_one_file_both_work(start, node, path):
