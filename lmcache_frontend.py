@@ -6,29 +6,46 @@
     python lmcache_frontend.py --demo                # a simulated cluster, to look around
     python lmcache_frontend.py --help                # every option, with examples
 
-Every LMCache process runs a small HTTP server on a TCP port or on a Unix socket. This program shows all of them in a
-browser, forwards requests to any of them (``/proxy2/NAME/PATH``, ``/proxy/HOST/PORT-OR-SOCKET/PATH``), merges their
-metrics for Prometheus (``/metrics``) and can be started by LMCache's plugin launcher. It needs CPython 3.8 or newer
-and nothing else; the dashboard's files are in ``static/`` beside this file.
+Every LMCache process runs a small HTTP server on a TCP port or on a Unix socket. This program
+shows all of them in a browser, forwards requests to any of them (``/proxy2/NAME/PATH``,
+``/proxy/HOST/PORT-OR-SOCKET/PATH``), merges their metrics for Prometheus (``/metrics``), remembers
+what happened, and can be started by LMCache's plugin launcher. It needs CPython 3.8 or newer and
+nothing else; the dashboard's files are in ``static/`` beside this file.
 
-How a request goes through: one thread (``Loop``) owns all client and node sockets and runs one generator per busy
-connection; a generator yields when it has to wait. Whatever blocks (files, name resolution, merging, long bodies) is
-handed to worker threads and comes back to the loop. So thousands of idle connections and hanging nodes cost no thread.
+It is blocking, linear code on the standard classes. The life of a request:
 
-Chapters, lower layers first, none knowing of a later one:
+    accept      ThreadingHTTPServer.serve_forever -> WorkerHTTPServer.process_request parks it
+    head        a worker calls ConnectionHandler.handle, which collects the head without waiting;
+                BaseHTTPRequestHandler.handle_one_request -> parse_request: the strict grammar
+    dispatch    FrontendHandler.do_GET: the table ROUTES, a file of static/, or the proxy
+    node        ForwardedRequest: HTTPConnection.putrequest, endheaders, getresponse;
+                UnixHTTPConnection for sockets, NodeResponse.begin: the strict grammar
+    answer      send_response, send_header, end_headers into ``wfile``, then send_some
+    idle        parked in one selector, without a thread, until its next request is there
 
-    constants and limits            named, with units
+And of a figure: the poller asks each node (fetch_many, a reader for each kind of node); a page
+becomes a Snapshot, two Snapshots become figures, figures become history, rules make alerts and
+events of them, and all of it is shown by the status document.
+
+Chapters, lower layers first, none knowing of a later one ("# ----" begins each):
+
+    constants and limits            what belongs to no chapter alone; others hold their own
+    small helpers                   JSON, text, clocks, files changed under a lock
     targets and nodes               Target, Node, NodeRegistry, ConfigFile
-    HTTP/1.1 messages               heads and bodies, parsed strictly
-    sockets, tasks and threads      Channel, Loop, WorkerPool
-    talking to nodes                UnixHTTPConnection, NodePool, fetch
+    HTTP/1.1 grammar                heads and chunks, strict: pure functions on bytes
+    talking to nodes                NodeConnection, UnixHTTPConnection, NodeResponse, fetch_many
     Prometheus text                 reading samples, merging expositions
-    watching the cluster            Monitor: polls, status, history, alerts
+    watching the cluster            events; figures (FIGURES); readers of each kind of node;
+                                    instances; rules (RULES); history; polls; the status document
+    history file                    minutes and events that outlive the process, in SQLite
     discovery and heartbeat         heartbeats sent and received, suppliers, DNS, sockets found
-    trust                           who may do what
-    the HTTP server                 FrontendServer, FrontendHandler, routes, static files, the proxy
+    Alertmanager                    alerts that reach somebody
+    trust                           who may do what; secrets
+    serving connections             workers, parking, one client's connection
+    the proxy                       one forwarded request, there and back
+    the HTTP server                 answers, static files, routes (ROUTES), FrontendServer
     running as an LMCache plugin    nodes and options from LMCache's environment
-    demo nodes                      simulated nodes for --demo and for the tests
+    demo                            simulated nodes for --demo and for the tests
     command line                    options, main()
 """
 
