@@ -1604,7 +1604,8 @@ REASONS = {
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection closed",
 }
-PIECE_SIZE = 256 * KIB  # bytes of a body that are in memory at once
+PIECE_SIZE = 256 * KIB  # bytes of a forwarded body that are in memory at once
+SMALL_PIECE = 64 * KIB  # bytes of the same, of an answer that we keep
 BACKLOG_PAUSE = 0.01  # seconds between two tries to connect to a Unix socket whose backlog is full
 
 # What an answer may hold, by what it is; together those that are held at once have a budget.
@@ -1684,8 +1685,10 @@ class NodeResponse(http.client.HTTPResponse):
         url: str | None = None,
         wait: Callable[[], object] = int,
         on_interim: Callable[[ResponseHead, bool], object] | None = None,
+        piece_size: int = SMALL_PIECE,
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
+        self._piece_size = piece_size
         self.head: ResponseHead | None = None
         self.buffered = 0
         self.trailer = b""
@@ -1782,7 +1785,7 @@ class NodeResponse(http.client.HTTPResponse):
         if self.buffered:
             yield memoryview(self.fp.read1(self.buffered))
         # Larger than the buffer of ``fp``, which therefore stays empty: nothing is copied twice.
-        buffer = memoryview(bytearray(PIECE_SIZE))
+        buffer = memoryview(bytearray(self._piece_size))
         while True:
             self._wait()
             size = self.fp.readinto1(buffer)
@@ -11356,7 +11359,10 @@ class ForwardedRequest:
         if self.body is not None and self._send_body(first):
             self._upload()
         connection.response_class = functools.partial(
-            NodeResponse, wait=self._wait_for_node, on_interim=self._interim
+            NodeResponse,
+            wait=self._wait_for_node,
+            on_interim=self._interim,
+            piece_size=PIECE_SIZE,
         )
         started = time.monotonic()
         self.deadline = started + self.timeout
