@@ -4716,7 +4716,7 @@ class NodeState:
         self.error: str | None = None
         self.reasons: List[str] = []
         self.failures = 0  # polls without an answer, one after the other
-        self.restarts = 0
+        self.restarts = 0  # that were seen
         self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
         self.is_asked = False  # a poll waits for its answer
@@ -4849,10 +4849,10 @@ def read_json(reply: Reply, now: float) -> object:
 class Question(NamedTuple):
     """A path that a node is asked for, and what is done with the answer.
 
-    ``read(reply, now)`` makes a value of the answer without any lock; ``take(state, status, value)``
-    takes it over, for answers with one of ``statuses``. After a 404 the path of older versions is
-    tried once; what the node has is remembered until it restarts. It is asked when the node's
-    details are due, and also in each round in which ``again(state)`` says so.
+    ``read(reply, now)`` makes a value of the answer without any lock, and ``take(state, status,
+    value)`` takes it over, for answers with one of ``statuses``. After a 404 the path of older
+    versions is tried once; what the node has is remembered until it restarts. It is asked when the
+    node's details are due, and also in each round in which ``again(state)`` says so.
     """
 
     path: str
