@@ -4740,6 +4740,7 @@ class NodeState:
         self.start: float | None = None  # when its process began, by its own clock
         self.about: Dict[str, str] = dict.fromkeys(ABOUT, "")
         self.software = ""  # of an engine: vLLM or SGLang
+        self.has_lmcache = False  # its page has families of in-process LMCache
         self.reported_instance = ""  # what another frontend takes for its instance
         self.models: List[str] = []  # names of the model that an engine serves
         self.paths: Dict[str, str] = {}  # by path: the older one that it has instead, or ""
@@ -4869,6 +4870,7 @@ class Page(NamedTuple):
     kind: str
     about: Dict[str, str]
     software: str
+    has_lmcache: bool
     start: Optional[float]
     snapshot: Optional[Snapshot]
 
@@ -4886,7 +4888,8 @@ def read_page(reply: Reply, now: float) -> Page | None:
     if kind == "engine":
         software = "vLLM" if has_family(text, b"vllm:") else "SGLang"
     snapshot = take_snapshot(text, now) if kind != "frontend" else None
-    return Page(kind, about, software, start_time(text), snapshot)
+    has_lmcache = has_family(text, b"lmcache:")
+    return Page(kind, about, software, has_lmcache, start_time(text), snapshot)
 
 
 def has_family(text: bytes, prefix: bytes) -> bool:
@@ -4957,6 +4960,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         take_no_page(state, status)
         return
     state.page_kind, state.start, state.software = kind, page.start, page.software
+    state.has_lmcache = page.has_lmcache
     if kind and state.kind == "unknown":
         state.kind = kind
     for key, said in page.about.items():
@@ -5285,10 +5289,15 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
         place = instance_place(state)
         if place:
             groups.setdefault(place, []).append(state)
-    for state in states:
-        if not instance_place(state) and state.kind in ("worker", "scheduler", "engine"):
-            place = matching_group(state, groups) or f"{state.kind}:{state.node.key}"
-            groups.setdefault(place, []).append(state)
+    homeless = [state for state in states if not instance_place(state)]
+    for state in homeless:
+        if state.kind in ("worker", "scheduler", "engine"):
+            own = f"{state.kind}:{state.node.key}"
+            # The page of an engine with LMCache in it tells a whole instance, unless the ranks of
+            # that engine, the only one there, are watched as well.
+            is_alone = not state.has_lmcache or not has_rival(state, homeless)
+            place = matching_group(state, groups) if is_alone else ""
+            groups.setdefault(place or own, []).append(state)
     found = []
     for place, members in sorted(groups.items()):
         members.sort(key=lambda state: state.node.key)
@@ -5335,6 +5344,13 @@ def mp_place(state: NodeState) -> str:
     if has_one_port and state.about["instance"]:
         return f"mp:{host_of(state.node)}:{state.about['instance']}"
     return f"mp:{state.node.key}"
+
+
+def has_rival(state: NodeState, others: Iterable[NodeState]) -> bool:
+    """Tell whether another engine on the same host serves the same model."""
+    host, names = host_of(state.node), model_names(state)
+    engines = [one for one in others if one.kind == "engine" and one is not state]
+    return any(host_of(one.node) == host and model_names(one) & names for one in engines)
 
 
 def matching_group(state: NodeState, groups: Mapping[str, List[NodeState]]) -> str:

@@ -252,6 +252,16 @@ def test_an_engine_belongs_to_the_instance_on_its_host_that_has_its_model():
     )
 
 
+def test_engines_with_lmcache_on_their_own_pages_are_instances_of_their_own():
+    mine = worker(0)
+    mine["/metrics"] = mine["/metrics"].replace(b'"m"', b'"%s"' % LLAMA.encode())
+    one, other = recorded("vllm_0.14.0_lmcache_0.4.4"), recorded("vllm_0.11.0_lmcache_0.3.10")
+    status = Cluster({"a": one, "b": other, "w0": mine}).round(times=2)
+    assert sorted(nodes for _, nodes in groups_of(status)) == [["a"], ["b"], ["w0"]]
+    status = Cluster({"a": one, "w0": mine}).round(times=2)
+    assert [nodes for _, nodes in groups_of(status)] == [["a", "w0"]]
+
+
 def test_an_engine_alone_is_an_instance_and_a_configured_one_joins_its_own():
     status = Cluster({"api": recorded("vllm_0.33.0")}).round()
     assert [nodes for _, nodes in groups_of(status)] == [["api"]]
