@@ -190,11 +190,10 @@ class Lane {
 
 /**
  * A chart. Options: label; unit, kind ("line", "area": stacked, "bar") and height, or lanes:
- * [{unit, kind, height}], legend;
- * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
- * list of series a
- * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
- * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}].
+ * [{unit, kind, height}], legend; link: where its caption leads. `update({series, start, end,
+ * interval, marks})` draws, with one list of series a lane where there are lanes: [{name, times,
+ * values, colour, rest}]; times are Unix seconds. Marks: [{time, until, kind: "down" | "restart" |
+ * "change" | "alert" | "action", title}].
  */
 export class Chart {
   constructor(options) {

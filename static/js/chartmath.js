@@ -221,8 +221,8 @@ export function sparkRange(values, unit) {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
- * The mean of the last third of a series and of its first third: {before, now}; null without enough
- * values.
+ * The mean of the last third of a series and of its first third: {before, now}; null without
+ * enough values.
  */
 export function change(values) {
   const third = Math.floor((values || []).length / 3);
@@ -240,8 +240,7 @@ const TIMES_FROM = 2; // from twice the value on it is told as a factor
 
 /**
  * How a figure moved, to be put in words: null when it hardly did, else {up, large, points} for
- * ratios, or
- * {up, large, share}, {up, large, times} or {up, large, fromZero}.
+ * ratios, or {up, large, share}, {up, large, times} or {up, large, fromZero}.
  */
 export function movement(values, unit) {
   const moved = change(values);

@@ -104,8 +104,8 @@ export function button(
 }
 
 /**
- * A control that needs trust, and a node (`node()`) that is not down when it sends to one: disabled
- * with the reason without.
+ * A control that needs trust, and a node (`node()`) that is not down when it sends to one:
+ * disabled with the reason without.
  */
 export function guarded(control, signal, node = null) {
   const title = control.title;
@@ -228,8 +228,9 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
 const MENU_KEYS = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
- * A button that opens a menu. `items()` returns [{label, note, image, act, disabled, title}], null for a line
- * between two groups. Arrow keys move, Escape closes, and the focus goes back to the button.
+ * A button that opens a menu. `items()` returns [{label, note, image, act, disabled, title}], null
+ * for a line between two groups. Arrow keys move, Escape closes, and the focus goes back to the
+ * button.
  */
 export function menuButton(content, items, { kind = "", label = "" } = {}) {
   const list = h("ul", { class: "menu", role: "menu", hidden: true });
@@ -255,43 +256,43 @@ export function menuButton(content, items, { kind = "", label = "" } = {}) {
   const outside = (event) => {
     if (!box.contains(event.target)) set(false);
   };
-  const entry = (item) => {
-    if (!item) return h("li", { class: "sep", role: "separator" });
-    const run = () => {
-      set(false);
-      opener.focus();
-      item.act();
-    };
-    return h(
-      "li",
-      { role: "none" },
-      h(
-        "button",
-        {
-          type: "button",
-          role: "menuitem",
-          onclick: run,
-          title: item.title,
-          disabled: item.disabled,
-        },
-        item.image ? icon(item.image) : null,
-        h("span", {}, item.label),
-        item.note ? h("span", { class: "muted" }, item.note) : null,
-      ),
-    );
+  const run = (item) => {
+    set(false);
+    opener.focus();
+    item.act();
   };
   opener.addEventListener("click", () => {
     if (!list.hidden) {
       set(false);
       return;
     }
-    replace(list, items().map(entry));
+    replace(
+      list,
+      items().map((item) => menuEntry(item, run)),
+    );
     set(true);
     const first = list.querySelector("button:not(:disabled)");
     if (first) first.focus();
   });
   box.addEventListener("keydown", (event) => menuKey(event, list, opener, set));
   return box;
+}
+
+function menuEntry(item, run) {
+  if (!item) return h("li", { class: "sep", role: "separator" });
+  const { title, disabled } = item;
+  const choose = () => run(item);
+  return h(
+    "li",
+    { role: "none" },
+    h(
+      "button",
+      { type: "button", role: "menuitem", onclick: choose, title, disabled },
+      item.image ? icon(item.image) : null,
+      h("span", {}, item.label),
+      item.note ? h("span", { class: "muted" }, item.note) : null,
+    ),
+  );
 }
 
 function menuKey(event, list, opener, set) {

@@ -2,11 +2,31 @@
 
 import { h, replace } from "./dom.js";
 
+/** Show what is wrong beside the field that it names, else in `error`; null clears both. */
+function showProblem(form, error, problem) {
+  for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
+  for (const input of form.querySelectorAll("[aria-invalid]"))
+    input.removeAttribute("aria-invalid");
+  error.hidden = true;
+  if (!problem) return;
+  const input = problem.field ? form.elements.namedItem(problem.field) : null;
+  if (!(input instanceof Element)) {
+    replace(error, problem.message);
+    error.hidden = false;
+    return;
+  }
+  const id = `error-${problem.field}`;
+  const props = { class: "field-error", id, role: "alert", dataset: { field: problem.field } };
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", id);
+  input.closest("label, .field").append(h("span", props, problem.message));
+  input.focus();
+}
+
 /**
  * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the
- * message is shown
- * beside that field and the dialog stays. Resolves with what submit returned, or null when
- * cancelled.
+ * message is shown beside that field and the dialog stays. Resolves with what submit returned, or
+ * null when cancelled.
  */
 export function formDialog({ title, build, submit, action = "Save", danger = false, extra = [] }) {
   return new Promise((resolve) => {
@@ -24,34 +44,8 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
     );
     const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
     let result = null;
+    const showError = (problem) => showProblem(form, error, problem);
     build(body, { form, go, showError });
-
-    function showError(problem) {
-      for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
-      for (const input of form.querySelectorAll("[aria-invalid]"))
-        input.removeAttribute("aria-invalid");
-      error.hidden = true;
-      if (!problem) return;
-      const input = problem.field ? form.elements.namedItem(problem.field) : null;
-      if (input instanceof Element) {
-        const id = `error-${problem.field}`;
-        input.setAttribute("aria-invalid", "true");
-        input.setAttribute("aria-describedby", id);
-        input
-          .closest("label, .field")
-          .append(
-            h(
-              "span",
-              { class: "field-error", id, role: "alert", dataset: { field: problem.field } },
-              problem.message,
-            ),
-          );
-        input.focus();
-      } else {
-        replace(error, problem.message);
-        error.hidden = false;
-      }
-    }
 
     form.addEventListener("submit", async (event) => {
       event.preventDefault();

@@ -27,7 +27,8 @@ function setProps(element, props) {
 }
 
 /**
- * An HTML element: `h("p", {class: "note", onclick: f}, "text", child)`; the props may be left out.
+ * An HTML element: `h("p", {class: "note", onclick: f}, "text", child)`; the props may be left
+ * out.
  */
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);

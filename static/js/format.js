@@ -3,8 +3,7 @@
 export const NONE = "–";
 
 // Numbers and times of day are put together by hand and what needs Intl is made when it is first
-// used: the browser reads
-// its tables of all languages then, which costs a new page 20 ms or more.
+// used: the browser reads its tables of all languages then, which costs a new page 20 ms or more.
 function lazily(make) {
   let made = null;
   return () => made || (made = make());

@@ -56,8 +56,8 @@ const go = (href) => () => {
 // ---- what can be found ----
 
 /**
- * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches "worker2": the letters
- * and the digits of a word may stand apart, in this order.
+ * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches
+ * "worker2": the letters and the digits of a word may stand apart, in this order.
  */
 export function matches(text, words) {
   const lower = text.toLowerCase();
@@ -102,7 +102,8 @@ function nodeEntries(words) {
   if (!words.length || !store.status) return [];
   const found = store.status.nodes.flatMap((node) => {
     const name = matchRank(node.key, words);
-    const more = `${node.key} ${node.kind} ${node.instance || ""} ${node.address} ${node.model || ""}`;
+    const { key, kind, address, model } = node;
+    const more = [key, kind, instanceName(node), address, model].join(" ");
     const rank = name === null ? matchRank(more, words) : name - 2;
     return rank === null ? [] : [[rank, node]];
   });

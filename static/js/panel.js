@@ -7,9 +7,8 @@ import { curl } from "./server.js";
 
 /**
  * The frame of a node's panel: title, refresh, raw view, copy as curl; loading and failure said in
- * one line.
- * `load(signal)` returns {data, raw}; `render(data, body)` shows it. `node`, `path`, `method` and
- * `body` make the curl command.
+ * one line. `load(signal)` returns {data, raw}; `render(data, body)` shows it. `node`, `path`,
+ * `method` and `body` make the curl command.
  */
 export function panelFrame({
   title,

@@ -1,6 +1,5 @@
-// The only module that talks to the server: requests, and what the page knows from them (the status
-// that a poller keeps fresh,
-// who we are). Small preferences are kept here too.
+// The only module that talks to the server: requests, and what the page knows from them (the
+// status that a poller keeps fresh, who we are). Small preferences are kept here too.
 
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
@@ -93,8 +92,8 @@ function fieldOf(text) {
 }
 
 /**
- * One request, whatever the answer's status: {status, ok, text, headers, seconds}.
- * Throws ApiError with status 0 when there is no answer, and AbortError when aborted.
+ * One request, whatever the answer's status: {status, ok, text, headers, seconds}. Throws ApiError
+ * with status 0 when there is no answer, and AbortError when aborted.
  */
 export async function request(
   path,
@@ -355,8 +354,8 @@ export function setRefresh(seconds) {
 }
 
 /**
- * What happened, newest first: {events, next}. `query` has since, until, node, kind, limit, before. A server that
- * keeps no events answers 404: there are none then.
+ * What happened, newest first: {events, next}. `query` has since, until, node, kind, limit,
+ * before. A server that keeps no events answers 404: there are none then.
  */
 export async function getEvents(query, signal) {
   const words = Object.entries(query).filter(([, value]) => value || value === 0);

@@ -1,4 +1,5 @@
-// The top bar: search, the time range, theme, help and lock; the banner of a lost server; the page's title.
+// The top bar: search, the time range, theme, help and lock; the banner of a lost server; the
+// page's title.
 
 import {
   bounds,

@@ -1,5 +1,5 @@
-// A table that sorts, searches, folds and, when it is long, keeps only the rows in view in the DOM:
-// the arithmetic of its columns and its order first, then its rows, then the table itself.
+// A table that sorts, searches, folds and, when it is long, keeps only the rows in view in the
+// DOM: the arithmetic of its columns and its order first, then its rows, then the table itself.
 
 import { h, replace, setText } from "./dom.js";
 import { byName, NONE } from "./format.js";
@@ -11,8 +11,7 @@ export const widthOf = (column, tight) =>
 
 /**
  * The columns that fit into `room` px, and whether that takes their narrow widths: {tight,
- * columns}.
- * Those with the highest `drop` are left out first; `keepAll` leaves out none.
+ * columns}. Those with the highest `drop` are left out first; `keepAll` leaves out none.
  */
 export function fitColumns(columns, { room, tight = false, keepAll = false, mayTighten = true }) {
   const spare = keepAll
@@ -264,17 +263,15 @@ const STANDARD = {
 
 /**
  * Options: label; columns; key(row); sort {id, down}; select {set, name(row), changed()};
- * onrow(row); rowClass(row);
- * emptyText; onsort(order); fixed (false: columns as wide as what is in them, and cards where that
- * is too
- * wide); tall; width (px, where it is known before the table is laid out); children(row) -> rows to
- * stand below that row while it is unfolded; rowHeight(row) in px.
+ * onrow(row); rowClass(row); emptyText; onsort(order); fixed (false: columns as wide as what is in
+ * them, and cards where that is too wide); tall; width (px, where it is known before the table is
+ * laid out); children(row) -> rows to stand below that row while it is unfolded; rowHeight(row) in
+ * px.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
- * num, width, narrow
- * (width where there is little room), grow, title, sort: false, find: false, drop: the higher, the
- * sooner it
- * is left out where room is short}. text and render get a second argument: {tight, shows(id)}.
+ * num, width, narrow (width where there is little room), grow, title, sort: false, find: false,
+ * drop: the higher, the sooner it is left out where room is short}. text and render get a second
+ * argument: {tight, shows(id)}.
  */
 export class DataTable {
   constructor(options) {
@@ -504,8 +501,8 @@ export class DataTable {
   }
 
   /**
-   * Show only rows that pass the test; returns how many there are. When it `narrows`, rows show those of
-   * their children that pass, without being unfolded.
+   * Show only rows that pass the test; returns how many there are. When it `narrows`, rows show
+   * those of their children that pass, without being unfolded.
    */
   filter(test, narrows = false) {
     this.keep = test;
@@ -577,7 +574,10 @@ export class DataTable {
     });
   }
 
-  /** The children of a row that stand below it: all when it is unfolded, else those that were searched for. */
+  /**
+   * The children of a row that stand below it: all when it is unfolded, else those that were
+   * searched for.
+   */
   #childrenShown(row) {
     const searched = this.words.length > 0 && !this.#hasWords(row);
     const open = this.unfolded.has(this.options.key(row));

@@ -3,71 +3,53 @@
 import { h } from "./dom.js";
 import { plain, plural } from "./format.js";
 
+const FLAT = 12; // items of a list that stands on one line
+const OPEN_DEPTH = 3; // branches that are open at first
+
+const isBranch = (value) => value !== null && typeof value === "object";
+
+/** Whether a value, its name or anything below it has the word in it. */
+function matches(value, name, word) {
+  if (!word || String(name).toLowerCase().includes(word)) return true;
+  if (!isBranch(value)) return String(value).toLowerCase().includes(word);
+  return Object.entries(value).some(([key, item]) => matches(item, key, word));
+}
+
+function leaf(name, text, kind = "") {
+  const key = name !== "" ? h("span", { class: "key" }, name) : null;
+  return h("div", { class: "leaf" }, key, h("span", { class: `value ${kind}`.trim() }, text));
+}
+
 /** A JSON value as a tree; only opened branches are built. `needle` opens what matches. */
 export function tree(value, name = "", needle = "", depth = 0) {
   const word = needle.toLowerCase();
-  const matches = (item, label) =>
-    !word ||
-    String(label).toLowerCase().includes(word) ||
-    (item !== null && typeof item === "object"
-      ? Object.entries(item).some(([k, v]) => matches(v, k))
-      : String(item).toLowerCase().includes(word));
-  if (value === null || typeof value !== "object") {
-    return h(
-      "div",
-      { class: "leaf" },
-      name !== "" ? h("span", { class: "key" }, name) : null,
-      h("span", { class: `value ${value === null ? "null" : typeof value}` }, scalar(value)),
-    );
-  }
+  if (!isBranch(value)) return leaf(name, scalar(value), value === null ? "null" : typeof value);
+  const flat = Array.isArray(value) && value.length <= FLAT && !value.some(isBranch);
+  if (flat) return leaf(name, `[${value.map(scalar).join(", ")}]`);
   const entries = Object.entries(value);
-  const flat =
-    Array.isArray(value) &&
-    value.length <= 12 &&
-    value.every((item) => item === null || typeof item !== "object");
-  if (flat)
-    return h(
-      "div",
-      { class: "leaf" },
-      h("span", { class: "key" }, name),
-      h("span", { class: "value" }, `[${value.map(scalar).join(", ")}]`),
-    );
   const whole = word && String(name).toLowerCase().includes(word);
   const children = () =>
     entries
-      .filter(([k, v]) => whole || matches(v, k))
-      .map(([k, v]) => tree(v, k, whole ? "" : needle, depth + 1));
-  if (name === "")
-    return h(
-      "div",
-      { class: "tree" },
-      entries.length ? children() : h("p", { class: "muted" }, "Nothing matches."),
-    );
-  const box = h(
-    "details",
-    { open: depth < 3 || Boolean(word) },
-    h(
-      "summary",
-      {},
-      h("span", { class: "key" }, name),
-      h(
-        "span",
-        { class: "muted" },
-        Array.isArray(value)
-          ? ` [${entries.length}]`
-          : ` ${plural(entries.length, "entry", "entries")}`,
-      ),
-    ),
-  );
+      .filter(([key, item]) => whole || matches(item, key, word))
+      .map(([key, item]) => tree(item, key, whole ? "" : needle, depth + 1));
+  if (name !== "") return branch(value, name, children, depth < OPEN_DEPTH || Boolean(word));
+  const found = entries.length ? children() : h("p", { class: "muted" }, "Nothing matches.");
+  return h("div", { class: "tree" }, found);
+}
+
+function branch(value, name, children, open) {
+  const size = Object.keys(value).length;
+  const note = Array.isArray(value) ? ` [${size}]` : ` ${plural(size, "entry", "entries")}`;
+  const summary = [h("span", { class: "key" }, name), h("span", { class: "muted" }, note)];
+  const box = h("details", { open }, h("summary", {}, summary));
   let built = false;
-  const open = () => {
-    if (box.open && !built) {
-      built = true;
-      box.append(h("div", { class: "branch" }, children()));
-    }
+  const build = () => {
+    if (!box.open || built) return;
+    built = true;
+    box.append(h("div", { class: "branch" }, children()));
   };
-  box.addEventListener("toggle", open);
-  open();
+  box.addEventListener("toggle", build);
+  build();
   return box;
 }
 

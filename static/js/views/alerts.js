@@ -35,8 +35,9 @@ function groupBy(alerts, id) {
 }
 
 /**
- * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that many
- * instances break is a single one. Each is {alerts, severity, text, since, details, silence, nodes, instances}.
+ * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that
+ * many instances break is a single one. Each is {alerts, severity, text, since, details, silence,
+ * nodes, instances}.
  */
 export function alertLines(alerts) {
   const ordered = [...alerts].sort(

@@ -1,4 +1,5 @@
-// The cluster: what is wrong and what happened first, then the figures, the fleet, and every instance.
+// The cluster: what is wrong and what happened first, then the figures, the fleet, and every
+// instance.
 
 import { bounds, onRange, SPANS, timeRange } from "../address.js";
 import { button, guarded, noNodes, searchBox, stateMark } from "../controls.js";

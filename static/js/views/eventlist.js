@@ -66,8 +66,9 @@ function together(events) {
 }
 
 /**
- * Events as rows, newest first: a down time and the restart that ended it are one row ({restarted}), and what
- * happened to many nodes at once is one ({alike: events}). The end of a lasting event is part of its row.
+ * Events as rows, newest first: a down time and the restart that ended it are one row
+ * ({restarted}), and what happened to many nodes at once is one ({alike: events}). The end of a
+ * lasting event is part of its row.
  */
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
@@ -155,7 +156,10 @@ const MARK_KINDS = {
 };
 const MOST_MARKS = 60;
 
-/** The marks of events on charts: [{time, until, kind, title}], oldest first; of one node when given. */
+/**
+ * The marks of events on charts: [{time, until, kind, title}], oldest first; of one node when
+ * given.
+ */
 export function marksOf(events, node = null) {
   return events
     .filter((event) => event.kind in MARK_KINDS && (!node || event.node === node || !event.node))

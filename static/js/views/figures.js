@@ -1,4 +1,5 @@
-// The cluster's figures over the page's time range: tiles with their small graphs, and four charts.
+// The cluster's figures over the page's time range: tiles with their small graphs, and four
+// charts.
 
 import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
@@ -20,7 +21,9 @@ const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
 // ---- tiles ----
 
-/** The tiles, most wanted first: {id, label, note(totals, counts), chart: which chart shows more}. */
+/**
+ * The tiles, most wanted first: {id, label, note(totals, counts), chart: which chart shows more}.
+ */
 const TILES = [
   {
     id: "lookup_hit_rate",

@@ -78,7 +78,10 @@ const inOrder = (nodes) =>
     (a, b) => (ROLE_RANK[a.kind] ?? 3) - (ROLE_RANK[b.kind] ?? 3) || byName(a.key, b.key),
   );
 
-/** Groups of instances by model, and what belongs to none: [{title, note, instances: [{name, id, nodes}]}]. */
+/**
+ * Groups of instances by model, and what belongs to none: [{title, note, instances: [{name, id,
+ * nodes}]}].
+ */
 export function mapGroups(status) {
   const byKey = new Map(status.nodes.map((node) => [node.key, node]));
   const models = new Map();

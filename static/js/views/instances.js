@@ -1,4 +1,5 @@
-// The table of the cluster: instances with their sums, worst first, and the nodes of each below it.
+// The table of the cluster: instances with their sums, worst first, and the nodes of each below
+// it.
 
 import { sparkline } from "../chart.js";
 import { isNumber } from "../chartmath.js";
@@ -38,7 +39,10 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
-/** The sum, the mean or the highest of what ranks report: ranks serve the same tokens, so those count once. */
+/**
+ * The sum, the mean or the highest of what ranks report: ranks serve the same tokens, so those
+ * count once.
+ */
 function together(name, values) {
   if (SUMMED.includes(name)) return values.reduce((sum, value) => sum + value, 0);
   if (MEANT.test(name)) return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -113,7 +117,9 @@ function joined(a, b) {
   };
 }
 
-/** The instances of a status: as the server reports them, else the nodes grouped by their instance. */
+/**
+ * The instances of a status: as the server reports them, else the nodes grouped by their instance.
+ */
 export function instancesOf(status) {
   if (status.instances) return joinedByName(status.instances);
   const groups = new Map();
@@ -312,7 +318,52 @@ function stateText(row) {
 
 // ---- the table ----
 
-/** Builds and keeps the table. `selection` is called when the chosen nodes change, `onsort(order)` with the order. */
+/** The columns after the state and the name. */
+const FIGURE_COLUMNS = [
+  { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
+  { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
+  figure("lookup_hit_rate", { width: 84, narrow: 64 }),
+  figure("hit_tokens_per_second", { label: "From cache", width: 100, drop: 3 }),
+  figure("retrieve_p99", { label: "Retrieve p99", width: 118, narrow: 88 }),
+  {
+    ...figure("local_cache_bytes", { width: 200, drop: 2 }),
+    sig: (row) =>
+      `${cellSignature(row, "local_cache_bytes")}${row.metrics.local_cache_limit_bytes}`,
+    render: (row) => figureCell(row, "local_cache_bytes", memoryText),
+  },
+  figure("evictions_per_second", { width: 106, drop: 4 }),
+  figure("failures_per_second", { width: 96, drop: 4 }),
+  figure("ttft_p50", { width: 92, off: true }),
+  figure("store_p99", { width: 92, off: true }),
+  figure("stored_tokens_per_second", { label: "Stored", width: 104, off: true }),
+  figure("running_requests", { label: "Running", width: 84, off: true }),
+  figure("waiting_requests", { label: "Waiting", width: 84, off: true }),
+  {
+    ...figure("latency", { label: "Response time", width: 112, off: true }),
+    value: (row) => (row.node ? row.node.latency : null),
+    text: (row) => format(row.node ? row.node.latency : null, "seconds"),
+    sig: undefined,
+    render: undefined,
+  },
+  {
+    id: "trend",
+    label: "Hit rate trend",
+    num: true,
+    width: 104,
+    drop: 5,
+    sort: false,
+    find: false,
+    title: metricHelp("lookup_hit_rate"),
+    value: () => 0,
+    sig: (row) => trendOf(row).join(),
+    render: (row) => trendCell(row),
+  },
+];
+
+/**
+ * Builds and keeps the table. `selection` is called when the chosen nodes change, `onsort(order)`
+ * with the order.
+ */
 export class InstanceTable {
   constructor({ selection, onsort, sort, columns, width }) {
     this.started = false;
@@ -381,44 +432,7 @@ export class InstanceTable {
         sig: (row) => this.#nameSignature(row),
         render: (row) => this.#nameCell(row),
       },
-      { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
-      { id: "version", label: "Version", width: 90, off: true, value: versionOf },
-      figure("lookup_hit_rate", { width: 84, narrow: 64 }),
-      figure("hit_tokens_per_second", { label: "From cache", width: 100, drop: 3 }),
-      figure("retrieve_p99", { label: "Retrieve p99", width: 118, narrow: 88 }),
-      {
-        ...figure("local_cache_bytes", { width: 200, drop: 2 }),
-        sig: (row) =>
-          `${cellSignature(row, "local_cache_bytes")}${row.metrics.local_cache_limit_bytes}`,
-        render: (row) => figureCell(row, "local_cache_bytes", memoryText),
-      },
-      figure("evictions_per_second", { width: 106, drop: 4 }),
-      figure("failures_per_second", { width: 96, drop: 4 }),
-      figure("ttft_p50", { width: 92, off: true }),
-      figure("store_p99", { width: 92, off: true }),
-      figure("stored_tokens_per_second", { label: "Stored", width: 104, off: true }),
-      figure("running_requests", { label: "Running", width: 84, off: true }),
-      figure("waiting_requests", { label: "Waiting", width: 84, off: true }),
-      {
-        ...figure("latency", { label: "Response time", width: 112, off: true }),
-        value: (row) => (row.node ? row.node.latency : null),
-        text: (row) => format(row.node ? row.node.latency : null, "seconds"),
-        sig: undefined,
-        render: undefined,
-      },
-      {
-        id: "trend",
-        label: "Hit rate trend",
-        num: true,
-        width: 104,
-        drop: 5,
-        sort: false,
-        find: false,
-        title: metricHelp("lookup_hit_rate"),
-        value: () => 0,
-        sig: (row) => trendOf(row).join(),
-        render: (row) => trendCell(row),
-      },
+      ...FIGURE_COLUMNS,
     ];
   }
 
