@@ -10160,11 +10160,10 @@ STRONG_NAME = re.compile(r"passw|passphrase|pwd|secret|api[_-]?key|jwt", re.I)
 NAMED_VALUE = re.compile(
     r"(?<![\w.-])([\w.-]{1,100})(\\{0,8}[\"']?\s{0,8}(?:=>|[=:])\s{0,8}|\s{1,8})"
 )
-SECRET_VALUE = re.compile(
-    r"(?:(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8})?"
-    r"(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?:[^\s\"']|[\"'](?![\s,;:)}\]]|$))+)",
-    re.I,
-)
+# What may stand before a secret: the scheme of an Authorization.
+AUTH_SCHEME = re.compile(r"(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8}", re.I)
+QUOTED = re.compile(r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'")
+VALUE_STOP = re.compile(r"[\s\"']")
 BEARER = re.compile(r"\b(bearer|basic)(\s{1,8})[\w.~+/=-]{8,}", re.I)
 URL_REST = re.compile(r"[^\s\"'<>]*")
 # Tokens that show by their own form what they are: AWS, GitHub, GitLab, Hugging Face, Slack, JWT.
@@ -10262,17 +10261,31 @@ def mask_text(text: str) -> str:
         # Without a sign in between, only an option is followed by its value.
         is_named = not separator.isspace() or name.startswith("-")
         if is_named and is_secret_name(name):
-            value = SECRET_VALUE.match(text, position)
-            if value:
-                end = value.end()
-                if text[place.start() - 1 : place.start()] in ("?", "&"):
-                    end = position + len(value.group().partition("&")[0])
+            end = secret_end(text, position)
+            if text[place.start() - 1 : place.start()] in ("?", "&"):
+                end = position + len(text[position:end].partition("&")[0])
+            if end > position:
                 pieces += [text[done:position], MASK]
                 done = position = end
         place = NAMED_VALUE.search(text, position)
     text = mask_urls("".join([*pieces, text[done:]]))
     text = BEARER.sub(lambda found: f"{found.group(1)}{found.group(2)}{MASK}", text)
     return PRIVATE_KEY.sub(MASK, KNOWN_TOKEN.sub(MASK, text))
+
+
+def secret_end(text: str, start: int) -> int:
+    """Where a secret that begins at ``start`` ends: at its closing quote, or at a space."""
+    scheme = AUTH_SCHEME.match(text, start)
+    start = scheme.end() if scheme else start
+    quoted = QUOTED.match(text, start)
+    if quoted:
+        return quoted.end()
+    for stop in VALUE_STOP.finditer(text, start):
+        # A quote within a value does not end it.
+        after = text[stop.end() : stop.end() + 1]
+        if stop.group().isspace() or not after or after in " \t\r\n,;:)}]":
+            return stop.start()
+    return len(text)
 
 
 def mask_urls(text: str) -> str:
@@ -11589,6 +11602,7 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".yml": "text/plain; charset=utf-8",
     ".png": "image/png",
     ".ico": "image/x-icon",
     ".webp": "image/webp",
