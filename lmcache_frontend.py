@@ -6398,6 +6398,11 @@ class Watched:
     def everything(self) -> List[NodeState]:
         return [*self.nodes.values(), *self.proxies.values()]
 
+    def has(self, state: NodeState) -> bool:
+        """Tell whether this node is still watched: it may be removed while it is asked."""
+        table = self.proxies if state.node.is_proxy else self.nodes
+        return table.get(state.node.name if state.node.is_proxy else state.node.key) is state
+
     def note(self, state: NodeState) -> None:
         """Note that a node was asked, whatever came of it."""
         state.polled = self.clock.monotonic()
@@ -7062,7 +7067,8 @@ class Poller:
                 self._watched.note(state)
         if not visit.waiting:
             state.is_asked = False
-            self._events.visited(visit)
+            if self._watched.has(state):
+                self._events.visited(visit)
         return [self._job(state, path) for path in paths]
 
     def _take_failure(self, visit: Visit, reply: Reply | FetchError, now: float) -> bool:
@@ -7151,7 +7157,8 @@ class Poller:
             adopted = self._adopt(state.node, document, now)
         for child, was, since in before + adopted:
             child.is_asked = False
-            self._events.node_went(child, was, since)
+            if self._watched.has(child):
+                self._events.node_went(child, was, since)
         return {child.node.key for child, _, _ in adopted}
 
     def _adopt(

@@ -441,3 +441,15 @@ def test_a_probe_gets_200_for_a_node_that_is_up_and_503_with_reasons_otherwise(s
     )
     assert answer.status == 503 and answer.json()["reasons"]
     assert front.ask("/api/nodes/w9/health").status == 404
+
+
+def test_a_node_that_is_removed_while_it_is_asked_leaves_no_lasting_event():
+    def vanish(job):
+        cluster.set_nodes([{"name": "w1", "host": "127.0.0.1", "port": 9001}])
+        cluster.monitor.status()
+        return lf.FetchError("connection reset")
+
+    cluster = Cluster({"w0": {"/metrics": vanish}})
+    cluster.round()
+    events = cluster.monitor.events.query()["events"]
+    assert [event["kind"] for event in events if event["node"] == "w0"] == ["nodes"]
