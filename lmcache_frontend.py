@@ -2521,7 +2521,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def unescape_label(value: str) -> str:
-    r"""Undo the escapes of a label value: ``\\``, ``\"`` and ``\n`` (Prometheus text format 0.0.4)."""
+    r"""Undo the escapes of a label value: ``\\``, ``\"`` and ``\n`` (text format 0.0.4)."""
     parts = value.split(r"\\")
     if "\\" in value:
         parts = [part.replace(r"\"", '"').replace(r"\n", "\n") for part in parts]
@@ -2622,7 +2622,7 @@ def insert_label(lines: bytes, label: bytes) -> bytes:
     return lines.replace(b" ", b"{%b} " % label)
 
 
-def untold_type(name: bytes) -> bytes:
+def default_type(name: bytes) -> bytes:
     """The type of a family that has no TYPE line."""
     return b"gauge" if name.endswith(b"_created") else b"untyped"
 
@@ -2631,7 +2631,7 @@ class PageReader:
     """Reads one page, line by line, into the samples that it gives to each family.
 
     A line that is broken, a bound that is no number, and a second TYPE line that contradicts the
-    first cost the page that family: a histogram without one of its buckets would tell lies. A
+    first cost the page that family: a histogram without one of its buckets would mislead. A
     timestamp that Prometheus refuses and a series that comes a second time with another value cost
     that sample; a line that is repeated as it was costs nothing.
     """
@@ -2709,7 +2709,7 @@ class PageReader:
                 self._families.clear()
             family = self._find_family(name)
             if family is None:
-                family = name, untold_type(name)
+                family = name, default_type(name)
                 self.is_loose = True
             self._families[name] = family
         return family
@@ -2729,8 +2729,8 @@ class PageReader:
         family = self._family_of(sample.name)
         name, kind = family
         self._current = name
-        known = dict(sample.labels)
-        if name in self.broken or not has_bounds(sample.name, kind, known):
+        labels = dict(sample.labels)
+        if name in self.broken or not has_bounds(sample.name, kind, labels):
             self.broken.add(name)
             return
         lines = self.lines.get(family)
@@ -2742,7 +2742,7 @@ class PageReader:
         if stamp is None:
             self.lossy.add(name)
             return
-        line = self._write(sample, known) + stamp
+        line = self._write(sample, labels) + stamp
         first = self.series.setdefault(series_of(sample), line)
         if first is line:
             lines.append(line)
@@ -2766,13 +2766,13 @@ class PageReader:
         is_plain = self.is_openmetrics or stamp.isdigit()
         return b" %d" % at if is_plain and 0 <= at < MAX_TIMESTAMP else None
 
-    def _write(self, sample: ParsedSample, known: Mapping[bytes, bytes]) -> bytes:
+    def _write(self, sample: ParsedSample, labels: Mapping[bytes, bytes]) -> bytes:
         """A sample with our label; a label ``node`` of its own is renamed as Prometheus does."""
         texts = []
         for key, value in sample.labels:
             if key == b"node" and self.label:
                 key = b"exported_node"
-                while key in known:
+                while key in labels:
                     key = b"exported_" + key
             texts.append(b'%b="%b"' % (key, value))
         if self.label:
@@ -2829,8 +2829,9 @@ class ExpositionMerger:
         reader = PageReader(label, text[-KIB:].rstrip().endswith(b"# EOF"))
         for block in read_blocks(text):
             if reader.is_full:
+                reader.lossy.add(b"")
                 break
-            if not self._take_known(reader, block):
+            if not self._take_recognised(reader, block):
                 reader.read(block)
         self._commit(node, reader)
 
@@ -2857,7 +2858,7 @@ class ExpositionMerger:
             pieces.append(family.text)
         return pieces
 
-    def _take_known(self, reader: PageReader, text: bytes) -> bool:
+    def _take_recognised(self, reader: PageReader, text: bytes) -> bool:
         """Take over a block that is like one before; False when its lines must be read."""
         about, _, rest = text.partition(b"\n")
         announced, _, lines = rest.partition(b"\n")
@@ -7877,7 +7878,7 @@ class Scraper:
                 continue
             answered.add(job.node.key)
             if reply.status == 200:
-                del left_out[job.node.key]
+                left_out.pop(job.node.key, None)
                 merger.add(job.node.key, reply.body)
         left_out.update(merger.left_out)
         merger.add_own(self._about_nodes(nodes, answered, left_out))

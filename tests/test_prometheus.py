@@ -665,6 +665,48 @@ def test_a_help_line_without_a_text_is_taken_as_such():
     assert left_out == {} and "HELP bb other" not in text and 'bb{node="n2"} 2' in text
 
 
+# -- limits, on both sides
+
+
+@pytest.mark.parametrize("form", ["x%d 1\n", "# HELP x%d X\n# TYPE x%d gauge\nx%d 1\n"])
+def test_of_too_many_families_the_rest_of_the_page_is_left_out(form):
+    lines = [form.replace("%d", str(index)) for index in range(frontend.MAX_FAMILIES + 2)]
+    for more, kept in ((0, True), (2, False)):
+        page = "".join(lines[: frontend.MAX_FAMILIES + more])
+        text, left_out = merge(page.encode())
+        assert (len(samples(text)) == frontend.MAX_FAMILIES + more) is kept
+        assert left_out == ({} if kept else {"n0": 1})
+        assert_is_valid(text)
+
+
+def test_a_sample_has_its_labels_up_to_the_limit():
+    for count, kept in ((frontend.MAX_LABELS, True), (frontend.MAX_LABELS + 1, False)):
+        labels = b",".join(b'a%d="b"' % index for index in range(count))
+        text, left_out = merge(b"# TYPE x gauge\nx{" + labels + b"} 1\n")
+        assert (len(samples(text)) == 1) is kept and left_out == ({} if kept else {"n0": 1})
+
+
+def test_a_number_is_read_up_to_its_longest():
+    for size, value in ((frontend.MAX_NUMBER, 0.0), (frontend.MAX_NUMBER + 1, None)):
+        assert frontend.read_number(b"0" * size) == value
+
+
+def test_a_help_text_is_cut_at_its_limit():
+    for size in (frontend.MAX_HELP, frontend.MAX_HELP + 1):
+        text, _ = merge(b"# HELP x " + b"h" * size + b"\n# TYPE x gauge\nx 1\n")
+        assert "# HELP x " + "h" * frontend.MAX_HELP + "\n" in text
+
+
+def test_pages_are_merged_up_to_the_limit_of_all_together():
+    merger = frontend.ExpositionMerger()
+    page = b"\n" * (frontend.MAX_EXPOSITION // 8)
+    for index in range(8):
+        merger.add("n%d" % index, page)
+    assert merger.left_out == {}
+    merger.add("late", b"x 1\n")
+    assert merger.left_out == {"late": 1} and merger.result() == []
+
+
 # -- what it costs
 
 WORST_LINES = {  # each grows with its number of bytes
