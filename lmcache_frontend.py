@@ -3659,13 +3659,13 @@ GAUGE, RATE, RATIO, LARGER = "gauge", "rate", "ratio", "larger of two rates"
 AVERAGE, IN_FLIGHT, QUANTILE = "average", "in flight", "quantile"
 CONFIGURED, DERIVED = "configured", "derived"
 HOW_MADE = {
-    GAUGE: "as the node shows it now",
-    RATE: "growth of the counters per second",
-    RATIO: "growth of the first counter divided by that of the second; unknown without traffic",
-    LARGER: "growth per second of the counter that grew more: one event may be in both",
-    AVERAGE: "growth of the sum divided by that of the count",
-    IN_FLIGHT: "first counter less the second, or the gauge where there are no counters",
-    QUANTILE: "of what was counted within the window, as PromQL's histogram_quantile",
+    GAUGE: "current value that the node reports",
+    RATE: "increase of the counters per second",
+    RATIO: "increase of the first counter divided by that of the second; unknown without traffic",
+    LARGER: "increase per second of the counter that increased more: one event may be in both",
+    AVERAGE: "increase of the sum divided by that of the count",
+    IN_FLIGHT: "first counter minus the second, or the gauge where there are no counters",
+    QUANTILE: "quantile of the observations in the window, as PromQL's histogram_quantile",
     CONFIGURED: "from the node's configuration or status",
     DERIVED: "see the note",
 }
@@ -3717,7 +3717,7 @@ FIGURES = (
         "MP servers count chunks: these times the chunk size.",
     ),
     Figure("lookup_tokens_per_second", "Looked up", "tokens/s", RATE, ("lookup_tokens",)),
-    Figure("lookup_hits_per_second", "Found by lookups", "tokens/s", RATE, ("lookup_hits",)),
+    Figure("lookup_hits_per_second", "Lookup hits", "tokens/s", RATE, ("lookup_hits",)),
     Figure(
         "requests_per_second", "LMCache requests", "1/s", RATE, ("lookups", "retrieves", "stores")
     ),
@@ -3832,7 +3832,7 @@ FIGURES = (
     Figure("queue_size", "Queue length", "count", GAUGE, ("queue_size",)),
     Figure(
         "registered_workers",
-        "Workers that the controller knows",
+        "Registered workers",
         "count",
         GAUGE,
         ("registered_workers",),
@@ -5889,12 +5889,12 @@ def rising_rule(name: str) -> Rule:
     limit, rising = THRESHOLDS[name], RISING[name]
     spoken = spoken_number if limit.unit == "count" else spoken_rate
     begins = (
-        f"{rising.noun}, now and in the mean of {spoken_time(RECENT_SECONDS)}, at least "
-        f"{spoken(limit.least)} and {limit.factor:g} times the mean of the "
-        f"{spoken_time(BASE_SECONDS)} before{', with requests' if rising.needs_requests else ''}"
+        f"{rising.noun}: at least {spoken(limit.least)} and {limit.factor:g} times the mean of the "
+        f"{spoken_time(BASE_SECONDS)} before, both now and over the last "
+        f"{spoken_time(RECENT_SECONDS)}{', with traffic' if rising.needs_requests else ''}"
     )
-    end = f"now under {spoken(limit.end_least)}"
-    ends = f"{end}, or under {limit.end_factor:g} times what the past was"
+    end = f"below {spoken(limit.end_least)}"
+    ends = f"{end}, or below {limit.end_factor:g} times that mean"
     check = functools.partial(check_rising, rule=name)
     return Rule(name, "warning", 2, 3, check, rising.phrase, begins, ends)
 
@@ -5908,8 +5908,8 @@ RULES = (
         1,
         check_down,
         "are unreachable",
-        "no answer to two polls, one after the other",
-        "the node answers",
+        "two polls in a row without a response",
+        "the node responds",
     ),
     Rule(
         "node_flapping",
@@ -5918,8 +5918,8 @@ RULES = (
         2,
         check_flapping,
         "are flapping",
-        f"{FLAPPING_BEGINS} changes between up and down in {spoken_time(FLAPPING_SECONDS)}",
-        f"fewer than {FLAPPING_ENDS}",
+        f"{FLAPPING_BEGINS} changes between up and down within {spoken_time(FLAPPING_SECONDS)}",
+        f"fewer than {FLAPPING_ENDS} changes within that time",
     ),
     Rule(
         "node_degraded",
@@ -5928,8 +5928,8 @@ RULES = (
         1,
         check_unhealthy,
         "are degraded",
-        "the node answers and something is wrong with it that no other rule names",
-        "nothing is wrong",
+        "the node responds but has a problem that no other rule covers",
+        "it has no such problem",
     ),
     Rule(
         "hit_rate_halved",
@@ -5938,10 +5938,10 @@ RULES = (
         3,
         check_hit_rate,
         "have a falling hit rate",
-        f"under {HALVED.factor:g} times the rate of the {spoken_time(BASE_SECONDS)} before (which"
-        f" was {MIN_RATE_BEFORE:.0%} at least), now and in the mean of"
+        f"lookup hit rate below {HALVED.factor:g} times the mean of the {spoken_time(BASE_SECONDS)}"
+        f" before (at least {MIN_RATE_BEFORE:.0%}), both now and over the last"
         f" {spoken_time(RECENT_SECONDS)}, at {HALVED.least:g} tokens/s or more",
-        f"now at least {HALVED.end_factor:g} times the rate before, or less traffic",
+        f"at least {HALVED.end_factor:g} times that mean, or less traffic",
     ),
     *map(rising_rule, RISING),
     Rule(
@@ -5951,9 +5951,9 @@ RULES = (
         2,
         check_stores,
         "do not write to their remote backend",
-        f"stores go on, and for {spoken_time(RECENT_SECONDS)} nothing was written to the remote"
-        f" backend or L2, which was in the {spoken_time(BASE_SECONDS)} before",
-        "something is written, or nothing is stored",
+        f"stores continue, but nothing reached the remote backend or L2 for"
+        f" {spoken_time(RECENT_SECONDS)}, unlike in the {spoken_time(BASE_SECONDS)} before",
+        "data is written again, or nothing is stored",
     ),
     Rule(
         "remote_failing",
@@ -5962,8 +5962,7 @@ RULES = (
         2,
         check_remote,
         "cannot reach their remote backend",
-        f"{MIN_FAILED_PINGS} failed pings without a success between them, or an unhealthy L2"
-        " adapter",
+        f"{MIN_FAILED_PINGS} failed pings in a row, or an unhealthy L2 adapter",
         "a ping succeeds, or the adapter is healthy",
     ),
     Rule(
@@ -5973,7 +5972,7 @@ RULES = (
         1,
         check_stalled,
         "have stalled threads",
-        "a critical periodic thread does not run",
+        "a critical periodic thread is not running",
         "all critical threads run",
     ),
 )
@@ -6000,18 +5999,18 @@ CLUSTER_RULES = {
         "warning",
         1,
         2,
-        "workers of one instance differ in a setting that is no address, path or identity",
-        "they have the same settings",
+        "workers of one instance differ in a setting other than addresses, paths and identities",
+        "their settings match",
     ),
     "version_mix": ClusterRule(
-        "warning", 1, 2, "LMCache nodes run different versions", "all run one version"
+        "warning", 1, 2, "LMCache nodes run different versions", "all run the same version"
     ),
     "controller_misses_workers": ClusterRule(
         "warning",
         3,
         2,
-        "the controllers know fewer workers than are up with enable_controller",
-        "they know as many",
+        "fewer workers are registered with the controllers than are up with enable_controller",
+        "all of them are registered",
     ),
 }
 
@@ -6080,7 +6079,7 @@ def missing_workers(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str
     workers = [state for state in states if state.kind == "worker" and uses_controller(state.conf)]
     if known and sum(known) < len(workers):
         keys = spoken_names([state.node.key for state in workers])
-        text = f"The controller knows {sum(known):.0f} of {len(workers)} workers that are up"
+        text = f"Only {sum(known):.0f} of {len(workers)} workers are registered with the controller"
         yield "controller", "controller_misses_workers", f"{text} ({keys})"
 
 
@@ -6113,7 +6112,7 @@ class AlertBook:
             self._active[key] = alert
             log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert over after %s: %s", spoken_time(now - known.since), known.text)
+            log.warning("alert resolved after %s: %s", spoken_time(now - known.since), known.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
