@@ -11609,7 +11609,6 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
-    ".yml": "text/plain; charset=utf-8",
     ".png": "image/png",
     ".ico": "image/x-icon",
     ".webp": "image/webp",
