@@ -89,7 +89,7 @@ function textWidth(text) {
 /** One plot of a chart: its series share a unit and a value axis. */
 class Lane {
   constructor({ unit, kind = "line", height = STANDARD_HEIGHT }) {
-    Object.assign(this, { unit, kind, height, series: [], drawn: [] });
+    Object.assign(this, { unit, kind, height, series: [], drawn: [], limits: [] });
   }
 
   /** Work out the value axis for what is between two times. */
@@ -102,7 +102,8 @@ class Lane {
     const [low, high] = extremes(this.drawn, start, end);
     this.empty = low > high;
     const few = this.height < 100 ? 2 : this.height < 140 ? 3 : 4;
-    const [least, most] = axisRange(low, high, this.unit);
+    const top = Math.max(high, ...this.limits.map(({ value }) => value));
+    const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
     const factor = axisFactor(most, this.unit);
     const round = valueTicks(least / factor, most / factor, few);
     const ticks = round.map((value) => value * factor);
@@ -129,6 +130,21 @@ class Lane {
     ]);
     const { bottom } = this;
     return [lines, svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom })];
+  }
+
+  /** Limits as dashed lines with their names. */
+  limitLines(left, right) {
+    if (this.empty) return [];
+    return this.limits.map(({ value, name }) => {
+      const y = this.y(value);
+      const label = { class: "tick limit-name", x: right - 4, y: y - 4, "text-anchor": "end" };
+      return svg(
+        "g",
+        {},
+        svg("line", { class: "limit", x1: left, x2: right, y1: y, y2: y }),
+        svg("text", { ...label, y: y < this.top + TOP + 8 ? y + 12 : y - 4 }, name),
+      );
+    });
   }
 
   /** The series as paths. */
@@ -190,10 +206,12 @@ class Lane {
 
 /**
  * A chart. Options: label; unit, kind ("line", "area": stacked, "bar") and height, or lanes:
- * [{unit, kind, height}], legend; link: where its caption leads. `update({series, start, end,
- * interval, marks})` draws, with one list of series a lane where there are lanes: [{name, times,
- * values, colour, rest}]; times are Unix seconds. Marks: [{time, until, kind: "down" | "restart" |
- * "change" | "alert" | "action", title}].
+ * [{unit, kind, height}], legend;
+ * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
+ * list of series a
+ * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
+ * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}]. Limits: one list a
+ * lane, [{value, name}]: dashed lines.
  */
 export class Chart {
   constructor(options) {
@@ -238,10 +256,11 @@ export class Chart {
     return this.lanes.flatMap((lane) => lane.series.map((one) => ({ ...one, unit: lane.unit })));
   }
 
-  update({ series, ...data }) {
+  update({ series, limits = [], ...data }) {
     const perLane = this.options.lanes ? series : [series];
     let colour = 0;
     this.lanes.forEach((lane, i) => {
+      lane.limits = limits[i] || [];
       lane.series = perLane[i].map((one) => ({ colour: colour++, ...one }));
     });
     this.data = { interval: 0, marks: [], ...data };
@@ -373,7 +392,8 @@ export class Chart {
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
-    this.plot.append(clip, ...lane.ends(x, start, end).filter(Boolean));
+    this.plot.append(clip, ...lane.limitLines(left, right));
+    this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 
   #span(mark, lane) {

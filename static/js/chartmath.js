@@ -113,6 +113,18 @@ export function spacing(times) {
 
 const tenth = (value) => Math.round(value * 10) / 10;
 
+/**
+ * Whether the step to that point is a gap: longer than `gap`, and than three steps beside it (older
+ * points of a series may be further apart).
+ */
+function isGap(times, i, gap) {
+  const step = times[i] - times[i - 1];
+  if (!gap || step <= gap) return false;
+  const before = i > 1 ? times[i - 1] - times[i - 2] : 0;
+  const after = i + 1 < times.length ? times[i + 1] - times[i] : 0;
+  return step > 3 * Math.max(before, after);
+}
+
 /** Runs of points without a gap between them: [[[x, y], ...], ...] in px. */
 function runs(times, values, x, y, gap) {
   const found = [];
@@ -122,7 +134,7 @@ function runs(times, values, x, y, gap) {
       last = null;
       return;
     }
-    if (last === null || (gap && times[i] - last > gap)) found.push([]);
+    if (last === null || isGap(times, i, gap)) found.push([]);
     found[found.length - 1].push([tenth(x(times[i])), tenth(y(value, i))]);
     last = times[i];
   });

@@ -282,3 +282,13 @@ export function unitOf(name) {
   if (/hit_rate$|_ratio$|_rate$/.test(name)) return "ratio";
   return "count";
 }
+
+const ANY_ADDRESS = ["", "0.0.0.0", "::", "[::]"]; // bind addresses, which are reached by loopback
+
+/** Where a server listens: "host:port", or the path of its socket. */
+export function addressText(host, port) {
+  const place = String(port);
+  if (place.includes("/")) return place;
+  const name = ANY_ADDRESS.includes(String(host || "")) ? "127.0.0.1" : String(host);
+  return `${name.includes(":") && !name.startsWith("[") ? `[${name}]` : name}:${place}`;
+}

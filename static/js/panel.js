@@ -1,115 +1,125 @@
-// The frame of a node's panel: its title and menu, and what it says while it loads or when it
+// The frame of a node's panel: its title and one menu, and what it says while it loads or when it
 // fails.
 
-import { button, copy } from "./controls.js";
-import { h, replace, setText } from "./dom.js";
+import { copy, menuButton } from "./controls.js";
+import { h, icon, replace, setText } from "./dom.js";
 import { curl } from "./server.js";
+import { kindName } from "./words.js";
 
-/**
- * The frame of a node's panel: title, refresh, raw view, copy as curl; loading and failure said in
- * one line. `load(signal)` returns {data, raw}; `render(data, body)` shows it. `node`, `path`,
- * `method` and `body` make the curl command.
- */
-export function panelFrame({
-  title,
-  note = "",
-  ctx,
-  path = null,
-  load = null,
-  render,
-  tools = [],
-  curlOptions = {},
-}) {
-  const body = h("div", { class: "panel-body" });
-  const rawBox = h("pre", {
-    class: "raw",
-    tabindex: "0",
-    role: "region",
-    hidden: true,
-    "aria-label": `${title}: raw answer`,
-  });
-  const line = h("p", { class: "panel-line", role: "status" });
-  const again = load
-    ? button("Refresh", () => run(true), { image: "refresh", kind: "small" })
-    : null;
-  const rawButton = load
-    ? h(
-        "button",
-        {
-          type: "button",
-          class: "small",
-          "aria-pressed": "false",
-          onclick: () => {
-            const on = rawBox.hidden;
-            rawBox.hidden = !on;
-            body.hidden = on;
-            rawButton.setAttribute("aria-pressed", String(on));
-          },
-        },
-        "Raw",
-      )
-    : null;
-  const curlButton = path
-    ? button(
-        "Copy as curl",
-        () => copy(curl(ctx.node().path + path, curlOptions), "curl command copied"),
-        { image: "copy", kind: "small" },
-      )
-    : null;
-  const element = h(
-    "section",
-    { class: "panel", "aria-label": title },
-    h(
-      "header",
-      { class: "panel-head" },
-      h("h2", {}, title),
-      note ? h("p", { class: "muted" }, note) : null,
-      h("div", { class: "panel-tools" }, tools, again, rawButton, curlButton),
-    ),
-    line,
-    body,
-    rawBox,
-  );
-  let once = false;
+/** The entries of a panel's menu, in its two groups. */
+function menuOf(frame) {
+  const { path, ctx, curlOptions, entries } = frame.options;
+  const first = [
+    frame.options.load && { label: "Refresh", image: "refresh", act: frame.run },
+    ...(entries ? entries() : []),
+  ].filter(Boolean);
+  const second = [
+    frame.options.load && {
+      label: frame.rawBox.hidden ? "Raw response" : "Hide the raw response",
+      image: "page",
+      act: frame.toggleRaw,
+    },
+    path && {
+      label: "Copy as curl",
+      image: "copy",
+      act: () => copy(curl(ctx.node().path + path, curlOptions), "curl command copied"),
+    },
+  ].filter(Boolean);
+  return first.length && second.length ? [...first, null, ...second] : [...first, ...second];
+}
 
-  async function run() {
-    again.disabled = true;
-    if (!once) setText(line, "Asking the node …");
+/** A panel: see `panelFrame`. */
+class PanelFrame {
+  constructor(options) {
+    this.options = { note: "", path: null, load: null, tools: [], curlOptions: {}, ...options };
+    this.loaded = false;
+    this.run = this.run.bind(this);
+    this.toggleRaw = this.toggleRaw.bind(this);
+    this.#build();
+    if (this.options.load) {
+      // What stands below is shown when this has its size.
+      this.element.classList.add("asking");
+      this.run();
+    } else this.options.render(null, this.body);
+  }
+
+  #build() {
+    const { title, note, tools, load, path } = this.options;
+    this.body = h("div", { class: "panel-body" });
+    this.rawBox = h("pre", {
+      class: "raw",
+      tabindex: "0",
+      role: "region",
+      hidden: true,
+      "aria-label": `${title}: raw response`,
+    });
+    this.line = h("p", { class: "panel-line", role: "status" });
+    const menu = menuButton(icon("more"), () => menuOf(this), {
+      kind: "little bare panel-menu",
+      label: `Actions for ${title}`,
+    });
+    this.element = h(
+      "section",
+      { class: "panel", "aria-label": title },
+      h(
+        "header",
+        { class: "panel-head" },
+        h("h2", {}, title),
+        note ? h("p", { class: "muted" }, note) : null,
+        h("div", { class: "panel-tools" }, tools, load || path ? menu : null),
+      ),
+      this.line,
+      this.body,
+      this.rawBox,
+    );
+  }
+
+  toggleRaw() {
+    this.rawBox.hidden = !this.rawBox.hidden;
+    this.body.hidden = !this.rawBox.hidden;
+    if (!this.rawBox.hidden) this.rawBox.focus();
+  }
+
+  async run() {
+    const { load, render, ctx } = this.options;
+    if (!this.loaded) setText(this.line, "Loading …");
     try {
       const { data, raw } = await load(ctx.signal);
-      once = true;
-      setText(line, "");
-      line.className = "panel-line";
-      setText(rawBox, raw ?? "");
-      replace(body);
-      body.classList.remove("stale");
-      render(data, body);
+      this.loaded = true;
+      setText(this.line, "");
+      this.line.className = "panel-line";
+      setText(this.rawBox, raw ?? "");
+      replace(this.body);
+      this.body.classList.remove("stale");
+      render(data, this.body);
     } catch (error) {
       if (error.name === "AbortError") return;
-      line.className = "panel-line said";
-      setText(line, explain(error, ctx.node()));
-      body.classList.add("stale");
-      if (error.body) setText(rawBox, error.body);
+      this.line.className = "panel-line said";
+      setText(this.line, explain(error, ctx.node()));
+      this.body.classList.add("stale");
+      if (error.body) setText(this.rawBox, error.body);
     } finally {
-      again.disabled = false;
-      element.classList.remove("asking");
+      this.element.classList.remove("asking");
     }
   }
-  if (load) {
-    element.classList.add("asking"); // what stands below is shown when this has its size
-    run();
-  } else render(null, body);
-  return { element, body, run, line };
 }
+
+/**
+ * The frame of a node's panel: its title, and a menu with refresh, raw response, copy as curl, and
+ * `entries()`; loading and failure are one line.
+ * `load(signal)` returns {data, raw}; `render(data, body)` shows it. `path` and `curlOptions` make
+ * the curl command; `tools` are controls beside the menu.
+ */
+export const panelFrame = (options) => new PanelFrame(options);
 
 /** An error of a node in one line: what it does not offer is a fact, not a failure. */
 export function explain(error, node) {
-  const kind = node && node.kind && node.kind !== "unknown" ? node.kind : "node";
+  const kind = (node && kindName(node.kind)) || "node";
   if (error.status === 404 || error.status === 405)
-    return `This ${kind} does not offer it (${error.message}).`;
+    return `Not available on this ${kind} (${error.message}).`;
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504)
-    return `The node did not answer: ${error.message}`;
-  return error.status ? `The node answered ${error.status}: ${error.message}` : error.message;
+    return `No response from the node: ${error.message}`;
+  return error.status ? `The node returned ${error.status}: ${error.message}` : error.message;
 }

@@ -45,14 +45,21 @@ const number = (id, label, value, show = plain, unknown = "–") => ({
 const bytes = (value) => format(value, "bytes");
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes")); // LMCache's GB are GiB
 
-export function meterRow(label, used, limit, note = "") {
+/** A bar of what is used of a limit; `mark` is the share from which on it evicts. */
+export function meterRow(label, used, limit, note = "", mark = 0) {
   const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}\u202f%` : "";
+  const bar = limit ? meter(used, limit, `${label} in use`) : null;
+  if (bar && mark > 0 && mark < 1) {
+    const tick = h("span", { class: "meter-mark", "aria-hidden": "true" });
+    tick.style.left = `${100 * mark}%`;
+    bar.append(tick);
+  }
   return h(
     "div",
     { class: "meter-row" },
     h("div", {}, h("span", {}, label), h("b", {}, bytes(used) + share)),
-    limit ? meter(used, limit, `${label} in use`) : null,
-    note || !limit ? h("small", {}, note || "limit not known") : null,
+    bar,
+    note || !limit ? h("small", {}, note || "limit not reported") : null,
   );
 }
 
@@ -60,54 +67,54 @@ export function meterRow(label, used, limit, note = "") {
 
 const percent = (ratio) => format(ratio, "ratio");
 const evicts = (one) =>
-  `${one.eviction_policy}, from ${percent(one.trigger_watermark)} used, ${percent(one.eviction_ratio)} at a time`;
+  `${one.eviction_policy}, evicts above ${percent(one.trigger_watermark)}, ` +
+  `${percent(one.eviction_ratio)} at a time`;
 
-/** The parts of an MP server that say whether they are well: [name, object, what they are at]. */
-function mpParts(storage) {
-  const each = (group, name, say) =>
-    Object.entries(storage[`${group}s`] || (storage[group] ? { "": storage[group] } : {})).map(
-      ([tag, one]) => [tag && tag !== "_default" ? `${name} · ${tag}` : name, one, say(one)],
-    );
-  const prefetch = storage.prefetch_controller;
-  const l2 = storage.l2_eviction_controller;
-  return [
-    ...each(
-      "l1_manager",
-      "L1 memory",
-      (one) =>
-        `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for reading, ${plain(one.write_locked_count)} for writing; ${plain(one.staging_object_count || 0)} arriving`,
-    ),
-    ...each("l1_eviction_controller", "L1 eviction", evicts),
-    ...each(
-      "store_controller",
-      "Stores to L2",
-      (one) =>
-        `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ${plural(one.num_active_adapters, "adapter")} active, ${plain(one.num_draining_adapters)} draining`,
-    ),
-    ...(prefetch
-      ? [
-          [
-            "Prefetch from L2",
-            prefetch,
-            `${plain(prefetch.in_flight_request_count)} of at most ${plain(prefetch.max_in_flight)} running, ${plain(prefetch.pending_queue_size + prefetch.submission_queue_size)} waiting`,
-          ],
-        ]
-      : []),
-    ...(l2
-      ? [["L2 eviction", l2, (l2.adapters || []).map(evicts).join("; ") || "no adapter evicts"]]
-      : []),
-    ...(storage.l2_adapters || []).map((one, i) => [
-      `L2 adapter ${i} · ${one.type}`,
-      one,
-      one.base_path || one.endpoint || one.url || "",
-    ]),
-  ].map(([name, one, at]) => ({
-    name,
-    at,
-    well: one.is_healthy !== false && one.thread_alive !== false && one.event_loop_alive !== false,
-    alive: one.thread_alive !== false,
-  }));
+/** The objects of a group of an MP server's status: [[tag, object], ...]. */
+const grouped = (storage, group) =>
+  Object.entries(storage[`${group}s`] || (storage[group] ? { _default: storage[group] } : {}));
+
+/** Family -> adapter -> value, of the samples in a metrics text that are of L2 adapters. */
+function adapterFigures(text) {
+  const found = new Map();
+  for (const match of text.matchAll(/^(lmcache_mp_l2_\w+)\{l2_name="([^"]{0,200})"\} (\S+)/gm)) {
+    if (!found.has(match[1])) found.set(match[1], new Map());
+    found.get(match[1]).set(match[2], Number(match[3]));
+  }
+  return found;
 }
+
+/** The L2 adapters of an MP server, from its status, its metrics and what it calls them. */
+function l2Adapters(status, figures, named) {
+  const storage = status.storage_manager || {};
+  const list = storage.l2_adapters || [];
+  const evicting = (storage.l2_eviction_controller || {}).adapters || [];
+  const usage = figures.get("lmcache_mp_l2_usage_bytes") || new Map();
+  const names = usage.size === list.length ? [...usage.keys()] : [];
+  return list.map((one, i) => {
+    const name = names[i] || (named[i] || {}).type_name || one.type;
+    const of = (family) => (figures.get(`lmcache_mp_l2_${family}`) || new Map()).get(name);
+    const sent = of("prefetch_load_submitted_requests_total");
+    const loaded = of("load_completed_requests_total");
+    const used = usage.get(name);
+    const limits = evicting.length === list.length ? evicting[i] : limitOf(evicting, used);
+    return {
+      name,
+      place: one.base_path || one.endpoint || one.bucket || one.url || "",
+      well: one.is_healthy !== false && one.event_loop_alive !== false,
+      alive: one.event_loop_alive !== false,
+      used,
+      limits,
+      loads: loaded,
+      stores: of("store_completed_requests_total"),
+      inFlight: sent === undefined ? null : Math.max(0, sent - (loaded || 0)),
+    };
+  });
+}
+
+/** Of several adapters, the limits are those of the one that holds as much. */
+const limitOf = (evicting, used) =>
+  evicting.find((one) => used !== undefined && one.total_bytes_used === used);
 
 const wellness = text("state", "State", (row) => (row.well ? 1 : 0), {
   search: (row) => (row.well ? "healthy" : "not healthy"),
@@ -120,130 +127,223 @@ const wellness = text("state", "State", (row) => (row.well ? 1 : 0), {
     ),
 });
 
-function mpMemory(storage, inL2) {
-  const l1 = Object.entries(
-    storage.l1_managers || (storage.l1_manager ? { _default: storage.l1_manager } : {}),
-  );
-  const evicting = (storage.l2_eviction_controller || {}).adapters || [];
-  const adapters = storage.l2_adapters || [];
+/** Bars of L1 and of each L2 adapter, with what happens when they are full. */
+function mpMemory(storage, adapters) {
+  const eviction = new Map(grouped(storage, "l1_eviction_controller"));
   return h(
     "div",
     { class: "meters" },
-    l1.map(([tag, one]) =>
-      meterRow(
-        tag === "_default" ? "L1" : `L1 · ${tag}`,
+    grouped(storage, "l1_manager").map(([tag, one]) => {
+      const backends = Object.keys(one.capacity_bytes_by_backend || {}).map((name) =>
+        name.toUpperCase(),
+      );
+      const name = ["L1", tag === "_default" ? "" : tag, ...backends].filter(Boolean).join(", ");
+      const policy = eviction.get(tag);
+      return meterRow(
+        name,
         one.memory_used_bytes,
         one.memory_total_bytes,
-        Object.keys(one.capacity_bytes_by_backend || {}).join(", "),
-      ),
-    ),
-    evicting.map((one, i) =>
-      meterRow(
-        evicting.length === adapters.length
-          ? `L2 · ${adapters[i].type}`
-          : evicting.length > 1
-            ? `L2 with eviction · ${i}`
-            : "L2 with eviction",
-        one.total_bytes_used,
-        one.total_capacity_bytes,
-        plural(one.num_cache_salt_buckets ?? 0, "cache salt"),
-      ),
-    ),
-    inL2 && adapters.length > evicting.length
-      ? meterRow("L2 in all", inL2, null, "with the adapters that have no limit")
-      : null,
+        policy ? evicts(policy) : "no eviction: stores are refused when full",
+        policy && policy.trigger_watermark,
+      );
+    }),
+    adapters
+      .filter((one) => one.used !== undefined || one.limits)
+      .map((one) => {
+        const limits = one.limits || {};
+        const note = one.limits ? evicts(limits) : "no eviction, limit not reported";
+        const used = one.used ?? limits.total_bytes_used;
+        return meterRow(
+          `L2, ${one.name}`,
+          used,
+          limits.total_capacity_bytes,
+          note,
+          limits.trigger_watermark,
+        );
+      }),
   );
 }
 
-function mpStatus(data, ctx) {
-  const storage = data.storage_manager || {};
+const ADAPTER_COLUMNS = [
+  text("name", "Adapter", (row) => row.name, {
+    head: true,
+    sig: (row) => row.name + row.place,
+    render: (row) => [h("b", {}, row.name), " ", h("span", { class: "mono muted" }, row.place)],
+  }),
+  wellness,
+  number("used", "Used", (row) => row.used ?? null, bytes),
+  number("limit", "Limit", (row) => (row.limits || {}).total_capacity_bytes ?? null, bytes, "none"),
+  number("flight", "Loads in flight", (row) => row.inFlight),
+  number("loads", "Loads", (row) => row.loads ?? null),
+  number("stores", "Stores", (row) => row.stores ?? null),
+];
+
+/** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
+function mpTiers(ctx) {
+  return panelFrame({
+    title: "L1 and L2",
+    path: "/status",
+    ctx,
+    load: async () => {
+      const { data, raw } = await ctx.json("/status");
+      const optional = (promise, none) => promise.catch(() => none);
+      const [metrics, named] = await Promise.all([
+        optional(ctx.text("/metrics"), ""),
+        optional(ctx.json("/config/adapters"), { data: {} }),
+      ]);
+      const adapters = l2Adapters(data, adapterFigures(metrics), named.data.adapters || []);
+      return { data: { storage: data.storage_manager || {}, adapters }, raw };
+    },
+    render: ({ storage, adapters }, body) =>
+      append(
+        body,
+        mpMemory(storage, adapters),
+        h("h3", {}, "L2 adapters"),
+        rows("L2 adapters", ADAPTER_COLUMNS, adapters, (row) => row.name, "No L2 adapters."),
+      ),
+  }).element;
+}
+
+/** The parts of an MP server that say whether they are well: [{name, at, well, alive}]. */
+function mpParts(storage) {
+  const each = (group, name, say) =>
+    grouped(storage, group).map(([tag, one]) => [
+      tag !== "_default" ? `${name} · ${tag}` : name,
+      one,
+      say(one),
+    ]);
+  const prefetch = storage.prefetch_controller;
+  const l2 = storage.l2_eviction_controller;
+  const waiting = prefetch && prefetch.pending_queue_size + prefetch.submission_queue_size;
+  const running =
+    prefetch &&
+    `${plain(prefetch.in_flight_request_count)} of at most ${plain(prefetch.max_in_flight)} ` +
+      `running, ${plain(waiting)} waiting`;
+  return [
+    ...each("l1_manager", "L1 memory", lockText),
+    ...each("l1_eviction_controller", "L1 eviction", evicts),
+    ...each("store_controller", "Stores to L2", storeText),
+    ...(prefetch ? [["Prefetch from L2", prefetch, running]] : []),
+    ...(l2
+      ? [["L2 eviction", l2, (l2.adapters || []).map(evicts).join("; ") || "no adapter evicts"]]
+      : []),
+  ].map(([name, one, at]) => ({
+    name,
+    at,
+    well: one.is_healthy !== false && one.thread_alive !== false,
+    alive: one.thread_alive !== false,
+  }));
+}
+
+const lockText = (one) =>
+  `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for ` +
+  `reading, ${plain(one.write_locked_count)} for writing; ${plain(one.staging_object_count || 0)} ` +
+  "arriving";
+
+const storeText = (one) =>
+  `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ` +
+  `${plural(one.num_active_adapters, "adapter")} active, ${plain(one.num_draining_adapters)} draining`;
+
+function mpFacts(data) {
   const alive = data.worker_liveness || {};
   const events = data.kv_events || {};
-  const contexts = [
-    ...Object.entries(data.cache_context_meta || {}).map(([id, one]) => ({
-      id,
-      on: "GPU",
-      ...one,
-    })),
-    ...Object.entries(data.non_cuda_context_meta || {}).map(([id, one]) => ({
-      id,
-      on: "not CUDA",
-      ...one,
-    })),
-  ];
-  const parts = mpParts(storage).sort((a, b) => a.well - b.well);
+  const lost = events.lost_markers ? `, ${plain(events.lost_markers)} lost` : "";
+  const liveness = alive.enabled
+    ? `${plain(alive.tracked_instances)} tracked; dropped after ` +
+      `${duration(alive.reap_timeout_seconds)} without a sign of life`
+    : "not watched";
+  const log = events.enabled
+    ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ` +
+      `${plural(events.subscribers, "subscriber")}${lost}`
+    : "off";
+  const health = data.is_healthy ? "● healthy" : "■ not healthy";
+  const peers = data.p2p_enabled
+    ? `${data.p2p_state}, ${plural(data.p2p_peer_count, "peer")}`
+    : "off";
+  return facts([
+    ["Health", h("span", { class: `state-word ${data.is_healthy ? "good" : "bad"}` }, health)],
+    ["Engine", data.engine_type],
+    ["Chunk size", data.chunk_size && `${plain(data.chunk_size)} tokens`],
+    ["Hash", data.hash_algorithm],
+    ["Active sessions", plain(data.active_sessions ?? 0)],
+    ["Prefetch jobs", plain(data.active_prefetch_jobs ?? 0)],
+    ["Peer to peer", peers],
+    ["Workers", alive.enabled === undefined ? null : liveness],
+    ["KV event log", events.enabled === undefined ? null : log],
+  ]);
+}
+
+const WORKER_COLUMNS = [
+  text("id", "Worker", (row) => row.id, { head: true }),
+  text("on", "KV cache", (row) => row.on),
+  text("model", "Model", (row) => row.model_name || ""),
+  number("world", "World size", (row) => row.world_size),
+  number(
+    "block",
+    "Block",
+    (row) => row.block_size,
+    (size) => `${plain(size)} tokens`,
+  ),
+  text("mla", "MLA", (row) => (row.use_mla === undefined ? "" : row.use_mla ? "yes" : "no")),
+];
+const PART_COLUMNS = [
+  text("name", "Part", (row) => row.name, { head: true }),
+  wellness,
+  text("at", "Now", (row) => row.at, { cls: "wrap" }),
+];
+
+function mpStatus(data) {
+  const of = (group, on) =>
+    Object.entries(data[group] || {}).map(([id, one]) => ({ id, on, ...one }));
+  const workers = [...of("cache_context_meta", "GPU"), ...of("non_cuda_context_meta", "not CUDA")];
+  const parts = mpParts(data.storage_manager || {}).sort((a, b) => a.well - b.well);
+  const id = (row) => `${row.on} ${row.id}`;
   return [
-    facts([
-      [
-        "Health",
-        h(
-          "span",
-          { class: `state-word ${data.is_healthy ? "good" : "bad"}` },
-          data.is_healthy ? "● healthy" : "■ not healthy",
-        ),
-      ],
-      ["Engine", data.engine_type],
-      ["Chunk size", data.chunk_size && `${plain(data.chunk_size)} tokens`],
-      ["Hash", data.hash_algorithm],
-      ["Active sessions", plain(data.active_sessions ?? 0)],
-      ["Prefetch jobs", plain(data.active_prefetch_jobs ?? 0)],
-      [
-        "Peer to peer",
-        data.p2p_enabled ? `${data.p2p_state}, ${plural(data.p2p_peer_count, "peer")}` : "off",
-      ],
-      [
-        "Workers tracked",
-        alive.enabled
-          ? `${plain(alive.tracked_instances)}; one is dropped after ${duration(alive.reap_timeout_seconds)} of silence`
-          : alive.enabled === false
-            ? "not watched"
-            : null,
-      ],
-      [
-        "KV event log",
-        events.enabled
-          ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ${plural(events.subscribers, "subscriber")}${events.lost_markers ? `, ${plain(events.lost_markers)} lost` : ""}`
-          : events.enabled === false
-            ? "off"
-            : null,
-      ],
-    ]),
-    h("h3", {}, "Memory"),
-    mpMemory(storage, (ctx.node().metrics || {}).remote_cache_bytes),
+    mpFacts(data),
+    h("h3", {}, "Sessions"),
+    rows("Sessions", WORKER_COLUMNS, workers, id, "No serving engine has registered yet."),
     h("h3", {}, "Parts"),
-    rows(
-      "Parts of the server",
-      [
-        text("name", "Part", (row) => row.name, { head: true }),
-        wellness,
-        text("at", "Now", (row) => row.at, { cls: "wrap" }),
-      ],
-      parts,
-      (row) => row.name,
-      "The server tells of none.",
-    ),
-    h("h3", {}, "Workers"),
-    rows(
-      "Workers registered",
-      [
-        text("id", "Worker", (row) => row.id, { head: true }),
-        text("on", "KV cache", (row) => row.on),
-        text("model", "Model", (row) => row.model_name || ""),
-        number("world", "World size", (row) => row.world_size),
-        number(
-          "block",
-          "Block",
-          (row) => row.block_size,
-          (size) => `${plain(size)} tokens`,
-        ),
-        text("mla", "MLA", (row) => (row.use_mla === undefined ? "" : row.use_mla ? "yes" : "no")),
-      ],
-      contexts,
-      (row) => `${row.on} ${row.id}`,
-      "No serving engine has registered yet.",
-    ),
-    h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data)),
+    rows("Parts of the server", PART_COLUMNS, parts, (row) => row.name, "No parts reported."),
+    h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
   ];
+}
+
+// ---- worker ----------------------------------------------------------------
+
+/** The backends of a worker, and which of them are bypassed. */
+function workerBackends(ctx) {
+  return panelFrame({
+    title: "Backends",
+    path: "/backends",
+    ctx,
+    load: async () => {
+      const { data, raw } = await ctx.json("/backends");
+      const list = await ctx.json("/bypass/list").catch(() => ({ data: {} }));
+      const bypassed = list.data.bypassed_backends || [];
+      const found = Object.entries(data).map(([name, type]) => ({
+        name,
+        type: type === name ? "" : type,
+        off: bypassed.includes(name),
+      }));
+      return { data: found, raw };
+    },
+    render: (list, body) =>
+      append(
+        body,
+        rows(
+          "Backends",
+          [
+            text("name", "Backend", (row) => row.name, { head: true }),
+            text("state", "State", (row) => (row.off ? "◆ bypassed" : "● in use")),
+            text("type", "Class", (row) => row.type),
+          ],
+          list,
+          (row) => row.name,
+          "No backends.",
+        ),
+        h("p", { class: "quiet-line" }, "Bypass, recreate and clear them under Cache."),
+      ),
+  }).element;
 }
 
 // ---- coordinator, controller -------------------------------------------------
@@ -296,7 +396,7 @@ function usage(data) {
           ),
         ),
       )
-    : h("p", { class: "muted" }, "No instance has told its usage yet.");
+    : h("p", { class: "muted" }, "No instance has reported its usage yet.");
 }
 
 const quotas = (data) => [
@@ -320,7 +420,7 @@ const quotas = (data) => [
   h(
     "p",
     { class: "quiet-line" },
-    `${gigabytes(data.total_gb ?? 0)} in all. Quotas are set under Cache.`,
+    `${gigabytes(data.total_gb ?? 0)} in total. Quotas are set under Cache.`,
   ),
 ];
 
@@ -335,7 +435,7 @@ const directory = (data) => [
       plain(count),
     ]),
   ]),
-  h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data)),
+  h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
 ];
 
 const silence = (row) => Date.now() / 1000 - row.last_heartbeat_time;
@@ -392,11 +492,11 @@ function reports(data) {
       text("version", "Version", (row) => row.version || ""),
       text("start", "Started", (row) => row.startTime || ""),
       text("last", "Last report", (row) => row.lastReportTime || ""),
-      text("other", "Also told", (row) => row.otherInfo || "", { cls: "wrap mono" }),
+      text("other", "Other information", (row) => row.otherInfo || "", { cls: "wrap mono" }),
     ],
     list,
     (row) => `${row.apiAddress} ${row.pid}`,
-    "Nobody has reported yet.",
+    "No process has reported yet.",
   );
 }
 
@@ -406,8 +506,8 @@ function children(ctx) {
   // The first look takes what is known, a refresh asks that frontend for its nodes again.
   let asked = false;
   return panelFrame({
-    title: "Nodes behind it",
-    note: "as this frontend sees them through it",
+    title: "Nodes behind this frontend",
+    note: "as seen through it",
     ctx,
     load: async (signal) => {
       if (asked) {
@@ -422,7 +522,7 @@ function children(ctx) {
       append(
         body,
         rows(
-          "Nodes behind it",
+          "Nodes behind this frontend",
           [
             text("state", "State", (row) => row.state, {
               sig: (row) => row.state,
@@ -437,31 +537,31 @@ function children(ctx) {
             text("version", "Version", (row) => row.version || ""),
             number(
               "hits",
-              "Lookup hits",
+              "Hit rate",
               (row) => (row.metrics || {}).lookup_hit_rate ?? null,
               percent,
             ),
             number(
               "latency",
-              "Answer",
+              "Response time",
               (row) => row.latency,
               (value) => format(value, "seconds"),
             ),
           ],
           list,
           (row) => row.key,
-          "That frontend tells of no nodes.",
+          "This frontend reports no nodes.",
         ),
       ),
   }).element;
 }
 
-const itsStatus = panel("What it says itself", "/api/status", (data) => [
+const itsStatus = panel("Reported by the node", "/api/status", (data) => [
   facts([
     ["Version", data.version],
-    ["Running since", fullTime(data.started)],
-    ["Up for", duration(data.uptime)],
-    ["Asks its nodes every", duration(data.poll_interval)],
+    ["Process started", fullTime(data.started)],
+    ["Running for", duration(data.uptime)],
+    ["Poll interval", duration(data.poll_interval)],
     [
       "Nodes",
       data.counts
@@ -494,22 +594,29 @@ const itsStatus = panel("What it says itself", "/api/status", (data) => [
             ),
         ),
       ]
-    : h("p", { class: "quiet-line" }, "It has no alerts."),
+    : h("p", { class: "quiet-line" }, "No active alerts there."),
 ]);
 
-/** Kind -> makers of panels, each `(ctx) -> Node`. */
+/** Kind -> {above, below}: makers of panels before and after the charts, each `(ctx) -> Node`. */
 export const OWN_PANELS = {
-  mp: [panel("MP server", "/status", mpStatus)],
-  coordinator: [
-    panel("Instances", "/instances", instances),
-    panel("Memory by instance and tier", "/instances/usage", usage),
-    panel("Quotas", "/quota", quotas),
-    panel("Key directory", "/directory/stats", directory),
-  ],
-  controller: [
-    panel("Workers", "/controller/workers", workers),
-    panel("Keys", "/controller/key-stats", keys),
-  ],
-  discovery: [panel("Reports", "/lmcache_infos", reports)],
-  frontend: [children, itsStatus],
+  mp: { above: [mpTiers], below: [panel("Server status", "/status", mpStatus)] },
+  worker: { below: [workerBackends] },
+  coordinator: {
+    above: [
+      panel("Instances", "/instances", instances),
+      panel("Memory by instance and tier", "/instances/usage", usage),
+    ],
+    below: [
+      panel("Quotas", "/quota", quotas),
+      panel("Key directory", "/directory/stats", directory),
+    ],
+  },
+  controller: {
+    above: [
+      panel("Workers", "/controller/workers", workers),
+      panel("Keys", "/controller/key-stats", keys),
+    ],
+  },
+  discovery: { above: [panel("Reports", "/lmcache_infos", reports)] },
+  frontend: { above: [children, itsStatus] },
 };

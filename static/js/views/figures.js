@@ -108,7 +108,7 @@ export function movementText(values, unit) {
   return { text: `${arrow} ${figure}\u202f${moved.points ? "pt" : "%"}`, large };
 }
 
-class Tile {
+export class Tile {
   constructor({ id, chart, note }, reveal) {
     Object.assign(this, { id, note });
     this.unitName = metricUnit(id);
@@ -263,13 +263,14 @@ const COLOUR = { gpu: 0, l1: 1, l2: 2, remote: 7, latency: 3, retrieve: 4 };
 const SOURCES = [
   ["source_gpu", { colour: COLOUR.gpu }],
   ["source_l1", { colour: COLOUR.l1 }],
+  ["source_lmcache", { name: "LMCache", colour: COLOUR.l2 }],
   ["source_disk", { colour: COLOUR.l2 }],
   ["source_remote", { colour: COLOUR.remote }],
   ["source_computed", { rest: true }],
 ];
 
 /** Tokens by where they came from; of a cluster that does not report it, served and computed. */
-function sourceLines(history) {
+export function sourceLines(history) {
   const lines = SOURCES.map(([name, look]) => history.line(name, look)).filter(Boolean);
   if (lines.length > 1) return lines;
   const hit = history.line("hit_tokens_per_second", { colour: COLOUR.l1 });
@@ -352,12 +353,16 @@ const LEGEND = [
 
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
-  constructor() {
+  /** Charts are {id, label, lanes, of(history), limits(history)}; `fold` remembers if it is folded. */
+  constructor({ charts = CHARTS, fold = "charts.folded", foldFrom = FOLD_CHARTS_FROM } = {}) {
+    this.foldName = fold;
+    this.foldFrom = foldFrom;
     this.title = h("h2");
     this.zone = h("span", { class: "hint" });
-    this.charts = CHARTS.map(({ id, label, lanes, of }) => ({
+    this.charts = charts.map(({ id, label, lanes, of, limits }) => ({
       id,
       of,
+      limits,
       chart: new Chart({
         label,
         legend: true,
@@ -416,7 +421,7 @@ export class ChartsCard {
     setText(this.fold, folded ? "Show" : "Hide");
     this.fold.setAttribute("aria-expanded", String(!folded));
     this.element.classList.toggle("folded", folded);
-    if (kept) remember("charts.folded", folded ? "1" : "0");
+    if (kept) remember(this.foldName, folded ? "1" : "0");
   }
 
   /** Show the chart of that name and give it the focus. */
@@ -430,17 +435,18 @@ export class ChartsCard {
   update(status, history, marks) {
     if (!this.decided) {
       this.decided = true;
-      const usual = status.nodes.length >= FOLD_CHARTS_FROM ? "1" : "0";
-      this.#fold(recall("charts.folded", usual) === "1", false);
+      const usual = status.nodes.length >= this.foldFrom ? "1" : "0";
+      this.#fold(recall(this.foldName, usual) === "1", false);
     }
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
     setText(this.zone, zone(end));
     if (this.body.hidden) return;
-    for (const { chart, of } of this.charts) {
+    for (const { chart, of, limits } of this.charts) {
       const series = of(history);
+      const bars = limits ? limits(history) : [];
       chart.element.hidden = !series.flat().length && history.end > 0;
-      chart.update({ series, start, end, interval: history.interval, marks });
+      chart.update({ series, limits: bars, start, end, interval: history.interval, marks });
     }
     this.#explain(history);
   }

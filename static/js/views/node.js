@@ -1,12 +1,13 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such
 // a page too.
 
-import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
+import { button, empty, linked, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
-import { clock, duration, format, fullTime, middle } from "../format.js";
+import { addressText, clock, duration, fullTime, middle } from "../format.js";
 import {
   ApiError,
   getText,
+  instanceName,
   nodePath,
   parseJson,
   refreshNow,
@@ -14,6 +15,8 @@ import {
   sendJson,
   store,
 } from "../server.js";
+import { KINDS } from "../words.js";
+import { responseTime } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 const STYLE = "static/panels.css";
@@ -70,20 +73,16 @@ const GONE = [0, 502, 504]; // statuses that say that nobody answered
 /** The node of that key, or the proxy node of that name in the shape of a node. */
 function find(key) {
   const node = nodeOf(key);
-  if (node) return node;
-  const proxy =
-    store.status &&
-    (store.status.proxies || []).find((one) => one.name === key && one.name !== "local_proxy");
+  if (node || !store.status) return node;
+  const proxies = store.status.proxies || [];
+  const proxy = proxies.find((one) => one.name === key && one.name !== "local_proxy");
   if (!proxy) return undefined;
-  const address = String(proxy.port).includes("/")
-    ? String(proxy.port)
-    : `${proxy.host}:${proxy.port}`;
   return {
     ...proxy,
     key,
     kind: "frontend",
     proxy: "local_proxy",
-    address,
+    address: addressText(proxy.host, proxy.port),
     path: `/proxy2/${encodeURIComponent(key)}`,
     metrics: {},
     series: {},
@@ -97,272 +96,344 @@ function find(key) {
   };
 }
 
-export function mount(root, { route, signal }) {
-  const key = route.key;
-  const title = h("h1", {}, middle(key, 60));
-  const mark = h("span");
-  const line = h("span", { class: "muted about-line" });
-  const trouble = h("div", { role: "status" });
-  const tabs = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
-  const past = h("p", { class: "note", role: "status", hidden: true });
-  const locked = h("div", { hidden: true }, lockNote(signal));
-  const place = h("div");
-  let tabSig = "";
-  let troubleSig = "";
-  let now = null; // {name, abort, panel}
-  let panelName = route.panel;
-  let missing = null;
-  let lastState = "";
-  title.title = key;
-  replace(
-    root,
-    h(
-      "div",
-      { class: "page-head" },
-      title,
-      mark,
-      line,
-      button(h("span", {}, "Ask now"), () => refreshNow(key), { image: "refresh", kind: "small" }),
-    ),
-    trouble,
-    tabs,
-    locked,
-    past,
-    place,
-  );
+// ---- the tabs ----
 
-  function drawTabs(node) {
+class Tabs {
+  constructor() {
+    this.element = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
+    this.signature = "";
+    const fade = () => this.#fade();
+    this.element.addEventListener("scroll", fade, { passive: true });
+    new ResizeObserver(fade).observe(this.element);
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  clear() {
+    replace(this.element);
+    this.signature = "";
+  }
+
+  draw(node, current) {
     const absent = NO_TAB[node.kind] || [];
-    const names = Object.keys(PANELS).filter(
-      (name) => !absent.includes(name) || name === panelName,
-    );
-    const sig = names.join() + panelName;
-    if (sig === tabSig) return;
-    tabSig = sig;
-    const focused = tabs.contains(document.activeElement);
+    const names = Object.keys(PANELS).filter((name) => !absent.includes(name) || name === current);
+    const signature = names.join() + current;
+    if (signature === this.signature) return;
+    this.signature = signature;
+    const focused = this.element.contains(document.activeElement);
     replace(
-      tabs,
-      names.map((name) =>
-        h(
-          "a",
-          {
-            href: nodeLink(node, name),
-            class: absent.includes(name) ? "absent" : null,
-            "aria-current": name === panelName ? "page" : null,
-            dataset: { label: PANELS[name][0] },
-          },
-          PANELS[name][0],
-        ),
-      ),
+      this.element,
+      names.map((name) => {
+        const props = { href: nodeLink(node, name), dataset: { label: PANELS[name][0] } };
+        if (absent.includes(name)) props.class = "absent";
+        if (name === current) props["aria-current"] = "page";
+        return h("a", props, PANELS[name][0]);
+      }),
     );
+    this.#showCurrent(focused);
+  }
+
+  #showCurrent(focused) {
+    const tabs = this.element;
     const here = tabs.querySelector("[aria-current]");
     if (here && focused) here.focus({ preventScroll: true });
     if (here && tabs.scrollWidth > tabs.clientWidth)
       tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - 40;
-    fade();
+    this.#fade();
   }
 
   /** On a narrow screen the tabs fade where more of them are a swipe away. */
-  const fade = () =>
-    tabs.classList.toggle("more", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
-  tabs.addEventListener("scroll", fade, { passive: true });
-  new ResizeObserver(fade).observe(tabs);
-  tabs.addEventListener("keydown", (event) => {
-    const links = [...tabs.querySelectorAll("a")];
+  #fade() {
+    const { scrollLeft, clientWidth, scrollWidth } = this.element;
+    this.element.classList.toggle("more", scrollLeft + clientWidth < scrollWidth - 1);
+  }
+
+  #key(event) {
+    const links = [...this.element.querySelectorAll("a")];
     const at = links.indexOf(document.activeElement);
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: links.length - 1 }[event.key];
     if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     links[(to + links.length) % links.length].focus();
-  });
+  }
+}
 
-  async function show(name, anew = false) {
-    panelName = name;
-    const node = find(key);
+// ---- one panel and what it may ask ----
+
+/** A panel while it is shown: what it gets is the node, the signal of its life, and ways to ask. */
+class PanelContext {
+  constructor(page, name) {
+    this.page = page;
+    this.name = name;
+    this.abort = new AbortController();
+    this.signal = this.abort.signal;
+    this.panel = null;
+    this.unasked = false; // something was not asked, because the node was down
+    this.asked = new Set(); // what was asked once is really asked the second time
+    this.node = () => find(page.key) || page.missing;
+    for (const method of ["text", "json", "send", "request"])
+      this[method] = this[method].bind(this);
+  }
+
+  #options(more) {
+    return { signal: this.signal, ...more };
+  }
+
+  #say(time) {
+    if (this.page.now === this) this.page.sayPast(time);
+  }
+
+  /** The text of the node's response; what a reading of the same path returned while it is down. */
+  async text(path, more) {
+    const node = this.node();
+    const reads = !more && !/[?&]level=/.test(path);
+    if (!reads) return getText(nodePath(node, path), this.#options(more));
+    const first = !this.asked.has(path);
+    this.asked.add(path);
+    const lack = first ? lacking(node.kind, path) : "";
+    if (lack) throw new ApiError(`Not available: ${lack}.`, 0);
+    const old = keptAnswer(node, path);
+    if (first && node.state === "down") return this.#notAsked(old);
+    try {
+      const answer = await getText(nodePath(node, path), this.#options());
+      keepAnswer(node, path, answer);
+      this.#say(0);
+      return answer;
+    } catch (error) {
+      if (!old || !GONE.includes(error.status) || this.signal.aborted) throw error;
+      return this.#notAsked(old);
+    }
+  }
+
+  #notAsked(old) {
+    this.unasked = true;
+    if (!old)
+      throw new ApiError("Not requested, because the node is down. Refresh tries anyway.", 0);
+    this.#say(old.time);
+    return old.text;
+  }
+
+  async json(path, more) {
+    const raw = await this.text(path, more);
+    try {
+      return { data: parseJson(raw), raw };
+    } catch (error) {
+      throw new ApiError("the response is not JSON", 200, "", raw);
+    }
+  }
+
+  send(method, path, object) {
+    return sendJson(method, nodePath(this.node(), path), object, this.#options());
+  }
+
+  request(path, more) {
+    return request(nodePath(this.node(), path), this.#options(more));
+  }
+}
+
+// ---- the page ----
+
+/** What stands beside the node's name, as parts. */
+function aboutLine(node, status) {
+  const up = node.state === "up" && node.since ? duration(status.time - node.since) : "";
+  return [
+    KINDS[node.kind] || "",
+    instanceName(node) === node.key ? "" : instanceName(node),
+    node.version,
+    middle(node.address || "", 30),
+    node.proxy === "local_proxy" ? "" : `through ${node.proxy}`,
+    up && `up for ${up}`,
+    responseTime(node) && `responds in ${responseTime(node)}`,
+  ].filter(Boolean);
+}
+
+/** Why a node is not well, as a note; null when it is. */
+function troubleNote(node, status) {
+  const { state, since } = node;
+  if (state === "unknown") return h("p", { class: "note" }, "Not polled yet.");
+  if (state !== "down" && state !== "degraded") return null;
+  const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
+  const lasted = state === "down" ? ` (${duration(status.time - since)})` : "";
+  return h(
+    "p",
+    { class: `note ${state}` },
+    h("b", {}, state === "down" ? "Down " : "Degraded "),
+    h("span", { title: fullTime(since) }, `since ${clock(since)}${lasted}`),
+    why ? `: ${why}.` : ".",
+  );
+}
+
+/** The alerts of this node, a line each; a silenced one says until when. */
+function alertNotes(node, status) {
+  const mine = (status.alerts || []).filter((alert) => alert.node === node.key);
+  return mine.map((alert) =>
+    h(
+      "p",
+      { class: `note ${alert.severity === "critical" ? "down" : "degraded"}` },
+      h("b", {}, alert.severity === "critical" ? "■ Critical " : "◆ Warning "),
+      linked(alert.text),
+      alert.silence
+        ? h(
+            "span",
+            { class: "muted" },
+            ` Silenced until ${clock(alert.silence.until)}`,
+            alert.silence.comment ? `, “${alert.silence.comment}”.` : ".",
+          )
+        : null,
+    ),
+  );
+}
+
+class NodePage {
+  constructor(root, route, signal) {
+    this.key = route.key;
+    this.panelName = route.panel;
+    this.now = null; // the PanelContext that is shown
+    this.missing = null; // the node as it was last seen
+    this.lastState = "";
+    this.troubleSig = "";
+    this.lineSig = "";
+    this.tabs = new Tabs();
+    this.#build(root, signal);
+    signal.addEventListener("abort", () => this.#leave());
+  }
+
+  #build(root, signal) {
+    this.mark = h("span");
+    this.line = h("span", { class: "muted about-line" });
+    this.trouble = h("div", { role: "status" });
+    this.past = h("p", { class: "note", role: "status", hidden: true });
+    this.locked = h("div", { hidden: true }, lockNote(signal));
+    this.place = h("div");
+    replace(
+      root,
+      h(
+        "div",
+        { class: "page-head" },
+        h("h1", { title: this.key }, middle(this.key, 60)),
+        this.mark,
+        this.line,
+        button("Refresh", () => refreshNow(this.key), { image: "refresh", kind: "small" }),
+      ),
+      this.trouble,
+      this.tabs.element,
+      this.locked,
+      this.past,
+      this.place,
+    );
+  }
+
+  #leave() {
+    if (this.now) this.now.abort.abort();
+    this.now = null;
+  }
+
+  /** Say that a panel shows what the node reported at an earlier time; 0: it does not. */
+  sayPast(time) {
+    this.past.hidden = !time;
+    this.place.classList.toggle("past", Boolean(time));
+    if (time) setText(this.past, `Below is what the node reported at ${clock(time)}.`);
+  }
+
+  async show(name, anew = false) {
+    this.panelName = name;
+    const node = find(this.key);
     if (!node) return;
-    drawTabs(node);
-    if (now && now.name === name && !anew) return;
-    if (now) now.abort.abort();
-    const abort = new AbortController();
-    const mine = { name, abort, panel: null, unasked: false };
-    now = mine;
-    sayPast(0);
-    locked.hidden = !CHANGES.includes(name) || (name === "config" && READ_ONLY.includes(node.kind));
+    this.tabs.draw(node, name);
+    if (this.now && this.now.name === name && !anew) return;
+    this.#leave();
+    const mine = new PanelContext(this, name);
+    this.now = mine;
+    this.sayPast(0);
+    const readOnly = name === "config" && READ_ONLY.includes(node.kind);
+    this.locked.hidden = !CHANGES.includes(name) || readOnly;
     if (!PANELS[name]) {
-      replace(
-        place,
-        empty(
-          `There is no panel “${name}”.`,
-          h("a", { class: "button", href: nodeLink(node) }, "Overview"),
-        ),
-      );
+      const home = h("a", { class: "button", href: nodeLink(node) }, "Overview");
+      replace(this.place, empty(`There is no panel “${name}”.`, home));
       return;
     }
     try {
       const module = await PANELS[name][1]();
-      if (now !== mine) return;
-      replace(place);
-      mine.panel = module.mount(place, context(mine)) || {};
-      if (mine.panel.update) mine.panel.update(find(key), store.status);
+      if (this.now !== mine) return;
+      replace(this.place);
+      mine.panel = module.mount(this.place, mine) || {};
+      if (mine.panel.update) mine.panel.update(find(this.key), store.status);
     } catch (error) {
-      if (now !== mine) return;
-      now = null;
+      if (this.now === mine) this.#failed(name, error);
+    }
+  }
+
+  #failed(name, error) {
+    this.now = null;
+    const text = `This panel could not be loaded: ${error.message}`;
+    replace(
+      this.place,
+      empty(
+        text,
+        button("Try again", () => this.show(name)),
+      ),
+    );
+    console.error(error);
+  }
+
+  #unknown() {
+    this.#leave();
+    this.tabs.clear();
+    replace(this.trouble);
+    replace(this.mark);
+    replace(this.line);
+    this.troubleSig = "";
+    this.lineSig = "";
+    this.mark.dataset.state = "";
+    if (this.place.querySelector(".empty")) return;
+    replace(
+      this.place,
+      empty(
+        `There is no node “${this.key}”.`,
+        h("a", { class: "button", href: "#/" }, "All nodes"),
+        h("a", { class: "button", href: "#/nodes" }, "Add a node"),
+      ),
+    );
+  }
+
+  #drawHead(node, status) {
+    setState(this.mark, node.state);
+    const about = aboutLine(node, status);
+    if (about.join(" · ") !== this.lineSig) {
+      this.lineSig = about.join(" · ");
       replace(
-        place,
-        empty(
-          `This panel could not be loaded: ${error.message}`,
-          button("Try again", () => show(name)),
-        ),
-      );
-      console.error(error);
-    }
-  }
-
-  /** Say that a panel shows what the node told at an earlier time; 0: it does not. */
-  function sayPast(time) {
-    past.hidden = !time;
-    place.classList.toggle("past", Boolean(time));
-    if (time) setText(past, `Below is what the node told this page at ${clock(time)}.`);
-  }
-
-  /** What a panel gets: the node, the signal of its life, and ways to ask the node. */
-  function context(mine) {
-    const node = () => find(key) || missing;
-    const options = (more) => ({ signal: mine.abort.signal, ...more });
-    // What was asked once is really asked the second time: Refresh always asks.
-    const asked = new Set();
-
-    async function text(path, more) {
-      const reads = !more && !/[?&]level=/.test(path);
-      if (!reads) return getText(nodePath(node(), path), options(more));
-      const first = !asked.has(path);
-      asked.add(path);
-      const lack = first ? lacking(node().kind, path) : "";
-      if (lack) throw new ApiError(`Not offered: ${lack}.`, 0);
-      const old = keptAnswer(node(), path);
-      if (first && node().state === "down") {
-        mine.unasked = true;
-        if (!old)
-          throw new ApiError("Not asked, because the node is down. Refresh asks all the same.", 0);
-        sayPast(old.time);
-        return old.text;
-      }
-      try {
-        const answer = await getText(nodePath(node(), path), options());
-        keepAnswer(node(), path, answer);
-        if (now === mine) sayPast(0);
-        return answer;
-      } catch (error) {
-        if (!old || !GONE.includes(error.status) || mine.abort.signal.aborted) throw error;
-        mine.unasked = true;
-        sayPast(old.time);
-        return old.text;
-      }
-    }
-
-    return {
-      node,
-      text,
-      signal: mine.abort.signal,
-      json: async (path, more) => {
-        const raw = await text(path, more);
-        try {
-          return { data: parseJson(raw), raw };
-        } catch (error) {
-          throw new ApiError("the answer is not JSON", 200, "", raw);
-        }
-      },
-      send: (method, path, object) => sendJson(method, nodePath(node(), path), object, options()),
-      request: (path, more) => request(nodePath(node(), path), options(more)),
-    };
-  }
-
-  function update(status) {
-    const node = find(key);
-    if (!node) {
-      if (now) {
-        now.abort.abort();
-        now = null;
-      }
-      replace(tabs);
-      tabSig = "";
-      replace(trouble);
-      troubleSig = "";
-      replace(mark);
-      mark.dataset.state = "";
-      setText(line, "");
-      if (!place.querySelector(".empty"))
-        replace(
-          place,
-          empty(
-            `The frontend knows no node called “${key}”.`,
-            h("a", { class: "button", href: "#/" }, "All nodes"),
-            h("a", { class: "button", href: "#/nodes" }, "Add a node"),
-          ),
-        );
-      return;
-    }
-    missing = node;
-    const healed = lastState === "down" && node.state !== "down";
-    lastState = node.state;
-    setState(mark, node.state);
-    const about = [
-      node.kind === "unknown" ? "" : node.kind,
-      node.instance,
-      node.version,
-      middle(node.address || "", 30),
-      node.proxy === "local_proxy" ? "" : `through ${node.proxy}`,
-      node.state === "up" && node.since ? `since ${clock(node.since)}` : "",
-      node.latency !== null && node.state !== "down" ? format(node.latency, "seconds") : "",
-    ].filter(Boolean);
-    if (line.textContent !== about.join(" · "))
-      replace(
-        line,
+        this.line,
         about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]),
       );
-    const sig = JSON.stringify([
-      node.state,
-      node.error,
-      node.reasons,
-      node.since,
-      node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0,
-    ]);
-    if (sig !== troubleSig) {
-      troubleSig = sig;
-      const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-      replace(
-        trouble,
-        node.state === "down"
-          ? h(
-              "p",
-              { class: "note down" },
-              h("b", {}, "Down "),
-              `since ${clock(node.since)} (${duration(status.time - node.since)})`,
-              why ? `: ${why}.` : ".",
-            )
-          : node.state === "degraded"
-            ? h(
-                "p",
-                { class: "note degraded" },
-                h("b", {}, "Degraded "),
-                h("span", { title: fullTime(node.since) }, `since ${clock(node.since)}`),
-                why ? `: ${why}.` : ".",
-              )
-            : node.state === "unknown"
-              ? h("p", { class: "note" }, "Not asked yet.")
-              : null,
-      );
     }
-    if (!now) show(panelName);
-    else if (healed && now.unasked) show(panelName, true);
-    else {
-      drawTabs(node);
-      if (now.panel && now.panel.update) now.panel.update(node, status);
-    }
+    const lasted = node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0;
+    const alerts = (status.alerts || []).filter((alert) => alert.node === node.key);
+    const told = alerts.map((alert) => [alert.text, alert.silence]);
+    const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, lasted, told]);
+    if (sig === this.troubleSig) return;
+    this.troubleSig = sig;
+    replace(this.trouble, troubleNote(node, status) || alertNotes(node, status));
   }
 
-  signal.addEventListener("abort", () => {
-    if (now) now.abort.abort();
-  });
-  return { update, go: ({ panel }) => show(panel) };
+  update(status) {
+    const node = find(this.key);
+    if (!node) {
+      this.#unknown();
+      return;
+    }
+    this.missing = node;
+    const healed = this.lastState === "down" && node.state !== "down";
+    this.lastState = node.state;
+    this.#drawHead(node, status);
+    if (!this.now) this.show(this.panelName);
+    else if (healed && this.now.unasked) this.show(this.panelName, true);
+    else {
+      this.tabs.draw(node, this.panelName);
+      if (this.now.panel && this.now.panel.update) this.now.panel.update(node, status);
+    }
+  }
+}
+
+export function mount(root, { route, signal }) {
+  const page = new NodePage(root, route, signal);
+  return { update: (status) => page.update(status), go: ({ panel }) => page.show(panel) };
 }

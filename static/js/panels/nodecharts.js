@@ -1,0 +1,418 @@
+// The figures of one node over the page's time range: what matters first for its kind of server.
+
+import { historyQuery, timeRange } from "../address.js";
+import { isNumber, lastValue } from "../chartmath.js";
+import { h, replace } from "../dom.js";
+import { format } from "../format.js";
+import { historyNames } from "../figurelist.js";
+import { getJson } from "../server.js";
+import { metricUnit } from "../words.js";
+import { loadEvents, marksOf } from "../views/eventlist.js";
+import { ChartsCard, FigureHistory, sourceLines, Tile } from "../views/figures.js";
+
+const LANE = 112; // px
+const LOW_LANE = 44; // px of a lane below another one
+const MOST_TILES = 8;
+
+const said = (metrics, name, words) =>
+  isNumber(metrics[name]) ? words(format(metrics[name], metricUnit(name))) : "";
+
+// ---- tiles ----
+
+/** The line below a tile's figure, of a node's figures. */
+const NOTES = {
+  lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `retrieve ${text}`),
+  l1_hit_rate: (m) => said(m, "lookup_hit_rate", (text) => `L1 and L2 ${text}`),
+  hit_tokens_per_second: (m) =>
+    said(m, "requested_tokens_per_second", (text) => `of ${text} requested`),
+  retrieve_p99: (m) => said(m, "retrieve_p50", (text) => `p50 ${text}`),
+  store_p99: (m) => said(m, "store_p50", (text) => `p50 ${text}`),
+  lookup_p99: (m) => said(m, "lookup_p50", (text) => `p50 ${text}`),
+  ttft_p50: (m) => said(m, "ttft_p99", (text) => `p99 ${text}`),
+  itl_p50: (m) => said(m, "itl_p99", (text) => `p99 ${text}`),
+  waiting_requests: (m) => said(m, "running_requests", (text) => `${text} running`),
+  external_prefix_hit_rate: () => "beyond the GPU prefix",
+  kv_usage_ratio: (m) => said(m, "preemptions_per_second", (text) => `preemptions ${text}`),
+  prompt_tokens_per_second: (m) =>
+    said(m, "generation_tokens_per_second", (text) => `${text} generated`),
+  local_cache_bytes: (m) => said(m, "local_cache_limit_bytes", (text) => `of ${text}`),
+  evictions_per_second: (m) => said(m, "stored_tokens_per_second", (text) => `storing ${text}`),
+  failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `time-outs ${text}`),
+  loads_in_flight: (m) => said(m, "stores_in_flight", (text) => `${text} stores in flight`),
+  slow_retrievals_per_second: (m) => (m.slow_retrievals_per_second > 0 ? "◆ slow" : ""),
+  remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
+  l2_load_bytes_per_second: (m) => said(m, "l1_load_bytes_per_second", (text) => `L1 ${text}`),
+  l2_store_bytes_per_second: (m) => said(m, "l1_store_bytes_per_second", (text) => `L1 ${text}`),
+};
+
+/** Kind -> its figures, most wanted first. */
+const TILES = {
+  engine: [
+    "ttft_p50",
+    "waiting_requests",
+    "external_prefix_hit_rate",
+    "gpu_prefix_hit_rate",
+    "itl_p50",
+    "kv_usage_ratio",
+    "prompt_tokens_per_second",
+    "generation_tokens_per_second",
+    "lookup_hit_rate",
+  ],
+  mp: [
+    "l1_hit_rate",
+    "l2_hit_rate",
+    "hit_tokens_per_second",
+    "l2_load_bytes_per_second",
+    "l2_store_bytes_per_second",
+    "loads_in_flight",
+    "failures_per_second",
+    "evictions_per_second",
+    "retrieve_p99",
+    "queue_size",
+  ],
+  other: [
+    "lookup_hit_rate",
+    "hit_tokens_per_second",
+    "retrieve_p99",
+    "slow_retrievals_per_second",
+    "local_cache_bytes",
+    "evictions_per_second",
+    "remote_read_p99",
+    "failures_per_second",
+    "store_p99",
+    "lookup_p99",
+    "requests_per_second",
+    "queue_size",
+  ],
+};
+
+// ---- charts: like with like in a lane, what belongs together in one chart ----
+
+const line = (metric, name, colour) => ({ metric, name, colour });
+const lane = (unit, lines, more = {}) => ({ unit, lines, height: LANE, ...more });
+const low = (unit, lines, more = {}) => lane(unit, lines, { height: LOW_LANE, ...more });
+const SOURCES = lane("tokens/s", [], { kind: "area", sources: true });
+const PROBLEMS = [
+  line("failures_per_second", "Failures", 4),
+  line("timeouts_per_second", "Time-outs", 3),
+  line("slow_retrievals_per_second", "Slow retrievals", 7),
+];
+const L1_LIMIT = ["local_cache_limit_bytes", "L1 limit"];
+
+const MEMORY = [
+  "L1 memory and evictions",
+  lane("bytes", [line("local_cache_bytes", "L1 memory", 0)], { limit: L1_LIMIT }),
+  low("1/s", [line("evictions_per_second", "Evictions", 3)]),
+];
+
+const CHARTS = {
+  engine: [
+    [
+      "TTFT and queue",
+      lane("seconds", [line("ttft_p50", "TTFT p50", 3), line("ttft_p99", "TTFT p99", 4)]),
+      low("count", [
+        line("waiting_requests", "Waiting", 0),
+        line("running_requests", "Running", 2),
+      ]),
+    ],
+    [
+      "Hit rate",
+      lane("ratio", [
+        line("gpu_prefix_hit_rate", "GPU prefix", 0),
+        line("external_prefix_hit_rate", "LMCache", 1),
+      ]),
+      low("ratio", [line("kv_usage_ratio", "GPU KV cache in use", 7)]),
+    ],
+    ["Tokens by source", SOURCES],
+    [
+      "Inter-token latency and preemptions",
+      lane("seconds", [
+        line("itl_p50", "Inter-token p50", 3),
+        line("itl_p99", "Inter-token p99", 4),
+      ]),
+      low("1/min", [line("preemptions_per_second", "Preemptions", 7)], { kind: "bar" }),
+    ],
+  ],
+  mp: [
+    [
+      "Hit rate by layer",
+      lane("ratio", [line("l1_hit_rate", "L1", 1), line("l2_hit_rate", "L2", 2)]),
+    ],
+    ["Tokens by source", SOURCES],
+    [
+      "L2 throughput",
+      lane("bytes/s", [
+        line("l2_load_bytes_per_second", "Load", 2),
+        line("l2_store_bytes_per_second", "Store", 3),
+      ]),
+      low("seconds", [line("retrieve_p99", "Retrieve p99", 4)]),
+    ],
+    MEMORY,
+    [
+      "In flight and time-outs",
+      lane("count", [
+        line("loads_in_flight", "Loads in flight", 0),
+        line("stores_in_flight", "Stores in flight", 3),
+      ]),
+      low("1/min", PROBLEMS, { kind: "bar" }),
+    ],
+    [
+      "L1 throughput",
+      lane("bytes/s", [
+        line("l1_load_bytes_per_second", "Load", 1),
+        line("l1_store_bytes_per_second", "Store", 3),
+      ]),
+    ],
+  ],
+  other: [
+    [
+      "Hit rate",
+      lane("ratio", [
+        line("lookup_hit_rate", "Lookup", 0),
+        line("retrieve_hit_rate", "Retrieve", 1),
+      ]),
+    ],
+    ["Tokens by source", SOURCES],
+    [
+      "Retrieve and store latency",
+      lane("seconds", [
+        line("retrieve_p50", "Retrieve p50", 3),
+        line("retrieve_p99", "Retrieve p99", 4),
+      ]),
+      low("seconds", [line("store_p99", "Store p99", 0)]),
+    ],
+    MEMORY,
+    [
+      "Remote backend",
+      lane("bytes/s", [
+        line("remote_read_bytes_per_second", "Read", 2),
+        line("remote_write_bytes_per_second", "Write", 3),
+      ]),
+      low("seconds", [
+        line("remote_read_p99", "Read p99", 4),
+        line("remote_write_p99", "Write p99", 7),
+      ]),
+    ],
+    [
+      "Failures and queue",
+      lane("1/min", PROBLEMS, { kind: "bar" }),
+      low("count", [line("queue_size", "Queue", 0)]),
+    ],
+    [
+      "Lookup latency",
+      lane("seconds", [line("lookup_p50", "p50", 3), line("lookup_p99", "p99", 4)]),
+    ],
+    ["Response time", lane("seconds", [line("latency", "Response time", 0)])],
+  ],
+};
+const SOURCE_NAMES = [
+  "source_gpu",
+  "source_l1",
+  "source_disk",
+  "source_remote",
+  "source_lmcache",
+  "source_computed",
+  "hit_tokens_per_second",
+  "requested_tokens_per_second",
+];
+
+const tilesOf = (kind) => TILES[kind] || TILES.other;
+const chartsOf = (kind) => CHARTS[kind] || CHARTS.other;
+
+/** All figures that a kind's tiles and charts show. */
+function wantedNames(kind) {
+  const lanes = chartsOf(kind).flatMap(([, ...rest]) => rest);
+  const drawn = lanes.flatMap((one) => [
+    ...one.lines.map(({ metric }) => metric),
+    ...(one.limit ? [one.limit[0]] : []),
+  ]);
+  return [...new Set([...tilesOf(kind), ...drawn, ...SOURCE_NAMES])];
+}
+
+/** The past of one node's figures, asked for once for its tiles and charts. */
+class NodeHistory extends FigureHistory {
+  constructor(signal, key, kind) {
+    super(signal);
+    this.key = key;
+    this.kind = kind;
+  }
+
+  async load(status) {
+    const range = timeRange();
+    const due = range !== this.range || (range.live && status.time > this.asked);
+    if (!due) return false;
+    this.range = range;
+    this.asked = status.time;
+    const known = new Set([...(await historyNames()), "latency"]);
+    const names = wantedNames(this.kind).filter((name) => known.has(name));
+    const node = encodeURIComponent(this.key);
+    const query = `api/history?node=${node}&metric=${names.join(",")}&${historyQuery()}`;
+    const answer = await getJson(query, { signal: this.signal });
+    if (range !== timeRange()) return false;
+    this.series = new Map(answer.series.map((one) => [one.metric, one]));
+    this.end = answer.end || status.time;
+    this.interval = answer.interval;
+    return true;
+  }
+
+  /** The last values up to the end of the range, and when the newest of them was measured. */
+  last() {
+    const { end } = this.span;
+    const values = {};
+    let time = 0;
+    for (const [name, one] of this.series) {
+      const value = lastValue(one, end);
+      if (!isNumber(value)) continue;
+      values[name] = value;
+      one.times.forEach((at, i) => {
+        if (at <= end && isNumber(one.values[i])) time = Math.max(time, at);
+      });
+    }
+    return { values, time };
+  }
+}
+
+// ---- what the page shows of them ----
+
+const hasLane = (one, history) =>
+  one.sources
+    ? sourceLines(history).length > 0
+    : one.lines.some(({ metric }) => history.line(metric));
+
+/** The charts of a kind for which there are figures, as ChartsCard takes them. */
+function chartsFor(kind, history) {
+  return chartsOf(kind)
+    .map(([label, ...lanes]) => {
+      const shown = lanes.filter((one) => hasLane(one, history));
+      if (shown.length && shown[0].height === LOW_LANE) shown[0] = { ...shown[0], height: LANE };
+      return {
+        id: label,
+        label,
+        lanes: shown.map(({ unit, kind: look, height }) => ({ unit, kind: look, height })),
+        of: (past) => shown.map((one) => linesOf(one, past)),
+        limits: (past) => shown.map((one) => limitsOf(one, past)),
+      };
+    })
+    .filter((chart) => chart.lanes.length);
+}
+
+function linesOf(one, past) {
+  if (one.sources) return sourceLines(past);
+  return one.lines
+    .map(({ metric, name, colour }) => past.line(metric, { name, colour }))
+    .filter(Boolean);
+}
+
+function limitsOf(one, past) {
+  const found = one.limit && past.series.get(one.limit[0]);
+  const value = found ? lastValue(found, past.end) : null;
+  const now = isNumber(value) ? value : (past.metrics || {})[one.limit && one.limit[0]];
+  return isNumber(now) && now > 0 ? [{ value: now, name: one.limit[1] }] : [];
+}
+
+/** Tiles and charts of one node. `changed()` is called after each answer of the history. */
+export class NodeFigures {
+  constructor(ctx, changed) {
+    this.ctx = ctx;
+    this.changed = changed;
+    this.history = null;
+    this.marks = [];
+    this.tiles = h("div", { class: "tiles" });
+    this.place = h("div", { class: "node-charts" });
+    this.tileIds = "";
+    this.chartIds = "";
+    this.shown = [];
+    this.card = null;
+    this.told = { values: {}, time: 0 };
+  }
+
+  /** The figures to show: those of now, of the end of a fixed range, or the last before it went down. */
+  metrics(node) {
+    const past = !timeRange().live || node.state === "down";
+    return past ? this.told.values : node.metrics || {};
+  }
+
+  async update(node, status) {
+    if (!this.history || this.history.kind !== node.kind)
+      this.history = new NodeHistory(this.ctx.signal, node.key, node.kind);
+    const { history } = this;
+    history.metrics = node.metrics;
+    this.#drawTiles(node);
+    try {
+      if (!(await history.load(status))) return;
+      this.told = history.last();
+      if (history.end) await this.#loadMarks(node);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (this.card) this.card.fail(error);
+      else replace(this.place, h("p", { class: "panel-line" }, `No history: ${error.message}`));
+      return;
+    }
+    this.#drawTiles(node);
+    this.#drawCharts(node, status);
+    this.changed();
+  }
+
+  async #loadMarks(node) {
+    const events = await loadEvents(this.history.span, this.ctx.signal, { node: node.key });
+    this.marks = marksOf(events, node.key);
+  }
+
+  #drawTiles(node) {
+    const metrics = this.metrics(node);
+    const names = tilesOf(node.kind)
+      .filter((name) => isNumber(metrics[name]))
+      .slice(0, MOST_TILES);
+    this.tiles.hidden = names.length < 2;
+    this.tiles.classList.toggle("stale", node.state === "down");
+    if (names.join() !== this.tileIds) {
+      this.tileIds = names.join();
+      this.shown = names.map(
+        (id) =>
+          new Tile({ id, chart: id, note: (m) => (NOTES[id] ? NOTES[id](m) : "") }, (name) =>
+            this.#reveal(name),
+          ),
+      );
+      replace(
+        this.tiles,
+        this.shown.map((tile) => tile.element),
+      );
+    }
+    for (const tile of this.shown) {
+      const spark = this.history.end ? this.history.spark(tile.id) : [];
+      tile.update(metrics[tile.id], metrics, {}, spark, node.state !== "down");
+    }
+  }
+
+  #reveal(name) {
+    if (!this.card) return;
+    const kind = this.history.kind;
+    const found = chartsOf(kind).find(([, ...lanes]) =>
+      lanes.some((one) => one.lines.some(({ metric }) => metric === name)),
+    );
+    const label = found ? found[0] : "Tokens by source";
+    if (this.card.charts.some(({ id }) => id === label)) this.card.reveal(label);
+  }
+
+  #drawCharts(node, status) {
+    const charts = chartsFor(node.kind, this.history);
+    const ids = charts.map(({ id, lanes }) => id + lanes.length).join();
+    if (ids !== this.chartIds || !this.card) {
+      this.chartIds = ids;
+      this.card = charts.length
+        ? new ChartsCard({ charts, fold: "charts.node.folded", foldFrom: Infinity })
+        : null;
+      replace(this.place, this.card ? this.card.element : noFigures(node));
+    }
+    if (this.card) this.card.update(status, this.history, this.marks);
+  }
+}
+
+function noFigures(node) {
+  if (node.kind === "frontend" || node.kind === "discovery") return null;
+  const text =
+    node.state === "down"
+      ? "No figures in this time range: the node is down."
+      : "No figures in this time range. They appear after two polls.";
+  return h("p", { class: "quiet-line" }, text);
+}
