@@ -12349,20 +12349,36 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
         reply = fetch(target, "/version")
     except FetchError as error:
         raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
-    version = ""
+    version, children = "", None
     if reply.status == 200:
         try:
             version = str(loads(reply.body))[:100]
         except ValueError:
             pass
+    else:
+        # Nodes of LMCache have a version; another frontend has nodes instead.
+        children = count_nodes_behind(target)
     return Answer.json(
         {
             "status": "success",
             "http_status": reply.status,
             "version": version,
             "seconds": reply.seconds,
+            "frontend_nodes": children,
         }
     )
+
+
+def count_nodes_behind(target: Target) -> int | None:
+    """How many nodes another frontend reports; None when it is no frontend."""
+    try:
+        reply = fetch(target, "/api/nodes")
+        groups = loads(reply.body)["nodes"] if reply.status == 200 else None
+        if not isinstance(groups, list):
+            return None
+        return sum(len(group["children"]) for group in groups)
+    except (FetchError, ValueError, KeyError, TypeError):
+        return None
 
 
 def get_session(server: FrontendServer, request: ApiRequest) -> Answer:

@@ -36,7 +36,7 @@ def severe(browser):
         ("#/", "llama70b-b"),
         ("#/events", "Events"),
         ("#/compare", "Compare"),
-        ("#/many", "Many at once"),
+        ("#/many", "Bulk actions"),
         ("#/nodes", "mp-0"),
     ],
 )

@@ -136,6 +136,14 @@ def press(browser, label, place="main"):
     browser.wait_for(lambda: browser.script(find, label, place))
 
 
+def choose(browser, panel, label):
+    """Choose an entry of the menu of a panel."""
+    opener = "button[aria-label='Actions for %s']" % panel
+    browser.wait_for(lambda: browser.has(opener))
+    browser.click(opener)
+    press(browser, label, "[aria-label='%s'] .menu" % panel)
+
+
 def wait_text(browser, words, place="main", seconds=10):
     browser.wait_for(lambda: words in browser.text(place), seconds)
 
@@ -255,9 +263,9 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
     browser.click("button[title='Show HF_TOKEN']")
     wait_text(browser, "hf_example_not_a_secret")
     assert "example-not-a-secret" not in browser.text("main"), "one at a time"
-    press(browser, "Raw")
+    choose(browser, "Environment", "Raw response")
     assert "example" not in browser.text("pre.raw")
-    press(browser, "Raw")
+    choose(browser, "Environment", "Hide the raw response")
     browser.click("button[title='Hide HF_TOKEN']")
     assert "hf_example_not_a_secret" not in browser.script(
         "return document.documentElement.outerHTML"
@@ -419,7 +427,7 @@ def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker,
     browser.wait_for(lambda: browser.count(".thread") == 1)
     browser.type("input[aria-label='Search frames']", " ")
     browser.wait_for(lambda: browser.count(".thread") == 2)
-    press(browser, "Take again, show what did not move")
+    press(browser, "Sample again and show stuck threads")
     browser.wait_for(lambda: browser.count(".thread") == 1)
     assert "pool_0" in browser.text(
         ".thread"
@@ -568,10 +576,10 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
         "main .note.down"
     )
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
-    wait_text(browser, "Figures are the last that it told, at")
+    wait_text(browser, "Figures are the last values reported, at")
     assert "1.00 MiB" in browser.text("main .meters.stale")
     browser.goto(front.url + "/#/node/w0/config")
-    wait_text(browser, "Below is what the node told this page at")
+    wait_text(browser, "Below is what the node reported at")
     assert browser.has("main .past") and "chunk_size" in browser.text("main")
     assert browser.style(".past .panel-body", "color") == browser.style(
         ".past .panel-body .tools .muted", "color"
@@ -614,7 +622,7 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
         browser.wait_for(lambda selector=selector: browser.has("main " + selector))
         assert browser.property("main " + selector, "disabled")
     browser.goto(front.url + "/#/node/w0/environment")
-    wait_text(browser, "so it is locked")
+    wait_text(browser, "enter the access token")
     assert not worker.targets("/env"), "nothing was asked in vain"
     browser.goto(front.url + "/#/node/w0/requests")
     browser.wait_for(lambda: browser.has("form.request"))
@@ -648,7 +656,7 @@ def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show)
     line = browser.text(".result")
     assert "ms" in line or "µs" in line
     assert " B " in line and "application/json" in line
-    assert json.loads(browser.text("pre[aria-label='Answer']")) == {
+    assert json.loads(browser.text("pre[aria-label='Response']")) == {
         "got": '{"a": 1}',
         "kind": ["application/json"],
         "x": ["yes"],
@@ -694,23 +702,23 @@ def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
         }
     )
     front = show(worker, "inference")
-    wait_text(browser, "The node answered 500: no vLLM: it left")
+    wait_text(browser, "The node returned 500: no vLLM: it left")
     worker.pages["/inference_info"] = {"engine": "back"}
-    press(browser, "Refresh")
+    choose(browser, "Inference", "Refresh")
     wait_text(browser, "engine")
-    assert "answered 500" not in browser.text("main")
+    assert "returned 500" not in browser.text("main")
     worker.pages["/conf"] = "this is not JSON"
     browser.goto(front.url + "/#/node/w0/config")
-    wait_text(browser, "the answer is not JSON")
+    wait_text(browser, "the response is not JSON")
 
 
 @pytest.mark.parametrize(
     "node,panel,words",
     [
         ("llama70b-b_scheduler", "cache", "a scheduler has no cache engine"),
-        ("mp-0", "meta", "Not offered: an MP server has no such endpoint"),
-        ("mp-0", "inference", "Not offered"),
-        ("llama70b-b_worker0", "cache", "Not offered: only the scheduler counts chunks"),
+        ("mp-0", "meta", "Not available: an MP server has no such endpoint"),
+        ("mp-0", "inference", "Not available"),
+        ("llama70b-b_worker0", "cache", "Not available: only the scheduler counts chunks"),
     ],
 )
 def test_what_a_node_does_not_offer_is_said_without_asking_it(

@@ -1,6 +1,6 @@
 """The dashboard's shell and its views over many nodes, in a real browser.
 
-The views are Cluster, Compare, Many at once and Nodes.
+The views are Cluster, Compare, Bulk actions and Nodes.
 """
 
 import json
@@ -477,7 +477,7 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
     assert "Last: demo000_worker0" in browser.attribute("main .chart-svg", "aria-label")
 
 
-# ---- Many at once
+# ---- Bulk actions
 
 
 def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
@@ -486,13 +486,13 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     browser.click("main thead input[type=checkbox]")
     browser.wait_for(lambda: browser.text(".selection b") == "3 nodes selected")
     button(browser, "Bulk actions")
-    browser.wait_for(lambda: browser.text("h1") == "Many at once")
+    browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
     browser.type("input[name=logger]", "lmcache.v1.cache_engine")
     choose(browser, "select[name=level]", "ERROR")
     preview = browser.wait_for(lambda: browser.text("main pre.block"))
     assert preview.count("level=") == 3 and "demo001_worker2" in preview
-    button(browser, "Send to 3 nodes")
-    button(browser, "Send", "dialog")
+    button(browser, "Apply to 3 nodes")
+    button(browser, "Apply", "dialog")
     browser.wait_for(lambda: browser.text("main .progress") == "3 of 3")
     assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
     for worker in range(3):
@@ -522,13 +522,13 @@ def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusa
     for action, after in (("bypass", ["LocalDiskBackend"]), ("unbypass", [])):
         choose(browser, "main .row-fields select", action)
         browser.type("input[name=backend]", "LocalDiskBackend")
-        button(browser, "Send to 3 nodes")
-        button(browser, "Send", "dialog")
+        button(browser, "Apply to 3 nodes")
+        button(browser, "Apply", "dialog")
         browser.wait_for(lambda: bypassed() == [after] * 3)
     choose(browser, "main .row-fields select", "bypass")
     browser.type("input[name=backend]", "NoSuchBackend")
-    button(browser, "Send to 3 nodes")
-    button(browser, "Send", "dialog")
+    button(browser, "Apply to 3 nodes")
+    button(browser, "Apply", "dialog")
     browser.wait_for(lambda: browser.text("main .progress") == "3 of 3, 3 failed")
     assert browser.count("main td.wrap .state.down") == 3
 
@@ -565,8 +565,8 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     browser.wait_for(lambda: str(config) in browser.text("main"))
     button(browser, "Add a node")
     fill(browser, name="w0", host="127.0.0.1", port=str(node.port))
-    button(browser, "Try the connection", "dialog")
-    browser.wait_for(lambda: "Answers in" in browser.text("dialog"))
+    button(browser, "Test connection", "dialog")
+    browser.wait_for(lambda: "Responds in" in browser.text("dialog"))
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: names(browser) == ["w0"])
     assert any(os.path.basename(str(config)) in text for text in browser.texts(".toast"))

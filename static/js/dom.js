@@ -74,3 +74,9 @@ export function icon(name) {
     svg("use", { href: `#icon-${name}` }),
   );
 }
+
+/** Load a style sheet once. */
+export function needStyle(href) {
+  if (!document.querySelector(`link[href="${href}"]`))
+    document.head.append(h("link", { rel: "stylesheet", href }));
+}

@@ -74,7 +74,7 @@ function said(answer) {
   if (answer === null || typeof answer !== "object") return String(answer ?? "done");
   if (answer.message) return answer.message;
   if (answer.bypassed !== undefined)
-    return `${answer.backend_name} ${answer.bypassed ? "is bypassed now" : "is in use again"}`;
+    return `${answer.backend_name} ${answer.bypassed ? "is now bypassed" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
   if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
   if (answer.created)
@@ -94,7 +94,7 @@ function said(answer) {
   return rest.join(", ") || "done";
 }
 
-const AFTER = "Requests compute those tokens again. This cannot be taken back.";
+const AFTER = "Requests compute those tokens again. This cannot be undone.";
 
 /** A panel of actions that shows nothing of the node itself. */
 function actions(ctx, title, path, method, ...operations) {
@@ -241,7 +241,7 @@ function backends(ctx, answered = null) {
         h(
           "p",
           { class: "quiet-line said-first" },
-          "Bypass: lookups, retrievals and stores pass the backend over until the bypass ends; it keeps what it has. Recreate: it is closed and opened anew. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted.",
+          "Bypass: lookups, retrievals and stores skip the backend until the bypass ends; its contents stay. Recreate: it is closed and reopened. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted.",
         ),
         Object.entries(found).map(([backend, type]) => {
           const off = bypassed.includes(backend);
@@ -251,9 +251,9 @@ function backends(ctx, answered = null) {
             [backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null],
             type === backend
               ? off
-                ? "Passed over by lookups, retrievals and stores."
+                ? "Skipped by lookups, retrievals and stores."
                 : "In use."
-              : `${type}. ${off ? "Passed over by lookups, retrievals and stores." : "In use."}`,
+              : `${type}. ${off ? "Skipped by lookups, retrievals and stores." : "In use."}`,
             act(
               ctx,
               off ? "End bypass" : "Bypass",
@@ -327,7 +327,7 @@ function toggle(ctx, title, path, key, on, off) {
 function chunkStatistics(ctx) {
   const frame = panelFrame({
     title: "Chunk statistics",
-    note: "how often chunks come again",
+    note: "chunk reuse",
     path: "/chunk_statistics/status",
     ctx,
     load: () => ctx.json("/chunk_statistics/status"),
@@ -371,7 +371,7 @@ function chunkStatistics(ctx) {
             },
           }),
         ),
-        h("details", { class: "all" }, h("summary", { class: "muted" }, "All of it"), tree(data)),
+        h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
       ),
   });
   return frame.element;
@@ -547,7 +547,7 @@ function mountScheduler(root, ctx) {
         "div",
         { class: "panel-tools" },
         button(
-          "Ask it all the same",
+          "Query anyway",
           () => {
             root.replaceChildren();
             mountEngine(root, ctx);
@@ -886,8 +886,8 @@ function mountController(root, ctx) {
         (data.instances || []).map((one) =>
           operation(
             one.instance_id,
-            `${plain(one.key_count)} keys on ${plain(one.worker_count)} workers. Ask: the controller asks each of its workers whether it is well.`,
-            act(ctx, "Ask its workers", "POST", "/health", {
+            `${plain(one.key_count)} keys on ${plain(one.worker_count)} workers. Check: the controller asks each worker for its health.`,
+            act(ctx, "Check its workers", "POST", "/health", {
               body: { instance_id: one.instance_id },
             }),
           ),

@@ -99,7 +99,7 @@ export function mount(root, ctx) {
   const table = new DataTable({
     label: "Settings",
     key: (row) => row.name,
-    emptyText: "The node told of no settings.",
+    emptyText: "The node reported no settings.",
     rowClass: (row) => (row.name === editing ? "editing" : ""),
     columns: [
       {

@@ -14,7 +14,7 @@ export function mount(root, ctx) {
   if (!trusted()) {
     root.append(
       empty(
-        `The environment may hold secrets, so it is locked: ${whyNot()}`,
+        `The environment may hold secrets. To see it, enter the access token: ${whyNot()}`,
         button("Unlock", () => dispatchEvent(new Event("lmcache-unlock"))),
       ),
     );
@@ -39,7 +39,7 @@ function mountTable(root, ctx) {
     label: "Environment",
     key: (row) => row.name,
     sort: { id: "name", down: false },
-    emptyText: "The node told of no variables.",
+    emptyText: "The node reported no variables.",
     columns: [
       {
         id: "name",

@@ -58,7 +58,7 @@ export function mount(root, ctx) {
     label: "Loggers",
     key: (row) => row.name,
     sort: { id: "name", down: false },
-    emptyText: "This node told of no loggers.",
+    emptyText: "This node reported no loggers.",
     columns: [
       {
         id: "name",
@@ -186,7 +186,7 @@ export function mount(root, ctx) {
     setText(
       note,
       prefix.value.trim()
-        ? `${plural(beginning().length, "logger")} begin${beginning().length === 1 ? "s" : ""} so`
+        ? `${plural(beginning().length, "logger")} match${beginning().length === 1 ? "es" : ""}`
         : "",
     ),
   );
@@ -194,7 +194,7 @@ export function mount(root, ctx) {
     working(go, async () => {
       const hits = beginning();
       if (!hits.length) {
-        setText(note, prefix.value.trim() ? "No logger begins so." : "Say how the loggers begin.");
+        setText(note, prefix.value.trim() ? "No logger matches." : "Enter a prefix.");
         prefix.focus();
         return;
       }

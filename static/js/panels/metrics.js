@@ -243,7 +243,7 @@ export function mount(root, ctx) {
     shared.hidden = !Object.keys(once).length;
     replace(
       shared,
-      "Labels with one value: ",
+      "Common labels: ",
       h("span", { class: "mono" }, labelText(once, Object.keys(once))),
     );
     varying = names;
@@ -602,7 +602,7 @@ export function mount(root, ctx) {
         columns: columns(),
         key: (row) => row.id,
         onrow: open,
-        emptyText: "This node tells no metrics.",
+        emptyText: "This node reports no metrics.",
       });
       append(
         body,

@@ -205,7 +205,7 @@ export function mount(root, ctx) {
       ),
       sorted.length
         ? null
-        : empty(threads.length ? "No thread matches." : "The node told of no threads."),
+        : empty(threads.length ? "No thread matches." : "The node reported no threads."),
     );
     return found;
   }
@@ -222,7 +222,7 @@ export function mount(root, ctx) {
   }
 
   const again = button(
-    "Take again, show what did not move",
+    "Sample again and show stuck threads",
     async () => {
       if (!first) return;
       again.disabled = true;

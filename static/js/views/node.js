@@ -2,7 +2,7 @@
 // a page too.
 
 import { button, empty, linked, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
+import { h, needStyle, replace, setText } from "../dom.js";
 import { addressText, clock, duration, fullTime, middle } from "../format.js";
 import {
   ApiError,
@@ -19,9 +19,7 @@ import { KINDS } from "../words.js";
 import { responseTime } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
-const STYLE = "static/panels.css";
-if (!document.querySelector(`link[href="${STYLE}"]`))
-  document.head.append(h("link", { rel: "stylesheet", href: STYLE }));
+needStyle("static/panels.css");
 
 const PANELS = {
   overview: ["Overview", () => import("../panels/overview.js")],

@@ -1,4 +1,4 @@
-// Which nodes the frontend knows: add, change, remove; try a connection before saving.
+// Which nodes the frontend watches: add, change, remove; test a connection before saving.
 
 import {
   button,
@@ -14,317 +14,375 @@ import {
 } from "../controls.js";
 import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { format, plural } from "../format.js";
+import { addressText, format, plural } from "../format.js";
 import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
+import { KINDS } from "../words.js";
 
 // Sources that come and go by themselves.
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/;
+const TEST_TIMEOUT = 15; // seconds
 
-export function mount(root, { route, signal }) {
-  const where = h("p", { class: "muted" });
-  const table = new DataTable({
-    label: "Known nodes",
-    key: (row) => row.key,
-    sort: { id: "proxy", down: false },
-    emptyText:
-      "No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, or add one here.",
-    columns: [
-      {
-        id: "state",
-        label: "State",
-        width: 100,
-        narrow: 56,
-        value: (row) => row.state,
-        sig: (row) => row.state,
-        render: (row) => stateMark(row.state),
-      },
-      {
-        id: "name",
-        label: "Name",
-        head: true,
-        width: 200,
-        narrow: 126,
-        value: (row) => row.key,
-        sig: (row) => row.key,
-        render: (row) =>
-          row.isProxy
-            ? h("b", {}, fitted(row.name))
-            : h("a", { href: nodeLink(row), title: row.key }, fitted(row.key)),
-      },
-      { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind },
-      {
-        id: "address",
-        label: "Address",
-        width: 260,
-        grow: true,
-        drop: 1,
-        cls: "mono",
-        value: (row) => row.address,
-        sig: (row) => row.address,
-        render: (row) => fitted(row.address),
-        tip: (row) => row.address,
-      },
-      {
-        id: "proxy",
-        label: "Reached through",
-        width: 140,
-        drop: 4,
-        value: (row) => row.proxy,
-        text: (row) => row.proxy || "directly",
-      },
-      {
-        id: "source",
-        label: "Known from",
-        width: 110,
-        drop: 3,
-        value: (row) => row.source || "",
-        text: (row) => row.source || "–",
-      },
-      {
-        id: "act",
-        label: "Actions",
-        width: 168,
-        narrow: 152,
-        sort: false,
-        find: false,
-        value: () => 0,
-        sig: (row) => `${row.key}${row.host}${row.port}${row.source}`,
-        render: (row) =>
-          FOLLOWED.test(row.source) && !row.isProxy
-            ? h(
-                "span",
-                { class: "muted", title: `It comes from ${row.source} and is changed there` },
-                "follows its source",
-              )
-            : [
-                guarded(
-                  button("Change", () => edit(row), {
-                    kind: "small in-row",
-                    title: `Change ${row.key}`,
-                  }),
-                  signal,
-                ),
-                " ",
-                guarded(
-                  button("Remove", () => remove(row), {
-                    kind: "small danger in-row",
-                    title: `Remove ${row.key}`,
-                  }),
-                  signal,
-                ),
-              ],
-      },
-    ],
-  });
-  const search = searchBox("Search nodes", (text) => {
-    table.search(text);
-    return table.found;
-  });
-  const addNode = guarded(
-    button("Add a node", () => edit(null), { kind: "primary", image: "plus" }),
-    signal,
-  );
-  const addProxy = guarded(
-    button("Add a frontend", () => edit(null, true), {
-      image: "plus",
-      title: "Another LMCache frontend, whose nodes are then reached through it",
-    }),
-    signal,
-  );
-  replace(
-    root,
-    h("div", { class: "page-head" }, h("h1", {}, "Nodes"), where),
-    lockNote(signal),
-    h("div", { class: "tools" }, addNode, addProxy, h("span", { class: "spring" }), search),
-    table.element,
-  );
+// ---- the dialog ----
 
-  function rowsOf(status) {
-    const rows = status.nodes.map((node) => ({
-      ...node,
-      isProxy: false,
-      proxy: node.proxy === "local_proxy" ? "" : node.proxy,
-      kind: kindText(node),
-    }));
-    for (const proxy of status.proxies || []) {
-      if (proxy.name === "local_proxy") continue;
-      rows.push({
-        key: `proxy ${proxy.name}`,
-        name: proxy.name,
-        host: proxy.host,
-        port: proxy.port,
-        address: `${proxy.host}:${proxy.port}`,
-        state: proxy.state,
-        kind: "frontend",
-        proxy: "",
-        source: proxy.error || plural(proxy.children || 0, "node"),
-        isProxy: true,
-      });
-    }
-    return rows;
+/** Host and port as they are typed in a form. */
+function targetOf(form) {
+  const port = form.elements.port.value.trim();
+  const host = form.elements.host.value.trim();
+  return {
+    host: host || (port.startsWith("/") ? "localhost" : ""),
+    port: /^\d+$/.test(port) ? Number(port) : port,
+  };
+}
+
+const asFrontend = (count) => `Add as frontend with ${plural(count, "node")}`;
+
+/** The form that adds or changes a node or a frontend. */
+class NodeForm {
+  constructor(row, isProxy) {
+    this.row = row;
+    this.isProxy = isProxy;
+    this.asked = ""; // the target for which the choice below was offered
+    this.plain = false; // a frontend is to be added as a plain node
+    this.frontendNodes = null; // how many nodes that target has behind it, when it is a frontend
   }
 
-  async function edit(row, asProxy = false) {
-    const isProxy = row ? row.isProxy : asProxy;
-    const what = isProxy ? "frontend" : "node";
-    const answer = await formDialog({
-      title: row ? `Change ${row.name}` : `Add a ${what}`,
+  open() {
+    const { row } = this;
+    return formDialog({
+      title: row ? `Change ${row.name}` : `Add a ${this.isProxy ? "frontend" : "node"}`,
       action: row ? "Save" : "Add",
-      build: (body, { form, showError }) => {
-        const name = h("input", { name: "name", autocomplete: "off", spellcheck: "false" });
-        const host = h("input", {
-          name: "host",
-          autocomplete: "off",
-          spellcheck: "false",
-          placeholder: "127.0.0.1",
-        });
-        const port = h("input", {
-          name: "port",
-          autocomplete: "off",
-          spellcheck: "false",
-          placeholder: isProxy ? "8000" : "9090 or /tmp/lmcache/socket/9090",
-        });
-        name.value = row ? row.name : "";
-        host.value = row ? row.host : "";
-        port.value = row ? String(row.port) : "";
-        const result = h("p", { class: "panel-line", role: "status" });
-        const groups = ((store.status && store.status.proxies) || []).filter(
-          (proxy) => proxy.name !== "local_proxy",
-        );
-        const group = h(
-          "select",
-          { name: "group" },
-          h("option", { value: "" }, "this frontend"),
-          groups.map((proxy) => h("option", { value: proxy.name }, proxy.name)),
-        );
-        const test = button(
-          "Try the connection",
-          async () => {
-            showError(null);
-            setText(result, "Trying …");
-            test.disabled = true;
-            try {
-              const said = await sendJson("POST", "api/test", target(form), { timeout: 15 });
-              setText(
-                result,
-                `● Answers in ${format(said.seconds, "seconds")}: ${[said.kind === "unknown" ? "" : said.kind, said.version && `version ${said.version}`].filter(Boolean).join(", ") || "it tells no version"}.`,
-              );
-            } catch (error) {
-              setText(result, "");
-              showError(error);
-            } finally {
-              test.disabled = false;
-            }
-          },
-          { kind: "small" },
-        );
-        body.append(
-          field("Name", name, "In URLs and in the label node= of the metrics."),
-          field("Host", host, "Host name or address. Any text for a Unix socket, e.g. localhost."),
-          field(
-            "Port or Unix socket",
-            port,
-            isProxy
-              ? "Where the other LMCache frontend listens."
-              : "A number, or the path of the node's socket.",
-          ),
-        );
-        if (!row && !isProxy && groups.length) body.append(field("Belongs to", group));
-        body.append(h("div", { class: "actions" }, test), result);
-      },
-      submit: (form) => {
-        const entry = { name: form.elements.name.value.trim(), ...target(form) };
-        if (row)
-          return sendJson(
-            "PUT",
-            `api/nodes/${encodeURIComponent(row.isProxy ? row.name : row.key)}`,
-            entry,
-          );
-        if (isProxy) return sendJson("POST", "api/proxies", entry);
-        const group = form.elements.group && form.elements.group.value;
-        return sendJson(
-          "POST",
-          group ? `api/proxies/${encodeURIComponent(group)}/nodes` : "api/nodes",
-          entry,
-        );
-      },
+      build: (body, dialog) => this.#build(body, dialog),
+      submit: (form) => this.#submit(form),
     });
-    if (answer) await settled(answer);
   }
 
-  function target(form) {
-    const port = form.elements.port.value.trim();
-    const host = form.elements.host.value.trim();
-    return {
-      host: host || (port.startsWith("/") ? "localhost" : ""),
-      port: /^\d+$/.test(port) ? Number(port) : port,
-    };
+  #input(name, value, placeholder) {
+    const props = { name, autocomplete: "off", spellcheck: "false", placeholder };
+    return h("input", { ...props, value: value === undefined ? "" : String(value) });
   }
 
-  async function remove(row) {
-    const many = row.isProxy ? " Its nodes disappear from this page too." : "";
-    if (
-      !(await confirmDialog({
-        title: `Remove ${row.name}?`,
-        text: `The frontend forgets this ${row.isProxy ? "frontend" : "node"} (${row.address}). The ${row.isProxy ? "frontend" : "node"} itself goes on running.${many}`,
-        action: "Remove",
-      }))
-    )
-      return;
+  #build(body, { form, go, showError }) {
+    const row = this.row || {};
+    this.go = go;
+    const portHint = this.isProxy
+      ? "Where the other LMCache frontend listens."
+      : "A number, or the path of the node's socket.";
+    const portText = this.isProxy ? "8000" : "9090 or /tmp/lmcache/socket/9090";
+    this.result = h("p", { class: "panel-line", role: "status" });
+    this.choice = h("p", { class: "actions" });
+    const test = button("Test connection", () => this.#test(form, test, showError), {
+      kind: "small",
+    });
+    body.append(
+      field("Name", this.#input("name", row.name), "In URLs, and the node label of metrics."),
+      field(
+        "Host",
+        this.#input("host", row.host, "127.0.0.1"),
+        "Host name or address. Ignored for a Unix socket.",
+      ),
+      field("Port or Unix socket", this.#input("port", row.port, portText), portHint),
+    );
+    const groups = store.status ? store.status.proxies || [] : [];
+    const proxies = groups.filter((proxy) => proxy.name !== "local_proxy");
+    if (!this.row && !this.isProxy && proxies.length) {
+      const options = proxies.map((proxy) => h("option", { value: proxy.name }, proxy.name));
+      const direct = h("option", { value: "" }, "directly");
+      body.append(field("Reached through", h("select", { name: "group" }, direct, options)));
+    }
+    body.append(h("div", { class: "actions" }, test), this.result, this.choice);
+    for (const name of ["host", "port"])
+      form.elements[name].addEventListener("input", () => this.#forget());
+  }
+
+  /** Another target is typed: what was learnt about the last one says nothing. */
+  #forget() {
+    this.frontendNodes = null;
+    this.asked = "";
+    this.plain = false;
+    setText(this.go, this.row ? "Save" : "Add");
+    setText(this.result, "");
+    replace(this.choice);
+  }
+
+  async #ask(form) {
+    const target = targetOf(form);
+    const said = await sendJson("POST", "api/test", target, { timeout: TEST_TIMEOUT });
+    this.asked = JSON.stringify(target);
+    this.frontendNodes = said.frontend_nodes ?? null;
+    return said;
+  }
+
+  async #test(form, control, showError) {
+    showError(null);
+    setText(this.result, "Testing …");
+    control.disabled = true;
     try {
-      await settled(
-        await sendJson(
-          "DELETE",
-          `api/nodes/${encodeURIComponent(row.isProxy ? row.name : row.key)}`,
-        ),
+      const said = await this.#ask(form);
+      const count = said.frontend_nodes ?? null;
+      const what =
+        count !== null
+          ? `an LMCache frontend with ${plural(count, "node")}`
+          : [KINDS[said.kind], said.version && `version ${said.version}`]
+              .filter(Boolean)
+              .join(", ");
+      const time = format(said.seconds, "seconds");
+      setText(this.result, `● Responds in ${time}: ${what || "no version reported"}.`);
+      this.#offer(form);
+    } catch (error) {
+      setText(this.result, "");
+      showError(error);
+    } finally {
+      control.disabled = false;
+    }
+  }
+
+  /** A frontend that is about to become a node is better added as what it is. */
+  #offer(form) {
+    if (this.row || this.isProxy || this.plain || this.frontendNodes === null) return false;
+    setText(this.go, asFrontend(this.frontendNodes));
+    const plain = () => {
+      this.plain = true;
+      form.requestSubmit();
+    };
+    replace(this.choice, button("Add as a plain node", plain, { kind: "small" }));
+    return true;
+  }
+
+  async #submit(form) {
+    const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
+    if (this.row) {
+      const name = this.row.isProxy ? this.row.name : this.row.key;
+      return sendJson("PUT", `api/nodes/${encodeURIComponent(name)}`, entry);
+    }
+    if (!this.isProxy && !this.plain && this.asked !== JSON.stringify(targetOf(form))) {
+      await this.#recognise(form);
+    }
+    const offered = this.frontendNodes !== null && !this.plain;
+    if (this.isProxy || offered) return sendJson("POST", "api/proxies", entry);
+    const group = form.elements.group && form.elements.group.value;
+    const path = group ? `api/proxies/${encodeURIComponent(group)}/nodes` : "api/nodes";
+    return sendJson("POST", path, entry);
+  }
+
+  /** Ask what is there before it is added; what does not respond may be added all the same. */
+  async #recognise(form) {
+    try {
+      await this.#ask(form);
+    } catch (error) {
+      return;
+    }
+    if (!this.#offer(form)) return;
+    const count = plural(this.frontendNodes, "node");
+    const text = `This is an LMCache frontend with ${count}, not a node.`;
+    throw Object.assign(new Error(text), { field: "port" });
+  }
+}
+
+// ---- the table ----
+
+function columns(view) {
+  return [
+    {
+      id: "state",
+      label: "State",
+      width: 100,
+      narrow: 56,
+      value: (row) => row.state,
+      sig: (row) => row.state,
+      render: (row) => stateMark(row.state),
+    },
+    {
+      id: "name",
+      label: "Name",
+      head: true,
+      width: 200,
+      narrow: 126,
+      value: (row) => (row.isProxy ? row.name : row.key),
+      sig: (row) => row.key,
+      render: (row) => {
+        const key = row.isProxy ? row.name : row.key;
+        return h("a", { href: nodeLink({ key }), title: key }, fitted(key));
+      },
+    },
+    { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind },
+    {
+      id: "address",
+      label: "Address",
+      width: 260,
+      grow: true,
+      drop: 1,
+      cls: "mono",
+      value: (row) => row.address,
+      sig: (row) => row.address,
+      render: (row) => fitted(row.address),
+      tip: (row) => row.address,
+    },
+    {
+      id: "proxy",
+      label: "Reached through",
+      width: 140,
+      drop: 4,
+      value: (row) => row.proxy,
+      text: (row) => row.proxy || "directly",
+    },
+    {
+      id: "source",
+      label: "Source",
+      width: 110,
+      drop: 3,
+      value: (row) => row.source || "",
+      text: (row) => row.source || "–",
+    },
+    {
+      id: "act",
+      label: "Actions",
+      width: 168,
+      narrow: 152,
+      sort: false,
+      find: false,
+      value: () => 0,
+      sig: (row) => `${row.key}${row.host}${row.port}${row.source}`,
+      render: (row) => view.actionCell(row),
+    },
+  ];
+}
+
+/** The rows: the nodes, and the frontends whose nodes are reached through them. */
+function rowsOf(status) {
+  const nodes = status.nodes.map((node) => ({
+    ...node,
+    isProxy: false,
+    proxy: node.proxy === "local_proxy" ? "" : node.proxy,
+    kind: kindText(node),
+  }));
+  const proxies = (status.proxies || []).filter((proxy) => proxy.name !== "local_proxy");
+  return nodes.concat(
+    proxies.map((proxy) => ({
+      key: `proxy ${proxy.name}`,
+      name: proxy.name,
+      host: proxy.host,
+      port: proxy.port,
+      address: addressText(proxy.host, proxy.port),
+      state: proxy.state,
+      kind: KINDS.frontend,
+      proxy: "",
+      source: proxy.error || plural(proxy.children || 0, "node"),
+      isProxy: true,
+    })),
+  );
+}
+
+class NodesPage {
+  constructor(root, signal) {
+    this.signal = signal;
+    this.where = h("p", { class: "muted" });
+    this.table = new DataTable({
+      label: "Nodes",
+      key: (row) => row.key,
+      sort: { id: "proxy", down: false },
+      emptyText:
+        "No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, " +
+        "or add one here.",
+      columns: columns(this),
+    });
+    const search = searchBox("Search nodes", (text) => {
+      this.table.search(text);
+      return this.table.shown.length;
+    });
+    this.addNode = guarded(
+      button("Add a node", () => this.edit(null), { kind: "primary", image: "plus" }),
+      signal,
+    );
+    const title = "Another LMCache frontend, whose nodes are then reached through it";
+    const addProxy = guarded(
+      button("Add a frontend", () => this.edit(null, true), { image: "plus", title }),
+      signal,
+    );
+    const tools = [this.addNode, addProxy, h("span", { class: "spring" }), search];
+    replace(
+      root,
+      h("div", { class: "page-head" }, h("h1", {}, "Nodes"), this.where),
+      lockNote(signal),
+      h("div", { class: "tools" }, tools),
+      this.table.element,
+    );
+  }
+
+  actionCell(row) {
+    if (FOLLOWED.test(row.source) && !row.isProxy) {
+      const title = `Listed by ${row.source}; change it there`;
+      return h("span", { class: "muted", title }, "managed by its source");
+    }
+    const act = (label, kind, work) =>
+      guarded(
+        button(label, work, { kind: `small ${kind} in-row`, title: `${label} ${row.name}` }),
+        this.signal,
       );
+    const change = act("Change", "", () => this.edit(row));
+    return [change, " ", act("Remove", "danger", () => this.remove(row))];
+  }
+
+  async edit(row, asProxy = false) {
+    const answer = await new NodeForm(row, row ? row.isProxy : asProxy).open();
+    if (answer) await this.#settled(answer);
+  }
+
+  async remove(row) {
+    const what = row.isProxy ? "frontend" : "node";
+    const more = row.isProxy ? " Its nodes are removed from this page too." : "";
+    const text =
+      `This ${what} (${row.address}) is removed from this page. ` +
+      `The ${what} itself keeps running.${more}`;
+    if (!(await confirmDialog({ title: `Remove ${row.name}?`, text, action: "Remove" }))) return;
+    const name = encodeURIComponent(row.isProxy ? row.name : row.key);
+    try {
+      await this.#settled(await sendJson("DELETE", `api/nodes/${name}`));
     } catch (error) {
       toast(error.message, "bad");
     }
   }
 
-  async function settled(answer) {
-    store.selected.forEach((key) => {
-      if (!store.byKey.has(key)) store.selected.delete(key);
-    });
+  async #settled(answer) {
+    for (const key of [...store.selected]) if (!store.byKey.has(key)) store.selected.delete(key);
     const file = answer.persisted && store.session && store.session.config_file;
     toast((answer.message || "Done") + (file ? `; written to ${file}` : ""), "good");
     await refreshNow();
     await poll();
   }
 
-  if (route.query.get("add")) {
+  /** Open the dialog as soon as the page knows whether it may. */
+  addSoon() {
     history.replaceState(null, "", "#/nodes");
-    let wanted = true; // as soon as the page knows whether it may
+    let wanted = true;
     const open = () => {
-      if (wanted && store.session && !signal.aborted) {
-        wanted = false;
-        if (!addNode.disabled) edit(null);
-      }
+      if (!wanted || !store.session || this.signal.aborted) return;
+      wanted = false;
+      if (!this.addNode.disabled) this.edit(null);
     };
-    subscribe(open, signal);
+    subscribe(open, this.signal);
     setTimeout(open);
   }
-  return {
-    update(status) {
-      const session = store.session;
-      const said = session ? session.config_file || "no file" : "";
-      if (where.dataset.said !== said) {
-        where.dataset.said = said;
-        replace(
-          where,
-          session &&
-            (session.config_file
-              ? ["Changes are written to ", h("span", { class: "mono" }, session.config_file), "."]
-              : [
-                  "Changes live until the frontend ends: it was started without ",
-                  h("span", { class: "gap" }, "--config"),
-                  ".",
-                ]),
-        );
-      }
-      table.update(rowsOf(status));
-    },
-  };
+
+  #drawWhere() {
+    const { session } = store;
+    const file = session ? session.config_file || "no file" : "";
+    if (this.where.dataset.file === file) return;
+    this.where.dataset.file = file;
+    const kept = ["Changes are written to ", h("span", { class: "mono" }, file), "."];
+    const option = h("span", { class: "gap" }, "--config");
+    const lost = ["Changes last until the frontend ends: it was started without ", option, "."];
+    replace(this.where, session && (session.config_file ? kept : lost));
+  }
+
+  update(status) {
+    this.#drawWhere();
+    this.table.update(rowsOf(status));
+  }
+}
+
+export function mount(root, { route, signal }) {
+  const page = new NodesPage(root, signal);
+  if (route.query.get("add")) page.addSoon();
+  return { update: (status) => page.update(status) };
 }

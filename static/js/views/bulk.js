@@ -1,0 +1,395 @@
+// One change on many nodes: what will be sent is shown first, then a result for each node.
+
+import {
+  button,
+  field,
+  fitted,
+  guarded,
+  kindText,
+  nodeLink,
+  searchBox,
+  stateMark,
+} from "../controls.js";
+import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { plain, plural } from "../format.js";
+import { explain } from "../panel.js";
+import { each, getText, nodePath, sendJson, store } from "../server.js";
+import { DataTable } from "../table.js";
+import { LEVELS, levelPath } from "../panels/loglevels.js";
+import { settingError } from "../panels/config.js";
+
+const MOST_LINES = 8; // of the preview
+const MOST_NAMES = 12; // in the question
+const PARALLEL = 8; // requests at a time
+const TIMEOUT = 30; // seconds
+const BACKENDS = [
+  "LocalCPUBackend",
+  "LocalDiskBackend",
+  "RemoteBackend",
+  "P2PBackend",
+  "GdsBackend",
+  "NixlStorageBackend",
+];
+const NO_LOGGERS = ["coordinator", "discovery", "frontend"]; // kinds without /loglevel
+const NO_ENGINE = ["mp", "coordinator", "controller", "discovery", "frontend"];
+
+export const hasEngine = (node) => !NO_ENGINE.includes(node.kind);
+
+const input = (name, more = {}) =>
+  h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
+
+/** A typed value as JSON, or as text where it is none. */
+function readAny(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return text;
+  }
+}
+
+/** The first names of a list, and how many more there are. */
+export function namesText(nodes) {
+  const shown = nodes.slice(0, MOST_NAMES).map((node) => node.key);
+  const more = nodes.length - shown.length;
+  return shown.join(", ") + (more > 0 ? ` and ${plain(more)} more` : "");
+}
+
+/** The fields that actions share. */
+function makeInputs() {
+  const level = h(
+    "select",
+    { name: "level" },
+    LEVELS.map((one) => h("option", { value: one }, one)),
+  );
+  level.value = "INFO";
+  return {
+    logger: input("logger", { value: "lmcache" }),
+    level,
+    setting: input("setting", { placeholder: "min_retrieve_tokens" }),
+    value: input("value", { placeholder: "512, true or text" }),
+    backend: input("backend", { value: "LocalDiskBackend", list: "backend-names" }),
+  };
+}
+
+const always = () => true;
+const put = (path) => () => ({ method: "PUT", path });
+
+/** The actions: name -> {label, fields, ready(), fits(node), request(node), danger}. */
+function makeActions(inputs) {
+  const { logger, level, setting, value, backend } = inputs;
+  const names = h(
+    "datalist",
+    { id: "backend-names" },
+    BACKENDS.map((name) => h("option", { value: name })),
+  );
+  const backendField = field("Backend", [backend, names]);
+  const bypass = (label, verb) => ({
+    label,
+    fields: [backendField],
+    ready: () => backend.value.trim(),
+    fits: hasEngine,
+    request: () => ({
+      method: "PUT",
+      path: `/bypass/${verb}?backend_name=${encodeURIComponent(backend.value.trim())}`,
+    }),
+  });
+  const freeze = (label, path) => ({
+    label,
+    fields: [],
+    ready: always,
+    fits: hasEngine,
+    request: put(path),
+  });
+  return {
+    loglevel: {
+      label: "Set a log level",
+      fields: [field("Logger", logger), field("Level", level)],
+      ready: () => logger.value.trim(),
+      fits: (node) => !NO_LOGGERS.includes(node.kind),
+      request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }),
+    },
+    setting: {
+      label: "Change a setting",
+      fields: [field("Setting", setting), field("New value", value, "JSON, or plain text")],
+      ready: () => setting.value.trim(),
+      fits: hasEngine,
+      request: () => ({
+        method: "POST",
+        path: "/conf",
+        body: { [setting.value.trim()]: readAny(value.value) },
+      }),
+    },
+    bypass: bypass("Bypass a backend", "add"),
+    unbypass: bypass("End a bypass", "remove"),
+    freeze: freeze("Freeze (store nothing new)", "/freeze/enable"),
+    unfreeze: freeze("End freeze", "/freeze/disable"),
+    clear: {
+      label: "Clear the cache",
+      fields: [],
+      ready: always,
+      danger: true,
+      fits: (node) => hasEngine(node) || node.kind === "mp",
+      request: (node) =>
+        node.kind === "mp"
+          ? { method: "POST", path: "/cache/clear", body: { tier: "l1" } }
+          : { method: "DELETE", path: "/cache/clear" },
+    },
+  };
+}
+
+/** A table of nodes to choose from, with a result for each. */
+function nodeTable(view) {
+  const textOf = (node) => (view.results.get(node.key) || {}).text || "";
+  const keyOf = (node) => node.key;
+  return new DataTable({
+    label: "Nodes and results",
+    key: keyOf,
+    sort: { id: "name", down: false },
+    emptyText: "No nodes yet.",
+    select: { set: view.chosen, name: keyOf, changed: () => view.draw() },
+    columns: [
+      {
+        id: "state",
+        label: "State",
+        width: 100,
+        narrow: 56,
+        value: (node) => node.state,
+        sig: (node) => node.state,
+        render: (node) => stateMark(node.state),
+      },
+      {
+        id: "name",
+        label: "Node",
+        head: true,
+        width: 220,
+        narrow: 124,
+        value: keyOf,
+        sig: keyOf,
+        render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
+      },
+      { id: "kind", label: "Kind", width: 100, drop: 1, value: kindText },
+      {
+        id: "result",
+        label: "Result",
+        width: 320,
+        narrow: 86,
+        grow: true,
+        cls: "wrap",
+        value: textOf,
+        sig: (node) => `${textOf(node) || view.fits(node)}`,
+        render: (node) => resultCell(view.results.get(node.key), view.fits(node)),
+        tip: textOf,
+      },
+    ],
+  });
+}
+
+const step = (label, title, ...content) =>
+  h(
+    "section",
+    { class: "panel", "aria-label": label },
+    h("header", { class: "panel-head" }, h("h2", {}, title)),
+    content,
+  );
+
+export class BulkActions {
+  constructor(signal) {
+    this.signal = signal;
+    this.chosen = store.selected;
+    this.results = new Map();
+    this.running = false;
+    this.frame = 0; // the frame that will draw what has come in
+    this.action = "loglevel";
+    this.inputs = makeInputs();
+    this.actions = makeActions(this.inputs);
+    this.#build();
+    for (const one of Object.values(this.inputs)) one.addEventListener("input", () => this.draw());
+    this.#drawFields();
+  }
+
+  #build() {
+    this.actionBox = h(
+      "select",
+      { onchange: () => this.#choose(this.actionBox.value) },
+      Object.entries(this.actions).map(([name, one]) => h("option", { value: name }, one.label)),
+    );
+    this.fields = h("div", { class: "contents" });
+    const label = "Requests that will be sent";
+    this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
+    this.advice = h("p", { class: "muted" });
+    this.progress = h("span", { class: "progress", "aria-live": "polite" });
+    this.go = guarded(
+      button("Apply", () => this.#run(), { kind: "primary" }),
+      this.signal,
+    );
+    this.table = nodeTable(this);
+    const search = searchBox("Search nodes", (text) => {
+      this.table.search(text);
+      return this.table.shown.length;
+    });
+    const what = h("div", { class: "row-fields" }, field("Action", this.actionBox), this.fields);
+    const nodes = step("Nodes", "2 · Nodes", h("div", { class: "panel-body" }, this.table.element));
+    nodes.querySelector(".panel-head").append(search);
+    this.element = h(
+      "div",
+      {},
+      step("Action", "1 · Action", what),
+      nodes,
+      step(
+        "Review and apply",
+        "3 · Review and apply",
+        this.advice,
+        this.preview,
+        h("div", { class: "actions" }, this.go, this.progress),
+      ),
+    );
+  }
+
+  get current() {
+    return this.actions[this.action];
+  }
+
+  fits(node) {
+    return this.current.fits(node);
+  }
+
+  #targets() {
+    return [...this.chosen]
+      .map((key) => store.byKey.get(key))
+      .filter((node) => node && this.fits(node));
+  }
+
+  #choose(action) {
+    this.action = action;
+    this.results.clear();
+    this.#drawFields();
+    this.draw();
+  }
+
+  #drawFields() {
+    replace(this.fields, this.current.fields);
+    this.go.className = this.current.danger ? "danger" : "primary";
+  }
+
+  #previewText(nodes) {
+    const lines = nodes.slice(0, MOST_LINES).map((node) => {
+      const { method, path, body } = this.current.request(node);
+      return `${method} ${nodePath(node, path)}${body ? `  ${JSON.stringify(body)}` : ""}`;
+    });
+    if (nodes.length > MOST_LINES) lines.push(`… and ${plain(nodes.length - MOST_LINES)} more`);
+    return lines.join("\n");
+  }
+
+  draw() {
+    this.frame = 0;
+    const nodes = this.#targets();
+    const ready = this.current.ready();
+    this.go.dataset.off = nodes.length && ready && !this.running ? "" : "1";
+    if (this.go.dataset.refused !== "1") this.go.disabled = this.go.dataset.off === "1";
+    setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
+    this.preview.hidden = !ready || !nodes.length;
+    this.advice.hidden = !this.preview.hidden;
+    setText(this.preview, ready ? this.#previewText(nodes) : "");
+    setText(this.advice, ready ? "Select nodes in the table above." : "Fill in the fields above.");
+    if (store.status) this.table.update(store.status.nodes);
+  }
+
+  #confirm(nodes) {
+    const { label, danger } = this.current;
+    const names = namesText(nodes);
+    return confirmDialog({
+      title: `${label} on ${plural(nodes.length, "node")}?`,
+      text: danger
+        ? ["All cached KV chunks there are deleted. This cannot be undone.", names]
+        : names,
+      action: "Apply",
+      danger: Boolean(danger),
+      typed: danger ? "clear" : "",
+    });
+  }
+
+  async #run() {
+    const nodes = this.#targets();
+    if (!(await this.#confirm(nodes))) return;
+    const action = this.current;
+    this.running = true;
+    this.results.clear();
+    for (const node of nodes) this.results.set(node.key, { text: "waiting …" });
+    this.draw();
+    const count = { done: 0, failed: 0 };
+    await each(
+      nodes,
+      (node) => sendAction(action.request(node), node, this.signal),
+      (node, answer, error) => this.#finished(node, answer, error, count, nodes.length),
+      PARALLEL,
+    );
+    this.running = false;
+    this.draw();
+  }
+
+  #finished(node, answer, error, count, total) {
+    count.done += 1;
+    count.failed += error ? 1 : 0;
+    this.results.set(node.key, {
+      state: error ? "down" : "up",
+      text: error ? errorText(error, node, this.inputs.setting.value.trim()) : answer || "done",
+    });
+    const failed = count.failed ? `, ${plain(count.failed)} failed` : "";
+    setText(this.progress, `${plain(count.done)} of ${plain(total)}${failed}`);
+    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  update() {
+    this.draw();
+  }
+}
+
+/** What a failed request says about its node. */
+export function errorText(error, node, setting = "") {
+  if (!error.status) return error.message;
+  return explain(Object.assign(error, { message: settingError(error, setting) }), node);
+}
+
+/** Send a request to a node; resolves with its response in a few words. */
+export async function sendAction({ method, path, body }, node, signal) {
+  const options = { signal, timeout: TIMEOUT };
+  if (method === "GET") return (await getText(nodePath(node, path), options)).trim();
+  const answer = await sendJson(method, nodePath(node, path), body, options);
+  const errors = Object.values((answer && answer.errors) || {});
+  if (errors.length) throw new Error(errors.join("; "));
+  return inWords(answer);
+}
+
+/** JSON without its punctuation. */
+const loose = (value) =>
+  JSON.stringify(value).replace(/[{}"]/g, "").replace(/:/g, ": ").replace(/,/g, ", ");
+
+/** A node's response in a few words: what it says beside that it went well. */
+export function inWords(answer) {
+  if (answer === null || typeof answer !== "object") return answer === null ? "" : String(answer);
+  if (typeof answer.message === "string") return answer.message;
+  const well = (name, value) => name === "status" && ["ok", "success"].includes(value);
+  return Object.entries(answer)
+    .filter(([name, value]) => name !== "backend_name" && !well(name, value))
+    .map(([name, value]) => {
+      const text = typeof value === "string" ? value : loose(value);
+      return `${name.replace(/_/g, " ")}: ${text}`;
+    })
+    .join(" · ");
+}
+
+export function resultCell(result, offered = true) {
+  if (!result) return offered ? null : h("span", { class: "muted" }, "not available");
+  if (!result.state) return h("span", { class: "muted" }, result.text);
+  const failed = result.state === "down";
+  return [
+    h(
+      "span",
+      { class: `state ${result.state}` },
+      h("span", { "aria-hidden": "true" }, failed ? "■ " : "● "),
+      h("span", { class: "visually-hidden" }, failed ? "failed: " : "done: "),
+    ),
+    result.text,
+  ];
+}

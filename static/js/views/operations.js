@@ -1,0 +1,575 @@
+// Cache operations through a coordinator, a controller or MP servers: a dry run shows what is
+// affected, then the operation runs, with a result for each server.
+
+import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
+import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { format, NONE, plain, plural } from "../format.js";
+import { each, nodePath, sendJson, store } from "../server.js";
+import { KINDS } from "../words.js";
+import { errorText, inWords, resultCell } from "./bulk.js";
+
+const TIMEOUT = 30; // seconds
+const MOST_TOKENS = 200000; // of one prompt
+const MOST_SHOWN = 3; // numbers of a list in the preview
+const COMPRESS_NOTE =
+  "LMCache 0.5.6 gives no response to this, and later requests to the same workers fail.";
+
+// ---- what is typed ----
+
+/** Numbers: "1, 2, 3", "[1, 2]", or ranges like "0-511". Throws what is wrong with them. */
+export function readNumbers(text, what = "token IDs") {
+  const words = text
+    .replace(/[[\]]/g, " ")
+    .split(/[\s,]+/)
+    .filter(Boolean);
+  const numbers = [];
+  for (const word of words) {
+    const match = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(word);
+    if (!match)
+      throw new Error(`“${word.slice(0, 40)}” is not a number. Enter ${what} like 0-511.`);
+    const first = Number(match[1]);
+    const last = Number(match[2] ?? match[1]);
+    if (last - first + numbers.length >= MOST_TOKENS)
+      throw new Error(`More than ${plain(MOST_TOKENS)} ${what}.`);
+    for (let number = first; number <= last; number += 1) numbers.push(number);
+  }
+  if (!numbers.length) throw new Error(`Enter ${what}, like 0-511 or 12, 7, 90.`);
+  return numbers;
+}
+
+const text = (label, more = {}) => ({ label, ...more });
+
+/** The fields of the form: name -> {label, hint, placeholder, value, options, wide, optional}. */
+const FIELDS = {
+  tokens: text("Token IDs of the prompt", {
+    wide: true,
+    placeholder: "0-511 or 12, 7, 90, …",
+    hint: "from its first token on; ranges like 0-511 work",
+  }),
+  model: text("Model", { placeholder: "meta-llama/Llama-3.3-70B-Instruct" }),
+  world: text("World size", { value: "1" }),
+  salt: text("Cache salt", { optional: true, placeholder: "none" }),
+  instance: text("Instance", { placeholder: "mp-0" }),
+  tier: text("Tier", { options: ["all", "l1", "l2"] }),
+  location: text("Location", { value: "LocalCPUBackend" }),
+  toInstance: text("To instance"),
+  toLocation: text("To location", { value: "LocalCPUBackend" }),
+  copy: text("Keep the original", { options: ["no", "yes"] }),
+  method: text("Method", { value: "cachegen" }),
+  ip: text("IP address", { placeholder: "10.0.0.5" }),
+  workers: text("Worker IDs", { value: "0" }),
+  blocks: text("Block IDs", { value: "0-1", hint: "ranges like 0-15 work" }),
+  chunk: text("Chunk size", { value: "256" }),
+  engine: text("Engine instance", { placeholder: "1000", hint: "as registered with the server" }),
+};
+
+// ---- what can be done ----
+
+const prompt = (f) => ({
+  model_name: f.model,
+  world_size: Number(f.world),
+  token_ids: readNumbers(f.tokens),
+  cache_salt: f.salt,
+});
+const PROMPT = ["tokens", "model", "world", "salt"];
+const spot = (f) => ({
+  instance_id: f.instance,
+  location: f.location,
+  tokens: readNumbers(f.tokens),
+});
+
+const LOOKUP = {
+  label: "Find where a prompt's KV is",
+  help: "Looks up each chunk of the prompt in the key directory.",
+  fields: PROMPT,
+  reads: true,
+  request: (f) => ["POST", "/directory/lookup", prompt(f)],
+};
+const FIND = {
+  label: "Find which instance holds a prompt",
+  help: "Asks which instance holds the longest prefix of the prompt, and where.",
+  fields: ["tokens"],
+  reads: true,
+  request: (f) => ["POST", "/lookup", { tokens: readNumbers(f.tokens) }],
+};
+const compressing = (label, path) => ({
+  label,
+  help: `Changes how the KV of the prompt is stored. ${COMPRESS_NOTE}`,
+  fields: ["tokens", "instance", "location", "method"],
+  dry: FIND,
+  danger: true,
+  request: (f) => ["POST", path, { ...spot(f), method: f.method }],
+});
+
+/** Kind of server -> its operations by name. `dry` is what a dry run asks. */
+const OPERATIONS = {
+  coordinator: {
+    lookup: LOOKUP,
+    pin: {
+      label: "Pin a prompt",
+      help: "Its chunks are not evicted until they are unpinned.",
+      fields: PROMPT,
+      dry: LOOKUP,
+      request: (f) => ["POST", "/cache/pins", prompt(f)],
+    },
+    unpin: {
+      label: "Unpin a prompt",
+      help: "Its chunks may be evicted again.",
+      fields: PROMPT,
+      dry: LOOKUP,
+      request: (f) => ["DELETE", "/cache/pins", prompt(f)],
+    },
+    prefetch: {
+      label: "Prefetch a prompt",
+      help: "Loads its chunks from L2 into the L1 of one MP server.",
+      fields: [...PROMPT, "instance"],
+      dry: LOOKUP,
+      request: (f) => ["POST", "/cache/prefetches", { ...prompt(f), instance_id: f.instance }],
+    },
+    delete: {
+      label: "Delete a prompt's KV",
+      help: "Deletes its chunks on one MP server. Requests compute those tokens again.",
+      fields: [...PROMPT, "instance", "tier"],
+      dry: LOOKUP,
+      danger: true,
+      request: (f) => [
+        "POST",
+        "/cache/delete",
+        { ...prompt(f), instance_id: f.instance, tier: f.tier },
+      ],
+    },
+  },
+  controller: {
+    lookup: FIND,
+    instance: {
+      label: "Find the instance at an address",
+      help: "Which instance runs at this IP address.",
+      fields: ["ip"],
+      reads: true,
+      request: (f) => ["POST", "/query_instance", { event_id: "dashboard", ip: f.ip }],
+    },
+    workers: {
+      label: "Query workers",
+      help: "Addresses and last heartbeats of an instance's workers.",
+      fields: ["instance", "workers"],
+      reads: true,
+      request: (f) => [
+        "POST",
+        "/query_worker_info",
+        { instance_id: f.instance, worker_ids: readNumbers(f.workers, "worker IDs") },
+      ],
+    },
+    pin: {
+      label: "Pin a prompt",
+      help: "The KV of the prompt stays at that location until it is cleared.",
+      fields: ["tokens", "instance", "location"],
+      dry: FIND,
+      request: (f) => ["POST", "/pin", spot(f)],
+    },
+    move: {
+      label: "Move or copy a prompt's KV",
+      help: "From one instance and location to another.",
+      fields: ["tokens", "instance", "location", "toInstance", "toLocation", "copy"],
+      dry: FIND,
+      danger: true,
+      request: (f) => [
+        "POST",
+        "/move",
+        {
+          old_position: [f.instance, f.location],
+          new_position: [f.toInstance, f.toLocation],
+          tokens: readNumbers(f.tokens),
+          should_copy: f.copy === "yes",
+        },
+      ],
+    },
+    compress: compressing("Compress a prompt's KV", "/compress"),
+    decompress: compressing("Decompress a prompt's KV", "/decompress"),
+  },
+  mp: {
+    checksums: {
+      label: "Compute checksums",
+      help: "Checksums of a serving engine's KV blocks, to compare what servers hold. Reads only.",
+      fields: ["blocks", "chunk", "engine"],
+      reads: true,
+      request: (f) => [
+        "POST",
+        "/cache/checksums",
+        {
+          block_ids: readNumbers(f.blocks, "block IDs"),
+          chunk_size: Number(f.chunk),
+          instance_id: Number(f.engine),
+        },
+      ],
+    },
+    prefetch: {
+      label: "Prefetch a prompt",
+      help: "Loads its chunks from L2 into L1.",
+      fields: PROMPT,
+      request: (f) => ["POST", "/cache/prefetches", prompt(f)],
+    },
+  },
+};
+
+// ---- what came back ----
+
+/** Where chunks are, summed: [{where, chunks, bytes}], most chunks first. */
+export function placementsOf(answer) {
+  const found = new Map();
+  for (const { placements } of answer.results || [])
+    for (const one of placements || []) {
+      const where = `${one.instance_id} · ${String(one.tier).toUpperCase()} ${one.backend}`;
+      const sum = found.get(where) || { where, chunks: 0, bytes: 0 };
+      sum.chunks += 1;
+      sum.bytes += one.size_bytes || 0;
+      found.set(where, sum);
+    }
+  return [...found.values()].sort((a, b) => b.chunks - a.chunks);
+}
+
+/** A response in one line for the table of results. */
+export function outcome(answer) {
+  if (answer && Array.isArray(answer.results)) {
+    const total = answer.chunks ?? answer.results.length;
+    const places = placementsOf(answer).map(
+      (one) => `${plain(one.chunks)} in ${one.where} (${format(one.bytes, "bytes")})`,
+    );
+    return `${plural(total, "chunk")}: ${places.join("; ") || "none cached"}`;
+  }
+  if (answer && answer.layout_info) {
+    const places = Object.entries(answer.layout_info).map(
+      ([instance, [location, count]]) => `${plain(count)} tokens in ${location} of ${instance}`,
+    );
+    return places.join("; ") || "not cached";
+  }
+  if (answer && typeof answer === "object") {
+    const { event_id: event, ...rest } = answer;
+    return inWords(rest) || `accepted${event ? ` (${event})` : ""}`;
+  }
+  return inWords(answer) || "done";
+}
+
+/** Long lists of numbers shortened, as the preview has them. */
+const shortened = (name, value) =>
+  Array.isArray(value) && value.length > MOST_SHOWN && typeof value[0] === "number"
+    ? `[${value.slice(0, MOST_SHOWN).join(", ")}, … ${value.length} numbers]`
+    : value;
+
+// ---- the view ----
+
+export class CacheOperations {
+  constructor(signal) {
+    this.signal = signal;
+    this.kind = "";
+    this.name = "";
+    this.inputs = {};
+    this.kinds = "";
+    this.results = [];
+    this.chosen = new Set();
+    this.element = h("div");
+  }
+
+  get operation() {
+    return OPERATIONS[this.kind][this.name];
+  }
+
+  update(status) {
+    const kinds = Object.keys(OPERATIONS).filter((kind) =>
+      status.nodes.some((node) => node.kind === kind),
+    );
+    const servers = status.nodes.filter((node) => node.kind in OPERATIONS);
+    const sig = `${kinds.join()}|${servers.map((node) => node.key + node.state).join()}`;
+    if (sig === this.kinds) return;
+    const first = this.kinds === "";
+    this.kinds = sig;
+    if (!kinds.length) {
+      const why = "Cache operations need a coordinator, a controller or an MP server.";
+      replace(this.element, empty(why, h("a", { class: "button", href: "#/nodes" }, "Add a node")));
+      this.kind = "";
+      return;
+    }
+    if (first || !kinds.includes(this.kind)) this.#chooseKind(kinds[0]);
+    this.#build(kinds);
+  }
+
+  #servers() {
+    return store.status.nodes.filter((node) => node.kind === this.kind);
+  }
+
+  #chooseKind(kind) {
+    this.kind = kind;
+    [this.name] = Object.keys(OPERATIONS[kind]);
+    const servers = this.#servers().filter((node) => node.state !== "down");
+    // A coordinator or controller speaks for all of its servers; MP servers are each asked.
+    this.chosen = new Set((kind === "mp" ? servers : servers.slice(0, 1)).map((node) => node.key));
+    this.results = [];
+  }
+
+  #select(label, options, value, onchange) {
+    const box = h(
+      "select",
+      { onchange: () => onchange(box.value), "aria-label": label },
+      options.map(([name, words]) => h("option", { value: name }, words)),
+    );
+    box.value = value;
+    return field(label, box);
+  }
+
+  #build(kinds) {
+    const again = () => this.#build(kinds);
+    const kindBox = this.#select(
+      "Through",
+      kinds.map((kind) => [kind, KINDS[kind]]),
+      this.kind,
+      (kind) => {
+        this.#chooseKind(kind);
+        again();
+      },
+    );
+    const names = Object.entries(OPERATIONS[this.kind]).map(([name, one]) => [name, one.label]);
+    const operationBox = this.#select("Operation", names, this.name, (name) => {
+      this.name = name;
+      this.results = [];
+      again();
+    });
+    const { help, dry, reads, danger } = this.operation;
+    this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.preview = h("pre", {
+      class: "block",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Request that will be sent",
+    });
+    this.table = h("div", { "aria-live": "polite" });
+    const run = this.#button(reads ? "Run" : "Review and run", danger ? "danger" : "primary", () =>
+      this.#run(this.operation, run),
+    );
+    const test = dry ? this.#button("Dry run", "", () => this.#run(dry, test, true)) : null;
+    replace(
+      this.element,
+      h(
+        "section",
+        { class: "panel", "aria-label": "Cache operation" },
+        h("header", { class: "panel-head" }, h("h2", {}, "Cache operation")),
+        h("div", { class: "row-fields" }, kindBox, operationBox, this.#serverBoxes()),
+        h("p", { class: "quiet-line" }, help),
+        h("div", { class: "row-fields op-fields" }, this.#fields()),
+        this.problem,
+        this.preview,
+        h("div", { class: "actions" }, test, run),
+      ),
+      this.table,
+    );
+    this.#drawPreview();
+    this.#drawResults();
+  }
+
+  #button(label, kind, act) {
+    return guarded(button(label, act, { kind }), this.signal);
+  }
+
+  #serverBoxes() {
+    const boxes = this.#servers().map((node) => {
+      const box = h("input", { type: "checkbox", checked: this.chosen.has(node.key) });
+      box.addEventListener("change", () => {
+        if (box.checked) this.chosen.add(node.key);
+        else this.chosen.delete(node.key);
+        this.#drawPreview();
+      });
+      return h("label", { class: "check" }, box, node.key);
+    });
+    return h("fieldset", { class: "server-boxes" }, h("legend", {}, "Servers"), boxes);
+  }
+
+  #fields() {
+    return this.operation.fields.map((name) => {
+      const { label, hint, options, wide, value, placeholder } = FIELDS[name];
+      // What was typed stays when the operation changes.
+      const old = this.inputs[name];
+      const props = { name, value: old ? old.value : (value ?? ""), spellcheck: "false" };
+      const box = options
+        ? h(
+            "select",
+            { name, value: old ? old.value : options[0] },
+            options.map((one) => h("option", { value: one }, one)),
+          )
+        : wide
+          ? h("textarea", { ...props, rows: 3, placeholder })
+          : h("input", { ...props, autocomplete: "off", placeholder, list: this.#names(name) });
+      box.addEventListener("input", () => this.#drawPreview());
+      this.inputs[name] = box;
+      const element = field(label, box, hint);
+      if (wide) element.classList.add("wide");
+      return [element, this.#datalist(name)];
+    });
+  }
+
+  #names(name) {
+    return { model: "operation-models", instance: "operation-instances" }[name] || null;
+  }
+
+  #datalist(name) {
+    const list = this.#names(name);
+    if (!list) return null;
+    const nodes = store.status.nodes;
+    const values = name === "model" ? nodes.map((node) => node.model) : nodes.map(instanceId);
+    return h(
+      "datalist",
+      { id: list },
+      [...new Set(values.filter(Boolean))].map((value) => h("option", { value })),
+    );
+  }
+
+  #values() {
+    return Object.fromEntries(
+      Object.entries(this.inputs).map(([name, box]) => [name, box.value.trim()]),
+    );
+  }
+
+  /** The request of an operation; throws what is missing, with the field. */
+  #request(operation) {
+    const values = this.#values();
+    const lacks = operation.fields.find((name) => !FIELDS[name].optional && !values[name]);
+    if (lacks) throw Object.assign(new Error(`Enter ${FIELDS[lacks].label}.`), { field: lacks });
+    return operation.request(values);
+  }
+
+  #drawPreview() {
+    let lines = "";
+    try {
+      const [method, path, body] = this.#request(this.operation);
+      const shown = JSON.stringify(body, shortened);
+      const servers = this.#servers().filter((node) => this.chosen.has(node.key));
+      lines = servers.map((node) => `${method} ${nodePath(node, path)}  ${shown}`).join("\n");
+    } catch (error) {
+      lines = "";
+    }
+    this.preview.hidden = !lines;
+    setText(this.preview, lines);
+  }
+
+  #say(error) {
+    this.problem.hidden = !error;
+    setText(this.problem, error ? error.message : "");
+    const box = error && error.field ? this.inputs[error.field] : null;
+    if (box) box.focus();
+  }
+
+  async #confirmed(operation, servers) {
+    if (operation.reads) return true;
+    return confirmDialog({
+      title: `${operation.label}?`,
+      text: [operation.help, `Through ${servers.map((node) => node.key).join(", ")}.`],
+      action: "Run",
+      danger: Boolean(operation.danger),
+    });
+  }
+
+  async #run(operation, control, isDry = false) {
+    this.#say(null);
+    const servers = this.#servers().filter((node) => this.chosen.has(node.key));
+    let request;
+    try {
+      request = this.#request(operation);
+      if (!servers.length) throw new Error("Select at least one server.");
+    } catch (error) {
+      this.#say(error);
+      return;
+    }
+    if (!(await this.#confirmed(operation, servers))) return;
+    const [method, path, body] = request;
+    this.title = isDry ? `Dry run: ${operation.label}` : operation.label;
+    this.results = servers.map((node) => ({ node, text: "waiting …" }));
+    this.#drawResults();
+    const options = { signal: this.signal, timeout: TIMEOUT };
+    await working(control, () =>
+      each(
+        servers,
+        (node) => sendJson(method, nodePath(node, path), body, options),
+        (node, answer, error) => this.#finished(node, answer, error),
+      ),
+    );
+  }
+
+  #finished(node, answer, error) {
+    const result = this.results.find((one) => one.node.key === node.key);
+    if (!result) return;
+    result.state = error ? "down" : "up";
+    result.text = error ? errorText(error, node) : outcome(answer);
+    result.placements = error || !answer ? [] : placementsOf(answer);
+    result.total = (answer && (answer.chunks ?? (answer.results || []).length)) || 0;
+    this.#drawResults();
+  }
+
+  #drawResults() {
+    if (!this.results.length) {
+      replace(this.table);
+      return;
+    }
+    replace(
+      this.table,
+      h(
+        "section",
+        { class: "panel", "aria-label": "Results" },
+        h("header", { class: "panel-head" }, h("h2", {}, this.title)),
+        plainTable(
+          "Results",
+          ["Server", "Result"],
+          this.results.map((one) => [
+            h("a", { href: nodeLink(one.node) }, one.node.key),
+            resultCell(one),
+          ]),
+        ),
+        this.results.filter((one) => (one.placements || []).length).map(placementTable),
+      ),
+    );
+  }
+}
+
+const instanceId = (node) => (node.kind === "mp" ? node.instance || node.name : node.instance);
+
+function plainTable(label, heads, rows) {
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h(
+      "table",
+      { class: "plain" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((head) => h("th", { scope: "col" }, head)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map(([first, ...rest]) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, first),
+            rest.map((cell) => h("td", {}, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+const placementTable = ({ placements, total }) => [
+  h("h3", {}, "Where the chunks are"),
+  plainTable(
+    "Where the chunks are",
+    ["Place", "Chunks", "Size"],
+    placements.map((one) => [
+      one.where,
+      `${plain(one.chunks)} of ${plain(total)}`,
+      one.bytes ? format(one.bytes, "bytes") : NONE,
+    ]),
+  ),
+];

@@ -1,0 +1,439 @@
+// The rollout of a setting: one node first, then its figures beside those of the rest, then the
+// others or back. A rollout goes on while other views are shown.
+
+import { Chart } from "../chart.js";
+import { isNumber } from "../chartmath.js";
+import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
+import { confirmDialog } from "../dialog.js";
+import { h, replace, setText } from "../dom.js";
+import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
+import { each, getJson, instanceName, nodePath, sendJson, store } from "../server.js";
+import { metricLabel, metricUnit } from "../words.js";
+import { readValue, show } from "../panels/config.js";
+import { DEFAULTS } from "../panels/defaults.js";
+import { errorText, namesText, resultCell } from "./bulk.js";
+
+const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
+const BEFORE = 900; // seconds before the change that are compared with
+const LEAST_WAIT = 60; // seconds after which a comparison means something
+const COMPARED = 30; // nodes of the rest whose figures are asked for
+const LANE = 64; // px
+const TIMEOUT = 30; // seconds
+
+let current = null; // the Rollout that goes on
+
+const mean = (values) => {
+  const known = values.filter(isNumber);
+  return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+};
+
+/** The mean of several series of a metric at the times of the first that has any. */
+export function meanSeries(series) {
+  const sums = new Map();
+  for (const { times, values } of series)
+    times.forEach((time, i) => {
+      if (!isNumber(values[i])) return;
+      const sum = sums.get(time) || { total: 0, count: 0 };
+      sum.total += values[i];
+      sum.count += 1;
+      sums.set(time, sum);
+    });
+  const times = [...sums.keys()].sort((a, b) => a - b);
+  return { times, values: times.map((time) => sums.get(time).total / sums.get(time).count) };
+}
+
+/** The mean of a series between two times; null without values. */
+const meanBetween = ({ times, values }, from, to) =>
+  mean(values.filter((value, i) => times[i] >= from && times[i] < to));
+
+/** One change of a setting on its way through nodes. */
+class Rollout {
+  constructor(setting, text, canary, others) {
+    Object.assign(this, { setting, text, canary, others });
+    this.since = null; // when the first node was changed, Unix seconds
+    this.old = new Map(); // key of a node -> its value before
+    this.results = new Map();
+    this.state = "new"; // "new", "watching", "done" or "undone"
+    this.series = null;
+  }
+
+  get changed() {
+    return [...this.old.keys()].map((key) => store.byKey.get(key)).filter(Boolean);
+  }
+
+  /** Change one node; what it had before is kept for undo. */
+  async apply(node, signal) {
+    const options = { signal, timeout: TIMEOUT };
+    const names = encodeURIComponent(this.setting);
+    const conf = await getJson(nodePath(node, `/conf?names=${names}`), options);
+    if (!(this.setting in conf)) throw new Error(`there is no setting ${this.setting}`);
+    const old = conf[this.setting];
+    const value = readValue(this.text, old, DEFAULTS.get(this.setting));
+    await this.#set(node, value, options);
+    this.old.set(node.key, old);
+    return `${show(old)} → ${show(value)}`;
+  }
+
+  async undo(node, signal) {
+    const old = this.old.get(node.key);
+    await this.#set(node, old, { signal, timeout: TIMEOUT });
+    this.old.delete(node.key);
+    return `back to ${show(old)}`;
+  }
+
+  async #set(node, value, options) {
+    const body = { [this.setting]: value };
+    const answer = await sendJson("POST", nodePath(node, "/conf"), body, options);
+    const errors = Object.values((answer && answer.errors) || {});
+    if (errors.length) throw new Error(errors.join("; "));
+  }
+
+  /** Ask for the figures of the first node and of the rest. */
+  async load(signal) {
+    const keys = [this.canary, ...this.others.slice(0, COMPARED)].map((node) => node.key);
+    const start = Math.floor(this.since - BEFORE);
+    const nodes = keys.map(encodeURIComponent).join(",");
+    const query = `metric=${METRICS.join(",")}&node=${nodes}&start=${start}`;
+    const end = Math.ceil(store.status.time);
+    const answer = await getJson(`api/history?${query}&end=${end}`, { signal });
+    const of = (metric, own) =>
+      answer.series.filter(
+        (one) => one.metric === metric && (one.node === this.canary.key) === own,
+      );
+    this.interval = answer.interval;
+    this.series = METRICS.map((metric) => ({
+      metric,
+      canary: of(metric, true)[0] || { times: [], values: [] },
+      rest: meanSeries(of(metric, false)),
+    }));
+  }
+}
+
+/** The figures of the first node and of the rest, before and since: rows of texts. */
+function comparison(rollout) {
+  const { since, series } = rollout;
+  const end = store.status.time + 1;
+  return series.map(({ metric, canary, rest }) => {
+    const cell = (one) => {
+      const before = meanBetween(one, since - BEFORE, since);
+      const after = meanBetween(one, since, end);
+      const unit = metricUnit(metric);
+      const text = (value) => (value === null ? NONE : format(value, unit));
+      return `${text(before)} → ${text(after)}`;
+    };
+    return [metricLabel(metric), cell(canary), cell(rest)];
+  });
+}
+
+export class RolloutView {
+  constructor(signal) {
+    this.signal = signal;
+    this.element = h("div");
+    this.drawn = "";
+    this.loaded = 0;
+    this.charts = null;
+    this.setting = h("input", {
+      name: "setting",
+      placeholder: "min_retrieve_tokens",
+      spellcheck: "false",
+      autocomplete: "off",
+      list: "rollout-settings",
+    });
+    this.value = h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
+    this.names = h("datalist", { id: "rollout-settings" });
+    for (const name of DEFAULTS.keys()) this.names.append(h("option", { value: name }));
+  }
+
+  update(status) {
+    const mine = current ? current.state : "form";
+    const groups = this.#groups();
+    const sig = `${mine}|${current ? "" : groups.map(([id, , nodes]) => id + nodes.length).join()}`;
+    if (sig !== this.drawn) {
+      this.drawn = sig;
+      if (current) this.#drawRollout();
+      else this.#drawForm(groups);
+    }
+    if (current && current.state === "watching") this.#watch(status);
+  }
+
+  /** What a rollout can go over: [[id, label, nodes]]: the selection, then each instance. */
+  #groups() {
+    const fits = store.status.nodes.filter(
+      (node) => ["worker", "scheduler"].includes(node.kind) && node.state !== "down",
+    );
+    const selected = fits.filter((node) => store.selected.has(node.key));
+    const by = new Map();
+    for (const node of fits) {
+      const name = instanceName(node);
+      if (name) by.set(name, [...(by.get(name) || []), node]);
+    }
+    const instances = [...by].sort((a, b) => byName(a[0], b[0]));
+    const all = [
+      ["selected", `${plural(selected.length, "selected node")}`, selected],
+      ...instances.map(([name, nodes]) => [`i:${name}`, name, nodes]),
+      ["all", "All schedulers and workers", fits],
+    ];
+    return all.filter(([, , nodes]) => nodes.length > 1);
+  }
+
+  #drawForm(groups) {
+    if (!groups.length) {
+      const why = "A rollout needs at least two schedulers or workers that are up.";
+      replace(this.element, empty(why));
+      return;
+    }
+    const options = groups.map(([id, label, nodes]) =>
+      h("option", { value: id }, `${label} (${plain(nodes.length)})`),
+    );
+    this.group = h("select", { name: "group", onchange: () => this.#fillNodes(groups) }, options);
+    this.first = h("select", { name: "first" });
+    this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.#fillNodes(groups);
+    const go = guarded(
+      button("Apply to one node", () => this.#start(go), { kind: "primary" }),
+      this.signal,
+    );
+    replace(
+      this.element,
+      h(
+        "section",
+        { class: "panel", "aria-label": "Rollout of a setting" },
+        h("header", { class: "panel-head" }, h("h2", {}, "Rollout of a setting")),
+        h(
+          "p",
+          { class: "quiet-line" },
+          "The setting is changed on one node first. Compare its hit rate, failures and latency " +
+            "with the rest, then apply it to the others or undo it.",
+        ),
+        h(
+          "div",
+          { class: "row-fields" },
+          field("Setting", [this.setting, this.names]),
+          field("New value", this.value),
+          field("Nodes", this.group),
+          field("First node", this.first),
+        ),
+        this.problem,
+        h("div", { class: "actions" }, go),
+      ),
+    );
+  }
+
+  #fillNodes(groups) {
+    this.nodes = groups.find(([id]) => id === this.group.value)[2];
+    replace(
+      this.first,
+      this.nodes.map((node) => h("option", { value: node.key }, node.key)),
+    );
+    // A worker has figures to compare, a scheduler few.
+    const worker = this.nodes.find((node) => node.kind === "worker");
+    if (worker) this.first.value = worker.key;
+  }
+
+  #fail(text, box = null) {
+    this.problem.hidden = !text;
+    setText(this.problem, text);
+    if (box) box.focus();
+  }
+
+  async #start(control) {
+    this.#fail("");
+    const setting = this.setting.value.trim();
+    if (!setting) {
+      this.#fail("Enter the name of a setting.", this.setting);
+      return;
+    }
+    const canary = store.byKey.get(this.first.value);
+    const others = this.nodes.filter((node) => node.key !== canary.key);
+    const rollout = new Rollout(setting, this.value.value, canary, others);
+    await working(control, async () => {
+      try {
+        const text = await rollout.apply(canary, this.signal);
+        rollout.results.set(canary.key, { state: "up", text });
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        this.#fail(`${canary.key}: ${errorText(error, canary, setting)}`, this.value);
+        return;
+      }
+      rollout.since = store.status.time;
+      rollout.state = "watching";
+      current = rollout;
+      this.charts = null;
+      this.loaded = 0;
+      this.update(store.status);
+    });
+  }
+
+  // ---- while it goes on
+
+  #drawRollout() {
+    const rollout = current;
+    const watching = rollout.state === "watching";
+    const others = rollout.others.length;
+    this.wait = h("p", { class: "quiet-line", role: "status" });
+    this.compared = h("div");
+    this.resultBox = h("div");
+    const goOn = guarded(
+      button(`Apply to the other ${plural(others, "node")}`, () => this.#finish(goOn), {
+        kind: "primary",
+      }),
+      this.signal,
+    );
+    const undo = guarded(
+      button(`Undo on ${plural(rollout.changed.length, "node")}`, () => this.#undo(undo)),
+      this.signal,
+    );
+    const again = button("New rollout", () => {
+      current = null;
+      this.update(store.status);
+    });
+    const buttons = watching ? [goOn, undo] : [rollout.state === "done" ? undo : null, again];
+    replace(
+      this.element,
+      h(
+        "section",
+        { class: "panel", "aria-label": "Rollout in progress" },
+        h(
+          "header",
+          { class: "panel-head" },
+          h("h2", {}, `${rollout.setting} = ${rollout.text}`),
+          h("p", { class: "muted" }, `first on ${rollout.canary.key}, ${clock(rollout.since)}`),
+        ),
+        this.wait,
+        this.compared,
+        h("div", { class: "actions" }, buttons),
+        this.resultBox,
+      ),
+    );
+    this.charts = null;
+    this.#drawResults();
+    if (rollout.series) this.#drawComparison();
+    if (!watching) setText(this.wait, endText(rollout));
+  }
+
+  async #watch(status) {
+    const elapsed = status.time - current.since;
+    const more = LEAST_WAIT - elapsed;
+    setText(
+      this.wait,
+      more > 0
+        ? `Changed ${duration(elapsed)} ago. Wait another ${duration(more)} for comparable figures.`
+        : `Changed ${duration(elapsed)} ago. Compare, then apply to the others or undo.`,
+    );
+    if (status.time === this.loaded) return;
+    this.loaded = status.time;
+    const rollout = current;
+    try {
+      await rollout.load(this.signal);
+      if (rollout === current) this.#drawComparison();
+    } catch (error) {
+      if (error.name !== "AbortError") setText(this.wait, `No figures: ${error.message}`);
+    }
+  }
+
+  #drawComparison() {
+    const rollout = current;
+    const rest = `the other ${plural(rollout.others.length, "node")}, mean`;
+    if (!this.charts) {
+      this.table = h("div");
+      const lanes = METRICS.map((metric) => ({ unit: metricUnit(metric), height: LANE }));
+      const label = METRICS.map(metricLabel).join(", ");
+      this.charts = new Chart({ label, lanes, legend: true, flags: true });
+      replace(this.compared, this.table, this.charts.element);
+    }
+    replace(this.table, comparisonTable(comparison(rollout), rollout.canary, rest));
+    const mark = { time: rollout.since, kind: "change", title: `${rollout.setting} changed` };
+    this.charts.update({
+      series: rollout.series.map(({ metric, canary, rest: others }) => [
+        { ...canary, name: `${metricLabel(metric)}, ${rollout.canary.key}`, colour: 4 },
+        { ...others, name: "rest", colour: 0 },
+      ]),
+      start: rollout.since - BEFORE,
+      end: store.status.time,
+      interval: rollout.interval,
+      marks: [mark],
+    });
+  }
+
+  #drawResults() {
+    const rows = [...current.results];
+    replace(
+      this.resultBox,
+      h(
+        "table",
+        { class: "plain" },
+        h(
+          "thead",
+          {},
+          h("tr", {}, h("th", { scope: "col" }, "Node"), h("th", { scope: "col" }, "Result")),
+        ),
+        h(
+          "tbody",
+          {},
+          rows.map(([key, result]) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, h("a", { href: nodeLink({ key }) }, key)),
+              h("td", {}, resultCell(result)),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  async #each(control, nodes, work, state) {
+    const rollout = current;
+    await working(control, async () => {
+      await each(nodes, work, (node, text, error) => {
+        const failed = error ? errorText(error, node, rollout.setting) : "";
+        rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
+        this.#drawResults();
+      });
+      rollout.state = state;
+      this.update(store.status);
+    });
+  }
+
+  async #finish(control) {
+    const rollout = current;
+    const { others, setting, text } = rollout;
+    const title = `Set ${setting} to ${text} on ${plural(others.length, "node")}?`;
+    const sure = await confirmDialog({
+      title,
+      text: namesText(others),
+      action: "Apply",
+      danger: false,
+    });
+    if (sure) await this.#each(control, others, (node) => rollout.apply(node, this.signal), "done");
+  }
+
+  async #undo(control) {
+    const rollout = current;
+    const undo = (node) => rollout.undo(node, this.signal);
+    await this.#each(control, rollout.changed, undo, "undone");
+  }
+}
+
+function endText(rollout) {
+  const failed = [...rollout.results.values()].filter((one) => one.state === "down").length;
+  const words = rollout.state === "done" ? "Applied to all nodes" : "Undone";
+  return failed ? `${words}, except ${plural(failed, "node")} (see below).` : `${words}.`;
+}
+
+function comparisonTable(rows, canary, rest) {
+  const head = (text) => h("th", { scope: "col" }, text);
+  return h(
+    "table",
+    { class: "plain compared", "aria-label": "Before and since the change" },
+    h("thead", {}, h("tr", {}, head("Before → since"), head(canary.key), head(rest))),
+    h(
+      "tbody",
+      {},
+      rows.map(([name, first, others]) =>
+        h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, first), h("td", {}, others)),
+      ),
+    ),
+  );
+}
