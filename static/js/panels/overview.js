@@ -116,7 +116,6 @@ class Overview {
     this.past = h("p", { class: "note", role: "status", hidden: true });
     this.use = h("div", { class: "meters" });
     this.caches = section("Caches", this.use);
-    this.caches.hidden = true;
     this.about = h("div");
     this.special = h("div", { class: "columns" });
     this.charts = this.figures.place;
@@ -125,7 +124,6 @@ class Overview {
       root,
       this.past,
       this.figures.tiles,
-      this.caches,
       this.special,
       this.charts,
       this.below,
@@ -168,7 +166,8 @@ class Overview {
     if (sig === this.useSig) return;
     this.useSig = sig;
     // An MP server's status has its adapters and limits too.
-    this.caches.hidden = !rows.length || (node.kind === "mp" && node.state !== "down");
+    if (!rows.length || (node.kind === "mp" && node.state !== "down")) this.caches.remove();
+    else this.special.before(this.caches);
     this.use.classList.toggle("stale", node.state === "down");
     replace(
       this.use,
