@@ -1,508 +1,448 @@
-// One metric across nodes in one chart; and the settings that differ.
+// One metric across nodes in one chart, the worst first; and the settings that differ.
 
-import { Chart, COLOURS, followCrosshair } from "../chart.js";
-import { nearest } from "../chartmath.js";
-import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
-import { byName, format, middle, plain, plural } from "../format.js";
 import { chartSpan, historyQuery, onRange } from "../address.js";
-import { each, getJson, nodePath, store } from "../server.js";
+import { Chart, COLOURS, followCrosshair } from "../chart.js";
+import { isNumber, lastValue, nearest } from "../chartmath.js";
+import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
+import { h, needStyle, replace, setText } from "../dom.js";
+import { historyNames } from "../figurelist.js";
+import { byName, format, middle, plain, plural } from "../format.js";
+import { getJson, instanceName, store } from "../server.js";
 import { DataTable } from "../table.js";
-import { HISTORY, metricLabel, metricUnit } from "../words.js";
-import { show } from "../panels/config.js";
+import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
+import { SettingsCard } from "./drift.js";
+
+needStyle("static/panels.css");
 
 const MOST = 60; // lines in one chart
-const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
+const WORST = 10; // nodes of the preset
+const MOST_LISTED = 200; // nodes in the picker
+const CHART_HEIGHT = 300; // px
+const LEAST_RELOAD = 4; // seconds
+const STANDARD = "lookup_hit_rate";
 
-export function mount(root, { route, signal }) {
-  const query = route.query;
-  let metric = HISTORY.includes(query.get("metric")) ? query.get("metric") : "lookup_hit_rate";
-  let chosen = new Set(query.get("nodes") ? query.get("nodes").split(",") : store.selected);
-  let picked = chosen.size > 0;
-  let lastTime = 0;
-  let chart = null;
-  const note = h("p", { class: "panel-line", role: "status" });
-  const chartBox = h("div");
-  const values = h("div");
-  const metricBox = h(
-    "select",
-    {
-      "aria-label": "Metric",
-      onchange: () => {
-        metric = metricBox.value;
-        lastTime = 0;
-        chart = null;
-        load();
-      },
-    },
-    HISTORY.map((name) => h("option", { value: name }, metricLabel(name))),
-  );
-  metricBox.value = metric;
-  const nodeSummary = h("summary", {}, "Nodes");
-  const nodeList = h("div", { class: "pick-list" });
-  let needle = "";
-  const search = searchBox("Search nodes", (text) => {
-    needle = text.toLowerCase();
-    drawPicker();
-  });
-  const pickBox = h(
-    "details",
-    { class: "picker" },
-    nodeSummary,
-    h(
-      "div",
-      { class: "tools" },
-      search,
-      button(
-        "Those that answer",
-        () => {
-          chosen = new Set(
-            store.status.nodes
-              .filter((node) => node.state !== "down")
-              .slice(0, MOST)
-              .map((node) => node.key),
-          );
-          changed();
-        },
-        { kind: "small" },
-      ),
-      button(
-        "None",
-        () => {
-          chosen.clear();
-          changed();
-        },
-        { kind: "small" },
-      ),
-    ),
-    nodeList,
-  );
-  const driftNote = h("span", { class: "progress", "aria-live": "polite" });
-  const driftBox = h("div");
-  const driftAll = h("input", { type: "checkbox", onchange: () => drawDrift() });
-  const driftButton = button("Compare settings", drift, { kind: "small" });
-  let drifted = null;
-  let driftNames = "";
-  let turns = 0;
-  let driftTimer = 0;
-  let driftAbort = null;
-  signal.addEventListener("abort", () => {
-    clearTimeout(driftTimer);
-    if (driftAbort) driftAbort.abort();
-  });
-  const none = noNodes();
-  none.hidden = true;
-  const metricPanel = h(
-    "section",
-    { class: "panel asking", "aria-label": "One metric across nodes" },
-    h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes")),
-    h("div", { class: "tools" }, metricBox),
-    pickBox,
-    note,
-    chartBox,
-    values,
-  );
-  const content = h(
-    "div",
-    {},
-    metricPanel,
-    h(
-      "section",
-      { class: "panel", "aria-label": "Settings that differ" },
-      h(
-        "header",
-        { class: "panel-head" },
-        h("h2", {}, "Settings that differ"),
-        h("p", { class: "muted" }, "between the nodes chosen above"),
-        h(
-          "div",
-          { class: "panel-tools" },
-          h("label", { class: "inline" }, driftAll, "show equal ones too"),
-          driftButton,
-        ),
-      ),
-      driftNote,
-      driftBox,
-    ),
-  );
-  replace(root, h("div", { class: "page-head" }, h("h1", {}, "Compare")), none, content);
+/** Figures of which less is worse; of all others, more is. */
+const LOW_IS_BAD = /hit_rate|^healthy$|tokens_per_second|saved|speed|lifespan|lifetime/;
 
-  function changed() {
-    drawPicker();
-    load();
-  }
+/** Nodes by a metric, worst first, without those that have no value. */
+export function worstFirst(nodes, metric) {
+  const value = (node) => (metric === "latency" ? node.latency : (node.metrics || {})[metric]);
+  const known = nodes.filter((node) => isNumber(value(node)));
+  const sign = LOW_IS_BAD.test(metric) ? 1 : -1;
+  return known.sort((a, b) => sign * (value(a) - value(b)) || byName(a.key, b.key));
+}
 
-  /** A few nodes are asked for their settings without being told to. */
-  function driftSoon() {
-    if (chosen.size < 2 || chosen.size > UNASKED) return;
-    clearTimeout(driftTimer);
-    driftTimer = setTimeout(drift, 600);
-  }
+// ---- which nodes ----
 
-  function summarize() {
-    setText(
-      nodeSummary,
-      `Nodes: ${chosen.size ? `${plain(chosen.size)} of ${plain(store.status.nodes.length)}` : "none chosen"}`,
-    );
-  }
-
-  function drawPicker() {
-    const nodes = store.status ? store.status.nodes : [];
-    const hits = nodes
-      .filter(
-        (node) =>
-          !needle ||
-          `${node.key} ${node.kind} ${node.instance || ""}`.toLowerCase().includes(needle),
-      )
-      .slice(0, 200);
-    summarize();
-    replace(
-      nodeList,
-      hits.map((node) => {
-        const box = h("input", { type: "checkbox", checked: chosen.has(node.key) });
-        box.addEventListener("change", () => {
-          if (box.checked) chosen.add(node.key);
-          else chosen.delete(node.key);
-          summarize();
-          load();
-        });
-        return h(
-          "label",
-          {},
-          box,
-          stateMark(node.state, true),
-          h("span", {}, middle(node.key, 30)),
-        );
-      }),
-      hits.length ? null : h("p", { class: "muted" }, "No node of that name."),
-    );
-  }
-
-  function keepAddress() {
-    if (signal.aborted) return;
-    const text = new URLSearchParams({
-      metric,
-      nodes: [...chosen].slice(0, MOST).join(","),
-    }).toString();
-    history.replaceState(null, "", `#/compare?${text}`);
-  }
-
-  async function load() {
-    if (!store.status) return;
-    keepAddress();
-    const keys = [...chosen].slice(0, MOST);
-    if (!keys.length) {
-      metricPanel.classList.remove("asking");
-      replace(chartBox);
-      chart = null;
-      replace(
-        values,
-        empty(
-          "No nodes chosen. Open “Nodes” above and choose some, or select rows in the cluster's table.",
-        ),
-      );
-      setText(note, "");
-      return;
-    }
-    const names = [...chosen].join();
-    if (names !== driftNames) {
-      driftNames = names;
-      driftSoon();
-    }
-    const unit = metricUnit(metric);
-    const turn = (turns += 1);
-    try {
-      const answer = await getJson(
-        `api/history?metric=${metric}&${historyQuery()}&node=${keys.map(encodeURIComponent).join(",")}`,
-        { signal },
-      );
-      if (turn !== turns) return; // something else was chosen meanwhile
-      if (!chart) {
-        chart = new Chart({ label: metricLabel(metric), unit, height: 300 });
-        replace(chartBox, chart.element);
-      }
-      const series = answer.series.map((one) => ({
-        name: one.node,
-        times: one.times,
-        values: one.values,
-      }));
-      chart.update({
-        series,
-        ...chartSpan(series, answer.end),
-        interval: answer.interval,
-      });
-      setText(
-        note,
-        chosen.size > MOST ? `The first ${MOST} of ${chosen.size} nodes are drawn.` : "",
-      );
-      drawValues(series, unit);
-    } catch (error) {
-      if (error.name !== "AbortError") setText(note, `No history: ${error.message}`);
-    } finally {
-      metricPanel.classList.remove("asking");
-    }
-  }
-
-  let table = null;
-  let rows = [];
-  let drawn = [];
-  // The table follows the crosshair.
-  followCrosshair((time) => {
-    for (const [index, one] of drawn.entries())
-      rows[index].at =
-        time === null || !one.times.length ? null : one.values[nearest(one.times, time)];
-    if (table) table.update(rows);
-  }, signal);
-  onRange(load, signal);
-
-  function drawValues(series, unit) {
-    drawn = series;
-    rows = series.map((one, index) => {
-      const known = one.values.filter((value) => value !== null && Number.isFinite(value));
-      return {
-        name: one.name,
-        index,
-        at: null,
-        last: known.length ? known[known.length - 1] : null,
-        low: known.length ? Math.min(...known) : null,
-        high: known.length ? Math.max(...known) : null,
-        mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : null,
-      };
+/** The choice of nodes: presets, and a list with a search. */
+class Picker {
+  constructor(view) {
+    this.view = view;
+    this.needle = "";
+    this.summary = h("summary", {}, "Nodes");
+    this.list = h("div", { class: "pick-list" });
+    this.preset = h("select", { "aria-label": "Preset" });
+    this.preset.addEventListener("change", () => this.#usePreset(this.preset.value));
+    this.presetSig = "";
+    const search = searchBox("Search nodes", (text) => {
+      this.needle = text.toLowerCase();
+      this.draw();
     });
-    const column = (id, label, drop) => ({
+    this.element = h(
+      "details",
+      { class: "picker" },
+      this.summary,
+      h(
+        "div",
+        { class: "tools" },
+        search,
+        button("All reachable nodes", () => this.#usePreset("reachable"), { kind: "small" }),
+        button("None", () => view.choose([]), { kind: "small" }),
+      ),
+      this.list,
+    );
+  }
+
+  /** The nodes of a preset: "worst", "reachable", "chosen" or "i:" and the name of an instance. */
+  nodesOf(preset) {
+    const nodes = store.status.nodes;
+    if (preset === "worst") return worstFirst([...nodes], this.view.metric).slice(0, WORST);
+    if (preset === "reachable") return nodes.filter((node) => node.state !== "down").slice(0, MOST);
+    const name = preset.slice(2);
+    return nodes.filter((node) => instanceName(node) === name && node.kind !== "engine");
+  }
+
+  #usePreset(preset) {
+    if (preset === "chosen") return;
+    this.view.preset = preset;
+    this.view.choose(
+      this.nodesOf(preset).map((node) => node.key),
+      preset,
+    );
+  }
+
+  drawPresets() {
+    const names = [...new Set(store.status.nodes.map(instanceName).filter(Boolean))].sort(byName);
+    const ranks = names.filter((name) => this.nodesOf(`i:${name}`).length > 1);
+    const sig = ranks.join();
+    if (sig !== this.presetSig) {
+      this.presetSig = sig;
+      replace(
+        this.preset,
+        h("option", { value: "worst" }, `${WORST} worst`),
+        ranks.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
+        h("option", { value: "reachable" }, "All reachable nodes"),
+        h("option", { value: "chosen" }, "Selected nodes"),
+      );
+    }
+    this.preset.value = this.view.preset;
+    if (!this.preset.value) this.preset.value = "chosen";
+  }
+
+  summarize() {
+    const { size } = this.view.chosen;
+    const total = plain(store.status.nodes.length);
+    setText(this.summary, `Nodes: ${size ? `${plain(size)} of ${total}` : "none selected"}`);
+  }
+
+  draw() {
+    this.summarize();
+    const found = store.status.nodes.filter((node) => {
+      const words = `${node.key} ${node.kind} ${instanceName(node)}`.toLowerCase();
+      return words.includes(this.needle);
+    });
+    replace(
+      this.list,
+      found.slice(0, MOST_LISTED).map((node) => this.#item(node)),
+      found.length ? null : h("p", { class: "muted" }, "No matching nodes."),
+    );
+  }
+
+  #item(node) {
+    const { chosen } = this.view;
+    const box = h("input", { type: "checkbox", checked: chosen.has(node.key) });
+    box.addEventListener("change", () => {
+      if (box.checked) chosen.add(node.key);
+      else chosen.delete(node.key);
+      this.view.preset = "chosen";
+      this.drawPresets();
+      this.summarize();
+      this.view.load();
+    });
+    return h("label", {}, box, stateMark(node.state, true), h("span", {}, middle(node.key, 30)));
+  }
+}
+
+// ---- the values ----
+
+function valueRow(one, index) {
+  const known = one.values.filter(isNumber);
+  const sum = known.reduce((a, b) => a + b, 0);
+  return {
+    name: one.name,
+    index,
+    at: null,
+    last: known.length ? known[known.length - 1] : null,
+    low: known.length ? Math.min(...known) : null,
+    high: known.length ? Math.max(...known) : null,
+    mean: known.length ? sum / known.length : null,
+  };
+}
+
+/** The table below the chart; a click on a row's name isolates its line. */
+class ValueTable {
+  constructor(unit, view) {
+    this.unit = unit;
+    const number = (id, label, more = {}) => ({
       id,
       label,
       num: true,
       width: 110,
-      drop,
       find: false,
       value: (row) => row[id],
       text: (row) => format(row[id], unit),
+      ...more,
     });
-    if (!table || drawValues.unit !== unit) {
-      drawValues.unit = unit;
-      table = new DataTable({
-        label: "Values",
-        key: (row) => row.name,
-        sort: { id: "last", down: true },
-        columns: [
-          {
-            id: "name",
-            label: "Node",
-            head: true,
-            grow: true,
-            width: 200,
-            narrow: 150,
-            value: (row) => row.name,
-            sig: (row) => `${row.name} ${row.index}`,
-            render: (row) => [
-              h("i", {
-                class: `swatch c${row.index % COLOURS} d${Math.floor(row.index / COLOURS) % 3}`,
-              }),
-              h("a", { href: nodeLink({ key: row.name }), title: row.name }, fitted(row.name)),
-            ],
-          },
-          { ...column("at", "At crosshair", 1), width: 116 },
-          { ...column("last", "Last"), narrow: 96 },
-          column("low", "Lowest", 3),
-          column("mean", "Mean", 4),
-          column("high", "Highest", 2),
-        ],
-      });
-    }
-    if (values.firstChild !== table.element) replace(values, table.element);
-    table.update(rows);
+    this.table = new DataTable({
+      label: "Values",
+      key: (row) => row.name,
+      rowClass: (row) => (view.alone && view.alone !== row.name ? "faint" : ""),
+      columns: [
+        {
+          id: "name",
+          label: "Node",
+          head: true,
+          grow: true,
+          width: 200,
+          narrow: 150,
+          value: (row) => row.name,
+          sig: (row) => `${row.name} ${row.index} ${view.alone === row.name}`,
+          render: (row) => nameCell(row, view),
+        },
+        number("at", "At crosshair", { drop: 1, width: 116 }),
+        number("last", "Last", { narrow: 96 }),
+        number("low", "Lowest", { drop: 3 }),
+        number("mean", "Mean", { drop: 4 }),
+        number("high", "Highest", { drop: 2 }),
+        {
+          id: "open",
+          label: "Page",
+          width: 64,
+          drop: 5,
+          sort: false,
+          find: false,
+          value: () => 0,
+          sig: (row) => row.name,
+          render: (row) => h("a", { href: nodeLink({ key: row.name }) }, "Open"),
+        },
+      ],
+    });
   }
-
-  async function drift() {
-    const nodes = [...chosen]
-      .map((key) => store.byKey.get(key))
-      .filter(
-        (node) =>
-          node &&
-          node.state !== "down" &&
-          !["coordinator", "controller", "discovery"].includes(node.kind),
-      );
-    if (driftAbort) driftAbort.abort();
-    if (nodes.length < 2) {
-      driftButton.disabled = false;
-      drifted = null;
-      setText(driftNote, "");
-      replace(driftBox, empty("Choose at least two nodes that answer and have settings."));
-      return;
-    }
-    driftAbort = new AbortController();
-    const mine = driftAbort.signal;
-    driftButton.disabled = true;
-    const told = [];
-    const mute = [];
-    let done = 0;
-    await each(
-      nodes,
-      (node) =>
-        getJson(nodePath(node, node.kind === "mp" ? "/config" : "/conf"), {
-          signal: mine,
-          timeout: 15,
-        }),
-      (node, conf, error) => {
-        if (mine.aborted) return;
-        done += 1;
-        if (conf && typeof conf === "object")
-          told.push([node.key, node.kind === "mp" ? flatten(conf) : conf, node.kind === "mp"]);
-        else mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
-        setText(driftNote, `asked ${done} of ${nodes.length}`);
-      },
-      8,
-    );
-    if (mine.aborted) return;
-    driftButton.disabled = false;
-    drifted = { told: told.sort((a, b) => byName(a[0], b[0])), mute };
-    drawDrift();
-  }
-
-  function drawDrift() {
-    if (!drifted) return;
-    const { told, mute } = drifted;
-    // an MP server's settings are others than an engine's: compared each among their own
-    const kinds = [told.filter((one) => !one[2]), told.filter((one) => one[2])].filter(
-      (group) => group.length,
-    );
-    const rows = kinds.flatMap((group) =>
-      [...new Set(group.flatMap(([, conf]) => Object.keys(conf)))].sort().map((name) => {
-        const by = new Map();
-        for (const [key, conf] of group) {
-          const text = name in conf ? show(conf[name]) : "(absent)";
-          if (!by.has(text)) by.set(text, []);
-          by.get(text).push(key);
-        }
-        return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
-      }),
-    );
-    const odd = rows.filter((row) => row.groups.length > 1);
-    setText(
-      driftNote,
-      `${plural(odd.length, "setting")} differ${odd.length === 1 ? "s" : ""} between ${plural(told.length, "node")}, ${rows.length - odd.length} are equal${mute.length ? `; did not tell: ${mute.join("; ")}` : ""}.`,
-    );
-    const shown = driftAll.checked ? rows : odd;
-    replace(
-      driftBox,
-      shown.length
-        ? h(
-            "div",
-            {
-              class: "scroll drift",
-              tabindex: "0",
-              role: "region",
-              "aria-label": "Settings that differ",
-            },
-            h(
-              "table",
-              { class: "plain" },
-              h(
-                "thead",
-                {},
-                h(
-                  "tr",
-                  {},
-                  h("th", { scope: "col" }, "Setting"),
-                  h("th", { scope: "col" }, "Most have"),
-                  h("th", { scope: "col" }, "Odd ones out"),
-                ),
-              ),
-              h(
-                "tbody",
-                {},
-                shown.map((row) =>
-                  h(
-                    "tr",
-                    {},
-                    h("th", { scope: "row", class: "mono" }, row.name),
-                    h(
-                      "td",
-                      { class: "mono" },
-                      `${row.groups[0][0]}`,
-                      row.groups.length > 1
-                        ? h(
-                            "span",
-                            { class: "muted" },
-                            `  ${plural(row.groups[0][1].length, "node")}`,
-                          )
-                        : null,
-                    ),
-                    h(
-                      "td",
-                      { class: "mono" },
-                      row.groups
-                        .slice(1)
-                        .map(([text, keys]) =>
-                          h(
-                            "div",
-                            {},
-                            `◆ ${text}`,
-                            h(
-                              "span",
-                              { class: "muted" },
-                              `  ${keys.slice(0, 6).join(", ")}${keys.length > 6 ? ` and ${keys.length - 6} more` : ""}`,
-                            ),
-                          ),
-                        ),
-                    ),
-                  ),
-                ),
-              ),
-            ),
-          )
-        : null,
-    );
-  }
-
-  return {
-    update(status) {
-      none.hidden = status.nodes.length > 0;
-      content.hidden = !none.hidden;
-      if (content.hidden) return;
-      if (!picked && status.nodes.length) {
-        picked = true;
-        chosen = new Set(
-          status.nodes
-            .filter(
-              (node) =>
-                node.metrics && node.metrics[metric] !== null && node.metrics[metric] !== undefined,
-            )
-            .slice(0, 16)
-            .map((node) => node.key),
-        );
-        if (!chosen.size) chosen = new Set(status.nodes.slice(0, 16).map((node) => node.key));
-      }
-      if (!nodeList.firstChild) drawPicker();
-      if (status.time - lastTime > 4) {
-        lastTime = status.time;
-        load();
-      }
-    },
-    go({ query }) {
-      // the address was changed by hand
-      if (!query.size) {
-        keepAddress();
-        return;
-      }
-      if (HISTORY.includes(query.get("metric")) && query.get("metric") !== metric) {
-        metric = query.get("metric");
-        metricBox.value = metric;
-        chart = null;
-      }
-      if (query.has("nodes")) chosen = new Set(query.get("nodes").split(",").filter(Boolean));
-      changed();
-    },
-  };
 }
 
-function flatten(value, prefix = "", into = {}) {
-  for (const [name, item] of Object.entries(value)) {
-    const path = prefix ? `${prefix}.${name}` : name;
-    if (item !== null && typeof item === "object" && !Array.isArray(item))
-      flatten(item, path, into);
-    else into[path] = item;
+function nameCell(row, view) {
+  const dash = Math.floor(row.index / COLOURS) % 3;
+  const pressed = view.alone === row.name;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "plain-link isolate",
+      "aria-pressed": String(pressed),
+      title: pressed ? "Show all lines" : `Show only ${row.name}`,
+      onclick: () => view.isolate(pressed ? "" : row.name),
+    },
+    h("i", { class: `swatch c${row.index % COLOURS} d${dash}` }),
+    fitted(row.name),
+  );
+}
+
+// ---- the view ----
+
+class ComparePage {
+  constructor(root, query, signal) {
+    this.signal = signal;
+    this.metric = isFigure(query.get("metric")) ? query.get("metric") : STANDARD;
+    const asked = (query.get("nodes") || "").split(",").filter(Boolean);
+    this.chosen = new Set(asked.length ? asked : store.selected);
+    this.preset = query.get("preset") || (this.chosen.size ? "chosen" : "worst");
+    this.started = this.preset === "chosen";
+    this.alone = "";
+    this.series = [];
+    this.rows = [];
+    this.chart = null;
+    this.values = null;
+    this.lastTime = 0;
+    this.turn = 0; // grows with each question: only the answer to the last one counts
+    this.#build(root);
+    this.#fillMetrics(HISTORY);
+    historyNames().then((names) => this.#fillMetrics(names));
+    followCrosshair((time) => this.#pointed(time), signal);
+    onRange(() => this.load(), signal);
   }
-  return into;
+
+  #build(root) {
+    this.none = noNodes();
+    this.none.hidden = true;
+    this.note = h("p", { class: "panel-line", role: "status" });
+    this.help = h("p", { class: "muted" });
+    this.chartBox = h("div");
+    this.valueBox = h("div");
+    this.metricBox = h("select", { "aria-label": "Metric" });
+    this.metricBox.addEventListener("change", () => this.#chooseMetric(this.metricBox.value));
+    this.picker = new Picker(this);
+    this.settings = new SettingsCard(this.signal);
+    this.panel = h(
+      "section",
+      { class: "panel asking", "aria-label": "One metric across nodes" },
+      h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes"), this.help),
+      h("div", { class: "tools" }, this.metricBox, this.picker.preset),
+      this.picker.element,
+      this.note,
+      this.chartBox,
+      this.valueBox,
+    );
+    this.content = h("div", {}, this.panel, this.settings.element);
+    const head = h("div", { class: "page-head" }, h("h1", {}, "Compare"));
+    replace(root, head, this.none, this.content);
+  }
+
+  #fillMetrics(names) {
+    const all = [...new Set([...names, "latency"])];
+    const sorted = all.sort((a, b) => byName(metricLabel(a), metricLabel(b)));
+    replace(
+      this.metricBox,
+      sorted.map((name) => h("option", { value: name }, metricLabel(name))),
+    );
+    this.metricBox.value = this.metric;
+    setText(this.help, metricHelp(this.metric));
+  }
+
+  #chooseMetric(metric) {
+    this.metric = metric;
+    this.chart = null;
+    this.alone = "";
+    setText(this.help, metricHelp(metric));
+    if (this.preset === "worst") this.choose(this.#worst(), "worst");
+    else this.load();
+  }
+
+  #worst() {
+    return this.picker.nodesOf("worst").map((node) => node.key);
+  }
+
+  choose(keys, preset = "chosen") {
+    this.chosen = new Set(keys);
+    this.preset = preset;
+    this.alone = "";
+    this.picker.drawPresets();
+    this.picker.draw();
+    this.load();
+  }
+
+  #keepAddress() {
+    if (this.signal.aborted) return;
+    const query = { metric: this.metric };
+    if (this.preset === "chosen") query.nodes = [...this.chosen].slice(0, MOST).join(",");
+    else query.preset = this.preset;
+    const address = `${location.pathname}${location.search}#/compare?${new URLSearchParams(query)}`;
+    history.replaceState(null, "", address);
+  }
+
+  #nothing() {
+    this.panel.classList.remove("asking");
+    replace(this.chartBox);
+    this.chart = null;
+    this.values = null;
+    const why =
+      this.preset === "worst"
+        ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
+        : "No nodes selected. Choose a preset, open “Nodes” above, or select rows of the " +
+          "cluster's table.";
+    replace(this.valueBox, empty(why));
+    setText(this.note, "");
+  }
+
+  async load() {
+    if (!store.status) return;
+    this.#keepAddress();
+    const keys = [...this.chosen].slice(0, MOST);
+    this.settings.choose([...this.chosen]);
+    if (!keys.length) {
+      this.#nothing();
+      return;
+    }
+    this.turn += 1;
+    const { turn } = this;
+    const nodes = keys.map(encodeURIComponent).join(",");
+    try {
+      const path = `api/history?metric=${this.metric}&${historyQuery()}&node=${nodes}`;
+      const answer = await getJson(path, { signal: this.signal });
+      if (turn === this.turn) this.#draw(answer);
+    } catch (error) {
+      if (error.name !== "AbortError") setText(this.note, `No history: ${error.message}`);
+    } finally {
+      this.panel.classList.remove("asking");
+    }
+  }
+
+  #draw(answer) {
+    const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
+    const last = (one) => lastValue(one) ?? sign * Infinity;
+    this.series = answer.series
+      .map((one) => ({ name: one.node, times: one.times, values: one.values }))
+      .sort((a, b) => sign * (last(a) - last(b)) || byName(a.name, b.name))
+      .map((one, colour) => ({ ...one, colour }));
+    this.answer = answer;
+    const more = this.chosen.size > MOST;
+    setText(this.note, more ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "");
+    this.#drawChart();
+    this.#drawValues();
+  }
+
+  #drawChart() {
+    if (!this.chart) {
+      const unit = metricUnit(this.metric);
+      this.chart = new Chart({ label: metricLabel(this.metric), unit, height: CHART_HEIGHT });
+      replace(this.chartBox, this.chart.element);
+    }
+    const shown = this.series.filter((one) => !this.alone || one.name === this.alone);
+    const { end, interval } = this.answer;
+    this.chart.update({ series: shown, ...chartSpan(shown, end), interval });
+  }
+
+  #drawValues() {
+    const unit = metricUnit(this.metric);
+    this.rows = this.series.map(valueRow);
+    if (!this.values || this.values.unit !== unit) this.values = new ValueTable(unit, this);
+    const { table } = this.values;
+    if (this.valueBox.firstChild !== table.element) replace(this.valueBox, table.element);
+    table.update(this.rows);
+  }
+
+  /** Show one line alone, or all with "". */
+  isolate(name) {
+    this.alone = name;
+    this.#drawChart();
+    this.values.table.update(this.rows);
+  }
+
+  /** The table follows the crosshair. */
+  #pointed(time) {
+    if (!this.values) return;
+    this.series.forEach((one, i) => {
+      const outside = time === null || !one.times.length;
+      this.rows[i].at = outside ? null : one.values[nearest(one.times, time)];
+    });
+    this.values.table.update(this.rows);
+  }
+
+  update(status) {
+    this.none.hidden = status.nodes.length > 0;
+    this.content.hidden = !this.none.hidden;
+    if (this.content.hidden) return;
+    this.picker.drawPresets();
+    if (!this.started) {
+      this.started = true;
+      const preset = this.preset;
+      this.choose(
+        this.picker.nodesOf(preset).map((node) => node.key),
+        preset,
+      );
+      this.lastTime = status.time;
+      return;
+    }
+    if (!this.picker.list.firstChild) this.picker.draw();
+    if (status.time - this.lastTime < LEAST_RELOAD) return;
+    this.lastTime = status.time;
+    this.load();
+  }
+
+  /** The address was changed by hand. */
+  go(query) {
+    const metric = query.get("metric");
+    if (!query.size) {
+      this.#keepAddress();
+      return;
+    }
+    if (isFigure(metric) && metric !== this.metric) {
+      this.metricBox.value = metric;
+      this.metric = metric;
+      this.chart = null;
+    }
+    const preset = query.get("preset");
+    if (query.has("nodes")) this.choose(query.get("nodes").split(",").filter(Boolean));
+    else if (preset) {
+      const nodes = this.picker.nodesOf(preset);
+      this.choose(
+        nodes.map((node) => node.key),
+        preset,
+      );
+    } else this.load();
+  }
+}
+
+export function mount(root, { route, signal }) {
+  const page = new ComparePage(root, route.query, signal);
+  return { update: (status) => page.update(status), go: ({ query }) => page.go(query) };
 }

@@ -1,0 +1,203 @@
+// The settings that differ between nodes, without those that differ by nature.
+
+import { button, empty } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { byName, plain, plural } from "../format.js";
+import { each, getJson, nodePath, store } from "../server.js";
+import { show } from "../panels/config.js";
+
+const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
+const PAUSE = 600; // ms after a change of the choice
+const TIMEOUT = 15; // seconds
+const MOST_NAMES = 3;
+const NO_SETTINGS = ["coordinator", "controller", "discovery", "frontend", "engine"];
+
+/** Settings that differ by nature: ids, ports, addresses and paths of one process. */
+const IDENTITY = new RegExp(
+  "(^|[._])(id|ids|port|ports|host|url|path|paths|address|socket|rank|ip|pid|hostname|prefix" +
+    "|instance_id|worker_ids|local_disk|base_path)($|[._])",
+);
+
+/** Whether a setting says who a process is, and so must differ. */
+export const isIdentity = (name) => IDENTITY.test(name) || /port_start$/.test(name);
+
+export function flatten(value, prefix = "", into = {}) {
+  for (const [name, item] of Object.entries(value)) {
+    const path = prefix ? `${prefix}.${name}` : name;
+    if (item !== null && typeof item === "object" && !Array.isArray(item))
+      flatten(item, path, into);
+    else into[path] = item;
+  }
+  return into;
+}
+
+/** Rows of settings: [{name, groups: [[value, keys], ...]}], the most common value first. */
+export function settingRows(told) {
+  const names = [...new Set(told.flatMap(([, conf]) => Object.keys(conf)))].sort(byName);
+  return names.map((name) => {
+    const by = new Map();
+    for (const [key, conf] of told) {
+      const text = name in conf ? show(conf[name]) : "(absent)";
+      by.set(text, [...(by.get(text) || []), key]);
+    }
+    return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
+  });
+}
+
+function namesText(keys) {
+  const more = keys.length - MOST_NAMES;
+  return keys.slice(0, MOST_NAMES).join(", ") + (more > 0 ? ` and ${plain(more)} more` : "");
+}
+
+export class SettingsCard {
+  constructor(signal) {
+    this.keys = [];
+    this.found = null; // {told, mute}
+    this.timer = 0;
+    this.abort = null;
+    this.note = h("span", { class: "progress", "aria-live": "polite" });
+    this.box = h("div");
+    const redraw = () => this.#draw();
+    this.equal = h("input", { type: "checkbox", onchange: redraw });
+    this.identity = h("input", { type: "checkbox", onchange: redraw });
+    this.button = button("Compare settings", () => this.compare(), { kind: "small" });
+    this.element = h(
+      "section",
+      { class: "panel", "aria-label": "Settings that differ" },
+      h(
+        "header",
+        { class: "panel-head" },
+        h("h2", {}, "Settings that differ"),
+        h("p", { class: "muted" }, "between the nodes selected above"),
+        h(
+          "div",
+          { class: "panel-tools" },
+          h("label", { class: "inline" }, this.equal, "show equal settings"),
+          h("label", { class: "inline" }, this.identity, "show IDs, ports and paths"),
+          this.button,
+        ),
+      ),
+      this.note,
+      this.box,
+    );
+    signal.addEventListener("abort", () => this.#stop());
+  }
+
+  #stop() {
+    clearTimeout(this.timer);
+    if (this.abort) this.abort.abort();
+  }
+
+  /** Other nodes are selected; a few are compared without being asked to. */
+  choose(keys) {
+    if (keys.join() === this.keys.join()) return;
+    this.keys = keys;
+    clearTimeout(this.timer);
+    if (keys.length < 2 || keys.length > UNASKED) return;
+    this.timer = setTimeout(() => this.compare(), PAUSE);
+  }
+
+  async compare() {
+    const nodes = this.keys
+      .map((key) => store.byKey.get(key))
+      .filter((node) => node && node.state !== "down" && !NO_SETTINGS.includes(node.kind));
+    if (this.abort) this.abort.abort();
+    if (nodes.length < 2) {
+      this.button.disabled = false;
+      this.found = null;
+      setText(this.note, "");
+      replace(this.box, empty("Select at least two reachable nodes that have settings."));
+      return;
+    }
+    this.abort = new AbortController();
+    const { signal } = this.abort;
+    this.button.disabled = true;
+    const found = { told: [], mute: [] };
+    const path = (node) => nodePath(node, node.kind === "mp" ? "/config" : "/conf");
+    await each(
+      nodes,
+      (node) => getJson(path(node), { signal, timeout: TIMEOUT }),
+      (node, conf, error) => {
+        if (signal.aborted) return;
+        if (conf && typeof conf === "object") found.told.push([node, conf]);
+        else found.mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
+        const count = found.told.length + found.mute.length;
+        setText(this.note, `${plain(count)} of ${plain(nodes.length)}`);
+      },
+      8,
+    );
+    if (signal.aborted) return;
+    this.button.disabled = false;
+    this.found = found;
+    this.#draw();
+  }
+
+  /** Rows of all nodes; an MP server's settings are others than an engine's. */
+  #rows() {
+    const of = (mp) =>
+      this.found.told
+        .filter(([node]) => (node.kind === "mp") === mp)
+        .map(([node, conf]) => [node.key, mp ? flatten(conf) : conf])
+        .sort((a, b) => byName(a[0], b[0]));
+    return [...settingRows(of(false)), ...settingRows(of(true))];
+  }
+
+  #draw() {
+    if (!this.found) return;
+    const all = this.#rows();
+    const differing = all.filter((row) => row.groups.length > 1);
+    const natural = differing.filter((row) => isIdentity(row.name));
+    const real = differing.filter((row) => !isIdentity(row.name));
+    const { told, mute } = this.found;
+    const left = natural.length ? `, and ${plain(natural.length)} IDs, ports and paths` : "";
+    const silent = mute.length ? ` No settings from ${mute.join("; ")}.` : "";
+    const verb = real.length === 1 ? "differs" : "differ";
+    const text = `${plural(real.length, "setting")} ${verb} between ${plural(told.length, "node")}`;
+    setText(this.note, `${text}${left}; ${all.length - differing.length} are equal.${silent}`);
+    const shown = all.filter(
+      (row) =>
+        (this.equal.checked || row.groups.length > 1) &&
+        (this.identity.checked || !isIdentity(row.name)),
+    );
+    replace(this.box, shown.length ? settingTable(shown) : null);
+  }
+}
+
+function settingTable(rows) {
+  const head = (text) => h("th", { scope: "col" }, text);
+  return h(
+    "div",
+    {
+      class: "scroll drift",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Table of settings",
+    },
+    h(
+      "table",
+      { class: "plain" },
+      h("thead", {}, h("tr", {}, head("Setting"), head("Most common"), head("Outliers"))),
+      h("tbody", {}, rows.map(settingRow)),
+    ),
+  );
+}
+
+function settingRow({ name, groups }) {
+  const [[most, keys], ...others] = groups;
+  const count = others.length
+    ? h("span", { class: "muted" }, `  ${plural(keys.length, "node")}`)
+    : null;
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row", class: "mono" }, name),
+    h("td", { class: "mono" }, most, count),
+    h(
+      "td",
+      { class: "mono" },
+      others.map(([text, nodes]) =>
+        h("div", {}, `◆ ${text}`, h("span", { class: "muted" }, `  ${namesText(nodes)}`)),
+      ),
+    ),
+  );
+}
