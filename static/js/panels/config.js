@@ -9,6 +9,7 @@ import { each, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
+import { aboutSetting, TOPIC_NAMES } from "./settings.js";
 import { breakable } from "./util.js";
 
 export const show = (value) =>
@@ -113,7 +114,7 @@ export function mount(root, ctx) {
         value: (row) => row.name,
         sig: (row) => row.name,
         render: (row) => breakable(row.name),
-        tip: (row) => row.name,
+        tip: (row) => `${row.name}: ${row.about.help || "no description"}`,
       },
       {
         id: "value",
@@ -127,7 +128,18 @@ export function mount(root, ctx) {
         sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`,
         render: valueCell,
       },
-      { id: "type", label: "Type", width: 76, drop: 2, value: typeOf },
+      {
+        id: "about",
+        label: "What it does",
+        width: 250,
+        grow: true,
+        drop: 4,
+        cls: "muted",
+        sort: false,
+        value: (row) => row.about.help,
+        tip: (row) => row.about.help,
+      },
+      { id: "type", label: "Type", width: 76, drop: 5, value: typeOf },
       {
         id: "default",
         label: "Default",
@@ -138,7 +150,7 @@ export function mount(root, ctx) {
         find: false,
         value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""),
         text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"),
-        tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not known"),
+        tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not listed"),
       },
       {
         id: "differs",
@@ -160,7 +172,7 @@ export function mount(root, ctx) {
       },
       {
         id: "edit",
-        label: "",
+        label: "Change",
         width: 72,
         narrow: 56,
         sort: false,
@@ -180,6 +192,15 @@ export function mount(root, ctx) {
               ),
       },
     ],
+  });
+  table.group({
+    of: (row) => row.about.topic,
+    rank: ([row]) => TOPIC_NAMES.indexOf(row.about.topic),
+    head: (list, name) => {
+      const set = list.filter((row) => row.changed).length;
+      const text = set ? `${plain(set)} of ${plain(list.length)} not the default` : "";
+      return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
+    },
   });
   const search = searchBox("Search settings", (text) => {
     table.search(text);
@@ -326,8 +347,10 @@ export function mount(root, ctx) {
         value,
         decimal: decimal.has(name),
         differs: before.get(name) || "",
+        about: aboutSetting(name),
         changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
       }));
+      rows.sort((a, b) => b.changed - a.changed);
       append(
         body,
         h(

@@ -318,7 +318,7 @@ export class NodeFigures {
     this.history = null;
     this.marks = [];
     this.tiles = h("div", { class: "tiles" });
-    this.place = h("div", { class: "node-charts" });
+    this.place = h("div", { class: "node-charts asking" });
     this.tileIds = "";
     this.chartIds = "";
     this.shown = [];
@@ -346,10 +346,12 @@ export class NodeFigures {
       if (error.name === "AbortError") return;
       if (this.card) this.card.fail(error);
       else replace(this.place, h("p", { class: "panel-line" }, `No history: ${error.message}`));
+      this.place.classList.remove("asking");
       return;
     }
     this.#drawTiles(node);
     this.#drawCharts(node, status);
+    this.place.classList.remove("asking");
     this.changed();
   }
 

@@ -146,7 +146,12 @@ class Overview {
       );
       place.classList.toggle("own-panels", makers.length > 0);
     }
-    this.more.load().then(() => this.redraw());
+    // What stands below is shown when this has its size.
+    this.caches.classList.add("asking");
+    this.more.load().then(() => {
+      this.caches.classList.remove("asking");
+      this.redraw();
+    });
   }
 
   #drawPast(node) {

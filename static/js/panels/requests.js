@@ -169,7 +169,12 @@ export function mount(root, ctx) {
     { hidden: true },
     h("summary", { class: "muted" }, "Response headers"),
   );
-  const output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": "Response" });
+  const output = h("pre", {
+    class: "block",
+    tabindex: "0",
+    hidden: true,
+    "aria-label": "Response",
+  });
   const log = h("ul", { class: "sent" });
   let offered = ""; // the body that was filled in with a known path
   const sent = h("div", { hidden: true }, h("h3", {}, "Sent"), log);

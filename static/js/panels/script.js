@@ -17,7 +17,12 @@ export function mount(root, ctx) {
     if (file.files[0]) editor.value = await file.files[0].text();
   });
   const status = h("p", { class: "panel-line", role: "status" });
-  const output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": "Response" });
+  const output = h("pre", {
+    class: "block",
+    tabindex: "0",
+    hidden: true,
+    "aria-label": "Response",
+  });
   const run = button(
     "Run on this node",
     async () => {

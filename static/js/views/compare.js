@@ -380,6 +380,17 @@ class ComparePage {
     table.update(this.rows);
   }
 
+  /** The nodes of a preset; before there are figures, those that are reachable. */
+  #usePreset(preset) {
+    const nodes = this.picker.nodesOf(preset);
+    const used = nodes.length ? preset : "reachable";
+    const chosen = nodes.length ? nodes : this.picker.nodesOf(used);
+    this.choose(
+      chosen.map((node) => node.key),
+      used,
+    );
+  }
+
   /** Show one line alone, or all with "". */
   isolate(name) {
     this.alone = name;
@@ -404,12 +415,8 @@ class ComparePage {
     this.picker.drawPresets();
     if (!this.started) {
       this.started = true;
-      const preset = this.preset;
-      this.choose(
-        this.picker.nodesOf(preset).map((node) => node.key),
-        preset,
-      );
       this.lastTime = status.time;
+      this.#usePreset(this.preset);
       return;
     }
     if (!this.picker.list.firstChild) this.picker.draw();
@@ -430,15 +437,9 @@ class ComparePage {
       this.metric = metric;
       this.chart = null;
     }
-    const preset = query.get("preset");
     if (query.has("nodes")) this.choose(query.get("nodes").split(",").filter(Boolean));
-    else if (preset) {
-      const nodes = this.picker.nodesOf(preset);
-      this.choose(
-        nodes.map((node) => node.key),
-        preset,
-      );
-    } else this.load();
+    else if (query.has("preset")) this.#usePreset(query.get("preset"));
+    else this.load();
   }
 }
 
