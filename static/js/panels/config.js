@@ -107,7 +107,7 @@ export function mount(root, ctx) {
         id: "name",
         label: "Setting",
         head: true,
-        width: 250,
+        width: 220,
         narrow: 144,
         grow: true,
         cls: "mono",
@@ -119,7 +119,7 @@ export function mount(root, ctx) {
       {
         id: "value",
         label: "Value",
-        width: 280,
+        width: 170,
         narrow: 104,
         grow: true,
         cls: "mono",
@@ -131,7 +131,7 @@ export function mount(root, ctx) {
       {
         id: "about",
         label: "What it does",
-        width: 250,
+        width: 280,
         grow: true,
         drop: 4,
         cls: "muted",
@@ -143,7 +143,7 @@ export function mount(root, ctx) {
       {
         id: "default",
         label: "Default",
-        width: 168,
+        width: 110,
         drop: 1,
         cls: "mono muted",
         title: "of LMCache 0.5.6",
@@ -155,7 +155,7 @@ export function mount(root, ctx) {
       {
         id: "differs",
         label: "In the instance",
-        width: 150,
+        width: 140,
         drop: 3,
         title: "what the other processes of the instance have",
         value: (row) => row.differs,
