@@ -114,7 +114,7 @@ function buildGroup(group, { closed, many }) {
     else closed.add(group.id);
     if (!many) remember("tree.closed", JSON.stringify([...closed]));
   });
-  marks.set(group.id, mark);
+  marks.set(`group ${group.id}`, mark);
   return details;
 }
 
@@ -194,7 +194,7 @@ export function drawTree() {
   }
   for (const { groups: shown } of sections)
     for (const group of shown) {
-      put(marks.get(group.id), group.state);
+      put(marks.get(`group ${group.id}`), group.state);
       for (const node of group.nodes) put(marks.get(node.key), node.state);
     }
 }

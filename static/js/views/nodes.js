@@ -15,7 +15,7 @@ import {
 import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { addressText, format, plural } from "../format.js";
-import { poll, refreshNow, sendJson, store, subscribe } from "../server.js";
+import { getJson, poll, refreshNow, sendJson, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 
@@ -36,6 +36,17 @@ function targetOf(form) {
 }
 
 const asFrontend = (count) => `Add as frontend with ${plural(count, "node")}`;
+
+/** Add a frontend, and ask it for its nodes at once. */
+async function addFrontend(entry) {
+  const answer = await sendJson("POST", "api/proxies", entry);
+  try {
+    await getJson(`api/proxies/${encodeURIComponent(entry.name)}/refresh`);
+  } catch (error) {
+    // Its page says why it does not respond.
+  }
+  return answer;
+}
 
 /** The form that adds or changes a node or a frontend. */
 class NodeForm {
@@ -159,7 +170,7 @@ class NodeForm {
       await this.#recognise(form);
     }
     const offered = this.frontendNodes !== null && !this.plain;
-    if (this.isProxy || offered) return sendJson("POST", "api/proxies", entry);
+    if (this.isProxy || offered) return addFrontend(entry);
     const group = form.elements.group && form.elements.group.value;
     const path = group ? `api/proxies/${encodeURIComponent(group)}/nodes` : "api/nodes";
     return sendJson("POST", path, entry);

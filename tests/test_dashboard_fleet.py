@@ -1,0 +1,288 @@
+"""Node pages by kind, Compare, cache operations and rollouts in a real browser, on the demo."""
+
+import pytest
+from support.frontend import Frontend, wait_for
+
+pytestmark = pytest.mark.browser
+
+WORKER = "llama70b-b_worker0"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """A frontend with the fifteen demo nodes, all of which answer."""
+    front = Frontend("--demo", "--poll-interval", "1")
+
+    def everybody_answers():
+        counts = front.ask("/api/status").json()["counts"]
+        return counts["up"] + counts["degraded"] == 15
+
+    wait_for(everybody_answers, 30)
+    yield front
+    front.stop()
+
+
+@pytest.fixture
+def page(browser):
+    """Open a fragment of a frontend's page."""
+
+    def visit(front, fragment):
+        browser.goto("about:blank")
+        browser.goto(front.url + "/" + fragment)
+        browser.wait_for(lambda: browser.has("main h1"))
+        return browser
+
+    yield visit
+    assert browser.console() == []
+
+
+def press(browser, label, place="main"):
+    """Click the first button of that text that may be clicked."""
+    find = (
+        "const one = [...document.querySelectorAll(arguments[1] + ' button')].find((e) => "
+        "e.textContent.trim() === arguments[0] && !e.disabled);"
+        "if (one) { one.scrollIntoView({block: 'center'}); one.click(); } return Boolean(one);"
+    )
+    browser.wait_for(lambda: browser.script(find, label, place))
+
+
+def choose(browser, selector, value):
+    """Choose an option of a select as a user does."""
+    browser.wait_for(lambda: browser.has(selector))
+    browser.script(
+        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))",
+        selector,
+        value,
+    )
+
+
+def tab_to(browser, condition, presses=60):
+    """Press Tab until the focused element meets a condition in JavaScript of ``e``."""
+    for _ in range(presses):
+        if browser.script("const e = document.activeElement; return Boolean(%s)" % condition):
+            return
+        browser.press("Tab")
+    raise AssertionError("Tab never reached an element with " + condition)
+
+
+def chart_names(browser):
+    return browser.texts("main .chart figcaption > span:first-child")
+
+
+# ---- the page of a node
+
+
+@pytest.mark.parametrize(
+    "name,tile,charts",
+    [
+        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and time-outs"}),
+        ("llama70b-b_api", "TTFT p50", {"TTFT and queue", "Hit rate", "Tokens by source"}),
+        (WORKER, "Hit rate", {"L1 memory and evictions", "Remote backend"}),
+    ],
+)
+def test_a_node_shows_first_what_matters_for_its_kind(page, demo, name, tile, charts):
+    browser = page(demo, "#/node/%s" % name)
+    browser.wait_for(lambda: charts <= set(chart_names(browser)))
+    assert browser.text("main .tile .name") == tile
+
+
+def test_an_engine_shows_ttft_queue_and_hit_rate_in_one_view(page, demo):
+    browser = page(demo, "#/node/llama70b-b_api")
+    browser.wait_for(lambda: "TTFT and queue" in chart_names(browser))
+    tiles = browser.texts("main .tile .name")
+    assert tiles[:4] == [
+        "TTFT p50",
+        "Waiting requests",
+        "External hit rate",
+        "GPU prefix hit rate",
+    ]
+    legend = browser.text("main .chart .legend")
+    assert "TTFT p99" in legend and "Waiting" in legend
+
+
+def test_an_mp_server_shows_its_adapters_with_their_use_and_loads_in_flight(page, demo):
+    browser = page(demo, "#/node/mp-0")
+    browser.wait_for(lambda: browser.count("[aria-label='L1 and L2'] tbody tr") >= 2)
+    text = browser.text("[aria-label='L1 and L2']")
+    assert "L1, DRAM" in text and "evicts above" in text and "healthy" in text
+    heads = browser.texts("[aria-label='L1 and L2'] thead th")
+    assert "Loads in flight" in heads and "Used" in heads
+
+
+def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
+    browser = page(demo, "#/node/" + WORKER)
+    name = "const e = document.querySelector('main .limit-name'); return e && e.textContent"
+    browser.wait_for(lambda: browser.script(name) == "L1 limit")
+
+
+def test_a_node_says_where_its_logs_are(page, demo):
+    browser = page(demo, "#/node/" + WORKER)
+    browser.wait_for(lambda: "no endpoint for logs" in browser.text("main"))
+
+
+def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
+    browser = page(demo, "#/node/%s/meta" % WORKER)
+    opener = "button[aria-label='Actions for Meta']"
+    browser.wait_for(lambda: browser.has(opener))
+    assert browser.count("[aria-label='Meta'] .panel-tools > *") == 1
+    browser.script("document.querySelector(arguments[0]).focus()", opener)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("[aria-label='Meta'] .menu"))
+    assert browser.texts("[aria-label='Meta'] .menu button") == [
+        "Refresh",
+        "Raw response",
+        "Copy as curl",
+    ]
+    browser.press("ArrowDown", "Enter")
+    browser.wait_for(lambda: '"model_name"' in browser.text("[aria-label='Meta'] pre.raw"))
+    browser.script("document.querySelector(arguments[0]).focus()", opener)
+    browser.press("Enter", "Escape")
+    browser.wait_for(lambda: not browser.has("[aria-label='Meta'] .menu"))
+    assert browser.script("return document.activeElement.ariaLabel") == "Actions for Meta"
+
+
+def test_settings_stand_by_topic_with_what_is_not_the_default_first(page, demo):
+    browser = page(demo, "#/node/%s/config" % WORKER)
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: browser.has("main tr.group"))
+    groups = browser.texts("main tr.group .group-text b")
+    assert groups[0] == "CPU memory (L1)" and "Storing" in groups
+    first = browser.text("main tbody tr:not(.group) th")
+    assert first == "max_local_cpu_size"
+    assert "Size of the CPU cache in GiB, for each worker." in browser.text("main")
+
+
+# ---- Compare
+
+
+def test_compare_begins_with_the_ten_worst_and_a_click_isolates_one(page, demo):
+    browser = page(demo, "#/compare?preset=worst&metric=retrieve_p99")
+    browser.wait_for(lambda: browser.count("main .isolate") >= 8)
+    figures = "main .data tbody tr:has(th) td.num:nth-of-type(2)"
+    values = browser.texts(figures)
+    assert len(values) <= 10 and values[0].endswith("ms")
+    name = browser.text("main .isolate")
+    browser.click("main .isolate")
+    browser.wait_for(lambda: browser.count("main svg path.line") == 1)
+    assert browser.attribute("main .isolate[aria-pressed=true]", "title") == "Show all lines"
+    assert name in browser.attribute("main .chart-svg", "aria-label")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.count("main svg path.line") > 1)
+
+
+def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_left_out(page, demo):
+    browser = page(demo, "#/compare")
+    choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
+    browser.wait_for(lambda: "preset=i%3Allama70b-b" in browser.url)
+    ranks = {"llama70b-b_worker%d" % rank for rank in range(4)}
+    browser.wait_for(lambda: ranks <= set(browser.texts("main .isolate")))
+    choose(browser, "select[aria-label=Preset]", "reachable")
+    browser.wait_for(lambda: "IDs, ports and paths" in browser.text("main .progress"))
+    assert "lmcache_instance_id" not in browser.text("main .drift")
+    browser.script("document.querySelectorAll('.panel-tools input[type=checkbox]')[1].focus()")
+    browser.press("Space")
+    browser.wait_for(lambda: "lmcache_instance_id" in browser.text("main .drift"))
+
+
+def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
+    browser = page(demo, "#/compare?metric=ttft_p99")
+    browser.wait_for(lambda: browser.count("main .isolate") == 2)
+    labels = browser.texts("select[aria-label=Metric] option")
+    assert {"TTFT p99", "L2 hit rate", "Response time"} <= set(labels)
+
+
+# ---- cache operations
+
+
+def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
+    browser = page(demo, "#/many?tab=cache")
+    browser.wait_for(lambda: browser.has("textarea[name=tokens]"))
+    browser.script("document.querySelector('textarea[name=tokens]').focus()")
+    browser.press(*"0-1023")
+    browser.press("Tab")
+    browser.press(*"Qwen/Qwen3-32B")
+    assert "1024 numbers" in browser.text("main pre.block")
+    tab_to(browser, "e.textContent === 'Run'")
+    browser.press("Enter")
+    browser.wait_for(lambda: "1 in mp-" in browser.text("[aria-label='Results']"))
+    assert "L1 dram" in browser.text("[aria-label='Where the chunks are']")
+
+
+def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
+    browser = page(demo, "#/many?tab=cache")
+    operation = "select[aria-label=Operation]"
+    choose(browser, operation, "delete")
+    browser.wait_for(lambda: browser.has("input[name=instance]"))
+    press(browser, "Dry run")
+    browser.wait_for(lambda: "Enter Token IDs" in browser.text("main .field-error"))
+    browser.type("textarea[name=tokens]", "0-1023")
+    browser.type("input[name=model]", "Qwen/Qwen3-32B")
+    press(browser, "Dry run")
+    browser.wait_for(lambda: "Dry run" in browser.text("[aria-label='Results'] h2"))
+    changes = "/proxy2/coordinator/cache/delete"
+    assert not [url for url in browser.requests() if changes in url]
+    browser.type("input[name=instance]", "mp-1")
+    press(browser, "Review and run")
+    browser.wait_for(lambda: browser.has("dialog"))
+    press(browser, "Cancel", "dialog")
+    assert not [url for url in browser.requests() if changes in url]
+
+
+# ---- the rollout of a setting
+
+
+def setting_of(front, node, name):
+    return front.ask("/proxy2/%s/conf?names=%s" % (node, name)).json()[name]
+
+
+def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, demo):
+    name = "min_retrieve_tokens"
+    nodes = ["llama70b-b_worker%d" % rank for rank in range(4)]
+    old = setting_of(demo, nodes[0], name)
+    browser = page(demo, "#/many?tab=rollout")
+    choose(browser, "select[name=group]", "i:llama70b-b")
+    browser.type("input[name=setting]", name)
+    browser.type("input[name=value]", "many")
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: "Write a number" in browser.text("main .field-error"))
+    browser.type("input[name=value]", "96")
+    choose(browser, "select[name=first]", nodes[0])
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: browser.has("table.compared"))
+    assert setting_of(demo, nodes[0], name) == 96
+    assert setting_of(demo, nodes[1], name) == old
+    rows = browser.texts("table.compared tbody th")
+    assert rows == ["Hit rate", "Failures", "Retrieve p99"]
+    browser.goto(demo.url + "/#/")
+    browser.wait_for(lambda: browser.text("h1") == "Cluster")
+    browser.back()
+    browser.wait_for(lambda: browser.has("table.compared"))
+    press(browser, "Apply to the other 4 nodes")
+    press(browser, "Apply", "dialog")
+    browser.wait_for(lambda: "Applied to all nodes" in browser.text("main"))
+    assert [setting_of(demo, node, name) for node in nodes] == [96] * 4
+    press(browser, "Undo on 5 nodes")
+    browser.wait_for(lambda: "Undone." in browser.text("main"))
+    assert [setting_of(demo, node, name) for node in nodes] == [old] * 4
+    press(browser, "New rollout")
+    browser.wait_for(lambda: browser.has("input[name=setting]"))
+
+
+# ---- Nodes
+
+
+def test_a_frontend_that_is_added_as_a_node_is_recognised(page, demo, start):
+    front = start("--port", "0", "--poll-interval", "1")
+    browser = page(front, "#/nodes?add=1")
+    browser.wait_for(lambda: browser.has("dialog"))
+    for field, value in (("name", "rack1"), ("host", "127.0.0.1"), ("port", str(demo.port))):
+        browser.type("dialog input[name=%s]" % field, value)
+    press(browser, "Add", "dialog")
+    browser.wait_for(lambda: "frontend with 15 nodes" in browser.text("dialog .field-error"))
+    press(browser, "Add as frontend with 15 nodes", "dialog")
+    browser.wait_for(lambda: not browser.has("dialog"))
+    browser.wait_for(lambda: len(front.ask("/api/status").json()["nodes"]) == 15)
+    browser.goto(front.url + "/#/node/rack1")
+    browser.wait_for(lambda: "Nodes behind this frontend" in browser.text("main"))
+    assert "127.0.0.1:%d" % demo.port in browser.text("main .page-head")
