@@ -6014,6 +6014,29 @@ CLUSTER_RULES = {
     ),
 }
 
+# Alerts about what surrounds the nodes: when each begins and ends, for the manual.
+SERVICE_ALERTS = {
+    "source_away": (
+        "a source of nodes (supplier, coordinator, DNS) cannot be read; its last nodes stay",
+        "it can be read",
+    ),
+    "not_a_frontend": ("a proxy node responds, but reports no nodes", "it reports nodes"),
+    "name_taken": (
+        "two sources use the same name or address; the later node is left out",
+        "the name or address is free",
+    ),
+    "history_file": ("the history file cannot be opened or written", "it is written"),
+    "alertmanager_away": ("an Alertmanager does not accept the alerts", "it accepts them"),
+}
+
+
+def service_alert(
+    rule: str, text: str, since: float, node: str | None = None, key: str = ""
+) -> Alert:
+    """One of SERVICE_ALERTS; ``key`` tells it from others of its kind."""
+    assert rule in SERVICE_ALERTS
+    return Alert(key or rule, rule, "warning", node, text, since)
+
 
 def is_own_setting(name: str) -> bool:
     return len(name) > MAX_SETTING_NAME or bool(OWN_SETTING.fullmatch(name.lower()))
@@ -7748,15 +7771,15 @@ def nodes_exposition(
         ]
     return own_exposition(
         {
-            "node_latency_seconds gauge Time of the node's last answer to a poll": latency,
-            "nodes gauge Nodes by state": [
+            "node_latency_seconds gauge Response time of the node's last poll.": latency,
+            "nodes gauge Nodes by state.": [
                 (f'{{state="{name}"}}', states.count(name)) for name in STATES
             ],
-            "alerts gauge Alerts that last, by severity": [
+            "alerts gauge Active alerts by severity.": [
                 (f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES
             ],
-            "polls_total counter Questions to nodes": [("", polls.questions)],
-            "poll_duration_seconds summary Rounds of polls": [
+            "polls_total counter Requests that polls sent to nodes.": [("", polls.questions)],
+            "poll_duration_seconds summary Duration of rounds of polls.": [
                 ("_sum", f"{polls.round_seconds:.6g}"),
                 ("_count", polls.rounds),
             ],
@@ -8638,8 +8661,7 @@ class HistoryKeeper:
         trouble = self._trouble
         if trouble is None:
             return []
-        name = "history_file"
-        return [Alert(name, name, "warning", None, one_line(trouble[1]), trouble[0])]
+        return [service_alert("history_file", one_line(trouble[1]), trouble[0])]
 
     def older_events(
         self, which: EventFilter, limit: int, before: int
@@ -8656,12 +8678,12 @@ class HistoryKeeper:
         size, rows = self._reader.size()
         return own_exposition(
             {
-                "history_file_bytes gauge Size of the history file": [("", size)],
-                "history_file_rows gauge Rows in the history file": [("", rows)],
-                "history_file_write_seconds gauge Time of the last write": [
+                "history_file_bytes gauge Size of the history file.": [("", size)],
+                "history_file_rows gauge Rows in the history file.": [("", rows)],
+                "history_file_write_seconds gauge Duration of the last write.": [
                     ("", f"{self._seconds:.6g}")
                 ],
-                "history_file_errors_total counter Writes that failed": [("", self._errors)],
+                "history_file_errors_total counter Writes that failed.": [("", self._errors)],
             }
         )
 
@@ -9597,9 +9619,9 @@ class Sources:
             if kind == "proxy":
                 rule, node = "not_a_frontend", name
                 words = f"{name} reports no nodes: {text}"
-            alerts.append(Alert(f"source:{source}", rule, "warning", node, words, since))
+            alerts.append(service_alert(rule, words, since, node, f"source:{source}"))
         for text in self._registry.conflicts:
-            alerts.append(Alert(f"conflict:{text}", "name_taken", "warning", None, text, 0.0))
+            alerts.append(service_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
         return alerts
 
     def _note(self, source: str, trouble: str) -> None:
@@ -9830,9 +9852,9 @@ class AlertmanagerSender:
         trouble = self._trouble
         if trouble is None:
             return []
-        text = f"Alertmanager {self.url} gets no alerts: {trouble[1]}"
+        text = f"Alertmanager {self.url} does not receive alerts: {trouble[1]}"
         name = "alertmanager_away"
-        return [Alert(f"{name}:{self.url}", name, "warning", None, text, trouble[0])]
+        return [service_alert(name, text, trouble[0], key=f"{name}:{self.url}")]
 
     def _run(self) -> None:
         due = 0.0  # monotonic seconds of the next report
@@ -11714,7 +11736,7 @@ class Telemetry:
                 "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [
                     ("", f"{self.started:.3f}")
                 ],
-                "requests_total counter Requests answered, by route, method and status.": answered,
+                "requests_total counter Requests answered by route, method and status.": answered,
                 "request_duration_seconds histogram Time from a request's head to its answer.": (
                     self._durations(rows)
                 ),
@@ -13906,8 +13928,10 @@ Without --config, --nodes, --node or another source, the Unix sockets below
 environment too: --poll-interval is LMCACHE_FRONTEND_POLL_INTERVAL; options
 that may be repeated take a comma-separated list there.
 
-exit status: 0 ended in order (with --status: every node is up), 1 could not
-start (with --status: some node is not up), 2 invalid options or files.
+exit status: 0 success (with --status: every node is up), 1 could not start
+(with --status: some node is not up), 2 invalid options or files.
+
+manual: static/help.html beside this file, or press ? in the dashboard
 """
 
 # Options that are flags, or have a value.
@@ -14456,8 +14480,7 @@ def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[
         file.open()
     except HistoryError as error:
         log.warning("%s; going on without it", error)
-        name = "history_file"
-        return None, [Alert(name, name, "warning", None, str(error), time.time())]
+        return None, [service_alert("history_file", str(error), time.time())]
     return file, []
 
 

@@ -1,0 +1,193 @@
+"""The manual, ``static/help.html``, says what the program does: its tables match the code's.
+
+What is added to the code without its line in the manual fails here, and so does a line about
+something that is no longer there.
+"""
+
+import html.parser
+import os
+import re
+import subprocess
+import sys
+
+import lmcache_frontend as lf
+import pytest
+from support.frontend import PROGRAM, ROOT, wait_for
+
+MANUAL = os.path.join(ROOT, "static", "help.html")
+README = os.path.join(ROOT, "README.md")
+UNITS = {"KiB": 1024, "MiB": 1024**2, "bytes": 1, "s": 1, "d": 86400}
+VOID = {"meta", "link", "br", "hr", "img"}
+
+
+class Page(html.parser.HTMLParser):
+    """A page's tables by id (rows of cell texts), its ids, links, elements and attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.ids, self.links = {}, [], []
+        self.elements, self.attributes = set(), set()
+        self._open, self._rows, self._cell = [], None, None
+        self.feed(text)
+        self.close()
+        assert not self._open, "these are not closed: %s" % self._open
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.elements.add(tag)
+        self.attributes.update(values)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values[name] for name in ("href", "src") if name in values]
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "table":
+            self._rows = self.tables[values["id"]] = []
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th"):
+            self._cell = []
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+        if tag in ("td", "th"):
+            self._rows[-1].append(" ".join("".join(self._cell).split()))
+            self._cell = None
+
+    def handle_data(self, data):
+        if self._cell is not None:
+            self._cell.append(data)
+
+
+@pytest.fixture(scope="module")
+def page():
+    with open(MANUAL, encoding="utf-8") as file:
+        return Page(file.read())
+
+
+def rows(page, table):
+    """The rows of a table below its head."""
+    return page.tables[table][1:]
+
+
+def options():
+    """Every option of the program with its help, as ``--help`` shows it to a wide terminal."""
+    command = [sys.executable, PROGRAM, "--help"]
+    text = subprocess.check_output(command, env=dict(os.environ, COLUMNS="400")).decode()
+    return dict(re.findall(r"^  (?:-h, )?(--[a-z-]+)(?: \S+)?\s{2,}(\S.*)$", text, re.M))
+
+
+def names_in(cell):
+    return re.findall(r"--[a-z][a-z-]*", cell)
+
+
+def test_every_option_has_its_line(page):
+    described = {names_in(row[0])[-1]: row[1] for row in rows(page, "options")}
+    assert described == options()
+
+
+def test_every_option_has_a_row_in_the_readme():
+    with open(README, encoding="utf-8") as file:
+        lines = [line for line in file if line.startswith("| `--")]
+    assert sorted(names_in(line)[0] for line in lines) == sorted(set(options()) - {"--help"})
+
+
+def test_every_figure_has_its_line(page):
+    expected = []
+    for figure in lf.list_figures():
+        expected.append([figure[name] for name in ("name", "label", "unit", "together")])
+    described = [
+        [name, label, unit, ranks] for name, label, unit, _, ranks in rows(page, "figures-table")
+    ]
+    assert described == expected
+
+
+def test_every_figure_names_the_families_it_is_computed_from(page):
+    described = {row[0]: row[3] for row in rows(page, "figures-table")}
+    for figure in lf.list_figures():
+        for family in figure["families"]:
+            assert family in described[figure["name"]], figure["name"]
+
+
+def test_every_way_to_compute_a_figure_has_its_line(page):
+    assert dict(rows(page, "kinds")) == lf.HOW_MADE
+
+
+def test_every_alert_says_when_it_begins_and_ends(page):
+    rules = {rule.name: rule for rule in lf.RULES}
+    rules.update(lf.CLUSTER_RULES)
+    described = {row[0]: row[1:] for row in rows(page, "alerts-table")}
+    expected = {}
+    for name, rule in rules.items():
+        polls = "%d / %d" % (rule.raise_after, rule.clear_after)
+        expected[name] = [rule.severity, rule.begins, rule.ends, polls]
+    for name, (begins, ends) in lf.SERVICE_ALERTS.items():
+        expected[name] = ["warning", begins, ends, ""]
+    assert described == expected
+
+
+def test_every_kind_of_event_has_its_line(page):
+    assert [row[0] for row in rows(page, "events-table")] == list(lf.EVENT_KINDS)
+
+
+def test_every_route_has_its_line(page):
+    routes = [row[0] for row in rows(page, "routes")]
+    own = ["%s %s" % (route.method, route.pattern) for route in lf.ROUTES]
+    assert sorted(name for name in routes if not name.startswith("any ")) == sorted(own)
+
+
+def test_the_manual_says_which_routes_need_trust(page):
+    described = dict(rows(page, "routes"))
+    for route in lf.ROUTES:
+        text = described["%s %s" % (route.method, route.pattern)]
+        assert route.trusted == text.endswith("needs trust"), route.pattern
+
+
+def test_every_field_of_a_node_has_its_line(page):
+    assert sorted(row[0] for row in rows(page, "entry")) == sorted(lf.ENTRY_FIELDS)
+
+
+def test_limits_have_the_values_of_the_code(page):
+    tables = [name for name in page.tables if name.startswith("limits-")]
+    limits = [row for table in tables for row in rows(page, table)]
+    assert len(limits) > 50
+    for name, text, _ in limits:
+        number, _, unit = text.partition(" ")
+        assert float(number) * UNITS.get(unit, 1) == getattr(lf, name), name
+
+
+def test_every_metric_of_the_frontend_has_its_line(page, start, node, tmp_path):
+    file = str(tmp_path / "history.db")
+    front = start("--node", "w0=" + node.address, "--history-file", file, "--poll-interval", "1")
+    wait_for(lambda: "_node_latency_" in front.ask("/metrics").body.decode())
+    text = front.ask("/metrics").body.decode()
+    families = re.findall(r"^# TYPE (lmcache_frontend_\w+) (\w+)$", text, re.M)
+    assert sorted(families) == sorted(tuple(row[:2]) for row in rows(page, "own-metrics"))
+
+
+def test_the_manual_works_alone_and_without_a_script(page):
+    assert not page.elements & {"script", "style", "iframe", "form"}
+    assert "style" not in page.attributes
+    assert not [name for name in page.attributes if name.startswith("on")]
+    assert len(set(page.ids)) == len(page.ids)
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids, link
+        elif link != "../":
+            assert os.path.exists(os.path.join(ROOT, "static", link)), link
+
+
+def test_the_contents_list_every_chapter():
+    with open(MANUAL, encoding="utf-8") as file:
+        text = file.read()
+    chapters = re.findall(r'<h2 id="([\w-]+)"', text)
+    contents = text[text.index("<nav") : text.index("</nav>")]
+    assert re.findall(r'href="#([\w-]+)"', contents) == chapters
+
+
+def test_the_last_line_of_help_names_the_manual():
+    command = [sys.executable, PROGRAM, "--help"]
+    last = subprocess.check_output(command).decode().strip().splitlines()[-1]
+    assert "static/help.html" in last
