@@ -1875,6 +1875,12 @@ class UnixHTTPConnection(NodeConnection):
                 raise
 
 
+if ssl is not None:
+
+    class SecureNodeConnection(http.client.HTTPSConnection, NodeConnection):
+        """``HTTPSConnection`` whose connection is made as ``NodeConnection`` makes it."""
+
+
 Address = Tuple[int, Tuple]  # a family and what connect() takes
 
 
@@ -2260,8 +2266,7 @@ def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, s
         return NodeConnection(parts.hostname, port or 80, timeout), host, path
     if ssl is None:
         raise FetchError("this Python has no ssl module, which https:// needs")
-    connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
-    return connection, host, path
+    return SecureNodeConnection(parts.hostname, port, timeout=timeout), host, path
 
 
 def fetch_url(
@@ -10621,10 +10626,12 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         handler_class: Type[socketserver.BaseRequestHandler],
         max_connections: int = MAX_CONNECTIONS,
         tls: ssl.SSLContext | None = None,
+        socket_mode: int | None = None,
     ) -> None:
         """``address`` is (host, port), or the path of a Unix socket. Raises OSError."""
         self.max_connections = max_connections
         self.tls = tls
+        self.socket_mode = socket_mode
         self.workers = Workers()
         self.draining = False
         self.refused = 0
@@ -10644,6 +10651,9 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         if self.address_family == socket.AF_UNIX:
             self.server_name, self.server_port = "localhost", 0
             bind_unix_socket(self.socket, self.server_address)
+            # Nobody can connect before the socket listens.
+            if self.socket_mode is not None:
+                os.chmod(self.server_address, self.socket_mode)
             return
         if self.address_family == socket.AF_INET6:
             # "::" is for IPv4, too.
@@ -10758,7 +10768,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
 
 
 def bind_unix_socket(sock: socket.socket, path: str) -> None:
-    """Listen on a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
+    """Bind a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -11096,7 +11106,6 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
 PATIENCE = 0.001  # seconds that a worker waits for a node before another one takes its place
 STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
-MAX_MASKED = MIB  # bytes of an answer in which secrets are masked
 # Fields of an answer that act on our whole origin, which a node does not own.
 ORIGIN_FIELDS = frozenset(
     b"alt-svc clear-site-data expect-ct nel origin-agent-cluster public-key-pins refresh report-to "
@@ -12686,6 +12695,7 @@ class ServerSettings(NamedTuple):
     max_requests: int = MAX_REQUESTS
     log_requests: bool = False
     tls: ssl.SSLContext | None = None
+    socket_mode: int | None = None
 
 
 class Services(NamedTuple):
@@ -12718,7 +12728,13 @@ class FrontendServer(WorkerHTTPServer):
         self.slots = NodeSlots(settings.max_requests, MAX_NODE_REQUESTS)
         self._calls = threading.BoundedSemaphore(MAX_CALLS)
         self._swept = 0.0
-        super().__init__(address, FrontendHandler, settings.max_connections, settings.tls)
+        super().__init__(
+            address,
+            FrontendHandler,
+            settings.max_connections,
+            settings.tls,
+            settings.socket_mode,
+        )
 
     @contextlib.contextmanager
     def turn(self, route: Route) -> Iterator[None]:
@@ -14404,8 +14420,6 @@ def make_server(options: argparse.Namespace, services: Services) -> FrontendServ
     address = options.uds or (options.host.strip("[]"), options.port)
     try:
         server = FrontendServer(address, services, server_settings(options))
-        if options.uds_mode is not None:
-            os.chmod(options.uds, options.uds_mode)
     except OSError as error:
         raise FrontendError(500, why_not_listening(options, error)) from None
     services.registry.set_home(options.host, server.server_port)
@@ -14421,6 +14435,7 @@ def server_settings(options: argparse.Namespace) -> ServerSettings:
         max_requests=options.max_requests,
         log_requests=log.isEnabledFor(logging.INFO),
         tls=make_tls(options.tls_cert, options.tls_key) if options.tls_cert else None,
+        socket_mode=options.uds_mode,
     )
 
 
@@ -14731,31 +14746,29 @@ class RunningFrontend:
 
     def bundle(self) -> Iterator[bytes]:
         """Its bundle, piece by piece. Raises FrontendError 502."""
-        connection, path = self._connection()
         try:
-            connection.request("GET", path + "/api/bundle", headers=self._headers)
+            connection, path = self._connection("/api/bundle")
+        except FetchError as error:
+            raise FrontendError(502, f"{self.label}: {error.reason}") from None
+        try:
+            connection.request("GET", path, headers=self._headers)
             answer = connection.getresponse()
             if answer.status == 403:
                 raise FrontendError(502, f"{self.label} needs its access token: add --token TOKEN")
             if answer.status != 200:
                 raise FrontendError(502, f"{self.label}/api/bundle: status {answer.status}")
             yield from iter(functools.partial(answer.read, DOWNLOAD_SIZE), b"")
-        except http.client.HTTPException as error:
-            reason = f"its answer is not complete ({one_line(error)})"
-            raise FrontendError(502, f"{self.label}: {reason}") from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException, BadMessage) as error:
             raise FrontendError(502, f"{self.label}: {reason_of(error)}") from None
         finally:
             connection.close()
 
-    def _connection(self) -> Tuple[http.client.HTTPConnection, str]:
-        """A connection to it, and what stands before a path there."""
+    def _connection(self, path: str) -> Tuple[http.client.HTTPConnection, str]:
+        """A connection to it that is not open yet, and ``path`` there. Raises FetchError."""
         if self._path:
-            return UnixHTTPConnection(self._path, timeout=BODY_TIMEOUT), ""
-        parts = urllib.parse.urlsplit(self.label)
-        is_tls = parts.scheme == "https"
-        kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-        return kind(parts.hostname or "", parts.port, timeout=BODY_TIMEOUT), parts.path
+            return UnixHTTPConnection(self._path, timeout=BODY_TIMEOUT), path
+        connection, _, path = connect_url(self.label + path, BODY_TIMEOUT)
+        return connection, path
 
 
 class OwnView:

@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import socketserver
+import stat
+import tempfile
 import threading
 import time
 
@@ -209,6 +211,20 @@ def test_a_plain_handler_is_served(serving):
         for body in (b"short", b"long" * 100000):
             connection.request("POST", "/", body)
             assert connection.getresponse().read() == body
+
+
+def test_a_unix_socket_has_its_mode_before_anybody_can_connect():
+    class Looks(lf.WorkerHTTPServer):
+        def server_activate(self):
+            self.mode_before = stat.S_IMODE(os.stat(self.server_address).st_mode)
+            super().server_activate()
+
+    with tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp") as folder:
+        for mode in (0o600, 0o666):
+            path = os.path.join(folder, str(mode))
+            server = Looks(path, Plain, socket_mode=mode)
+            server.server_close()
+            assert server.mode_before == mode
 
 
 def test_a_plain_handlers_pipelined_requests_are_served(serving):

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -757,6 +758,14 @@ def test_other_addresses_and_names_are_not_link_local(address):
 @pytest.mark.parametrize("host", ["127.0.0.1%x", "::1%lo", "127.0.0.1.evil.example"])
 def test_what_only_looks_like_loopback_is_not(host):
     assert not lf.is_loopback(host)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_that_resolves_to_a_link_local_address_is_not_connected_to(monkeypatch, scheme):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(lf.FetchError, match="resolves to a link-local address"):
+        lf.fetch_url(f"{scheme}://metadata.example/", timeout=0.5)
 
 
 # -- the cost of outside text
