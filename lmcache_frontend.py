@@ -6481,9 +6481,11 @@ def no_such_node(name: str) -> FrontendError:
 
 
 class History:
-    """What was measured in each round: a ring, with a column for each figure that a node had once.
+    """What was measured in each round: a ring, with a column for each figure that a key had once.
 
-    The order is that of the monotonic clock. The caller holds the lock of ``Watched``, but for what
+    Keys are "" (the cluster), a node's key, and "/ID" of an instance. A column that has been 0
+    whenever it was known has a byte a round (1: it was 0), any other one a 32-bit float: most
+    figures of most nodes are 0 for ever. The caller holds the lock of ``Watched``, but for what
     ``copy`` returned.
     """
 
@@ -6492,7 +6494,7 @@ class History:
         self._times = array("d", [0.0]) * rounds  # monotonic seconds of each round
         self._written = 0  # rounds in the ring
         self._next = 0  # where the next one goes
-        self._columns: Dict[str, Dict[str, array]] = {}  # by key ("": the cluster) and figure
+        self._columns: Dict[str, Dict[str, bytearray | array]] = {}  # by key and figure
 
     def add(self, at: float, rows: Mapping[str, Mapping[str, Optional[float]]]) -> None:
         """Write one round: figures by key. Who has none in it gets a gap."""
@@ -6502,34 +6504,43 @@ class History:
         self._times[slot] = at
         for columns in self._columns.values():
             for column in columns.values():
-                column[slot] = NAN
+                column[slot] = 0 if isinstance(column, bytearray) else NAN
         for key, figures in rows.items():
             columns = self._columns.setdefault(key, {})
             for name in SERIES:
                 value = figures.get(name)
-                if value is None:
-                    continue
-                if name not in columns:
-                    columns[name] = array("f", [NAN]) * self.rounds
-                columns[name][slot] = value
+                if value is not None:
+                    self._put(columns, name, slot, value)
         self._next = (slot + 1) % self.rounds
         self._written = min(self.rounds, self._written + 1)
 
+    def _put(self, columns: Dict[str, bytearray | array], name: str, slot: int, value: float):
+        column = columns.get(name)
+        if column is None:
+            column = columns[name] = bytearray(self.rounds)
+        if isinstance(column, bytearray):
+            if value == 0:
+                column[slot] = 1
+                return
+            column = columns[name] = floats_of(column)
+        column[slot] = value
+
     def keep_only(self, keys: Iterable[str]) -> None:
-        """Forget nodes that are gone."""
+        """Forget nodes and instances that were removed."""
         kept = {"", *keys}
-        for key in [key for key in self._columns if key not in kept]:
-            del self._columns[key]
+        self._columns = {key: found for key, found in self._columns.items() if key in kept}
 
     def keys(self) -> List[str]:
-        """The nodes that have values, and "" for the cluster."""
         return list(self._columns)
 
     def copy(self, key: str, name: str, count: int) -> array:
         """The last ``count`` values, oldest first, NaN where there is none."""
         column = self._columns.get(key, {}).get(name)
         count = min(count, self._written)
-        return self._latest(column, count) if column is not None else array("f", [NAN]) * count
+        if column is None:
+            return array("f", [NAN]) * count
+        latest = self._latest(column, count)
+        return floats_of(latest) if isinstance(latest, bytearray) else latest
 
     def times(self, count: int) -> array:
         """When the last ``count`` rounds were, oldest first."""
@@ -6546,9 +6557,19 @@ class History:
 
     def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
         """The mean from ``first`` to ``last`` rounds ago of what is known; NaN when nothing is."""
-        values = self.copy(key, name, first)
-        known = [value for value in values[: len(values) - last] if value == value]
-        return sum(known) / len(known) if known else NAN
+        copied = self.copy(key, name, first)
+        values = known(copied[: len(copied) - last])
+        return sum(values) / len(values) if values else NAN
+
+
+def floats_of(zeros: bytearray) -> array:
+    """The floats of a column that has only zeros and gaps."""
+    return array("f", [0.0 if is_zero else NAN for is_zero in zeros])
+
+
+def known(values: Iterable[float]) -> List[float]:
+    """The values that are not NaN."""
+    return [value for value in values if value == value]
 
 
 class Buckets:
@@ -6559,25 +6580,17 @@ class Buckets:
         self.first = int(start // step)
         self._keep_max = keep_max
         count = max(1, int(end // step) - self.first + 1)
-        self._values = [NAN] * count
+        self._values = [-math.inf if keep_max else 0.0] * count  # maxima or sums
         self._counts = [0] * count
 
-    def add(self, at: float, value: float) -> None:
-        """Take one value of the time ``at``; NaN and what is out of range are left out."""
-        self.add_all(at, (value,))
-
-    def add_all(self, at: float, values: Sequence[float]) -> None:
-        """Take values that all belong to the bucket of the time ``at``."""
+    def add(self, at: float, values: Iterable[float]) -> None:
+        """Take values of the time ``at``; NaN and what is out of range are left out."""
         index = int(at // self.step) - self.first
-        values = [value for value in values if value == value]
+        values = known(values)
         if not values or not 0 <= index < len(self._values):
             return
-        if not self._counts[index]:
-            self._values[index] = max(values) if self._keep_max else sum(values)
-        elif self._keep_max:
-            self._values[index] = max(self._values[index], *values)
-        else:
-            self._values[index] += sum(values)
+        before = self._values[index]
+        self._values[index] = max(before, *values) if self._keep_max else before + sum(values)
         self._counts[index] += len(values)
 
     def add_hour(self, hour: int, values: array, until: float) -> None:
@@ -6585,18 +6598,15 @@ class Buckets:
         size = max(1, min(60, int(self.step // 60)))
         last = min(60, math.ceil((until - hour * 3600) / 60))
         for index in range(0, last, size):
-            part = values[index : min(last, index + size)]
-            self.add_all(hour * 3600 + index * 60, part)
+            self.add(hour * 3600 + index * 60, values[index : min(last, index + size)])
 
     def times(self) -> List[float]:
         return [index * self.step for index in range(self.first, self.first + len(self._values))]
 
     def values(self) -> List[float]:
         """The points; NaN where nothing was measured."""
-        if self._keep_max:
-            return self._values
-        pairs = zip(self._values, self._counts)
-        return [value / count if count else NAN for value, count in pairs]
+        divisors = [min(1, count) for count in self._counts] if self._keep_max else self._counts
+        return [value / by if by else NAN for value, by in zip(self._values, divisors)]
 
 
 class OlderHistory:
@@ -6622,18 +6632,8 @@ class Minute(NamedTuple):
     cells: array
 
 
-class Rounds(NamedTuple):
-    """Rounds as memory has them: their Unix seconds, and the values by key and figure."""
-
-    times: List[float]
-    columns: Dict[Tuple[str, str], array]
-
-
 class Past:
-    """Answers questions about the past: from memory and, for what is older, from ``older``.
-
-    A series is called "" (the cluster) or "node:KEY" there, and "" or KEY in memory.
-    """
+    """Answers questions about the past: from memory and, for what is older, from ``older``."""
 
     def __init__(
         self, watched: Watched, history: History, pace: float, older: OlderHistory | None = None
@@ -6658,29 +6658,28 @@ class Past:
         In at most about HISTORY_POINTS points: rounds as they were, or means over more of them.
         Raises FrontendError 400 when it would be too much.
         """
-        rounds = self._rounds(keys.values(), metrics, start, end)
+        times, columns = self._rounds(keys.values(), metrics, start, end)
+        wanted = [(name, metric) for name in keys for metric in metrics]
         oldest = self.oldest_round()
-        is_older = self._older is not None and start < oldest - self._pace
-        first = self._older.first() if is_older else None
-        is_older = first is not None and first < min(end, oldest)
-        if not is_older and len(rounds.times) <= HISTORY_POINTS * 1.1:
-            return self._as_they_were(keys, metrics, rounds, start, end)
-        begins = [max(start, first)] if is_older else []
-        begins += rounds.times[:1]
-        start = min(begins)
+        first = self._older.first() if self._older is not None else None
+        is_older = start < oldest - self._pace and first is not None and first < min(end, oldest)
+        if not is_older and len(times) <= HISTORY_POINTS * 1.1:
+            check_history_size(len(keys), len(metrics), len(times))
+            found = {pair: columns[keys[pair[0]], pair[1]][: len(times)] for pair in wanted}
+            return history_document(self._spacing(times), "memory", times, found, end)
+        start = max(start, first) if is_older else times[0]
         step = history_step(end - start)
-        buckets = {
-            (name, metric): Buckets(start, end, step, metric in WORST_KEPT)
-            for name in keys
-            for metric in metrics
-        }
         check_history_size(len(keys), len(metrics), int((end - start) / step) + 1)
+        buckets = {pair: Buckets(start, end, step, pair[1] in WORST_KEPT) for pair in wanted}
         if is_older:
             self._add_older(buckets, keys, metrics, start, min(end, oldest))
-        add_rounds(buckets, keys, rounds, step)
-        parts = ["memory"] * bool(rounds.times) + ["file"] * is_older
-        source = parts[0] if len(parts) == 1 else "both"
-        return history_document(buckets, step, source)
+        for number, part in grid(times, step):
+            for (name, metric), bucket in buckets.items():
+                bucket.add(number * step, columns[keys[name], metric][part])
+        source = "memory" if not is_older else "both" if times else "file"
+        points = {pair: bucket.values() for pair, bucket in buckets.items()}
+        times = Buckets(start, end, step, False).times()
+        return history_document(step, source, times, points, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
         """What in memory is meant by a comma list of nodes, or an instance's id, by name.
@@ -6689,8 +6688,8 @@ class Past:
         """
         if instance:
             with self._watched.lock:
-                known = {one.id for one in self._watched.instances}
-            if instance not in known:
+                ids = {one.id for one in self._watched.instances}
+            if instance not in ids:
                 what = f"there is no instance {one_line(instance)!r}"
                 raise FrontendError(404, what, "instance")
             return {instance_series(instance): instance_series(instance)}
@@ -6709,15 +6708,16 @@ class Past:
         """
         with self._watched.lock:
             keys = self._history.keys()
-        rounds = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
-        spans = [(int(at // 60), index) for index, at in enumerate(rounds.times)]
+        times, columns = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
         found = []
-        for minute in sorted({minute for minute, _ in spans}):
-            places = [index for number, index in spans if number == minute]
-            rows = minute_rows(keys, rounds.columns, places[0], places[-1] + 1)
-            series = tuple(series_name(key) for key in rows)
+        for minute, part in grid(times, 60):
+            rows = {}
+            for key in keys:
+                row = [one_point(name, columns[key, name][part]) for name in SERIES]
+                if known(row):
+                    rows[series_name(key)] = row
             cells = array("f", [value for row in rows.values() for value in row])
-            found.append(Minute(minute, SERIES, series, cells))
+            found.append(Minute(minute, SERIES, tuple(rows), cells))
         return found
 
     def oldest_round(self) -> float:
@@ -6729,52 +6729,23 @@ class Past:
 
     def _rounds(
         self, keys: Iterable[str], metrics: Sequence[str], start: float, end: float
-    ) -> Rounds:
-        clock = self._watched.clock
+    ) -> Tuple[List[float], Dict[Tuple[str, str], array]]:
+        """Rounds of memory: their Unix seconds, and at least as many values by key and metric."""
+        clock, history = self._watched.clock, self._history
         since = clock.monotonic() - (clock.unix(clock.monotonic()) - start)
-        keys = list(keys)
+        pairs = [(key, name) for key in keys for name in metrics]
         with self._watched.lock:
-            count = self._history.since(since)
-            times = [clock.unix(at) for at in self._history.times(count)]
-            columns = {}
-            for key in keys:
-                for name in metrics:
-                    columns[key, name] = self._history.copy(key, name, count)
-        last = bisect.bisect_right(times, end)
-        return Rounds(times[:last], columns)
+            count = history.since(since)
+            times = [clock.unix(at) for at in history.times(count)]
+            columns = {pair: history.copy(*pair, count) for pair in pairs}
+        return times[: bisect.bisect_right(times, end)], columns
 
-    def _as_they_were(
-        self,
-        keys: Mapping[str, str],
-        metrics: Sequence[str],
-        rounds: Rounds,
-        start: float,
-        end: float,
-    ) -> Dict[str, object]:
-        check_history_size(len(keys), len(metrics), len(rounds.times))
-        times = rounds.times
-        series = [
-            {
-                **series_owner(name),
-                "metric": metric,
-                "times": times,
-                "values": [rounded(value) for value in rounds.columns[key, metric][: len(times)]],
-            }
-            for name, key in keys.items()
-            for metric in metrics
-        ]
-        first, last = (times[0], times[-1]) if times else (end, end)
-        interval = self._pace
-        if self.is_replayed:
-            steps = [round(after - before) for before, after in zip(times, times[1:])]
-            interval = max([interval, *steps])
-        return {
-            "interval": interval,
-            "start": rounded_time(first),
-            "end": rounded_time(last),
-            "source": "memory",
-            "series": series,
-        }
+    def _spacing(self, times: List[float]) -> float:
+        """Seconds between two points of an answer that has the rounds as they were."""
+        if not self.is_replayed:
+            return self._pace
+        steps = [round(after - before) for before, after in zip(times, times[1:])]
+        return max([self._pace, *steps])
 
     def _add_older(
         self,
@@ -6818,13 +6789,6 @@ def check_history_size(nodes: int, metrics: int, points: int) -> None:
         raise FrontendError(400, f"{asked}, {limit}", "seconds")
 
 
-def series_owner(name: str) -> Dict[str, object]:
-    """Whose a series is, as an answer says it: a node's, an instance's, or the cluster's."""
-    if name.startswith("/"):
-        return {"node": None, "instance": name[1:]}
-    return {"node": name or None}
-
-
 def series_name(key: str) -> str:
     """What a series is called outside memory."""
     if key.startswith("/"):
@@ -6838,53 +6802,45 @@ def history_step(seconds: float) -> float:
     return float(enough[0] if enough else HISTORY_STEPS[-1])
 
 
-def minute_rows(
-    keys: Sequence[str], columns: Mapping[Tuple[str, str], array], first: int, last: int
-) -> Dict[str, List[float]]:
-    """The row of each key that has a value in the rounds from ``first`` to before ``last``."""
-    rows = {}
-    for key in keys:
-        row = []
-        for name in SERIES:
-            values = [value for value in columns[key, name][first:last] if value == value]
-            if not values:
-                row.append(NAN)
-            else:
-                row.append(max(values) if name in WORST_KEPT else sum(values) / len(values))
-        if any(value == value for value in row):
-            rows[key] = row
-    return rows
+def one_point(metric: str, values: Iterable[float]) -> float:
+    """The point that stands for many: their mean, for latencies the maximum; NaN for none."""
+    values = known(values)
+    if not values:
+        return NAN
+    return max(values) if metric in WORST_KEPT else sum(values) / len(values)
 
 
-def add_rounds(
-    buckets: Mapping[Tuple[str, str], Buckets],
-    keys: Mapping[str, str],
-    rounds: Rounds,
-    step: float,
-) -> None:
-    """Put what memory has into buckets of ``step`` seconds."""
-    places: Dict[int, List[int]] = {}
-    for index, at in enumerate(rounds.times):
-        places.setdefault(int(at // step), []).append(index)
-    for (name, metric), bucket in buckets.items():
-        values = rounds.columns[keys[name], metric]
-        for number, indices in places.items():
-            bucket.add_all(number * step, values[indices[0] : indices[-1] + 1])
+def grid(times: List[float], step: float) -> Iterator[Tuple[int, slice]]:
+    """The steps in which there are any of these ascending times: the number, and their places."""
+    numbers = [int(at // step) for at in times]
+    for number in sorted(set(numbers)):
+        first = bisect.bisect_left(numbers, number)
+        yield number, slice(first, bisect.bisect_right(numbers, number))
 
 
 def history_document(
-    buckets: Mapping[Tuple[str, str], Buckets], step: float, source: str
+    interval: float,
+    source: str,
+    times: List[float],
+    values: Mapping[Tuple[str, str], Iterable[float]],
+    end: float,
 ) -> Dict[str, object]:
-    """The answer of ``/api/history`` made of buckets of ``step`` seconds."""
-    times: List[float] = []
+    """The answer of ``/api/history``: ``values`` by name and metric, one for each of ``times``."""
     series = []
-    for (name, metric), bucket in buckets.items():
-        times = bucket.times()
-        values = [rounded(value) for value in bucket.values()]
-        owner = series_owner(name)
-        series.append({**owner, "metric": metric, "times": times, "values": values})
-    start, end = (times[0], times[-1]) if times else (0.0, 0.0)
-    return {"interval": step, "start": start, "end": end, "source": source, "series": series}
+    for (name, metric), column in values.items():
+        points = {"metric": metric, "times": times, "values": list(map(rounded, column))}
+        if name.startswith("/"):
+            series.append({"node": None, "instance": name[1:], **points})
+        else:
+            series.append({"node": name or None, **points})
+    first, last = (times[0], times[-1]) if times else (end, end)
+    return {
+        "interval": interval,
+        "start": rounded_time(first),
+        "end": rounded_time(last),
+        "source": source,
+        "series": series,
+    }
 
 
 # ----------------------------------------------------------------------------

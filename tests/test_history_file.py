@@ -236,14 +236,14 @@ def test_points_are_means_and_for_latencies_the_maximum():
     for keep_max, expected in ((False, [2.0, 10.0]), (True, [3.0, 10.0])):
         buckets = lf.Buckets(0, 1199, 600, keep_max)
         for at, value in ((0, 1.0), (10, 2.0), (599, 3.0), (600, math.nan), (601, 10.0)):
-            buckets.add(at, value)
+            buckets.add(at, [value])
         assert buckets.values() == expected
         assert buckets.times() == [0.0, 600.0]
 
 
 def test_points_without_a_value_are_unknown():
     buckets = lf.Buckets(0, 1199, 600, False)
-    buckets.add(700, 1.0)
+    buckets.add(700, [1.0])
     assert math.isnan(buckets.values()[0])
 
 

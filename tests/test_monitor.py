@@ -297,6 +297,19 @@ def test_history_is_a_ring_with_null_for_rounds_without_an_answer():
     assert series[0]["times"] == sorted(series[0]["times"])
 
 
+def test_zeros_and_gaps_of_a_figure_stay_when_it_has_another_value_later():
+    cluster = Cluster({"w0": {}})
+    for step, hits in enumerate((0, 0, None, 0, 0, 500)):
+        cluster.answers["w0"]["/metrics"] = page(tokens=1000 * step, hits=hits)
+        if hits is None:
+            cluster.answers["w0"]["/metrics"] = lf.FetchError("connection reset")
+        cluster.round(70.0)
+        series = cluster.monitor.history("w0", "lookup_hit_rate", 1000.0)["series"][0]
+        if step == 4:
+            assert series["values"] == [None, 0.0, None, None, 0.0]
+    assert series["values"] == [None, 0.0, None, None, 0.0, 0.5]
+
+
 def test_a_node_and_a_metric_that_are_asked_for_twice_come_once():
     cluster = Cluster({"w0": {"/metrics": page()}})
     cluster.round()
