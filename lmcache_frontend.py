@@ -3334,6 +3334,7 @@ def hide_value(parameter: str) -> str:
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
 KINDS = (*LMCACHE_KINDS, "engine", "coordinator", "controller", "discovery", "frontend", "unknown")
 STATES = ("up", "degraded", "down", "unknown")
+WORST_FIRST = ("down", "degraded", "unknown", "up")
 SEVERITIES = ("critical", "warning", "info")
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
@@ -5383,33 +5384,6 @@ def instance_name(members: List[NodeState]) -> str:
     return f"{first.about['model']} on {host_of(first.node)}"
 
 
-def worst_state(states: Iterable[NodeState]) -> str:
-    found = {state.state for state in states}
-    return next(name for name in ("down", "degraded", "unknown", "up") if name in found)
-
-
-def instance_document(instance: Instance, recent: Callable[..., object]) -> Dict[str, object]:
-    """An instance as the status shows it."""
-    states = instance.states
-    engines = [state for state in states if state.kind == "engine"]
-    models = [state.about["model"] for state in states if state.about["model"]]
-    engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
-    return {
-        "id": instance.id,
-        "name": instance.name,
-        "kinds": sorted({state.kind for state in states}),
-        "model": models[0] if models else "",
-        "engine": engine.strip(),
-        "state": worst_state(states),
-        "nodes": [state.node.key for state in states],
-        "metrics": shown_figures(instance.figures),
-        "spread": spread(
-            {state.node.key: state.figures for state in states if state.kind == "worker"}
-        ),
-        "series": recent(instance_series(instance.id), NODE_SERIES),
-    }
-
-
 # ----------------------------------------------------------------------------
 # Watching the cluster: what becomes of nodes
 # ----------------------------------------------------------------------------
@@ -6428,15 +6402,16 @@ class Watched:
 
     def has(self, state: NodeState) -> bool:
         """Tell whether this node is still watched: it may be removed while it is asked."""
-        table = self.proxies if state.node.is_proxy else self.nodes
-        return table.get(state.node.name if state.node.is_proxy else state.node.key) is state
+        node = state.node
+        table, key = (self.proxies, node.name) if node.is_proxy else (self.nodes, node.key)
+        return table.get(key) is state
 
     def note(self, state: NodeState) -> None:
         """Note that a node was asked, whatever came of it."""
         state.polled = self.clock.monotonic()
         self.version += 1
 
-    def select(self, names: Sequence[str], states: Sequence[str]) -> List[NodeState]:
+    def select(self, names: Iterable[str], states: Sequence[str]) -> List[NodeState]:
         """The nodes with one of these names or keys, and in one of these states; empty: any.
 
         Raises FrontendError 404 and 400.
@@ -6447,16 +6422,16 @@ class Watched:
                 raise FrontendError(400, what, "state")
         wanted = frozenset(names)
         with self.lock:
-            known = list(self.nodes.values())
-        named = [item for item in known if {item.node.name, item.node.key} & wanted]
-        missing = wanted - {name for item in named for name in (item.node.name, item.node.key)}
+            shown = list(self.nodes.values())
+        if wanted:
+            shown = [item for item in shown if {item.node.name, item.node.key} & wanted]
+        missing = wanted - {name for item in shown for name in (item.node.name, item.node.key)}
         if missing:
             raise no_such_node(min(missing))
-        shown = named if names else known
         return [item for item in shown if not states or item.state in states]
 
-    def find(self, name: str) -> Tuple[List[NodeState], List[NodeState]]:
-        """The nodes and the proxies that a key, a name or a proxy's name means.
+    def find(self, name: str) -> List[NodeState]:
+        """What a key, a name or a proxy's name means: first it, then its frontend or its nodes.
 
         Raises FrontendError 404.
         """
@@ -6464,11 +6439,17 @@ class Watched:
         node = self.registry.find(name)
         if node is None:
             raise no_such_node(name)
-        proxy = node.name if node.is_proxy else node.proxy if node.prefix else ""
-        keys = [each.key for each in (node.children if node.is_proxy else [node])]
         with self.lock:
-            states = [self.nodes[key] for key in keys if key in self.nodes]
-            return states, [self.proxies[proxy]] if proxy in self.proxies else []
+            if node.is_proxy:
+                children = [self.nodes.get(each.key) for each in node.children]
+                states = [self.proxies.get(node.name), *children]
+            else:
+                proxy = self.proxies.get(node.proxy) if node.prefix else None
+                states = [self.nodes.get(node.key), proxy]
+        found = [state for state in states if state is not None]
+        if not found:
+            raise no_such_node(name)
+        return found
 
 
 def no_such_node(name: str) -> FrontendError:
@@ -6861,15 +6842,15 @@ class Judge:
         """Evaluate every rule."""
         now = self._watched.clock.monotonic()
         with self._watched.lock:
-            recent, base = self._periods(now)
-            seen: set[str] = set()
+            periods = self._periods(now)
             groups: Dict[str, List[NodeState]] = {}
             for state in self._watched.nodes.values():
                 groups.setdefault(state.group, []).append(state)
+            seen: set[str] = set()
             for state in self._watched.everything():
                 peers = [peer for peer in groups.get(state.group, ()) if peer is not state]
-                self._look_at(state, peers, now, recent, base, seen)
-            self._look_at_cluster(now, seen)
+                seen.update(self._look_at(state, peers, now, *periods))
+            seen.update(self._look_at_cluster(now))
             self.book.keep_only(seen)
             self._watched.version += 1
 
@@ -6882,64 +6863,49 @@ class Judge:
         return recent, base if is_enough else recent
 
     def _look_at(
-        self,
-        state: NodeState,
-        peers: List[NodeState],
-        now: float,
-        recent: int,
-        base: int,
-        seen: set[str],
-    ) -> None:
-        key = state.node.key
+        self, state: NodeState, peers: List[NodeState], now: float, recent: int, base: int
+    ) -> Iterator[str]:
+        """Evaluate the rules about one node; gives the ids of their alerts."""
+
+        def mean_now(name: str) -> float:
+            return self._mean(state, peers, name, recent)
+
+        def mean_before(name: str) -> float:
+            return self._mean(state, peers, name, base, recent)
+
+        key, instance = state.node.key, state.instance_id
         for rule in RULES:
             is_down = rule.name == "node_down"
             alert_id = f"{'down' if is_down else rule.name}:{key}"
-            seen.add(alert_id)
-            evidence = Evidence(
-                state,
-                now,
-                self.book.is_active(alert_id),
-                lambda name: self._mean(state, peers, name, recent),
-                lambda name: self._mean(state, peers, name, base, recent),
-                peers,
-                rule.name,
-            )
+            active = self.book.is_active(alert_id)
+            evidence = Evidence(state, now, active, mean_now, mean_before, peers, rule.name)
             found = rule.check(evidence)
             since = state.since if is_down else now
-            alert = Alert(
-                alert_id,
-                rule.name,
-                rule.severity,
-                key,
-                found.text,
-                since,
-                state.instance_id,
-                value=found.value,
-            )
+            alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)
+            alert = alert._replace(value=found.value)
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
+            yield alert_id
 
     def _mean(
         self, state: NodeState, peers: List[NodeState], name: str, first: int, last: int = 0
     ) -> float:
         """The mean of a node's figure, or that of its instance where the node does not have it."""
-        own = self._history.mean(state.node.key, name, first, last)
-        if own == own or len(peers) > MAX_PEERS:
-            return own
-        values = [self._history.mean(peer.node.key, name, first, last) for peer in peers]
-        known = [value for value in values if value == value]
-        if not known:
+        mean = self._history.mean(state.node.key, name, first, last)
+        if mean == mean or len(peers) > MAX_PEERS:
+            return mean
+        means = known(self._history.mean(peer.node.key, name, first, last) for peer in peers)
+        if not means:
             return NAN
-        return sum(known) / (1 if name in SUMMED else len(known))
+        return sum(means) / (1 if name in SUMMED else len(means))
 
-    def _look_at_cluster(self, now: float, seen: set[str]) -> None:
+    def _look_at_cluster(self, now: float) -> List[str]:
         lasting = [alert for alert in self.book.alerts() if alert.node is None]
         found = {alert.id: alert._replace(text="") for alert in lasting}
-        for alert in cluster_findings(self._watched.nodes.values(), now):
-            found[alert.id] = alert
-        seen.update(found)
+        found.update((one.id, one) for one in cluster_findings(self._watched.nodes.values(), now))
         for alert in found.values():
             rule = CLUSTER_RULES[alert.rule]
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
+        return list(found)
 
 
 class Visit:
@@ -6955,9 +6921,9 @@ class Visit:
         self.waiting: Dict[str, Question] = {}  # by path: what is not answered yet
         self.done: set[str] = set()  # paths of the questions that were asked
 
-    def ask(self, question: Question, path: str = "") -> str:
+    def ask(self, question: Question) -> str:
         """Note a question as asked; returns its path for this node."""
-        path = path or path_of(self.state, question)
+        path = path_of(self.state, question)
         self.waiting[path] = question
         self.done.add(question.path)
         return path
@@ -6975,16 +6941,17 @@ class Poller:
         self._timeout = timeout
         self.questions = 0  # asked since our start
 
-    def poll(self, states: List[NodeState], proxies: List[NodeState]) -> None:
-        """Ask proxies for all their children, and every node that none of them reports.
+    def poll(self, states: Iterable[NodeState]) -> None:
+        """Ask frontends for all their children, and every node that none of them reports.
 
         Returns when all have answered.
         """
-        visits = {state.node.key: Visit(state) for state in states}
-        asked = {state.node.name: state for state in proxies}
+        states = list(states)
+        frontends = {state.node.name: state for state in states if state.node.is_proxy}
+        visits = {state.node.key: Visit(state) for state in states if not state.node.is_proxy}
         # Nodes of a frontend that is asked in this poll wait for what it reports.
-        waiting: Dict[str, List[Visit]] = {name: [] for name in asked}
-        jobs = collections.deque(self._job(state, "/api/status") for state in proxies)
+        waiting: Dict[str, List[Visit]] = {name: [] for name in frontends}
+        jobs = collections.deque(self._job(one, "/api/status") for one in frontends.values())
         # Who may be slow to fail comes last.
         for visit in sorted(visits.values(), key=lambda visit: not visit.state.is_well):
             if visit.state.node.proxy in waiting:
@@ -6999,7 +6966,7 @@ class Poller:
         for job, reply in self._ask(next_jobs(), parallel=POLLS_AT_ONCE, through=MAX_THROUGH):
             self.questions += 1
             if job.node.is_proxy:
-                reported = self._take_frontend(asked[job.node.name], reply)
+                reported = self._take_frontend(frontends[job.node.name], reply)
                 for visit in waiting.pop(job.node.name):
                     if visit.state.node.key not in reported:
                         jobs.extend(self._begin(visit))
@@ -7035,19 +7002,14 @@ class Poller:
         question = visit.waiting.pop(path)
         is_read = isinstance(reply, Reply) and reply.status in question.statuses
         value = question.read(reply, now) if is_read else None
+        paths: List[str] = []
         with self._watched.lock:
-            if visit.is_first:
-                is_over = self._take_failure(visit, reply, now)
-            elif isinstance(reply, FetchError):
-                is_over = False
-                state.reasons.append(f"{path}: {reply.reason}")
-                state.details_due = 0.0
-            else:
-                is_over = False
-            paths = [] if is_over else self._take_over(visit, question, path, reply, value, now)
+            if not visit.is_first or self._has_answered(state, reply, now):
+                is_elsewhere = self._take_over(visit, question, path, reply, value)
+                paths = [visit.ask(question)] if is_elsewhere else self._next_paths(visit, now)
+                if not visit.waiting:
+                    self._finish(state, now)
             if not visit.waiting:
-                if not is_over:
-                    self._finish(visit, now)
                 self._watched.note(state)
         if not visit.waiting:
             state.is_asked = False
@@ -7055,48 +7017,48 @@ class Poller:
                 self._events.visited(visit)
         return [self._job(state, path) for path in paths]
 
-    def _take_failure(self, visit: Visit, reply: Reply | FetchError, now: float) -> bool:
-        """Note whether a node answers at all; tells whether that was all of this visit."""
-        state = visit.state
+    def _has_answered(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
+        """Note by its first answer whether a node answers at all."""
         if isinstance(reply, FetchError):
             is_slow = reply.connected and reply.reason.startswith(NO_ANSWER)
             if is_slow and state.is_well and not state.timeouts:
                 state.took_too_long(reply.reason, now)
             else:
                 state.failed(reply.reason, now, self._pace)
-            return True
+            return False
         if state.node.prefix and reply.status in (502, 504):
             # Its frontend answers for it: the node does not.
             state.failed(gateway_reason(reply), now, self._pace)
-            return True
+            return False
         if state.failures:
             state.details_due = 0.0
         state.answered(reply.seconds)
+        return True
+
+    @staticmethod
+    def _take_over(
+        visit: Visit, question: Question, path: str, reply: Reply | FetchError, value: object
+    ) -> bool:
+        """Hand an answer to its question; tells whether to ask it again by its older path."""
+        state = visit.state
+        if isinstance(reply, FetchError):
+            state.reasons.append(f"{path}: {reply.reason}")
+            state.details_due = 0.0
+        elif reply.status in question.statuses:
+            question.take(state, reply.status, value)
+        elif reply.status == 404 and path == question.path and question.older:
+            state.paths[path] = question.older
+            return True
+        elif visit.is_first:
+            state.forget()
+            state.reasons.append(f"answers {reply.status} to {path}")
+        elif reply.status == 404:
+            state.paths[question.path] = ""
         return False
 
-    def _take_over(
-        self,
-        visit: Visit,
-        question: Question,
-        path: str,
-        reply: Reply | FetchError,
-        value: object,
-        now: float,
-    ) -> List[str]:
-        """Hand an answer to its question; returns the paths to ask next."""
+    def _next_paths(self, visit: Visit, now: float) -> List[str]:
+        """What to ask after the first answer, or after the last ones made the kind known."""
         state = visit.state
-        if isinstance(reply, Reply):
-            is_missing = reply.status == 404 and 404 not in question.statuses
-            if is_missing and path == question.path and question.older:
-                state.paths[question.path] = question.older
-                return [visit.ask(question, question.older)]
-            if reply.status in question.statuses:
-                question.take(state, reply.status, value)
-            elif visit.is_first:
-                state.forget()
-                state.reasons.append(f"answers {reply.status} to {path}")
-            elif is_missing:
-                state.paths[question.path] = ""
         if visit.is_first:
             visit.is_first = False
             visit.has_details = now >= state.details_due
@@ -7104,15 +7066,13 @@ class Poller:
                 state.details_due = now + max(DETAIL_INTERVAL, self._pace)
         elif visit.waiting or state.kind == visit.kind:
             return []
-        # The first answer is there, or the last ones made it known what it is.
         visit.kind = state.kind
         questions = due_questions(state, visit.has_details)
         return [visit.ask(item) for item in questions if item.path not in visit.done]
 
     @staticmethod
-    def _finish(visit: Visit, now: float) -> None:
+    def _finish(state: NodeState, now: float) -> None:
         """Judge a node that answered everything."""
-        state = visit.state
         if state.page_kind is None and state.kind != "unknown":
             # It is of a kind that has no metrics.
             state.reasons = [item for item in state.reasons if "/metrics" not in item]
@@ -7127,8 +7087,9 @@ class Poller:
         is_status = isinstance(reply, Reply) and reply.status == 200
         document = load_dict(reply.body) if is_status else {}
         with self._watched.lock:
-            before = [(state, state.state, state.since)]
-            self._watched.note(state)
+            reported = self._reported(state.node, document)
+            concerned = [state, *(child for child, _ in reported)]
+            before = [(one, one.state, one.since) for one in concerned]
             if isinstance(reply, FetchError):
                 state.failed(reply.reason, now, self._pace)
             else:
@@ -7138,35 +7099,35 @@ class Poller:
                 if reply.status not in (200, 404):
                     state.reasons.append(f"answers {reply.status} to /api/status")
                 state.judge(now)
-            adopted = self._adopt(state.node, document, now)
-        for child, was, since in before + adopted:
-            child.is_asked = False
-            if self._watched.has(child):
-                self._events.node_went(child, was, since)
-        return {child.node.key for child, _, _ in adopted}
+            for child, entry in reported:
+                adopt_entry(child, entry, number_or_none(document.get("time")), now)
+            for one in concerned:
+                self._watched.note(one)
+                one.is_asked = False
+        for one, was, since in before:
+            if self._watched.has(one):
+                self._events.node_went(one, was, since)
+        return {child.node.key for child, _ in reported}
 
-    def _adopt(
-        self, proxy: Node, document: Dict[str, object], now: float
-    ) -> List[Tuple[NodeState, str, float]]:
-        """Take over what a frontend reports of its children; returns those and what they were."""
+    def _reported(
+        self, proxy: Node, document: Dict[str, object]
+    ) -> List[Tuple[NodeState, Dict[str, object]]]:
+        """The children of a frontend that its status tells about, with their entries there."""
         entries = dicts_in(document.get("nodes"))
         by_name = {str(entry.get("name")): entry for entry in entries}
         # Its own nodes come before those of its children.
         by_name.update((str(entry.get("key")), entry) for entry in entries)
         # A path tells two nodes of one name apart.
         by_path = {str(entry.get("path")): entry for entry in entries}
-        adopted = []
+        found = []
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name) or {}
-            state = self._watched.nodes.get(child.key)
-            if state is None or entry.get("state") not in STATES:
-                continue
-            if entry["state"] == "unknown" and not child.prefix:
-                continue
-            adopted.append((state, state.state, state.since))
-            adopt_entry(state, entry, number_or_none(document.get("time")), now)
-            self._watched.note(state)
-        return adopted
+            state, said = self._watched.nodes.get(child.key), entry.get("state")
+            # One that we can ask ourselves is asked when its frontend does not know.
+            is_told = said in STATES and (said != "unknown" or child.prefix)
+            if state is not None and is_told:
+                found.append((state, entry))
+        return found
 
 
 def adopt_entry(
@@ -7178,24 +7139,22 @@ def adopt_entry(
     """
     figures = as_dict(entry.get("metrics"))
     state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
-    state.kind = reported_text(entry.get("kind"))
-    if state.kind not in KINDS:
-        state.kind = "unknown"
+    state.growth = growth_from_figures(state.figures)
+    kind = reported_text(entry.get("kind"))
+    state.kind = kind if kind in KINDS else "unknown"
     state.about = {key: reported_text(entry.get(key)) for key in state.about}
     state.software = reported_text(entry.get("software"))
     state.reported_instance = reported_text(entry.get("instance_id"))
     models = map(reported_text, as_list(entry.get("models"))[:MAX_MODELS])
     state.models = [name for name in models if name]
     state.error = reported_text(entry.get("error")) or None
-    reasons = as_list(entry.get("reasons"))[:MAX_REASONS]
-    state.reasons = [reported_text(reason) for reason in reasons]
+    state.reasons = [reported_text(item) for item in as_list(entry.get("reasons"))[:MAX_REASONS]]
     state.latency = number_or_none(entry.get("latency"))
     state.set_state(str(entry["state"]), now)
     since = number_or_none(entry.get("since"))
     if since is not None and its_time is not None:
         state.since = now - max(0.0, its_time - since)
     state.failures = state.failures + 1 if entry["state"] == "down" else 0
-    state.growth = growth_from_figures(state.figures)
 
 
 # ----------------------------------------------------------------------------
@@ -7213,7 +7172,7 @@ class StatusPage:
         past: Past,
         alerts: Callable[[], List[dict]],
         about: Dict[str, object],
-        gpu_hour_cost: float = 0.0,
+        gpu_hour_cost: float,
     ) -> None:
         self._watched = watched
         self._clock = watched.clock
@@ -7232,7 +7191,8 @@ class StatusPage:
         alerts = self._alerts()
         with self._watched.lock:
             nodes = list(self._watched.nodes.values())
-            head = {**self._head(nodes), "proxies": self._proxies(), "alerts": alerts}
+            proxies = list(map(self._proxy, self._watched.proxies.values()))
+            head = {**self._head(nodes), "proxies": proxies, "alerts": alerts}
             instances = list(self._watched.instances)
         head["instances"] = [self._instance(instance) for instance in instances]
         return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
@@ -7248,13 +7208,8 @@ class StatusPage:
         shown = [{**group, "metrics": shown_figures(group["metrics"])} for group in groups]
         return {"by": label, "time": self._clock.unix(self._clock.monotonic()), "groups": shown}
 
-    def _instance(self, instance: Instance) -> Dict[str, object]:
-        with self._watched.lock:
-            return instance_document(instance, self._recent)
-
     def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
-        unix = self._clock.unix
-        now = self._clock.monotonic()
+        unix, now = self._clock.unix, self._clock.monotonic()
         found = [state.state for state in nodes]
         return {
             "service": SERVICE,
@@ -7270,23 +7225,40 @@ class StatusPage:
             "savings": savings_document(self._watched.totals, self._gpu_hour_cost),
         }
 
-    def _proxies(self) -> List[Dict[str, object]]:
-        return [
-            {
-                "name": state.node.name,
-                "host": state.node.host,
-                "port": state.node.port,
-                "state": state.state,
-                "since": self._clock.unix(state.since),
-                "latency": rounded(state.latency),
-                "error": state.error,
-                "children": len(state.node.children),
+    def _proxy(self, state: NodeState) -> Dict[str, object]:
+        return {
+            "name": state.node.name,
+            "host": state.node.host,
+            "port": state.node.port,
+            "state": state.state,
+            "since": self._clock.unix(state.since),
+            "latency": rounded(state.latency),
+            "error": state.error,
+            "children": len(state.node.children),
+        }
+
+    def _instance(self, instance: Instance) -> Dict[str, object]:
+        states = instance.states
+        ranks = {state.node.key: state.figures for state in states if state.kind == "worker"}
+        models = [state.about["model"] for state in states if state.about["model"]]
+        engines = [state for state in states if state.kind == "engine"]
+        engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
+        found = {state.state for state in states}
+        with self._watched.lock:
+            return {
+                "id": instance.id,
+                "name": instance.name,
+                "kinds": sorted({state.kind for state in states}),
+                "model": models[0] if models else "",
+                "engine": engine.strip(),
+                "state": min(found, key=WORST_FIRST.index),
+                "nodes": [state.node.key for state in states],
+                "metrics": shown_figures(instance.figures),
+                "spread": spread(ranks),
+                "series": self._recent(instance_series(instance.id), NODE_SERIES),
             }
-            for state in self._watched.proxies.values()
-        ]
 
     def _node(self, state: NodeState) -> Dict[str, object]:
-        """A node as the status shows it."""
         node, unix = state.node, self._clock.unix
         with self._watched.lock:
             return {
@@ -7331,7 +7303,7 @@ class StatusDocument:
         self._make = make
         self._watched = watched
         self._making = threading.Lock()
-        self._last: Tuple[Tuple[int, int], bytes] | None = None
+        self._last: Tuple[Tuple[int, int], bytes] | None = None  # (registry, answers), document
         # Monotonic seconds of this process, whatever the clock of the monitor.
         self._good_until = 0.0
         self.is_held = False  # the last one is shown, whatever happens
@@ -7340,15 +7312,14 @@ class StatusDocument:
         """The document and its ETag; the same bytes while nothing changed."""
         last = self._last
         has_all_nodes = last is not None and last[0][0] == self._watched.registry_version
-        if has_all_nodes and self.is_held:
-            return self._with_etag(last)
-        if not self._making.acquire(blocking=not has_all_nodes):
-            return self._with_etag(last)
-        try:
-            self._refresh()
-            return self._with_etag(self._last)
-        finally:
-            self._making.release()
+        is_good = has_all_nodes and self.is_held
+        if not is_good and self._making.acquire(blocking=not has_all_nodes):
+            try:
+                last = self._refresh()
+            finally:
+                self._making.release()
+        (registry, answers), document = last
+        return document, f"{FRONTEND_ID}-{registry:x}-{answers:x}"
 
     def publish(self) -> None:
         """A round is over, or what was asked for by hand is there: it is seen at once."""
@@ -7357,21 +7328,18 @@ class StatusDocument:
                 self._good_until = 0.0
                 self._refresh()
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> Tuple[Tuple[int, int], bytes]:
+        """Make a new one when the last is no longer good. Called with ``_making``."""
+        last, started = self._last, time.monotonic()
         version = (self._watched.registry_version, self._watched.version)
-        if self._last is not None and self._last[0] == version:
-            return
-        is_same_registry = self._last is not None and self._last[0][0] == version[0]
-        if is_same_registry and time.monotonic() < self._good_until:
-            return
-        started = time.monotonic()
+        is_same_registry = last is not None and last[0][0] == version[0]
+        is_young = started < self._good_until
+        if is_same_registry and (is_young or last[0] == version):
+            return last
         self._last = version, self._make()
         took = time.monotonic() - started
         self._good_until = started + MIN_PUBLISH + PUBLISH_SHARE * took
-
-    @staticmethod
-    def _with_etag(last: Tuple[Tuple[int, int], bytes]) -> Tuple[bytes, str]:
-        return last[1], f"{FRONTEND_ID}-{last[0][0]:x}-{last[0][1]:x}"
+        return self._last
 
 
 class SharedCalls:
@@ -7387,13 +7355,11 @@ class SharedCalls:
     def run(self, what: str, call: Callable[[], object], wait: bool = True) -> None:
         """Run ``call``, or wait (with ``wait``) for another thread's run for the same ``what``."""
         with self._lock:
-            ended = self._running.get(what)
-            is_first = ended is None
-            if is_first:
-                ended = self._running[what] = threading.Event()
-        if not is_first:
+            other = self._running.get(what)
+            ended = self._running.setdefault(what, threading.Event())
+        if other is not None:
             if wait:
-                ended.wait(SHARED_CALL_TIMEOUT)
+                other.wait(SHARED_CALL_TIMEOUT)
             return
         try:
             call()
@@ -7432,22 +7398,21 @@ class Monitor:
         gpu_hour_cost: float = 0.0,
     ) -> None:
         self._interval = interval
-        self._pace = interval or ON_DEMAND_AGE
+        self._pace = pace = interval or ON_DEMAND_AGE
         self._clock = clock or Clock()
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
         self._alert_events = AlertEvents(self.events)
-        self.watched = Watched(registry, self._clock, NodeEvents(self.events))
-        self._poller = Poller(self.watched, ask or fetch_many, self._pace, timeout)
-        rounds = int(history_minutes * 60 / self._pace) + 1 if history_minutes > 0 else 0
-        self._history = History(rounds)
-        self.past = Past(self.watched, self._history, self._pace, older)
-        self._judge = Judge(self.watched, self._history, self._pace)
+        self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
+        self._poller = Poller(watched, ask or fetch_many, pace, timeout)
+        rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
+        self._history = history = History(rounds)
+        self.past = Past(watched, history, pace, older)
+        self._judge = Judge(watched, history, pace)
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
-        self._page = StatusPage(
-            self.watched, self._history, self.past, self.alert_documents, about, gpu_hour_cost
-        )
-        self._document = StatusDocument(self._page.make, self.watched)
+        alerts = self.alert_documents
+        self._page = StatusPage(watched, history, self.past, alerts, about, gpu_hour_cost)
+        self._document = StatusDocument(self._page.make, watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._rounds = 0
         self._round_seconds = 0.0
@@ -7484,14 +7449,14 @@ class Monitor:
         """
         if name is None:
             return self._refreshes.run("", lambda: self.poll_once(record=False))
-        states, proxies = self.watched.find(name)
-        return self._refreshes.run(name, lambda: self._refresh_some(states, proxies))
+        states = self.watched.find(name)
+        return self._refreshes.run(name, lambda: self._refresh_some(states))
 
-    def _refresh_some(self, states: List[NodeState], proxies: List[NodeState]) -> None:
+    def _refresh_some(self, states: List[NodeState]) -> None:
         with self.watched.lock:
             for state in states:
                 state.details_due = 0.0
-        self._poller.poll(states, proxies)
+        self._poller.poll(states)
         self._conclude()
 
     def poll_once(self, record: bool = True) -> None:
@@ -7502,16 +7467,12 @@ class Monitor:
         started = self._clock.monotonic()
         self.watched.follow()
         with self.watched.lock:
-            states = list(self.watched.nodes.values())
-            proxies = list(self.watched.proxies.values())
-        self._poller.poll(states, proxies)
+            states = self.watched.everything()
+        self._poller.poll(states)
         self._finish_round(started, record)
 
     def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which move the clock.
-
-        The status is shown after the last.
-        """
+        """Do a round at each of ``moments``, which move the clock; then show the status."""
         self.watched.follow()
         self._document.publish()
         self._document.is_held = True
@@ -7559,8 +7520,7 @@ class Monitor:
 
     def _poll_safely(self, asked: List[NodeState]) -> None:
         try:
-            proxies = [state for state in asked if state.node.is_proxy]
-            self._poller.poll([state for state in asked if not state.node.is_proxy], proxies)
+            self._poller.poll(asked)
         except Exception:  # Polling must go on; what happened is in the log.
             log.exception("a poll failed")
         finally:
@@ -7584,26 +7544,18 @@ class Monitor:
         self._document.publish()
 
     def _record(self, now: float) -> None:
-        """Write one row of the history."""
-        watched = self.watched
-        rows: Dict[str, Dict[str, Optional[float]]] = {"": watched.totals}
-        for key, state in watched.nodes.items():
-            if self._is_new(state):
-                rows[key] = {**state.figures, "latency": state.latency}
-        for instance in watched.instances:
-            rows[instance_series(instance.id)] = instance.figures
+        """Write one row of the history, of nodes with figures of this round."""
+        nodes, instances = self.watched.nodes, self.watched.instances
+        rows = {instance_series(one.id): one.figures for one in instances}
+        kept = [*nodes, *rows]
+        rows[""] = self.watched.totals
+        for key, state in nodes.items():
+            is_new = state.polled is not None and now - state.polled < self._pace * 1.5
+            # One reading after a restart is no rate yet.
+            if is_new and len(state.window) != 1:
+                rows[key] = {**state.figures, LATENCY: state.latency}
         self._history.add(now, rows)
-        series = [instance_series(instance.id) for instance in watched.instances]
-        self._history.keep_only([*watched.nodes, *series])
-
-    def _is_new(self, state: NodeState) -> bool:
-        """Tell whether a node's figures are of this round.
-
-        One reading after a restart is no rate yet.
-        """
-        if state.polled is None or len(state.window) == 1:
-            return False
-        return self._clock.monotonic() - state.polled < self._pace * 1.5
+        self._history.keep_only(kept)
 
     def _refresh_old(self, is_patient: bool) -> None:
         """With polling off, ask the nodes when the answers are old.
@@ -7692,60 +7644,36 @@ class Monitor:
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
         """Whether a node is up, and why not. Raises FrontendError 404."""
         self._refresh_old(True)
-        states, proxies = self.watched.find(name)
+        state = self.watched.find(name)[0]
         with self.watched.lock:
-            state = proxies[0] if proxies and proxies[0].node.name == name else states[0]
             reasons = [*state.reasons, *([state.error] if state.error else [])]
+            if state.state == "unknown" and not reasons:
+                reasons = ["it was not polled yet"]
             shown = {"node": state.node.key, "state": state.state, "reasons": reasons}
-        if state.state == "unknown" and not reasons:
-            shown["reasons"] = ["it was not polled yet"]
-        return state.state == "up", shown
+            return state.state == "up", shown
 
     def exposition(self, nodes: Iterable[Node]) -> bytes:
         """Our own metrics about the nodes, in the text format."""
-        shown = [alert for alert in self.alert_documents() if alert["silence"] is None]
-        severities = [alert["severity"] for alert in shown]
-        polls = PollCounts(self._poller.questions, self._rounds, self._round_seconds)
-        return nodes_exposition(self.watched, nodes, severities, polls)
-
-
-class PollCounts(NamedTuple):
-    """How much was polled since our start."""
-
-    questions: int
-    rounds: int
-    round_seconds: float
-
-
-def nodes_exposition(
-    watched: Watched, nodes: Iterable[Node], severities: Sequence[str], polls: PollCounts
-) -> bytes:
-    """Our own metrics about the nodes, in the text format."""
-    with watched.lock:
-        found = [watched.nodes.get(node.key) for node in nodes]
-        shown = [state for state in found if state is not None]
-        states = [state.state for state in watched.nodes.values()]
-        latency = [
-            (label_of(state.node), f"{state.latency:.6g}")
-            for state in shown
-            if state.latency is not None
-        ]
-    return own_exposition(
-        {
-            "node_latency_seconds gauge Response time of the node's last poll.": latency,
-            "nodes gauge Nodes by state.": [
-                (f'{{state="{name}"}}', states.count(name)) for name in STATES
-            ],
-            "alerts gauge Active alerts by severity.": [
-                (f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES
-            ],
-            "polls_total counter Requests that polls sent to nodes.": [("", polls.questions)],
-            "poll_duration_seconds summary Duration of rounds of polls.": [
-                ("_sum", f"{polls.round_seconds:.6g}"),
-                ("_count", polls.rounds),
-            ],
-        }
-    )
+        alerts = self.alert_documents()
+        severities = [alert["severity"] for alert in alerts if alert["silence"] is None]
+        with self.watched.lock:
+            states = [state.state for state in self.watched.nodes.values()]
+            found = [self.watched.nodes.get(node.key) for node in nodes]
+            known_ones = [(one.node, one.latency) for one in found if one is not None]
+        latency = [(label_of(node), f"{took:.6g}") for node, took in known_ones if took is not None]
+        by_state = [(f'{{state="{name}"}}', states.count(name)) for name in STATES]
+        by_severity = [(f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES]
+        questions = [("", self._poller.questions)]
+        rounds = [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)]
+        return own_exposition(
+            {
+                "node_latency_seconds gauge Response time of the node's last poll.": latency,
+                "nodes gauge Nodes by state.": by_state,
+                "alerts gauge Active alerts by severity.": by_severity,
+                "polls_total counter Requests that polls sent to nodes.": questions,
+                "poll_duration_seconds summary Duration of rounds of polls.": rounds,
+            }
+        )
 
 
 def label_of(node: Node) -> str:
@@ -14839,7 +14767,6 @@ COLORS = {
     "warning": "33",
     "info": "36",
 }
-STATE_ORDER = ("down", "degraded", "unknown", "up")  # worst first
 TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
 RIGHT_ALIGNED = (4, 5)  # columns
 DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
@@ -14867,7 +14794,7 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     lines = [f"{total}: {', '.join(parts)}" if parts else "no nodes", ""]
     rows = [proxy_row(proxy) for proxy in status.get("proxies", ())]
     rows += [node_row(node) for node in status["nodes"]]
-    rows.sort(key=lambda row: STATE_ORDER.index(row[0]))
+    rows.sort(key=lambda row: WORST_FIRST.index(row[0]))
     lines += table_lines(rows, painted, width)
     groups = grouped_sentences(dicts_in(status.get("alerts")))
     lines += [""] if groups else []
