@@ -12876,19 +12876,19 @@ def watch_parent(on_end: Callable[[], object]) -> threading.Thread:
 
 DEMO_NODES = 15  # of --demo without a number
 MAX_DEMO_NODES = 5000
-DEMO_WAVES = ((0.06, 5400.0), (0.03, 610.0), (0.015, 97.0))  # of the load: share, period in seconds
 DEMO_SIGMA = 0.6  # standard deviation of the logarithm of every simulated duration
+DEMO_LOAD_EVERY = 5400.0  # seconds, after which the traffic repeats itself
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
+DEMO_BUFFER = 256 * KIB  # bytes that leave a node together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after its answer
 DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
-REPLAY_STEPS = ((3600.0, 61.0), (21600.0, 600.0))  # up to this age a round every so many seconds
+REPLAY_STEPS = ((3600, 61), (21600, 600))  # up to this age, a round every so many seconds
 DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # families that say who a node is
 DEMO_LATENCY = 0.001  # seconds, of an answer in the past
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
-MIN_REPLAY_ROUNDS = 5  # a fleet for which there would be fewer begins with the present
-DEMO_BACKENDS = ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend")
-DEMO_FACT = re.compile(r"\$\{(\w+)\}")  # in a recorded answer
+DEMO_FACT = re.compile(r"\$([\w.]+)")  # in a recorded answer: a value
+DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # and one within a text
 
 
 def load_demo(name: str) -> dict:
@@ -12901,18 +12901,6 @@ def load_demo(name: str) -> dict:
     return json.loads(file.body)
 
 
-class DemoClock(Clock):
-    """The time; while the past is replayed, ``back`` seconds ago."""
-
-    back = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() - self.back
-
-    def wall(self) -> float:
-        return super().wall() - self.back
-
-
 def demo_random(name: str) -> float:
     """A number from 0 to 1 that is always the same for a name."""
     import zlib
@@ -12923,18 +12911,17 @@ def demo_random(name: str) -> float:
 class DemoCurve:
     """A line through points (seconds, value) that starts again every ``every`` seconds."""
 
-    def __init__(self, points: Sequence[Tuple[float, float]], every: float) -> None:
+    def __init__(self, points: Sequence[Sequence[float]], every: float, factor: float) -> None:
         points = [(0.0, points[0][1]), *points, (every, points[-1][1])]
-        self.every = every
         self.times = [time for time, _ in points]
-        self.values = [value for _, value in points]
+        self.values = [value * factor for _, value in points]
         self.areas = [0.0]
-        for (start, old), (end, new) in zip(points, points[1:]):
+        for start, end, old, new in zip(self.times, self.times[1:], self.values, self.values[1:]):
             self.areas.append(self.areas[-1] + (end - start) * (old + new) / 2)
 
     def at(self, seconds: float) -> Tuple[float, float]:
         """The value at a time, and the area below the line from 0 to then."""
-        turns, seconds = divmod(seconds, self.every)
+        turns, seconds = divmod(seconds, self.times[-1])
         index = bisect.bisect_right(self.times, seconds) - 1
         start, end = self.times[index : index + 2]
         old, new = self.values[index : index + 2]
@@ -12943,197 +12930,136 @@ class DemoCurve:
         return value, turns * self.areas[-1] + area
 
 
-class DemoSwitch:
-    """Something that is on or off, and since when (Unix seconds)."""
+class DemoSum(NamedTuple):
+    """A sum such as ``{"load": 4400, "misses": -300}``, of figures now or since a mark."""
 
-    def __init__(self, on: bool) -> None:
-        self.turns = [(0.0, on)]
+    basis: str
+    terms: Mapping[str, float]
+    is_whole: bool = False
 
-    @property
-    def on(self) -> bool:
-        return self.turns[-1][1]
-
-    def seconds_on(self, at: float) -> float:
-        """For how long it has been on at some time."""
-        ends = [time for time, _ in self.turns[1:]] + [at]
-        spans = [min(end, at) - start for (start, on), end in zip(self.turns, ends) if on]
-        return sum(max(0.0, span) for span in spans)
+    def of(self, figures: Mapping[str, Mapping[str, float]]) -> float:
+        known = figures[self.basis]
+        value = sum([factor * known.get(name, 0.0) for name, factor in self.terms.items()])
+        # A little more, as 2.9999999 is 3.
+        return float(int(value + 1e-6)) if self.is_whole else max(0.0, value)
 
 
-class DemoBasis(NamedTuple):
-    """What the names in a sum stand for."""
+class DemoPage:
+    """The metrics of one role: a template for ``%``, and the sums that fill it."""
 
-    now: Dict[str, float]
-    total: Dict[str, float]  # integrals since the process started
-    recent: Dict[str, float]  # and since LMCache's metrics were reset
+    def __init__(self, parts: Sequence[str], wanted: Container[str] = ()) -> None:
+        """``parts`` name the data files; of ``wanted`` families alone if there are any."""
+        self.bounds = load_demo("metrics_process")["bounds"]
+        self.lines: List[str] = []
+        self.sums: List[DemoSum] = []
+        for page in [load_demo(f"metrics_{part}") for part in parts]:
+            for family in page["families"]:
+                if not wanted or family["name"] in wanted:
+                    self._add_family(family, page)
+        self.template = "".join(self.lines)
+
+    def render(self, figures: Mapping[str, Mapping[str, float]], facts: dict) -> str:
+        """The page of a process with these figures and labels."""
+        text = self.template % tuple([total.of(figures) for total in self.sums])
+        for name in ("model", "served", "worker", "name"):
+            text = text.replace(f"${name}", str(facts[name]))
+        return text
+
+    def _add_family(self, family: dict, page: dict) -> None:
+        name, kind = family["name"], family["type"]
+        text = "".join(family["help"]).replace("%", "%%")
+        self.lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
+        is_now = kind == "gauge" and not family.get("grows")
+        basis = "now" if is_now else page["since"]
+        is_whole = family.get("whole", not is_now)
+        for sample in family.get("samples", [family]):
+            labels = {**page["labels"], **sample.get("labels", {})}
+            if kind == "histogram":
+                bounds = self.bounds[family["bounds"]]
+                self._add_histogram(name, labels, basis, sample["populations"], bounds)
+            else:
+                self._add(name, labels, DemoSum(basis, sample["sum"], is_whole))
+
+    def _add_histogram(
+        self, name: str, labels: dict, basis: str, populations: List[dict], bounds: List[float]
+    ) -> None:
+        def weighted(weight: Callable[[float], float]) -> Dict[str, float]:
+            terms: Dict[str, float] = collections.defaultdict(float)
+            for population in populations:
+                for term, factor in population["count"].items():
+                    terms[term] += factor * weight(population["median"])
+            return terms
+
+        everything = DemoSum(basis, weighted(lambda median: 1.0), True)
+        for bound in bounds:
+            share = functools.partial(demo_share, bound, bounds[-1])
+            below = DemoSum(basis, weighted(share), True)
+            self._add(f"{name}_bucket", {**labels, "le": bound}, below)
+        self._add(f"{name}_bucket", {**labels, "le": "+Inf"}, everything)
+        self._add(f"{name}_count", labels, everything)
+        mean = math.exp(DEMO_SIGMA**2 / 2)  # of a population whose median is 1
+        self._add(f"{name}_sum", labels, DemoSum(basis, weighted(lambda median: median * mean)))
+
+    def _add(self, name: str, labels: dict, total: DemoSum) -> None:
+        pairs = ",".join([f'{key}="{value}"' for key, value in labels.items()])
+        self.lines.append(f"{name}{{{pairs}}} %s\n" if pairs else f"{name} %s\n")
+        self.sums.append(total)
 
 
-class DemoSeries(NamedTuple):
-    """One sample of a page, or one histogram.
-
-    Of a histogram each population has a sum, a mean, and a share below each bound.
-    """
-
-    basis: str  # a field of DemoBasis
-    is_whole: bool  # it counts something
-    sums: List[Dict[str, float]]
-    shares: List[List[float]] = []
-    means: List[float] = []
-
-
-def add_up_demo(terms: Mapping[str, float], basis: Mapping[str, float]) -> float:
-    """A sum such as ``{"load": 4400, "misses": -300}``; never negative."""
-    return max(0.0, sum([factor * basis.get(name, 0.0) for name, factor in terms.items()]))
-
-
-def demo_share(bound: float, median: float, highest: float) -> float:
+def demo_share(bound: float, highest: float, median: float) -> float:
     """The share of a log-normal population up to ``bound``; a ratio is never above 1."""
     if bound <= 0 or bound == highest == 1:
         return float(bound > 0)
     return 0.5 + 0.5 * math.erf(math.log(bound / median) / (DEMO_SIGMA * math.sqrt(2)))
 
 
-class DemoPage:
-    """The metrics of one role: a template for ``%``, and the series that fill it."""
-
-    def __init__(self, parts: Sequence[str], wanted: Container[str] = ()) -> None:
-        """``parts`` name the data files; of ``wanted`` families alone if there are any."""
-        self.bounds = load_demo("metrics_process")["bounds"]
-        self.parts: List[str] = []
-        self.series: List[DemoSeries] = []
-        for part in parts:
-            page = load_demo(f"metrics_{part}")
-            for family in page["families"]:
-                if not wanted or family["name"] in wanted:
-                    self._add(family, page.get("labels", {}), page.get("created", False))
-        self.template = "".join(self.parts)
-
-    def _add(self, family: dict, common: Dict[str, str], created: bool) -> None:
-        name, kind = family["name"], family["type"]
-        self._head(name, kind, family)
-        basis = "recent" if name.startswith("lmcache:") else "total"
-        if kind == "gauge" and not family.get("grows"):
-            basis = "now"
-        is_whole = basis != "now" and not name.endswith("_seconds_total")
-        is_whole = is_whole or family.get("whole", False)
-        samples = []
-        for sample in family.get("samples", [family]):
-            pairs = {**common, **sample.get("labels", {})}
-            labels = ",".join(f'{key}="{value}"' for key, value in pairs.items())
-            samples.append(labels)
-            if kind == "histogram":
-                self._add_histogram(name, labels, basis, sample, self.bounds[family["bounds"]])
-            else:
-                self._add_sample(name, labels, DemoSeries(basis, is_whole, [sample["sum"]]))
-        if created and kind in ("counter", "histogram"):
-            name = (name[: -len("_total")] if kind == "counter" else name) + "_created"
-            self._head(name, "gauge", family)
-            for labels in samples:
-                self._add_sample(name, labels, DemoSeries("now", False, [{"started": 1}]))
-
-    def _head(self, name: str, kind: str, family: dict) -> None:
-        text = "".join(family["help"]).replace("%", "%%")
-        self.parts.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
-
-    def _add_sample(self, name: str, labels: str, series: DemoSeries) -> None:
-        self.parts.append(f"{name}{{{labels}}} %s\n" if labels else f"{name} %s\n")
-        self.series.append(series)
-
-    def _add_histogram(
-        self, name: str, labels: str, basis: str, sample: dict, bounds: List[float]
-    ) -> None:
-        comma = "," if labels else ""
-        for bound in [*map(go_float, bounds), "+Inf"]:
-            self.parts.append(f'{name}_bucket{{{labels}{comma}le="{bound}"}} %s\n')
-        self.parts.append(f"{name}_count{{{labels}}} %s\n{name}_sum{{{labels}}} %s\n")
-        populations = sample["populations"]
-        medians = [population["median"] for population in populations]
-        self.series.append(
-            DemoSeries(
-                basis,
-                True,
-                [population["count"] for population in populations],
-                [[demo_share(at, median, bounds[-1]) for median in medians] for at in bounds],
-                [median * math.exp(DEMO_SIGMA**2 / 2) for median in medians],
-            )
-        )
-
-    def render(self, basis: DemoBasis, facts: Mapping[str, object]) -> str:
-        """The page of a process with these figures and labels."""
-        values: List[str] = []
-        for series in self.series:
-            counts = [add_up_demo(terms, getattr(basis, series.basis)) for terms in series.sums]
-            if not series.means:
-                value = int(counts[0] + 1e-6) if series.is_whole else counts[0]
-                values.append(go_float(float(value)))
-                continue
-            for shares in series.shares:
-                values.append(f"{int(sum(map(operator.mul, counts, shares)))}.0")
-            values += [f"{int(sum(counts))}.0"] * 2
-            values.append(go_float(sum(map(operator.mul, counts, series.means))))
-        text = self.template % tuple(values)
-        for name in ("model", "served", "worker", "name"):
-            text = text.replace(f"${name}", str(facts[name]))
-        return text
-
-
-def go_float(value: float) -> str:
-    """A number as Prometheus' clients write it: 2.5, 3.0, 3.8928384e+07."""
-    if -1e6 < value < 1e6:
-        return repr(float(value))
-    mantissa, _, exponent = f"{value:.15e}".partition("e")
-    return f"{float(mantissa)}e{exponent}"
-
-
 class DemoProcess:
     """A simulated process: when it ran, and its figures. Times are Unix seconds."""
 
     def __init__(self, cluster: DemoCluster, name: str, instance: dict) -> None:
-        story = cluster.data if cluster.story else {}
-        self.cluster, self.name = cluster, name
-        self.fill = instance.get("fill", 1.0) * (1 - 0.01 * demo_random(name))
-        own = 0.95 + 0.1 * demo_random(name)
+        self.cluster = cluster
+        # Nodes differ a little, but the ranks of an instance serve the same tokens.
+        own, common = demo_random(name), demo_random(instance["name"])
+        self.fill = instance.get("fill", 1.0) * (1 - 0.01 * own)
+        self.phase = DEMO_LOAD_EVERY * common
+        self.load = DemoCurve(cluster.data["load"], DEMO_LOAD_EVERY, 0.97 + 0.06 * common)
+        mine = {kind: [] for kind in ("curves", "settings", "outages")}
+        for kind, entries in mine.items():
+            for entry in cluster.data[kind] if cluster.story else []:
+                if re.fullmatch(entry["nodes"], name):
+                    entries.append(entry)
+        self.settings, self.outages = mine["settings"], mine["outages"]
         self.curves: Dict[str, DemoCurve] = {}
-        for curve in self._mine(story.get("curves", [])):
-            factor = own if curve.get("varies") else 1.0
-            points = [(time, value * factor) for time, value in curve["points"]]
-            self.curves[curve["name"]] = DemoCurve(points, curve.get("every", cluster.every))
-        self.outages = self._mine(story.get("outages", []))
-        self.settings = self._mine(story.get("settings", []))
-        # The ranks of an instance serve the same tokens.
-        common = demo_random(instance["name"])
-        self.scale, self.phase = 0.97 + 0.06 * common, 6.283 * common
-        names = ("freeze", "hot_cache", "chunk_statistics", "lookup")
-        self.switches = {name: DemoSwitch(name != "freeze") for name in names}
-        self.cleared = self.reset = 0.0  # when its cache and its metrics were
+        for curve in mine["curves"]:
+            every, factor = curve.get("every", cluster.every), 0.95 + 0.1 * own
+            factor = factor if curve.get("varies") else 1.0
+            self.curves[curve["name"]] = DemoCurve(curve["points"], every, factor)
+        # When each switch was turned, and on or off; and when something was set back.
+        self.switches = {
+            "hot_cache": [(0.0, True)],
+            "freeze": [(0.0, False)],
+            "chunk_statistics": [(0.0, True)],
+        }
+        self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0, "cleared": 0.0}
         self._origins: Dict[float, Dict[str, float]] = {}
 
-    def turn(self, name: str, on: object, at: float) -> None:
-        """Turn a switch on or off; or ("reset") forget for how long it was on."""
-        switch = self.switches[name]
-        if on == "reset":
-            switch.turns = [(at, switch.on)]
-        else:
-            switch.turns.append((at, bool(on)))
-        self._origins.clear()
+    def is_on(self, switch: str) -> bool:
+        return self.switches[switch][-1][1]
 
-    def _mine(self, entries: Iterable[dict]) -> List[dict]:
-        """The entries of the story that apply to this process."""
-        import fnmatch
+    def _seconds_on(self, switch: str, at: float) -> float:
+        turns = self.switches[switch]
+        ends = [time for time, _ in turns[1:]] + [at]
+        spans = [min(end, at) - start for (start, is_on), end in zip(turns, ends) if is_on]
+        return sum(max(0.0, span) for span in spans)
 
-        def applies(entry: dict) -> bool:
-            return any(fnmatch.fnmatchcase(self.name, pattern) for pattern in entry["nodes"])
-
-        return [entry for entry in entries if applies(entry)]
-
-    def during(self, entry: dict, at: float) -> bool:
+    def _during(self, entry: dict, at: float) -> bool:
         """Tell whether the story is between the entry's times."""
         passed = (at - self.cluster.zero - entry["from"]) % self.cluster.every
         return passed < entry["to"] - entry["from"]
 
     def away(self, at: float) -> bool:
         """Tell whether the process does not listen."""
-        return any(self.during(outage, at) for outage in self.outages)
+        return any(self._during(outage, at) for outage in self.outages)
 
     def started(self, at: float) -> float:
         """When the process started that runs at this time."""
@@ -13142,68 +13068,46 @@ class DemoProcess:
         return max([self.cluster.birth, *ends])
 
     def conf(self, at: float) -> Dict[str, object]:
-        """What the story changes in the configuration."""
-        changed: Dict[str, object] = {}
+        """The configuration that the process has as the story goes."""
+        conf = dict(self.cluster.settings["conf"])
         for setting in self.settings:
-            if self.during(setting, at):
-                changed.update(setting["conf"])
-        return changed
+            if self._during(setting, at):
+                conf.update(setting["conf"])
+        return conf
 
-    def _load(self, seconds: float) -> Tuple[float, float]:
-        """The traffic, about 1, and its integral."""
-        now, total = 1.0, seconds
-        for share, period in DEMO_WAVES:
-            speed = 6.283185 / period
-            now += share * math.sin(speed * seconds + self.phase)
-            total -= share / speed * math.cos(speed * seconds + self.phase)
-        return self.scale * now, self.scale * total
-
-    def _flows(self, at: float) -> Tuple[Dict[str, float], Dict[str, float]]:
-        """Everything that flows: the rates now, and their integrals since some time."""
-        seconds = at - self.cluster.birth
-        frozen = self.switches["freeze"].seconds_on(at)
-        counting = self.switches["chunk_statistics"]
-        flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
-        flows["load"] = self._load(seconds)
-        flows["writes"] = self._load(seconds - frozen)
-        flows["counting"] = self._load(counting.seconds_on(at))
-        flows["constant"] = (1.0, seconds)
-        now = {name: flow[0] for name, flow in flows.items()}
-        return now, {name: flow[1] for name, flow in flows.items()}
-
-    def basis(self, at: float) -> DemoBasis:
-        """The names of the data files' sums."""
-        started, switches = self.started(at), self.switches
-        now, sums = self._flows(at)
-        filling = at - max(started, self.cleared)
+    def figures(self, at: float) -> Dict[str, Dict[str, float]]:
+        """What the names in a sum stand for: rates ``now``, and integrals since each mark."""
+        flows, started = self._flows(at), self.started(at)
+        filling = at - max(started, self.marks["cleared"])
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
+        now = {name: rate for name, (rate, _) in flows.items()}
         now["started"], now["time"] = started, at
         now["healthy"] = float(now.get("sick", 0.0) < 0.5)
-        now["counting_now"] = float(switches["chunk_statistics"].on)
-        now["fill"] = level * switches["hot_cache"].on
-        total, recent = (self._since(start, sums) for start in (started, max(started, self.reset)))
-        return DemoBasis(now, total, recent)
+        now["counting_now"] = float(self.is_on("chunk_statistics"))
+        now["fill"] = level * self.is_on("hot_cache")
+        figures = {"now": now}
+        for mark, time in self.marks.items():
+            origin = self._origin(max(started, time))
+            figures[mark] = {name: area - origin[name] for name, (_, area) in flows.items()}
+            figures[mark]["once"] = 1.0
+        return figures
 
-    def _since(self, start: float, sums: Dict[str, float]) -> Dict[str, float]:
-        if start not in self._origins:
-            if len(self._origins) > 2:
-                self._origins.clear()
-            self._origins[start] = self._flows(start)[1]
-        origin = self._origins[start]
-        total = {name: value - origin[name] for name, value in sums.items()}
-        total["once"] = 1.0
-        return total
+    def _origin(self, start: float) -> Dict[str, float]:
+        origin = self._origins.get(start)
+        if origin is None:
+            origin = {name: area for name, (_, area) in self._flows(start).items()}
+            self._origins = {**self._origins, start: origin} if len(self._origins) < 8 else {}
+        return origin
 
-
-class DemoRequest(NamedTuple):
-    """A request to a demo node: ``part`` is the path's variable segment, ``at`` Unix seconds."""
-
-    at: float
-    method: str
-    path: str
-    part: str
-    query: Dict[str, str]
-    body: bytes
+    def _flows(self, at: float) -> Dict[str, Tuple[float, float]]:
+        """Everything that flows: its rate, and its integral since some time."""
+        seconds = at - self.cluster.birth + self.phase
+        flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
+        flows["load"] = self.load.at(seconds)
+        flows["writes"] = self.load.at(seconds - self._seconds_on("freeze", at))
+        flows["counting"] = self.load.at(self._seconds_on("chunk_statistics", at))
+        flows["constant"] = (1.0, seconds)
+        return flows
 
 
 class DemoAnswer(NamedTuple):
@@ -13216,236 +13120,170 @@ class DemoAnswer(NamedTuple):
 
     def encode(self) -> bytes:
         if self.style == "text":
-            text = "".join(self.body)  # type: ignore[arg-type]  # a text, or its pieces
-        elif "pretty" in self.style:
-            text = json.dumps(self.body, indent=2)
-        else:
-            text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+            return "".join(self.body).encode()  # type: ignore[arg-type]  # a text, or its pieces
+        if "pretty" in self.style:
+            return json.dumps(self.body, indent=2).encode()
+        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property
     def content_type(self) -> str:
         return "text/plain; charset=utf-8" if "text" in self.style else "application/json"
 
 
+def fill_demo(value: object, facts: dict) -> object:
+    """Put facts and figures into a recorded answer (cluster.json explains how)."""
+
+    def look_up(found: Match[str]) -> object:
+        known: object = facts
+        for key in found[1].split("."):
+            known = known[key]  # type: ignore[index]  # of a table
+        return known
+
+    if isinstance(value, str):
+        fact = DEMO_FACT.fullmatch(value)
+        return look_up(fact) if fact else DEMO_TEXT_FACT.sub(lambda it: str(look_up(it)), value)
+    if isinstance(value, list):
+        return [fill_demo(item, facts) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for sign, basis in (("$now", "now"), ("$total", "counted")):
+        if sign in value:
+            figure = DemoSum(basis, value[sign]).of(facts["figures"])
+            return int(figure) if figure >= 100 else figure
+    return {str(fill_demo(key, facts)): fill_demo(item, facts) for key, item in value.items()}
+
+
 class DemoNode:
     """What a simulated process answers, and what was changed in it through its API."""
 
-    def __init__(self, process: DemoProcess, role: str, facts: Dict[str, object]) -> None:
-        cluster = process.cluster
-        self.process, self.role, self.facts = process, cluster.data["roles"][role], facts
-        self.name, self.page = process.name, cluster.pages[role]
-        self.lock = threading.Lock()  # guards what can be changed
-        self.address: object = None  # a port, or the path of a socket
-        self.levels = dict(cluster.settings["loggers"])
-        self.changed: Dict[str, object] = {}  # settings that somebody changed
-        self.backends = list(DEMO_BACKENDS)
-        self.bypassed: List[str] = []
-        self.quotas: Dict[str, float] = {}
-        self.routes = cluster.routes[role]
+    def __init__(
+        self, cluster: DemoCluster, instance: dict, role: str, name: str, worker: int
+    ) -> None:
+        model = instance.get("model", "")
+        self.cluster, self.name = cluster, name
+        self.role = cluster.data["roles"][role]
+        self.process = DemoProcess(cluster, name, instance)
+        self.facts = {
+            "name": name,
+            "role": role,
+            "instance": instance["name"],
+            "worker": worker,
+            "workers": instance.get("workers", 1),
+            "model": model,
+            "served": instance.get("served", model),
+            "rack": int(4 * demo_random(instance["name"])),
+            "birth": cluster.birth,
+            "lookup_class": self.role["lookup_class"],
+        }
+        self.address: str | int = 0  # the path of a socket, or a port
+        self.lock = threading.Lock()  # guards the tables, and the switches of the process
+        self.tables: dict = fill_demo(cluster.settings["tables"], self.facts)
 
     def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
-        segments = urllib.parse.unquote(path).split("/")
-        methods, part = self.routes.get("/".join(segments)), ""
-        for index in range(len(segments) - 1, 1, -1):
-            pattern = "/".join([*segments[:index], "{}", *segments[index + 1 :]])
-            if methods is None and pattern in self.routes:
-                methods, part = self.routes[pattern], segments[index]
-        if methods is None:
+        methods, segment = self._route(urllib.parse.unquote(path))
+        if not methods:
             return DemoAnswer({"detail": "Not Found"}, 404)
-        answer = methods.get("GET" if method == "HEAD" else method)
-        if answer is None:
+        if method not in methods:
             return DemoAnswer({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
-        pairs = dict(urllib.parse.parse_qsl(query))
-        request = DemoRequest(at, method, path, part, pairs, body)
+        request = collections.defaultdict(str, urllib.parse.parse_qsl(query))
+        request.update(load_dict(body))
+        facts = {"request": request, "segment": segment}
         with self.lock:
-            if "call" in answer:
-                return getattr(self, f"_{answer['call']}")(request)
-            return self._recorded(answer, request)
+            facts.update(self._facts(at), figures=self.process.figures(at))
+            case = next(case for case in methods[method] if self._applies(case, facts))
+            if "call" in case:
+                return getattr(self, f"_{case['call']}")(body, at)
+            self._change(case, facts, at)
+            facts.update(self._facts(at))
+            answer = fill_demo(case["body"], facts)
+        if "names" in request and isinstance(answer, dict):
+            names = request["names"].split(",")
+            answer = {name: answer[name] for name in names if name in answer}
+        return DemoAnswer(answer, case.get("status", 200), case.get("style", ""))
 
-    # -- recorded answers
+    def _route(self, path: str) -> Tuple[Dict[str, List[dict]], str]:
+        """What the methods of a path answer, and the path's variable segment."""
+        for pattern, methods in self.cluster.routes[self.facts["role"]]:
+            found = pattern.fullmatch(path)
+            if found:
+                return methods, "".join(found.groups())
+        return {}, ""
 
-    def _recorded(self, answer: dict, request: DemoRequest) -> DemoAnswer:
-        for name, on in answer.get("set", {}).items():
-            self.process.turn(name, on, request.at)
-        basis = self.process.basis(request.at)
-        body = self._fill(answer["body"], self._facts(request.at), basis)
-        if "names" in request.query and isinstance(body, dict):
-            names = request.query["names"].split(",")
-            body = {name: body[name] for name in names if name in body}
-        return DemoAnswer(body, answer.get("status", 200), answer.get("style", ""))
-
-    def _facts(self, at: float) -> Dict[str, object]:
+    def _facts(self, at: float) -> dict:
         """What ``$name`` stands for in a recorded answer."""
-        switches = {name: switch.on for name, switch in self.process.switches.items()}
-        lookup = self.role.get("lookup", "") if switches["lookup"] else "None"
-        conf = {**self.process.cluster.settings["conf"], **self.process.conf(at), **self.changed}
-        conf["lmcache_instance_id"] = self.facts["instance"]
-        layer = {"shape": [2, 4096, 16, 2, 128], "dtype": "torch.bfloat16"}
-        layer["device"] = f"cuda:{self.facts['worker']}"
+        process, tables = self.process, self.tables
         return {
             **self.facts,
-            **switches,
-            **{f"{name}_word": "enabled" if on else "disabled" for name, on in switches.items()},
+            **{name: dict(table) for name, table in tables.items()},
+            **{f"{name}_names": list(table) for name, table in tables.items()},
+            "logger_lines": "".join(
+                [f"{name}: {level}\n" for name, level in tables["loggers"].items()]
+            ),
+            "switches": {name: process.is_on(name) for name in process.switches},
+            "conf": self._conf(at),
             "address": self.address,
+            "registered": self.cluster.registered,
             "time": at,
-            "conf": conf,
-            "lookup": lookup,
-            "lookup_class": self.role.get("lookup", ""),
-            "backends": dict(zip(self.backends, self.backends)),
-            "backend_names": self.backends,
-            "bypassed": self.bypassed,
-            "layers": {f"model.layers.{index}.self_attn.attn": layer for index in range(80)},
-            "instances": self.process.cluster.mp_servers(),
         }
 
-    def _fill(self, value: object, facts: Dict[str, object], basis: DemoBasis) -> object:
-        """Put facts and figures into a recorded answer."""
-        if isinstance(value, str):
-            if value[:1] == "$" and value[1:] in facts:
-                return facts[value[1:]]
-            return DEMO_FACT.sub(lambda match: str(facts[match[1]]), value)
-        if isinstance(value, list):
-            return [self._fill(item, facts, basis) for item in value]
-        if not isinstance(value, dict):
-            return value
-        for name, figures in (("$now", basis.now), ("$total", basis.recent)):
-            if name in value:
-                figure = add_up_demo(value[name], figures)
-                return int(figure) if figure >= 100 else figure
-        return {key: self._fill(item, facts, basis) for key, item in value.items()}
+    def _conf(self, at: float) -> dict:
+        mine = {"lmcache_instance_id": self.facts["instance"], **self.tables["changed"]}
+        return {**self.process.conf(at), **mine}
 
-    # -- answers that depend on the request
+    @staticmethod
+    def _applies(case: dict, facts: dict) -> bool:
+        """Tell whether the tables hold what the case wants; the last of it is the ``entry``."""
+        for table, keys in case.get("if", {}).items():
+            for key in keys:
+                facts["entry"] = facts[table].get(fill_demo(key, facts), False)
+                if facts["entry"] is False:
+                    return False
+        return True
 
-    def _metrics(self, request: DemoRequest) -> DemoAnswer:
-        return DemoAnswer(self.page.render(self.process.basis(request.at), self.facts), 200, "text")
+    def _change(self, case: dict, facts: dict, at: float) -> None:
+        for name, is_on in case.get("set", {}).items():
+            self.process.switches[name].append((at, is_on))
+        for name in case.get("mark", []):
+            self.process.marks[name] = at
+        for name, entries in case.get("put", {}).items():
+            entries = fill_demo(entries, facts)
+            facts["new"] = {key: entries[key] for key in entries if key not in self.tables[name]}
+            self.tables[name].update(entries)
+        for name, key in case.get("drop", {}).items():
+            self.tables[name].pop(fill_demo(key, facts), None)
 
-    def _metrics_reset(self, request: DemoRequest) -> DemoAnswer:
-        self.process.reset = request.at
-        return DemoAnswer("ok", 200, "text")
+    def _metrics(self, body: bytes, at: float) -> DemoAnswer:
+        page = self.cluster.pages[self.facts["role"]]
+        return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
 
-    def _loglevel(self, request: DemoRequest) -> DemoAnswer:
-        name, level = request.query.get("logger_name"), request.query.get("level")
-        if not name and level:
-            return DemoAnswer(None)
-        if not name:
-            lines = [f"{name}: {level or 'NOTSET'}\n" for name, level in self.levels.items()]
-            return DemoAnswer(["=== Loggers and Levels ===\n", *lines], 200, "text")
-        if not level:
-            known = self.levels.setdefault(name, "")
-            return DemoAnswer(f"{name}: {known or 'NOTSET'}", 200, "text")
-        if not isinstance(logging.getLevelName(level.upper()), int):
-            return DemoAnswer(f"Invalid log level: {level}", 400, "text")
-        self.levels[name] = level.upper()
-        text = f"Set {name} level to {level.upper()} (including all handlers)"
-        return DemoAnswer(text, 200, "text")
-
-    def _change_conf(self, request: DemoRequest) -> DemoAnswer:
+    def _change_conf(self, body: bytes, at: float) -> DemoAnswer:
         try:
-            changes = json.loads(request.body)
+            changes = json.loads(body)
         except ValueError as error:
             return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, 400)
         if not isinstance(changes, dict):
             return DemoAnswer({"error": "Request body must be a JSON object"}, 400)
-        conf: Dict[str, object] = self._facts(request.at)["conf"]  # type: ignore[assignment]
-        updated, errors = {}, {}
+        conf, updated, errors = self._conf(at), {}, {}
         for name, value in changes.items():
             try:
-                updated[name] = self.changed[name] = self._converted(conf[name], value)
+                updated[name] = self.tables["changed"][name] = convert_demo(conf[name], value)
             except KeyError:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        answer = {"updated": updated, **({"errors": errors} if errors else {})}
+        answer = {"updated": updated, "errors": errors} if errors else {"updated": updated}
         return DemoAnswer(answer, 400 if errors and not updated else 200)
 
-    @staticmethod
-    def _converted(old: object, value: object) -> object:
-        """``value`` in the type of the setting's old value. Raises TypeError, ValueError."""
-        if isinstance(old, bool):
-            return str(value).lower() in ("true", "1")
-        if isinstance(old, (int, float, str)) and value is not None:
-            return type(old)(value)  # type: ignore[arg-type]  # int() says what it cannot read
-        return value
 
-    def _backends_answer(self, **more: object) -> DemoAnswer:
-        backends = dict(zip(self.backends, self.backends))
-        return DemoAnswer({"status": "success", **more, "backends": backends})
-
-    def _create_backends(self, request: DemoRequest) -> DemoAnswer:
-        created = [name for name in DEMO_BACKENDS if name not in self.backends]
-        self.backends += created
-        return self._backends_answer(created=dict(zip(created, created)))
-
-    def _change_backend(self, request: DemoRequest) -> DemoAnswer:
-        name = request.part
-        if name not in self.backends:
-            answer = {"status": "not_found", "message": f"Backend {name} not found"}
-            backends = dict(zip(self.backends, self.backends))
-            return DemoAnswer({**answer, "backends": backends}, 404)
-        self.backends.remove(name)
-        if request.method == "DELETE":
-            return self._backends_answer(message=f"Backend {name} closed")
-        self.backends.append(name)
-        return self._backends_answer(recreated={name: name})
-
-    def _bypass(self, request: DemoRequest) -> DemoAnswer:
-        name, add = request.query.get("backend_name"), request.path.endswith("/add")
-        if not name:
-            answer = {"error": "Missing parameter", "message": "backend_name is required"}
-            return DemoAnswer(answer, 400)
-        if name not in self.backends:
-            text = f"Backend '{name}' not found. Available: {self.backends}"
-            return DemoAnswer({"error": "Unknown backend", "message": text}, 400)
-        answer = {"status": "success", "backend_name": name, "bypassed": add}
-        answer["was_already_bypassed" if add else "was_bypassed"] = name in self.bypassed
-        others = [other for other in self.bypassed if other != name]
-        self.bypassed = [*others, name] if add else others
-        return DemoAnswer({**answer, "bypassed_backends": self.bypassed})
-
-    def _move_tokens(self, request: DemoRequest) -> DemoAnswer:
-        start, _, end = request.query.get("tokens_mock", "").partition(",")
-        if not (start.isdigit() and end.isdigit()):
-            text = "Must specify either tokens_input or tokens_mock"
-            return DemoAnswer({"error": "Missing parameters", "message": text}, 400, "pretty")
-        size = max(0, int(end) - int(start))
-        answer = {"status": "success", "num_tokens": size}
-        if request.path.endswith("/retrieve"):
-            answer["num_retrieved"] = size // 256 * 256
-        return DemoAnswer(answer, 200, "pretty")
-
-    def _clear_cache(self, request: DemoRequest) -> DemoAnswer:
-        removed = int(2457 * self.process.basis(request.at).now["fill"]) * 256
-        if "LocalCPU" in request.query.get("locations", "LocalCPU"):
-            self.process.cleared = request.at
-        return DemoAnswer({"status": "success", "num_removed": removed}, 200, "pretty")
-
-    def _clear_tier(self, request: DemoRequest) -> DemoAnswer:
-        document = load_dict(request.body)
-        if document.get("tier", "l1") != "l1":
-            text = f"tier '{document['tier']}' not supported; only 'l1'"
-            return DemoAnswer({"detail": text}, 400)
-        self.process.cleared = request.at
-        return DemoAnswer({"status": "ok", "cleared": {"tier": "l1"}})
-
-    def _quota(self, request: DemoRequest) -> DemoAnswer:
-        salt, used = request.part, {"current_usage_gb": 0.0}
-        if not salt:
-            users = {name: {"limit_gb": limit, **used} for name, limit in self.quotas.items()}
-            return DemoAnswer({"users": users})
-        if request.method == "DELETE":
-            self.quotas.pop(salt, None)
-            return DemoAnswer({"cache_salt": salt, "status": "removed"})
-        if request.method == "PUT":
-            limit = number_or_none(load_dict(request.body).get("limit_gb"))
-            if limit is None:
-                return DemoAnswer({"error": "body must be {'limit_gb': <float>}"}, 400)
-            self.quotas[salt] = limit
-            return DemoAnswer({"cache_salt": salt, "limit_gb": limit, "status": "ok"})
-        known = {"limit_gb": self.quotas.get(salt, 0.0), **used, "exists": salt in self.quotas}
-        return DemoAnswer({"cache_salt": salt, **known})
+def convert_demo(old: object, value: object) -> object:
+    """``value`` in the type of a setting's old value. Raises TypeError, ValueError."""
+    if isinstance(old, bool):
+        return str(value).lower() in ("true", "1")
+    if isinstance(old, (int, float, str)) and value is not None:
+        return type(old)(value)  # type: ignore[arg-type]  # int() says what it cannot read
+    return value
 
 
 class DemoHandler(http.server.BaseHTTPRequestHandler):
@@ -13453,39 +13291,33 @@ class DemoHandler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = DEMO_IDLE_TIMEOUT
-    wbufsize = -1  # a head and a small body leave together
-
-    def setup(self) -> None:
-        self.disable_nagle_algorithm = self.server.address_family == socket.AF_INET
-        super().setup()
+    wbufsize = DEMO_BUFFER
 
     def do_GET(self) -> None:
         server: DemoServer = self.server  # type: ignore[assignment]  # the only one that has us
-        body = self._read_body()
-        answer = server.node.answer(self.command, self.path, body, server.clock())
+        cluster, body = server.node.cluster, self._read_body()
+        answer = server.node.answer(self.command, self.path, body, cluster.clock())
         data = answer.encode()
         self.send_response(answer.status)
         self.send_header("content-length", str(len(data)))
         self.send_header("content-type", answer.content_type)
         if answer.allow:
             self.send_header("allow", answer.allow)
-        if not server.keep_alive:
+        if not cluster.keep_alive:
             self.send_header("connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        self.wfile.write(data)
 
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
     def _read_body(self) -> bytes:
-        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+        if "transfer-encoding" not in self.headers:
             return self.rfile.read(int(self.headers.get("content-length") or 0))
-        body, size = b"", int(self.rfile.readline(), 16)
+        body, size = b"", 1
         while size:
+            size = int(self.rfile.readline(), 16)
             body += self.rfile.read(size)
             self.rfile.readline()
-            size = int(self.rfile.readline(), 16)
-        self.rfile.readline()
         return body
 
     def version_string(self) -> str:
@@ -13495,20 +13327,24 @@ class DemoHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class DemoServer(http.server.ThreadingHTTPServer):
-    """The listening socket of one demo node, on a port of the loopback interface."""
+class DemoServer(socketserver.ThreadingTCPServer):
+    """The listening socket of one demo node, on its address or on any free port."""
 
+    allow_reuse_address = daemon_threads = True
     request_queue_size = 128
     timeout = 0  # of handle_request, which is called when a client waits
 
-    def __init__(self, node: DemoNode, address: object, cluster: DemoCluster) -> None:
-        self.node, self.clock, self.keep_alive = node, cluster.clock, cluster.keep_alive
+    def __init__(self, node: DemoNode) -> None:
+        self.node = node
         self.clients: set[socket.socket] = set()
-        super().__init__(address, DemoHandler)  # type: ignore[arg-type]  # or a path
-
-    def server_bind(self) -> None:
-        """Bind without asking the name service for our own name, as the base class would."""
-        socketserver.TCPServer.server_bind(self)
+        address: object = ("127.0.0.1", node.address)
+        if isinstance(node.address, str):
+            self.address_family = socket.AF_UNIX
+            address = node.address
+            remove_quietly(node.address)  # of the process before
+        super().__init__(address, DemoHandler)  # type: ignore[arg-type]  # a path, too
+        if not isinstance(node.address, str):
+            node.address = self.server_address[1]
 
     def process_request(self, request: socket.socket, client_address: object) -> None:
         self.clients.add(request)
@@ -13529,12 +13365,6 @@ class DemoServer(http.server.ThreadingHTTPServer):
                 client.shutdown(socket.SHUT_RDWR)
 
 
-class DemoUnixServer(DemoServer):
-    """The same on a Unix socket."""
-
-    address_family = socket.AF_UNIX
-
-
 class DemoCluster:
     """A simulated cluster on this host's sockets. ``clock()`` is the time in Unix seconds.
 
@@ -13553,140 +13383,35 @@ class DemoCluster:
         Without its ``story`` every node is well all the time. Raises FrontendError when a data
         file is missing.
         """
-        self.data, self.story, self.clock = load_demo("cluster"), story, clock
-        self.settings, answers = load_demo("settings"), load_demo("answers")
+        self.data, self.settings, answers = map(load_demo, ("cluster", "settings", "answers"))
+        self.story, self.clock = story, clock
         self.zero = clock() - self.data["story_age"]  # when the story begins
         self.birth = clock() - self.data["process_age"]
         self.every: float = self.data["story_every"]
-        roles = self.data["roles"]
-        self.pages = {role: DemoPage(roles[role]["metrics"]) for role in roles}
-        self.routes = {role: demo_routes(roles[role]["answers"], answers) for role in roles}
-        self.nodes: List[DemoNode] = []
-        for instance in instances or self.data["instances"]:
-            self._add_instance(instance)
+        roles = self.data["roles"].items()
+        self.pages = {role: DemoPage(about["metrics"]) for role, about in roles}
+        self.routes = {role: demo_routes(about["answers"], answers) for role, about in roles}
+        self.nodes = [
+            DemoNode(self, instance, *member)
+            for instance in instances or self.data["instances"]
+            for member in demo_members(instance)
+        ]
         self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
-        self.history_minutes = DEMO_HISTORY if self.keep_alive else 0.0
-        self.monitor_clock = DemoClock()
-        self.past_pages: Dict[str, DemoPage] = {}
+        self.registered: List[object] = []  # at a coordinator
         self.directory = ""
         self.servers: Dict[str, DemoServer] = {}  # by node's name; of those that listen
-        self._stopped = threading.Event()
+        self.stopping = threading.Event()
+        self._selector = selectors.DefaultSelector()
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def of_size(cls, count: int, **options: object) -> DemoCluster:
+    def of_size(cls, count: int, *, story: bool = True) -> DemoCluster:
         """The cluster of cluster.json or, of another size, a fleet in its proportions."""
-        if count == DEMO_NODES:
-            return cls(**options)  # type: ignore[arg-type]  # of the constructor
         fleet: List[dict] = []
-        for group in load_demo("cluster")["fleet"]:
+        for group in load_demo("cluster")["fleet"] if count != DEMO_NODES else ():
             number = max(1, round(count * group["share"] / len(demo_members(group))))
-            for index in range(1, number + 1):
-                fleet.append(dict(group, name=group["name"] % index))
-        return cls(fleet, **options)  # type: ignore[arg-type]  # of the constructor
-
-    def _add_instance(self, instance: dict) -> None:
-        name, model = instance["name"], instance.get("model", "")
-        for role, node_name, worker in demo_members(instance):
-            facts = {
-                "name": node_name,
-                "instance": name,
-                "role": role,
-                "worker": worker,
-                "workers": instance.get("workers", 1),
-                "model": model,
-                "served": instance.get("served", model),
-                "rack": int(4 * demo_random(name)),
-            }
-            process = DemoProcess(self, node_name, instance)
-            self.nodes.append(DemoNode(process, role, facts))
-
-    def mp_servers(self) -> List[Dict[str, object]]:
-        """What a coordinator lists at /instances."""
-        fixed = {"metadata": {}, "p2p_advertised_url": "", "mq_port": 0}
-        return [
-            {
-                "instance_id": node.name,
-                "ip": "127.0.0.1",
-                "http_port": node.address,
-                "registration_time": self.birth,
-                **fixed,
-            }
-            for node in self.nodes
-            if node.facts["role"] == "mp"
-        ]
-
-    # -- the past
-
-    def replay(self, monitor: Monitor) -> None:
-        """Let the monitor look at the hours before, then begin with the present."""
-        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
-        families = wanted | {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
-        roles = self.data["roles"]
-        self.past_pages = {role: DemoPage(roles[role]["metrics"], families) for role in roles}
-        thread = threading.get_ident()
-
-        def is_of_the_present(record: logging.LogRecord) -> bool:
-            return record.thread != thread
-
-        # What happened in the past is in the events, not in the log.
-        log.addFilter(is_of_the_present)
-        try:
-            monitor.replay(self._moments())
-        finally:
-            self.monitor_clock.back = 0.0
-            log.removeFilter(is_of_the_present)
-            monitor.start()
-
-    def _moments(self) -> Iterator[float]:
-        for age in self._ages():
-            if self._stopped.is_set():
-                return
-            self.monitor_clock.back = age
-            yield age
-        self.monitor_clock.back = 0.0
-
-    def _ages(self) -> List[float]:
-        """How long ago the replayed rounds are, oldest first; some follow a turn of the story."""
-        ages, age = [], 0.0
-        for limit, step in REPLAY_STEPS:
-            while age + step <= limit:
-                age += step
-                ages.append(age)
-        for outage in self.data["outages"] if self.story else []:
-            turns = [self.data["story_age"] - outage[key] - 3.0 for key in ("from", "to")]
-            ages += [age for age in turns if age > 0]
-        rounds = MAX_REPLAY_POLLS // len(self.nodes)
-        if rounds < MIN_REPLAY_ROUNDS:
-            return []
-        return sorted(sorted(ages)[:rounds], reverse=True)
-
-    def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
-        """What the monitor polls with: ``fetch_many``; in the past, the nodes' own code."""
-        if not self.monitor_clock.back:
-            yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
-            return
-        by_name = {node.name: node for node in self.nodes}
-        for job in jobs:
-            if job is None:
-                return
-            # Other nodes have no past.
-            if job.node.source == "demo":
-                yield job, self._past_reply(by_name[job.node.name], job.path)
-
-    def _past_reply(self, node: DemoNode, path: str) -> Reply | FetchError:
-        at = self.monitor_clock.wall()
-        if node.process.away(at):
-            return FetchError(os.strerror(errno.ECONNREFUSED))
-        if path == "/metrics":
-            page = self.past_pages[node.facts["role"]]
-            answer = DemoAnswer(page.render(node.process.basis(at), node.facts), 200, "text")
-        else:
-            answer = node.answer("GET", path, b"", at)
-        headers = {"content-type": answer.content_type}
-        return Reply(answer.status, headers, answer.encode(), DEMO_LATENCY)
-
-    # -- the sockets
+            fleet += [dict(group, name=group["name"] % (index + 1)) for index in range(number)]
+        return cls(fleet, story=story)
 
     def start(self) -> List[Dict[str, object]]:
         """Open every node's socket; returns the entries of a list of nodes.
@@ -13697,91 +13422,61 @@ class DemoCluster:
 
         size = len(self.nodes)
         if raise_descriptor_limit(size) < size:
-            needed = 2 * size + 512
-            raise FrontendError(
-                500, f"--demo: {size} nodes need {needed} open files: raise the limit (ulimit -n)"
-            )
-        self.directory = tempfile.mkdtemp(prefix="lmcache-demo-")
-        if len(self.directory) + len("/socket_99999") > MAX_SOCKET_PATH:
-            os.rmdir(self.directory)
-            self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
-        try:
-            for index, node in enumerate(self.nodes):
-                if node.role.get("socket"):
-                    node.address = os.path.join(self.directory, f"socket_{9090 + index}")
-                self._listen(node)
-        except OSError:
-            self._close()
-            raise
-        self._thread = start_thread("demo", self._run)
+            needed = f"{size} nodes need {2 * size + 512} open files"
+            raise FrontendError(500, f"--demo: {needed}: raise the limit (ulimit -n)")
+        # Elsewhere a path could be longer than that of a socket may be.
+        self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
         entries = []
-        for node in self.nodes:
+        for index, node in enumerate(self.nodes):
+            if node.role.get("socket"):
+                node.address = os.path.join(self.directory, f"socket_{9090 + index}")
+            self._listen(node)
             entry = {"name": node.name, "host": "127.0.0.1", "port": node.address}
             entries.append({**entry, "instance": node.facts["instance"]})
+            if node.facts["role"] == "mp":
+                facts = {**node.facts, "address": node.address}
+                self.registered.append(fill_demo(self.data["registration"], facts))
+        self._thread = start_thread("demo", self._run)
         return entries
 
     def stop(self) -> None:
         """Close the sockets and remove their directory."""
-        self._stopped.set()
+        import shutil
+
+        self.stopping.set()
         if self._thread is not None:
             self._thread.join()
-            self._thread = None
+        for name in list(self.servers):
+            self._leave(name)
+        self._selector.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _listen(self, node: DemoNode) -> None:
-        if node.role.get("socket"):
-            remove_quietly(str(node.address))  # of the process before
-            self.servers[node.name] = DemoUnixServer(node, node.address, self)
-        else:
-            server = DemoServer(node, ("127.0.0.1", node.address or 0), self)
-            node.address = server.server_address[1]
-            self.servers[node.name] = server
+        self.servers[node.name] = DemoServer(node)
+        self._selector.register(self.servers[node.name], selectors.EVENT_READ)
+
+    def _leave(self, name: str) -> None:
+        server = self.servers.pop(name)
+        self._selector.unregister(server)
+        server.go_away()
 
     def _run(self) -> None:
         """Accept connections, and let nodes come and go as the story says."""
-        with selectors.DefaultSelector() as selector:
-            for server in self.servers.values():
-                selector.register(server, selectors.EVENT_READ)
-            looked = 0.0
-            while not self._stopped.is_set():
-                for key, _ in selector.select(DEMO_TICK):
-                    key.fileobj.handle_request()  # type: ignore[union-attr]  # a DemoServer
-                if time.monotonic() - looked >= DEMO_TICK:
-                    looked = time.monotonic()
-                    self._come_and_go(selector)
-        self._close()
-
-    def _come_and_go(self, selector: selectors.BaseSelector) -> None:
-        now = self.clock()
-        for node in self.nodes:
-            away, server = node.process.away(now), self.servers.get(node.name)
-            if away and server is not None:
-                selector.unregister(server)
-                server.go_away()
-                del self.servers[node.name]
-            elif not away and server is None:
-                try:
-                    self._listen(node)
-                except OSError as error:
-                    log.debug("%s cannot listen yet: %s", node.name, error)
-                else:
-                    selector.register(self.servers[node.name], selectors.EVENT_READ)
-
-    def _close(self) -> None:
-        import shutil
-
-        for server in self.servers.values():
-            server.go_away()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def demo_routes(parts: Sequence[str], answers: dict) -> Dict[str, Dict[str, dict]]:
-    """The recorded answers of some parts of answers.json, by path and method."""
-    routes: Dict[str, Dict[str, dict]] = {}
-    for part in parts:
-        for route, answer in answers[part].items():
-            method, path = route.split(" ")
-            routes.setdefault(path, {})[method] = answer
-    return routes
+        following = 0.0
+        while not self.stopping.is_set():
+            for key, _ in self._selector.select(DEMO_TICK):
+                key.fileobj.handle_request()  # type: ignore[union-attr]  # a DemoServer
+            if time.monotonic() < following:
+                continue
+            following = time.monotonic() + DEMO_TICK
+            for node in self.nodes:
+                is_away, is_there = node.process.away(self.clock()), node.name in self.servers
+                if is_away and is_there:
+                    self._leave(node.name)
+                elif not is_away and not is_there:
+                    # A port that is in use just now is tried again at the next look.
+                    with contextlib.suppress(OSError):
+                        self._listen(node)
 
 
 def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
@@ -13793,6 +13488,102 @@ def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
     members.append(("scheduler", f"{name}_scheduler", 0))
     ranks = range(instance["workers"])
     return members + [("worker", f"{name}_worker{rank}", rank) for rank in ranks]
+
+
+def demo_routes(
+    parts: Sequence[str], answers: dict
+) -> List[Tuple[Pattern[str], Dict[str, List[dict]]]]:
+    """The recorded answers of some parts of answers.json: patterns of paths, and methods."""
+    routes: Dict[str, Dict[str, List[dict]]] = {}
+    for part in parts:
+        for route, cases in answers[part].items():
+            method, path = route.split(" ")
+            cases = cases if isinstance(cases, list) else [cases]
+            routes.setdefault(path, {})[method] = cases
+    return [
+        (re.compile(re.escape(path).replace(r"\{\}", "([^/]*)")), methods)
+        for path, methods in routes.items()
+    ]
+
+
+class DemoClock(Clock):
+    """The time; while the past is replayed, ``back`` seconds ago."""
+
+    back = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self.back
+
+    def wall(self) -> float:
+        return super().wall() - self.back
+
+
+class DemoReplay:
+    """The hours before the start, as a monitor that asks with :meth:`ask` sees them."""
+
+    def __init__(self, cluster: DemoCluster) -> None:
+        self.cluster, self.clock = cluster, DemoClock()
+        self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
+        self.nodes = {node.name: node for node in cluster.nodes}
+        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
+        families = wanted | {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
+        roles = cluster.data["roles"].items()
+        self.pages = {role: DemoPage(about["metrics"], families) for role, about in roles}
+
+    def run(self, monitor: Monitor) -> None:
+        """Let the monitor look at the past, then begin with the present."""
+        thread = threading.get_ident()
+        # What happened in the past is in the events, not in the log.
+        log.addFilter(lambda record: not self.clock.back or record.thread != thread)
+        try:
+            monitor.replay(self._moments())
+        finally:
+            self.clock.back = 0.0
+            monitor.start()
+
+    def _moments(self) -> Iterator[float]:
+        """Turn the clock to each round, the oldest first; some follow a turn of the story."""
+        for age in self._ages():
+            if self.cluster.stopping.is_set():
+                return
+            self.clock.back = age
+            yield age
+        self.clock.back = 0.0
+
+    def _ages(self) -> List[float]:
+        """How long ago the rounds are, oldest first; some follow a turn of the story."""
+        data, ages = self.cluster.data, [0.0]
+        for limit, step in REPLAY_STEPS:
+            while ages[-1] + step <= limit:
+                ages.append(ages[-1] + step)
+        for outage in data["outages"]:
+            ages += [data["story_age"] - outage[end] - 3.0 for end in ("from", "to")]
+        past = sorted(age for age in ages if age > 0)
+        return past[: MAX_REPLAY_POLLS // len(self.nodes)][::-1]
+
+    def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
+        """What the monitor polls with: ``fetch_many``; in the past, the nodes' own code."""
+        if not self.clock.back:
+            yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
+            return
+        for job in jobs:
+            if job is None:
+                return
+            # Other nodes have no past.
+            if job.node.source == "demo":
+                yield job, self._reply(self.nodes[job.node.name], job.path)
+
+    def _reply(self, node: DemoNode, path: str) -> Reply | FetchError:
+        at = self.clock.wall()
+        if node.process.away(at):
+            return FetchError(os.strerror(errno.ECONNREFUSED))
+        if path == "/metrics":
+            page = self.pages[node.facts["role"]]
+            answer = DemoAnswer(page.render(node.process.figures(at), node.facts), 200, "text")
+        else:
+            answer = node.answer("GET", path, b"", at)
+        headers = {"content-type": answer.content_type}
+        return Reply(answer.status, headers, answer.encode(), DEMO_LATENCY)
 
 
 # ----------------------------------------------------------------------------
@@ -14404,7 +14195,7 @@ def make_monitor(
     options: argparse.Namespace,
     registry: NodeRegistry,
     file: HistoryFile | None,
-    demo: DemoCluster | None,
+    replay: DemoReplay | None,
 ) -> Monitor:
     """The monitor of the options; a demo replays its past through it with a clock of its own."""
     return Monitor(
@@ -14413,11 +14204,11 @@ def make_monitor(
         history_minutes=max(
             options.history,
             FILE_HISTORY_MINUTES if file else 0,
-            demo.history_minutes if demo else 0,
+            replay.history_minutes if replay else 0,
         ),
-        ask=demo.ask if demo else None,
-        clock=demo.monitor_clock if demo else None,
-        is_demo=demo is not None,
+        ask=replay.ask if replay else None,
+        clock=replay.clock if replay else None,
+        is_demo=replay is not None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
         config_file=registry.config.path if registry.config else None,
@@ -14430,14 +14221,14 @@ def serve(
     registry: NodeRegistry,
     trust: Trust,
     in_plugin: bool,
-    demo: DemoCluster | None,
+    replay: DemoReplay | None,
 ) -> int:
     """Serve until a signal ends it, and run all that goes on beside the server meanwhile."""
     sources = make_sources(options, registry, trust)
     heartbeat = HeartbeatSender(registry, options.host, options.report_host)
     discovery = make_discovery(options, registry)
     history_file, trouble = open_history(options)
-    monitor = make_monitor(options, registry, history_file, demo)
+    monitor = make_monitor(options, registry, history_file, replay)
     monitor.add_alert_source(sources.alerts)
     monitor.add_alert_source(lambda: trouble)
     history = HistoryKeeper(history_file, monitor) if history_file is not None else None
@@ -14457,10 +14248,10 @@ def serve(
             if service is not None:
                 service.start()
                 cleanup.callback(service.stop)
-        if demo is None:
+        if replay is None:
             monitor.start()
         else:
-            start_thread("demo replay", demo.replay, monitor)
+            start_thread("demo replay", replay.run, monitor)
         cleanup.callback(monitor.stop)
         start_heartbeat_of_options(options, server)
         cleanup.callback(heartbeat.stop)
@@ -14925,7 +14716,8 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
         if options.no_http:
             return send_heartbeats_only(options, registry, plugin is not None)
         sys.setswitchinterval(SWITCH_INTERVAL)
-        return serve(options, registry, trust, plugin is not None, demo)
+        replay = DemoReplay(demo) if demo else None
+        return serve(options, registry, trust, plugin is not None, replay)
 
 
 def set_up_output(level: str) -> None:
