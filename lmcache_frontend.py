@@ -115,6 +115,8 @@ if TYPE_CHECKING:
         Iterable,
         Iterator,
         Mapping,
+        Match,
+        Pattern,
         Sequence,
         Set,
         Type,
@@ -12876,15 +12878,15 @@ def watch_parent(on_end: Callable[[], object]) -> threading.Thread:
 
 DEMO_NODES = 15  # of --demo without a number
 MAX_DEMO_NODES = 5000
-DEMO_SIGMA = 0.6  # standard deviation of the logarithm of every simulated duration
+DEMO_SIGMA = 0.6  # standard deviation of the logarithm of a simulated duration
 DEMO_LOAD_EVERY = 5400.0  # seconds, after which the traffic repeats itself
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
 DEMO_BUFFER = 256 * KIB  # bytes that leave a node together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after its answer
 DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
-REPLAY_STEPS = ((3600, 61), (21600, 600))  # up to this age, a round every so many seconds
-DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # families that say who a node is
+DEMO_AGES = (*range(61, 3601, 61), *range(4200, 21601, 600))  # seconds; of replayed rounds
+DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # they say who a node is
 DEMO_LATENCY = 0.001  # seconds, of an answer in the past
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
 DEMO_FACT = re.compile(r"\$([\w.]+)")  # in a recorded answer: a value
@@ -12897,27 +12899,28 @@ def load_demo(name: str) -> dict:
     file = files.get(f"demo/{name}.json")
     if file is None:
         path = os.path.join(files.folder, "demo", f"{name}.json")
-        raise FrontendError(500, f"--demo needs the folder static/ beside the program: no {path}")
+        missing = f"--demo needs the folder static/ beside the program: no {path}"
+        raise FrontendError(500, missing)
     return json.loads(file.body)
 
 
 def demo_random(name: str) -> float:
     """A number from 0 to 1 that is always the same for a name."""
-    import zlib
-
     return zlib.crc32(name.encode()) / 2**32
 
 
 class DemoCurve:
-    """A line through points (seconds, value) that starts again every ``every`` seconds."""
+    """A line through points (seconds, value) that starts again after ``every`` seconds."""
 
-    def __init__(self, points: Sequence[Sequence[float]], every: float, factor: float) -> None:
-        points = [(0.0, points[0][1]), *points, (every, points[-1][1])]
+    def __init__(self, points: List[List[float]], every: float, factor: float) -> None:
+        points = [[0.0, points[0][1]], *points, [every, points[-1][1]]]
         self.times = [time for time, _ in points]
         self.values = [value * factor for _, value in points]
+        # Below the line, from 0 to each of the points.
         self.areas = [0.0]
-        for start, end, old, new in zip(self.times, self.times[1:], self.values, self.values[1:]):
-            self.areas.append(self.areas[-1] + (end - start) * (old + new) / 2)
+        for index, value in enumerate(self.values[1:]):
+            width = self.times[index + 1] - self.times[index]
+            self.areas.append(self.areas[-1] + width * (self.values[index] + value) / 2)
 
     def at(self, seconds: float) -> Tuple[float, float]:
         """The value at a time, and the area below the line from 0 to then."""
@@ -12939,9 +12942,9 @@ class DemoSum(NamedTuple):
 
     def of(self, figures: Mapping[str, Mapping[str, float]]) -> float:
         known = figures[self.basis]
-        value = sum([factor * known.get(name, 0.0) for name, factor in self.terms.items()])
+        parts = [factor * known.get(name, 0.0) for name, factor in self.terms.items()]
         # A little more, as 2.9999999 is 3.
-        return float(int(value + 1e-6)) if self.is_whole else max(0.0, value)
+        return float(int(sum(parts) + 1e-6)) if self.is_whole else max(0.0, sum(parts))
 
 
 class DemoPage:
@@ -12971,34 +12974,34 @@ class DemoPage:
         self.lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
         is_now = kind == "gauge" and not family.get("grows")
         basis = "now" if is_now else page["since"]
-        is_whole = family.get("whole", not is_now)
         for sample in family.get("samples", [family]):
             labels = {**page["labels"], **sample.get("labels", {})}
             if kind == "histogram":
                 bounds = self.bounds[family["bounds"]]
                 self._add_histogram(name, labels, basis, sample["populations"], bounds)
             else:
+                is_whole = family.get("whole", not is_now)
                 self._add(name, labels, DemoSum(basis, sample["sum"], is_whole))
 
     def _add_histogram(
-        self, name: str, labels: dict, basis: str, populations: List[dict], bounds: List[float]
+        self, name: str, labels: dict, basis: str, parts: List[dict], bounds: List[float]
     ) -> None:
-        def weighted(weight: Callable[[float], float]) -> Dict[str, float]:
+        def blend(weight: Callable[[float], float], is_whole: bool = True) -> DemoSum:
+            """The counts of the populations, each with a weight that its median gives it."""
             terms: Dict[str, float] = collections.defaultdict(float)
-            for population in populations:
-                for term, factor in population["count"].items():
-                    terms[term] += factor * weight(population["median"])
-            return terms
+            for part in parts:
+                for term, factor in part["count"].items():
+                    terms[term] += factor * weight(part["median"])
+            return DemoSum(basis, terms, is_whole)
 
-        everything = DemoSum(basis, weighted(lambda median: 1.0), True)
         for bound in bounds:
-            share = functools.partial(demo_share, bound, bounds[-1])
-            below = DemoSum(basis, weighted(share), True)
+            below = blend(functools.partial(demo_share, bound, bounds[-1]))
             self._add(f"{name}_bucket", {**labels, "le": bound}, below)
+        everything = blend(lambda median: 1.0)
         self._add(f"{name}_bucket", {**labels, "le": "+Inf"}, everything)
         self._add(f"{name}_count", labels, everything)
         mean = math.exp(DEMO_SIGMA**2 / 2)  # of a population whose median is 1
-        self._add(f"{name}_sum", labels, DemoSum(basis, weighted(lambda median: median * mean)))
+        self._add(f"{name}_sum", labels, blend(lambda median: median * mean, False))
 
     def _add(self, name: str, labels: dict, total: DemoSum) -> None:
         pairs = ",".join([f'{key}="{value}"' for key, value in labels.items()])
@@ -13016,30 +13019,23 @@ def demo_share(bound: float, highest: float, median: float) -> float:
 class DemoProcess:
     """A simulated process: when it ran, and its figures. Times are Unix seconds."""
 
-    def __init__(self, cluster: DemoCluster, name: str, instance: dict) -> None:
+    def __init__(self, cluster: DemoCluster, name: str, instance: str, fill: float) -> None:
         self.cluster = cluster
         # Nodes differ a little, but the ranks of an instance serve the same tokens.
-        own, common = demo_random(name), demo_random(instance["name"])
-        self.fill = instance.get("fill", 1.0) * (1 - 0.01 * own)
+        own, common = demo_random(name), demo_random(instance)
+        self.fill = fill * (1 - 0.01 * own)
         self.phase = DEMO_LOAD_EVERY * common
         self.load = DemoCurve(cluster.data["load"], DEMO_LOAD_EVERY, 0.97 + 0.06 * common)
-        mine = {kind: [] for kind in ("curves", "settings", "outages")}
-        for kind, entries in mine.items():
-            for entry in cluster.data[kind] if cluster.story else []:
-                if re.fullmatch(entry["nodes"], name):
-                    entries.append(entry)
-        self.settings, self.outages = mine["settings"], mine["outages"]
+        self.outages = cluster.story_of("outages", name)
+        self.settings = cluster.story_of("settings", name)
         self.curves: Dict[str, DemoCurve] = {}
-        for curve in mine["curves"]:
-            every, factor = curve.get("every", cluster.every), 0.95 + 0.1 * own
-            factor = factor if curve.get("varies") else 1.0
+        for curve in cluster.story_of("curves", name):
+            factor = 0.95 + 0.1 * own if curve.get("varies") else 1.0
+            every = curve.get("every", cluster.every)
             self.curves[curve["name"]] = DemoCurve(curve["points"], every, factor)
-        # When each switch was turned, and on or off; and when something was set back.
-        self.switches = {
-            "hot_cache": [(0.0, True)],
-            "freeze": [(0.0, False)],
-            "chunk_statistics": [(0.0, True)],
-        }
+        # When each switch was turned, and whether on; and when something was set back.
+        at_first = {"hot_cache": True, "freeze": False, "chunk_statistics": True}
+        self.switches = {name: [(0.0, is_on)] for name, is_on in at_first.items()}
         self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0, "cleared": 0.0}
         self._origins: Dict[float, Dict[str, float]] = {}
 
@@ -13050,7 +13046,7 @@ class DemoProcess:
         turns = self.switches[switch]
         ends = [time for time, _ in turns[1:]] + [at]
         spans = [min(end, at) - start for (start, is_on), end in zip(turns, ends) if is_on]
-        return sum(max(0.0, span) for span in spans)
+        return sum([max(0.0, span) for span in spans])
 
     def _during(self, entry: dict, at: float) -> bool:
         """Tell whether the story is between the entry's times."""
@@ -13061,23 +13057,20 @@ class DemoProcess:
         """Tell whether the process does not listen."""
         return any(self._during(outage, at) for outage in self.outages)
 
-    def started(self, at: float) -> float:
+    def conf(self, at: float) -> dict:
+        """The configuration of the process as the story goes."""
+        changes = [entry["conf"] for entry in self.settings if self._during(entry, at)]
+        return dict(collections.ChainMap(*changes, self.cluster.settings["conf"]))
+
+    def _started(self, at: float) -> float:
         """When the process started that runs at this time."""
         story, every = at - self.cluster.zero, self.cluster.every
         ends = [at - (story - outage["to"]) % every for outage in self.outages]
         return max([self.cluster.birth, *ends])
 
-    def conf(self, at: float) -> Dict[str, object]:
-        """The configuration that the process has as the story goes."""
-        conf = dict(self.cluster.settings["conf"])
-        for setting in self.settings:
-            if self._during(setting, at):
-                conf.update(setting["conf"])
-        return conf
-
     def figures(self, at: float) -> Dict[str, Dict[str, float]]:
         """What the names in a sum stand for: rates ``now``, and integrals since each mark."""
-        flows, started = self._flows(at), self.started(at)
+        flows, started = self._flows(at), self._started(at)
         filling = at - max(started, self.marks["cleared"])
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
         now = {name: rate for name, (rate, _) in flows.items()}
@@ -13096,7 +13089,7 @@ class DemoProcess:
         origin = self._origins.get(start)
         if origin is None:
             origin = {name: area for name, (_, area) in self._flows(start).items()}
-            self._origins = {**self._origins, start: origin} if len(self._origins) < 8 else {}
+            self._origins = {start: origin, **dict(list(self._origins.items())[:7])}
         return origin
 
     def _flows(self, at: float) -> Dict[str, Tuple[float, float]]:
@@ -13120,28 +13113,21 @@ class DemoAnswer(NamedTuple):
 
     def encode(self) -> bytes:
         if self.style == "text":
-            return "".join(self.body).encode()  # type: ignore[arg-type]  # a text, or its pieces
+            return "".join(self.body).encode()  # type: ignore[arg-type]  # a text, or pieces
         if "pretty" in self.style:
             return json.dumps(self.body, indent=2).encode()
-        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode()
-
-    @property
-    def content_type(self) -> str:
-        return "text/plain; charset=utf-8" if "text" in self.style else "application/json"
+        return json.dumps(self.body, separators=(",", ":")).encode()
 
 
 def fill_demo(value: object, facts: dict) -> object:
     """Put facts and figures into a recorded answer (cluster.json explains how)."""
 
-    def look_up(found: Match[str]) -> object:
-        known: object = facts
-        for key in found[1].split("."):
-            known = known[key]  # type: ignore[index]  # of a table
-        return known
+    def fact(found: Match[str]) -> object:
+        return functools.reduce(operator.getitem, found[1].split("."), facts)
 
     if isinstance(value, str):
-        fact = DEMO_FACT.fullmatch(value)
-        return look_up(fact) if fact else DEMO_TEXT_FACT.sub(lambda it: str(look_up(it)), value)
+        whole = DEMO_FACT.fullmatch(value)
+        return fact(whole) if whole else DEMO_TEXT_FACT.sub(lambda part: str(fact(part)), value)
     if isinstance(value, list):
         return [fill_demo(item, facts) for item in value]
     if not isinstance(value, dict):
@@ -13150,34 +13136,34 @@ def fill_demo(value: object, facts: dict) -> object:
         if sign in value:
             figure = DemoSum(basis, value[sign]).of(facts["figures"])
             return int(figure) if figure >= 100 else figure
-    return {str(fill_demo(key, facts)): fill_demo(item, facts) for key, item in value.items()}
+    return {fill_demo(key, facts): fill_demo(item, facts) for key, item in value.items()}
 
 
 class DemoNode:
     """What a simulated process answers, and what was changed in it through its API."""
 
     def __init__(
-        self, cluster: DemoCluster, instance: dict, role: str, name: str, worker: int
+        self, cluster: DemoCluster, instance: dict, role: str, name: str, rank: int
     ) -> None:
-        model = instance.get("model", "")
         self.cluster, self.name = cluster, name
-        self.role = cluster.data["roles"][role]
-        self.process = DemoProcess(cluster, name, instance)
+        self.process = DemoProcess(cluster, name, instance["name"], instance.get("fill", 1.0))
         self.facts = {
+            "workers": 1,
+            "model": "",
+            "served": instance.get("model", ""),
+            **instance,
+            **cluster.data["roles"][role],
+            "instance": instance["name"],
             "name": name,
             "role": role,
-            "instance": instance["name"],
-            "worker": worker,
-            "workers": instance.get("workers", 1),
-            "model": model,
-            "served": instance.get("served", model),
-            "rack": int(4 * demo_random(instance["name"])),
-            "birth": cluster.birth,
-            "lookup_class": self.role["lookup_class"],
+            "worker": rank,
         }
+        self.tables = fill_demo(cluster.settings["tables"], self.facts)
+        # It guards the tables, and the switches and marks of the process.
+        self.lock = threading.Lock()
         self.address: str | int = 0  # the path of a socket, or a port
-        self.lock = threading.Lock()  # guards the tables, and the switches of the process
-        self.tables: dict = fill_demo(cluster.settings["tables"], self.facts)
+        self.listener: socket.socket | None = None
+        self.clients: set[socket.socket] = set()
 
     def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
@@ -13189,21 +13175,15 @@ class DemoNode:
             return DemoAnswer({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
         request = collections.defaultdict(str, urllib.parse.parse_qsl(query))
         request.update(load_dict(body))
-        facts = {"request": request, "segment": segment}
         with self.lock:
-            facts.update(self._facts(at), figures=self.process.figures(at))
-            case = next(case for case in methods[method] if self._applies(case, facts))
-            if "call" in case:
-                return getattr(self, f"_{case['call']}")(body, at)
-            self._change(case, facts, at)
-            facts.update(self._facts(at))
-            answer = fill_demo(case["body"], facts)
-        if "names" in request and isinstance(answer, dict):
-            names = request["names"].split(",")
-            answer = {name: answer[name] for name in names if name in answer}
-        return DemoAnswer(answer, case.get("status", 200), case.get("style", ""))
+            if methods[method] == "metrics":
+                page = self.cluster.pages[self.facts["role"]]
+                return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
+            if methods[method] == "change_conf":
+                return self._change_conf(body, at)
+            return self._recorded(methods[method], request, segment, at)
 
-    def _route(self, path: str) -> Tuple[Dict[str, List[dict]], str]:
+    def _route(self, path: str) -> Tuple[dict, str]:
         """What the methods of a path answer, and the path's variable segment."""
         for pattern, methods in self.cluster.routes[self.facts["role"]]:
             found = pattern.fullmatch(path)
@@ -13211,26 +13191,36 @@ class DemoNode:
                 return methods, "".join(found.groups())
         return {}, ""
 
+    def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoAnswer:
+        """The first case that applies, after the changes that it makes."""
+        facts = {"request": request, "segment": segment, "figures": self.process.figures(at)}
+        facts.update(self._facts(at))
+        case = next(case for case in cases if self._applies(case, facts))
+        self._change(case, facts, at)
+        facts.update(self._facts(at))
+        body = fill_demo(case["body"], facts)
+        if "names" in request:
+            names = request["names"].split(",")
+            body = {name: body[name] for name in names if name in body}
+        return DemoAnswer(body, case.get("status", 200), case.get("style", ""))
+
     def _facts(self, at: float) -> dict:
         """What ``$name`` stands for in a recorded answer."""
-        process, tables = self.process, self.tables
+        loggers = self.tables["loggers"].items()
         return {
             **self.facts,
-            **{name: dict(table) for name, table in tables.items()},
-            **{f"{name}_names": list(table) for name, table in tables.items()},
-            "logger_lines": "".join(
-                [f"{name}: {level}\n" for name, level in tables["loggers"].items()]
-            ),
-            "switches": {name: process.is_on(name) for name in process.switches},
+            **{name: dict(table) for name, table in self.tables.items()},
+            **{f"{name}_names": list(table) for name, table in self.tables.items()},
+            "logger_lines": "".join([f"{name}: {level}\n" for name, level in loggers]),
+            "switches": {name: self.process.is_on(name) for name in self.process.switches},
             "conf": self._conf(at),
             "address": self.address,
-            "registered": self.cluster.registered,
             "time": at,
         }
 
     def _conf(self, at: float) -> dict:
-        mine = {"lmcache_instance_id": self.facts["instance"], **self.tables["changed"]}
-        return {**self.process.conf(at), **mine}
+        own = {"lmcache_instance_id": self.facts["instance"]}
+        return {**self.process.conf(at), **own, **self.tables["changed"]}
 
     @staticmethod
     def _applies(case: dict, facts: dict) -> bool:
@@ -13248,15 +13238,11 @@ class DemoNode:
         for name in case.get("mark", []):
             self.process.marks[name] = at
         for name, entries in case.get("put", {}).items():
-            entries = fill_demo(entries, facts)
-            facts["new"] = {key: entries[key] for key in entries if key not in self.tables[name]}
-            self.tables[name].update(entries)
+            entries, table = fill_demo(entries, facts), self.tables[name]
+            facts["new"] = {key: entries[key] for key in entries if key not in table}
+            table.update(entries)
         for name, key in case.get("drop", {}).items():
             self.tables[name].pop(fill_demo(key, facts), None)
-
-    def _metrics(self, body: bytes, at: float) -> DemoAnswer:
-        page = self.cluster.pages[self.facts["role"]]
-        return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
 
     def _change_conf(self, body: bytes, at: float) -> DemoAnswer:
         try:
@@ -13268,11 +13254,12 @@ class DemoNode:
         conf, updated, errors = self._conf(at), {}, {}
         for name, value in changes.items():
             try:
-                updated[name] = self.tables["changed"][name] = convert_demo(conf[name], value)
+                updated[name] = convert_demo(conf[name], value)
             except KeyError:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
+        self.tables["changed"].update(updated)
         answer = {"updated": updated, "errors": errors} if errors else {"updated": updated}
         return DemoAnswer(answer, 400 if errors and not updated else 200)
 
@@ -13287,30 +13274,31 @@ def convert_demo(old: object, value: object) -> object:
 
 
 class DemoHandler(http.server.BaseHTTPRequestHandler):
-    """One connection to a demo node."""
+    """One connection to a demo node, which is its ``server``."""
 
     protocol_version = "HTTP/1.1"
     timeout = DEMO_IDLE_TIMEOUT
     wbufsize = DEMO_BUFFER
 
     def do_GET(self) -> None:
-        server: DemoServer = self.server  # type: ignore[assignment]  # the only one that has us
-        cluster, body = server.node.cluster, self._read_body()
-        answer = server.node.answer(self.command, self.path, body, cluster.clock())
+        node: DemoNode = self.server  # type: ignore[assignment]  # as it was given
+        answer = node.answer(self.command, self.path, self._body(), node.cluster.clock())
         data = answer.encode()
+        is_text = "text" in answer.style
+        kind = "text/plain; charset=utf-8" if is_text else "application/json"
         self.send_response(answer.status)
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
-        self.send_header("content-type", answer.content_type)
         if answer.allow:
             self.send_header("allow", answer.allow)
-        if not cluster.keep_alive:
+        if not node.cluster.keep_alive:
             self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
-    def _read_body(self) -> bytes:
+    def _body(self) -> bytes:
         if "transfer-encoding" not in self.headers:
             return self.rfile.read(int(self.headers.get("content-length") or 0))
         body, size = b"", 1
@@ -13320,49 +13308,8 @@ class DemoHandler(http.server.BaseHTTPRequestHandler):
             self.rfile.readline()
         return body
 
-    def version_string(self) -> str:
-        return "uvicorn"
-
     def log_message(self, format: str, *args: object) -> None:
         pass
-
-
-class DemoServer(socketserver.ThreadingTCPServer):
-    """The listening socket of one demo node, on its address or on any free port."""
-
-    allow_reuse_address = daemon_threads = True
-    request_queue_size = 128
-    timeout = 0  # of handle_request, which is called when a client waits
-
-    def __init__(self, node: DemoNode) -> None:
-        self.node = node
-        self.clients: set[socket.socket] = set()
-        address: object = ("127.0.0.1", node.address)
-        if isinstance(node.address, str):
-            self.address_family = socket.AF_UNIX
-            address = node.address
-            remove_quietly(node.address)  # of the process before
-        super().__init__(address, DemoHandler)  # type: ignore[arg-type]  # a path, too
-        if not isinstance(node.address, str):
-            node.address = self.server_address[1]
-
-    def process_request(self, request: socket.socket, client_address: object) -> None:
-        self.clients.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: socket.socket) -> None:
-        self.clients.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("demo node %s", self.node.name, exc_info=True)
-
-    def go_away(self) -> None:
-        """Stop listening, and cut the connections, as a process that ends."""
-        self.server_close()
-        for client in list(self.clients):
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
 
 
 class DemoCluster:
@@ -13397,9 +13344,7 @@ class DemoCluster:
             for member in demo_members(instance)
         ]
         self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
-        self.registered: List[object] = []  # at a coordinator
         self.directory = ""
-        self.servers: Dict[str, DemoServer] = {}  # by node's name; of those that listen
         self.stopping = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._thread: threading.Thread | None = None
@@ -13413,6 +13358,11 @@ class DemoCluster:
             fleet += [dict(group, name=group["name"] % (index + 1)) for index in range(number)]
         return cls(fleet, story=story)
 
+    def story_of(self, kind: str, name: str) -> List[dict]:
+        """The entries of some kind of the story that apply to a node."""
+        entries = self.data[kind] if self.story else []
+        return [entry for entry in entries if re.fullmatch(entry["nodes"], name)]
+
     def start(self) -> List[Dict[str, object]]:
         """Open every node's socket; returns the entries of a list of nodes.
 
@@ -13424,59 +13374,78 @@ class DemoCluster:
         if raise_descriptor_limit(size) < size:
             needed = f"{size} nodes need {2 * size + 512} open files"
             raise FrontendError(500, f"--demo: {needed}: raise the limit (ulimit -n)")
-        # Elsewhere a path could be longer than that of a socket may be.
+        # In another place the paths could be longer than those of sockets may be.
         self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
         entries = []
         for index, node in enumerate(self.nodes):
-            if node.role.get("socket"):
+            if node.facts.get("socket"):
                 node.address = os.path.join(self.directory, f"socket_{9090 + index}")
             self._listen(node)
             entry = {"name": node.name, "host": "127.0.0.1", "port": node.address}
             entries.append({**entry, "instance": node.facts["instance"]})
-            if node.facts["role"] == "mp":
-                facts = {**node.facts, "address": node.address}
-                self.registered.append(fill_demo(self.data["registration"], facts))
         self._thread = start_thread("demo", self._run)
         return entries
 
     def stop(self) -> None:
         """Close the sockets and remove their directory."""
-        import shutil
-
         self.stopping.set()
         if self._thread is not None:
             self._thread.join()
-        for name in list(self.servers):
-            self._leave(name)
+        for node in self.nodes:
+            self._leave(node)
         self._selector.close()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _listen(self, node: DemoNode) -> None:
-        self.servers[node.name] = DemoServer(node)
-        self._selector.register(self.servers[node.name], selectors.EVENT_READ)
-
-    def _leave(self, name: str) -> None:
-        server = self.servers.pop(name)
-        self._selector.unregister(server)
-        server.go_away()
 
     def _run(self) -> None:
         """Accept connections, and let nodes come and go as the story says."""
         following = 0.0
         while not self.stopping.is_set():
             for key, _ in self._selector.select(DEMO_TICK):
-                key.fileobj.handle_request()  # type: ignore[union-attr]  # a DemoServer
-            if time.monotonic() < following:
-                continue
-            following = time.monotonic() + DEMO_TICK
-            for node in self.nodes:
-                is_away, is_there = node.process.away(self.clock()), node.name in self.servers
-                if is_away and is_there:
-                    self._leave(node.name)
-                elif not is_away and not is_there:
-                    # A port that is in use just now is tried again at the next look.
-                    with contextlib.suppress(OSError):
-                        self._listen(node)
+                with contextlib.suppress(OSError):
+                    client = key.fileobj.accept()[0]  # type: ignore[union-attr]  # a socket
+                    start_thread("demo connection", self._serve, key.data, client)
+            if time.monotonic() > following:
+                following = time.monotonic() + DEMO_TICK
+                self._come_and_go()
+
+    @staticmethod
+    def _serve(node: DemoNode, client: socket.socket) -> None:
+        node.clients.add(client)
+        # A client that leaves, or one that the node cuts off, ends no more than its connection.
+        with client, contextlib.suppress(OSError, ValueError):
+            DemoHandler(client, None, node)  # type: ignore[arg-type]  # it needs no more
+        node.clients.discard(client)
+
+    def _come_and_go(self) -> None:
+        for node in self.nodes:
+            if node.process.away(self.clock()):
+                self._leave(node)
+            elif node.listener is None:
+                # A port that somebody else has just now is tried again at the next look.
+                with contextlib.suppress(OSError):
+                    self._listen(node)
+
+    def _listen(self, node: DemoNode) -> None:
+        if isinstance(node.address, str):
+            remove_quietly(node.address)  # of the process before
+            node.listener = socket.socket(socket.AF_UNIX)
+            node.listener.bind(node.address)
+            node.listener.listen()
+        else:
+            node.listener = socket.create_server(("127.0.0.1", node.address))
+            node.address = node.listener.getsockname()[1]
+        self._selector.register(node.listener, selectors.EVENT_READ, node)
+
+    def _leave(self, node: DemoNode) -> None:
+        """Stop listening, and cut the connections, as a process that ends."""
+        if node.listener is None:
+            return
+        self._selector.unregister(node.listener)
+        node.listener.close()
+        node.listener = None
+        for client in list(node.clients):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
 
 def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
@@ -13490,26 +13459,29 @@ def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
     return members + [("worker", f"{name}_worker{rank}", rank) for rank in ranks]
 
 
-def demo_routes(
-    parts: Sequence[str], answers: dict
-) -> List[Tuple[Pattern[str], Dict[str, List[dict]]]]:
-    """The recorded answers of some parts of answers.json: patterns of paths, and methods."""
-    routes: Dict[str, Dict[str, List[dict]]] = {}
+def demo_routes(parts: Sequence[str], answers: dict) -> List[Tuple[Pattern[str], dict]]:
+    """Patterns of the paths in some parts of answers.json, and what their methods answer."""
+    routes: Dict[str, dict] = {}
     for part in parts:
         for route, cases in answers[part].items():
             method, path = route.split(" ")
-            cases = cases if isinstance(cases, list) else [cases]
-            routes.setdefault(path, {})[method] = cases
-    return [
-        (re.compile(re.escape(path).replace(r"\{\}", "([^/]*)")), methods)
-        for path, methods in routes.items()
-    ]
+            pattern = re.escape(path).replace(r"\{\}", "([^/]*)")
+            routes.setdefault(pattern, {})[method] = cases
+    return [(re.compile(pattern), methods) for pattern, methods in routes.items()]
 
 
-class DemoClock(Clock):
-    """The time; while the past is replayed, ``back`` seconds ago."""
+class DemoReplay(Clock):
+    """The hours before the start, for a monitor that has it as its clock and asks with it."""
 
-    back = 0.0
+    def __init__(self, cluster: DemoCluster) -> None:
+        self.cluster = cluster
+        self.back = 0.0  # seconds, that the clock is behind while the past is replayed
+        self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
+        self.nodes = {node.name: node for node in cluster.nodes}
+        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
+        wanted |= {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
+        roles = cluster.data["roles"].items()
+        self.pages = {role: DemoPage(about["metrics"], wanted) for role, about in roles}
 
     def monotonic(self) -> float:
         return super().monotonic() - self.back
@@ -13517,53 +13489,30 @@ class DemoClock(Clock):
     def wall(self) -> float:
         return super().wall() - self.back
 
-
-class DemoReplay:
-    """The hours before the start, as a monitor that asks with :meth:`ask` sees them."""
-
-    def __init__(self, cluster: DemoCluster) -> None:
-        self.cluster, self.clock = cluster, DemoClock()
-        self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
-        self.nodes = {node.name: node for node in cluster.nodes}
-        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
-        families = wanted | {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
-        roles = cluster.data["roles"].items()
-        self.pages = {role: DemoPage(about["metrics"], families) for role, about in roles}
-
     def run(self, monitor: Monitor) -> None:
         """Let the monitor look at the past, then begin with the present."""
         thread = threading.get_ident()
         # What happened in the past is in the events, not in the log.
-        log.addFilter(lambda record: not self.clock.back or record.thread != thread)
+        log.addFilter(lambda record: not self.back or record.thread != thread)
         try:
             monitor.replay(self._moments())
         finally:
-            self.clock.back = 0.0
+            self.back = 0.0
             monitor.start()
 
     def _moments(self) -> Iterator[float]:
-        """Turn the clock to each round, the oldest first; some follow a turn of the story."""
-        for age in self._ages():
+        """Set the clock to each round, the oldest first."""
+        rounds = MAX_REPLAY_POLLS // len(self.nodes)
+        for age in reversed(DEMO_AGES[:rounds]):
             if self.cluster.stopping.is_set():
                 return
-            self.clock.back = age
+            self.back = age
             yield age
-        self.clock.back = 0.0
-
-    def _ages(self) -> List[float]:
-        """How long ago the rounds are, oldest first; some follow a turn of the story."""
-        data, ages = self.cluster.data, [0.0]
-        for limit, step in REPLAY_STEPS:
-            while ages[-1] + step <= limit:
-                ages.append(ages[-1] + step)
-        for outage in data["outages"]:
-            ages += [data["story_age"] - outage[end] - 3.0 for end in ("from", "to")]
-        past = sorted(age for age in ages if age > 0)
-        return past[: MAX_REPLAY_POLLS // len(self.nodes)][::-1]
+        self.back = 0.0
 
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
         """What the monitor polls with: ``fetch_many``; in the past, the nodes' own code."""
-        if not self.clock.back:
+        if not self.back:
             yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
             return
         for job in jobs:
@@ -13574,7 +13523,7 @@ class DemoReplay:
                 yield job, self._reply(self.nodes[job.node.name], job.path)
 
     def _reply(self, node: DemoNode, path: str) -> Reply | FetchError:
-        at = self.clock.wall()
+        at = self.wall()
         if node.process.away(at):
             return FetchError(os.strerror(errno.ECONNREFUSED))
         if path == "/metrics":
@@ -13582,8 +13531,7 @@ class DemoReplay:
             answer = DemoAnswer(page.render(node.process.figures(at), node.facts), 200, "text")
         else:
             answer = node.answer("GET", path, b"", at)
-        headers = {"content-type": answer.content_type}
-        return Reply(answer.status, headers, answer.encode(), DEMO_LATENCY)
+        return Reply(answer.status, {}, answer.encode(), DEMO_LATENCY)
 
 
 # ----------------------------------------------------------------------------
@@ -14207,7 +14155,7 @@ def make_monitor(
             replay.history_minutes if replay else 0,
         ),
         ask=replay.ask if replay else None,
-        clock=replay.clock if replay else None,
+        clock=replay,
         is_demo=replay is not None,
         older=file.reader if file else None,
         timeout=options.poll_timeout,
