@@ -13079,8 +13079,8 @@ class DemoProcess:
         now["counting_now"] = float(self.is_on("chunk_statistics"))
         now["fill"] = level * self.is_on("hot_cache")
         figures = {"now": now}
-        for mark, time in self.marks.items():
-            origin = self._origin(max(started, time))
+        for mark, marked in self.marks.items():
+            origin = self._origin(max(started, marked))
             figures[mark] = {name: area - origin[name] for name, (_, area) in flows.items()}
             figures[mark]["once"] = 1.0
         return figures
