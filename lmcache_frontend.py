@@ -12933,6 +12933,10 @@ class DemoCurve:
         return value, turns * self.areas[-1] + area
 
 
+# Of each name in a sum, by basis: "now", or a mark since which it counts.
+DemoFigures = Dict[str, Dict[str, float]]
+
+
 class DemoSum(NamedTuple):
     """A sum such as ``{"load": 4400, "misses": -300}``, of figures now or since a mark."""
 
@@ -12940,7 +12944,7 @@ class DemoSum(NamedTuple):
     terms: Mapping[str, float]
     is_whole: bool = False
 
-    def of(self, figures: Mapping[str, Mapping[str, float]]) -> float:
+    def of(self, figures: DemoFigures) -> float:
         known = figures[self.basis]
         parts = [factor * known.get(name, 0.0) for name, factor in self.terms.items()]
         # A little more, as 2.9999999 is 3.
@@ -12961,7 +12965,7 @@ class DemoPage:
                     self._add_family(family, page)
         self.template = "".join(self.lines)
 
-    def render(self, figures: Mapping[str, Mapping[str, float]], facts: dict) -> str:
+    def render(self, figures: DemoFigures, facts: dict) -> str:
         """The page of a process with these figures and labels."""
         text = self.template % tuple([total.of(figures) for total in self.sums])
         for name in ("model", "served", "worker", "name"):
@@ -13066,9 +13070,9 @@ class DemoProcess:
         """When the process started that runs at this time."""
         story, every = at - self.cluster.zero, self.cluster.every
         ends = [at - (story - outage["to"]) % every for outage in self.outages]
-        return max([self.cluster.birth, *ends])
+        return round(max([self.cluster.birth, *ends]), 3)
 
-    def figures(self, at: float) -> Dict[str, Dict[str, float]]:
+    def figures(self, at: float) -> DemoFigures:
         """What the names in a sum stand for: rates ``now``, and integrals since each mark."""
         flows, started = self._flows(at), self._started(at)
         filling = at - max(started, self.marks["cleared"])
@@ -13089,7 +13093,7 @@ class DemoProcess:
         origin = self._origins.get(start)
         if origin is None:
             origin = {name: area for name, (_, area) in self._flows(start).items()}
-            self._origins = {start: origin, **dict(list(self._origins.items())[:7])}
+            self._origins[start] = origin
         return origin
 
     def _flows(self, at: float) -> Dict[str, Tuple[float, float]]:
@@ -13177,11 +13181,15 @@ class DemoNode:
         request.update(load_dict(body))
         with self.lock:
             if methods[method] == "metrics":
-                page = self.cluster.pages[self.facts["role"]]
-                return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
+                return self.metrics(self.cluster.pages, at)
             if methods[method] == "change_conf":
                 return self._change_conf(body, at)
             return self._recorded(methods[method], request, segment, at)
+
+    def metrics(self, pages: Mapping[str, DemoPage], at: float) -> DemoAnswer:
+        """The page of the node's role with its figures."""
+        page = pages[self.facts["role"]]
+        return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
 
     def _route(self, path: str) -> Tuple[dict, str]:
         """What the methods of a path answer, and the path's variable segment."""
@@ -13526,11 +13534,8 @@ class DemoReplay(Clock):
         at = self.wall()
         if node.process.away(at):
             return FetchError(os.strerror(errno.ECONNREFUSED))
-        if path == "/metrics":
-            page = self.pages[node.facts["role"]]
-            answer = DemoAnswer(page.render(node.process.figures(at), node.facts), 200, "text")
-        else:
-            answer = node.answer("GET", path, b"", at)
+        is_page = path == "/metrics"
+        answer = node.metrics(self.pages, at) if is_page else node.answer("GET", path, b"", at)
         return Reply(answer.status, {}, answer.encode(), DEMO_LATENCY)
 
 
