@@ -277,8 +277,9 @@ def test_any_node_name_is_a_valid_label(name):
 
 def test_our_own_samples_come_first_and_stay_as_they_are():
     own = (
-        b"# HELP own_total Ours\n# TYPE own_total counter\nown_total 3\n# TYPE node_up gauge\n"
-        b'node_up{node="n0"} 1\n'
+        b"# HELP own_total Ours\n# TYPE own_total counter\nown_total 3\n"
+        b"# HELP none Empty\n# TYPE none gauge\n"
+        b'# HELP node_up Up\n# TYPE node_up gauge\nnode_up{node="n0"} 1\n'
     )
     text, left_out = merge(WORKER, own=own)
     assert samples(text)[:2] == ["own_total 3", 'node_up{node="n0"} 1'] and left_out == {}
@@ -460,7 +461,8 @@ def test_where_two_nodes_disagree_about_a_type_both_keep_their_samples(kind, is_
 
 
 def test_our_own_type_wins_against_any_number_of_nodes():
-    text, left_out = merge(*[b"# TYPE own counter\nown 2\n"] * 3, own=b"# TYPE own gauge\nown 1\n")
+    own = b"# HELP own Ours\n# TYPE own gauge\nown 1\n"
+    text, left_out = merge(*[b"# TYPE own counter\nown 2\n"] * 3, own=own)
     assert samples(text) == ["own 1"] and left_out == {"n0": 1, "n1": 1, "n2": 1}
 
 
