@@ -1,17 +1,7 @@
 // What can be done to a node's cache. Each action says in one line what it does; what cannot be
 // taken back asks first.
 
-import {
-  button,
-  copy,
-  facts,
-  field,
-  guarded,
-  nodeLink,
-  searchBox,
-  toast,
-  working,
-} from "../controls.js";
+import { button, facts, field, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
@@ -98,25 +88,8 @@ const AFTER = "Requests compute those tokens again. This cannot be undone.";
 
 /** A panel of actions that shows nothing of the node itself. */
 function actions(ctx, title, path, method, ...operations) {
-  return h(
-    "section",
-    { class: "panel", "aria-label": title },
-    h(
-      "header",
-      { class: "panel-head" },
-      h("h2", {}, title),
-      h(
-        "div",
-        { class: "panel-tools" },
-        button(
-          "Copy as curl",
-          () => copy(curl(nodePath(ctx.node(), path), { method }), "curl command copied"),
-          { image: "copy", kind: "small" },
-        ),
-      ),
-    ),
-    operations,
-  );
+  const render = (data, body) => append(body, operations);
+  return panelFrame({ title, path, ctx, curlOptions: { method }, render }).element;
 }
 
 function resetMetrics(ctx) {
@@ -164,9 +137,9 @@ function engineRest(ctx) {
         "hot_cache",
         [
           "● on",
-          "What is loaded from other backends is kept in CPU memory too. Off: it is loaded from them each time.",
+          "KV loaded from other backends is kept in CPU memory too. Off: it is loaded each time.",
         ],
-        ["○ off", "What is loaded from other backends is not kept in CPU memory. On: it is."],
+        ["○ off", "KV loaded from other backends is not kept in CPU memory. On: it is."],
       ),
       toggle(
         ctx,
@@ -241,7 +214,9 @@ function backends(ctx, answered = null) {
         h(
           "p",
           { class: "quiet-line said-first" },
-          "Bypass: lookups, retrievals and stores skip the backend until the bypass ends; its contents stay. Recreate: it is closed and reopened. Remove: it is closed for good, “Create missing” brings it back empty or as it left its files. Clear: what it holds is deleted.",
+          "Bypass: requests skip the backend, and its contents stay. Recreate: it is closed and " +
+            "reopened. Remove: it is closed for good; “Create missing” opens it again. " +
+            "Clear: its contents are deleted.",
         ),
         Object.entries(found).map(([backend, type]) => {
           const off = bypassed.includes(backend);
@@ -265,7 +240,7 @@ function backends(ctx, answered = null) {
               after: frame.run,
               confirm: {
                 title: `Recreate ${backend} of ${name}?`,
-                text: "The backend is closed and opened anew. What it holds in memory may be lost; running requests may miss.",
+                text: "It is closed and reopened. What it holds in memory may be lost.",
               },
             }),
             act(ctx, "Remove", "DELETE", path, {
@@ -273,7 +248,7 @@ function backends(ctx, answered = null) {
               after: frame.run,
               confirm: {
                 title: `Remove ${backend} of ${name}?`,
-                text: "The backend is closed and used no more. “Create missing” brings back what the configuration asks for.",
+                text: "It is closed and no longer used. “Create missing” opens it again.",
                 typed: backend,
               },
             }),
@@ -359,7 +334,7 @@ function chunkStatistics(ctx) {
         ]),
         operation(
           "Collect",
-          "Start and stop counting. Reset forgets what was counted so far.",
+          "Start and stop counting. Reset discards the counts.",
           data.enabled
             ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run })
             : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }),
@@ -367,7 +342,7 @@ function chunkStatistics(ctx) {
             after: frame.run,
             confirm: {
               title: `Reset the chunk statistics of ${ctx.node().key}?`,
-              text: "What was counted so far is forgotten.",
+              text: "What was counted so far is discarded.",
             },
           }),
         ),
@@ -397,7 +372,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closed and made anew. Close: lookups find nothing on this process until it is created."
+            ? "Recreate: closed and reopened. Close: lookups find nothing until it is created."
             : "Makes what the configuration asks for.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
@@ -414,7 +389,7 @@ function lookup(ctx) {
                 after: frame.run,
                 confirm: {
                   title: `Close the lookup of ${name}?`,
-                  text: "Without it requests find nothing in the cache. “Create” opens it again.",
+                  text: "Without it, requests find nothing cached. “Create” opens it again.",
                 },
               })
             : null,
@@ -455,11 +430,7 @@ function kvCache(ctx) {
             h(
               "details",
               { class: "all" },
-              h(
-                "summary",
-                { class: "muted" },
-                `Names of ${one.layers.length === 1 ? "the layer" : `these ${plain(one.layers.length)} layers`}`,
-              ),
+              h("summary", { class: "muted" }, `Names of ${plural(one.layers.length, "layer")}`),
               h(
                 "ul",
                 { class: "mono scroll", tabindex: "0", "aria-label": "Layers" },
@@ -473,6 +444,12 @@ function kvCache(ctx) {
     },
   });
   return frame.element;
+}
+
+function checkPath(slots, size, byLayer) {
+  const query = new URLSearchParams({ slot_mapping: slots, chunk_size: size });
+  if (byLayer) query.set("layerwise", "true");
+  return `/cache/kvcache/check?${query}`;
 }
 
 /** Checksums of KV slots, to compare what two processes hold. It only reads. */
@@ -500,14 +477,7 @@ function slotCheck(ctx) {
     go.disabled = true;
     out.hidden = false;
     try {
-      setText(
-        out,
-        (
-          await ctx.json(
-            `/cache/kvcache/check?slot_mapping=${encodeURIComponent(slots.value)}&chunk_size=${encodeURIComponent(size.value)}${layers.checked ? "&layerwise=true" : ""}`,
-          )
-        ).raw,
-      );
+      setText(out, (await ctx.json(checkPath(slots.value, size.value, layers.checked))).raw);
     } catch (error) {
       if (error.name !== "AbortError") setText(out, explain(error, ctx.node()));
     }
@@ -559,7 +529,8 @@ function mountScheduler(root, ctx) {
     h(
       "p",
       {},
-      "Backends, bypass, hot cache, freeze, KV cache and clearing: a scheduler has no cache engine and answers 503. ",
+      "Backends, bypass, hot cache, freeze, KV cache and clearing are not available here: " +
+        "a scheduler has no cache engine. ",
       workers.length
         ? [
             "They are on its workers: ",
@@ -658,7 +629,7 @@ function quotas(ctx, shape, defaults) {
           },
           {
             id: "act",
-            label: "",
+            label: "Actions",
             sort: false,
             find: false,
             value: () => 0,
@@ -697,13 +668,13 @@ function mountMp(root, ctx) {
       "POST",
       clearL1(
         "Clear L1",
-        "Deletes the objects in L1 memory that nobody reads or writes just now. L2 keeps its copies.",
+        "Deletes the objects in L1 that are not locked. L2 keeps its copies.",
         "All objects in L1 that are not locked are deleted.",
         { tier: "l1" },
       ),
       clearL1(
         "Clear L1 by force",
-        "Deletes what is locked for reading or writing too: running requests may fail. L2 keeps its copies.",
+        "Deletes locked objects too: running requests may fail. L2 keeps its copies.",
         "Locked objects are deleted too: running requests may fail.",
         { tier: "l1", force: true },
       ),
@@ -717,6 +688,8 @@ function mountMp(root, ctx) {
     ),
   );
 }
+
+const limitText = ({ default_limit_gb: limit }) => (limit === null ? "none" : gigabytes(limit));
 
 function mountCoordinator(root, ctx) {
   const standard = panelFrame({
@@ -744,7 +717,7 @@ function mountCoordinator(root, ctx) {
               }
               await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
               toast(
-                `Default quota: ${data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)} → ${gigabytes(Number(input.value))}`,
+                `Default quota: ${limitText(data)} → ${gigabytes(Number(input.value))}`,
                 "good",
               );
               await standard.run();
@@ -756,14 +729,14 @@ function mountCoordinator(root, ctx) {
       );
       append(
         body,
-        facts([
-          ["Now", data.default_limit_gb === null ? "none" : gigabytes(data.default_limit_gb)],
-        ]),
+        facts([["Now", limitText(data)]]),
         h("div", { class: "slot-form" }, field("New limit, GiB", input), set),
       );
     },
   });
+  const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
   root.append(
+    h("p", { class: "quiet-line" }, "Look up, pin, prefetch or delete a prompt's KV: ", more, "."),
     quotas(
       ctx,
       (data) =>
@@ -794,8 +767,8 @@ const keyColumns = (rest) => [
   { id: "salt", label: "Cache salt", value: (row) => row.key.cache_salt || "(none)" },
   ...rest,
 ];
-const keyId = (row) =>
-  `${row.key.chunk_hash_hex}/${row.key.kv_rank}/${row.key.object_group_id}/${row.key.cache_salt}/${row.key.model_name}`;
+const keyId = ({ key }) =>
+  [key.chunk_hash_hex, key.kv_rank, key.object_group_id, key.cache_salt, key.model_name].join("/");
 
 function keyTable(ctx, title, path, columns, list, say, emptyText) {
   return panelFrame({
@@ -886,7 +859,8 @@ function mountController(root, ctx) {
         (data.instances || []).map((one) =>
           operation(
             one.instance_id,
-            `${plain(one.key_count)} keys on ${plain(one.worker_count)} workers. Check: the controller asks each worker for its health.`,
+            `${plural(one.key_count, "key")} on ${plural(one.worker_count, "worker")}. ` +
+              "Check: the controller asks each worker for its health.",
             act(ctx, "Check its workers", "POST", "/health", {
               body: { instance_id: one.instance_id },
             }),
@@ -899,10 +873,10 @@ function mountController(root, ctx) {
   });
   root.append(
     frame.element,
-    h(
-      "p",
-      { class: "quiet-line" },
-      "Clearing, moving and compressing through the controller are left to the Requests panel: on LMCache 0.5.6 its /compress gets no answer, and requests to the same workers fail after it.",
-    ),
+    h("p", { class: "quiet-line" }, [
+      "Lookup, pin, move and compress are under ",
+      h("a", { href: "#/many?tab=cache" }, "Cache operations"),
+      ".",
+    ]),
   );
 }

@@ -76,6 +76,13 @@ export function readValue(text, old, fallback) {
   return value;
 }
 
+const moreText = (count) => (count > 0 ? ` and ${plain(count)} more` : "");
+
+function countText(rows) {
+  const changed = rows.filter((row) => row.changed).length;
+  return `${plural(rows.length, "setting")}, ${plain(changed)} not the default`;
+}
+
 export function mount(root, ctx) {
   if (ctx.node().kind === "mp") {
     mountTrees(
@@ -278,7 +285,7 @@ export function mount(root, ctx) {
       h(
         "small",
         {},
-        `Now ${show(old)}. Holds until the node restarts; the node decides what may change while it runs.`,
+        `Now ${show(old)}. Lasts until the node restarts; some settings cannot change.`,
       ),
     );
     box.addEventListener("keydown", (event) => {
@@ -353,17 +360,7 @@ export function mount(root, ctx) {
       rows.sort((a, b) => b.changed - a.changed);
       append(
         body,
-        h(
-          "div",
-          { class: "tools" },
-          search,
-          only,
-          h(
-            "span",
-            { class: "muted" },
-            `${plural(rows.length, "setting")}, ${plain(rows.filter((row) => row.changed).length)} not the default`,
-          ),
-        ),
+        h("div", { class: "tools" }, search, only, h("span", { class: "muted" }, countText(rows))),
         table.element,
       );
       table.update(rows);
@@ -397,7 +394,7 @@ export function mount(root, ctx) {
     for (const row of rows) {
       const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
       row.differs = odd.length
-        ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${odd.length > 1 ? ` and ${odd.length - 1} more` : ""}`
+        ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${moreText(odd.length - 1)}`
         : "";
     }
     table.update(rows);

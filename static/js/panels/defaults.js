@@ -1,21 +1,27 @@
 // The defaults of LMCache 0.5.6's settings, as its own definitions have them: the server does not
-// tell them.
+// report them.
 
 const words = (text) => text.trim().split(/\s+/);
 
 const UNSET = words(`
-  local_disk remote_url blend_recompute_ratios blend_thresholds blend_check_layers retrieve_locations store_location p2p_host p2p_init_ports
-  p2p_lookup_ports mp_host lmcache_instance_id controller_pull_url controller_reply_url lmcache_worker_ports lmcache_worker_ids
-  lmcache_worker_heartbeat_time pd_role pd_buffer_size pd_buffer_device pd_peer_host pd_peer_init_port pd_peer_alloc_port pd_peer_query_port
-  pd_proxy_host pd_proxy_port transfer_channel nixl_backends nixl_buffer_size nixl_buffer_device gds_path gds_buffer_size maru_path
-  audit_actual_remote_url extra_config external_lookup_client numa_mode priority_limit internal_api_server_include_index_list
-  internal_api_server_socket_path_prefix runtime_plugin_locations storage_plugins remote_storage_plugins hit_miss_ratio lookup_server_worker_ids
-  script_allowed_imports remote_config_url app_id hidden_state_layers
+  local_disk remote_url blend_recompute_ratios blend_thresholds blend_check_layers
+  retrieve_locations store_location p2p_host p2p_init_ports p2p_lookup_ports mp_host
+  lmcache_instance_id controller_pull_url controller_reply_url lmcache_worker_ports
+  lmcache_worker_ids lmcache_worker_heartbeat_time pd_role pd_buffer_size pd_buffer_device
+  pd_peer_host pd_peer_init_port pd_peer_alloc_port pd_peer_query_port pd_proxy_host
+  pd_proxy_port transfer_channel nixl_backends nixl_buffer_size nixl_buffer_device gds_path
+  gds_buffer_size maru_path audit_actual_remote_url extra_config external_lookup_client
+  numa_mode priority_limit internal_api_server_include_index_list
+  internal_api_server_socket_path_prefix runtime_plugin_locations storage_plugins
+  remote_storage_plugins hit_miss_ratio lookup_server_worker_ids script_allowed_imports
+  remote_config_url app_id hidden_state_layers
 `);
 const OFF = words(`
-  local_cpu_use_hugepages use_layerwise save_decode_cache enable_blending enable_p2p enable_controller enable_pd pd_skip_proxy_notification
-  pd_bidirectional save_unfull_chunk enable_async_loading internal_api_server_enabled enable_scheduler_bypass_lookup run_script_api_enabled
-  enable_lazy_memory_allocator enable_chunk_statistics chunk_statistics_auto_start_statistics enable_kv_events use_gpu_connector_v3
+  local_cpu_use_hugepages use_layerwise save_decode_cache enable_blending enable_p2p
+  enable_controller enable_pd pd_skip_proxy_notification pd_bidirectional save_unfull_chunk
+  enable_async_loading internal_api_server_enabled enable_scheduler_bypass_lookup
+  run_script_api_enabled enable_lazy_memory_allocator enable_chunk_statistics
+  chunk_statistics_auto_start_statistics enable_kv_events use_gpu_connector_v3
   enable_hidden_state_cache
 `);
 const ON = words(`local_cpu use_gds py_enable_gc`);

@@ -10,6 +10,8 @@ import { breakable } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 
+const maskedMark = () => h("span", { class: "masked" }, "●●●●●● masked ");
+
 export function mount(root, ctx) {
   if (!trusted()) {
     root.append(
@@ -63,7 +65,7 @@ function mountTable(root, ctx) {
         value: (row) => (hidden(row) ? "" : row.value),
         sig: (row) => `${hidden(row)}${row.value}`,
         render: (row, fit) => [
-          hidden(row) ? h("span", { class: "masked" }, "●●●●●● masked ") : breakable(row.value),
+          hidden(row) ? maskedMark() : breakable(row.value),
           row.secret ? [" ", reveal(row)] : null,
           fit.shows("act") ? null : h("div", {}, sameValue(row)),
         ],

@@ -43,7 +43,8 @@ const number = (id, label, value, show = plain, unknown = "–") => ({
   },
 });
 const bytes = (value) => format(value, "bytes");
-export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes")); // LMCache's GB are GiB
+/** LMCache's GB are GiB. */
+export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes"));
 
 /** A bar of what is used of a limit; `mark` is the share from which on it evicts. */
 export function meterRow(label, used, limit, note = "", mark = 0) {
@@ -237,12 +238,13 @@ function mpParts(storage) {
 
 const lockText = (one) =>
   `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for ` +
-  `reading, ${plain(one.write_locked_count)} for writing; ${plain(one.staging_object_count || 0)} ` +
-  "arriving";
+  `reading, ${plain(one.write_locked_count)} for writing; ` +
+  `${plain(one.staging_object_count || 0)} arriving`;
 
 const storeText = (one) =>
   `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ` +
-  `${plural(one.num_active_adapters, "adapter")} active, ${plain(one.num_draining_adapters)} draining`;
+  `${plural(one.num_active_adapters, "adapter")} active, ` +
+  `${plain(one.num_draining_adapters)} draining`;
 
 function mpFacts(data) {
   const alive = data.worker_liveness || {};

@@ -216,7 +216,8 @@ export function mount(root, ctx) {
       );
       setText(note, "");
       toast(
-        `${plural(hits.length - bad, "logger")} set to ${level.value}${bad ? `; ${bad} failed: ${failed}` : ""}`,
+        `${plural(hits.length - bad, "logger")} set to ${level.value}` +
+          (bad ? `; ${bad} failed: ${failed}` : ""),
         bad ? "bad" : "good",
       );
       await frame.run();

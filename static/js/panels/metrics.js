@@ -106,14 +106,17 @@ const QUANTILES = [
 ];
 const LABEL_COLUMNS = 4; // more labels than that share one column
 const RARE = 4; // a label that less than one row in so many has stands under the name
-const LABELS_BESIDE_HELP = 2; // with more of them there is no room for the help text, which is in the name's title
+// With more of them there is no room for the help text, which is in the name's title.
+const LABELS_BESIDE_HELP = 2;
 
 /** A quantile as text; one beyond the last bucket's limit is only known to be larger. */
 function quantileText(buckets, q, measure) {
   const value = quantile(buckets, q);
   const bounded = buckets.filter(([limit]) => limit !== Infinity);
   const top = bounded.length ? bounded[bounded.length - 1] : null;
-  return `${top && value === top[0] && buckets[buckets.length - 1][1] * q > top[1] ? "> " : ""}${show(value, measure)}`;
+  const count = buckets[buckets.length - 1][1];
+  const beyond = top && value === top[0] && count * q > top[1];
+  return `${beyond ? "> " : ""}${show(value, measure)}`;
 }
 const STEP = 3; // seconds between two looks at a sample that is watched
 
@@ -156,7 +159,9 @@ export function metricRows(families) {
         brief: set.count ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : "0 ×",
         shown: !set.count
           ? "0 ×"
-          : `${format(set.count, "count")} × · p50 ${quantileText(set.buckets, 0.5, measure)} · p99 ${quantileText(set.buckets, 0.99, measure)}`,
+          : `${format(set.count, "count")} × · ` +
+            `p50 ${quantileText(set.buckets, 0.5, measure)} · ` +
+            `p99 ${quantileText(set.buckets, 0.99, measure)}`,
       }));
     }
     return family.samples
@@ -557,7 +562,8 @@ export function mount(root, ctx) {
   async function remembered(row, names, area) {
     try {
       const answer = await getJson(
-        `api/history?node=${encodeURIComponent(ctx.node().key)}&metric=${names.join(",")}&seconds=3600`,
+        `api/history?node=${encodeURIComponent(ctx.node().key)}` +
+          `&metric=${names.join(",")}&seconds=3600`,
         { signal: ctx.signal },
       );
       const series = answer.series

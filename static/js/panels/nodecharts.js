@@ -326,7 +326,7 @@ export class NodeFigures {
     this.told = { values: {}, time: 0 };
   }
 
-  /** The figures to show: those of now, of the end of a fixed range, or the last before it went down. */
+  /** The figures to show: of now, of the end of a fixed range, or the last before it went down. */
   metrics(node) {
     const past = !timeRange().live || node.state === "down";
     return past ? this.told.values : node.metrics || {};

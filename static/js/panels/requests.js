@@ -119,6 +119,16 @@ const words = (entry) => {
   return { verb, where, template };
 };
 
+/** A response in one line: status, time, size and type. */
+function resultLine(answer) {
+  return [
+    `${answer.ok ? "●" : "■"} ${answer.status} ${answer.statusText}`,
+    format(answer.seconds, "seconds"),
+    format(new Blob([answer.text]).size, "bytes"),
+    answer.type || "no content type",
+  ].join(" · ");
+}
+
 export function mount(root, ctx) {
   const node = ctx.node();
   const entries = (KNOWN[node.kind] || KNOWN.engine).map(words);
@@ -306,10 +316,7 @@ export function mount(root, ctx) {
     const time = clock(Date.now() / 1000);
     try {
       const answer = await ctx.request(where, options());
-      setText(
-        status,
-        `${answer.ok ? "●" : "■"} ${answer.status} ${answer.statusText} · ${format(answer.seconds, "seconds")} · ${format(new Blob([answer.text]).size, "bytes")} · ${answer.type || "no content type"}`,
-      );
+      setText(status, resultLine(answer));
       status.className = `result state ${answer.ok ? "up" : "down"}`;
       heads.hidden = false;
       replace(

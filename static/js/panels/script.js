@@ -7,7 +7,9 @@ import { format } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
 
 const SAMPLE =
-  "# Runs inside the node's process. What you assign to `result` comes back.\n# Only modules that the node allows can be imported (script_allowed_imports).\nresult = 'hello from ' + str(app)\n";
+  "# Runs inside the node's process. What you assign to `result` is returned.\n" +
+  "# Only modules that the node allows can be imported (script_allowed_imports).\n" +
+  "result = 'hello from ' + str(app)\n";
 
 export function mount(root, ctx) {
   const editor = h("textarea", { rows: 14, spellcheck: "false", name: "script" });
@@ -29,7 +31,7 @@ export function mount(root, ctx) {
       if (
         !(await confirmDialog({
           title: `Run this script in ${ctx.node().key}?`,
-          text: "It runs in the serving process with all its rights. A script that does not return blocks the node.",
+          text: "It runs in the serving process with all its rights.",
           action: "Run",
           danger: true,
         }))

@@ -183,7 +183,8 @@ export function mount(root, ctx) {
     setText(
       count,
       still
-        ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ${clock(first.time)}${found ? " (those that wait for work do not move either)" : ""}`
+        ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ` +
+            `${clock(first.time)}${found ? " (including those that wait for work)" : ""}`
         : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`,
     );
     replace(

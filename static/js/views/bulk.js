@@ -229,7 +229,8 @@ export class BulkActions {
       return this.table.shown.length;
     });
     const what = h("div", { class: "row-fields" }, field("Action", this.actionBox), this.fields);
-    const nodes = step("Nodes", "2 · Nodes", h("div", { class: "panel-body" }, this.table.element));
+    const tableBox = h("div", { class: "panel-body" }, this.table.element);
+    const nodes = step("Nodes", "2 · Nodes", tableBox);
     nodes.querySelector(".panel-head").append(search);
     this.element = h(
       "div",
