@@ -6,7 +6,7 @@ import { confirmDialog } from "../dialog.js";
 import { append, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
-import { curl, nodePath, store } from "../server.js";
+import { store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { gigabytes } from "./kinds.js";
@@ -190,8 +190,13 @@ function clear(ctx, backend) {
   );
 }
 
+const BACKEND_HELP =
+  "Bypass: requests skip the backend, and its contents stay. Recreate: it is closed and " +
+  "reopened. Remove: it is closed for good; “Create missing” opens it again. " +
+  "Clear: its contents are deleted.";
+
+/** The backends of a worker; `answered()` is called with the first response. */
 function backends(ctx, answered = null) {
-  const name = ctx.node().key;
   const frame = panelFrame({
     title: "Backends",
     path: "/backends",
@@ -199,71 +204,60 @@ function backends(ctx, answered = null) {
     load: async () => {
       const { data, raw } = await ctx.json("/backends");
       const { data: list, raw: rawList } = await ctx.json("/bypass/list");
-      return {
-        data: { found: data, bypassed: list.bypassed_backends || [] },
-        raw: `${raw}\n${rawList}`,
-      };
+      const bypassed = list.bypassed_backends || [];
+      return { data: { found: data, bypassed }, raw: `${raw}\n${rawList}` };
     },
     render: ({ found, bypassed }, body) => {
-      if (answered) {
-        answered();
-        answered = null;
-      }
+      if (answered) answered();
+      answered = null;
       append(
         body,
-        h(
-          "p",
-          { class: "quiet-line said-first" },
-          "Bypass: requests skip the backend, and its contents stay. Recreate: it is closed and " +
-            "reopened. Remove: it is closed for good; “Create missing” opens it again. " +
-            "Clear: its contents are deleted.",
+        h("p", { class: "quiet-line said-first" }, BACKEND_HELP),
+        Object.entries(found).map(([backend, type]) =>
+          backendActions(ctx, frame, backend, type, bypassed.includes(backend)),
         ),
-        Object.entries(found).map(([backend, type]) => {
-          const off = bypassed.includes(backend);
-          const query = `?backend_name=${encodeURIComponent(backend)}`;
-          const path = `/backends/${encodeURIComponent(backend)}`;
-          return operation(
-            [backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null],
-            type === backend
-              ? off
-                ? "Skipped by lookups, retrievals and stores."
-                : "In use."
-              : `${type}. ${off ? "Skipped by lookups, retrievals and stores." : "In use."}`,
-            act(
-              ctx,
-              off ? "End bypass" : "Bypass",
-              "PUT",
-              `/bypass/${off ? "remove" : "add"}${query}`,
-              { after: frame.run },
-            ),
-            act(ctx, "Recreate", "POST", `${path}/recreate`, {
-              after: frame.run,
-              confirm: {
-                title: `Recreate ${backend} of ${name}?`,
-                text: "It is closed and reopened. What it holds in memory may be lost.",
-              },
-            }),
-            act(ctx, "Remove", "DELETE", path, {
-              danger: true,
-              after: frame.run,
-              confirm: {
-                title: `Remove ${backend} of ${name}?`,
-                text: "It is closed and no longer used. “Create missing” opens it again.",
-                typed: backend,
-              },
-            }),
-            clear(ctx, backend),
-          );
-        }),
         operation(
           "Create missing",
-          "Opens the backends that the configuration asks for and that are not there.",
+          "Opens the configured backends that are missing.",
           act(ctx, "Create missing", "POST", "/backends", { after: frame.run }),
         ),
       );
     },
   });
   return frame.element;
+}
+
+/** One backend and what can be done to it. */
+function backendActions(ctx, frame, backend, type, off) {
+  const name = ctx.node().key;
+  const query = `?backend_name=${encodeURIComponent(backend)}`;
+  const path = `/backends/${encodeURIComponent(backend)}`;
+  const use = off ? "Skipped by lookups, retrievals and stores." : "In use.";
+  const after = frame.run;
+  return operation(
+    [backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null],
+    type === backend ? use : `${type}. ${use}`,
+    act(ctx, off ? "End bypass" : "Bypass", "PUT", `/bypass/${off ? "remove" : "add"}${query}`, {
+      after,
+    }),
+    act(ctx, "Recreate", "POST", `${path}/recreate`, {
+      after,
+      confirm: {
+        title: `Recreate ${backend} of ${name}?`,
+        text: "It is closed and reopened. What it holds in memory may be lost.",
+      },
+    }),
+    act(ctx, "Remove", "DELETE", path, {
+      danger: true,
+      after,
+      confirm: {
+        title: `Remove ${backend} of ${name}?`,
+        text: "It is closed and no longer used. “Create missing” opens it again.",
+        typed: backend,
+      },
+    }),
+    clear(ctx, backend),
+  );
 }
 
 function toggle(ctx, title, path, key, on, off) {
@@ -548,24 +542,25 @@ function mountScheduler(root, ctx) {
 
 // ---- MP server, coordinator, controller --------------------------------------------
 
-/** Limits by cache salt, with a form that sets one. `shape` makes rows of the answer. */
-function quotas(ctx, shape, defaults) {
+const quotaPath = (salt) => `/quota/${encodeURIComponent(salt)}`;
+
+/** The form that sets the limit of a cache salt; `changed()` is called after that. */
+function quotaForm(ctx, changed) {
   const salt = h("input", {
     name: "salt",
     placeholder: "user-a",
     spellcheck: "false",
     autocomplete: "off",
   });
-  const limit = h("input", {
-    name: "limit",
-    type: "number",
-    min: 0,
-    step: "any",
-    placeholder: "1.5",
-  });
-  const path = (name) => `/quota/${encodeURIComponent(name)}`;
+  const props = { name: "limit", type: "number", min: 0, step: "any", placeholder: "1.5" };
+  const limit = h("input", props);
   const set = h("button", { type: "submit", class: "small" }, "Set");
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
+  const say = (text, input = null) => {
+    error.hidden = !text;
+    setText(error, text);
+    if (input) input.focus();
+  };
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
@@ -576,32 +571,62 @@ function quotas(ctx, shape, defaults) {
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const wrong = !salt.value.trim()
-      ? [salt, "Which cache salt?"]
-      : limit.value === "" || Number(limit.value) < 0
-        ? [limit, "How many GiB?"]
-        : null;
-    error.hidden = !wrong;
-    if (wrong) {
-      setText(error, wrong[1]);
-      wrong[0].focus();
-      return;
-    }
-    working(set, async () => {
-      try {
-        await ctx.send("PUT", path(salt.value.trim()), { limit_gb: Number(limit.value) });
-        toast(`Quota of ${salt.value.trim()}: ${gigabytes(Number(limit.value))}`, "good");
-        await frame.run();
-      } catch (problem) {
-        if (problem.name === "AbortError") throw problem;
-        setText(error, explain(problem, ctx.node()));
-        error.hidden = false;
-      }
-    });
+    say("");
+    const name = salt.value.trim();
+    if (!name) say("Enter a cache salt.", salt);
+    else if (limit.value === "" || Number(limit.value) < 0) say("Enter a limit in GiB.", limit);
+    else working(set, () => setQuota(ctx, name, Number(limit.value), changed, say));
   });
+  return form;
+}
+
+async function setQuota(ctx, salt, limit, changed, say) {
+  try {
+    await ctx.send("PUT", quotaPath(salt), { limit_gb: limit });
+    toast(`Quota of ${salt}: ${gigabytes(limit)}`, "good");
+    await changed();
+  } catch (problem) {
+    if (problem.name === "AbortError") throw problem;
+    say(explain(problem, ctx.node()));
+  }
+}
+
+const quotaColumns = (ctx, after) => [
+  { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
+  {
+    id: "use",
+    label: "In use",
+    num: true,
+    value: (row) => row.use,
+    text: (row) => gigabytes(row.use),
+  },
+  {
+    id: "limit",
+    label: "Limit",
+    num: true,
+    value: (row) => row.limit,
+    text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)),
+  },
+  {
+    id: "act",
+    label: "Actions",
+    sort: false,
+    find: false,
+    value: () => 0,
+    sig: (row) => `${row.salt}${row.limit}`,
+    render: (row) =>
+      row.limit === null || !row.salt
+        ? null
+        : act(ctx, "Remove limit", "DELETE", quotaPath(row.salt), { after }),
+  },
+];
+
+/** Limits by cache salt, with a form that sets one. `shape` makes rows of the response. */
+function quotas(ctx, shape, defaults) {
+  const form = quotaForm(ctx, () => frame.run());
   const frame = panelFrame({
     title: "Quotas",
-    note: "how much a cache salt may hold",
+    note: "how much each cache salt may store",
     path: "/quota",
     ctx,
     load: () => ctx.json("/quota"),
@@ -611,35 +636,7 @@ function quotas(ctx, shape, defaults) {
         key: (row) => row.salt,
         fixed: false,
         emptyText: "No quotas: every cache salt may fill the cache.",
-        columns: [
-          { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
-          {
-            id: "use",
-            label: "In use",
-            num: true,
-            value: (row) => row.use,
-            text: (row) => gigabytes(row.use),
-          },
-          {
-            id: "limit",
-            label: "Limit",
-            num: true,
-            value: (row) => row.limit,
-            text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)),
-          },
-          {
-            id: "act",
-            label: "Actions",
-            sort: false,
-            find: false,
-            value: () => 0,
-            sig: (row) => `${row.salt}${row.limit}`,
-            render: (row) =>
-              row.limit === null || !row.salt
-                ? null
-                : act(ctx, "Remove limit", "DELETE", path(row.salt), { after: frame.run }),
-          },
-        ],
+        columns: quotaColumns(ctx, frame.run),
       });
       table.update(shape(data));
       append(body, table.element, form);

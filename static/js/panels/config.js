@@ -84,322 +84,339 @@ function countText(rows) {
 }
 
 export function mount(root, ctx) {
-  if (ctx.node().kind === "mp") {
-    mountTrees(
-      root,
-      ctx,
-      [
-        ["Config", "/config"],
-        ["Live storage adapters", "/config/adapters"],
-      ],
-      "read only on an MP server",
-    );
-    return;
-  }
-  if (ctx.node().kind === "coordinator") {
-    mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set it under Cache");
-    return;
-  }
-  let rows = [];
-  let siblings = null; // how many others of the instance told their settings
-  let unasked = 0; // how many did not
-  let editing = ""; // name of the setting whose row is a form now
-  const table = new DataTable({
-    label: "Settings",
-    key: (row) => row.name,
-    emptyText: "The node reported no settings.",
-    rowClass: (row) => (row.name === editing ? "editing" : ""),
-    columns: [
-      {
-        id: "name",
-        label: "Setting",
-        head: true,
-        width: 220,
-        narrow: 144,
-        grow: true,
-        cls: "mono",
-        value: (row) => row.name,
-        sig: (row) => row.name,
-        render: (row) => breakable(row.name),
-        tip: (row) => `${row.name}: ${row.about.help || "no description"}`,
-      },
-      {
-        id: "value",
-        label: "Value",
-        width: 170,
-        narrow: 104,
-        grow: true,
-        cls: "mono",
-        value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
-        search: (row) => show(row.value),
-        sig: (row) => `${row.name === editing}${show(row.value)}${row.changed}`,
-        render: valueCell,
-      },
-      {
-        id: "about",
-        label: "What it does",
-        width: 280,
-        grow: true,
-        drop: 4,
-        cls: "muted",
-        sort: false,
-        value: (row) => row.about.help,
-        tip: (row) => row.about.help,
-      },
-      { id: "type", label: "Type", width: 76, drop: 5, value: typeOf },
-      {
-        id: "default",
-        label: "Default",
-        width: 110,
-        drop: 1,
-        cls: "mono muted",
-        title: "of LMCache 0.5.6",
-        find: false,
-        value: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : ""),
-        text: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "–"),
-        tip: (row) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : "not listed"),
-      },
-      {
-        id: "differs",
-        label: "In the instance",
-        width: 140,
-        drop: 3,
-        title: "what the other processes of the instance have",
-        value: (row) => row.differs,
-        sig: (row) => `${row.differs}${siblings}${unasked}`,
-        render: (row) =>
-          row.differs
-            ? h("span", { class: "odd-mark" }, row.differs)
-            : h(
-                "span",
-                { class: "muted" },
-                siblings === null ? "–" : siblings ? "same" : unasked ? "–" : "alone",
-              ),
-        tip: (row) => row.differs,
-      },
-      {
-        id: "edit",
-        label: "Change",
-        width: 72,
-        narrow: 56,
-        sort: false,
-        find: false,
-        value: () => 0,
-        sig: (row) => String(row.name === editing),
-        render: (row) =>
-          row.name === editing
-            ? null
-            : guarded(
-                button("Edit", () => edit(row.name), {
-                  kind: "small in-row",
-                  title: `Change ${row.name}`,
-                }),
-                ctx.signal,
-                ctx.node,
-              ),
-      },
-    ],
-  });
-  table.group({
-    of: (row) => row.about.topic,
-    rank: ([row]) => TOPIC_NAMES.indexOf(row.about.topic),
-    head: (list, name) => {
-      const set = list.filter((row) => row.changed).length;
-      const text = set ? `${plain(set)} of ${plain(list.length)} not the default` : "";
-      return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
-    },
-  });
-  const search = searchBox("Search settings", (text) => {
-    table.search(text);
-    return table.found;
-  });
-  const only = h(
-    "select",
-    {
-      "aria-label": "Show",
-      onchange: () =>
-        table.filter(
-          { set: (row) => row.changed, odd: (row) => Boolean(row.differs) }[only.value] || null,
-        ),
-    },
-    h("option", { value: "" }, "All settings"),
-    h("option", { value: "set" }, "Not the default"),
-    h("option", { value: "odd" }, "Different in the instance"),
+  const { kind } = ctx.node();
+  if (kind === "mp") {
+    const trees = [
+      ["Config", "/config"],
+      ["Live storage adapters", "/config/adapters"],
+    ];
+    mountTrees(root, ctx, trees, "read-only on an MP server");
+  } else if (kind === "coordinator")
+    mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set under Cache");
+  else root.append(new Settings(ctx).frame.element);
+}
+
+const defaultText = (row, none) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : none);
+
+/** The columns of the table of settings. */
+function columns(panel) {
+  const name = {
+    id: "name",
+    label: "Setting",
+    head: true,
+    width: 220,
+    narrow: 144,
+    grow: true,
+    cls: "mono",
+    value: (row) => row.name,
+    sig: (row) => row.name,
+    render: (row) => breakable(row.name),
+    tip: (row) => `${row.name}: ${row.about.help || "no description"}`,
+  };
+  const value = {
+    id: "value",
+    label: "Value",
+    width: 170,
+    narrow: 104,
+    grow: true,
+    cls: "mono",
+    value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
+    search: (row) => show(row.value),
+    sig: (row) => `${row.name === panel.editing}${show(row.value)}${row.changed}`,
+    render: (row) => (row.name === panel.editing ? new EditForm(panel, row).element : valueOf(row)),
+  };
+  return [name, value, ...factColumns(panel), editColumn(panel)];
+}
+
+const valueOf = (row) =>
+  h(
+    "span",
+    { class: row.changed ? "changed" : null, title: show(row.value) },
+    breakable(show(row.value)),
   );
 
-  function valueCell(row) {
-    if (row.name === editing) return form(row);
-    return h(
-      "span",
-      { class: row.changed ? "changed" : null, title: show(row.value) },
-      breakable(show(row.value)),
+function factColumns(panel) {
+  return [
+    {
+      id: "about",
+      label: "What it does",
+      width: 280,
+      grow: true,
+      drop: 4,
+      cls: "muted",
+      sort: false,
+      value: (row) => row.about.help,
+      tip: (row) => row.about.help,
+    },
+    { id: "type", label: "Type", width: 76, drop: 5, value: typeOf },
+    {
+      id: "default",
+      label: "Default",
+      width: 110,
+      drop: 1,
+      cls: "mono muted",
+      title: "of LMCache 0.5.6",
+      find: false,
+      value: (row) => defaultText(row, ""),
+      text: (row) => defaultText(row, "–"),
+      tip: (row) => defaultText(row, "not listed"),
+    },
+    {
+      id: "differs",
+      label: "In the instance",
+      width: 140,
+      drop: 3,
+      title: "what the other processes of the instance have",
+      value: (row) => row.differs,
+      sig: (row) => `${row.differs}${panel.siblings}${panel.unasked}`,
+      render: (row) =>
+        row.differs
+          ? h("span", { class: "odd-mark" }, row.differs)
+          : h("span", { class: "muted" }, panel.sameText()),
+      tip: (row) => row.differs,
+    },
+  ];
+}
+
+const editColumn = (panel) => ({
+  id: "edit",
+  label: "Change",
+  width: 72,
+  narrow: 56,
+  sort: false,
+  find: false,
+  value: () => 0,
+  sig: (row) => String(row.name === panel.editing),
+  render: (row) =>
+    row.name === panel.editing
+      ? null
+      : guarded(
+          button("Edit", () => panel.edit(row.name), {
+            kind: "small in-row",
+            title: `Change ${row.name}`,
+          }),
+          panel.ctx.signal,
+          panel.ctx.node,
+        ),
+});
+
+/** Settings under their topics. */
+const BY_TOPIC = {
+  of: (row) => row.about.topic,
+  rank: ([row]) => TOPIC_NAMES.indexOf(row.about.topic),
+  head: (rows, name) => {
+    const set = rows.filter((row) => row.changed).length;
+    const text = set ? `${plain(set)} of ${plain(rows.length)} not the default` : "";
+    return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
+  },
+};
+
+/** A setting's row as a form: Enter sets, Escape leaves it, an error stands under the field. */
+class EditForm {
+  constructor(panel, row) {
+    this.panel = panel;
+    this.row = row;
+    this.input = this.#makeInput();
+    this.error = h("span", {
+      class: "field-error",
+      id: `value-${row.name}`,
+      role: "alert",
+      hidden: true,
+    });
+    this.go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
+    const { ctx } = panel;
+    const hint = "Lasts until the node restarts; some settings cannot change.";
+    this.element = h(
+      "form",
+      { class: "in-place", novalidate: true },
+      this.input,
+      guarded(this.go, ctx.signal, ctx.node),
+      button("Cancel", () => panel.edit(""), { kind: "small in-row" }),
+      this.error,
+      h("small", {}, `Now ${show(row.value)}. ${hint}`),
+    );
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      panel.edit("");
+    });
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      working(this.go, () => this.#submit());
+    });
+  }
+
+  #makeInput() {
+    const old = this.row.value;
+    const words = (word) => h("option", { value: word }, word);
+    let input = h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
+    if (typeof old === "boolean")
+      input = h("select", { name: "value" }, ["true", "false"].map(words));
+    else if (old !== null && typeof old === "object")
+      input = h("textarea", { name: "value", rows: 3, spellcheck: "false" });
+    input.value = show(old);
+    input.setAttribute("aria-label", `New value of ${this.row.name}`);
+    return input;
+  }
+
+  async #submit() {
+    const { row, input, panel } = this;
+    this.error.hidden = true;
+    input.removeAttribute("aria-invalid");
+    try {
+      const value = readValue(input.value, row.value, DEFAULTS.get(row.name));
+      const now = await setSetting(panel.ctx, row.name, value);
+      toast(`${row.name}: ${show(row.value)} → ${show(now)}`, "good");
+      await panel.frame.run();
+      panel.edit("");
+    } catch (problem) {
+      if (problem.name === "AbortError") throw problem;
+      this.error.replaceChildren(`■ ${problem.message}`);
+      this.error.hidden = false;
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", this.error.id);
+      input.focus();
+    }
+  }
+}
+
+/** Set a setting of a node; resolves with the value that it has now. */
+async function setSetting(ctx, name, value) {
+  let answer;
+  try {
+    answer = await ctx.send("POST", "/conf", { [name]: value });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is
+    // set.
+    if (error.status === 500 && /Infinity$/.test(value)) {
+      const { data } = await ctx.json(`/conf?names=${encodeURIComponent(name)}`);
+      if (data[name] === Number(value)) return data[name];
+    }
+    throw new Error(settingError(error, name));
+  }
+  if (answer && answer.errors && answer.errors[name]) throw new Error(answer.errors[name]);
+  return answer && answer.updated && name in answer.updated ? answer.updated[name] : value;
+}
+
+/** The settings of an engine's process. */
+class Settings {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.rows = [];
+    this.siblings = null; // how many others of the instance reported their settings
+    this.unasked = 0; // how many did not
+    this.editing = ""; // name of the setting whose row is a form now
+    this.table = new DataTable({
+      label: "Settings",
+      key: (row) => row.name,
+      emptyText: "The node reported no settings.",
+      rowClass: (row) => (row.name === this.editing ? "editing" : ""),
+      columns: columns(this),
+    });
+    this.table.group(BY_TOPIC);
+    this.#buildTools();
+    this.frame = panelFrame({
+      title: "Config",
+      path: "/conf",
+      ctx,
+      load: async () => {
+        const { data, raw } = await ctx.json("/conf");
+        return { data: { settings: data, raw }, raw };
+      },
+      render: (data, body) => this.#render(data, body),
+    });
+  }
+
+  #buildTools() {
+    this.search = searchBox("Search settings", (text) => {
+      this.table.search(text);
+      return this.table.found;
+    });
+    const tests = { set: (row) => row.changed, odd: (row) => Boolean(row.differs) };
+    this.only = h(
+      "select",
+      { "aria-label": "Show", onchange: () => this.table.filter(tests[this.only.value] || null) },
+      h("option", { value: "" }, "All settings"),
+      h("option", { value: "set" }, "Not the default"),
+      h("option", { value: "odd" }, "Different in the instance"),
     );
   }
 
-  function edit(name) {
-    const before = editing;
-    editing = name;
-    table.update(rows);
+  sameText() {
+    if (this.siblings === null) return "–";
+    if (this.siblings) return "same";
+    return this.unasked ? "–" : "alone";
+  }
+
+  /** Make the row of that name a form; "" makes it a row again. */
+  edit(name) {
+    const before = this.editing;
+    this.editing = name;
+    this.table.update(this.rows);
     if (!name && !before) return;
-    const input = table.element.querySelector(".in-place [name=value]");
+    const input = this.table.element.querySelector(".in-place [name=value]");
     if (input) {
       input.focus();
       if (input.select) input.select();
       return;
     }
-    const back = [...table.element.querySelectorAll("button")].find(
-      (one) => one.title === `Change ${before}`,
-    );
+    const buttons = [...this.table.element.querySelectorAll("button")];
+    const back = buttons.find((one) => one.title === `Change ${before}`);
     if (back) back.focus();
   }
 
-  /**
-   * The row's own form: Enter sets, Escape leaves it as it was, the server's error stands under the
-   * field.
-   */
-  function form(row) {
-    const old = row.value;
-    const id = `value-${row.name}`;
-    const input =
-      typeof old === "boolean"
-        ? h(
-            "select",
-            { name: "value" },
-            h("option", { value: "true" }, "true"),
-            h("option", { value: "false" }, "false"),
-          )
-        : old !== null && typeof old === "object"
-          ? h("textarea", { name: "value", rows: 3, spellcheck: "false" })
-          : h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
-    input.value = show(old);
-    input.setAttribute("aria-label", `New value of ${row.name}`);
-    const error = h("span", { class: "field-error", id, role: "alert", hidden: true });
-    const go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
-    const box = h(
-      "form",
-      { class: "in-place", novalidate: true },
-      input,
-      guarded(go, ctx.signal, ctx.node),
-      button("Cancel", () => edit(""), { kind: "small in-row" }),
-      error,
-      h(
-        "small",
-        {},
-        `Now ${show(old)}. Lasts until the node restarts; some settings cannot change.`,
-      ),
+  #render({ settings, raw }, body) {
+    const decimal = decimals(raw);
+    const before = new Map(this.rows.map((row) => [row.name, row.differs]));
+    this.rows = Object.entries(settings).map(([name, value]) => ({
+      name,
+      value,
+      decimal: decimal.has(name),
+      differs: before.get(name) || "",
+      about: aboutSetting(name),
+      changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
+    }));
+    this.rows.sort((a, b) => b.changed - a.changed);
+    const count = h("span", { class: "muted" }, countText(this.rows));
+    append(body, h("div", { class: "tools" }, this.search, this.only, count), this.table.element);
+    this.table.update(this.rows);
+    this.#compareSiblings();
+  }
+
+  async #compareSiblings() {
+    const me = this.ctx.node();
+    const nodes = store.status && me.instance ? store.status.nodes : [];
+    const family = nodes.filter(
+      (node) =>
+        node.instance === me.instance &&
+        ["worker", "scheduler"].includes(node.kind) &&
+        node.key !== me.key,
     );
-    box.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") {
-        event.stopPropagation();
-        edit("");
-      }
-    });
-    box.addEventListener("submit", (event) => {
-      event.preventDefault();
-      working(go, async () => {
-        error.hidden = true;
-        input.removeAttribute("aria-invalid");
-        try {
-          const now = await set(row, readValue(input.value, old, DEFAULTS.get(row.name)));
-          toast(`${row.name}: ${show(old)} → ${show(now)}`, "good");
-          await frame.run();
-          edit("");
-        } catch (problem) {
-          if (problem.name === "AbortError") throw problem;
-          error.replaceChildren(`■ ${problem.message}`);
-          error.hidden = false;
-          input.setAttribute("aria-invalid", "true");
-          input.setAttribute("aria-describedby", id);
-          input.focus();
-        }
-      });
-    });
-    return box;
-  }
-
-  async function set(row, value) {
-    let answer;
-    try {
-      answer = await ctx.send("POST", "/conf", { [row.name]: value });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      // LMCache 0.5.6 takes an infinite number and then fails to answer with it: look whether it is
-      // set
-      if (error.status === 500 && /Infinity$/.test(value)) {
-        const { data } = await ctx.json(`/conf?names=${encodeURIComponent(row.name)}`);
-        if (data[row.name] === Number(value)) return data[row.name];
-      }
-      throw new Error(settingError(error, row.name));
-    }
-    if (answer && answer.errors && answer.errors[row.name])
-      throw new Error(answer.errors[row.name]);
-    return answer && answer.updated && row.name in answer.updated
-      ? answer.updated[row.name]
-      : value;
-  }
-
-  const frame = panelFrame({
-    title: "Config",
-    path: "/conf",
-    ctx,
-    load: async () => {
-      const { data, raw } = await ctx.json("/conf");
-      return { data: { settings: data, raw }, raw };
-    },
-    render: ({ settings, raw }, body) => {
-      const decimal = decimals(raw);
-      const before = new Map(rows.map((row) => [row.name, row.differs]));
-      rows = Object.entries(settings).map(([name, value]) => ({
-        name,
-        value,
-        decimal: decimal.has(name),
-        differs: before.get(name) || "",
-        about: aboutSetting(name),
-        changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
-      }));
-      rows.sort((a, b) => b.changed - a.changed);
-      append(
-        body,
-        h("div", { class: "tools" }, search, only, h("span", { class: "muted" }, countText(rows))),
-        table.element,
-      );
-      table.update(rows);
-      compareSiblings();
-    },
-  });
-
-  async function compareSiblings() {
-    const me = ctx.node();
-    const family =
-      store.status && me.instance
-        ? store.status.nodes.filter(
-            (node) =>
-              node.instance === me.instance &&
-              (node.kind === "worker" || node.kind === "scheduler") &&
-              node.key !== me.key,
-          )
-        : [];
     const others = family.filter((node) => node.state !== "down").slice(0, MOST_SIBLINGS);
     const told = [];
+    const options = { signal: this.ctx.signal, timeout: 15 };
     await each(
       others,
-      (node) => getJson(nodePath(node, "/conf"), { signal: ctx.signal, timeout: 15 }),
+      (node) => getJson(nodePath(node, "/conf"), options),
       (node, conf) => {
         if (conf) told.push([node.name, conf]);
       },
     );
-    if (ctx.signal.aborted) return;
-    siblings = told.length;
-    unasked = family.length - told.length;
-    for (const row of rows) {
-      const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
-      row.differs = odd.length
-        ? `◆ ${show(odd[0][1][row.name])} on ${odd[0][0]}${moreText(odd.length - 1)}`
-        : "";
-    }
-    table.update(rows);
+    if (this.ctx.signal.aborted) return;
+    this.siblings = told.length;
+    this.unasked = family.length - told.length;
+    for (const row of this.rows) row.differs = differenceText(row, told);
+    this.table.update(this.rows);
   }
-  root.append(frame.element);
+}
+
+/** What others of the instance have where it differs: "◆ 0 on w1 and 2 more". */
+function differenceText(row, told) {
+  const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
+  if (!odd.length) return "";
+  const [[name, conf]] = odd;
+  return `◆ ${show(conf[row.name])} on ${name}${moreText(odd.length - 1)}`;
 }
 
 export function settingError(error, name) {

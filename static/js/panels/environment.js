@@ -17,7 +17,7 @@ export function mount(root, ctx) {
     root.append(
       empty(
         `The environment may hold secrets. To see it, enter the access token: ${whyNot()}`,
-        button("Unlock", () => dispatchEvent(new Event("lmcache-unlock"))),
+        button("Enable editing", () => dispatchEvent(new Event("lmcache-unlock"))),
       ),
     );
     let open = false;
@@ -35,135 +35,122 @@ export function mount(root, ctx) {
   return {};
 }
 
-function mountTable(root, ctx) {
-  const open = new Set();
-  const table = new DataTable({
-    label: "Environment",
-    key: (row) => row.name,
-    sort: { id: "name", down: false },
-    emptyText: "The node reported no variables.",
-    columns: [
-      {
-        id: "name",
-        label: "Name",
-        head: true,
-        width: 240,
-        narrow: 140,
-        cls: "mono",
-        value: (row) => row.name,
-        sig: (row) => row.name,
-        render: (row) => breakable(row.name),
-        tip: (row) => row.name,
-      },
-      {
-        id: "value",
-        label: "Value",
-        width: 300,
-        narrow: 164,
-        grow: true,
-        cls: "mono wrap",
-        value: (row) => (hidden(row) ? "" : row.value),
-        sig: (row) => `${hidden(row)}${row.value}`,
-        render: (row, fit) => [
-          hidden(row) ? maskedMark() : breakable(row.value),
-          row.secret ? [" ", reveal(row)] : null,
-          fit.shows("act") ? null : h("div", {}, sameValue(row)),
-        ],
-        tip: (row) => (hidden(row) ? "" : row.value),
-      },
-      {
-        id: "act",
-        label: "",
-        width: 120,
-        drop: 1,
-        sort: false,
-        find: false,
-        value: () => 0,
-        sig: (row) => String(row.secret),
-        render: sameValue,
-      },
-    ],
-  });
-  let rows = [];
-  const hidden = (row) => row.secret && !open.has(row.name);
+/** Environment variables as the raw response shows them: secrets stay masked. */
+const maskedRaw = (data) =>
+  JSON.stringify(
+    data,
+    (name, value) => (typeof value === "string" && SECRET.test(name) ? "masked" : value),
+    2,
+  );
 
-  function sameValue(row) {
-    return row.secret
-      ? null
-      : h(
-          "a",
-          {
-            class: "small gap",
-            href: `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`,
-            title: `Nodes with the same ${row.name}`,
-          },
-          "nodes with this",
-        );
+function sameValue(row) {
+  if (row.secret) return null;
+  const href = `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`;
+  const title = `Nodes with the same ${row.name}`;
+  return h("a", { class: "small gap", href, title }, "Find nodes with this value");
+}
+
+const columns = (panel) => [
+  {
+    id: "name",
+    label: "Name",
+    head: true,
+    width: 240,
+    narrow: 140,
+    cls: "mono",
+    value: (row) => row.name,
+    sig: (row) => row.name,
+    render: (row) => breakable(row.name),
+    tip: (row) => row.name,
+  },
+  {
+    id: "value",
+    label: "Value",
+    width: 300,
+    narrow: 164,
+    grow: true,
+    cls: "mono wrap",
+    value: (row) => (panel.hides(row) ? "" : row.value),
+    sig: (row) => `${panel.hides(row)}${row.value}`,
+    render: (row, fit) => [
+      panel.hides(row) ? maskedMark() : breakable(row.value),
+      row.secret ? [" ", panel.revealButton(row)] : null,
+      fit.shows("act") ? null : h("div", {}, sameValue(row)),
+    ],
+    tip: (row) => (panel.hides(row) ? "" : row.value),
+  },
+  {
+    id: "act",
+    label: "Same value",
+    width: 190,
+    drop: 1,
+    sort: false,
+    find: false,
+    value: () => 0,
+    sig: (row) => String(row.secret),
+    render: sameValue,
+  },
+];
+
+class Environment {
+  constructor(ctx) {
+    this.open = new Set(); // names of the secrets that are shown
+    this.rows = [];
+    this.table = new DataTable({
+      label: "Environment",
+      key: (row) => row.name,
+      sort: { id: "name", down: false },
+      emptyText: "The node reported no variables.",
+      columns: columns(this),
+    });
+    this.search = searchBox("Search variables", (text) => {
+      this.table.search(text);
+      return this.table.found;
+    });
+    this.frame = panelFrame({
+      title: "Environment",
+      path: "/env",
+      ctx,
+      load: async () => {
+        const { data } = await ctx.json("/env");
+        return { data, raw: maskedRaw(data) };
+      },
+      render: (data, body) => this.#render(data, body),
+    });
+  }
+
+  hides(row) {
+    return row.secret && !this.open.has(row.name);
   }
 
   /** Shows or masks one secret; the focus stays on the button that takes its place. */
-  function reveal(row) {
-    const word = open.has(row.name) ? "Hide" : "Show";
-    return button(
-      word,
-      () => {
-        if (!open.delete(row.name)) open.add(row.name);
-        table.update(rows);
-        const other = [...table.element.querySelectorAll("button.in-row")].find(
-          (one) => one.title === `${word === "Show" ? "Hide" : "Show"} ${row.name}`,
-        );
-        if (other) other.focus();
-      },
-      { kind: "small in-row", title: `${word} ${row.name}` },
-    );
+  revealButton(row) {
+    const word = this.open.has(row.name) ? "Hide" : "Show";
+    const flip = () => {
+      if (!this.open.delete(row.name)) this.open.add(row.name);
+      this.table.update(this.rows);
+      const title = `${word === "Show" ? "Hide" : "Show"} ${row.name}`;
+      const buttons = [...this.table.element.querySelectorAll("button.in-row")];
+      const other = buttons.find((one) => one.title === title);
+      if (other) other.focus();
+    };
+    return button(word, flip, { kind: "small in-row", title: `${word} ${row.name}` });
   }
 
-  const search = searchBox("Search variables", (text) => {
-    table.search(text);
-    return table.found;
-  });
-  const frame = panelFrame({
-    title: "Environment",
-    path: "/env",
-    ctx,
-    load: async () => {
-      const { data } = await ctx.json("/env");
-      return {
-        data,
-        raw: JSON.stringify(
-          Object.fromEntries(
-            Object.entries(data).map(([name, value]) => [
-              name,
-              SECRET.test(name) ? "masked" : value,
-            ]),
-          ),
-          null,
-          2,
-        ),
-      };
-    },
-    render: (data, body) => {
-      rows = Object.entries(data).map(([name, value]) => ({
-        name,
-        value: String(value),
-        secret: SECRET.test(name),
-      }));
-      table.update(rows);
-      const masked = rows.filter((row) => row.secret).length;
-      body.append(
-        h(
-          "div",
-          { class: "tools" },
-          search,
-          h(
-            "span",
-            { class: "muted" },
-            `${plural(rows.length, "variable")}${masked ? `, ${masked} masked` : ""}`,
-          ),
-        ),
-        table.element,
-      );
-    },
-  });
-  root.append(frame.element);
+  #render(data, body) {
+    this.rows = Object.entries(data).map(([name, value]) => ({
+      name,
+      value: String(value),
+      secret: SECRET.test(name),
+    }));
+    this.table.update(this.rows);
+    const masked = this.rows.filter((row) => row.secret).length;
+    const text = plural(this.rows.length, "variable") + (masked ? `, ${masked} masked` : "");
+    const count = h("span", { class: "muted" }, text);
+    body.append(h("div", { class: "tools" }, this.search, count), this.table.element);
+  }
+}
+
+function mountTable(root, ctx) {
+  root.append(new Environment(ctx).frame.element);
 }

@@ -9,6 +9,8 @@ import { DataTable } from "../table.js";
 import { breakable } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+const MOST_NAMES = 300; // loggers offered while a prefix is typed
+const PARALLEL = 4; // requests at a time
 
 /**
  * "name: LEVEL" lines, with the level that a logger without its own takes from the next one above
@@ -50,218 +52,222 @@ const GROUPS = [
   ["other", "Other libraries", (row) => !isOurs(row)],
 ];
 
-export function mount(root, ctx) {
-  let rows = [];
-  let group = "lmcache";
-  const note = h("span", { class: "progress", "aria-live": "polite" });
-  const table = new DataTable({
-    label: "Loggers",
-    key: (row) => row.name,
-    sort: { id: "name", down: false },
-    emptyText: "This node reported no loggers.",
-    columns: [
-      {
-        id: "name",
-        label: "Logger",
-        head: true,
-        width: 320,
-        narrow: 140,
-        grow: true,
-        cls: "mono",
-        value: (row) => row.name,
-        sig: (row) => row.name,
-        render: (row) => breakable(row.name),
-        tip: (row) => row.name,
-      },
-      {
-        id: "level",
-        label: "Own level",
-        width: 110,
-        drop: 2,
-        value: (row) => LEVELS.indexOf(row.level),
-        text: (row) => own(row.level),
-        search: (row) => own(row.level),
-      },
-      {
-        id: "effective",
-        label: "Effective",
-        width: 110,
-        drop: 1,
-        title: "the own level, or that of the next logger above that has one",
-        value: (row) => LEVELS.indexOf(row.effective),
-        text: (row) => row.effective,
-        search: (row) => row.effective,
-      },
-      {
-        id: "set",
-        label: "Set to",
-        width: 210,
-        narrow: 162,
-        sort: false,
-        find: false,
-        value: () => 0,
-        sig: (row) => row.level,
-        render: levelBox,
-      },
-    ],
-  });
-  const search = searchBox("Search loggers", (text) => {
-    table.search(text);
-    return table.found;
-  });
-  const chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });
+const nameColumn = {
+  id: "name",
+  label: "Logger",
+  head: true,
+  width: 320,
+  narrow: 140,
+  grow: true,
+  cls: "mono",
+  value: (row) => row.name,
+  sig: (row) => row.name,
+  render: (row) => breakable(row.name),
+  tip: (row) => row.name,
+};
 
-  function showGroup() {
-    const found = GROUPS.find(([id]) => id === group);
-    replace(
-      chips,
-      GROUPS.map(([id, label, keep]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "small",
-            "aria-pressed": String(id === group),
-            onclick: () => {
-              group = id;
-              showGroup();
-            },
-          },
-          label,
-          " ",
-          h("span", { class: "muted" }, plain(keep ? rows.filter(keep).length : rows.length)),
-        ),
-      ),
-    );
-    table.filter(found[2]);
-  }
+const columns = (panel) => [
+  nameColumn,
+  {
+    id: "level",
+    label: "Own level",
+    width: 110,
+    drop: 2,
+    value: (row) => LEVELS.indexOf(row.level),
+    text: (row) => own(row.level),
+    search: (row) => own(row.level),
+  },
+  {
+    id: "effective",
+    label: "Effective",
+    width: 110,
+    drop: 1,
+    title: "its own level, or that of the nearest parent that has one",
+    value: (row) => LEVELS.indexOf(row.effective),
+    text: (row) => row.effective,
+    search: (row) => row.effective,
+  },
+  {
+    id: "set",
+    label: "Set to",
+    width: 210,
+    narrow: 162,
+    sort: false,
+    find: false,
+    value: () => 0,
+    sig: (row) => row.level,
+    render: (row) => levelBox(panel, row),
+  },
+];
 
-  /** A choice and a button: a choice alone would act on every arrow key. */
-  function levelBox(row) {
-    const box = h(
-      "select",
-      { "aria-label": `Level of ${row.name}`, class: "in-row", value: row.level },
-      h("option", { value: "NOTSET" }, "not set"),
-      LEVELS.map((level) => h("option", { value: level }, level)),
-    );
-    const set = button(
-      "Set",
-      () =>
-        working(set, async () => {
-          const said = await ctx.text(levelPath(row.name, box.value));
-          toast(`${row.name}: ${own(row.level)} → ${own(box.value)}. ${said.trim()}`, "good");
-          await frame.run();
-        }),
-      { kind: "small in-row", title: `Set the level of ${row.name}` },
-    );
-    const wait = () => {
-      set.dataset.off = box.value === row.level ? "1" : "";
-      set.disabled = set.dataset.off === "1" || set.dataset.refused === "1";
-    };
-    box.addEventListener("change", wait);
-    guarded(box, ctx.signal, ctx.node);
-    set.dataset.off = "1";
-    return h("span", { class: "level-pick" }, box, guarded(set, ctx.signal, ctx.node));
-  }
+const levelOptions = () => LEVELS.map((level) => h("option", { value: level }, level));
 
-  const prefix = h("input", {
-    name: "prefix",
-    placeholder: "e.g. lmcache.v1",
-    spellcheck: "false",
-    autocomplete: "off",
-    list: "logger-names",
-  });
-  const names = h("datalist", { id: "logger-names" });
-  const level = h(
+/** A choice and a button: a choice alone would act on every arrow key. */
+function levelBox(panel, row) {
+  const { ctx } = panel;
+  const box = h(
     "select",
-    { "aria-label": "Level to set" },
-    LEVELS.map((one) => h("option", { value: one }, one)),
+    { "aria-label": `Level of ${row.name}`, class: "in-row", value: row.level },
+    h("option", { value: "NOTSET" }, "not set"),
+    levelOptions(),
   );
-  level.value = "INFO";
-  const beginning = () => {
-    const wanted = prefix.value.trim();
-    return wanted ? rows.filter((row) => row.name.startsWith(wanted)) : [];
+  const send = async () => {
+    const said = await ctx.text(levelPath(row.name, box.value));
+    toast(`${row.name}: ${own(row.level)} → ${own(box.value)}. ${said.trim()}`, "good");
+    await panel.frame.run();
   };
-  prefix.addEventListener("input", () =>
-    setText(
-      note,
-      prefix.value.trim()
-        ? `${plural(beginning().length, "logger")} match${beginning().length === 1 ? "es" : ""}`
-        : "",
-    ),
-  );
-  const go = button("Set all", () =>
-    working(go, async () => {
-      const hits = beginning();
-      if (!hits.length) {
-        setText(note, prefix.value.trim() ? "No logger matches." : "Enter a prefix.");
-        prefix.focus();
-        return;
-      }
-      let failed = "";
-      let done = 0;
-      let bad = 0;
-      await each(
-        hits,
-        (row) => ctx.text(levelPath(row.name, level.value)),
-        (row, said, error) => {
-          done += 1;
-          if (error) {
-            bad += 1;
-            failed = error.message;
-          }
-          setText(note, `${done} of ${hits.length}`);
-        },
-        4,
-      );
-      setText(note, "");
-      toast(
-        `${plural(hits.length - bad, "logger")} set to ${level.value}` +
-          (bad ? `; ${bad} failed: ${failed}` : ""),
-        bad ? "bad" : "good",
-      );
-      await frame.run();
-    }),
-  );
-  guarded(go, ctx.signal, ctx.node);
-
-  const frame = panelFrame({
-    title: "Log levels",
-    path: "/loglevel",
-    ctx,
-    load: async () => {
-      const raw = await ctx.text("/loglevel");
-      let top = ""; // the list leaves the root logger out, which decides for all that have no level
-      try {
-        top = (await ctx.text("/loglevel?logger_name=root")).trim();
-      } catch (error) {
-        if (error.name === "AbortError") throw error;
-      }
-      return { data: /^root: /.test(top) && !/^root: /m.test(raw) ? `${raw}\n${top}` : raw, raw };
-    },
-    render: (text, body) => {
-      rows = parseLevels(text);
-      if (!rows.some(isOurs)) group = "";
-      table.update(rows);
-      showGroup();
-      names.replaceChildren(...rows.slice(0, 300).map((row) => h("option", { value: row.name })));
-      append(
-        body,
-        h(
-          "div",
-          { class: "tools" },
-          search,
-          chips,
-          h("span", { class: "spring" }),
-          h("label", { class: "prefix" }, "All that begin with", prefix),
-          names,
-          level,
-          go,
-          note,
-        ),
-        table.element,
-      );
-    },
+  const set = button("Set", () => working(set, send), {
+    kind: "small in-row",
+    title: `Set the level of ${row.name}`,
   });
-  root.append(frame.element);
+  box.addEventListener("change", () => {
+    set.dataset.off = box.value === row.level ? "1" : "";
+    set.disabled = set.dataset.off === "1" || set.dataset.refused === "1";
+  });
+  guarded(box, ctx.signal, ctx.node);
+  set.dataset.off = "1";
+  return h("span", { class: "level-pick" }, box, guarded(set, ctx.signal, ctx.node));
+}
+
+/** Set the level of all loggers whose names begin alike. */
+class PrefixForm {
+  constructor(panel) {
+    this.panel = panel;
+    const { ctx } = panel;
+    this.note = h("span", { class: "progress", "aria-live": "polite" });
+    this.prefix = h("input", {
+      name: "prefix",
+      placeholder: "e.g. lmcache.v1",
+      spellcheck: "false",
+      autocomplete: "off",
+      list: "logger-names",
+    });
+    this.names = h("datalist", { id: "logger-names" });
+    this.level = h("select", { "aria-label": "Level to set", value: "INFO" }, levelOptions());
+    this.go = button("Set all", () => working(this.go, () => this.#setAll()));
+    guarded(this.go, ctx.signal, ctx.node);
+    this.prefix.addEventListener("input", () => this.#say());
+    const label = h("label", { class: "prefix" }, "Loggers that begin with", this.prefix);
+    this.parts = [label, this.names, this.level, this.go, this.note];
+  }
+
+  offer(rows) {
+    const names = rows.slice(0, MOST_NAMES).map((row) => h("option", { value: row.name }));
+    this.names.replaceChildren(...names);
+  }
+
+  #hits() {
+    const wanted = this.prefix.value.trim();
+    return wanted ? this.panel.rows.filter((row) => row.name.startsWith(wanted)) : [];
+  }
+
+  #say() {
+    const count = this.#hits().length;
+    const text = `${plural(count, "logger")} match${count === 1 ? "es" : ""}`;
+    setText(this.note, this.prefix.value.trim() ? text : "");
+  }
+
+  async #setAll() {
+    const hits = this.#hits();
+    const { ctx, frame } = this.panel;
+    const level = this.level.value;
+    if (!hits.length) {
+      setText(this.note, this.prefix.value.trim() ? "No logger matches." : "Enter a prefix.");
+      this.prefix.focus();
+      return;
+    }
+    const errors = [];
+    let done = 0;
+    const count = (row, said, error) => {
+      done += 1;
+      if (error) errors.push(error.message);
+      setText(this.note, `${done} of ${hits.length}`);
+    };
+    await each(hits, (row) => ctx.text(levelPath(row.name, level)), count, PARALLEL);
+    setText(this.note, "");
+    const failed = errors.length ? `; ${errors.length} failed: ${errors[0]}` : "";
+    const text = `${plural(hits.length - errors.length, "logger")} set to ${level}${failed}`;
+    toast(text, failed ? "bad" : "good");
+    await frame.run();
+  }
+}
+
+class LogLevels {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.rows = [];
+    this.group = "lmcache";
+    this.table = new DataTable({
+      label: "Loggers",
+      key: (row) => row.name,
+      sort: { id: "name", down: false },
+      emptyText: "This node reported no loggers.",
+      columns: columns(this),
+    });
+    this.search = searchBox("Search loggers", (text) => {
+      this.table.search(text);
+      return this.table.found;
+    });
+    this.chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });
+    this.form = new PrefixForm(this);
+    this.frame = panelFrame({
+      title: "Log levels",
+      path: "/loglevel",
+      ctx,
+      load: () => loadLevels(ctx),
+      render: (text, body) => this.#render(text, body),
+    });
+  }
+
+  #showGroup() {
+    const { rows } = this;
+    replace(
+      this.chips,
+      GROUPS.map(([id, label, keep]) => this.#chip(id, label, keep ? rows.filter(keep) : rows)),
+    );
+    this.table.filter(GROUPS.find(([id]) => id === this.group)[2]);
+  }
+
+  #chip(id, label, rows) {
+    const choose = () => {
+      this.group = id;
+      this.#showGroup();
+    };
+    const pressed = String(id === this.group);
+    return h(
+      "button",
+      { type: "button", class: "small", "aria-pressed": pressed, onclick: choose },
+      label,
+      " ",
+      h("span", { class: "muted" }, plain(rows.length)),
+    );
+  }
+
+  #render(text, body) {
+    this.rows = parseLevels(text);
+    if (!this.rows.some(isOurs)) this.group = "";
+    this.table.update(this.rows);
+    this.#showGroup();
+    this.form.offer(this.rows);
+    const spring = h("span", { class: "spring" });
+    const tools = h("div", { class: "tools" }, this.search, this.chips, spring, this.form.parts);
+    append(body, tools, this.table.element);
+  }
+}
+
+/** The levels of a node. Its list leaves the root logger out, which decides for all without one. */
+async function loadLevels(ctx) {
+  const raw = await ctx.text("/loglevel");
+  let top = "";
+  try {
+    top = (await ctx.text("/loglevel?logger_name=root")).trim();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+  }
+  const missing = /^root: /.test(top) && !/^root: /m.test(raw);
+  return { data: missing ? `${raw}\n${top}` : raw, raw };
+}
+
+export function mount(root, ctx) {
+  root.append(new LogLevels(ctx).frame.element);
 }

@@ -129,15 +129,51 @@ function resultLine(answer) {
   ].join(" · ");
 }
 
-export function mount(root, ctx) {
-  const node = ctx.node();
-  const entries = (KNOWN[node.kind] || KNOWN.engine).map(words);
+const BODILESS = ["GET", "HEAD", "OPTIONS"];
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/** "Name: value" lines as an object; a JSON body without a type gets one. */
+function readHeaders(text, body) {
+  const found = {};
+  for (const line of text.split("\n")) {
+    const at = line.indexOf(":");
+    if (at > 0) found[line.slice(0, at).trim()] = line.slice(at + 1).trim();
+  }
+  const typed = Object.keys(found).some((name) => name.toLowerCase() === "content-type");
+  if (!typed && /^[[{]/.test(body)) found["Content-Type"] = "application/json";
+  return found;
+}
+
+/** A response's text, JSON indented. */
+function pretty({ text, type }) {
+  if (!/json/.test(type) && !/^\s*[[{]/.test(text)) return text;
+  const finite = (key, value) =>
+    typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+  try {
+    return JSON.stringify(parseJson(text), finite, 2);
+  } catch (error) {
+    return text;
+  }
+}
+
+/** Ask before what deletes, and before what is known to hang a scheduler. */
+async function isSure(method, where, node) {
+  const deleting = { title: `Send DELETE to ${node.key}?`, text: where, action: "Send" };
+  if (method === "DELETE" && !(await confirmDialog(deleting))) return false;
+  if (!/\/lookup\/create\b.*dryrun/.test(where)) return true;
+  return confirmDialog({
+    title: "This request hangs a scheduler",
+    text: "On LMCache 0.5.6 it never returns on a scheduler, which must then be restarted.",
+    action: "Send anyway",
+  });
+}
+
+/** The fields of the console. */
+function makeFields(entries) {
   const method = h(
     "select",
     { "aria-label": "Method" },
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((name) =>
-      h("option", { value: name }, name),
-    ),
+    METHODS.map((name) => h("option", { value: name }, name)),
   );
   const path = h("input", {
     "aria-label": "Path",
@@ -146,238 +182,179 @@ export function mount(root, ctx) {
     autocomplete: "off",
     class: "mono",
     required: true,
+    value: entries[0].where,
   });
-  path.value = entries[0].where;
+  const area = (rows, placeholder) => h("textarea", { rows, spellcheck: "false", placeholder });
+  const headers = area(2, "Accept: application/json");
+  return { method, path, headers, body: area(5, '{"min_retrieve_tokens": 512}') };
+}
+
+function pathList(entries) {
   const paths = [...new Set(entries.map(({ where }) => where))];
-  const known = h(
+  const verbs = (where) => entries.filter((one) => one.where === where).map((one) => one.verb);
+  return h(
     "datalist",
     { id: "known-paths" },
-    paths.map((where) =>
-      h(
-        "option",
-        { value: where },
-        entries
-          .filter((one) => one.where === where)
-          .map((one) => one.verb)
-          .join(", "),
-      ),
-    ),
+    paths.map((where) => h("option", { value: where }, verbs(where).join(", "))),
   );
-  const headers = h("textarea", {
-    rows: 2,
-    spellcheck: "false",
-    placeholder: "Accept: application/json",
-  });
-  const body = h("textarea", {
-    rows: 5,
-    spellcheck: "false",
-    placeholder: '{"min_retrieve_tokens": 512}',
-  });
-  const status = h("p", { class: "result", role: "status" });
-  const heads = h(
-    "details",
-    { hidden: true },
-    h("summary", { class: "muted" }, "Response headers"),
-  );
-  const output = h("pre", {
-    class: "block",
-    tabindex: "0",
-    hidden: true,
-    "aria-label": "Response",
-  });
-  const log = h("ul", { class: "sent" });
-  let offered = ""; // the body that was filled in with a known path
-  const sent = h("div", { hidden: true }, h("h3", {}, "Sent"), log);
-  const send = button("Send", null, { kind: "primary" });
-  send.type = "submit";
+}
 
-  function readHeaders() {
-    const found = {};
-    for (const line of headers.value.split("\n")) {
-      const at = line.indexOf(":");
-      if (at > 0) found[line.slice(0, at).trim()] = line.slice(at + 1).trim();
-    }
-    const text = body.value.trim();
-    if (
-      text &&
-      !bodiless() &&
-      !Object.keys(found).some((name) => name.toLowerCase() === "content-type") &&
-      /^[[{]/.test(text)
-    )
-      found["Content-Type"] = "application/json";
-    return found;
+/** The console: one request to the node, and its response as it came. */
+class Console {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.entries = (KNOWN[ctx.node().kind] || KNOWN.engine).map(words);
+    this.offered = ""; // the body that was filled in with a known path
+    Object.assign(this, makeFields(this.entries));
+    this.status = h("p", { class: "result", role: "status" });
+    this.heads = h(
+      "details",
+      { hidden: true },
+      h("summary", { class: "muted" }, "Response headers"),
+    );
+    const label = "Response";
+    this.output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": label });
+    this.log = h("ul", { class: "sent" });
+    this.sent = h("div", { hidden: true }, h("h3", {}, "Sent"), this.log);
+    this.sendButton = button("Send", null, { kind: "primary" });
+    this.sendButton.type = "submit";
+    this.#build();
+    this.path.addEventListener("input", (event) => this.#follow(event));
+    this.method.addEventListener("change", (event) => this.#follow(event));
+    subscribe(() => this.#lock(), ctx.signal);
+    this.#follow();
   }
-  /** A line of what was sent; it fills the form again. */
-  function remember(outcome, where) {
-    const again = { method: method.value, where, headers: headers.value, body: body.value };
-    log.prepend(
+
+  #build() {
+    const copyCurl = () => {
+      const command = curl(nodePath(this.ctx.node(), this.path.value), this.#options());
+      copy(command, "curl command copied");
+    };
+    const tools = [this.method, this.path, pathList(this.entries), this.sendButton];
+    const bodyHint = "Sent with POST, PUT, PATCH and DELETE. JSON is recognised.";
+    const form = h(
+      "form",
+      { class: "request", novalidate: true },
+      h("div", { class: "tools" }, tools, button("Copy as curl", copyCurl, { image: "copy" })),
       h(
-        "li",
-        {},
-        button(
-          `${outcome}  ${again.method} ${where}`,
-          () => {
-            method.value = again.method;
-            path.value = again.where;
-            headers.value = again.headers;
-            body.value = again.body;
-            lock();
-            path.focus();
-          },
-          { kind: "small bare", title: "Fill the form with this request" },
-        ),
+        "div",
+        { class: "split" },
+        field("Headers", this.headers),
+        field("Body", this.body, bodyHint),
       ),
     );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    const note = h("p", { class: "muted" }, "sent to this node unchanged");
+    this.element = h(
+      "section",
+      { class: "panel", "aria-label": "Requests" },
+      h("header", { class: "panel-head" }, h("h2", {}, "Requests"), note),
+      form,
+      this.status,
+      this.heads,
+      this.output,
+      this.sent,
+    );
   }
-  const bodiless = () => ["GET", "HEAD", "OPTIONS"].includes(method.value);
-  const options = () => ({
-    method: method.value,
-    headers: readHeaders(),
-    body: bodiless() || !body.value.trim() ? undefined : body.value,
-  });
 
-  /** A known path brings its method and a body to start from; what was typed is not overwritten. */
-  function follow(event) {
-    const found = entries.filter((one) => one.where === path.value);
-    if (
-      event &&
-      event.target === path &&
-      found.length &&
-      !found.some((one) => one.verb === method.value)
-    )
-      method.value = found[0].verb;
-    const one = found.find(({ verb }) => verb === method.value);
-    if (one && (body.value === "" || body.value === offered)) {
-      body.value = one.template;
-      offered = one.template;
-    }
-    lock();
+  get bodiless() {
+    return BODILESS.includes(this.method.value);
   }
-  function lock() {
-    const locked = !bodiless() && !trusted();
-    send.disabled = locked || send.dataset.busy === "1";
-    send.title = locked ? "Read-only. To make changes, enter the access token." : "";
+
+  #options() {
+    const text = this.bodiless ? "" : this.body.value.trim();
+    return {
+      method: this.method.value,
+      headers: readHeaders(this.headers.value, text),
+      body: text ? this.body.value : undefined,
+    };
+  }
+
+  /** A known path brings its method and a body to start from; typed text is not overwritten. */
+  #follow(event) {
+    const { path, method, body } = this;
+    const found = this.entries.filter((one) => one.where === path.value);
+    const fits = found.some((one) => one.verb === method.value);
+    if (event && event.target === path && found.length && !fits) method.value = found[0].verb;
+    const one = found.find(({ verb }) => verb === method.value);
+    if (one && (body.value === "" || body.value === this.offered)) {
+      body.value = one.template;
+      this.offered = one.template;
+    }
+    this.#lock();
+  }
+
+  #lock() {
+    const locked = !this.bodiless && !trusted();
+    const { sendButton, status } = this;
+    sendButton.disabled = locked || sendButton.dataset.busy === "1";
+    sendButton.title = locked ? "Read-only. To make changes, enter the access token." : "";
     if (locked) setText(status, `Only GET, HEAD and OPTIONS: ${whyNot()}`);
     else if (status.textContent.startsWith("Only GET")) setText(status, "");
   }
-  path.addEventListener("input", follow);
-  method.addEventListener("change", follow);
-  subscribe(lock, ctx.signal);
 
-  const form = h(
-    "form",
-    { class: "request", novalidate: true },
-    h(
-      "div",
-      { class: "tools" },
-      method,
-      path,
-      known,
-      send,
-      button(
-        "Copy as curl",
-        () => copy(curl(nodePath(ctx.node(), path.value), options()), "curl command copied"),
-        { image: "copy" },
-      ),
-    ),
-    h(
-      "div",
-      { class: "split" },
-      field("Headers", headers),
-      field("Body", body, "Sent with POST, PUT, PATCH and DELETE. JSON is recognised."),
-    ),
-  );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const where = path.value.startsWith("/") ? path.value : "/" + path.value;
-    if (send.disabled) return;
-    if (
-      method.value === "DELETE" &&
-      !(await confirmDialog({
-        title: `Send DELETE to ${ctx.node().key}?`,
-        text: where,
-        action: "Send",
-      }))
-    )
-      return;
-    if (
-      /\/lookup\/create\b.*dryrun/.test(where) &&
-      !(await confirmDialog({
-        title: "This request hangs a scheduler",
-        text: "On LMCache 0.5.6 it never returns on a scheduler, and the server must be restarted.",
-        action: "Send anyway",
-      }))
-    )
-      return;
-    send.dataset.busy = "1";
-    lock();
-    status.className = "result";
-    setText(status, "Waiting …");
+  async #submit() {
+    const where = this.path.value.startsWith("/") ? this.path.value : "/" + this.path.value;
+    if (this.sendButton.disabled) return;
+    if (!(await isSure(this.method.value, where, this.ctx.node()))) return;
+    this.sendButton.dataset.busy = "1";
+    this.#lock();
+    this.status.className = "result";
+    setText(this.status, "Waiting …");
     const time = clock(Date.now() / 1000);
     try {
-      const answer = await ctx.request(where, options());
-      setText(status, resultLine(answer));
-      status.className = `result state ${answer.ok ? "up" : "down"}`;
-      heads.hidden = false;
-      replace(
-        heads,
-        heads.firstChild,
-        h(
-          "pre",
-          { class: "block" },
-          answer.headers.map(([name, value]) => `${name}: ${value}`).join("\n"),
-        ),
-      );
-      let text = answer.text;
-      if (/json/.test(answer.type) || /^\s*[[{]/.test(text)) {
-        try {
-          text = JSON.stringify(
-            parseJson(text),
-            (key, value) =>
-              typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
-            2,
-          );
-        } catch (error) {
-          /* shown as it came */
-        }
-      }
-      replace(
-        output,
-        text.slice(0, MOST_SHOWN) || "(empty)",
-        text.length > MOST_SHOWN
-          ? `\n… ${format(text.length - MOST_SHOWN, "count")} characters more`
-          : null,
-      );
-      output.hidden = false;
-      remember(`${time}  ${answer.status}  ${format(answer.seconds, "seconds")}`, where);
+      const answer = await this.ctx.request(where, this.#options());
+      this.#show(answer);
+      this.#remember(`${time}  ${answer.status}  ${format(answer.seconds, "seconds")}`, where);
     } catch (error) {
       if (error.name === "AbortError") return;
-      status.className = "result state down";
-      setText(status, `■ ${error.message}`);
-      remember(`${time}  ${error.message}`, where);
+      this.status.className = "result state down";
+      setText(this.status, `■ ${error.message}`);
+      this.#remember(`${time}  ${error.message}`, where);
     } finally {
-      send.dataset.busy = "";
-      lock();
+      this.sendButton.dataset.busy = "";
+      this.#lock();
     }
-    while (log.children.length > MOST_SENT) log.lastChild.remove();
-    sent.hidden = false;
-  });
-  root.append(
-    h(
-      "section",
-      { class: "panel", "aria-label": "Requests" },
-      h(
-        "header",
-        { class: "panel-head" },
-        h("h2", {}, "Requests"),
-        h("p", { class: "muted" }, "sent to this node as they are"),
-      ),
-      form,
-      status,
-      heads,
-      output,
-      sent,
-    ),
-  );
-  follow();
+  }
+
+  #show(answer) {
+    setText(this.status, resultLine(answer));
+    this.status.className = `result state ${answer.ok ? "up" : "down"}`;
+    const heads = answer.headers.map(([name, value]) => `${name}: ${value}`).join("\n");
+    this.heads.hidden = false;
+    replace(this.heads, this.heads.firstChild, h("pre", { class: "block" }, heads));
+    const text = pretty(answer);
+    const more = text.length - MOST_SHOWN;
+    replace(
+      this.output,
+      text.slice(0, MOST_SHOWN) || "(empty)",
+      more > 0 ? `\n… ${format(more, "count")} characters more` : null,
+    );
+    this.output.hidden = false;
+  }
+
+  /** A line of what was sent; it fills the form again. */
+  #remember(outcome, where) {
+    const { method, headers, body } = this;
+    const old = { method: method.value, headers: headers.value, body: body.value };
+    const fill = () => {
+      method.value = old.method;
+      this.path.value = where;
+      headers.value = old.headers;
+      body.value = old.body;
+      this.#lock();
+      this.path.focus();
+    };
+    const props = { kind: "small bare", title: "Fill the form with this request" };
+    this.log.prepend(h("li", {}, button(`${outcome}  ${old.method} ${where}`, fill, props)));
+    while (this.log.children.length > MOST_SENT) this.log.lastChild.remove();
+    this.sent.hidden = false;
+  }
+}
+
+export function mount(root, ctx) {
+  root.append(new Console(ctx).element);
 }

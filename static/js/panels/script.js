@@ -11,60 +11,59 @@ const SAMPLE =
   "# Only modules that the node allows can be imported (script_allowed_imports).\n" +
   "result = 'hello from ' + str(app)\n";
 
+/** What the line above a script's output says. */
+function outcomeText(answer) {
+  if (answer.ok) return `Done in ${format(answer.seconds, "seconds")}.`;
+  if (answer.status === 404) return "This node does not run scripts. Its reason:";
+  return `The node returned ${answer.status}:`;
+}
+
+class ScriptForm {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.editor = h("textarea", { rows: 14, spellcheck: "false", name: "script", value: SAMPLE });
+    this.file = h("input", { type: "file", accept: ".py,text/x-python,text/plain" });
+    this.file.addEventListener("change", async () => {
+      if (this.file.files[0]) this.editor.value = await this.file.files[0].text();
+    });
+    this.status = h("p", { class: "panel-line", role: "status" });
+    const label = "Response";
+    this.output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": label });
+    this.run = button("Run on this node", () => this.#ask(), { kind: "primary" });
+    guarded(this.run, ctx.signal, ctx.node);
+  }
+
+  async #ask() {
+    const sure = await confirmDialog({
+      title: `Run this script in ${this.ctx.node().key}?`,
+      text: "It runs in the serving process with all its rights.",
+      action: "Run",
+      danger: true,
+    });
+    if (sure) await working(this.run, () => this.#send());
+  }
+
+  async #send() {
+    setText(this.status, "Running …");
+    this.output.hidden = true;
+    const body = new FormData();
+    body.append("script", new Blob([this.editor.value], { type: "text/x-python" }), "script.py");
+    try {
+      const answer = await this.ctx.request("/run_script", { method: "POST", body });
+      this.status.className = answer.ok ? "panel-line" : "panel-line said";
+      setText(this.status, outcomeText(answer));
+      this.output.classList.toggle("wrapped", !answer.ok); // a reason is prose
+      replace(this.output, answer.text || "(no text)");
+      this.output.hidden = false;
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      setText(this.status, explain(error, this.ctx.node()));
+    }
+  }
+}
+
 export function mount(root, ctx) {
-  const editor = h("textarea", { rows: 14, spellcheck: "false", name: "script" });
-  editor.value = SAMPLE;
-  const file = h("input", { type: "file", accept: ".py,text/x-python,text/plain" });
-  file.addEventListener("change", async () => {
-    if (file.files[0]) editor.value = await file.files[0].text();
-  });
-  const status = h("p", { class: "panel-line", role: "status" });
-  const output = h("pre", {
-    class: "block",
-    tabindex: "0",
-    hidden: true,
-    "aria-label": "Response",
-  });
-  const run = button(
-    "Run on this node",
-    async () => {
-      if (
-        !(await confirmDialog({
-          title: `Run this script in ${ctx.node().key}?`,
-          text: "It runs in the serving process with all its rights.",
-          action: "Run",
-          danger: true,
-        }))
-      )
-        return;
-      await working(run, async () => {
-        setText(status, "Running …");
-        output.hidden = true;
-        const form = new FormData();
-        form.append("script", new Blob([editor.value], { type: "text/x-python" }), "script.py");
-        try {
-          const answer = await ctx.request("/run_script", { method: "POST", body: form });
-          status.className = answer.ok ? "panel-line" : "panel-line said";
-          setText(
-            status,
-            answer.ok
-              ? `Done in ${format(answer.seconds, "seconds")}.`
-              : answer.status === 404
-                ? "This node does not run scripts. Its reason:"
-                : `The node answered ${answer.status}:`,
-          );
-          output.classList.toggle("wrapped", !answer.ok); // a reason is prose
-          replace(output, answer.text || "(no text)");
-          output.hidden = false;
-        } catch (error) {
-          if (error.name === "AbortError") throw error;
-          setText(status, explain(error, ctx.node()));
-        }
-      });
-    },
-    { kind: "primary" },
-  );
-  guarded(run, ctx.signal, ctx.node);
+  const form = new ScriptForm(ctx);
   const allowed = h("p", { class: "panel-line" });
   tellAllowed(ctx, allowed);
   const frame = panelFrame({
@@ -76,11 +75,11 @@ export function mount(root, ctx) {
     render: (_, body) =>
       body.append(
         allowed,
-        field("From a file", file),
-        field("Script", editor),
-        h("div", { class: "actions" }, run),
-        status,
-        output,
+        field("From a file", form.file),
+        field("Script", form.editor),
+        h("div", { class: "actions" }, form.run),
+        form.status,
+        form.output,
       ),
   });
   root.append(frame.element);

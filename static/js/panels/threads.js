@@ -65,210 +65,211 @@ const overdue = (thread) =>
     ? thread.last_run_ago / thread.interval
     : 0;
 
+const IDENTITY_COLUMNS = [
+  {
+    id: "state",
+    label: "State",
+    width: 90,
+    value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)),
+    search: stateOf,
+    sig: stateOf,
+    render: (row) =>
+      h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]),
+  },
+  { id: "name", label: "Name", width: 190, head: true, value: (row) => row.name },
+  { id: "level", label: "Level", width: 80, drop: 3, value: (row) => row.level },
+  {
+    id: "interval",
+    label: "Every",
+    width: 70,
+    drop: 4,
+    num: true,
+    value: (row) => row.interval,
+    text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)),
+  },
+];
+const RUN_COLUMNS = [
+  {
+    id: "last",
+    label: "Last run",
+    width: 90,
+    num: true,
+    value: (row) => row.last_run_ago,
+    text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never"),
+  },
+  {
+    id: "runs",
+    label: "Runs",
+    width: 70,
+    drop: 2,
+    num: true,
+    value: (row) => row.total_runs,
+    text: (row) => plain(row.total_runs),
+  },
+  {
+    id: "failed",
+    label: "Failed",
+    width: 70,
+    drop: 5,
+    num: true,
+    value: (row) => row.failed_runs,
+    text: (row) => plain(row.failed_runs),
+  },
+  {
+    id: "said",
+    label: "Last result",
+    width: 200,
+    drop: 6,
+    value: (row) => (row.last_summary ? row.last_summary.message : ""),
+    cls: "wrap",
+  },
+];
+
+function showPeriodic({ threads = [] }, body) {
+  if (!threads.length) {
+    body.append(h("p", { class: "quiet-line" }, "This node runs no periodic threads."));
+    return;
+  }
+  const count = (state) => threads.filter((one) => stateOf(one) === state).length;
+  const states = Object.keys(RANK).filter(count);
+  const text = states.map((state) => `${count(state)} ${state}`).join(", ");
+  const table = new DataTable({
+    label: "Periodic threads",
+    fixed: false,
+    key: (row) => row.name,
+    sort: { id: "state", down: true },
+    columns: [...IDENTITY_COLUMNS, ...RUN_COLUMNS],
+  });
+  table.update(threads);
+  body.append(h("p", { class: "quiet-line" }, text), table.element);
+}
+
+/** Where a stack is: its last frame, and before it the last one that is not Python's own. */
+function place(stack) {
+  const frames = [...stack.matchAll(/File "([^"]*)", line (\d+), in (\S+)/g)];
+  if (!frames.length) return "";
+  const told = ([, file, line, name]) =>
+    `${name} (${file.slice(file.lastIndexOf("/") + 1)}:${line})`;
+  const last = frames[frames.length - 1];
+  const own = frames.filter(([, file]) => !PYTHON.test(file)).pop();
+  return own && own !== last ? `${told(own)} › ${told(last)}` : told(last);
+}
+
+/** The stacks of all threads, equal ones together; a second sample shows which are stuck. */
+class Stacks {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.first = null; // {time, threads}: the sample that a second one is compared with
+    this.threads = [];
+    this.still = null; // idents of the threads with the same stack in both samples
+    this.needle = "";
+    this.list = h("div");
+    this.count = h("span", { class: "muted" });
+    this.search = searchBox("Search frames", (text) => {
+      this.needle = text.toLowerCase();
+      return this.#draw();
+    });
+    this.again = button("Sample again and show stuck threads", () => this.#sample(), {
+      kind: "small",
+    });
+    this.all = button("Show all", () => this.#showAll(), { kind: "small" });
+    this.all.hidden = true;
+    this.frame = panelFrame({
+      title: "Stacks",
+      path: "/threads",
+      ctx,
+      load: async () => {
+        const raw = await ctx.text("/threads");
+        return { data: raw, raw };
+      },
+      render: (text, body) => this.#render(text, body),
+    });
+  }
+
+  #render(text, body) {
+    this.threads = parseThreads(text);
+    this.still = null;
+    this.first = { time: Date.now() / 1000, threads: this.threads };
+    const tools = [this.search, this.again, this.all, this.count];
+    body.append(h("div", { class: "tools" }, tools), this.list);
+    this.#draw();
+  }
+
+  #showAll() {
+    this.still = null;
+    this.#draw();
+  }
+
+  async #sample() {
+    if (!this.first) return;
+    this.again.disabled = true;
+    try {
+      const next = parseThreads(await this.ctx.text("/threads"));
+      const before = new Map(this.first.threads.map((one) => [one.ident, one.stack]));
+      const same = next.filter((one) => before.get(one.ident) === one.stack);
+      this.still = new Set(same.map((one) => one.ident));
+      this.threads = next;
+      this.#draw();
+    } catch (error) {
+      setText(this.count, error.message);
+    } finally {
+      this.again.disabled = false;
+    }
+  }
+
+  #fits(thread) {
+    const words = `${thread.name}\n${thread.stack}`.toLowerCase();
+    return words.includes(this.needle) && (!this.still || this.still.has(thread.ident));
+  }
+
+  #countText(found, stacks) {
+    const all = plural(this.threads.length, "thread");
+    if (!this.still) return `${all}, ${plural(stacks, "different stack")}`;
+    const more = found ? " (including those that wait for work)" : "";
+    return `${plain(found)} of ${all} with the same frames as at ${clock(this.first.time)}${more}`;
+  }
+
+  #draw() {
+    const groups = new Map();
+    const found = this.threads.filter((thread) => this.#fits(thread));
+    for (const thread of found)
+      groups.set(thread.stack, [...(groups.get(thread.stack) || []), thread]);
+    const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
+    this.all.hidden = !this.still;
+    setText(this.count, this.#countText(found.length, sorted.length));
+    const open = Boolean(this.needle) && sorted.length < 6;
+    const none = this.threads.length ? "No matching threads." : "The node reported no threads.";
+    replace(
+      this.list,
+      sorted.map(([stack, members]) => stackDetails(stack, members, open)),
+      sorted.length ? null : empty(none),
+    );
+    return found.length;
+  }
+}
+
+const stackDetails = (stack, members, open) =>
+  h(
+    "details",
+    { class: "thread", open },
+    h(
+      "summary",
+      {},
+      h("b", {}, members.length > 1 ? `${members.length} × ` : ""),
+      namesOf(members),
+      " ",
+      h("span", { class: "muted" }, place(stack)),
+    ),
+    h("pre", { class: "block", tabindex: "0" }, stack),
+  );
+
 export function mount(root, ctx) {
   const periodic = panelFrame({
     title: "Periodic threads",
     path: "/periodic-threads",
     ctx,
     load: () => ctx.json("/periodic-threads"),
-    render: (data, body) => {
-      const threads = data.threads || [];
-      if (!threads.length) {
-        body.append(h("p", { class: "quiet-line" }, "This node runs no periodic threads."));
-        return;
-      }
-      const count = (state) => threads.filter((one) => stateOf(one) === state).length;
-      body.append(
-        h(
-          "p",
-          { class: "quiet-line" },
-          Object.keys(RANK)
-            .filter(count)
-            .map((state) => `${count(state)} ${state}`)
-            .join(", "),
-        ),
-      );
-      const table = new DataTable({
-        label: "Periodic threads",
-        fixed: false,
-        key: (row) => row.name,
-        sort: { id: "state", down: true },
-        columns: [
-          {
-            id: "state",
-            label: "State",
-            width: 90,
-            value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)),
-            search: stateOf,
-            sig: stateOf,
-            render: (row) =>
-              h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]),
-          },
-          { id: "name", label: "Name", width: 190, head: true, value: (row) => row.name },
-          { id: "level", label: "Level", width: 80, drop: 3, value: (row) => row.level },
-          {
-            id: "interval",
-            label: "Every",
-            width: 70,
-            drop: 4,
-            num: true,
-            value: (row) => row.interval,
-            text: (row) =>
-              row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval),
-          },
-          {
-            id: "last",
-            label: "Last run",
-            width: 90,
-            num: true,
-            value: (row) => row.last_run_ago,
-            text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never"),
-          },
-          {
-            id: "runs",
-            label: "Runs",
-            width: 70,
-            drop: 2,
-            num: true,
-            value: (row) => row.total_runs,
-            text: (row) => plain(row.total_runs),
-          },
-          {
-            id: "failed",
-            label: "Failed",
-            width: 70,
-            drop: 5,
-            num: true,
-            value: (row) => row.failed_runs,
-            text: (row) => plain(row.failed_runs),
-          },
-          {
-            id: "said",
-            label: "Last result",
-            width: 200,
-            drop: 6,
-            value: (row) => (row.last_summary ? row.last_summary.message : ""),
-            cls: "wrap",
-          },
-        ],
-      });
-      table.update(threads);
-      body.append(table.element);
-    },
+    render: showPeriodic,
   });
-
-  let first = null; // the sample that "what did not move" compares with
-  let needle = "";
-  const list = h("div");
-  const count = h("span", { class: "muted" });
-  let threads = [];
-  let still = null;
-  const search = searchBox("Search frames", (text) => {
-    needle = text.toLowerCase();
-    return draw();
-  });
-
-  function draw() {
-    const groups = new Map();
-    let found = 0;
-    for (const thread of threads) {
-      if (needle && !`${thread.name}\n${thread.stack}`.toLowerCase().includes(needle)) continue;
-      if (still && !still.has(thread.ident)) continue;
-      found += 1;
-      if (!groups.has(thread.stack)) groups.set(thread.stack, []);
-      groups.get(thread.stack).push(thread);
-    }
-    const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
-    all.hidden = !still;
-    setText(
-      count,
-      still
-        ? `${plain(found)} of ${plural(threads.length, "thread")} with the same frames as at ` +
-            `${clock(first.time)}${found ? " (including those that wait for work)" : ""}`
-        : `${plural(threads.length, "thread")}, ${plural(sorted.length, "different stack")}`,
-    );
-    replace(
-      list,
-      sorted.map(([stack, members]) =>
-        h(
-          "details",
-          { class: "thread", open: Boolean(needle) && sorted.length < 6 },
-          h(
-            "summary",
-            {},
-            h("b", {}, members.length > 1 ? `${members.length} × ` : ""),
-            namesOf(members),
-            " ",
-            h("span", { class: "muted" }, place(stack)),
-          ),
-          h("pre", { class: "block", tabindex: "0" }, stack),
-        ),
-      ),
-      sorted.length
-        ? null
-        : empty(threads.length ? "No thread matches." : "The node reported no threads."),
-    );
-    return found;
-  }
-
-  /** Where a stack is: its last frame, and before it the last one that is not Python's own. */
-  function place(stack) {
-    const frames = [...stack.matchAll(/File "([^"]*)", line (\d+), in (\S+)/g)];
-    if (!frames.length) return "";
-    const told = ([, file, line, name]) =>
-      `${name} (${file.slice(file.lastIndexOf("/") + 1)}:${line})`;
-    const last = frames[frames.length - 1];
-    const own = frames.filter(([, file]) => !PYTHON.test(file)).pop();
-    return own && own !== last ? `${told(own)} › ${told(last)}` : told(last);
-  }
-
-  const again = button(
-    "Sample again and show stuck threads",
-    async () => {
-      if (!first) return;
-      again.disabled = true;
-      try {
-        const next = parseThreads(await ctx.text("/threads"));
-        const before = new Map(first.threads.map((one) => [one.ident, one.stack]));
-        still = new Set(
-          next.filter((one) => before.get(one.ident) === one.stack).map((one) => one.ident),
-        );
-        threads = next;
-        draw();
-      } catch (error) {
-        setText(count, error.message);
-      } finally {
-        again.disabled = false;
-      }
-    },
-    { kind: "small" },
-  );
-
-  const all = button(
-    "Show all",
-    () => {
-      still = null;
-      draw();
-    },
-    { kind: "small" },
-  );
-  all.hidden = true;
-
-  const stacks = panelFrame({
-    title: "Stacks",
-    path: "/threads",
-    ctx,
-    load: async () => {
-      const raw = await ctx.text("/threads");
-      return { data: raw, raw };
-    },
-    render: (text, body) => {
-      threads = parseThreads(text);
-      still = null;
-      first = { time: Date.now() / 1000, threads };
-      body.append(h("div", { class: "tools" }, search, again, all, count), list);
-      draw();
-    },
-  });
-  root.append(periodic.element, stacks.element);
+  root.append(periodic.element, new Stacks(ctx).frame.element);
 }

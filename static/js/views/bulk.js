@@ -75,15 +75,17 @@ function makeInputs() {
 const always = () => true;
 const put = (path) => () => ({ method: "PUT", path });
 
-/** The actions: name -> {label, fields, ready(), fits(node), request(node), danger}. */
-function makeActions(inputs) {
-  const { logger, level, setting, value, backend } = inputs;
-  const names = h(
+const backendNames = () =>
+  h(
     "datalist",
     { id: "backend-names" },
     BACKENDS.map((name) => h("option", { value: name })),
   );
-  const backendField = field("Backend", [backend, names]);
+
+/** The actions: name -> {label, fields, ready(), fits(node), request(node), danger}. */
+function makeActions(inputs) {
+  const { logger, level, setting, value, backend } = inputs;
+  const backendField = field("Backend", [backend, backendNames()]);
   const bypass = (label, verb) => ({
     label,
     fields: [backendField],

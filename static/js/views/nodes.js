@@ -217,6 +217,25 @@ function columns(view) {
       },
     },
     { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind },
+    ...placeColumns(),
+    actionColumn(view),
+  ];
+}
+
+const actionColumn = (view) => ({
+  id: "act",
+  label: "Actions",
+  width: 168,
+  narrow: 152,
+  sort: false,
+  find: false,
+  value: () => 0,
+  sig: (row) => `${row.key}${row.host}${row.port}${row.source}`,
+  render: (row) => view.actionCell(row),
+});
+
+function placeColumns() {
+  return [
     {
       id: "address",
       label: "Address",
@@ -244,17 +263,6 @@ function columns(view) {
       drop: 3,
       value: (row) => row.source || "",
       text: (row) => row.source || "–",
-    },
-    {
-      id: "act",
-      label: "Actions",
-      width: 168,
-      narrow: 152,
-      sort: false,
-      find: false,
-      value: () => 0,
-      sig: (row) => `${row.key}${row.host}${row.port}${row.source}`,
-      render: (row) => view.actionCell(row),
     },
   ];
 }
