@@ -1,6 +1,7 @@
 // Prometheus text of one node: families by prefix, samples with their labels, histograms with
 // quantiles.
 
+import { chartSpan, historyQuery } from "../address.js";
 import { barList, Chart } from "../chart.js";
 import { button, searchBox } from "../controls.js";
 import { append, h, replace, setText } from "../dom.js";
@@ -215,197 +216,172 @@ const quantileLine = (buckets, measure, ...more) =>
     more.map((text) => h("span", {}, text)),
   );
 
-export function mount(root, ctx) {
-  const detail = h("div");
-  let table = null;
-  let rows = [];
-  let labelNames = [];
-  let varying = []; // labels of the rows shown that have more than one value
-  let spread = false; // a row shown is a histogram: its value is a count and quantiles
-  const shared = h("p", { class: "family-help" });
-  let prefix = null;
-  let watched = null; // id of the row whose detail is open
-  const found = searchBox("Search metrics", (text) => {
-    if (table) table.search(text);
-    return table ? table.shown.length : 0;
-  });
-  const prefixes = h("div", { class: "chips", role: "group", "aria-label": "Families by prefix" });
-  const zeroBox = h("input", { type: "checkbox", onchange: filter });
+// ---- one metric, opened ----
 
-  function filter() {
-    for (const chip of prefixes.children)
-      chip.setAttribute("aria-pressed", String(chip.dataset.prefix === prefix));
-    const inGroup = rows.filter((row) => !prefix || row.prefix === prefix);
-    const values = labelValues(inGroup);
-    const names = labelNames.filter((name) => values.has(name) && values.get(name).size > 1);
-    const common = names.filter(
-      (name) => inGroup.filter((row) => name in row.labels).length * RARE >= inGroup.length,
-    );
-    const apart = common.length <= LABEL_COLUMNS ? common : [];
-    const once = Object.fromEntries(
-      [...values].filter(([, all]) => all.size === 1).map(([name, all]) => [name, [...all][0]]),
-    );
-    shared.hidden = !Object.keys(once).length;
-    replace(
-      shared,
-      "Common labels: ",
-      h("span", { class: "mono" }, labelText(once, Object.keys(once))),
-    );
-    varying = names;
-    spread = inGroup.some((row) => row.set);
-    table.setColumns([
-      "name",
-      ...apart.map((name) => `label ${name}`),
-      ...(common.length > apart.length ? ["labels"] : []),
-      ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]),
-      "type",
-      "value",
-    ]);
-    table.filter(
-      (row) => (!prefix || row.prefix === prefix) && (!zeroBox.checked || row.value !== 0),
-    );
+const PLACE_HEIGHT = 150; // px of a chart
+const LIVE_SPAN = 60; // seconds that the live chart shows at least
+const RATES = { bytes: "bytes/s", tokens: "tokens/s" };
+
+const isRising = (row) => row.type === "counter" || Boolean(row.set);
+
+/** Unit of a row's live chart: counters are shown as rates. */
+function liveUnit(row) {
+  const { unit } = row.measure;
+  if (isRising(row)) return RATES[unit] || "1/s";
+  return unit === "time" ? "count" : unit;
+}
+
+function liveLabel(row) {
+  if (row.set) return "Observations per second, while this is open";
+  return isRising(row) ? "Per second, while this is open" : "Value, while this is open";
+}
+
+/** A chart of one sample, asked for again and again while `isOpen()`. */
+class LiveChart {
+  constructor(ctx, row, isOpen, onset) {
+    Object.assign(this, { ctx, row, isOpen, onset });
+    const label = liveLabel(row);
+    this.chart = new Chart({ label, unit: liveUnit(row), height: PLACE_HEIGHT });
+    this.scale = row.set ? 1 : row.measure.scale;
+    this.times = [];
+    this.values = [];
+    this.started = Date.now() / 1000;
+    this.before = null; // [time, value] of the last reading
   }
 
-  function build(text) {
-    rows = metricRows(parseMetrics(text));
-    labelNames = [...labelValues(rows).keys()].sort();
-    const counts = new Map();
-    for (const row of rows) counts.set(row.prefix, (counts.get(row.prefix) || 0) + 1);
-    if (prefix === null) {
-      // the most of LMCache's own, less what is there for old readers alone
-      const own = new Map();
-      for (const row of rows)
-        if (row.prefix.startsWith("lmcache") && !/^deprecated/i.test(row.help || ""))
-          own.set(row.prefix, (own.get(row.prefix) || 0) + 1);
-      prefix = [...own.keys()].sort((a, b) => own.get(b) - own.get(a))[0] || "";
+  #take(now, value) {
+    if (!isRising(this.row)) {
+      this.times.push(now);
+      this.values.push(value === null ? null : value * this.scale);
+      return;
     }
-    if (prefix && !counts.has(prefix)) prefix = "";
-    replace(
-      prefixes,
-      [["", rows.length], ...[...counts].sort()].map(([name, count]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "small",
-            dataset: { prefix: name },
-            onclick: () => {
-              prefix = name;
-              filter();
-            },
-          },
-          name || "All",
-          " ",
-          h("span", { class: "muted" }, plain(count)),
-        ),
-      ),
-    );
+    if (this.before && value !== null) {
+      const [time, old] = this.before;
+      this.times.push(now);
+      // A counter that fell was reset.
+      this.values.push(value >= old ? ((value - old) * this.scale) / (now - time) : null);
+    }
+    this.before = value === null ? null : [now, value];
   }
 
-  function columns() {
-    const ofLabel = (name) => ({
-      id: `label ${name}`,
-      label: name,
-      cls: "mono",
-      width: 110,
-      drop: 2,
-      value: (row) => row.labels[name] ?? "",
-      text: (row) => (name in row.labels ? row.labels[name] || '""' : " "),
-      tip: (row) => row.labels[name] || "",
+  async step() {
+    const { ctx, row } = this;
+    const gone = () => ctx.signal.aborted || !this.isOpen();
+    if (gone()) return;
+    const now = Date.now() / 1000;
+    try {
+      const found = metricRows(parseMetrics(await ctx.text("/metrics")));
+      if (gone()) return;
+      const next = found.find((one) => one.id === row.id);
+      this.#take(now, next ? next.value : null);
+      if (row.set && next) this.onset(next.set);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.times.push(now);
+      this.values.push(null);
+    }
+    this.chart.update({
+      series: [{ name: row.name, times: this.times, values: this.values }],
+      start: this.started,
+      end: Math.max(this.started + LIVE_SPAN, now),
+      interval: STEP,
     });
-    return [
-      {
-        id: "name",
-        label: "Name",
-        head: true,
-        cls: "mono",
-        width: 300,
-        narrow: 176,
-        grow: true,
-        value: (row) => row.name,
-        sig: (row) => row.id,
-        render: (row, fit) => [
-          h(
-            "button",
-            {
-              type: "button",
-              class: "plain-link mono",
-              title: row.help ? `${row.name}: ${row.help}` : row.name,
-              dataset: { metric: row.id },
-              onclick: () => open(row),
-            },
-            breakable(row.name),
-          ),
-          labelsBelow(row, fit),
-        ],
-      },
-      ...labelNames.map(ofLabel),
-      {
-        id: "labels",
-        label: "Labels",
-        cls: "mono",
-        width: 220,
-        drop: 1,
-        grow: true,
-        value: (row) => labelText(row.labels, labelNames),
-        text: (row) => labelText(row.labels, labelNames) || " ",
-        tip: (row) => labelText(row.labels, labelNames),
-      },
-      {
-        id: "help",
-        label: "Help",
-        cls: "muted",
-        width: 160,
-        drop: 3,
-        grow: true,
-        value: (row) => row.help,
-        text: (row) => row.help || " ",
-        tip: (row) => row.help,
-      },
-      { id: "type", label: "Type", width: 88, drop: 4, value: (row) => row.type },
-      {
-        id: "value",
-        label: "Value",
-        num: true,
-        get width() {
-          return spread ? 352 : 126;
-        },
-        narrow: 126,
-        find: false,
-        value: (row) => row.value,
-        text: (row, fit) => (fit.tight && row.brief) || row.shown,
-        tip: (row) => (row.set ? row.shown : plain(row.value)),
-      },
-    ];
+    setTimeout(() => this.step(), STEP * 1000);
   }
+}
 
-  /** The labels whose columns have no room. */
-  function labelsBelow(row, fit) {
-    const text = fit.shows("labels")
-      ? ""
-      : labelText(
-          row.labels,
-          varying.filter((name) => !fit.shows(`label ${name}`)),
-        );
-    return text ? h("span", { class: "cell-more muted" }, text) : null;
-  }
+/** The figures of a row that the frontend keeps a history of, as a chart; null without any. */
+async function historyChart(ctx, row, names) {
+  const node = encodeURIComponent(ctx.node().key);
+  const path = `api/history?node=${node}&metric=${names.join(",")}&${historyQuery()}`;
+  const answer = await getJson(path, { signal: ctx.signal });
+  const series = answer.series
+    .filter((one) => one.values.some((value) => value !== null))
+    .map((one) => ({ name: metricLabel(one.metric), times: one.times, values: one.values }));
+  if (!series.length) return null;
+  const rate = { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "1/s";
+  const from = Math.min(...series.map((one) => one.times[0]));
+  const chart = new Chart({
+    label: `History since ${clock(from)}`,
+    unit: row.set ? row.measure.unit : rate,
+    height: PLACE_HEIGHT,
+    legend: series.length > 1,
+  });
+  const span = chartSpan(series, answer.end);
+  return { chart, data: { series, ...span, interval: answer.interval } };
+}
 
-  function shut(row) {
-    watched = null;
-    replace(detail);
-    const from = [...root.querySelectorAll("button[data-metric]")].find(
-      (one) => one.dataset.metric === row.id,
+/** Quantiles and bars of a histogram: since the node started, and since this was opened. */
+class Distribution {
+  constructor(row) {
+    this.row = row;
+    this.base = null; // the first reading after this was opened
+    const { set, measure } = row;
+    const none = h("p", { class: "muted" }, "Nothing observed since this was opened.");
+    this.fresh = h("div", { class: "fresh" }, none);
+    const bars = ownCounts(set.buckets, measure.scale);
+    const mean = `mean ${set.count ? show(set.sum / set.count, measure) : "–"}`;
+    const label = `${row.name} since the node started`;
+    const all = h(
+      "div",
+      {},
+      h("h3", {}, "Since the node started"),
+      quantileLine(set.buckets, measure, mean, plural(set.count, "observation")),
+      bars.length
+        ? barList(bars, measure.unit, label)
+        : h("p", { class: "muted" }, "Nothing observed yet."),
     );
+    const since = h("div", {}, h("h3", {}, "Since this was opened"), this.fresh);
+    this.element = h("div", { class: "split" }, all, since);
+  }
+
+  update(set) {
+    this.base = this.base || set;
+    const old = this.base.buckets;
+    const since = set.buckets.map(([limit, count], i) => [limit, count - ((old[i] || [])[1] || 0)]);
+    const count = set.count - this.base.count;
+    if (count <= 0) return;
+    const { measure, name } = this.row;
+    const label = `${name} since this was opened`;
+    replace(
+      this.fresh,
+      quantileLine(since, measure, plural(count, "observation")),
+      barList(ownCounts(since, measure.scale), measure.unit, label),
+    );
+  }
+}
+
+/** The panel of one metric, with its charts. */
+class Detail {
+  constructor(panel) {
+    this.panel = panel;
+    this.element = h("div");
+    this.row = null;
+  }
+
+  #close() {
+    const { id } = this.row;
+    this.row = null;
+    replace(this.element);
+    const buttons = [...this.panel.root.querySelectorAll("button[data-metric]")];
+    const from = buttons.find((one) => one.dataset.metric === id);
     if (from) from.focus();
   }
 
-  function open(row) {
-    watched = row.id;
-    const close = button("Close", () => shut(row), { kind: "small" });
+  #value(row) {
+    const exact = plain(row.value);
+    const more = row.shown === exact ? null : h("span", { class: "muted" }, `  ${exact}`);
+    return h("p", {}, h("b", {}, row.shown), more);
+  }
+
+  open(row) {
+    this.row = row;
+    const close = button("Close", () => this.#close(), { kind: "small" });
     const area = h("div", { class: "charts" });
-    const labels = Object.entries(row.labels);
+    const labels = labelText(row.labels, Object.keys(row.labels));
+    const distribution = row.set ? new Distribution(row) : null;
     replace(
-      detail,
+      this.element,
       h(
         "section",
         { class: "panel", "aria-label": row.name },
@@ -416,210 +392,252 @@ export function mount(root, ctx) {
           h("div", { class: "panel-tools" }, close),
         ),
         h("p", { class: "muted" }, row.help || "No help text."),
-        labels.length
-          ? h(
-              "p",
-              { class: "mono muted" },
-              labelText(
-                row.labels,
-                labels.map(([name]) => name),
-              ),
-            )
-          : null,
-        row.set
-          ? distribution(row)
-          : h(
-              "p",
-              {},
-              h("b", {}, row.shown),
-              row.shown === plain(row.value)
-                ? null
-                : h("span", { class: "muted" }, `  ${plain(row.value)}`),
-            ),
+        labels ? h("p", { class: "mono muted" }, labels) : null,
+        distribution ? distribution.element : this.#value(row),
         area,
       ),
     );
-    watch(row, area);
-    detail.scrollIntoView({ block: "nearest" });
+    this.#watch(row, area, (set) => distribution.update(set));
+    this.element.scrollIntoView({ block: "nearest" });
     close.focus({ preventScroll: true });
   }
 
-  /** Quantiles and bars of a histogram: since the node started, and since this was opened. */
-  function distribution(row) {
-    const { set, measure } = row;
-    row.fresh = h(
-      "div",
-      { class: "fresh" },
-      h("p", { class: "muted" }, "Nothing observed since this was opened."),
-    );
-    const bars = ownCounts(set.buckets, measure.scale);
-    return h(
-      "div",
-      { class: "split" },
-      h(
-        "div",
-        {},
-        h("h3", {}, "Since the node started"),
-        quantileLine(
-          set.buckets,
-          measure,
-          `mean ${set.count ? show(set.sum / set.count, measure) : "–"}`,
-          plural(set.count, "observation"),
-        ),
-        bars.length
-          ? barList(bars, measure.unit, `${row.name} since the node started`)
-          : h("p", { class: "muted" }, "Nothing observed yet."),
-      ),
-      h("div", {}, h("h3", {}, "Since this was opened"), row.fresh),
-    );
-  }
-
-  /**
-   * Charts of one sample: what the frontend remembers of it, and what the node tells for as long as
-   * this is open.
-   */
-  async function watch(row, area) {
-    const rising = row.type === "counter" || row.set;
-    const unit = rising
-      ? { bytes: "bytes/s", tokens: "tokens/s" }[row.measure.unit] || "1/s"
-      : row.measure.unit === "time"
-        ? "count"
-        : row.measure.unit;
-    const scale = row.set ? 1 : row.measure.scale;
-    const chart = new Chart({
-      label: row.set
-        ? "Observations per second, while this is open"
-        : rising
-          ? "Per second, while this is open"
-          : "Value, while this is open",
-      unit,
-      height: 150,
-    });
-    const times = [];
-    const values = [];
-    const started = Date.now() / 1000;
-    let before = null;
-    let base = null;
+  #watch(row, area, onset) {
+    const isOpen = () => this.row === row;
+    const live = new LiveChart(this.panel.ctx, row, isOpen, onset);
+    area.append(live.chart.element);
     const names = row.family.samples.length === 1 || row.set ? REMEMBERED[row.name] : null;
-    if (names) remembered(row, names, area);
-    area.append(chart.element);
-
-    async function step() {
-      if (ctx.signal.aborted || watched !== row.id) return;
-      const now = Date.now() / 1000;
-      try {
-        const next = metricRows(parseMetrics(await ctx.text("/metrics"))).find(
-          (one) => one.id === row.id,
-        );
-        if (ctx.signal.aborted || watched !== row.id) return;
-        const value = next ? next.value : null;
-        if (!rising) {
-          times.push(now);
-          values.push(value === null ? null : value * scale);
-        } else {
-          if (before && value !== null) {
-            times.push(now);
-            values.push(
-              value >= before[1] ? ((value - before[1]) * scale) / (now - before[0]) : null,
-            );
-          }
-          before = value === null ? null : [now, value];
-        }
-        if (row.set && next) {
-          base = base || next.set;
-          const since = next.set.buckets.map(([limit, count], i) => [
-            limit,
-            count - ((base.buckets[i] || [])[1] || 0),
-          ]);
-          const count = next.set.count - base.count;
-          if (count > 0)
-            replace(
-              row.fresh,
-              quantileLine(since, row.measure, plural(count, "observation")),
-              barList(
-                ownCounts(since, row.measure.scale),
-                row.measure.unit,
-                `${row.name} since this was opened`,
-              ),
-            );
-        }
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        times.push(now);
-        values.push(null);
-      }
-      chart.update({
-        series: [{ name: row.name, times, values }],
-        start: started,
-        end: Math.max(started + 60, now),
-        interval: STEP,
-      });
-      setTimeout(step, STEP * 1000);
-    }
-    step();
+    if (names) this.#showHistory(row, names, area);
+    live.step();
   }
 
-  async function remembered(row, names, area) {
+  async #showHistory(row, names, area) {
     try {
-      const answer = await getJson(
-        `api/history?node=${encodeURIComponent(ctx.node().key)}` +
-          `&metric=${names.join(",")}&seconds=3600`,
-        { signal: ctx.signal },
-      );
-      const series = answer.series
-        .filter((one) => one.values.some((value) => value !== null))
-        .map((one) => ({ name: metricLabel(one.metric), times: one.times, values: one.values }));
-      if (!series.length || watched !== row.id) return;
-      const from = Math.min(...series.map((one) => one.times[0]));
-      const unit = row.set
-        ? row.measure.unit
-        : { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "1/s";
-      const chart = new Chart({
-        label: `Remembered since ${clock(from)}`,
-        unit,
-        height: 150,
-        legend: series.length > 1,
-      });
-      area.prepend(chart.element);
-      chart.update({
-        series,
-        start: Math.min(from, answer.end - 120),
-        end: answer.end,
-        interval: answer.interval,
-      });
+      const found = await historyChart(this.panel.ctx, row, names);
+      if (!found || this.row !== row) return;
+      area.prepend(found.chart.element);
+      found.chart.update(found.data);
     } catch (error) {
-      /* without it there is still the live chart */
+      // Without it there is still the live chart.
     }
   }
+}
 
-  const frame = panelFrame({
-    title: "Metrics",
-    path: "/metrics",
-    ctx,
-    load: async () => {
-      const raw = await ctx.text("/metrics");
-      return { data: raw, raw };
+// ---- the table ----
+
+const labelColumn = (name) => ({
+  id: `label ${name}`,
+  label: name,
+  cls: "mono",
+  width: 110,
+  drop: 2,
+  value: (row) => row.labels[name] ?? "",
+  text: (row) => (name in row.labels ? row.labels[name] || '""' : " "),
+  tip: (row) => row.labels[name] || "",
+});
+
+const nameColumn = (panel) => ({
+  id: "name",
+  label: "Name",
+  head: true,
+  cls: "mono",
+  width: 300,
+  narrow: 176,
+  grow: true,
+  value: (row) => row.name,
+  sig: (row) => row.id,
+  render: (row, fit) => [
+    h(
+      "button",
+      {
+        type: "button",
+        class: "plain-link mono",
+        title: row.help ? `${row.name}: ${row.help}` : row.name,
+        dataset: { metric: row.id },
+        onclick: () => panel.detail.open(row),
+      },
+      breakable(row.name),
+    ),
+    labelsBelow(panel, row, fit),
+  ],
+});
+
+/** The labels whose columns have no room. */
+function labelsBelow(panel, row, fit) {
+  if (fit.shows("labels")) return null;
+  const hidden = panel.varying.filter((name) => !fit.shows(`label ${name}`));
+  const text = labelText(row.labels, hidden);
+  return text ? h("span", { class: "cell-more muted" }, text) : null;
+}
+
+function factColumns(panel) {
+  return [
+    {
+      id: "labels",
+      label: "Labels",
+      cls: "mono",
+      width: 220,
+      drop: 1,
+      grow: true,
+      value: (row) => labelText(row.labels, panel.labelNames),
+      text: (row) => labelText(row.labels, panel.labelNames) || " ",
+      tip: (row) => labelText(row.labels, panel.labelNames),
     },
-    render: (text, body) => {
-      build(text);
-      const word = found.querySelector("input").value;
-      table = new DataTable({
-        label: "Metrics",
-        columns: columns(),
-        key: (row) => row.id,
-        onrow: open,
-        emptyText: "This node reports no metrics.",
-      });
-      append(
-        body,
-        h("div", { class: "tools" }, found, prefixes, h("label", {}, zeroBox, "hide zeros")),
-        shared,
-        table.element,
-      );
-      table.update(rows);
-      filter();
-      if (word) setText(found.querySelector(".search-count"), `${plain(table.search(word))} found`);
+    {
+      id: "help",
+      label: "Help",
+      cls: "muted",
+      width: 160,
+      drop: 3,
+      grow: true,
+      value: (row) => row.help,
+      text: (row) => row.help || " ",
+      tip: (row) => row.help,
     },
-  });
-  root.append(detail, frame.element);
+    { id: "type", label: "Type", width: 88, drop: 4, value: (row) => row.type },
+    {
+      id: "value",
+      label: "Value",
+      num: true,
+      get width() {
+        return panel.spread ? 352 : 126;
+      },
+      narrow: 126,
+      find: false,
+      value: (row) => row.value,
+      text: (row, fit) => (fit.tight && row.brief) || row.shown,
+      tip: (row) => (row.set ? row.shown : plain(row.value)),
+    },
+  ];
+}
+
+/** How many rows have each prefix; with `test` only those that pass. */
+function prefixCounts(rows, test = () => true) {
+  const counts = new Map();
+  for (const row of rows) if (test(row)) counts.set(row.prefix, (counts.get(row.prefix) || 0) + 1);
+  return counts;
+}
+
+/** The prefix with the most of LMCache's own rows, less what is there for old readers alone. */
+function firstPrefix(rows) {
+  const isOwn = (row) => row.prefix.startsWith("lmcache") && !/^deprecated/i.test(row.help || "");
+  const own = prefixCounts(rows, isOwn);
+  return [...own.keys()].sort((a, b) => own.get(b) - own.get(a))[0] || "";
+}
+
+class Metrics {
+  constructor(root, ctx) {
+    this.root = root;
+    this.ctx = ctx;
+    this.rows = [];
+    this.labelNames = [];
+    this.varying = []; // labels of the rows shown that have more than one value
+    this.spread = false; // a row shown is a histogram: its value is a count and quantiles
+    this.prefix = null;
+    this.table = null;
+    this.detail = new Detail(this);
+    this.shared = h("p", { class: "family-help" });
+    this.found = searchBox("Search metrics", (text) => {
+      if (!this.table) return 0;
+      this.table.search(text);
+      return this.table.shown.length;
+    });
+    const label = "Families by prefix";
+    this.prefixes = h("div", { class: "chips", role: "group", "aria-label": label });
+    this.zeroBox = h("input", { type: "checkbox", onchange: () => this.#filter() });
+    this.frame = panelFrame({
+      title: "Metrics",
+      path: "/metrics",
+      ctx,
+      load: async () => {
+        const raw = await ctx.text("/metrics");
+        return { data: raw, raw };
+      },
+      render: (text, body) => this.#render(text, body),
+    });
+  }
+
+  #filter() {
+    const { prefix } = this;
+    for (const chip of this.prefixes.children)
+      chip.setAttribute("aria-pressed", String(chip.dataset.prefix === prefix));
+    const inGroup = this.rows.filter((row) => !prefix || row.prefix === prefix);
+    const values = labelValues(inGroup);
+    this.varying = this.labelNames.filter((name) => values.has(name) && values.get(name).size > 1);
+    this.spread = inGroup.some((row) => row.set);
+    this.#showShared(values);
+    this.#chooseColumns(inGroup);
+    const zeros = !this.zeroBox.checked;
+    this.table.filter((row) => (!prefix || row.prefix === prefix) && (zeros || row.value !== 0));
+  }
+
+  #showShared(values) {
+    const single = [...values].filter(([, all]) => all.size === 1);
+    const once = Object.fromEntries(single.map(([name, all]) => [name, [...all][0]]));
+    this.shared.hidden = !single.length;
+    const text = labelText(once, Object.keys(once));
+    replace(this.shared, "Common labels: ", h("span", { class: "mono" }, text));
+  }
+
+  #chooseColumns(inGroup) {
+    const has = (name) => inGroup.filter((row) => name in row.labels).length;
+    const common = this.varying.filter((name) => has(name) * RARE >= inGroup.length);
+    const apart = common.length <= LABEL_COLUMNS ? common : [];
+    this.table.setColumns([
+      "name",
+      ...apart.map((name) => `label ${name}`),
+      ...(common.length > apart.length ? ["labels"] : []),
+      ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]),
+      "type",
+      "value",
+    ]);
+  }
+
+  #chip(name, count) {
+    const choose = () => {
+      this.prefix = name;
+      this.#filter();
+    };
+    return h(
+      "button",
+      { type: "button", class: "small", dataset: { prefix: name }, onclick: choose },
+      name || "All",
+      " ",
+      h("span", { class: "muted" }, plain(count)),
+    );
+  }
+
+  #render(text, body) {
+    this.rows = metricRows(parseMetrics(text));
+    this.labelNames = [...labelValues(this.rows).keys()].sort();
+    const counts = prefixCounts(this.rows);
+    if (this.prefix === null) this.prefix = firstPrefix(this.rows);
+    if (!counts.has(this.prefix)) this.prefix = "";
+    const chips = [["", this.rows.length], ...[...counts].sort()];
+    replace(
+      this.prefixes,
+      chips.map(([name, count]) => this.#chip(name, count)),
+    );
+    const word = this.found.querySelector("input").value;
+    this.table = new DataTable({
+      label: "Metrics",
+      columns: [nameColumn(this), ...this.labelNames.map(labelColumn), ...factColumns(this)],
+      key: (row) => row.id,
+      onrow: (row) => this.detail.open(row),
+      emptyText: "This node reports no metrics.",
+    });
+    const zeros = h("label", {}, this.zeroBox, "hide zeros");
+    const tools = h("div", { class: "tools" }, this.found, this.prefixes, zeros);
+    append(body, tools, this.shared, this.table.element);
+    this.table.update(this.rows);
+    this.#filter();
+    if (!word) return;
+    const count = plain(this.table.search(word));
+    setText(this.found.querySelector(".search-count"), `${count} found`);
+  }
+}
+
+export function mount(root, ctx) {
+  const metrics = new Metrics(root, ctx);
+  root.append(metrics.detail.element, metrics.frame.element);
 }
