@@ -402,6 +402,41 @@ def rounded_time(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
+def spoken_names(names: List[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def spoken_time(seconds: float) -> str:
+    """A duration for people: 40 s, 12 min, 3.5 h, 2.0 d."""
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+def spoken_number(value: float) -> str:
+    """Two or three digits: 0, 0.4, 4.2, 28, 1.2k."""
+    if value >= 1000:
+        return f"{value / 1000:.3g}k"
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def spoken_rate(rate: float) -> str:
+    """A rate per second; below one it is told per minute."""
+    return (
+        f"{spoken_number(rate)} per second"
+        if rate >= 1
+        else f"{spoken_number(rate * 60)} per minute"
+    )
+
+
+def spoken_change(past: float, now: float) -> str:
+    """How a rate changed, both told in the same unit: 4 → 28 per second."""
+    scale = 1 if max(past, now) >= 1 else 60
+    return f"{spoken_number(past * scale)} → {spoken_rate(now)}"
+
+
 # ----------------------------------------------------------------------------
 # Targets and nodes
 # ----------------------------------------------------------------------------
@@ -2331,11 +2366,6 @@ MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LOOKED_AT = 1000  # samples of a prefix that are looked at for labels
 MAX_LEARNED = 4 * MIB  # bytes of blocks that are recognised while merging
 MAX_EXPOSITION = 256 * MIB  # bytes of the pages that are merged into one
-MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
-PAGE_AGE = 1.0  # seconds after which a merged page is made anew
-MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
-MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
-SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
 
 
 class FamilyType(NamedTuple):
@@ -3366,54 +3396,6 @@ KINDS = (*LMCACHE_KINDS, "engine", "coordinator", "controller", "discovery", "fr
 STATES = ("up", "degraded", "down", "unknown")
 WORST_FIRST = ("down", "degraded", "unknown", "up")
 SEVERITIES = ("critical", "warning", "info")
-DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
-MAX_BACK_OFF = 60.0  # seconds between two questions to a node that stays down (or the interval, if that is longer)
-MAX_THROUGH = 4  # questions at once through a frontend that has no status: the original takes 80 ms of CPU for each
-ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
-RECENT = 30  # points of the short series in the status
-ASKING_FIELD = b"x-lmcache-frontends"  # a request's field: the ids of the frontends that the question came through
-MAX_SCRAPE_DEPTH = (
-    3  # frontends that ask through each other; a further one answers with its own metrics only
-)
-MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
-MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
-MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
-PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
-SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
-HISTORY_POINTS = 1_000  # points of a series in one answer, about
-# Seconds between two points when an answer is made of means; hours are divided evenly.
-HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
-MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
-SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
-POLL_TIMEOUT = 10.0  # seconds that a node may take for an answer (--poll-timeout)
-POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
-ROUND_PATIENCE = 5.0  # seconds, at most, that a round waits for slow nodes
-MIN_ROUND_PATIENCE = 1.0
-POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
-MAX_MODELS = 20  # names of models of one engine
-MAX_SHOWN_VALUE = 200  # characters of a changed setting's value
-ANY_STATUS = range(100, 1000)
-MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
-MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
-MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
-MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
-MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
-DEFAULT_CHUNK_SIZE = 256.0  # tokens
-ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
-PAGE_LABELS = (
-    ("role", "role"),
-    ("worker_id", "worker_id"),
-    ("model", "model_name"),
-    ("instance", "instance"),
-)
-NOTED_FACTS = ("version", "model", "role")  # what an event tells when it changed
-NO_ANSWER = "no answer"  # how the reason of a time-out begins
-NO_PAGE = "its /metrics is not Prometheus text"
-ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
-# Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
-RANDOM_INSTANCE = re.compile(
-    "lmcache_default_instance|(lmcache_instance|lmcacheengineconfig)_[0-9a-f]{32}"
-)
 WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
 MIN_SPACING = 0.5  # seconds between two readings that are kept
 MAX_COLUMNS = 2000  # counters with different labels that are read from one page
@@ -3456,223 +3438,183 @@ class Fact(NamedTuple):
     scale: float = 1.0
 
 
-BY_SOURCE = ("vllm:prompt_tokens_by_source_total",)
-CACHED_BY_SOURCE = ("vllm:prompt_tokens_cached_by_source_total",)
-OLD_READ_HITS = ("lmcache_mp_sm_read_succeed_keys_total", "lmcache_mp:sm_read_succeed_keys_total")
-OLD_READ_MISSES = ("lmcache_mp_sm_read_failed_keys_total", "lmcache_mp:sm_read_failed_keys_total")
-COUNTERS = (
-    Fact(
-        "lookup_tokens",
-        ALIKE,
-        ("lmcache:num_lookup_tokens_total", "lmcache_mp_lookup_requested_tokens_total"),
+# What older versions call a fact: counted where none of its families is on the page.
+OLDER_FAMILIES = {
+    "stored_chunks": "lmcache_mp_l1_write_keys_total lmcache_mp:l1_write_keys_total",
+    "lookups": "lmcache_mp_sm_read_requests_total lmcache_mp:sm_read_requests_total",
+    "l2_hit_chunks": "lmcache_mp_l2_prefetch_hit_keys_total",
+    "evictions": "lmcache_mp_l1_evicted_keys_total lmcache_mp:l1_evicted_keys_total",
+    "l2_stores_submitted": "lmcache_mp_l2_store_tasks_total",
+    "l2_stores_finished": "lmcache_mp_l2_store_completed_total",
+    "l2_chunks_stored": "lmcache_mp_l2_store_succeeded_keys_total",
+    "gpu_lookup_tokens": "vllm:gpu_prefix_cache_queries_total",
+    "gpu_hits": "vllm:gpu_prefix_cache_hits_total",
+    "kv_usage_ratio": "vllm:gpu_cache_usage_perc",
+    "remote_read": "lmcache:remote_time_to_get",
+    "reuse_gap": "lmcache_mp_l1_chunk_reuse_gap_seconds",
+    "itl": "vllm:time_per_output_token_seconds",
+}
+# Which samples of a family are meant.
+FACT_LABELS = {
+    "from_compute": ("source", "local_compute"),
+    "from_gpu": ("source", "device"),
+    "from_host": ("source", "host"),
+    "from_disk": ("source", "disk"),
+    "from_p2p": ("source", "p2p"),
+    "from_external": ("source", "external_unspecified"),
+    "sglang_prefill_seconds": ("stage", "prefill_forward"),
+}
+# What makes seconds, bytes and tokens of the unit on the page: milliseconds, minutes, GB.
+FACT_SCALES = {
+    **dict.fromkeys(("remote_ping_seconds", "remote_read", "remote_write"), 1e-3),
+    "cache_lifespan": 60.0,
+    **dict.fromkeys(("l1_load_speeds", "l1_store_speeds"), 1e9),
+    **dict.fromkeys(("l2_load_speeds", "l2_store_speeds"), 1e9),
+}
+
+
+def facts(together: str, families: Mapping[str, str]) -> Tuple[Fact, ...]:
+    """A table of facts: their families by name, with spaces between them."""
+    return tuple(
+        Fact(
+            name,
+            together,
+            tuple(names.split()),
+            tuple(OLDER_FAMILIES.get(name, "").split()),
+            FACT_LABELS.get(name, ("", "")),
+            FACT_SCALES.get(name, 1.0),
+        )
+        for name, names in families.items()
+    )
+
+
+COUNTED_ALIKE = {
+    "lookup_tokens": "lmcache:num_lookup_tokens_total lmcache_mp_lookup_requested_tokens_total",
+    "lookup_hits": "lmcache:num_lookup_hits_total lmcache_mp_lookup_hit_tokens_total",
+    "requested": "lmcache:num_requested_tokens_total",
+    "hit": "lmcache:num_hit_tokens_total",
+    "retrieve_requested": "lmcache:num_requested_tokens_total",
+    "retrieve_hit": "lmcache:num_hit_tokens_total",
+    "stored": "lmcache:num_stored_tokens_total",
+    "lookups": "lmcache:num_lookup_requests_total lmcache_mp_lookups_requests_total",
+    "retrieves": "lmcache:num_retrieve_requests_total",
+    "stores": "lmcache:num_store_requests_total",
+    "zero_hit_lookups": "lmcache:lookup_0_hit_requests_total",
+    "lmcache_prompt_tokens": "lmcache:num_prompt_tokens_total",
+    "lmcache_gpu_hits": "lmcache:num_vllm_hit_tokens_total",
+    "l1_hits": "lmcache_mp_lookup_hit_l1_tokens_total",
+    "l2_hits": "lmcache_mp_lookup_hit_l2_tokens_total",
+}
+COUNTED_EACH = {
+    "lookup_hit_keys": (
+        "lmcache_mp_sm_read_succeed_keys_total lmcache_mp:sm_read_succeed_keys_total"
     ),
-    Fact(
-        "lookup_hits",
-        ALIKE,
-        ("lmcache:num_lookup_hits_total", "lmcache_mp_lookup_hit_tokens_total"),
+    "lookup_keys": (
+        "lmcache_mp_sm_read_succeed_keys_total lmcache_mp:sm_read_succeed_keys_total "
+        "lmcache_mp_sm_read_failed_keys_total lmcache_mp:sm_read_failed_keys_total"
     ),
-    Fact("lookup_hit_keys", SUM, OLD_READ_HITS),
-    Fact("lookup_keys", SUM, OLD_READ_HITS + OLD_READ_MISSES),
-    Fact("requested", ALIKE, ("lmcache:num_requested_tokens_total",)),
-    Fact("hit", ALIKE, ("lmcache:num_hit_tokens_total",)),
-    Fact("retrieve_requested", ALIKE, ("lmcache:num_requested_tokens_total",)),
-    Fact("retrieve_hit", ALIKE, ("lmcache:num_hit_tokens_total",)),
-    Fact("stored", ALIKE, ("lmcache:num_stored_tokens_total",)),
-    Fact(
-        "stored_chunks",
-        SUM,
-        ("lmcache_mp_l1_write_chunks_total",),
-        ("lmcache_mp_l1_write_keys_total", "lmcache_mp:l1_write_keys_total"),
+    "stored_chunks": "lmcache_mp_l1_write_chunks_total",
+    "l2_hit_chunks": "lmcache_mp_l2_prefetch_hit_chunks_total",
+    "evictions": (
+        "lmcache:local_cpu_evict_keys_count_total lmcache_mp_l1_evicted_chunks_total "
+        "lmcache_mp_l2_evicted_objects_chunks_total"
     ),
-    Fact(
-        "lookups",
-        ALIKE,
-        ("lmcache:num_lookup_requests_total", "lmcache_mp_lookups_requests_total"),
-        ("lmcache_mp_sm_read_requests_total", "lmcache_mp:sm_read_requests_total"),
+    "failures": (
+        "lmcache:local_cpu_evict_failed_count_total lmcache:get_blocking_failed_count "
+        "lmcache:put_failed_count lmcache_mp_l1_allocation_failure_total "
+        "lmcache_mp_l1_allocation_failure_chunks_total lmcache_mp_l1_read_failure_chunks_total "
+        "lmcache_mp_l2_prefetch_failure_chunks_total lmcache_mp_event_bus_dropped_events_total "
+        "lmcache_mp_sm_write_failed_keys_total lmcache_mp:sm_write_failed_keys_total "
+        "lmcache_mp_l2_store_failed_keys_total"
     ),
-    Fact("retrieves", ALIKE, ("lmcache:num_retrieve_requests_total",)),
-    Fact("stores", ALIKE, ("lmcache:num_store_requests_total",)),
-    Fact("zero_hit_lookups", ALIKE, ("lmcache:lookup_0_hit_requests_total",)),
-    Fact("lmcache_prompt_tokens", ALIKE, ("lmcache:num_prompt_tokens_total",)),
-    Fact("lmcache_gpu_hits", ALIKE, ("lmcache:num_vllm_hit_tokens_total",)),
-    Fact("l1_hits", ALIKE, ("lmcache_mp_lookup_hit_l1_tokens_total",)),
-    Fact("l2_hits", ALIKE, ("lmcache_mp_lookup_hit_l2_tokens_total",)),
-    Fact(
-        "l2_hit_chunks",
-        SUM,
-        ("lmcache_mp_l2_prefetch_hit_chunks_total",),
-        ("lmcache_mp_l2_prefetch_hit_keys_total",),
+    "timeouts": "lmcache_mp_timeouts_total lmcache:forced_unpin_count_total",
+    "slow_by_time": "lmcache:num_slow_retrieval_by_time_total",
+    "slow_by_speed": "lmcache:num_slow_retrieval_by_speed_total",
+    "ping_errors": "lmcache:remote_ping_errors_total",
+    "ping_successes": "lmcache:remote_ping_successes_total",
+    "remote_read_bytes": "lmcache:num_remote_read_bytes_total",
+    "remote_write_bytes": "lmcache:num_remote_write_bytes_total",
+    "p2p_transfers": "lmcache:p2p_time_to_transfer_count",
+    "l2_stores_submitted": "lmcache_mp_l2_store_submitted_requests_total",
+    "l2_stores_finished": "lmcache_mp_l2_store_completed_requests_total",
+    "l2_chunks_stored": "lmcache_mp_l2_store_completed_objects_chunks_total",
+    "l2_loads_submitted": "lmcache_mp_l2_prefetch_load_submitted_requests_total",
+    "l2_loads_finished": "lmcache_mp_l2_load_completed_requests_total",
+    "gpu_loads_submitted": "lmcache_mp_num_submitted_retrieves_total",
+    "gpu_loads_finished": "lmcache_mp_num_finished_retrieves_total",
+    "gpu_stores_submitted": "lmcache_mp_num_submitted_stores_total",
+    "gpu_stores_finished": "lmcache_mp_num_finished_stores_total",
+    "l1_load_speeds": "lmcache_mp_l0_l1_load_throughput_GB_per_second_sum",
+    "l1_load_count": "lmcache_mp_l0_l1_load_throughput_GB_per_second_count",
+    "l1_store_speeds": "lmcache_mp_l0_l1_store_throughput_GB_per_second_sum",
+    "l1_store_count": "lmcache_mp_l0_l1_store_throughput_GB_per_second_count",
+    "l2_load_speeds": "lmcache_mp_l2_load_throughput_GB_per_second_sum",
+    "l2_load_count": "lmcache_mp_l2_load_throughput_GB_per_second_count",
+    "l2_store_speeds": "lmcache_mp_l2_store_throughput_GB_per_second_sum",
+    "l2_store_count": "lmcache_mp_l2_store_throughput_GB_per_second_count",
+    "prompt_tokens": "vllm:prompt_tokens_total sglang:prompt_tokens_total",
+    "generation_tokens": "vllm:generation_tokens_total sglang:generation_tokens_total",
+    "preemptions": "vllm:num_preemptions_total sglang:num_retractions_sum",
+    "gpu_lookup_tokens": "vllm:prefix_cache_queries_total sglang:prompt_tokens_total",
+    "gpu_hits": "vllm:prefix_cache_hits_total sglang:cached_tokens_total",
+    "sglang_cached_tokens": "sglang:cached_tokens_total",
+    "external_lookup_tokens": "vllm:external_prefix_cache_queries_total",
+    "external_hits": "vllm:external_prefix_cache_hits_total",
+    "from_compute": "vllm:prompt_tokens_by_source_total",
+    "from_gpu": "vllm:prompt_tokens_cached_by_source_total",
+    "from_host": "vllm:prompt_tokens_cached_by_source_total",
+    "from_disk": "vllm:prompt_tokens_cached_by_source_total",
+    "from_p2p": "vllm:prompt_tokens_cached_by_source_total",
+    "from_external": "vllm:prompt_tokens_cached_by_source_total",
+    "prefill_seconds": "vllm:request_prefill_time_seconds_sum",
+    "sglang_prefill_seconds": "sglang:per_stage_req_latency_seconds_sum",
+}
+ADDED_GAUGES = {
+    "local_cache_bytes": "lmcache:local_cache_usage lmcache_mp_l1_memory_usage_bytes",
+    "remote_cache_bytes": "lmcache:remote_cache_usage lmcache_mp_l2_usage_bytes",
+    "local_storage_bytes": "lmcache:local_storage_usage",
+    "pinned_objects": "lmcache:pinned_memory_objs_count",
+    "queue_size": (
+        "lmcache:kv_msg_queue_size lmcache:remote_put_task_num lmcache_mp_event_bus_queue_depth"
     ),
-    Fact(
-        "evictions",
-        SUM,
-        (
-            "lmcache:local_cpu_evict_keys_count_total",
-            "lmcache_mp_l1_evicted_chunks_total",
-            "lmcache_mp_l2_evicted_objects_chunks_total",
-        ),
-        ("lmcache_mp_l1_evicted_keys_total", "lmcache_mp:l1_evicted_keys_total"),
-    ),
-    Fact(
-        "failures",
-        SUM,
-        (
-            "lmcache:local_cpu_evict_failed_count_total",
-            "lmcache:get_blocking_failed_count",
-            "lmcache:put_failed_count",
-            "lmcache_mp_l1_allocation_failure_total",
-            "lmcache_mp_l1_allocation_failure_chunks_total",
-            "lmcache_mp_l1_read_failure_chunks_total",
-            "lmcache_mp_l2_prefetch_failure_chunks_total",
-            "lmcache_mp_event_bus_dropped_events_total",
-            "lmcache_mp_sm_write_failed_keys_total",
-            "lmcache_mp:sm_write_failed_keys_total",
-            "lmcache_mp_l2_store_failed_keys_total",
-        ),
-    ),
-    Fact("timeouts", SUM, ("lmcache_mp_timeouts_total", "lmcache:forced_unpin_count_total")),
-    Fact("slow_by_time", SUM, ("lmcache:num_slow_retrieval_by_time_total",)),
-    Fact("slow_by_speed", SUM, ("lmcache:num_slow_retrieval_by_speed_total",)),
-    Fact("ping_errors", SUM, ("lmcache:remote_ping_errors_total",)),
-    Fact("ping_successes", SUM, ("lmcache:remote_ping_successes_total",)),
-    Fact("remote_read_bytes", SUM, ("lmcache:num_remote_read_bytes_total",)),
-    Fact("remote_write_bytes", SUM, ("lmcache:num_remote_write_bytes_total",)),
-    Fact("p2p_transfers", SUM, ("lmcache:p2p_time_to_transfer_count",)),
-    Fact(
-        "l2_stores_submitted",
-        SUM,
-        ("lmcache_mp_l2_store_submitted_requests_total",),
-        ("lmcache_mp_l2_store_tasks_total",),
-    ),
-    Fact(
-        "l2_stores_finished",
-        SUM,
-        ("lmcache_mp_l2_store_completed_requests_total",),
-        ("lmcache_mp_l2_store_completed_total",),
-    ),
-    Fact(
-        "l2_chunks_stored",
-        SUM,
-        ("lmcache_mp_l2_store_completed_objects_chunks_total",),
-        ("lmcache_mp_l2_store_succeeded_keys_total",),
-    ),
-    Fact("l2_loads_submitted", SUM, ("lmcache_mp_l2_prefetch_load_submitted_requests_total",)),
-    Fact("l2_loads_finished", SUM, ("lmcache_mp_l2_load_completed_requests_total",)),
-    Fact("gpu_loads_submitted", SUM, ("lmcache_mp_num_submitted_retrieves_total",)),
-    Fact("gpu_loads_finished", SUM, ("lmcache_mp_num_finished_retrieves_total",)),
-    Fact("gpu_stores_submitted", SUM, ("lmcache_mp_num_submitted_stores_total",)),
-    Fact("gpu_stores_finished", SUM, ("lmcache_mp_num_finished_stores_total",)),
-    Fact("l1_load_speeds", SUM, ("lmcache_mp_l0_l1_load_throughput_GB_per_second_sum",), scale=1e9),
-    Fact("l1_load_count", SUM, ("lmcache_mp_l0_l1_load_throughput_GB_per_second_count",)),
-    Fact(
-        "l1_store_speeds", SUM, ("lmcache_mp_l0_l1_store_throughput_GB_per_second_sum",), scale=1e9
-    ),
-    Fact("l1_store_count", SUM, ("lmcache_mp_l0_l1_store_throughput_GB_per_second_count",)),
-    Fact("l2_load_speeds", SUM, ("lmcache_mp_l2_load_throughput_GB_per_second_sum",), scale=1e9),
-    Fact("l2_load_count", SUM, ("lmcache_mp_l2_load_throughput_GB_per_second_count",)),
-    Fact("l2_store_speeds", SUM, ("lmcache_mp_l2_store_throughput_GB_per_second_sum",), scale=1e9),
-    Fact("l2_store_count", SUM, ("lmcache_mp_l2_store_throughput_GB_per_second_count",)),
-    Fact("prompt_tokens", SUM, ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total")),
-    Fact(
-        "generation_tokens", SUM, ("vllm:generation_tokens_total", "sglang:generation_tokens_total")
-    ),
-    Fact("preemptions", SUM, ("vllm:num_preemptions_total", "sglang:num_retractions_sum")),
-    Fact(
-        "gpu_lookup_tokens",
-        SUM,
-        ("vllm:prefix_cache_queries_total", "sglang:prompt_tokens_total"),
-        ("vllm:gpu_prefix_cache_queries_total",),
-    ),
-    Fact(
-        "gpu_hits",
-        SUM,
-        ("vllm:prefix_cache_hits_total", "sglang:cached_tokens_total"),
-        ("vllm:gpu_prefix_cache_hits_total",),
-    ),
-    Fact("sglang_cached_tokens", SUM, ("sglang:cached_tokens_total",)),
-    Fact("external_lookup_tokens", SUM, ("vllm:external_prefix_cache_queries_total",)),
-    Fact("external_hits", SUM, ("vllm:external_prefix_cache_hits_total",)),
-    Fact("from_compute", SUM, BY_SOURCE, label=("source", "local_compute")),
-    Fact("from_gpu", SUM, CACHED_BY_SOURCE, label=("source", "device")),
-    Fact("from_host", SUM, CACHED_BY_SOURCE, label=("source", "host")),
-    Fact("from_disk", SUM, CACHED_BY_SOURCE, label=("source", "disk")),
-    Fact("from_p2p", SUM, CACHED_BY_SOURCE, label=("source", "p2p")),
-    Fact("from_external", SUM, CACHED_BY_SOURCE, label=("source", "external_unspecified")),
-    Fact("prefill_seconds", SUM, ("vllm:request_prefill_time_seconds_sum",)),
-    Fact(
-        "sglang_prefill_seconds",
-        SUM,
-        ("sglang:per_stage_req_latency_seconds_sum",),
-        label=("stage", "prefill_forward"),
-    ),
-)
+    "critical_total": "lmcache:periodic_threads_critical_total",
+    "critical_active": "lmcache:periodic_threads_critical_active",
+    "registered_workers": "lmcache:cache_controller_registered_workers_count",
+    "prefetch_jobs": "lmcache_mp_active_prefetch_jobs",
+    "running_requests": "vllm:num_requests_running sglang:num_running_reqs",
+    "waiting_requests": "vllm:num_requests_waiting sglang:num_queue_reqs",
+}
+HISTOGRAM_FAMILIES = {
+    "retrieve": "lmcache:time_to_retrieve",
+    "store": "lmcache:time_to_store",
+    "lookup": "lmcache:time_to_lookup vllm:lmcache_mp_lookup_duration_seconds",
+    "retrieve_speed": "lmcache:retrieve_speed",
+    "store_speed": "lmcache:store_speed",
+    "p2p_speed": "lmcache:p2p_transfer_speed",
+    "request_hit_rate": "lmcache:request_cache_hit_rate",
+    "cache_lifespan": "lmcache:request_cache_lifespan",
+    "remote_read": "lmcache:remote_time_to_get_sync",
+    "remote_write": "lmcache:remote_time_to_put",
+    "chunk_lifetime": "lmcache_mp_l1_chunk_lifetime_seconds",
+    "idle_before_eviction": "lmcache_mp_l1_chunk_idle_before_evict_seconds",
+    "reuse_gap": "lmcache_mp_real_reuse_gap_seconds",
+    "ttft": "vllm:time_to_first_token_seconds sglang:time_to_first_token_seconds",
+    "itl": "vllm:inter_token_latency_seconds sglang:inter_token_latency_seconds",
+}
+COUNTERS = (*facts(ALIKE, COUNTED_ALIKE), *facts(SUM, COUNTED_EACH))
 GAUGES = (
-    Fact(
-        "local_cache_bytes", SUM, ("lmcache:local_cache_usage", "lmcache_mp_l1_memory_usage_bytes")
-    ),
-    Fact("remote_cache_bytes", SUM, ("lmcache:remote_cache_usage", "lmcache_mp_l2_usage_bytes")),
-    Fact("local_storage_bytes", SUM, ("lmcache:local_storage_usage",)),
-    Fact("l1_usage_ratio", MEAN, ("lmcache_mp_l1_usage_ratio",)),
-    Fact("remote_ping_seconds", HIGHEST, ("lmcache:remote_ping_latency",), scale=1e-3),
-    Fact("pinned_objects", SUM, ("lmcache:pinned_memory_objs_count",)),
-    Fact(
-        "queue_size",
-        SUM,
-        (
-            "lmcache:kv_msg_queue_size",
-            "lmcache:remote_put_task_num",
-            "lmcache_mp_event_bus_queue_depth",
-        ),
-    ),
-    Fact("healthy", LOWEST, ("lmcache:lmcache_is_healthy",)),
-    Fact("critical_total", SUM, ("lmcache:periodic_threads_critical_total",)),
-    Fact("critical_active", SUM, ("lmcache:periodic_threads_critical_active",)),
-    Fact("registered_workers", SUM, ("lmcache:cache_controller_registered_workers_count",)),
-    Fact("prefetch_jobs", SUM, ("lmcache_mp_active_prefetch_jobs",)),
-    Fact("running_requests", SUM, ("vllm:num_requests_running", "sglang:num_running_reqs")),
-    Fact("waiting_requests", SUM, ("vllm:num_requests_waiting", "sglang:num_queue_reqs")),
-    Fact(
-        "kv_usage_ratio",
+    *facts(SUM, ADDED_GAUGES),
+    *facts(
         MEAN,
-        ("vllm:kv_cache_usage_perc", "sglang:token_usage"),
-        ("vllm:gpu_cache_usage_perc",),
+        {
+            "l1_usage_ratio": "lmcache_mp_l1_usage_ratio",
+            "kv_usage_ratio": "vllm:kv_cache_usage_perc sglang:token_usage",
+        },
     ),
+    *facts(HIGHEST, {"remote_ping_seconds": "lmcache:remote_ping_latency"}),
+    *facts(LOWEST, {"healthy": "lmcache:lmcache_is_healthy"}),
 )
-HISTOGRAMS = (
-    Fact("retrieve", MERGED, ("lmcache:time_to_retrieve",)),
-    Fact("store", MERGED, ("lmcache:time_to_store",)),
-    Fact("lookup", MERGED, ("lmcache:time_to_lookup", "vllm:lmcache_mp_lookup_duration_seconds")),
-    Fact("retrieve_speed", MERGED, ("lmcache:retrieve_speed",)),
-    Fact("store_speed", MERGED, ("lmcache:store_speed",)),
-    Fact("p2p_speed", MERGED, ("lmcache:p2p_transfer_speed",)),
-    Fact("request_hit_rate", MERGED, ("lmcache:request_cache_hit_rate",)),
-    Fact("cache_lifespan", MERGED, ("lmcache:request_cache_lifespan",), scale=60.0),
-    Fact(
-        "remote_read",
-        MERGED,
-        ("lmcache:remote_time_to_get_sync",),
-        ("lmcache:remote_time_to_get",),
-        scale=1e-3,
-    ),
-    Fact("remote_write", MERGED, ("lmcache:remote_time_to_put",), scale=1e-3),
-    Fact("chunk_lifetime", MERGED, ("lmcache_mp_l1_chunk_lifetime_seconds",)),
-    Fact("idle_before_eviction", MERGED, ("lmcache_mp_l1_chunk_idle_before_evict_seconds",)),
-    Fact(
-        "reuse_gap",
-        MERGED,
-        ("lmcache_mp_real_reuse_gap_seconds",),
-        ("lmcache_mp_l1_chunk_reuse_gap_seconds",),
-    ),
-    Fact(
-        "ttft", MERGED, ("vllm:time_to_first_token_seconds", "sglang:time_to_first_token_seconds")
-    ),
-    Fact(
-        "itl",
-        MERGED,
-        ("vllm:inter_token_latency_seconds", "sglang:inter_token_latency_seconds"),
-        ("vllm:time_per_output_token_seconds",),
-    ),
-)
+HISTOGRAMS = facts(MERGED, HISTOGRAM_FAMILIES)
 
 
 class Figure(NamedTuple):
@@ -3707,6 +3649,50 @@ HOW_MADE = {
 }
 
 
+# The unit of a figure that has no other: how its name ends.
+UNIT_OF_SUFFIX = {
+    "_tokens_per_second": "tokens/s",
+    "_bytes_per_second": "bytes/s",
+    "_per_second": "1/s",
+    "_seconds": "seconds",
+    "_bytes": "bytes",
+    "_ratio": "ratio",
+    "_hit_rate": "ratio",
+}
+NOTES = {
+    "l1_hit_rate": "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
+    "l2_hit_rate": "Share of all tokens looked up; what L2 adds to L1.",
+    "stored_tokens_per_second": "MP servers count chunks: these times the chunk size.",
+    "remote_cache_bytes": "In-process LMCache shows 0 because nothing sets it: that is unknown.",
+    "gpu_prefix_hit_rate": "SGLang counts what LMCache loaded as cached, too.",
+    "tokens_saved_per_second": "What LMCache supplied instead of the GPU computing it.",
+    "gpu_seconds_saved_per_second": (
+        "Tokens not recomputed times the engine's prefill seconds per computed token, times"
+        " the number of ranks: assumes that saved tokens would cost what computed ones did."
+    ),
+}
+WITHOUT_HISTORY = (
+    "local_cache_limit_bytes gpu_loads_in_flight gpu_stores_in_flight pinned_objects "
+    "registered_workers healthy"
+).split()
+
+
+# Two facts that belong together are named by what their names have in common.
+PAIRS = {AVERAGE: ("_speeds", "_count"), IN_FLIGHT: ("_submitted", "_finished")}
+# L2 loads of versions without these counters.
+IN_FLIGHT_GAUGES = {"loads_in_flight": ("prefetch_jobs",)}
+
+
+def figure(name: str, label: str, kind: str, of: str = "", unit: str = "") -> Figure:
+    """A row of FIGURES: ``of`` has spaces between the facts; a gauge is named after its fact."""
+    units = (unit for suffix, unit in UNIT_OF_SUFFIX.items() if name.endswith(suffix))
+    names = (name if kind == GAUGE else of).split()
+    facts = tuple(fact + end for fact in names for end in PAIRS.get(kind, ("",)))
+    facts += IN_FLIGHT_GAUGES.get(name, ())
+    note, history = NOTES.get(name, ""), name not in WITHOUT_HISTORY
+    return Figure(name, label, unit or next(units, "count"), kind, facts, note, history)
+
+
 def quantile_figures(
     name: str, label: str, unit: str = "seconds", kept: str = "p50 p99", shown: str = "p50 p90 p99"
 ) -> Tuple[Figure, ...]:
@@ -3718,49 +3704,18 @@ def quantile_figures(
 
 
 FIGURES = (
-    Figure("lookup_hit_rate", "Lookup hit rate", "ratio", RATIO, ("lookup_hits", "lookup_tokens")),
-    Figure(
-        "retrieve_hit_rate",
-        "Retrieve hit rate",
-        "ratio",
-        RATIO,
-        ("retrieve_hit", "retrieve_requested"),
-    ),
-    Figure(
-        "l1_hit_rate",
-        "L1 hit rate",
-        "ratio",
-        RATIO,
-        ("l1_hits", "lookup_tokens"),
-        "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
-    ),
-    Figure(
-        "l2_hit_rate",
-        "L2 hit rate",
-        "ratio",
-        RATIO,
-        ("l2_hits", "lookup_tokens"),
-        "Share of all tokens looked up; what L2 adds to L1.",
-    ),
-    Figure("requested_tokens_per_second", "Requested", "tokens/s", RATE, ("requested",)),
-    Figure("hit_tokens_per_second", "Served from cache", "tokens/s", RATE, ("hit",)),
-    Figure(
-        "stored_tokens_per_second",
-        "Stored",
-        "tokens/s",
-        RATE,
-        ("stored",),
-        "MP servers count chunks: these times the chunk size.",
-    ),
-    Figure("lookup_tokens_per_second", "Looked up", "tokens/s", RATE, ("lookup_tokens",)),
-    Figure("lookup_hits_per_second", "Lookup hits", "tokens/s", RATE, ("lookup_hits",)),
-    Figure(
-        "requests_per_second", "LMCache requests", "1/s", RATE, ("lookups", "retrieves", "stores")
-    ),
-    Figure("lookups_per_second", "Lookups", "1/s", RATE, ("lookups",)),
-    Figure(
-        "zero_hit_lookups_per_second", "Lookups without a hit", "1/s", RATE, ("zero_hit_lookups",)
-    ),
+    figure("lookup_hit_rate", "Lookup hit rate", RATIO, "lookup_hits lookup_tokens"),
+    figure("retrieve_hit_rate", "Retrieve hit rate", RATIO, "retrieve_hit retrieve_requested"),
+    figure("l1_hit_rate", "L1 hit rate", RATIO, "l1_hits lookup_tokens"),
+    figure("l2_hit_rate", "L2 hit rate", RATIO, "l2_hits lookup_tokens"),
+    figure("requested_tokens_per_second", "Requested", RATE, "requested"),
+    figure("hit_tokens_per_second", "Served from cache", RATE, "hit"),
+    figure("stored_tokens_per_second", "Stored", RATE, "stored"),
+    figure("lookup_tokens_per_second", "Looked up", RATE, "lookup_tokens"),
+    figure("lookup_hits_per_second", "Lookup hits", RATE, "lookup_hits", unit="tokens/s"),
+    figure("requests_per_second", "LMCache requests", RATE, "lookups retrieves stores"),
+    figure("lookups_per_second", "Lookups", RATE, "lookups"),
+    figure("zero_hit_lookups_per_second", "Lookups without a hit", RATE, "zero_hit_lookups"),
     *quantile_figures("retrieve", "Retrieve time"),
     *quantile_figures("store", "Store time", kept="p99"),
     *quantile_figures("lookup", "Lookup time", kept="p99"),
@@ -3771,197 +3726,90 @@ FIGURES = (
     *quantile_figures("chunk_lifetime", "Chunk lifetime in L1", shown="p50"),
     *quantile_figures("idle_before_eviction", "Idle time before eviction", shown="p50"),
     *quantile_figures("reuse_gap", "Time until a chunk is reused", shown="p50"),
-    Figure("local_cache_bytes", "L1 memory", "bytes", GAUGE, ("local_cache_bytes",)),
-    Figure("local_cache_limit_bytes", "L1 limit", "bytes", CONFIGURED, history=False),
-    Figure("l1_usage_ratio", "L1 usage", "ratio", GAUGE, ("l1_usage_ratio",)),
-    Figure(
-        "remote_cache_bytes",
-        "Remote cache",
-        "bytes",
-        GAUGE,
-        ("remote_cache_bytes",),
-        "In-process LMCache shows 0 because nothing sets it: that is unknown.",
-    ),
-    Figure("local_storage_bytes", "Disk cache", "bytes", GAUGE, ("local_storage_bytes",)),
-    Figure("evictions_per_second", "Evicted chunks", "1/s", RATE, ("evictions",)),
-    Figure("failures_per_second", "Failures", "1/s", RATE, ("failures",)),
-    Figure("timeouts_per_second", "Timeouts", "1/s", RATE, ("timeouts",)),
-    Figure(
-        "slow_retrievals_per_second",
-        "Slow retrievals",
-        "1/s",
-        LARGER,
-        ("slow_by_time", "slow_by_speed"),
-    ),
-    Figure("remote_ping_seconds", "Remote ping", "seconds", GAUGE, ("remote_ping_seconds",)),
-    Figure("remote_read_bytes_per_second", "Remote reads", "bytes/s", RATE, ("remote_read_bytes",)),
-    Figure(
-        "remote_write_bytes_per_second", "Remote writes", "bytes/s", RATE, ("remote_write_bytes",)
-    ),
+    figure("local_cache_bytes", "L1 memory", GAUGE),
+    figure("local_cache_limit_bytes", "L1 limit", CONFIGURED),
+    figure("l1_usage_ratio", "L1 usage", GAUGE),
+    figure("remote_cache_bytes", "Remote cache", GAUGE),
+    figure("local_storage_bytes", "Disk cache", GAUGE),
+    figure("evictions_per_second", "Evicted chunks", RATE, "evictions"),
+    figure("failures_per_second", "Failures", RATE, "failures"),
+    figure("timeouts_per_second", "Timeouts", RATE, "timeouts"),
+    figure("slow_retrievals_per_second", "Slow retrievals", LARGER, "slow_by_time slow_by_speed"),
+    figure("remote_ping_seconds", "Remote ping", GAUGE),
+    figure("remote_read_bytes_per_second", "Remote reads", RATE, "remote_read_bytes"),
+    figure("remote_write_bytes_per_second", "Remote writes", RATE, "remote_write_bytes"),
     *quantile_figures("remote_read", "Remote read time", kept="p99", shown="p99"),
     *quantile_figures("remote_write", "Remote write time", kept="p99", shown="p99"),
-    Figure("p2p_transfers_per_second", "P2P transfers", "1/s", RATE, ("p2p_transfers",)),
+    figure("p2p_transfers_per_second", "P2P transfers", RATE, "p2p_transfers"),
     *quantile_figures("p2p_speed", "P2P speed", "tokens/s", shown="p50"),
-    Figure(
-        "l1_load_bytes_per_second",
-        "L1 to GPU, speed of a load",
-        "bytes/s",
-        AVERAGE,
-        ("l1_load_speeds", "l1_load_count"),
-    ),
-    Figure(
-        "l1_store_bytes_per_second",
-        "GPU to L1, speed of a store",
-        "bytes/s",
-        AVERAGE,
-        ("l1_store_speeds", "l1_store_count"),
-    ),
-    Figure(
-        "l2_load_bytes_per_second",
-        "L2 to L1, speed of a load",
-        "bytes/s",
-        AVERAGE,
-        ("l2_load_speeds", "l2_load_count"),
-    ),
-    Figure(
-        "l2_store_bytes_per_second",
-        "L1 to L2, speed of a store",
-        "bytes/s",
-        AVERAGE,
-        ("l2_store_speeds", "l2_store_count"),
-    ),
-    Figure("l2_stores_per_second", "L2 stores submitted", "1/s", RATE, ("l2_stores_submitted",)),
-    Figure(
-        "l2_chunks_stored_per_second", "Chunks stored in L2", "1/s", RATE, ("l2_chunks_stored",)
-    ),
-    Figure(
-        "loads_in_flight",
-        "L2 loads in flight",
-        "count",
-        IN_FLIGHT,
-        ("l2_loads_submitted", "l2_loads_finished", "prefetch_jobs"),
-    ),
-    Figure(
-        "stores_in_flight",
-        "L2 stores in flight",
-        "count",
-        IN_FLIGHT,
-        ("l2_stores_submitted", "l2_stores_finished"),
-    ),
-    Figure(
-        "gpu_loads_in_flight",
-        "Loads to GPU in flight",
-        "count",
-        IN_FLIGHT,
-        ("gpu_loads_submitted", "gpu_loads_finished"),
-        history=False,
-    ),
-    Figure(
-        "gpu_stores_in_flight",
-        "Stores from GPU in flight",
-        "count",
-        IN_FLIGHT,
-        ("gpu_stores_submitted", "gpu_stores_finished"),
-        history=False,
-    ),
-    Figure("pinned_objects", "Pinned objects", "count", GAUGE, ("pinned_objects",), history=False),
-    Figure("queue_size", "Queue length", "count", GAUGE, ("queue_size",)),
-    Figure(
-        "registered_workers",
-        "Registered workers",
-        "count",
-        GAUGE,
-        ("registered_workers",),
-        history=False,
-    ),
-    Figure("healthy", "Healthy", "bool", GAUGE, ("healthy",), history=False),
-    Figure("running_requests", "Running requests", "count", GAUGE, ("running_requests",)),
-    Figure("waiting_requests", "Waiting requests", "count", GAUGE, ("waiting_requests",)),
-    Figure("kv_usage_ratio", "GPU KV cache usage", "ratio", GAUGE, ("kv_usage_ratio",)),
-    Figure(
-        "gpu_prefix_hit_rate",
-        "GPU prefix cache hit rate",
-        "ratio",
-        RATIO,
-        ("gpu_hits", "gpu_lookup_tokens"),
-        "SGLang counts what LMCache loaded as cached, too.",
-    ),
-    Figure(
+    figure("l1_load_bytes_per_second", "L1 to GPU, speed of a load", AVERAGE, "l1_load"),
+    figure("l1_store_bytes_per_second", "GPU to L1, speed of a store", AVERAGE, "l1_store"),
+    figure("l2_load_bytes_per_second", "L2 to L1, speed of a load", AVERAGE, "l2_load"),
+    figure("l2_store_bytes_per_second", "L1 to L2, speed of a store", AVERAGE, "l2_store"),
+    figure("l2_stores_per_second", "L2 stores submitted", RATE, "l2_stores_submitted"),
+    figure("l2_chunks_stored_per_second", "Chunks stored in L2", RATE, "l2_chunks_stored"),
+    figure("loads_in_flight", "L2 loads in flight", IN_FLIGHT, "l2_loads"),
+    figure("stores_in_flight", "L2 stores in flight", IN_FLIGHT, "l2_stores"),
+    figure("gpu_loads_in_flight", "Loads to GPU in flight", IN_FLIGHT, "gpu_loads"),
+    figure("gpu_stores_in_flight", "Stores from GPU in flight", IN_FLIGHT, "gpu_stores"),
+    figure("pinned_objects", "Pinned objects", GAUGE),
+    figure("queue_size", "Queue length", GAUGE),
+    figure("registered_workers", "Registered workers", GAUGE),
+    figure("healthy", "Healthy", GAUGE, unit="bool"),
+    figure("running_requests", "Running requests", GAUGE),
+    figure("waiting_requests", "Waiting requests", GAUGE),
+    figure("kv_usage_ratio", "GPU KV cache usage", GAUGE),
+    figure("gpu_prefix_hit_rate", "GPU prefix cache hit rate", RATIO, "gpu_hits gpu_lookup_tokens"),
+    figure(
         "external_prefix_hit_rate",
         "External prefix cache hit rate",
-        "ratio",
         RATIO,
-        ("external_hits", "external_lookup_tokens"),
+        "external_hits external_lookup_tokens",
     ),
-    Figure("prompt_tokens_per_second", "Prompt tokens", "tokens/s", RATE, ("prompt_tokens",)),
-    Figure(
-        "generation_tokens_per_second", "Generated tokens", "tokens/s", RATE, ("generation_tokens",)
-    ),
-    Figure("preemptions_per_second", "Preemptions", "1/s", RATE, ("preemptions",)),
+    figure("prompt_tokens_per_second", "Prompt tokens", RATE, "prompt_tokens"),
+    figure("generation_tokens_per_second", "Generated tokens", RATE, "generation_tokens"),
+    figure("preemptions_per_second", "Preemptions", RATE, "preemptions"),
     *quantile_figures("ttft", "Time to first token"),
     *quantile_figures("itl", "Inter-token latency", kept="p50 p99"),
-    Figure("source_computed", "Computed", "tokens/s", DERIVED, ("source",)),
-    Figure("source_gpu", "GPU prefix cache", "tokens/s", DERIVED, ("source",)),
-    Figure("source_l1", "CPU memory (L1)", "tokens/s", DERIVED, ("source",)),
-    Figure("source_disk", "Disk", "tokens/s", DERIVED, ("source",)),
-    Figure("source_remote", "Remote (L2)", "tokens/s", DERIVED, ("source",)),
-    Figure("source_lmcache", "LMCache, layer not reported", "tokens/s", DERIVED, ("source",)),
-    Figure(
-        "tokens_saved_per_second",
-        "Tokens not recomputed",
-        "tokens/s",
-        DERIVED,
-        note="What LMCache supplied instead of the GPU computing it.",
-    ),
-    Figure(
-        "gpu_seconds_saved_per_second",
-        "GPU seconds saved",
-        "count",
-        DERIVED,
-        note="Tokens not recomputed times the engine's prefill seconds per computed token, times"
-        " the number of ranks: assumes that saved tokens would cost what computed ones did.",
-    ),
+    figure("source_computed", "Computed", DERIVED, "source", unit="tokens/s"),
+    figure("source_gpu", "GPU prefix cache", DERIVED, "source", unit="tokens/s"),
+    figure("source_l1", "CPU memory (L1)", DERIVED, "source", unit="tokens/s"),
+    figure("source_disk", "Disk", DERIVED, "source", unit="tokens/s"),
+    figure("source_remote", "Remote (L2)", DERIVED, "source", unit="tokens/s"),
+    figure("source_lmcache", "LMCache, layer not reported", DERIVED, "source", unit="tokens/s"),
+    figure("tokens_saved_per_second", "Tokens not recomputed", DERIVED, unit="tokens/s"),
+    figure("gpu_seconds_saved_per_second", "GPU seconds saved", DERIVED, unit="count"),
 )
 METRICS = tuple(figure.name for figure in FIGURES)
 # What a status of the first edition had in any case: clients rely on it.
 ALWAYS_SHOWN = (
-    *("lookup_hit_rate", "retrieve_hit_rate", "requested_tokens_per_second"),
-    *("hit_tokens_per_second", "stored_tokens_per_second", "requests_per_second"),
-    *("retrieve_p50", "retrieve_p90", "retrieve_p99", "store_p50", "store_p90", "store_p99"),
-    *("lookup_p50", "lookup_p90", "lookup_p99", "local_cache_bytes", "local_cache_limit_bytes"),
-    *("remote_cache_bytes", "local_storage_bytes", "evictions_per_second"),
-    *("failures_per_second", "slow_retrievals_per_second", "remote_ping_seconds"),
-    *("pinned_objects", "queue_size", "healthy"),
-)
+    "lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second "
+    "stored_tokens_per_second requests_per_second retrieve_p50 retrieve_p90 retrieve_p99 "
+    "store_p50 store_p90 store_p99 lookup_p50 lookup_p90 lookup_p99 local_cache_bytes "
+    "local_cache_limit_bytes remote_cache_bytes local_storage_bytes evictions_per_second "
+    "failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects "
+    "queue_size healthy"
+).split()
 LATENCY = "latency"  # of the polls themselves, kept beside the figures
-SERIES = (*(figure.name for figure in FIGURES if figure.history), LATENCY)
-LIFETIMES = (
-    "cache_lifespan_p50",
-    "chunk_lifetime_p50",
-    "idle_before_eviction_p50",
-    "reuse_gap_p50",
-)
-# Figures whose worst value says more than the mean, where one point stands for many: latencies.
-WORST_KEPT = frozenset(
-    [LATENCY] + [figure.name for figure in FIGURES if figure.unit == "seconds"]
-).difference(LIFETIMES)
+TOTAL_SERIES = tuple(figure.name for figure in FIGURES if figure.history)
+SERIES = (*TOTAL_SERIES, LATENCY)
+LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reuse_gap_p50".split()
+LATENCIES = {figure.name for figure in FIGURES if figure.unit == "seconds"}.difference(LIFETIMES)
+# Figures whose worst value says more than the mean, where one point stands for many.
+WORST_KEPT = frozenset([LATENCY, *LATENCIES])
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
-SOURCES = tuple(figure.name for figure in FIGURES if figure.of == ("source",))
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
-# Figures that are added up over the nodes of an instance.
-SUMMED = frozenset(
-    figure.name
-    for figure in FIGURES
-    if figure.kind == RATE and figure.of[0] in FACTS and FACTS[figure.of[0]].together == SUM
+GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
+ENGINE_FACTS = frozenset(
+    name for name, fact in FACTS.items() if fact.families[0].startswith(("vllm:", "sglang:"))
 )
 MAY_BE_IN_FLIGHT = frozenset(
     name for figure in FIGURES if figure.kind == IN_FLIGHT for name in figure.of
 )
-ENGINE_FACTS = frozenset(
-    name for name, fact in FACTS.items() if fact.families[0].startswith(("vllm:", "sglang:"))
+# Figures that are added up over the nodes of an instance.
+SUMMED = frozenset(
+    figure.name for figure in FIGURES if figure.kind == RATE and FACTS[figure.of[0]].together == SUM
 )
-GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
-TOTAL_SERIES = SERIES[:-1]
 NAN = float("nan")
 
 
@@ -4277,26 +4125,17 @@ def bucket_growth(old: Snapshot, new: Snapshot) -> Dict[str, BucketCounts]:
 def rates_by_label(
     rates: List[Tuple[Column, float]], chunk_size: float
 ) -> Dict[Tuple[str, str], Dict[str, float]]:
-    """Rates by model and by tenant; a page of one model is not divided."""
-    found = {}
-    for label in GROUP_LABELS:
-        groups = columns_by_label(rates, label)
-        if len(groups) > (1 if label == "model_name" else 0):
-            for value, columns in groups.items():
-                found[label, value] = in_tokens(once_per_engine(columns), chunk_size)
-    return found
-
-
-def columns_by_label(
-    rates: Iterable[Tuple[Column, float]], label: str
-) -> Dict[str, List[Tuple[Column, float]]]:
-    """The columns that have a label, by its value."""
-    found: Dict[str, List[Tuple[Column, float]]] = {}
+    """Rates by model, tenant and L2; a page of one model is not divided by it."""
+    groups: Dict[Tuple[str, str], List[Tuple[Column, float]]] = {}
     for column, rate in rates:
-        for name, value in column.labels:
-            if name == label:
-                found.setdefault(value, []).append((column, rate))
-    return found
+        for label in column.labels:
+            groups.setdefault(label, []).append((column, rate))
+    models = [label for label in groups if label[0] == "model_name"]
+    if len(models) == 1:
+        del groups[models[0]]
+    return {
+        label: in_tokens(once_per_engine(columns), chunk_size) for label, columns in groups.items()
+    }
 
 
 def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
@@ -4415,22 +4254,17 @@ def engine_sources(rates: Dict[str, float]) -> Dict[str, float]:
     asked, cached = rates.get("prompt_tokens"), rates.get("gpu_hits")
     if asked is None or cached is None:
         return {}
-    cached = min(cached, asked)
+    gpu = min(cached, asked)
+    computed = asked - gpu
     if "sglang_cached_tokens" in rates:
-        loaded = min(rates.get("hit", 0.0), cached)
-        return {
-            "source_computed": asked - cached,
-            "source_gpu": cached - loaded,
-            "source_lmcache": loaded,
-        }
-    if "external_hits" not in rates:
+        loaded = min(rates.get("hit", 0.0), gpu)
+        gpu -= loaded
+    elif "external_hits" in rates:
+        loaded = min(rates["external_hits"], computed)
+        computed -= loaded
+    else:
         return {}
-    loaded = min(rates["external_hits"], asked - cached)
-    return {
-        "source_computed": asked - cached - loaded,
-        "source_gpu": cached,
-        "source_lmcache": loaded,
-    }
+    return {"source_computed": computed, "source_gpu": gpu, "source_lmcache": loaded}
 
 
 def lmcache_layers(growth: Growth) -> Dict[str, float]:
@@ -4567,13 +4401,11 @@ def merge_group(members: Sequence[Member]) -> Growth:
             rates = {name: rate for name, rate in growth.rates.items() if name not in SOURCE_FACTS}
             growth = growth._replace(rates=rates)
         if has_lmcache and member.kind == "engine":
-            growth = Growth(
-                {name: rate for name, rate in growth.rates.items() if name in ENGINE_FACTS},
-                {},
-                {name: value for name, value in growth.gauges.items() if name in ENGINE_FACTS},
-                {name: counts for name, counts in growth.buckets.items() if name in ENGINE_FACTS},
-                {},
+            rates, gauges, buckets = (
+                {name: value for name, value in table.items() if name in ENGINE_FACTS}
+                for table in (growth.rates, growth.gauges, growth.buckets)
             )
+            growth = NO_GROWTH._replace(rates=rates, gauges=gauges, buckets=buckets)
         parts.append((member.rank, growth))
     workers = {member.rank for member in members if member.kind == "worker"}
     ranks = max([len(workers), *(growth.ranks for _, growth in parts)])
@@ -4698,24 +4530,6 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
     return NO_GROWTH._replace(rates=rates, gauges=gauges)
 
 
-class Alert(NamedTuple):
-    """Something an operator should know: ``severity`` is critical, warning or info.
-
-    ``since`` is Unix seconds. ``instance`` is the id of the node's instance, ``details`` are further sentences, ``value`` says
-    how bad it is (larger is worse) when a number can.
-    """
-
-    id: str
-    rule: str
-    severity: str
-    node: Optional[str]
-    text: str
-    since: float
-    instance: Optional[str] = None
-    details: Tuple[str, ...] = ()
-    value: Optional[float] = None
-
-
 def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
     """Figures as the status has them: those that are known, and null for the oldest ones."""
     shown = dict.fromkeys(ALWAYS_SHOWN)
@@ -4736,6 +4550,14 @@ def rounded(value: object) -> object:
 # ----------------------------------------------------------------------------
 # Watching the cluster: one node
 # ----------------------------------------------------------------------------
+
+# Seconds between two questions to a node that stays down (or the interval, if that is longer).
+MAX_BACK_OFF = 60.0
+SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
+MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
+MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
+ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
+DEFAULT_CHUNK_SIZE = 256.0  # tokens
 
 
 class NodeState:
@@ -4874,6 +4696,25 @@ class NodeState:
 # ----------------------------------------------------------------------------
 # Watching the cluster: a reader for each kind of node
 # ----------------------------------------------------------------------------
+
+MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
+MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
+MAX_MODELS = 20  # names of models of one engine
+ANY_STATUS = range(100, 1000)
+MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
+MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
+NO_PAGE = "its /metrics is not Prometheus text"
+ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
+# Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
+RANDOM_INSTANCE = re.compile(
+    "lmcache_default_instance|(lmcache_instance|lmcacheengineconfig)_[0-9a-f]{32}"
+)
+PAGE_LABELS = (
+    ("role", "role"),
+    ("worker_id", "worker_id"),
+    ("model", "model_name"),
+    ("instance", "instance"),
+)
 
 
 def read_json(reply: Reply, now: float) -> object:
@@ -5418,6 +5259,9 @@ def instance_name(members: List[NodeState]) -> str:
 # Watching the cluster: what becomes of nodes
 # ----------------------------------------------------------------------------
 
+MAX_SHOWN_VALUE = 200  # characters of a changed setting's value
+NOTED_FACTS = ("version", "model", "role")  # what an event tells when it changed
+
 
 class NodeEvents:
     """Writes down what happens to nodes."""
@@ -5518,39 +5362,22 @@ MAX_PEERS = 64  # nodes of an instance, beyond which a rule looks at each node a
 MIN_NEW_SHARE = 0.2  # of lookups without a hit, or of tokens that had to be stored
 
 
-def spoken_names(names: List[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+class Alert(NamedTuple):
+    """Something an operator should know: ``severity`` is critical, warning or info.
 
+    ``since`` is Unix seconds. ``instance`` is the id of the node's instance, ``details`` are
+    further sentences, ``value`` says how bad it is (larger is worse) when a number can.
+    """
 
-def spoken_time(seconds: float) -> str:
-    """A duration for people: 40 s, 12 min, 3.5 h, 2.0 d."""
-    if seconds < 120:
-        return f"{max(0.0, seconds):.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
-
-
-def spoken_number(value: float) -> str:
-    """Two or three digits: 0, 0.4, 4.2, 28, 1.2k."""
-    if value >= 1000:
-        return f"{value / 1000:.3g}k"
-    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
-
-
-def spoken_rate(rate: float) -> str:
-    """A rate per second; below one it is told per minute."""
-    return (
-        f"{spoken_number(rate)} per second"
-        if rate >= 1
-        else f"{spoken_number(rate * 60)} per minute"
-    )
-
-
-def spoken_change(past: float, now: float) -> str:
-    """How a rate changed, both told in the same unit: 4 → 28 per second."""
-    scale = 1 if max(past, now) >= 1 else 60
-    return f"{spoken_number(past * scale)} → {spoken_rate(now)}"
+    id: str
+    rule: str
+    severity: str
+    node: Optional[str]
+    text: str
+    since: float
+    instance: Optional[str] = None
+    details: Tuple[str, ...] = ()
+    value: Optional[float] = None
 
 
 class Threshold(NamedTuple):
@@ -6490,6 +6317,12 @@ def no_such_node(name: str) -> FrontendError:
 # Watching the cluster: history
 # ----------------------------------------------------------------------------
 
+HISTORY_POINTS = 1_000  # points of a series in one answer, about
+# Seconds between two points when an answer is made of means; hours are divided evenly.
+HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
+MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
+MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
+
 
 class History:
     """What was measured in each round: a ring, with a column for each figure that a key had once.
@@ -6858,6 +6691,17 @@ def history_document(
 # Watching the cluster: rounds of polls
 # ----------------------------------------------------------------------------
 
+DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
+# Questions at once through a frontend that has no status: the original takes 80 ms of CPU for each.
+MAX_THROUGH = 4
+POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
+POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
+NO_ANSWER = "no answer"  # how the reason of a time-out begins
+# A request's field: the ids of the frontends that the question came through.
+ASKING_FIELD = b"x-lmcache-frontends"
+# Frontends that ask through each other; a further one answers with its own metrics only.
+MAX_SCRAPE_DEPTH = 3
+
 
 class Judge:
     """Evaluates every rule once a round, and keeps the alerts that last."""
@@ -7191,6 +7035,11 @@ def adopt_entry(
 # Watching the cluster: the status document
 # ----------------------------------------------------------------------------
 
+RECENT = 30  # points of the short series in the status
+MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
+PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
+SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
+
 
 class StatusPage:
     """Makes the status document of all that is known; ``about`` are further members of it."""
@@ -7402,6 +7251,11 @@ class SharedCalls:
 # ----------------------------------------------------------------------------
 # Watching the cluster: the monitor
 # ----------------------------------------------------------------------------
+
+ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
+POLL_TIMEOUT = 10.0  # seconds that a node may take for an answer (--poll-timeout)
+ROUND_PATIENCE = 5.0  # seconds, at most, that a round waits for slow nodes
+MIN_ROUND_PATIENCE = 1.0
 
 
 class Monitor:
@@ -7714,6 +7568,11 @@ def label_of(node: Node) -> str:
 # Watching the cluster: for Prometheus, for files, for the terminal
 # ----------------------------------------------------------------------------
 
+MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
+PAGE_AGE = 1.0  # seconds after which a merged page is made anew
+MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
+MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
+SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
 
 NODE_UP = "node_up gauge Whether the node answered this scrape (1) or not (0)."
 SCRAPE_ERRORS = (
