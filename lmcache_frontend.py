@@ -2440,7 +2440,9 @@ def read_lines(text: bytes) -> Iterator[bytes]:
 
 
 def read_blocks(text: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    """A page cut before each HELP line: pairs of how the line begins ("" without one), and the rest.
+    """A page cut before each HELP line: pairs of how that line begins, and the rest.
+
+    What is before the first one begins with nothing.
 
     It is split MAX_SLICE by MAX_SLICE, for the same reason as in ``read_lines``.
     """
