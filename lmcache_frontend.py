@@ -14400,8 +14400,11 @@ COLORS = {
     "warning": "33",
     "info": "36",
 }
-TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
-RIGHT_ALIGNED = (4, 5)  # columns
+NODE_TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
+INSTANCE_TABLE = (
+    *("STATE", "INSTANCE", "KINDS", "ENGINE", "LOOKUP HIT", "TTFT P50", "NODES", "MODEL"),
+)
+RIGHT_ALIGNED = (4, 5)  # columns of both tables
 DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
 MIN_REASON = 30  # characters of a reason that are worth another column
 
@@ -14416,7 +14419,7 @@ def no_paint(text: str, what: str) -> str:
 
 
 def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
-    """The status for a terminal of ``width`` columns (0: any): counts, nodes and alerts.
+    """The status for a terminal of ``width`` columns (0: any): instances, nodes and alerts.
 
     What is not up stands first.
     """
@@ -14425,10 +14428,12 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     total = plural(counts["total"], "node")
     lines = [f"{total}: {', '.join(parts)}" if parts else "no nodes", ""]
+    instances = [instance_row(instance) for instance in dicts_in(status.get("instances"))]
+    lines += table_lines(INSTANCE_TABLE, instances, painted, width)
+    lines += [""] if instances else []
     rows = [proxy_row(proxy) for proxy in status.get("proxies", ())]
     rows += [node_row(node) for node in status["nodes"]]
-    rows.sort(key=lambda row: WORST_FIRST.index(row[0]))
-    lines += table_lines(rows, painted, width)
+    lines += table_lines(NODE_TABLE, rows, painted, width)
     groups = grouped_sentences(dicts_in(status.get("alerts")))
     lines += [""] if groups else []
     for group in groups:
@@ -14438,6 +14443,18 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
             lines.append(painted(f"{group.severity}: {group.text}", "unknown"))
             lines.append(painted(f"  {spoken_silence(group.silence)}", "unknown"))
     return "\n".join(lines)
+
+
+def instance_row(instance: Mapping[str, object]) -> Tuple[str, ...]:
+    """The line of an instance."""
+    figures = as_dict(instance["metrics"])
+    hit = spoken_ratio(figures.get("lookup_hit_rate"))
+    ttft = spoken_latency(figures.get("ttft_p50"))
+    texts = [str(instance[name]) for name in ("state", "name", "engine", "model")]
+    state, name, engine, model = texts
+    kinds = "+".join(map(str, as_list(instance["kinds"])))
+    nodes = str(len(as_list(instance["nodes"])))
+    return state, name, kinds, engine or "-", hit, ttft, nodes, model
 
 
 def proxy_row(proxy: Mapping[str, object]) -> Tuple[str, ...]:
@@ -14451,13 +14468,17 @@ def proxy_row(proxy: Mapping[str, object]) -> Tuple[str, ...]:
 
 def node_row(node: Mapping[str, object]) -> Tuple[str, ...]:
     """The line of a node."""
-    rate = number_or_none(as_dict(node["metrics"]).get("lookup_hit_rate"))
-    hit = "-" if rate is None else f"{rate:.1%}"
+    hit = spoken_ratio(as_dict(node["metrics"]).get("lookup_hit_rate"))
     reason = str(node["error"] or "; ".join(map(str, as_list(node["reasons"]))))
     version = str(node["version"] or "-")
     latency = spoken_latency(node["latency"])
     state, key, kind = str(node["state"]), str(node["key"]), str(node["kind"])
     return state, key, kind, version, hit, latency, str(node["address"]), reason
+
+
+def spoken_ratio(ratio: object) -> str:
+    value = number_or_none(ratio)
+    return "-" if value is None else f"{value:.1%}"
 
 
 def spoken_latency(seconds: object) -> str:
@@ -14466,15 +14487,18 @@ def spoken_latency(seconds: object) -> str:
 
 
 def table_lines(
-    rows: Iterable[Sequence[str]], painted: Callable[[str, str], str], width: int
+    headline: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    painted: Callable[[str, str], str],
+    width: int,
 ) -> List[str]:
-    """The rows below a headline, cut to ``width``; nothing when there are none."""
-    table = [tuple(one_line(cell) for cell in row) for row in rows]
-    if not table:
+    """The rows, worst first, below a headline, cut to ``width``; nothing when there are none."""
+    ordered = sorted(rows, key=lambda row: WORST_FIRST.index(row[0]))
+    if not ordered:
         return []
-    table.insert(0, TABLE)
-    widths = [max(len(row[column]) for row in table) for column in range(len(TABLE))]
-    columns = list(range(len(TABLE)))
+    table = [headline, *(tuple(one_line(cell) for cell in row) for row in ordered)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headline))]
+    columns = list(range(len(headline)))
     for column in DISPENSABLE:
         needed = sum(widths[each] + 2 for each in columns[:-1]) + min(widths[-1], MIN_REASON)
         if width and needed > width:

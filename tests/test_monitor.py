@@ -542,16 +542,32 @@ def test_the_table_shows_state_reason_and_hit_rate_and_no_color_unless_asked():
 
 
 def test_what_is_not_up_stands_first_in_the_table():
-    lines = table_of("w0", "w1", color=False).splitlines()[3:]
-    assert [line.split()[1] for line in lines] == ["w1", "w0"]
+    lines = table_of("w0", "w1", color=False).splitlines()
+    nodes = next(index for index, line in enumerate(lines) if " NODE " in line)
+    assert [line.split()[1] for line in lines[nodes + 1 :]] == ["w1", "w0"]
+
+
+def test_instances_stand_before_their_nodes_in_the_table_the_worst_first():
+    lone = page().replace(b'"m"', b'"other"')
+    cluster = Cluster({"w0": {"/metrics": lone}, "w1": {"/metrics": page()}, "w2": {}})
+    cluster.answers["w2"]["/metrics"] = page()
+    cluster.round()
+    del cluster.answers["w2"]
+    cluster.answers["w1"]["/metrics"] = page(tokens=100, hits=50)
+    lines = lf.status_table(cluster.round(40.0), color=False).splitlines()
+    nodes = next(index for index, line in enumerate(lines) if " NODE " in line)
+    instances = [line.split() for line in lines[2 : nodes - 1]]
+    assert instances[0][:3] == ["STATE", "INSTANCE", "KINDS"]
+    assert [line[0] for line in instances[1:]] == ["down", "up"]
+    assert "50.0%" in instances[1] and instances[1][-2:] == ["2", "m"]
 
 
 @pytest.mark.parametrize("width", [30, 50, 80, 100])
 def test_the_table_fits_its_terminal_and_keeps_state_node_and_reason(width):
     lines = table_of("w0", "w1", "a-rather-long-name", color=False, width=width).splitlines()
     assert max(map(len, lines)) <= width
-    header = next(line for line in lines if line.startswith("STATE"))
-    assert header.split()[:2] == ["STATE", "NODE"]
+    headers = [line.split()[:2] for line in lines if line.startswith("STATE")]
+    assert headers == [["STATE", "INSTANCE"], ["STATE", "NODE"]]
     assert any("conn" in line or line.endswith("...") for line in lines)
     assert "LATENCY" in table_of("w0", color=False)
 
