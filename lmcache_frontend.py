@@ -4719,6 +4719,16 @@ PAGE_LABELS = (
 )
 
 
+# What tells the kind of a page whatever else is on it: the first that begins a sample's name.
+SIGNS = (
+    ("frontend", b"lmcache_frontend_"),
+    ("controller", b"lmcache:cache_controller_"),
+    ("coordinator", b"lmcache_coordinator_"),
+    ("engine", b"vllm:"),
+    ("engine", b"sglang:"),
+)
+
+
 def read_json(reply: Reply, now: float) -> object:
     """The JSON of an answer, None when it is none."""
     try:
@@ -4740,7 +4750,7 @@ class Question(NamedTuple):
     take: Callable[[NodeState, int, object], None]
     older: str = ""
     again: Callable[[NodeState], bool] = lambda state: False
-    statuses: Tuple[int, ...] = (200,)
+    statuses: Sequence[int] = (200,)
     read: Callable[[Reply, float], object] = read_json
 
 
@@ -4783,15 +4793,11 @@ def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
     A page of several processes of one engine (vLLM with PROMETHEUS_MULTIPROC_DIR) without the
     engine's own families is a worker's when there is any worker in it.
     """
-    if b"lmcache_frontend_" in text:
-        return "frontend", {}
-    if has_family(text, b"lmcache:cache_controller_"):
-        return "controller", {}
-    if b"lmcache_coordinator_" in text or b'service_name="lmcache-mp-coordinator"' in text:
-        return "coordinator", {}
-    for prefix in (b"vllm:", b"sglang:"):
+    for kind, prefix in SIGNS:
         if has_family(text, prefix):
-            return "engine", sample_labels(text, prefix)
+            return kind, sample_labels(text, prefix) if kind == "engine" else {}
+    if b'service_name="lmcache-mp-coordinator"' in text:
+        return "coordinator", {}
     labels = sample_labels(text, b"lmcache:")
     if labels.get("role") in ("scheduler", "worker"):
         role = "worker" if b'role="worker"' in text else labels["role"]
@@ -4823,22 +4829,18 @@ def start_time(text: bytes) -> float | None:
 def take_page(state: NodeState, status: int, value: object) -> None:
     """Take over a page. One of another kind, or none at all, is another tenant's of the address."""
     page = value if isinstance(value, Page) else None
-    kind = page.kind if page is not None else ""
-    if state.page_kind is None:
-        is_other = False
-    elif page is None:
-        is_other = status in (200, 404)
-    else:
-        is_other = kind != state.page_kind or page.start != state.start
-    if is_other:
-        is_same_kind = page is not None and kind == state.page_kind
-        if is_same_kind:
-            state.restarts += 1
-            state.restarted = page.snapshot.at if page.snapshot is not None else None
-        state.forget()
     if page is None:
+        if state.page_kind is not None and status in (200, 404):
+            state.forget()
         take_no_page(state, status)
         return
+    kind = page.kind
+    if state.page_kind not in (None, kind):
+        state.forget()
+    elif state.page_kind == kind and page.start != state.start:
+        state.restarts += 1
+        state.restarted = page.snapshot.at if page.snapshot is not None else None
+        state.forget()
     state.page_kind, state.start, state.software = kind, page.start, page.software
     state.has_lmcache = page.has_lmcache
     if kind and state.kind == "unknown":
@@ -4993,6 +4995,10 @@ def take_server_info(state: NodeState, status: int, value: object) -> None:
         state.about["model"] = state.about["model"] or one_line(info.get("served_model_name") or "")
 
 
+def is_unwell(state: NodeState) -> bool:
+    return bool(state.unwell)
+
+
 def has_stalled_threads(state: NodeState) -> bool:
     """Tell whether fewer critical threads run than there are, by its metrics or its last answer."""
     gauges = state.window[-1].gauges if state.window else {}
@@ -5000,28 +5006,18 @@ def has_stalled_threads(state: NodeState) -> bool:
     return is_fewer or bool(state.stalled)
 
 
-PAGE_QUESTION = Question(
-    "/metrics", take_page, again=lambda state: True, statuses=ANY_STATUS, read=read_page
-)
+def always(state: NodeState) -> bool:
+    return True
+
+
+PAGE_QUESTION = Question("/metrics", take_page, "", always, ANY_STATUS, read_page)
 VERSION_QUESTION = Question("/version", take_version)
 META_QUESTION = Question("/meta", take_meta, statuses=(200, 500), read=read_meta)
-FRONTEND_QUESTION = Question(
-    "/health", take_frontend_health, again=lambda state: True, statuses=ANY_STATUS
-)
-MP_STATUS_QUESTION = Question(
-    "/status",
-    take_mp_status,
-    older="/api/status",
-    again=lambda state: True,
-    statuses=(200, 503),
-)
-COORDINATOR_QUESTION = Question(
-    "/healthz", take_coordinator_health, again=lambda state: True, statuses=(200, 503)
-)
-DISCOVERY_QUESTION = Question(
-    "/lmcache_infos?minute=0", take_discovery, again=lambda state: True, statuses=ANY_STATUS
-)
-SERVER_INFO_QUESTION = Question("/server_info", take_server_info, older="/get_server_info")
+FRONTEND_QUESTION = Question("/health", take_frontend_health, "", always, ANY_STATUS)
+MP_STATUS_QUESTION = Question("/status", take_mp_status, "/api/status", always, (200, 503))
+COORDINATOR_QUESTION = Question("/healthz", take_coordinator_health, "", always, (200, 503))
+DISCOVERY_QUESTION = Question("/lmcache_infos?minute=0", take_discovery, "", always, ANY_STATUS)
+SERVER_INFO_QUESTION = Question("/server_info", take_server_info, "/get_server_info")
 IN_PROCESS_QUESTIONS = (
     PAGE_QUESTION,
     VERSION_QUESTION,
@@ -5043,12 +5039,7 @@ READERS: Dict[str, Tuple[Question, ...]] = {
     "engine": (
         PAGE_QUESTION,
         VERSION_QUESTION,
-        Question(
-            "/health",
-            take_engine_health,
-            again=lambda state: bool(state.unwell),
-            statuses=(200, 500, 503),
-        ),
+        Question("/health", take_engine_health, "", is_unwell, (200, 500, 503)),
         Question("/v1/models", take_models),
         SERVER_INFO_QUESTION,
     ),
@@ -5083,8 +5074,7 @@ def due_questions(state: NodeState, with_details: bool) -> List[Question]:
     questions = questions_for(state)
     if with_details:
         return questions
-    is_known = state.kind != "unknown"
-    return [question for question in questions if is_known and question.again(state)]
+    return [item for item in questions if state.kind != "unknown" and item.again(state)]
 
 
 def path_of(state: NodeState, question: Question) -> str:
@@ -5162,35 +5152,25 @@ def model_names(state: NodeState) -> set[str]:
 
 def find_instances(states: Iterable[NodeState]) -> List[Instance]:
     """Group nodes by the serving engine that they belong to, and tell each node its instance."""
-    states = list(states)
     groups: Dict[str, List[NodeState]] = {}
+    homeless = []
     for state in states:
         state.instance_id, state.group = None, state.node.key
         place = instance_place(state)
         if place:
             groups.setdefault(place, []).append(state)
-    homeless = [state for state in states if not instance_place(state)]
+        elif state.kind in ("worker", "scheduler", "engine"):
+            homeless.append(state)
     for state in homeless:
-        if state.kind in ("worker", "scheduler", "engine"):
-            own = f"{state.kind}:{state.node.key}"
-            # The page of an engine with LMCache in it tells a whole instance, unless the ranks of
-            # that engine, the only one there, are watched as well.
-            is_alone = not state.has_lmcache or not has_rival(state, homeless)
-            place = matching_group(state, groups) if is_alone else ""
-            groups.setdefault(place or own, []).append(state)
+        place = adjacent_instance(state, groups, homeless) or f"{state.kind}:{state.node.key}"
+        groups.setdefault(place, []).append(state)
     found = []
     for place, members in sorted(groups.items()):
         members.sort(key=lambda state: state.node.key)
         for state in members:
             state.instance_id = state.group = place
-        found.append(
-            Instance(
-                place,
-                instance_name(members),
-                members,
-                aggregate(state.member() for state in members),
-            )
-        )
+        figures = aggregate(state.member() for state in members)
+        found.append(Instance(place, instance_name(members), members, figures))
     return found
 
 
@@ -5201,41 +5181,36 @@ def instance_place(state: NodeState) -> str:
         is_common = state.reported_instance.startswith(("engine:", "instance:"))
         proxy = "" if is_common else f"{state.node.proxy}/"
         return proxy + state.reported_instance
+    if configured and state.kind in ("mp", "engine", "worker", "scheduler"):
+        # It counts more than what a node says: it joins an engine's API server to its workers.
+        return f"instance:{configured}"
     if state.kind == "mp":
-        return mp_place(state)
-    if state.kind == "engine":
-        return f"instance:{configured}" if configured else ""
+        # An instance of its own; its two ports may be two nodes of it.
+        is_one_port = state.page_kind is None or state.health is None
+        if is_one_port and about["instance"]:
+            return f"mp:{host_of(state.node)}:{about['instance']}"
+        return f"mp:{state.node.key}"
     if state.kind not in ("worker", "scheduler"):
         return ""
-    # What was configured counts more: it joins an engine's API server to its workers.
-    if configured:
-        return f"instance:{configured}"
     if about["engine"]:
         return f"engine:{about['engine']}"
     host = about["instance"] or host_of(state.node)
     return f"{host}:{about['model']}" if about["model"] else ""
 
 
-def mp_place(state: NodeState) -> str:
-    """An MP server is an instance of its own; its two ports may be two nodes of it."""
-    if state.node.instance:
-        return f"instance:{state.node.instance}"
-    has_one_port = state.page_kind is None or state.health is None
-    if has_one_port and state.about["instance"]:
-        return f"mp:{host_of(state.node)}:{state.about['instance']}"
-    return f"mp:{state.node.key}"
+def adjacent_instance(
+    state: NodeState, groups: Mapping[str, List[NodeState]], homeless: List[NodeState]
+) -> str:
+    """The only instance on a node's host that may be its own, "" when there is none or several.
 
-
-def has_rival(state: NodeState, others: Iterable[NodeState]) -> bool:
-    """Tell whether another engine on the same host serves the same model."""
+    The page of an engine with LMCache in it tells a whole instance, unless the ranks of that
+    engine, the only one there that serves the model, are watched as well.
+    """
     host, names = host_of(state.node), model_names(state)
-    engines = [one for one in others if one.kind == "engine" and one is not state]
-    return any(host_of(one.node) == host and model_names(one) & names for one in engines)
-
-
-def matching_group(state: NodeState, groups: Mapping[str, List[NodeState]]) -> str:
-    """The only instance on a node's host that may be its own, "" when there is none or several."""
-    host, names = host_of(state.node), model_names(state)
+    others = [one for one in homeless if one is not state and one.kind == "engine"]
+    rivals = [one for one in others if host_of(one.node) == host and model_names(one) & names]
+    if state.has_lmcache and rivals:
+        return ""
     found = []
     for place, members in groups.items():
         is_near = any(host_of(member.node) == host for member in members)
