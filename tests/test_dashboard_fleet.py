@@ -286,3 +286,16 @@ def test_a_frontend_that_is_added_as_a_node_is_recognised(page, demo, start):
     browser.goto(front.url + "/#/node/rack1")
     browser.wait_for(lambda: "Nodes behind this frontend" in browser.text("main"))
     assert "127.0.0.1:%d" % demo.port in browser.text("main .page-head")
+
+
+@pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
+def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
+    front = start("--demo", "--trust", "token", "--poll-interval", "1")
+    nodes = lambda: front.ask("/api/status").json()["nodes"]  # noqa: E731
+    wait_for(lambda: {"mp", "worker"} <= {node["kind"] for node in nodes()}, 30)
+    browser = page(front, "#/many?tab=" + tab)
+    last = "main .actions button:last-of-type"
+    browser.wait_for(lambda: browser.has(last))
+    browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
+    assert browser.property(last, "disabled")
+    assert browser.text("main .lock-note").startswith("Read-only")

@@ -24,6 +24,8 @@ const VIEWS = [
   ["Events", "#/events"],
   ["Compare nodes", "#/compare"],
   ["Bulk actions", "#/many"],
+  ["Cache operations", "#/many?tab=cache"],
+  ["Rollout of a setting", "#/many?tab=rollout"],
   ["Nodes: add, change, remove", "#/nodes"],
 ];
 
