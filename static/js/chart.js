@@ -210,8 +210,8 @@ class Lane {
  * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
  * list of series a
  * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
- * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}]. Limits: one list a
- * lane, [{value, name}]: dashed lines.
+ * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}].
+ * Limits: one list a lane, [{value, name}]: dashed lines.
  */
 export class Chart {
   constructor(options) {

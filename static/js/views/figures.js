@@ -353,7 +353,7 @@ const LEGEND = [
 
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
-  /** Charts are {id, label, lanes, of(history), limits(history)}; `fold` remembers if it is folded. */
+  /** Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered. */
   constructor({ charts = CHARTS, fold = "charts.folded", foldFrom = FOLD_CHARTS_FROM } = {}) {
     this.foldName = fold;
     this.foldFrom = foldFrom;
