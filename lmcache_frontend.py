@@ -10599,6 +10599,8 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         """Prepare the socket, which never blocks by itself."""
         self.disable_nagle_algorithm = self.request.family != socket.AF_UNIX
         super().setup()
+        # Heads are collected before they are read: ``handle`` makes an ``rfile`` of each.
+        self.rfile.close()
         self.connection.setblocking(False)
         self.wfile = ClientWriter(self.connection)
         is_unix = not isinstance(self.client_address, tuple)

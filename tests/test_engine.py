@@ -16,6 +16,8 @@ from support.nodes import NodeServer
 MIB = 1 << 20
 NOTICED = 0.5  # seconds in which a client that left is noticed
 MARGIN = 0.5  # seconds that a busy machine may add
+# A worker that is held waits for BODY_TIMEOUT, 60 s; a busy machine may make others wait a moment.
+HELD_UP = 5.0  # seconds
 LINGER = 2.0  # seconds that a refused client may go on sending
 SHARE = 64  # requests that may wait for one node
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="reads /proc")
@@ -172,7 +174,7 @@ def test_slow_readers_of_a_page_share_it_and_hold_up_nobody(long_page):
         readers = [opened.enter_context(slow_reader(long_page, "/metrics")) for _ in range(40)]
         for sock in readers:
             assert sock.recv(1) == b"H"
-            assert long_page.slowest(seconds=0.01) < 1
+            assert long_page.slowest(seconds=0.01) < HELD_UP
         for path in ("/", "/api/status", "/proxy2/w0/version", "/metrics"):
             assert long_page.ask(path, timeout=5).status == 200
         # A page is shared for a second only; forty copies would be 160 MiB.
@@ -199,7 +201,7 @@ def test_clients_that_do_not_read_what_a_node_sends_hold_up_none_of_our_own_rout
     with contextlib.ExitStack() as opened:
         for _ in range(SHARE + 6):
             opened.enter_context(slow_reader(front, "/proxy2/w0/bytes/50000000"))
-        assert front.slowest(seconds=1) < 1
+        assert front.slowest(seconds=1) < HELD_UP
         assert front.ask("/api/status", timeout=5).status == 200
 
 
@@ -315,7 +317,7 @@ def test_four_nodes_that_hang_hold_256_requests_and_none_of_our_own_routes(start
             wait_for(lambda node=node: hung(node) == SHARE)
         check_refused_at_once(front, "/proxy2/n4/version")
         check_own_routes(front)
-        assert front.slowest(seconds=1) < 1
+        assert front.slowest(seconds=1) < HELD_UP
         for node in nodes:
             node.release.set()
         wait_for(lambda: front.ask("/proxy2/n4/version").status == 200)
@@ -347,7 +349,7 @@ def test_refreshes_of_a_silent_frontend_share_one_question_and_hold_up_nobody(st
         front = start("--nodes", json.dumps([proxy]))
         send(front, get("/api/proxies/rack1/refresh"), 100)
         wait_for(lambda: silent.requests)
-        assert front.slowest(seconds=1) < 1
+        assert front.slowest(seconds=1) < HELD_UP
         began = time.monotonic()
         assert front.ask("/api/nodes", timeout=5).status == 200
         assert time.monotonic() - began < 1
