@@ -203,6 +203,11 @@ class FrontendError(Exception):
         self.field = field
 
 
+def invalid(field: str, why: str) -> FrontendError:
+    """The error of a field of the input, which begins with the field's name."""
+    return FrontendError(400, f"{field} {why}", field)
+
+
 # ----------------------------------------------------------------------------
 # Small helpers
 # ----------------------------------------------------------------------------
@@ -222,6 +227,14 @@ def loads(text: bytes | str) -> object:
         return json.loads(text, parse_int=short_int)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def parse_json(text: bytes | str, what: str) -> object:
+    """Read JSON that a user wrote. Raises FrontendError 400 that begins with ``what``."""
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise FrontendError(400, f"{what} is not JSON: {one_line(error)}") from None
 
 
 def short_int(digits: str) -> float:
@@ -566,8 +579,7 @@ def embedded_ipv4(
 def parse_socket_path(path: str) -> str:
     """Check the path of a Unix socket. Raises FrontendError 400 for the field "port"."""
     if not path.startswith("/"):
-        shown = one_line(path)
-        raise FrontendError(400, f"port {shown!r} is not an absolute socket path", "port")
+        raise invalid("port", f"{one_line(path)!r} is not an absolute socket path")
     if not path.isprintable():
         raise FrontendError(400, "the socket path has a control character", "port")
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
@@ -582,8 +594,7 @@ def parse_port(port: object) -> int:
     is_decimal = text.isascii() and text.isdigit() and len(text) <= 5
     if not is_decimal or not 0 < int(text) < 65536:
         shown = one_line(port if isinstance(port, str) else json.dumps(port))
-        reason = f"port {shown!r} is neither a number from 1 to 65535 nor a socket path"
-        raise FrontendError(400, reason, "port")
+        raise invalid("port", f"{shown!r} is neither a number from 1 to 65535 nor a socket path")
     return int(text)
 
 
@@ -593,32 +604,30 @@ def parse_host(host: object) -> str:
     Raises FrontendError 400 for the field "host".
     """
     if not isinstance(host, str):
-        raise FrontendError(400, "host is not a string", "host")
+        raise invalid("host", "is not a string")
     text = host.strip()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     text = BIND_ADDRESSES.get(text, text)
     shown = one_line(host)
     if "://" in text:
-        reason = f"host {shown!r} is a URL: write the host alone, and the port beside it"
-        raise FrontendError(400, reason, "host")
+        raise invalid("host", f"{shown!r} is a URL: write the host alone, and the port beside it")
     if ":" in text:
         if ip_address(text) is None:
-            raise FrontendError(400, f"host {shown!r} is not an IPv6 address", "host")
+            raise invalid("host", f"{shown!r} is not an IPv6 address")
     elif not HOST_NAME.fullmatch(text):
-        raise FrontendError(400, f"host {shown!r} is not a host name or address", "host")
+        raise invalid("host", f"{shown!r} is not a host name or address")
     return text.lower()
 
 
 def parse_name(name: object) -> str:
     """Check a node's name: non-empty, without ``/`` and control characters, not too long."""
     if not isinstance(name, str) or not name.strip():
-        raise FrontendError(400, "name is missing or empty", "name")
+        raise invalid("name", "is missing or empty")
     if "/" in name or not name.isprintable() or name in (".", ".."):
-        reason = f"name {one_line(name)!r} has a '/' or a control character"
-        raise FrontendError(400, reason, "name")
+        raise invalid("name", f"{one_line(name)!r} has a '/' or a control character")
     if len(name) > MAX_NAME_LENGTH:
-        raise FrontendError(400, f"name has more than {MAX_NAME_LENGTH} characters", "name")
+        raise invalid("name", f"has more than {MAX_NAME_LENGTH} characters")
     return name
 
 
@@ -626,7 +635,7 @@ def parse_text(entry: Mapping[str, object], field: str, default: str = "") -> st
     """A field that is printable text. Raises FrontendError 400 for the field."""
     value = entry.get(field, default)
     if not isinstance(value, str) or not value.isprintable():
-        raise FrontendError(400, f"{field} is not printable text", field)
+        raise invalid(field, "is not printable text")
     return value
 
 
@@ -706,8 +715,8 @@ class Node(NamedTuple):
         if "nodes" not in entry:
             return node
         if depth >= MAX_NESTING:
-            reason = f"{where}: nodes are nested more than {MAX_NESTING} deep"
-            raise FrontendError(400, reason, "nodes")
+            detail = f"{where}: nodes are nested more than {MAX_NESTING} deep"
+            raise FrontendError(400, detail, "nodes")
         return node._with_children(entry["nodes"], where, depth + 1)
 
     @classmethod
@@ -716,26 +725,15 @@ class Node(NamedTuple):
         is_path = isinstance(port, str) and "/" in port
         for field in ("port",) if is_path else ("host", "port"):
             if field not in entry:
-                raise FrontendError(400, f"{field} is missing", field)
-        host = entry.get("host", "localhost")
-        if is_path:
-            host = parse_text(entry, "host", "localhost")
-        target = Target.parse(host, port)
+                raise invalid(field, "is missing")
+        host = parse_text(entry, "host", "localhost") if is_path else entry["host"]
+        node = cls(name, str(host), port, Target.parse(host, port))
         token = parse_text(entry, "token")
         if not token.isascii():
-            raise FrontendError(400, "token has a character that is not ASCII", "token")
+            raise invalid("token", "has a character that is not ASCII")
         metrics_port = parse_port(entry["metrics_port"]) if entry.get("metrics_port") else 0
         instance = parse_text(entry, "instance")[:MAX_NAME_LENGTH]
-        written = port if isinstance(port, (int, str)) else 0
-        return cls(
-            name,
-            str(host),
-            written,
-            target,
-            token=token,
-            metrics_port=metrics_port,
-            instance=instance,
-        )
+        return node._replace(token=token, metrics_port=metrics_port, instance=instance)
 
     def _with_children(self, entries: object, where: str, depth: int) -> Node:
         if not isinstance(entries, list):
@@ -745,8 +743,8 @@ class Node(NamedTuple):
             place = f"{where}.nodes[{index}]"
             child = Node.parse(entry, place, self.source, self.name, depth)
             if child.name in children:
-                reason = f"{place}: {self.name} already has a node named {child.name!r}"
-                raise FrontendError(409, reason, "name")
+                detail = f"{place}: {self.name} already has a node named {child.name!r}"
+                raise FrontendError(409, detail, "name")
             is_remote_socket = child.target.is_unix and not self.target.is_loopback
             if is_remote_socket and self.name != LOCAL_PROXY:
                 child = child.through(self)
@@ -805,12 +803,7 @@ class Node(NamedTuple):
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it: without its token."""
-        shown: Dict[str, object] = {
-            "name": self.name,
-            "host": self.host,
-            "port": self.port,
-            "is_proxy": self.is_proxy,
-        }
+        shown = {name: getattr(self, name) for name in ("name", "host", "port", "is_proxy")}
         if self.is_proxy:
             children = [child.public() for child in self.children]
             return dict(shown, id=f"proxy_{self.name}", children=children)
@@ -856,18 +849,20 @@ class Edit(NamedTuple):
         """
         lists = lists_of_group(entries, self.group)
         if self.entry is not None and not self.name:
+            if not lists:
+                raise FrontendError(404, f"there is no proxy named {self.group!r}")
             # Proxies stand at the top, which is the last list.
-            places = lists[-1:] if "nodes" in self.entry else lists[:1]
-            for siblings in places:
-                siblings.append(self.entry)
-                return self.entry
-            raise FrontendError(404, f"there is no proxy named {self.group!r}")
+            lists[-1 if "nodes" in self.entry else 0].append(self.entry)
+            return self.entry
         for siblings in lists:
             for index, old in enumerate(siblings):
-                if old["name"] == self.name:
-                    merged = None if self.entry is None else {**old, **self.entry}
-                    siblings[index : index + 1] = [] if merged is None else [merged]
-                    return merged
+                if old["name"] != self.name:
+                    continue
+                if self.entry is None:
+                    del siblings[index]
+                    return None
+                siblings[index] = {**old, **self.entry}
+                return siblings[index]
         raise FrontendError(404, f"there is no node named {self.name!r}")
 
 
@@ -893,23 +888,19 @@ class ConfigFile:
             with open(self.path, "rb") as file:
                 data = file.read(MAX_CONFIG_FILE + 1)
         except OSError as error:
-            reason = error.strerror or error
-            raise FrontendError(400, f"cannot read {self.path}: {reason}") from None
+            raise FrontendError(400, f"cannot read {self.path}: {error.strerror}") from None
         if len(data) > MAX_CONFIG_FILE:
             raise FrontendError(400, f"{self.path} has more than {MAX_CONFIG_FILE >> 20} MiB")
         if not data.strip():
             advice = "write a list of nodes into it, [] for none"
             raise FrontendError(400, f"{self.path} is empty, not JSON: {advice}")
-        try:
-            entries = loads(data)
-        except ValueError as error:
-            raise FrontendError(400, f"{self.path} is not JSON: {one_line(error)}") from None
-        self.parse(entries)
-        return as_list(entries)  # type: ignore[return-value]  # parse() has checked the items
+        entries = parse_json(data, self.path)
+        parse_nodes(entries, self.path, "config")
+        return as_list(entries)  # type: ignore[return-value]  # parse_nodes() has checked the items
 
-    def parse(self, entries: object) -> List[Node]:
-        """The nodes of entries of this file. Raises FrontendError that names file and place."""
-        return parse_nodes(entries, self.path, "config")
+    def nodes(self) -> List[Node]:
+        """The nodes of the file. Raises FrontendError that names file and place."""
+        return parse_nodes(self.read(), self.path, "config")
 
     @contextlib.contextmanager
     def change(self) -> Iterator[List[dict]]:
@@ -925,8 +916,7 @@ class ConfigFile:
                 text = json.dumps(entries, indent=2, ensure_ascii=False)
                 write_atomically(self.path, text.encode("utf-8", "backslashreplace") + b"\n")
         except OSError as error:
-            reason = error.strerror or error
-            raise FrontendError(500, f"cannot write {self.path}: {reason}") from None
+            raise FrontendError(500, f"cannot write {self.path}: {error.strerror}") from None
 
     def _read_again(self) -> List[dict]:
         try:
@@ -961,7 +951,7 @@ class NodeView(NamedTuple):
 
 
 def allow_any(node: Node) -> None:
-    """The check of an edit that no client asked for: everything is allowed."""
+    """The check of an edit that no client asked for."""
 
 
 class NodeRegistry:
@@ -1053,7 +1043,7 @@ class NodeRegistry:
         """Read the configuration file again. Raises FrontendError; then nothing changes."""
         if self.config is not None:
             with self._editing:
-                self.replace_source("config", self.config.parse(self.config.read()))
+                self.replace_source("config", self.config.nodes())
 
     def add(
         self,
@@ -1070,7 +1060,7 @@ class NodeRegistry:
             source = "config" if self.config else "api"
             if group != LOCAL_PROXY:
                 source = self._static_source(self.proxy(group))
-            return self._apply(Edit(group, "", entry), source, check), self._is_file(source)
+            return self._apply(Edit(group, "", entry), source, check), source == "config"
 
     def change(
         self, name: str, entry: Dict[str, object] | None, check: Callable[[Node], None] = allow_any
@@ -1090,10 +1080,7 @@ class NodeRegistry:
                 if not entry["nodes"]:
                     entry = {field: entry[field] for field in entry if field != "nodes"}
             edit = Edit(LOCAL_PROXY if old.is_proxy else old.proxy, old.name, entry)
-            return self._apply(edit, source, check) or old, self._is_file(source)
-
-    def _is_file(self, source: str) -> bool:
-        return source == "config" and self.config is not None
+            return self._apply(edit, source, check) or old, source == "config"
 
     def _static_source(self, node: Node) -> str:
         """The source that an operator can edit a node in. Raises FrontendError 409."""
@@ -1103,7 +1090,7 @@ class NodeRegistry:
 
     def _apply(self, edit: Edit, source: str, check: Callable[[Node], None]) -> Node | None:
         """Change the entries of a source: the file's, or those of the nodes that it has now."""
-        if self.config is not None and self._is_file(source):
+        if self.config is not None and source == "config":
             with self.config.change() as entries:
                 nodes, node = self._try(edit, source, entries, check)
         else:
@@ -1120,9 +1107,8 @@ class NodeRegistry:
         Raises FrontendError when the registry could not take them.
         """
         entry = edit.apply(entries)
-        if entry is not None:
-            if Node.parse(entry, "", source).name == LOCAL_PROXY:
-                raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
+        if entry is not None and Node.parse(entry, "", source).name == LOCAL_PROXY:
+            raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
         nodes = parse_nodes(entries, self.config.path if self.config else source, source)
         with self._lock:
             arrange(self._home, {**self._sources, source: tuple(nodes)}, self._reports)
@@ -1137,12 +1123,10 @@ class NodeRegistry:
 
     def _refresh_view(self) -> None:
         """Make the view anew; reports of proxies that were removed are dropped. Needs the lock."""
-        view = arrange(self._home, self._sources, self._reports)
-        names = {group.name for group in view.groups}
-        for group in self._view.groups:
-            if group.name not in names:
-                self._reports.pop(group.name, None)
-        self._view = view
+        old = {group.name for group in self._view.groups}
+        self._view = arrange(self._home, self._sources, self._reports)
+        for name in old - {group.name for group in self._view.groups}:
+            self._reports.pop(name, None)
         self.version += 1
 
 
@@ -1165,8 +1149,7 @@ def arrange(
             other = taken.get(node.name)
             identity = report_of(node, reports).identity
             if other is not None and is_static:
-                reason = f"there is already a node named {node.name!r}"
-                raise FrontendError(409, reason, "name")
+                raise FrontendError(409, f"there is already a node named {node.name!r}", "name")
             if other is not None:
                 if other.target != node.target:
                     conflicts.append(
@@ -1192,10 +1175,9 @@ def arrange(
 def report_of(node: Node, reports: Mapping[str, Report]) -> Report:
     """What a proxy reported, if it is still the one that was asked; else an empty report."""
     report = reports.get(node.name)
-    if report is None or not node.is_proxy:
-        return Report(node.target, node.token, (), "")
-    is_same = (report.target, report.token) == (node.target, node.token)
-    return report if is_same else Report(node.target, node.token, (), "")
+    if report and node.is_proxy and report[:2] == (node.target, node.token):
+        return report
+    return Report(node.target, node.token, (), "")
 
 
 def with_reported(proxy: Node, reports: Mapping[str, Report]) -> Node:
@@ -11964,10 +11946,7 @@ class ApiRequest(NamedTuple):
 
     def json(self) -> Dict[str, object]:
         """The body as a JSON object. Raises FrontendError 400."""
-        try:
-            value = loads(self.body) if self.body.strip() else {}
-        except ValueError as error:
-            raise FrontendError(400, f"the body is not JSON: {one_line(error)}") from None
+        value = parse_json(self.body, "the body") if self.body.strip() else {}
         if not isinstance(value, dict):
             raise FrontendError(400, "the body is not a JSON object")
         return value
@@ -12552,10 +12531,7 @@ def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
             break
     else:
         return None
-    try:
-        config = loads(text)
-    except ValueError as error:
-        raise FrontendError(400, f"{prefix}_CONFIG is not JSON: {one_line(error)}") from None
+    config = parse_json(text, f"{prefix}_CONFIG")
     if not isinstance(config, dict):
         raise FrontendError(400, f"{prefix}_CONFIG is not a JSON object")
     if any(name in config for name in ("mp_config", "http_config", "http_frontend_config")):
@@ -12628,10 +12604,9 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     if extra is None:
         extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra, warnings)
-    is_given = {
-        name: has_option(options, environ, name) for name in ("heartbeat-url", "port", "uds")
-    }
-    if is_given["heartbeat-url"] and not (is_given["port"] or is_given["uds"]):
+    reports = has_option(options, environ, "heartbeat-url")
+    serves = has_option(options, environ, "port") or has_option(options, environ, "uds")
+    if reports and not serves:
         options.append("--no-http")
         if port:
             options.append(f"--port={port}")
@@ -13773,27 +13748,23 @@ def parse_options(
     Later ones win. Raises FrontendError that names where a wrong one stands.
     """
     parser = build_parser()
-    given: List[str] = []
-    places: List[Tuple[str, str]] = []
-    if plugin is not None:
-        places += [(name_of_plugin_key(option), option) for option in plugin.options]
-    places += environment_options(parser, os.environ if environ is None else environ)
-    for place, argument in places:
+    given = [(plugin_key(option), option) for option in (plugin.options if plugin else ())]
+    given += environment_options(parser, os.environ if environ is None else environ)
+    for place, argument in given:
         try:
             parser.parse_args([argument])
         except FrontendError as error:
             option = argument.partition("=")[0]
             detail = error.detail.replace(f"{option}: ", "", 1)
             raise FrontendError(400, f"{place}: {detail}") from None
-        given.append(argument)
-    options = parser.parse_args([*given, *arguments])
+    options = parser.parse_args([*(argument for _, argument in given), *arguments])
     check_options(options)
     if options.port is None:
         options.port = DEFAULT_PORT
     return options
 
 
-def name_of_plugin_key(option: str) -> str:
+def plugin_key(option: str) -> str:
     """Where LMCache's configuration has an option: ``plugin.frontend.port`` for ``--port=1``."""
     return f"LMCache's {PLUGIN_PREFIX}{option.partition('=')[0].lstrip('-')}"
 
@@ -13853,9 +13824,9 @@ def parse_node_option(text: str) -> Node:
         raise FrontendError(400, f"{where}: not of the form NAME=HOST:PORT or NAME=/path/of/socket")
     if "://" in address:
         raise FrontendError(400, f"{where}: {address!r} is a URL: write NAME=HOST:PORT")
-    if "/" in address:
-        return Node.parse({"name": name, "host": "localhost", "port": address}, where, "node")
-    host, _, port = address.rpartition(":")
+    host, port = "localhost", address
+    if "/" not in address:
+        host, _, port = address.rpartition(":")
     return Node.parse({"name": name, "host": host, "port": port}, where, "node")
 
 
@@ -13864,13 +13835,9 @@ def load_nodes(
 ) -> None:
     """Fill the registry from the options. Raises FrontendError that names source and place."""
     if registry.config is not None:
-        entries = registry.config.read()
-        add_source(registry, "config", options.config, registry.config.parse(entries))
+        add_source(registry, "config", options.config, registry.config.nodes())
     if options.nodes:
-        try:
-            listed = loads(options.nodes)
-        except ValueError as error:
-            raise FrontendError(400, f"--nodes is not JSON: {one_line(error)}") from None
+        listed = parse_json(options.nodes, "--nodes")
         add_source(registry, "nodes", "--nodes", parse_nodes(listed, "--nodes", "nodes"))
     if options.node:
         nodes = [parse_node_option(text) for text in options.node]
@@ -13959,9 +13926,8 @@ def make_tls(certificate: str, key: str) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key or None)
     except OSError as error:
-        option = (
-            f"--tls-key {key}" if key and not os.path.exists(key) else f"--tls-cert {certificate}"
-        )
+        is_key = key and not os.path.exists(key)
+        option = f"--tls-key {key}" if is_key else f"--tls-cert {certificate}"
         raise FrontendError(400, f"{option}: {error.strerror or error}") from None
     return context
 
@@ -13997,8 +13963,6 @@ def make_alertmanagers(
     options: argparse.Namespace, server: FrontendServer
 ) -> List[AlertmanagerSender]:
     """The senders of --alertmanager-url. Raises FrontendError 400."""
-    if not options.alertmanager_url:
-        return []
     is_wild = options.host in BIND_ADDRESSES
     host = options.report_host or (socket.gethostname() if is_wild else options.host)
     place = host_and_port(host, server.server_port) if server.server_port else host
@@ -14017,14 +13981,12 @@ def make_monitor(
     replay: DemoReplay | None,
 ) -> Monitor:
     """The monitor of the options; a demo replays its past through it with a clock of its own."""
+    minutes = max(options.history, FILE_HISTORY_MINUTES if file else 0)
+    minutes = max(minutes, replay.history_minutes if replay else 0)
     return Monitor(
         registry,
         interval=options.poll_interval,
-        history_minutes=max(
-            options.history,
-            FILE_HISTORY_MINUTES if file else 0,
-            replay.history_minutes if replay else 0,
-        ),
+        history_minutes=minutes,
         ask=replay.ask if replay else None,
         clock=replay,
         is_demo=replay is not None,
@@ -14045,7 +14007,9 @@ def serve(
     """Serve until a signal ends it, and run all that goes on beside the server meanwhile."""
     sources = make_sources(options, registry, trust)
     heartbeat = HeartbeatSender(registry, options.host, options.report_host)
-    discovery = make_discovery(options, registry)
+    discovery = None
+    if options.discovery:
+        discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
     history_file, trouble = open_history(options)
     monitor = make_monitor(options, registry, history_file, replay)
     monitor.add_alert_source(sources.alerts)
@@ -14077,13 +14041,6 @@ def serve(
         announce(options, server)
         server.serve_forever()
     return 0
-
-
-def make_discovery(options: argparse.Namespace, registry: NodeRegistry) -> DiscoveryService | None:
-    """The discovery service of the options. Raises FrontendError 400."""
-    if not options.discovery:
-        return None
-    return DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
 
 
 def listen_to_signals(server: FrontendServer, in_plugin: bool) -> None:
@@ -14214,17 +14171,15 @@ class RunningFrontend:
         """A JSON object. Raises FrontendError 502."""
         try:
             if self._path:
-                target = Target("", 0, self._path)
-                reply = fetch(target, path, self._headers, ASK_TIMEOUT)
+                reply = fetch(Target("", 0, self._path), path, self._headers, ASK_TIMEOUT)
             else:
                 reply = fetch_url(self.label + path, self._headers, ASK_TIMEOUT)
         except FetchError as error:
             raise FrontendError(502, f"{self.label}: {error.reason}") from None
         document = load_dict(reply.body) if reply.status == 200 else {}
         if not document:
-            place = f"{self.label}{path}"
-            reason = f"{place} is not a frontend's answer (status {reply.status})"
-            raise FrontendError(502, reason)
+            why = f"is not a frontend's answer (status {reply.status})"
+            raise FrontendError(502, f"{self.label}{path} {why}")
         return document
 
     def status(self) -> Dict[str, object]:
@@ -14240,29 +14195,22 @@ class RunningFrontend:
 
     def bundle(self) -> Iterator[bytes]:
         """Its bundle, piece by piece. Raises FrontendError 502."""
+        path = "/api/bundle"
         try:
-            connection, path = self._connection("/api/bundle")
-        except FetchError as error:
-            raise FrontendError(502, f"{self.label}: {error.reason}") from None
-        try:
-            connection.request("GET", path, headers=self._headers)
-            answer = connection.getresponse()
-            if answer.status == 403:
-                raise FrontendError(502, f"{self.label} needs its access token: add --token TOKEN")
-            if answer.status != 200:
-                raise FrontendError(502, f"{self.label}/api/bundle: status {answer.status}")
-            yield from iter(functools.partial(answer.read, DOWNLOAD_SIZE), b"")
+            if self._path:
+                connection = UnixHTTPConnection(self._path, timeout=BODY_TIMEOUT)
+            else:
+                connection, _, path = connect_url(self.label + path, BODY_TIMEOUT)
+            with contextlib.closing(connection):
+                connection.request("GET", path, headers=self._headers)
+                answer = connection.getresponse()
+                if answer.status == 403:
+                    raise FetchError("it needs its access token: add --token TOKEN")
+                if answer.status != 200:
+                    raise FetchError(f"/api/bundle: status {answer.status}")
+                yield from iter(functools.partial(answer.read, DOWNLOAD_SIZE), b"")
         except (OSError, http.client.HTTPException, BadMessage) as error:
             raise FrontendError(502, f"{self.label}: {reason_of(error)}") from None
-        finally:
-            connection.close()
-
-    def _connection(self, path: str) -> Tuple[http.client.HTTPConnection, str]:
-        """A connection to it that is not open yet, and ``path`` there. Raises FetchError."""
-        if self._path:
-            return UnixHTTPConnection(self._path, timeout=BODY_TIMEOUT), path
-        connection, _, path = connect_url(self.label + path, BODY_TIMEOUT)
-        return connection, path
 
 
 class OwnView:
@@ -14284,26 +14232,28 @@ class OwnView:
         return self._monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
 
     def bundle(self) -> Iterator[bytes]:
-        status = self.status()
-        events = self._monitor.events.query(limit=MAX_EVENT_PAGE)["events"]
-        return bundle_pieces(self._registry.leaves(), status, events)
+        events = self.events()
+        return bundle_pieces(self._registry.leaves(), self._monitor.status(), events)
 
 
 def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> int:
     """--status, --events and --bundle: ask a running frontend, or the nodes; the exit status."""
     url = options.url or (f"unix:{os.path.abspath(options.uds)}" if options.uds else "")
     if options.events and options.history_file and not url:
-        return print_events(options, events_of_file(options.history_file))
+        print_events(events_of_file(options.history_file), options.json)
+        return 0
     view: RunningFrontend | OwnView
     if url:
         view = RunningFrontend(url, options.token)
     else:
         view = OwnView(registry, make_sources(options, registry, trust), options.poll_timeout)
     if options.bundle:
-        return save_bundle(options.bundle, view.bundle)
-    if options.events:
-        return print_events(options, view.events())
-    return print_status(options, view.status)
+        save_bundle(options.bundle, view.bundle)
+    elif options.events:
+        print_events(view.events(), options.json)
+    else:
+        return print_status(options, view.status)
+    return 0
 
 
 def events_of_file(path: str) -> List[dict]:
@@ -14317,30 +14267,29 @@ def events_of_file(path: str) -> List[dict]:
     return documents_of(newest)
 
 
-def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> int:
+def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> None:
     """Write the file of --bundle; a part of one does not stay. Raises FrontendError."""
+    status = 400  # until it is open: another path would help
     try:
-        file = open(path, "wb")
-    except OSError as error:
-        raise FrontendError(400, f"--bundle: cannot write {path}: {error.strerror}") from None
-    try:
-        with file:
+        with contextlib.ExitStack() as undo, open(path, "wb") as file:
+            status = 500
+            if os.path.isfile(path):
+                undo.callback(remove_quietly, path)
             for piece in pieces():
                 file.write(piece)
-    except BaseException as error:
-        if os.path.isfile(path):
-            remove_quietly(path)
-        if isinstance(error, OSError):
-            raise FrontendError(500, f"--bundle: cannot write {path}: {error.strerror}") from None
-        raise
+            file.flush()
+            undo.pop_all()
+    except OSError as error:
+        raise FrontendError(status, f"--bundle: cannot write {path}: {error.strerror}") from None
     print_out(f"wrote {path}")
-    return 0
 
 
-def print_events(options: argparse.Namespace, events: List[dict]) -> int:
-    """Print the events once, newest first; returns the exit status."""
-    print_out(dumps({"events": events}).decode() if options.json else event_lines(events))
-    return 0
+def print_events(events: List[dict], as_json: bool) -> None:
+    """Print the events once, newest first."""
+    if as_json:
+        print_out(dumps({"events": events}).decode())
+    else:
+        print_out("\n".join(map(event_line, events)) or "no events")
 
 
 def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, object]]) -> int:
@@ -14381,7 +14330,7 @@ NODE_TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDR
 INSTANCE_TABLE = (
     *("STATE", "INSTANCE", "KINDS", "ENGINE", "LOOKUP HIT", "TTFT P50", "NODES", "MODEL"),
 )
-RIGHT_ALIGNED = (4, 5)  # columns of both tables
+ALIGNED = "<<<<>><<"  # how the columns of both are aligned, as in a format specification
 DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
 MIN_REASON = 30  # characters of a reason that are worth another column
 
@@ -14391,16 +14340,12 @@ def paint(text: str, what: str) -> str:
     return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if what in COLORS else text
 
 
-def no_paint(text: str, what: str) -> str:
-    return text
-
-
 def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
     """The status for a terminal of ``width`` columns (0: any): instances, nodes and alerts.
 
     What is not up stands first.
     """
-    painted = paint if color else no_paint
+    painted = paint if color else lambda text, what: text
     counts = status["counts"]
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     total = plural(counts["total"], "node")
@@ -14482,26 +14427,15 @@ def table_lines(
             columns.remove(column)
     lines = []
     for row in table:
-        cells = [
-            row[each].rjust(widths[each])
-            if each in RIGHT_ALIGNED
-            else row[each].ljust(widths[each])
-            for each in columns
-        ]
-        line = "  ".join(cells).rstrip()
+        line = "  ".join(f"{row[each]:{ALIGNED[each]}{widths[each]}}" for each in columns).rstrip()
         if width and len(line) > width:
             line = line[: width - 3] + "..."
         lines.append(painted(line[: widths[0]], row[0]) + line[widths[0] :])
     return lines
 
 
-def event_lines(events: Sequence[Mapping[str, object]]) -> str:
-    """Events for a terminal, a line each: when, how long, how often, how bad, what."""
-    lines = [event_line(event) for event in events]
-    return "\n".join(lines) if lines else "no events"
-
-
 def event_line(event: Mapping[str, object]) -> str:
+    """An event for a terminal: when, how long, how bad, what, how often."""
     began = number_or_none(event.get("time")) or 0.0
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
     seconds = number_or_none(event.get("seconds")) or 0.0
