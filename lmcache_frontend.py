@@ -4606,11 +4606,6 @@ class NodeState:
     def is_well(self) -> bool:
         return self.state in ("up", "degraded")
 
-    @property
-    def limit(self) -> float | None:
-        """Bytes that its CPU cache may have; a scheduler has none, whatever its configuration."""
-        return self.cache_size if self.kind in ("worker", "mp") else None
-
     def set_state(self, state: str, now: float) -> None:
         """Go to ``state``; remembers since when, and how often the node came and went."""
         if state == self.state:
@@ -6441,17 +6436,17 @@ class Past:
     def __init__(
         self, watched: Watched, history: History, pace: float, older: OlderHistory | None = None
     ) -> None:
-        self._watched = watched
-        self._history = history
+        self.watched = watched
+        self.history = history
         self._pace = pace  # seconds between two rounds
         self._older = older
         self.is_replayed = False  # rounds of a replay lie farther apart
 
     def seconds(self) -> float:
         """How far back answers go at most."""
-        memory = max(0, self._history.rounds - 1) * self._pace
+        memory = max(0, self.history.rounds - 1) * self._pace
         first = self._older.first() if self._older is not None else None
-        return memory if first is None else max(memory, self._watched.clock.wall() - first)
+        return memory if first is None else max(memory, self.watched.clock.wall() - first)
 
     def answer(
         self, keys: Mapping[str, str], metrics: Sequence[str], start: float, end: float
@@ -6490,15 +6485,15 @@ class Past:
         The cluster is meant by neither. Raises FrontendError 404.
         """
         if instance:
-            with self._watched.lock:
-                ids = {one.id for one in self._watched.instances}
+            with self.watched.lock:
+                ids = {one.id for one in self.watched.instances}
             if instance not in ids:
                 what = f"there is no instance {one_line(instance)!r}"
                 raise FrontendError(404, what, "instance")
             return {instance_series(instance): instance_series(instance)}
         keys: Dict[str, str] = {} if names else {"": ""}
         for name in names.split(",") if names else ():
-            node = self._watched.registry.find(name)
+            node = self.watched.registry.find(name)
             if node is None or node.is_proxy:
                 raise no_such_node(name)
             keys[name] = node.key
@@ -6509,8 +6504,8 @@ class Past:
 
         Values are means, for latencies the maximum.
         """
-        with self._watched.lock:
-            keys = self._history.keys()
+        with self.watched.lock:
+            keys = self.history.keys()
         times, columns = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
         found = []
         for minute, part in grid(times, 60):
@@ -6525,19 +6520,19 @@ class Past:
 
     def oldest_round(self) -> float:
         """Unix seconds of the oldest round in memory; now when there is none."""
-        clock = self._watched.clock
-        with self._watched.lock:
-            times = self._history.times(self._history.rounds)
+        clock = self.watched.clock
+        with self.watched.lock:
+            times = self.history.times(self.history.rounds)
         return clock.unix(times[0] if times else clock.monotonic())
 
     def _rounds(
         self, keys: Iterable[str], metrics: Sequence[str], start: float, end: float
     ) -> Tuple[List[float], Dict[Tuple[str, str], array]]:
         """Rounds of memory: their Unix seconds, and at least as many values by key and metric."""
-        clock, history = self._watched.clock, self._history
+        clock, history = self.watched.clock, self.history
         since = clock.monotonic() - (clock.unix(clock.monotonic()) - start)
         pairs = [(key, name) for key in keys for name in metrics]
-        with self._watched.lock:
+        with self.watched.lock:
             count = history.since(since)
             times = [clock.unix(at) for at in history.times(count)]
             columns = {pair: history.copy(*pair, count) for pair in pairs}
@@ -6909,7 +6904,9 @@ class Poller:
         if state.page_kind is None and state.kind != "unknown":
             # It is of a kind that has no metrics.
             state.reasons = [item for item in state.reasons if "/metrics" not in item]
-        state.figures["local_cache_limit_bytes"] = state.limit
+        # A scheduler has no cache, whatever its configuration.
+        limit = state.cache_size if state.kind in ("worker", "mp") else None
+        state.figures["local_cache_limit_bytes"] = limit
         if state.health is not None:
             state.figures["healthy"] = state.health
         state.judge(now)
@@ -7000,23 +6997,23 @@ PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
 
 
+NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "address", "path", "source")
+
+
 class StatusPage:
     """Makes the status document of all that is known; ``about`` are further members of it."""
 
     def __init__(
         self,
-        watched: Watched,
-        history: History,
         past: Past,
         alerts: Callable[[], List[dict]],
         about: Dict[str, object],
         gpu_hour_cost: float,
     ) -> None:
-        self._watched = watched
-        self._clock = watched.clock
-        self._began = watched.clock.monotonic()
-        self._history = history
         self._past = past
+        self._watched = past.watched
+        self._clock = past.watched.clock
+        self._began = self._clock.monotonic()
         self._alerts = alerts
         self._about = about
         self._gpu_hour_cost = gpu_hour_cost
@@ -7064,15 +7061,20 @@ class StatusPage:
         }
 
     def _proxy(self, state: NodeState) -> Dict[str, object]:
+        node = state.node
         return {
-            "name": state.node.name,
-            "host": state.node.host,
-            "port": state.node.port,
+            **{name: getattr(node, name) for name in ("name", "host", "port")},
+            **self._reached(state),
+            "children": len(node.children),
+        }
+
+    def _reached(self, state: NodeState) -> Dict[str, object]:
+        """Whether and how a node or a frontend is reached."""
+        return {
             "state": state.state,
             "since": self._clock.unix(state.since),
             "latency": rounded(state.latency),
             "error": state.error,
-            "children": len(state.node.children),
         }
 
     def _instance(self, instance: Instance) -> Dict[str, object]:
@@ -7101,24 +7103,14 @@ class StatusPage:
         with self._watched.lock:
             return {
                 "id": f"node_{node.name}",
-                "key": node.key,
-                "name": node.name,
-                "proxy": node.proxy,
-                "host": node.host,
-                "port": node.port,
-                "address": node.address,
-                "path": node.path,
+                **{name: getattr(node, name) for name in NODE_MEMBERS},
                 "kind": state.kind,
                 **state.about,
                 "software": state.software,
                 "models": state.models,
                 "instance_id": state.instance_id,
-                "source": node.source,
-                "state": state.state,
-                "since": unix(state.since),
                 "polled": None if state.polled is None else unix(state.polled),
-                "latency": rounded(state.latency),
-                "error": state.error,
+                **self._reached(state),
                 "reasons": list(state.reasons),
                 "metrics": shown_figures(state.figures),
                 **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
@@ -7127,7 +7119,7 @@ class StatusPage:
 
     def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:
         """The short series of the status."""
-        copy = self._history.copy
+        copy = self._past.history.copy
         return {name: [rounded(value) for value in copy(key, name, RECENT)] for name in names}
 
 
@@ -7254,7 +7246,7 @@ class Monitor:
         self._judge = Judge(watched, history, pace)
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
         alerts = self.alert_documents
-        self._page = StatusPage(watched, history, self.past, alerts, about, gpu_hour_cost)
+        self._page = StatusPage(self.past, alerts, about, gpu_hour_cost)
         self._document = StatusDocument(self._page.make, watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._rounds = 0
@@ -7617,22 +7609,21 @@ class Scraper:
         or answers something else, is left out and counted.
         """
         chain = [item for item in asking if re.fullmatch("[0-9a-f]{16}", item)]
-        make = functools.partial(self._make, nodes, own, timeout, chain)
+        jobs = functools.partial(self._jobs, nodes, timeout, ",".join([*chain, FRONTEND_ID]))
+        make = functools.partial(self._make, nodes, own, jobs)
         return self._pages.get((tuple(nodes), tuple(chain), timeout), make)
 
     def _make(
         self,
         nodes: Sequence[Node],
         own: Callable[[], bytes],
-        timeout: float,
-        chain: Sequence[str],
+        jobs: Callable[[], Iterator[FetchJob]],
     ) -> Exposition:
-        headers = ((ASKING_FIELD.decode(), ",".join([*chain, FRONTEND_ID])),)
         merger = ExpositionMerger()
         merger.add_own(own())
         answered: set[str] = set()
         left_out = {node.key: 1 for node in nodes}
-        for job, reply in self._ask(self._jobs(nodes, timeout, headers)):
+        for job, reply in self._ask(jobs()):
             if isinstance(reply, FetchError):
                 continue
             answered.add(job.node.key)
@@ -7643,7 +7634,7 @@ class Scraper:
         merger.add_own(self._about_nodes(nodes, answered, left_out))
         return Exposition(merger.result())
 
-    def _jobs(self, nodes: Sequence[Node], timeout: float, headers: Tuple) -> Iterator[FetchJob]:
+    def _jobs(self, nodes: Sequence[Node], timeout: float, chain: str) -> Iterator[FetchJob]:
         """A question to each node, those last that gave no answer before.
 
         Not all nodes are asked at once: each question has the time that is left when it begins.
@@ -7655,7 +7646,8 @@ class Scraper:
             left = deadline - time.monotonic()
             if left < MIN_SCRAPE_TIME:
                 return
-            yield FetchJob(node.metrics_node, "/metrics", left, headers=headers)
+            headers = ((ASKING_FIELD.decode(), chain),)
+            yield FetchJob(node.metrics_node, "/metrics", left, headers)
 
     def _about_nodes(
         self, nodes: Sequence[Node], answered: set[str], left_out: Mapping[str, int]
