@@ -3053,17 +3053,7 @@ def merge_expositions(
 # Watching the cluster: events
 # ----------------------------------------------------------------------------
 
-EVENT_KINDS = (
-    "node_down",
-    "node_degraded",
-    "node_up",
-    "restart",
-    "changed",
-    "alert",
-    "source",
-    "nodes",
-    "action",
-)
+EVENT_KINDS = ("node_down node_degraded node_up restart changed alert source nodes action").split()
 MAX_EVENTS = 10_000  # kept in memory
 MAX_EVENT_PAGE = 1_000  # events in one answer
 EVENT_PAGE = 100  # events in one answer when no limit is given
@@ -3102,19 +3092,10 @@ class Event(NamedTuple):
 
     def document(self) -> Dict[str, object]:
         """The event as ``/api/events`` shows it."""
-        return {
-            **self.more,
-            "id": self.id,
-            "time": rounded_time(self.time),
-            "until": rounded_time(self.until),
-            "kind": self.kind,
-            "severity": self.severity,
-            "node": self.node,
-            "instance": self.instance,
-            "text": self.text,
-            "count": self.count,
-            "seconds": rounded_time(self.seconds),
-        }
+        shown = dict(zip(SHOWN_FIELDS, self))
+        for name in ("time", "until", "seconds"):
+            shown[name] = rounded_time(shown[name])
+        return {**self.more, **shown}
 
     def stored(self) -> Dict[str, object]:
         """The event as the history file keeps it: without what only this run knows."""
@@ -3127,6 +3108,9 @@ class Event(NamedTuple):
             log.info("event %s: %s%s%s", self.kind, self.text, again, more)
 
 
+SHOWN_FIELDS = Event._fields[: Event._fields.index("more")]
+
+
 class EventFilter(NamedTuple):
     """Which events to list: those that overlap a time range, of some nodes and kinds."""
 
@@ -3136,14 +3120,12 @@ class EventFilter(NamedTuple):
     kinds: Tuple[str, ...] = ()
 
     def takes(self, event: Event) -> bool:
-        if self.until is not None and event.time > self.until:
+        is_later = self.until is not None and event.time > self.until
+        has_end = self.since is not None and event.until is not None
+        if is_later or (has_end and event.until < self.since):
             return False
-        over = event.until is not None
-        if self.since is not None and over and event.until < self.since:
-            return False
-        if self.kinds and event.kind not in self.kinds:
-            return False
-        return not self.nodes or event.node in self.nodes
+        is_kind = not self.kinds or event.kind in self.kinds
+        return is_kind and (not self.nodes or event.node in self.nodes)
 
 
 # Finds older events: what to list, how many, and under which id; returns them, newest first, and
@@ -3181,7 +3163,9 @@ class EventLog:
     ) -> Event:
         """Note what happened just now; it is the same again when ``key`` is (default: its text)."""
         key = key or f"{kind}:{node or ''}:{text}"
-        event = self._begin(key, kind, severity, text, node, instance, more, lasts=False)
+        event = self._begin(
+            key, (kind, severity, node, instance, one_line(text)), more, lasts=False
+        )
         if event.count == 1:
             event.log()
         return event
@@ -3197,22 +3181,21 @@ class EventLog:
         **more: object,
     ) -> Event:
         """Note what lasts from now until ``close(key)``; what lasts already gets the new text."""
+        text = one_line(text)
         with self._lock:
-            event = self._events.get(self._newest.get(key, 0))
-            if event is not None and event.until is None:
-                new = event._replace(
-                    severity=severity, text=one_line(text), more={**event.more, **more}
-                )
+            event = self._lasting(key)
+            if event is not None:
+                new = event._replace(severity=severity, text=text, more={**event.more, **more})
                 return event if new == event else self._put(new)
-        event = self._begin(key, kind, severity, text, node, instance, more, lasts=True)
+        event = self._begin(key, (kind, severity, node, instance, text), more, lasts=True)
         event.log()
         return event
 
     def close(self, key: str, text: str = "", **more: object) -> Event | None:
         """Note the end of what ``open(key)`` began; None when nothing of that key lasts."""
         with self._lock:
-            event = self._events.get(self._newest.get(key, 0))
-            if event is None or event.until is not None:
+            event = self._lasting(key)
+            if event is None:
                 return None
             now = self._clock.monotonic()
             lasted = max(0.0, now - event.at)
@@ -3296,37 +3279,29 @@ class EventLog:
                 self._last_id = max(self._last_id, event.id)
                 self._put(event._replace(at=monotonic - max(0.0, wall - event.until)))
 
+    def _lasting(self, key: str) -> Event | None:
+        """The event of a key when it still lasts; called with the lock."""
+        event = self._events.get(self._newest.get(key, 0))
+        return event if event is not None and event.until is None else None
+
     def _begin(
-        self,
-        key: str,
-        kind: str,
-        severity: str,
-        text: str,
-        node: str | None,
-        instance: str | None,
-        more: Dict[str, object],
-        lasts: bool,
+        self, key: str, about: Tuple[object, ...], more: Dict[str, object], lasts: bool
     ) -> Event:
-        """Make an event, or have the one of the same key grow."""
-        text = one_line(text)
+        """Make an event, or have the one of the same key grow.
+
+        ``about`` is its kind, severity, node, instance and text.
+        """
         with self._lock:
             wall, monotonic = self._clock.wall(), self._clock.monotonic()
             event = self._events.get(self._newest.get(key, 0))
             if event is None or monotonic - event.at > EVENT_MERGE_SECONDS:
                 self._last_id += 1
-                event = Event(
-                    self._last_id, wall, wall, kind, severity, node, instance, text, 0, 0.0, {}, key
-                )
-            return self._put(
-                event._replace(
-                    until=None if lasts else max(event.time, wall),
-                    severity=severity,
-                    text=text,
-                    count=event.count + 1,
-                    more={**event.more, **more},
-                    at=monotonic,
-                )
-            )
+                event = Event(self._last_id, wall, wall, *about, 0, 0.0, {}, key)
+            _, severity, _, _, text = about
+            event = event._replace(severity=severity, text=text, count=event.count + 1)
+            until = None if lasts else max(event.time, wall)
+            more = {**event.more, **more}
+            return self._put(event._replace(until=until, more=more, at=monotonic))
 
     def _put(self, event: Event) -> Event:
         """Keep an event; called with the lock. What is over is dropped before what lasts."""
@@ -5540,27 +5515,22 @@ class Rising(NamedTuple):
     figure: str
     subject: str
     noun: str
-    phrase: str
     needs_requests: bool = True
 
 
 RISING = {
-    "evictions_rising": Rising(
-        "evictions_per_second", "Evictions are rising", "evicted chunks", "have rising evictions"
-    ),
-    "failures_rising": Rising(
-        "failures_per_second", "Failures are rising", "failures", "have rising failures"
-    ),
-    "timeouts_rising": Rising(
-        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
-    ),
+    "evictions_rising": Rising("evictions_per_second", "Evictions are rising", "evicted chunks"),
+    "failures_rising": Rising("failures_per_second", "Failures are rising", "failures"),
+    "timeouts_rising": Rising("timeouts_per_second", "Timeouts are rising", "timeouts", False),
     "l2_loads_growing": Rising(
-        "loads_in_flight",
-        "L2 loads in flight are growing",
-        "L2 loads in flight",
-        "have ever more L2 loads in flight",
-        False,
+        "loads_in_flight", "L2 loads in flight are growing", "L2 loads in flight", False
     ),
+}
+RISING_PHRASES = {
+    "evictions_rising": "have rising evictions",
+    "failures_rising": "have rising failures",
+    "timeouts_rising": "have rising timeouts",
+    "l2_loads_growing": "have ever more L2 loads in flight",
 }
 
 
@@ -5648,9 +5618,10 @@ def check_stalled(evidence: Evidence) -> Finding:
 def check_unhealthy(evidence: Evidence) -> Finding:
     """Whatever else is wrong: one alert for one fact."""
     state = evidence.state
-    told_elsewhere = ("l2_adapters", "stalled")
     other = [
-        reason for reason in state.reasons if not any(word in reason for word in told_elsewhere)
+        reason
+        for reason in state.reasons
+        if "l2_adapters" not in reason and "stalled" not in reason
     ]
     if state.state != "degraded" or not other:
         return NOTHING
@@ -5658,20 +5629,20 @@ def check_unhealthy(evidence: Evidence) -> Finding:
 
 
 class Rule(NamedTuple):
-    """A rule about a node. It must hold in ``raise_after`` polls, and be absent in ``clear_after``.
+    """A rule must hold in ``raise_after`` polls, and be absent in ``clear_after``.
 
-    ``phrase`` follows "3 nodes of demo002" when several have it; ``begins`` and ``ends`` say when,
-    for the manual.
+    ``begins`` and ``ends`` say when, for the manual. A rule about a node has a ``check``, and a
+    ``phrase`` that follows "3 nodes of demo002" when several have it.
     """
 
     name: str
     severity: str
     raise_after: int
     clear_after: int
-    check: Callable[[Evidence], Finding]
-    phrase: str
     begins: str
     ends: str
+    check: Callable[[Evidence], Finding] = lambda evidence: NOTHING
+    phrase: str = ""
 
 
 def rising_rule(name: str) -> Rule:
@@ -5683,127 +5654,79 @@ def rising_rule(name: str) -> Rule:
         f"{spoken_time(BASE_SECONDS)} before, both now and over the last "
         f"{spoken_time(RECENT_SECONDS)}{', with traffic' if rising.needs_requests else ''}"
     )
-    end = f"below {spoken(limit.end_least)}"
-    ends = f"{end}, or below {limit.end_factor:g} times that mean"
+    ends = f"below {spoken(limit.end_least)}, or below {limit.end_factor:g} times that mean"
     check = functools.partial(check_rising, rule=name)
-    return Rule(name, "warning", 2, 3, check, rising.phrase, begins, ends)
+    return Rule(name, "warning", 2, 3, begins, ends, check, RISING_PHRASES[name])
 
 
 HALVED = THRESHOLDS["hit_rate_halved"]
-RULES = (
-    Rule(
-        "node_down",
-        "critical",
-        1,
-        1,
-        check_down,
-        "are unreachable",
-        "two polls in a row without a response",
-        "the node responds",
-    ),
-    Rule(
-        "node_flapping",
-        "warning",
-        1,
-        2,
-        check_flapping,
-        "are flapping",
+# By rule: when it begins and ends.
+WHEN = {
+    "node_down": ("two polls in a row without a response", "the node responds"),
+    "node_flapping": (
         f"{FLAPPING_BEGINS} changes between up and down within {spoken_time(FLAPPING_SECONDS)}",
         f"fewer than {FLAPPING_ENDS} changes within that time",
     ),
-    Rule(
-        "node_degraded",
-        "warning",
-        2,
-        1,
-        check_unhealthy,
-        "are degraded",
+    "node_degraded": (
         "the node responds but has a problem that no other rule covers",
         "it has no such problem",
     ),
-    Rule(
-        "hit_rate_halved",
-        "warning",
-        2,
-        3,
-        check_hit_rate,
-        "have a falling hit rate",
+    "hit_rate_halved": (
         f"lookup hit rate below {HALVED.factor:g} times the mean of the {spoken_time(BASE_SECONDS)}"
         f" before (at least {MIN_RATE_BEFORE:.0%}), both now and over the last"
         f" {spoken_time(RECENT_SECONDS)}, at {HALVED.least:g} tokens/s or more",
         f"at least {HALVED.end_factor:g} times that mean, or less traffic",
     ),
-    *map(rising_rule, RISING),
-    Rule(
-        "remote_stores_stalled",
-        "warning",
-        2,
-        2,
-        check_stores,
-        "do not write to their remote backend",
+    "remote_stores_stalled": (
         f"stores continue, but nothing reached the remote backend or L2 for"
         f" {spoken_time(RECENT_SECONDS)}, unlike in the {spoken_time(BASE_SECONDS)} before",
         "data is written again, or nothing is stored",
     ),
-    Rule(
-        "remote_failing",
-        "critical",
-        2,
-        2,
-        check_remote,
-        "cannot reach their remote backend",
+    "remote_failing": (
         f"{MIN_FAILED_PINGS} failed pings in a row, or an unhealthy L2 adapter",
         "a ping succeeds, or the adapter is healthy",
     ),
-    Rule(
-        "thread_stalled",
-        "critical",
-        2,
-        1,
-        check_stalled,
-        "have stalled threads",
-        "a critical periodic thread is not running",
-        "all critical threads run",
+    "thread_stalled": ("a critical periodic thread is not running", "all critical threads run"),
+    "config_drift": (
+        "workers of one instance differ in a setting other than addresses, paths and identities",
+        "their settings match",
     ),
+    "version_mix": ("LMCache nodes run different versions", "all run the same version"),
+    "controller_misses_workers": (
+        "fewer workers are registered with the controllers than are up with enable_controller",
+        "all of them are registered",
+    ),
+}
+
+
+def rule(name: str, severity: str, raise_after: int, clear_after: int, *node_rule: object) -> Rule:
+    """A row of the tables; ``node_rule`` is the check of a rule about one node, and its phrase."""
+    return Rule(name, severity, raise_after, clear_after, *WHEN[name], *node_rule)
+
+
+STORES_STALL = "do not write to their remote backend"
+RULES = (
+    rule("node_down", "critical", 1, 1, check_down, "are unreachable"),
+    rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping"),
+    rule("node_degraded", "warning", 2, 1, check_unhealthy, "are degraded"),
+    rule("hit_rate_halved", "warning", 2, 3, check_hit_rate, "have a falling hit rate"),
+    *map(rising_rule, RISING),
+    rule("remote_stores_stalled", "warning", 2, 2, check_stores, STORES_STALL),
+    rule("remote_failing", "critical", 2, 2, check_remote, "cannot reach their remote backend"),
+    rule("thread_stalled", "critical", 2, 1, check_stalled, "have stalled threads"),
 )
+# Rules about several nodes.
+CLUSTER_RULES = {
+    "config_drift": rule("config_drift", "warning", 1, 2),
+    "version_mix": rule("version_mix", "warning", 1, 2),
+    "controller_misses_workers": rule("controller_misses_workers", "warning", 3, 2),
+}
 # Settings in which workers of one instance may differ: addresses, places on a host, identities.
 OWN_SETTING = re.compile(
     r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
     r"|ids?|device|locations)|local_disk"
 )
 MAX_SETTING_NAME = 200  # characters
-
-
-class ClusterRule(NamedTuple):
-    """A rule about several nodes; it must hold, and be absent, in that many polls."""
-
-    severity: str
-    raise_after: int
-    clear_after: int
-    begins: str
-    ends: str
-
-
-CLUSTER_RULES = {
-    "config_drift": ClusterRule(
-        "warning",
-        1,
-        2,
-        "workers of one instance differ in a setting other than addresses, paths and identities",
-        "their settings match",
-    ),
-    "version_mix": ClusterRule(
-        "warning", 1, 2, "LMCache nodes run different versions", "all run the same version"
-    ),
-    "controller_misses_workers": ClusterRule(
-        "warning",
-        3,
-        2,
-        "fewer workers are registered with the controllers than are up with enable_controller",
-        "all of them are registered",
-    ),
-}
-
 # Alerts about what surrounds the nodes: when each begins and ends, for the manual.
 SERVICE_ALERTS = {
     "source_away": (
@@ -6050,14 +5973,9 @@ def alert_documents(
         silence = silences.get(alert.id)
         documents.append(
             {
-                "id": alert.id,
-                "rule": alert.rule,
-                "severity": alert.severity,
-                "node": alert.node,
-                "instance": alert.instance,
+                **alert._asdict(),
                 "instance_name": names.get(alert.instance or ""),
                 "group": groups[alert.id],
-                "text": alert.text,
                 "details": list(alert.details),
                 "value": rounded(alert.value),
                 "since": rounded_time(alert.since),
