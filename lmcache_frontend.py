@@ -128,9 +128,8 @@ if TYPE_CHECKING:
 VERSION = "2.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
 
-FRONTEND_ID = os.urandom(
-    8
-).hex()  # tells this process from every other frontend, whatever their addresses are
+# Tells this process from every other frontend, whatever their addresses are.
+FRONTEND_ID = os.urandom(8).hex()
 
 log = logging.getLogger("lmcache_frontend")
 
@@ -142,9 +141,8 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-LMCACHE_SOCKET_DIRECTORY = (
-    "/tmp/lmcache_internal_api_server/"  # LMCache's default prefix of its sockets
-)
+# LMCache's default prefix of its sockets.
+LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"
 LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
 MAX_NAME_LENGTH = 200  # characters of a node's name
 MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
@@ -170,16 +168,14 @@ RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
 CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
-BODY_TIMEOUT = (
-    60.0  # seconds between two parts of a request body, or of an answer the client should read
-)
+# Seconds between two parts of a request body, or of an answer the client should read.
+BODY_TIMEOUT = 60.0
 NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
 CONNECT_TIMEOUT = 5.0  # seconds
 PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
 FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
-LINGER_TIMEOUT = (
-    2.0  # seconds that a refused client may go on sending before its connection is closed
-)
+# Seconds that a refused client may go on sending before its connection is closed.
+LINGER_TIMEOUT = 2.0
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 NAME_TTL = 30.0  # seconds that an address of a host name is remembered
 POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
@@ -5902,7 +5898,7 @@ class Silences:
         """Silence alerts (by id); returns until when. Raises FrontendError 400."""
         if not 1 <= seconds <= MAX_SILENCE_SECONDS:
             most = f"{MAX_SILENCE_SECONDS:.0f}"
-            raise FrontendError(400, f"seconds is not between 1 and {most} (30 days)", "seconds")
+            raise invalid("seconds", f"is not between 1 and {most} (30 days)")
         until = self._clock.wall() + seconds
         added = {alert: Silence(alert, until, one_line(comment), by) for alert in alerts}
         with self._lock:
@@ -8934,7 +8930,7 @@ class DiscoveryService:
         limits = {"version": MAX_VERSION_LENGTH, "other_info": MAX_OTHER_INFO}
         for field, limit in limits.items():
             if len(fields.get(field, "")) > limit:
-                raise FrontendError(400, f"{field} has more than {limit} characters", field)
+                raise invalid(field, f"has more than {limit} characters")
         address = f"http://{target.authority}"
         pid = fields.get("pid", "")
         is_number = pid.isascii() and pid.isdigit() and len(pid) <= MAX_PID_LENGTH
@@ -11988,7 +11984,7 @@ def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
     entry = entry_of(body)
     group = body.get("proxy_id") or LOCAL_PROXY
     if not isinstance(group, str):
-        raise FrontendError(400, "proxy_id is not a string", "proxy_id")
+        raise invalid("proxy_id", "is not a string")
     if body.get("is_proxy"):
         entry.setdefault("nodes", [])
     return add_to(server, request, entry, group, "Node")
@@ -12104,12 +12100,12 @@ def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
     """What happened, newest first."""
     limit = request_number(request, "limit", EVENT_PAGE)
     if not 1 <= limit <= MAX_EVENT_PAGE:
-        raise FrontendError(400, f"limit is not between 1 and {MAX_EVENT_PAGE}", "limit")
+        raise invalid("limit", f"is not between 1 and {MAX_EVENT_PAGE}")
     kinds = tuple(request.names("kind"))
     for kind in kinds:
         if kind not in EVENT_KINDS:
             known = ", ".join(EVENT_KINDS)
-            raise FrontendError(400, f"kind {one_line(kind)!r} is none of {known}", "kind")
+            raise invalid("kind", f"{one_line(kind)!r} is none of {known}")
     since, until = (request_number(request, name) for name in ("since", "until"))
     before = request_number(request, "before")
     found = [(name, server.registry.find(name)) for name in request.names("node")]
@@ -12126,9 +12122,9 @@ def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
     body = request.json()
     seconds, comment = number_or_none(body.get("seconds")), body.get("comment", "")
     if seconds is None:
-        raise FrontendError(400, "seconds is not a number", "seconds")
+        raise invalid("seconds", "is not a number")
     if not isinstance(comment, str):
-        raise FrontendError(400, "comment is not a text", "comment")
+        raise invalid("comment", "is not a text")
     chosen = chosen_alerts(server, request.arguments[0])
     how = "token" if server.trust.has_token(request.head) else server.trust.mode
     by = f"{how} ({request.peer})" if request.peer else how
@@ -12218,7 +12214,7 @@ def scrape_timeout(head: RequestHead) -> float:
 def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
     via = request.value("via")
     if via not in ("", "proxy"):
-        raise FrontendError(400, "via is neither empty nor 'proxy'", "via")
+        raise invalid("via", "is neither empty nor 'proxy'")
     authority = request.head.host.decode("latin-1") or f"127.0.0.1:{server.server_port}"
     return Answer.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
 
@@ -12244,13 +12240,13 @@ def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     body = request.json()
     url = body.get("heartbeat_url")
     if not isinstance(url, str) or not url:
-        raise FrontendError(400, "heartbeat_url is required", "heartbeat_url")
+        raise invalid("heartbeat_url", "is required")
     check_url(url, "heartbeat_url")
     times = {}
     for field, default in (("initial_delay", 0), ("interval", 30)):
         value = body.get(field, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
-            raise FrontendError(400, f"{field} is not a number of seconds", field)
+            raise invalid(field, "is not a number of seconds")
         times[field] = value
     check_added(server, request, reported_node(url_target(url), "api", False))
     server.heartbeat.start(url, times["initial_delay"], times["interval"])
@@ -12282,7 +12278,7 @@ def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
     for field in ("hour", "minute"):
         text = request.value(field)
         if text and not (text.isascii() and text.isdigit() and len(text) < 7):
-            raise FrontendError(400, f"{field} is not a whole number", field)
+            raise invalid(field, "is not a whole number")
         times.append(int(text) if text else None)
     return Answer.json(server.discovery.infos(*times))
 
