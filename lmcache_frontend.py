@@ -6384,7 +6384,12 @@ class Past:
         check_history_size(len(keys), len(metrics), int((end - start) / step) + 1)
         buckets = {pair: Buckets(start, end, step, pair[1] in WORST_KEPT) for pair in wanted}
         if is_older:
-            self._add_older(buckets, keys, metrics, start, min(end, oldest))
+            until = min(end, oldest)
+            check_history_hours(len(keys), start, until)
+            names = {series_name(key): name for name, key in keys.items()}
+            for series, hour, found in self._older.hours(list(names), metrics, start, until):
+                for metric, values in zip(metrics, found):
+                    buckets[names[series], metric].add_hour(hour, values, until)
         for number, part in grid(times, step):
             for (name, metric), bucket in buckets.items():
                 bucket.add(number * step, columns[keys[name], metric][part])
@@ -6459,24 +6464,6 @@ class Past:
         steps = [round(after - before) for before, after in zip(times, times[1:])]
         return max([self._pace, *steps])
 
-    def _add_older(
-        self,
-        buckets: Mapping[Tuple[str, str], Buckets],
-        keys: Mapping[str, str],
-        metrics: Sequence[str],
-        start: float,
-        end: float,
-    ) -> None:
-        hours = int((end - start) / 3600) + 1
-        if len(keys) * hours > MAX_HISTORY_HOURS:
-            asked = f"{len(keys)} nodes x {hours} hours of the history file"
-            words = f"{asked} are more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
-            raise FrontendError(400, words, "start")
-        names = {series_name(key): name for name, key in keys.items()}
-        for series, hour, columns in self._older.hours(list(names), metrics, start, end):
-            for metric, values in zip(metrics, columns):
-                buckets[names[series], metric].add_hour(hour, values, end)
-
 
 def instance_series(instance: str) -> str:
     """The key of an instance in the history; no node's begins so."""
@@ -6499,6 +6486,14 @@ def check_history_size(nodes: int, metrics: int, points: int) -> None:
         asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
         limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
         raise FrontendError(400, f"{asked}, {limit}", "seconds")
+
+
+def check_history_hours(nodes: int, start: float, end: float) -> None:
+    hours = int((end - start) / 3600) + 1
+    if nodes * hours > MAX_HISTORY_HOURS:
+        asked = f"{nodes} nodes x {hours} hours of the history file"
+        words = f"{asked} are more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
+        raise FrontendError(400, words, "start")
 
 
 def series_name(key: str) -> str:
@@ -6853,9 +6848,7 @@ class Poller:
                 self._events.node_went(one, was, since)
         return {child.node.key for child, _ in reported}
 
-    def _reported(
-        self, proxy: Node, document: Dict[str, object]
-    ) -> List[Tuple[NodeState, Dict[str, object]]]:
+    def _reported(self, proxy: Node, document: dict) -> List[Tuple[NodeState, dict]]:
         """The children of a frontend that its status tells about, with their entries there."""
         entries = dicts_in(document.get("nodes"))
         by_name = {str(entry.get("name")): entry for entry in entries}
@@ -6874,9 +6867,7 @@ class Poller:
         return found
 
 
-def adopt_entry(
-    state: NodeState, entry: Dict[str, object], its_time: float | None, now: float
-) -> None:
+def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: float) -> None:
     """Take over what a frontend says of a node, after a look at types and sizes.
 
     ``its_time`` is that frontend's clock: how long something lasts is the difference on one clock.
