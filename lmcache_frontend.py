@@ -653,7 +653,7 @@ def socket_problem(path: str) -> str:
         for folder in folders:
             owner = os.lstat(folder)
             if not stat.S_ISDIR(owner.st_mode):
-                return f"{folder} is a symbolic link or no directory"
+                return f"{folder} is a symbolic link or not a directory"
         entry = os.lstat(path)
     except FileNotFoundError:
         return ""
@@ -1432,11 +1432,11 @@ class ResponseHead:
         if codings:
             is_chunked = len(codings) == 1 and codings[0].lower() == b"chunked"
             if lengths or not is_chunked or self.minor == 0:
-                raise BadMessage(502, "its answer has an ambiguous or unknown Transfer-Encoding")
+                raise BadMessage(502, "its response has an ambiguous or unknown Transfer-Encoding")
         try:
             length = parse_length(list(lengths)) if lengths else None
         except BadMessage:
-            raise BadMessage(502, "its answer has an invalid Content-Length") from None
+            raise BadMessage(502, "its response has an invalid Content-Length") from None
         if method == b"HEAD" or self.status in BODILESS or self.status < 200:
             self.length = 0
         elif codings:
@@ -1455,12 +1455,12 @@ def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
     line, _, rest = block.partition(b"\r\n")
     found = STATUS_LINE.fullmatch(line)
     if found is None:
-        raise BadMessage(502, "its answer is not HTTP/1.1")
+        raise BadMessage(502, "its response is not HTTP/1.1")
     minor, status, reason = found.groups()
     try:
         fields = parse_fields(rest)
     except BadMessage as error:
-        raise BadMessage(502, f"its answer has a {error.detail}") from None
+        raise BadMessage(502, f"its response has a {error.detail}") from None
     head = ResponseHead(int(status), reason or b"", min(int(minor), 1), fields)
     head.frame(method)
     return head
@@ -1669,7 +1669,7 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, BadMessage):
         return error.detail
     if isinstance(error, http.client.IncompleteRead):
-        return "it closed the connection in the middle of an answer"
+        return "it closed the connection in the middle of a response"
     if isinstance(error, (http.client.HTTPException, UnicodeError)):
         return one_line(error) or type(error).__name__
     if isinstance(error, socket.gaierror):
@@ -1722,7 +1722,7 @@ class NodeResponse(http.client.HTTPResponse):
             if self._on_interim is not None:
                 self._on_interim(head, self.buffered > 0)
         else:
-            raise BadMessage(502, f"it sent more than {MAX_INTERIM} interim answers")
+            raise BadMessage(502, f"it sent more than {MAX_INTERIM} interim responses")
         self.head = head
         self.code = self.status = head.status
         self.reason = head.reason.decode("latin-1")
@@ -1747,7 +1747,7 @@ class NodeResponse(http.client.HTTPResponse):
             block += self.fp.read(len(data))
             self.buffered = 0
             if len(block) > MAX_HEAD:
-                raise BadMessage(502, f"the head of its answer has more than {MAX_HEAD} bytes")
+                raise BadMessage(502, f"the head of its response has more than {MAX_HEAD} bytes")
         size = end + 4 - len(block)
         block += self.fp.read(size)
         self.buffered = len(data) - size
@@ -1786,7 +1786,7 @@ class NodeResponse(http.client.HTTPResponse):
             try:
                 parts, used = body.take(data)
             except BadMessage as error:
-                raise BadMessage(502, f"its answer is broken: {error.detail}") from None
+                raise BadMessage(502, f"its response is invalid: {error.detail}") from None
             self.will_close = self.will_close or used < len(data)
             if parts:
                 yield parts[0] if len(parts) == 1 else b"".join(parts)
@@ -1820,8 +1820,8 @@ def http_message(fields: HeaderFields) -> http.client.HTTPMessage:
 def closed_early(received: bytes) -> Exception:
     """What it means that a node closed its connection after ``received`` bytes of a head."""
     if received:
-        return BadMessage(502, "it closed the connection in the middle of an answer's head")
-    return http.client.RemoteDisconnected("it closed the connection without an answer")
+        return BadMessage(502, "it closed the connection in the middle of a response head")
+    return http.client.RemoteDisconnected("it closed the connection without a response")
 
 
 def time_left(deadline: float) -> float:
@@ -2060,7 +2060,7 @@ class AnswerBudget:
         with self._changed:
             timeout = deadline - time.monotonic()
             if not self._changed.wait_for(lambda: self._left >= size, max(0.0, timeout)):
-                raise FetchError("too many answers are being read at once", connected=True)
+                raise FetchError("too many responses are being read at once", connected=True)
             self._left -= size
 
     def give_back(self, size: int) -> None:
@@ -2127,7 +2127,7 @@ class Exchange:
         body = io.BytesIO()
         for piece in response.pieces():
             if body.tell() + len(piece) > self._limit:
-                raise FetchError(f"its answer has more than {self._limit} bytes", True)
+                raise FetchError(f"its response has more than {self._limit} bytes", True)
             BUDGET.take(len(piece), self._deadline)
             self.held += len(piece)
             body.write(piece)
@@ -2135,7 +2135,7 @@ class Exchange:
 
     def _failure(self, error: Exception) -> FetchError:
         if isinstance(error, socket.timeout) and self._connected:
-            return FetchError(f"no answer within {self._timeout:g} s", True)
+            return FetchError(f"no response within {self._timeout:g} s", True)
         return FetchError(reason_of(error), self._connected)
 
     def release(self) -> None:
@@ -2198,7 +2198,7 @@ class Fetcher:
                 self.done.put((job, *ask_node(job)))
             except Exception as error:
                 # A defect of ours: who waits for this answer must not wait for ever.
-                log.exception("asking %s failed", job.node.name)
+                log.exception("a request to %s failed", job.node.name)
                 self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
 
     def finished(self, job: FetchJob) -> None:
@@ -3203,7 +3203,7 @@ class EventLog:
                 at=now,
             )
             event = self._put(event)
-        event.log(f", over after {spoken_time(lasted)}")
+        event.log(f", ended after {spoken_time(lasted)}")
         return event
 
     def action(
@@ -3618,9 +3618,9 @@ NOTES = {
     "l1_hit_rate": "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
     "l2_hit_rate": "Share of all tokens looked up; what L2 adds to L1.",
     "stored_tokens_per_second": "MP servers count chunks: these times the chunk size.",
-    "remote_cache_bytes": "In-process LMCache shows 0 because nothing sets it: that is unknown.",
-    "gpu_prefix_hit_rate": "SGLang counts what LMCache loaded as cached, too.",
-    "tokens_saved_per_second": "What LMCache supplied instead of the GPU computing it.",
+    "remote_cache_bytes": "In-process LMCache always reports 0, which counts as unknown.",
+    "gpu_prefix_hit_rate": "SGLang also counts the tokens that LMCache loaded.",
+    "tokens_saved_per_second": "What LMCache supplied, so that no GPU had to compute it.",
     "gpu_seconds_saved_per_second": (
         "Tokens not recomputed times the engine's prefill seconds per computed token, times"
         " the number of ranks: assumes that saved tokens would cost what computed ones did."
@@ -3697,10 +3697,10 @@ FIGURES = (
     *quantile_figures("remote_write", "Remote write time", kept="p99", shown="p99"),
     figure("p2p_transfers_per_second", "P2P transfers", RATE, "p2p_transfers"),
     *quantile_figures("p2p_speed", "P2P speed", "tokens/s", shown="p50"),
-    figure("l1_load_bytes_per_second", "L1 to GPU, speed of a load", AVERAGE, "l1_load"),
-    figure("l1_store_bytes_per_second", "GPU to L1, speed of a store", AVERAGE, "l1_store"),
-    figure("l2_load_bytes_per_second", "L2 to L1, speed of a load", AVERAGE, "l2_load"),
-    figure("l2_store_bytes_per_second", "L1 to L2, speed of a store", AVERAGE, "l2_store"),
+    figure("l1_load_bytes_per_second", "L1 to GPU load speed", AVERAGE, "l1_load"),
+    figure("l1_store_bytes_per_second", "GPU to L1 store speed", AVERAGE, "l1_store"),
+    figure("l2_load_bytes_per_second", "L2 to L1 load speed", AVERAGE, "l2_load"),
+    figure("l2_store_bytes_per_second", "L1 to L2 store speed", AVERAGE, "l2_store"),
     figure("l2_stores_per_second", "L2 stores submitted", RATE, "l2_stores_submitted"),
     figure("l2_chunks_stored_per_second", "Chunks stored in L2", RATE, "l2_chunks_stored"),
     figure("loads_in_flight", "L2 loads in flight", IN_FLIGHT, "l2_loads"),
@@ -4799,7 +4799,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         state.took(page.snapshot)
         is_engine_part = state.kind in ("worker", "scheduler")
         if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
-            state.reasons.append("health says unhealthy")
+            state.reasons.append("health check: unhealthy")
         if not is_engine_part:
             state.figures["healthy"] = None
 
@@ -4812,7 +4812,7 @@ def take_no_page(state: NodeState, status: int) -> None:
     elif status == 200:
         state.reasons.append(NO_PAGE)
     else:
-        state.reasons.append(f"answers {status} to /metrics")
+        state.reasons.append(f"responds with {status} to /metrics")
 
 
 def take_version(state: NodeState, status: int, value: object) -> None:
@@ -4898,7 +4898,7 @@ def take_coordinator_health(state: NodeState, status: int, value: object) -> Non
     if status == 200 and said and state.kind == "unknown":
         state.kind = "coordinator"
     if state.kind == "coordinator" and said != "healthy":
-        state.reasons.append(f"health says {one_line(said or status)}")
+        state.reasons.append(f"health check: {one_line(said or status)}")
 
 
 def take_frontend_health(state: NodeState, status: int, value: object) -> None:
@@ -4918,7 +4918,7 @@ def take_discovery(state: NodeState, status: int, value: object) -> None:
 
 
 def take_engine_health(state: NodeState, status: int, value: object) -> None:
-    state.unwell = "" if status == 200 else f"health answers {status}"
+    state.unwell = "" if status == 200 else f"health check: status {status}"
     state.health = 1.0 if status == 200 else 0.0
 
 
@@ -5067,7 +5067,7 @@ def reported_text(value: object) -> str:
 def gateway_reason(reply: Reply) -> str:
     """Why a frontend could not reach its node, in its words."""
     detail = load_dict(reply.body).get("detail")
-    return one_line(detail) if detail else f"its frontend answers {reply.status}"
+    return one_line(detail) if detail else f"its frontend responds with {reply.status}"
 
 
 # ----------------------------------------------------------------------------
@@ -5467,9 +5467,9 @@ def restarted(evidence: Evidence) -> str:
 def remote_is_away(evidence: Evidence) -> str:
     for state in (evidence.state, *evidence.peers):
         if state.ping_failures >= MIN_FAILED_PINGS:
-            return f"the remote backend of {state.node.key} does not answer"
+            return f"the remote backend of {state.node.key} does not respond"
     stall = stalled_stores(evidence)
-    return f"stores go on, {stall}" if stall else ""
+    return f"stores continue, but {stall}" if stall else ""
 
 
 def evicted_too_early(evidence: Evidence) -> str:
@@ -5478,7 +5478,7 @@ def evicted_too_early(evidence: Evidence) -> str:
         return ""
     lifetime, gap = (evidence.recent(name) for name in ("chunk_lifetime_p50", "reuse_gap_p50"))
     if lifetime < gap:
-        times = f"evicted after {spoken_time(lifetime)}, asked for again after {spoken_time(gap)}"
+        times = f"evicted after {spoken_time(lifetime)}, requested again after {spoken_time(gap)}"
         return f"chunks are {times}: the cache is too small"
     if lifetime >= gap:
         return ""
@@ -5488,7 +5488,7 @@ def evicted_too_early(evidence: Evidence) -> str:
 
 def prompts_are_new(evidence: Evidence) -> str:
     pairs = (
-        ("zero_hit_lookups_per_second", "lookups_per_second", "of lookups found nothing"),
+        ("zero_hit_lookups_per_second", "lookups_per_second", "of lookups had no hit"),
         ("stored_tokens_per_second", "lookup_tokens_per_second", "of tokens had to be stored"),
     )
     for part, whole, words in pairs:
@@ -5526,7 +5526,7 @@ RISING_PHRASES = {
     "evictions_rising": "have rising evictions",
     "failures_rising": "have rising failures",
     "timeouts_rising": "have rising timeouts",
-    "l2_loads_growing": "have ever more L2 loads in flight",
+    "l2_loads_growing": "have a growing number of L2 loads in flight",
 }
 
 
@@ -5567,7 +5567,7 @@ def stalled_stores(evidence: Evidence) -> str:
     """In words how stores to the remote backend, or to L2, stalled; "" when they did not."""
     least = THRESHOLDS["remote_stores_stalled"].least
     layers = (
-        ("stored_tokens_per_second", "remote_write_bytes_per_second", "no byte was written to"),
+        ("stored_tokens_per_second", "remote_write_bytes_per_second", "no data was written to"),
         ("l2_stores_per_second", "l2_chunks_stored_per_second", "no chunk was stored in"),
     )
     for stores, written, words in layers:
@@ -5595,7 +5595,7 @@ def check_remote(evidence: Evidence) -> Finding:
         return NOTHING
     if state.ping_failures >= MIN_FAILED_PINGS:
         pings = f"the last {state.ping_failures} pings failed"
-        text = f"Remote backend of {evidence.key} does not answer: {pings}"
+        text = f"Remote backend of {evidence.key} does not respond: {pings}"
         return Finding(text, state.ping_failures)
     adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
     if not adapters:
@@ -6559,7 +6559,7 @@ DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role an
 MAX_THROUGH = 4
 POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
 POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
-NO_ANSWER = "no answer"  # how the reason of a time-out begins
+NO_ANSWER = "no response"  # how the reason of a time-out begins
 # A request's field: the ids of the frontends that the question came through.
 ASKING_FIELD = b"x-lmcache-frontends"
 # Frontends that ask through each other; a further one answers with its own metrics only.
@@ -6727,7 +6727,7 @@ class Poller:
                 state.failed("", now, self._pace)
             state.failures, state.due = 0, 0.0
             state.set_state("unknown", now)
-            state.error = f"its frontend {proxy.node.name} does not answer: {proxy.error}"
+            state.error = f"its frontend {proxy.node.name} does not respond: {proxy.error}"
             self._watched.note(state)
         state.is_asked = False
         self._events.node_went(state, visit.was, visit.since)
@@ -6788,7 +6788,7 @@ class Poller:
             return True
         elif visit.is_first:
             state.forget()
-            state.reasons.append(f"answers {reply.status} to {path}")
+            state.reasons.append(f"responds with {reply.status} to {path}")
         elif reply.status == 404:
             state.paths[question.path] = ""
         return False
@@ -6836,7 +6836,7 @@ class Poller:
                 state.kind = "frontend"
                 # The original frontend has no such path.
                 if reply.status not in (200, 404):
-                    state.reasons.append(f"answers {reply.status} to /api/status")
+                    state.reasons.append(f"responds with {reply.status} to /api/status")
                 state.judge(now)
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)
@@ -7942,7 +7942,7 @@ class HistoryFile:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 why = "it is another program's database"
         elif version > HISTORY_VERSION:
-            why = "a newer LMCache Frontend wrote it"
+            why = "it was written by a newer LMCache Frontend"
         if why:
             words = f"{why}; choose another --history-file"
             raise HistoryError(f"history file {self.path}: {words}")
@@ -7958,7 +7958,7 @@ class HistoryFile:
             self._connect()
         except (OSError, load_sqlite().Error) as error:
             raise self._error(error) from None
-        words = "history file %s is broken (%s): kept as %s, a new one was begun"
+        words = "history file %s is damaged (%s): renamed to %s, starting a new one"
         log.warning(words, self.path, one_line(broken), aside)
 
     def _disconnect(self) -> None:
@@ -8232,7 +8232,7 @@ class HistoryKeeper:
         self._monitor.silences.restore(earlier.silences)
         if last:
             ago = spoken_time(self._clock.wall() - last)
-            text = f"LMCache Frontend {VERSION} started; the run before was active until {ago} ago"
+            text = f"LMCache Frontend {VERSION} started; the previous run was last active {ago} ago"
             events.add("restart", "info", text, key="frontend")
 
     def start(self) -> None:
@@ -8286,7 +8286,7 @@ class HistoryKeeper:
     def _failed(self, reason: str) -> None:
         self._errors += 1
         if self._trouble is None or self._trouble[1] != reason:
-            log.warning("%s; it is tried again every minute", reason)
+            log.warning("%s; retrying every minute", reason)
         since = self._trouble[0] if self._trouble is not None else self._clock.wall()
         self._trouble = (since, reason)
 
@@ -8387,11 +8387,11 @@ def fetch_dict(url: str, timeout: float) -> Dict[str, object]:
     bare, headers = split_credentials(url)
     reply = fetch_url(bare, headers=headers, timeout=timeout)
     if reply.status != 200:
-        raise FetchError(f"it answers with status {reply.status}")
+        raise FetchError(f"it responded with status {reply.status}")
     try:
         return as_dict(loads(reply.body))
     except ValueError:
-        raise FetchError("its answer is not JSON") from None
+        raise FetchError("its response is not JSON") from None
 
 
 def own_address(peer: str) -> str:
@@ -8556,7 +8556,7 @@ class HeartbeatSender:
             query = urllib.parse.urlencode(self.report(url))
             mark = "&" if "?" in url else "?"
             reply = fetch_url(f"{url}{mark}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
-            return "" if 200 <= reply.status < 300 else f"it answers with status {reply.status}"
+            return "" if 200 <= reply.status < 300 else f"it responded with status {reply.status}"
         except OSError as error:
             return reason_of(error)
         except Exception as error:  # a report must never end the thread
@@ -8607,7 +8607,7 @@ class NodeTree(NamedTuple):
             return cls("unreachable", error=reply.reason)
         if reply.status != 200:
             kind = "unreachable" if reply.status >= 500 else "leaf"
-            return cls(kind, error=f"it answers with status {reply.status}")
+            return cls(kind, error=f"it responded with status {reply.status}")
         document = load_dict(reply.body)
         nodes = document.get("nodes")
         if not isinstance(nodes, list):
@@ -9249,7 +9249,7 @@ class Sources:
         for source, (since, text) in troubles:
             kind, _, name = source.partition(":")
             rule, node = "source_away", None
-            words = f"Source {source} cannot be read, its last nodes are kept: {text}"
+            words = f"Source {source} cannot be read; its last nodes are kept: {text}"
             if kind == "proxy":
                 rule, node = "not_a_frontend", name
                 words = f"{name} reports no nodes: {text}"
@@ -9279,7 +9279,7 @@ class Sources:
         """
         infos = fetch_dict(url, self._timeout).get("processInfos")
         if not isinstance(infos, dict):
-            raise FetchError("its answer has no processInfos")
+            raise FetchError("its response has no processInfos")
         now = self._clock.monotonic()
         for target in listed_targets(infos):
             if not self._why_not(target):
@@ -9557,7 +9557,7 @@ class AlertmanagerSender:
         reply = fetch_url(url, headers, self._timeout, body)
         if not 200 <= reply.status < 300:
             said = one_line(reply.body[:200].decode("utf-8", "replace")).strip()
-            raise FetchError(f"it answers {reply.status}{': ' + said if said else ''}")
+            raise FetchError(f"it responded with {reply.status}{': ' + said if said else ''}")
 
 
 def basic_credentials(url: str) -> Dict[str, str]:
@@ -10021,7 +10021,7 @@ def bundle_pieces(
     for node in nodes:
         entry = entries.get(node.key, {})
         if entry.get("state") == "down":
-            missing[node.key] = [f"not asked: it is down ({entry.get('error')})"]
+            missing[node.key] = [f"skipped: the node is down ({entry.get('error')})"]
             continue
         paths = BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), [])
         jobs += [FetchJob(node, path) for path in paths]
@@ -10515,7 +10515,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         except BadMessage as error:
             self.refuse(error)
         except OSError as error:
-            log.debug("%s left: %s", self.peer or "a client", error)
+            log.debug("%s disconnected: %s", self.peer or "a client", error)
             self.cut()
 
     def finish(self) -> None:
@@ -10716,7 +10716,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
                 poll = select.poll()
                 poll.register(self.connection, select.POLLOUT)
                 if not poll.poll(BODY_TIMEOUT * 1000):
-                    raise ClientGone("the client does not read its answer")
+                    raise ClientGone("the client does not read the response")
                 if self.wfile.send_some():
                     return
 
@@ -10757,9 +10757,9 @@ class NodeSlots:
         """Raises FrontendError 503 when too many wait already."""
         with self._lock:
             if self._total >= self._limit:
-                raise FrontendError(503, f"{self._limit} requests wait for nodes already")
+                raise FrontendError(503, f"{self._limit} requests are already waiting for nodes")
             if self._taken[target] >= self._share:
-                detail = f"{self._share} requests wait for {target.label} already"
+                detail = f"{self._share} requests are already waiting for {target.label}"
                 raise FrontendError(503, detail)
             self._taken[target] += 1
             self._total += 1
@@ -11154,7 +11154,7 @@ class ForwardedRequest:
         with self.server.workers.blocking():
             events = poll.poll(BODY_TIMEOUT * 1000)
         if not events:
-            raise socket.timeout("it does not take the body")
+            raise socket.timeout("it does not accept the request body")
         return bool(events[0][1] & select.POLLOUT)
 
     # -- to the client
@@ -11219,7 +11219,7 @@ class ForwardedRequest:
             for piece in response.pieces():
                 pieces.append(bytes(piece))
                 if sum(map(len, pieces)) > MAX_MASKED:
-                    raise FrontendError(502, f"its answer has more than {MAX_MASKED} bytes")
+                    raise FrontendError(502, f"its response has more than {MAX_MASKED} bytes")
             body = mask_secrets(b"".join(pieces)) if pieces else b""
         self._write_head(response.head, False, len(body))
         self.client.wfile.write(body)
@@ -11244,14 +11244,14 @@ class ForwardedRequest:
     def _fail(self, error: Exception) -> None:
         """Say what went wrong at the node. Raises FrontendError, ClientGone, BadMessage."""
         if self.client.status:
-            raise ClientGone("the answer ended early") from None
+            raise ClientGone("the response ended early") from None
         if isinstance(error, BadMessage) and error.status != 502:
             raise error
         if self.body is not None and not self.body.done:
             self.client.keep_alive = False
         label = self.target.label
         if isinstance(error, socket.timeout) and error.errno is None:
-            detail = f"{label}: no answer within {self.timeout:g} s"
+            detail = f"{label}: no response within {self.timeout:g} s"
             raise FrontendError(504, detail) from None
         raise FrontendError(502, f"{label}: {reason_of(error)}") from None
 
@@ -11377,7 +11377,7 @@ class Telemetry:
                     ("", f"{self.started:.3f}")
                 ],
                 "requests_total counter Requests answered by route, method and status.": answered,
-                "request_duration_seconds histogram Time from a request's head to its answer.": (
+                "request_duration_seconds histogram Time from a request's head to the end of its response.": (
                     self._durations(rows)
                 ),
                 "sent_bytes_total counter Bytes sent to clients.": [("", sent[0])],
@@ -11555,7 +11555,7 @@ class FrontendHandler(ConnectionHandler):
             # A defect of ours: the client is told, the log has the rest.
             log.exception("%s %s failed", self.command, one_line(self.path))
             self.keep_alive = False
-            self.answer_error(FrontendError(500, "the frontend failed; its log says more"))
+            self.answer_error(FrontendError(500, "internal error; see the frontend's log"))
         self._note()
         self.end_request()
 
@@ -12133,7 +12133,7 @@ def delete_silence(server: FrontendServer, request: ApiRequest) -> Answer:
     if not server.monitor.silences.end(chosen):
         raise FrontendError(404, f"{one_line(request.arguments[0])!r} is not silenced")
     server.monitor.alerts_changed()
-    return Answer.json({"status": "success", "message": "the silence is over", "alerts": chosen})
+    return Answer.json({"status": "success", "message": "the silence was ended", "alerts": chosen})
 
 
 def chosen_alerts(server: FrontendServer, name: str) -> List[str]:
@@ -12251,7 +12251,9 @@ def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.discovery is None:
-        raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
+        raise FrontendError(
+            404, "this frontend is not a discovery service: start it with --discovery"
+        )
     if server.trust.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
@@ -12264,7 +12266,9 @@ def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
     if server.discovery is None:
-        raise FrontendError(404, "this frontend is no discovery service: start it with --discovery")
+        raise FrontendError(
+            404, "this frontend is not a discovery service: start it with --discovery"
+        )
     times: List[int | None] = []
     for field in ("hour", "minute"):
         text = request.value(field)
@@ -12371,7 +12375,7 @@ class FrontendServer(WorkerHTTPServer):
             yield
             return
         if not self._calls.acquire(blocking=False):
-            raise FrontendError(503, f"{MAX_CALLS} requests wait for the nodes already")
+            raise FrontendError(503, f"{MAX_CALLS} requests are already waiting for nodes")
         try:
             yield
         finally:
@@ -12524,7 +12528,10 @@ def is_wanted(settings: PluginSettings, program: str) -> bool:
     if settings.role != "worker" or is_named:
         return True
     advice = "name the file scheduler_... or worker_... to choose"
-    print(f"lmcache_frontend: started by a worker, the scheduler's serves: {advice}", flush=True)
+    print(
+        f"lmcache_frontend: started by a worker, while the scheduler's copy serves: {advice}",
+        flush=True,
+    )
     return False
 
 
@@ -12555,13 +12562,13 @@ def plugin_options(extra: object, warnings: List[str]) -> List[str]:
         with contextlib.suppress(ValueError):
             extra = loads(extra)
     if extra and not isinstance(extra, dict):
-        warnings.append("LMCache's extra configuration is not an object: it is ignored")
+        warnings.append("LMCache's extra configuration is not an object: ignored")
     for key, value in as_dict(extra).items():
         if not key.startswith(PLUGIN_PREFIX):
             continue
         option = "--" + key[len(PLUGIN_PREFIX) :].replace("_", "-")
         if not PLUGIN_OPTION.fullmatch(option):
-            warnings.append(f"{one_line(key)} is no option")
+            warnings.append(f"{one_line(key)} is not an option")
         elif value is not None:
             options += option_arguments(option, value)
     return options
@@ -13406,13 +13413,13 @@ def add_serving_options(add: Callable[..., object]) -> None:
     add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
     add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
     add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
-    add("--tls-key", metavar="FILE", default="", help="its private key, when in another file")
+    add("--tls-key", metavar="FILE", default="", help="its private key, if in another file")
     add(
         "--max-connections",
         metavar="N",
         type=COUNT,
         default=MAX_CONNECTIONS,
-        help="clients at once (default %(default)s)",
+        help="client connections at once (default %(default)s)",
     )
     add(
         "--max-requests",
@@ -13426,7 +13433,7 @@ def add_serving_options(add: Callable[..., object]) -> None:
         metavar="S",
         type=SECONDS,
         default=PROXY_TIMEOUT,
-        help="seconds until a node must have answered (default %(default)g)",
+        help="seconds for a node to respond (default %(default)g)",
     )
     add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
     add(
@@ -13460,26 +13467,26 @@ def add_node_options(add: Callable[..., object]) -> None:
         const=DEMO_NODES,
         type=number(int, 1, MAX_DEMO_NODES + 1, f"a number from 1 to {MAX_DEMO_NODES}"),
         default=0,
-        help="watch a simulated cluster inside this process; with N a fleet of about N nodes",
+        help="show a simulated cluster; with N, a fleet of about N nodes",
     )
     add(
         "--node-supplier-url",
         metavar="URL",
         default="",
-        help="a discovery service's /lmcache_infos to take nodes from",
+        help="take nodes from this discovery service (its /lmcache_infos)",
     )
     add(
         "--coordinator-url",
         metavar="URL",
         default="",
-        help="an MP coordinator whose instances are nodes",
+        help="take the MP servers of this MP coordinator as nodes",
     )
     add(
         "--dns",
         metavar="NAME:PORT",
         action="append",
         default=[],
-        help="every address of this name is a node (repeatable)",
+        help="take every address of this name as a node (repeatable)",
     )
     add(
         "--refresh-interval",
@@ -13496,21 +13503,21 @@ def add_watching_options(add: Callable[..., object]) -> None:
         metavar="S",
         type=AMOUNT,
         default=10.0,
-        help="seconds between two polls of a node (default %(default)g; 0: none)",
+        help="seconds between two polls of a node (default %(default)g; 0: no polling)",
     )
     add(
         "--poll-timeout",
         metavar="S",
         type=SECONDS,
         default=10.0,
-        help="seconds that a node may take to answer a poll (default %(default)g)",
+        help="seconds for a node to respond to a poll (default %(default)g)",
     )
     add(
         "--gpu-hour-cost",
         metavar="MONEY",
         type=AMOUNT,
         default=0.0,
-        help="price of one hour of a GPU: the status then says what LMCache saves",
+        help="price of a GPU hour: the status then shows what LMCache saves",
     )
 
 
@@ -13526,21 +13533,21 @@ def add_history_options(add: Callable[..., object]) -> None:
         "--history-file",
         metavar="FILE",
         default="",
-        help="keep minute values and events in this SQLite file, over restarts",
+        help="keep minute values and events in this SQLite file across restarts",
     )
     add(
         "--history-days",
         metavar="DAYS",
         type=DAYS,
         default=HISTORY_DAYS,
-        help="days that the file goes back (default %(default)g)",
+        help="days of history in the file (default %(default)g)",
     )
     add(
         "--history-size",
         metavar="MIB",
         type=MEBIBYTES,
         default=HISTORY_SIZE,
-        help="largest size of the file in MiB; the oldest hours go first (default %(default)s)",
+        help="maximum size of the file in MiB; the oldest hours are removed first (default %(default)s)",
     )
     add(
         "--alertmanager-url",
@@ -13559,7 +13566,9 @@ def add_trust_options(add: Callable[..., object]) -> None:
         help="who may change things: clients on this host and those with the access token "
         "(local, default), those with the token only, or everyone",
     )
-    add("--token", metavar="TOKEN", default="", help="access token (default: made and printed)")
+    add(
+        "--token", metavar="TOKEN", default="", help="access token (default: generated and printed)"
+    )
     add(
         "--allow-target",
         metavar="PATTERN",
@@ -13574,7 +13583,7 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
     add(
         "--discovery",
         action="store_true",
-        help="be a discovery service: receive heartbeats; what reports becomes a node",
+        help="be a discovery service: receive heartbeats and add their senders as nodes",
     )
     add(
         "--discovery-expiry",
@@ -13587,7 +13596,7 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
         "--discovery-file",
         metavar="FILE",
         default="",
-        help="keep the received heartbeats over a restart",
+        help="keep the received heartbeats in this file across restarts",
     )
     add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
     add(
@@ -13613,13 +13622,13 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
 
 
 def add_terminal_options(add: Callable[..., object]) -> None:
-    add("--status", action="store_true", help="print a table of the nodes and end")
+    add("--status", action="store_true", help="print a table of the nodes and exit")
     add(
         "--events",
         action="store_true",
-        help="print what happened, newest first, and end (with --history-file: what that holds)",
+        help="print what happened, newest first, and exit (with --history-file: what that holds)",
     )
-    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and end")
+    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and exit")
     add("--json", action="store_true", help="with --status or --events: as JSON")
     add(
         "--watch",
@@ -13630,7 +13639,7 @@ def add_terminal_options(add: Callable[..., object]) -> None:
         "--url",
         metavar="URL",
         default="",
-        help="with --status, --events or --bundle: ask this running frontend, not the nodes: "
+        help="with --status, --events or --bundle: query this running frontend instead of the nodes: "
         "the URL that it printed, or unix:/path",
     )
 
@@ -13810,7 +13819,7 @@ def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         reason = "the port is in use: choose another one with --port"
     elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        reason = f"{reason}: --host is no address of this machine"
+        reason = f"{reason}: --host is not an address of this machine"
     return f"cannot listen on {place}: {reason}"
 
 
@@ -13851,7 +13860,7 @@ def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[
     try:
         file.open()
     except HistoryError as error:
-        log.warning("%s; going on without it", error)
+        log.warning("%s; continuing without it", error)
         return None, [service_alert("history_file", str(error), time.time())]
     return file, []
 
@@ -13980,7 +13989,7 @@ def start_heartbeat_of_options(options: argparse.Namespace, server: FrontendServ
         log.warning("no heartbeat is sent: a frontend on a Unix socket has no address to report")
         return
     if server.tls:
-        log.warning("the heartbeat reports http://, all that its protocol has; this port is HTTPS")
+        log.warning("heartbeats can only report http:// URLs, but this port serves HTTPS")
     delay, interval = options.heartbeat_initial_delay, options.heartbeat_interval
     server.heartbeat.start(options.heartbeat_url, delay, interval)
 
@@ -14075,7 +14084,7 @@ class RunningFrontend:
             raise FrontendError(502, f"{self.label}: {error.reason}") from None
         document = load_dict(reply.body) if reply.status == 200 else {}
         if not document:
-            why = f"is not a frontend's answer (status {reply.status})"
+            why = f"is not a frontend's response (status {reply.status})"
             raise FrontendError(502, f"{self.label}{path} {why}")
         return document
 
@@ -14208,7 +14217,7 @@ def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, 
                 raise
             text = f"lmcache_frontend: {error.detail}"
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise FrontendError(502, "the answer is not a frontend's status") from None
+            raise FrontendError(502, "the response is not a frontend's status") from None
         if not print_out(clear + text) or not options.watch:
             return code
         time.sleep(options.poll_interval or 10.0)

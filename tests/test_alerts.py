@@ -383,11 +383,11 @@ def test_alerts_with_the_same_labels_are_one_and_end_together():
 @pytest.mark.parametrize(
     "how, words",
     [
-        ("refuse", "it answers 400: bad label"),
+        ("refuse", "it responded with 400: bad label"),
         ("talk_nonsense", "not HTTP"),
-        ("talk_without_end", "no answer within"),
-        ("say_continue_without_end", "interim answers"),
-        ("hang", "no answer within"),
+        ("talk_without_end", "no response within"),
+        ("say_continue_without_end", "interim responses"),
+        ("hang", "no response within"),
     ],
 )
 def test_an_alertmanager_that_lies_or_hangs_is_an_alert_until_it_works(

@@ -747,7 +747,7 @@ def test_a_source_that_answers_byte_by_byte_is_given_up_and_read_when_it_is_quic
     before = time.monotonic()
     sources.refresh()
     assert time.monotonic() - before < 5
-    assert ["no answer within 0.5 s" in alert.text for alert in sources.alerts()] == [True]
+    assert ["no response within 0.5 s" in alert.text for alert in sources.alerts()] == [True]
     supplier.answers["/infos"] = (200, infos("http://127.0.0.1:2"))
     sources.refresh()
     assert names(registry) == ["node_127.0.0.1_2"] and sources.alerts() == []

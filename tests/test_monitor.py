@@ -87,14 +87,14 @@ def test_a_node_that_answers_is_up_and_one_whose_health_says_no_is_degraded():
     cluster.answers["w0"]["/metrics"] = page(healthy=0.0)
     cluster.round()
     seen = cluster.node("w0")
-    assert (seen["state"], seen["reasons"]) == ("degraded", ["health says unhealthy"])
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["health check: unhealthy"])
 
 
 def test_a_node_that_answers_an_error_is_degraded():
     cluster = Cluster({"w0": {"/metrics": (500, b"")}})
     cluster.round()
     seen = cluster.node("w0")
-    assert (seen["state"], seen["reasons"]) == ("degraded", ["answers 500 to /metrics"])
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["responds with 500 to /metrics"])
 
 
 def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute():
@@ -179,7 +179,7 @@ def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
     cluster.round()
     child = cluster.node("rack1/u")
     assert child["state"] == "unknown"
-    assert child["error"] == "its frontend rack1 does not answer: connection refused"
+    assert child["error"] == "its frontend rack1 does not respond: connection refused"
 
 
 def status_of(*entries, **more):
@@ -523,7 +523,7 @@ def test_a_bundle_says_what_is_missing():
     )
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         assert bundle.testzip() is None
-        assert bundle.read("nodes/w0/missing.txt") == b"not asked: it is down (refused)\n"
+        assert bundle.read("nodes/w0/missing.txt") == b"skipped: the node is down (refused)\n"
         assert json.loads(bundle.read("status.json"))["nodes"][0]["key"] == "w0"
 
 

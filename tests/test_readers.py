@@ -324,7 +324,7 @@ def test_an_engine_that_is_not_well_is_degraded_until_it_says_so():
     cluster.round()
     cluster.answers["api"]["/health"] = (503, b"")
     cluster.round(70.0)
-    assert cluster.node("api")["reasons"] == ["health answers 503"]
+    assert cluster.node("api")["reasons"] == ["health check: status 503"]
     cluster.round()
     assert cluster.node("api")["state"] == "degraded"
     cluster.answers["api"]["/health"] = (200, b"")
@@ -350,10 +350,10 @@ def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
     cluster = Cluster({"w0": worker(0)})
     cluster.round()
     good = cluster.answers["w0"]["/metrics"]
-    cluster.answers["w0"]["/metrics"] = lf.FetchError("no answer within 10 s", True)
+    cluster.answers["w0"]["/metrics"] = lf.FetchError("no response within 10 s", True)
     cluster.round()
     node = cluster.node("w0")
-    assert (node["state"], node["reasons"]) == ("degraded", ["slow (no answer within 10 s)"])
+    assert (node["state"], node["reasons"]) == ("degraded", ["slow (no response within 10 s)"])
     cluster.round()
     assert cluster.node("w0")["state"] == "down"
     cluster.answers["w0"]["/metrics"] = good
@@ -383,7 +383,7 @@ def test_outages_and_degradations_become_events_with_their_durations():
     cluster.round()
     events = cluster.monitor.events.query()["events"]
     assert [(event["kind"], event["text"]) for event in events] == [
-        ("node_degraded", "w0 is degraded: answers 500 to /metrics"),
+        ("node_degraded", "w0 is degraded: responds with 500 to /metrics"),
         ("node_up", "w0 is up again after 2 min"),
         ("node_down", "w0 is down: connection refused"),
     ]

@@ -60,8 +60,10 @@ def test_flapping_ends_with_fewer_than_two_changes(count, lasts):
 
 def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
     state = node_state(state="degraded")
-    state.reasons = ["answers 500 to /metrics"]
-    assert lf.check_unhealthy(evidence(state)).text == "w0 is degraded: answers 500 to /metrics"
+    state.reasons = ["responds with 500 to /metrics"]
+    assert (
+        lf.check_unhealthy(evidence(state)).text == "w0 is degraded: responds with 500 to /metrics"
+    )
     for reason in ("stalled: PinMonitor-thread", "storage_manager.l2_adapters[1]: not healthy"):
         state.reasons = [reason]
         assert lf.check_unhealthy(evidence(state)) == lf.NOTHING
@@ -88,7 +90,7 @@ def test_a_remote_backend_fails_after_two_failed_pings_without_a_success_between
     for counts in ((1, 5), (2, 5), (2, 6), (3, 6), (4, 6), (6, 7)):
         state.took(lf.take_snapshot(PINGS % counts, len(said) * 10.0))
         said.append(lf.check_remote(evidence(state)).text)
-    failing = "Remote backend of w0 does not answer: the last 2 pings failed"
+    failing = "Remote backend of w0 does not respond: the last 2 pings failed"
     assert said == ["", "", "", "", failing, ""]
 
 
@@ -218,7 +220,7 @@ STORES = {"stored_tokens_per_second": (500.0, 500.0)}
 def test_stores_stall_when_they_go_on_and_no_byte_reaches_the_backend():
     conf = {"remote_url": "fs://host:0/secret/path"}
     text = stalled(conf=conf, **STORES, remote_write_bytes_per_second=(0.0, 9e6))
-    assert text == "Remote stores of w0 stalled: no byte was written to fs for 5 min"
+    assert text == "Remote stores of w0 stalled: no data was written to fs for 5 min"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_an_engine_beside_the_node_tells_what_its_users_notice():
 def test_the_reason_is_a_cache_that_is_too_small_when_chunks_die_before_they_are_reused():
     more = {"evictions_per_second": (28.0, 4.0), "chunk_lifetime_p50": (240.0, 900.0)}
     text = fallen(traffic(0.3), traffic(0.8), **more, reuse_gap_p50=(540.0, 500.0))
-    reason = "chunks are evicted after 4 min, asked for again after 9 min: the cache is too small"
+    reason = "chunks are evicted after 4 min, requested again after 9 min: the cache is too small"
     assert text.endswith("; " + reason)
     text = fallen(traffic(0.3), traffic(0.8), **more, reuse_gap_p50=(239.0, 500.0))
     assert "cache" not in text
@@ -326,7 +328,7 @@ def test_without_lifetimes_rising_evictions_are_only_a_hint():
 
 
 @pytest.mark.parametrize(
-    "zero_hits, reason", [(6.2, "; prompts are new: 62% of lookups found nothing (before: 8%)")]
+    "zero_hits, reason", [(6.2, "; prompts are new: 62% of lookups had no hit (before: 8%)")]
 )
 def test_the_reason_is_new_prompts_when_more_lookups_find_nothing(zero_hits, reason):
     lookups = {"lookups_per_second": (10.0, 10.0)}
@@ -347,13 +349,13 @@ def test_the_reason_is_the_remote_backend_when_it_does_not_answer_or_stores_stal
     state = node_state("w1")
     state.ping_failures = 2
     text = fallen(traffic(0.3), traffic(0.8), peers=[state])
-    assert text.endswith("; the remote backend of w1 does not answer")
+    assert text.endswith("; the remote backend of w1 does not respond")
     state.ping_failures = 1
     assert ";" not in fallen(traffic(0.3), traffic(0.8), peers=[state])
     writes = {"stored_tokens_per_second": (9.0, 9.0), "remote_write_bytes_per_second": (0.0, 5.0)}
     text = fallen(traffic(0.3), traffic(0.8), **writes)
-    stall = "no byte was written to the remote backend for 5 min"
-    assert text.endswith("; stores go on, " + stall)
+    stall = "no data was written to the remote backend for 5 min"
+    assert text.endswith("; stores continue, but " + stall)
     writes["remote_write_bytes_per_second"] = (1.0, 5.0)
     assert ";" not in fallen(traffic(0.3), traffic(0.8), **writes)
 

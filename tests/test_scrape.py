@@ -194,7 +194,7 @@ def test_a_node_that_never_answers_keeps_nobody_waiting(start):
             "unknown",
             None,
         )
-        wait_for(lambda: states()["h"] == ("down", "no answer within 5 s"), 15)
+        wait_for(lambda: states()["h"] == ("down", "no response within 5 s"), 15)
         assert states()["g"][0] == "up"
 
 

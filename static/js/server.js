@@ -132,8 +132,8 @@ export async function request(
     };
   } catch (error) {
     if (signal && signal.aborted) throw new DOMException("left the view", "AbortError");
-    if (limit.signal.aborted) throw new ApiError(`no answer within ${timeout} s`, 0);
-    throw new ApiError("the frontend server does not answer", 0);
+    if (limit.signal.aborted) throw new ApiError(`no response within ${timeout} s`, 0);
+    throw new ApiError("the frontend server does not respond", 0);
   } finally {
     clearTimeout(timer);
     if (signal) signal.removeEventListener("abort", stop);

@@ -279,7 +279,7 @@ def rules():
         "remote_stores_stalled": (*stalled(), "Remote stores of {{ $labels.node }} stalled"),
         "remote_failing": (
             *pings(),
-            "Remote backend of {{ $labels.node }} does not answer: {{ $value }} pings failed",
+            "Remote backend of {{ $labels.node }} does not respond: {{ $value }} pings failed",
         ),
         "thread_stalled": (
             [],
