@@ -707,9 +707,9 @@ def of_a_newer_version(path):
 
 
 HOSTILE = {
-    "no database": (not_a_database, "a new one was begun"),
-    "cut off": (cut_off, "a new one was begun"),
-    "damaged inside": (damaged_inside, "a new one was begun"),
+    "no database": (not_a_database, "starting a new one"),
+    "cut off": (cut_off, "starting a new one"),
+    "damaged inside": (damaged_inside, "starting a new one"),
     "another program's": (another_programs, "another program's database"),
     "of a newer version": (of_a_newer_version, "newer"),
     "a directory": (os.mkdir, "not a regular file"),
