@@ -72,6 +72,7 @@ import http.server
 import importlib.util
 import io
 import ipaddress
+import itertools
 import json
 import logging
 import math
@@ -3143,6 +3144,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._events: Dict[int, Event] = {}  # by id, oldest first
         self._newest: Dict[str, int] = {}  # key -> id of its newest event
+        self._interrupted: set[int] = set()  # ids of what lasted when an earlier run ended
         self._last_id = 0
         self._changes = 0
         self._dropped = 0  # the highest id that is no longer here
@@ -3262,11 +3264,13 @@ class EventLog:
         """Take over an earlier run's events (oldest first) before there are any of our own.
 
         What lasted then is over at ``ended`` (Unix seconds): when that run was last heard of.
+        When it soon turns out that it lasts still, it goes on: it did not happen again.
         """
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
         with self._lock:
             for event in events:
                 if event.until is None:
+                    self._interrupted.add(event.id)
                     until = max(event.time, ended)
                     seconds = event.seconds + until - event.time
                     event = event._replace(until=until, seconds=seconds)
@@ -3294,10 +3298,13 @@ class EventLog:
                 self._last_id += 1
                 event = Event(self._last_id, wall, wall, *about, 0, 0.0, {}, key)
             _, severity, _, _, text = about
-            event = event._replace(severity=severity, text=text, count=event.count + 1)
+            goes_on = lasts and event.id in self._interrupted
+            self._interrupted.discard(event.id)
+            count = event.count + (not goes_on)
+            event = event._replace(severity=severity, text=text, count=count)
             until = None if lasts else max(event.time, wall)
-            more = {**event.more, **more}
-            return self._put(event._replace(until=until, more=more, at=monotonic))
+            at = event.at if goes_on else monotonic
+            return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
 
     def _put(self, event: Event) -> Event:
         """Keep an event; called with the lock. What is over is dropped before what lasts."""
@@ -5747,6 +5754,32 @@ def service_alert(
     return Alert(key or rule, rule, "warning", node, text, since)
 
 
+class Trouble:
+    """What is wrong with one thing that goes on beside the server, and since when: for its alert.
+
+    ``_now``, Unix seconds and a sentence, is replaced whole: any thread may look.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._name = name
+        self._clock = clock
+        self._now: Tuple[float, str] | None = None
+
+    def note(self, text: str) -> None:
+        """Note what is wrong (a sentence; "": nothing); what is new is a line in the log."""
+        old = self._now
+        self._now = (old[0] if old else self._clock.wall(), text) if text else None
+        if text and (old is None or old[1] != text):
+            log.warning("%s; retrying", text)
+        elif old is not None and not text:
+            log.warning("%s: works again", self._name)
+
+    def alerts(self, rule: str, key: str = "", node: str | None = None) -> List[Alert]:
+        """The alert of ``rule``, with ``key`` as its id; [] when all is well."""
+        now = self._now
+        return [service_alert(rule, now[1], now[0], node, key)] if now else []
+
+
 def is_own_setting(name: str) -> bool:
     return len(name) > MAX_SETTING_NAME or bool(OWN_SETTING.fullmatch(name.lower()))
 
@@ -7576,10 +7609,11 @@ class Scraper:
 # History file
 # ----------------------------------------------------------------------------
 
-# Minute values and events in SQLite. A table ``minute`` holds the last hours, one row for all
-# series of a minute, which is quick to write. What is older is in ``hour``, one row for an hour
-# of one series, which is quick to read: a week of a node is 168 rows. Values are 32-bit floats,
-# NaN where nothing was measured. Series are named "" (the cluster), "node:KEY", "instance:ID".
+# Minute values and events in SQLite. A row of the table ``hour`` has the 60 minutes of one series,
+# compressed; each minute, the rows of its hour are written anew. So nothing is lost with the
+# process but the last minute, and a week of a node is 168 rows. Values are 32-bit floats, column
+# after column, NaN where nothing was measured. Series are named "" (the cluster), "node:KEY",
+# "instance:ID".
 
 HISTORY_DAYS = 7.0  # days that the file goes back
 HISTORY_SIZE = 512  # MiB of the file
@@ -7595,442 +7629,20 @@ HISTORY_LATER = 1.0  # seconds after a minute's end when it is written
 HISTORY_STOP = 5.0  # seconds that the last write may take when the frontend ends
 FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
 HISTORY_BATCH = 60  # minutes in one transaction
-PACK_PARTS = 8  # an hour is moved to its table in as many transactions
 TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
 
 HISTORY_TABLES = (
     "CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS minute "
-    "(minute INTEGER PRIMARY KEY, columns INTEGER, series BLOB, cells BLOB)",
     "CREATE TABLE IF NOT EXISTS hour (id INTEGER PRIMARY KEY, columns INTEGER, cells BLOB)",
     "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, time REAL, document TEXT)",
     "CREATE TABLE IF NOT EXISTS silence (alert TEXT PRIMARY KEY, document TEXT)",
     "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value REAL)",
+    "INSERT OR IGNORE INTO state VALUES ('written', 0), ('rows', 0), ('first', 1e12)",
 )
 
 
 class HistoryError(Exception):
     """The history file cannot be used; the text names it, says why, and what to do."""
-
-
-def little_endian(values: array) -> bytes:
-    """The bytes of an array as the file has them on every machine."""
-    if sys.byteorder == "big":
-        values = array(values.typecode, values)
-        values.byteswap()
-    return values.tobytes()
-
-
-def from_little_endian(typecode: str, data: bytes) -> array:
-    """Undo ``little_endian``; what does not fill an item is left out."""
-    values = array(typecode)
-    values.frombytes(data[: len(data) - len(data) % values.itemsize])
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
-
-
-def pack_hour(values: array) -> bytes:
-    """Compress an hour of a series. The first bytes of all floats stand together: they repeat."""
-    import zlib
-
-    data = little_endian(values)
-    return zlib.compress(b"".join([data[index::4] for index in range(4)]), 1)
-
-
-def unpack_hour(packed: bytes, width: int) -> array:
-    """Undo ``pack_hour`` for ``width`` columns; NaN throughout when it is damaged."""
-    import zlib
-
-    size = width * 60
-    unpacker = zlib.decompressobj()
-    try:
-        planes = unpacker.decompress(packed, size * 4)
-    except zlib.error:
-        planes = b""
-    if len(planes) != size * 4:
-        return array("f", [NAN]) * size
-    data = bytearray(size * 4)
-    for index in range(4):
-        data[index::4] = planes[index * size : (index + 1) * size]
-    return from_little_endian("f", bytes(data))
-
-
-class HistoryTables:
-    """The tables of an open file: what is put into them, and what goes when they are full."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self._ids: Dict[str, int] = {}  # of the table ``name``
-        self._packing = (0, 0)  # the hour that is being moved, and how many of its parts were
-        self._rows = self._stored_rows()
-
-    def _stored_rows(self) -> int:
-        return int(self.value("SELECT value FROM state WHERE key = 'rows'") or 0)
-
-    def put_state(self, now: float) -> None:
-        """Note when the file was written last and how many rows of minutes and hours it has."""
-        pairs = [("written", now), ("rows", self._rows)]
-        self.connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", pairs)
-
-    def _put(self, table: str, key: int, *values: object) -> None:
-        """Put a row into a table, in place of the one that has the key."""
-        places = ", ".join("?" * (len(values) + 1))
-        column = "minute" if table == "minute" else "id"
-        self._remove(f"{table} WHERE {column} = ?", key)
-        self.run(f"INSERT INTO {table} VALUES ({places})", key, *values)
-        self._rows += 1
-
-    def _remove(self, which: str, *values: object) -> None:
-        """Remove rows of minutes or hours: ``which`` is a table and a condition."""
-        self._rows -= self.run(f"DELETE FROM {which}", *values).rowcount
-
-    def run(self, statement: str, *values: object) -> sqlite3.Cursor:
-        return self.connection.execute(statement, values)
-
-    def value(self, statement: str, *values: object) -> object:
-        """The first value of the first row; None when there is none."""
-        row = self.run(statement, *values).fetchone()
-        return row[0] if row else None
-
-    def rolled_back(self) -> None:
-        """Forget what the last transaction did: it was taken back."""
-        self._ids.clear()
-        self._packing = (0, 0)
-        self._rows = self._stored_rows()
-
-    def name_id(self, text: str) -> int:
-        """The number that stands for a text: a series, or the names of columns."""
-        known = self._ids.get(text)
-        if known is None:
-            known = self.value("SELECT id FROM name WHERE text = ?", text)
-            if known is None:
-                known = self.run("INSERT INTO name (text) VALUES (?)", text).lastrowid
-            self._ids[text] = known
-        return known
-
-    def put_minute(self, minute: Minute) -> None:
-        series = array("I", map(self.name_id, minute.series))
-        columns = self.name_id(" ".join(minute.columns))
-        cells = little_endian(minute.cells)
-        self._put("minute", minute.minute, columns, little_endian(series), cells)
-
-    def put_events(self, events: Iterable[Event]) -> None:
-        rows = [(event.id, event.time, json.dumps(event.stored())) for event in events]
-        self.connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?)", rows)
-
-    def put_silences(self, silences: Iterable[Mapping[str, object]]) -> None:
-        self.run("DELETE FROM silence")
-        for silence in silences:
-            row = (silence["alert"], json.dumps(silence))
-            self.run("INSERT OR REPLACE INTO silence VALUES (?, ?)", *row)
-
-    def pack(self, now: float) -> None:
-        """Move one part of the oldest hour that is over from ``minute`` to ``hour``.
-
-        An hour stays in ``minute`` until all its parts were moved: a part twice does no harm.
-        """
-        oldest = self.value("SELECT min(minute) FROM minute")
-        if oldest is None or oldest // 60 >= now // 3600:
-            return
-        hour = oldest // 60
-        part = self._packing[1] if self._packing[0] == hour else 0
-        self._pack_part(hour, part)
-        self._packing = (hour, part + 1)
-        if part + 1 == PACK_PARTS:
-            self._remove("minute WHERE minute < ?", (hour + 1) * 60)
-            self._packing = (0, 0)
-
-    def _pack_part(self, hour: int, part: int) -> None:
-        names: Tuple[str, ...] = ()
-        columns = 0
-        blocks: Dict[int, array] = {}
-        span = (hour * 60, hour * 60 + 59)
-        rows = "SELECT minute, columns, series, cells FROM minute WHERE minute BETWEEN ? AND ?"
-        # The newest minute comes first: its columns are the block's.
-        for minute, layout, ids, cells in self.run(rows + " ORDER BY minute DESC", *span):
-            if not columns:
-                columns, names = layout, column_names(self.connection, layout)
-            of_minute = column_names(self.connection, layout)
-            for series, row in rows_of(ids, cells, of_minute, names):
-                if series % PACK_PARTS == part:
-                    block = blocks.get(series)
-                    if block is None:
-                        place = hour * MAX_HISTORY_SERIES + series
-                        block = blocks[series] = self._block(place, names)
-                    block[minute % 60 :: 60] = row
-        for series, block in blocks.items():
-            place = hour * MAX_HISTORY_SERIES + series
-            self._put("hour", place, columns, pack_hour(block))
-
-    def _block(self, place: int, names: Sequence[str]) -> array:
-        """The hour of a series to write to: an hour that comes again (a clock was set back)."""
-        block = array("f", [NAN]) * (60 * len(names))
-        known = stored_hour(self.connection, place)
-        for index, name in enumerate(names if known else ()):
-            if name in known:
-                block[index * 60 : index * 60 + 60] = known[name]
-        return block
-
-    def trim(self, now: float, days: float, size: int) -> None:
-        """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
-        oldest = int(now // 3600 - days * 24)
-        self._remove("hour WHERE id < ?", oldest * MAX_HISTORY_SERIES)
-        # A clock that was wrong for a while must not leave hours that never get old.
-        self._remove("hour WHERE id > ?", (now // 3600 + 25) * MAX_HISTORY_SERIES)
-        self._remove("minute WHERE minute < ?", oldest * 60)
-        self._remove("minute WHERE minute > ?", now // 60 + 1500)
-        last = (self.value("SELECT max(id) FROM event") or 0) - MAX_FILE_EVENTS
-        oldest_events = "SELECT id FROM event ORDER BY id LIMIT 1000"
-        which = f"id IN ({oldest_events}) AND (id <= ? OR time < ?)"
-        self.run(f"DELETE FROM event WHERE {which}", last, now - days * 86400)
-        for _ in range(TRIM_HOURS):
-            if self.used() <= size or not self._drop_oldest_hour():
-                break
-        if self.value("PRAGMA page_count") * HISTORY_PAGE > size:
-            self.run("PRAGMA incremental_vacuum").fetchall()
-
-    def _drop_oldest_hour(self) -> bool:
-        first = self.value("SELECT min(id) FROM hour")
-        if first is not None:
-            following = (first // MAX_HISTORY_SERIES + 1) * MAX_HISTORY_SERIES
-            self._remove("hour WHERE id < ?", following)
-            return True
-        first = self.value("SELECT min(minute) FROM minute")
-        if first is not None:
-            self._remove("minute WHERE minute < ?", first // 60 * 60 + 60)
-        return first is not None
-
-    def used(self) -> int:
-        """Bytes of the file that hold something."""
-        pages = self.value("PRAGMA page_count") - self.value("PRAGMA freelist_count")
-        return pages * HISTORY_PAGE
-
-
-def column_names(connection: sqlite3.Connection, columns: int) -> Tuple[str, ...]:
-    """The names behind the number of a row's columns."""
-    row = connection.execute("SELECT text FROM name WHERE id = ?", (columns,)).fetchone()
-    return tuple(row[0].split()) if row else ()
-
-
-def stored_hour(connection: sqlite3.Connection, place: int) -> Dict[str, array]:
-    """The 60 minutes of each column in a row of the table ``hour``; {} when there is none."""
-    statement = "SELECT columns, cells FROM hour WHERE id = ?"
-    row = connection.execute(statement, (place,)).fetchone()
-    if row is None:
-        return {}
-    names = column_names(connection, row[0])
-    values = unpack_hour(row[1], len(names))
-    return {name: values[index * 60 : index * 60 + 60] for index, name in enumerate(names)}
-
-
-def rows_of(
-    ids: bytes, cells: bytes, names: Tuple[str, ...], wanted: Tuple[str, ...]
-) -> Iterator[Tuple[int, array]]:
-    """The rows of a minute: the number of each series and its values of the columns ``wanted``."""
-    width = len(names)
-    values = from_little_endian("f", cells)
-    order = [names.index(name) if name in names else -1 for name in wanted]
-    for index, series in enumerate(from_little_endian("I", ids)):
-        row = values[index * width : (index + 1) * width]
-        if len(row) < width:
-            return  # the row in the file is damaged
-        if names != wanted:
-            row = array("f", [row[place] if place >= 0 else NAN for place in order])
-        yield series, row
-
-
-class EarlierRun(NamedTuple):
-    """What the run before left in the file: when it wrote last (Unix seconds; 0: never)."""
-
-    written: float
-    events: List[Event]
-    silences: List[Dict[str, object]]
-
-
-class HistoryFile:
-    """The file: opened at start, then written by one thread, once a minute in one transaction.
-
-    ``days`` and ``size`` (bytes) bound it; the oldest hours go first. Errors are HistoryError.
-    """
-
-    def __init__(self, path: str, days: float = HISTORY_DAYS, size: int = HISTORY_SIZE * MIB):
-        self.path = os.path.abspath(path)
-        self.reader = HistoryReader(self.path)
-        self.days = days
-        self.size = size
-        self._tables: HistoryTables | None = None
-        self.earlier = EarlierRun(0.0, [], [])
-        self._lock: int | None = None  # descriptor of the lock file
-        self._inode = 0
-
-    def open(self) -> None:
-        """Open the file, or begin a new one; a broken one is set aside."""
-        sqlite3 = load_sqlite()
-        try:
-            if self._lock is None:
-                self._lock = self._take_lock()
-            self._connect()
-            self.earlier = self._read_earlier()
-        except OSError as error:
-            raise self._error(error) from None
-        except sqlite3.OperationalError as error:
-            raise self._error(error) from None
-        except sqlite3.DatabaseError as error:
-            self._begin_anew(error)
-        self.reader.look()
-
-    def close(self) -> None:
-        """Close the file and let other frontends have it."""
-        self._disconnect()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _take_lock(self) -> int:
-        """Keep other frontends from the file while this process lives. Raises OSError."""
-        import fcntl
-
-        if os.path.exists(self.path) and not os.path.isfile(self.path):
-            raise HistoryError(f"history file {self.path}: it is not a regular file")
-        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            words = "another frontend uses it; give each its own --history-file"
-            raise HistoryError(f"history file {self.path}: {words}") from None
-        return lock
-
-    def _connect(self) -> None:
-        """Open the database and make its tables. Raises OSError, sqlite3.Error and HistoryError."""
-        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        os.close(os.open(self.path, mode, 0o600))  # it names hosts: for nobody else
-        # Opened by the main thread, used by the writer's alone after that.
-        connection = load_sqlite().connect(
-            self.path, timeout=HISTORY_WAIT, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._check_owner(connection)
-            log_size = max(MIB // 4, min(4 * MIB, self.size // (2 * HISTORY_RESERVE)))
-            for pragma in (
-                f"page_size={HISTORY_PAGE}",
-                "auto_vacuum=INCREMENTAL",
-                "journal_mode=WAL",
-                "synchronous=NORMAL",
-                f"wal_autocheckpoint={log_size // HISTORY_PAGE}",
-                f"journal_size_limit={log_size}",
-                f"application_id={HISTORY_APPLICATION}",
-                f"user_version={HISTORY_VERSION}",
-            ):
-                connection.execute(f"PRAGMA {pragma}").fetchall()
-            for statement in HISTORY_TABLES:
-                connection.execute(statement)
-            tables = HistoryTables(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._tables = tables
-        self._inode = os.stat(self.path).st_ino
-
-    def _check_owner(self, connection: sqlite3.Connection) -> None:
-        """Refuse another program's database, and one of a newer version of this program."""
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        why = ""
-        if application != HISTORY_APPLICATION:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                why = "it is another program's database"
-        elif version > HISTORY_VERSION:
-            why = "it was written by a newer LMCache Frontend"
-        if why:
-            words = f"{why}; choose another --history-file"
-            raise HistoryError(f"history file {self.path}: {words}")
-
-    def _begin_anew(self, broken: Exception) -> None:
-        """Set a broken file and its write-ahead log aside and begin a new one."""
-        self._disconnect()
-        aside = f"{self.path}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
-        try:
-            for suffix in ("", "-wal", "-shm"):
-                if os.path.exists(self.path + suffix):
-                    os.rename(self.path + suffix, aside + suffix)
-            self._connect()
-        except (OSError, load_sqlite().Error) as error:
-            raise self._error(error) from None
-        words = "history file %s is damaged (%s): renamed to %s, starting a new one"
-        log.warning(words, self.path, one_line(broken), aside)
-
-    def _disconnect(self) -> None:
-        if self._tables is not None:
-            tables, self._tables = self._tables, None
-            tables.connection.close()
-
-    def _error(self, error: Exception) -> HistoryError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return HistoryError(f"history file {self.path}: {one_line(reason)}")
-
-    def write(
-        self,
-        now: float,
-        minutes: Iterable[Minute] = (),
-        events: Iterable[Event] = (),
-        silences: Iterable[Mapping[str, object]] | None = None,
-    ) -> None:
-        """Keep minutes, changed events and (when given) all silences, in one transaction.
-
-        After an error nothing of it was kept, and the same may be given again.
-        """
-        sqlite3 = load_sqlite()
-        try:
-            tables = self._open_tables()
-            tables.run("BEGIN IMMEDIATE")
-            try:
-                for minute in minutes:
-                    tables.put_minute(minute)
-                tables.put_events(events)
-                if silences is not None:
-                    tables.put_silences(silences)
-                tables.pack(now)
-                tables.trim(now, self.days, self.size - self.size // HISTORY_RESERVE)
-                tables.put_state(now)
-                tables.run("COMMIT")
-            except BaseException:
-                tables.connection.rollback()
-                tables.rolled_back()
-                raise
-        except (OSError, sqlite3.OperationalError) as error:
-            raise self._error(error) from None
-        except sqlite3.DatabaseError as error:
-            self._begin_anew(error)
-            raise self._error(error) from None
-
-    def _open_tables(self) -> HistoryTables:
-        """The tables; of a new file where somebody removed or replaced ours."""
-        if self._tables is not None:
-            try:
-                if os.stat(self.path).st_ino == self._inode:
-                    return self._tables
-            except FileNotFoundError:
-                pass
-            log.warning("history file %s was removed or replaced: opened again", self.path)
-        self._disconnect()
-        self._connect()
-        return self._tables  # type: ignore[return-value]  # just connected
-
-    def _read_earlier(self) -> EarlierRun:
-        """What an earlier run left. Raises sqlite3.Error."""
-        tables = self._tables
-        written = tables.value("SELECT value FROM state WHERE key = 'written'")
-        newest = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
-        rows = tables.run(newest, MAX_EVENTS).fetchall()
-        events = [stored_event(row[0]) for row in reversed(rows)]
-        silences = [load_dict(row[0]) for row in tables.run("SELECT document FROM silence")]
-        return EarlierRun(
-            number_or_none(written) or 0.0,
-            [event for event in events if event is not None],
-            silences,
-        )
 
 
 def load_sqlite() -> types.ModuleType:
@@ -8041,6 +7653,167 @@ def load_sqlite() -> types.ModuleType:
         words = "this Python has no module sqlite3; install it or leave out --history-file"
         raise HistoryError(f"history file: {words} ({one_line(error)})") from None
     return sqlite3
+
+
+def first_value(connection: sqlite3.Connection, statement: str, *values: object) -> object:
+    """The first value of the first row; None when there is none."""
+    row = connection.execute(statement, values).fetchone()
+    return row[0] if row else None
+
+
+def name_id(connection: sqlite3.Connection, text: str) -> int:
+    """The number that stands for a text: a series, or the names of columns."""
+    known = first_value(connection, "SELECT id FROM name WHERE text = ?", text)
+    if known is None:
+        known = connection.execute("INSERT INTO name (text) VALUES (?)", (text,)).lastrowid
+    return known
+
+
+def pack_hour(values: array) -> bytes:
+    """Compress the hour of a series, as the file has it on every machine: little-endian."""
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return zlib.compress(values.tobytes(), 1)
+
+
+def unpack_hour(packed: bytes, count: int) -> array:
+    """Undo ``pack_hour`` of ``count`` values; NaN throughout when it is damaged."""
+    try:
+        data = zlib.decompressobj().decompress(packed, count * 4)
+    except zlib.error:
+        data = b""
+    if len(data) != count * 4:
+        return array("f", [NAN]) * count
+    values = array("f", data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def stored_hour(connection: sqlite3.Connection, place: int, columns: Sequence[str]) -> array | None:
+    """The 60 values of each of ``columns``, one after the other; None when there is no such row."""
+    statement = "SELECT text, cells FROM hour JOIN name ON name.id = columns WHERE hour.id = ?"
+    row = connection.execute(statement, (place,)).fetchone()
+    if row is None:
+        return None
+    names = row[0].split()
+    values = unpack_hour(row[1], len(names) * 60)
+    if names == list(columns):
+        return values
+    # Another version of this program wrote it, or not all columns are asked for.
+    found = array("f")
+    for name in columns:
+        start = names.index(name) * 60 if name in names else len(values)
+        found += values[start : start + 60] or array("f", [NAN]) * 60
+    return found
+
+
+def put_minutes(connection: sqlite3.Connection, minutes: Iterable[Minute]) -> None:
+    """Write minutes into the rows of their hours, over what was there of the same minutes."""
+    minutes = list(minutes)
+    first = min([minute.minute for minute in minutes], default=sys.maxsize)
+    connection.execute("UPDATE state SET value = min(value, ?) WHERE key = 'first'", (first,))
+    hours = itertools.groupby(minutes, lambda minute: (minute.minute // 60, minute.columns))
+    for (hour, columns), members in hours:
+        put_hour(connection, hour, columns, members)
+
+
+def put_hour(
+    connection: sqlite3.Connection, hour: int, columns: Tuple[str, ...], minutes: Iterable[Minute]
+) -> None:
+    """Write minutes of one hour (Unix seconds // 3600) that have the same columns."""
+    width = len(columns)
+    rows: Dict[str, List[Tuple[int, array]]] = {}  # by series: a minute of the hour, its cells
+    for minute in minutes:
+        for index, series in enumerate(minute.series):
+            cells = minute.cells[index * width : (index + 1) * width]
+            rows.setdefault(series, []).append((minute.minute % 60, cells))
+    layout = name_id(connection, " ".join(columns))
+    places = {name_id(connection, series): found for series, found in rows.items()}
+    # In order: so new rows fill the pages of the file.
+    for number in sorted(places):
+        place = hour * MAX_HISTORY_SERIES + number
+        block = stored_hour(connection, place, columns)
+        if block is None:
+            block = array("f", [NAN]) * (60 * width)
+            count_rows(connection, 1)
+        for minute_of_hour, cells in places[number]:
+            block[minute_of_hour::60] = cells
+        row = (place, layout, pack_hour(block))
+        connection.execute("INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", row)
+
+
+def count_rows(connection: sqlite3.Connection, more: int) -> None:
+    """Note how many rows of hours there are: to count them would be to read the whole file."""
+    connection.execute("UPDATE state SET value = value + ? WHERE key = 'rows'", (more,))
+
+
+def remove_hours(connection: sqlite3.Connection, condition: str, hour: int) -> None:
+    statement = f"DELETE FROM hour WHERE id {condition}"
+    removed = connection.execute(statement, (hour * MAX_HISTORY_SERIES,)).rowcount
+    count_rows(connection, -removed)
+
+
+def put_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
+    rows = [(event.id, event.time, json.dumps(event.stored())) for event in events]
+    connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?)", rows)
+
+
+def put_silences(connection: sqlite3.Connection, silences: Iterable[Mapping[str, object]]) -> None:
+    connection.execute("DELETE FROM silence")
+    rows = [(silence["alert"], json.dumps(silence)) for silence in silences]
+    connection.executemany("INSERT OR REPLACE INTO silence VALUES (?, ?)", rows)
+
+
+def trim_history(connection: sqlite3.Connection, now: float, days: float, size: int) -> None:
+    """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
+    hour = int(now // 3600)
+    remove_hours(connection, "< ?", int(hour - days * 24))
+    # A clock that was wrong for a while must not leave hours that never get old.
+    remove_hours(connection, "> ?", hour + 25)
+    last = (first_value(connection, "SELECT max(id) FROM event") or 0) - MAX_FILE_EVENTS
+    oldest_events = "SELECT id FROM event ORDER BY id LIMIT 1000"
+    which = f"id IN ({oldest_events}) AND (id <= ? OR time < ?)"
+    connection.execute(f"DELETE FROM event WHERE {which}", (last, now - days * 86400))
+    for _ in range(TRIM_HOURS):
+        oldest = oldest_hour(connection)
+        if oldest is None or used_bytes(connection) <= size:
+            break
+        remove_hours(connection, "< ?", oldest + 1)
+    if first_value(connection, "PRAGMA page_count") * HISTORY_PAGE > size:
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def oldest_hour(connection: sqlite3.Connection) -> int | None:
+    """The first hour (Unix seconds // 3600) of the file; None when it has none."""
+    first = first_value(connection, "SELECT min(id) FROM hour")
+    return None if first is None else first // MAX_HISTORY_SERIES
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    free = first_value(connection, "PRAGMA freelist_count")
+    return (first_value(connection, "PRAGMA page_count") - free) * HISTORY_PAGE
+
+
+class EarlierRun(NamedTuple):
+    """What the run before left in the file: when it wrote last (Unix seconds; 0: never)."""
+
+    written: float = 0.0
+    events: Sequence[Event] = ()
+    silences: Sequence[Dict[str, object]] = ()
+
+
+def read_earlier(connection: sqlite3.Connection) -> EarlierRun:
+    """What an earlier run left. Raises sqlite3.Error."""
+    written = first_value(connection, "SELECT value FROM state WHERE key = 'written'")
+    newest = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
+    rows = connection.execute(newest, (MAX_EVENTS,)).fetchall()
+    events = [stored_event(row[0]) for row in reversed(rows)]
+    silences = [load_dict(row[0]) for row in connection.execute("SELECT document FROM silence")]
+    known = [event for event in events if event is not None]
+    return EarlierRun(number_or_none(written) or 0.0, known, silences)
 
 
 def stored_event(text: object) -> Event | None:
@@ -8057,59 +7830,203 @@ def stored_event(text: object) -> Event | None:
     return event if is_whole and isinstance(event.id, int) else None
 
 
+class HistoryFile:
+    """The file: opened at start, then written by one thread, once a minute in one transaction.
+
+    ``days`` and ``size`` (bytes) bound it; the oldest hours go first. Errors are HistoryError.
+    """
+
+    def __init__(self, path: str, days: float = HISTORY_DAYS, size: int = HISTORY_SIZE * MIB):
+        self.path = os.path.abspath(path)
+        self.reader = HistoryReader(self.path)
+        self.days = days
+        self.size = size
+        self.earlier = EarlierRun()
+        self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None  # descriptor of the lock file
+        self._inode = 0
+
+    def open(self) -> None:
+        """Open the file, or begin a new one; a broken one is set aside."""
+        sqlite3 = load_sqlite()
+        try:
+            if self._lock is None:
+                self._lock = self._take_lock()
+            self.earlier = read_earlier(self._connect())
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._error(error) from None
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
+        self.reader.look()
+
+    def close(self) -> None:
+        """Close the file and let other frontends have it."""
+        self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def write(
+        self,
+        now: float,
+        minutes: Iterable[Minute] = (),
+        events: Iterable[Event] = (),
+        silences: Iterable[Mapping[str, object]] | None = None,
+    ) -> None:
+        """Keep minutes, changed events and (when given) all silences, in one transaction.
+
+        After an error nothing of it was kept, and the same may be given again.
+        """
+        sqlite3 = load_sqlite()
+        try:
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                put_minutes(connection, minutes)
+                put_events(connection, events)
+                if silences is not None:
+                    put_silences(connection, silences)
+                trim_history(connection, now, self.days, self.size - self.size // HISTORY_RESERVE)
+                connection.execute("UPDATE state SET value = ? WHERE key = 'written'", (now,))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._error(error) from None
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
+            raise self._error(error) from None
+
+    def _take_lock(self) -> int:
+        """Keep other frontends from the file while this process lives. Raises OSError."""
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise HistoryError(f"history file {self.path}: it is not a regular file")
+        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            words = "another frontend uses it; give each its own --history-file"
+            raise HistoryError(f"history file {self.path}: {words}") from None
+        return lock
+
+    def _connect(self) -> sqlite3.Connection:
+        """The connection; a new one, to a new file, where somebody removed or replaced ours.
+
+        Raises OSError, sqlite3.Error and HistoryError.
+        """
+        if self._connection is not None:
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(self.path).st_ino == self._inode:
+                    return self._connection
+            log.warning("history file %s was removed or replaced: opened again", self.path)
+            self._disconnect()
+        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        os.close(os.open(self.path, mode, 0o600))  # it names hosts: for nobody else
+        # Opened by the main thread, used by the writer's alone after that.
+        connection = load_sqlite().connect(
+            self.path, timeout=HISTORY_WAIT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._inode = os.stat(self.path).st_ino
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Make the tables; refuse another program's database, and one of a newer version."""
+        application = first_value(connection, "PRAGMA application_id")
+        version = first_value(connection, "PRAGMA user_version")
+        why = ""
+        if application == HISTORY_APPLICATION and version > HISTORY_VERSION:
+            why = "it was written by a newer LMCache Frontend"
+        is_ours = application == HISTORY_APPLICATION
+        if not is_ours and first_value(connection, "SELECT count(*) FROM sqlite_master"):
+            why = "it is another program's database"
+        if why:
+            words = f"{why}; choose another --history-file"
+            raise HistoryError(f"history file {self.path}: {words}")
+        for pragma in (
+            f"page_size={HISTORY_PAGE}",
+            "auto_vacuum=INCREMENTAL",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            f"application_id={HISTORY_APPLICATION}",
+            f"user_version={HISTORY_VERSION}",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        for statement in HISTORY_TABLES:
+            connection.execute(statement)
+
+    def _begin_anew(self, broken: Exception) -> None:
+        """Set a broken file and its write-ahead log aside and begin a new one."""
+        self._disconnect()
+        aside = f"{self.path}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                if os.path.exists(self.path + suffix):
+                    os.rename(self.path + suffix, aside + suffix)
+            self._connect()
+        except (OSError, load_sqlite().Error) as error:
+            raise self._error(error) from None
+        words = "history file %s is damaged (%s): renamed to %s, starting a new one"
+        log.warning(words, self.path, one_line(broken), aside)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _error(self, error: Exception) -> HistoryError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return HistoryError(f"history file {self.path}: {one_line(reason)}")
+
+
 class HistoryReader(OlderHistory):
     """Queries of the file. Each opens a connection of its own and never waits for the writer."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._first: float | None = None
-        self._rows = 0
+        self.rows = 0  # hours of series
+        self.written = 0.0  # Unix seconds of the last write
 
     def look(self) -> None:
         """Note how far the file goes back and how many rows it has; done after each write."""
-        minute = self.first_minute()
-        self._first = None if minute is None else minute * 60.0
         with self._connection() as connection:
-            statement = "SELECT value FROM state WHERE key = 'rows'"
-            row = connection.execute(statement).fetchone()
-        self._rows = int(row[0]) if row else 0
+            hour = oldest_hour(connection)
+            state = dict(connection.execute("SELECT key, value FROM state"))
+        self._first = None if hour is None else max(hour * 60, state["first"]) * 60.0
+        self.rows = int(state["rows"])
+        self.written = state["written"]
 
     def first(self) -> float | None:
         return self._first
 
-    def size(self) -> Tuple[int, int]:
-        """Bytes of the file with its write-ahead log, and rows of minutes and hours."""
+    def size(self) -> int:
+        """Bytes of the file with its write-ahead log."""
         size = 0
         for suffix in ("", "-wal"):
             with contextlib.suppress(OSError):
                 size += os.path.getsize(self._path + suffix)
-        return size, self._rows
+        return size
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         sqlite3 = load_sqlite()
         address = f"file:{urllib.parse.quote(self._path)}?mode=ro"
-        connection = None
+        options = {"timeout": HISTORY_WAIT, "isolation_level": None, "uri": True}
         try:
-            connection = sqlite3.connect(
-                address, timeout=HISTORY_WAIT, isolation_level=None, uri=True
-            )
-            yield connection
+            with contextlib.closing(sqlite3.connect(address, **options)) as connection:
+                yield connection
         except sqlite3.Error as error:
             words = f"history file {self._path}: cannot read it: {one_line(error)}"
             raise HistoryError(words) from None
-        finally:
-            if connection is not None:
-                connection.close()
-
-    def first_minute(self) -> int | None:
-        """The oldest minute (Unix seconds // 60) of the file; None when it has none."""
-        with self._connection() as connection:
-            hour = connection.execute("SELECT min(id) FROM hour").fetchone()[0]
-            minute = connection.execute("SELECT min(minute) FROM minute").fetchone()[0]
-        firsts = [] if hour is None else [hour // MAX_HISTORY_SERIES * 60]
-        firsts += [] if minute is None else [minute]
-        return min(firsts, default=None)
 
     def events(self, which: EventFilter, limit: int, before: int) -> Tuple[List[Event], int | None]:
         """At most ``limit`` events with an id under ``before``, newest first; the next ``before``.
@@ -8139,70 +8056,25 @@ class HistoryReader(OlderHistory):
         Gives a series, the hour (Unix seconds // 3600), and its 60 values for each column. What
         cannot be read is a gap, and a line in the log.
         """
+        hours = range(int(start // 3600), int(end // 3600) + 1)
         try:
-            yield from self._hours(series, columns, start, end)
+            with self._connection() as connection:
+                for name in series:
+                    number = first_value(connection, "SELECT id FROM name WHERE text = ?", name)
+                    for hour in hours if number is not None else ():
+                        place = hour * MAX_HISTORY_SERIES + number
+                        values = stored_hour(connection, place, columns)
+                        if values is not None:
+                            starts = range(0, len(values), 60)
+                            yield name, hour, [values[at : at + 60] for at in starts]
         except HistoryError as error:
             log.warning("%s", error)
-
-    def _hours(
-        self, series: Sequence[str], columns: Sequence[str], start: float, end: float
-    ) -> Iterator[Tuple[str, int, List[array]]]:
-        with self._connection() as connection:
-            for name in series:
-                row = connection.execute("SELECT id FROM name WHERE text = ?", (name,)).fetchone()
-                if row is None:
-                    continue
-                recent = self._recent_hours(connection, row[0], start, end)
-                for hour in range(int(start // 3600), int(end // 3600) + 1):
-                    block = stored_hour(connection, hour * MAX_HISTORY_SERIES + row[0])
-                    tables = [table for table in (block, recent.get(hour)) if table]
-                    if tables:
-                        yield name, hour, [pick_column(tables, column) for column in columns]
-
-    @staticmethod
-    def _recent_hours(
-        connection: sqlite3.Connection, series: int, start: float, end: float
-    ) -> Dict[int, Dict[str, array]]:
-        """What the table ``minute`` has of a series: hour -> column -> 60 values."""
-        hours: Dict[int, Dict[str, array]] = {}
-        statement = "SELECT minute, columns, series FROM minute WHERE minute BETWEEN ? AND ?"
-        span = (int(start // 3600) * 60, int(end // 60))
-        for minute, columns, ids in connection.execute(statement, span).fetchall():
-            try:
-                place = from_little_endian("I", ids).index(series)
-            except ValueError:
-                continue
-            names = column_names(connection, columns)
-            size = 4 * len(names)
-            part = "SELECT substr(cells, ?, ?) FROM minute WHERE minute = ?"
-            row = connection.execute(part, (place * size + 1, size, minute)).fetchone()
-            values = from_little_endian("f", row[0] if row else b"")
-            hour = hours.setdefault(minute // 60, {})
-            for name, value in zip(names, values):
-                if name not in hour:
-                    hour[name] = array("f", [NAN]) * 60
-                hour[name][minute % 60] = value
-        return hours
-
-
-def pick_column(tables: Sequence[Dict[str, array]], column: str) -> array:
-    """One column of an hour; where several tables have a minute, the last one counts."""
-    found = [table[column] for table in tables if column in table]
-    if not found:
-        return array("f", [NAN]) * 60
-    values = found[0]
-    for other in found[1:]:
-        for index, value in enumerate(other):
-            if value == value:
-                values[index] = value
-    return values
 
 
 class HistoryKeeper:
     """Has the history file written: once a minute, by a thread of its own, and at the end.
 
-    What cannot be written is tried again a minute later, as long as memory has it. ``_trouble``,
-    since when (Unix seconds) and what, is replaced whole.
+    What cannot be written is tried again a minute later, as long as memory has it.
     """
 
     def __init__(self, file: HistoryFile, monitor: Monitor) -> None:
@@ -8216,7 +8088,7 @@ class HistoryKeeper:
         self._silences = -1  # of Silences: the same
         self._seconds = 0.0  # that the last write took
         self._errors = 0
-        self._trouble: Tuple[float, str] | None = None
+        self._trouble = Trouble(f"history file {file.path}", self._clock)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._restore()
@@ -8256,15 +8128,12 @@ class HistoryKeeper:
         began = time.monotonic()
         try:
             self._write(int(self._clock.wall() // 60) - 1 + unfinished)
+            self._trouble.note("")
         except HistoryError as error:
-            self._failed(str(error))
+            self._failed(error)
         except Exception as error:  # the thread must live
             log.debug("history file", exc_info=True)
             self._failed(f"history file {self._file.path}: {type(error).__name__}: {error}")
-        else:
-            if self._trouble is not None:
-                log.warning("history file %s: works again", self._file.path)
-            self._trouble = None
         self._seconds = time.monotonic() - began
 
     def _write(self, last: int) -> None:
@@ -8283,19 +8152,13 @@ class HistoryKeeper:
             self._event = events[-1].changed if events else self._event
         self._reader.look()
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: object) -> None:
         self._errors += 1
-        if self._trouble is None or self._trouble[1] != reason:
-            log.warning("%s; retrying every minute", reason)
-        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
-        self._trouble = (since, reason)
+        self._trouble.note(one_line(reason))
 
     def alerts(self) -> List[Alert]:
         """The alert that the file cannot be written, while that lasts."""
-        trouble = self._trouble
-        if trouble is None:
-            return []
-        return [service_alert("history_file", one_line(trouble[1]), trouble[0])]
+        return self._trouble.alerts("history_file")
 
     def older_events(
         self, which: EventFilter, limit: int, before: int
@@ -8304,22 +8167,20 @@ class HistoryKeeper:
         try:
             return self._reader.events(which, limit, before)
         except HistoryError as error:
-            self._failed(str(error))
+            self._failed(error)
             return [], None
 
     def exposition(self) -> bytes:
         """The file's own metrics, in the text format."""
-        size, rows = self._reader.size()
-        return own_exposition(
-            {
-                "history_file_bytes gauge Size of the history file.": [("", size)],
-                "history_file_rows gauge Rows in the history file.": [("", rows)],
-                "history_file_write_seconds gauge Duration of the last write.": [
-                    ("", f"{self._seconds:.6g}")
-                ],
-                "history_file_errors_total counter Writes that failed.": [("", self._errors)],
-            }
-        )
+        reader = self._reader
+        values = {
+            "history_file_bytes gauge Size of the history file.": reader.size(),
+            "history_file_rows gauge Rows in the history file.": reader.rows,
+            "history_file_written_timestamp_seconds gauge Last write.": reader.written,
+            "history_file_write_seconds gauge Duration of the last write.": round(self._seconds, 6),
+            "history_file_errors_total counter Writes that failed.": self._errors,
+        }
+        return own_exposition({about: [("", value)] for about, value in values.items()})
 
 
 # ----------------------------------------------------------------------------
@@ -9114,7 +8975,7 @@ class Sources:
     """Nodes that come and go by themselves: each source has a thread that asks it again and again.
 
     A source that is unreachable keeps its last nodes and has an alert. The lock guards
-    ``_troubles``, source -> (since, text), and ``_found``, what each proxy last answered.
+    ``_troubles``, by source, and ``_found``, what each proxy last answered.
     """
 
     def __init__(
@@ -9142,7 +9003,7 @@ class Sources:
         self._why_not = why_not
         self._clock = clock
         self._lock = threading.Lock()
-        self._troubles: Dict[str, Tuple[float, str]] = {}
+        self._troubles: Dict[str, Trouble] = {}
         # When the supplier listed each target last, monotonic; its thread's own.
         self._listed: Dict[Target, float] = {}
         self._shared = SharedCalls()
@@ -9246,30 +9107,23 @@ class Sources:
         with self._lock:
             troubles = list(self._troubles.items())
         alerts = []
-        for source, (since, text) in troubles:
+        for source, trouble in troubles:
             kind, _, name = source.partition(":")
-            rule, node = "source_away", None
-            words = f"Source {source} cannot be read; its last nodes are kept: {text}"
-            if kind == "proxy":
-                rule, node = "not_a_frontend", name
-                words = f"{name} reports no nodes: {text}"
-            alerts.append(service_alert(rule, words, since, node, f"source:{source}"))
+            rule = "not_a_frontend" if kind == "proxy" else "source_away"
+            alerts += trouble.alerts(rule, f"source:{source}", name if kind == "proxy" else None)
         for text in self._registry.conflicts:
             alerts.append(service_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
         return alerts
 
-    def _note(self, source: str, trouble: str) -> None:
-        """Remember what is wrong with a source ("": nothing), and log it when that changes."""
+    def _note(self, source: str, reason: str) -> None:
+        """Remember what is wrong with a source ("": nothing)."""
+        kind, _, name = source.partition(":")
+        what = f"Source {source} cannot be read; its last nodes are kept"
+        if kind == "proxy":
+            what = f"{name} reports no nodes"
         with self._lock:
-            old = self._troubles.get(source)
-            if trouble:
-                self._troubles[source] = (old[0] if old else self._clock.wall(), trouble)
-            else:
-                self._troubles.pop(source, None)
-        if trouble and old is None:
-            log.warning("%s: %s", source, trouble)
-        elif old is not None and not trouble:
-            log.warning("%s: works again", source)
+            trouble = self._troubles.setdefault(source, Trouble(source, self._clock))
+        trouble.note(f"{what}: {reason}" if reason else "")
 
     def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
@@ -9413,17 +9267,21 @@ ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one wait
 MAX_SENT_ALERTS = 5_000  # in one report
 
 
+if TYPE_CHECKING:
+    Labels = Tuple[Tuple[str, str], ...]  # names and values
+
+
 class SentAlert(NamedTuple):
     """An alert as an Alertmanager gets it: its labels say what it is."""
 
-    labels: Tuple[Tuple[str, str], ...]
+    labels: Labels
     text: str
     since: float
 
 
 def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) -> List[SentAlert]:
     """The alerts of a status that are not silenced. Those that have the same labels are one."""
-    found: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}
+    found: Dict[Labels, SentAlert] = {}
     for document in documents:
         if document.get("silence") is not None:
             continue
@@ -9447,8 +9305,7 @@ class AlertmanagerSender:
     """Reports the active alerts to one Alertmanager, in a thread of its own.
 
     Every minute and as soon as one comes or goes; what it was not able to report is reported when
-    it is back. ``report`` returns the alerts, ``link`` is the address of our page. ``_trouble``,
-    since when (Unix seconds) and what, is replaced whole.
+    it is back. ``report`` returns the alerts, ``link`` is the address of our page.
     """
 
     def __init__(
@@ -9468,10 +9325,10 @@ class AlertmanagerSender:
         self._link = link
         self._timeout = timeout
         self._clock = clock or Clock()
-        self._active: Dict[Tuple[Tuple[str, str], ...], SentAlert] = {}  # as it was told
-        self._ended: Dict[Tuple[Tuple[str, str], ...], Tuple[SentAlert, float]] = {}
-        self._failures = 0
-        self._trouble: Tuple[float, str] | None = None
+        self._active: Dict[Labels, SentAlert] = {}  # as it was told
+        self._ended: Dict[Labels, Tuple[SentAlert, float]] = {}  # and when (Unix seconds)
+        self._failures = 0  # reports that failed, one after the other
+        self._trouble = Trouble(f"alertmanager {self.url}", self._clock)
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -9483,12 +9340,7 @@ class AlertmanagerSender:
 
     def alerts(self) -> List[Alert]:
         """The alert that this Alertmanager gets none, while that lasts."""
-        trouble = self._trouble
-        if trouble is None:
-            return []
-        text = f"Alertmanager {self.url} does not receive alerts: {trouble[1]}"
-        name = "alertmanager_away"
-        return [service_alert(name, text, trouble[0], key=f"{name}:{self.url}")]
+        return self._trouble.alerts("alertmanager_away", f"alertmanager_away:{self.url}")
 
     def _run(self) -> None:
         due = 0.0  # monotonic seconds of the next report
@@ -9504,7 +9356,7 @@ class AlertmanagerSender:
                 due = now + ALERTMANAGER_INTERVAL
             self._stopped.wait(ALERTMANAGER_CHECK)
 
-    def _send(self, current: Dict[Tuple[Tuple[str, str], ...], SentAlert]) -> float:
+    def _send(self, current: Dict[Labels, SentAlert]) -> float:
         """Report the alerts that last and those that ended; returns seconds until the next time."""
         wall = self._clock.wall()
         for labels, alert in self._active.items():
@@ -9520,25 +9372,17 @@ class AlertmanagerSender:
         parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
         try:
             # Nothing to report is reported all the same to one that was away: is it back?
-            if parts or self._trouble is not None:
+            if parts or self._failures:
                 self._post(dumps(parts))
         except FetchError as error:
-            self._failed(error.reason)
-            longest = ALERTMANAGER_RETRY * 2 ** min(10, self._failures - 1)
-            return min(ALERTMANAGER_INTERVAL, longest)
+            self._trouble.note(f"Alertmanager {self.url} does not receive alerts: {error.reason}")
+            pause = ALERTMANAGER_RETRY * 2 ** min(10, self._failures)
+            self._failures += 1
+            return min(ALERTMANAGER_INTERVAL, pause)
+        self._trouble.note("")
         self._ended.clear()
-        if self._trouble is not None:
-            log.warning("alertmanager %s: works again", self.url)
-            self._trouble = None
         self._failures = 0
         return ALERTMANAGER_INTERVAL
-
-    def _failed(self, reason: str) -> None:
-        self._failures += 1
-        since = self._trouble[0] if self._trouble is not None else self._clock.wall()
-        if self._trouble is None:
-            log.warning("alertmanager %s: %s", self.url, reason)
-        self._trouble = (since, reason)
 
     def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
         """One alert in the JSON of Alertmanager's API v2."""

@@ -160,7 +160,21 @@ def test_an_earlier_run_is_taken_over_and_what_lasted_then_is_over(clock):
     assert [(event["id"], event["until"]) for event in found] == [(2, 1000060.0), (1, 1000000.0)]
     assert events.add("nodes", "info", "w2 added", "w2").id == 3
     again = events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
-    assert (again.id, again.count, again.until) == (2, 2, None)
+    assert (again.id, again.until) == (2, None)
+
+
+def test_an_outage_that_lasts_over_a_restart_happened_once(clock):
+    earlier = lf.EventLog(clock)
+    earlier.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    clock.now += 100
+    events = lf.EventLog(clock)
+    events.restore(earlier.changed_since(0), ended=clock.wall() - 40)
+    assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").count == 1
+    clock.now += 10
+    ended = events.close("down:w0")
+    assert (ended.count, round(ended.seconds)) == (1, 110)
+    clock.now += 10
+    assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").count == 2
 
 
 # -- what people did

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -37,9 +38,9 @@ def minute(number, rows, columns=COLUMNS):
 
 
 def write_hours(file, hours, first=HOUR, value=float):
-    """Whole hours of w0, a write a minute, and as many minutes more as it takes to move them."""
+    """Whole hours of w0 and w1, a write a minute."""
     count = hours * 60
-    for index in range(count + lf.PACK_PARTS):
+    for index in range(count):
         number = first * 60 + index
         rows = {"node:w0": (value(index), index * 2.0), "node:w1": (math.nan, 7.0)}
         file.write(number * 60 + 61, [minute(number, rows)])
@@ -55,12 +56,10 @@ def read(path, series, column, start, end):
     return values
 
 
-def counts(path):
-    """Rows of the tables for minutes and for hours."""
+def rows_of_hours(path):
     connection = sqlite3.connect(path)
-    tables = ("minute", "hour")
     try:
-        return [connection.execute("SELECT count(*) FROM " + name).fetchone()[0] for name in tables]
+        return connection.execute("SELECT count(*) FROM hour").fetchone()[0]
     finally:
         connection.close()
 
@@ -68,12 +67,12 @@ def counts(path):
 # -- what it keeps
 
 
-def test_every_minute_can_be_read_back_from_the_recent_and_from_the_packed_hours(file, path):
-    count = write_hours(file, 2)
-    assert counts(path)[1] == 4
+def test_every_minute_can_be_read_back_at_once(file, path):
+    count = write_hours(file, 1)
+    file.write((HOUR + 1) * 3600 + 61, [minute((HOUR + 1) * 60, {"node:w0": (60.0, 120.0)})])
     values = read(path, "node:w0", "hit_rate", HOUR * 3600, (HOUR + 3) * 3600 - 1)
-    assert values[: count + lf.PACK_PARTS] == [float(n) for n in range(count + lf.PACK_PARTS)]
-    assert all(math.isnan(value) for value in values[count + lf.PACK_PARTS :])
+    assert values[: count + 1] == [float(number) for number in range(count + 1)]
+    assert all(math.isnan(value) for value in values[count + 1 :])
 
 
 def test_what_was_not_measured_stays_unknown(file, path):
@@ -88,18 +87,25 @@ def test_a_series_that_was_never_written_has_no_hours(file, path):
     assert read(path, "node:other", "tokens", HOUR * 3600, HOUR * 3600 + 7199) == []
 
 
-def test_an_hour_is_moved_to_its_table_when_it_is_over(file, path):
-    write_hours(file, 1)
-    assert counts(path) == [lf.PACK_PARTS, 2]
+def test_the_file_has_a_row_for_each_series_and_hour_and_knows_how_many(file, path):
+    write_hours(file, 2)
+    file.reader.look()
+    assert rows_of_hours(path) == file.reader.rows == 4
+
+
+def test_the_file_says_from_which_minute_on_it_knows_something(file):
+    number = HOUR * 60 + 17
+    file.write(number * 60 + 61, [minute(number, {"": (1.0, 2.0)})])
+    file.reader.look()
+    assert file.reader.first() == number * 60.0
 
 
 def test_columns_that_come_with_a_new_version_do_not_mix_up_the_old_ones(file, path):
     first = HOUR * 60
     file.write(first * 60, [minute(first, {"": (1.0, 2.0)})])
     wider = minute(first + 1, {"": (5.0, 3.0, 4.0)}, ("new", "hit_rate", "tokens"))
-    for index in range(lf.PACK_PARTS):
-        file.write((HOUR + 1) * 3600 + index * 60, [wider])
-    assert counts(path) == [0, 1]
+    file.write((HOUR + 1) * 3600, [wider])
+    assert rows_of_hours(path) == 1
     values = read(path, "", "tokens", HOUR * 3600, HOUR * 3600 + 3599)
     assert values[:2] == [2.0, 4.0]
     assert read(path, "", "new", HOUR * 3600, HOUR * 3600 + 3599)[1] == 5.0
@@ -108,10 +114,8 @@ def test_columns_that_come_with_a_new_version_do_not_mix_up_the_old_ones(file, p
 def test_a_clock_that_was_set_back_loses_only_what_is_written_twice(file, path):
     write_hours(file, 1)
     number = HOUR * 60 + 30
-    for index in range(lf.PACK_PARTS):
-        rows = {"node:w0": (999.0, 0.0)}
-        file.write((HOUR + 1) * 3600 + 1800 + index * 60, [minute(number, rows)])
-    assert counts(path) == [lf.PACK_PARTS, 2]
+    file.write((HOUR + 1) * 3600 + 1800, [minute(number, {"node:w0": (999.0, 0.0)})])
+    assert rows_of_hours(path) == 2
     values = read(path, "node:w0", "hit_rate", HOUR * 3600, HOUR * 3600 + 3599)
     assert values[29:32] == [29.0, 999.0, 31.0]
 
@@ -195,13 +199,13 @@ def test_what_is_older_than_the_days_asked_for_goes(path):
     file = lf.HistoryFile(path, days=0.25)
     file.open()
     write_hours(file, 10)
-    oldest = lf.HistoryReader(path).first_minute()
-    assert oldest == (HOUR + 4) * 60
+    file.reader.look()
+    assert file.reader.first() == (HOUR + 4) * 3600
     file.close()
 
 
 def test_the_oldest_hours_go_first_when_the_file_is_full(path):
-    noise = os.urandom(4 * 60 * 200)
+    noise = array("f", [random.random() for _ in range(48_000)])
     size = 2 * lf.MIB
     file = lf.HistoryFile(path, size=size)
     file.open()
@@ -211,22 +215,22 @@ def test_the_oldest_hours_go_first_when_the_file_is_full(path):
         number = HOUR * 60 + index
         rows = {}
         for node in range(5):
-            row = array("f", [noise[(index * 7 + node * 13 + c) % 48000] * 1.1 for c in range(200)])
-            rows["node:w%d" % node] = row
+            start = (index * 7919 + node * 104_729) % 47_000
+            rows["node:w%d" % node] = noise[start : start + 200]
         file.write(number * 60 + 61, [minute(number, rows, names)])
     total = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal"))
     assert total <= size
-    oldest = lf.HistoryReader(path).first_minute()
-    assert HOUR * 60 < oldest < (HOUR + hours - 2) * 60
+    file.reader.look()
+    assert HOUR * 3600 < file.reader.first() < (HOUR + hours - 2) * 3600
     file.close()
 
 
 def test_minutes_of_a_clock_that_ran_ahead_do_not_stay_for_ever(file, path):
     ahead = (HOUR + 1000) * 60
     file.write(ahead * 60, [minute(ahead, {"": (1.0, 1.0)})])
-    assert counts(path)[0] == 1
+    assert rows_of_hours(path) == 1
     file.write(HOUR * 3600)
-    assert counts(path) == [0, 0]
+    assert rows_of_hours(path) == 0
 
 
 # -- points
@@ -280,7 +284,7 @@ def test_a_damaged_database_is_set_aside_when_it_is_noticed(path, tmp_path):
         except lf.HistoryError as error:
             assert path in str(error)
     again.close()
-    assert counts(path)[0] == 1
+    assert rows_of_hours(path) == 1
     assert any(".broken-" in name for name in os.listdir(str(tmp_path)))
 
 
@@ -333,7 +337,7 @@ def test_a_file_that_was_removed_is_begun_again(file, path):
     for suffix in ("", "-wal", "-shm"):
         os.remove(path + suffix)
     file.write(HOUR * 3600.0 + 60, [minute(HOUR * 60 + 1, {"": (1.0, 2.0)})])
-    assert counts(path)[0] == 1
+    assert rows_of_hours(path) == 1
 
 
 def test_a_full_disk_costs_a_minute_and_nothing_before_it(path, tmp_path):
@@ -369,7 +373,8 @@ def test_a_full_disk_costs_a_minute_and_nothing_before_it(path, tmp_path):
     )
     lines = done.stdout.decode().strip().split("\n")
     assert len(lines) == 1 and path in lines[0], lines
-    assert counts(path)[0] == 2
+    values = read(path, "", "c9", HOUR * 3600, HOUR * 3600 + 3599)
+    assert (values[0], values[2]) == (9.0, 9.0) and math.isnan(values[1])
 
 
 def test_a_python_without_sqlite3_is_one_clear_error(path, tmp_path):

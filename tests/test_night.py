@@ -122,17 +122,18 @@ def first_event(front, kind, node=None, ended=False):
     return None
 
 
-def rows_in_file(front):
+def written(front):
+    """When the history file was written last, in Unix seconds."""
     for line in front.ask("/metrics").body.decode().split("\n"):
-        if line.startswith("lmcache_frontend_history_file_rows "):
-            return int(float(line.split()[1]))
-    return 0
+        if line.startswith("lmcache_frontend_history_file_written_timestamp_seconds "):
+            return float(line.split()[1])
+    return 0.0
 
 
 def wait_for_a_minute_in_the_file(front):
     """Wait until one more minute was written; returns its Unix time."""
-    rows = rows_in_file(front)
-    wait_for(lambda: rows_in_file(front) > rows, 75)
+    before = written(front)
+    wait_for(lambda: written(front) > before, 75)
     return int(time.time() // 60) * 60 - 60
 
 

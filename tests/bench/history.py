@@ -60,8 +60,8 @@ def main():
     sizes = [os.path.getsize(path + suffix) / lf.MIB for suffix in ("", "-wal")]
     print("file %.1f MiB and write-ahead log %.1f MiB of %d MiB" % (*sizes, lf.HISTORY_SIZE))
     reader = lf.HistoryReader(path)
-    first = reader.first_minute()
-    print("goes back %.2f days" % ((end - first) / 1440.0))
+    reader.look()
+    print("goes back %.2f days" % ((end - reader.first() / 60.0) / 1440.0))
     query(reader, nodes, end * 60.0)
     file.close()
 
