@@ -11959,7 +11959,7 @@ def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
     if seconds is None:
         raise invalid("seconds", "is not a number")
     if not isinstance(comment, str):
-        raise invalid("comment", "is not a text")
+        raise invalid("comment", "is not a string")
     chosen = chosen_alerts(server, request.arguments[0])
     how = "token" if server.trust.has_token(request.head) else server.trust.mode
     by = f"{how} ({request.peer})" if request.peer else how
