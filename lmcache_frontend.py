@@ -41,6 +41,7 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     discovery and heartbeat         heartbeats sent and received, suppliers, DNS, sockets found
     Alertmanager                    alerts that reach somebody
     trust                           who may do what; secrets
+    for Prometheus and bug reports  targets for Prometheus, the bundle
     serving connections             workers, parking, one client's connection
     the proxy                       one forwarded request, there and back
     the HTTP server                 answers, static files, routes (ROUTES), FrontendServer
@@ -1304,7 +1305,7 @@ class RequestHead:
         return path, mark + query
 
     def _take_authority(self, rest: bytes) -> bytes:
-        """The path of an absolute-form target, whose host wins over Host (RFC 9112 section 3.2.2)."""
+        """The path of an absolute-form target; its host wins over Host (RFC 9112 section 3.2.2)."""
         authority, slash, path = rest.partition(b"/")
         if b"?" in authority:
             authority, _, query = rest.partition(b"?")
@@ -1572,7 +1573,10 @@ class ChunkedBody:
 
 
 def parse_chunk_line(line: bytes) -> int:
-    """The size that a chunk's first line gives, in bytes; its extensions are checked. Raises BadMessage."""
+    """The size that a chunk's first line gives, in bytes; its extensions are checked.
+
+    Raises BadMessage.
+    """
     size = CHUNK_SIZE.match(line)
     position = size.end() if size else 0
     while size and position < len(line):
@@ -2020,7 +2024,7 @@ class ConnectionPool:
 
 
 def readable(timeout: float, *socks: socket.socket) -> List[int]:
-    """Wait until one of the sockets can be read; their descriptors, [] after ``timeout`` seconds."""
+    """Wait until a socket can be read: whose descriptors; [] after ``timeout`` seconds."""
     poll = select.poll()
     for sock in socks:
         poll.register(sock, select.POLLIN)
@@ -10617,11 +10621,11 @@ class NodeSlots:
 
 
 class NodeRoute(NamedTuple):
-    """Where a request goes: its target, the path with the query as the node gets it, and what
-    stands in front of the node's own path there (``prefix``) and here (``base``).
+    """Where a request goes.
 
-    ``token`` is the node's own. ``masked``: secrets in
-    the answer are replaced. ``is_bare``: nothing follows the node's name in the request's path.
+    ``path`` has the query and is as the node gets it. ``prefix`` and ``base`` stand in front of the
+    node's own path, there and here. ``token`` is the node's own. ``masked``: secrets in the answer
+    are replaced. ``is_bare``: nothing follows the node's name in the request's path.
     """
 
     target: Target
@@ -10930,7 +10934,7 @@ class ForwardedRequest:
         return b"\r\n\r\n" in start and start[9:10] != b"1"
 
     def _wait_for_node(self) -> None:
-        """Wait until the node says something. Raises ClientGone when the client leaves meanwhile."""
+        """Wait until the node says something. Raises ClientGone when the client leaves first."""
         client, node = self.client, self.sock
         while True:
             watched = [node]
@@ -11625,7 +11629,7 @@ EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be re
 
 
 def plain_page(registry: NodeRegistry) -> bytes:
-    """The page for ``/`` when ``static/`` is not beside this file: what is missing, and links to the nodes."""
+    """The page for ``/`` without ``static/``: what is missing, and links to the nodes."""
     import html
 
     rows = "".join(
@@ -11641,7 +11645,7 @@ def plain_page(registry: NodeRegistry) -> bytes:
 
 
 def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
-    """Compress a long answer when the client accepts it, and answer 304 when it has the same one."""
+    """Compress a long answer for a client that accepts it; 304 for one that has the same."""
     etag = answer.headers.get("ETag", "").strip('"')
     if etag and matches_etag(head, etag):
         return Answer(304, b"", ETag=f'"{etag}"', Cache_Control="no-cache")
@@ -11658,7 +11662,10 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
 
 
 class ApiRequest(NamedTuple):
-    """A request for one of our own routes. ``why_not`` is "" when it is trusted; ``arguments`` come from the path."""
+    """A request for one of our own routes.
+
+    ``why_not`` is "" when it is trusted; ``arguments`` come from the path.
+    """
 
     head: RequestHead
     peer: str
@@ -11709,7 +11716,10 @@ class Route(NamedTuple):
 
 
 def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
-    """Find the route for a method and a raw path; the methods that there are when this one is not; None."""
+    """Find the route for a method and a raw path, and the arguments in the path.
+
+    When the path has other methods only, they stand in the route's place; None: no such path.
+    """
     route = PLAIN_ROUTES.get((method, path))
     if route is not None:
         return route, ()
