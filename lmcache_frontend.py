@@ -13096,21 +13096,26 @@ class DemoReplay(Clock):
     def wall(self) -> float:
         return super().wall() - self.back
 
-    def run(self, monitor: Monitor) -> None:
-        """Let the monitor look at the past, then begin with the present."""
+    def run(self, monitor: Monitor, since: float = 0.0) -> None:
+        """Let the monitor look at the past, then begin with the present.
+
+        ``since`` (Unix seconds) is what the history file goes to: all before is in there already.
+        """
         thread = threading.get_ident()
         # What happened in the past is in the events, not in the log.
         log.addFilter(lambda record: not self.back or record.thread != thread)
         try:
-            monitor.replay(self._moments())
+            monitor.replay(self._moments(since))
         finally:
             self.back = 0.0
             monitor.start()
 
-    def _moments(self) -> Iterator[float]:
+    def _moments(self, since: float) -> Iterator[float]:
         """Set the clock to each round, the oldest first."""
         rounds = MAX_REPLAY_POLLS // len(self.nodes)
-        for age in reversed(DEMO_AGES[:rounds]):
+        now = super().wall()
+        ages = [age for age in DEMO_AGES[:rounds] if now - age > since]
+        for age in reversed(ages):
             if self.cluster.stopping.is_set():
                 return
             self.back = age
@@ -13794,7 +13799,8 @@ def serve(
         if replay is None:
             monitor.start()
         else:
-            start_thread("demo replay", replay.run, monitor)
+            since = history_file.earlier.written if history_file is not None else 0.0
+            start_thread("demo replay", replay.run, monitor, since)
         cleanup.callback(monitor.stop)
         start_heartbeat_of_options(options, server)
         cleanup.callback(heartbeat.stop)

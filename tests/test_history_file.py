@@ -7,12 +7,13 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from array import array
 
 import pytest
 
 import lmcache_frontend as lf
-from support.frontend import run
+from support.frontend import run, wait_for
 
 HOUR = 480_000  # of the tests: Unix seconds // 3600
 COLUMNS = ("hit_rate", "tokens")
@@ -633,6 +634,22 @@ def test_a_restarted_frontend_tells_what_happened_before(start, node, path):
     metrics = second.ask("/metrics").body.decode()
     for name in ("bytes", "rows", "write_seconds", "errors_total"):
         assert "\nlmcache_frontend_history_file_%s " % name in metrics
+
+
+def test_a_demo_with_a_history_file_tells_its_past_once(start, path):
+    options = ("--demo", "--history-file", path)
+
+    def events_of_the_past(frontend):
+        wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"], 30)
+        events = frontend.ask("/api/events?limit=1000").json()["events"]
+        return {event["id"]: event["text"] for event in events if event["time"] < begun}
+
+    begun = time.time()
+    first = start(*options)
+    told = events_of_the_past(first)
+    assert told and first.stop() == 0
+    again = events_of_the_past(start(*options))
+    assert set(again) == set(told)
 
 
 def test_the_events_of_a_file_can_be_printed_when_its_frontend_is_gone(file, path):
