@@ -68,6 +68,7 @@ import fnmatch
 import functools
 import gzip
 import hmac
+import html
 import http.client
 import http.server
 import importlib.util
@@ -1305,7 +1306,10 @@ class RequestHead:
         return path, mark + query
 
     def _take_authority(self, rest: bytes) -> bytes:
-        """The path of an absolute-form target; its host wins over Host (RFC 9112 section 3.2.2)."""
+        """The path of an absolute-form target, whose host wins over ``Host``.
+
+        RFC 9112 section 3.2.2.
+        """
         authority, slash, path = rest.partition(b"/")
         if b"?" in authority:
             authority, _, query = rest.partition(b"?")
@@ -2024,7 +2028,10 @@ class ConnectionPool:
 
 
 def readable(timeout: float, *socks: socket.socket) -> List[int]:
-    """Wait until a socket can be read: whose descriptors; [] after ``timeout`` seconds."""
+    """Wait until one of the sockets can be read; their descriptors.
+
+    [] after ``timeout`` seconds.
+    """
     poll = select.poll()
     for sock in socks:
         poll.register(sock, select.POLLIN)
@@ -9696,7 +9703,8 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
     try:
         value = loads(text)
         masked = mask_value(value)
-        return text if masked == value else json.dumps(masked, indent=2).encode()
+        # Always written anew: of a key that comes twice, only the last value was looked at.
+        return json.dumps(masked, indent=2).encode()
     except (ValueError, RecursionError):
         return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
 
@@ -9755,7 +9763,7 @@ def mask_string(text: str, is_secret: bool) -> str:
         try:
             value = loads(text)
             masked = mask_value(value)
-            return text if masked == value else json.dumps(masked)
+            return json.dumps(masked)
         except ValueError:
             pass
     return mask_text(text)
@@ -10934,7 +10942,10 @@ class ForwardedRequest:
         return b"\r\n\r\n" in start and start[9:10] != b"1"
 
     def _wait_for_node(self) -> None:
-        """Wait until the node says something. Raises ClientGone when the client leaves first."""
+        """Wait until the node sends something.
+
+        Raises ClientGone when the client leaves meanwhile, socket.timeout.
+        """
         client, node = self.client, self.sock
         while True:
             watched = [node]
@@ -11109,9 +11120,10 @@ class ForwardedRequest:
 # ----------------------------------------------------------------------------
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
-PAGE_POLICY = (  # the dashboard's own Content-Security-Policy
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# The dashboard's own Content-Security-Policy.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -11210,41 +11222,32 @@ class Telemetry:
         """Our own metrics (Prometheus text format 0.0.4)."""
         with self._lock:
             rows = sorted((key, list(row)) for key, row in self._requests.items())
-            sent = self._to_clients, self._to_nodes
+            to_clients, to_nodes = self._to_clients, self._to_nodes
         python = ".".join(map(str, sys.version_info[:3]))
         version = f'{{version="{VERSION}",python="{python}"}}'
         answered = []
         for (route, method, status), row in rows:
             labels = f'{{route="{route}",method="{method}",status="{status}"}}'
             answered.append((labels, int(sum(row[1:]))))
-        pool = server.pool
-        return own_exposition(
-            {
-                "build_info gauge Version of the frontend and of its Python.": [(version, 1)],
-                "start_time_seconds gauge Start of the process since the Unix epoch in seconds.": [
-                    ("", f"{self.started:.3f}")
-                ],
-                "requests_total counter Requests answered by route, method and status.": answered,
-                "request_duration_seconds histogram Time from a request's head to the end of its response.": (
-                    self._durations(rows)
-                ),
-                "sent_bytes_total counter Bytes sent to clients.": [("", sent[0])],
-                "node_sent_bytes_total counter Bytes sent to nodes.": [("", sent[1])],
-                "refused_connections_total counter Connections refused: too many were open.": [
-                    ("", server.refused)
-                ],
-                "open_connections gauge Clients connected now.": [("", len(server.connections))],
-                "node_pool_hits_total counter Requests that used an open node connection.": [
-                    ("", pool.hits)
-                ],
-                "node_connections_opened_total counter Connections opened to nodes.": [
-                    ("", pool.opened)
-                ],
-                "node_pool_idle_connections gauge Node connections kept open.": [
-                    ("", pool.idle_count())
-                ],
-            }
-        )
+        families: Dict[str, List[Tuple[str, object]]] = {
+            "build_info gauge Version of the frontend and of its Python.": [(version, 1)],
+            "requests_total counter Requests answered, by route, method and status.": answered,
+            "request_duration_seconds histogram Time from a request's head to the end of its"
+            " answer.": self._durations(rows),
+        }
+        started, pool = f"{self.started:.3f}", server.pool
+        for about, value in (
+            ("start_time_seconds gauge Start of the process since the Unix epoch.", started),
+            ("sent_bytes_total counter Bytes sent to clients.", to_clients),
+            ("node_sent_bytes_total counter Bytes sent to nodes.", to_nodes),
+            ("refused_connections_total counter Connections refused, too many.", server.refused),
+            ("open_connections gauge Clients connected now.", len(server.connections)),
+            ("node_pool_hits_total counter Requests that used an open connection.", pool.hits),
+            ("node_connections_opened_total counter Connections opened to nodes.", pool.opened),
+            ("node_pool_idle_connections gauge Node connections open.", pool.idle_count()),
+        ):
+            families[about] = [("", value)]
+        return own_exposition(families)
 
     @staticmethod
     def _durations(rows: Iterable[Tuple[Tuple, List[float]]]) -> List[Tuple[str, object]]:
@@ -11630,22 +11633,21 @@ EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be re
 
 def plain_page(registry: NodeRegistry) -> bytes:
     """The page for ``/`` without ``static/``: what is missing, and links to the nodes."""
-    import html
-
-    rows = "".join(
-        f'<li><a href="{html.escape(node.path)}/metrics">{html.escape(node.key)}</a> {html.escape(node.address)}</li>'
-        for node in registry.leaves()
-    )
+    rows = []
+    for node in registry.leaves():
+        path, key, address = map(html.escape, (node.path, node.key, node.address))
+        rows.append(f'<li><a href="{path}/metrics">{key}</a> {address}</li>')
     return (
-        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>LMCache Frontend</title><h1>LMCache Frontend</h1>"
-        "<p>The dashboard's files are missing: copy the folder <code>static</code> beside "
-        "<code>lmcache_frontend.py</code>. The proxy and the API work without it.</p>"
-        f'<p><a href="/api/status">status</a> · <a href="/metrics">metrics</a></p><ul>{rows or "<li>No nodes yet.</li>"}</ul>'
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>LMCache Frontend</title>"
+        "<h1>LMCache Frontend</h1><p>The dashboard's files are missing: copy the folder "
+        "<code>static</code> beside <code>lmcache_frontend.py</code>. The proxy and the API work "
+        'without it.</p><p><a href="/api/status">status</a> · <a href="/metrics">metrics</a></p>'
+        f"<ul>{''.join(rows) or '<li>No nodes yet.</li>'}</ul>"
     ).encode()
 
 
 def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
-    """Compress a long answer for a client that accepts it; 304 for one that has the same."""
+    """Compress a long answer when the client accepts it; 304 when the client has the same one."""
     etag = answer.headers.get("ETag", "").strip('"')
     if etag and matches_etag(head, etag):
         return Answer(304, b"", ETag=f'"{etag}"', Cache_Control="no-cache")
@@ -11662,9 +11664,9 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
 
 
 class ApiRequest(NamedTuple):
-    """A request for one of our own routes.
+    """A request for one of our own routes; ``arguments`` come from the path.
 
-    ``why_not`` is "" when it is trusted; ``arguments`` come from the path.
+    ``why_not`` says why it is not trusted, "" when it is.
     """
 
     head: RequestHead
@@ -11716,9 +11718,9 @@ class Route(NamedTuple):
 
 
 def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
-    """Find the route for a method and a raw path, and the arguments in the path.
+    """Find the route for a method and a raw path, with the path's arguments.
 
-    When the path has other methods only, they stand in the route's place; None: no such path.
+    When there is none for this method, the methods that there are; None for an unknown path.
     """
     route = PLAIN_ROUTES.get((method, path))
     if route is not None:
