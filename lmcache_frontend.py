@@ -217,13 +217,13 @@ LOCK_TIMEOUT = 5.0  # seconds to wait for another process that is changing the s
 LOCK_INTERVAL = 0.01  # seconds between two attempts
 
 
-def loads(text: bytes | str) -> object:
+def loads(text: bytes | str, members: Callable[[list], dict] | None = None) -> object:
     """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted.
 
-    Raises ValueError, and nothing else.
+    ``members`` makes an object of its pairs. Raises ValueError, and nothing else.
     """
     try:
-        return json.loads(text, parse_int=short_int)
+        return json.loads(text, parse_int=short_int, object_pairs_hook=members)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -9701,10 +9701,10 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
     if len(text) > limit:
         return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
     try:
-        value = loads(text)
+        value, has_twins = load_members(text)
         masked = mask_value(value)
-        # Always written anew: of a key that comes twice, only the last value was looked at.
-        return json.dumps(masked, indent=2).encode()
+        is_same = masked == value and not has_twins
+        return text if is_same else json.dumps(masked, indent=2).encode()
     except (ValueError, RecursionError):
         return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
 
@@ -9712,6 +9712,22 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
 def is_secret_name(name: object) -> bool:
     """Tell whether what has this name is a secret."""
     return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
+
+
+def load_members(text: bytes | str) -> Tuple[object, bool]:
+    """Read JSON; tell whether an object has a key twice, whose first value nobody looks at.
+
+    Raises ValueError.
+    """
+    twins: List[str] = []
+
+    def members(pairs: List[Tuple[str, object]]) -> Dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twins.append(pairs[0][0])
+        return found
+
+    return loads(text, members), bool(twins)
 
 
 def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
@@ -9761,9 +9777,9 @@ def mask_string(text: str, is_secret: bool) -> str:
         return MASK
     if text[:1] in ("{", "["):
         try:
-            value = loads(text)
+            value, has_twins = load_members(text)
             masked = mask_value(value)
-            return json.dumps(masked)
+            return text if masked == value and not has_twins else json.dumps(masked)
         except ValueError:
             pass
     return mask_text(text)

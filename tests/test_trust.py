@@ -648,6 +648,18 @@ def test_a_secret_is_masked_in_text_that_is_not_json(name, value):
 @pytest.mark.parametrize(
     "text",
     [
+        b'{"token": "abc-secret", "token": ""}',
+        b'{"a": {"password": "abc-secret", "password": null}}',
+        b'{"a": "{\\"token\\": \\"abc-secret\\", \\"token\\": \\"\\"}"}',
+    ],
+)
+def test_a_secret_under_a_key_that_comes_twice_is_masked(text):
+    assert b"abc-secret" not in lf.mask_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '{"tokens": "12", "num_tokens": 5, "tokenizer": "x", "max_tokens_per_batch": 8}',
         '{"url": "http://host:8000/path@v2", "chunk_key_size": "keep", "monkey": "x"}',
         '{"token_budget": 8192, "private": true, "auth": null}',
