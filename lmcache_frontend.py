@@ -435,7 +435,7 @@ def spoken_number(value: float) -> str:
 
 
 def spoken_rate(rate: float) -> str:
-    """A rate per second; below one it is told per minute."""
+    """A rate per second; below one it is given per minute."""
     return (
         f"{spoken_number(rate)} per second"
         if rate >= 1
@@ -444,7 +444,7 @@ def spoken_rate(rate: float) -> str:
 
 
 def spoken_change(past: float, now: float) -> str:
-    """How a rate changed, both told in the same unit: 4 → 28 per second."""
+    """How a rate changed, both in the same unit: 4 → 28 per second."""
     scale = 1 if max(past, now) >= 1 else 60
     return f"{spoken_number(past * scale)} → {spoken_rate(now)}"
 
@@ -2665,7 +2665,7 @@ class Block(NamedTuple):
 
 
 def insert_label(lines: bytes, label: bytes) -> bytes:
-    """Add a label to samples in the usual form: all have labels, or none has."""
+    """Add a label to samples in the common form: all have labels, or none has."""
     if b"}" in lines:
         return lines.replace(b"}", b",%b}" % label)
     return lines.replace(b" ", b"{%b} " % label)
@@ -3964,7 +3964,7 @@ def put_together(fact: Fact, values: Sequence[float]) -> float:
 
 
 def was_reset(old: Snapshot, new: Snapshot) -> bool:
-    """Tell whether a node counts anew: a counter or a histogram went back, or is gone."""
+    """Tell whether a node counts anew: a counter or a histogram went back or disappeared."""
     columns, histograms = new.columns(), new.histograms()
     if any(columns.get(column, -1.0) < value for column, value in old.columns().items()):
         return True
@@ -4028,7 +4028,7 @@ class Growth(NamedTuple):
 
 
 NO_GROWTH = Growth({}, {}, {}, {}, {})
-# The facts of an engine that tells the sources of its tokens, and the figures they are.
+# The facts of an engine that reports the sources of its tokens, and the figures they are.
 SOURCE_FACTS = {
     "from_compute": "source_computed",
     "from_gpu": "source_gpu",
@@ -4182,7 +4182,7 @@ def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, 
 
 
 def complete(growth: Growth) -> Growth:
-    """Fill in what in-process LMCache tells of its engine, where the engine itself does not."""
+    """Fill in what in-process LMCache reports of its engine, where the engine itself does not."""
     rates = growth.rates
     if "prompt_tokens" in rates or "lmcache_prompt_tokens" not in rates:
         return growth
@@ -4558,7 +4558,7 @@ class NodeState:
         # What a rule compares with while its alert lasts, and why it began.
         self.bases: Dict[str, float] = {}
         self.causes: Dict[str, str] = {}
-        # What it said of itself when it was last looked at whole: "changed" is told against it.
+        # What it reported when it was last read in full: "changed" events compare with it.
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
         self.instance_id: str | None = None
@@ -4685,7 +4685,7 @@ PAGE_LABELS = (
 )
 
 
-# What tells the kind of a page whatever else is on it: the first that begins a sample's name.
+# What identifies the kind of a page whatever else is on it: the first that begins a sample's name.
 SIGNS = (
     ("frontend", b"lmcache_frontend_"),
     ("controller", b"lmcache:cache_controller_"),
@@ -5106,7 +5106,7 @@ class Instance(NamedTuple):
 
 
 def host_of(node: Node) -> str:
-    """What tells the host of a node from others: this one's nodes may be sockets or loopback."""
+    """What distinguishes the host of a node from others: this one's nodes may be sockets or loopback."""
     if node.prefix:
         return node.proxy
     return "localhost" if node.target.is_loopback else node.target.host.lower()
@@ -5119,16 +5119,16 @@ def model_names(state: NodeState) -> set[str]:
 def find_instances(states: Iterable[NodeState]) -> List[Instance]:
     """Group nodes by the serving engine that they belong to, and tell each node its instance."""
     groups: Dict[str, List[NodeState]] = {}
-    homeless = []
+    ungrouped = []
     for state in states:
         state.instance_id, state.group = None, state.node.key
         place = instance_place(state)
         if place:
             groups.setdefault(place, []).append(state)
         elif state.kind in ("worker", "scheduler", "engine"):
-            homeless.append(state)
-    for state in homeless:
-        place = adjacent_instance(state, groups, homeless) or f"{state.kind}:{state.node.key}"
+            ungrouped.append(state)
+    for state in ungrouped:
+        place = adjacent_instance(state, groups, ungrouped) or f"{state.kind}:{state.node.key}"
         groups.setdefault(place, []).append(state)
     found = []
     for place, members in sorted(groups.items()):
@@ -5165,7 +5165,7 @@ def instance_place(state: NodeState) -> str:
 
 
 def adjacent_instance(
-    state: NodeState, groups: Mapping[str, List[NodeState]], homeless: List[NodeState]
+    state: NodeState, groups: Mapping[str, List[NodeState]], ungrouped: List[NodeState]
 ) -> str:
     """The only instance on a node's host that may be its own, "" when there is none or several.
 
@@ -5173,7 +5173,7 @@ def adjacent_instance(
     engine, the only one there that serves the model, are watched as well.
     """
     host, names = host_of(state.node), model_names(state)
-    others = [one for one in homeless if one is not state and one.kind == "engine"]
+    others = [one for one in ungrouped if one is not state and one.kind == "engine"]
     rivals = [one for one in others if host_of(one.node) == host and model_names(one) & names]
     if state.has_lmcache and rivals:
         return ""
@@ -5760,7 +5760,7 @@ SERVICE_ALERTS = {
 def service_alert(
     rule: str, text: str, since: float, node: str | None = None, key: str = ""
 ) -> Alert:
-    """One of SERVICE_ALERTS; ``key`` tells it from others of its kind."""
+    """One of SERVICE_ALERTS; ``key`` distinguishes it from others of its kind."""
     assert rule in SERVICE_ALERTS
     return Alert(key or rule, rule, "warning", node, text, since)
 
@@ -5892,7 +5892,7 @@ class AlertBook:
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
-        """Forget the alerts of nodes that are gone."""
+        """Forget the alerts of removed nodes."""
         for table in (self._active, self._count):
             for key in set(table) - seen:
                 del table[key]
@@ -5917,7 +5917,7 @@ GROUP_PHRASES = {rule.name: rule.phrase for rule in RULES}
 
 
 class Silence(NamedTuple):
-    """Somebody knows of an alert: it is not counted until ``until`` (Unix seconds)."""
+    """An acknowledged alert: it is not counted until ``until`` (Unix seconds)."""
 
     alert: str
     until: float
@@ -6898,7 +6898,7 @@ class Poller:
         by_name = {str(entry.get("name")): entry for entry in entries}
         # Its own nodes come before those of its children.
         by_name.update((str(entry.get("key")), entry) for entry in entries)
-        # A path tells two nodes of one name apart.
+        # A path distinguishes two nodes of one name.
         by_path = {str(entry.get("path")): entry for entry in entries}
         found = []
         for child in proxy.children:
@@ -10570,7 +10570,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.begin_to_linger(True)
 
     def answer_error(self, error: FrontendError) -> None:
-        """Write the answer that tells an error."""
+        """Write an error response."""
         raise NotImplementedError
 
     # -- for a request that keeps its worker
@@ -11321,8 +11321,8 @@ class StaticFiles:
         """
         parts = name.split("/")
         kind = os.path.splitext(name)[1]
-        is_odd = "\\" in name or "\0" in name or any(part[:1] in ("", ".") for part in parts)
-        if kind not in CONTENT_TYPES or is_odd:
+        is_unsafe = "\\" in name or "\0" in name or any(part[:1] in ("", ".") for part in parts)
+        if kind not in CONTENT_TYPES or is_unsafe:
             return None
         path = os.path.join(self.folder, *parts)
         try:
@@ -11419,7 +11419,7 @@ class FrontendHandler(ConnectionHandler):
         except Exception:
             if self.status:
                 raise
-            # A defect of ours: the client is told, the log has the rest.
+            # A defect of ours: the client gets an error, the log has the rest.
             log.exception("%s %s failed", self.command, one_line(self.path))
             self.keep_alive = False
             self.answer_error(FrontendError(500, "internal error; see the frontend's log"))
@@ -11584,7 +11584,7 @@ class FrontendHandler(ConnectionHandler):
             self.send_header("Connection", "keep-alive")
 
     def answer_error(self, error: FrontendError) -> None:
-        """Write the answer that tells an error; of a request without a valid head, too."""
+        """Write an error response; of a request without a valid head, too."""
         if not self.has_request:
             self.head = EMPTY_HEAD
             self.command, self.path, self.requestline = "-", "", "-"
@@ -14041,7 +14041,7 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust:
 
 
 def events_of_file(path: str) -> List[dict]:
-    """The newest events of a history file, whose frontend may be gone. Raises FrontendError."""
+    """The newest events of a history file, whose frontend may have ended. Raises FrontendError."""
     if not os.path.exists(path):
         raise FrontendError(400, f"--history-file {path}: there is no such file", "history_file")
     try:
