@@ -5106,7 +5106,7 @@ class Instance(NamedTuple):
 
 
 def host_of(node: Node) -> str:
-    """What distinguishes the host of a node from others: this one's nodes may be sockets or loopback."""
+    """What distinguishes the host of a node: this one's nodes may be sockets or loopback."""
     if node.prefix:
         return node.proxy
     return "localhost" if node.target.is_loopback else node.target.host.lower()
