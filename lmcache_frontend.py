@@ -1850,6 +1850,15 @@ class NodeConnection(http.client.HTTPConnection):
     response_class = NodeResponse
     # Its last answer took longer than PATIENCE.
     is_slow = False
+    # What sends a request's head, when that must not wait for a node that takes nothing.
+    send_head: Callable[[bytes], object] | None = None
+
+    def send(self, data: bytes) -> None:
+        """Called by the base class with what is to be sent. Raises OSError."""
+        if self.send_head is None:
+            super().send(data)
+        else:
+            self.send_head(data)
 
     def connect(self) -> None:
         """Connect; every address has its share of the time-out. Raises OSError."""
@@ -9966,6 +9975,8 @@ class PieceBuffer(bytearray):
 ACTIVE_WORKERS = 1
 SPARE_TIMEOUT = 10.0  # seconds after which a worker that is not needed ends
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+# Others who are ready have their turn first. (Who can take an answer is ready at once.)
+NEXT_ROUND = READ | WRITE
 ACCEPT_PAUSE = 0.05  # seconds without accepting when the system has no descriptor left
 DRAIN_PAUSE = 0.02  # seconds between two looks at what is left to finish
 MIN_SEND_RATE = 64 * KIB  # bytes per second that a client has to take of a long answer
@@ -9999,9 +10010,7 @@ class Workers:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._parked: Dict[socket.socket, Parked] = {}
-        # Ready now; and those that had a turn in this round and want another.
         self._ready: Deque[Callable[[], object]] = collections.deque()
-        self._again: Deque[Callable[[], object]] = collections.deque()
         self._changed = threading.Condition()
         self._active = self._spare = self._called = 0
         self._stopped = False
@@ -10031,10 +10040,6 @@ class Workers:
             if parked is not None:
                 self._selector.unregister(sock)
             return parked
-
-    def resume_later(self, call: Callable[[], object]) -> None:
-        """Give others who are ready their turn, then ``call()``."""
-        self._again.append(call)
 
     def parked(self) -> List[Tuple[socket.socket, Parked]]:
         """Every parked connection, those that were parked first at the front."""
@@ -10097,13 +10102,10 @@ class Workers:
     def _serve_next(self) -> None:
         """Serve what is ready, or wait for it."""
         if not self._ready:
-            timeout = 0 if self._again else SWEEP_INTERVAL
-            for key, _ in self._selector.select(timeout):
+            for key, _ in self._selector.select(SWEEP_INTERVAL):
                 parked = self.unpark(key.fileobj)
                 if parked is not None:
                     self._ready.append(parked.resume)
-            while self._again:
-                self._ready.append(self._again.popleft())
         try:
             resume = self._ready.popleft()
         except IndexError:
@@ -10304,7 +10306,7 @@ class ClientWriter(io.BufferedIOBase):
         return sum(map(len, self._pieces))
 
     def send_some(self) -> bool:
-        """Send what goes without waiting; True when that was all. Raises OSError."""
+        """Send what goes without waiting; True when that was all. Raises ClientGone."""
         pieces = self._pieces
         while pieces:
             block = self._next_block()
@@ -10312,6 +10314,8 @@ class ClientWriter(io.BufferedIOBase):
                 sent = self._sock.send(block)
             except WOULD_BLOCK:
                 sent = 0
+            except OSError as error:
+                raise ClientGone(str(error)) from None
             if sent < len(block):
                 pieces.appendleft(memoryview(block)[sent:])
                 return False
@@ -10371,7 +10375,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         return self._next == self.handle and not self.buffer and not self.has_request
 
     def wait(self, step: Callable[[], object], events: int, seconds: float) -> None:
-        """Go on with ``step`` when the socket is ready for ``events``; 0: in the next round."""
+        """Go on with ``step`` when the socket is ready for ``events``."""
         self._next, self._events = step, events
         self._deadline = time.monotonic() + seconds
 
@@ -10396,8 +10400,6 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
             super().finish()
             end = self.server.close_request if self._is_cut else self.server.shutdown_request
             return end(self.connection)
-        if not self._events:
-            return self.server.workers.resume_later(self.resume)
         parked = Parked(self.resume, self.expire, self._deadline)
         self.server.workers.park(self.connection, self._events, parked)
 
@@ -10434,11 +10436,13 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
     # -- a turn
 
     def receive(self, size: int = RECEIVE_SIZE) -> bool:
-        """Take what has arrived; False when that is nothing. Raises ClientGone, OSError."""
+        """Take what has arrived; False when that is nothing. Raises ClientGone."""
         try:
             data = self.connection.recv(size)
         except WOULD_BLOCK:
             return False
+        except OSError as error:
+            raise ClientGone(str(error)) from None
         if not data:
             raise ClientGone("the client closed its connection")
         self.buffer += data
@@ -10522,9 +10526,9 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         if not self.keep_alive or self.server.draining:
             return self.begin_to_linger(unread)
         if unread:
-            return self.wait(self.discard_body, 0 if self.buffer else READ, LINGER_TIMEOUT)
+            return self.wait(self.discard_body, NEXT_ROUND if self.buffer else READ, LINGER_TIMEOUT)
         self.body = None
-        self.wait(self.handle, 0 if self.buffer else READ, IDLE_TIMEOUT)
+        self.wait(self.handle, NEXT_ROUND if self.buffer else READ, IDLE_TIMEOUT)
 
     def discard_body(self) -> None:
         """Read what is left of a short body that nobody wanted, so that the connection goes on."""
@@ -10778,7 +10782,7 @@ def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
     """The answer's fields as the client gets them: none that acts on more than this node."""
     # A node cannot take away what is the proxy's to give.
     dropped = HOP_BY_HOP | (head.connection - {b"content-length", b"date"}) | ORIGIN_FIELDS
-    has_length = head.status == 204 or route.masked
+    has_length = head.status < 200 or head.status == 204 or route.masked
     fields = []
     for name, value in head.fields:
         lower = name.lower()
@@ -10796,7 +10800,8 @@ def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
             if not value:
                 continue
         fields.append((name, value))
-    fields.append((b"Content-Security-Policy", b"sandbox"))
+    if head.status >= 200:
+        fields.append((b"Content-Security-Policy", b"sandbox"))
     return fields
 
 
@@ -10865,6 +10870,8 @@ class ForwardedRequest:
         self.body = client.body
         self.connection: NodeConnection | None = None
         self.timeout = self.server.proxy_timeout
+        # What the node has not taken yet of a part of the request.
+        self.unsent = memoryview(b"")
 
     def run(self) -> None:
         """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
@@ -10904,7 +10911,8 @@ class ForwardedRequest:
             self._connect()
             response = self._ask(first)
         self._relay(response)
-        if not response.will_close and (self.body is None or self.body.done):
+        is_sent = not self.unsent and (self.body is None or self.body.done)
+        if is_sent and not response.will_close:
             pool.keep(self.target, self.connection)
             self.connection = None
 
@@ -10922,6 +10930,7 @@ class ForwardedRequest:
             self.head, self.client.peer, route, self.server.trust, self.server.tls is not None
         )
         path = route.path.decode("ascii")
+        connection.send_head = self._send_head
         connection.putrequest(self.client.command, path, skip_host=True, skip_accept_encoding=True)
         for name, value in fields:
             connection.putheader(name, value)
@@ -11006,12 +11015,22 @@ class ForwardedRequest:
     def _send_body(self, data: bytes | memoryview) -> bool:
         """Send a part of the body; False when the node answers instead of taking it."""
         self.server.telemetry.add_bytes(to_nodes=len(data))
-        rest = memoryview(data)
+        self.unsent = memoryview(data)
+        return self._send_rest()
+
+    def _send_head(self, data: bytes) -> None:
+        """Called by the connection: send the head. Raises OSError."""
+        self.unsent = memoryview(data)
+        if not self._send_rest():
+            raise BrokenPipeError(errno.EPIPE, "it does not take the request")
+
+    def _send_rest(self) -> bool:
+        """Send what is left of a part; False when the node answers instead of taking it."""
         self.sock.setblocking(False)
         try:
-            while rest:
+            while self.unsent:
                 try:
-                    rest = rest[self.sock.send(rest) :]
+                    self.unsent = self.unsent[self.sock.send(self.unsent) :]
                 except BlockingIOError:
                     if not self._node_takes_more():
                         return False
@@ -11039,21 +11058,20 @@ class ForwardedRequest:
         client = self.client
         if self.head.minor >= 1:
             client.send_response_only(head.status, head.reason.decode("latin-1"))
-            for name, value in head.fields:
-                if name.lower() not in HOP_BY_HOP and name.lower() != b"content-length":
-                    client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in client_fields(head, self.route):
+                client.send_header(name.decode("latin-1"), value.decode("latin-1"))
             client.end_headers()
             client.send_now(b"")
-        if self.body is not None and not more:
-            if client.buffer and not self._send_body(self._take_body()):
-                return
-            self._upload()
+        if self.body is not None and not more and self._send_rest():
+            has_more = client.buffer and not self.body.done
+            if not has_more or self._send_body(self._take_body()):
+                self._upload()
         self.deadline = time.monotonic() + self.timeout
 
     def _relay(self, response: NodeResponse) -> None:
         """Send the node's answer to the client, piece by piece."""
         head, client = response.head, self.client
-        if self.route.masked and head.status == 200:
+        if self.route.masked and head.status not in BODILESS:
             return self._relay_masked(response)
         is_whole = head.length is not None and head.length <= response.buffered
         if is_whole:

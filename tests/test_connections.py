@@ -7,6 +7,7 @@ import contextlib
 import json
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -70,6 +71,58 @@ def test_after_an_early_answer_the_rest_of_the_body_is_no_request(front, node):
         keep_sending(sock, SMUGGLED)
         assert receive(sock, until_close=True) == b""
     assert targets(node) == ["/refuses-and-reads-on"]
+
+
+def test_a_node_that_answers_with_the_last_part_of_a_body_on_its_way_is_not_asked_there_again(
+    start, uds_node
+):
+    front = start("--node", "w0=%s" % uds_node.address)
+    body = bytes(380000)  # more than its socket holds, and all of it in our hands
+    assert front.ask("/proxy2/w0/answers-first", "POST", body).body == b"early"
+    assert front.ask("/proxy2/w0/version", timeout=5).body == VERSION
+    assert uds_node.connections == 2
+
+
+def test_a_chunked_body_ends_once_though_the_node_asks_for_it_afterwards(front, node):
+    with front.connect() as sock:
+        sock.sendall(
+            b"POST /proxy2/w0/asks-after-all HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        )
+        wait_for(lambda: node.requests)
+        sock.sendall(get(b"/proxy2/w0/version", b"Connection: close\r\n"))
+        select.select([sock], [], [], 0.2)  # it arrives while the node still reads
+        node.release.set()
+        assert statuses_of(receive(sock, until_close=True)) == [100, 200, 200]
+    assert targets(node) == ["/asks-after-all", "/version"]
+    assert node.connections == 1
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"203 Non-Authoritative Information"])
+def test_a_masked_answer_of_any_status_has_an_end_and_no_secrets(front, node, status):
+    body = b"password=hunter2"
+    node.exact["/conf"] = b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        status,
+        len(body),
+        body,
+    )
+    with front.connect() as sock:
+        for _ in range(2):
+            sock.sendall(get(b"/proxy2/w0/conf", b"X-Forwarded-For: 203.0.113.9\r\n"))
+            head, _, text = receive_answer(sock)
+            assert head.startswith(b"HTTP/1.1 " + status)
+            assert text.startswith(b"password=") and b"hunter2" not in text
+
+
+def test_a_client_that_resets_its_connection_does_not_have_its_request_sent_again(front, node):
+    assert front.ask("/proxy2/w0/version").body == VERSION
+    with front.connect() as sock:
+        sock.sendall(get(b"/proxy2/w0/hang"))
+        wait_for(lambda: len(node.requests) == 2)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert node.hung_up.wait(5)
+    assert front.ask("/proxy2/w0/version").body == VERSION
+    assert targets(node) == ["/version", "/hang", "/version"]
 
 
 @pytest.mark.parametrize("path", [b"/api/nodes", b"/proxy2/nobody/x", b"/none"])

@@ -367,6 +367,25 @@ def test_the_end_does_not_wait_for_nodes_that_hang(front, node, send):
 # -- what a node says to the client's browser
 
 
+def test_a_node_that_reads_nothing_of_its_requests_holds_up_nobody(start, uds_node, send):
+    front = start("--node", "w0=%s" % uds_node.address)
+    fields = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 6000) for number in range(10))
+    request = b"GET /proxy2/w0/reads-nothing HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % fields
+    send(front, request * 12)
+    assert front.slowest(seconds=4) < HELD_UP
+
+
+def test_requests_without_pause_between_them_are_not_answered_with_pauses(front):
+    count = 50
+    with front.connect() as sock:
+        sock.sendall(get("/api/status") * count)
+        began = time.monotonic()
+        received = b""
+        while received.count(b"HTTP/1.1 200 ") < count:
+            received += sock.recv(65536)
+    assert time.monotonic() - began < MARGIN
+
+
 def exact(*fields):
     lines = "".join(line + "\r\n" for line in fields)
     return ("HTTP/1.1 200 OK\r\n" + lines + "Content-Length: 5\r\n\r\nhello").encode()
@@ -390,6 +409,14 @@ OF_THE_WHOLE_ORIGIN = [
     "Access-Control-Allow-Private-Network: true",
     "ACCESS-CONTROL-EXPOSE-HEADERS: *",
 ]
+
+
+def test_fields_that_act_on_our_whole_origin_do_not_pass_with_an_interim_answer(front, node):
+    fields = b'Clear-Site-Data: "*"\r\nAccess-Control-Allow-Origin: *\r\nLink: </a>\r\n'
+    node.exact["/early"] = b"HTTP/1.1 103 Early Hints\r\n%b\r\n%b" % (fields, exact())
+    request = b"GET /proxy2/w0/early HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    received = front.raw(request, until_close=True).partition(b"\r\n\r\n")[0]
+    assert received == b"HTTP/1.1 103 Early Hints\r\nLink: </a>"
 
 
 def test_fields_that_act_on_our_whole_origin_do_not_pass(front, node):

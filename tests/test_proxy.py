@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import socket
 import threading
 import time
@@ -396,6 +397,13 @@ def test_what_of_a_body_arrives_while_the_node_asks_for_it_is_not_lost(front, no
             assert more, received
             received += more
     assert received.endswith(b"\r\n\r\n" + b"A" * 10 + b"B" * 20 + b"C" * 70)
+
+
+def test_what_is_on_its_way_when_the_node_asks_for_the_body_is_not_lost(start, uds_node):
+    front = start("--node", "w0=%s" % uds_node.address)
+    body = os.urandom(2 * MIB)
+    answer = front.ask("/proxy2/w0/asks-late", "POST", body, {"Expect": "100-continue"})
+    assert answer.body.decode() == hashlib.sha256(body).hexdigest()
 
 
 def test_an_early_answer_is_seen_while_the_node_takes_nothing_of_the_body(front, node):

@@ -1,10 +1,14 @@
 """Nodes for tests: each path makes the node behave in its own way, well or badly."""
 
+import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import socket
+import struct
+import termios
 import threading
 import time
 
@@ -170,6 +174,40 @@ class NodeServer:
         """Answers an upload early, keeps the connection and reads the rest of the body."""
         request.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
         request.drain_body()
+
+    def do_asks_late(self, request):
+        """``100 Continue`` once nothing more of the body fits, which it then gives a digest of."""
+        wait_until_full(request.sock)
+        request.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        digest = hashlib.sha256()
+        for piece in request.pieces():
+            digest.update(piece)
+        request.answer(digest.hexdigest().encode())
+
+    def do_answers_first(self, request):
+        """An answer once nothing more of the body fits; reads that when ``release`` is set."""
+        wait_until_full(request.sock)
+        request.answer(b"early")
+        self.release.wait(10)
+        request.drain_body()
+
+    def do_asks_after_all(self, request):
+        """``100 Continue`` when the whole body is here and ``release`` is set, and then its answer.
+
+        What is sent in between is part of the next request.
+        """
+        body = request.read_body()
+        self.release.wait(10)
+        request.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if select.select([request.sock], [], [], 0.3)[0]:
+            request.rest += request.sock.recv(65536)
+        request.answer(body)
+
+    def do_reads_nothing(self, request):
+        """Answers again and again on a connection of which it reads nothing more."""
+        while True:
+            request.answer(b"unread")
+            time.sleep(0.1)
 
     def do_talks_on(self, request):
         """A whole answer, and, when ``release`` is set, another one that nobody asked for."""
@@ -341,6 +379,16 @@ class NodeServer:
 
     def do_html(self, request):
         request.answer(b"<script>alert(1)</script>", "text/html")
+
+
+def wait_until_full(sock):
+    """Wait until what has arrived and was not read has stopped to grow."""
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < 0.3:
+        size = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
+        if size != seen:
+            seen, since = size, time.monotonic()
+        time.sleep(0.02)
 
 
 class Request:
