@@ -10383,6 +10383,16 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         """Take a turn: others wait for theirs."""
         self._next = None
         try:
+            self._take_turn()
+        except OSError as error:
+            log.debug("%s disconnected: %s", self.peer or "a client", error)
+            self.cut()
+        except Exception:
+            self.server.handle_error(self.connection, self.client_address)
+            self.cut()
+
+    def _take_turn(self) -> None:
+        try:
             if self.has_request:
                 # More of its body has arrived.
                 getattr(self, f"do_{self.command}")()
@@ -10390,9 +10400,6 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
                 super().handle()
         except BadMessage as error:
             self.refuse(error)
-        except OSError as error:
-            log.debug("%s disconnected: %s", self.peer or "a client", error)
-            self.cut()
 
     def finish(self) -> None:
         """Called after a turn: park the connection for what comes next, or end it."""

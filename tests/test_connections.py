@@ -125,6 +125,17 @@ def test_a_client_that_resets_its_connection_does_not_have_its_request_sent_agai
     assert targets(node) == ["/version", "/hang", "/version"]
 
 
+def test_clients_that_reset_what_is_refused_leave_nothing_in_the_log(front):
+    with contextlib.ExitStack() as opened:
+        for _ in range(100):
+            sock = opened.enter_context(front.connect())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(b"nonsense\r\n\r\n" * 9)
+            opened.pop_all().close()
+    assert front.ask("/health").status == 200
+    assert "Traceback" not in front.output()
+
+
 @pytest.mark.parametrize("path", [b"/api/nodes", b"/proxy2/nobody/x", b"/none"])
 def test_after_a_refusal_the_rest_of_a_long_body_is_no_request(front, node, path):
     with front.connect() as sock:
