@@ -76,7 +76,7 @@ def chart_names(browser):
 @pytest.mark.parametrize(
     "name,tile,charts",
     [
-        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and time-outs"}),
+        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and timeouts"}),
         ("llama70b-b_api", "TTFT p50", {"TTFT and queue", "Hit rate", "Tokens by source"}),
         (WORKER, "Hit rate", {"L1 memory and evictions", "Remote backend"}),
     ],

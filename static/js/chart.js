@@ -92,6 +92,16 @@ class Lane {
     Object.assign(this, { unit, kind, height, series: [], drawn: [], limits: [] });
   }
 
+  get isRate() {
+    return this.unit === "1/s" || this.unit === "1/min";
+  }
+
+  /** The highest value between two times: the rates of a lane share its unit. */
+  highest(start, end) {
+    const [, high] = extremes(this.series, start, end);
+    return this.isRate && high > 0 ? high : undefined;
+  }
+
   /** Work out the value axis for what is between two times. */
   measure(start, end) {
     this.drawn = this.series;
@@ -101,13 +111,15 @@ class Lane {
     }
     const [low, high] = extremes(this.drawn, start, end);
     this.empty = low > high;
+    this.beside = this.highest(start, end);
     const few = this.height < 100 ? 2 : this.height < 140 ? 3 : 4;
     const top = Math.max(high, ...this.limits.map(({ value }) => value));
     const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
     const factor = axisFactor(most, this.unit);
     const round = valueTicks(least / factor, most / factor, few);
     const ticks = round.map((value) => value * factor);
-    this.ticks = axisLabels(ticks, this.unit).map((text, i) => [ticks[i], text]);
+    const labels = axisLabels(ticks, this.unit, this.isRate ? most : undefined);
+    this.ticks = labels.map((text, i) => [ticks[i], text]);
     [this.floor, this.ceiling] = [ticks[0], ticks[ticks.length - 1]];
   }
 
@@ -157,7 +169,7 @@ class Lane {
       const wide = times === one.times ? gap : Math.max(gap, ((end - start) / pixels) * 3);
       return svg("path", {
         class: `line ${colourClass(one.colour)}`,
-        d: linePath(times, values, x, y, gap && wide),
+        d: linePath(times, values, x, y, gap && wide, this.kind === "step"),
       });
     });
   }
@@ -194,7 +206,7 @@ class Lane {
 
   /** A dot at the end of each line: a line of one value is seen by it. */
   ends(x, start, end) {
-    if (this.kind !== "line" || this.series.length > COLOURS) return [];
+    if (!["line", "step"].includes(this.kind) || this.series.length > COLOURS) return [];
     return this.drawn.map((one) => {
       const at = lastIndex(one, start, end);
       if (at < 0) return null;
@@ -205,7 +217,7 @@ class Lane {
 }
 
 /**
- * A chart. Options: label; unit, kind ("line", "area": stacked, "bar") and height, or lanes:
+ * A chart. Options: label; unit, kind ("line", "step", "area": stacked, "bar") and height, or lanes:
  * [{unit, kind, height}], legend;
  * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
  * list of series a
@@ -253,7 +265,11 @@ export class Chart {
 
   /** All series of all lanes. */
   get series() {
-    return this.lanes.flatMap((lane) => lane.series.map((one) => ({ ...one, unit: lane.unit })));
+    const { start, end } = this.data;
+    return this.lanes.flatMap((lane) => {
+      const beside = lane.highest(start, end);
+      return lane.series.map((one) => ({ ...one, unit: lane.unit, beside }));
+    });
   }
 
   update({ series, limits = [], ...data }) {
@@ -276,7 +292,7 @@ export class Chart {
     const { label } = this.options;
     const last = this.series
       .slice(0, 6)
-      .map((one) => `${one.name} ${format(lastValue(one), one.unit)}`);
+      .map((one) => `${one.name} ${format(lastValue(one), one.unit, one.beside)}`);
     const marks = this.data.marks.length ? ` ${plural(this.data.marks.length, "mark")}.` : "";
     this.plot.setAttribute(
       "aria-label",
@@ -311,7 +327,7 @@ export class Chart {
   #legendValue(one, areas) {
     const value = lastValue(one, this.data.end);
     const short = () => parts(value, one.unit)[0].replace(/(\.\d)\d+/, "$1");
-    return areas ? short() : format(value, one.unit);
+    return areas ? short() : format(value, one.unit, one.beside);
   }
 
   // ---- drawing
@@ -511,7 +527,7 @@ export class Chart {
             { class: "tip-row" },
             h("i", { class: `swatch ${row.rest ? "rest" : colourClass(row.colour)}` }),
             this.series.length > 1 ? h("span", {}, row.name) : null,
-            h("b", {}, format(row.value, row.lane.unit)),
+            h("b", {}, format(row.value, row.lane.unit, row.lane.beside)),
           ),
         ),
       rows.length > TIP_ROWS
@@ -635,7 +651,9 @@ export class Chart {
 
   #speak(rows) {
     if (!rows.length) return;
-    const values = rows.slice(0, 8).map((row) => `${row.name} ${format(row.value, row.lane.unit)}`);
+    const values = rows
+      .slice(0, 8)
+      .map((row) => `${row.name} ${format(row.value, row.lane.unit, row.lane.beside)}`);
     setText(this.spoken, `${clock(rows[0].at)}: ${values.join(", ")}`);
   }
 

@@ -142,11 +142,14 @@ function runs(times, values, x, y, gap) {
 }
 
 const joined = (points) => points.map(([px, py], i) => `${i ? "L" : "M"}${px} ${py}`).join("");
+const stepped = (points) =>
+  points.map(([px, py], i) => (i ? `H${px}V${py}` : `M${px} ${py}`)).join("");
 
 /** Path data with a gap wherever a value is missing; a point between two gaps is still seen. */
-export function linePath(times, values, x, y, gap) {
+export function linePath(times, values, x, y, gap, steps = false) {
+  const path = steps ? stepped : joined;
   return runs(times, values, x, y, gap)
-    .map((points) => joined(points) + (points.length === 1 ? "h0.01" : ""))
+    .map((points) => path(points) + (points.length === 1 ? "h0.01" : ""))
     .join("");
 }
 

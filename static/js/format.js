@@ -51,6 +51,9 @@ function perMinute(value) {
   return String(Number(value.toFixed(size >= 10 ? 0 : size >= 0.1 ? 1 : 2)));
 }
 
+/** Whether a rate is told per minute. */
+const isSlow = (value, unit) => Math.abs(value) < (unit === "1/min" ? 9.995 : 0.9995);
+
 const UNITS = {
   bytes: (value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]),
   seconds: (value) => {
@@ -68,14 +71,12 @@ const UNITS = {
   },
   "tokens/s": (value) => [shortened(value), "tok/s"],
   // Rates below one per second are told per minute.
-  "1/s": (value) => {
-    if (value !== 0 && Math.abs(value) < 0.9995) return UNITS["1/min"](value);
-    return [shortened(value), "/s"];
+  "1/s": (value, beside) => {
+    const minutes = beside !== 0 && isSlow(beside, "1/s");
+    return minutes ? [perMinute(value * 60), "/min"] : [shortened(value), "/s"];
   },
-  "1/min": (value) => {
-    if (Math.abs(value) >= 9.995) return UNITS["1/s"](value);
-    return [perMinute(value * 60), "/min"];
-  },
+  "1/min": (value, beside) =>
+    isSlow(beside, "1/min") ? [perMinute(value * 60), "/min"] : [shortened(value), "/s"],
   "bytes/s": (value) => {
     const [text, unit] = UNITS.bytes(value);
     return [text, unit + "/s"];
@@ -85,16 +86,18 @@ const UNITS = {
   bool: (value) => [value ? "yes" : "no", ""],
 };
 
-/** [figures, unit] of a value, to be styled apart. */
-export function parts(value, unit) {
+/**
+ * [figures, unit] of a value, to be styled apart; a rate takes the unit of the value `beside` it.
+ */
+export function parts(value, unit, beside = value) {
   if (value === null || value === undefined || Number.isNaN(value)) return [NONE, ""];
   if (!Number.isFinite(value)) return [value > 0 ? "∞" : "−∞", ""];
-  return (UNITS[unit] || UNITS.count)(value);
+  return (UNITS[unit] || UNITS.count)(value, beside ?? value);
 }
 
 /** A value with its unit as one text; a no-break space keeps them together. */
-export function format(value, unit) {
-  const [text, wide] = parts(value, unit);
+export function format(value, unit, beside = value) {
+  const [text, wide] = parts(value, unit, beside);
   const mark = wide.trim();
   if (mark === "") return text;
   return mark === "%" || wide.startsWith("/")
@@ -129,7 +132,7 @@ function axisStep(highest, unit) {
   if (unit === "ratio") return [0.01, "\u202f%", false];
   if (unit === "bool") return [1, "", false];
   if (unit === "1/s" || unit === "1/min") {
-    if (highest < 1) return [1 / 60, "/min", true];
+    if (isSlow(highest, unit)) return [1 / 60, "/min", true];
     const [size, name] = METRIC_STEPS.find(([one]) => highest >= one) || [1, ""];
     return [size, `${name}/s`, true];
   }
@@ -153,10 +156,12 @@ function axisStep(highest, unit) {
  */
 export const axisFactor = (highest, unit) => axisStep(highest, unit)[0];
 
-/** The labels of an axis, all in one unit, without needless zeros. */
-export function axisLabels(values, unit) {
+/**
+ * The labels of an axis, all in the unit that fits the value `most`, without needless zeros.
+ */
+export function axisLabels(values, unit, most) {
   const highest = Math.max(...values.map(Math.abs));
-  const [size, name, once, short = ""] = axisStep(highest, unit);
+  const [size, name, once, short = ""] = axisStep(most ?? highest, unit);
   return values.map((value) => {
     const text = separated(String(Number((value / size).toPrecision(4))));
     const top = Math.abs(value) === highest;

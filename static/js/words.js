@@ -26,6 +26,9 @@ export const KINDS = {
   frontend: "frontend",
 };
 
+/** Layer -> its colour in every chart; what is no layer takes 3, 4 or 6 first. */
+export const LAYER_COLOURS = { gpu: 0, l1: 1, l2: 2, remote: 2, disk: 5, lmcache: 7 };
+
 /** Latencies come as three quantiles each. */
 function quantiles(name, label, what) {
   return Object.fromEntries(

@@ -4,7 +4,7 @@ import { button, empty, searchBox } from "../controls.js";
 import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { trusted, whyNot } from "../server.js";
+import { trusted } from "../server.js";
 import { DataTable } from "../table.js";
 import { breakable } from "./util.js";
 
@@ -16,7 +16,7 @@ export function mount(root, ctx) {
   if (!trusted()) {
     root.append(
       empty(
-        `The environment may hold secrets. To see it, enter the access token: ${whyNot()}`,
+        "The environment may hold secrets. To see it, enter the access token.",
         button("Enable editing", () => dispatchEvent(new Event("lmcache-unlock"))),
       ),
     );

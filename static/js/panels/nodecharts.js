@@ -6,7 +6,7 @@ import { h, replace } from "../dom.js";
 import { format } from "../format.js";
 import { historyNames } from "../figurelist.js";
 import { getJson } from "../server.js";
-import { metricUnit } from "../words.js";
+import { LAYER_COLOURS as LAYER, metricUnit } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
 import { ChartsCard, FigureHistory, sourceLines, Tile } from "../views/figures.js";
 
@@ -37,8 +37,9 @@ const NOTES = {
     said(m, "generation_tokens_per_second", (text) => `${text} generated`),
   local_cache_bytes: (m) => said(m, "local_cache_limit_bytes", (text) => `of ${text}`),
   evictions_per_second: (m) => said(m, "stored_tokens_per_second", (text) => `storing ${text}`),
-  failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `time-outs ${text}`),
-  loads_in_flight: (m) => said(m, "stores_in_flight", (text) => `${text} stores in flight`),
+  failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
+  loads_in_flight: (m) =>
+    said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
   slow_retrievals_per_second: (m) => (m.slow_retrievals_per_second > 0 ? "◆ slow" : ""),
   remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
   l2_load_bytes_per_second: (m) => said(m, "l1_load_bytes_per_second", (text) => `L1 ${text}`),
@@ -94,14 +95,14 @@ const low = (unit, lines, more = {}) => lane(unit, lines, { height: LOW_LANE, ..
 const SOURCES = lane("tokens/s", [], { kind: "area", sources: true });
 const PROBLEMS = [
   line("failures_per_second", "Failures", 4),
-  line("timeouts_per_second", "Time-outs", 3),
-  line("slow_retrievals_per_second", "Slow retrievals", 7),
+  line("timeouts_per_second", "Timeouts", 3),
+  line("slow_retrievals_per_second", "Slow retrievals", 5),
 ];
 const L1_LIMIT = ["local_cache_limit_bytes", "L1 limit"];
 
 const MEMORY = [
   "L1 memory and evictions",
-  lane("bytes", [line("local_cache_bytes", "L1 memory", 0)], { limit: L1_LIMIT }),
+  lane("bytes", [line("local_cache_bytes", "L1 memory", LAYER.l1)], { limit: L1_LIMIT }),
   low("1/s", [line("evictions_per_second", "Evictions", 3)]),
 ];
 
@@ -111,17 +112,17 @@ const CHARTS = {
       "TTFT and queue",
       lane("seconds", [line("ttft_p50", "TTFT p50", 3), line("ttft_p99", "TTFT p99", 4)]),
       low("count", [
-        line("waiting_requests", "Waiting", 0),
-        line("running_requests", "Running", 2),
+        line("waiting_requests", "Waiting", 6),
+        line("running_requests", "Running", 5),
       ]),
     ],
     [
       "Hit rate",
       lane("ratio", [
-        line("gpu_prefix_hit_rate", "GPU prefix", 0),
-        line("external_prefix_hit_rate", "LMCache", 1),
+        line("gpu_prefix_hit_rate", "GPU prefix", LAYER.gpu),
+        line("external_prefix_hit_rate", "LMCache", LAYER.lmcache),
       ]),
-      low("ratio", [line("kv_usage_ratio", "GPU KV cache in use", 7)]),
+      low("ratio", [line("kv_usage_ratio", "GPU KV cache in use", 6)]),
     ],
     ["Tokens by source", SOURCES],
     [
@@ -130,36 +131,40 @@ const CHARTS = {
         line("itl_p50", "Inter-token p50", 3),
         line("itl_p99", "Inter-token p99", 4),
       ]),
-      low("1/min", [line("preemptions_per_second", "Preemptions", 7)], { kind: "bar" }),
+      low("1/min", [line("preemptions_per_second", "Preemptions", 6)], { kind: "bar" }),
     ],
   ],
   mp: [
     [
       "Hit rate by layer",
-      lane("ratio", [line("l1_hit_rate", "L1", 1), line("l2_hit_rate", "L2", 2)]),
+      lane("ratio", [line("l1_hit_rate", "L1", LAYER.l1), line("l2_hit_rate", "L2", LAYER.l2)]),
     ],
     ["Tokens by source", SOURCES],
     [
       "L2 throughput",
       lane("bytes/s", [
-        line("l2_load_bytes_per_second", "Load", 2),
+        line("l2_load_bytes_per_second", "Load", LAYER.l2),
         line("l2_store_bytes_per_second", "Store", 3),
       ]),
       low("seconds", [line("retrieve_p99", "Retrieve p99", 4)]),
     ],
     MEMORY,
     [
-      "In flight and time-outs",
-      lane("count", [
-        line("loads_in_flight", "Loads in flight", 0),
-        line("stores_in_flight", "Stores in flight", 3),
-      ]),
+      "In flight and timeouts",
+      lane(
+        "count",
+        [
+          line("loads_in_flight", "Loads in flight", LAYER.l2),
+          line("stores_in_flight", "Stores in flight", 6),
+        ],
+        { kind: "step" },
+      ),
       low("1/min", PROBLEMS, { kind: "bar" }),
     ],
     [
       "L1 throughput",
       lane("bytes/s", [
-        line("l1_load_bytes_per_second", "Load", 1),
+        line("l1_load_bytes_per_second", "Load", LAYER.l1),
         line("l1_store_bytes_per_second", "Store", 3),
       ]),
     ],
@@ -168,8 +173,8 @@ const CHARTS = {
     [
       "Hit rate",
       lane("ratio", [
-        line("lookup_hit_rate", "Lookup", 0),
-        line("retrieve_hit_rate", "Retrieve", 1),
+        line("lookup_hit_rate", "Lookup", LAYER.lmcache),
+        line("retrieve_hit_rate", "Retrieve", 4),
       ]),
     ],
     ["Tokens by source", SOURCES],
@@ -179,30 +184,30 @@ const CHARTS = {
         line("retrieve_p50", "Retrieve p50", 3),
         line("retrieve_p99", "Retrieve p99", 4),
       ]),
-      low("seconds", [line("store_p99", "Store p99", 0)]),
+      low("seconds", [line("store_p99", "Store p99", 6)]),
     ],
     MEMORY,
     [
       "Remote backend",
       lane("bytes/s", [
-        line("remote_read_bytes_per_second", "Read", 2),
+        line("remote_read_bytes_per_second", "Read", LAYER.remote),
         line("remote_write_bytes_per_second", "Write", 3),
       ]),
       low("seconds", [
         line("remote_read_p99", "Read p99", 4),
-        line("remote_write_p99", "Write p99", 7),
+        line("remote_write_p99", "Write p99", 6),
       ]),
     ],
     [
       "Failures and queue",
       lane("1/min", PROBLEMS, { kind: "bar" }),
-      low("count", [line("queue_size", "Queue", 0)]),
+      low("count", [line("queue_size", "Queue", 6)]),
     ],
     [
       "Lookup latency",
       lane("seconds", [line("lookup_p50", "p50", 3), line("lookup_p99", "p99", 4)]),
     ],
-    ["Response time", lane("seconds", [line("latency", "Response time", 0)])],
+    ["Response time", lane("seconds", [line("latency", "Response time", 6)])],
   ],
 };
 const SOURCE_NAMES = [

@@ -62,7 +62,7 @@ const TOPICS = {
     ["enable_p2p", "Load KV from other instances."],
     ["p2p_*", "Addresses for peer-to-peer transfers."],
     ["enable_pd", "Prefill and decode run on different instances."],
-    ["pd_*", "Roles, buffers and time-outs between prefill and decode."],
+    ["pd_*", "Roles, buffers and timeouts between prefill and decode."],
     ["mp_*", "Address of the MP server that holds the cache."],
   ],
   "Controller and identity": [

@@ -8,7 +8,7 @@ import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { duration, format, NONE, parts, plain, plural, spanText, zone } from "../format.js";
 import { getJson, recall, remember } from "../server.js";
-import { metricHelp, metricLabel, metricUnit } from "../words.js";
+import { LAYER_COLOURS, metricHelp, metricLabel, metricUnit } from "../words.js";
 
 const SPARK_POINTS = 40;
 const LANE_HEIGHT = 112; // px
@@ -258,13 +258,13 @@ export class FigureHistory {
 
 // ---- charts ----
 
-const COLOUR = { gpu: 0, l1: 1, l2: 2, remote: 7, latency: 3, retrieve: 4 };
+const COLOUR = { ...LAYER_COLOURS, latency: 3, retrieve: 4 };
 
 const SOURCES = [
   ["source_gpu", { colour: COLOUR.gpu }],
   ["source_l1", { colour: COLOUR.l1 }],
-  ["source_lmcache", { name: "LMCache", colour: COLOUR.l2 }],
-  ["source_disk", { colour: COLOUR.l2 }],
+  ["source_lmcache", { name: "LMCache", colour: COLOUR.lmcache }],
+  ["source_disk", { colour: COLOUR.disk }],
   ["source_remote", { colour: COLOUR.remote }],
   ["source_computed", { rest: true }],
 ];
@@ -273,7 +273,7 @@ const SOURCES = [
 export function sourceLines(history) {
   const lines = SOURCES.map(([name, look]) => history.line(name, look)).filter(Boolean);
   if (lines.length > 1) return lines;
-  const hit = history.line("hit_tokens_per_second", { colour: COLOUR.l1 });
+  const hit = history.line("hit_tokens_per_second", { colour: COLOUR.lmcache });
   const asked = history.line("requested_tokens_per_second");
   if (!hit || !asked) return [hit || asked].filter(Boolean);
   const values = asked.values.map((value, i) =>
@@ -287,10 +287,10 @@ function layerLines(history) {
     history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
     history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1 }),
     history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2 }),
+    history.line("lookup_hit_rate", { name: "LMCache", colour: COLOUR.lmcache }),
   ].filter(Boolean);
-  const all = history.line("lookup_hit_rate", { name: "Lookup", colour: COLOUR.latency });
   const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
-  return lines.length > 1 ? lines : [...lines, all, loaded].filter(Boolean);
+  return lines.length > 1 ? lines : [...lines, loaded].filter(Boolean);
 }
 
 /** Like with like: no fast operation under a slow one. */

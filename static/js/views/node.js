@@ -409,7 +409,7 @@ class NodePage {
     const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, lasted, told]);
     if (sig === this.troubleSig) return;
     this.troubleSig = sig;
-    replace(this.trouble, troubleNote(node, status) || alertNotes(node, status));
+    replace(this.trouble, troubleNote(node, status), alertNotes(node, status));
   }
 
   update(status) {
