@@ -43,6 +43,7 @@ const number = (id, label, value, show = plain, unknown = "–") => ({
   },
 });
 const bytes = (value) => format(value, "bytes");
+const whole = (count) => plain(Math.round(count));
 /** LMCache's GB are GiB. */
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes"));
 
@@ -218,8 +219,8 @@ function mpParts(storage) {
   const waiting = prefetch && prefetch.pending_queue_size + prefetch.submission_queue_size;
   const running =
     prefetch &&
-    `${plain(prefetch.in_flight_request_count)} of at most ${plain(prefetch.max_in_flight)} ` +
-      `running, ${plain(waiting)} waiting`;
+    `${whole(prefetch.in_flight_request_count)} of at most ${plain(prefetch.max_in_flight)} ` +
+      `running, ${whole(waiting)} waiting`;
   return [
     ...each("l1_manager", "L1 memory", lockText),
     ...each("l1_eviction_controller", "L1 eviction", evicts),
@@ -267,8 +268,8 @@ function mpFacts(data) {
     ["Engine", data.engine_type],
     ["Chunk size", data.chunk_size && `${plain(data.chunk_size)} tokens`],
     ["Hash", data.hash_algorithm],
-    ["Active sessions", plain(data.active_sessions ?? 0)],
-    ["Prefetch jobs", plain(data.active_prefetch_jobs ?? 0)],
+    ["Active sessions", whole(data.active_sessions ?? 0)],
+    ["Prefetch jobs", whole(data.active_prefetch_jobs ?? 0)],
     ["Peer to peer", peers],
     ["Workers", alive.enabled === undefined ? null : liveness],
     ["KV event log", events.enabled === undefined ? null : log],

@@ -214,7 +214,7 @@ const withUnit = (value, unit) => {
 function spreadText(spread, value, unit) {
   const [, wanted] = parts(value, unit);
   const short = (one) => {
-    const [text, word] = parts(one, unit);
+    const [text, word] = parts(one, unit, value);
     if (word === wanted || one === 0) return text;
     if (wanted === "/s") return plain(Number(one.toPrecision(2)));
     return format(one, unit);
@@ -225,7 +225,7 @@ function spreadText(spread, value, unit) {
 function oddText(spread, value, unit) {
   const times = spread.median > 0 ? value / spread.median : 0;
   if (times >= OUTLIER) return `${plain(Number(times.toPrecision(2)))} × median`;
-  return `median ${format(spread.median, unit)}`;
+  return `median ${format(spread.median, unit, value)}`;
 }
 
 /** Whether a row is of a kind that has the figures of a cache. */
