@@ -442,7 +442,8 @@ export class InstanceTable {
   }
 
   #nameCell(row) {
-    const beside = h("span", { class: "beside" }, besideName(row));
+    // The word "outlier" takes the room of the rank, which the name tells.
+    const beside = isOdd(row) ? null : h("span", { class: "beside" }, besideName(row));
     if (!row.node) {
       const open = this.table.unfolded.has(row.key);
       const fold = h(
