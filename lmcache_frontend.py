@@ -13449,7 +13449,8 @@ def add_history_options(add: Callable[..., object]) -> None:
         metavar="MIB",
         type=MEBIBYTES,
         default=HISTORY_SIZE,
-        help="maximum size of the file in MiB; the oldest hours are removed first (default %(default)s)",
+        help="maximum size of the file in MiB; the oldest hours are removed first "
+        "(default %(default)s)",
     )
     add(
         "--alertmanager-url",
@@ -13541,7 +13542,8 @@ def add_terminal_options(add: Callable[..., object]) -> None:
         "--url",
         metavar="URL",
         default="",
-        help="with --status, --events or --bundle: query this running frontend instead of the nodes: "
+        help="with --status, --events or --bundle: query this running frontend instead of the "
+        "nodes: "
         "the URL that it printed, or unix:/path",
     )
 

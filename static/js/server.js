@@ -160,7 +160,7 @@ export async function getJson(path, options) {
   try {
     return parseJson(text);
   } catch (error) {
-    throw new ApiError("the answer is not JSON", 200, "", text);
+    throw new ApiError("the response is not JSON", 200, "", text);
   }
 }
 
