@@ -10033,12 +10033,17 @@ class Workers:
             self._parked[sock] = parked
             self._selector.register(sock, events)
 
-    def unpark(self, sock: socket.socket) -> Parked | None:
-        """Take a connection back; None when it is not parked any more: somebody else has it."""
+    def unpark(self, sock: socket.socket, seen: Parked | None = None) -> Parked | None:
+        """Take a connection back; None when it is not parked any more: somebody else has it.
+
+        Given ``seen``, it must still be parked as it was then: it may have been served meanwhile.
+        """
         with self._lock:
-            parked = self._parked.pop(sock, None)
-            if parked is not None:
-                self._selector.unregister(sock)
+            parked = self._parked.get(sock)
+            if parked is None or (seen is not None and parked is not seen):
+                return None
+            del self._parked[sock]
+            self._selector.unregister(sock)
             return parked
 
     def parked(self) -> List[Tuple[socket.socket, Parked]]:
@@ -10206,7 +10211,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         """Called by ``serve_forever`` now and then: end what was parked too long."""
         now = time.monotonic()
         for sock, parked in self.workers.parked():
-            if now > parked.deadline and self.workers.unpark(sock) is not None:
+            if now > parked.deadline and self.workers.unpark(sock, parked) is not None:
                 parked.expire()
 
     def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
@@ -10225,7 +10230,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
 
     def _close_idle(self) -> None:
         for sock, parked in self.workers.parked():
-            if self.is_idle(parked) and self.workers.unpark(sock) is not None:
+            if self.is_idle(parked) and self.workers.unpark(sock, parked) is not None:
                 self.shutdown_request(sock)
 
     def is_idle(self, parked: Parked) -> bool:
@@ -10241,7 +10246,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
                 continue
             if idle < CROWDED_IDLE_TIMEOUT:
                 return False
-            if self.workers.unpark(sock) is not None:
+            if self.workers.unpark(sock, parked) is not None:
                 self.shutdown_request(sock)
                 return True
         return False

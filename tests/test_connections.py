@@ -125,6 +125,18 @@ def test_a_client_that_resets_its_connection_does_not_have_its_request_sent_agai
     assert targets(node) == ["/version", "/hang", "/version"]
 
 
+def test_who_saw_a_connection_parked_does_not_take_it_when_it_was_served_meanwhile():
+    workers = lf.Workers()
+    first, second = (lf.Parked(int, int, deadline) for deadline in (1.0, 2.0))
+    sock, other = socket.socketpair()
+    with sock, other:
+        workers.park(sock, lf.READ, first)
+        assert workers.unpark(sock, first) is first
+        workers.park(sock, lf.READ, second)
+        assert workers.unpark(sock, first) is None
+        assert workers.unpark(sock) is second and workers.unpark(sock) is None
+
+
 def test_clients_that_reset_what_is_refused_leave_nothing_in_the_log(front):
     with contextlib.ExitStack() as opened:
         for _ in range(100):
