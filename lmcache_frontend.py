@@ -3075,6 +3075,9 @@ MAX_EVENTS = 10_000  # kept in memory
 MAX_EVENT_PAGE = 1_000  # events in one answer
 EVENT_PAGE = 100  # events in one answer when no limit is given
 EVENT_MERGE_SECONDS = 900.0  # an event that comes again within this time grows
+# Kinds whose first repetitions are events of their own: what lies between them was well.
+SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
+MAX_SEPARATE = 3  # of those with one key within EVENT_MERGE_SECONDS; from then on one grows
 MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
 HIDDEN = "********"  # stands for a secret
 SECRET_PARAMETER = re.compile(
@@ -3154,8 +3157,9 @@ if TYPE_CHECKING:
 class EventLog:
     """The last MAX_EVENTS things that happened, and what still lasts.
 
-    What happens again within EVENT_MERGE_SECONDS makes the event grow: a flapping node is one
-    event. Any thread may call; ``_lock`` guards the attributes below it.
+    What happens again within EVENT_MERGE_SECONDS makes the event grow, of SEPARATE_KINDS from
+    the fourth time on: a flapping node has few events. Any thread may call; ``_lock`` guards the
+    attributes below it.
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
@@ -3164,6 +3168,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._events: Dict[int, Event] = {}  # by id, oldest first
         self._newest: Dict[str, int] = {}  # key -> id of its newest event
+        self._begun: Dict[str, Deque[float]] = {}  # key -> when it happened the last times
         self._interrupted: set[int] = set()  # ids of what lasted when an earlier run ended
         self._last_id = 0
         self._changes = 0
@@ -3314,17 +3319,29 @@ class EventLog:
         with self._lock:
             wall, monotonic = self._clock.wall(), self._clock.monotonic()
             event = self._events.get(self._newest.get(key, 0))
-            if event is None or monotonic - event.at > EVENT_MERGE_SECONDS:
+            kind, severity, _, _, text = about
+            goes_on = event is not None and lasts and event.id in self._interrupted
+            is_separate = not goes_on and self._is_separate(key, str(kind), monotonic)
+            is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
+            if is_old or is_separate:
                 self._last_id += 1
                 event = Event(self._last_id, wall, wall, *about, 0, 0.0, {}, key)
-            _, severity, _, _, text = about
-            goes_on = lasts and event.id in self._interrupted
+                goes_on = False
             self._interrupted.discard(event.id)
             count = event.count + (not goes_on)
             event = event._replace(severity=severity, text=text, count=count)
             until = None if lasts else max(event.time, wall)
             at = event.at if goes_on else monotonic
             return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
+
+    def _is_separate(self, key: str, kind: str, now: float) -> bool:
+        """Note that something happens; tells whether it is an event of its own. With the lock."""
+        if kind not in SEPARATE_KINDS:
+            return False
+        begun = self._begun.setdefault(key, collections.deque(maxlen=MAX_SEPARATE))
+        is_rare = len(begun) < MAX_SEPARATE or now - begun[0] > EVENT_MERGE_SECONDS
+        begun.append(now)
+        return is_rare
 
     def _put(self, event: Event) -> Event:
         """Keep an event; called with the lock. What is over is dropped before what lasts."""
@@ -3339,6 +3356,7 @@ class EventLog:
             self._dropped = max(self._dropped, oldest.id)
             if self._newest.get(oldest.key) == oldest.id:
                 del self._newest[oldest.key]
+                self._begun.pop(oldest.key, None)
         return event
 
 
@@ -4567,6 +4585,7 @@ class NodeState:
         # What a rule compares with while its alert lasts, and why it began.
         self.bases: Dict[str, float] = {}
         self.causes: Dict[str, str] = {}
+        self.fell: Dict[str, float] = {}  # since when a hit rate of it is low, by name
         # What it reported when it was last read in full: "changed" events compare with it.
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
@@ -5156,7 +5175,7 @@ def instance_place(state: NodeState) -> str:
         is_common = state.reported_instance.startswith(("engine:", "instance:"))
         proxy = "" if is_common else f"{state.node.proxy}/"
         return proxy + state.reported_instance
-    if configured and state.kind in ("mp", "engine", "worker", "scheduler"):
+    if configured and state.kind in ("mp", "engine", "worker", "scheduler", "unknown"):
         # It counts more than what a node says: it joins an engine's API server to its workers.
         return f"instance:{configured}"
     if state.kind == "mp":
@@ -5305,7 +5324,9 @@ BASE_SECONDS = 1800.0  # the past before it
 MIN_BASE_SECONDS = 300.0  # without that much past there is nothing to compare with
 FLAPPING_SECONDS = 900.0
 FLAPPING_BEGINS, FLAPPING_ENDS = 4, 2  # changes between up and down within that time
-RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell
+RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell after it
+# Seconds after the beginning of a fall in which a restart is noticed that caused it.
+RESTART_TOLERANCE = 30.0
 MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend does not answer
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
@@ -5372,6 +5393,7 @@ class Evidence(NamedTuple):
     base: Callable[[str], float]
     peers: Sequence[NodeState] = ()
     rule: str = ""
+    epoch: float = 0.0  # Unix seconds when the monotonic clock was 0
 
     @property
     def key(self) -> str:
@@ -5452,12 +5474,24 @@ def rate_that_fell(
     before = evidence.past(f"{name}_hit_rate", found)
     if not before >= MIN_RATE_BEFORE:
         return None
+    note_fall(evidence, name, rate, before)
     if evidence.active:
         return (before, rate) if rate < limit.end_factor * before else None
     lately = evidence.recent(tokens)
     is_busy = lately >= limit.least
     has_fallen = is_busy and evidence.recent(hits) / lately < limit.factor * before
     return (before, rate) if has_fallen and rate < limit.factor * before else None
+
+
+def note_fall(evidence: Evidence, name: str, rate: float, before: float) -> None:
+    """Keep since when a hit rate is low: what happens later did not make it fall."""
+    fell, now = evidence.state.fell, evidence.now
+    if rate >= THRESHOLDS["hit_rate_halved"].end_factor * before:
+        fell.pop(name, None)
+    elif rate == rate:
+        # One that made no alert for so long is not the beginning of this one.
+        is_old = not evidence.active and now - fell.get(name, now) > RESTART_SECONDS
+        fell[name] = now if is_old else fell.get(name, now)
 
 
 def spoken_engine(evidence: Evidence) -> str:
@@ -5482,12 +5516,15 @@ def why_hits_fell(evidence: Evidence, what: str) -> str:
 
 
 def restarted(evidence: Evidence) -> str:
+    """The moment of a restart, not its age: the sentence is kept while the alert lasts."""
+    fell = min(evidence.state.fell.values(), default=evidence.now)
     for state in (evidence.state, *evidence.peers):
         at = state.restarted
-        has_cache = state.kind in ("worker", "mp")
-        if has_cache and at is not None and evidence.now - at <= RESTART_SECONDS:
-            ago = spoken_time(evidence.now - at)
-            return f"{state.node.key} restarted {ago} ago with an empty cache"
+        if at is None or state.kind not in ("worker", "mp"):
+            continue
+        if -RESTART_TOLERANCE <= fell - at <= RESTART_SECONDS:
+            moment = time.strftime("%H:%M:%S UTC", time.gmtime(evidence.epoch + at))
+            return f"{state.node.key} restarted at {moment} with an empty cache"
     return ""
 
 
@@ -6664,11 +6701,13 @@ class Judge:
             return self._mean(state, peers, name, base, recent)
 
         key, instance = state.node.key, state.instance_id
+        epoch = self._watched.clock.wall() - self._watched.clock.monotonic()
+        means = (mean_now, mean_before)
         for rule in RULES:
             is_down = rule.name == "node_down"
             alert_id = f"{'down' if is_down else rule.name}:{key}"
             active = self.book.is_active(alert_id)
-            evidence = Evidence(state, now, active, mean_now, mean_before, peers, rule.name)
+            evidence = Evidence(state, now, active, *means, peers, rule.name, epoch)
             found = rule.check(evidence)
             since = state.since if is_down else now
             alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)

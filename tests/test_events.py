@@ -70,22 +70,49 @@ def test_what_lasts_already_gets_the_new_text_and_stays_one_event(events, clock)
     assert (event["count"], event["time"]) == (1, 1_000_000.0)
 
 
-def test_a_flapping_node_is_one_growing_event(events, clock):
-    for _ in range(6):
+def outages(events, clock, count, pause):
+    for _ in range(count):
         events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
         clock.now += 5
         events.close("down:w0")
+        clock.now += pause
+    return events.query()["events"]
+
+
+def test_two_outages_are_two_events_each_as_long_as_it_was(events, clock):
+    second, first = outages(events, clock, 2, 60)
+    assert (first["time"], first["until"], first["seconds"]) == (1000000.0, 1000005.0, 5.0)
+    assert (second["time"], second["until"], second["seconds"]) == (1000065.0, 1000070.0, 5.0)
+
+
+def test_a_flapping_node_has_three_events_of_which_the_last_grows(events, clock):
+    found = outages(events, clock, 6, 60)
+    assert [event["count"] for event in found] == [4, 1, 1]
+    assert found[0]["seconds"] == 20.0
+    assert (found[0]["time"], found[0]["until"]) == (1_000_130.0, 1_000_330.0)
+
+
+@pytest.mark.parametrize("pause, count", [(295, 3), (296, 4)])
+def test_a_fourth_outage_grows_only_within_a_quarter_of_an_hour(events, clock, pause, count):
+    assert len(outages(events, clock, 4, pause)) == count
+
+
+def test_an_alert_that_comes_again_lasts_from_then_on(events, clock):
+    for _ in range(2):
+        events.open("alert:x", "alert", "warning", "w0 is slow", "w0")
+        clock.now += 5
+        events.close("alert:x")
         clock.now += 60
-    (event,) = events.query()["events"]
-    assert (event["count"], event["seconds"]) == (6, 30.0)
-    assert (event["time"], event["until"]) == (1_000_000.0, 1_000_330.0)
+    events.open("alert:x", "alert", "warning", "w0 is slow", "w0")
+    newest = events.query()["events"][0]
+    assert (newest["time"], newest["until"], newest["count"]) == (1_000_130.0, None, 1)
 
 
 @pytest.mark.parametrize("pause, count", [(900, 1), (901, 2)])
 def test_what_comes_again_after_a_quarter_of_an_hour_is_a_new_event(events, clock, pause, count):
-    events.add("restart", "warning", "w0 restarted", "w0")
+    events.add("nodes", "info", "w0 added", "w0")
     clock.now += pause
-    events.add("restart", "warning", "w0 restarted", "w0")
+    events.add("nodes", "info", "w0 added", "w0")
     assert len(events.query()["events"]) == count
 
 
@@ -174,7 +201,7 @@ def test_an_outage_that_lasts_over_a_restart_happened_once(clock):
     ended = events.close("down:w0")
     assert (ended.count, round(ended.seconds)) == (1, 110)
     clock.now += 10
-    assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").count == 2
+    assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").id == ended.id + 1
 
 
 # -- what people did

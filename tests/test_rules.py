@@ -372,7 +372,27 @@ def test_the_reason_is_a_restart_when_a_node_with_a_cache_restarted_lately(
     text = fallen(traffic(0.3), traffic(0.8), peers=[peer])
     assert text.endswith("with an empty cache") is is_reason
     if restarted == 760.0 and is_reason:
-        assert text.endswith("; w1 restarted 4 min ago with an empty cache")
+        assert text.endswith("; w1 restarted at 00:12:40 UTC with an empty cache")
+
+
+@pytest.mark.parametrize("restarted, is_reason", [(730.0, True), (731.0, False)])
+def test_a_restart_after_the_hit_rate_fell_is_not_the_reason(restarted, is_reason):
+    state, now, past = node_state(), traffic(0.3), traffic(0.8)
+    check = rule_named("hit_rate_halved").check
+    state.figures.update({"lookup_hit_rate": 0.3, "lookup_tokens_per_second": 1000.0})
+    # The mean of five minutes has not fallen yet.
+    assert check(evidence(state, past, past, now=700.0)) == lf.NOTHING
+    state.restarted = restarted
+    text = fallen(now, past, state=state)
+    assert "fell" in text and ("restarted" in text) is is_reason
+
+
+@pytest.mark.parametrize("dipped, is_reason", [(100.0, False), (99.0, True)])
+def test_a_dip_of_long_ago_that_made_no_alert_is_not_the_beginning(dipped, is_reason):
+    state, now, past = node_state(), traffic(0.3), traffic(0.8)
+    fallen(now, past, past, state=state)
+    state.fell["lookup"], state.restarted = dipped, 900.0
+    assert ("restarted" in fallen(now, past, state=state)) is is_reason
 
 
 def test_lookups_that_hit_while_retrieves_do_not_are_told_as_such():
@@ -388,7 +408,7 @@ def test_what_is_certain_is_told_before_what_is_likely():
     peer = node_state("w1")
     peer.restarted = 900.0
     text = fallen(traffic(0.3), traffic(0.8), peers=[peer], evictions_per_second=(28.0, 4.0))
-    assert text.endswith("restarted 100 s ago with an empty cache")
+    assert text.endswith("restarted at 00:15:00 UTC with an empty cache")
 
 
 def test_a_reason_is_that_of_the_beginning_and_not_what_happens_later():
