@@ -1662,13 +1662,22 @@ def answer_limit(path: str) -> int:
 class FetchError(OSError):
     """A node or a service could not be asked; ``reason`` says why, without the target's name.
 
-    ``connected`` tells that it had accepted the connection: it is slow or wrong, not unreachable.
+    ``connected`` tells that it had accepted the connection: it is slow or wrong, not unreachable;
+    ``timed_out`` that it was waited for in vain.
     """
 
-    def __init__(self, reason: str, connected: bool = False) -> None:
+    def __init__(self, reason: str, connected: bool = False, timed_out: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.connected = connected
+        self.timed_out = timed_out
+
+
+class BudgetFull(FetchError):
+    """We had no room for an answer: this tells nothing of the node."""
+
+    def __init__(self) -> None:
+        super().__init__("too many responses are being read at once", connected=True)
 
 
 def reason_of(error: Exception) -> str:
@@ -2077,11 +2086,11 @@ class AnswerBudget:
         self._left = size
 
     def take(self, size: int, deadline: float) -> None:
-        """Wait for ``size`` bytes until ``deadline`` (monotonic seconds). Raises FetchError."""
+        """Wait for ``size`` bytes until ``deadline`` (monotonic seconds). Raises BudgetFull."""
         with self._changed:
             timeout = deadline - time.monotonic()
             if not self._changed.wait_for(lambda: self._left >= size, max(0.0, timeout)):
-                raise FetchError("too many responses are being read at once", connected=True)
+                raise BudgetFull()
             self._left -= size
 
     def give_back(self, size: int) -> None:
@@ -2155,8 +2164,10 @@ class Exchange:
         return body.getvalue()
 
     def _failure(self, error: Exception) -> FetchError:
+        if isinstance(error, BudgetFull):
+            return error
         if isinstance(error, socket.timeout) and self._connected:
-            return FetchError(f"no response within {self._timeout:g} s", True)
+            return FetchError(f"no response within {self._timeout:g} s", True, timed_out=True)
         return FetchError(reason_of(error), self._connected)
 
     def release(self) -> None:
@@ -6649,7 +6660,6 @@ DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role an
 MAX_THROUGH = 4
 POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
 POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
-NO_ANSWER = "no response"  # how the reason of a time-out begins
 # A request's field: the ids of the frontends that the question came through.
 ASKING_FIELD = b"x-lmcache-frontends"
 # Frontends that ask through each other; a further one answers with its own metrics only.
@@ -6849,7 +6859,10 @@ class Poller:
     def _has_answered(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
         """Note by its first answer whether a node answers at all."""
         if isinstance(reply, FetchError):
-            is_slow = reply.connected and reply.reason.startswith(NO_ANSWER)
+            if isinstance(reply, BudgetFull):
+                # The node keeps its state until we have room again.
+                return False
+            is_slow = reply.connected and reply.timed_out
             if is_slow and state.is_well and not state.timeouts:
                 state.took_too_long(reply.reason, now)
             else:
@@ -6870,7 +6883,9 @@ class Poller:
     ) -> bool:
         """Hand an answer to its question; tells whether to ask it again by its older path."""
         state = visit.state
-        if isinstance(reply, FetchError):
+        if isinstance(reply, BudgetFull):
+            state.details_due = 0.0
+        elif isinstance(reply, FetchError):
             state.reasons.append(f"{path}: {reply.reason}")
             state.details_due = 0.0
         elif reply.status in question.statuses:
@@ -6922,7 +6937,8 @@ class Poller:
             concerned = [state, *(child for child, _ in reported)]
             before = [(one, one.state, one.since) for one in concerned]
             if isinstance(reply, FetchError):
-                state.failed(reply.reason, now, self._pace)
+                if not isinstance(reply, BudgetFull):
+                    state.failed(reply.reason, now, self._pace)
             else:
                 state.answered(reply.seconds)
                 state.kind = "frontend"

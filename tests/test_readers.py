@@ -270,6 +270,13 @@ def test_an_engine_alone_is_an_instance_and_a_configured_one_joins_its_own():
     assert groups_of(status) == [("i", ["api", "w0"])]
 
 
+def test_a_node_that_was_never_reached_belongs_to_its_configured_instance():
+    silent = {"/metrics": lf.FetchError("connection refused")}
+    extra = {"w0": {"instance": "i"}, "w1": {"instance": "i"}}
+    status = Cluster({"w0": dict(silent), "w1": dict(silent)}, extra=extra).round()
+    assert groups_of(status) == [("i", ["w0", "w1"])]
+
+
 def test_nodes_of_other_frontends_keep_the_instances_that_those_tell():
     def rack(name, *nodes):
         children = [{"name": node, "host": "10.0.0.1", "port": 80} for node in nodes]
@@ -350,7 +357,7 @@ def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
     cluster = Cluster({"w0": worker(0)})
     cluster.round()
     good = cluster.answers["w0"]["/metrics"]
-    cluster.answers["w0"]["/metrics"] = lf.FetchError("no response within 10 s", True)
+    cluster.answers["w0"]["/metrics"] = lf.FetchError("no response within 10 s", True, True)
     cluster.round()
     node = cluster.node("w0")
     assert (node["state"], node["reasons"]) == ("degraded", ["slow (no response within 10 s)"])
@@ -359,6 +366,25 @@ def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
     cluster.answers["w0"]["/metrics"] = good
     cluster.round()
     assert cluster.node("w0")["state"] == "up"
+
+
+def test_a_full_budget_of_answers_is_told_as_ours_and_not_as_the_nodes(node):
+    lf.BUDGET.take(lf.ANSWER_BUDGET, 0.0)
+    try:
+        with pytest.raises(lf.BudgetFull, match="too many responses"):
+            lf.fetch_url("http://%s/metrics" % node.address, {}, 0.2)
+    finally:
+        lf.BUDGET.give_back(lf.ANSWER_BUDGET)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/meta"])
+def test_a_node_keeps_its_state_while_there_is_no_room_for_its_answer(path):
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    cluster.answers["w0"][path] = lf.BudgetFull()
+    cluster.round(60.0, times=3)
+    node = cluster.node("w0")
+    assert (node["state"], node["reasons"], node["error"]) == ("up", [], None)
 
 
 def test_a_node_that_accepts_no_connection_is_down_at_once():
