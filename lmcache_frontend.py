@@ -4856,7 +4856,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         state.took(page.snapshot)
         is_engine_part = state.kind in ("worker", "scheduler")
         if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
-            state.reasons.append("health check: unhealthy")
+            state.reasons.append("reports itself unhealthy")
         if not is_engine_part:
             state.figures["healthy"] = None
 
@@ -5452,8 +5452,12 @@ def check_flapping(evidence: Evidence) -> Finding:
     count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
     if count < (FLAPPING_ENDS if evidence.active else FLAPPING_BEGINS):
         return NOTHING
-    changes = f"{count} state changes in {spoken_time(FLAPPING_SECONDS)}"
-    return Finding(f"{evidence.key} is flapping: {changes}", count)
+    # While the alert lasts it tells the worst, as the event does: old changes drop out one by one.
+    bases, key = evidence.state.bases, f"{evidence.rule} changes"
+    worst = max(count, bases.get(key, 0)) if evidence.active else count
+    bases[key] = worst
+    changes = f"{worst:g} state changes in {spoken_time(FLAPPING_SECONDS)}"
+    return Finding(f"{evidence.key} is flapping: {changes}", worst)
 
 
 def check_hit_rate(evidence: Evidence) -> Finding:

@@ -198,7 +198,11 @@ def test_a_down_time_and_the_restart_that_ended_it_are_one_row(run):
 def test_what_many_nodes_did_at_one_time_is_one_row(run):
     events = [event(n, "restart", "w%d" % n, 100 + n, text="w%d restarted" % n) for n in range(5)]
     body = "return eventRows(given[0]).map(eventText)"
-    assert run("views/eventlist.js", body, events) == ["5 nodes: restarted"]
+    assert run("views/eventlist.js", body, events) == ["5 nodes restarted"]
+    down = [
+        event(n, "node_down", "w%d" % n, 100, text="w%d is down: timed out" % n) for n in range(5)
+    ]
+    assert run("views/eventlist.js", body, down) == ["5 nodes are down: timed out"]
 
 
 def test_what_still_lasts_and_what_is_over_is_told(run):

@@ -87,7 +87,7 @@ def test_a_node_that_answers_is_up_and_one_whose_health_says_no_is_degraded():
     cluster.answers["w0"]["/metrics"] = page(healthy=0.0)
     cluster.round()
     seen = cluster.node("w0")
-    assert (seen["state"], seen["reasons"]) == ("degraded", ["health check: unhealthy"])
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["reports itself unhealthy"])
 
 
 def test_a_node_that_answers_an_error_is_degraded():

@@ -51,6 +51,17 @@ def test_a_node_flaps_with_four_changes_in_a_quarter_of_an_hour_and_not_with_thr
     assert lf.check_flapping(evidence(state, now=2000.0)) == lf.NOTHING
 
 
+def test_flapping_tells_the_most_changes_while_it_lasts():
+    state = node_state()
+    state.changes.extend([100, 200, 800, 900])
+    text = "w0 is flapping: 4 state changes in 15 min"
+    assert lf.check_flapping(evidence(state)).text == text
+    assert lf.check_flapping(evidence(state, active=True, now=1250.0)) == lf.Finding(text, 4)
+    state.changes.append(1250)
+    found = lf.check_flapping(evidence(state, active=True, now=1250.0))
+    assert found == lf.Finding(text, 4)
+
+
 @pytest.mark.parametrize("count, lasts", [(2, True), (1, False)])
 def test_flapping_ends_with_fewer_than_two_changes(count, lasts):
     state = node_state()

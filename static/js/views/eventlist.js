@@ -111,8 +111,10 @@ export function eventText(event) {
   }
   if (event.alike) {
     const count = plural(event.alike.length, "node");
-    const text = template(event).replace(/^…\s*/, "");
-    return `${count}: ${text}`;
+    const text = template(event);
+    if (!text.startsWith("… ")) return `${count}: ${text}`;
+    const said = text.slice(2).replace(/^is /, "are ").replace(/^has /, "have ");
+    return `${count} ${said}`;
   }
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
   if (event.kind !== "alert") return text;
