@@ -75,6 +75,15 @@ def test_the_labels_of_an_axis_share_one_unit_and_have_no_needless_zeros(run):
     assert run("format.js", labels, [0, 5 / 60], "1/min") == ["0", "5/min"]
 
 
+def test_rates_that_stand_together_share_one_unit(run):
+    labels = "return axisLabels(...given)"
+    thirds = [0, 20 / 60, 40 / 60, 1]
+    assert run("format.js", labels, thirds, "1/s", 0.9) == ["0", "20", "40", "60/min"]
+    beside = "return format(...given)"
+    assert run("format.js", beside, 11.5, "1/s", 0.28) == "690/min"
+    assert run("format.js", beside, 0.5, "1/s", 20) == "0.50/s"
+
+
 def test_a_span_of_time_names_its_days_when_they_are_not_today(run):
     body = "const noon = new Date(2026, 2, 4, 12).getTime() / 1000;"
     assert run("format.js", body + "return spanText(noon - 3600, noon, noon)") == "11:00 – 12:00"
@@ -100,6 +109,11 @@ def test_an_axis_has_round_ticks_and_a_ratio_runs_to_one(run):
 def test_a_line_breaks_where_a_value_is_missing_and_a_lone_point_is_seen(run):
     body = "const id = (one) => one; return linePath([0, 1, 2, 3], [1, 2, null, 4], id, id, 0)"
     assert run("chartmath.js", body) == "M0 1L1 2M3 4h0.01"
+
+
+def test_counts_are_drawn_as_steps(run):
+    body = "const id = (one) => one; return linePath([0, 1, 2], [1, 3, 2], id, id, 0, true)"
+    assert run("chartmath.js", body) == "M0 1H1V3H2V2"
 
 
 def test_layers_are_stacked_and_a_time_without_any_value_is_a_gap(run):

@@ -217,8 +217,8 @@ class Lane {
 }
 
 /**
- * A chart. Options: label; unit, kind ("line", "step", "area": stacked, "bar") and height, or lanes:
- * [{unit, kind, height}], legend;
+ * A chart. Options: label; unit, kind ("line", "step", "area": stacked, "bar") and height, or
+ * lanes: [{unit, kind, height}], legend;
  * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
  * list of series a
  * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
