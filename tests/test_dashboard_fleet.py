@@ -87,6 +87,34 @@ def test_a_node_shows_first_what_matters_for_its_kind(page, demo, name, tile, ch
     assert browser.text("main .tile .name") == tile
 
 
+def test_a_degraded_node_shows_its_state_and_its_alerts(page, demo):
+    browser = page(demo, "#/node/llama70b-a_worker2")
+
+    def both():
+        notes = browser.texts("main p.note")
+        words = " ".join(notes)
+        return "Degraded since" in words and "Warning" in words
+
+    browser.wait_for(both)
+
+
+def test_names_of_two_instances_differ_on_a_telephone_and_columns_are_named(page, demo):
+    browser = page(demo, "#/nodes")
+    browser.resize(360, 800)
+    try:
+        browser.wait_for(lambda: browser.has("main .data.fixed th[scope=row] .fitted"))
+        whole = (
+            "return [...document.querySelectorAll('main .data.fixed th[scope=row]')]"
+            ".every((one) => one.scrollWidth <= one.clientWidth)"
+        )
+        browser.wait_for(lambda: browser.script(whole))
+        fitted = "main .data.fixed .fitted"
+        assert browser.style(fitted, "white-space") == "normal"
+        assert browser.style("main .data.fixed thead th:nth-child(2) .sort", "font-size") != "0px"
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_an_engine_shows_ttft_queue_and_hit_rate_in_one_view(page, demo):
     browser = page(demo, "#/node/llama70b-b_api")
     browser.wait_for(lambda: "TTFT and queue" in chart_names(browser))

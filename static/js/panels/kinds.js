@@ -338,7 +338,7 @@ function workerBackends(ctx) {
           [
             text("name", "Backend", (row) => row.name, { head: true }),
             text("state", "State", (row) => (row.off ? "◆ bypassed" : "● in use")),
-            text("type", "Class", (row) => row.type),
+            ...(list.some((row) => row.type) ? [text("type", "Class", (row) => row.type)] : []),
           ],
           list,
           (row) => row.name,

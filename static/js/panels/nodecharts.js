@@ -201,7 +201,7 @@ const CHARTS = {
     [
       "Failures and queue",
       lane("1/min", PROBLEMS, { kind: "bar" }),
-      low("count", [line("queue_size", "Queue", 6)]),
+      low("count", [line("queue_size", "Queue", 6)], { kind: "step" }),
     ],
     [
       "Lookup latency",
