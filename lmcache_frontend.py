@@ -2363,7 +2363,7 @@ PLAIN_VALUE = re.compile(rb" -?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 
 MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one, and a page is split by as much at once
-MAX_SLICE = MIB  # bytes of a page that are split into blocks at once
+MAX_SLICE = 256 * KIB  # bytes of a page that are split into blocks at once
 MAX_PIECES = 32  # of a family that are kept until they are put together
 MAX_NUMBER = 400  # bytes of a value; a double may have 309 digits before its point
 MAX_LINES = 400_000  # lines read of one page; real ones have up to 5,000
