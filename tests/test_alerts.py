@@ -380,6 +380,7 @@ def test_alerts_with_the_same_labels_are_one_and_end_together():
     assert sent.text == "one; two"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how, words",
     [

@@ -582,7 +582,13 @@ def test_the_keyboard_alone_reaches_everything_with_a_visible_ring(show, server)
         assert ring != "none", reached[-1]
         if reached[-1] == "Select llama70b-a":
             break
-    order = ["Skip to content", "Search or jump to … Ctrl K", "Cluster", "Refresh", "Copy as Markdown"]
+    order = [
+        "Skip to content",
+        "Search or jump to … Ctrl K",
+        "Cluster",
+        "Refresh",
+        "Copy as Markdown",
+    ]
     order += ["All events", "Filter", "Select llama70b-a"]
     places = [reached.index(name) for name in order]
     assert places == sorted(places), reached

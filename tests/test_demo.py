@@ -571,6 +571,7 @@ def test_the_demo_option_serves_a_cluster(start):
     assert front.stop() == 0 and not os.path.exists(directory)
 
 
+@pytest.mark.slow
 def test_the_demo_option_with_a_number_is_a_fleet_of_about_that_size(start):
     front = start("--demo", "60")
     nodes = front.ask("/api/nodes").json()["nodes"][0]["children"]
@@ -607,6 +608,7 @@ def test_a_fleet_for_which_there_are_too_few_descriptors_says_so_in_one_line():
     assert done.returncode == 1 and re.fullmatch(words, done.stdout.decode())
 
 
+@pytest.mark.slow
 def test_other_nodes_are_watched_beside_the_demos_and_have_no_past(start, node):
     front = start("--demo", "--node", "w0=" + node.address, "--poll-interval", "1")
 
@@ -682,6 +684,7 @@ def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replay
     assert sources == pytest.approx(prompt, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_past_ends_where_the_present_begins(replayed):
     """What is polled over sockets goes on with what was replayed in the process."""
     front, status = replayed

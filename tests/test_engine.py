@@ -356,6 +356,7 @@ def test_refreshes_of_a_silent_frontend_share_one_question_and_hold_up_nobody(st
         assert len(silent.requests) <= 4
 
 
+@pytest.mark.slow
 def test_the_end_does_not_wait_for_nodes_that_hang(front, node, send):
     send(front, get("/proxy2/w0/hang"), 20)
     wait_for(lambda: hung(node) == 20)

@@ -205,6 +205,7 @@ def test_what_is_older_than_the_days_asked_for_goes(path):
     file.close()
 
 
+@pytest.mark.slow
 def test_the_oldest_hours_go_first_when_the_file_is_full(path):
     noise = array("f", [random.random() for _ in range(48_000)])
     size = 2 * lf.MIB
@@ -636,6 +637,7 @@ def test_a_restarted_frontend_tells_what_happened_before(start, node, path):
         assert "\nlmcache_frontend_history_file_%s " % name in metrics
 
 
+@pytest.mark.slow
 def test_a_demo_with_a_history_file_tells_its_past_once(start, path):
     options = ("--demo", "--history-file", path)
 

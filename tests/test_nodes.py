@@ -655,6 +655,7 @@ def test_a_process_that_was_killed_while_it_changed_the_file_holds_up_nobody(con
     assert os.listdir(tmp_path) == ["nodes.json"]
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_never_released_is_an_error_that_names_it(tmp_path):
     path = str(tmp_path / "nodes.json")
     before = time.monotonic()

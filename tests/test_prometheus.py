@@ -129,6 +129,7 @@ def test_a_line_is_read_up_to_its_limit_and_broken_beyond():
             assert len(list(frontend.read_samples(page, wanted))) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_page_of_too_many_lines_is_read_up_to_the_limit(more):
     page = b"x 1\n" * (frontend.MAX_LINES - 1) + b"x 2\n" * more + b"# EOF\nx 4"
@@ -699,6 +700,7 @@ def test_a_help_text_is_cut_at_its_limit():
         assert "# HELP x " + "h" * frontend.MAX_HELP + "\n" in text
 
 
+@pytest.mark.slow
 def test_pages_are_merged_up_to_the_limit_of_all_together():
     merger = frontend.ExpositionMerger()
     page = b"\n" * (frontend.MAX_EXPOSITION // 8)
@@ -792,6 +794,7 @@ def cost(parse, text):
     return least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", PARSERS)
 @pytest.mark.parametrize("kind", [*WORST_LINES, *WORST_PAGES])
 def test_the_cost_of_the_worst_input_grows_no_faster_than_its_size(parser, kind):
@@ -832,6 +835,7 @@ def longest_hold(read):
     return longest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs a thread's clock")
 @pytest.mark.parametrize("kind", WORST_PAGES)
 def test_no_other_thread_waits_long_for_the_interpreter_while_a_large_page_is_read(kind):
