@@ -1,4 +1,4 @@
-"""The dashboard's pure modules, run in the browser that they are written for: numbers, charts, words."""
+"""The dashboard's pure modules, run in a real browser: numbers, charts, words."""
 
 import pytest
 from support.story import StoryServer, small_fleet

@@ -62,7 +62,7 @@ def node(key, kind, instance="", state="up", **more):
 
 
 def spread(values):
-    """The spread of a figure over nodes: {key: value}; the outlier is what is far from the median."""
+    """The spread of a figure over nodes, {key: value}; an outlier is far from the median."""
     ordered = sorted(values.values())
     median = ordered[len(ordered) // 2]
     far = [key for key, value in values.items() if value > 2 * median or value < median / 2]
@@ -114,7 +114,7 @@ class Story:
         self.events.append(found)
 
     def silence(self, alert_id, wanted):
-        """Silence the alert of that id (``wanted``: seconds and comment), or end its silence (None)."""
+        """Silence an alert (``wanted``: seconds and comment), or end its silence (None)."""
         self.silences.append((alert_id, wanted))
         for one in self.alerts:
             if one["id"] == alert_id:
@@ -185,7 +185,7 @@ def moved(before, after, begin, length=600):
 
 
 def small_fleet(now=None):
-    """Fifteen nodes, in trouble for twenty minutes: a setting was changed, a rank restarts again and again."""
+    """Fifteen nodes, in trouble for twenty minutes: a setting was changed, a rank restarts."""
     story = Story(now)
     a, b = "llama70b-a", "llama70b-b"
     for instance in (a, b):
@@ -347,7 +347,7 @@ def tell_the_night(story, sick):
 
 
 def large_fleet(count=1000, now=None):
-    """``count`` nodes: instances of a scheduler and four ranks, three nodes down, a rack that is slow."""
+    """``count`` nodes: schedulers with four ranks each, three nodes down, a slow rack."""
     story = Story(now)
     models = (
         ("llama70b", "Llama-3.3-70B", 0.6),
