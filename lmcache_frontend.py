@@ -490,8 +490,8 @@ class Target(NamedTuple):
         addresses, which LMCache reports, become loopback. Raises FrontendError 400 for the field
         "host" or "port".
         """
-        if isinstance(port, str) and "/" in port:
-            return cls("", 0, parse_socket_path(port))
+        if is_socket_path(port):
+            return cls("", 0, parse_socket_path(str(port)))
         return cls(parse_host(host), parse_port(port), "")
 
     @property
@@ -506,9 +506,7 @@ class Target(NamedTuple):
     @property
     def authority(self) -> str:
         """The ``Host`` for this target (RFC 9110 section 7.2); a socket has none of its own."""
-        if self.path:
-            return "localhost"
-        return host_and_port(self.host, self.port)
+        return "localhost" if self.path else host_and_port(self.host, self.port)
 
     @property
     def canonical(self) -> Target:
@@ -522,8 +520,8 @@ class Target(NamedTuple):
 
 def host_and_port(host: str, port: object) -> str:
     """``host:port`` as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
-    has_brackets = host.startswith("[")
-    return f"[{host}]:{port}" if ":" in host and not has_brackets else f"{host}:{port}"
+    is_bare = ":" in host and not host.startswith("[")
+    return f"[{host}]:{port}" if is_bare else f"{host}:{port}"
 
 
 def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -562,17 +560,14 @@ def is_link_local(address: str) -> bool:
             found = ipaddress.IPv4Address(socket.inet_aton(text))
     if found is None:
         return False
-    candidates = {found, *embedded_ipv4(found)}
-    return any(each.is_link_local or each in METADATA_ADDRESSES for each in candidates)
+    shifts = [shift for network, shift in EMBEDDED_IPV4 if found in network]
+    carried = [ipaddress.IPv4Address(int(found) >> shift & 0xFFFFFFFF) for shift in shifts]
+    return any(each.is_link_local or each in METADATA_ADDRESSES for each in (found, *carried))
 
 
-def embedded_ipv4(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> Iterator[ipaddress.IPv4Address]:
-    """The IPv4 addresses that an IPv6 address stands for."""
-    for network, shift in EMBEDDED_IPV4:
-        if address.version == 6 and address in network:
-            yield ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF)
+def is_socket_path(port: object) -> bool:
+    """Tell whether a port, as it was written, is the path of a Unix socket."""
+    return isinstance(port, str) and "/" in port
 
 
 def parse_socket_path(path: str) -> str:
@@ -611,10 +606,9 @@ def parse_host(host: object) -> str:
     shown = one_line(host)
     if "://" in text:
         raise invalid("host", f"{shown!r} is a URL: write the host alone, and the port beside it")
-    if ":" in text:
-        if ip_address(text) is None:
-            raise invalid("host", f"{shown!r} is not an IPv6 address")
-    elif not HOST_NAME.fullmatch(text):
+    if ":" in text and ip_address(text) is None:
+        raise invalid("host", f"{shown!r} is not an IPv6 address")
+    if ":" not in text and not HOST_NAME.fullmatch(text):
         raise invalid("host", f"{shown!r} is not a host name or address")
     return text.lower()
 
@@ -707,47 +701,38 @@ class Node(NamedTuple):
         try:
             name = parse_name(entry.get("name"))
             where = f"{where} ({name})" if where else name
-            node = cls._parse_fields(entry, name)._replace(source=source, proxy=proxy)
+            port = entry.get("port")
+            is_path = is_socket_path(port)
+            for field in ("port",) if is_path else ("host", "port"):
+                if field not in entry:
+                    raise invalid(field, "is missing")
+            host = parse_text(entry, "host", "localhost") if is_path else entry["host"]
+            target = Target.parse(host, port)
+            token = parse_text(entry, "token")
+            if not token.isascii():
+                raise invalid("token", "has a character that is not ASCII")
+            metrics_port = parse_port(entry["metrics_port"]) if entry.get("metrics_port") else 0
+            instance = parse_text(entry, "instance")[:MAX_NAME_LENGTH]
+            node = cls(name, str(host), port, target, proxy, "", token, source)
+            node = node._replace(metrics_port=metrics_port, instance=instance)
+            return node._with_children(entry["nodes"], depth) if "nodes" in entry else node
         except FrontendError as error:
             detail = f"{where}: {error.detail}" if where else error.detail
-            raise FrontendError(400, detail, error.field) from None
-        if "nodes" not in entry:
-            return node
+            raise FrontendError(error.status, detail, error.field) from None
+
+    def _with_children(self, entries: object, depth: int) -> Node:
         if depth >= MAX_NESTING:
-            detail = f"{where}: nodes are nested more than {MAX_NESTING} deep"
-            raise FrontendError(400, detail, "nodes")
-        return node._with_children(entry["nodes"], where, depth + 1)
-
-    @classmethod
-    def _parse_fields(cls, entry: Mapping[str, object], name: str) -> Node:
-        port = entry.get("port")
-        is_path = isinstance(port, str) and "/" in port
-        for field in ("port",) if is_path else ("host", "port"):
-            if field not in entry:
-                raise invalid(field, "is missing")
-        host = parse_text(entry, "host", "localhost") if is_path else entry["host"]
-        node = cls(name, str(host), port, Target.parse(host, port))
-        token = parse_text(entry, "token")
-        if not token.isascii():
-            raise invalid("token", "has a character that is not ASCII")
-        metrics_port = parse_port(entry["metrics_port"]) if entry.get("metrics_port") else 0
-        instance = parse_text(entry, "instance")[:MAX_NAME_LENGTH]
-        return node._replace(token=token, metrics_port=metrics_port, instance=instance)
-
-    def _with_children(self, entries: object, where: str, depth: int) -> Node:
+            raise FrontendError(400, f"nodes are nested more than {MAX_NESTING} deep", "nodes")
         if not isinstance(entries, list):
-            raise FrontendError(400, f"{where}: nodes is not a list", "nodes")
+            raise invalid("nodes", "is not a list")
+        is_remote = not self.target.is_loopback and self.name != LOCAL_PROXY
         children: Dict[str, Node] = {}
         for index, entry in enumerate(entries):
-            place = f"{where}.nodes[{index}]"
-            child = Node.parse(entry, place, self.source, self.name, depth)
+            child = Node.parse(entry, f"nodes[{index}]", self.source, self.name, depth + 1)
             if child.name in children:
-                detail = f"{place}: {self.name} already has a node named {child.name!r}"
-                raise FrontendError(409, detail, "name")
-            is_remote_socket = child.target.is_unix and not self.target.is_loopback
-            if is_remote_socket and self.name != LOCAL_PROXY:
-                child = child.through(self)
-            children[child.name] = child
+                raise FrontendError(409, f"two of its nodes are named {child.name!r}", "name")
+            is_remote_socket = is_remote and child.target.is_unix
+            children[child.name] = child.through(self) if is_remote_socket else child
         return self._replace(is_proxy=True, children=tuple(children.values()))
 
     def through(self, proxy: Node) -> Node:
@@ -798,7 +783,13 @@ class Node(NamedTuple):
     @property
     def address(self) -> str:
         """The address for people, as it was configured: a socket path or ``host:port``."""
-        return str(self.port) if "/" in str(self.port) else host_and_port(self.host, self.port)
+        port = str(self.port)
+        return port if is_socket_path(port) else host_and_port(self.host, port)
+
+    @property
+    def report_key(self) -> Tuple[str, Target, str]:
+        """What a report of this proxy counts for: another address or token may be another one."""
+        return self.name, self.target, self.token
 
     def public(self) -> Dict[str, object]:
         """The node as ``/api/nodes`` shows it: without its token."""
@@ -828,41 +819,6 @@ def parse_nodes(entries: object, where: str, source: str) -> List[Node]:
         is_own_group = node.is_proxy and node.name == LOCAL_PROXY
         nodes += node.children if is_own_group else [node]
     return nodes
-
-
-class Edit(NamedTuple):
-    """One change that an operator makes to the entries of a source.
-
-    ``entry`` is laid over the node ``name`` of ``group``. Without a ``name`` it is added, an
-    ``entry`` of None removes the node.
-    """
-
-    group: str
-    name: str
-    entry: Dict[str, object] | None
-
-    def apply(self, entries: List[dict]) -> Dict[str, object] | None:
-        """Change a list of entries in place; returns the resulting entry (None: removed).
-
-        Raises FrontendError 404 when the entries have no such group or node.
-        """
-        lists = lists_of_group(entries, self.group)
-        if self.entry is not None and not self.name:
-            if not lists:
-                raise FrontendError(404, f"there is no proxy named {self.group!r}")
-            # Proxies stand at the top, which is the last list.
-            lists[-1 if "nodes" in self.entry else 0].append(self.entry)
-            return self.entry
-        for siblings in lists:
-            for index, old in enumerate(siblings):
-                if old["name"] != self.name:
-                    continue
-                if self.entry is None:
-                    del siblings[index]
-                    return None
-                siblings[index] = {**old, **self.entry}
-                return siblings[index]
-        raise FrontendError(404, f"there is no node named {self.name!r}")
 
 
 def lists_of_group(entries: List[dict], group: str) -> List[List[dict]]:
@@ -909,7 +865,13 @@ class ConfigFile:
         """
         try:
             with locked_file(self.path):
-                entries = self._read_again()
+                try:
+                    entries = self.read()
+                except FrontendError as error:
+                    if not os.path.isfile(self.path):
+                        raise FrontendError(500, error.detail) from None
+                    detail = f"the file was edited and is invalid now: {error.detail}"
+                    raise FrontendError(409, detail) from None
                 yield entries
                 # A lone surrogate comes from an escape and becomes one again.
                 text = json.dumps(entries, indent=2, ensure_ascii=False)
@@ -917,23 +879,10 @@ class ConfigFile:
         except OSError as error:
             raise FrontendError(500, f"cannot write {self.path}: {error.strerror}") from None
 
-    def _read_again(self) -> List[dict]:
-        try:
-            return self.read()
-        except FrontendError as error:
-            if not os.path.isfile(self.path):
-                raise FrontendError(500, error.detail) from None
-            detail = f"the file was edited and is invalid now: {error.detail}"
-            raise FrontendError(409, detail) from None
 
-
-class Report(NamedTuple):
-    """The nodes and the id that another frontend reported when it was asked at a target."""
-
-    target: Target
-    token: str
-    children: Tuple[Node, ...]
-    identity: str
+# What other frontends reported when they were asked, by ``Node.report_key``: their nodes and id.
+Reports = Dict[Tuple[str, Target, str], Tuple[Tuple[Node, ...], str]]
+NO_REPORT: Tuple[Tuple[Node, ...], str] = ((), "")
 
 
 class NodeView(NamedTuple):
@@ -969,7 +918,7 @@ class NodeRegistry:
         self._lock = threading.Lock()
         self._editing = threading.Lock()
         self._sources: Dict[str, Tuple[Node, ...]] = {}
-        self._reports: Dict[str, Report] = {}
+        self._reports: Reports = {}
         self._home = Node(LOCAL_PROXY, host, port, Target("127.0.0.1", port, ""), is_proxy=True)
         self._view = arrange(self._home, {}, {})
 
@@ -977,7 +926,7 @@ class NodeRegistry:
         """Set where this frontend itself listens: the address of the group ``local_proxy``."""
         with self._lock:
             self._home = self._home._replace(host=host, port=port)
-            self._refresh_view()
+            self._show(self._sources)
 
     def groups(self) -> Tuple[Node, ...]:
         """The proxies, ``local_proxy`` first, each with its children."""
@@ -1022,21 +971,32 @@ class NodeRegistry:
         """Set all nodes of one source. Raises FrontendError 409: a static name is used twice."""
         with self._lock:
             sources = {**self._sources, source: tuple(nodes)}
-            if sources[source] != self._sources.get(source):
-                arrange(self._home, sources, self._reports)
-                self._sources = sources
-                self._refresh_view()
+            if sources != self._sources:
+                self._show(sources)
 
     def set_children(self, proxy: Node, children: Iterable[Node], identity: str = "") -> None:
         """Keep what a proxy's ``/api/nodes`` reported: its nodes, reached through it, and its id.
 
         That counts for as long as the proxy is there with the same target and token.
         """
-        report = Report(proxy.target, proxy.token, tuple(children), identity)
+        report = tuple(children), identity
         with self._lock:
-            if report != self._reports.get(proxy.name):
-                self._reports[proxy.name] = report
-                self._refresh_view()
+            if report != self._reports.get(proxy.report_key):
+                self._reports[proxy.report_key] = report
+                self._show(self._sources)
+
+    def _show(self, sources: Dict[str, Tuple[Node, ...]]) -> None:
+        """Make the view of these sources; reports of removed proxies are dropped. Needs the lock.
+
+        Raises FrontendError 409 and changes nothing when a static name is used twice.
+        """
+        view = arrange(self._home, sources, self._reports)
+        kept = {group.report_key for group in view.groups}
+        for group in self._view.groups:
+            if group.report_key not in kept:
+                self._reports.pop(group.report_key, None)
+        self._sources, self._view = sources, view
+        self.version += 1
 
     def reload(self) -> None:
         """Read the configuration file again. Raises FrontendError; then nothing changes."""
@@ -1055,11 +1015,19 @@ class NodeRegistry:
         ``check`` raises FrontendError when the node is not allowed. Raises FrontendError: 400
         (invalid), 404 (no such group), 409 (the name is taken; the group follows a source).
         """
+
+        def append(lists: List[List[dict]]) -> Dict[str, object]:
+            if not lists:
+                raise FrontendError(404, f"there is no proxy named {group!r}")
+            # Proxies stand at the top, which is the last list.
+            lists[-1 if "nodes" in entry else 0].append(entry)
+            return entry
+
         with self._editing:
             source = "config" if self.config else "api"
             if group != LOCAL_PROXY:
-                source = self._static_source(self.proxy(group))
-            return self._apply(Edit(group, "", entry), source, check), source == "config"
+                source = static_source(self.proxy(group))
+            return self._edit(source, group, append, check), source == "config"
 
     def change(
         self, name: str, entry: Dict[str, object] | None, check: Callable[[Node], None] = allow_any
@@ -1069,68 +1037,70 @@ class NodeRegistry:
         Fields that the entry does not have stay as they are. Raises as ``add`` does.
         """
         with self._editing:
-            old = self.find(name)
-            if old is None:
+            node = self.find(name)
+            if node is None:
                 raise FrontendError(404, f"there is no node named {one_line(name)!r}")
-            source = self._static_source(old)
+            source = static_source(node)
             if entry is not None and "nodes" in entry:
-                if not old.is_proxy:
+                if not node.is_proxy:
                     raise FrontendError(400, "nodes: only a proxy has nodes", "nodes")
                 if not entry["nodes"]:
                     entry = {field: entry[field] for field in entry if field != "nodes"}
-            edit = Edit(LOCAL_PROXY if old.is_proxy else old.proxy, old.name, entry)
-            return self._apply(edit, source, check) or old, source == "config"
 
-    def _static_source(self, node: Node) -> str:
-        """The source that an operator can edit a node in. Raises FrontendError 409."""
-        if node.source in STATIC_SOURCES:
-            return node.source
-        raise FrontendError(409, f"{node.name!r} comes from {node.source}: change it there")
+            def replace(lists: List[List[dict]]) -> Dict[str, object] | None:
+                for siblings in lists:
+                    for index, old in enumerate(siblings):
+                        if old["name"] == node.name:
+                            new = [] if entry is None else [{**old, **entry}]
+                            siblings[index : index + 1] = new
+                            return new[0] if new else None
+                raise FrontendError(404, f"there is no node named {node.name!r}")
 
-    def _apply(self, edit: Edit, source: str, check: Callable[[Node], None]) -> Node | None:
-        """Change the entries of a source: the file's, or those of the nodes that it has now."""
-        if self.config is not None and source == "config":
-            with self.config.change() as entries:
-                nodes, node = self._try(edit, source, entries, check)
-        else:
-            entries = [node.entry() for node in self._sources.get(source, ())]
-            nodes, node = self._try(edit, source, entries, check)
-        self.replace_source(source, nodes)
-        return node
+            group = LOCAL_PROXY if node.is_proxy else node.proxy
+            return self._edit(source, group, replace, check) or node, source == "config"
 
-    def _try(
-        self, edit: Edit, source: str, entries: List[dict], check: Callable[[Node], None]
-    ) -> Tuple[List[Node], Node | None]:
-        """Apply an edit to entries: the resulting nodes, and the changed one of them.
+    def _edit(
+        self,
+        source: str,
+        group: str,
+        edit: Callable[[List[List[dict]]], Dict[str, object] | None],
+        check: Callable[[Node], None],
+    ) -> Node | None:
+        """Change a group's lists in the file, or those of the nodes that the source has now.
 
-        Raises FrontendError when the registry could not take them.
+        ``edit`` returns the changed entry, None when it was removed; its node is returned. All is
+        checked before the file is written.
         """
-        entry = edit.apply(entries)
-        if entry is not None and Node.parse(entry, "", source).name == LOCAL_PROXY:
-            raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
-        nodes = parse_nodes(entries, self.config.path if self.config else source, source)
-        with self._lock:
-            arrange(self._home, {**self._sources, source: tuple(nodes)}, self._reports)
-        if entry is None:
-            return nodes, None
-        siblings: Iterable[Node] = nodes
-        if edit.group != LOCAL_PROXY:
-            siblings = next(node.children for node in nodes if node.name == edit.group)
-        changed = next(node for node in siblings if node.name == entry["name"])
-        check(changed)
-        return nodes, changed
+        with contextlib.ExitStack() as stack:
+            entries = [node.entry() for node in self._sources.get(source, ())]
+            if self.config is not None and source == "config":
+                entries = stack.enter_context(self.config.change())
+            entry, changed = edit(lists_of_group(entries, group)), None
+            if entry is not None and Node.parse(entry, "", source).name == LOCAL_PROXY:
+                raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
+            nodes = parse_nodes(entries, self.config.path if self.config else source, source)
+            with self._lock:
+                sources = {**self._sources, source: tuple(nodes)}
+                index = arrange(self._home, sources, self._reports).index
+            if entry is not None:
+                name = str(entry["name"])
+                changed = index[name if group == LOCAL_PROXY else f"{group}/{name}"]
+                check(changed)
+        self.replace_source(source, nodes)
+        return changed
 
-    def _refresh_view(self) -> None:
-        """Make the view anew; reports of proxies that were removed are dropped. Needs the lock."""
-        old = {group.name for group in self._view.groups}
-        self._view = arrange(self._home, self._sources, self._reports)
-        for name in old - {group.name for group in self._view.groups}:
-            self._reports.pop(name, None)
-        self.version += 1
+
+def static_source(node: Node) -> str:
+    """The source that an operator can edit a node in. Raises FrontendError 409."""
+    if node.source in STATIC_SOURCES:
+        return node.source
+    raise FrontendError(409, f"{node.name!r} comes from {node.source}: change it there")
 
 
 def arrange(
-    home: Node, sources: Mapping[str, Iterable[Node]], reports: Mapping[str, Report]
+    home: Node,
+    sources: Mapping[str, Iterable[Node]],
+    reports: Reports,
 ) -> NodeView:
     """Make one view of all sources.
 
@@ -1141,48 +1111,37 @@ def arrange(
     taken: Dict[str, Node] = {LOCAL_PROXY: home}
     places: set[Target | str] = set()
     conflicts: List[str] = []
-    accepted: List[Node] = []
     for source in sorted(sources, key=lambda source: source not in STATIC_SOURCES):
         is_static = source in STATIC_SOURCES
         for node in sources[source]:
             other = taken.get(node.name)
-            identity = report_of(node, reports).identity
+            _, identity = reports.get(node.report_key, NO_REPORT)
             if other is not None and is_static:
                 raise FrontendError(409, f"there is already a node named {node.name!r}", "name")
-            if other is not None:
-                if other.target != node.target:
-                    conflicts.append(
-                        f"{node.name} at {node.address} from {source} is not shown: "
-                        f"{other.address} already has that name"
-                    )
-                continue
-            if not is_static and places.intersection((node.target.canonical, identity)):
-                continue
-            taken[node.name] = node
-            places.add(node.target.canonical)
-            # Only a configured frontend's id counts: others might claim one to hide its owner.
-            if identity and is_static:
-                places.add(identity)
-            accepted.append(node)
-    groups = [with_reported(node, reports) for node in accepted if node.is_proxy]
-    own = tuple(node for node in accepted if not node.is_proxy)
+            if other is not None and other.target != node.target:
+                conflicts.append(
+                    f"{node.name} at {node.address} from {source} is not shown: "
+                    f"{other.address} already has that name"
+                )
+            is_new = is_static or places.isdisjoint((node.target.canonical, identity))
+            if other is None and is_new:
+                taken[node.name] = node
+                places.add(node.target.canonical)
+                # Only a configured frontend's id counts: others might claim one to hide its owner.
+                if identity and is_static:
+                    places.add(identity)
+    del taken[LOCAL_PROXY]
+    groups = [with_reported(node, reports) for node in taken.values() if node.is_proxy]
+    own = tuple(node for node in taken.values() if not node.is_proxy)
     if own or not groups:
         groups.insert(0, home._replace(children=own))
     return make_view(groups, conflicts)
 
 
-def report_of(node: Node, reports: Mapping[str, Report]) -> Report:
-    """What a proxy reported, if it is still the one that was asked; else an empty report."""
-    report = reports.get(node.name)
-    if report and node.is_proxy and report[:2] == (node.target, node.token):
-        return report
-    return Report(node.target, node.token, (), "")
-
-
-def with_reported(proxy: Node, reports: Mapping[str, Report]) -> Node:
+def with_reported(proxy: Node, reports: Reports) -> Node:
     """A proxy with its configured children, and with reported ones of other names."""
     names = {child.name for child in proxy.children}
-    reported = report_of(proxy, reports).children
+    reported, _ = reports.get(proxy.report_key, NO_REPORT)
     more = [child for child in reported if child.name not in names]
     return proxy._replace(children=(*proxy.children, *more))
 
