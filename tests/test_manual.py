@@ -128,6 +128,12 @@ def test_every_alert_says_when_it_begins_and_ends(page):
     assert described == expected
 
 
+def test_every_alert_says_what_to_do(page):
+    rules = [*(rule.name for rule in lf.RULES), *lf.CLUSTER_RULES, *lf.SERVICE_ALERTS]
+    assert [row[0] for row in rows(page, "remedies-table")] == rules
+    assert ["do-" + name for name in rules] == [one for one in page.ids if one[:3] == "do-"]
+
+
 def test_every_kind_of_event_has_its_line(page):
     assert [row[0] for row in rows(page, "events-table")] == list(lf.EVENT_KINDS)
 

@@ -5,7 +5,7 @@ import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { SEVERITIES } from "../words.js";
-import { eventItem, eventRows } from "./eventlist.js";
+import { EVENT_KINDS, eventItem, eventText } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
 const SPREAD = 3; // a rule that more instances than that break is one line
@@ -13,6 +13,8 @@ const SHOWN = 6; // lines before "Show all"
 const EVENTS = 8; // recent events shown
 const HOUR = 3600;
 const PAST = "event "; // how the id of an alert of the past begins
+export const BEFORE = 900; // seconds before an alert in which a change may be its reason
+const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
 
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
@@ -80,15 +82,37 @@ export function otherNodes(line) {
   return `also on ${list}`;
 }
 
+/**
+ * What happened to the nodes of an alert shortly before it: a change or somebody's action first,
+ * else a restart. Near in time, nothing more. `rows` are those of eventRows().
+ */
+export function shortlyBefore(line, rows) {
+  const concerns = (event) =>
+    line.nodes.includes(event.node) || line.instances.includes(store.instances.get(event.instance));
+  const near = rows.filter(
+    (row) =>
+      row.time <= line.since &&
+      row.time > line.since - BEFORE &&
+      (row.alike || [row]).some(concerns),
+  );
+  const restart = (row) => row.restarted && !line.rule.startsWith("node_");
+  const row =
+    near.find(({ kind }) => kind === "changed" || kind === "action") || near.find(restart);
+  return row ? `shortly before (${when(row.time)}): ${eventText(row)}` : "";
+}
+
 const sinceText = (line, now) =>
   Number.isFinite(line.since)
     ? `since ${when(line.since, now)} · ${duration(now - line.since)}`
     : "";
 
+const factsOf = (line, now) =>
+  [sinceText(line, now), otherNodes(line), ...line.details, line.before].filter(Boolean);
+
 /** Alerts and main figures for an incident channel. */
 export function alertsMarkdown(lines, now, title) {
   const said = lines.map((line) => {
-    const more = [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
+    const more = factsOf(line, now);
     const silenced = line.silence ? " (silenced)" : "";
     return `- **${severityOf(line).word}** ${line.text}${silenced}\n  ${more.join(" · ")}`;
   });
@@ -188,7 +212,8 @@ function alertOfEvent(event) {
 }
 
 function alertItem(line, now) {
-  const facts = [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
+  const facts = factsOf(line, now);
+  const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
   return h(
     "li",
     { class: line.severity, dataset: { rule: line.rule } },
@@ -196,7 +221,8 @@ function alertItem(line, now) {
     h(
       "p",
       { class: "why", title: Number.isFinite(line.since) ? fullTime(line.since) : null },
-      facts.map((fact, i) => [i ? " · " : "", linked(fact)]),
+      facts.map((fact) => [linked(fact), " · "]),
+      h("a", remedy, "What to do"),
     ),
     line.id.startsWith(PAST) ? null : silenceMenu(line),
   );
@@ -237,6 +263,7 @@ export class AlertCard {
     this.ids = null;
     this.lines = [];
     this.past = null;
+    this.rows = [];
     const copyAll = button("Copy as Markdown", () => this.#copy(), {
       kind: "little bare",
       image: "copy",
@@ -256,7 +283,7 @@ export class AlertCard {
   #toggle() {
     this.showAll = !this.showAll;
     this.signature = "";
-    this.update(store.status, this.past);
+    this.update(store.status, this.past, this.rows);
   }
 
   #copy() {
@@ -266,17 +293,22 @@ export class AlertCard {
     copy(alertsMarkdown(this.lines, time, title), "Alerts copied as Markdown");
   }
 
-  /** Show the alerts of now; with `past`, alert events of a fixed time range, those instead. */
-  update(status, past = null) {
-    this.past = past;
+  /**
+   * Show the alerts of now; with `past`, alert events of a fixed time range, those instead. `rows`
+   * tell what happened before them.
+   */
+  update(status, past = null, rows = []) {
+    Object.assign(this, { past, rows });
     this.lines = alertLines(past ? past.map(alertOfEvent) : status.alerts || []);
+    for (const line of this.lines) line.before = shortlyBefore(line, rows);
     const minute = Math.floor(status.time / 30);
-    const shape = this.lines.map(({ id, text, silence: quiet, nodes, details }) => [
+    const shape = this.lines.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,
       text,
       quiet,
       nodes.length,
       details,
+      before,
     ]);
     const signature = JSON.stringify([shape, minute, this.showAll, status.nodes.length === 0]);
     if (signature === this.signature || this.element.querySelector(".menu:not([hidden])")) return;
@@ -344,6 +376,8 @@ function keepFocus(list, draw) {
 export class EventCard {
   constructor() {
     this.hint = h("span", { class: "hint" });
+    this.kind = h("select", { class: "little", "aria-label": "Filter recent events by kind" });
+    this.kind.addEventListener("change", () => this.#draw());
     this.list = h("ul", { class: "events" });
     this.none = h("p", { class: "all-well" }, "Nothing happened in this time range.");
     this.element = h(
@@ -355,20 +389,42 @@ export class EventCard {
         h("h2", {}, "Recent events"),
         this.hint,
         spring(),
+        this.kind,
         h("a", { href: "#/events" }, "All events"),
       ),
       this.none,
       this.list,
     );
+    this.rows = [];
     this.signature = "";
   }
 
-  /** Take the events of the range, newest first. */
-  update(events, rangeName, now) {
-    const rows = eventRows(events);
-    const hint =
-      events.length > EVENTS ? `${rangeName}, ${plural(events.length, "event")}` : rangeName;
-    setText(this.hint, hint);
+  /** Take the rows of the range's events, newest first. */
+  update(rows, rangeName, now) {
+    Object.assign(this, { rows, rangeName, now });
+    this.#offerKinds();
+    this.#draw();
+  }
+
+  #offerKinds() {
+    const kinds = Object.keys(EVENT_KINDS).filter((kind) =>
+      this.rows.some((row) => row.kind === kind),
+    );
+    const chosen = this.kind.value;
+    if (chosen && !kinds.includes(chosen)) kinds.push(chosen);
+    if (this.kind.dataset.shown === kinds.join()) return;
+    this.kind.dataset.shown = kinds.join();
+    const options = kinds.map((kind) => h("option", { value: kind }, EVENT_KINDS[kind]));
+    replace(this.kind, h("option", { value: "" }, "All kinds"), options);
+    this.kind.value = chosen;
+    this.kind.hidden = kinds.length < 2;
+  }
+
+  #draw() {
+    const { now } = this;
+    const rows = this.rows.filter((row) => !this.kind.value || row.kind === this.kind.value);
+    const many = rows.length > EVENTS ? `, ${plain(EVENTS)} of ${plain(rows.length)}` : "";
+    setText(this.hint, this.rangeName + many);
     this.none.hidden = rows.length > 0;
     const shown = rows.slice(0, EVENTS);
     const signature = JSON.stringify([
@@ -380,7 +436,7 @@ export class EventCard {
     keepFocus(this.list, () =>
       replace(
         this.list,
-        shown.map((row) => eventItem(row, now)),
+        shown.map((row) => eventItem(row, now, true)),
       ),
     );
   }

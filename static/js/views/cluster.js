@@ -2,6 +2,7 @@
 // instance.
 
 import { bounds, onRange, SPANS, timeRange } from "../address.js";
+import { isNumber } from "../chartmath.js";
 import { button, guarded, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { duration, hour, plain, plural } from "../format.js";
@@ -17,8 +18,8 @@ import {
 } from "../server.js";
 import { groupsOf } from "../side.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
-import { AlertCard, EventCard } from "./alerts.js";
-import { loadEvents, marksOf } from "./eventlist.js";
+import { AlertCard, BEFORE, EventCard } from "./alerts.js";
+import { eventRows, loadEvents, marksOf } from "./eventlist.js";
 import { ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
@@ -479,6 +480,7 @@ class ClusterView {
     this.mapPlace = h("div");
     this.map = null;
     this.events = [];
+    this.rows = []; // the events as rows
     this.eventsOf = 0; // time of the status with which they were asked for
     this.empty = null;
     this.restored = false;
@@ -555,14 +557,23 @@ class ClusterView {
   /** A fixed range shows its own figures, and the alerts that were active in it. */
   #drawFigures(status) {
     const { start, end } = bounds(status.time);
-    const inside = this.events.filter(
-      (event) => event.time <= end && (event.until ?? end) >= start,
-    );
-    const alerts = !timeRange().live ? inside.filter((event) => event.kind === "alert") : null;
-    this.alerts.update(status, alerts);
+    const inside = (event) => event.time <= end && (event.until ?? end) >= start;
+    const events = this.events.filter(inside);
+    const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
+    this.alerts.update(status, alerts, this.rows);
     this.tiles.update(status, this.history.end ? this.history : null);
-    this.charts.update(status, this.history, marksOf(inside));
-    this.eventCard.update(this.events, rangeName(), timeRange().live ? status.time : end);
+    this.charts.update(status, this.history, marksOf(events));
+    const now = timeRange().live ? status.time : end;
+    this.eventCard.update(this.rows.filter(inside), rangeName(), now);
+  }
+
+  /** The events of the range, and those shortly before an alert of now began. */
+  async #loadEvents(status) {
+    const { start, end } = bounds(status.time);
+    const since = (status.alerts || []).map((alert) => alert.since - BEFORE).filter(isNumber);
+    const first = timeRange().live ? Math.min(start, ...since) : start - BEFORE;
+    this.events = await loadEvents({ start: first, end }, this.signal);
+    this.rows = eventRows(this.events);
   }
 
   async #load() {
@@ -572,7 +583,7 @@ class ClusterView {
       const fresh = await this.history.load(status);
       if (!fresh && this.eventsOf === status.time) return;
       this.eventsOf = status.time;
-      this.events = await loadEvents(bounds(status.time), this.signal);
+      await this.#loadEvents(status);
     } catch (error) {
       if (error.name !== "AbortError") this.charts.fail(error);
       return;

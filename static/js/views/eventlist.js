@@ -1,12 +1,13 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
-import { getEvents } from "../server.js";
+import { getEvents, store } from "../server.js";
 import { linked } from "../controls.js";
 import { h, icon } from "../dom.js";
 import { duration, fullTime, plural, when } from "../format.js";
 import { SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
+const ALERTS_TOGETHER = 600; // seconds between alerts of one rule and instance in one row
 const ALIKE = 4; // so many events of one kind at one time become one row
 const LASTING = ["node_down", "node_degraded", "alert"];
 
@@ -46,29 +47,57 @@ const template = (event) => (event.node ? event.text.split(event.node).join("…
 
 /** What events that may become one row have in common; the rule and the instance of alerts. */
 function likeness(event) {
-  const slot = Math.round(event.time / TOGETHER);
   if (event.kind === "alert" && event.rule && event.instance)
-    return `alert ${event.rule} ${event.instance} ${slot} ${isOver(event)}`;
-  return event.node ? `${event.kind} ${slot} ${template(event)}` : `${event.id}`;
+    return `alert ${event.rule} ${event.instance}`;
+  return event.node ? `${event.kind} ${template(event)}` : `${event.id}`;
 }
 
-/** Events that say the same of many nodes at one time, as one row. */
+/** The row of events that say the same, newest first: it lasts as long as one of them does. */
+function rowOf(group) {
+  const oldest = group[group.length - 1];
+  const active = group.find((event) => !isOver(event));
+  const until = active ? null : Math.max(...group.map((event) => event.until));
+  return { ...(active || oldest), time: oldest.time, until, alike: group };
+}
+
+/** Events that say the same of several nodes at about one time, as one row. */
 function together(events) {
-  const groups = new Map();
+  const groups = [];
+  const latest = new Map(); // likeness -> the group that the last such event is in
   for (const event of events) {
     const id = likeness(event);
-    groups.set(id, [...(groups.get(id) || []), event]);
+    const apart = event.kind === "alert" ? ALERTS_TOGETHER : TOGETHER;
+    const group = latest.get(id);
+    if (group && group[group.length - 1].time - event.time <= apart) {
+      group.push(event);
+      continue;
+    }
+    latest.set(id, [event]);
+    groups.push(latest.get(id));
   }
-  return [...groups.values()].flatMap((group) => {
+  const rows = groups.flatMap((group) => {
     const least = group[0].kind === "alert" ? 2 : ALIKE;
-    return group.length >= least ? [{ ...group[0], alike: group }] : group;
+    return nodesOf(group) >= least ? [rowOf(group)] : group;
   });
+  return rows.sort((a, b) => b.time - a.time);
+}
+
+/** Alerts whose event of the node's state is there too: "w0 is down" need not be read twice. */
+function saidByState(events) {
+  const states = events.filter((event) => event.kind.startsWith("node_"));
+  const end = (event) => event.until ?? Infinity;
+  const same = (alert) => (one) =>
+    one.kind === alert.rule &&
+    one.node === alert.node &&
+    one.time <= end(alert) &&
+    alert.time <= end(one);
+  return events.filter((event) => event.kind === "alert" && states.some(same(event)));
 }
 
 /**
  * Events as rows, newest first: a down time and the restart that ended it are one row
  * ({restarted}), and what happened to many nodes at once is one ({alike: events}). The end of a
- * lasting event is part of its row.
+ * lasting event is part of its row, and an alert that repeats a state has none.
  */
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
@@ -77,6 +106,7 @@ export function eventRows(events) {
   const isEnd = (event) =>
     event.kind === "node_up" &&
     recovered.some((one) => one.node === event.node && Math.abs(one.until - event.time) < 2);
+  for (const alert of saidByState(events)) hidden.add(alert);
   const kept = events.filter((event) => !hidden.has(event) && !isEnd(event));
   return together(kept.map((event) => ({ ...event, restarted: restarts.has(event) })));
 }
@@ -103,22 +133,30 @@ function glyph(event) {
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
 }
 
-/** What an event says. */
-export function eventText(event) {
-  if (event.alike && event.kind === "alert") {
-    const others = plural(event.alike.length - 1, "other node");
-    return `${isOver(event) ? "Resolved: " : "Alert: "}${event.text} (and ${others})`;
-  }
-  if (event.alike) {
-    const count = plural(event.alike.length, "node");
-    const text = template(event);
-    if (!text.startsWith("… ")) return `${count}: ${text}`;
-    const said = text.slice(2).replace(/^is /, "are ").replace(/^has /, "have ");
-    return `${count} ${said}`;
-  }
+const nodesOf = (events) => new Set(events.map((event) => event.node)).size;
+
+/** "4 nodes", or "4 nodes of llama70b-a" when they are all of one instance. */
+function manyNodes(events) {
+  const [first] = events;
+  const count = plural(nodesOf(events), "node");
+  const name = store.instances.get(first.instance);
+  const one = name && events.every((event) => event.instance === first.instance);
+  return one ? `${count} of ${name}` : count;
+}
+
+/** What an event says; a `brief` one without the reasons that an alert gives. */
+export function eventText(event, brief = false) {
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
-  if (event.kind !== "alert") return text;
-  return `${isOver(event) ? "Resolved: " : "Alert: "}${text}`;
+  if (event.kind === "alert") {
+    const said = brief ? text.split(/[,;] /)[0] : text;
+    const others = event.alike ? ` (and ${plural(nodesOf(event.alike) - 1, "other node")})` : "";
+    return `${isOver(event) ? "Resolved: " : "Alert: "}${said}${others}`;
+  }
+  if (!event.alike) return text;
+  const who = manyNodes(event.alike);
+  const same = template(event);
+  if (!same.startsWith("… ")) return `${who}: ${same}`;
+  return `${who} ${same.slice(2).replace(/^is /, "are ").replace(/^has /, "have ")}`;
 }
 
 /** How long it lasted, how often it happened, or who did it: [muted, bold]. */
@@ -137,14 +175,14 @@ export function eventNote(event, now) {
 }
 
 /** One row of a list of events. */
-export function eventItem(event, now) {
+export function eventItem(event, now, brief = false) {
   const [muted, bold] = eventNote(event, now);
   return h(
     "li",
     { dataset: { kind: event.kind } },
     h("time", { title: fullTime(event.time) }, when(event.time, now)),
     glyph(event),
-    h("span", { class: "event-text" }, linked(eventText(event))),
+    h("span", { class: "event-text" }, linked(eventText(event, brief))),
     h("span", { class: "for" }, muted, muted && bold ? " " : "", bold ? h("b", {}, bold) : null),
   );
 }
