@@ -4013,7 +4013,7 @@ class Growth(NamedTuple):
 
     ``totals`` are the counters themselves (of what may be in flight), ``buckets`` what histograms
     grew by, ``by_label`` the rates by a label and its value (and the bytes, of an L2). ``ranks``
-    share an engine's work.
+    share an engine's work. What a receiver has is what a prefill engine computed and sent it. A receiver's hits are what a prefill engine computed and sent.
     """
 
     rates: Dict[str, float]
@@ -4022,6 +4022,7 @@ class Growth(NamedTuple):
     buckets: Dict[str, BucketCounts]
     by_label: Dict[Tuple[str, str], Dict[str, float]]
     ranks: int = 1
+    is_receiver: bool = False
 
 
 NO_GROWTH = Growth({}, {}, {}, {}, {})
@@ -4248,8 +4249,8 @@ def lmcache_layers(growth: Growth) -> Dict[str, float]:
     if "hit" not in rates:
         return {}
     elsewhere = rates.get("remote_read_bytes", 1.0) or rates.get("p2p_transfers")
-    only_l1 = not elsewhere and not growth.gauges.get("local_storage_bytes")
-    return {"source_l1" if only_l1 else "source_lmcache": rates["hit"]}
+    elsewhere = elsewhere or growth.is_receiver or growth.gauges.get("local_storage_bytes")
+    return {"source_lmcache" if elsewhere else "source_l1": rates["hit"]}
 
 
 def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
@@ -4257,7 +4258,7 @@ def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
     rates = growth.rates
     layers = ("source_l1", "source_disk", "source_remote", "source_lmcache")
     saved = sum(sources.get(name, 0.0) for name in layers) if sources else rates.get("hit")
-    if saved is None:
+    if saved is None or growth.is_receiver:
         return {}
     found = {"tokens_saved_per_second": saved}
     seconds = rates.get("prefill_seconds", rates.get("sglang_prefill_seconds"))
@@ -4293,9 +4294,10 @@ def savings_document(
 
 
 class Member(NamedTuple):
-    """One node as a part of something larger: ``group`` is its instance.
+    """One node as a part of something larger: a ``group`` counts the same tokens.
 
-    Nodes of one group and ``rank`` are replicas and add up; different ranks share tokens.
+    It is an instance, or several of which nobody can say which engine belongs to which. Nodes of
+    one instance and ``rank`` are replicas and add up; different ranks share tokens.
     """
 
     key: str
@@ -4305,6 +4307,7 @@ class Member(NamedTuple):
     model: str
     growth: Growth
     limit: float | None = None
+    instance: str = ""
 
 
 def merge_rates(members: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, float]:
@@ -4354,17 +4357,18 @@ def merge(members: Sequence[Tuple[str, Growth]], ranks: int = 1) -> Growth:
         {name: merge_buckets(several) for name, several in buckets.items()},
         {pair: merge_rates(rates) for pair, rates in labels.items()},
         ranks,
+        any(growth.is_receiver for growth in growths),
     )
 
 
 def merge_group(members: Sequence[Member]) -> Growth:
-    """The growth of one instance: its ranks, and the serving engine beside them.
+    """The growth of one group: the ranks of its instances, and the serving engine beside them.
 
     What the engine's page repeats of LMCache does not count where LMCache's own nodes tell it.
     """
     has_lmcache = any(member.kind in LMCACHE_KINDS and member.growth.rates for member in members)
     has_engine = any(member.kind == "engine" and member.growth.rates for member in members)
-    parts = []
+    instances: Dict[str, List[Tuple[str, Growth]]] = {}
     for member in members:
         growth = member.growth
         if has_engine and member.kind != "engine" and "from_compute" in growth.rates:
@@ -4376,9 +4380,10 @@ def merge_group(members: Sequence[Member]) -> Growth:
                 for table in (growth.rates, growth.gauges, growth.buckets)
             )
             growth = NO_GROWTH._replace(rates=rates, gauges=gauges, buckets=buckets)
-        parts.append((member.rank, growth))
+        instances.setdefault(member.instance, []).append((member.rank, growth))
     workers = {member.rank for member in members if member.kind == "worker"}
-    ranks = max([len(workers), *(growth.ranks for _, growth in parts)])
+    ranks = max(len(workers), *(member.growth.ranks for member in members))
+    parts = [("", merge(parts)) for parts in instances.values()]
     return complete(merge(parts, ranks))
 
 
@@ -4497,7 +4502,8 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
     if "source_computed" in figures and "prompt_tokens" in rates:
         for fact, source in SOURCE_FACTS.items():
             rates[fact] = figures.get(source) or 0.0
-    return NO_GROWTH._replace(rates=rates, gauges=gauges)
+    is_receiver = "hit" in rates and figures.get("tokens_saved_per_second") is None
+    return NO_GROWTH._replace(rates=rates, gauges=gauges, is_receiver=is_receiver)
 
 
 def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
@@ -4580,6 +4586,7 @@ class NodeState:
         self.conf = b""
         self.cache_size: float | None = None  # bytes of its CPU cache
         self.chunk_size = DEFAULT_CHUNK_SIZE
+        self.is_receiver = False  # of what a prefill engine computes
         self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = 0.0
         self.forget_figures()
@@ -4644,7 +4651,8 @@ class NodeState:
         else:
             self.ping_failures = failures_in_a_row(self.ping_failures, before, snapshot)
         # It is completed again with the rest of its instance, where the engine may tell better.
-        self.growth = growth_of(self.window, self.chunk_size)
+        growth = growth_of(self.window, self.chunk_size)
+        self.growth = growth._replace(is_receiver=self.is_receiver)
         self.figures = {**dict.fromkeys(METRICS), **figures_of(complete(self.growth))}
 
     def member(self) -> Member:
@@ -4654,9 +4662,9 @@ class NodeState:
             growth = growth._replace(gauges={**growth.gauges, "healthy": healthy})
         rank = f"{self.kind} {self.about['worker_id']}"
         limit = self.figures.get("local_cache_limit_bytes")
-        return Member(
-            self.node.key, self.kind, self.group, rank, self.about["model"], growth, limit
-        )
+        key, model = self.node.key, self.about["model"]
+        instance = self.instance_id or ""
+        return Member(key, self.kind, self.group, rank, model, growth, limit, instance)
 
 
 # ----------------------------------------------------------------------------
@@ -4869,6 +4877,11 @@ def take_conf(state: NodeState, status: int, value: object) -> None:
     size = number_or_none(conf.get("max_local_cpu_size"))
     state.cache_size = size * GIB if size is not None and conf.get("local_cpu") else None
     state.chunk_size = number_or_none(conf.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    # "nixl" up to 0.3.6, "pd" later.
+    state.is_receiver = any(
+        conf.get(f"enable_{kind}") and conf.get(f"{kind}_role") == "receiver"
+        for kind in ("pd", "nixl")
+    )
 
 
 def read_conf(reply: Reply, now: float) -> object:
@@ -5125,9 +5138,10 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
             groups.setdefault(place, []).append(state)
         elif state.kind in ("worker", "scheduler", "engine"):
             ungrouped.append(state)
-    for state in ungrouped:
-        place = adjacent_instance(state, groups, ungrouped) or f"{state.kind}:{state.node.key}"
-        groups.setdefault(place, []).append(state)
+    for state, place in [
+        (state, adjacent_instance(state, groups, ungrouped)) for state in ungrouped
+    ]:
+        groups.setdefault(place or f"{state.kind}:{state.node.key}", []).append(state)
     found = []
     for place, members in sorted(groups.items()):
         members.sort(key=lambda state: state.node.key)
@@ -5135,7 +5149,42 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
             state.instance_id = state.group = place
         figures = aggregate(state.member() for state in members)
         found.append(Instance(place, instance_name(members), members, figures))
+    share_tokens(found)
     return found
+
+
+def share_tokens(instances: Iterable[Instance]) -> None:
+    """Make one group of engines and the caches that they use where nobody knows whose is whose.
+
+    Both count the same tokens, which the cluster has once: data-parallel engines behind one API
+    server, several MP servers on a host, and MP servers of other pods.
+    """
+    engines: Dict[str, List[NodeState]] = {}
+    caches: Dict[str, List[NodeState]] = {}
+    for instance in instances:
+        has_engine = any(state.kind == "engine" for state in instance.states)
+        has_lmcache = any(state.has_lmcache or state.kind != "engine" for state in instance.states)
+        if has_engine == has_lmcache:
+            continue
+        for state in instance.states:
+            for model in model_names(state):
+                (engines if has_engine else caches).setdefault(model, []).append(state)
+    for model in engines.keys() & caches.keys():
+        far = [state for state in engines[model] if uses_external_cache(state)]
+        has_mp_server = any(state.kind == "mp" for state in caches[model])
+        hosts = {host_of(state.node) for state in caches[model]}
+        for state in engines[model]:
+            if host_of(state.node) in hosts or (has_mp_server and state in far):
+                state.group = f"model:{model}"
+        hosts = {host_of(state.node) for state in engines[model]}
+        for state in caches[model]:
+            if host_of(state.node) in hosts or (state.kind == "mp" and far):
+                state.group = f"model:{model}"
+
+
+def uses_external_cache(state: NodeState) -> bool:
+    """Tell whether an engine looks up tokens outside of its GPUs (vLLM from 0.12 on tells)."""
+    return state.growth.rates.get("external_lookup_tokens", 0.0) > 0
 
 
 def instance_place(state: NodeState) -> str:
@@ -5167,21 +5216,23 @@ def adjacent_instance(
 ) -> str:
     """The only instance on a node's host that may be its own, "" when there is none or several.
 
-    The page of an engine with LMCache in it tells a whole instance, unless the ranks of that
-    engine, the only one there that serves the model, are watched as well.
+    Engines may share an MP server. Any other instance is that of one engine: where several there
+    serve its model, nobody knows of which.
     """
     host, names = host_of(state.node), model_names(state)
     others = [one for one in ungrouped if one is not state and one.kind == "engine"]
     rivals = [one for one in others if host_of(one.node) == host and model_names(one) & names]
-    if state.has_lmcache and rivals:
-        return ""
     found = []
     for place, members in groups.items():
         is_near = any(host_of(member.node) == host for member in members)
         models = set().union(*map(model_names, members))
         if is_near and (names & models or (not names and state.kind != "engine")):
             found.append(place)
-    return found[0] if len(found) == 1 else ""
+    if len(found) != 1:
+        return ""
+    has_mp_server = any(member.kind == "mp" for member in groups[found[0]])
+    is_one_of_many = state.has_lmcache or (state.kind == "engine" and not has_mp_server)
+    return "" if rivals and is_one_of_many else found[0]
 
 
 def instance_name(members: List[NodeState]) -> str:
@@ -5850,7 +5901,7 @@ def config_drift(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
     engines: Dict[str, List[NodeState]] = {}
     for state in states:
         if state.kind == "worker" and state.conf:
-            engines.setdefault(state.group, []).append(state)
+            engines.setdefault(state.instance_id or state.node.key, []).append(state)
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
         if names:
@@ -6645,10 +6696,10 @@ class Judge:
             periods = self._periods(now)
             groups: Dict[str, List[NodeState]] = {}
             for state in self._watched.nodes.values():
-                groups.setdefault(state.group, []).append(state)
+                groups.setdefault(state.instance_id or state.node.key, []).append(state)
             seen: set[str] = set()
             for state in self._watched.everything():
-                peers = [peer for peer in groups.get(state.group, ()) if peer is not state]
+                peers = [peer for peer in groups.get(state.instance_id, ()) if peer is not state]
                 seen.update(self._look_at(state, peers, now, *periods))
             seen.update(self._look_at_cluster(now))
             self.book.keep_only(seen)

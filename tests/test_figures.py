@@ -512,9 +512,10 @@ def growth(*pages):
     return lf.growth_of(window)
 
 
-def member(name, text, *values, kind="worker", group="e", rank=None, model="m", limit=None):
+def member(name, text, *values, kind="worker", group="e", rank=None, model="m", limit=None, of=""):
     counted = growth((0.0, text % ((0,) * len(values))), (60.0, text % values))
-    return lf.Member(name, kind, group, name if rank is None else rank, model, counted, limit)
+    rank = name if rank is None else rank
+    return lf.Member(name, kind, group, rank, model, counted, limit, of)
 
 
 HITS = b"lmcache:num_requested_tokens_total %d\nlmcache:num_hit_tokens_total %d\n"
@@ -594,6 +595,30 @@ def test_sources_of_the_cluster_are_those_of_its_instances_added_up():
         "l1": 30.0,
         "remote": 10.0,
     }
+
+
+def test_ranks_are_those_of_their_instance_where_several_share_an_engines_page():
+    """Two data-parallel engines behind one API server: of two ranks, and of one."""
+    nodes = [
+        member("api", EXTERNAL, 12000, 12000, 2400, 9000, kind="engine"),
+        member("a0", HITS, 6000, 3000, rank="worker 0", of="a"),
+        member("a1", HITS, 6000, 3000, rank="worker 1", of="a"),
+        member("b0", HITS, 6000, 6000, rank="worker 0", of="b"),
+    ]
+    figures = lf.aggregate(nodes)
+    assert figures["hit_tokens_per_second"] == 150.0
+    assert figures["prompt_tokens_per_second"] == 200.0
+
+
+def test_what_a_prefill_engine_sends_is_neither_a_layer_of_the_cache_nor_a_saving():
+    decoder = member("w0", IN_PROCESS, 6000, 0, 9, 6000, 6000, 0)
+    received = decoder._replace(growth=decoder.growth._replace(is_receiver=True))
+    assert sources(lf.aggregate([decoder])) == {"l1": 100.0}
+    figures = lf.aggregate([received])
+    assert sources(figures) == {"lmcache": 100.0}
+    assert "tokens_saved_per_second" not in figures
+    again = lf.growth_from_figures(lf.figures_of(received.growth))
+    assert again.is_receiver and not lf.growth_from_figures({}).is_receiver
 
 
 def test_gpu_seconds_saved_are_tokens_times_prefill_time_times_ranks_and_unknown_without():

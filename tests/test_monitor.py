@@ -49,7 +49,6 @@ def node_state(name="w0", state="up", kind="worker", **about):
     made = lf.NodeState(node(name), 0.0)
     made.state, made.kind = state, kind
     made.about.update(about)
-    made.group = about.get("engine") or about.get("instance") or name
     return made
 
 
@@ -437,21 +436,6 @@ def test_own_metrics_say_how_many_nodes_are_up():
 
 
 # -- ranks and engines
-
-
-def engine_of(engine, *ranks, kind="worker", **figures):
-    """Nodes of one engine, one for each rank, with the same figures."""
-    made = [
-        node_state(f"{engine}{index}", kind=kind, engine=engine, worker_id=rank)
-        for index, rank in enumerate(ranks)
-    ]
-    for state in made:
-        state.figures.update(figures)
-    return made
-
-
-def summed(key, *groups):
-    return lf.once_per_engine((state, state.figures[key]) for group in groups for state in group)
 
 
 # -- Prometheus, bundle, terminal

@@ -262,6 +262,118 @@ def test_engines_with_lmcache_on_their_own_pages_are_instances_of_their_own():
     assert [nodes for _, nodes in groups_of(status)] == [["a", "w0"]]
 
 
+LOOKUPS = (
+    b"lmcache_mp_lookup_requested_tokens_total %d\nlmcache_mp_lookup_hit_tokens_total %d\n"
+    b"lmcache_mp_lookup_hit_l1_tokens_total %d\nlmcache_mp_lookup_hit_l2_tokens_total 0\n"
+)
+PROMPTS = (
+    b"vllm:prompt_tokens_total %d\nvllm:prefix_cache_queries_total %d\n"
+    b"vllm:prefix_cache_hits_total 0\nvllm:external_prefix_cache_queries_total %d\n"
+    b"vllm:external_prefix_cache_hits_total %d\n"
+)
+OF_LLAMA = {"data": [{"id": "llama", "root": LLAMA}]}
+
+
+def engine_page(prompt, external):
+    """An engine of LLAMA that looks up all its prompts in LMCache when any are external."""
+    looked_up = prompt if external else 0
+    return {"/metrics": PROMPTS % (prompt, prompt, looked_up, external), "/v1/models": OF_LLAMA}
+
+
+def mp_page(requested, hit):
+    status = {"is_healthy": True, "gpu_context_meta": {"0": {"model_name": LLAMA}}}
+    return {"/metrics": LOOKUPS % (requested, hit, hit), "/status": status}
+
+
+def of_llama(rank, **conf):
+    node = worker(rank, **conf)
+    node["/metrics"] = node["/metrics"].replace(b'"m"', b'"%s"' % LLAMA.encode())
+    return node
+
+
+def grown_totals(before, after, extra=()):
+    """The status of a cluster whose nodes answered one thing, and 60 s later another."""
+    cluster = Cluster(before, extra=extra)
+    cluster.round(times=2)
+    for name, answers in after.items():
+        cluster.answers[name] = answers
+    return cluster.round(60.0)
+
+
+def test_of_several_engines_beside_one_in_process_instance_none_is_taken_for_its_own():
+    engines = {name: engine_page(0, 0) for name in ("api0", "api1", "api2")}
+    for nodes in ({"w0": of_llama(0), **engines}, {**engines, "w0": of_llama(0)}):
+        status = Cluster(nodes).round(times=2)
+        found = sorted(nodes for _, nodes in groups_of(status))
+        assert found == [["api0"], ["api1"], ["api2"], ["w0"]]
+
+
+def test_engines_that_share_an_mp_server_are_one_instance_with_the_sum_of_their_tokens():
+    before = {"mp": mp_page(0, 0), "api0": engine_page(0, 0), "api1": engine_page(0, 0)}
+    after = {
+        "mp": mp_page(12000, 6000),
+        "api0": engine_page(6000, 1500),
+        "api1": engine_page(6000, 4500),
+    }
+    status = grown_totals(before, after)
+    assert [nodes for _, nodes in groups_of(status)] == [["api0", "api1", "mp"]]
+    metrics = status["instances"][0]["metrics"]
+    assert metrics["prompt_tokens_per_second"] == 200.0
+    assert (metrics["source_l1"], metrics["source_computed"]) == (100.0, 100.0)
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "127.0.0.1"), ("10.0.0.1", "10.0.0.2")])
+def test_tokens_count_once_where_nobody_can_say_which_engine_uses_which_mp_server(hosts):
+    """Two MP servers beside one engine, or on other addresses (pods of a node)."""
+    before = {"mp0": mp_page(0, 0), "mp1": mp_page(0, 0), "api": engine_page(0, 0)}
+    after = {
+        "mp0": mp_page(6000, 3000),
+        "mp1": mp_page(6000, 3000),
+        "api": engine_page(12000, 6000),
+    }
+    extra = {"mp0": {"host": hosts[1]}, "mp1": {"host": hosts[1]}, "api": {"host": hosts[0]}}
+    status = grown_totals(before, after, extra)
+    assert len(status["instances"]) == 3
+    totals = status["totals"]
+    assert (totals["source_l1"], totals["source_computed"]) == (100.0, 100.0)
+    assert totals["prompt_tokens_per_second"] == totals["lookup_tokens_per_second"] == 200.0
+
+
+def test_an_engine_without_lmcache_elsewhere_keeps_its_tokens_apart():
+    before = {"mp": mp_page(0, 0), "api": engine_page(0, 0)}
+    after = {"mp": mp_page(6000, 3000), "api": engine_page(6000, 0)}
+    extra = {"mp": {"host": "10.0.0.1"}, "api": {"host": "10.0.0.2"}}
+    totals = grown_totals(before, after, extra)["totals"]
+    assert (totals["source_l1"], totals["source_computed"]) == (50.0, 150.0)
+
+
+def test_data_parallel_engines_behind_one_api_server_count_their_prompts_once():
+    def ranks(tokens):
+        prompts = b'\nlmcache:num_prompt_tokens_total{worker_id="0",role="worker"} %d\n' % tokens
+        nodes = {name: of_llama(0, lmcache_instance_id=name) for name in ("dp0", "dp1")}
+        for node in nodes.values():
+            node["/metrics"] += prompts
+        return nodes
+
+    before = {**ranks(0), "api": engine_page(0, 0)}
+    after = {**ranks(6000), "api": engine_page(12000, 3000)}
+    status = grown_totals(before, after)
+    assert sorted(nodes for _, nodes in groups_of(status)) == [["api"], ["dp0"], ["dp1"]]
+    assert status["totals"]["prompt_tokens_per_second"] == 200.0
+    assert status["totals"]["source_computed"] == 150.0
+
+
+@pytest.mark.parametrize("conf", [{"pd_role": "receiver"}, {"nixl_role": "receiver"}])
+def test_a_decode_engine_receives_its_tokens_and_saves_none(conf):
+    switch = next(iter(conf)).replace("_role", "")
+    for conf_of, saves in (({f"enable_{switch}": True, **conf}, False), (conf, True)):
+        before, after = {"w0": of_llama(0, **conf_of)}, {"w0": of_llama(0, **conf_of)}
+        after["w0"]["/metrics"] = after["w0"]["/metrics"].replace(b" 100\n", b" 6100\n")
+        totals = grown_totals(before, after)["totals"]
+        assert totals["hit_tokens_per_second"] == 100.0
+        assert totals.get("tokens_saved_per_second") == (100.0 if saves else None)
+
+
 def test_an_engine_alone_is_an_instance_and_a_configured_one_joins_its_own():
     status = Cluster({"api": recorded("vllm_0.33.0")}).round()
     assert [nodes for _, nodes in groups_of(status)] == [["api"]]

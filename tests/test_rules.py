@@ -17,7 +17,7 @@ def node_state(name="w0", state="up", kind="worker", figures=None, **about):
     made.state, made.kind = state, kind
     made.about.update(about)
     made.figures.update(figures or {})
-    made.group = about.get("instance") or name
+    made.instance_id = about.get("instance")
     return made
 
 

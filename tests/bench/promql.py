@@ -30,55 +30,88 @@ import lmcache_frontend as lf  # noqa: E402
 
 WARM_UP = 130.0  # seconds until every window is full
 SCRAPE = 1.0  # seconds between two scrapes
-# With one scrape more there are as many seconds between the first and the last as we have.
-WINDOW = f"[{lf.WINDOW + SCRAPE:.0f}s]"
+# Our window begins and ends between two scrapes. PromQL is asked for all that may be the same:
+# each edge up to one scrape earlier or later.
+WINDOWS = [f"[{lf.WINDOW + more * SCRAPE:.0f}s]" for more in (0, 1, 2)]
+SHIFTS = (-SCRAPE, 0.0, SCRAPE)
 CLOSE = 0.01  # of the value: what counts as equal
+# What stands for a fact that a node does not count under that name.
+INSTEAD = {
+    "requested": "lookup_tokens",
+    "hit": "lookup_hits",
+    "stored": "stored_chunks",
+    "prompt_tokens": "lmcache_prompt_tokens",
+    "gpu_lookup_tokens": "lmcache_prompt_tokens",
+    "gpu_hits": "lmcache_gpu_hits",
+}
 
 
-def selector(fact, node, suffix=""):
-    """The samples of a fact on a node, by whatever name this version has."""
+def selectors(names, fact, node):
+    """The samples of a fact on a node, by these names of its families."""
     label, value = fact.label
     more = f',{label}="{value}"' if label else ""
-    wanted = [f'{{__name__="{name}{suffix}",job="{node}"{more}}}' for name in (fact.families or ())]
-    older = [f'{{__name__="{name}{suffix}",job="{node}"{more}}}' for name in fact.older]
-    return wanted, older
+    suffix = "_bucket" if fact.together == lf.MERGED else ""
+    return [f'{{__name__="{name}{suffix}",job="{node}"{more}}}' for name in names]
 
 
-def summed(fact, node, wrap, suffix="", by=""):
-    """PromQL that adds up a fact's families, or its older names where none of them is there."""
-    wanted, older = selector(fact, node, suffix)
+def newest(fact, node, query_of):
+    """``query_of(samples)`` of the fact's families, or of its older names where none is there."""
     parts = []
-    for names in (wanted, older):
-        terms = [f"(sum{by}({wrap % name}))" for name in names]
-        if terms:
-            zero = [f"({term} or vector(0))" if not by else term for term in terms]
-            known = " or ".join(f"count({name})" for name in names)
-            joined = " + ".join(zero) if not by else " or ".join(terms)
-            parts.append(f"(({joined}) and on() ({known}))" if not by else f"({joined})")
-    return " or ".join(parts)
+    absent = ""
+    for names in (fact.families, fact.older):
+        if names:
+            samples = selectors(names, fact, node)
+            is_there = " or ".join(f"count({each})" for each in samples)
+            parts.append(f"(({query_of(samples)}) and on() ({is_there})){absent}")
+            absent = f" unless on() ({is_there})"
+    return "(" + " or ".join(f"({part})" for part in parts) + ")"
 
 
-def rate(name, node):
+def summed(fact, node, wrap):
+    """PromQL that adds up a fact's families, each as ``wrap`` says."""
+    return newest(
+        fact,
+        node,
+        lambda samples: " + ".join(f"(sum({wrap % each}) or vector(0))" for each in samples),
+    )
+
+
+def rate(name, node, window):
+    """The rate of a fact, or of the one that stands for it."""
     fact = lf.FACTS[name]
-    return f"({summed(fact, node, f'rate(%s{WINDOW})')}) * {fact.scale}"
+    own = f"({summed(fact, node, f'rate(%s{window})')}) * {fact.scale}"
+    if name not in INSTEAD:
+        return own
+    chunk_size = lf.DEFAULT_CHUNK_SIZE if name == "stored" else 1.0
+    return f"({own}) or ({rate(INSTEAD[name], node, window)}) * {chunk_size}"
 
 
-def query(figure, node):
+def query(figure, node, window):
     """The PromQL of a figure; "" for those that are made of no families."""
     of = figure.of
-    if figure.kind in (lf.RATE, lf.LARGER) and len(of) == 1:
-        return rate(of[0], node)
+    rates = [f"({rate(name, node, window)})" for name in of if name in lf.FACTS]
+    if figure.kind == lf.LARGER:
+        return f"({rates[0]} > {rates[1]}) or {rates[1]}"
+    if figure.kind == lf.RATE and len(of) == 1:
+        return rates[0]
     if figure.kind == lf.RATE:
-        return " + ".join(f"(({rate(name, node)}) or vector(0))" for name in of)
+        return " + ".join(f"({each} or vector(0))" for each in rates)
     if figure.kind in (lf.RATIO, lf.AVERAGE):
-        return f"({rate(of[0], node)}) / (({rate(of[1], node)}) > 0)"
+        return f"{rates[0]} / ({rates[1]} > 0)"
+    fact = lf.FACTS.get(of[0]) if of else None
     if figure.kind == lf.QUANTILE:
-        fact = lf.FACTS[of[0]]
-        buckets = summed(fact, node, f"rate(%s{WINDOW})", "_bucket", " by (le) ")
-        return f"histogram_quantile({lf.QUANTILES[of[1]]}, {buckets}) * {fact.scale}"
+        q = lf.QUANTILES[of[1]]
+
+        def quantile(samples):
+            buckets = [f"sum by (le) (rate({each}{window}))" for each in samples]
+            return f"histogram_quantile({q}, {' or '.join(buckets)})"
+
+        return f"{newest(fact, node, quantile)} * {fact.scale}"
     if figure.kind == lf.GAUGE:
-        fact = lf.FACTS[of[0]]
         return f"({summed(fact, node, '%s')}) * {fact.scale}"
+    if figure.kind == lf.IN_FLIGHT:
+        submitted, finished = (summed(lf.FACTS[name], node, "%s") for name in of[:2])
+        return f"{submitted} - {finished}"
     return ""
 
 
@@ -117,16 +150,21 @@ def compare(front, url, nodes, table):
     """Note for each node and figure how the two agree now."""
     for node in front.ask("/api/status").json()["nodes"]:
         for figure in lf.FIGURES:
-            shown, expression = node["metrics"].get(figure.name), query(figure, node["name"])
-            if shown is None or not expression:
+            shown = node["metrics"].get(figure.name)
+            if shown is None or not query(figure, node["name"], WINDOWS[0]):
                 continue
-            times = [node["polled"] + shift * SCRAPE for shift in (-1, 0, 1)]
-            values = [evaluate(url, expression, at) for at in times]
-            table[node["name"], figure.name].append(distance(shown, values))
+            values = [
+                evaluate(url, query(figure, node["name"], window), node["polled"] + shift)
+                for window in WINDOWS
+                for shift in SHIFTS
+            ]
+            same_window = values[len(values) // 2 : len(values) // 2 + 1]
+            apart = distance(shown, values), distance(shown, same_window)
+            table[node["name"], figure.name].append(apart)
 
 
 def distance(shown, values):
-    """How far a figure is from what Prometheus has within one scrape, as a part of it."""
+    """How far a figure is from these values or what is between them, as a part of it."""
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -158,17 +196,19 @@ def main():
 
 
 def show(table):
-    close = other = missing = 0
-    for (node, figure), differences in sorted(table.items()):
-        known = [value for value in differences if value is not None]
-        missing += len(differences) - len(known)
-        close += sum(value <= CLOSE for value in known)
-        other += sum(value > CLOSE for value in known)
+    close = other = missing = exact = 0
+    for (node, figure), pairs in sorted(table.items()):
+        known = [apart for apart, _ in pairs if apart is not None]
+        missing += len(pairs) - len(known)
+        close += sum(apart <= CLOSE for apart in known)
+        other += sum(apart > CLOSE for apart in known)
+        exact += sum(apart is not None and apart <= CLOSE for _, apart in pairs)
         worst = max(known, default=None)
         if worst is None or worst > CLOSE:
             text = "no value in Prometheus" if worst is None else f"up to {worst:.2%} apart"
             print(f"{node:24} {figure:32} {text}")
-    print(f"{close} of {close + other} within {CLOSE:.0%}, {missing} without a value to compare")
+    print(f"{close} of {close + other} within {CLOSE:.0%} of what one scrape more or less gives,")
+    print(f"{exact} of them of the very window; {missing} without a value in Prometheus")
 
 
 if __name__ == "__main__":
