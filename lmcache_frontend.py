@@ -4013,7 +4013,7 @@ class Growth(NamedTuple):
 
     ``totals`` are the counters themselves (of what may be in flight), ``buckets`` what histograms
     grew by, ``by_label`` the rates by a label and its value (and the bytes, of an L2). ``ranks``
-    share an engine's work. What a receiver has is what a prefill engine computed and sent it. A receiver's hits are what a prefill engine computed and sent.
+    share an engine's work. A receiver's hits are what a prefill engine computed and sent.
     """
 
     rates: Dict[str, float]
@@ -5138,9 +5138,8 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
             groups.setdefault(place, []).append(state)
         elif state.kind in ("worker", "scheduler", "engine"):
             ungrouped.append(state)
-    for state, place in [
-        (state, adjacent_instance(state, groups, ungrouped)) for state in ungrouped
-    ]:
+    places = [adjacent_instance(state, groups, ungrouped) for state in ungrouped]
+    for state, place in zip(ungrouped, places):
         groups.setdefault(place or f"{state.kind}:{state.node.key}", []).append(state)
     found = []
     for place, members in sorted(groups.items()):
