@@ -3255,6 +3255,13 @@ class EventLog:
             found = [event for event in self._events.values() if event.changed > change]
         return sorted(found, key=lambda event: event.changed)
 
+    def recent(self, seconds: float) -> List[Event]:
+        """What began or ended in the last ``seconds``, by the monotonic clock; newest first."""
+        since = self._clock.monotonic() - seconds
+        with self._lock:
+            found = [event for event in self._events.values() if event.at >= since]
+        return sorted(found, key=lambda event: -event.at)
+
     def restore(self, events: Iterable[Event], ended: float) -> None:
         """Take over an earlier run's events (oldest first) before there are any of our own.
 
@@ -4530,7 +4537,7 @@ def rounded(value: object) -> object:
 # Seconds between two questions to a node that stays down (or the interval, if that is longer).
 MAX_BACK_OFF = 60.0
 SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
-MAX_CHANGES = 32  # times that a node went up or down, kept for the rule about flapping
+MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
 DEFAULT_CHUNK_SIZE = 256.0  # tokens
@@ -4551,13 +4558,13 @@ class NodeState:
         self.error: str | None = None
         self.reasons: List[str] = []
         self.failures = 0  # polls without an answer, one after the other
-        self.restarts = 0  # that were seen
         self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
         self.is_asked = False  # a poll waits for its answer
-        # When it went up or down.
-        self.changes: collections.deque = collections.deque(maxlen=MAX_CHANGES)
-        self.restarted: float | None = None  # when it was seen to count anew
+        # When it went up or down, and when it was seen to count anew.
+        self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
+        self.restarts: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
+        self.restart_count = 0
         # What a rule compares with while its alert lasts, and why it began.
         self.bases: Dict[str, float] = {}
         self.causes: Dict[str, str] = {}
@@ -4599,6 +4606,10 @@ class NodeState:
     @property
     def is_well(self) -> bool:
         return self.state in ("up", "degraded")
+
+    def noticed_restart(self, at: float) -> None:
+        self.restarts.append(at)
+        self.restart_count += 1
 
     def set_state(self, state: str, now: float) -> None:
         """Go to ``state``; remembers since when, and how often the node came and went."""
@@ -4643,8 +4654,7 @@ class NodeState:
         was_reset = keep_reading(self.window, snapshot)
         if was_reset and self.start is None:
             # Where the page tells when the process began, its counters alone were reset.
-            self.restarts += 1
-            self.restarted = snapshot.at
+            self.noticed_restart(snapshot.at)
             self.details_due = 0.0
         if was_reset or before is None:
             self.ping_failures = 0
@@ -4735,6 +4745,7 @@ class Page(NamedTuple):
     has_lmcache: bool
     start: Optional[float]
     snapshot: Optional[Snapshot]
+    at: float  # monotonic seconds of the answer
 
 
 def read_page(reply: Reply, now: float) -> Page | None:
@@ -4751,7 +4762,7 @@ def read_page(reply: Reply, now: float) -> Page | None:
         software = "vLLM" if has_family(text, b"vllm:") else "SGLang"
     snapshot = take_snapshot(text, now) if kind != "frontend" else None
     has_lmcache = has_family(text, b"lmcache:")
-    return Page(kind, about, software, has_lmcache, start_time(text), snapshot)
+    return Page(kind, about, software, has_lmcache, start_time(text), snapshot, now)
 
 
 def has_family(text: bytes, prefix: bytes) -> bool:
@@ -4810,8 +4821,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
     if state.page_kind not in (None, kind):
         state.forget()
     elif state.page_kind == kind and page.start != state.start:
-        state.restarts += 1
-        state.restarted = page.snapshot.at if page.snapshot is not None else None
+        state.noticed_restart(page.at)
         state.forget()
     state.page_kind, state.start, state.software = kind, page.start, page.software
     state.has_lmcache = page.has_lmcache
@@ -5264,7 +5274,7 @@ class NodeEvents:
         """A visit is over: note what changed in it."""
         state = visit.state
         self.node_went(state, visit.was, visit.since)
-        if state.restarts != visit.restarts:
+        if state.restart_count != visit.restart_count:
             self._add(state, "restart", "warning", f"{state.node.key} restarted")
         if visit.has_details and state.is_well:
             self._note_changes(state)
@@ -5344,6 +5354,7 @@ BASE_SECONDS = 1800.0  # the past before it
 MIN_BASE_SECONDS = 300.0  # without that much past there is nothing to compare with
 FLAPPING_SECONDS = 900.0
 FLAPPING_BEGINS, FLAPPING_ENDS = 4, 2  # changes between up and down within that time
+RESTARTING_BEGINS, RESTARTING_ENDS = 2, 1  # restarts within that time
 RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell after it
 # Seconds after the beginning of a fall in which a restart is noticed that caused it.
 RESTART_TOLERANCE = 30.0
@@ -5458,15 +5469,37 @@ def check_down(evidence: Evidence) -> Finding:
 
 
 def check_flapping(evidence: Evidence) -> Finding:
-    count = sum(1 for at in evidence.state.changes if evidence.now - at <= FLAPPING_SECONDS)
-    if count < (FLAPPING_ENDS if evidence.active else FLAPPING_BEGINS):
+    state = evidence.state
+    if count_lately(state.restarts, evidence.now) >= RESTARTING_BEGINS:
         return NOTHING
-    # While the alert lasts it tells the worst, as the event does: old changes drop out one by one.
-    bases, key = evidence.state.bases, f"{evidence.rule} changes"
-    worst = max(count, bases.get(key, 0)) if evidence.active else count
-    bases[key] = worst
+    worst = worst_count(evidence, state.changes, FLAPPING_BEGINS, FLAPPING_ENDS)
     changes = f"{worst:g} state changes in {spoken_time(FLAPPING_SECONDS)}"
-    return Finding(f"{evidence.key} is flapping: {changes}", worst)
+    return Finding(f"{evidence.key} is flapping: {changes}", worst) if worst else NOTHING
+
+
+def check_restarting(evidence: Evidence) -> Finding:
+    restarts = evidence.state.restarts
+    worst = worst_count(evidence, restarts, RESTARTING_BEGINS, RESTARTING_ENDS)
+    times = f"{worst:g} times in {spoken_time(FLAPPING_SECONDS)}"
+    return Finding(f"{evidence.key} restarted {times}", worst) if worst else NOTHING
+
+
+def count_lately(moments: Iterable[float], now: float) -> int:
+    """How many of these moments lie within FLAPPING_SECONDS."""
+    return sum(1 for at in moments if now - at <= FLAPPING_SECONDS)
+
+
+def worst_count(evidence: Evidence, moments: Iterable[float], begins: int, ends: int) -> float:
+    """How often something happened within FLAPPING_SECONDS; 0 when too seldom for an alert.
+
+    While the alert lasts it is the most that it was: old moments drop out one by one.
+    """
+    count = count_lately(moments, evidence.now)
+    if count < (ends if evidence.active else begins):
+        return 0
+    bases, key = evidence.state.bases, f"{evidence.rule} count"
+    bases[key] = max(count, bases.get(key, 0)) if evidence.active else count
+    return bases[key]
 
 
 def check_hit_rate(evidence: Evidence) -> Finding:
@@ -5543,9 +5576,9 @@ def restarted(evidence: Evidence) -> str:
     """The moment of a restart, not its age: the sentence is kept while the alert lasts."""
     fell = min(evidence.state.fell.values(), default=evidence.now)
     for state in (evidence.state, *evidence.peers):
-        at = state.restarted
-        if at is None or state.kind not in ("worker", "mp"):
+        if not state.restarts or state.kind not in ("worker", "mp"):
             continue
+        at = state.restarts[-1]
         if -RESTART_TOLERANCE <= fell - at <= RESTART_SECONDS:
             moment = time.strftime("%H:%M:%S UTC", time.gmtime(evidence.epoch + at))
             return f"{state.node.key} restarted at {moment} with an empty cache"
@@ -5599,22 +5632,30 @@ class Rising(NamedTuple):
     figure: str
     subject: str
     noun: str
+    phrase: str
     needs_requests: bool = True
 
 
 RISING = {
-    "evictions_rising": Rising("evictions_per_second", "Evictions are rising", "evicted chunks"),
-    "failures_rising": Rising("failures_per_second", "Failures are rising", "failures"),
-    "timeouts_rising": Rising("timeouts_per_second", "Timeouts are rising", "timeouts", False),
-    "l2_loads_growing": Rising(
-        "loads_in_flight", "L2 loads in flight are growing", "L2 loads in flight", False
+    "evictions_rising": Rising(
+        "evictions_per_second",
+        "Evictions are rising",
+        "evicted chunks",
+        "have rising evictions",
     ),
-}
-RISING_PHRASES = {
-    "evictions_rising": "have rising evictions",
-    "failures_rising": "have rising failures",
-    "timeouts_rising": "have rising timeouts",
-    "l2_loads_growing": "have a growing number of L2 loads in flight",
+    "failures_rising": Rising(
+        "failures_per_second", "Failures are rising", "failures", "have rising failures"
+    ),
+    "timeouts_rising": Rising(
+        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
+    ),
+    "l2_loads_growing": Rising(
+        "loads_in_flight",
+        "L2 loads in flight are growing",
+        "L2 loads in flight",
+        "have a growing number of L2 loads in flight",
+        False,
+    ),
 }
 
 
@@ -5740,7 +5781,7 @@ def rising_rule(name: str) -> Rule:
     )
     ends = f"below {spoken(limit.end_least)}, or below {limit.end_factor:g} times that mean"
     check = functools.partial(check_rising, rule=name)
-    return Rule(name, "warning", 2, 3, begins, ends, check, RISING_PHRASES[name])
+    return Rule(name, "warning", 2, 3, begins, ends, check, rising.phrase)
 
 
 HALVED = THRESHOLDS["hit_rate_halved"]
@@ -5750,6 +5791,10 @@ WHEN = {
     "node_flapping": (
         f"{FLAPPING_BEGINS} changes between up and down within {spoken_time(FLAPPING_SECONDS)}",
         f"fewer than {FLAPPING_ENDS} changes within that time",
+    ),
+    "node_restarting": (
+        f"{RESTARTING_BEGINS} restarts within {spoken_time(FLAPPING_SECONDS)}",
+        f"no restart for {spoken_time(FLAPPING_SECONDS)}",
     ),
     "node_degraded": (
         "the node responds but has a problem that no other rule covers",
@@ -5792,6 +5837,7 @@ STORES_STALL = "do not write to their remote backend"
 RULES = (
     rule("node_down", "critical", 1, 1, check_down, "are unreachable"),
     rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping"),
+    rule("node_restarting", "critical", 1, 1, check_restarting, "are restarting"),
     rule("node_degraded", "warning", 2, 1, check_unhealthy, "are degraded"),
     rule("hit_rate_halved", "warning", 2, 3, check_hit_rate, "have a falling hit rate"),
     *map(rising_rule, RISING),
@@ -5982,6 +6028,9 @@ MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
 MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by one
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
+NEARBY_SECONDS = 600.0  # before an alert; what happened then is told with it
+MAX_NEARBY = 3  # facts that are told
+NODES_PLACE = "\0"  # in a fact, until it is known on how many nodes it is one
 # rule -> what its nodes have in common, after "3 nodes of demo002"
 GROUP_PHRASES = {rule.name: rule.phrase for rule in RULES}
 
@@ -6140,15 +6189,21 @@ def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
 class AlertEvents:
     """Makes an event of every alert: when it was raised and resolved, and the worst of it.
 
-    ``_lock`` guards the alerts that last, by id: ``_worst`` as they were at their worst, and
-    ``_last`` as they were last.
+    ``_lock`` guards the alerts that last, by id: ``_worst`` as they were at their worst, ``_last``
+    as they were last, and ``_nearby``, what happened in the minutes before.
     """
 
-    def __init__(self, events: EventLog) -> None:
+    def __init__(self, events: EventLog, clock: Clock | None = None) -> None:
         self._events = events
+        self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._worst: Dict[str, Alert] = {}
         self._last: Dict[str, Alert] = {}
+        self._nearby: Dict[str, Tuple[str, ...]] = {}
+
+    def nearby(self, alert: str) -> Tuple[str, ...]:
+        """What happened in the minutes before an alert (by its id), as sentences."""
+        return self._nearby.get(alert, ())
 
     def follow(self, alerts: Sequence[Alert]) -> None:
         """Compare the alerts that last with those of the last time."""
@@ -6158,6 +6213,11 @@ class AlertEvents:
             raised = [alert for key, alert in lasting.items() if self._is_worse(key, alert)]
             for alert in ended:
                 del self._worst[alert.id]
+                self._nearby.pop(alert.id, None)
+            before = self._events.recent(NEARBY_SECONDS) if raised else []
+            now = self._clock.monotonic()
+            for alert in raised:
+                self._nearby.setdefault(alert.id, nearby_facts(alert, before, now))
             self._worst.update((alert.id, alert) for alert in raised)
             self._last = lasting
         for alert in raised:
@@ -6178,6 +6238,42 @@ class AlertEvents:
         if known is None or known.severity != alert.severity:
             return True
         return alert.value is not None and (known.value is None or alert.value > known.value)
+
+
+def nearby_facts(alert: Alert, events: Iterable[Event], now: float) -> Tuple[str, ...]:
+    """What of ``events`` (newest first) concerns the node or the instance of an alert.
+
+    That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
+    what is near in time need not be the cause. The same on several nodes is one fact.
+    """
+    nodes: Dict[str, List[str]] = {}  # by fact, with a place for them
+    ages: Dict[str, float] = {}
+    for event in events if alert.rule not in SERVICE_ALERTS else ():
+        is_own = event.node is not None and event.node == alert.node
+        is_near = is_own or alert.node is None or event.instance == alert.instance is not None
+        for fact in facts_of(event, alert.rule) if is_near else ():
+            nodes.setdefault(fact, []).append(str(event.node))
+            ages.setdefault(fact, now - event.at)
+    told = []
+    for fact, names in list(nodes.items())[:MAX_NEARBY]:
+        before = f"{spoken_time(ages[fact])} before" if ages[fact] >= 1 else "at the same time"
+        where = names[0] if len(names) == 1 else f"{len(names)} nodes"
+        told.append(f"{before}: {fact.replace(NODES_PLACE, where)}")
+    return tuple(told)
+
+
+def facts_of(event: Event, rule: str) -> List[str]:
+    """What an event tells about an alert of ``rule``; NODES_PLACE stands for its node."""
+    if event.kind == "changed":
+        changes = as_dict(event.more.get("changes"))
+        return [
+            f"{name} {' → '.join(map(str, both))} on {NODES_PLACE}"
+            for name, both in changes.items()
+        ]
+    if event.kind == "restart" and event.node and rule != "node_restarting":
+        return [f"{NODES_PLACE} restarted"]
+    is_eviction = event.more.get("rule") == "evictions_rising" != rule
+    return [event.text] if is_eviction else []
 
 
 # ----------------------------------------------------------------------------
@@ -6767,7 +6863,7 @@ class Visit:
         self.state = state
         self.kind = state.kind  # when the questions were chosen
         self.was, self.since = state.state, state.since
-        self.restarts = state.restarts
+        self.restart_count = state.restart_count
         self.is_first = True
         self.has_details = False
         self.waiting: Dict[str, Question] = {}  # by path: what is not answered yet
@@ -7263,7 +7359,7 @@ class Monitor:
         self._clock = clock or Clock()
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
-        self._alert_events = AlertEvents(self.events)
+        self._alert_events = AlertEvents(self.events, self._clock)
         self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
         self._poller = Poller(watched, ask or fetch_many, pace, timeout)
         rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
@@ -7439,7 +7535,8 @@ class Monitor:
         """Our own alerts and those of the other sources."""
         with self.watched.lock:
             own = self._judge.book.alerts()
-        alerts = [alert._replace(since=self._clock.unix(alert.since)) for alert in own]
+        unix, nearby = self._clock.unix, self._alert_events.nearby
+        alerts = [one._replace(since=unix(one.since), details=nearby(one.id)) for one in own]
         for source in self._alert_sources:
             alerts += source()
         return alerts
@@ -7519,9 +7616,18 @@ class Monitor:
         severities = [alert["severity"] for alert in alerts if alert["silence"] is None]
         with self.watched.lock:
             states = [state.state for state in self.watched.nodes.values()]
-            found = [self.watched.nodes.get(node.key) for node in nodes]
-            known_ones = [(one.node, one.latency) for one in found if one is not None]
-        latency = [(label_of(node), f"{took:.6g}") for node, took in known_ones if took is not None]
+            known_ones = [self.watched.nodes.get(node.key) for node in nodes]
+            found = [
+                (label_of(one.node), one.kind, one.about["version"], one.latency, one.restart_count)
+                for one in known_ones
+                if one is not None
+            ]
+        info = [
+            (f'{label[:-1]},kind="{kind}",version="{escape_label(version)}"}}', 1)
+            for label, kind, version, _, _ in found
+        ]
+        latency = [(label, f"{took:.6g}") for label, _, _, took, _ in found if took is not None]
+        restarts = [(label, count) for label, _, _, _, count in found]
         by_state = [(f'{{state="{name}"}}', states.count(name)) for name in STATES]
         by_severity = [(f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES]
         questions = [("", self._poller.questions)]
@@ -7529,6 +7635,8 @@ class Monitor:
         return own_exposition(
             {
                 "node_latency_seconds gauge Response time of the node's last poll.": latency,
+                "node_info gauge Kind and version of each node, as labels of the value 1.": info,
+                "node_restarts_total counter Restarts of the node that polls noticed.": restarts,
                 "nodes gauge Nodes by state.": by_state,
                 "alerts gauge Active alerts by severity.": by_severity,
                 "polls_total counter Requests that polls sent to nodes.": questions,

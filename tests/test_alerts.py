@@ -9,9 +9,10 @@ import urllib.parse
 import pytest
 
 import lmcache_frontend as lf
+from support.cluster import Cluster
 from support.frontend import TOKEN, wait_for
 
-
+METRICS = b'lmcache:num_lookup_tokens_total{role="worker"} 1\n'
 NAMES = {"x1": "demo002"}  # of instances, by id
 
 
@@ -150,6 +151,87 @@ def test_a_resolved_alert_without_a_value_keeps_its_last_sentence():
     follower.follow([])
     (event,) = events.query()["events"]
     assert event["text"] == "w0 unreachable for 97 s"
+
+
+# -- what happened shortly before
+
+
+@pytest.fixture
+def told_of():
+    """What an alert that is raised now is told with, after events of ``happened``."""
+    clock = StillClock()
+    events = lf.EventLog(clock)
+    follower = lf.AlertEvents(events, clock)
+
+    def tell(happened, raised):
+        for age, kind, node, more in sorted(happened, key=lambda event: -event[0]):
+            clock.now = 10_000.0 - age
+            text = "%s %s %s" % (kind, node, more)
+            events.add(kind, "info", text, node, "x1" if node != "other" else "x2", **more)
+        clock.now = 10_000.0
+        follower.follow([raised])
+        return follower.nearby(raised.id)
+
+    return tell
+
+
+def changed(name, old, new):
+    return {"changes": {name: [old, new]}}
+
+
+def test_an_alert_is_told_with_what_changed_in_its_instance_before(told_of):
+    change = changed("save_unfull_chunk", "false", "true")
+    happened = [(240 + index, "changed", "w%d" % index, change) for index in range(4)]
+    happened += [(40, "restart", "w2", {}), (30, "changed", "other", changed("x", "1", "2"))]
+    assert told_of(happened, alert("w0", "hit_rate_halved", instance="x1")) == (
+        "40 s before: w2 restarted",
+        "4 min before: save_unfull_chunk false → true on 4 nodes",
+    )
+
+
+@pytest.mark.parametrize("age, is_told", [(600, True), (601, False), (0, True)])
+def test_what_happened_long_before_an_alert_is_not_told_with_it(told_of, age, is_told):
+    facts = told_of([(age, "restart", "w0", {})], alert("w0"))
+    assert bool(facts) is is_told
+    if not age:
+        assert facts == ("at the same time: w0 restarted",)
+
+
+def test_rising_evictions_are_told_with_a_hit_rate_that_fell_but_not_with_themselves(told_of):
+    rising = (120, "alert", "w0", {"rule": "evictions_rising"})
+    (fact,) = told_of([rising], alert("w0", "hit_rate_halved", instance="x1"))
+    assert fact.startswith("2 min before: alert w0")
+    assert told_of([rising], alert("w1", "evictions_rising", instance="x1")) == ()
+
+
+def test_restarts_are_not_told_with_an_alert_about_restarts(told_of):
+    assert told_of([(9, "restart", "w1", {})], alert("w1", "node_restarting")) == ()
+
+
+def test_an_alert_without_an_instance_is_told_with_its_own_nodes_changes_only(told_of):
+    happened = [(50, "restart", "w0", {}), (60, "changed", "w1", changed("version", "1", "2"))]
+    assert told_of(happened, alert("w0")) == ("50 s before: w0 restarted",)
+    mixed = lf.Alert("versions", "version_mix", "warning", None, "versions differ", 0.0)
+    assert told_of([], mixed)[1] == "60 s before: version 1 → 2 on w1"
+    away = lf.Alert("history_file", "history_file", "warning", None, "disk full", 0.0)
+    assert told_of([], away) == ()
+
+
+def test_at_most_three_facts_are_told_with_an_alert(told_of):
+    happened = [(index, "changed", "w0", changed("s%d" % index, "1", "2")) for index in range(2, 9)]
+    facts = told_of(happened, alert("w0"))
+    assert [fact.split(":")[0] for fact in facts] == ["2 s before", "3 s before", "4 s before"]
+
+
+def test_the_status_tells_an_alert_with_a_change_before_it():
+    cluster = Cluster({"w0": {"/metrics": METRICS, "/conf": {"chunk_size": 256}}})
+    cluster.round(times=2)
+    cluster.answers["w0"]["/conf"] = {"chunk_size": 512}
+    cluster.round(70)
+    del cluster.answers["w0"]
+    status = cluster.round(times=3)
+    (found,) = status["alerts"]
+    assert found["details"] == ["20 s before: chunk_size 256 → 512 on w0"]
 
 
 def test_the_worst_node_is_the_example_of_a_group():

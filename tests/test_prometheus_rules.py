@@ -193,11 +193,11 @@ def test_prometheus_accepts_the_rules():
 
 
 def test_every_rule_is_there_or_known_to_be_the_frontends_alone():
-    names = {rule.name for rule in lf.RULES}
-    assert set(prometheus_files.rules()) == names
-    assert set(prometheus_files.ONLY_IN_THE_FRONTEND) == set(lf.CLUSTER_RULES)
+    names, there = {rule.name for rule in lf.RULES}, set(prometheus_files.rules())
+    assert there | set(prometheus_files.ONLY_IN_THE_FRONTEND) == names | set(lf.CLUSTER_RULES)
+    assert not there & set(prometheus_files.ONLY_IN_THE_FRONTEND)
     tried = {shape.rule for shape in SHAPES if shape.holds} | {rule for rule, *_ in GAUGES}
-    assert tried == names
+    assert tried | {"node_restarting", "version_mix"} == there
 
 
 @pytest.mark.slow
@@ -226,4 +226,51 @@ def test_rules_about_what_is_now_look_at_the_gauge(rule, line, firing, tmp_path)
     if rule == "thread_stalled":
         series['lmcache:periodic_threads_critical_active{node="w0"}'] = [3] * 10
     run = run_promtool(tmp_path, [(series, [(60, rule, firing)])])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+RESTARTS = 'lmcache_frontend_node_restarts_total{node="w0"}'
+
+
+@pytest.mark.parametrize("again, firing", [(60, 1), (89, 1), (92, 0)])
+def test_two_restarts_in_a_quarter_of_an_hour_alarm_until_there_was_none_for_as_long(
+    again, firing, tmp_path
+):
+    """``again`` is how many scrapes of 10 s lie between the first restart and the second."""
+    counts = [0] * 30 + [1] * again + [2] * 120
+    begun = (30 + again) * 10
+    expected = [(begun - 10, 0), (begun + 30, firing), (begun + 880, firing), (begun + 920, 0)]
+    looks = [(seconds, "node_restarting", value) for seconds, value in expected]
+    run = run_promtool(tmp_path, [({RESTARTS: counts}, looks)])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_node_that_restarts_again_and_again_is_not_flapping_in_prometheus_either(tmp_path):
+    up = ([1] * 5 + [0]) * 10
+    series = {'lmcache_frontend_node_up{node="w0"}': up}
+    assert run_promtool(tmp_path, [(series, [(590, "node_flapping", 1)])]).returncode == 0
+    series[RESTARTS] = [number // 6 for number in range(60)]
+    run = run_promtool(tmp_path, [(series, [(590, "node_flapping", 0)])])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    "kind, version, up, firing",
+    [
+        ("worker", "0.5.6", 1, 1),
+        ("worker", "0.5.5", 1, 0),
+        ("engine", "0.5.6", 1, 0),
+        ("worker", "", 1, 0),
+        ("worker", "0.5.6", 0, 0),
+    ],
+)
+def test_nodes_of_different_versions_that_are_up_alarm(kind, version, up, firing, tmp_path):
+    info = 'lmcache_frontend_node_info{node="%s", kind="%s", version="%s"}'
+    series = {
+        info % ("w0", "worker", "0.5.5"): [1] * 20,
+        info % ("w1", kind, version): [1] * 20,
+        'lmcache_frontend_node_up{node="w0"}': [1] * 20,
+        'lmcache_frontend_node_up{node="w1"}': [up] * 20,
+    }
+    run = run_promtool(tmp_path, [(series, [(100, "version_mix", firing)])])
     assert run.returncode == 0, run.stdout + run.stderr

@@ -69,6 +69,31 @@ def test_flapping_ends_with_fewer_than_two_changes(count, lasts):
     assert bool(lf.check_flapping(evidence(state, active=True)).text) is lasts
 
 
+@pytest.mark.parametrize("earlier, alarm", [(100.0, True), (99.0, False)])
+def test_a_node_that_restarts_twice_in_a_quarter_of_an_hour_is_critical(earlier, alarm):
+    state, rule = node_state(), rule_named("node_restarting")
+    state.restarts.extend([earlier, 900.0])
+    text = "w0 restarted 2 times in 15 min" if alarm else ""
+    assert (rule.check(evidence(state)).text, rule.severity) == (text, "critical")
+
+
+@pytest.mark.parametrize("now, lasts", [(1800.0, True), (1801.0, False)])
+def test_restarting_ends_a_quarter_of_an_hour_after_the_last_restart(now, lasts):
+    state, check = node_state(), rule_named("node_restarting").check
+    state.restarts.extend([100.0, 900.0])
+    check(evidence(state))
+    found = check(evidence(state, active=True, now=now))
+    assert found == (lf.Finding("w0 restarted 2 times in 15 min", 2) if lasts else lf.NOTHING)
+
+
+def test_a_node_that_restarts_again_and_again_is_not_flapping_too():
+    state = node_state()
+    state.changes.extend([500, 510, 900, 910])
+    assert lf.check_flapping(evidence(state)) != lf.NOTHING
+    state.restarts.extend([510, 910])
+    assert lf.check_flapping(evidence(state)) == lf.NOTHING
+
+
 def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
     state = node_state(state="degraded")
     state.reasons = ["responds with 500 to /metrics"]
@@ -379,7 +404,7 @@ def test_the_reason_is_a_restart_when_a_node_with_a_cache_restarted_lately(
     kind, restarted, is_reason
 ):
     peer = node_state("w1", kind=kind)
-    peer.restarted = restarted
+    peer.restarts.append(restarted)
     text = fallen(traffic(0.3), traffic(0.8), peers=[peer])
     assert text.endswith("with an empty cache") is is_reason
     if restarted == 760.0 and is_reason:
@@ -393,7 +418,7 @@ def test_a_restart_after_the_hit_rate_fell_is_not_the_reason(restarted, is_reaso
     state.figures.update({"lookup_hit_rate": 0.3, "lookup_tokens_per_second": 1000.0})
     # The mean of five minutes has not fallen yet.
     assert check(evidence(state, past, past, now=700.0)) == lf.NOTHING
-    state.restarted = restarted
+    state.restarts.append(restarted)
     text = fallen(now, past, state=state)
     assert "fell" in text and ("restarted" in text) is is_reason
 
@@ -402,7 +427,8 @@ def test_a_restart_after_the_hit_rate_fell_is_not_the_reason(restarted, is_reaso
 def test_a_dip_of_long_ago_that_made_no_alert_is_not_the_beginning(dipped, is_reason):
     state, now, past = node_state(), traffic(0.3), traffic(0.8)
     fallen(now, past, past, state=state)
-    state.fell["lookup"], state.restarted = dipped, 900.0
+    state.fell["lookup"] = dipped
+    state.restarts.append(900.0)
     assert ("restarted" in fallen(now, past, state=state)) is is_reason
 
 
@@ -417,7 +443,7 @@ def test_lookups_that_hit_while_retrieves_do_not_are_told_as_such():
 
 def test_what_is_certain_is_told_before_what_is_likely():
     peer = node_state("w1")
-    peer.restarted = 900.0
+    peer.restarts.append(900.0)
     text = fallen(traffic(0.3), traffic(0.8), peers=[peer], evictions_per_second=(28.0, 4.0))
     assert text.endswith("restarted at 00:15:00 UTC with an empty cache")
 
@@ -427,7 +453,7 @@ def test_a_reason_is_that_of_the_beginning_and_not_what_happens_later():
     now, past = traffic(0.3), traffic(0.8)
     text = fallen(now, past, state=state, peers=[peer], evictions_per_second=(28.0, 4.0))
     assert "cache may be too small" in text
-    peer.restarted = 990.0
+    peer.restarts.append(990.0)
     assert fallen(now, past, state=state, peers=[peer], active=True) == text
 
 

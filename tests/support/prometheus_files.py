@@ -25,7 +25,6 @@ FIGURES = {figure.name: figure for figure in lf.FIGURES}
 # What no metric of a node says, so that only a frontend can know it.
 ONLY_IN_THE_FRONTEND = {
     "config_drift": "a configuration is no metric",
-    "version_mix": "neither is a version",
     "controller_misses_workers": "which workers report to a controller is in their configuration",
 }
 
@@ -237,6 +236,16 @@ def pings():
     return records, "(%s)\n- %s >= %d" % (errors, last, lf.MIN_FAILED_PINGS)
 
 
+def version_mix():
+    """How many versions the LMCache nodes of a frontend run that are up, when it is not one."""
+    labels = 'kind=~"%s", version!=""' % "|".join(lf.LMCACHE_KINDS)
+    up = "lmcache_frontend_node_info{%s} * on (%s) group_left lmcache_frontend_node_up" % (
+        labels,
+        BY,
+    )
+    return "count by (job, instance) (\n  count by (job, instance, version) ((%s) > 0)\n) > 1" % up
+
+
 def rules():
     """{rule: (records, expression, what the value is)}."""
     up, latency = "lmcache_frontend_node_up", "lmcache_frontend_node_latency_seconds"
@@ -246,6 +255,14 @@ def rules():
         "%s >= %d" % (changes, lf.FLAPPING_BEGINS),
         "%s >= %d" % (changes, lf.FLAPPING_ENDS),
     )
+    # increase() extrapolates: of 2 restarts it makes a little more or less.
+    restarts = "round(increase(lmcache_frontend_node_restarts_total[%ds]))" % lf.FLAPPING_SECONDS
+    restarting = begins_or_lasts(
+        "node_restarting",
+        "%s >= %d" % (restarts, lf.RESTARTING_BEGINS),
+        "%s >= %d" % (restarts, lf.RESTARTING_ENDS),
+    )
+    flapping = "(%s)\nunless on (%s) %s >= %d" % (flapping, BY, restarts, lf.RESTARTING_BEGINS)
     degraded = "(%s) == 0\nor %s > %g" % (level("healthy"), latency, lf.SLOW_ANSWER)
     threads = "(%s)\n- (%s) > 0" % (level("critical_total"), level("critical_active"))
     return {
@@ -254,6 +271,11 @@ def rules():
             [],
             flapping,
             "{{ $labels.node }} is flapping: {{ $value }} state changes in 15 minutes",
+        ),
+        "node_restarting": (
+            [],
+            restarting,
+            "{{ $labels.node }} restarted {{ $value }} times in 15 minutes",
         ),
         "node_degraded": ([], degraded, "{{ $labels.node }} is unhealthy or slow"),
         "hit_rate_halved": (
@@ -286,6 +308,7 @@ def rules():
             threads,
             "{{ $value }} critical threads of {{ $labels.node }} are stalled",
         ),
+        "version_mix": ([], version_mix(), "LMCache nodes run {{ $value }} different versions"),
     }
 
 
@@ -350,10 +373,10 @@ def rules_text():
     parts = [HEADER % {**values, "missing": "\n".join(missing)}]
     parts += [record(recorded(name), figure(name)) for name in NEEDED]
     table = rules()
-    for rule in lf.RULES:
-        records, expression, summary = table[rule.name]
-        parts += [record(name, found) for name, found in records]
-        parts.append(alert(rule, expression, summary))
+    known = {**{rule.name: rule for rule in lf.RULES}, **lf.CLUSTER_RULES}
+    for name, (records, expression, summary) in table.items():
+        parts += [record(one, found) for one, found in records]
+        parts.append(alert(known[name], expression, summary))
     return "".join(parts)
 
 
