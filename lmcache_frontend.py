@@ -6030,7 +6030,8 @@ MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
 NEARBY_SECONDS = 600.0  # before an alert; what happened then is told with it
 MAX_NEARBY = 3  # facts that are told
-NODES_PLACE = "\0"  # in a fact, until it is known on how many nodes it is one
+# rule -> a fact that says no more than the alert itself
+OWN_FACTS = {"node_restarting": "restart", "evictions_rising": "rising evictions"}
 # rule -> what its nodes have in common, after "3 nodes of demo002"
 GROUP_PHRASES = {rule.name: rule.phrase for rule in RULES}
 
@@ -6246,34 +6247,28 @@ def nearby_facts(alert: Alert, events: Iterable[Event], now: float) -> Tuple[str
     That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
     what is near in time need not be the cause. The same on several nodes is one fact.
     """
-    nodes: Dict[str, List[str]] = {}  # by fact, with a place for them
-    ages: Dict[str, float] = {}
+    found: Dict[str, Dict[str, float]] = {}  # by fact and node: when it was last
     for event in events if alert.rule not in SERVICE_ALERTS else ():
         is_own = event.node is not None and event.node == alert.node
         is_near = is_own or alert.node is None or event.instance == alert.instance is not None
-        for fact in facts_of(event, alert.rule) if is_near else ():
-            nodes.setdefault(fact, []).append(str(event.node))
-            ages.setdefault(fact, now - event.at)
+        for fact in facts_of(event) if is_near and event.node else ():
+            found.setdefault(fact, {}).setdefault(event.node, event.at)
+    found.pop(OWN_FACTS.get(alert.rule, ""), None)
     told = []
-    for fact, names in list(nodes.items())[:MAX_NEARBY]:
-        before = f"{spoken_time(ages[fact])} before" if ages[fact] >= 1 else "at the same time"
-        where = names[0] if len(names) == 1 else f"{len(names)} nodes"
-        told.append(f"{before}: {fact.replace(NODES_PLACE, where)}")
+    for fact, nodes in list(found.items())[:MAX_NEARBY]:
+        age = now - max(nodes.values())
+        before = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
+        where = next(iter(nodes)) if len(nodes) == 1 else f"{len(nodes)} nodes"
+        told.append(f"{before}: {fact} on {where}")
     return tuple(told)
 
 
-def facts_of(event: Event, rule: str) -> List[str]:
-    """What an event tells about an alert of ``rule``; NODES_PLACE stands for its node."""
-    if event.kind == "changed":
-        changes = as_dict(event.more.get("changes"))
-        return [
-            f"{name} {' → '.join(map(str, both))} on {NODES_PLACE}"
-            for name, both in changes.items()
-        ]
-    if event.kind == "restart" and event.node and rule != "node_restarting":
-        return [f"{NODES_PLACE} restarted"]
-    is_eviction = event.more.get("rule") == "evictions_rising" != rule
-    return [event.text] if is_eviction else []
+def facts_of(event: Event) -> List[str]:
+    """What an event tells about an alert soon after it."""
+    changes = as_dict(event.more.get("changes"))
+    facts = [f"{name} {' → '.join(map(str, both))}" for name, both in changes.items()]
+    facts += ["restart"] if event.kind == "restart" else []
+    return facts + (["rising evictions"] if event.more.get("rule") == "evictions_rising" else [])
 
 
 # ----------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_an_alert_is_told_with_what_changed_in_its_instance_before(told_of):
     happened = [(240 + index, "changed", "w%d" % index, change) for index in range(4)]
     happened += [(40, "restart", "w2", {}), (30, "changed", "other", changed("x", "1", "2"))]
     assert told_of(happened, alert("w0", "hit_rate_halved", instance="x1")) == (
-        "40 s before: w2 restarted",
+        "40 s before: restart on w2",
         "4 min before: save_unfull_chunk false → true on 4 nodes",
     )
 
@@ -194,13 +194,13 @@ def test_what_happened_long_before_an_alert_is_not_told_with_it(told_of, age, is
     facts = told_of([(age, "restart", "w0", {})], alert("w0"))
     assert bool(facts) is is_told
     if not age:
-        assert facts == ("at the same time: w0 restarted",)
+        assert facts == ("at the same time: restart on w0",)
 
 
 def test_rising_evictions_are_told_with_a_hit_rate_that_fell_but_not_with_themselves(told_of):
     rising = (120, "alert", "w0", {"rule": "evictions_rising"})
-    (fact,) = told_of([rising], alert("w0", "hit_rate_halved", instance="x1"))
-    assert fact.startswith("2 min before: alert w0")
+    facts = told_of([rising], alert("w0", "hit_rate_halved", instance="x1"))
+    assert facts == ("2 min before: rising evictions on w0",)
     assert told_of([rising], alert("w1", "evictions_rising", instance="x1")) == ()
 
 
@@ -210,7 +210,7 @@ def test_restarts_are_not_told_with_an_alert_about_restarts(told_of):
 
 def test_an_alert_without_an_instance_is_told_with_its_own_nodes_changes_only(told_of):
     happened = [(50, "restart", "w0", {}), (60, "changed", "w1", changed("version", "1", "2"))]
-    assert told_of(happened, alert("w0")) == ("50 s before: w0 restarted",)
+    assert told_of(happened, alert("w0")) == ("50 s before: restart on w0",)
     mixed = lf.Alert("versions", "version_mix", "warning", None, "versions differ", 0.0)
     assert told_of([], mixed)[1] == "60 s before: version 1 → 2 on w1"
     away = lf.Alert("history_file", "history_file", "warning", None, "disk full", 0.0)
