@@ -7809,7 +7809,7 @@ class Scraper:
 HISTORY_DAYS = 7.0  # days that the file goes back
 HISTORY_SIZE = 512  # MiB of the file
 HISTORY_APPLICATION = 0x4C4D4346  # "LMCF": SQLite's application_id of our files
-HISTORY_VERSION = 1  # of the tables
+HISTORY_VERSION = 2  # of the tables; what an older program wrote is set aside
 HISTORY_PAGE = 16 * KIB  # bytes: several hours of a series fit in one page
 HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead log
 HISTORY_WAIT = 2.0  # seconds that a query or a write waits for the other
@@ -8130,32 +8130,33 @@ class HistoryFile:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the tables; refuse another program's database, and one of a newer version."""
-        application = first_value(connection, "PRAGMA application_id")
+        """Make the tables. Raises HistoryError when the file is for another program to write.
+
+        One of an older version is raised as sqlite3.DatabaseError, like a broken one.
+        """
+        is_ours = first_value(connection, "PRAGMA application_id") == HISTORY_APPLICATION
         version = first_value(connection, "PRAGMA user_version")
-        why = ""
-        if application == HISTORY_APPLICATION and version > HISTORY_VERSION:
-            why = "it was written by a newer LMCache Frontend"
-        is_ours = application == HISTORY_APPLICATION
-        if not is_ours and first_value(connection, "SELECT count(*) FROM sqlite_master"):
-            why = "it is another program's database"
-        if why:
-            words = f"{why}; choose another --history-file"
+        is_empty = not first_value(connection, "SELECT count(*) FROM sqlite_master")
+        if is_ours and version < HISTORY_VERSION:
+            raise load_sqlite().DatabaseError("an older LMCache Frontend wrote it")
+        if not (is_ours and version == HISTORY_VERSION or is_empty):
+            why = "a newer LMCache Frontend's" if is_ours else "another program's database"
+            words = f"it is {why}; choose another --history-file"
             raise HistoryError(f"history file {self.path}: {words}")
         for pragma in (
             f"page_size={HISTORY_PAGE}",
             "auto_vacuum=INCREMENTAL",
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            f"application_id={HISTORY_APPLICATION}",
             f"user_version={HISTORY_VERSION}",
+            f"application_id={HISTORY_APPLICATION}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         for statement in HISTORY_TABLES:
             connection.execute(statement)
 
     def _begin_anew(self, broken: Exception) -> None:
-        """Set a broken file and its write-ahead log aside and begin a new one."""
+        """Set a broken or old file and its write-ahead log aside and begin a new one."""
         self._disconnect()
         aside = f"{self.path}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
         try:
@@ -8165,7 +8166,7 @@ class HistoryFile:
             self._connect()
         except (OSError, load_sqlite().Error) as error:
             raise self._error(error) from None
-        words = "history file %s is damaged (%s): renamed to %s, starting a new one"
+        words = "history file %s cannot be used (%s): renamed to %s, starting a new one"
         log.warning(words, self.path, one_line(broken), aside)
 
     def _disconnect(self) -> None:

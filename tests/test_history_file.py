@@ -312,6 +312,18 @@ def test_a_file_of_a_newer_version_is_left_alone(path):
         lf.HistoryFile(path).open()
 
 
+def test_a_file_of_an_older_version_is_set_aside_and_a_new_one_begun(path, tmp_path, caplog):
+    of_an_older_version(path)
+    file = lf.HistoryFile(path)
+    file.open()
+    file.write(HOUR * 3600.0, [minute(HOUR * 60, {"": (1.0, 2.0)})])
+    file.close()
+    (kept,) = [name for name in os.listdir(str(tmp_path)) if ".broken-" in name]
+    (line,) = caplog.messages
+    assert kept in line and "an older LMCache Frontend wrote it" in line
+    assert rows_of_hours(path) == 1
+
+
 def test_a_file_in_use_by_another_frontend_is_refused_until_that_one_ends(file, path):
     second = lf.HistoryFile(path)
     with pytest.raises(lf.HistoryError, match="another frontend uses it"):
@@ -730,12 +742,24 @@ def of_a_newer_version(path):
     newer.close()
 
 
+def of_an_older_version(path):
+    """The first tables had a row for each minute."""
+    older = sqlite3.connect(path)
+    older.execute("CREATE TABLE minute (id INTEGER PRIMARY KEY, cells BLOB)")
+    older.execute("CREATE TABLE state (key TEXT PRIMARY KEY, value REAL)")
+    older.execute("PRAGMA application_id=%d" % lf.HISTORY_APPLICATION)
+    older.execute("PRAGMA user_version=1")
+    older.commit()
+    older.close()
+
+
 HOSTILE = {
     "no database": (not_a_database, "starting a new one"),
     "cut off": (cut_off, "starting a new one"),
     "damaged inside": (damaged_inside, "starting a new one"),
     "another program's": (another_programs, "another program's database"),
     "of a newer version": (of_a_newer_version, "newer"),
+    "of an older version": (of_an_older_version, "older LMCache Frontend"),
     "a directory": (os.mkdir, "not a regular file"),
     "a pipe": (os.mkfifo, "not a regular file"),
     "a device": (lambda path: os.symlink("/dev/full", path), "not a regular file"),
