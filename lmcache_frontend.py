@@ -6337,7 +6337,8 @@ class Watched:
         return table.get(key) is state
 
     def note(self, state: NodeState) -> None:
-        """Note that a node was asked, whatever came of it."""
+        """Note that a node was asked, whatever came of it. Called with the lock."""
+        state.is_asked = False
         state.polled = self.clock.monotonic()
         self.version += 1
 
@@ -6935,7 +6936,6 @@ class Poller:
             state.set_state("unknown", now)
             state.error = f"its frontend {proxy.node.name} does not respond: {proxy.error}"
             self._watched.note(state)
-        state.is_asked = False
         self._events.node_went(state, visit.was, visit.since)
         return []
 
@@ -6954,10 +6954,8 @@ class Poller:
                     self._finish(state, now)
             if not visit.waiting:
                 self._watched.note(state)
-        if not visit.waiting:
-            state.is_asked = False
-            if self._watched.has(state):
-                self._events.visited(visit)
+        if not visit.waiting and self._watched.has(state):
+            self._events.visited(visit)
         return [self._job(state, path) for path in paths]
 
     def _has_answered(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
@@ -7054,7 +7052,6 @@ class Poller:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)
             for one in concerned:
                 self._watched.note(one)
-                one.is_asked = False
         for one, was, since in before:
             if self._watched.has(one):
                 self._events.node_went(one, was, since)
@@ -7476,8 +7473,9 @@ class Monitor:
         except Exception:  # Polling must go on; what happened is in the log.
             log.exception("a poll failed")
         finally:
-            for state in asked:
-                state.is_asked = False
+            with self.watched.lock:
+                for state in asked:
+                    state.is_asked = False
 
     def _finish_round(self, started: float, record: bool) -> None:
         now = self._clock.monotonic()
@@ -9296,8 +9294,9 @@ class Sources:
 
     def alerts(self) -> List[Alert]:
         """The sources that are in trouble, and the nodes left out because their name is taken."""
+        sources = {*self._readers, *(f"proxy:{group.name}" for group in self._registry.groups())}
         with self._lock:
-            troubles = list(self._troubles.items())
+            troubles = [item for item in self._troubles.items() if item[0] in sources]
         alerts = []
         for source, trouble in troubles:
             kind, _, name = source.partition(":")

@@ -992,6 +992,16 @@ def test_a_proxy_that_goes_away_keeps_its_children(registry, service):
     assert failed.value.status == 502
 
 
+def test_the_alert_about_a_proxy_goes_with_it(registry, service):
+    child = service({"/api/nodes": (200, b"<html>")})
+    proxy_at(registry, child)
+    sources = lf.Sources(registry)
+    sources.refresh()
+    assert [alert.rule for alert in sources.alerts()] == ["not_a_frontend"]
+    registry.replace_source("api", [])
+    assert sources.alerts() == []
+
+
 def test_a_frontend_behind_a_frontend_is_asked_through_it(registry, service):
     outer = service(two_frontends())
     proxy_at(registry, outer)

@@ -435,6 +435,17 @@ def test_own_metrics_say_how_many_nodes_are_up():
     assert 'lmcache_frontend_nodes{state="down"} 1\n' in text
 
 
+def test_own_metrics_say_which_version_each_node_runs_and_how_often_it_restarted():
+    cluster = Cluster({"w0": {"/metrics": page(tokens=5), "/version": "0.5.6"}})
+    cluster.round(times=2)
+    cluster.answers["w0"]["/metrics"] = page(tokens=2)
+    cluster.round()
+    text = cluster.monitor.exposition(cluster.registry.leaves()).decode()
+    info = 'lmcache_frontend_node_info{node="w0",kind="worker",version="0.5.6"} 1'
+    assert info in text
+    assert 'lmcache_frontend_node_restarts_total{node="w0"} 1' in text
+
+
 # -- ranks and engines
 
 
