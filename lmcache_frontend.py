@@ -212,6 +212,7 @@ def invalid(field: str, why: str) -> FrontendError:
 # ----------------------------------------------------------------------------
 
 MAX_SHOWN = 500  # characters of outside text in one log line or error
+MAX_JSON_VALUES = 300_000  # in one document; a frontend's status has 60 for each of its nodes
 MAX_INT_DIGITS = 24  # digits of a JSON integer; int() of millions takes minutes before CPython 3.11
 LOCK_TIMEOUT = 5.0  # seconds to wait for another process that is changing the same file
 LOCK_INTERVAL = 0.01  # seconds between two attempts
@@ -220,8 +221,11 @@ LOCK_INTERVAL = 0.01  # seconds between two attempts
 def loads(text: bytes | str, members: Callable[[list], dict] | None = None) -> object:
     """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted.
 
-    ``members`` makes an object of its pairs. Raises ValueError, and nothing else.
+    ``members`` makes an object of its pairs. Of more than MAX_JSON_VALUES (as many as commas) the
+    interpreter would be held for long. Raises ValueError, and nothing else.
     """
+    if text.count(b"," if isinstance(text, bytes) else ",") > MAX_JSON_VALUES:
+        raise ValueError(f"it has more than {MAX_JSON_VALUES} values")
     try:
         return json.loads(text, parse_int=short_int, object_pairs_hook=members)
     except RecursionError:
@@ -2020,8 +2024,12 @@ class Reply(NamedTuple):
 
     status: int
     headers: Dict[str, str]
-    body: bytes
+    pieces: Sequence[bytes]  # of the body
     seconds: float
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 class FetchJob(NamedTuple):
@@ -2098,10 +2106,10 @@ class Exchange:
             wait = functools.partial(self._wait, connection.sock)
             connection.response_class = functools.partial(NodeResponse, wait=wait)
             response = connection.getresponse()
-            text = self._read(response)
+            pieces = self._read(response)
             seconds = time.monotonic() - self._started
             fields = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, fields, text, seconds)
+            return Reply(response.status, fields, pieces, seconds)
         except (OSError, http.client.HTTPException, BadMessage, ValueError) as error:
             self.release()
             raise self._failure(error) from None
@@ -2111,16 +2119,22 @@ class Exchange:
     def _wait(self, sock: socket.socket) -> None:
         sock.settimeout(time_left(self._deadline))
 
-    def _read(self, response: NodeResponse) -> bytes:
-        # Unlike a list of pieces, it gives its bytes away without copying them.
-        body = io.BytesIO()
+    def _read(self, response: NodeResponse) -> List[bytes]:
+        # Small blocks of memory are used again by whoever comes next. Of a large one each thread
+        # that ever read a large answer would keep the place.
+        pieces = []
+        last = bytearray()
         for piece in response.pieces():
-            if body.tell() + len(piece) > self._limit:
+            if self.held + len(piece) > self._limit:
                 raise FetchError(f"its response has more than {self._limit} bytes", True)
             BUDGET.take(len(piece), self._deadline)
             self.held += len(piece)
-            body.write(piece)
-        return body.getvalue()
+            last += piece
+            if len(last) >= SMALL_PIECE:
+                pieces.append(bytes(last))
+                last.clear()
+        pieces.append(bytes(last))
+        return pieces
 
     def _failure(self, error: Exception) -> FetchError:
         if isinstance(error, BudgetFull):
@@ -2322,7 +2336,6 @@ PLAIN_VALUE = re.compile(rb" -?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 
 MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one, and a page is split by as much at once
-MAX_SLICE = 256 * KIB  # bytes of a page that are split into blocks at once
 MAX_PIECES = 32  # of a family that are kept until they are put together
 MAX_NUMBER = 400  # bytes of a value; a double may have 309 digits before its point
 MAX_LINES = 400_000  # lines read of one page; real ones have up to 5,000
@@ -2379,61 +2392,42 @@ class ParsedSample(NamedTuple):
     stamp: bytes
 
 
-def slice_end(text: bytes, start: int) -> int:
-    """The end of the last line that ends within MAX_LINE from ``start``, or of one longer line."""
-    limit = start + MAX_LINE + 1
-    if limit >= len(text):
-        return len(text)
-    end = text.rfind(b"\n", start, limit)
-    if end < 0:
-        end = text.find(b"\n", limit)
-    return end if end >= 0 else len(text)
+def read_slices(page: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    """A page, or the pieces of one, in slices of whole lines without their last line feed.
 
-
-def read_lines(text: bytes) -> Iterator[bytes]:
-    """The lines of a page that are not empty, without their ends.
-
-    A page may be 32 MiB of line feeds: it is split slice by slice, so that no single call holds
-    the interpreter for more than a millisecond or two. Of a line longer than MAX_LINE only its
-    beginning is returned, one byte more than MAX_LINE. After MAX_LINES lines the rest is left out.
+    A page may be 32 MiB of line feeds: nothing looks at more than two times MAX_LINE bytes in a
+    single call, which would hold the interpreter. Of a line longer than MAX_LINE only its beginning
+    and its end are left, together more than MAX_LINE.
     """
-    start = 0
+    rest = b""
+    for piece in (page,) if isinstance(page, bytes) else page:
+        for start in range(0, len(piece), MAX_LINE):
+            text = rest + piece[start : start + MAX_LINE]
+            end = text.rfind(b"\n")
+            if end >= 0:
+                yield text[:end]
+            rest = text[end + 1 :][: MAX_LINE + 1]
+    if rest:
+        yield rest
+
+
+def read_lines(page: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a page that are not empty; after MAX_LINES of them the rest is left out."""
     left = MAX_LINES
-    while start < len(text) and left > 0:
-        end = slice_end(text, start)
-        piece = text[start : min(end, start + MAX_LINE + 1)]
-        lines = list(filter(None, piece.split(b"\n")))
+    for text in read_slices(page):
+        lines = list(filter(None, text.split(b"\n")))
         yield from lines[:left]
         left -= len(lines)
-        start = end + 1
+        if left <= 0:
+            return
 
 
-def read_blocks(text: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    """A page cut before each HELP line: pairs of how that line begins, and the rest.
-
-    What is before the first one begins with nothing.
-
-    It is split MAX_SLICE by MAX_SLICE, for the same reason as in ``read_lines``.
-    """
-    start = 0
-    while start < len(text):
-        end = len(text)
-        if end - start > MAX_SLICE:
-            end = text.rfind(b"\n", start, start + MAX_SLICE)
-            end = end if end >= 0 else slice_end(text, start)
-        first, *blocks = (b"\n" + text[start:end]).split(b"\n# HELP ")
-        yield b"", first
-        for block in blocks:
-            yield b"# HELP ", block
-        start = end + 1
-
-
-def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
+def read_samples(page: bytes | Iterable[bytes], wanted: frozenset[bytes]) -> Iterator[Sample]:
     """Read the samples called ``wanted`` that have a finite value, in their order, one at a time.
 
     Lines of other names cost next to nothing, and a line that is not a sample is left out.
     """
-    for line in read_lines(text):
+    for line in read_lines(page):
         begins = SAMPLE_NAME.match(line)
         if begins is None or begins.group(1) not in wanted or len(line) > MAX_LINE:
             continue
@@ -2447,21 +2441,28 @@ def read_samples(text: bytes, wanted: frozenset[bytes]) -> Iterator[Sample]:
         yield Sample(begins.group(1), labels, value)
 
 
-def sample_labels(text: bytes, prefix: bytes) -> Dict[str, str]:
+def has_family(page: bytes | Iterable[bytes], prefix: bytes) -> bool:
+    """Tell whether a sample's name begins with ``prefix``."""
+    line = b"\n" + prefix
+    return any(text.startswith(prefix) or line in text for text in read_slices(page))
+
+
+def sample_labels(page: bytes | Iterable[bytes], prefix: bytes) -> Dict[str, str]:
     """The labels of the first sample whose name begins with ``prefix`` and that has any.
 
     {} when there is none among the first MAX_LOOKED_AT of that prefix.
     """
-    start = 0 if text.startswith(prefix) else text.find(b"\n" + prefix) + 1
-    for _ in range(MAX_LOOKED_AT):
-        if not text.startswith(prefix, start):
-            break
-        sample = parse_sample(text[start : slice_end(text, start)].partition(b"\n")[0])
-        if sample is not None and sample.labels:
-            return decode_labels(sample.labels)
-        start = text.find(b"\n" + prefix, start) + 1
-        if not start:
-            break
+    left = MAX_LOOKED_AT
+    for text in read_slices(page):
+        text = b"\n" + text
+        start = text.find(b"\n" + prefix)
+        while start >= 0 and left > 0:
+            end = text.find(b"\n", start + 1)
+            sample = parse_sample(text[start + 1 : end if end >= 0 else len(text)])
+            if sample is not None and sample.labels:
+                return decode_labels(sample.labels)
+            left -= 1
+            start = text.find(b"\n" + prefix, end) if end >= 0 else -1
     return {}
 
 
@@ -2687,7 +2688,7 @@ class PageReader:
 
     def read(self, text: bytes) -> None:
         """Read some lines of the page."""
-        for line in read_lines(text):
+        for line in filter(None, text.split(b"\n")):
             self._note_size(1, len(self.lines))
             if self.is_full:
                 self.lossy.add(b"")
@@ -2848,20 +2849,23 @@ class ExpositionMerger:
         self._learned = 0  # bytes of their keys
         self._size = 0  # bytes of all pages
 
-    def add(self, node: str, text: bytes) -> None:
-        """Take over a node's page; every sample gets the label ``node``."""
-        if self._size + len(text) > MAX_EXPOSITION:
+    def add(self, node: str, page: bytes | Sequence[bytes]) -> None:
+        """Take over a node's page, or its pieces; every sample gets the label ``node``."""
+        pieces = [page] if isinstance(page, bytes) else page
+        size = sum(map(len, pieces))
+        if self._size + size > MAX_EXPOSITION:
             self._count_left_out(node, 1)
             return
-        self._size += len(text)
+        self._size += size
         label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
-        reader = PageReader(label, text[-KIB:].rstrip().endswith(b"# EOF"))
-        for begins, block in read_blocks(text):
-            if reader.is_full:
-                reader.lossy.add(b"")
-                break
-            if not (begins and self._take_recognised(reader, block)):
-                reader.read(begins + block)
+        end = b"".join(pieces[-2:])[-KIB:].rstrip()
+        reader = PageReader(label, end.endswith(b"# EOF"))
+        for text in read_slices(pieces):
+            first, *blocks = (b"\n" + text).split(b"\n# HELP ")
+            reader.read(first)
+            for block in blocks:
+                if not self._take_recognised(reader, block):
+                    reader.read(b"# HELP " + block)
         self._commit(node, reader)
 
     def add_own(self, text: bytes) -> None:
@@ -2894,7 +2898,7 @@ class ExpositionMerger:
 
     def _take_recognised(self, reader: PageReader, text: bytes) -> bool:
         """Take over a block that is like one before; False when its lines must be read."""
-        if reader.is_loose or len(text) > MAX_LINE:
+        if reader.is_full or reader.is_loose or len(text) > MAX_LINE:
             return False
         about, _, rest = text.partition(b"\n")
         announced, _, lines = rest.partition(b"\n")
@@ -3019,7 +3023,7 @@ def write_help(about: bytes, is_openmetrics: bool) -> bytes:
 
 
 def merge_expositions(
-    pages: Iterable[Tuple[str, bytes]], own: bytes = b""
+    pages: Iterable[Tuple[str, bytes | Sequence[bytes]]], own: bytes = b""
 ) -> Tuple[List[bytes], Dict[str, int]]:
     """Merge pages, (node, text) each, behind our own.
 
@@ -3932,14 +3936,14 @@ class PageFacts:
         self.buckets = {**older.buckets, **self.buckets}
 
 
-def take_snapshot(text: bytes, at: float) -> Snapshot:
+def take_snapshot(page: bytes | Iterable[bytes], at: float) -> Snapshot:
     """Read the facts from a node's page; what the node does not have is not in the snapshot.
 
     A page may hold several ranks of one engine, and several engines (vLLM with
     PROMETHEUS_MULTIPROC_DIR): what ranks count alike stays apart until it is divided by them.
     """
     newer, older = pages = PageFacts(), PageFacts()
-    for name, labels, value in read_samples(text, WANTED):
+    for name, labels, value in read_samples(page, WANTED):
         if not value and name in ZERO_IS_UNKNOWN:
             continue
         for fact, age in FACTS_OF_SAMPLE[name]:
@@ -4688,6 +4692,7 @@ ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 NO_PAGE = "its /metrics is not Prometheus text"
+START_TIME = b"\nprocess_start_time_seconds "
 ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
 # Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
 RANDOM_INSTANCE = re.compile(
@@ -4750,63 +4755,64 @@ class Page(NamedTuple):
 
 def read_page(reply: Reply, now: float) -> Page | None:
     """Read an answer to ``/metrics``; None when it is not Prometheus text (HTML or JSON, say)."""
-    text = reply.body
+    page = reply.pieces
     content_type = reply.headers.get("content-type", "")
     is_other_type = "html" in content_type or "json" in content_type
-    if reply.status != 200 or is_other_type or text[:KIB].lstrip()[:1] in (b"<", b"{", b"["):
+    begins = page[0][:KIB].lstrip()[:1] if page else b""
+    if reply.status != 200 or is_other_type or begins in (b"<", b"{", b"["):
         return None
-    kind, labels = recognise(text)
+    kind, labels = recognise(page)
     about = {key: one_line(labels.get(label, "")) for key, label in PAGE_LABELS}
     software = ""
     if kind == "engine":
-        software = "vLLM" if has_family(text, b"vllm:") else "SGLang"
-    snapshot = take_snapshot(text, now) if kind != "frontend" else None
-    has_lmcache = has_family(text, b"lmcache:")
-    return Page(kind, about, software, has_lmcache, start_time(text), snapshot, now)
+        software = "vLLM" if has_family(page, b"vllm:") else "SGLang"
+    snapshot = take_snapshot(page, now) if kind != "frontend" else None
+    has_lmcache = has_family(page, b"lmcache:")
+    return Page(kind, about, software, has_lmcache, start_time(page), snapshot, now)
 
 
-def has_family(text: bytes, prefix: bytes) -> bool:
-    """Tell whether a sample's name begins with ``prefix``."""
-    return text.startswith(prefix) or b"\n" + prefix in text
-
-
-def recognise(text: bytes) -> Tuple[str, Dict[str, str]]:
+def recognise(page: Sequence[bytes]) -> Tuple[str, Dict[str, str]]:
     """The kind of node that writes such a page ("": the page does not tell), and its labels.
 
     A page of several processes of one engine (vLLM with PROMETHEUS_MULTIPROC_DIR) without the
     engine's own families is a worker's when there is any worker in it.
     """
     for kind, prefix in SIGNS:
-        if has_family(text, prefix):
-            return kind, sample_labels(text, prefix) if kind == "engine" else {}
-    if b'service_name="lmcache-mp-coordinator"' in text:
+        if has_family(page, prefix):
+            return kind, sample_labels(page, prefix) if kind == "engine" else {}
+    if count_in(page, b'service_name="lmcache-mp-coordinator"'):
         return "coordinator", {}
-    labels = sample_labels(text, b"lmcache:")
+    labels = sample_labels(page, b"lmcache:")
     if labels.get("role") in ("scheduler", "worker"):
-        role = "worker" if b'role="worker"' in text else labels["role"]
-        return role, {**labels, "role": role, "worker_id": common_worker(text, labels)}
-    if has_family(text, b"lmcache_mp_") or has_family(text, b"lmcache_mp:"):
-        about = sample_labels(text, b"lmcache_mp_lookup")
-        instance = sample_labels(text, b"target_info").get("service_instance_id", "")
+        role = "worker" if count_in(page, b'role="worker"') else labels["role"]
+        return role, {**labels, "role": role, "worker_id": common_worker(page, labels)}
+    if has_family(page, b"lmcache_mp_") or has_family(page, b"lmcache_mp:"):
+        about = sample_labels(page, b"lmcache_mp_lookup")
+        instance = sample_labels(page, b"target_info").get("service_instance_id", "")
         return "mp", {**about, "instance": instance}
     return ("worker", {**labels, "role": ""}) if labels else ("", {})
 
 
-def common_worker(text: bytes, labels: Mapping[str, str]) -> str:
+def count_in(page: Sequence[bytes], text: bytes) -> int:
+    """How often a text without line feeds is on a page."""
+    return sum(part.count(text) for part in read_slices(page))
+
+
+def common_worker(page: Sequence[bytes], labels: Mapping[str, str]) -> str:
     """The ``worker_id`` of a page, "" when there are several."""
     label = f'worker_id="{labels.get("worker_id", "")}"'.encode()
-    is_one = text.count(b'worker_id="') == text.count(label)
+    is_one = count_in(page, b'worker_id="') == count_in(page, label)
     return labels.get("worker_id", "") if is_one else ""
 
 
-def start_time(text: bytes) -> float | None:
+def start_time(page: Sequence[bytes]) -> float | None:
     """When the process of a page began, in Unix seconds by its host's clock."""
-    start = text.find(b"\nprocess_start_time_seconds ")
-    value = text[start + 1 : start + 80].split(b"\n")[0].split(b" ")[-1] if start >= 0 else b""
-    try:
-        return float(value)
-    except ValueError:
-        return None
+    for text in read_slices(page):
+        _, found, rest = (b"\n" + text).partition(START_TIME)
+        value = read_number(rest.partition(b"\n")[0].rpartition(b" ")[2]) if found else None
+        if value is not None and math.isfinite(value):
+            return value
+    return None
 
 
 def take_page(state: NodeState, status: int, value: object) -> None:
@@ -7756,7 +7762,7 @@ class Scraper:
             answered.add(job.node.key)
             if reply.status == 200:
                 left_out.pop(job.node.key, None)
-                merger.add(job.node.key, reply.body)
+                merger.add(job.node.key, reply.pieces)
         left_out.update(merger.left_out)
         merger.add_own(self._about_nodes(nodes, answered, left_out))
         return Exposition(merger.result())
@@ -13359,7 +13365,7 @@ class DemoReplay(Clock):
             return FetchError(os.strerror(errno.ECONNREFUSED))
         is_page = path == "/metrics"
         answer = node.metrics(self.pages, at) if is_page else node.answer("GET", path, b"", at)
-        return Reply(answer.status, {}, answer.encode(), DEMO_LATENCY)
+        return Reply(answer.status, {}, (answer.encode(),), DEMO_LATENCY)
 
 
 # ----------------------------------------------------------------------------

@@ -475,9 +475,10 @@ class Watcher:
             if job is None:
                 return
             if job.path == "/metrics":
-                yield job, lf.Reply(200, {}, (PAGE % (self.tokens, self.tokens / 2)).encode(), 0.01)
+                page = PAGE % (self.tokens, self.tokens / 2)
+                yield job, lf.Reply(200, {}, (page.encode(),), 0.01)
             else:
-                yield job, lf.Reply(404, {}, b"{}", 0.01)
+                yield job, lf.Reply(404, {}, (b"{}",), 0.01)
 
     def watch(self, minutes):
         for _ in range(int(minutes * 6)):

@@ -591,3 +591,39 @@ def test_a_node_that_is_removed_while_it_is_asked_leaves_no_lasting_event():
     cluster.round()
     events = cluster.monitor.events.query()["events"]
     assert [event["kind"] for event in events if event["node"] == "w0"] == ["nodes"]
+
+
+@pytest.mark.parametrize("start", ["NaN", "+Inf", "never"])
+def test_a_start_that_is_no_time_is_no_restart(start):
+    page = b"lmcache:num_hit_tokens_total 1\nprocess_start_time_seconds %b\n"
+    cluster = Cluster({"w0": {**worker(0), "/metrics": page % start.encode()}})
+    cluster.round(times=4)
+    events = cluster.monitor.events.query()["events"]
+    assert "restart" not in {event["kind"] for event in events}
+
+
+def test_a_document_of_too_many_values_is_no_json():
+    most = lf.MAX_JSON_VALUES
+    assert len(lf.loads(b"[" + b"{}," * most + b"{}]")) == most + 1
+    for text in (b"[" + b"{}," * (most + 1) + b"{}]", "[" + "1," * (most + 1) + "1]"):
+        with pytest.raises(ValueError, match="more than %d values" % most):
+            lf.loads(text)
+
+
+@pytest.mark.slow
+def test_large_pages_take_little_memory_and_leave_none_behind(start, node):
+    line = b'lmcache:x{model_name="%b",role="worker"} 1\n' % (b"m" * 4000)
+    page = line * ((30 << 20) // len(line))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page)
+    front = start("--node", f"w0={node.address}", "--poll-interval", "0.2")
+    wait_for(lambda: front.ask("/api/nodes/w0/health").status == 200)
+    before = front.rss()
+    front.reset_peak()
+    node.exact["/metrics"] = head + page
+
+    def pages():
+        return sum(request.target == "/metrics" for request in list(node.requests))
+
+    had = pages()
+    wait_for(lambda: pages() > had + 8, 120)
+    assert front.peak() < before + 64

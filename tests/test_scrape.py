@@ -336,7 +336,7 @@ class Asked:
             if job.node.name in self.silent:
                 yield job, frontend.FetchError("it is silent")
             else:
-                yield job, frontend.Reply(200, {}, b"a 1\n", 0.0)
+                yield job, frontend.Reply(200, {}, (b"a 1\n",), 0.0)
 
 
 def test_nodes_that_did_not_answer_are_asked_last():

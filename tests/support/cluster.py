@@ -83,4 +83,4 @@ class Cluster:
         status, body = answer if isinstance(answer, tuple) else (200, answer)
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        return lf.Reply(status, {}, body, self.seconds)
+        return lf.Reply(status, {}, (body,), self.seconds)
