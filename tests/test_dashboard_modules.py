@@ -1,5 +1,6 @@
 """The dashboard's pure modules, run in a real browser: numbers, charts, words."""
 
+import lmcache_frontend as lf
 import pytest
 from support.story import StoryServer, small_fleet
 
@@ -95,6 +96,14 @@ def test_a_span_of_time_names_its_days_when_they_are_not_today(run):
         run("format.js", body + "return spanText(noon - 3600, noon, noon + 86400)")
         == "4 Mar 11:00 – 12:00"
     )
+
+
+def test_the_page_calls_a_figure_what_the_api_calls_it(run):
+    body = "return given[0].filter(isFigure).map((name) => [name, metricLabel(name)])"
+    labels = {figure["name"]: figure["label"] for figure in lf.list_figures()}
+    shown = dict(run("words.js", body, list(labels)))
+    assert len(shown) > 60
+    assert shown == {name: labels[name] for name in shown}
 
 
 # ---- charts
