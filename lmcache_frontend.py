@@ -8388,8 +8388,8 @@ MAX_STRANGERS = 100  # of them, that reported from one address without being tru
 REPORT_PAUSE = 0.2  # seconds between two rounds of requests to those who reported
 MAX_ADDRESS_LENGTH = 300  # characters of a reported address
 MAX_VERSION_LENGTH = 100  # characters of a version
-MAX_PID_LENGTH = 11  # digits of a process id
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
+PROCESS_ID = re.compile("[0-9]{1,11}")
 MAX_DISCOVERY_FILE = 16 * MIB  # bytes of --discovery-file
 MAX_SOURCE_NODES = 5000  # taken from one source
 FIND_INTERVAL = 2.0  # seconds between two looks for sockets
@@ -8611,11 +8611,9 @@ class HeartbeatSender:
             mark = "&" if "?" in url else "?"
             reply = fetch_url(f"{url}{mark}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
             return "" if 200 <= reply.status < 300 else f"it responded with status {reply.status}"
-        except OSError as error:
-            return reason_of(error)
         except Exception as error:  # a report must never end the thread
             log.debug("heartbeat", exc_info=True)
-            return one_line(error)
+            return reason_of(error)
 
 
 # -- frontends behind frontends
@@ -8625,7 +8623,7 @@ class Discovered(NamedTuple):
     """What asking another frontend for its nodes gave: our children, or why there are none.
 
     ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (it is this frontend) or
-    "unreachable".
+    "unreachable". ``identity`` is the frontend's id; the original has none ("").
     """
 
     kind: str
@@ -8634,64 +8632,36 @@ class Discovered(NamedTuple):
     identity: str = ""
 
 
-class NodeGroup(NamedTuple):
-    """A group of another frontend's ``/api/nodes``: its proxy, and the entries of its nodes."""
-
-    name: str
-    host: str = ""
-    port: str = ""
-    entries: Tuple[dict, ...] = ()
-
-
-class NodeTree(NamedTuple):
-    """What ``/api/nodes`` answered; ``kind`` and ``error`` are as in Discovered.
-
-    ``identity`` is the frontend's id; the original has none ("").
-    """
-
-    kind: str
-    identity: str = ""
-    groups: Tuple[NodeGroup, ...] = ()
-    error: str = ""
-
-    @classmethod
-    def read(cls, reply: Reply | FetchError) -> NodeTree:
-        """Read an answer, whoever gave it; flat nodes become the group LOCAL_PROXY."""
-        if isinstance(reply, FetchError):
-            return cls("unreachable", error=reply.reason)
-        if reply.status != 200:
-            kind = "unreachable" if reply.status >= 500 else "leaf"
-            return cls(kind, error=f"it responded with status {reply.status}")
-        document = load_dict(reply.body)
-        nodes = document.get("nodes")
-        if not isinstance(nodes, list):
-            return cls("leaf", error="its /api/nodes is not a list of nodes in JSON")
-        groups: List[NodeGroup] = []
-        flat: List[dict] = []
-        for entry in dicts_in(nodes[:MAX_SOURCE_NODES]):
-            children = entry.get("children")
-            if not isinstance(children, list):
-                flat.append(entry)
-                continue
-            name, host, port = (str(entry.get(field)) for field in ("name", "host", "port"))
-            entries = tuple(dicts_in(children[:MAX_SOURCE_NODES]))
-            groups.append(NodeGroup(name, host, port, entries))
-        groups.append(NodeGroup(LOCAL_PROXY, entries=tuple(flat)))
-        identity = str(document.get("frontend") or "")[:MAX_IDENTITY]
-        return cls("frontend", identity, tuple(groups))
+def read_tree(reply: Reply | FetchError) -> Tuple[Discovered, List[dict]]:
+    """What an answer to ``/api/nodes`` says of whoever gave it, and the entries of its nodes."""
+    if isinstance(reply, FetchError):
+        return Discovered("unreachable", error=reply.reason), []
+    if reply.status != 200:
+        kind = "unreachable" if reply.status >= 500 else "leaf"
+        return Discovered(kind, error=f"it responded with status {reply.status}"), []
+    document = load_dict(reply.body)
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list):
+        return Discovered("leaf", error="its /api/nodes is not a list of nodes in JSON"), []
+    identity = str(document.get("frontend") or "")[:MAX_IDENTITY]
+    return Discovered("frontend", identity=identity), dicts_in(nodes[:MAX_SOURCE_NODES])
 
 
 class FrontendVisit(NamedTuple):
     """One frontend to ask: the proxy that it belongs to here, and its path from there.
 
-    ``prefix`` is "" or "/proxy2/rack2", ``outer`` that of the frontend before it. ``group`` is how
-    the one before it lists it; its host is what loopback addresses of its own nodes mean.
+    ``prefix`` is "" or "/proxy2/rack2", ``outer`` that of the frontend before it, which lists this
+    one as ``name`` at ``host`` and ``port`` with the nodes ``entries``. The host is what loopback
+    addresses of its own nodes mean.
     """
 
     proxy: Node
     prefix: str
     outer: str
-    group: NodeGroup
+    name: str
+    host: str
+    port: str
+    entries: List[dict]
 
 
 class Traversal:
@@ -8714,76 +8684,72 @@ class Traversal:
         for proxy in proxies:
             place = (proxy.target.host, str(proxy.target.port))
             self._seen[proxy.name] = {place}
-            visits.append(FrontendVisit(proxy, "", "", NodeGroup(proxy.name, *place)))
+            visits.append(FrontendVisit(proxy, "", "", proxy.name, *place, []))
         for _ in range(MAX_PROXY_DEPTH):
-            jobs = [
-                FetchJob(visit.proxy._replace(prefix=visit.prefix), "/api/nodes")
-                for visit in visits
-            ]
-            trees = {
-                (job.node.name, job.node.prefix): NodeTree.read(reply)
-                for job, reply in fetch_many(jobs)
-            }
-            # In their order, not in that of the answers: the same nodes each time.
-            following = [
-                self._take(visit, trees[visit.proxy.name, visit.prefix]) for visit in visits
-            ]
-            visits = [visit for each in following for visit in each]
             if not visits:
                 break
+            jobs = [
+                FetchJob(visit.proxy._replace(prefix=visit.prefix, children=()), "/api/nodes")
+                for visit in visits
+            ]
+            replies = dict(fetch_many(jobs))
+            following: List[FrontendVisit] = []
+            # In their order, not in that of the answers: the same nodes each time.
+            for visit, job in zip(visits, jobs):
+                following += self._take(visit, replies[job])
+            visits = following
         return self._found
 
-    def _take(self, visit: FrontendVisit, tree: NodeTree) -> List[FrontendVisit]:
+    def _take(self, visit: FrontendVisit, reply: Reply | FetchError) -> List[FrontendVisit]:
         """Add what one frontend answered to its proxy's children; returns whom to ask next."""
-        name = visit.proxy.name
-        if tree.identity == FRONTEND_ID or tree.identity in self._seen[name]:
+        answer, entries = read_tree(reply)
+        name, seen = visit.proxy.name, self._seen[visit.proxy.name]
+        if answer.identity == FRONTEND_ID or answer.identity in seen:
             if not visit.prefix:
                 self._found[name] = Discovered("self", error="it is this frontend itself")
             return []
-        if tree.identity:
-            self._seen[name].add(tree.identity)
-        if tree.kind != "frontend":
-            self._take_listed(visit, tree)
-            return []
-        found = self._found.get(name, Discovered("frontend", identity=tree.identity))
-        children = list(found.children)
+        if answer.identity:
+            seen.add(answer.identity)
+        if not visit.prefix:
+            self._found[name] = answer
+        elif answer.kind != "frontend":
+            self._take_listed(visit, answer)
+        own: List[dict] = []
         following: List[FrontendVisit] = []
-        for group in tree.groups:
-            if group.name == LOCAL_PROXY:
-                add_children(children, visit, group.entries)
-            elif len(self._seen[name]) <= 2 * MAX_FRONTENDS_BEHIND:
-                following += self._next(visit, group)
-        self._found[name] = found._replace(children=tuple(children))
+        for entry in entries:
+            children = entry.get("children")
+            if not isinstance(children, list):
+                own.append(entry)
+            elif entry.get("name") == LOCAL_PROXY:
+                own += dicts_in(children[:MAX_SOURCE_NODES])
+            elif len(seen) <= 2 * MAX_FRONTENDS_BEHIND:
+                following += self._next(visit, entry, dicts_in(children[:MAX_SOURCE_NODES]))
+        self._add(visit, own)
         return following
 
-    def _take_listed(self, visit: FrontendVisit, tree: NodeTree) -> None:
+    def _take_listed(self, visit: FrontendVisit, answer: Discovered) -> None:
         """Of one that does not answer as a frontend, take what the frontend before it listed.
 
         The original shows the nodes of a flat list as proxies: without listed nodes it is a node.
         One that is unreachable for a while keeps the nodes, and their names, that it had.
         """
         name = visit.proxy.name
-        if not visit.prefix:
-            self._found[name] = Discovered(tree.kind, error=tree.error)
-            return
-        children = list(self._found[name].children)
         old = self._groups[name].children if name in self._groups else ()
         kept = [child for child in old if child.prefix.startswith(visit.prefix + "/proxy2/")]
-        if tree.kind == "unreachable" and kept:
+        if answer.kind == "unreachable" and kept:
+            children = self._found[name].children
             names = {child.name for child in children}
-            children += [child for child in kept if child.name not in names]
+            children += tuple(child for child in kept if child.name not in names)
+            self._found[name] = self._found[name]._replace(children=children)
         else:
-            group = visit.group
-            itself = {"name": group.name, "host": group.host, "port": group.port}
+            itself = {"name": visit.name, "host": visit.host, "port": visit.port}
             # The frontend before it has them by name.
-            outer = visit._replace(prefix=visit.outer)
-            add_children(children, outer, group.entries or (itself,))
-        self._found[name] = self._found[name]._replace(children=tuple(children))
+            self._add(visit._replace(prefix=visit.outer), visit.entries or [itself])
 
-    def _next(self, visit: FrontendVisit, group: NodeGroup) -> List[FrontendVisit]:
+    def _next(self, visit: FrontendVisit, entry: dict, children: List[dict]) -> List[FrontendVisit]:
         """The visit to a frontend that another one lists; none when it was asked already."""
-        host = visit.group.host if is_loopback(group.host) else group.host
-        place = (host, group.port)
+        name, host, port = (str(entry.get(field)) for field in ("name", "host", "port"))
+        place = (visit.host if is_loopback(host) else host, port)
         # An address that is none may be asked through the other frontend.
         with contextlib.suppress(FrontendError):
             if is_self(self._registry, Target.parse(*place)):
@@ -8792,33 +8758,32 @@ class Traversal:
         if place in seen:
             return []
         seen.add(place)
-        prefix = f"{visit.prefix}/proxy2/{quote_name(group.name)}"
-        return [FrontendVisit(visit.proxy, prefix, visit.prefix, group._replace(host=host))]
+        prefix = f"{visit.prefix}/proxy2/{quote_name(name)}"
+        return [FrontendVisit(visit.proxy, prefix, visit.prefix, name, *place, children)]
 
+    def _add(self, visit: FrontendVisit, entries: Iterable[dict]) -> None:
+        """Append the nodes that a frontend listed to the children of its proxy.
 
-def add_children(children: List[Node], visit: FrontendVisit, entries: Iterable[dict]) -> None:
-    """Append the nodes that a frontend listed to the children of its proxy.
-
-    What is no node is left out; a name that is taken gets the frontend's name after an ``@``.
-    """
-    taken = {child.name for child in children}
-    for entry in entries:
-        if len(children) >= MAX_SOURCE_NODES:
-            return
-        host = entry.get("host", "localhost")
-        plain = {"name": entry.get("name"), "host": host, "port": entry.get("port")}
-        try:
-            node = Node.parse(plain, "", f"proxy:{visit.proxy.name}")
-        except FrontendError as error:
-            log.debug("%s lists an invalid node: %s", visit.proxy.name, error.detail)
-            continue
-        prefix = f"{visit.prefix}/proxy2/{quote_name(node.name)}"
-        node = node.through(visit.proxy)._replace(prefix=prefix)
-        if node.name in taken:
-            node = node._replace(name=f"{node.name}@{visit.group.name}"[:MAX_NAME_LENGTH])
-        if node.name not in taken:
-            taken.add(node.name)
-            children.append(node)
+        What is no node is left out; a name that is taken gets the frontend's name after an ``@``.
+        """
+        found = self._found[visit.proxy.name]
+        children = {child.name: child for child in found.children}
+        for entry in entries:
+            if len(children) >= MAX_SOURCE_NODES:
+                break
+            host = entry.get("host", "localhost")
+            plain = {"name": entry.get("name"), "host": host, "port": entry.get("port")}
+            try:
+                node = Node.parse(plain, "", f"proxy:{visit.proxy.name}")
+            except FrontendError as error:
+                log.debug("%s lists an invalid node: %s", visit.proxy.name, error.detail)
+                continue
+            prefix = f"{visit.prefix}/proxy2/{quote_name(node.name)}"
+            node = node.through(visit.proxy)._replace(prefix=prefix)
+            if node.name in children:
+                node = node._replace(name=f"{node.name}@{visit.name}"[:MAX_NAME_LENGTH])
+            children.setdefault(node.name, node)
+        self._found[visit.proxy.name] = found._replace(children=tuple(children.values()))
 
 
 # -- reported addresses
@@ -8847,17 +8812,20 @@ def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
     return Node(name, target.host, target.port, target, source=source, is_proxy=is_proxy)
 
 
-def ask_reported(
-    registry: NodeRegistry, source: str, targets: Iterable[Target]
-) -> Dict[Target, str]:
-    """The ``kind`` of what listens at reported addresses, as in Discovered.
+def reported_nodes(registry: NodeRegistry, source: str, kinds: Dict[Target, str]) -> List[Node]:
+    """The nodes of reported addresses: frontends as proxies, all others but ourselves as leaves.
 
-    The registry learns the nodes of frontends. A frontend that is unreachable stays one.
+    ``kinds`` is what each is, as in Discovered; who is unreachable or not in it yet ("") is asked,
+    and the registry learns the nodes of frontends. A frontend that is unreachable stays one.
     """
-    kinds = {target: "self" for target in targets}
-    others = [target for target in kinds if not is_self(registry, target)]
-    proxies = {target: reported_node(target, source, True) for target in others}
-    found = Traversal(registry).ask(proxies.values()) if proxies else {}
+    asked = [target for target, kind in kinds.items() if kind in ("", "unreachable")]
+    kinds.update((target, "self") for target in asked)
+    proxies = {
+        target: reported_node(target, source, True)
+        for target in asked
+        if not is_self(registry, target)
+    }
+    found = Traversal(registry).ask(proxies.values())
     names = {group.name for group in registry.groups()}
     for target, proxy in proxies.items():
         answer = found[proxy.name]
@@ -8866,11 +8834,18 @@ def ask_reported(
             registry.set_children(proxy, answer.children, answer.identity)
         elif answer.kind == "unreachable" and proxy.name in names:
             kinds[target] = "frontend"
-    return kinds
+    return [
+        reported_node(target, source, kind == "frontend")
+        for target, kind in kinds.items()
+        if kind != "self"
+    ]
 
 
 class Reporter(NamedTuple):
-    """One address that sent heartbeats; ``started`` and ``reported`` are Unix seconds."""
+    """One address that sent heartbeats; ``started`` and ``reported`` are Unix seconds.
+
+    ``seen`` is when it reported on the monotonic clock, and stands in no file.
+    """
 
     address: str
     pid: int | None
@@ -8879,6 +8854,7 @@ class Reporter(NamedTuple):
     peer: str
     started: float
     reported: float
+    seen: float = 0.0
 
     @classmethod
     def load(cls, entry: object) -> Reporter:
@@ -8890,7 +8866,7 @@ class Reporter(NamedTuple):
             raise ValueError("a version, other_info or peer is not a string")
         if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
             raise ValueError("a time is out of range")
-        return item
+        return item._replace(seen=0.0)
 
     def public(self) -> Dict[str, object]:
         """The entity of LMCache's discovery service."""
@@ -8908,7 +8884,7 @@ class Reporter(NamedTuple):
 class DiscoveryService:
     """Receives heartbeats: remembers who reported, and makes nodes of them.
 
-    The lock guards ``_reporters`` and ``_seen``. A thread asks new reporters what they are (a
+    The lock guards ``_reporters``, by address. A thread asks new reporters what they are (a
     frontend becomes a proxy with its children, anything else a leaf), forgets those that report no
     more and writes the file.
     """
@@ -8926,15 +8902,12 @@ class DiscoveryService:
         self._clock = clock
         self._file = ReportFile(file, expiry, clock) if file else None
         self._lock = threading.Lock()
-        self._reporters: Dict[str, Reporter] = self._file.load() if self._file else {}
-        # When each address reported last, on the monotonic clock.
-        self._seen: Dict[str, float] = {}
-        for item in self._reporters.values():
+        self._reporters: Dict[str, Reporter] = {}
+        for address, item in (self._file.load() if self._file else {}).items():
             age = max(0.0, clock.wall() - item.reported)
-            self._seen[item.address] = clock.monotonic() - age
-        # What each reporter is, by address and start time; the thread's own, as the next two.
-        self._kinds: Dict[Tuple[str, float], str] = {}
-        self._shown: List[Node] = []
+            self._reporters[address] = item._replace(seen=clock.monotonic() - age)
+        # What each reporter is, by target and start time; the thread's own.
+        self._kinds: Dict[Tuple[Target, float], str] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -8972,26 +8945,24 @@ class DiscoveryService:
         if why_not and (target.host != peer or is_loopback(peer)):
             place = f"{target.label} is not the address this report comes from ({one_line(peer)})"
             raise FrontendError(403, f"{place}; {why_not}", "api_address")
-        limits = {"version": MAX_VERSION_LENGTH, "other_info": MAX_OTHER_INFO}
-        for field, limit in limits.items():
+        for field, limit in (("version", MAX_VERSION_LENGTH), ("other_info", MAX_OTHER_INFO)):
             if len(fields.get(field, "")) > limit:
                 raise invalid(field, f"has more than {limit} characters")
         address = f"http://{target.authority}"
-        pid = fields.get("pid", "")
-        is_number = pid.isascii() and pid.isdigit() and len(pid) <= MAX_PID_LENGTH
-        number = int(pid) if is_number else None
+        text = fields.get("pid", "")
+        pid = int(text) if PROCESS_ID.fullmatch(text) else None
+        version = one_line(fields.get("version") or "1.0.0")
         other = fields.get("other_info") or "{}"
         now = self._clock.wall()
         with self._lock:
             old = self._reporters.get(address)
             if old is None:
                 self._check_room(peer, why_not)
-            is_same = old is not None and old.pid == number
+            is_same = old is not None and old.pid == pid
             started = startup_time(other) or (old.started if old and is_same else now)
-            version = one_line(fields.get("version") or "1.0.0")
-            item = Reporter(address, number, version, other, peer, started, now)
+            seen = self._clock.monotonic()
+            item = Reporter(address, pid, version, other, peer, started, now, seen)
             self._reporters[address] = item
-            self._seen[address] = self._clock.monotonic()
         if not is_same:
             self._wake.set()
         return {"status": "success"}
@@ -9005,6 +8976,10 @@ class DiscoveryService:
             place = f"{MAX_STRANGERS} frontends at {one_line(peer)} already report here"
             raise FrontendError(503, f"{place}; {why_not}")
 
+    def _all(self) -> List[Reporter]:
+        with self._lock:
+            return list(self._reporters.values())
+
     def infos(self, hour: int | None = None, minute: int | None = None) -> Dict[str, object]:
         """Who reported, in the JSON of LMCache's service; within the last hours or minutes."""
         limit = self._expiry
@@ -9012,10 +8987,8 @@ class DiscoveryService:
             limit = min(limit, hour * 3600.0)
         elif minute is not None:
             limit = min(limit, minute * 60.0)
-        now = self._clock.monotonic()
-        with self._lock:
-            pairs = [(item, self._seen[item.address]) for item in self._reporters.values()]
-        recent = [item for item, seen in pairs if now - seen <= limit]
+        since = self._clock.monotonic() - limit
+        recent = [item for item in self._all() if item.seen >= since]
         infos = {
             item.address: {"count": 1, "lmCacheInfoEntities": [item.public()]} for item in recent
         }
@@ -9031,7 +9004,7 @@ class DiscoveryService:
         while not self._stopping.wait(REPORT_PAUSE):
             try:
                 self._expire()
-                self._classify()
+                self._make_nodes()
                 self._save()
             except Exception:
                 log.exception("discovery")
@@ -9039,40 +9012,24 @@ class DiscoveryService:
             self._wake.clear()
 
     def _expire(self) -> None:
-        now = self._clock.monotonic()
+        since = self._clock.monotonic() - self._expiry
         with self._lock:
-            for address, seen in list(self._seen.items()):
-                if now - seen > self._expiry:
-                    del self._reporters[address], self._seen[address]
+            for address, item in list(self._reporters.items()):
+                if item.seen < since:
+                    del self._reporters[address]
                     log.info("%s has not reported for %g s: removed", address, self._expiry)
 
-    def _classify(self) -> None:
+    def _make_nodes(self) -> None:
         """Ask who is new, or was unreachable, what it is; then show all as nodes."""
-        with self._lock:
-            items = list(self._reporters.values())
-        targets = {(item.address, item.started): reported_target(item.address) for item in items}
-        kinds = {
-            key: self._kinds[key]
-            for key in targets
-            if self._kinds.get(key, "unreachable") != "unreachable"
-        }
-        new = [target for key, target in targets.items() if key not in kinds]
-        asked = ask_reported(self._registry, "heartbeat", new)
-        self._kinds = {key: kinds.get(key) or asked[target] for key, target in targets.items()}
-        shown = [
-            reported_node(targets[key], "heartbeat", kind == "frontend")
-            for key, kind in self._kinds.items()
-            if kind != "self"
-        ]
-        if shown != self._shown:
-            self._registry.replace_source("heartbeat", shown)
-            self._shown = shown
+        started = {reported_target(item.address): item.started for item in self._all()}
+        kinds = {target: self._kinds.get((target, at), "") for target, at in started.items()}
+        nodes = reported_nodes(self._registry, "heartbeat", kinds)
+        self._kinds = {(target, at): kinds[target] for target, at in started.items()}
+        self._registry.replace_source("heartbeat", nodes)
 
     def _save(self) -> None:
         if self._file is not None:
-            with self._lock:
-                reporters = dict(self._reporters)
-            self._file.save(reporters)
+            self._file.save({item.address: item._replace(seen=0.0) for item in self._all()})
 
 
 class ReportFile:
@@ -9097,33 +9054,26 @@ class ReportFile:
         try:
             with open(self.path, "rb") as file:
                 data = file.read(MAX_DISCOVERY_FILE + 1)
-            reporters = self._parse(data)
+            if not data.strip() or len(data) > MAX_DISCOVERY_FILE:
+                raise ValueError(f"it is empty or has more than {MAX_DISCOVERY_FILE >> 20} MiB")
+            entries = loads(data)
+            if not isinstance(entries, list):
+                raise ValueError("it is not a JSON list")
+            reporters = [Reporter.load(entry) for entry in entries]
         except FileNotFoundError:
             return {}
         except OSError as error:
-            reason = error.strerror or error
-            raise FrontendError(
-                400, f"--discovery-file: cannot read {self.path}: {reason}"
-            ) from None
+            detail = f"--discovery-file: cannot read {self.path}: {error.strerror or error}"
+            raise FrontendError(400, detail) from None
         except (ValueError, TypeError, FrontendError) as error:
-            aside = self.path + ".broken"
-            reason = "it is empty" if not data.strip() else one_line(error)
-            log.warning("%s is not a list of reports (%s): moved to %s", self.path, reason, aside)
+            aside, why = self.path + ".broken", one_line(error)
+            log.warning("%s is not a list of reports (%s): moved to %s", self.path, why, aside)
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)
             return {}
-        now = self._clock.wall()
-        recent = [item for item in reporters if now - item.reported <= self._expiry]
+        since = self._clock.wall() - self._expiry
+        recent = [item for item in reporters if item.reported >= since]
         return {item.address: item for item in recent[:MAX_REPORTERS]}
-
-    @staticmethod
-    def _parse(data: bytes) -> List[Reporter]:
-        if len(data) > MAX_DISCOVERY_FILE:
-            raise ValueError(f"it has more than {MAX_DISCOVERY_FILE >> 20} MiB")
-        entries = loads(data)
-        if not isinstance(entries, list):
-            raise ValueError("it is not a JSON list")
-        return [Reporter.load(entry) for entry in entries]
 
     def save(self, reporters: Dict[str, Reporter]) -> None:
         """Write the reporters, and those that another frontend has written meanwhile."""
@@ -9133,11 +9083,12 @@ class ReportFile:
             with locked_file(self.path):
                 merged = self.load()
                 for address, item in reporters.items():
-                    other = merged.get(address)
-                    if other is None or other.reported <= item.reported:
+                    if address not in merged or merged[address].reported <= item.reported:
                         merged[address] = item
-                text = json.dumps([item._asdict() for item in merged.values()], indent=1)
-                write_atomically(self.path, text.encode())
+                entries = [item._asdict() for item in merged.values()]
+                for entry in entries:
+                    del entry["seen"]
+                write_atomically(self.path, json.dumps(entries, indent=1).encode())
             self._saved, self._error = reporters, ""
         except (OSError, FrontendError) as error:
             reason = str(getattr(error, "strerror", None) or error)
@@ -9159,11 +9110,6 @@ def startup_time(other_info: str) -> float | None:
 # -- sources that change
 
 
-def any_target(target: Target) -> str:
-    """The ``why_not`` of sources that may list every target."""
-    return ""
-
-
 class Sources:
     """Nodes that come and go by themselves: each source has a thread that asks it again and again.
 
@@ -9181,7 +9127,7 @@ class Sources:
         socket_directory: str = "",
         interval: float = 30.0,
         timeout: float = SOURCE_TIMEOUT,
-        why_not: Callable[[Target], str] = any_target,
+        why_not: Callable[[Target], str] = lambda target: "",
         clock: Clock = Clock(),
         resolve: Callable[..., List[Tuple]] = socket.getaddrinfo,
     ) -> None:
@@ -9203,17 +9149,16 @@ class Sources:
         self._found: Dict[str, Discovered] = {}
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], List[Node]]] = {}
-        urls = (
-            ("supplier", "--node-supplier-url", supplier_url, self._read_supplier),
-            ("coordinator", "--coordinator-url", coordinator_url, self._read_coordinator),
-        )
-        for source, option, url, reader in urls:
-            if url:
-                check_url(url, option)
-                self._readers[source] = functools.partial(reader, url)
+        if supplier_url:
+            check_url(supplier_url, "--node-supplier-url")
+            self._readers["supplier"] = functools.partial(self._read_supplier, supplier_url)
+        if coordinator_url:
+            check_url(coordinator_url, "--coordinator-url")
+            self._readers["coordinator"] = functools.partial(
+                self._read_coordinator, coordinator_url
+            )
         for text in dns:
-            source = f"dns:{text}"
-            target = parse_dns_option(text)
+            source, target = f"dns:{text}", parse_dns_option(text)
             self._readers[source] = functools.partial(read_dns, source, target, resolve)
         if socket_directory:
             self._readers["found"] = functools.partial(find_socket_nodes, socket_directory)
@@ -9246,24 +9191,23 @@ class Sources:
         self._refresh_all_proxies()
 
     def _refresh_source(self, source: str) -> None:
+        trouble = ""
         try:
-            nodes = [node for node in self._readers[source]() if self._is_allowed(source, node)]
+            nodes: Dict[str, Node] = {}
+            for node in self._readers[source]():
+                why_not = self._why_not(node.target)
+                if why_not:
+                    log.debug("%s: %s", source, why_not)
+                else:
+                    nodes.setdefault(node.name, node)
             if not self._stopped.is_set():
-                self._registry.replace_source(source, unique(nodes))
-            self._note(source, "")
+                self._registry.replace_source(source, nodes.values())
         except FrontendError as error:
-            self._note(source, error.detail)
-        except OSError as error:
-            self._note(source, reason_of(error))
+            trouble = error.detail
         except Exception as error:  # what a source answers must not end its thread
             log.debug("%s", source, exc_info=True)
-            self._note(source, f"{type(error).__name__}: {one_line(error)}")
-
-    def _is_allowed(self, source: str, node: Node) -> bool:
-        why = self._why_not(node.target)
-        if why:
-            log.debug("%s: %s", source, why)
-        return not why
+            trouble = reason_of(error)
+        self._note(source, f"Source {source} cannot be read; its last nodes are kept", trouble)
 
     def _refresh_all_proxies(self) -> None:
         proxies = [group for group in self._registry.groups() if group.name != LOCAL_PROXY]
@@ -9284,16 +9228,22 @@ class Sources:
     def refresh_proxies(self, proxies: List[Node]) -> None:
         """Ask proxies for their children, side by side; one that reports none keeps its own."""
         others = [proxy for proxy in proxies if not is_self(self._registry, proxy.target)]
-        found = Traversal(self._registry).ask(others) if others else {}
+        found = Traversal(self._registry).ask(others)
         with self._lock:
-            self._found = {**self._found, **found}
+            self._found.update(found)
         for proxy in others:
             answer = found[proxy.name]
             if answer.kind in ("frontend", "self"):
                 self._registry.set_children(proxy, answer.children, answer.identity)
             # One that is unreachable is a node that is down: that has an alert of its own.
             trouble = "" if answer.kind == "unreachable" else answer.error
-            self._note(f"proxy:{proxy.name}", trouble)
+            self._note(f"proxy:{proxy.name}", f"{proxy.name} reports no nodes", trouble)
+
+    def _note(self, source: str, what: str, reason: str) -> None:
+        """Remember what is wrong with a source ("": nothing)."""
+        with self._lock:
+            trouble = self._troubles.setdefault(source, Trouble(source, self._clock))
+        trouble.note(f"{what}: {reason}" if reason else "")
 
     def alerts(self) -> List[Alert]:
         """The sources that are in trouble, and the nodes left out because their name is taken."""
@@ -9303,21 +9253,11 @@ class Sources:
         alerts = []
         for source, trouble in troubles:
             kind, _, name = source.partition(":")
-            rule = "not_a_frontend" if kind == "proxy" else "source_away"
-            alerts += trouble.alerts(rule, f"source:{source}", name if kind == "proxy" else None)
+            rule, node = ("not_a_frontend", name) if kind == "proxy" else ("source_away", None)
+            alerts += trouble.alerts(rule, f"source:{source}", node)
         for text in self._registry.conflicts:
             alerts.append(service_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
         return alerts
-
-    def _note(self, source: str, reason: str) -> None:
-        """Remember what is wrong with a source ("": nothing)."""
-        kind, _, name = source.partition(":")
-        what = f"Source {source} cannot be read; its last nodes are kept"
-        if kind == "proxy":
-            what = f"{name} reports no nodes"
-        with self._lock:
-            trouble = self._troubles.setdefault(source, Trouble(source, self._clock))
-        trouble.note(f"{what}: {reason}" if reason else "")
 
     def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
@@ -9334,12 +9274,7 @@ class Sources:
                 self._listed[target] = now
         latest = sorted(self._listed.items(), key=lambda item: -item[1])[:MAX_SOURCE_NODES]
         self._listed = {target: at for target, at in latest if now - at < SUPPLIER_MEMORY}
-        kinds = ask_reported(self._registry, "supplier", self._listed)
-        return [
-            reported_node(target, "supplier", kind == "frontend")
-            for target, kind in kinds.items()
-            if kind != "self"
-        ]
+        return reported_nodes(self._registry, "supplier", dict.fromkeys(self._listed, ""))
 
     def _read_coordinator(self, url: str) -> List[Node]:
         """The MP servers that a coordinator has (``GET /instances``), and itself."""
@@ -9406,24 +9341,19 @@ def read_dns(source: str, target: Target, resolve: Callable[..., List[Tuple]]) -
 
 
 def find_socket_nodes(directory: str) -> List[Node]:
-    """The sockets below LMCache's directory; those that nobody listens at are down."""
+    """The sockets in LMCache's directory and in those in it; those nobody listens at are down."""
     root = directory.rstrip("/")
+    paths: List[str] = []
+    for folder in (root, *list_directory(root)):
+        paths += list_directory(folder)
     nodes: List[Node] = []
-    for path in sockets_below(root)[:MAX_SOURCE_NODES]:
+    for path in [path for path in paths if not socket_problem(path)][:MAX_SOURCE_NODES]:
         name = path[len(root) + 1 :].replace("/", "_")
         try:
             nodes.append(Node.parse({"name": name, "port": path}, "", "found"))
         except FrontendError as error:
             log.debug("%s: %s", path, error)
     return nodes
-
-
-def sockets_below(root: str) -> List[str]:
-    """The sockets in a directory and in those below it (``socket_9090``, ``socket/9090``)."""
-    paths: List[str] = []
-    for folder in (root, *list_directory(root)):
-        paths += list_directory(folder)
-    return [path for path in paths if is_socket(path) and not socket_problem(path)]
 
 
 def list_directory(folder: str) -> List[str]:
@@ -9435,18 +9365,6 @@ def list_directory(folder: str) -> List[str]:
     except OSError as error:
         log.debug("%s: %s", folder, error)
         return []
-
-
-def is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.lstat(path).st_mode)
-    except OSError:
-        return False
-
-
-def unique(nodes: Iterable[Node]) -> List[Node]:
-    """The nodes without those whose name came before."""
-    return list({node.name: node for node in reversed(list(nodes))}.values())[::-1]
 
 
 # ----------------------------------------------------------------------------
@@ -13904,6 +13822,13 @@ def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
     elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         reason = f"{reason}: --host is not an address of this machine"
     return f"cannot listen on {place}: {reason}"
+
+
+def is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def make_tls(certificate: str, key: str) -> ssl.SSLContext:
