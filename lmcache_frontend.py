@@ -13354,6 +13354,7 @@ def build_parser() -> OptionParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
         allow_abbrev=False,
+        argument_default="",
     )
     version = f"lmcache_frontend {VERSION}"
     parser.add_argument("--version", action="version", version=version)
@@ -13401,6 +13402,7 @@ def add_serving_options(add: Callable[..., object]) -> None:
         "--port",
         metavar="PORT",
         type=PORT_NUMBER,
+        default=None,
         help=f"port to listen on (default {DEFAULT_PORT}; 0: any free one)",
     )
     add(
@@ -13409,10 +13411,16 @@ def add_serving_options(add: Callable[..., object]) -> None:
         default="0.0.0.0",
         help="address to listen on (default %(default)s; :: is IPv4 and IPv6)",
     )
-    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
-    add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
-    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
-    add("--tls-key", metavar="FILE", default="", help="its private key, if in another file")
+    add("--uds", metavar="PATH", help="listen on a Unix socket instead of a port")
+    add(
+        "--uds-mode",
+        metavar="MODE",
+        type=FILE_MODE,
+        default=None,
+        help="mode of that socket, such as 660",
+    )
+    add("--tls-cert", metavar="FILE", help="serve HTTPS with this certificate (PEM)")
+    add("--tls-key", metavar="FILE", help="its private key, if in another file")
     add(
         "--max-connections",
         metavar="N",
@@ -13448,10 +13456,9 @@ def add_node_options(add: Callable[..., object]) -> None:
     add(
         "--config",
         metavar="FILE",
-        default="",
         help="JSON file with a list of nodes; changes are written back to it",
     )
-    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
+    add("--nodes", metavar="JSON", help="the same list on the command line")
     add(
         "--node",
         metavar="NAME=ADDRESS",
@@ -13471,13 +13478,11 @@ def add_node_options(add: Callable[..., object]) -> None:
     add(
         "--node-supplier-url",
         metavar="URL",
-        default="",
         help="take nodes from this discovery service (its /lmcache_infos)",
     )
     add(
         "--coordinator-url",
         metavar="URL",
-        default="",
         help="take the MP servers of this MP coordinator as nodes",
     )
     add(
@@ -13531,7 +13536,6 @@ def add_history_options(add: Callable[..., object]) -> None:
     add(
         "--history-file",
         metavar="FILE",
-        default="",
         help="keep minute values and events in this SQLite file across restarts",
     )
     add(
@@ -13566,9 +13570,7 @@ def add_trust_options(add: Callable[..., object]) -> None:
         help="who may change things: clients on this host and those with the access token "
         "(local, default), those with the token only, or everyone",
     )
-    add(
-        "--token", metavar="TOKEN", default="", help="access token (default: generated and printed)"
-    )
+    add("--token", metavar="TOKEN", help="access token (default: generated and printed)")
     add(
         "--allow-target",
         metavar="PATTERN",
@@ -13595,10 +13597,9 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
     add(
         "--discovery-file",
         metavar="FILE",
-        default="",
         help="keep the received heartbeats in this file across restarts",
     )
-    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
+    add("--heartbeat-url", metavar="URL", help="report to this discovery service")
     add(
         "--heartbeat-initial-delay",
         metavar="S",
@@ -13613,12 +13614,7 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
         default=HEARTBEAT_INTERVAL,
         help="seconds between two heartbeats (default %(default)g)",
     )
-    add(
-        "--report-host",
-        metavar="HOST",
-        default="",
-        help="host to report, when the detected one is wrong",
-    )
+    add("--report-host", metavar="HOST", help="host to report, when the detected one is wrong")
 
 
 def add_terminal_options(add: Callable[..., object]) -> None:
@@ -13628,7 +13624,7 @@ def add_terminal_options(add: Callable[..., object]) -> None:
         action="store_true",
         help="print what happened, newest first, and exit (with --history-file: what that holds)",
     )
-    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and exit")
+    add("--bundle", metavar="FILE", help="write a zip for a bug report and exit")
     add("--json", action="store_true", help="with --status or --events: as JSON")
     add(
         "--watch",
@@ -13638,10 +13634,8 @@ def add_terminal_options(add: Callable[..., object]) -> None:
     add(
         "--url",
         metavar="URL",
-        default="",
         help="with --status, --events or --bundle: query this running frontend instead of the "
-        "nodes: "
-        "the URL that it printed, or unix:/path",
+        "nodes: the URL that it printed, or unix:/path",
     )
 
 
@@ -13655,7 +13649,10 @@ def parse_options(
     Later ones win. Raises FrontendError that names where a wrong one stands.
     """
     parser = build_parser()
-    given = [(plugin_key(option), option) for option in (plugin.options if plugin else ())]
+    given: List[Tuple[str, str]] = []
+    for argument in plugin.options if plugin else ():
+        name = argument.partition("=")[0].lstrip("-")
+        given.append((f"LMCache's {PLUGIN_PREFIX}{name}", argument))
     given += environment_options(parser, os.environ if environ is None else environ)
     for place, argument in given:
         try:
@@ -13669,11 +13666,6 @@ def parse_options(
     if options.port is None:
         options.port = DEFAULT_PORT
     return options
-
-
-def plugin_key(option: str) -> str:
-    """Where LMCache's configuration has an option: ``plugin.frontend.port`` for ``--port=1``."""
-    return f"LMCache's {PLUGIN_PREFIX}{option.partition('=')[0].lstrip('-')}"
 
 
 def environment_options(
@@ -13810,17 +13802,16 @@ def server_settings(options: argparse.Namespace) -> ServerSettings:
 def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
     """What is wrong with the address to listen on, and what to do."""
     reason = error.strerror or str(error)
-    if options.uds:
-        if error.errno == errno.EADDRINUSE:
-            reason = "a frontend is listening there already: choose another path"
-            if not is_socket(options.uds):
-                reason = "it exists and is not a socket: choose another path"
-        return f"cannot listen on {options.uds}: {reason}"
-    place = host_and_port(options.host, options.port)
-    if error.errno == errno.EADDRINUSE:
+    is_taken = error.errno == errno.EADDRINUSE
+    if options.uds and is_taken:
+        is_other = not is_socket(options.uds)
+        reason = "it exists and is not a socket" if is_other else "a frontend is listening there"
+        reason += ": choose another path"
+    elif is_taken:
         reason = "the port is in use: choose another one with --port"
     elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         reason = f"{reason}: --host is not an address of this machine"
+    place = options.uds or host_and_port(options.host, options.port)
     return f"cannot listen on {place}: {reason}"
 
 
@@ -14005,20 +13996,18 @@ def start_heartbeat_of_options(options: argparse.Namespace, server: FrontendServ
 
 def announce(options: argparse.Namespace, server: FrontendServer) -> None:
     """Print where the dashboard is and, once, the token that was made."""
-    scheme = "https" if server.tls else "http"
-    is_wild = options.host in BIND_ADDRESSES
-    url = options.uds
-    remote = f"unix:{os.path.abspath(options.uds)}"
-    if not options.uds:
-        port = server.server_port
-        url = f"{scheme}://{host_and_port('localhost' if is_wild else options.host, port)}/"
-        remote = f"{scheme}://{host_and_port(reachable_host(options.host), port)}/"
+    if options.uds:
+        url, remote, verb = options.uds, f"unix:{os.path.abspath(options.uds)}", "use --url"
+    else:
+        is_wild = options.host in BIND_ADDRESSES
+        hosts = ("localhost" if is_wild else options.host, reachable_host(options.host))
+        scheme, port, verb = "https" if server.tls else "http", server.server_port, "open"
+        url, remote = (f"{scheme}://{host_and_port(host, port)}/" for host in hosts)
     count = plural(len(server.registry.leaves()), "node")
     lines = [f"LMCache Frontend {VERSION} serves {count} at {url}"]
     if server.trust.mode == "everyone":
         lines.append("Warning: --trust everyone lets every client change the cluster.")
     elif not server.trust.token_given:
-        verb = "use --url" if options.uds else "open"
         lines.append(f"To make changes from elsewhere, {verb} {remote}#token={server.trust.token}")
     # A log that is full is no reason not to serve.
     with contextlib.suppress(FrontendError):
@@ -14282,35 +14271,38 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     return "\n".join(lines)
 
 
-def instance_row(instance: Mapping[str, object]) -> Tuple[str, ...]:
-    """The line of an instance."""
+def instance_row(instance: Mapping[str, object]) -> Tuple[object, ...]:
     figures = as_dict(instance["metrics"])
-    hit = spoken_ratio(figures.get("lookup_hit_rate"))
-    ttft = spoken_latency(figures.get("ttft_p50"))
-    texts = [str(instance[name]) for name in ("state", "name", "engine", "model")]
-    state, name, engine, model = texts
-    kinds = "+".join(map(str, as_list(instance["kinds"])))
-    nodes = str(len(as_list(instance["nodes"])))
-    return state, name, kinds, engine or "-", hit, ttft, nodes, model
+    return (
+        instance["state"],
+        instance["name"],
+        "+".join(map(str, as_list(instance["kinds"]))),
+        instance["engine"] or "-",
+        spoken_ratio(figures.get("lookup_hit_rate")),
+        spoken_latency(figures.get("ttft_p50")),
+        len(as_list(instance["nodes"])),
+        instance["model"],
+    )
 
 
-def proxy_row(proxy: Mapping[str, object]) -> Tuple[str, ...]:
-    """The line of another frontend."""
-    port = str(proxy["port"])
-    address = port if "/" in port else host_and_port(str(proxy["host"]), port)
-    latency = spoken_latency(proxy["latency"])
-    name, error = str(proxy["name"]), str(proxy["error"] or "")
-    return str(proxy["state"]), name, "frontend", "-", "-", latency, address, error
+def proxy_row(proxy: Mapping[str, object]) -> Tuple[object, ...]:
+    host, port = str(proxy["host"]), str(proxy["port"])
+    address = port if is_socket_path(port) else host_and_port(host, port)
+    state, latency = proxy["state"], spoken_latency(proxy["latency"])
+    return state, proxy["name"], "frontend", "-", "-", latency, address, proxy["error"] or ""
 
 
-def node_row(node: Mapping[str, object]) -> Tuple[str, ...]:
-    """The line of a node."""
-    hit = spoken_ratio(as_dict(node["metrics"]).get("lookup_hit_rate"))
-    reason = str(node["error"] or "; ".join(map(str, as_list(node["reasons"]))))
-    version = str(node["version"] or "-")
-    latency = spoken_latency(node["latency"])
-    state, key, kind = str(node["state"]), str(node["key"]), str(node["kind"])
-    return state, key, kind, version, hit, latency, str(node["address"]), reason
+def node_row(node: Mapping[str, object]) -> Tuple[object, ...]:
+    return (
+        node["state"],
+        node["key"],
+        node["kind"],
+        node["version"] or "-",
+        spoken_ratio(as_dict(node["metrics"]).get("lookup_hit_rate")),
+        spoken_latency(node["latency"]),
+        node["address"],
+        node["error"] or "; ".join(map(str, as_list(node["reasons"]))),
+    )
 
 
 def spoken_ratio(ratio: object) -> str:
@@ -14325,7 +14317,7 @@ def spoken_latency(seconds: object) -> str:
 
 def table_lines(
     headline: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Iterable[Sequence[object]],
     painted: Callable[[str, str], str],
     width: int,
 ) -> List[str]:
