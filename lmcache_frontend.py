@@ -12394,6 +12394,7 @@ ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our option
 PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
 PLUGIN_OPTION = re.compile(r"--[a-z][a-z0-9-]{0,60}")
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
+WORKER_COUNT = re.compile("[0-9]{1,9}")
 MAX_PLUGIN_WORKERS = 4096  # of one engine; a larger count is not believed
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
 STARTED_BY = os.getppid()  # taken as early as possible: the parent may end meanwhile
@@ -12402,22 +12403,20 @@ STARTED_BY = os.getppid()  # taken as early as possible: the parent may end mean
 class PluginSettings(NamedTuple):
     """What LMCache's launcher gave us: node entries and command line options.
 
-    ``instance`` is LMCache's instance id, ``role`` "scheduler", "worker", "mp" or what else the
-    launcher named.
+    ``role`` is "scheduler", "worker", "mp" or what else the launcher named.
     """
 
     nodes: List[dict]
     options: List[str]
-    instance: str
     role: str
-    warnings: List[str]
 
 
 def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
     """Read the environment that LMCache's plugin launchers set; None when none of them started us.
 
     In-process engines give their whole configuration, MP servers an aggregate with ``mp_config``
-    and ``http_config``. Raises FrontendError 400 when the configuration is not a JSON object.
+    and ``http_config``. What is odd in it is a warning in the log. Raises FrontendError 400 when
+    the configuration is not a JSON object.
     """
     # The second is the older name.
     for prefix in ("LMCACHE_RUNTIME_PLUGIN", "LMCACHE_PLUGIN"):
@@ -12433,48 +12432,45 @@ def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
         return mp_plugin(config, environ)
     # Up to LMCache 0.3.10 the role is written KVConnectorRole.WORKER.
     role = environ.get(f"{prefix}_ROLE", "").rpartition(".")[2].lower()
-    return engine_plugin(config, role, environ.get(f"{prefix}_WORKER_COUNT", ""))
+    nodes = engine_nodes(config, worker_count(environ.get(f"{prefix}_WORKER_COUNT", "")))
+    return PluginSettings(nodes, plugin_options(config.get("extra_config")), role)
 
 
-def engine_plugin(config: Dict[str, object], role: str, workers: str) -> PluginSettings:
+def engine_nodes(config: Dict[str, object], workers: int) -> List[dict]:
     """The nodes of an in-process engine: its scheduler on the start port, worker i after it.
 
     With a socket prefix they listen at ``{prefix}_{port}`` instead. What
     ``internal_api_server_include_index_list`` does not have (a distance from the start port) is
     left out; an empty list means all.
     """
-    warnings: List[str] = []
-    instance = str(config.get("lmcache_instance_id") or "lmcache")
-    count = worker_count(workers, warnings)
+    if not config.get("internal_api_server_enabled", True):
+        advice = "set internal_api_server_enabled to see its nodes"
+        log.warning("LMCache's internal API server is off: %s", advice)
+        return []
     start = config.get("internal_api_server_port_start") or PLUGIN_PORT_START
     if not isinstance(start, int):
-        words = f"internal_api_server_port_start {one_line(start)!r} is not a number"
-        warnings.append(f"{words}: using {PLUGIN_PORT_START}")
+        words = "internal_api_server_port_start %r is not a number: using %d"
+        log.warning(words, one_line(start), PLUGIN_PORT_START)
         start = PLUGIN_PORT_START
     wanted = as_list(config.get("internal_api_server_include_index_list"))
     prefix = config.get("internal_api_server_socket_path_prefix")
     host = connectable(config.get("internal_api_server_host"))
+    instance = str(config.get("lmcache_instance_id") or "lmcache")
     nodes: List[dict] = []
-    for offset in range(count + 1):
+    for offset in range(workers + 1):
         if not wanted or offset in wanted:
             name = f"{instance}_worker{offset - 1}" if offset else f"{instance}_scheduler"
             port: object = f"{prefix}_{start + offset}" if prefix else start + offset
             nodes.append({"name": node_name(name), "host": host, "port": port})
-    if not config.get("internal_api_server_enabled", True):
-        nodes = []
-        advice = "set internal_api_server_enabled to see its nodes"
-        warnings.append(f"LMCache's internal API server is off: {advice}")
-    options = plugin_options(config.get("extra_config"), warnings)
-    return PluginSettings(nodes, options, instance, role, warnings)
+    return nodes
 
 
-def worker_count(text: str, warnings: List[str]) -> int:
+def worker_count(text: str) -> int:
     """The launcher's number of workers; 1 when it is no number."""
-    is_number = text.isascii() and text.isdigit() and len(text) < 10
-    if is_number and int(text) <= MAX_PLUGIN_WORKERS:
+    if WORKER_COUNT.fullmatch(text) and int(text) <= MAX_PLUGIN_WORKERS:
         return int(text)
     if text:
-        warnings.append(f"the launcher's worker count {one_line(text)!r} is not valid: using 1")
+        log.warning("the launcher's worker count %r is not valid: using 1", one_line(text))
     return 1
 
 
@@ -12484,48 +12480,43 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
     As the original does, only heartbeats are sent when their URL is given and no port to serve the
     dashboard on is: they report the MP server's own address.
     """
-    warnings: List[str] = []
     mp_config = as_dict(config.get("mp_config"))
-    instance = str(mp_config.get("instance_id") or "lmcache_server")
     http_config = as_dict(config.get("http_config") or config.get("http_frontend_config"))
     path, port = http_config.get("http_socket_path"), http_config.get("http_port")
     nodes: List[dict] = []
     if path or port:
+        name = node_name(str(mp_config.get("instance_id") or "lmcache_server"))
         host = connectable(http_config.get("http_host"))
-        nodes.append({"name": node_name(instance), "host": host, "port": path or port})
+        nodes.append({"name": name, "host": host, "port": path or port})
     else:
-        warnings.append("LMCache gave no http_config: the MP server's address is unknown")
+        log.warning("LMCache gave no http_config: the MP server's address is unknown")
     extra = config.get("runtime_plugin_extra_config")
     if extra is None:
         extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
-    options = plugin_options(extra, warnings)
-    reports = has_option(options, environ, "heartbeat-url")
-    serves = has_option(options, environ, "port") or has_option(options, environ, "uds")
-    if reports and not serves:
+    options = plugin_options(extra)
+    given = {option.partition("=")[0].lstrip("-") for option in options}
+    names = ("heartbeat-url", "port", "uds")
+    given.update(name for name in names if environment_value(environ, name))
+    if "heartbeat-url" in given and given.isdisjoint(("port", "uds")):
         options.append("--no-http")
         if port:
             options.append(f"--port={port}")
         else:
-            warnings.append("the MP server has no TCP port: the heartbeat reports the default port")
-    return PluginSettings(nodes, options, instance, "mp", warnings)
+            log.warning("the MP server has no TCP port: the heartbeat reports the default port")
+    return PluginSettings(nodes, options, "mp")
 
 
 def is_wanted(settings: PluginSettings, program: str) -> bool:
-    """Log the launcher's warnings; tell whether this process should serve, and print why not.
+    """Tell whether this process should serve, and print why not.
 
     LMCache's launcher starts a file without a role in its name in every process: they cannot all
     listen on one port, so the scheduler's does.
     """
-    for warning in settings.warnings:
-        log.warning("%s", warning)
     is_named = os.path.basename(program).lower().startswith("worker_")
     if settings.role != "worker" or is_named:
         return True
-    advice = "name the file scheduler_... or worker_... to choose"
-    print(
-        f"lmcache_frontend: started by a worker, while the scheduler's copy serves: {advice}",
-        flush=True,
-    )
+    fact = "lmcache_frontend: started by a worker, while the scheduler's copy serves"
+    print(f"{fact}: name the file scheduler_... or worker_... to choose", flush=True)
     return False
 
 
@@ -12539,14 +12530,8 @@ def environment_value(environ: Mapping[str, str], name: str) -> str:
     return "" if name == "port" and "://" in value else value
 
 
-def has_option(options: Iterable[str], environ: Mapping[str, str], name: str) -> bool:
-    """Tell whether LMCache's configuration or the environment gives an option."""
-    names = [option.partition("=")[0] for option in options]
-    return bool(environment_value(environ, name)) or f"--{name}" in names
-
-
-def plugin_options(extra: object, warnings: List[str]) -> List[str]:
-    """Command line options from the ``plugin.frontend.*`` keys; others are a warning.
+def plugin_options(extra: object) -> List[str]:
+    """Command line options from the ``plugin.frontend.*`` keys; a wrong one is a warning.
 
     ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value
     is JSON.
@@ -12556,27 +12541,22 @@ def plugin_options(extra: object, warnings: List[str]) -> List[str]:
         with contextlib.suppress(ValueError):
             extra = loads(extra)
     if extra and not isinstance(extra, dict):
-        warnings.append("LMCache's extra configuration is not an object: ignored")
+        log.warning("LMCache's extra configuration is not an object: ignored")
     for key, value in as_dict(extra).items():
         if not key.startswith(PLUGIN_PREFIX):
             continue
         option = "--" + key[len(PLUGIN_PREFIX) :].replace("_", "-")
+        word = str(value).lower() if isinstance(value, (str, bool)) else ""
         if not PLUGIN_OPTION.fullmatch(option):
-            warnings.append(f"{one_line(key)} is not an option")
-        elif value is not None:
-            options += option_arguments(option, value)
+            log.warning("%s is not an option", one_line(key))
+        elif word == "true":
+            options.append(option)
+        elif isinstance(value, dict) or (option == "--nodes" and isinstance(value, list)):
+            options.append(f"{option}={json.dumps(value)}")
+        elif value is not None and word != "false":
+            values = value if isinstance(value, list) else [value]
+            options += [f"{option}={item}" for item in values]
     return options
-
-
-def option_arguments(option: str, value: object) -> List[str]:
-    """The arguments that a JSON value stands for."""
-    word = str(value).lower() if isinstance(value, (str, bool)) else ""
-    if word in ("true", "false"):
-        return [option] if word == "true" else []
-    if isinstance(value, dict) or (option == "--nodes" and not isinstance(value, str)):
-        return [f"{option}={json.dumps(value)}"]
-    values = value if isinstance(value, list) else [value]
-    return [f"{option}={item}" for item in values]
 
 
 def connectable(host: object) -> str:
@@ -12591,7 +12571,7 @@ def node_name(text: str) -> str:
     return "".join(char if char.isprintable() and char != "/" else "_" for char in shown)
 
 
-def watch_parent(on_end: Callable[[], object]) -> threading.Thread:
+def watch_parent(on_end: Callable[[], object]) -> None:
     """Call ``on_end`` once, from a thread, when the process that started us has ended.
 
     LMCache ends its plugins when it exits, but not when it was killed. The system then gives its
@@ -12604,7 +12584,7 @@ def watch_parent(on_end: Callable[[], object]) -> threading.Thread:
         log.warning("LMCache has ended: shutting down")
         on_end()
 
-    return start_thread("parent", watch)
+    start_thread("parent", watch)
 
 
 # ----------------------------------------------------------------------------
@@ -13354,7 +13334,6 @@ def build_parser() -> OptionParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
         allow_abbrev=False,
-        argument_default="",
     )
     version = f"lmcache_frontend {VERSION}"
     parser.add_argument("--version", action="version", version=version)
@@ -13402,7 +13381,6 @@ def add_serving_options(add: Callable[..., object]) -> None:
         "--port",
         metavar="PORT",
         type=PORT_NUMBER,
-        default=None,
         help=f"port to listen on (default {DEFAULT_PORT}; 0: any free one)",
     )
     add(
@@ -13411,16 +13389,10 @@ def add_serving_options(add: Callable[..., object]) -> None:
         default="0.0.0.0",
         help="address to listen on (default %(default)s; :: is IPv4 and IPv6)",
     )
-    add("--uds", metavar="PATH", help="listen on a Unix socket instead of a port")
-    add(
-        "--uds-mode",
-        metavar="MODE",
-        type=FILE_MODE,
-        default=None,
-        help="mode of that socket, such as 660",
-    )
-    add("--tls-cert", metavar="FILE", help="serve HTTPS with this certificate (PEM)")
-    add("--tls-key", metavar="FILE", help="its private key, if in another file")
+    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
+    add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
+    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
+    add("--tls-key", metavar="FILE", default="", help="its private key, if in another file")
     add(
         "--max-connections",
         metavar="N",
@@ -13456,9 +13428,10 @@ def add_node_options(add: Callable[..., object]) -> None:
     add(
         "--config",
         metavar="FILE",
+        default="",
         help="JSON file with a list of nodes; changes are written back to it",
     )
-    add("--nodes", metavar="JSON", help="the same list on the command line")
+    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
     add(
         "--node",
         metavar="NAME=ADDRESS",
@@ -13478,11 +13451,13 @@ def add_node_options(add: Callable[..., object]) -> None:
     add(
         "--node-supplier-url",
         metavar="URL",
+        default="",
         help="take nodes from this discovery service (its /lmcache_infos)",
     )
     add(
         "--coordinator-url",
         metavar="URL",
+        default="",
         help="take the MP servers of this MP coordinator as nodes",
     )
     add(
@@ -13536,6 +13511,7 @@ def add_history_options(add: Callable[..., object]) -> None:
     add(
         "--history-file",
         metavar="FILE",
+        default="",
         help="keep minute values and events in this SQLite file across restarts",
     )
     add(
@@ -13570,7 +13546,9 @@ def add_trust_options(add: Callable[..., object]) -> None:
         help="who may change things: clients on this host and those with the access token "
         "(local, default), those with the token only, or everyone",
     )
-    add("--token", metavar="TOKEN", help="access token (default: generated and printed)")
+    add(
+        "--token", metavar="TOKEN", default="", help="access token (default: generated and printed)"
+    )
     add(
         "--allow-target",
         metavar="PATTERN",
@@ -13597,9 +13575,10 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
     add(
         "--discovery-file",
         metavar="FILE",
+        default="",
         help="keep the received heartbeats in this file across restarts",
     )
-    add("--heartbeat-url", metavar="URL", help="report to this discovery service")
+    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
     add(
         "--heartbeat-initial-delay",
         metavar="S",
@@ -13614,7 +13593,12 @@ def add_heartbeat_options(add: Callable[..., object]) -> None:
         default=HEARTBEAT_INTERVAL,
         help="seconds between two heartbeats (default %(default)g)",
     )
-    add("--report-host", metavar="HOST", help="host to report, when the detected one is wrong")
+    add(
+        "--report-host",
+        metavar="HOST",
+        default="",
+        help="host to report, when the detected one is wrong",
+    )
 
 
 def add_terminal_options(add: Callable[..., object]) -> None:
@@ -13624,7 +13608,7 @@ def add_terminal_options(add: Callable[..., object]) -> None:
         action="store_true",
         help="print what happened, newest first, and exit (with --history-file: what that holds)",
     )
-    add("--bundle", metavar="FILE", help="write a zip for a bug report and exit")
+    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and exit")
     add("--json", action="store_true", help="with --status or --events: as JSON")
     add(
         "--watch",
@@ -13634,6 +13618,7 @@ def add_terminal_options(add: Callable[..., object]) -> None:
     add(
         "--url",
         metavar="URL",
+        default="",
         help="with --status, --events or --bundle: query this running frontend instead of the "
         "nodes: the URL that it printed, or unix:/path",
     )

@@ -801,8 +801,8 @@ PARSERS = {
     ),
     "option": (tried(lf.parse_node_option), ["=", "a", ":", "/", "a="]),
     "dns": (tried(lf.parse_dns_option), [":", "a", "a:"]),
-    "plugin": (tried(lambda text: lf.plugin_options({text: 1}, [])), ["plugin.frontend.", "-a"]),
-    "count": (tried(lambda text: lf.worker_count(text, [])), ["1", "a"]),
+    "plugin": (tried(lambda text: lf.plugin_options({text: 1})), ["plugin.frontend.", "-a"]),
+    "count": (tried(lf.worker_count), ["1", "a"]),
     "origin": (
         tried(lambda text: lf.is_same_origin("http://" + text, "h")),
         ["/", "?", "#", "http://"],
