@@ -1790,6 +1790,14 @@ class NodeResponse(http.client.HTTPResponse):
             yield buffer[:size]
 
 
+def is_compressed(head: ResponseHead) -> bool:
+    """Tell whether a response has a content coding (RFC 9110 section 8.4)."""
+    return any(
+        name.lower() == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
+        for name, value in head.fields
+    )
+
+
 def http_message(fields: HeaderFields) -> http.client.HTTPMessage:
     """Header fields as ``http.client`` gives them to its callers."""
     message = http.client.HTTPMessage()
@@ -2097,7 +2105,8 @@ class Exchange:
             self._connected = True
             connection.sock.settimeout(time_left(self._deadline))
             method = "GET" if body is None else "POST"
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            # With "Accept-Encoding: identity".
+            connection.putrequest(method, path, skip_host=True)
             for name, value in headers:
                 connection.putheader(name, value.encode("latin-1", "replace"))
             if body is not None:
@@ -2106,6 +2115,8 @@ class Exchange:
             wait = functools.partial(self._wait, connection.sock)
             connection.response_class = functools.partial(NodeResponse, wait=wait)
             response = connection.getresponse()
+            if is_compressed(response.head):
+                raise FetchError("its response is compressed, which was not requested", True)
             pieces = self._read(response)
             seconds = time.monotonic() - self._started
             fields = {name.lower(): value for name, value in response.getheaders()}
@@ -9550,7 +9561,7 @@ HOST_WITH_PORT = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]
 SYSTEM_SOCKET_DIRECTORIES = ("/", "/run", "/var/run", "/private/var/run")
 MAX_DECODINGS = 8  # times that a path may be percent-encoded
 REVEALING_ENDINGS = frozenset("bundle lmcache_heartbeat heartbeat refresh".split())
-MASKED_SEGMENTS = frozenset("conf config adapters".split())
+MASKED_SEGMENTS = frozenset("conf config adapters server_info get_server_info".split())
 
 
 class Trust:
@@ -9807,6 +9818,8 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
         is_same = masked == value and not has_twins
         return text if is_same else json.dumps(masked, indent=2).encode()
     except (ValueError, RecursionError):
+        if b"\0" in text:
+            return b"(not shown: it is not UTF-8)\n"
         return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
 
 
@@ -10717,6 +10730,9 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
 PATIENCE = 0.001  # seconds that a worker waits for a node before another one takes its place
 STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
+SLOW_CLIENT = 5.0  # seconds that a request waits for its client until another may take its place
+# What a poll says of a peer that will send no more, beside errors, which it always says.
+HANG_UP = getattr(select, "POLLRDHUP", 0)
 # Fields of an answer that act on our whole origin, which a node does not own.
 ORIGIN_FIELDS = frozenset(
     b"alt-svc clear-site-data expect-ct nel origin-agent-cluster public-key-pins refresh report-to "
@@ -10725,31 +10741,45 @@ ORIGIN_FIELDS = frozenset(
 
 
 class NodeSlots:
-    """How many requests wait for nodes at once, in all and for one node. The lock guards both."""
+    """The requests that are forwarded at once, with a limit in all and one for each node.
+
+    When a limit is reached, the request that has waited longest for its own client, to send a body
+    or to read an answer, makes room: slow clients keep nobody else from a node. The lock guards
+    both attributes.
+    """
 
     def __init__(self, limit: int, share: int) -> None:
         self._limit, self._share = limit, min(limit, share)
         self._lock = threading.Lock()
-        self._taken: Dict[Target, int] = collections.Counter()
+        self._taken: Dict[Target, Set[ForwardedRequest]] = {}
         self._total = 0
 
-    def take(self, target: Target) -> None:
+    def take(self, request: ForwardedRequest) -> None:
         """Raises FrontendError 503 when too many wait already."""
+        target = request.target
         with self._lock:
+            there = self._taken.setdefault(target, set())
             if self._total >= self._limit:
-                raise FrontendError(503, f"{self._limit} requests are already waiting for nodes")
-            if self._taken[target] >= self._share:
-                detail = f"{self._share} requests are already waiting for {target.label}"
-                raise FrontendError(503, detail)
-            self._taken[target] += 1
+                self._make_room(set().union(*self._taken.values()), self._limit, "nodes")
+            elif len(there) >= self._share:
+                self._make_room(there, self._share, target.label)
+            there.add(request)
             self._total += 1
 
-    def give_back(self, target: Target) -> None:
+    @staticmethod
+    def _make_room(requests: Set[ForwardedRequest], limit: int, name: str) -> None:
+        left = [request for request in requests if not request.is_ended]
+        slowest = max(left, key=ForwardedRequest.client_time, default=None)
+        if slowest is None or slowest.client_time() < SLOW_CLIENT:
+            raise FrontendError(503, f"{limit} requests are already waiting for {name}")
+        slowest.end_early()
+
+    def give_back(self, request: ForwardedRequest) -> None:
         with self._lock:
             self._total -= 1
-            self._taken[target] -= 1
-            if not self._taken[target]:
-                del self._taken[target]
+            self._taken[request.target].discard(request)
+            if not self._taken[request.target]:
+                del self._taken[request.target]
 
 
 class NodeRoute(NamedTuple):
@@ -10861,9 +10891,10 @@ def node_fields(
     # Our own token is for us alone.
     if b"authorization" in head.first and (route.token or trust.has_token(head)):
         dropped |= {b"authorization"}
+    fields = [(b"Host", route.target.authority.encode())]
     if route.masked:
         dropped |= {b"accept-encoding", b"range"}
-    fields = [(b"Host", route.target.authority.encode())]
+        fields.append((b"Accept-Encoding", b"identity"))
     fields += [field for field in head.fields if field[0].lower() not in dropped]
     if route.token:
         fields.append((b"Authorization", b"Bearer " + route.token.encode()))
@@ -10976,13 +11007,36 @@ class ForwardedRequest:
         self.timeout = self.server.proxy_timeout
         # What the node has not taken yet of a part of the request.
         self.unsent = memoryview(b"")
+        self.is_ended = False
+        # Seconds that the client was waited for, and since when it is.
+        self._waited, self._waits_since = 0.0, math.inf
+
+    def client_time(self) -> float:
+        """How many seconds the request has waited for its client."""
+        return self._waited + max(0.0, time.monotonic() - self._waits_since)
+
+    def end_early(self) -> None:
+        """Called by another thread: have the client's connection end."""
+        self.is_ended = True
+        with contextlib.suppress(OSError):
+            # That of an SSLSocket would have its other thread go on without TLS.
+            socket.socket.shutdown(self.client.connection, socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def _waiting_for_client(self) -> Iterator[None]:
+        began = self._waits_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waits_since = math.inf
+            self._waited += time.monotonic() - began
 
     def run(self) -> None:
         """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
 
         Raises FrontendError (the client is told), ClientGone (the connection is cut), OSError.
         """
-        self.server.slots.take(self.target)
+        self.server.slots.take(self)
         try:
             # What has arrived of the body is checked before a node sees any of it.
             first = self._take_body() if self.body is not None else b""
@@ -10992,7 +11046,7 @@ class ForwardedRequest:
         except (OSError, http.client.HTTPException, BadMessage) as error:
             self._fail(error)
         finally:
-            self.server.slots.give_back(self.target)
+            self.server.slots.give_back(self)
             if self.connection is not None:
                 self.connection.close()
 
@@ -11077,14 +11131,17 @@ class ForwardedRequest:
         """
         client, node = self.client, self.sock
         while True:
-            watched = [node]
-            if len(client.buffer) < RECEIVE_SIZE:
-                watched.append(client.connection)
-            ready = readable(self.deadline - time.monotonic(), *watched)
+            has_room = len(client.buffer) < RECEIVE_SIZE
+            poll = select.poll()
+            poll.register(node, select.POLLIN)
+            poll.register(client.connection, select.POLLIN if has_room else HANG_UP)
+            ready = dict(poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000))
             if not ready:
                 raise socket.timeout("no answer")
             if node.fileno() in ready:
                 return
+            if not has_room:
+                raise ClientGone("the client closed its connection")
             client.receive()
 
     def _take_body(self) -> bytes | memoryview:
@@ -11108,7 +11165,8 @@ class ForwardedRequest:
         client, node = self.client, self.sock
         with self.server.workers.blocking():
             while not self.body.done:
-                ready = readable(BODY_TIMEOUT, node, client.connection)
+                with self._waiting_for_client():
+                    ready = readable(BODY_TIMEOUT, node, client.connection)
                 if not ready:
                     raise BadMessage(408, "the request's body did not arrive in time")
                 if node.fileno() in ready:
@@ -11201,7 +11259,8 @@ class ForwardedRequest:
             if not client.status:
                 self._write_head(head, is_chunked)
             self.server.telemetry.add_bytes(to_clients=len(data))
-            client.send_now(frame_chunk(data) if is_chunked else data)
+            with self._waiting_for_client():
+                client.send_now(frame_chunk(data) if is_chunked else data)
             self.deadline = time.monotonic() + STREAM_TIMEOUT
         if not client.status:
             self._write_head(head, is_chunked)
@@ -11210,6 +11269,8 @@ class ForwardedRequest:
 
     def _relay_masked(self, response: NodeResponse) -> None:
         """Send an answer without the secrets in it."""
+        if is_compressed(response.head):
+            raise FrontendError(502, "secrets in its compressed response cannot be masked")
         pieces: List[bytes] = []
         with self.server.workers.blocking():
             self.deadline = time.monotonic() + self.timeout

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from support.frontend import receive, run, status_of, wait_for
 from support.nodes import NodeServer
 
+import lmcache_frontend as lf
 
 MIB = 1 << 20
 NOTICED = 0.5  # seconds in which a client that left is noticed
@@ -216,6 +218,25 @@ def test_uploads_that_drip_hold_up_none_of_our_own_routes(front, node, send):
         assert front.ask("/api/status", timeout=5).status == 200
 
 
+def test_slow_clients_make_room_at_a_node_for_others(start, nodes, send):
+    front = start("--max-requests", "6", *options_for(nodes))
+    upload = b"POST /proxy2/n0/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
+    socks = send(front, upload, 3)
+    with contextlib.ExitStack() as opened:
+        for _ in range(3):
+            opened.enter_context(slow_reader(front, "/proxy2/n0/bytes/50000000"))
+        check_refused_at_once(front, "/proxy2/n0/version")
+
+        def is_served():
+            for sock in socks:
+                with contextlib.suppress(OSError):
+                    sock.sendall(b"x")
+            return front.ask("/proxy2/n0/version").status == 200
+
+        wait_for(is_served, lf.SLOW_CLIENT + 10)
+        assert front.ask("/proxy2/n1/version").status == 200
+
+
 # -- clients that leave
 
 
@@ -229,6 +250,14 @@ def test_a_client_that_leaves_a_silent_node_is_noticed_at_once(front, node, send
         while b"first" not in received:
             received += sock.recv(65536)
     assert not node.hung_up.is_set()
+    sock.close()
+    assert node.hung_up.wait(NOTICED + MARGIN)
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="needs POLLRDHUP")
+def test_a_client_that_pipelined_much_and_leaves_is_noticed_at_once(front, node, send):
+    (sock,) = send(front, get("/proxy2/w0/hang") + get("/version") * 2000)
+    wait_for(lambda: hung(node) == 1)
     sock.close()
     assert node.hung_up.wait(NOTICED + MARGIN)
 

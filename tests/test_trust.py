@@ -1,11 +1,14 @@
 """Who may do what: every row of the README's table, from this host and from elsewhere."""
 
+import gzip
+import io
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from urllib.parse import quote
 
 import lmcache_frontend as lf
@@ -747,3 +750,23 @@ def test_checking_a_path_costs_no_more_than_it_is_long(piece):
 )
 def test_the_settings_of_a_node_are_masked_however_their_path_is_written(path, masks):
     assert lf.Trust.masks(path) is masks
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity, gzip", "x-unknown"])
+def test_a_compressed_answer_shows_no_secret_to_those_who_may_not_see_it(start, node, coding):
+    body = gzip.compress(b'{"api_key": "hunter2"}')
+    head = "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+    node.exact["/conf"] = (head % (coding, len(body))).encode() + body
+    front = start("--node", "w0=" + node.address, "--poll-interval", "0")
+    answer = front.foreign("/proxy2/w0/conf", headers={"Accept-Encoding": "gzip, br"})
+    assert answer.status == 502 and "compressed" in answer.json()["detail"]
+    assert b"\r\nAccept-Encoding: identity\r\n" in node.requests[-1].head
+    assert front.ask("/proxy2/w0/conf").body == body
+    bundle = zipfile.ZipFile(io.BytesIO(front.ask("/api/bundle").body))
+    assert b"/conf: its response is compressed" in bundle.read("nodes/w0/missing.txt")
+    assert "nodes/w0/conf.json" not in bundle.namelist()
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-32"])
+def test_a_text_in_another_encoding_is_not_shown(charset):
+    assert b"not shown" in lf.mask_secrets("api_key: hunter2".encode(charset))
