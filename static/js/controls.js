@@ -220,7 +220,7 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
     const found = onsearch(input.value);
     setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
   });
-  return h("span", { class: "search" }, input, count);
+  return h("span", { class: "search" }, icon("search"), input, count);
 }
 
 // ---- menus ----

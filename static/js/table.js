@@ -244,7 +244,7 @@ export class HeadingRow {
 const ROW_HEIGHT = 32; // px, --row in style.css
 const VIRTUAL_FROM = 200; // rows
 const ROWS_AROUND = 12; // rows kept in the DOM above and below those in view
-const PICK_WIDTH = 36; // px
+const pickWidth = (tight) => (tight ? 30 : 36); // px
 const TELEPHONE = 600; // px, as in style.css
 
 const STANDARD = {
@@ -370,7 +370,7 @@ export class DataTable {
     const cards = !fixed && innerWidth < TELEPHONE;
     const place = this.width || this.element.clientWidth || Infinity;
     return fitColumns(this.wantedColumns, {
-      room: place - (select ? PICK_WIDTH : 0),
+      room: place - (select ? pickWidth(innerWidth < TELEPHONE) : 0),
       tight: innerWidth < TELEPHONE,
       keepAll: this.keepAll || cards,
       mayTighten: fixed,
@@ -386,8 +386,8 @@ export class DataTable {
     replace(this.headRow);
     let minimum = 0;
     if (this.allBox) {
-      this.cols.append(this.#sized(PICK_WIDTH));
-      minimum += PICK_WIDTH;
+      this.cols.append(this.#sized(pickWidth(tight)));
+      minimum += pickWidth(tight);
       this.headRow.append(h("th", { class: "pick", scope: "col" }, this.allBox));
     }
     this.heads = columns.map((column) => [column, this.#makeHead(column)]);

@@ -5,10 +5,9 @@ import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { SEVERITIES } from "../words.js";
-import { EVENT_KINDS, eventItem, eventText } from "./eventlist.js";
+import { EVENT_KINDS, eventItem, eventText, SPREAD } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
-const SPREAD = 3; // a rule that more instances than that break is one line
 const SHOWN = 6; // lines before "Show all"
 const EVENTS = 8; // recent events shown
 const HOUR = 3600;

@@ -561,7 +561,9 @@ class ClusterView {
     const events = this.events.filter(inside);
     const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
     this.alerts.update(status, alerts, this.rows);
-    this.tiles.update(status, this.history.end ? this.history : null);
+    // Figures of now would be wrong in a fixed range.
+    if (timeRange().live || this.history.end)
+      this.tiles.update(status, this.history.end ? this.history : null);
     this.charts.update(status, this.history, marksOf(events));
     const now = timeRange().live ? status.time : end;
     this.eventCard.update(this.rows.filter(inside), rangeName(), now);

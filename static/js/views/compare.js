@@ -1,6 +1,6 @@
 // One metric across nodes in one chart, the worst first; and the settings that differ.
 
-import { chartSpan, historyQuery, onRange } from "../address.js";
+import { bounds, chartSpan, historyQuery, onRange } from "../address.js";
 import { Chart, COLOURS, followCrosshair } from "../chart.js";
 import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
@@ -11,6 +11,7 @@ import { getJson, instanceName, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
 import { SettingsCard } from "./drift.js";
+import { loadEvents, marksOf } from "./eventlist.js";
 
 needStyle("static/panels.css");
 
@@ -82,8 +83,12 @@ class Picker {
   }
 
   drawPresets() {
-    const names = [...new Set(store.status.nodes.map(instanceName).filter(Boolean))].sort(byName);
-    const ranks = names.filter((name) => this.nodesOf(`i:${name}`).length > 1);
+    const counts = new Map();
+    for (const node of store.status.nodes) {
+      const name = node.kind === "engine" ? "" : instanceName(node);
+      if (name) counts.set(name, (counts.get(name) || 0) + 1);
+    }
+    const ranks = [...counts.keys()].filter((name) => counts.get(name) > 1).sort(byName);
     const sig = ranks.join();
     if (sig !== this.presetSig) {
       this.presetSig = sig;
@@ -135,12 +140,12 @@ class Picker {
 
 // ---- the values ----
 
-function valueRow(one, index) {
+function valueRow(one) {
   const known = one.values.filter(isNumber);
   const sum = known.reduce((a, b) => a + b, 0);
   return {
     name: one.name,
-    index,
+    colour: one.colour,
     at: null,
     last: known.length ? known[known.length - 1] : null,
     low: known.length ? Math.min(...known) : null,
@@ -176,7 +181,7 @@ class ValueTable {
           width: 200,
           narrow: 150,
           value: (row) => row.name,
-          sig: (row) => `${row.name} ${row.index} ${view.alone === row.name}`,
+          sig: (row) => `${row.name} ${row.colour} ${view.alone === row.name}`,
           render: (row) => nameCell(row, view),
         },
         number("at", "At crosshair", { drop: 1, width: 116 }),
@@ -201,7 +206,7 @@ class ValueTable {
 }
 
 function nameCell(row, view) {
-  const dash = Math.floor(row.index / COLOURS) % 3;
+  const dash = Math.floor(row.colour / COLOURS) % 3;
   const pressed = view.alone === row.name;
   return h(
     "button",
@@ -212,7 +217,7 @@ function nameCell(row, view) {
       title: pressed ? "Show all lines" : `Show only ${row.name}`,
       onclick: () => view.isolate(pressed ? "" : row.name),
     },
-    h("i", { class: `swatch c${row.index % COLOURS} d${dash}` }),
+    h("i", { class: `swatch c${row.colour % COLOURS} d${dash}` }),
     fitted(row.name),
   );
 }
@@ -229,6 +234,7 @@ class ComparePage {
     this.started = this.preset === "chosen";
     this.alone = "";
     this.series = [];
+    this.marks = [];
     this.rows = [];
     this.chart = null;
     this.values = null;
@@ -246,7 +252,7 @@ class ComparePage {
     this.none.hidden = true;
     this.note = h("p", { class: "panel-line", role: "status" });
     this.help = h("p", { class: "muted" });
-    this.chartBox = h("div");
+    this.chartBox = h("div", { class: "compare-chart" });
     this.valueBox = h("div");
     this.metricBox = h("select", { "aria-label": "Metric" });
     this.metricBox.addEventListener("change", () => this.#chooseMetric(this.metricBox.value));
@@ -337,8 +343,12 @@ class ComparePage {
     const nodes = keys.map(encodeURIComponent).join(",");
     try {
       const path = `api/history?metric=${this.metric}&${historyQuery()}&node=${nodes}`;
-      const answer = await getJson(path, { signal: this.signal });
-      if (turn === this.turn) this.#draw(answer);
+      const [answer, events] = await Promise.all([
+        getJson(path, { signal: this.signal }),
+        loadEvents(bounds(store.status.time), this.signal),
+      ]);
+      const shown = events.filter((event) => event.node && this.chosen.has(event.node));
+      if (turn === this.turn) this.#draw(answer, marksOf(shown));
     } catch (error) {
       if (error.name !== "AbortError") setText(this.note, `No history: ${error.message}`);
     } finally {
@@ -346,14 +356,16 @@ class ComparePage {
     }
   }
 
-  #draw(answer) {
+  /** Lines keep their colours, and rows that are about equal their order, while figures move. */
+  #draw(answer, marks) {
     const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
-    const last = (one) => lastValue(one) ?? sign * Infinity;
+    const about = (value) => Number(value.toPrecision(2));
+    const last = (one) => about(lastValue(one) ?? sign * Infinity);
+    const colours = new Map([...this.chosen].map((name, i) => [name, i]));
     this.series = answer.series
-      .map((one) => ({ name: one.node, times: one.times, values: one.values }))
-      .sort((a, b) => sign * (last(a) - last(b)) || byName(a.name, b.name))
-      .map((one, colour) => ({ ...one, colour }));
-    this.answer = answer;
+      .map(({ node, times, values }) => ({ name: node, times, values, colour: colours.get(node) }))
+      .sort((a, b) => sign * (last(a) - last(b)) || byName(a.name, b.name));
+    Object.assign(this, { answer, marks });
     const more = this.chosen.size > MOST;
     setText(this.note, more ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "");
     this.#drawChart();
@@ -363,12 +375,14 @@ class ComparePage {
   #drawChart() {
     if (!this.chart) {
       const unit = metricUnit(this.metric);
-      this.chart = new Chart({ label: metricLabel(this.metric), unit, height: CHART_HEIGHT });
+      const label = metricLabel(this.metric);
+      this.chart = new Chart({ label, unit, height: CHART_HEIGHT, flags: true });
       replace(this.chartBox, this.chart.element);
     }
     const shown = this.series.filter((one) => !this.alone || one.name === this.alone);
     const { end, interval } = this.answer;
-    this.chart.update({ series: shown, ...chartSpan(shown, end), interval });
+    const { marks } = this;
+    this.chart.update({ series: shown, ...chartSpan(shown, end), interval, marks });
   }
 
   #drawValues() {

@@ -7,7 +7,8 @@ import { duration, fullTime, plural, when } from "../format.js";
 import { SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
-const ALERTS_TOGETHER = 600; // seconds between alerts of one rule and instance in one row
+const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
+export const SPREAD = 3; // an alert of more instances is one row
 const ALIKE = 4; // so many events of one kind at one time become one row
 const LASTING = ["node_down", "node_degraded", "alert"];
 
@@ -45,11 +46,12 @@ function restartsAfterDown(events) {
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
 
-/** What events that may become one row have in common; the rule and the instance of alerts. */
+/** What events that may become one row have in common. */
 function likeness(event) {
-  if (event.kind === "alert" && event.rule && event.instance)
-    return `alert ${event.rule} ${event.instance}`;
-  return event.node ? `${event.kind} ${template(event)}` : `${event.id}`;
+  if (event.kind === "alert" && event.rule) return `alert ${event.rule}`;
+  if (!event.node) return `${event.id}`;
+  const state = event.kind.startsWith("node_"); // "slow (2.1 s)" is like "slow (2.3 s)"
+  return `${event.kind} ${state ? template(event).replace(/[\d.]+/g, "0") : template(event)}`;
 }
 
 /** The row of events that say the same, newest first: it lasts as long as one of them does. */
@@ -60,26 +62,35 @@ function rowOf(group) {
   return { ...(active || oldest), time: oldest.time, until, alike: group };
 }
 
+/** Events that are alike and near in time, in groups; all are newest first. */
+function inGroups(events, id) {
+  const groups = [];
+  const latest = new Map(); // what events are alike in -> the group of the last of them
+  for (const event of events) {
+    const group = latest.get(id(event));
+    const apart = event.kind === "alert" ? ALERTS_TOGETHER : TOGETHER;
+    if (group && group[group.length - 1].time - event.time <= apart) group.push(event);
+    else {
+      groups.push([event]);
+      latest.set(id(event), groups[groups.length - 1]);
+    }
+  }
+  return groups;
+}
+
+const countOf = (events, name) => new Set(events.map((event) => event[name])).size;
+
 /** Events that say the same of several nodes at about one time, as one row. */
 function together(events) {
-  const groups = [];
-  const latest = new Map(); // likeness -> the group that the last such event is in
-  for (const event of events) {
-    const id = likeness(event);
-    const apart = event.kind === "alert" ? ALERTS_TOGETHER : TOGETHER;
-    const group = latest.get(id);
-    if (group && group[group.length - 1].time - event.time <= apart) {
-      group.push(event);
-      continue;
-    }
-    latest.set(id, [event]);
-    groups.push(latest.get(id));
-  }
-  const rows = groups.flatMap((group) => {
-    const least = group[0].kind === "alert" ? 2 : ALIKE;
-    return nodesOf(group) >= least ? [rowOf(group)] : group;
-  });
-  return rows.sort((a, b) => b.time - a.time);
+  const perInstance = (group) =>
+    group[0].kind === "alert" && countOf(group, "instance") <= SPREAD
+      ? inGroups(group, (event) => event.instance)
+      : [group];
+  const least = (group) => (group[0].kind === "alert" ? 2 : ALIKE);
+  return inGroups(events, likeness)
+    .flatMap(perInstance)
+    .flatMap((group) => (countOf(group, "node") >= least(group) ? [rowOf(group)] : group))
+    .sort((a, b) => b.time - a.time);
 }
 
 /** Alerts whose event of the node's state is there too: "w0 is down" need not be read twice. */
@@ -133,12 +144,10 @@ function glyph(event) {
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
 }
 
-const nodesOf = (events) => new Set(events.map((event) => event.node)).size;
-
 /** "4 nodes", or "4 nodes of llama70b-a" when they are all of one instance. */
 function manyNodes(events) {
   const [first] = events;
-  const count = plural(nodesOf(events), "node");
+  const count = plural(countOf(events, "node"), "node");
   const name = store.instances.get(first.instance);
   const one = name && events.every((event) => event.instance === first.instance);
   return one ? `${count} of ${name}` : count;
@@ -149,7 +158,9 @@ export function eventText(event, brief = false) {
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
   if (event.kind === "alert") {
     const said = brief ? text.split(/[,;] /)[0] : text;
-    const others = event.alike ? ` (and ${plural(nodesOf(event.alike) - 1, "other node")})` : "";
+    const others = event.alike
+      ? ` (and ${plural(countOf(event.alike, "node") - 1, "other node")})`
+      : "";
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}${others}`;
   }
   if (!event.alike) return text;
@@ -166,6 +177,7 @@ export function eventNote(event, now) {
   const long = duration(merged ? event.seconds : lastedSeconds(event, now));
   if (lasts(event)) return [event.kind === "alert" ? "active," : "ongoing,", long];
   if (event.kind === "alert") return ["lasted", long];
+  if (event.kind === "node_degraded" && isOver(event)) return [times || "lasted", long];
   if (LASTING.includes(event.kind) && isOver(event)) return [times, long];
   if (event.kind === "action" && event.by) {
     const by = { token: "by token", local: "from this host", everyone: "by anyone" }[event.by];

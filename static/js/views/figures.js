@@ -98,7 +98,8 @@ export function tilesFor(totals) {
 /** How a figure moved, in words: {text, large}. */
 export function movementText(values, unit) {
   const moved = movement(values, unit);
-  if (!moved) return { text: "", large: false };
+  const backAtZero = moved && moved.fromZero && values.filter(isNumber).pop() === 0;
+  if (!moved || backAtZero) return { text: "", large: false };
   const arrow = moved.up ? "▲" : "▼";
   const { large } = moved;
   if (moved.fromZero) return { text: `${arrow} from 0`, large };
@@ -194,6 +195,7 @@ export class FigureHistory {
     this.interval = 0;
     this.asked = 0; // time of the status with which it was last asked for
     this.range = null;
+    this.pending = null; // the question that is being answered
     this.nodes = new Map(); // time of a status -> number of nodes up
   }
 
@@ -203,9 +205,17 @@ export class FigureHistory {
     this.#countNodes(status);
     const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
     const due = range !== this.range || (range.live && status.time - this.asked >= pace);
-    if (!due) return false;
+    if (!due) {
+      await this.pending; // what is drawn meanwhile would mix two time ranges
+      return false;
+    }
     this.range = range;
     this.asked = status.time;
+    this.pending = this.#ask(status, range);
+    return this.pending;
+  }
+
+  async #ask(status, range) {
     const names = HISTORY_NAMES.filter((name) => name in (status.totals || {}));
     if (!names.length) return false;
     const query = `api/history?metric=${names.join(",")}&${historyQuery()}`;

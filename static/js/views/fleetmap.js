@@ -1,11 +1,11 @@
 // The fleet map: one square per node, by model and instance, coloured by state or by a figure.
 
 import { isNumber } from "../chartmath.js";
-import { instanceLink, nodeLink } from "../controls.js";
+import { fitted, instanceLink, nodeLink } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { recall, remember, store } from "../server.js";
-import { metricLabel, STATES } from "../words.js";
+import { metricLabel, STATE_ORDER, STATES } from "../words.js";
 import { instancesOf } from "./instances.js";
 
 const SQUARE = 10; // px
@@ -15,6 +15,7 @@ const ROW = 14; // px from one row to the next
 const LABEL = 30; // px for the numbers of rows
 const LEVELS = 5;
 const WORST = 8; // instances named
+const NO_MODEL = "No model reported";
 const FACTORS = [1, 2, 4, 8]; // times the round median: the limits of the levels
 const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
@@ -89,7 +90,7 @@ export function mapGroups(status) {
   for (const one of instancesOf(status)) {
     const nodes = one.nodes.map((key) => byKey.get(key)).filter(Boolean);
     if (nodes.length < 2) continue;
-    const title = one.model || "Instances";
+    const title = one.model || NO_MODEL;
     for (const node of nodes) inside.add(node.key);
     const entry = { id: one.id, name: one.name, nodes: inOrder(nodes) };
     models.set(title, [...(models.get(title) || []), entry]);
@@ -316,7 +317,7 @@ export class FleetMap {
       );
     });
     this.worst = h("ul", { class: "worst" });
-    this.worstTitle = h("h3", {}, "Worst instances");
+    this.worstTitle = h("h3");
     replace(
       this.sideBox,
       h("h3", {}, `Nodes by ${this.mode[1].toLowerCase()}`),
@@ -328,18 +329,22 @@ export class FleetMap {
 
   #drawWorst() {
     const [id, , unit, value, lowIsBad] = this.mode;
-    const wanted = id === "state" ? null : value;
-    const rows = wanted ? worstInstances(this.status, wanted, lowIsBad) : [];
+    const byState = id === "state";
+    const rows = byState
+      ? needAttention(this.status)
+      : worstInstances(this.status, value, lowIsBad).map(({ one, worst }) => [
+          one.name,
+          format(worst, unit),
+        ]);
     this.worstTitle.hidden = !rows.length;
+    setText(this.worstTitle, byState ? "Needs attention" : "Worst instances");
+    const signature = JSON.stringify(rows);
+    if (this.worst.dataset.shown === signature) return; // a link keeps the focus
+    this.worst.dataset.shown = signature;
     replace(
       this.worst,
-      rows.map(({ one, worst }) =>
-        h(
-          "li",
-          {},
-          h("a", { href: instanceLink(one.name) }, one.name),
-          h("b", {}, format(worst, unit)),
-        ),
+      rows.map(([name, text]) =>
+        h("li", {}, h("a", { href: instanceLink(name) }, fitted(name)), h("b", {}, text)),
       ),
     );
   }
@@ -419,6 +424,16 @@ export class FleetMap {
     const top = place.bottom - box.top + 6;
     this.tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
+}
+
+/** The instances that are not up, the worst first: [name, "1 of 5 down"]. */
+function needAttention(status) {
+  const count = (one) => one.nodes.filter((key) => store.byKey.get(key)?.state === one.state);
+  return instancesOf(status)
+    .filter((one) => one.state === "down" || one.state === "degraded")
+    .sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.name, b.name))
+    .slice(0, WORST)
+    .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`]);
 }
 
 /** The instances whose worst rank is the worst, for a figure. */

@@ -16,7 +16,7 @@ const TWO_LINES = 44; // px
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
 const LEAST_RANKS = 3; // fewer have no median worth the name
 const OUTLIER = 2; // times the median, or its half
-const WORTH_TELLING = 1.05; // the highest rank against the lowest
+const WORTH_TELLING = 1.25; // the highest rank against the lowest
 
 // ---- instances out of nodes, where the server does not report them ----
 
@@ -151,6 +151,8 @@ function nodeRow(node, instance) {
   };
 }
 
+const isRank = (row) => Boolean(row.node && row.instance && !row.alone);
+
 function instanceRow(instance) {
   const nodes = instance.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
   const single = nodes.length === 1 ? nodes[0] : null;
@@ -177,9 +179,11 @@ function childrenOf(row) {
     .map((node) => nodeRow(node, row.instance));
 }
 
+/** Worst first, by whole points of the hit rate: rows do not change places at each update. */
 const badness = (row) => {
   const hits = row.metrics.lookup_hit_rate;
-  return (STATE_ORDER[row.state] ?? 2) * 10 + (isNumber(hits) ? hits : 2);
+  const points = isNumber(hits) ? Math.round(hits * 100) : 200;
+  return (STATE_ORDER[row.state] ?? 2) * 1000 + (isRank(row) ? 0 : points);
 };
 
 /** The spread of a figure when it says something: an instance of several ranks. */
@@ -204,28 +208,27 @@ const isOdd = (row) =>
 
 // ---- cells ----
 
-const withUnit = (value, unit) => {
-  const [number, word] = parts(value, unit);
+/** A figure with its unit; a rate takes the unit of the rate `beside` it. */
+const withUnit = (value, unit, beside = value) => {
+  const [number, word] = parts(value, unit, beside);
   const glued = word.startsWith("/") || word === "";
   return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
 };
 
-/** "ranks 84 – 412": the units are left out where they are those of the value above. */
-function spreadText(spread, value, unit) {
-  const [, wanted] = parts(value, unit);
-  const short = (one) => {
-    const [text, word] = parts(one, unit, value);
-    if (word === wanted || one === 0) return text;
-    if (wanted === "/s") return plain(Number(one.toPrecision(2)));
-    return format(one, unit);
-  };
-  return `ranks ${short(spread.min)} – ${short(spread.max)}`;
+/** A figure below another one: its unit is left out where both have the same. */
+function below(value, unit, above) {
+  const [text, word] = parts(value, unit, above);
+  return value === 0 || word === parts(above, unit)[1] ? text : format(value, unit, above);
 }
 
-function oddText(spread, value, unit) {
+/** "ranks 84 – 412". */
+const spreadText = (spread, value, unit) =>
+  `ranks ${below(spread.min, unit, value)} – ${below(spread.max, unit, value)}`;
+
+function oddText(spread, value, unit, beside) {
   const times = spread.median > 0 ? value / spread.median : 0;
   if (times >= OUTLIER) return `${plain(Number(times.toPrecision(2)))} × median`;
-  return `median ${format(spread.median, unit, value)}`;
+  return `median ${below(spread.median, unit, beside)}`;
 }
 
 /** Whether a row is of a kind that has the figures of a cache. */
@@ -238,10 +241,16 @@ function figureCell(row, name, show = withUnit) {
   if (!isNumber(value)) return hasFigures(row) ? NONE : "";
   const spread = spreadFor(row, name);
   const odd = oddness(row, name);
-  const below = odd ? oddText(odd, value, unit) : spread ? spreadText(spread, value, unit) : "";
+  // A rank's rate has the unit of its instance's: figures in a column compare at a glance.
+  const beside = isRank(row) ? (row.instance.metrics[name] ?? value) : value;
+  const more = odd
+    ? oddText(odd, value, unit, beside)
+    : spread
+      ? spreadText(spread, value, unit)
+      : "";
   return [
-    h("span", { class: odd ? "outlier" : null }, show(value, unit, row)),
-    below ? h("span", { class: odd ? "spread why" : "spread" }, below) : null,
+    h("span", { class: odd ? "outlier" : null }, show(value, unit, beside, row)),
+    more ? h("span", { class: odd ? "spread why" : "spread" }, more) : null,
   ];
 }
 
@@ -262,11 +271,11 @@ const figure = (name, more = {}) => ({
   ...more,
 });
 
-function memoryText(value, unit, row) {
+function memoryText(value, unit, beside, row) {
   const limit = row.metrics.local_cache_limit_bytes;
   const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "\u202f%"] : null;
   const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
-  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit), share)];
+  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, beside), share)];
 }
 
 /** What a node does whose figures have no column: one line beside its name. */
@@ -297,14 +306,14 @@ function besideName(row) {
     return [engine, ranks > 1 ? `TP ${ranks}` : ""].filter(Boolean).join(", ");
   }
   const kind = kindName(row.kind);
-  const rank = row.kind === "worker" && row.instance && !row.alone ? rankOf(row.node) : "";
+  const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
   return [rank || kind, nodeFacts(row)].filter(Boolean).join(" · ");
 }
 
 /** The name of a rank without what its instance's name says already. */
 function shortName(row) {
   const name = row.node.key;
-  const prefix = row.instance && !row.alone ? row.instance.name : "";
+  const prefix = isRank(row) ? row.instance.name : "";
   const rest = prefix && name.startsWith(prefix) ? name.slice(prefix.length) : "";
   return /^[_-]?[A-Za-z]/.test(rest) ? rest.replace(/^[_-]/, "") : name;
 }
@@ -322,17 +331,17 @@ function stateText(row) {
 const FIGURE_COLUMNS = [
   { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
-  figure("lookup_hit_rate", { width: 84, narrow: 64 }),
-  figure("hit_tokens_per_second", { label: "From cache", width: 100, drop: 3 }),
-  figure("retrieve_p99", { label: "Retrieve p99", width: 118, narrow: 88 }),
+  figure("lookup_hit_rate", { width: 76, narrow: 64 }),
+  figure("hit_tokens_per_second", { label: "From cache", width: 94, drop: 3 }),
+  figure("retrieve_p99", { label: "Retrieve p99", width: 112, narrow: 94 }),
   {
-    ...figure("local_cache_bytes", { width: 200, drop: 2 }),
+    ...figure("local_cache_bytes", { width: 186, drop: 2 }),
     sig: (row) =>
       `${cellSignature(row, "local_cache_bytes")}${row.metrics.local_cache_limit_bytes}`,
     render: (row) => figureCell(row, "local_cache_bytes", memoryText),
   },
-  figure("evictions_per_second", { width: 106, drop: 4 }),
-  figure("failures_per_second", { width: 96, drop: 4 }),
+  figure("evictions_per_second", { width: 112, drop: 4 }),
+  figure("failures_per_second", { width: 86, drop: 4 }),
   figure("ttft_p50", { width: 92, off: true }),
   figure("store_p99", { width: 92, off: true }),
   figure("stored_tokens_per_second", { label: "Stored", width: 104, off: true }),
@@ -349,7 +358,7 @@ const FIGURE_COLUMNS = [
     id: "trend",
     label: "Hit rate trend",
     num: true,
-    width: 104,
+    width: 100,
     drop: 5,
     sort: false,
     find: false,
@@ -402,7 +411,7 @@ export class InstanceTable {
   }
 
   #classOf(row) {
-    const level = !row.node ? "instance" : row.instance && !row.alone ? "rank" : "instance single";
+    const level = isRank(row) ? "rank" : row.node ? "instance single" : "instance";
     const gone = row.node && row.state === "down" ? "gone" : "";
     const facts = hasFigures(row) ? "" : "facts-beside";
     return [level, facts, this.#isTall(row) ? "two-lines" : "", gone].filter(Boolean).join(" ");
@@ -413,8 +422,8 @@ export class InstanceTable {
       {
         id: "state",
         label: "State",
-        width: 114,
-        narrow: 36,
+        width: 112,
+        narrow: 28,
         value: badness,
         search: (row) => row.state,
         sig: stateText,
@@ -542,8 +551,7 @@ function searchText(row) {
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
-const trendOf = (row) =>
-  (row.node && row.instance && !row.alone ? null : (row.series || {}).lookup_hit_rate) || [];
+const trendOf = (row) => (isRank(row) ? null : (row.series || {}).lookup_hit_rate) || [];
 
 function trendCell(row) {
   const values = trendOf(row);
