@@ -3066,10 +3066,12 @@ MAX_SEPARATE = 3  # of those with one key within EVENT_MERGE_SECONDS; from then 
 MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
 HIDDEN = "********"  # stands for a secret
 SECRET_PARAMETER = re.compile(
-    r"pass|pwd|secret|token|credential|key|auth|cookie|session|sig|jwt|bearer|private|dsn|sas",
+    r"pass|pwd|secret|token|credential|key|auth|cookie|session|sig|jwt|bearer|private|dsn|sas"
+    r"|access|otp|\A(?:pin|code)=",
     re.I,
 )
-BARE_SECRET = 8  # characters from which a query's value without a name may be a secret
+BARE_SECRET = 8  # characters from which a value may be a secret whatever its name, but for these
+PLAIN_PARAMETERS = "instance_id level location locations logger_name model name node".split()
 
 
 class Event(NamedTuple):
@@ -3357,21 +3359,34 @@ def documents_of(events: Iterable[Event]) -> List[Dict[str, object]]:
 
 
 def hide_secrets(path: str) -> str:
-    """A request's path as an event shows it: without the values that may be secrets."""
+    """A request's path as an event shows it: without what may be a secret, encoded or not."""
     path, mark, query = path[:MAX_EVENT_PATH].partition("?")
     path = re.sub(r"//[^/@]*@", f"//{HIDDEN}@", path)
-    parts = [hide_value(part) for part in re.split("([&;])", query)]
-    return one_line(path + mark + "".join(parts))
+    segments = [hide_segment(part) for part in re.split("([/;])", path)]
+    parameters = [hide_value(part) for part in re.split("([&;])", query)]
+    return one_line("".join([*segments, mark, *parameters]))
+
+
+def unquote_twice(text: str) -> str:
+    return urllib.parse.unquote(urllib.parse.unquote(text))
+
+
+def hide_segment(segment: str) -> str:
+    """One segment of a path: user information of a URL, or a parameter, may be in it."""
+    plain = unquote_twice(segment)
+    has_user = "@" in plain and (":" in plain or "//" in plain)
+    is_secret = has_user or "=" in plain and SECRET_PARAMETER.search(plain)
+    return HIDDEN if is_secret else segment
 
 
 def hide_value(parameter: str) -> str:
-    """One parameter of a query, whose value is hidden when its name says that it is a secret."""
-    name, equals, value = parameter.partition("=")
-    if not equals:
-        return HIDDEN if len(parameter) >= BARE_SECRET else parameter
-    plain = urllib.parse.unquote(urllib.parse.unquote(parameter))
-    is_secret = SECRET_PARAMETER.search(plain) or "://" in plain and "@" in plain
-    return f"{name}={HIDDEN}" if is_secret and value else parameter
+    """One parameter of a query: only a short value, or that of PLAIN_PARAMETERS, is shown."""
+    name, _, value = parameter.partition("=")
+    if not value:
+        return HIDDEN if len(name) >= BARE_SECRET else parameter
+    is_long = len(value) >= BARE_SECRET and name not in PLAIN_PARAMETERS
+    is_secret = is_long or SECRET_PARAMETER.search(unquote_twice(parameter))
+    return f"{name}={HIDDEN}" if is_secret else parameter
 
 
 # ----------------------------------------------------------------------------
@@ -5898,7 +5913,7 @@ def service_alert(
 class Trouble:
     """What is wrong with one thing that goes on beside the server, and since when: for its alert.
 
-    ``_now``, Unix seconds and a sentence, is replaced whole: any thread may look.
+    ``_now``, monotonic seconds and a sentence, is replaced whole: any thread may look.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -5909,7 +5924,7 @@ class Trouble:
     def note(self, text: str) -> None:
         """Note what is wrong (a sentence; "": nothing); what is new is a line in the log."""
         old = self._now
-        self._now = (old[0] if old else self._clock.wall(), text) if text else None
+        self._now = (old[0] if old else self._clock.monotonic(), text) if text else None
         if text and (old is None or old[1] != text):
             log.warning("%s; retrying", text)
         elif old is not None and not text:
@@ -5918,7 +5933,7 @@ class Trouble:
     def alerts(self, rule: str, key: str = "", node: str | None = None) -> List[Alert]:
         """The alert of ``rule``, with ``key`` as its id; [] when all is well."""
         now = self._now
-        return [service_alert(rule, now[1], now[0], node, key)] if now else []
+        return [service_alert(rule, now[1], self._clock.unix(now[0]), node, key)] if now else []
 
 
 def is_own_setting(name: str) -> bool:
@@ -6409,6 +6424,7 @@ HISTORY_POINTS = 1_000  # points of a series in one answer, about
 # Seconds between two points when an answer is made of means; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
 MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
+MAX_HISTORY_SECONDS = 1e10  # that one answer may go back
 MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
 
 
@@ -8579,7 +8595,7 @@ class HeartbeatSender:
             "local_ip": self.report_host(url),
             "startup_time": iso_time(self._startup),
             "current_time": iso_time(time.time()),
-            "heartbeat_url": split_credentials(url)[0] or None,
+            "heartbeat_url": hide_secrets(split_credentials(url)[0]) or None,
             "interval": interval,
             "last_success": self._last,
             "last_error": self._error,
@@ -8608,10 +8624,11 @@ class HeartbeatSender:
             error = self._send(bare, headers)
             if stopped.is_set():
                 return
+            shown = hide_secrets(bare)
             if error and not self._error:
-                log.warning("heartbeat to %s: %s; retrying every %g s", bare, error, interval)
+                log.warning("heartbeat to %s: %s; retrying every %g s", shown, error, interval)
             elif self._error and not error:
-                log.warning("heartbeat to %s: accepted again", bare)
+                log.warning("heartbeat to %s: accepted again", shown)
             self._error = error or None
             self._last = self._last if error else time.time()
 
@@ -9513,7 +9530,8 @@ class AlertmanagerSender:
             "labels": dict(alert.labels),
             "annotations": {"summary": alert.text, "link": self._link},
             "generatorURL": self._link,
-            "startsAt": rfc3339(alert.since or self._clock.wall()),
+            # Alertmanager refuses what ends before it began, as after a clock that was set back.
+            "startsAt": rfc3339(min(alert.since or self._clock.wall(), ends)),
             "endsAt": rfc3339(ends),
         }
 
@@ -12133,26 +12151,30 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
     seconds = request_number(request, "seconds", 3600.0)
     if start is not None:
         seconds = (time.time() if end is None else end) - start
-    if not 0 < seconds < 1e10:
-        field = "seconds" if start is None else "start"
-        words = "seconds is not a positive number" if start is None else "start is not before end"
-        raise FrontendError(400, words, field)
+        if seconds <= 0:
+            raise invalid("start", "is not before end")
+    if not 0 < seconds <= MAX_HISTORY_SECONDS:
+        raise invalid("seconds", f"is not above 0 and at most {MAX_HISTORY_SECONDS:.0f}")
     node, metric = request.value("node") or None, request.value("metric") or None
     instance = request.value("instance") or None
+    if node and instance:
+        raise invalid("instance", "and node cannot be asked for together")
     return Answer.json(server.monitor.history(node, metric, seconds, end, instance))
 
 
 def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
     """What happened, newest first."""
     limit = request_number(request, "limit", EVENT_PAGE)
-    if not 1 <= limit <= MAX_EVENT_PAGE:
-        raise invalid("limit", f"is not between 1 and {MAX_EVENT_PAGE}")
+    if not 1 <= limit <= MAX_EVENT_PAGE or limit != int(limit):
+        raise invalid("limit", f"is not a whole number from 1 to {MAX_EVENT_PAGE}")
     kinds = tuple(request.names("kind"))
     for kind in kinds:
         if kind not in EVENT_KINDS:
             known = ", ".join(EVENT_KINDS)
             raise invalid("kind", f"{one_line(kind)!r} is none of {known}")
     since, until = (request_number(request, name) for name in ("since", "until"))
+    if since is not None and until is not None and since > until:
+        raise invalid("since", "is after until")
     before = request_number(request, "before")
     found = [(name, server.registry.find(name)) for name in request.names("node")]
     nodes = tuple(node.key if node is not None else name for name, node in found)

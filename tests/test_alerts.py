@@ -499,6 +499,25 @@ def test_an_alertmanager_that_is_away_gets_what_it_missed_when_it_is_back(alertm
     assert entry["endsAt"] <= lf.rfc3339(time.time())
 
 
+def test_an_alert_never_ends_before_it_began_when_the_clock_is_set_back(alertmanager, sending):
+    raised = alert("w0")._replace(since=time.time() + 3600)
+    sender = sending([raised])
+    wait_for(lambda: alertmanager.reports)
+    sender.documents.clear()
+    wait_for(lambda: len(alertmanager.reports) == 2)
+    for (entry,) in alertmanager.reports:
+        assert entry["startsAt"] <= entry["endsAt"]
+
+
+def test_since_when_something_is_wrong_moves_with_the_wall_clock():
+    clock = StillClock()
+    trouble = lf.Trouble("x", clock)
+    trouble.note("x is away")
+    clock.now += 10
+    clock.wall = lambda: 500_000.0 + clock.now
+    assert trouble.alerts("history_file")[0].since == 500_000.0
+
+
 def test_an_alertmanager_that_was_away_is_asked_again_when_there_is_nothing_to_send(
     alertmanager, sending
 ):

@@ -695,7 +695,13 @@ def test_two_frontends_on_one_file_both_work(start, node, path):
 
 def test_a_wrong_time_range_is_refused(front):
     for query in ("start=2&end=1", "seconds=0", "seconds=x", "start=x", "seconds=-1"):
-        assert front.ask("/api/history?" + query).status == 400
+        answer = front.ask("/api/history?" + query)
+        assert (answer.status, answer.json()["field"]) == (400, query.split("=")[0])
+    assert front.ask("/api/history?seconds=10000000000").status == 200
+    answer = front.ask("/api/history?seconds=10000000001")
+    assert answer.json()["detail"] == "seconds is not above 0 and at most 10000000000"
+    answer = front.ask("/api/history?node=w0&instance=x")
+    assert (answer.status, answer.json()["field"]) == (400, "instance")
 
 
 # Hostile files and disks: what each is, and what the one line in the log says.

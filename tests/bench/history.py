@@ -1,10 +1,12 @@
 """What the history file costs: a minute's write, a week's query, the size of a week.
 
-Prints figures.
+Prints figures. All but the last two hours are written ten minutes at a time: that the rows of an
+hour grow step by step shapes the file, how many steps there are does not.
 
 python tests/bench/history.py [NODES] [DAYS] [PATH]
 """
 
+import itertools
 import math
 import os
 import random
@@ -19,6 +21,8 @@ import lmcache_frontend as lf  # noqa: E402
 FIGURES = 70  # columns of the history
 MEASURED = 25  # of them, what a node has a value for
 ASKED = 17  # figures of the query
+AT_ONCE = 10  # minutes of a write before
+MEASURED_WRITES = 120  # minutes that are written one by one
 
 
 def minutes(nodes, days, end):
@@ -47,7 +51,11 @@ def main():
     file.open()
     end = 29_000_000
     spent, took = [], []
-    for minute in minutes(nodes, days, end):
+    every = minutes(nodes, days, end)
+    for number in range(0, int(days * 1440) - MEASURED_WRITES, AT_ONCE):
+        at_once = list(itertools.islice(every, AT_ONCE))
+        file.write(at_once[-1].minute * 60.0 + 62, at_once)
+    for minute in every:
         cpu, wall = time.process_time(), time.monotonic()
         file.write(minute.minute * 60.0 + 62, [minute])
         spent.append(time.process_time() - cpu)
