@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         FrozenSet,
         Iterable,
         Iterator,
+        KeysView,
         Mapping,
         Match,
         Pattern,
@@ -6478,8 +6479,8 @@ class History:
         kept = {"", *keys}
         self._columns = {key: found for key, found in self._columns.items() if key in kept}
 
-    def keys(self) -> List[str]:
-        return list(self._columns)
+    def keys(self) -> KeysView[str]:
+        return self._columns.keys()
 
     def copy(self, key: str, name: str, count: int) -> array:
         """The last ``count`` values, oldest first, NaN where there is none."""
@@ -6564,6 +6565,10 @@ class OlderHistory:
         """Unix seconds of the oldest minute; None when there is none."""
         raise NotImplementedError
 
+    def has(self, series: str) -> bool:
+        """Tell whether a series was ever written."""
+        raise NotImplementedError
+
     def hours(
         self, series: Sequence[str], columns: Sequence[str], start: float, end: float
     ) -> Iterator[Tuple[str, int, List[array]]]:
@@ -6608,7 +6613,10 @@ class Past:
         """
         times, columns = self._rounds(keys.values(), metrics, start, end)
         wanted = [(name, metric) for name in keys for metric in metrics]
-        oldest = self.oldest_round()
+        with self.watched.lock:
+            is_known = not self.history.keys().isdisjoint(keys.values())
+        # Of removed nodes, memory has nothing.
+        oldest = self.oldest_round() if is_known else self.watched.clock.wall()
         first = self._older.first() if self._older is not None else None
         is_older = start < oldest - self._pace and first is not None and first < min(end, oldest)
         if not is_older and len(times) <= HISTORY_POINTS * 1.1:
@@ -6635,24 +6643,31 @@ class Past:
         return history_document(step, source, times, points, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
-        """What in memory is meant by a comma list of nodes, or an instance's id, by name.
+        """What is meant by a comma list of nodes, or an instance's id, by name.
 
-        The cluster is meant by neither. Raises FrontendError 404.
+        The cluster is meant by neither. What was removed is there as long as the file has it.
+        Raises FrontendError 404.
         """
         if instance:
+            key = instance_series(instance)
             with self.watched.lock:
-                ids = {one.id for one in self.watched.instances}
-            if instance not in ids:
+                is_there = any(one.id == instance for one in self.watched.instances)
+            if not is_there and not self._is_older(key):
                 what = f"there is no instance {one_line(instance)!r}"
                 raise FrontendError(404, what, "instance")
-            return {instance_series(instance): instance_series(instance)}
+            return {key: key}
         keys: Dict[str, str] = {} if names else {"": ""}
-        for name in names.split(",") if names else ():
+        for name in filter(None, names.split(",")):
             node = self.watched.registry.find(name)
-            if node is None or node.is_proxy:
+            is_leaf = node is not None and not node.is_proxy
+            if not is_leaf and not self._is_older(name):
                 raise no_such_node(name)
-            keys[name] = node.key
+            keys[name] = node.key if is_leaf else name
         return keys
+
+    def _is_older(self, key: str) -> bool:
+        """Tell whether a node or an instance that was removed has a history in the file."""
+        return self._older is not None and self._older.has(series_name(key))
 
     def minutes(self, first: int, last: int) -> List[Minute]:
         """The minutes from ``first`` to ``last`` (Unix seconds // 60) that memory has rounds of.
@@ -6660,7 +6675,7 @@ class Past:
         Values are means, for latencies the maximum.
         """
         with self.watched.lock:
-            keys = self.history.keys()
+            keys = list(self.history.keys())
         times, columns = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
         found = []
         for minute, part in grid(times, 60):
@@ -7850,6 +7865,7 @@ FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
 HISTORY_BATCH = 60  # minutes in one transaction
 TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
 
+SERIES_ID = "SELECT id FROM name WHERE text = ?"
 HISTORY_TABLES = (
     "CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL)",
     "CREATE TABLE IF NOT EXISTS hour (id INTEGER PRIMARY KEY, columns INTEGER, cells BLOB)",
@@ -7882,7 +7898,7 @@ def first_value(connection: sqlite3.Connection, statement: str, *values: object)
 
 def name_id(connection: sqlite3.Connection, text: str) -> int:
     """The number that stands for a text: a series, or the names of columns."""
-    known = first_value(connection, "SELECT id FROM name WHERE text = ?", text)
+    known = first_value(connection, SERIES_ID, text)
     if known is None:
         known = connection.execute("INSERT INTO name (text) VALUES (?)", (text,)).lastrowid
     return known
@@ -8228,6 +8244,15 @@ class HistoryReader(OlderHistory):
     def first(self) -> float | None:
         return self._first
 
+    def has(self, series: str) -> bool:
+        """Tell whether a series was ever written; what cannot be read is a line in the log."""
+        try:
+            with self._connection() as connection:
+                return first_value(connection, SERIES_ID, series) is not None
+        except HistoryError as error:
+            log.warning("%s", error)
+            return False
+
     def size(self) -> int:
         """Bytes of the file with its write-ahead log."""
         size = 0
@@ -8280,7 +8305,7 @@ class HistoryReader(OlderHistory):
         try:
             with self._connection() as connection:
                 for name in series:
-                    number = first_value(connection, "SELECT id FROM name WHERE text = ?", name)
+                    number = first_value(connection, SERIES_ID, name)
                     for hour in hours if number is not None else ():
                         place = hour * MAX_HISTORY_SERIES + number
                         values = stored_hour(connection, place, columns)

@@ -539,6 +539,26 @@ def test_an_answer_joins_what_the_file_and_what_memory_has(watcher):
     assert pairs[start + 25 * 60] is None
 
 
+def test_the_history_of_a_removed_node_and_its_instance_is_answered_from_the_file(watcher):
+    clock = MovedClock()
+    running = watcher(clock)
+    running.watch(20)
+    (instance,) = running.monitor.status()["instances"]
+    running.end()
+    running = watcher(clock)
+    running.monitor.watched.registry.replace_source("nodes", [])
+    running.watch(1)
+    answer = running.ask_history(1800)
+    assert answer["source"] in ("file", "both")
+    assert len([value for value in answer["series"][0]["values"] if value]) >= 18
+    answer = running.monitor.history(None, "lookup_hit_rate", 1800, None, instance["id"])
+    assert [value for value in answer["series"][0]["values"] if value]
+    for name, instance in (("w1", None), (None, "other")):
+        with pytest.raises(lf.FrontendError) as error:
+            running.monitor.history(name, None, 900, None, instance)
+        assert error.value.status == 404
+
+
 def test_a_range_in_the_past_is_answered_by_start_and_end(watcher):
     clock = MovedClock()
     running = watcher(clock)
