@@ -7863,6 +7863,8 @@ HISTORY_LATER = 1.0  # seconds after a minute's end when it is written
 HISTORY_STOP = 5.0  # seconds that the last write may take when the frontend ends
 FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
 HISTORY_BATCH = 60  # minutes in one transaction
+STEADY_WRITES = 10  # from which the clock is believed and what is old is removed
+CLOCK_PATIENCE = 900.0  # seconds between two writes, from which the clock was set
 TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
 
 SERIES_ID = "SELECT id FROM name WHERE text = ?"
@@ -8001,16 +8003,24 @@ def put_silences(connection: sqlite3.Connection, silences: Iterable[Mapping[str,
     connection.executemany("INSERT OR REPLACE INTO silence VALUES (?, ?)", rows)
 
 
-def trim_history(connection: sqlite3.Connection, now: float, days: float, size: int) -> None:
-    """Remove what is older than ``days``, and the oldest hours while ``size`` is exceeded."""
+def remove_old(connection: sqlite3.Connection, now: float, days: float) -> None:
+    """Remove what is older than ``days``, and what a clock that was wrong has left in the future."""
     hour = int(now // 3600)
     remove_hours(connection, "< ?", int(hour - days * 24))
-    # A clock that was wrong for a while must not leave hours that never get old.
     remove_hours(connection, "> ?", hour + 25)
-    last = (first_value(connection, "SELECT max(id) FROM event") or 0) - MAX_FILE_EVENTS
-    oldest_events = "SELECT id FROM event ORDER BY id LIMIT 1000"
-    which = f"id IN ({oldest_events}) AND (id <= ? OR time < ?)"
-    connection.execute(f"DELETE FROM event WHERE {which}", (last, now - days * 86400))
+    remove_events(connection, "time < ?", now - days * 86400)
+
+
+def remove_events(connection: sqlite3.Connection, condition: str, value: float) -> None:
+    """Remove those of the oldest 1,000 events for which a condition holds."""
+    oldest = "SELECT id FROM event ORDER BY id LIMIT 1000"
+    connection.execute(f"DELETE FROM event WHERE id IN ({oldest}) AND {condition}", (value,))
+
+
+def remove_too_much(connection: sqlite3.Connection, size: int) -> None:
+    """Remove the oldest events beyond MAX_FILE_EVENTS, and the oldest hours beyond ``size``."""
+    newest = first_value(connection, "SELECT max(id) FROM event") or 0
+    remove_events(connection, "id <= ?", newest - MAX_FILE_EVENTS)
     for _ in range(TRIM_HOURS):
         oldest = oldest_hour(connection)
         if oldest is None or used_bytes(connection) <= size:
@@ -8080,6 +8090,9 @@ class HistoryFile:
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None  # descriptor of the lock file
         self._inode = 0
+        self.opened = 0  # how often a file was opened, ours or a new one
+        self._last_write = 0.0  # Unix seconds
+        self._steady_writes = 0
 
     def open(self) -> None:
         """Open the file, or begin a new one; a broken one is set aside."""
@@ -8121,7 +8134,9 @@ class HistoryFile:
                 put_events(connection, events)
                 if silences is not None:
                     put_silences(connection, silences)
-                trim_history(connection, now, self.days, self.size - self.size // HISTORY_RESERVE)
+                if self._is_clock_steady(now):
+                    remove_old(connection, now, self.days)
+                remove_too_much(connection, self.size - self.size // HISTORY_RESERVE)
                 connection.execute("UPDATE state SET value = ? WHERE key = 'written'", (now,))
                 connection.execute("COMMIT")
             except BaseException:
@@ -8133,6 +8148,16 @@ class HistoryFile:
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
             raise self._error(error) from None
+
+    def _is_clock_steady(self, now: float) -> bool:
+        """Tell whether the clock went on as it should over the last STEADY_WRITES writes.
+
+        A clock that is wrong for some minutes, as after a start, must not cost the history.
+        """
+        is_step = not 0 <= now - self._last_write <= CLOCK_PATIENCE
+        self._steady_writes = 0 if is_step else self._steady_writes + 1
+        self._last_write = now
+        return self._steady_writes >= STEADY_WRITES
 
     def _take_lock(self) -> int:
         """Keep other frontends from the file while this process lives. Raises OSError."""
@@ -8170,6 +8195,7 @@ class HistoryFile:
             connection.close()
             raise
         self._connection = connection
+        self.opened += 1
         self._inode = os.stat(self.path).st_ino
         return connection
 
@@ -8328,6 +8354,7 @@ class HistoryKeeper:
         self._reader = file.reader
         self._monitor = monitor
         self._clock = monitor.watched.clock
+        self._opened = file.opened  # of the file that has what follows
         self._written = 0  # the last whole minute in the file
         self._event = 0  # of EventLog: the last change in the file
         self._silences = -1  # of Silences: the same
@@ -8383,6 +8410,10 @@ class HistoryKeeper:
 
     def _write(self, last: int) -> None:
         """Write the minutes up to ``last``, as many at once as HISTORY_BATCH."""
+        if self._opened != self._file.opened:
+            # A new file was begun: it gets all that memory has.
+            self._opened = self._file.opened
+            self._written, self._event, self._silences = 0, 0, -1
         oldest = int(self._monitor.past.oldest_round() // 60)
         first = min(last, max(self._written + 1, oldest))
         for start in range(first, last + 1, HISTORY_BATCH):

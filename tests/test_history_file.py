@@ -227,12 +227,25 @@ def test_the_oldest_hours_go_first_when_the_file_is_full(path):
     file.close()
 
 
+def write_now(file, times, wall):
+    for index in range(times):
+        file.write(wall + index * 60.0, [minute(int(wall // 60) + index, {"": (1.0, 1.0)})])
+
+
 def test_minutes_of_a_clock_that_ran_ahead_do_not_stay_for_ever(file, path):
-    ahead = (HOUR + 1000) * 60
-    file.write(ahead * 60, [minute(ahead, {"": (1.0, 1.0)})])
+    write_now(file, 1, (HOUR + 1000) * 3600.0)
+    write_now(file, lf.STEADY_WRITES, HOUR * 3600.0)
+    assert rows_of_hours(path) == 2
+    write_now(file, 1, HOUR * 3600.0 + lf.STEADY_WRITES * 60)
     assert rows_of_hours(path) == 1
-    file.write(HOUR * 3600)
-    assert rows_of_hours(path) == 0
+
+
+@pytest.mark.parametrize("wall", [0.0, (HOUR + 100_000) * 3600.0])
+def test_a_clock_that_is_wrong_for_some_minutes_costs_no_history(file, path, wall):
+    write_hours(file, 2)
+    write_now(file, lf.STEADY_WRITES, wall)
+    write_now(file, 1, (HOUR + 3) * 3600.0)
+    assert len(read(path, "node:w0", "tokens", HOUR * 3600, HOUR * 3600 + 7199)) == 120
 
 
 # -- points
@@ -640,6 +653,28 @@ def test_a_file_that_cannot_be_written_is_an_alert_and_is_tried_again(watcher, p
     running.end()
     (found,) = running.keeper.alerts()
     assert found.rule == "history_file" and path in found.text
+
+
+def test_a_new_file_in_place_of_the_removed_one_gets_all_that_memory_has(watcher, path):
+    running = watcher(MovedClock(HOUR * 3600.0 + 59.5))  # a second and a half before its write
+    running.monitor.silences.add(["down:w0"], 7200, "known", "local")
+    running.monitor.events.add("nodes", "info", "w0 added", "w0")
+    running.watch(5)
+    wait_for(lambda: running.file.reader.rows)
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(path + suffix):
+            os.remove(path + suffix)
+
+    def kept():
+        start = HOUR * 3600 + 60
+        found = lf.known(read(path, "node:w0", "lookup_hit_rate", start, start + 300))
+        return len(found) >= 4 and lf.known(found)
+
+    wait_for(lambda: os.path.exists(path) and kept(), 20)
+    running.end()
+    again = watcher(running.clock)
+    assert list(again.monitor.silences.active()) == ["down:w0"]
+    assert "w0 added" in [event["text"] for event in again.monitor.events.query()["events"]]
 
 
 def test_too_many_hours_of_the_file_are_refused_with_the_limit(watcher):
