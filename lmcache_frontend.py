@@ -62,6 +62,7 @@ import argparse
 import bisect
 import collections
 import contextlib
+import email.utils
 import errno
 import fcntl
 import fnmatch
@@ -1173,7 +1174,7 @@ def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
 FIELD_NAME = re.compile(TOKEN)
-FIELD_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 section 5.5
+FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")  # section 5.5
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
 STATUS_LINE = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 HOST_FIELD = re.compile(
@@ -1321,19 +1322,18 @@ def parse_length(values: List[bytes]) -> int:
 
 def parse_fields(block: bytes) -> HeaderFields:
     """Read field lines, each with its CRLF (RFC 9112 section 5). Raises BadMessage."""
-    lines = block.split(b"\r\n")
-    if lines.pop():
-        raise BadMessage(400, "a line of the head does not end with CRLF")
-    if len(lines) > MAX_FIELDS:
-        raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
-    fields = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        value = value.strip(b" \t")
-        if not (colon and FIELD_NAME.fullmatch(name) and FIELD_VALUE.fullmatch(value)):
-            shown = one_line(line[:60].decode("latin-1"))
+    fields: HeaderFields = []
+    place = 0
+    while place < len(block):
+        if len(fields) == MAX_FIELDS:
+            raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
+        found = FIELD_LINE.match(block, place)
+        if found is None:
+            line = block[place : place + 60].partition(b"\r\n")[0]
+            shown = one_line(line.decode("latin-1"))
             raise BadMessage(400, f"malformed header line {shown!r}")
-        fields.append((name, value))
+        fields.append((found.group(1), found.group(2).strip(b" \t")))
+        place = found.end()
     return fields
 
 
@@ -1343,21 +1343,22 @@ def parse_request_head(block: bytes) -> RequestHead:
     Raises BadMessage.
     """
     line, _, rest = block.partition(b"\r\n")
-    check_request_line(line)
-    method, target, _, minor = REQUEST_LINE.fullmatch(line).groups()
-    return RequestHead(method, target, min(int(minor), 1), parse_fields(rest))
+    method, target, minor = parse_request_line(line)
+    return RequestHead(method, target, minor, parse_fields(rest))
 
 
-def check_request_line(line: bytes) -> None:
-    """Raise BadMessage unless this is a request line that we serve (RFC 9112 section 3)."""
+def parse_request_line(line: bytes) -> Tuple[bytes, bytes, int]:
+    """Method, target and minor version, 0 or 1 (RFC 9112 section 3). Raises BadMessage."""
     if len(line) > MAX_REQUEST_LINE:
         raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
     found = REQUEST_LINE.fullmatch(line)
     if found is None:
         shown = one_line(line[:60].decode("latin-1"))
         raise BadMessage(400, f"malformed request line {shown!r}")
-    if found.group(3) != b"1":
+    method, target, major, minor = found.groups()
+    if major != b"1":
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are supported")
+    return method, target, min(int(minor), 1)
 
 
 def check_partial_head(data: bytes) -> None:
@@ -1370,7 +1371,7 @@ def check_partial_head(data: bytes) -> None:
     if data.count(b"\n") != data.count(b"\r\n"):
         raise BadMessage(400, "a line of the head ends with a bare LF")
     if newline:
-        check_request_line(line[:-1])
+        parse_request_line(line[:-1])
 
 
 class ResponseHead:
@@ -1962,7 +1963,8 @@ class ConnectionPool:
     def take(self, target: Target) -> NodeConnection | None:
         """The connection that was used last, or None.
 
-        One that can be read was closed by its node, or says what nobody asked for: it is dropped.
+        One that can be read was closed by its node, or says what nobody asked for; one that cannot
+        be written to has a node that does not read: it is dropped.
         """
         while True:
             with self._lock:
@@ -1973,7 +1975,7 @@ class ConnectionPool:
                 if not idle:
                     del self._idle[target]
             is_young = time.monotonic() - since < NODE_IDLE_TIMEOUT
-            if is_young and not readable(0, connection.sock):
+            if is_young and is_quiet(connection.sock):
                 self.hits += 1
                 return connection
             connection.close()
@@ -2026,6 +2028,13 @@ def readable(timeout: float, *socks: socket.socket) -> List[int]:
     for sock in socks:
         poll.register(sock, select.POLLIN)
     return [number for number, _ in poll.poll(max(0.0, timeout) * 1000)]
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """Tell whether there is nothing to read from a socket, and room to write."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLOUT)
+    return poll.poll(0) == [(sock.fileno(), select.POLLOUT)]
 
 
 class Reply(NamedTuple):
@@ -10181,14 +10190,16 @@ class Parked(NamedTuple):
 class Workers:
     """The threads that serve, and the selector in which connections wait without one.
 
-    ``_lock`` guards ``_parked`` together with the selector's registrations; ``_changed`` guards
-    the counts of threads. epoll and kqueue allow to register while another thread selects.
+    ``_lock`` guards ``_parked`` and ``_watched`` (what the selector watches each connection for)
+    together with the selector's registrations; ``_changed`` guards the counts of threads. epoll and
+    kqueue allow to register while another thread selects.
     """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._parked: Dict[socket.socket, Parked] = {}
+        self._watched: Dict[socket.socket, int] = {}
         self._ready: Deque[Callable[[], object]] = collections.deque()
         self._changed = threading.Condition()
         self._active = self._spare = self._called = 0
@@ -10210,7 +10221,12 @@ class Workers:
         """Have ``parked.resume()`` called in a worker once the socket is ready for ``events``."""
         with self._lock:
             self._parked[sock] = parked
-            self._selector.register(sock, events)
+            watched = self._watched.get(sock)
+            if watched is None:
+                self._selector.register(sock, events)
+            elif watched != events:
+                self._selector.modify(sock, events)
+            self._watched[sock] = events
 
     def unpark(self, sock: socket.socket, seen: Parked | None = None) -> Parked | None:
         """Take a connection back; None when it is not parked any more: somebody else has it.
@@ -10221,9 +10237,13 @@ class Workers:
             parked = self._parked.get(sock)
             if parked is None or (seen is not None and parked is not seen):
                 return None
-            del self._parked[sock]
-            self._selector.unregister(sock)
-            return parked
+            return self._parked.pop(sock)
+
+    def ignore(self, sock: socket.socket) -> None:
+        """Watch a connection no longer, until it is parked again. It must still be open."""
+        with self._lock:
+            if sock not in self._parked and self._watched.pop(sock, None) is not None:
+                self._selector.unregister(sock)
 
     def parked(self) -> List[Tuple[socket.socket, Parked]]:
         """Every parked connection, those that were parked first at the front."""
@@ -10290,6 +10310,9 @@ class Workers:
                 parked = self.unpark(key.fileobj)
                 if parked is not None:
                     self._ready.append(parked.resume)
+                else:
+                    # It is being served, and more of it has arrived.
+                    self.ignore(key.fileobj)
         try:
             resume = self._ready.popleft()
         except IndexError:
@@ -10382,6 +10405,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
 
     def close_request(self, request: socket.socket) -> None:
         """Close a connection, whatever was still to be sent."""
+        self.workers.ignore(request)
         with self._connections_lock:
             self.connections.discard(request)
         super().close_request(request)
@@ -10658,7 +10682,6 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self._head_deadline = 0.0
         if end > MAX_HEAD:
             raise BadMessage(431, f"the head has more than {MAX_HEAD} bytes")
-        check_partial_head(self.buffer[: end + 2])
         self.rfile = io.BytesIO(self.buffer[: end + 2])
         self.buffer = self.buffer[end + 4 :]
         return True
@@ -11152,11 +11175,11 @@ class ForwardedRequest:
         if self.connection is None:
             with self.server.workers.blocking():
                 self.connection = self.server.pool.open(self.target)
+            self.connection.sock.settimeout(self.timeout)
         self.sock = self.connection.sock
-        self.sock.settimeout(self.timeout)
 
     def _ask(self, first: bytes) -> NodeResponse:
-        """Send the request, and its body until the node answers; returns the answer's head."""
+        """Send the request, and its body until the node answers; returns the answer."""
         connection, route = self.connection, self.route
         fields = node_fields(
             self.head, self.client.peer, route, self.server.trust, self.server.tls is not None
@@ -11177,32 +11200,25 @@ class ForwardedRequest:
         )
         started = time.monotonic()
         self.deadline = started + self.timeout
-        if self._is_answered():
-            response = connection.getresponse()
-        else:
-            with self.server.workers.blocking():
-                response = connection.getresponse()
+        # A node that was slow the last time is not waited for in place.
+        self.patience = started if connection.is_slow else started + PATIENCE
+        response = connection.getresponse()
         connection.is_slow = time.monotonic() - started > PATIENCE
         if self.body is not None and not self.body.done:
             # The node answered before it had the whole body: nobody else may send the rest.
             self.client.keep_alive = False
         return response
 
-    def _is_answered(self) -> bool:
-        """Tell whether the whole head of the final answer is here within PATIENCE.
-
-        A node that was slow the last time is not waited for in place.
-        """
-        if not readable(0.0 if self.connection.is_slow else PATIENCE, self.sock):
-            return False
-        start = self.sock.recv(RECEIVE_SIZE, socket.MSG_PEEK)
-        return b"\r\n\r\n" in start and start[9:10] != b"1"
-
     def _wait_for_node(self) -> None:
-        """Wait until the node sends something.
+        """Wait until the node sends something, at first in place.
 
         Raises ClientGone when the client leaves meanwhile, socket.timeout.
         """
+        if not readable(self.patience - time.monotonic(), self.sock):
+            with self.server.workers.blocking():
+                self._wait_longer()
+
+    def _wait_longer(self) -> None:
         client, node = self.client, self.sock
         while True:
             has_room = len(client.buffer) < RECEIVE_SIZE
@@ -11255,34 +11271,31 @@ class ForwardedRequest:
         return self._send_rest()
 
     def _send_head(self, data: bytes) -> None:
-        """Called by the connection: send the head. Raises OSError."""
-        self.unsent = memoryview(data)
+        """Called by the connection: send the head, for which there is room. Raises OSError."""
+        self.unsent = memoryview(data)[self.sock.send(data) :]
         if not self._send_rest():
             raise BrokenPipeError(errno.EPIPE, "it does not take the request")
 
     def _send_rest(self) -> bool:
         """Send what is left of a part; False when the node answers instead of taking it."""
-        self.sock.setblocking(False)
         try:
             while self.unsent:
-                try:
-                    self.unsent = self.unsent[self.sock.send(self.unsent) :]
-                except BlockingIOError:
-                    if not self._node_takes_more():
-                        return False
+                if not self._node_takes_more():
+                    return False
+                self.unsent = self.unsent[self.sock.send(self.unsent) :]
         except (BrokenPipeError, ConnectionResetError):
             # Its answer may say why.
             return False
-        finally:
-            self.sock.settimeout(self.timeout)
         return True
 
     def _node_takes_more(self) -> bool:
         """Wait until the node takes more of the body; False when it answers. Raises OSError."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN | select.POLLOUT)
-        with self.server.workers.blocking():
-            events = poll.poll(BODY_TIMEOUT * 1000)
+        events = poll.poll(0)
+        if not events:
+            with self.server.workers.blocking():
+                events = poll.poll(BODY_TIMEOUT * 1000)
         if not events:
             raise socket.timeout("it does not accept the request body")
         return bool(events[0][1] & select.POLLOUT)
@@ -11737,13 +11750,15 @@ class FrontendHandler(ConnectionHandler):
             self._options(route)
             return True
         self.route_name = route.name
-        why_not = self.server.trust.why_not(self.head, self.peer)
-        if route.trusted and why_not:
-            raise FrontendError(403, why_not)
+        if route.trusted:
+            why_not = self.server.trust.why_not(self.head, self.peer)
+            if why_not:
+                raise FrontendError(403, why_not)
         if not self._take_body(MAX_API_BODY):
             return False
         body = b"".join(self.received)
-        request = ApiRequest(self.head, self.peer, why_not, arguments, body, self.is_gone)
+        trust = self.server.trust
+        request = ApiRequest(self.head, self.peer, trust, arguments, body, self.is_gone)
         self._call(route, request)
         return True
 
@@ -11865,6 +11880,10 @@ class FrontendHandler(ConnectionHandler):
     def version_string(self) -> str:
         return f"lmcache-frontend/{VERSION}"
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The ``Date`` of an answer (RFC 9110 section 5.6.7), made once a second."""
+        return http_date(int(time.time() if timestamp is None else timestamp))
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Called by ``send_response``; the access log is written when the answer is."""
 
@@ -11872,6 +11891,11 @@ class FrontendHandler(ConnectionHandler):
         """The access log, in the common log format, at level info."""
         start = f"{self.peer or 'unix'} - - [{self.log_date_time_string()}] "
         log.info("%s" + format, start, *map(one_line, args))
+
+
+@functools.lru_cache(maxsize=8)
+def http_date(seconds: int) -> str:
+    return email.utils.formatdate(seconds, usegmt=True)
 
 
 def is_change(head: RequestHead) -> bool:
@@ -11937,18 +11961,20 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
 
 
 class ApiRequest(NamedTuple):
-    """A request for one of our own routes; ``arguments`` come from the path.
-
-    ``why_not`` says why it is not trusted, "" when it is.
-    """
+    """A request for one of our own routes; ``arguments`` come from the path."""
 
     head: RequestHead
     peer: str
-    why_not: str
+    trust: Trust
     arguments: Tuple[str, ...]
     body: bytes
     # Tells that the client left meanwhile: a long answer need not be finished.
     is_gone: Callable[[], bool] = bool
+
+    @property
+    def why_not(self) -> str:
+        """Why the request is not trusted, "" when it is."""
+        return self.trust.why_not(self.head, self.peer)
 
     @property
     def query(self) -> Dict[str, List[str]]:
@@ -12017,8 +12043,11 @@ def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | 
 # -- what the routes do
 
 
+HEALTHY = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
+
+
 def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json({"status": "healthy", "service": SERVICE, "version": VERSION})
+    return Answer(200, HEALTHY, "application/json")
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
