@@ -4081,6 +4081,10 @@ SOURCE_FACTS = {
 }
 
 
+# The facts by which engines tell where their tokens came from, the best first.
+TELLS_SOURCES = ("from_compute", "sglang_cached_tokens", "external_hits")
+
+
 def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
     """Add up columns by fact; ranks of one engine count as one, their mean.
 
@@ -4251,7 +4255,7 @@ def token_sources(growth: Growth) -> Dict[str, float]:
         loaded = min(rates.get("hit", 0.0), max(0.0, asked - gpu))
         found = {"source_gpu": min(gpu, asked), "source_lmcache": loaded}
         found["source_computed"] = asked - found["source_gpu"] - loaded
-    elif not found and "l1_hits" in rates:
+    elif not found and "l1_hits" in rates and "prompt_tokens" not in rates:
         found = {"source_lmcache": min(rates["lookup_hits"], rates["lookup_tokens"])}
         found["source_computed"] = rates["lookup_tokens"] - found["source_lmcache"]
     known = sum(layers.values())
@@ -4431,6 +4435,24 @@ def merge_group(members: Sequence[Member]) -> Growth:
     return complete(merge(parts, ranks))
 
 
+def engines_apart(members: Sequence[Member], whole: Growth) -> List[Growth]:
+    """The growth of one group with the engines of each way to tell sources in turn.
+
+    In a rolling upgrade there are several ways: what the engines of one count would not add up
+    with what those of another leave out.
+    """
+    others = [member for member in members if member.kind != "engine"]
+    ways: Dict[str, List[Member]] = {}
+    for member in members:
+        if member.kind == "engine":
+            told = (name for name in TELLS_SOURCES if name in member.growth.rates)
+            ways.setdefault(next(told, ""), []).append(member)
+    if len(ways) < 2:
+        return [whole]
+    ways.pop("", None)
+    return [merge_group([*others, *engines]) for engines in ways.values()]
+
+
 def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     """The figures of an instance, a model or the cluster, from its nodes.
 
@@ -4443,8 +4465,9 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
         groups.setdefault(member.group, []).append(member)
         if member.limit is not None:
             limits.append(member.limit)
-    parts = [merge_group(group) for group in groups.values()]
-    whole = parts[0] if len(parts) == 1 else merge([("", part) for part in parts])
+    wholes = [merge_group(group) for group in groups.values()]
+    parts = [part for pair in zip(groups.values(), wholes) for part in engines_apart(*pair)]
+    whole = wholes[0] if len(wholes) == 1 else merge([("", each) for each in wholes])
     figures = figures_of(whole, parts)
     if limits:
         figures["local_cache_limit_bytes"] = sum(limits)
@@ -5218,11 +5241,12 @@ def share_tokens(instances: Iterable[Instance]) -> None:
             for model in model_names(state):
                 (engines if has_engine else caches).setdefault(model, []).append(state)
     for model in engines.keys() & caches.keys():
-        far = [state for state in engines[model] if uses_external_cache(state)]
+        far = [state for state in engines[model] if external_lookups(state)]
         has_mp_server = any(state.kind == "mp" for state in caches[model])
         hosts = {host_of(state.node) for state in caches[model]}
         for state in engines[model]:
-            if host_of(state.node) in hosts or (has_mp_server and state in far):
+            is_near = host_of(state.node) in hosts and external_lookups(state) != 0
+            if is_near or (has_mp_server and state in far):
                 state.group = f"model:{model}"
         hosts = {host_of(state.node) for state in engines[model]}
         for state in caches[model]:
@@ -5230,9 +5254,9 @@ def share_tokens(instances: Iterable[Instance]) -> None:
                 state.group = f"model:{model}"
 
 
-def uses_external_cache(state: NodeState) -> bool:
-    """Tell whether an engine looks up tokens outside of its GPUs (vLLM from 0.12 on tells)."""
-    return state.growth.rates.get("external_lookup_tokens", 0.0) > 0
+def external_lookups(state: NodeState) -> float | None:
+    """Tokens per second that an engine looks up outside of its GPUs; vLLM tells from 0.12 on."""
+    return state.growth.rates.get("external_lookup_tokens")
 
 
 def instance_place(state: NodeState) -> str:

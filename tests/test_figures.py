@@ -584,6 +584,24 @@ def test_an_engines_external_tokens_are_divided_as_its_mp_servers_hits_are():
     assert sources(figures) == {"computed": 70.0, "gpu": 20.0, "l1": 7.5, "remote": 2.5}
 
 
+def test_in_a_rolling_upgrade_each_engine_tells_its_sources_as_its_version_can():
+    """One does not tell what it loaded, one does, and one tells the sources themselves."""
+    silent = b"vllm:prompt_tokens_total %d\nvllm:prefix_cache_hits_total %d\n"
+    told = b'vllm:prompt_tokens_by_source_total{source="local_compute"} %d\n'
+    told += b'vllm:prompt_tokens_cached_by_source_total{source="device"} %d\n'
+    told += b'vllm:prompt_tokens_cached_by_source_total{source="external_unspecified"} %d\n'
+    nodes = [
+        member("old", silent, 60000, 6000, kind="engine"),
+        member("mid", EXTERNAL, 6000, 6000, 1200, 600, kind="engine"),
+        member("new", told, 3000, 600, 1200, kind="engine"),
+        member("mp", MP_HITS + MP_LAYERS, 72000, 36000, 27000, 9000, kind="mp"),
+    ]
+    assert sources(lf.aggregate(nodes)) == pytest.approx(
+        {"computed": 120.0, "gpu": 30.0, "l1": 22.5, "remote": 7.5}
+    )
+    assert sources(lf.aggregate([nodes[0], nodes[3]])) == {}
+
+
 def test_sources_of_the_cluster_are_those_of_its_instances_added_up():
     engine = member("api", EXTERNAL, 6000, 6000, 1200, 600, kind="engine", group="a")
     server = member("mp", MP_HITS + MP_LAYERS, 6000, 2400, 1800, 600, kind="mp", group="b")

@@ -339,10 +339,11 @@ def test_tokens_count_once_where_nobody_can_say_which_engine_uses_which_mp_serve
     assert totals["prompt_tokens_per_second"] == totals["lookup_tokens_per_second"] == 200.0
 
 
-def test_an_engine_without_lmcache_elsewhere_keeps_its_tokens_apart():
-    before = {"mp": mp_page(0, 0), "api": engine_page(0, 0)}
-    after = {"mp": mp_page(6000, 3000), "api": engine_page(6000, 0)}
-    extra = {"mp": {"host": "10.0.0.1"}, "api": {"host": "10.0.0.2"}}
+@pytest.mark.parametrize("host", ["10.0.0.1", "10.0.0.2"])
+def test_an_engine_that_looks_nothing_up_outside_keeps_its_tokens_apart(host):
+    before = {"mp0": mp_page(0, 0), "mp1": mp_page(0, 0), "api": engine_page(0, 0)}
+    after = {"mp0": mp_page(6000, 3000), "mp1": mp_page(0, 0), "api": engine_page(6000, 0)}
+    extra = {"mp0": {"host": "10.0.0.1"}, "mp1": {"host": "10.0.0.1"}, "api": {"host": host}}
     totals = grown_totals(before, after, extra)["totals"]
     assert (totals["source_l1"], totals["source_computed"]) == (50.0, 150.0)
 
