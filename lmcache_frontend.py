@@ -4617,6 +4617,7 @@ class NodeState:
         self.latency: float | None = None
         self.error: str | None = None
         self.reasons: List[str] = []
+        self.noted: List[str] = []  # what will be its reasons when it has answered everything
         self.failures = 0  # polls without an answer, one after the other
         self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
@@ -4680,7 +4681,8 @@ class NodeState:
         self.state, self.since = state, now
 
     def judge(self, now: float) -> None:
-        """Set the state of a node that answered, from its reasons."""
+        """Set the state of a node that answered everything, from what was noted meanwhile."""
+        self.reasons = list(self.noted)
         if self.stalled:
             self.reasons.append(f"stalled: {', '.join(self.stalled)}")
         if self.unwell:
@@ -4691,7 +4693,7 @@ class NodeState:
 
     def answered(self, latency: float) -> None:
         self.failures, self.timeouts, self.due = 0, 0, 0.0
-        self.error, self.latency, self.reasons = None, latency, []
+        self.error, self.latency, self.noted = None, latency, []
 
     def failed(self, reason: str, now: float, interval: float) -> None:
         """The node did not answer: down, and asked less often from the third time on."""
@@ -4895,7 +4897,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         state.took(page.snapshot)
         is_engine_part = state.kind in ("worker", "scheduler")
         if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
-            state.reasons.append("reports itself unhealthy")
+            state.noted.append("reports itself unhealthy")
         if not is_engine_part:
             state.figures["healthy"] = None
 
@@ -4906,9 +4908,9 @@ def take_no_page(state: NodeState, status: int) -> None:
     if status == 404 and state.kind in ("mp", "engine"):
         state.paths["/metrics"] = ""
     elif status == 200:
-        state.reasons.append(NO_PAGE)
+        state.noted.append(NO_PAGE)
     else:
-        state.reasons.append(f"responds with {status} to /metrics")
+        state.noted.append(f"responds with {status} to /metrics")
 
 
 def take_version(state: NodeState, status: int, value: object) -> None:
@@ -4983,7 +4985,7 @@ def take_mp_status(state: NodeState, status: int, value: object) -> None:
         state.kind = "mp"
     state.health = 0.0 if said.get("is_healthy") is False else 1.0
     state.chunk_size = number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE
-    state.reasons += unhealthy_parts(said)[:MAX_REASONS]
+    state.noted += unhealthy_parts(said)[:MAX_REASONS]
     usage = as_list(manager.get("l1_usage"))
     limit = usage[1] if len(usage) == 2 else None
     if limit is None:
@@ -4999,7 +5001,7 @@ def take_coordinator_health(state: NodeState, status: int, value: object) -> Non
     if status == 200 and said and state.kind == "unknown":
         state.kind = "coordinator"
     if state.kind == "coordinator" and said != "healthy":
-        state.reasons.append(f"health check: {one_line(said or status)}")
+        state.noted.append(f"health check: {one_line(said or status)}")
 
 
 def take_frontend_health(state: NodeState, status: int, value: object) -> None:
@@ -7066,7 +7068,7 @@ class Poller:
         if isinstance(reply, BudgetFull):
             state.details_due = 0.0
         elif isinstance(reply, FetchError):
-            state.reasons.append(f"{path}: {reply.reason}")
+            state.noted.append(f"{path}: {reply.reason}")
             state.details_due = 0.0
         elif reply.status in question.statuses:
             question.take(state, reply.status, value)
@@ -7075,7 +7077,7 @@ class Poller:
             return True
         elif visit.is_first:
             state.forget()
-            state.reasons.append(f"responds with {reply.status} to {path}")
+            state.noted.append(f"responds with {reply.status} to {path}")
         elif reply.status == 404:
             state.paths[question.path] = ""
         return False
@@ -7099,7 +7101,7 @@ class Poller:
         """Judge a node that answered everything."""
         if state.page_kind is None and state.kind != "unknown":
             # It is of a kind that has no metrics.
-            state.reasons = [item for item in state.reasons if "/metrics" not in item]
+            state.noted = [item for item in state.noted if "/metrics" not in item]
         # A scheduler has no cache, whatever its configuration.
         limit = state.cache_size if state.kind in ("worker", "mp") else None
         state.figures["local_cache_limit_bytes"] = limit
@@ -7124,7 +7126,7 @@ class Poller:
                 state.kind = "frontend"
                 # The original frontend has no such path.
                 if reply.status not in (200, 404):
-                    state.reasons.append(f"responds with {reply.status} to /api/status")
+                    state.noted.append(f"responds with {reply.status} to /api/status")
                 state.judge(now)
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)

@@ -466,6 +466,22 @@ def test_a_node_that_takes_seconds_is_slow_and_up_when_it_is_quick_again():
     assert cluster.node("w0")["state"] == "up"
 
 
+def test_a_node_keeps_its_reasons_until_it_has_answered_every_question():
+    cluster = Cluster({"w0": {**worker(0), "/version": "0.5.6"}})
+    cluster.seconds = 3.4
+    cluster.round()
+    seen = []
+
+    def answer(job):
+        seen.append(cluster.monitor.health("w0")[1]["reasons"])
+        return "0.5.6"
+
+    cluster.answers["w0"]["/version"] = answer
+    cluster.round(70.0)
+    assert seen == [["slow (3.4 s)"]]
+    assert cluster.node("w0")["reasons"] == ["slow (3.4 s)"]
+
+
 def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
     cluster = Cluster({"w0": worker(0)})
     cluster.round()
