@@ -4726,6 +4726,15 @@ class NodeState:
         growth = growth_of(self.window, self.chunk_size)
         self.growth = growth._replace(is_receiver=self.is_receiver)
         self.figures = {**dict.fromkeys(METRICS), **figures_of(complete(self.growth))}
+        self.add_reported()
+
+    def add_reported(self) -> None:
+        """Put what it reports elsewhere than on its page beside the figures."""
+        # A scheduler has no cache, whatever its configuration.
+        limit = self.cache_size if self.kind in ("worker", "mp") else None
+        self.figures["local_cache_limit_bytes"] = limit
+        if self.kind not in ("worker", "scheduler"):
+            self.figures["healthy"] = self.health
 
     def member(self) -> Member:
         """The node as a part of its instance and the cluster."""
@@ -4898,8 +4907,6 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         is_engine_part = state.kind in ("worker", "scheduler")
         if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
             state.noted.append("reports itself unhealthy")
-        if not is_engine_part:
-            state.figures["healthy"] = None
 
 
 def take_no_page(state: NodeState, status: int) -> None:
@@ -7102,11 +7109,7 @@ class Poller:
         if state.page_kind is None and state.kind != "unknown":
             # It is of a kind that has no metrics.
             state.noted = [item for item in state.noted if "/metrics" not in item]
-        # A scheduler has no cache, whatever its configuration.
-        limit = state.cache_size if state.kind in ("worker", "mp") else None
-        state.figures["local_cache_limit_bytes"] = limit
-        if state.health is not None:
-            state.figures["healthy"] = state.health
+        state.add_reported()
         state.judge(now)
 
     def _take_frontend(self, state: NodeState, reply: Reply | FetchError) -> set[str]:
