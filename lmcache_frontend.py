@@ -848,6 +848,9 @@ class ConfigFile:
         try:
             with open(self.path, "rb") as file:
                 data = file.read(MAX_CONFIG_FILE + 1)
+        except FileNotFoundError:
+            advice = "create it with a list of nodes, [] for none"
+            raise FrontendError(400, f"cannot read {self.path}: no such file; {advice}") from None
         except OSError as error:
             raise FrontendError(400, f"cannot read {self.path}: {error.strerror}") from None
         if len(data) > MAX_CONFIG_FILE:
@@ -3778,7 +3781,10 @@ FIGURES = (
     figure("kv_usage_ratio", "GPU KV cache usage", GAUGE),
     figure("gpu_prefix_hit_rate", "GPU prefix hit rate", RATIO, "gpu_hits gpu_lookup_tokens"),
     figure(
-        "external_prefix_hit_rate", "External hit rate", RATIO, "external_hits external_lookup_tokens"
+        "external_prefix_hit_rate",
+        "External hit rate",
+        RATIO,
+        "external_hits external_lookup_tokens",
     ),
     figure("prompt_tokens_per_second", "Prompt tokens", RATE, "prompt_tokens"),
     figure("generation_tokens_per_second", "Generated tokens", RATE, "generation_tokens"),
@@ -5640,7 +5646,7 @@ def why_hits_fell(evidence: Evidence, what: str) -> str:
             return text
     lookups = evidence.recent("lookup_hit_rate")
     if what == "retrieve" and lookups > 0:
-        return f"lookups still hit ({lookups:.0%}), retrieves do not get the chunks"
+        return f"lookups still hit ({lookups:.0%}), but retrieves do not get the chunks"
     return ""
 
 
@@ -7682,7 +7688,7 @@ class Monitor:
         with self.watched.lock:
             reasons = [*state.reasons, *([state.error] if state.error else [])]
             if state.state == "unknown" and not reasons:
-                reasons = ["it was not polled yet"]
+                reasons = ["it has not been polled yet"]
             shown = {"node": state.node.key, "state": state.state, "reasons": reasons}
             return state.state == "up", shown
 
@@ -7716,7 +7722,7 @@ class Monitor:
                 "nodes gauge Nodes by state.": by_state,
                 "alerts gauge Active alerts by severity.": by_severity,
                 "polls_total counter Requests that polls sent to nodes.": questions,
-                "poll_duration_seconds summary Duration of rounds of polls.": rounds,
+                "poll_duration_seconds summary Duration of a round of polls.": rounds,
             }
         )
 
@@ -8490,7 +8496,7 @@ class HistoryKeeper:
         values = {
             "history_file_bytes gauge Size of the history file.": reader.size(),
             "history_file_rows gauge Rows in the history file.": reader.rows,
-            "history_file_written_timestamp_seconds gauge Last write.": reader.written,
+            "history_file_written_timestamp_seconds gauge Unix time of the last write.": reader.written,
             "history_file_write_seconds gauge Duration of the last write.": round(self._seconds, 6),
             "history_file_errors_total counter Writes that failed.": self._errors,
         }
@@ -9609,7 +9615,7 @@ class AlertmanagerSender:
             if parts or self._failures:
                 self._post(dumps(parts))
         except FetchError as error:
-            self._trouble.note(f"Alertmanager {self.url} does not receive alerts: {error.reason}")
+            self._trouble.note(f"Alertmanager {self.url} does not accept alerts: {error.reason}")
             pause = ALERTMANAGER_RETRY * 2 ** min(10, self._failures)
             self._failures += 1
             return min(ALERTMANAGER_INTERVAL, pause)
@@ -11303,7 +11309,7 @@ class ForwardedRequest:
         """Called by the connection: send the head, for which there is room. Raises OSError."""
         self.unsent = memoryview(data)[self.sock.send(data) :]
         if not self._send_rest():
-            raise BrokenPipeError(errno.EPIPE, "it does not take the request")
+            raise BrokenPipeError(errno.EPIPE, "it does not accept the request")
 
     def _send_rest(self) -> bool:
         """Send what is left of a part; False when the node answers instead of taking it."""
@@ -11545,21 +11551,26 @@ class Telemetry:
             labels = f'{{route="{route}",method="{method}",status="{status}"}}'
             answered.append((labels, int(sum(row[1:]))))
         families: Dict[str, List[Tuple[str, object]]] = {
-            "build_info gauge Version of the frontend and of its Python.": [(version, 1)],
+            "build_info gauge Always 1; labels: version of the frontend and of Python.": [
+                (version, 1)
+            ],
             "requests_total counter Requests answered, by route, method and status.": answered,
             "request_duration_seconds histogram Time from a request's head to the end of its"
-            " answer.": self._durations(rows),
+            " response.": self._durations(rows),
         }
         started, pool = f"{self.started:.3f}", server.pool
         for about, value in (
-            ("start_time_seconds gauge Start of the process since the Unix epoch.", started),
-            ("sent_bytes_total counter Bytes sent to clients.", to_clients),
-            ("node_sent_bytes_total counter Bytes sent to nodes.", to_nodes),
-            ("refused_connections_total counter Connections refused, too many.", server.refused),
+            ("start_time_seconds gauge Start of the process, Unix time.", started),
+            ("sent_bytes_total counter Bytes of bodies sent to clients.", to_clients),
+            ("node_sent_bytes_total counter Bytes of bodies sent to nodes.", to_nodes),
+            ("refused_connections_total counter Refused: too many were open.", server.refused),
             ("open_connections gauge Clients connected now.", len(server.connections)),
-            ("node_pool_hits_total counter Requests that used an open connection.", pool.hits),
+            ("node_pool_hits_total counter Requests that reused a connection.", pool.hits),
             ("node_connections_opened_total counter Connections opened to nodes.", pool.opened),
-            ("node_pool_idle_connections gauge Node connections open.", pool.idle_count()),
+            (
+                "node_pool_idle_connections gauge Connections kept open for reuse.",
+                pool.idle_count(),
+            ),
         ):
             families[about] = [("", value)]
         return own_exposition(families)
@@ -13496,7 +13507,7 @@ that may be repeated take a comma-separated list there.
 exit status: 0 success (with --status: every node is up), 1 could not start
 (with --status: some node is not up), 2 invalid options or files.
 
-manual: static/help.html beside this file, or press ? in the dashboard
+manual: press ? in the dashboard, or open
 """
 
 # Options that are flags, or have a value.
@@ -13527,13 +13538,17 @@ def build_parser() -> OptionParser:
     """Make the parser of the options; their help is the manual."""
     parser = OptionParser(
         prog="lmcache_frontend.py",
-        epilog=EPILOG,
+        epilog=EPILOG + os.path.join(find_static_folder(), "help.html").replace("%", "%%"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
         allow_abbrev=False,
     )
-    version = f"lmcache_frontend {VERSION}"
-    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"lmcache_frontend {VERSION}",
+        help="print the version and exit",
+    )
     add_serving_options(parser.add_argument_group("serving").add_argument)
     add_node_options(parser.add_argument_group("nodes").add_argument)
     add_watching_options(parser.add_argument_group("watching").add_argument)

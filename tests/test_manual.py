@@ -17,6 +17,16 @@ from support.frontend import PROGRAM, ROOT, wait_for
 MANUAL = os.path.join(ROOT, "static", "help.html")
 README = os.path.join(ROOT, "README.md")
 UNITS = {"KiB": 1024, "MiB": 1024**2, "bytes": 1, "s": 1, "d": 86400}
+# What only the code itself meets: nothing that a client, a node or a file can run into.
+INTERNAL = set(
+    """
+    DEMO_IDLE_TIMEOUT LINGER_TIMEOUT MAX_CHANGES MAX_CHUNK MAX_COUNTED_NODES MAX_DEPTH MAX_DOUBLINGS
+    MAX_DRAIN MAX_JSON_NUMBER MAX_LEARNED MAX_LENGTH_DIGITS MAX_LOOKED_AT MAX_NEARBY
+    MAX_NUMBER_OPTION MAX_PEERS MAX_PID_LENGTH MAX_PIECES MAX_REPLAY_POLLS MAX_SEPARATE
+    MAX_SETTING_NAME MAX_SHARED_COLUMNS MAX_SHARED_LABELS MAX_SHOWN MAX_SHOWN_VALUE MAX_SOCKET_PATH
+    MAX_THROUGH MAX_TIMESTAMP SPARE_TIMEOUT
+    """.split()
+)
 VOID = {"meta", "link", "br", "hr", "img"}
 
 
@@ -88,10 +98,13 @@ def test_every_option_has_its_line(page):
     assert described == options()
 
 
-def test_every_option_has_a_row_in_the_readme():
+def test_every_option_has_the_same_row_in_the_readme():
     with open(README, encoding="utf-8") as file:
-        lines = [line for line in file if line.startswith("| `--")]
-    assert sorted(names_in(line)[0] for line in lines) == sorted(set(options()) - {"--help"})
+        found = re.findall(r"^\|[^|]*\| `(--[a-z-]+)[^`]*` \| (.*) \|$", file.read(), re.M)
+    expected = options()
+    del expected["--help"]
+    assert dict(found) == expected
+    assert len(found) == len(expected)
 
 
 def test_every_figure_has_its_line(page):
@@ -164,13 +177,29 @@ def test_limits_have_the_values_of_the_code(page):
         assert float(number) * UNITS.get(unit, 1) == getattr(lf, name), name
 
 
+def test_every_limit_has_its_line(page):
+    limits = {
+        name
+        for name, value in vars(lf).items()
+        if re.match(r"MAX_|\w+_TIMEOUT$", name) and isinstance(value, (int, float))
+    }
+    tables = [name for name in page.tables if name.startswith("limits-")]
+    described = {row[0] for table in tables for row in rows(page, table)}
+    assert sorted(limits - described - INTERNAL) == []
+
+
 def test_every_metric_of_the_frontend_has_its_line(page, start, node, tmp_path):
     file = str(tmp_path / "history.db")
     front = start("--node", "w0=" + node.address, "--history-file", file, "--poll-interval", "1")
     wait_for(lambda: "_node_latency_" in front.ask("/metrics").body.decode())
     text = front.ask("/metrics").body.decode()
-    families = re.findall(r"^# TYPE (lmcache_frontend_\w+) (\w+)$", text, re.M)
-    assert sorted(families) == sorted(tuple(row[:2]) for row in rows(page, "own-metrics"))
+    own = {}
+    for name, about in re.findall(r"^# HELP (lmcache_frontend_\w+) (.+)$", text, re.M):
+        own[name] = [re.findall(r"^# TYPE %s (\w+)$" % name, text, re.M)[0], about.rstrip(".")]
+    described = {}
+    for name, kind, _, about in rows(page, "own-metrics"):
+        described[name] = [kind, about[0].upper() + about[1:].replace("’", "'")]
+    assert described == own
 
 
 def test_the_manual_works_alone_and_without_a_script(page):
@@ -193,7 +222,13 @@ def test_the_contents_list_every_chapter():
     assert re.findall(r'href="#([\w-]+)"', contents) == chapters
 
 
-def test_the_last_line_of_help_names_the_manual():
+def test_the_last_line_of_help_is_the_path_of_the_manual():
     command = [sys.executable, PROGRAM, "--help"]
     last = subprocess.check_output(command).decode().strip().splitlines()[-1]
-    assert "static/help.html" in last
+    assert os.path.samefile(last, MANUAL)
+
+
+def test_help_reads_at_80_columns():
+    command = [sys.executable, PROGRAM, "--help"]
+    text = subprocess.check_output(command, env=dict(os.environ, COLUMNS="80")).decode()
+    assert not [line for line in text.splitlines()[:-1] if len(line) > 80]
