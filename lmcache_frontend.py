@@ -12862,6 +12862,7 @@ class DemoCurve:
 
 # Of each name in a sum, by basis: "now", or a mark since which it counts.
 DemoFigures = Dict[str, Dict[str, float]]
+DemoFlows = Dict[str, Tuple[float, float]]  # a rate and its integral
 
 
 class DemoSum(NamedTuple):
@@ -12968,7 +12969,7 @@ class DemoProcess:
         at_first = {"hot_cache": True, "freeze": False, "chunk_statistics": True}
         self.switches = {name: [(0.0, is_on)] for name, is_on in at_first.items()}
         self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0, "cleared": 0.0}
-        self._origins: Dict[float, Dict[str, float]] = {}
+        self._origins: Dict[float, DemoFlows] = {}  # by a process's start
 
     def is_on(self, switch: str) -> bool:
         return self.switches[switch][-1][1]
@@ -12993,17 +12994,14 @@ class DemoProcess:
         changes = [entry["conf"] for entry in self.settings if self._during(entry, at)]
         return dict(collections.ChainMap(*changes, self.cluster.settings["conf"]))
 
-    def _started(self, at: float) -> float:
-        """When the process started that runs at this time."""
-        story, every = at - self.cluster.zero, self.cluster.every
-        ends = [at - (story - outage["to"]) % every for outage in self.outages]
-        return round(max([self.cluster.birth, *ends]), 3)
-
     def figures(self, at: float) -> DemoFigures:
         """What the names in a sum stand for: rates ``now``, and integrals since each mark."""
-        flows, started = self._flows(at), self._started(at)
+        story, every = at - self.cluster.zero, self.cluster.every
+        ends = [at - (story - outage["to"]) % every for outage in self.outages]
+        started = round(max([self.cluster.birth, *ends]), 3)
         filling = at - max(started, self.marks["cleared"])
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
+        flows = self._flows(at)
         now = {name: rate for name, (rate, _) in flows.items()}
         now["started"], now["time"] = started, at
         now["healthy"] = float(now.get("sick", 0.0) < 0.5)
@@ -13011,19 +13009,15 @@ class DemoProcess:
         now["fill"] = level * self.is_on("hot_cache")
         figures = {"now": now}
         for mark, marked in self.marks.items():
-            origin = self._origin(max(started, marked))
-            figures[mark] = {name: area - origin[name] for name, (_, area) in flows.items()}
+            start = max(started, marked)
+            if start not in self._origins:
+                self._origins[start] = self._flows(start)
+            origin = self._origins[start]
+            figures[mark] = {name: area - origin[name][1] for name, (_, area) in flows.items()}
             figures[mark]["once"] = 1.0
         return figures
 
-    def _origin(self, start: float) -> Dict[str, float]:
-        origin = self._origins.get(start)
-        if origin is None:
-            origin = {name: area for name, (_, area) in self._flows(start).items()}
-            self._origins[start] = origin
-        return origin
-
-    def _flows(self, at: float) -> Dict[str, Tuple[float, float]]:
+    def _flows(self, at: float) -> DemoFlows:
         """Everything that flows: its rate, and its integral since some time."""
         seconds = at - self.cluster.birth + self.phase
         flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
@@ -13099,8 +13093,11 @@ class DemoNode:
     def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
         """Answer one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
-        methods, segment = self._route(urllib.parse.unquote(path))
-        if not methods:
+        for pattern, methods in self.cluster.routes[self.facts["role"]]:
+            found = pattern.fullmatch(urllib.parse.unquote(path))
+            if found:
+                break
+        else:
             return DemoAnswer({"detail": "Not Found"}, 404)
         if method not in methods:
             return DemoAnswer({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
@@ -13111,20 +13108,12 @@ class DemoNode:
                 return self.metrics(self.cluster.pages, at)
             if methods[method] == "change_conf":
                 return self._change_conf(body, at)
-            return self._recorded(methods[method], request, segment, at)
+            return self._recorded(methods[method], request, "".join(found.groups()), at)
 
     def metrics(self, pages: Mapping[str, DemoPage], at: float) -> DemoAnswer:
         """The page of the node's role with its figures."""
         page = pages[self.facts["role"]]
         return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
-
-    def _route(self, path: str) -> Tuple[dict, str]:
-        """What the methods of a path answer, and the path's variable segment."""
-        for pattern, methods in self.cluster.routes[self.facts["role"]]:
-            found = pattern.fullmatch(path)
-            if found:
-                return methods, "".join(found.groups())
-        return {}, ""
 
     def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoAnswer:
         """The first case that applies, after the changes that it makes."""
@@ -13466,8 +13455,10 @@ class DemoReplay(Clock):
         at = self.wall()
         if node.process.away(at):
             return FetchError(os.strerror(errno.ECONNREFUSED))
-        is_page = path == "/metrics"
-        answer = node.metrics(self.pages, at) if is_page else node.answer("GET", path, b"", at)
+        if path == "/metrics":
+            answer = node.metrics(self.pages, at)
+        else:
+            answer = node.answer("GET", path, b"", at)
         return Reply(answer.status, {}, (answer.encode(),), DEMO_LATENCY)
 
 
