@@ -90,12 +90,9 @@ def test_a_node_shows_first_what_matters_for_its_kind(page, demo, name, tile, ch
 def test_a_degraded_node_shows_its_state_and_its_alerts(page, demo):
     browser = page(demo, "#/node/llama70b-a_worker2")
 
-    def both():
-        notes = browser.texts("main p.note")
-        words = " ".join(notes)
-        return "Degraded since" in words and "Warning" in words
-
-    browser.wait_for(both)
+    browser.wait_for(lambda: "is degraded" in browser.text("main .alert-card"))
+    assert "degraded" in browser.text("main .page-head")
+    assert not browser.has("main p.note.degraded"), "said once"
 
 
 def test_names_of_two_instances_differ_on_a_telephone_and_columns_are_named(page, demo):

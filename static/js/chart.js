@@ -37,8 +37,8 @@ const TOP = 8; // px above the highest value
 const FLAG_ROOM = 18; // px above the plot, for the signs of marks
 const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
-const LANE_GAP = 14; // px between two lanes
-const LEAST_INDENT = 44; // px for the labels of values
+export const LANE_GAP = 14; // px between two lanes
+const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
 const LEAST_DRAG = 8; // px; less is a click
 const GAP = 3.5; // intervals without a value that break a line
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
@@ -116,7 +116,7 @@ class Lane {
     const top = Math.max(high, ...this.limits.map(({ value }) => value));
     const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
     const factor = axisFactor(most, this.unit);
-    const round = valueTicks(least / factor, most / factor, few);
+    const round = valueTicks(least / factor, most / factor, few, this.kind === "step");
     const ticks = round.map((value) => value * factor);
     const labels = axisLabels(ticks, this.unit, this.isRate ? most : undefined);
     this.ticks = labels.map((text, i) => [ticks[i], text]);
@@ -161,10 +161,10 @@ class Lane {
 
   /** The series as paths. */
   paths({ x, start, end, pixels, gap }) {
+    if (this.kind === "bar") return this.#bars(x, start, end, gap);
     return this.drawn.map((one) => {
       const y = (value) => this.y(value);
       if (this.kind === "area") return this.#area(one, x, y, gap);
-      if (this.kind === "bar") return this.#bars(one, x, start, end, gap);
       const [times, values] = thinned(one.times, one.values, start, end, pixels);
       const wide = times === one.times ? gap : Math.max(gap, ((end - start) / pixels) * 3);
       return svg("path", {
@@ -188,20 +188,32 @@ class Lane {
     ];
   }
 
-  #bars(one, x, start, end, gap) {
+  /** Bars from the ground up, a lower one in front of a higher one. */
+  #bars(x, start, end, gap) {
     const step = gap / GAP || 1;
     const wide = Math.max(1, x(start + step) - x(start) - 1);
-    return one.values.map((value, i) => {
-      if (!isNumber(value) || value <= 0 || one.times[i] < start || one.times[i] > end) return null;
-      const top = this.y(value);
-      return svg("rect", {
-        class: `bar ${colourClass(one.colour)}`,
-        x: x(one.times[i]) - wide / 2,
-        y: top,
-        width: wide,
-        height: this.bottom - top,
-      });
+    const seen = this.drawn.flatMap(({ times, values, colour }) =>
+      values
+        .map((value, i) => ({ time: times[i], value, colour }))
+        .filter(({ time, value }) => isNumber(value) && value > 0 && time >= start && time <= end),
+    );
+    seen.sort((a, b) => b.value - a.value);
+    return seen.map(({ time, value, colour }) => {
+      const y = this.y(value);
+      const place = { x: x(time) - wide / 2, y, width: wide, height: this.bottom - y };
+      return svg("rect", { class: `bar ${colourClass(colour)}`, ...place });
     });
+  }
+
+  /** What stands in a lane of bars without any: it was measured, and is 0. */
+  nothing(left, right) {
+    if (this.kind !== "bar" || this.empty || this.beside) return null;
+    const place = {
+      x: (left + right) / 2,
+      y: this.bottom - this.height / 2,
+      "text-anchor": "middle",
+    };
+    return svg("text", { class: "chart-empty none", ...place }, "None");
   }
 
   /** A dot at the end of each line: a line of one value is seen by it. */
@@ -408,7 +420,8 @@ export class Chart {
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
-    this.plot.append(clip, ...lane.limitLines(left, right));
+    const none = lane.nothing(left, right);
+    this.plot.append(clip, ...lane.limitLines(left, right), ...(none ? [none] : []));
     this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 

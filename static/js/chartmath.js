@@ -15,12 +15,13 @@ const STEP_SIZES = [1, 2, 2.5, 5, 10]; // times a power of ten
 
 /**
  * Round steps for a value axis: about `count` of them, from at or below `low` to at or above
- * `high`.
+ * `high`; whole numbers where there are no others.
  */
-export function valueTicks(low, high, count = 4) {
+export function valueTicks(low, high, count = 4, whole = false) {
   const span = high - low || 1;
   const power = 10 ** Math.floor(Math.log10(span / count));
-  const sizes = STEP_SIZES.map((factor) => factor * power);
+  const all = STEP_SIZES.map((factor) => factor * power);
+  const sizes = whole ? [1, ...all].filter(Number.isInteger) : all;
   const step = sizes.find((size) => span / size <= count + 0.01) || 10 * power;
   const first = Math.floor(low / step + 1e-9);
   const last = Math.ceil(high / step - 1e-9);

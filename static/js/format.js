@@ -195,14 +195,6 @@ export function duration(seconds) {
 const ZONE = lazily(
   () => new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" }),
 );
-const FULL = lazily(
-  () =>
-    new Intl.DateTimeFormat(undefined, {
-      dateStyle: "medium",
-      timeStyle: "long",
-      hourCycle: "h23",
-    }),
-);
 const COLLATOR = lazily(() => new Intl.Collator("en", { numeric: true, sensitivity: "base" }));
 const two = (value) => String(value).padStart(2, "0");
 
@@ -258,8 +250,9 @@ export const zone = (time) =>
       .formatToParts(time * 1000)
       .find((part) => part.type === "timeZoneName") || { value: "" }
   ).value;
-/** Date, time and zone. */
-export const fullTime = (time) => (time ? FULL().format(time * 1000) : NONE);
+/** Date, time and zone: "3 Sep 2026, 04:12:09 CEST". */
+export const fullTime = (time) =>
+  time ? `${day(time)} ${new Date(time * 1000).getFullYear()}, ${clock(time)} ${zone(time)}` : NONE;
 
 /** Shorten a long name in the middle: both ends usually tell nodes apart. */
 export function middle(text, length = 28) {

@@ -32,6 +32,7 @@ const VIEWS = [
 const PANELS = [
   ["overview", "Overview"],
   ["metrics", "Metrics"],
+  ["events", "Events"],
   ["threads", "Threads"],
   ["loglevels", "Log levels"],
   ["config", "Config"],
@@ -139,19 +140,10 @@ function instanceEntries() {
 
 function panelEntries(node) {
   if (!node) return [];
-  const panels = PANELS.map(([panel, label]) => {
+  return PANELS.map(([panel, label]) => {
     const href = nodeLink(node, panel);
     return { group: node.key, image: "page", text: label, href, act: go(href), panel: true };
   });
-  const href = `#/events?node=${encodeURIComponent(node.key)}`;
-  const events = {
-    group: node.key,
-    image: "page",
-    text: `Events of ${node.key}`,
-    href,
-    act: go(href),
-  };
-  return [...panels, { ...events, panel: true }];
 }
 
 function viewEntries() {

@@ -115,8 +115,10 @@ export const panelFrame = (options) => new PanelFrame(options);
 /** An error of a node in one line: what it does not offer is a fact, not a failure. */
 export function explain(error, node) {
   const kind = (node && kindName(node.kind)) || "node";
-  if (error.status === 404 || error.status === 405)
-    return `Not available on this ${kind} (${error.message}).`;
+  if (error.status === 404 || error.status === 405) {
+    const version = node && node.version ? ` of version ${node.version}` : "";
+    return `Not available: a ${kind}${version} has no such endpoint (${error.status}).`;
+  }
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504)

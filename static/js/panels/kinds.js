@@ -4,10 +4,11 @@
 
 import { facts, meter, nodeLink, stateMark } from "../controls.js";
 import { append, h } from "../dom.js";
-import { byName, clock, duration, format, fullTime, plain, plural } from "../format.js";
+import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, refreshNow, store } from "../server.js";
 import { DataTable } from "../table.js";
+import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
 
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
@@ -176,9 +177,15 @@ const ADAPTER_COLUMNS = [
   number("used", "Used", (row) => row.used ?? null, bytes),
   number("limit", "Limit", (row) => (row.limits || {}).total_capacity_bytes ?? null, bytes, "none"),
   number("flight", "Loads in flight", (row) => row.inFlight),
-  number("loads", "Loads", (row) => row.loads ?? null),
-  number("stores", "Stores", (row) => row.stores ?? null),
+  number("loads", "Loads since start", (row) => row.loads ?? null),
+  number("stores", "Stores since start", (row) => row.stores ?? null),
 ];
+
+/** What no adapter reports is left out. */
+const adapterColumns = (adapters) =>
+  ADAPTER_COLUMNS.filter(
+    ({ id, num, value }) => !num || id === "limit" || adapters.some((row) => value(row) !== null),
+  );
 
 /** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
 function mpTiers(ctx) {
@@ -201,7 +208,13 @@ function mpTiers(ctx) {
         body,
         mpMemory(storage, adapters),
         h("h3", {}, "L2 adapters"),
-        rows("L2 adapters", ADAPTER_COLUMNS, adapters, (row) => row.name, "No L2 adapters."),
+        rows(
+          "L2 adapters",
+          adapterColumns(adapters),
+          adapters,
+          (row) => row.name,
+          "No L2 adapters.",
+        ),
       ),
   }).element;
 }
@@ -374,7 +387,7 @@ const instances = (data) =>
       text("address", "Address", (row) => `${row.ip}:${row.http_port}`),
       text("p2p", "Peer to peer", (row) => row.p2p_advertised_url || "off"),
       {
-        ...number("since", "Registered", (row) => row.registration_time, clock),
+        ...number("since", "Registered", (row) => row.registration_time, when),
         tip: (row) => fullTime(row.registration_time),
       },
     ],
@@ -451,7 +464,7 @@ const workers = (data) =>
       number("worker", "Worker", (row) => row.worker_id),
       text("address", "Address", (row) => `${row.ip}:${row.port}`),
       number("keys", "Keys", (row) => row.key_count),
-      number("since", "Registered", (row) => row.registration_time, clock),
+      number("since", "Registered", (row) => row.registration_time, when),
       number(
         "beat",
         "Last heartbeat",
@@ -503,60 +516,73 @@ function reports(data) {
   );
 }
 
-/** The nodes behind another frontend, as this one sees them. */
-function children(ctx) {
-  const name = ctx.node().name;
-  // The first look takes what is known, a refresh asks that frontend for its nodes again.
+const seconds = (value) => format(value, "seconds");
+const figure = (name) => (row) => (row.metrics || {})[name] ?? null;
+const NODE_COLUMNS = [
+  text("state", "State", (row) => row.state, {
+    sig: (row) => row.state,
+    render: (row) => stateMark(row.state),
+  }),
+  text("name", "Name", (row) => row.name, {
+    head: true,
+    sig: (row) => row.key,
+    render: (row) => h("a", { href: nodeLink(row) }, row.name),
+  }),
+  text("kind", "Kind", (row) => KINDS[row.kind] || ""),
+  text("version", "Version", (row) => row.version || ""),
+  number("hits", "Hit rate", figure("lookup_hit_rate"), percent),
+  number("p99", "Retrieve p99", figure("retrieve_p99"), seconds),
+  number("memory", "L1 memory", figure("local_cache_bytes"), bytes),
+  number("latency", "Response time", (row) => row.latency, seconds),
+];
+
+/** A table of nodes that belong together; `again(signal)` is run before a refresh. */
+function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
   let asked = false;
-  return panelFrame({
-    title: "Nodes behind this frontend",
-    note: "as seen through it",
+  const frame = panelFrame({
+    title,
+    note,
     ctx,
     load: async (signal) => {
       if (asked) {
-        await getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal });
+        await again(signal);
         await refreshNow();
       }
       asked = true;
-      const list = store.status ? store.status.nodes.filter((node) => node.proxy === name) : [];
+      const list = store.status ? store.status.nodes.filter(belongs) : [];
       return { data: list, raw: JSON.stringify(list, null, 2) };
     },
     render: (list, body) =>
       append(
         body,
-        rows(
-          "Nodes behind this frontend",
-          [
-            text("state", "State", (row) => row.state, {
-              sig: (row) => row.state,
-              render: (row) => stateMark(row.state),
-            }),
-            text("name", "Name", (row) => row.name, {
-              head: true,
-              sig: (row) => row.key,
-              render: (row) => h("a", { href: nodeLink(row) }, row.name),
-            }),
-            text("kind", "Kind", (row) => row.kind),
-            text("version", "Version", (row) => row.version || ""),
-            number(
-              "hits",
-              "Hit rate",
-              (row) => (row.metrics || {}).lookup_hit_rate ?? null,
-              percent,
-            ),
-            number(
-              "latency",
-              "Response time",
-              (row) => row.latency,
-              (value) => format(value, "seconds"),
-            ),
-          ],
-          list,
-          (row) => row.key,
-          "This frontend reports no nodes.",
-        ),
+        rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText),
       ),
-  }).element;
+  });
+  frame.element.classList.add("whole");
+  return frame.element;
+}
+
+/** The nodes behind another frontend, as this one sees them. */
+function children(ctx) {
+  const { name } = ctx.node();
+  return nodeTable(ctx, {
+    title: "Nodes behind this frontend",
+    note: "as seen through it",
+    belongs: (node) => node.proxy === name,
+    emptyText: "This frontend reports no nodes.",
+    again: (signal) => getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }),
+  });
+}
+
+/** The other nodes of an instance, on the pages of its engine and of its scheduler. */
+function members(ctx) {
+  const { key, instance_id: instance } = ctx.node();
+  return nodeTable(ctx, {
+    title: "Other nodes of this instance",
+    belongs: (node) => instance && node.instance_id === instance && node.key !== key,
+    emptyText: "No other node of this instance is watched.",
+    again: () => null,
+  });
 }
 
 const itsStatus = panel("Reported by the node", "/api/status", (data) => [
@@ -603,7 +629,9 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
 /** Kind -> {above, below}: makers of panels before and after the charts, each `(ctx) -> Node`. */
 export const OWN_PANELS = {
   mp: { above: [mpTiers], below: [panel("Server status", "/status", mpStatus)] },
-  worker: { below: [workerBackends] },
+  worker: { above: [workerBackends] },
+  engine: { below: [members] },
+  scheduler: { below: [members] },
   coordinator: {
     above: [
       panel("Instances", "/instances", instances),
@@ -621,5 +649,5 @@ export const OWN_PANELS = {
     ],
   },
   discovery: { above: [panel("Reports", "/lmcache_infos", reports)] },
-  frontend: { above: [children, itsStatus] },
+  frontend: { above: [itsStatus, children] },
 };

@@ -1,17 +1,18 @@
 // The figures of one node over the page's time range: what matters first for its kind of server.
 
 import { historyQuery, timeRange } from "../address.js";
+import { LANE_GAP } from "../chart.js";
 import { isNumber, lastValue } from "../chartmath.js";
 import { h, replace } from "../dom.js";
 import { format } from "../format.js";
 import { historyNames } from "../figurelist.js";
-import { getJson } from "../server.js";
+import { getJson, store } from "../server.js";
 import { LAYER_COLOURS as LAYER, metricUnit } from "../words.js";
-import { loadEvents, marksOf } from "../views/eventlist.js";
 import { ChartsCard, FigureHistory, sourceLines, Tile } from "../views/figures.js";
 
-const LANE = 112; // px
+const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
+const ONLY_LANE = LANE + LANE_GAP + LOW_LANE; // px: all charts are of one height
 const MOST_TILES = 8;
 
 const said = (metrics, name, words) =>
@@ -139,7 +140,7 @@ const CHARTS = {
       "Hit rate by layer",
       lane("ratio", [line("l1_hit_rate", "L1", LAYER.l1), line("l2_hit_rate", "L2", LAYER.l2)]),
     ],
-    ["Tokens by source", SOURCES],
+    ["Tokens by source", { ...SOURCES, names: { source_remote: "L2" } }],
     [
       "L2 throughput",
       lane("bytes/s", [
@@ -289,7 +290,7 @@ function chartsFor(kind, history) {
   return chartsOf(kind)
     .map(([label, ...lanes]) => {
       const shown = lanes.filter((one) => hasLane(one, history));
-      if (shown.length && shown[0].height === LOW_LANE) shown[0] = { ...shown[0], height: LANE };
+      if (shown.length === 1) shown[0] = { ...shown[0], height: ONLY_LANE };
       return {
         id: label,
         label,
@@ -302,7 +303,7 @@ function chartsFor(kind, history) {
 }
 
 function linesOf(one, past) {
-  if (one.sources) return sourceLines(past);
+  if (one.sources) return sourceLines(past, one.names);
   return one.lines
     .map(({ metric, name, colour }) => past.line(metric, { name, colour }))
     .filter(Boolean);
@@ -322,7 +323,7 @@ export class NodeFigures {
     this.changed = changed;
     this.history = null;
     this.marks = [];
-    this.tiles = h("div", { class: "tiles" });
+    this.tiles = h("div", { class: "tiles", hidden: true });
     this.place = h("div", { class: "node-charts asking" });
     this.tileIds = "";
     this.chartIds = "";
@@ -346,7 +347,6 @@ export class NodeFigures {
     try {
       if (!(await history.load(status))) return;
       this.told = history.last();
-      if (history.end) await this.#loadMarks(node);
     } catch (error) {
       if (error.name === "AbortError") return;
       if (this.card) this.card.fail(error);
@@ -360,9 +360,10 @@ export class NodeFigures {
     this.changed();
   }
 
-  async #loadMarks(node) {
-    const events = await loadEvents(this.history.span, this.ctx.signal, { node: node.key });
-    this.marks = marksOf(events, node.key);
+  /** Show these marks on the charts from now on. */
+  mark(marks) {
+    this.marks = marks;
+    if (this.card && store.status) this.card.update(store.status, this.history, marks);
   }
 
   #drawTiles(node) {
@@ -420,6 +421,8 @@ function noFigures(node) {
   const text =
     node.state === "down"
       ? "No figures in this time range: the node is down."
-      : "No figures in this time range. They appear after two polls.";
+      : node.kind === "mp" && !node.version
+        ? "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port."
+        : "No figures in this time range. They appear after two polls.";
   return h("p", { class: "quiet-line" }, text);
 }

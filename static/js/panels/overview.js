@@ -10,6 +10,7 @@ import { instanceName, store } from "../server.js";
 import { kindName } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { NodeFigures } from "./nodecharts.js";
+import { NodeEvents } from "./nodeevents.js";
 import { breakable } from "./util.js";
 
 const SLOW = 1; // seconds; a node that takes longer to respond is marked
@@ -86,7 +87,7 @@ function aboutRows(node, more) {
     ["Process started", more.started ? fullTime(more.started) : null],
     ["Running for", up ? duration(up) : null],
     ["Kind", kindName(node.kind)],
-    ["Role", node.role],
+    ["Role", node.role === node.kind ? "" : node.role],
     ["Instance", instance && h("a", { href: instanceLink(instance) }, instance)],
     ["Model", node.model],
     ["Version", node.version],
@@ -113,15 +114,17 @@ class Overview {
     this.useSig = "";
     this.aboutSig = "";
     this.figures = new NodeFigures(ctx, () => this.redraw());
+    this.lately = new NodeEvents(ctx, () => this.figures.mark(this.lately.marks));
     this.past = h("p", { class: "note", role: "status", hidden: true });
     this.use = h("div", { class: "meters" });
     this.caches = section("Caches", this.use);
     this.about = h("div");
-    this.special = h("div", { class: "columns" });
+    this.special = h("div", { class: "columns own-panels" }, this.caches);
     this.charts = this.figures.place;
     this.below = h("div", { class: "columns" });
     replace(
       root,
+      this.lately.element,
       this.past,
       this.figures.tiles,
       this.special,
@@ -136,16 +139,10 @@ class Overview {
     if (this.kind === node.kind) return;
     this.kind = node.kind;
     const { above = [], below = [] } = OWN_PANELS[node.kind] || {};
-    for (const [place, makers] of [
-      [this.special, above],
-      [this.below, below],
-    ]) {
-      replace(
-        place,
-        makers.map((make) => make(this.ctx)),
-      );
-      place.classList.toggle("own-panels", makers.length > 0);
-    }
+    const made = (makers) => makers.map((make) => make(this.ctx));
+    replace(this.special, this.caches, made(above));
+    replace(this.below, made(below));
+    this.below.classList.toggle("own-panels", below.length > 0);
     // What stands below is shown when this has its size.
     this.caches.classList.add("asking");
     this.more.load().then(() => {
@@ -171,8 +168,8 @@ class Overview {
     if (sig === this.useSig) return;
     this.useSig = sig;
     // An MP server's status has its adapters and limits too.
-    if (!rows.length || (node.kind === "mp" && node.state !== "down")) this.caches.remove();
-    else this.special.before(this.caches);
+    this.caches.hidden = !rows.length || (node.kind === "mp" && node.state !== "down");
+    this.special.hidden = this.caches.hidden && this.special.children.length === 1;
     this.use.classList.toggle("stale", node.state === "down");
     replace(
       this.use,
@@ -198,6 +195,7 @@ class Overview {
   update(node, status) {
     if (!node || !status) return;
     this.#drawSpecial(node);
+    this.lately.update(node, status);
     const hasFigures = !RUNS_ELSEWHERE.includes(node.kind);
     this.charts.hidden = !hasFigures;
     if (hasFigures) this.figures.update(node, status);

@@ -31,6 +31,9 @@ const LACKING = {
       `an MP server ${NOT_HERE}`,
     ],
   ],
+  engine: [
+    [path("(?!metrics|version|health|v1|get_).*"), "the API server of an engine " + NOT_HERE],
+  ],
   coordinator: [
     [
       path(

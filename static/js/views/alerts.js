@@ -1,5 +1,7 @@
 // The upper part of the cluster: what is wrong, in words, and beside it what happened lately.
 
+import { bounds, SPANS, timeRange } from "../address.js";
+import { isNumber } from "../chartmath.js";
 import { button, copy, field, linked, menuButton, toast } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
@@ -12,8 +14,15 @@ const SHOWN = 6; // lines before "Show all"
 const EVENTS = 8; // recent events shown
 const HOUR = 3600;
 const PAST = "event "; // how the id of an alert of the past begins
-export const BEFORE = 900; // seconds before an alert in which a change may be its reason
+const BEFORE = 900; // seconds before an alert in which a change may be its reason
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
+
+/** When the events of the page begin and end: with what was shortly before its alerts. */
+export function eventRange(status) {
+  const { start, end } = bounds(status.time);
+  const since = (status.alerts || []).map((alert) => alert.since - BEFORE).filter(isNumber);
+  return { start: timeRange().live ? Math.min(start, ...since) : start - BEFORE, end };
+}
 
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
@@ -371,9 +380,17 @@ function keepFocus(list, draw) {
   if (same) same.focus({ preventScroll: true });
 }
 
+function rangeName() {
+  const range = timeRange();
+  const known = SPANS.find(([, , seconds]) => seconds === range.seconds);
+  return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "in this time range";
+}
+
 /** The card of recent events. */
 export class EventCard {
-  constructor() {
+  /** `all` is where all events are listed; at most `most` rows are shown here. */
+  constructor(all = "#/events", most = EVENTS) {
+    this.most = most;
     this.hint = h("span", { class: "hint" });
     this.kind = h("select", { class: "little", "aria-label": "Filter recent events by kind" });
     this.kind.addEventListener("change", () => this.#draw());
@@ -389,7 +406,7 @@ export class EventCard {
         this.hint,
         spring(),
         this.kind,
-        h("a", { href: "#/events" }, "All events"),
+        h("a", { href: all }, "All events"),
       ),
       this.none,
       this.list,
@@ -399,8 +416,8 @@ export class EventCard {
   }
 
   /** Take the rows of the range's events, newest first. */
-  update(rows, rangeName, now) {
-    Object.assign(this, { rows, rangeName, now });
+  update(rows, now) {
+    Object.assign(this, { rows, now });
     this.#offerKinds();
     this.#draw();
   }
@@ -422,10 +439,10 @@ export class EventCard {
   #draw() {
     const { now } = this;
     const rows = this.rows.filter((row) => !this.kind.value || row.kind === this.kind.value);
-    const many = rows.length > EVENTS ? `, ${plain(EVENTS)} of ${plain(rows.length)}` : "";
-    setText(this.hint, this.rangeName + many);
+    const many = rows.length > this.most ? `, ${plain(this.most)} of ${plain(rows.length)}` : "";
+    setText(this.hint, rangeName() + many);
     this.none.hidden = rows.length > 0;
-    const shown = rows.slice(0, EVENTS);
+    const shown = rows.slice(0, this.most);
     const signature = JSON.stringify([
       shown.map((row) => [row.id, row.until, row.text, row.count]),
       Math.floor(now / 10),
@@ -435,7 +452,7 @@ export class EventCard {
     keepFocus(this.list, () =>
       replace(
         this.list,
-        shown.map((row) => eventItem(row, now, true)),
+        shown.map((row) => eventItem(row, now, { brief: true })),
       ),
     );
   }

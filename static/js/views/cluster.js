@@ -1,8 +1,7 @@
 // The cluster: what is wrong and what happened first, then the figures, the fleet, and every
 // instance.
 
-import { bounds, onRange, SPANS, timeRange } from "../address.js";
-import { isNumber } from "../chartmath.js";
+import { bounds, onRange, timeRange } from "../address.js";
 import { button, guarded, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { duration, hour, plain, plural } from "../format.js";
@@ -18,7 +17,7 @@ import {
 } from "../server.js";
 import { groupsOf } from "../side.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
-import { AlertCard, BEFORE, EventCard } from "./alerts.js";
+import { AlertCard, EventCard, eventRange } from "./alerts.js";
 import { eventRows, loadEvents, marksOf } from "./eventlist.js";
 import { ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
@@ -450,12 +449,6 @@ class Selection {
 
 // ---- the view ----
 
-function rangeName() {
-  const range = timeRange();
-  const known = SPANS.find(([, , seconds]) => seconds === range.seconds);
-  return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "in this time range";
-}
-
 class ClusterView {
   constructor(root, signal) {
     Object.assign(this, { root, signal });
@@ -566,15 +559,12 @@ class ClusterView {
       this.tiles.update(status, this.history.end ? this.history : null);
     this.charts.update(status, this.history, marksOf(events));
     const now = timeRange().live ? status.time : end;
-    this.eventCard.update(this.rows.filter(inside), rangeName(), now);
+    this.eventCard.update(this.rows.filter(inside), now);
   }
 
   /** The events of the range, and those shortly before an alert of now began. */
   async #loadEvents(status) {
-    const { start, end } = bounds(status.time);
-    const since = (status.alerts || []).map((alert) => alert.since - BEFORE).filter(isNumber);
-    const first = timeRange().live ? Math.min(start, ...since) : start - BEFORE;
-    this.events = await loadEvents({ start: first, end }, this.signal);
+    this.events = await loadEvents(eventRange(status), this.signal);
     this.rows = eventRows(this.events);
   }
 

@@ -3,7 +3,7 @@
 import { getEvents, store } from "../server.js";
 import { linked } from "../controls.js";
 import { h, icon } from "../dom.js";
-import { duration, fullTime, plural, when } from "../format.js";
+import { day, duration, fullTime, plural, when } from "../format.js";
 import { SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
@@ -186,17 +186,28 @@ export function eventNote(event, now) {
   return [times, ""];
 }
 
-/** One row of a list of events. */
-export function eventItem(event, now, brief = false) {
+/** One row of a list of events; its day is told when it is not that of `today`. */
+export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
   return h(
     "li",
     { dataset: { kind: event.kind } },
-    h("time", { title: fullTime(event.time) }, when(event.time, now)),
+    h("time", { title: fullTime(event.time) }, when(event.time, today)),
     glyph(event),
     h("span", { class: "event-text" }, linked(eventText(event, brief))),
     h("span", { class: "for" }, muted, muted && bold ? " " : "", bold ? h("b", {}, bold) : null),
   );
+}
+
+/** Rows of events under their days. */
+export function eventItems(rows, now) {
+  let last = "";
+  return rows.map((row) => {
+    const date = day(row.time);
+    const heading = date === last ? null : h("li", { class: "event-day" }, date);
+    last = date;
+    return [heading, eventItem(row, now, { today: row.time })];
+  });
 }
 
 const MARK_KINDS = {
@@ -208,29 +219,35 @@ const MARK_KINDS = {
 };
 const MOST_MARKS = 60;
 
-/**
- * The marks of events on charts: [{time, until, kind, title}], oldest first; of one node when
- * given.
- */
-export function marksOf(events, node = null) {
+function marksOfEvent(event) {
+  const { time, until } = event;
+  const kind = MARK_KINDS[event.kind];
+  // Down times that were merged into one event: it was not down all the time.
+  const mark = { time, until, kind, partly: event.count > 1, title: eventText(event) };
+  if (event.kind !== "alert") return [mark];
+  const begin = { ...mark, title: `Alert: ${event.text}` };
+  return isOver(event) ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
+}
+
+/** The marks of events on charts: [{time, until, kind, title}], oldest first. */
+export function marksOf(events) {
   return events
-    .filter((event) => event.kind in MARK_KINDS && (!node || event.node === node || !event.node))
+    .filter((event) => event.kind in MARK_KINDS)
     .slice(0, MOST_MARKS)
-    .map((event) => ({
-      time: event.time,
-      until: event.until,
-      kind: MARK_KINDS[event.kind],
-      // Down times that were merged into one event: it was not down all the time.
-      partly: event.count > 1,
-      title: eventText(event),
-    }))
+    .flatMap(marksOfEvent)
     .sort((a, b) => a.time - b.time);
 }
 
 const PAGE = 500;
 
+/** The question for the events of a time range. */
+export const eventQuery = ({ start, end }, more = {}) => ({
+  since: Math.floor(start),
+  until: Math.ceil(end),
+  limit: PAGE,
+  ...more,
+});
+
 /** The events of a time range, newest first. */
-export async function loadEvents({ start, end }, signal, more = {}) {
-  const query = { since: Math.floor(start), until: Math.ceil(end), limit: PAGE, ...more };
-  return (await getEvents(query, signal)).events;
-}
+export const loadEvents = async (range, signal, more) =>
+  (await getEvents(eventQuery(range, more), signal)).events;

@@ -3,9 +3,16 @@
 import { bounds, onRange, timeRange } from "../address.js";
 import { button, copy, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
-import { day, fullTime, plural, spanText } from "../format.js";
+import { fullTime, plural, spanText } from "../format.js";
 import { getEvents, store } from "../server.js";
-import { EVENT_KINDS, eventItem, eventNote, eventRows, eventText } from "./eventlist.js";
+import {
+  EVENT_KINDS,
+  eventItems,
+  eventNote,
+  eventQuery,
+  eventRows,
+  eventText,
+} from "./eventlist.js";
 
 const PAGE = 200; // events a request
 const RELOAD = 5; // seconds
@@ -27,7 +34,7 @@ class EventsView {
     this.span = h("span", { class: "muted" });
     this.chips = h("span", { class: "chips", role: "group", "aria-label": "Filter by kind" });
     this.only = button("", () => this.#choose({ node: "" }), { kind: "little" });
-    this.search = searchBox("Filter", (text) => this.#find(text));
+    this.search = searchBox("Filter events", (text) => this.#find(text));
     this.list = h("ul", { class: "events long" });
     this.older = button("Show older events", () => this.#load(true), {});
     this.note = h("p", { class: "panel-line", role: "status" });
@@ -45,16 +52,15 @@ class EventsView {
   #build() {
     replace(
       this.root,
-      h("div", { class: "page-head" }, h("h1", {}, "Events"), this.span),
       h(
         "div",
-        { class: "tools" },
-        this.search,
-        this.chips,
-        this.only,
+        { class: "page-head" },
+        h("h1", {}, "Events"),
+        this.span,
         h("span", { class: "spring" }),
         button("Copy as Markdown", () => this.#copy(), { kind: "bare", image: "copy" }),
       ),
+      h("div", { class: "tools" }, this.search, this.chips, this.only),
       this.body,
     );
     this.#drawFilters();
@@ -117,16 +123,10 @@ class EventsView {
     if (!store.status) return;
     this.asked = store.status.time;
     const { start, end } = bounds(store.status.time);
-    const query = {
-      since: Math.floor(start),
-      until: Math.ceil(end),
-      kind: this.kind,
-      node: this.node,
-      limit: PAGE,
-      before: older ? this.next : "",
-    };
+    const { kind, node } = this;
+    const more = { kind, node, limit: PAGE, before: older ? this.next : "" };
     try {
-      const page = await getEvents(query, this.signal);
+      const page = await getEvents(eventQuery({ start, end }, more), this.signal);
       this.events = older ? [...this.events, ...page.events] : page.events;
       this.next = page.next;
       this.#draw();
@@ -140,16 +140,7 @@ class EventsView {
     const { rows } = this;
     const now = timeRange().live ? store.status.time : end;
     setText(this.span, `${spanText(start, end)} · ${plural(this.events.length, "event")}`);
-    let last = "";
-    replace(
-      this.list,
-      rows.map((row) => {
-        const date = day(row.time);
-        const heading = date === last ? null : h("li", { class: "event-day" }, date);
-        last = date;
-        return [heading, eventItem(row, now)];
-      }),
-    );
+    replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
     const hint = "Choose a longer time range, or clear the filters.";
     setText(this.note, rows.length ? "" : `Nothing happened in this time range. ${hint}`);

@@ -279,9 +279,14 @@ const SOURCES = [
   ["source_computed", { rest: true }],
 ];
 
-/** Tokens by where they came from; of a cluster that does not report it, served and computed. */
-export function sourceLines(history) {
-  const lines = SOURCES.map(([name, look]) => history.line(name, look)).filter(Boolean);
+/**
+ * Tokens by where they came from; of a cluster that does not report it, served and computed.
+ * `names` are others for some of them.
+ */
+export function sourceLines(history, names = {}) {
+  const lines = SOURCES.map(([id, look]) =>
+    history.line(id, id in names ? { ...look, name: names[id] } : look),
+  ).filter(Boolean);
   if (lines.length > 1) return lines;
   const hit = history.line("hit_tokens_per_second", { colour: COLOUR.lmcache });
   const asked = history.line("requested_tokens_per_second");
@@ -359,6 +364,7 @@ const LEGEND = [
   ["restart", "restart"],
   ["change", "configuration change"],
   ["alert", "alert"],
+  ["check", "resolved"],
 ];
 
 /** The card of the four charts; folded at first where there are many nodes. */
@@ -480,7 +486,12 @@ function markLegend() {
     "span",
     { class: "mark-legend wide-only", "aria-hidden": "true" },
     LEGEND.map(([image, text]) =>
-      h("span", {}, image === "down-box" ? h("i", { class: image }) : icon(image), text),
+      h(
+        "span",
+        { class: text },
+        image === "down-box" ? h("i", { class: image }) : icon(image),
+        text,
+      ),
     ),
   );
 }

@@ -1,9 +1,9 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such
 // a page too.
 
-import { button, empty, linked, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
+import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
 import { h, needStyle, replace, setText } from "../dom.js";
-import { addressText, clock, duration, fullTime, middle } from "../format.js";
+import { addressText, clock, duration, fullTime, middle, plural, when } from "../format.js";
 import {
   ApiError,
   getText,
@@ -16,6 +16,7 @@ import {
   store,
 } from "../server.js";
 import { KINDS } from "../words.js";
+import { alertsFor } from "../panels/nodeevents.js";
 import { responseTime } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
@@ -24,6 +25,7 @@ needStyle("static/panels.css");
 const PANELS = {
   overview: ["Overview", () => import("../panels/overview.js")],
   metrics: ["Metrics", () => import("../panels/metrics.js")],
+  events: ["Events", () => import("../panels/events.js")],
   threads: ["Threads", () => import("../panels/threads.js")],
   loglevels: ["Log levels", () => import("../panels/loglevels.js")],
   config: ["Config", () => import("../panels/config.js")],
@@ -38,6 +40,7 @@ const PANELS = {
 // What a kind of server has no endpoint for is not offered as a tab; its address works and says why
 // there is nothing.
 const NO_TAB = {
+  engine: ["threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
   mp: ["meta", "inference"],
   coordinator: ["threads", "loglevels", "meta", "inference", "environment", "script"],
   controller: ["config", "meta", "inference"],
@@ -250,35 +253,26 @@ function troubleNote(node, status) {
   if (state === "unknown") return h("p", { class: "note" }, "Not polled yet.");
   if (state !== "down" && state !== "degraded") return null;
   const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
+  const said = (alert) => alert.node === node.key && alert.rule === "node_degraded";
+  if (state === "degraded" && (status.alerts || []).some(said)) return null;
   const lasted = state === "down" ? ` (${duration(status.time - since)})` : "";
   return h(
     "p",
     { class: `note ${state}` },
     h("b", {}, state === "down" ? "Down " : "Degraded "),
-    h("span", { title: fullTime(since) }, `since ${clock(since)}${lasted}`),
+    h("span", { title: fullTime(since) }, `since ${when(since, status.time)}${lasted}`),
     why ? `: ${why}.` : ".",
   );
 }
 
-/** The alerts of this node, a line each; a silenced one says until when. */
-function alertNotes(node, status) {
-  const mine = (status.alerts || []).filter((alert) => alert.node === node.key);
-  return mine.map((alert) =>
-    h(
-      "p",
-      { class: `note ${alert.severity === "critical" ? "down" : "degraded"}` },
-      h("b", {}, alert.severity === "critical" ? "■ Critical " : "◆ Warning "),
-      linked(alert.text),
-      alert.silence
-        ? h(
-            "span",
-            { class: "muted" },
-            ` Silenced until ${clock(alert.silence.until)}`,
-            alert.silence.comment ? `, “${alert.silence.comment}”.` : ".",
-          )
-        : null,
-    ),
-  );
+/** How many alerts a node has, as a link to them; null without any. */
+function alertCount(node, alerts) {
+  if (!alerts.length) return null;
+  const critical = alerts.some((alert) => alert.severity === "critical");
+  const state = critical ? "down" : "degraded";
+  const sign = h("span", { "aria-hidden": "true" }, critical ? "■" : "◆");
+  const props = { class: `state ${state}`, href: nodeLink(node) };
+  return h("a", props, sign, ` ${plural(alerts.length, "alert")}`);
 }
 
 class NodePage {
@@ -297,6 +291,7 @@ class NodePage {
 
   #build(root, signal) {
     this.mark = h("span");
+    this.count = h("span");
     this.line = h("span", { class: "muted about-line" });
     this.trouble = h("div", { role: "status" });
     this.past = h("p", { class: "note", role: "status", hidden: true });
@@ -309,11 +304,12 @@ class NodePage {
         { class: "page-head" },
         h("h1", { title: this.key }, middle(this.key, 60)),
         this.mark,
+        this.count,
         this.line,
         button("Refresh", () => refreshNow(this.key), { image: "refresh", kind: "small" }),
       ),
-      this.trouble,
       this.tabs.element,
+      this.trouble,
       this.locked,
       this.past,
       this.place,
@@ -376,8 +372,7 @@ class NodePage {
   #unknown() {
     this.#leave();
     this.tabs.clear();
-    replace(this.trouble);
-    replace(this.mark);
+    for (const part of [this.trouble, this.count, this.mark]) replace(part);
     replace(this.line);
     this.troubleSig = "";
     this.lineSig = "";
@@ -404,12 +399,14 @@ class NodePage {
       );
     }
     const lasted = node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0;
-    const alerts = (status.alerts || []).filter((alert) => alert.node === node.key);
-    const told = alerts.map((alert) => [alert.text, alert.silence]);
-    const sig = JSON.stringify([node.state, node.error, node.reasons, node.since, lasted, told]);
+    const alerts = alertsFor(node, status.alerts).filter((alert) => !alert.silence);
+    const ids = alerts.map((alert) => alert.id);
+    const { state, error, reasons, since } = node;
+    const sig = JSON.stringify([state, error, reasons, since, lasted, ids, this.panelName]);
     if (sig === this.troubleSig) return;
     this.troubleSig = sig;
-    replace(this.trouble, troubleNote(node, status), alertNotes(node, status));
+    replace(this.count, this.panelName === "overview" ? null : alertCount(node, alerts));
+    replace(this.trouble, troubleNote(node, status));
   }
 
   update(status) {

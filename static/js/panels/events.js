@@ -1,0 +1,41 @@
+// What happened to a node in the page's time range, in full.
+
+import { bounds, onRange, timeRange } from "../address.js";
+import { h, replace } from "../dom.js";
+import { plural, spanText } from "../format.js";
+import { panelFrame } from "../panel.js";
+import { getEvents, store } from "../server.js";
+import { eventItems, eventQuery, eventRows } from "../views/eventlist.js";
+
+const RELOAD = 5; // seconds
+
+export function mount(root, ctx) {
+  let asked = 0;
+  const frame = panelFrame({
+    title: "Events",
+    ctx,
+    load: async (signal) => {
+      const { time } = store.status;
+      asked = time;
+      const range = bounds(time);
+      const data = await getEvents(eventQuery(range, { node: ctx.node().key }), signal);
+      return { data: { ...data, range }, raw: JSON.stringify(data, null, 2) };
+    },
+    render: ({ events, next, range }, body) => {
+      const { start, end } = range;
+      const rows = eventRows(events);
+      const now = timeRange().live ? store.status.time : end;
+      const more = next === null ? "" : ", and older ones";
+      const count = rows.length ? plural(events.length, "event") + more : "no events";
+      replace(
+        body,
+        h("p", { class: "quiet-line" }, `${spanText(start, end)}: ${count}.`),
+        h("ul", { class: "events" }, eventItems(rows, now)),
+      );
+    },
+  });
+  replace(root, frame.element);
+  onRange(() => frame.run(), ctx.signal);
+  const isDue = (status) => timeRange().live && status.time - asked >= RELOAD;
+  return { update: (node, status) => isDue(status) && frame.run() };
+}

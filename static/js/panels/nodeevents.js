@@ -1,0 +1,89 @@
+// What is wrong with a node and what happened to it lately: two cards, and the marks of its charts.
+
+import { bounds, timeRange } from "../address.js";
+import { nodeLink } from "../controls.js";
+import { h } from "../dom.js";
+import { store } from "../server.js";
+import { AlertCard, EventCard, eventRange } from "../views/alerts.js";
+import { eventRows, loadEvents, marksOf } from "../views/eventlist.js";
+
+const RELOAD = 5; // seconds
+const SHOWS_INSTANCE = ["engine", "scheduler"]; // their figures are those of the whole instance
+const MOST_NAMES = 64; // in one question
+const MOST_ROWS = 5;
+
+/** Whose events a node's charts show: its own, of an engine those of its instance, too. */
+function keysFor(node) {
+  const instance = SHOWS_INSTANCE.includes(node.kind) ? node.instance_id : null;
+  const others = store.status.nodes.filter(
+    (one) =>
+      one.key !== node.key && (instance ? one.instance_id === instance : one.proxy === node.key),
+  );
+  return [node.key, ...others.map((one) => one.key)].slice(0, MOST_NAMES);
+}
+
+/** The alerts of a node, and those of its instance as a whole. */
+export function alertsFor(node, alerts) {
+  const keys = new Set(SHOWS_INSTANCE.includes(node.kind) ? keysFor(node) : [node.key]);
+  const isInstance = (alert) =>
+    !alert.node && node.instance_id && alert.instance === node.instance_id;
+  return (alerts || []).filter((alert) => keys.has(alert.node) || isInstance(alert));
+}
+
+export class NodeEvents {
+  /** `changed()` is called when other events are there. */
+  constructor(ctx, changed) {
+    this.ctx = ctx;
+    this.changed = changed;
+    this.events = [];
+    this.rows = [];
+    this.asked = 0;
+    this.range = null;
+    this.alerts = new AlertCard();
+    this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
+    this.element = h(
+      "div",
+      { class: "split", hidden: true },
+      this.alerts.element,
+      this.card.element,
+    );
+  }
+
+  get marks() {
+    return marksOf(this.events);
+  }
+
+  draw(node, status) {
+    const live = timeRange().live;
+    const { start, end } = bounds(status.time);
+    const inside = ({ time, until }) => time <= end && (until ?? end) >= start;
+    const mine = alertsFor(node, status.alerts);
+    const rows = this.rows.filter(inside);
+    const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
+    this.alerts.update({ ...status, alerts: mine }, past, this.rows);
+    this.card.update(rows, live ? status.time : end);
+    this.element.hidden = !mine.length && !rows.length;
+  }
+
+  async update(node, status) {
+    this.draw(node, status);
+    const range = timeRange();
+    const due = range !== this.range || (range.live && status.time - this.asked >= RELOAD);
+    if (!due) return;
+    this.range = range;
+    this.asked = status.time;
+    try {
+      const more = { node: keysFor(node).join(",") };
+      const alerts = alertsFor(node, status.alerts);
+      const wanted = eventRange({ ...status, alerts });
+      const events = await loadEvents(wanted, this.ctx.signal, more);
+      if (range !== timeRange()) return;
+      this.events = events;
+      this.rows = eventRows(events);
+    } catch (error) {
+      return; // the next status asks again
+    }
+    this.draw(this.ctx.node(), store.status);
+    this.changed();
+  }
+}
