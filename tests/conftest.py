@@ -130,7 +130,7 @@ def demo():
         counts = front.ask("/api/status").json()["counts"]
         return counts["up"] + counts["degraded"] == 15
 
-    wait_for(everybody_answers, 20)
+    wait_for(everybody_answers, 60)
     yield front
     front.stop()
 

@@ -57,7 +57,8 @@ def test_every_panel_opens_without_an_error(browser, demo, node):
         browser.goto(url(demo, "#/node/%s/%s" % (node, panel)))
         browser.wait_for(
             lambda: (
-                node in browser.text("h1") and browser.has("main section, main .tiles, main .empty")
+                node in browser.text("h1")
+                and browser.has("main section:not([hidden], [hidden] *), main .empty")
             )
         )
     assert severe(browser) == []

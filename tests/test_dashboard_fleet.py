@@ -17,7 +17,7 @@ def demo():
         counts = front.ask("/api/status").json()["counts"]
         return counts["up"] + counts["degraded"] == 15
 
-    wait_for(everybody_answers, 30)
+    wait_for(everybody_answers, 60)
     yield front
     front.stop()
 
@@ -93,6 +93,83 @@ def test_a_degraded_node_shows_its_state_and_its_alerts(page, demo):
     browser.wait_for(lambda: "is degraded" in browser.text("main .alert-card"))
     assert "degraded" in browser.text("main .page-head")
     assert not browser.has("main p.note.degraded"), "said once"
+
+
+def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to_them(page, demo):
+    browser = page(demo, "#/node/llama70b-a_worker2/threads")
+    count = "main .page-head a.state"
+    browser.wait_for(lambda: "alert" in browser.text(count))
+    assert not browser.has("main .alert-card")
+    browser.script("document.querySelector(arguments[0]).focus()", count)
+    browser.press("Enter")
+    browser.wait_for(lambda: "is degraded" in browser.text("main .alert-card"))
+    assert not browser.has(count), "they stand below"
+    browser.click("main .alert-card .menu-box button")
+    browser.wait_for(lambda: browser.has("main .alert-card .menu button"))
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("main .alert-card .menu"))
+
+
+def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page, demo):
+    browser = page(demo, "#/node/llama70b-a_worker2")
+    browser.wait_for(lambda: browser.has("main .event-card li"))
+    recent = browser.texts("main .event-card .event-text")
+    assert recent and all("llama70b-a_worker2" in text for text in recent)
+    tab_to(browser, "e.textContent === 'All events'")
+    browser.press("Enter")
+    panel = "main section[aria-label='Events'] .event-text"
+    browser.wait_for(lambda: browser.has(panel))
+    texts = browser.texts(panel)
+    assert any("down, then restarted" in text for text in texts)
+    assert any("save_unfull_chunk" in text for text in texts)
+    choose(browser, "select[aria-label='Time range'], .span-box select", "15m")
+    browser.wait_for(lambda: len(browser.texts(panel)) < len(texts))
+
+
+def test_the_charts_of_an_engine_carry_the_marks_of_its_instance(page, demo):
+    browser = page(demo, "#/node/llama70b-a_api")
+    browser.wait_for(lambda: browser.has("main .chart .mark.restart"))
+    charts = len(chart_names(browser))
+    for kind in ("restart", "change", "alert", "resolved"):
+        assert browser.count("main .chart .mark." + kind) >= charts, kind
+    assert browser.count("main .chart .down-span") >= charts
+    titles = browser.script(
+        "return [...document.querySelectorAll('main .chart g title')].map((e) => e.textContent)"
+    )
+    assert any("save_unfull_chunk" in title for title in titles)
+
+
+def test_charts_beside_each_other_have_their_axes_at_one_height(page, demo):
+    browser = page(demo, "#/node/%s" % WORKER)
+    browser.wait_for(lambda: len(chart_names(browser)) >= 6)
+    bottoms = browser.script(
+        "return [...document.querySelectorAll('main .chart-svg')].map("
+        "(e) => Math.round(e.getBoundingClientRect().bottom + scrollY))"
+    )
+    pairs = zip(bottoms[::2], bottoms[1::2])
+    assert all(left == right for left, right in pairs), bottoms
+
+
+def test_an_engine_offers_only_the_panels_that_it_has(page, demo):
+    browser = page(demo, "#/node/llama70b-b_api")
+    browser.wait_for(lambda: browser.has("main .tabs a"))
+    assert browser.texts("main .tabs a") == ["Overview", "Metrics", "Events", "Requests"]
+    browser.requests()
+    browser.goto(demo.url + "/#/node/llama70b-b_api/config")
+    browser.wait_for(lambda: "has no such endpoint" in browser.text("main"))
+    assert not [url for url in browser.requests() if "/proxy2/" in url]
+
+
+def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_scheduler(
+    page, demo
+):
+    browser = page(demo, "#/node/llama70b-b_scheduler")
+    place = "section[aria-label='Other nodes of this instance']"
+    browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
+    assert "Hit rate" in browser.text(place + " thead")
+    tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker0")
 
 
 def test_names_of_two_instances_differ_on_a_telephone_and_columns_are_named(page, demo):

@@ -115,6 +115,36 @@ def test_an_axis_has_round_ticks_and_a_ratio_runs_to_one(run):
     assert run("chartmath.js", "return axisRange(3, 7, 'seconds')") == [0, 7]
 
 
+def test_the_axis_of_counts_has_no_fractions(run):
+    assert run("chartmath.js", "return valueTicks(0, 1, 4, true)") == [0, 1]
+    assert run("chartmath.js", "return valueTicks(0, 5, 2, true)") == [0, 5]
+    assert run("chartmath.js", "return valueTicks(0, 300, 4, true)") == [0, 100, 200, 300]
+
+
+DRAWN = (
+    "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
+    "document.body.append(chart.element);"
+    "const line = (name, values) => ({name, times: [0, 60], values});"
+    "chart.update({series: given[0].map((one, i) => line('s' + i, one)),"
+    " start: 0, end: 120, interval: 60});"
+)
+
+
+def test_a_low_bar_stands_in_front_of_a_high_one(run):
+    body = DRAWN + (
+        "return [...chart.plot.querySelectorAll('rect.bar')].map((e) => Number(e.getAttribute("
+        "'height')))"
+    )
+    heights = run("chart.js", body, [[0.1, 0.2], [0.7, 0.05]])
+    assert len(heights) == 4 and heights == sorted(heights, reverse=True)
+
+
+def test_a_chart_of_bars_tells_none_from_no_values(run):
+    text = DRAWN + "return chart.plot.querySelector('.chart-empty').textContent"
+    assert run("chart.js", text, [[0, 0]]) == "None"
+    assert run("chart.js", text, [[None, None]]) == "No values in this time range"
+
+
 def test_a_line_breaks_where_a_value_is_missing_and_a_lone_point_is_seen(run):
     body = "const id = (one) => one; return linePath([0, 1, 2, 3], [1, 2, null, 4], id, id, 0)"
     assert run("chartmath.js", body) == "M0 1L1 2M3 4h0.01"
@@ -248,6 +278,13 @@ def test_events_are_marks_on_charts_by_what_they_are(run):
     ]
     body = "return marksOf(given[0]).map((mark) => [mark.time, mark.kind])"
     assert run("views/eventlist.js", body, events) == [[100, "down"], [300, "restart"]]
+
+
+def test_the_end_of_an_alert_is_a_mark_too(run):
+    events = [event(1, "alert", None, 100, 250, "hit rate dropped"), event(2, "alert", None, 300)]
+    body = "return marksOf(given[0]).map((mark) => [mark.time, mark.kind])"
+    marks = run("views/eventlist.js", body, events)
+    assert marks == [[100, "alert"], [250, "resolved"], [300, "alert"]]
 
 
 def test_a_rule_that_many_instances_break_is_one_line(run):

@@ -712,6 +712,47 @@ def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
     wait_text(browser, "the response is not JSON")
 
 
+RUBBISH = (None, 5, "text", [1, {"a": None}], {"threads": 7}, {"bypassed_backends": 3}, [], True)
+PANELS_THAT_ASK = {
+    "threads": ("/threads", "/periodic-threads"),
+    "config": ("/conf",),
+    "inference": ("/inference_info",),
+    "environment": ("/env",),
+    "loglevels": ("/loglevel",),
+    "cache": ("/backends", "/bypass/list", "/hot_cache/status", "/lookup/info"),
+}
+
+
+@pytest.mark.parametrize("panel", sorted(PANELS_THAT_ASK))
+def test_a_response_of_another_shape_breaks_no_panel(browser, worker, show, panel):
+    front = show(worker, "meta")
+    for rubbish in RUBBISH:
+        for path in PANELS_THAT_ASK[panel]:
+            worker.pages[path] = json.loads(json.dumps(rubbish))
+        browser.goto("%s/#/node/w0/meta" % front.url)
+        browser.wait_for(lambda: browser.has("main section[aria-label='Meta']"))
+        browser.goto("%s/#/node/w0/%s" % (front.url, panel))
+        browser.wait_for(
+            lambda: (
+                browser.has(".tabs a[aria-current][href$='/%s']" % panel)
+                and "Loading" not in browser.text("main")
+            )
+        )
+        said = " ".join(browser.texts("main .panel-line"))
+        for words in ("undefined", "Cannot read", "is not a function", "is not iterable"):
+            assert words not in said, (rubbish, said)
+    assert [line for line in browser.console() if "Failed to load resource" not in line] == []
+
+
+def test_a_huge_response_is_shown_in_part_and_searched_whole(browser, worker, show):
+    worker.pages["/inference_info"] = {"k%d" % number: "v" * 50 for number in range(30000)}
+    show(worker, "inference")
+    wait_text(browser, "and 29,000 more")
+    assert browser.count("main .leaf") == 1000
+    browser.type("main input[aria-label='Search']", "k29999")
+    browser.wait_for(lambda: browser.count("main .leaf") == 1)
+
+
 @pytest.mark.parametrize(
     "node,panel,words",
     [

@@ -83,21 +83,24 @@ class PanelFrame {
   async run() {
     const { load, render, ctx } = this.options;
     if (!this.loaded) setText(this.line, "Loading …");
+    let raw = null;
     try {
-      const { data, raw } = await load(ctx.signal);
+      const found = await load(ctx.signal);
+      raw = found.raw;
       this.loaded = true;
       setText(this.line, "");
       this.line.className = "panel-line";
       setText(this.rawBox, raw ?? "");
       replace(this.body);
       this.body.classList.remove("stale");
-      render(data, this.body);
+      render(found.data, this.body);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.line.className = "panel-line said";
       setText(this.line, explain(error, ctx.node()));
       this.body.classList.add("stale");
-      if (error.body) setText(this.rawBox, error.body);
+      const body = error.body ?? raw;
+      if (body) setText(this.rawBox, body);
     } finally {
       this.element.classList.remove("asking");
     }
@@ -123,5 +126,8 @@ export function explain(error, node) {
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504)
     return `No response from the node: ${error.message}`;
+  // A response of another shape than a panel reads: what it is, the raw response shows.
+  if (error instanceof TypeError) return "The response is not in the expected format.";
+  if (error.status === 200) return `The node's response cannot be shown: ${error.message}.`;
   return error.status ? `The node returned ${error.status}: ${error.message}` : error.message;
 }

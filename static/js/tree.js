@@ -5,6 +5,7 @@ import { plain, plural } from "./format.js";
 
 const FLAT = 12; // items of a list that stands on one line
 const OPEN_DEPTH = 3; // branches that are open at first
+const MOST_ENTRIES = 1000; // of a branch; a search finds the others
 
 const isBranch = (value) => value !== null && typeof value === "object";
 
@@ -28,10 +29,16 @@ export function tree(value, name = "", needle = "", depth = 0) {
   if (flat) return leaf(name, `[${value.map(scalar).join(", ")}]`);
   const entries = Object.entries(value);
   const whole = word && String(name).toLowerCase().includes(word);
-  const children = () =>
-    entries
-      .filter(([key, item]) => whole || matches(item, key, word))
-      .map(([key, item]) => tree(item, key, whole ? "" : needle, depth + 1));
+  const children = () => {
+    const found = entries.filter(([key, item]) => whole || matches(item, key, word));
+    const shown = found.slice(0, MOST_ENTRIES);
+    const more = found.length - shown.length;
+    const note = `and ${plain(more)} more: search for them, or see the raw response`;
+    return [
+      shown.map(([key, item]) => tree(item, key, whole ? "" : needle, depth + 1)),
+      more > 0 ? h("p", { class: "muted" }, note) : null,
+    ];
+  };
   if (name !== "") return branch(value, name, children, depth < OPEN_DEPTH || Boolean(word));
   const found = entries.length ? children() : h("p", { class: "muted" }, "Nothing matches.");
   return h("div", { class: "tree" }, found);

@@ -62,7 +62,9 @@ export class NodeEvents {
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
     this.alerts.update({ ...status, alerts: mine }, past, this.rows);
     this.card.update(rows, live ? status.time : end);
-    this.element.hidden = !mine.length && !rows.length;
+    const none = !(past || mine).length;
+    this.alerts.element.hidden = none; // the state of the node is said above
+    this.element.hidden = none && !rows.length;
   }
 
   async update(node, status) {
