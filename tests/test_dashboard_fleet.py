@@ -115,6 +115,7 @@ def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page,
     browser.wait_for(lambda: browser.has("main .event-card li"))
     recent = browser.texts("main .event-card .event-text")
     assert recent and all("llama70b-a_worker2" in text for text in recent)
+    browser.script("document.querySelector('main .tabs a').focus()")
     tab_to(browser, "e.textContent === 'All events'")
     browser.press("Enter")
     panel = "main section[aria-label='Events'] .event-text"
@@ -122,7 +123,7 @@ def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page,
     texts = browser.texts(panel)
     assert any("down, then restarted" in text for text in texts)
     assert any("save_unfull_chunk" in text for text in texts)
-    choose(browser, "select[aria-label='Time range'], .span-box select", "15m")
+    press(browser, "15 min", ".seg")
     browser.wait_for(lambda: len(browser.texts(panel)) < len(texts))
 
 
@@ -167,6 +168,7 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     place = "section[aria-label='Other nodes of this instance']"
     browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
     assert "Hit rate" in browser.text(place + " thead")
+    browser.script("document.querySelector('main .charts-card button').focus()")
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker0")

@@ -333,6 +333,7 @@ class NodePage {
     const node = find(this.key);
     if (!node) return;
     this.tabs.draw(node, name);
+    this.#drawHead(node, store.status);
     if (this.now && this.now.name === name && !anew) return;
     this.#leave();
     const mine = new PanelContext(this, name);
