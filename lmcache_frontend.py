@@ -35,12 +35,13 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     HTTP/1.1 grammar                heads and chunks, strict: pure functions on bytes
     talking to nodes                NodeConnection, UnixHTTPConnection, NodeResponse, fetch_many
     Prometheus text                 reading samples, merging expositions
+    secrets                         what is masked in answers and in events
     watching the cluster            events; figures (FIGURES); readers of each kind of node;
                                     instances; rules (RULES); history; polls; the status document
     history file                    minutes and events that outlive the process, in SQLite
     discovery and heartbeat         heartbeats sent and received, suppliers, DNS, sockets found
     Alertmanager                    alerts that reach somebody
-    trust                           who may do what; secrets
+    trust                           who may do what
     for Prometheus and bug reports  targets for Prometheus, the bundle
     serving connections             workers, parking, one client's connection
     the proxy                       one forwarded request, there and back
@@ -3065,6 +3066,227 @@ def merge_expositions(
 
 
 # ----------------------------------------------------------------------------
+# Secrets
+# ----------------------------------------------------------------------------
+
+MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
+MAX_MASKED = MIB  # bytes of an answer that is shown with its secrets masked
+MASK = "********"
+SECRET_NAME = re.compile(
+    r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
+    r"|api[_-]?key|access[_-]?key|account[_-]?key|shared[_-]?key|connection[_-]?string"
+    r"|jwt|webhook|signature|(?-i:[a-z]Key$)"
+    r"|(?:^|[_-])(?:ak|sk|sas|sig|pw|pat|dsn)(?:$|[_-])|[_-]key$",
+    re.I,
+)
+# What makes a parameter of a request one: there a mere hint is enough.
+SECRET_PARAMETER = re.compile(
+    SECRET_NAME.pattern + r"|pass|key|session|sig|bearer|token|dsn|sas|access|otp|\A(?:pin|code)=",
+    re.I,
+)
+BARE_SECRET = 8  # characters from which a value may be a secret whatever its name, but for these
+PLAIN_PARAMETERS = "instance_id level location locations logger_name model name node".split()
+# Names whose value is a secret also when it is a number.
+STRONG_NAME = re.compile(r"passw|passphrase|pwd|secret|api[_-]?key|jwt", re.I)
+# A name with what separates it from its value. It begins where no name goes on: linear.
+NAMED_VALUE = re.compile(
+    r"(?<![\w.-])([\w.-]{1,100})(\\{0,8}[\"']?\s{0,8}(?:=>|[=:])\s{0,8}|\s{1,8})"
+)
+# What may stand before a secret: the scheme of an Authorization.
+AUTH_SCHEME = re.compile(r"(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8}", re.I)
+QUOTED = re.compile(r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'")
+VALUE_STOP = re.compile(r"[\s\"']")
+BEARER = re.compile(r"\b(bearer|basic)(\s{1,8})[\w.~+/=-]{8,}", re.I)
+URL_REST = re.compile(r"[^\s\"'<>]*")
+# Tokens that show by their own form what they are: AWS, GitHub, GitLab, Hugging Face, Slack, JWT.
+KNOWN_TOKEN = re.compile(
+    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{12,40}"
+    r"|(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-)[\w-]{16,256}"
+    r"|eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{0,4096})"
+)
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*")
+
+
+def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
+    """Replace what looks like a secret in a node's answer, JSON or not.
+
+    An answer of more than ``limit`` bytes is not shown at all.
+    """
+    if len(text) > limit:
+        return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
+    try:
+        value, has_twins = load_members(text)
+        masked = mask_value(value)
+        is_same = masked == value and not has_twins
+        return text if is_same else json.dumps(masked, indent=2).encode()
+    except (ValueError, RecursionError):
+        if b"\0" in text:
+            return b"(not shown: it is not UTF-8)\n"
+        return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
+
+
+def is_secret_name(name: object) -> bool:
+    """Tell whether what has this name is a secret."""
+    return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
+
+
+def load_members(text: bytes | str) -> Tuple[object, bool]:
+    """Read JSON; tell whether an object has a key twice, whose first value nobody looks at.
+
+    Raises ValueError.
+    """
+    twins: List[str] = []
+
+    def members(pairs: List[Tuple[str, object]]) -> Dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twins.append(pairs[0][0])
+        return found
+
+    return loads(text, members), bool(twins)
+
+
+def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
+    """A JSON value with its secrets replaced; ``name`` is that of the member that holds it.
+
+    Everything in a secret member is one (``is_secret``). Strings that hold JSON are looked into.
+    """
+    is_secret = is_secret or is_secret_name(name)
+    if isinstance(value, dict):
+        return mask_members(value, is_secret)
+    if isinstance(value, list):
+        return mask_items(value, name, is_secret)
+    if isinstance(value, str):
+        return mask_string(value, is_secret)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return MASK if is_number and STRONG_NAME.search(name[:100]) else value
+
+
+def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, object]:
+    """The members of an object; ``{"name": "API_KEY", "value": "X"}`` is a name with its value."""
+    label = ""
+    for key, part in members.items():
+        if key.lower() in ("name", "key") and isinstance(part, str):
+            label = part
+    masked = {}
+    for key, part in members.items():
+        name = label if key.lower() == "value" and is_secret_name(label) else key
+        is_label = key.lower() in ("name", "key") and "value" in map(str.lower, members)
+        masked[key] = part if is_label else mask_value(part, name, is_secret)
+    return masked
+
+
+def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
+    """The items of an array; of ``["--password", "X"]`` the second one is a secret."""
+    masked: List[object] = []
+    after_option = False
+    for item in items:
+        masked.append(mask_value(item, name, is_secret or after_option))
+        is_option = isinstance(item, str) and item.startswith("-") and "=" not in item
+        after_option = is_option and is_secret_name(item)
+    return masked
+
+
+def mask_string(text: str, is_secret: bool) -> str:
+    """A string of a JSON document."""
+    if is_secret and text:
+        return MASK
+    if text[:1] in ("{", "["):
+        try:
+            value, has_twins = load_members(text)
+            masked = mask_value(value)
+            return text if masked == value and not has_twins else json.dumps(masked)
+        except ValueError:
+            pass
+    return mask_text(text)
+
+
+def mask_text(text: str) -> str:
+    """Replace secrets by their form: named values, credentials in URLs, tokens and private keys."""
+    pieces: List[str] = []
+    done = 0
+    place = NAMED_VALUE.search(text)
+    while place:
+        position = place.end()
+        name, separator = place.groups()
+        # Without a sign in between, only an option is followed by its value.
+        is_named = not separator.isspace() or name.startswith("-")
+        if is_named and is_secret_name(name):
+            end = secret_end(text, position)
+            if text[place.start() - 1 : place.start()] in ("?", "&"):
+                end = position + len(text[position:end].partition("&")[0])
+            if end > position:
+                pieces += [text[done:position], MASK]
+                done = position = end
+        place = NAMED_VALUE.search(text, position)
+    text = mask_urls("".join([*pieces, text[done:]]))
+    text = BEARER.sub(lambda found: f"{found.group(1)}{found.group(2)}{MASK}", text)
+    return PRIVATE_KEY.sub(MASK, KNOWN_TOKEN.sub(MASK, text))
+
+
+def secret_end(text: str, start: int) -> int:
+    """Where a secret that begins at ``start`` ends: at its closing quote, or at a space."""
+    scheme = AUTH_SCHEME.match(text, start)
+    start = scheme.end() if scheme else start
+    quoted = QUOTED.match(text, start)
+    if quoted:
+        return quoted.end()
+    for stop in VALUE_STOP.finditer(text, start):
+        # A quote within a value does not end it.
+        after = text[stop.end() : stop.end() + 1]
+        if stop.group().isspace() or not after or after in " \t\r\n,;:)}]":
+            return stop.start()
+    return len(text)
+
+
+def mask_urls(text: str) -> str:
+    """Replace the user information of URLs, which may be a password or a token as a whole."""
+    first, *rests = text.split("://")
+    pieces = [first]
+    for rest in rests:
+        match = URL_REST.match(rest)
+        authority = match.group() if match else ""
+        user, mark, _ = authority.rpartition("@")
+        # "host:8000/path@v2" has an authority without a user; "ab/cd@host" is a bad password.
+        is_path = re.match(r"[\w.-]{1,253}(?::[0-9]{1,5})?/", user)
+        if mark and user and not is_path:
+            rest = MASK + rest[len(user) :]
+        pieces.append(rest)
+    return "://".join(pieces)
+
+
+def hide_secrets(path: str) -> str:
+    """A request's path as an event shows it: without what may be a secret, encoded or not."""
+    path, mark, query = path[:MAX_EVENT_PATH].partition("?")
+    path = re.sub(r"//[^/@]*@", f"//{MASK}@", path)
+    segments = [hide_segment(part) for part in re.split("([/;])", path)]
+    parameters = [hide_value(part) for part in re.split("([&;])", query)]
+    return one_line("".join([*segments, mark, *parameters]))
+
+
+def unquote_twice(text: str) -> str:
+    return urllib.parse.unquote(urllib.parse.unquote(text))
+
+
+def hide_segment(segment: str) -> str:
+    """One segment of a path: user information of a URL, or a parameter, may be in it."""
+    plain = unquote_twice(segment)
+    has_user = "@" in plain and (":" in plain or "//" in plain)
+    is_secret = has_user or "=" in plain and SECRET_PARAMETER.search(plain)
+    return MASK if is_secret else segment
+
+
+def hide_value(parameter: str) -> str:
+    """One parameter of a query: only a short value, or that of PLAIN_PARAMETERS, is shown."""
+    name, _, value = parameter.partition("=")
+    if not value:
+        return MASK if len(name) >= BARE_SECRET else parameter
+    is_long = len(value) >= BARE_SECRET and name not in PLAIN_PARAMETERS
+    is_secret = is_long or SECRET_PARAMETER.search(unquote_twice(parameter))
+    return f"{name}={MASK}" if is_secret else parameter
+
+
+# ----------------------------------------------------------------------------
 # Watching the cluster: events
 # ----------------------------------------------------------------------------
 
@@ -3076,15 +3298,6 @@ EVENT_MERGE_SECONDS = 900.0  # an event that comes again within this time grows
 # Kinds whose first repetitions are events of their own: what lies between them was well.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
 MAX_SEPARATE = 3  # of those with one key within EVENT_MERGE_SECONDS; from then on one grows
-MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
-HIDDEN = "********"  # stands for a secret
-SECRET_PARAMETER = re.compile(
-    r"pass|pwd|secret|token|credential|key|auth|cookie|session|sig|jwt|bearer|private|dsn|sas"
-    r"|access|otp|\A(?:pin|code)=",
-    re.I,
-)
-BARE_SECRET = 8  # characters from which a value may be a secret whatever its name, but for these
-PLAIN_PARAMETERS = "instance_id level location locations logger_name model name node".split()
 
 
 class Event(NamedTuple):
@@ -3369,37 +3582,6 @@ class EventLog:
 
 def documents_of(events: Iterable[Event]) -> List[Dict[str, object]]:
     return [event.document() for event in events]
-
-
-def hide_secrets(path: str) -> str:
-    """A request's path as an event shows it: without what may be a secret, encoded or not."""
-    path, mark, query = path[:MAX_EVENT_PATH].partition("?")
-    path = re.sub(r"//[^/@]*@", f"//{HIDDEN}@", path)
-    segments = [hide_segment(part) for part in re.split("([/;])", path)]
-    parameters = [hide_value(part) for part in re.split("([&;])", query)]
-    return one_line("".join([*segments, mark, *parameters]))
-
-
-def unquote_twice(text: str) -> str:
-    return urllib.parse.unquote(urllib.parse.unquote(text))
-
-
-def hide_segment(segment: str) -> str:
-    """One segment of a path: user information of a URL, or a parameter, may be in it."""
-    plain = unquote_twice(segment)
-    has_user = "@" in plain and (":" in plain or "//" in plain)
-    is_secret = has_user or "=" in plain and SECRET_PARAMETER.search(plain)
-    return HIDDEN if is_secret else segment
-
-
-def hide_value(parameter: str) -> str:
-    """One parameter of a query: only a short value, or that of PLAIN_PARAMETERS, is shown."""
-    name, _, value = parameter.partition("=")
-    if not value:
-        return HIDDEN if len(name) >= BARE_SECRET else parameter
-    is_long = len(value) >= BARE_SECRET and name not in PLAIN_PARAMETERS
-    is_secret = is_long or SECRET_PARAMETER.search(unquote_twice(parameter))
-    return f"{name}={HIDDEN}" if is_secret else parameter
 
 
 # ----------------------------------------------------------------------------
@@ -9677,6 +9859,7 @@ FORWARDED_PREFIX = b"x-forwarded"
 HOST_WITH_PORT = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{0,5})?")
 # A registered socket in one of these opens no door to its neighbors.
 SYSTEM_SOCKET_DIRECTORIES = ("/", "/run", "/var/run", "/private/var/run")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_DECODINGS = 8  # times that a path may be percent-encoded
 REVEALING_ENDINGS = frozenset("bundle lmcache_heartbeat heartbeat refresh".split())
 MASKED_SEGMENTS = frozenset("conf config adapters server_info get_server_info".split())
@@ -9741,7 +9924,8 @@ class Trust:
     @staticmethod
     def is_forwarded(head: RequestHead) -> bool:
         """Tell whether a proxy says that it sends the request for somebody else."""
-        names = head.first.keys()
+        # Some proxies write, and some servers read, "_" for "-".
+        names = {name.replace(b"_", b"-") for name in head.first}
         return not FORWARDING_FIELDS.isdisjoint(names) or any(
             name.startswith(FORWARDED_PREFIX) for name in names
         )
@@ -9870,8 +10054,8 @@ def why_revealing(path: bytes, query: bytes) -> str:
     parameters = decode_fully(query[1:].decode("latin-1"))
     if text is None or parameters is None:
         return "the path is percent-encoded too often"
-    if "#" in text:
-        return "a '#' in a path hides what follows"
+    if "#" in text or CONTROL.search(text):
+        return "a '#' or a control character in a path hides what follows"
     segments = path_segments(text)
     if ".." in segments:
         return "'..' in a path hides where it leads"
@@ -9889,186 +10073,6 @@ def why_revealing(path: bytes, query: bytes) -> str:
     if "loglevel" in rest and has_level:
         return "/loglevel with a level changes it"
     return ""
-
-
-# -- secrets
-
-MAX_MASKED = MIB  # bytes of an answer that is shown with its secrets masked
-MASK = "********"
-SECRET_NAME = re.compile(
-    r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
-    r"|api[_-]?key|access[_-]?key|account[_-]?key|shared[_-]?key|connection[_-]?string"
-    r"|jwt|webhook|signature|(?-i:[a-z]Key$)"
-    r"|(?:^|[_-])(?:ak|sk|sas|sig|pw|pat|dsn)(?:$|[_-])|[_-]key$",
-    re.I,
-)
-# Names whose value is a secret also when it is a number.
-STRONG_NAME = re.compile(r"passw|passphrase|pwd|secret|api[_-]?key|jwt", re.I)
-# A name with what separates it from its value. It begins where no name goes on: linear.
-NAMED_VALUE = re.compile(
-    r"(?<![\w.-])([\w.-]{1,100})(\\{0,8}[\"']?\s{0,8}(?:=>|[=:])\s{0,8}|\s{1,8})"
-)
-# What may stand before a secret: the scheme of an Authorization.
-AUTH_SCHEME = re.compile(r"(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8}", re.I)
-QUOTED = re.compile(r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'")
-VALUE_STOP = re.compile(r"[\s\"']")
-BEARER = re.compile(r"\b(bearer|basic)(\s{1,8})[\w.~+/=-]{8,}", re.I)
-URL_REST = re.compile(r"[^\s\"'<>]*")
-# Tokens that show by their own form what they are: AWS, GitHub, GitLab, Hugging Face, Slack, JWT.
-KNOWN_TOKEN = re.compile(
-    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{12,40}"
-    r"|(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-)[\w-]{16,256}"
-    r"|eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{0,4096})"
-)
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*")
-
-
-def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
-    """Replace what looks like a secret in a node's answer, JSON or not.
-
-    An answer of more than ``limit`` bytes is not shown at all.
-    """
-    if len(text) > limit:
-        return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
-    try:
-        value, has_twins = load_members(text)
-        masked = mask_value(value)
-        is_same = masked == value and not has_twins
-        return text if is_same else json.dumps(masked, indent=2).encode()
-    except (ValueError, RecursionError):
-        if b"\0" in text:
-            return b"(not shown: it is not UTF-8)\n"
-        return mask_text(text.decode("utf-8", "replace")).encode("utf-8", "replace")
-
-
-def is_secret_name(name: object) -> bool:
-    """Tell whether what has this name is a secret."""
-    return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
-
-
-def load_members(text: bytes | str) -> Tuple[object, bool]:
-    """Read JSON; tell whether an object has a key twice, whose first value nobody looks at.
-
-    Raises ValueError.
-    """
-    twins: List[str] = []
-
-    def members(pairs: List[Tuple[str, object]]) -> Dict[str, object]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twins.append(pairs[0][0])
-        return found
-
-    return loads(text, members), bool(twins)
-
-
-def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
-    """A JSON value with its secrets replaced; ``name`` is that of the member that holds it.
-
-    Everything in a secret member is one (``is_secret``). Strings that hold JSON are looked into.
-    """
-    is_secret = is_secret or is_secret_name(name)
-    if isinstance(value, dict):
-        return mask_members(value, is_secret)
-    if isinstance(value, list):
-        return mask_items(value, name, is_secret)
-    if isinstance(value, str):
-        return mask_string(value, is_secret)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return MASK if is_number and STRONG_NAME.search(name[:100]) else value
-
-
-def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, object]:
-    """The members of an object; ``{"name": "API_KEY", "value": "X"}`` is a name with its value."""
-    label = ""
-    for key, part in members.items():
-        if key.lower() in ("name", "key") and isinstance(part, str):
-            label = part
-    masked = {}
-    for key, part in members.items():
-        name = label if key.lower() == "value" and is_secret_name(label) else key
-        is_label = key.lower() in ("name", "key") and "value" in map(str.lower, members)
-        masked[key] = part if is_label else mask_value(part, name, is_secret)
-    return masked
-
-
-def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
-    """The items of an array; of ``["--password", "X"]`` the second one is a secret."""
-    masked: List[object] = []
-    after_option = False
-    for item in items:
-        masked.append(mask_value(item, name, is_secret or after_option))
-        is_option = isinstance(item, str) and item.startswith("-") and "=" not in item
-        after_option = is_option and is_secret_name(item)
-    return masked
-
-
-def mask_string(text: str, is_secret: bool) -> str:
-    """A string of a JSON document."""
-    if is_secret and text:
-        return MASK
-    if text[:1] in ("{", "["):
-        try:
-            value, has_twins = load_members(text)
-            masked = mask_value(value)
-            return text if masked == value and not has_twins else json.dumps(masked)
-        except ValueError:
-            pass
-    return mask_text(text)
-
-
-def mask_text(text: str) -> str:
-    """Replace secrets by their form: named values, credentials in URLs, tokens and private keys."""
-    pieces: List[str] = []
-    done = 0
-    place = NAMED_VALUE.search(text)
-    while place:
-        position = place.end()
-        name, separator = place.groups()
-        # Without a sign in between, only an option is followed by its value.
-        is_named = not separator.isspace() or name.startswith("-")
-        if is_named and is_secret_name(name):
-            end = secret_end(text, position)
-            if text[place.start() - 1 : place.start()] in ("?", "&"):
-                end = position + len(text[position:end].partition("&")[0])
-            if end > position:
-                pieces += [text[done:position], MASK]
-                done = position = end
-        place = NAMED_VALUE.search(text, position)
-    text = mask_urls("".join([*pieces, text[done:]]))
-    text = BEARER.sub(lambda found: f"{found.group(1)}{found.group(2)}{MASK}", text)
-    return PRIVATE_KEY.sub(MASK, KNOWN_TOKEN.sub(MASK, text))
-
-
-def secret_end(text: str, start: int) -> int:
-    """Where a secret that begins at ``start`` ends: at its closing quote, or at a space."""
-    scheme = AUTH_SCHEME.match(text, start)
-    start = scheme.end() if scheme else start
-    quoted = QUOTED.match(text, start)
-    if quoted:
-        return quoted.end()
-    for stop in VALUE_STOP.finditer(text, start):
-        # A quote within a value does not end it.
-        after = text[stop.end() : stop.end() + 1]
-        if stop.group().isspace() or not after or after in " \t\r\n,;:)}]":
-            return stop.start()
-    return len(text)
-
-
-def mask_urls(text: str) -> str:
-    """Replace the user information of URLs, which may be a password or a token as a whole."""
-    first, *rests = text.split("://")
-    pieces = [first]
-    for rest in rests:
-        match = URL_REST.match(rest)
-        authority = match.group() if match else ""
-        user, mark, _ = authority.rpartition("@")
-        # "host:8000/path@v2" has an authority without a user; "ab/cd@host" is a bad password.
-        is_path = re.match(r"[\w.-]{1,253}(?::[0-9]{1,5})?/", user)
-        if mark and user and not is_path:
-            rest = MASK + rest[len(user) :]
-        pieces.append(rest)
-    return "://".join(pieces)
 
 
 # ----------------------------------------------------------------------------
@@ -13472,6 +13476,7 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 DEFAULT_PORT = 8000
 ASK_TIMEOUT = 30.0  # seconds for the answer of a running frontend
 DOWNLOAD_SIZE = 64 * KIB  # bytes of a bundle that are read at once
+MAX_ROUNDS = 1_000_000  # polls in the history
 MAX_NUMBER_OPTION = 1e8  # of seconds, minutes and the like
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
@@ -13570,10 +13575,23 @@ def number(
     return parse
 
 
+def zero_or_seconds(text: str) -> float:
+    value = float(text)
+    return value if value == 0 or value >= 0.05 else math.nan
+
+
+def access_token(text: str) -> str:
+    """The type of --token: what a header field can carry (RFC 6750 section 2.1)."""
+    if not re.fullmatch("[!-~]{0,4096}", text):
+        raise argparse.ArgumentTypeError("a token has only ASCII characters, and no spaces")
+    return text
+
+
 PORT_NUMBER = number(int, 0, 65536, "a port number")
 COUNT = number(int, 1, 1 << 20, "a positive whole number")
 AMOUNT = number(float, 0, MAX_NUMBER_OPTION, "a number of at least 0")
 SECONDS = number(float, 0.05, MAX_NUMBER_OPTION, "a time of at least 0.05 seconds")
+INTERVAL = number(zero_or_seconds, 0, MAX_NUMBER_OPTION, "0 or a time of at least 0.05 seconds")
 FILE_MODE = number(lambda text: int(text, 8), 0, 0o1000, "an octal file mode such as 660")
 DAYS = number(float, 0.05, 3650, "a number of days from 0.05 to 3650")
 MEBIBYTES = number(int, 8, 1 << 20, "a number of MiB, at least 8")
@@ -13683,7 +13701,7 @@ def add_watching_options(add: Callable[..., object]) -> None:
     add(
         "--poll-interval",
         metavar="S",
-        type=AMOUNT,
+        type=INTERVAL,
         default=10.0,
         help="seconds between two polls of a node (default %(default)g; 0: no polling)",
     )
@@ -13750,7 +13768,11 @@ def add_trust_options(add: Callable[..., object]) -> None:
         "(local, default), those with the token only, or everyone",
     )
     add(
-        "--token", metavar="TOKEN", default="", help="access token (default: generated and printed)"
+        "--token",
+        metavar="TOKEN",
+        type=access_token,
+        default="",
+        help="access token (default: generated and printed)",
     )
     add(
         "--allow-target",
@@ -14076,6 +14098,9 @@ def make_monitor(
     """The monitor of the options; a demo replays its past through it with a clock of its own."""
     minutes = max(options.history, FILE_HISTORY_MINUTES if file else 0)
     minutes = max(minutes, replay.history_minutes if replay else 0)
+    if options.poll_interval and minutes * 60 / options.poll_interval > MAX_ROUNDS:
+        detail = f"a longer --poll-interval, or --history for at most {MAX_ROUNDS} polls"
+        raise FrontendError(400, f"--history {minutes:g} is too long: choose {detail}")
     return Monitor(
         registry,
         interval=options.poll_interval,

@@ -85,6 +85,9 @@ REVEALING = [
     "/%70roxy/h/1/",
     "/x\\env",
     "/%25252525252525252565nv",
+    "/env%00",
+    "/env%0a",
+    "/x%7f",
 ]
 
 
@@ -282,6 +285,7 @@ def test_a_pattern_of_addresses_allows_no_name(host, pattern, allowed):
         ({"X-Client-IP": "::1"}, False),
         ({"True-Client-IP": "127.0.0.1"}, False),
         ({"CF-Connecting-IP": "127.0.0.1"}, False),
+        ({"X_Forwarded_For": "127.0.0.1"}, False),
         ({"X-Cluster-Client-IP": "127.0.0.1"}, False),
         ({"X-Forwarded": "for=127.0.0.1"}, False),
         ({"X-Forwarded-Anything": "1"}, False),
