@@ -4193,7 +4193,7 @@ def put_together(fact: Fact, values: Sequence[float]) -> float:
 
 
 def was_reset(old: Snapshot, new: Snapshot) -> bool:
-    """Tell whether a node counts anew: a counter or a histogram went back or disappeared."""
+    """Tell whether counters were reset: a counter or a histogram went back or disappeared."""
     columns, histograms = new.columns(), new.histograms()
     if any(columns.get(column, -1.0) < value for column, value in old.columns().items()):
         return True
@@ -4515,7 +4515,7 @@ def savings_document(
 ) -> Dict[str, object]:
     """What LMCache saves, as the status has it; null where no engine tells its prefill time.
 
-    ``gpu_hour_cost`` is the price of an hour of one GPU, 0 when nobody told it.
+    ``gpu_hour_cost`` is the price of an hour of one GPU, 0 when it is not set.
     """
     seconds = figures.get("gpu_seconds_saved_per_second")
     has_price = seconds is not None and gpu_hour_cost > 0
@@ -4810,7 +4810,7 @@ class NodeState:
         self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
         self.is_asked = False  # a poll waits for its answer
-        # When it went up or down, and when it was seen to count anew.
+        # When it went up or down, and when a reset of its counters was seen.
         self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
         self.restarts: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
         self.restart_count = 0
@@ -4941,7 +4941,7 @@ class NodeState:
 # ----------------------------------------------------------------------------
 
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
-MAX_REASONS = 20  # why a node is not well, told by it or by its frontend; and its stalled threads
+MAX_REASONS = 20  # reported by a node or by its frontend; also the most stalled threads
 MAX_MODELS = 20  # names of models of one engine
 ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
@@ -6286,10 +6286,10 @@ class AlertBook:
 
 MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
-MAX_INSTANCE_GROUPS = 3  # instances with one trouble that are still told one by one
+MAX_INSTANCE_GROUPS = 3  # instances with the same problem that are still listed one by one
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
-NEARBY_SECONDS = 600.0  # before an alert; what happened then is told with it
-MAX_NEARBY = 3  # facts that are told
+NEARBY_SECONDS = 600.0  # before an alert; what happened then is named in it
+MAX_NEARBY = 3  # facts that are named
 # rule -> a fact that says no more than the alert itself
 OWN_FACTS = {"node_restarting": "restart", "evictions_rising": "rising evictions"}
 # rule -> what its nodes have in common, after "3 nodes of demo002"
@@ -6514,13 +6514,13 @@ def nearby_facts(alert: Alert, events: Iterable[Event], now: float) -> Tuple[str
         for fact in facts_of(event) if is_near and event.node else ():
             found.setdefault(fact, {}).setdefault(event.node, event.at)
     found.pop(OWN_FACTS.get(alert.rule, ""), None)
-    told = []
+    shown = []
     for fact, nodes in list(found.items())[:MAX_NEARBY]:
         age = now - max(nodes.values())
         before = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
         where = next(iter(nodes)) if len(nodes) == 1 else f"{len(nodes)} nodes"
-        told.append(f"{before}: {fact} on {where}")
-    return tuple(told)
+        shown.append(f"{before}: {fact} on {where}")
+    return tuple(shown)
 
 
 def facts_of(event: Event) -> List[str]:
@@ -7806,7 +7806,7 @@ class Monitor:
         return alerts
 
     def alerts_changed(self) -> None:
-        """Have the status made anew: somebody silenced an alert."""
+        """Have the status made again: somebody silenced an alert."""
         with self.watched.lock:
             self.watched.version += 1
         self._document.publish()
@@ -7918,7 +7918,7 @@ def label_of(node: Node) -> str:
 # ----------------------------------------------------------------------------
 
 MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
-PAGE_AGE = 1.0  # seconds after which a merged page is made anew
+PAGE_AGE = 1.0  # seconds for which a merged page is reused
 MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
 MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
 SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
@@ -8070,7 +8070,7 @@ class Scraper:
 # ----------------------------------------------------------------------------
 
 # Minute values and events in SQLite. A row of the table ``hour`` has the 60 minutes of one series,
-# compressed; each minute, the rows of its hour are written anew. So nothing is lost with the
+# compressed; each minute, the rows of its hour are rewritten. So nothing is lost with the
 # process but the last minute, and a week of a node is 168 rows. Values are 32-bit floats, column
 # after column, NaN where nothing was measured. Series are named "" (the cluster), "node:KEY",
 # "instance:ID".
@@ -8230,7 +8230,7 @@ def put_silences(connection: sqlite3.Connection, silences: Iterable[Mapping[str,
 
 
 def remove_old(connection: sqlite3.Connection, now: float, days: float) -> None:
-    """Remove what is older than ``days``, and what a clock that was wrong has left in the future."""
+    """Remove what is older than ``days``, and what a wrong clock has left in the future."""
     hour = int(now // 3600)
     remove_hours(connection, "< ?", int(hour - days * 24))
     remove_hours(connection, "> ?", hour + 25)
@@ -8678,7 +8678,7 @@ class HistoryKeeper:
         values = {
             "history_file_bytes gauge Size of the history file.": reader.size(),
             "history_file_rows gauge Rows in the history file.": reader.rows,
-            "history_file_written_timestamp_seconds gauge Unix time of the last write.": reader.written,
+            "history_file_written_timestamp_seconds gauge Time of last write.": reader.written,
             "history_file_write_seconds gauge Duration of the last write.": round(self._seconds, 6),
             "history_file_errors_total counter Writes that failed.": self._errors,
         }
@@ -8842,7 +8842,7 @@ class HeartbeatSender:
     def start(
         self, url: str, initial_delay: float = 0, interval: float = HEARTBEAT_INTERVAL
     ) -> None:
-        """Report to ``url`` every ``interval`` seconds, anew when that runs already.
+        """Report to ``url`` every ``interval`` seconds; a report that runs already starts over.
 
         Raises FrontendError 400.
         """
@@ -9310,7 +9310,7 @@ class DiscoveryService:
         }
 
     def _run(self) -> None:
-        # The pause: who reports ever anew must not keep us busy.
+        # The pause: who reports again and again must not keep us busy.
         while not self._stopping.wait(REPORT_PAUSE):
             try:
                 self._expire()
@@ -9747,7 +9747,7 @@ class AlertmanagerSender:
         self._link = link
         self._timeout = timeout
         self._clock = clock or Clock()
-        self._active: Dict[Labels, SentAlert] = {}  # as it was told
+        self._active: Dict[Labels, SentAlert] = {}  # as it was sent
         self._ended: Dict[Labels, Tuple[SentAlert, float]] = {}  # and when (Unix seconds)
         self._failures = 0  # reports that failed, one after the other
         self._trouble = Trouble(f"alertmanager {self.url}", self._clock)
@@ -11170,7 +11170,7 @@ class ForwardedRequest:
     def run(self) -> None:
         """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
 
-        Raises FrontendError (the client is told), ClientGone (the connection is cut), OSError.
+        Raises FrontendError (answered to the client), ClientGone (the connection is cut), OSError.
         """
         self.server.slots.take(self)
         try:
@@ -12402,10 +12402,10 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
 def scrape_timeout(head: RequestHead) -> float:
     """How long a scrape may take: a little less than Prometheus itself waits, when it says."""
     try:
-        told = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
+        asked = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
     except ValueError:
         return FETCH_TIMEOUT
-    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, told - SCRAPE_MARGIN))
+    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, asked - SCRAPE_MARGIN))
 
 
 def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12627,7 +12627,7 @@ def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
     """Read the environment that LMCache's plugin launchers set; None when none of them started us.
 
     In-process engines give their whole configuration, MP servers an aggregate with ``mp_config``
-    and ``http_config``. What is odd in it is a warning in the log. Raises FrontendError 400 when
+    and ``http_config``. What is invalid there is logged. Raises FrontendError 400 when
     the configuration is not a JSON object.
     """
     # The second is the older name.

@@ -103,13 +103,13 @@ export function nearest(times, time) {
   return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
 }
 
-const USUAL = 0.95; // of the spacings are at most the usual one
+const COMMON = 0.95; // of the spacings are at most the common one
 
-/** The usual time between two values, seconds: old values may be further apart than new ones. */
+/** The common time between two values, seconds: old values may be further apart than new ones. */
 export function spacing(times) {
   if (times.length < 3) return 0;
   const steps = times.slice(1).map((time, i) => time - times[i]);
-  return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * USUAL)];
+  return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * COMMON)];
 }
 
 const tenth = (value) => Math.round(value * 10) / 10;
@@ -252,7 +252,7 @@ const LEAST_POINTS = 0.005; // 0.5 percentage points
 const LEAST_SHARE = 0.01;
 const LARGE_POINTS = 0.1;
 const LARGE_SHARE = 0.25;
-const TIMES_FROM = 2; // from twice the value on it is told as a factor
+const TIMES_FROM = 2; // from twice the value on it is shown as a factor
 
 /**
  * How a figure moved, to be put in words: null when it hardly did, else {up, large, points} for

@@ -86,7 +86,7 @@ export async function copy(text, what = "Copied") {
     // Pages on plain http from another host have no clipboard API.
     const done = document.execCommand("copy");
     area.remove();
-    toast(done ? what : "The browser did not let the page copy", done ? "good" : "bad");
+    toast(done ? what : "Not copied: the browser refused", done ? "good" : "bad");
   }
 }
 

@@ -23,6 +23,6 @@
   const place = /^#\/(node|events|compare|many|nodes)\b/.exec(location.hash);
   root.dataset.view = place ? place[1] : "cluster";
   // The room that the upper part of the cluster view took the last time: nothing below it jumps.
-  for (const [name, usual] of Object.entries({ alerts: 88, tiles: 160 }))
-    root.style.setProperty(`--${name}`, `${Number(recall(name)) || usual}px`);
+  for (const [name, height] of Object.entries({ alerts: 88, tiles: 160 }))
+    root.style.setProperty(`--${name}`, `${Number(recall(name)) || height}px`);
 })();

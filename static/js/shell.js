@@ -260,7 +260,7 @@ function drawBanner() {
       h("button", { type: "button", class: "small", onclick: () => poll() }, "Retry now"),
     );
   setText(banner.children[0], `■ No connection: ${store.error}.${since}`);
-  setText(banner.children[1], wait ? `Next try in ${wait} s.` : "Trying …");
+  setText(banner.children[1], wait ? `Retrying in ${wait} s.` : "Retrying …");
 }
 
 function titleOf() {

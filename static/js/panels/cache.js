@@ -68,14 +68,14 @@ function said(answer) {
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
   if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
   if (answer.created)
-    return `${Object.keys(answer.created).join(", ") || "none was missing, nothing"} created`;
+    return `${Object.keys(answer.created).join(", ") || "none was missing: nothing"} created`;
   if (answer.cleared && answer.cleared.tier)
     return `${answer.cleared.tier.toUpperCase()} is empty now`;
   if (answer.error_codes) {
     const bad = Object.entries(answer.error_codes).filter(([, code]) => code !== 0);
     return bad.length
-      ? bad.map(([worker, code]) => `worker ${worker} answered with code ${code}`).join(", ")
-      : `${plural(Object.keys(answer.error_codes).length, "worker")} answered, all well`;
+      ? bad.map(([worker, code]) => `worker ${worker} returned code ${code}`).join(", ")
+      : `${plural(Object.keys(answer.error_codes).length, "worker")} responded, no errors`;
   }
   if (answer.cache_salt) return `${answer.cache_salt} has no limit now`;
   const rest = Object.entries(answer)
@@ -367,13 +367,13 @@ function lookup(ctx) {
           open ? "Recreate or close" : "Create",
           open
             ? "Recreate: closed and reopened. Close: lookups find nothing until it is created."
-            : "Makes what the configuration asks for.",
+            : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
                 after: frame.run,
                 confirm: {
                   title: `Recreate the lookup of ${name}?`,
-                  text: "It is closed and made anew; lookups fail for that moment.",
+                  text: "It is closed and recreated; lookups fail in the meantime.",
                 },
               })
             : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run }),

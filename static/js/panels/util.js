@@ -13,7 +13,7 @@ export const breakable = (name) =>
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
-const NO_ENGINE = "a scheduler has no cache engine, its workers have";
+const NO_ENGINE = "a scheduler has no cache engine; its workers do";
 const NOT_HERE = "has no such endpoint";
 const path = (...words) => new RegExp(`^/(${words.join("|")})([/?]|$)`);
 
@@ -24,7 +24,7 @@ const LACKING = {
   mp: [
     [
       path("conf", "meta", "inference_info"),
-      `an MP server ${NOT_HERE}; what it is set to is under Config`,
+      `an MP server ${NOT_HERE}; its settings are under Config`,
     ],
     [
       path("backends", "bypass", "hot_cache", "freeze", "chunk_statistics", "lookup"),
@@ -52,7 +52,7 @@ const LACKING = {
   ],
   controller: [[path("conf", "meta", "inference_info", "version"), `a controller ${NOT_HERE}`]],
   discovery: [[path("(?!lmcache_infos).*"), "a discovery service only lists what reported to it"]],
-  frontend: [[path("(?!metrics|health|api/).*"), "a frontend only watches others"]],
+  frontend: [[path("(?!metrics|health|api/).*"), "a frontend only monitors other nodes"]],
 };
 
 /** Why this kind of server is known not to answer that path; "" when it may. */

@@ -230,14 +230,14 @@ class Filters {
           h("input", { type: "checkbox", checked: shown.includes(column.id) }),
         ]);
         for (const [, box] of boxes) box.addEventListener("change", () => choose(boxes));
-        const usual = button("Standard columns", () => this.#usualColumns(), { kind: "little" });
-        return [boxes.map(([column, box]) => h("label", {}, box, column.label)), usual];
+        const reset = button("Standard columns", () => this.#resetColumns(), { kind: "little" });
+        return [boxes.map(([column, box]) => h("label", {}, box, column.label)), reset];
       },
       this.signal,
     );
   }
 
-  #usualColumns() {
+  #resetColumns() {
     remember("columns", "null");
     this.table.setColumns(null);
     this.columns.open = false;

@@ -32,11 +32,11 @@ export function flatten(value, prefix = "", into = {}) {
 }
 
 /** Rows of settings: [{name, groups: [[value, keys], ...]}], the most common value first. */
-export function settingRows(told) {
-  const names = [...new Set(told.flatMap(([, conf]) => Object.keys(conf)))].sort(byName);
+export function settingRows(configs) {
+  const names = [...new Set(configs.flatMap(([, conf]) => Object.keys(conf)))].sort(byName);
   return names.map((name) => {
     const by = new Map();
-    for (const [key, conf] of told) {
+    for (const [key, conf] of configs) {
       const text = name in conf ? show(conf[name]) : "(absent)";
       by.set(text, [...(by.get(text) || []), key]);
     }
@@ -52,7 +52,7 @@ function namesText(keys) {
 export class SettingsCard {
   constructor(signal) {
     this.keys = [];
-    this.found = null; // {told, mute}
+    this.found = null; // {configs, mute}
     this.timer = 0;
     this.abort = null;
     this.note = h("span", { class: "progress", "aria-live": "polite" });
@@ -112,16 +112,16 @@ export class SettingsCard {
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.button.disabled = true;
-    const found = { told: [], mute: [] };
+    const found = { configs: [], mute: [] };
     const path = (node) => nodePath(node, node.kind === "mp" ? "/config" : "/conf");
     await each(
       nodes,
       (node) => getJson(path(node), { signal, timeout: TIMEOUT }),
       (node, conf, error) => {
         if (signal.aborted) return;
-        if (conf && typeof conf === "object") found.told.push([node, conf]);
+        if (conf && typeof conf === "object") found.configs.push([node, conf]);
         else found.mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
-        const count = found.told.length + found.mute.length;
+        const count = found.configs.length + found.mute.length;
         setText(this.note, `${plain(count)} of ${plain(nodes.length)}`);
       },
       8,
@@ -135,7 +135,7 @@ export class SettingsCard {
   /** Rows of all nodes; an MP server's settings are others than an engine's. */
   #rows() {
     const of = (mp) =>
-      this.found.told
+      this.found.configs
         .filter(([node]) => (node.kind === "mp") === mp)
         .map(([node, conf]) => [node.key, mp ? flatten(conf) : conf])
         .sort((a, b) => byName(a[0], b[0]));
@@ -148,11 +148,11 @@ export class SettingsCard {
     const differing = all.filter((row) => row.groups.length > 1);
     const natural = differing.filter((row) => isIdentity(row.name));
     const real = differing.filter((row) => !isIdentity(row.name));
-    const { told, mute } = this.found;
+    const { configs, mute } = this.found;
     const left = natural.length ? `, and ${plain(natural.length)} IDs, ports and paths` : "";
     const silent = mute.length ? ` No settings from ${mute.join("; ")}.` : "";
     const verb = real.length === 1 ? "differs" : "differ";
-    const text = `${plural(real.length, "setting")} ${verb} between ${plural(told.length, "node")}`;
+    const text = `${plural(real.length, "setting")} ${verb} between ${plural(configs.length, "node")}`;
     setText(this.note, `${text}${left}; ${all.length - differing.length} are equal.${silent}`);
     const shown = all.filter(
       (row) =>

@@ -16,7 +16,7 @@ const LEAST_RELOAD = 5; // seconds between two questions for the history
 const RELOADS = 360; // a range is asked for so often while it passes
 const FOLD_CHARTS_FROM = 100; // nodes
 
-const told = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
+const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
 const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
 // ---- tiles ----
@@ -30,28 +30,29 @@ const TILES = [
     chart: "layers",
     note: (t) =>
       joined(
-        told(t.l1_hit_rate, "ratio", (text) => `L1 ${text}`),
-        told(t.l2_hit_rate, "ratio", (text) => `L2 ${text}`),
-      ) || told(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
+        worded(t.l1_hit_rate, "ratio", (text) => `L1 ${text}`),
+        worded(t.l2_hit_rate, "ratio", (text) => `L2 ${text}`),
+      ) || worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
   },
   {
     id: "hit_tokens_per_second",
     chart: "sources",
-    note: (t) => told(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
+    note: (t) =>
+      worded(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
   },
   {
     id: "ttft_p50",
     chart: "latency",
     note: (t, counts) =>
       joined(
-        told(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
+        worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
         counts.engines ? plural(counts.engines, "engine") : "",
       ),
   },
   {
     id: "retrieve_p99",
     chart: "latency",
-    note: (t) => told(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
+    note: (t) => worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
   },
   {
     id: "gpu_prefix_hit_rate",
@@ -62,19 +63,19 @@ const TILES = [
   {
     id: "evictions_per_second",
     chart: "losses",
-    note: (t) => told(t.stored_tokens_per_second, "tokens/s", (text) => `storing ${text}`),
+    note: (t) => worded(t.stored_tokens_per_second, "tokens/s", (text) => `storing ${text}`),
   },
   {
     id: "failures_per_second",
     chart: "losses",
     note: (t) =>
-      told(t.slow_retrievals_per_second, "1/min", (text) => `slow retrievals ${text}`) ||
-      told(t.timeouts_per_second, "1/min", (text) => `timeouts ${text}`),
+      worded(t.slow_retrievals_per_second, "1/min", (text) => `slow retrievals ${text}`) ||
+      worded(t.timeouts_per_second, "1/min", (text) => `timeouts ${text}`),
   },
   {
     id: "store_p99",
     chart: "latency",
-    note: (t) => told(t.store_p50, "seconds", (text) => `p50 ${text}`),
+    note: (t) => worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
   },
   { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
   { id: "requests_per_second", chart: "sources", note: () => "" },
@@ -451,8 +452,8 @@ export class ChartsCard {
   update(status, history, marks) {
     if (!this.decided) {
       this.decided = true;
-      const usual = status.nodes.length >= this.foldFrom ? "1" : "0";
-      this.#fold(recall(this.foldName, usual) === "1", false);
+      const folded = status.nodes.length >= this.foldFrom ? "1" : "0";
+      this.#fold(recall(this.foldName, folded) === "1", false);
     }
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
