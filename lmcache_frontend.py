@@ -49,6 +49,18 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     running as an LMCache plugin    nodes and options from LMCache's environment
     demo                            simulated nodes for --demo and for the tests
     command line                    options, main()
+
+Where to look for
+
+    a limit                     "constants and limits", or the head of the chapter that it is for:
+                                MAX_HEAD, MAX_FIELDS, MAX_REQUEST_LINE are the limits of a head
+    a check of what comes in    parse_request_head, parse_response_head, ChunkedBody (grammar);
+                                NodeResponse.begin reads a node's answer by it
+    a node that hangs           the proxy: ForwardedRequest (504 after ``proxy_timeout``), NodeSlots
+                                (503 when too many wait); our own questions: Exchange, Fetcher
+    figures, rules, routes      the tables FIGURES, RULES with THRESHOLDS, ROUTES
+    what a node is asked        the table READERS, by kind of node
+    an option                   add_serving_options and its neighbours; its effect: ``serve``
 """
 
 from __future__ import annotations
@@ -392,6 +404,20 @@ def remove_quietly(path: str) -> None:
     """Remove a file that may have been removed already."""
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def raise_descriptor_limit(connections: int) -> int:
+    """Ask for as many descriptors as the connections may need; returns how many connections fit."""
+    needed = 2 * connections + 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return max(16, min(connections, (soft - 256) // 2))
 
 
 class Clock:
@@ -14045,20 +14071,6 @@ def make_tls(certificate: str, key: str) -> ssl.SSLContext:
         option = f"--tls-key {key}" if is_key else f"--tls-cert {certificate}"
         raise FrontendError(400, f"{option}: {error.strerror or error}") from None
     return context
-
-
-def raise_descriptor_limit(connections: int) -> int:
-    """Ask for as many descriptors as the connections may need; returns how many connections fit."""
-    needed = 2 * connections + 512
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
-    if soft != resource.RLIM_INFINITY and soft < limit:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            soft = limit
-    if soft == resource.RLIM_INFINITY:
-        return connections
-    return max(16, min(connections, (soft - 256) // 2))
 
 
 def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[Alert]]:
