@@ -6814,24 +6814,6 @@ class Buckets:
         return [value / by if by else NAN for value, by in zip(self._values, divisors)]
 
 
-class OlderHistory:
-    """Where the minutes are that memory no longer has; the history file is one."""
-
-    def first(self) -> float | None:
-        """Unix seconds of the oldest minute; None when there is none."""
-        raise NotImplementedError
-
-    def has(self, series: str) -> bool:
-        """Tell whether a series was ever written."""
-        raise NotImplementedError
-
-    def hours(
-        self, series: Sequence[str], columns: Sequence[str], start: float, end: float
-    ) -> Iterator[Tuple[str, int, List[array]]]:
-        """Gives a series, the hour (Unix seconds // 3600), and its 60 minutes of each column."""
-        raise NotImplementedError
-
-
 class Minute(NamedTuple):
     """One minute (Unix seconds // 60): for each of ``series`` a row of ``columns``."""
 
@@ -6842,10 +6824,10 @@ class Minute(NamedTuple):
 
 
 class Past:
-    """Answers questions about the past: from memory and, for what is older, from ``older``."""
+    """Answers questions about the past: from memory and, for what is older, from the file."""
 
     def __init__(
-        self, watched: Watched, history: History, pace: float, older: OlderHistory | None = None
+        self, watched: Watched, history: History, pace: float, older: HistoryReader | None = None
     ) -> None:
         self.watched = watched
         self.history = history
@@ -6989,16 +6971,16 @@ def history_metrics(names: str) -> List[str]:
 
 def check_history_size(nodes: int, metrics: int, points: int) -> None:
     values = nodes * metrics * points
+    asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
     if values > MAX_HISTORY_VALUES:
-        asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
         limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
         raise FrontendError(400, f"{asked}, {limit}", "seconds")
 
 
 def check_history_hours(nodes: int, start: float, end: float) -> None:
     hours = int((end - start) / 3600) + 1
+    asked = f"{nodes} nodes x {hours} hours of the history file"
     if nodes * hours > MAX_HISTORY_HOURS:
-        asked = f"{nodes} nodes x {hours} hours of the history file"
         words = f"{asked} are more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
         raise FrontendError(400, words, "start")
 
@@ -7640,7 +7622,7 @@ class Monitor:
         clock: Clock | None = None,
         is_demo: bool = False,
         config_file: str | None = None,
-        older: OlderHistory | None = None,
+        older: HistoryReader | None = None,
         gpu_hour_cost: float = 0.0,
     ) -> None:
         self._interval = interval
@@ -7904,35 +7886,39 @@ class Monitor:
         """Our own metrics about the nodes, in the text format."""
         alerts = self.alert_documents()
         severities = [alert["severity"] for alert in alerts if alert["silence"] is None]
+        by_severity = [(f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES]
         with self.watched.lock:
             states = [state.state for state in self.watched.nodes.values()]
-            known_ones = [self.watched.nodes.get(node.key) for node in nodes]
-            found = [
-                (label_of(one.node), one.kind, one.about["version"], one.latency, one.restart_count)
-                for one in known_ones
-                if one is not None
-            ]
-        info = [
-            (f'{label[:-1]},kind="{kind}",version="{escape_label(version)}"}}', 1)
-            for label, kind, version, _, _ in found
-        ]
-        latency = [(label, f"{took:.6g}") for label, _, _, took, _ in found if took is not None]
-        restarts = [(label, count) for label, _, _, _, count in found]
+            found = [self.watched.nodes.get(node.key) for node in nodes]
+            families = node_families(state for state in found if state is not None)
         by_state = [(f'{{state="{name}"}}', states.count(name)) for name in STATES]
-        by_severity = [(f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES]
         questions = [("", self._poller.questions)]
         rounds = [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)]
         return own_exposition(
             {
-                "node_latency_seconds gauge Response time of the node's last poll.": latency,
-                "node_info gauge Kind and version of each node, as labels of the value 1.": info,
-                "node_restarts_total counter Restarts of the node that polls noticed.": restarts,
+                **families,
                 "nodes gauge Nodes by state.": by_state,
                 "alerts gauge Active alerts by severity.": by_severity,
                 "polls_total counter Requests that polls sent to nodes.": questions,
                 "poll_duration_seconds summary Duration of a round of polls.": rounds,
             }
         )
+
+
+def node_families(states: Iterable[NodeState]) -> Dict[str, List[Tuple[str, object]]]:
+    """Our own metrics that have a sample for each node, for ``own_exposition``."""
+    info, restarts, latency = [], [], []
+    for state in states:
+        label, version = label_of(state.node), escape_label(state.about["version"])
+        info.append((f'{label[:-1]},kind="{state.kind}",version="{version}"}}', 1))
+        restarts.append((label, state.restart_count))
+        if state.latency is not None:
+            latency.append((label, f"{state.latency:.6g}"))
+    return {
+        "node_info gauge Kind and version of each node, as labels of the value 1.": info,
+        "node_restarts_total counter Restarts of the node that polls noticed.": restarts,
+        "node_latency_seconds gauge Response time of the node's last poll.": latency,
+    }
 
 
 def label_of(node: Node) -> str:
@@ -8501,7 +8487,7 @@ class HistoryFile:
         return HistoryError(f"history file {self.path}: {one_line(reason)}")
 
 
-class HistoryReader(OlderHistory):
+class HistoryReader:
     """Queries of the file. Each opens a connection of its own and never waits for the writer."""
 
     def __init__(self, path: str) -> None:
@@ -8520,6 +8506,7 @@ class HistoryReader(OlderHistory):
         self.written = state["written"]
 
     def first(self) -> float | None:
+        """Unix seconds of the oldest minute; None when there is none."""
         return self._first
 
     def has(self, series: str) -> bool:

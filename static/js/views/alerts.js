@@ -308,7 +308,9 @@ export class AlertCard {
   update(status, past = null, rows = []) {
     Object.assign(this, { past, rows });
     this.lines = alertLines(past ? past.map(alertOfEvent) : status.alerts || []);
-    for (const line of this.lines) line.before = shortlyBefore(line, rows);
+    // What the server tells of an alert of now has it already.
+    for (const line of this.lines)
+      line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
     const minute = Math.floor(status.time / 30);
     const shape = this.lines.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,
