@@ -7638,8 +7638,7 @@ class Monitor:
         self.past = Past(watched, history, pace, older)
         self._judge = Judge(watched, history, pace)
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
-        alerts = self.alert_documents
-        self._page = StatusPage(self.past, alerts, about, gpu_hour_cost)
+        self._page = StatusPage(self.past, self.alert_documents, about, gpu_hour_cost)
         self._document = StatusDocument(self._page.make, watched)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._rounds = 0
