@@ -4112,6 +4112,12 @@ class Snapshot(NamedTuple):
         """The counters by their column."""
         return dict(zip(self.layout.columns, self.counts))
 
+    def totals(self) -> Dict[object, float]:
+        """Whatever only grows: the counters, and how much each histogram has counted."""
+        pairs = self.histograms().items()
+        whole = {(name, bounds): counts[-1] for name, (bounds, counts) in pairs if counts}
+        return {**self.columns(), **whole}
+
     def histograms(self) -> Dict[str, Tuple[Tuple[float, ...], array]]:
         """Upper bounds and cumulative counts of each histogram."""
         found = {}
@@ -4220,14 +4226,8 @@ def put_together(fact: Fact, values: Sequence[float]) -> float:
 
 def was_reset(old: Snapshot, new: Snapshot) -> bool:
     """Tell whether counters were reset: a counter or a histogram went back or disappeared."""
-    columns, histograms = new.columns(), new.histograms()
-    if any(columns.get(column, -1.0) < value for column, value in old.columns().items()):
-        return True
-    for name, (bounds, before) in old.histograms().items():
-        now = histograms.get(name)
-        if now is None or now[0] != bounds or (before and now[1][-1] < before[-1]):
-            return True
-    return False
+    now = new.totals()
+    return any(now.get(counter, -1.0) < value for counter, value in old.totals().items())
 
 
 def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
@@ -4434,11 +4434,6 @@ def figures_of(growth: Growth, parts: Sequence[Growth] = ()) -> Dict[str, float]
         for name, rate in {**sources, **savings(part, sources)}.items():
             figures[name] = figures.get(name, 0.0) + rate
     return figures
-
-
-def measure(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Dict[str, float]:
-    """The figures of a node from its readings (see ``growth_of``)."""
-    return figures_of(complete(growth_of(window, chunk_size)))
 
 
 def complete(growth: Growth) -> Growth:
@@ -5433,8 +5428,7 @@ def find_instances(states: Iterable[NodeState]) -> List[Instance]:
             groups.setdefault(place, []).append(state)
         elif state.kind in ("worker", "scheduler", "engine"):
             ungrouped.append(state)
-    places = [adjacent_instance(state, groups, ungrouped) for state in ungrouped]
-    for state, place in zip(ungrouped, places):
+    for state, place in list(zip(ungrouped, adjacent_instances(groups, ungrouped))):
         groups.setdefault(place or f"{state.kind}:{state.node.key}", []).append(state)
     found = []
     for place, members in sorted(groups.items()):
@@ -5506,28 +5500,35 @@ def instance_place(state: NodeState) -> str:
     return f"{host}:{about['model']}" if about["model"] else ""
 
 
-def adjacent_instance(
-    state: NodeState, groups: Mapping[str, List[NodeState]], ungrouped: List[NodeState]
-) -> str:
-    """The only instance on a node's host that may be its own, "" when there is none or several.
+def adjacent_instances(
+    groups: Mapping[str, List[NodeState]], ungrouped: List[NodeState]
+) -> Iterator[str]:
+    """For each node that names no instance the only one on its host that may be its own, or "".
 
     Engines may share an MP server. Any other instance is that of one engine: where several there
     serve its model, nobody knows of which.
     """
-    host, names = host_of(state.node), model_names(state)
-    others = [one for one in ungrouped if one is not state and one.kind == "engine"]
-    rivals = [one for one in others if host_of(one.node) == host and model_names(one) & names]
-    found = []
+    models = {place: set().union(*map(model_names, groups[place])) for place in groups}
+    places: Dict[str, set[str]] = {}
     for place, members in groups.items():
-        is_near = any(host_of(member.node) == host for member in members)
-        models = set().union(*map(model_names, members))
-        if is_near and (names & models or (not names and state.kind != "engine")):
-            found.append(place)
-    if len(found) != 1:
-        return ""
-    has_mp_server = any(member.kind == "mp" for member in groups[found[0]])
-    is_one_of_many = state.has_lmcache or (state.kind == "engine" and not has_mp_server)
-    return "" if rivals and is_one_of_many else found[0]
+        for member in members:
+            places.setdefault(host_of(member.node), set()).add(place)
+    engines = [state for state in ungrouped if state.kind == "engine"]
+    serving = collections.Counter(
+        (host_of(state.node), name) for state in engines for name in model_names(state)
+    )
+    for state in ungrouped:
+        host, names, is_engine = host_of(state.node), model_names(state), state.kind == "engine"
+        candidates = (
+            place
+            for place in places.get(host, ())
+            if names & models[place] or not (names or is_engine)
+        )
+        found = list(itertools.islice(candidates, 2))
+        if is_engine and any(serving[host, name] > 1 for name in names) and len(found) == 1:
+            has_mp_server = any(member.kind == "mp" for member in groups[found[0]])
+            found = found if has_mp_server and not state.has_lmcache else []
+        yield found[0] if len(found) == 1 else ""
 
 
 def instance_name(members: List[NodeState]) -> str:

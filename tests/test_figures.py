@@ -18,6 +18,11 @@ SAMPLE = re.compile(r"([^{ ]+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
+def figures_of(window):
+    """The figures of a node with these readings."""
+    return lf.figures_of(lf.complete(lf.growth_of(window)))
+
+
 class Page:
     """A page read in the simplest way, to check the real reader against."""
 
@@ -55,7 +60,7 @@ class Pair:
         window = collections.deque()
         for at, text in zip((0.0, self.seconds), texts):
             assert lf.keep_reading(window, lf.take_snapshot(text, at)) is False
-        self.figures = lf.measure(window)
+        self.figures = figures_of(window)
 
     def grew(self, name, **labels):
         return self.after.total(name, **labels) - self.before.total(name, **labels)
@@ -255,7 +260,7 @@ def measured(*pages):
     window = collections.deque()
     for at, text in pages:
         lf.keep_reading(window, lf.take_snapshot(text, at))
-    return lf.measure(window)
+    return figures_of(window)
 
 
 def grown(text, *values, seconds=60.0):
@@ -293,7 +298,7 @@ def test_rates_are_taken_over_a_minute_because_nodes_count_in_steps_of_ten_secon
         lf.keep_reading(window, lf.take_snapshot(counter_at(at, counted)[1], at))
         if at >= 60.0:
             assert window[-1].at - window[0].at == pytest.approx(60.0, abs=0.1)
-            rate = lf.measure(window)["hit_tokens_per_second"]
+            rate = figures_of(window)["hit_tokens_per_second"]
             assert rate == pytest.approx(10.0, rel=0.02)
 
 
@@ -320,7 +325,7 @@ def test_a_restarted_node_is_noticed_and_has_no_negative_rates():
     for at, value in ((0.0, 500), (40.0, 900), (80.0, 10), (120.0, 410)):
         said.append(lf.keep_reading(window, lf.take_snapshot(counter_at(at, value)[1], at)))
     assert said == [False, False, True, False]
-    assert lf.measure(window)["hit_tokens_per_second"] == pytest.approx(10.0)
+    assert figures_of(window)["hit_tokens_per_second"] == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize("now, restarted", [(4, True), (5, False), (6, False)])
