@@ -4974,6 +4974,8 @@ ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
 RANDOM_INSTANCE = re.compile(
     "lmcache_default_instance|(lmcache_instance|lmcacheengineconfig)_[0-9a-f]{32}"
 )
+# What an MP server makes up.
+RANDOM_MP_INSTANCE = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE_LABELS = (
     ("role", "role"),
     ("worker_id", "worker_id"),
@@ -5534,7 +5536,9 @@ def adjacent_instances(
 def instance_name(members: List[NodeState]) -> str:
     """What people call an instance."""
     for state in members:
-        name = state.node.instance or state.about["instance"] or state.about["engine"]
+        about = state.about
+        is_made_up = state.kind == "mp" and RANDOM_MP_INSTANCE.fullmatch(about["instance"])
+        name = state.node.instance or ("" if is_made_up else about["instance"] or about["engine"])
         if name:
             return name
     first = members[0]

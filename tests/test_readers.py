@@ -129,6 +129,12 @@ def test_two_ports_of_one_mp_server_given_as_two_nodes_are_one_instance():
     assert found == [("mp-1", ["http", "page"])]
 
 
+def test_an_mp_server_is_called_by_its_instance_id_unless_it_made_that_up():
+    nodes = {"old": recorded("mp_0.5.0"), "new": recorded("mp_0.5.6")}
+    status = Cluster(nodes).round(times=2)
+    assert sorted(one["name"] for one in status["instances"]) == ["mp-server-0", "old"]
+
+
 # -- another tenant of an address
 
 
