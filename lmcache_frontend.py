@@ -12300,7 +12300,7 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
         if seconds <= 0:
             raise invalid("start", "is not before end")
     if not 0 < seconds <= MAX_HISTORY_SECONDS:
-        raise invalid("seconds", f"is not above 0 and at most {MAX_HISTORY_SECONDS:.0f}")
+        raise invalid("seconds", f"is not between 0 and {MAX_HISTORY_SECONDS:.0f}")
     node, metric = request.value("node") or None, request.value("metric") or None
     instance = request.value("instance") or None
     if node and instance:

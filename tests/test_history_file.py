@@ -754,7 +754,7 @@ def test_a_wrong_time_range_is_refused(front):
         assert (answer.status, answer.json()["field"]) == (400, query.split("=")[0])
     assert front.ask("/api/history?seconds=10000000000").status == 200
     answer = front.ask("/api/history?seconds=10000000001")
-    assert answer.json()["detail"] == "seconds is not above 0 and at most 10000000000"
+    assert answer.json()["detail"] == "seconds is not between 0 and 10000000000"
     answer = front.ask("/api/history?node=w0&instance=x")
     assert (answer.status, answer.json()["field"]) == (400, "instance")
 
