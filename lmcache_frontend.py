@@ -10893,6 +10893,38 @@ ORIGIN_FIELDS = frozenset(
 )
 
 
+class Place:
+    """The place of one request among those that are forwarded to a node at once."""
+
+    def __init__(self, target: Target, client: socket.socket) -> None:
+        self.target = target
+        self.is_ended = False
+        self._client = client
+        # Seconds that the client was waited for, and since when it is.
+        self._waited, self._waits_since = 0.0, math.inf
+
+    def client_time(self) -> float:
+        """How many seconds the request has waited for its client."""
+        return self._waited + max(0.0, time.monotonic() - self._waits_since)
+
+    @contextlib.contextmanager
+    def waiting_for_client(self) -> Iterator[None]:
+        """Measure the time of a block that waits for the client."""
+        began = self._waits_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waits_since = math.inf
+            self._waited += time.monotonic() - began
+
+    def end_early(self) -> None:
+        """Called by another thread: have the client's connection end."""
+        self.is_ended = True
+        with contextlib.suppress(OSError):
+            # That of an SSLSocket would have its other thread go on without TLS.
+            socket.socket.shutdown(self._client, socket.SHUT_RDWR)
+
+
 class NodeSlots:
     """The requests that are forwarded at once, with a limit in all and one for each node.
 
@@ -10904,35 +10936,34 @@ class NodeSlots:
     def __init__(self, limit: int, share: int) -> None:
         self._limit, self._share = limit, min(limit, share)
         self._lock = threading.Lock()
-        self._taken: Dict[Target, Set[ForwardedRequest]] = {}
+        self._taken: Dict[Target, Set[Place]] = {}
         self._total = 0
 
-    def take(self, request: ForwardedRequest) -> None:
+    def take(self, place: Place) -> None:
         """Raises FrontendError 503 when too many wait already."""
-        target = request.target
         with self._lock:
-            there = self._taken.setdefault(target, set())
+            there = self._taken.setdefault(place.target, set())
             if self._total >= self._limit:
                 self._make_room(set().union(*self._taken.values()), self._limit, "nodes")
             elif len(there) >= self._share:
-                self._make_room(there, self._share, target.label)
-            there.add(request)
+                self._make_room(there, self._share, place.target.label)
+            there.add(place)
             self._total += 1
 
     @staticmethod
-    def _make_room(requests: Set[ForwardedRequest], limit: int, name: str) -> None:
-        left = [request for request in requests if not request.is_ended]
-        slowest = max(left, key=ForwardedRequest.client_time, default=None)
+    def _make_room(places: Set[Place], limit: int, name: str) -> None:
+        left = [place for place in places if not place.is_ended]
+        slowest = max(left, key=Place.client_time, default=None)
         if slowest is None or slowest.client_time() < SLOW_CLIENT:
             raise FrontendError(503, f"{limit} requests are already waiting for {name}")
         slowest.end_early()
 
-    def give_back(self, request: ForwardedRequest) -> None:
+    def give_back(self, place: Place) -> None:
         with self._lock:
             self._total -= 1
-            self._taken[request.target].discard(request)
-            if not self._taken[request.target]:
-                del self._taken[request.target]
+            self._taken[place.target].discard(place)
+            if not self._taken[place.target]:
+                del self._taken[place.target]
 
 
 class NodeRoute(NamedTuple):
@@ -11160,36 +11191,14 @@ class ForwardedRequest:
         self.timeout = self.server.proxy_timeout
         # What the node has not taken yet of a part of the request.
         self.unsent = memoryview(b"")
-        self.is_ended = False
-        # Seconds that the client was waited for, and since when it is.
-        self._waited, self._waits_since = 0.0, math.inf
-
-    def client_time(self) -> float:
-        """How many seconds the request has waited for its client."""
-        return self._waited + max(0.0, time.monotonic() - self._waits_since)
-
-    def end_early(self) -> None:
-        """Called by another thread: have the client's connection end."""
-        self.is_ended = True
-        with contextlib.suppress(OSError):
-            # That of an SSLSocket would have its other thread go on without TLS.
-            socket.socket.shutdown(self.client.connection, socket.SHUT_RDWR)
-
-    @contextlib.contextmanager
-    def _waiting_for_client(self) -> Iterator[None]:
-        began = self._waits_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._waits_since = math.inf
-            self._waited += time.monotonic() - began
+        self.place = Place(self.target, client.connection)
 
     def run(self) -> None:
         """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
 
         Raises FrontendError (answered to the client), ClientGone (the connection is cut), OSError.
         """
-        self.server.slots.take(self)
+        self.server.slots.take(self.place)
         try:
             # What has arrived of the body is checked before a node sees any of it.
             first = self._take_body() if self.body is not None else b""
@@ -11199,7 +11208,7 @@ class ForwardedRequest:
         except (OSError, http.client.HTTPException, BadMessage) as error:
             self._fail(error)
         finally:
-            self.server.slots.give_back(self)
+            self.server.slots.give_back(self.place)
             if self.connection is not None:
                 self.connection.close()
 
@@ -11212,14 +11221,12 @@ class ForwardedRequest:
         is_reused = self.connection is not None
         may_repeat = is_reused and self.body is None and self.head.method in IDEMPOTENT
         try:
-            self._connect()
             response = self._ask(first)
         except ConnectionError:
             if not may_repeat:
                 raise
             self.connection.close()
             self.connection = None
-            self._connect()
             response = self._ask(first)
         self._relay(response)
         is_sent = not self.unsent and (self.body is None or self.body.done)
@@ -11236,6 +11243,7 @@ class ForwardedRequest:
 
     def _ask(self, first: bytes) -> NodeResponse:
         """Send the request, and its body until the node answers; returns the answer."""
+        self._connect()
         connection, route = self.connection, self.route
         fields = node_fields(
             self.head, self.client.peer, route, self.server.trust, self.server.tls is not None
@@ -11311,7 +11319,7 @@ class ForwardedRequest:
         client, node = self.client, self.sock
         with self.server.workers.blocking():
             while not self.body.done:
-                with self._waiting_for_client():
+                with self.place.waiting_for_client():
                     ready = readable(BODY_TIMEOUT, node, client.connection)
                 if not ready:
                     raise BadMessage(408, "the request's body did not arrive in time")
@@ -11402,7 +11410,7 @@ class ForwardedRequest:
             if not client.status:
                 self._write_head(head, is_chunked)
             self.server.telemetry.add_bytes(to_clients=len(data))
-            with self._waiting_for_client():
+            with self.place.waiting_for_client():
                 client.send_now(frame_chunk(data) if is_chunked else data)
             self.deadline = time.monotonic() + STREAM_TIMEOUT
         if not client.status:
