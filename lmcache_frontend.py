@@ -2224,6 +2224,7 @@ class Fetcher:
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self.done: queue.SimpleQueue = queue.SimpleQueue()
         self._threads = 0
+        self._free = threading.Semaphore(0)  # threads that wait for a job
         self.running = 0
         # By frontend: jobs under way through it, and those that wait for one of them.
         self._busy: Dict[Target, int] = collections.Counter()
@@ -2241,7 +2242,7 @@ class Fetcher:
     def _start(self, job: FetchJob) -> None:
         self._busy[job.node.target] += 1
         self._todo.put(job)
-        if self._threads < self.running:
+        if not self._free.acquire(blocking=False):
             self._threads += 1
             start_thread("fetch", self._run)
 
@@ -2256,6 +2257,7 @@ class Fetcher:
                 # A defect of ours: who waits for this answer must not wait for ever.
                 log.exception("a request to %s failed", job.node.name)
                 self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
+            self._free.release()
 
     def finished(self, job: FetchJob) -> None:
         """A result was taken: the next job for the same frontend may start."""
@@ -2383,7 +2385,7 @@ FLOAT = re.compile(
     rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?|[+-]?[iI]nf|[nN]a[nN]"
 )
 # The values that nearly all samples have, each at the end of its line; all of them fit a double.
-PLAIN_VALUE = re.compile(rb" -?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?$", re.M)
+PLAIN_VALUE = re.compile(rb" -?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?0?[0-9]{1,2})?$", re.M)
 ESCAPE_IN_HELP = re.compile(rb"\\([\\n])?")
 
 MAX_LINE = 64 * KIB  # bytes; a longer line is a broken one, and a page is split by as much at once
@@ -2879,8 +2881,8 @@ def series_of(sample: ParsedSample) -> bytes:
 class ExpositionMerger:
     """Collects pages, one per node, into one valid exposition.
 
-    Most lines of a cluster differ in their values alone. A block (a HELP line, a TYPE line, and
-    that family's samples with plain values) is therefore read once, and the next one that is equal
+    Most lines of a cluster differ in their values alone. A block (a TYPE line and that family's
+    samples with plain values) is therefore read once, and the next one that is equal
     but for its values gets its label by ``bytes.replace``. The grammar stays one: a block is
     remembered only when reading it gives exactly what inserting the label gives. Measured on
     1,000 pages of 60 KiB: 0.45 s of CPU, 0.15 s when the values are equal too; line by line 4 s.
@@ -2896,7 +2898,7 @@ class ExpositionMerger:
         # What is known of blocks, by TYPE line and heads; None: must be read each time.
         self._blocks: Dict[Tuple[bytes, bytes], Optional[Block]] = {}
         # The last one behind each TYPE line: where nothing happens, nodes give equal values too.
-        self._last: Dict[bytes, Tuple[bytes, Block]] = {}
+        self._last: Dict[bytes, Tuple[bytes, Optional[Block]]] = {}
         self._learned = 0  # bytes of their keys
         self._size = 0  # bytes of all pages
 
@@ -2912,11 +2914,11 @@ class ExpositionMerger:
         end = b"".join(pieces[-2:])[-KIB:].rstrip()
         reader = PageReader(label, end.endswith(b"# EOF"))
         for text in read_slices(pieces):
-            first, *blocks = (b"\n" + text).split(b"\n# HELP ")
+            first, *blocks = (b"\n" + text).split(b"\n# TYPE ")
             reader.read(first)
             for block in blocks:
                 if not self._take_recognised(reader, block):
-                    reader.read(b"# HELP " + block)
+                    reader.read(b"# TYPE " + block)
         self._commit(node, reader)
 
     def add_own(self, text: bytes) -> None:
@@ -2951,47 +2953,51 @@ class ExpositionMerger:
         """Take over a block that is like one before; False when its lines must be read."""
         if reader.is_full or reader.is_loose or len(text) > MAX_LINE:
             return False
-        about, _, rest = text.partition(b"\n")
-        announced, _, lines = rest.partition(b"\n")
-        lines = lines.rstrip(b"\n")
-        seen, block = self._last.get(announced, (b"", None))
-        if seen != lines or block is None:
-            block = self._find_block(announced, lines, reader.label)
-        if block is None or block.family[0] in reader.types:
+        announced, mark, rest = text.partition(b"\n")
+        # What follows the samples announces the next family.
+        lines, _, about = (mark + rest).rpartition(b"\n# HELP ")
+        if not lines:
+            lines, about = about, b""
+        lines = lines.strip(b"\n")
+        block = self._find_block(announced, lines, reader.label)
+        if block is None or b"\n" in about or block.family[0] in reader.types:
             return False
-        self._last[announced] = lines, block
-        if block.family[0] not in self._helps:
-            reader.read(b"# HELP " + about)
         reader.take_block(block, insert_label(lines, reader.label))
+        if about and about.partition(b" ")[0] not in self._helps:
+            reader.read(b"# HELP " + about)
         return True
 
     def _find_block(self, announced: bytes, lines: bytes, label: bytes) -> Block | None:
         """What is known of such lines behind such a TYPE line; None when they must be read."""
+        seen, block = self._last.get(announced, (b"", None))
+        if seen == lines:
+            return block
         heads, values = PLAIN_VALUE.subn(b"", lines)
         if values != lines.count(b"\n") + 1:
             return None
         key = (announced, heads)
         if key not in self._blocks:
-            self._learn(key, label)
+            self._learned += len(announced) + len(heads)
+            if self._learned > MAX_LEARNED:
+                self._learned = 0
+                self._blocks.clear()
+                self._last.clear()
+            self._blocks[key] = self._learn(announced, heads, label)
+        self._last[announced] = lines, self._blocks[key]
         return self._blocks[key]
 
-    def _learn(self, key: Tuple[bytes, bytes], label: bytes) -> None:
+    @staticmethod
+    def _learn(announced: bytes, heads: bytes, label: bytes) -> Block | None:
         """Find out whether a block of this kind needs to be read again."""
-        announced, heads = key
         # Not a number: that cannot be taken for a timestamp behind a value.
         lines = heads.replace(b"\n", b" NaN\n") + b" NaN"
         reader = PageReader(label)
-        reader.read(announced + b"\n" + lines)
-        block = None
-        if len(reader.lines) == 1 and not reader.faults and not reader.is_loose:
-            ((family, written),) = reader.lines.items()
-            if insert_label(lines, label) == b"\n".join(written):
-                block = Block(family, tuple(reader.series))
-        self._learned += len(announced) + len(heads)
-        if self._learned > MAX_LEARNED:
-            self._learned = 0
-            self._blocks.clear()
-        self._blocks[key] = block
+        reader.read(b"# TYPE " + announced + b"\n" + lines)
+        if len(reader.lines) != 1 or reader.faults or reader.is_loose:
+            return None
+        ((family, written),) = reader.lines.items()
+        is_plain = insert_label(lines, label) == b"\n".join(written)
+        return Block(family, tuple(reader.series)) if is_plain else None
 
     def _commit(self, node: str, reader: PageReader) -> None:
         """Add what a page gave to the families."""
