@@ -8194,39 +8194,28 @@ def stored_hour(connection: sqlite3.Connection, place: int, columns: Sequence[st
     return found
 
 
-def put_minutes(connection: sqlite3.Connection, minutes: Iterable[Minute]) -> None:
-    """Write minutes into the rows of their hours, over what was there of the same minutes."""
-    minutes = list(minutes)
-    first = min([minute.minute for minute in minutes], default=sys.maxsize)
-    connection.execute("UPDATE state SET value = min(value, ?) WHERE key = 'first'", (first,))
-    hours = itertools.groupby(minutes, lambda minute: (minute.minute // 60, minute.columns))
-    for (hour, columns), members in hours:
-        put_hour(connection, hour, columns, members)
-
-
-def put_hour(
-    connection: sqlite3.Connection, hour: int, columns: Tuple[str, ...], minutes: Iterable[Minute]
-) -> None:
-    """Write minutes of one hour (Unix seconds // 3600) that have the same columns."""
+def put_minutes(connection: sqlite3.Connection, minutes: Sequence[Minute]) -> None:
+    """Write minutes of the same columns into the rows of their hours, over what was there."""
+    if not minutes:
+        return
+    columns = minutes[0].columns
     width = len(columns)
-    rows: Dict[str, List[Tuple[int, array]]] = {}  # by series: a minute of the hour, its cells
+    blocks: Dict[int, array] = {}  # by the row's id
     for minute in minutes:
+        hour, minute_of_hour = divmod(minute.minute, 60)
         for index, series in enumerate(minute.series):
-            cells = minute.cells[index * width : (index + 1) * width]
-            rows.setdefault(series, []).append((minute.minute % 60, cells))
+            place = hour * MAX_HISTORY_SERIES + name_id(connection, series)
+            if place not in blocks:
+                known_hour = stored_hour(connection, place, columns)
+                count_rows(connection, int(known_hour is None))
+                blocks[place] = known_hour or array("f", [NAN]) * (60 * width)
+            blocks[place][minute_of_hour::60] = minute.cells[index * width : (index + 1) * width]
     layout = name_id(connection, " ".join(columns))
-    places = {name_id(connection, series): found for series, found in rows.items()}
     # In order: so new rows fill the pages of the file.
-    for number in sorted(places):
-        place = hour * MAX_HISTORY_SERIES + number
-        block = stored_hour(connection, place, columns)
-        if block is None:
-            block = array("f", [NAN]) * (60 * width)
-            count_rows(connection, 1)
-        for minute_of_hour, cells in places[number]:
-            block[minute_of_hour::60] = cells
-        row = (place, layout, pack_hour(block))
-        connection.execute("INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", row)
+    rows = ((place, layout, pack_hour(blocks[place])) for place in sorted(blocks))
+    connection.executemany("INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", rows)
+    first = min(minute.minute for minute in minutes)
+    connection.execute("UPDATE state SET value = min(value, ?) WHERE key = 'first'", (first,))
 
 
 def count_rows(connection: sqlite3.Connection, more: int) -> None:
@@ -8365,7 +8354,7 @@ class HistoryFile:
     def write(
         self,
         now: float,
-        minutes: Iterable[Minute] = (),
+        minutes: Sequence[Minute] = (),
         events: Iterable[Event] = (),
         silences: Iterable[Mapping[str, object]] | None = None,
     ) -> None:
