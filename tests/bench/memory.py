@@ -146,7 +146,7 @@ def write_a_minute(nodes):
         for job in jobs:
             if job is None:
                 return
-            yield job, lf.Reply(200, {}, body, 0.01)
+            yield job, lf.Reply(200, {}, [body], 0.01)
 
     with tempfile.TemporaryDirectory() as folder:
         file = lf.HistoryFile(os.path.join(folder, "history.db"))
