@@ -9942,12 +9942,12 @@ class Trust:
             name.startswith(FORWARDED_PREFIX) for name in names
         )
 
-    def check_path(self, head: RequestHead, path: bytes, node: Node | None = None) -> str:
+    @staticmethod
+    def check_path(head: RequestHead, path: bytes) -> str:
         """Why an untrusted client may not send this request to a node, or "" when it may.
 
-        ``path`` is what the node gets. What ``node`` is makes no difference: any node may be
-        another frontend, whose kind is not known before it was polled, and LMCache has no path that
-        these rules are in the way of.
+        ``path`` is what the node gets. Any node may be another frontend, whose kind is not known
+        before it was polled, and LMCache has no path that these rules are in the way of.
         """
         if head.method not in (b"GET", b"HEAD"):
             return f"{head.method.decode('latin-1')} requests change things"
@@ -10055,8 +10055,8 @@ def decode_fully(text: str) -> str | None:
 
 def path_segments(text: str) -> List[str]:
     """The segments of a decoded path as a careless receiver may see them."""
-    path = re.split(r"[?#]", text, maxsplit=1)[0]
-    parts = [part.partition(";")[0].strip().lower() for part in re.split(r"[/\\]", path)]
+    path = text.partition("?")[0].partition("#")[0].replace("\\", "/")
+    parts = [part.partition(";")[0].strip().lower() for part in path.split("/")]
     return [part for part in parts if part not in ("", ".")]
 
 
@@ -10080,10 +10080,10 @@ def why_revealing(path: bytes, query: bytes) -> str:
     rest = segments[start:]
     if "env" in rest or REVEALING_ENDINGS.intersection(rest[-1:]):
         return f"/{one_line(rest[-1])} reveals secrets or changes something"
-    names = re.split("[&;?]", f"{parameters}&{text.partition('?')[2]}")
-    has_level = any(part.partition("=")[0].strip().lower() == "level" for part in names)
-    if "loglevel" in rest and has_level:
-        return "/loglevel with a level changes it"
+    if "loglevel" in rest:
+        names = re.split("[&;?]", f"{parameters}&{text.partition('?')[2]}")
+        if any(part.partition("=")[0].strip().lower() == "level" for part in names):
+            return "/loglevel with a level changes it"
     return ""
 
 
