@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.browser import Browser
 from support.story import StoryServer, large_fleet, small_fleet
 
 pytestmark = pytest.mark.browser
@@ -173,6 +174,39 @@ def test_alerts_are_copied_as_markdown(show, server):
     click_text(browser, "Copy as Markdown")
     text = browser.wait_for(lambda: browser.script("return window.copied"))
     assert text.startswith("### LMCache,") and "- **Critical** %s restarted" % SICK in text
+    assert "Retrieve p99 149" in text and "▲ ×" in text  # the figures, and how they moved
+    assert server.url + "/?from=" in text.splitlines()[-1]  # a link to the same picture
+
+
+def test_an_alert_names_what_changed_shortly_before_and_leads_to_what_to_do(show, server, story):
+    changed = SICK + " changed: chunk_size 256 → 512"
+    begun = story.alerts[3]["since"]
+    story.event(story.now - begun + 60, "changed", changed, node=SICK, instance="llama70b-a")
+    story.event(story.now - begun - 60, "changed", changed.replace("512", "77"), node=SICK)
+    browser = show(server)
+    line = ".alerts > li[data-rule=failures]"
+    browser.wait_for(lambda: "shortly before" in browser.text(line))
+    assert changed in browser.text(line) and "→ 77" not in browser.text(line)
+    remedy = line + " a[target=_blank]"
+    assert browser.attribute(remedy, "href").endswith("static/help.html#do-failures")
+
+
+def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
+    browser = show(server)
+    rows = ".event-card .events > li"
+    browser.wait_for(lambda: browser.count(rows) == 7)
+    browser.script("document.querySelector('.event-card select').focus()")
+    browser.press(*"Node down")
+    browser.wait_for(lambda: browser.count(rows) == 2)
+    assert all("down, then restarted" in text for text in browser.texts(rows))
+
+
+def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):
+    said = "%s unreachable for 30 s: connection refused" % SICK
+    story.event(310, "alert", said, 10, "critical", SICK, rule="node_down")
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".event-card .events > li"))
+    assert not any("unreachable" in text for text in browser.texts(".event-card .events > li"))
 
 
 def test_an_update_does_not_take_the_focus_from_an_alert(show, server, story):
@@ -223,6 +257,46 @@ def test_a_link_with_a_range_shows_the_same_picture(show, server, story):
     assert [browser.texts(".tile .value"), browser.texts(".event-card .event-text")] == first
 
 
+def test_the_copied_link_shows_the_same_picture_in_another_browser(show, server):
+    browser = show(server)
+    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    browser.script("document.querySelector('.range [aria-label^=\"Copy link\"]').focus()")
+    browser.press("Enter")
+    link = browser.wait_for(lambda: browser.script("return window.copied"))
+    browser.goto("about:blank")
+    browser.goto(link)
+    picture = lambda one: (  # noqa: E731
+        one.has(".event-card .events > li")
+        and one.has(".tile")
+        and [
+            one.text(".fixed-range"),
+            one.texts(".tile .value, .tile .delta, .event-text, .chart .legend b"),
+            one.texts(".alert-card > .alerts > li > p:first-child"),
+        ]
+    )
+    first = browser.wait_for(lambda: picture(browser))
+    with Browser() as other:
+        other.resize(1440, 900)
+        other.goto(link)
+        other.wait_for(lambda: picture(other) == first)
+
+
+def test_after_a_restart_of_the_server_its_history_and_trust_are_asked_for_again(
+    show, server, story
+):
+    browser = show(server, "/?last=7d")
+    browser.wait_for(lambda: browser.text(".tile .number") == "65.4")
+    history = lambda: sum("api/history" in url for url in browser.requests())  # noqa: E731
+    browser.requests()
+    poll(browser)
+    browser.wait_for(lambda: browser.text("header .lock") == "Editing enabled")
+    assert history() == 0  # a range of seven days moves slowly
+    story.started, story.trusted = 2, False
+    poll(browser)
+    browser.wait_for(lambda: browser.text("header .lock") == "Read-only")
+    browser.wait_for(history)
+
+
 def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, story):
     browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now - 2000))
     browser.wait_for(lambda: browser.texts(".alert-card > .alerts > li"))
@@ -271,7 +345,8 @@ def test_a_span_is_chosen_and_zoomed_to_by_keyboard(show, server):
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
-    assert browser.count(".charts-card .down-span") == 10  # two spans, in five lanes
+    # Two spans, in five lanes.
+    browser.wait_for(lambda: browser.count(".charts-card .down-span") == 10)
     assert browser.count(".charts-card .mark.restart") == 8
     browser.script("document.querySelector('.charts-card .chart-svg').focus()")
     browser.press("End", "ArrowLeft")
@@ -290,6 +365,9 @@ def test_a_tile_leads_to_its_chart(show, server):
     click_text(browser, "Retrieve p99", ".tiles")
     label = "return document.activeElement.getAttribute('aria-label') || ''"
     browser.wait_for(lambda: browser.script(label).startswith("Latency"))
+    browser.script("document.querySelector('.tile a').focus()")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.script(label).startswith("Hit rate by layer"))
 
 
 def test_tiles_follow_the_figures_that_are_there(show, server, story):
@@ -324,6 +402,22 @@ def test_the_worst_instance_is_first_and_open_and_its_irregular_rank_is_marked(s
     browser.click(fold)
     browser.wait_for(lambda: "worker2" not in names(browser))
     assert browser.attribute(fold, "aria-expanded") == "false"
+    browser.script("document.querySelector(arguments[0]).focus()", fold)
+    browser.press("Enter")
+    browser.wait_for(lambda: "worker2" in names(browser))
+
+
+def test_ranks_keep_their_order_and_the_unit_of_their_instance(show, server, story):
+    browser = show(server)
+    order = names(browser)
+    for one in story.nodes[:6]:
+        one["metrics"]["lookup_hit_rate"] = 0.41 + 0.001 * (len(one["key"]) % 3)
+        if one["key"] == SICK:
+            one["metrics"]["evictions_per_second"] = 0.2
+    poll(browser)
+    row = "main .data tbody tr.rank td"
+    browser.wait_for(lambda: any(text.startswith("0.20/s") for text in browser.texts(row)))
+    assert names(browser) == order
 
 
 def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_instance(show, server):
@@ -337,6 +431,9 @@ def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_insta
     order = [name for name in names(browser) if name.startswith(("llama", "mp-"))]
     assert order == ["llama70b-b", "mp-0", "mp-1", "llama70b-a"]
     assert names(browser)[-1] == "coordinator"  # without a value
+    browser.script("document.querySelector(arguments[0]).focus()", cell + " .sort")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.attribute(cell, "aria-sort") == "ascending")
 
 
 def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(show, server):
@@ -362,6 +459,7 @@ def test_rows_are_grouped_by_model_under_headings_that_fold(show, server):
     click_text(browser, "Filters", "main .tools")
     choose(browser, ".popover select", "model")
     browser.wait_for(lambda: browser.count("main tr.group") == 3)
+    browser.press("Escape")
     before = len(names(browser))
     browser.click("main tr.group .group-fold")
     browser.wait_for(lambda: len(names(browser)) < before)
@@ -395,8 +493,9 @@ def test_what_is_shown_is_saved_as_csv(show, server):
     )
     browser.script(
         "[...document.querySelectorAll('main .tools button')]"
-        ".find((one) => one.textContent === 'CSV').dispatchEvent(new MouseEvent('click'))"
+        ".find((one) => one.textContent === 'CSV').focus()"
     )
+    browser.press("Enter")
     lines = browser.wait_for(lambda: browser.script("return window.file")).split("\r\n")
     assert lines[0].startswith("instance,kind,state,name,lookup_hit_rate")
     assert any(line.startswith("llama70b-a,worker,degraded,%s" % SICK) for line in lines)
@@ -408,6 +507,31 @@ def test_the_nodes_of_an_instance_are_selected_together(show, server):
     browser.wait_for(lambda: browser.text(".selection b") == "6 nodes selected")
     click_text(browser, "Clear selection", ".selection")
     browser.wait_for(lambda: not browser.has(".selection"))
+
+
+def test_the_debug_bundle_is_a_button_that_needs_trust(show, server, story):
+    story.trusted = False
+    browser = show(server)
+    bundle = "main .page-head button[title]:last-child"
+    browser.wait_for(lambda: browser.text(bundle) == "Debug bundle")
+    browser.wait_for(lambda: browser.property(bundle, "disabled"))
+    story.trusted, story.started = True, 2
+    poll(browser)
+    browser.wait_for(lambda: not browser.property(bundle, "disabled"))
+    browser.script("document.querySelector(arguments[0]).focus()", bundle)
+    browser.devtools("Network.enable")
+    browser.requests()
+    browser.press("Enter")
+    browser.wait_for(lambda: any("api/bundle" in url for url in browser.requests()))
+    browser.console()  # the story has no bundle
+
+
+def test_that_it_is_a_demo_is_said_on_the_page(show, server, story):
+    browser = show(server)
+    assert not browser.has(".demo-note")
+    story.demo = True
+    poll(browser)
+    browser.wait_for(lambda: browser.text(".demo-note") == "Demo: simulated nodes")
 
 
 def test_the_side_lists_instances_and_folds(show, server):
@@ -433,6 +557,8 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     browser.hover(".map .sq.down")
     browser.wait_for(lambda: "llama70b-041_worker2" in browser.text(".map-card .chart-tip"))
     assert "connection refused" in browser.text(".map-card .chart-tip")
+    assert browser.text(".map-side h3:last-of-type") == "Needs attention"
+    assert [text.split("\n")[-1] for text in browser.texts(".worst li")] == ["1 of 5 down"] * 2
     click_text(browser, "Retrieve p99", ".map-card")
     browser.wait_for(lambda: browser.count(".map .sq.level5") + browser.count(".map .sq.level4"))
     assert browser.texts(".worst a")[0].startswith("llama70b-")

@@ -3,7 +3,7 @@
 
 import { h, icon, replace, setText } from "./dom.js";
 import { NONE, plain } from "./format.js";
-import { store, subscribe, trusted, whyNot } from "./server.js";
+import { downloadFile, store, subscribe, trusted, whyNot } from "./server.js";
 import { KINDS, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
@@ -221,6 +221,16 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
     setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
   });
   return h("span", { class: "search" }, icon("search"), input, count);
+}
+
+/** Save the debug bundle: with the token in a header, so not as a plain link. */
+export async function downloadBundle() {
+  toast("Collecting the debug bundle …");
+  try {
+    await downloadFile("api/bundle", "lmcache-bundle.zip");
+  } catch (error) {
+    toast(error.message, "bad");
+  }
 }
 
 // ---- menus ----

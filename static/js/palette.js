@@ -1,18 +1,18 @@
 // Ctrl-K finds nodes, views and actions; ? shows the keys.
 
 import { parseRoute, setLast, SPANS } from "./address.js";
-import { copy, instanceLink, kindText, nodeLink, stateMark, toast } from "./controls.js";
+import {
+  copy,
+  downloadBundle,
+  instanceLink,
+  kindText,
+  nodeLink,
+  stateMark,
+  toast,
+} from "./controls.js";
 import { h, icon, replace } from "./dom.js";
 import { plural } from "./format.js";
-import {
-  downloadFile,
-  instanceName,
-  refreshNow,
-  request,
-  setRefresh,
-  store,
-  trusted,
-} from "./server.js";
+import { instanceName, refreshNow, request, setRefresh, store, trusted } from "./server.js";
 import { nextTheme, unlock } from "./shell.js";
 
 const MOST_NODES = 8;
@@ -207,16 +207,6 @@ function actionEntries(node) {
     { text: "Keyboard shortcuts and manual", act: () => setTimeout(help) },
   ];
   return entries.map((entry) => ({ group: "Actions", image: "action", ...entry }));
-}
-
-/** Load the bundle: with the token in a header, so not as a plain link. */
-async function downloadBundle() {
-  toast("Collecting the debug bundle …");
-  try {
-    await downloadFile("api/bundle", "lmcache-bundle.zip");
-  } catch (error) {
-    toast(error.message, "bad");
-  }
 }
 
 /** What the words find, in groups. */

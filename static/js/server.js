@@ -312,7 +312,8 @@ export async function poll() {
   running = true;
   try {
     const status = await getJson("api/status", { timeout: 20 });
-    const back = store.error !== null;
+    const again = store.status && store.status.started !== status.started;
+    const back = store.error !== null || again; // another process may trust otherwise
     store.status = status;
     store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
     store.instances = instanceNames(status);

@@ -94,6 +94,8 @@ class Story:
         self.figures = {}  # name -> function of seconds before now
         self.kept = 7 * 24 * HOUR
         self.trusted = True
+        self.started = 1.0  # another number is another process
+        self.demo = False
         self.silences = []  # what was sent: (alert id, body)
 
     def event(self, ago, kind, text, lasted=None, severity="info", node=None, **more):
@@ -131,7 +133,8 @@ class Story:
             "time": time.time(),
             "poll_interval": 5,
             "history_seconds": self.kept,
-            "demo": False,
+            "demo": self.demo,
+            "started": self.started,
             "counts": dict(counts, total=len(states)),
             "totals": {name: one(0) for name, one in self.figures.items()},
             "totals_series": {},

@@ -1,6 +1,6 @@
 // The upper part of the cluster: what is wrong, in words, and beside it what happened lately.
 
-import { bounds, SPANS, timeRange } from "../address.js";
+import { bounds, fixedLink, SPANS, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { button, copy, field, linked, menuButton, toast } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
@@ -118,15 +118,15 @@ const factsOf = (line, now) =>
   [sinceText(line, now), otherNodes(line), ...line.details, line.before].filter(Boolean);
 
 /** Alerts and main figures for an incident channel. */
-export function alertsMarkdown(lines, now, title) {
+export function alertsMarkdown(lines, title, { now, figures = [], link = "" }) {
   const said = lines.map((line) => {
     const more = factsOf(line, now);
     const silenced = line.silence ? " (silenced)" : "";
     return `- **${severityOf(line).word}** ${line.text}${silenced}\n  ${more.join(" · ")}`;
   });
-  return [`### ${title}`, "", ...(said.length ? said : ["All clear: no active alerts."])].join(
-    "\n",
-  );
+  const alerts = said.length ? said : ["All clear: no active alerts."];
+  const more = [figures.join(" · "), link].filter(Boolean).flatMap((text) => ["", text]);
+  return [`### ${title}`, "", ...alerts, ...more].join("\n");
 }
 
 // ---- silences ----
@@ -258,7 +258,9 @@ function silentItem(line) {
 
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
-  constructor() {
+  /** `figures()` are the main figures in words, for the copy as Markdown. */
+  constructor(figures) {
+    this.figures = figures;
     this.count = h("span", { class: "hint" });
     this.list = h("ul", { class: "alerts" });
     this.quiet = h("ul", { class: "alerts" });
@@ -298,7 +300,8 @@ export class AlertCard {
     const { counts, time } = store.status;
     const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
     const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
-    copy(alertsMarkdown(this.lines, time, title), "Alerts copied as Markdown");
+    const more = { now: time, figures: this.figures(), link: fixedLink(time) };
+    copy(alertsMarkdown(this.lines, title, more), "Alerts and figures copied as Markdown");
   }
 
   /**

@@ -2,7 +2,7 @@
 // instance.
 
 import { bounds, onRange, timeRange } from "../address.js";
-import { button, guarded, noNodes, searchBox, stateMark } from "../controls.js";
+import { button, downloadBundle, guarded, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { duration, hour, plain, plural } from "../format.js";
 import {
@@ -70,7 +70,7 @@ function takeQuery(query) {
 // ---- the head of the page ----
 
 class Head {
-  constructor() {
+  constructor(signal) {
     this.counts = h("span", { class: "counts" });
     this.size = h("span", { class: "muted" });
     this.age = h("span", { class: "muted age" });
@@ -81,6 +81,11 @@ class Head {
     };
     this.again = button("", again, { kind: "bare little", image: "refresh", title: "Refresh" });
     this.again.setAttribute("aria-label", "Refresh");
+    const bundle = button("Debug bundle", downloadBundle, {
+      kind: "bare little",
+      image: "download",
+      title: "Save versions, settings, metrics and threads of all nodes for a bug report",
+    });
     this.element = h(
       "div",
       { class: "page-head" },
@@ -88,7 +93,7 @@ class Head {
       this.counts,
       this.size,
       h("span", { class: "spring" }),
-      h("span", { class: "age-box" }, this.age, this.again),
+      h("span", { class: "age-box" }, this.age, this.again, guarded(bundle, signal)),
     );
   }
 
@@ -452,8 +457,8 @@ class Selection {
 class ClusterView {
   constructor(root, signal) {
     Object.assign(this, { root, signal });
-    this.head = new Head();
-    this.alerts = new AlertCard();
+    this.head = new Head(signal);
+    this.alerts = new AlertCard(() => this.tiles.summary());
     this.eventCard = new EventCard();
     this.charts = new ChartsCard();
     this.tiles = new Tiles((id) => this.charts.reveal(id));

@@ -136,12 +136,20 @@ export class Tile {
     );
   }
 
+  /** "Hit rate 64.7 % (▼ 13 pt)". */
+  get text() {
+    const moved = this.delta.textContent;
+    const figure = `${metricLabel(this.id)} ${format(this.value, this.unitName)}`;
+    return moved ? `${figure} (${moved})` : figure;
+  }
+
   update(value, totals, counts, values, comparable) {
     const [number, unit] = parts(value, this.unitName);
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/"));
     setText(this.more, this.note(totals, counts));
+    this.value = value;
     const signature = `${(values || []).join()}|${comparable}`;
     if (signature === this.signature) return;
     this.signature = signature;
@@ -153,6 +161,7 @@ export class Tile {
   }
 }
 
+/** The tiles over the charts. */
 export class Tiles {
   /** `reveal(chart)` shows a chart by its name. */
   constructor(reveal) {
@@ -160,6 +169,11 @@ export class Tiles {
     this.element = h("div", { class: "tiles" });
     this.tiles = [];
     this.ids = "";
+  }
+
+  /** The figures in words, for an incident channel. */
+  summary() {
+    return this.tiles.map((tile) => tile.text);
   }
 
   /** `history` is what FigureHistory holds, null before it has an answer. */
@@ -205,12 +219,14 @@ export class FigureHistory {
     const range = timeRange();
     this.#countNodes(status);
     const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
-    const due = range !== this.range || (range.live && status.time - this.asked >= pace);
+    const again = range !== this.range || status.started !== this.started;
+    const due = again || (range.live && status.time - this.asked >= pace);
     if (!due) {
       await this.pending; // what is drawn meanwhile would mix two time ranges
       return false;
     }
     this.range = range;
+    this.started = status.started; // a server that was restarted may remember less
     this.asked = status.time;
     this.pending = this.#ask(status, range);
     return this.pending;
