@@ -170,11 +170,11 @@ def test_all_clear_is_said_when_nothing_is_wrong(show, server, story):
 def test_alerts_are_copied_as_markdown(show, server):
     browser = show(server)
     browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    browser.wait_for(lambda: browser.has(".alerts > li"))
+    browser.wait_for(lambda: browser.has(".alerts > li") and browser.text(".delta.large"))
     click_text(browser, "Copy as Markdown")
     text = browser.wait_for(lambda: browser.script("return window.copied"))
     assert text.startswith("### LMCache,") and "- **Critical** %s restarted" % SICK in text
-    assert "Retrieve p99 149" in text and "▲ ×" in text  # the figures, and how they moved
+    assert "Retrieve p99 149" in text.replace("\xa0", " ") and "▲ ×" in text  # the figures, and how they moved
     assert server.url + "/?from=" in text.splitlines()[-1]  # a link to the same picture
 
 
