@@ -259,7 +259,7 @@ function silentItem(line) {
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
   /** `figures()` are the main figures in words, for the copy as Markdown. */
-  constructor(figures) {
+  constructor(figures = () => []) {
     this.figures = figures;
     this.count = h("span", { class: "hint" });
     this.list = h("ul", { class: "alerts" });
