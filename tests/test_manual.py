@@ -107,6 +107,15 @@ def test_every_option_has_the_same_row_in_the_readme():
     assert len(found) == len(expected)
 
 
+def test_every_environment_variable_is_named():
+    with open(PROGRAM, encoding="utf-8") as file:
+        names = re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', file.read())
+    with open(MANUAL, encoding="utf-8") as file:
+        text = file.read()
+    assert names
+    assert [name for name in [*names, "LMCACHE_FRONTEND_POLL_INTERVAL"] if name not in text] == []
+
+
 def test_every_figure_has_its_line(page):
     expected = []
     for figure in lf.list_figures():

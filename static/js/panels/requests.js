@@ -231,7 +231,7 @@ class Console {
       copy(command, "curl command copied");
     };
     const tools = [this.method, this.path, pathList(this.entries), this.sendButton];
-    const bodyHint = "Sent with POST, PUT, PATCH and DELETE. JSON is recognised.";
+    const bodyHint = "Sent with POST, PUT, PATCH and DELETE. JSON is recognized.";
     const form = h(
       "form",
       { class: "request", novalidate: true },

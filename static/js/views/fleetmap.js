@@ -143,7 +143,7 @@ export class FleetMap {
     this.built = "";
     this.at = -1;
     this.size = h("span", { class: "hint" });
-    this.modes = h("span", { class: "seg", role: "group", "aria-label": "Colour squares by" });
+    this.modes = h("span", { class: "seg", role: "group", "aria-label": "Color squares by" });
     this.map = h("div", { class: "map" });
     this.sideBox = h("div", { class: "map-side" });
     this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
