@@ -3651,7 +3651,7 @@ MERGED = "merged buckets"
 STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt", "l2_name": "l2_name"}
 GROUP_LABELS = tuple(STATUS_LABELS.values())
 OTHER_LABELS = (("model_name", OTHER), ("cache_salt", OTHER))
-NOT_OF_ENGINE = frozenset(("worker_id", "role", "pid", "tp_rank", "pp_rank", *GROUP_LABELS))
+NOT_OF_ENGINE = frozenset(("worker_id", "role", "pid", *GROUP_LABELS))
 # These gauges are 0 until something sets them, which in many versions nothing does.
 ZERO_IS_UNKNOWN = frozenset((b"lmcache:remote_cache_usage", b"lmcache:remote_ping_latency"))
 
@@ -4148,7 +4148,7 @@ def column_of(fact: Fact, labels: Dict[str, str]) -> Column:
         return Column(fact.name, known, 0, "")
     known = tuple((name, labels[name][:MAX_LABEL_VALUE]) for name in GROUP_LABELS if name in labels)
     others = [item for item in labels.items() if item[0] not in NOT_OF_ENGINE]
-    rank = f"{labels.get('role', '')} {labels.get('worker_id', '')} {labels.get('tp_rank', '')}"
+    rank = f"{labels.get('role', '')} {labels.get('worker_id', '')}"
     return Column(fact.name, known, hash(frozenset(others)), rank[:MAX_LABEL_VALUE])
 
 
@@ -4184,6 +4184,8 @@ class PageFacts:
             if column not in self.counts and len(self.counts) >= MAX_COLUMNS:
                 column = Column(fact.name, OTHER_LABELS, 0, "")
             self.counts[column] = self.counts.get(column, 0.0) + value * fact.scale
+            if fact.name in MAY_BE_IN_FLIGHT:
+                self.gauges.setdefault(fact.name, []).append(value)
 
     def fill(self, older: PageFacts) -> None:
         """Take over the facts of older names that the newer ones did not tell."""
@@ -4204,6 +4206,9 @@ def take_snapshot(page: bytes | Iterable[bytes], at: float) -> Snapshot:
     newer, older = pages = PageFacts(), PageFacts()
     for name, labels, value in read_samples(page, WANTED):
         if not value and name in ZERO_IS_UNKNOWN:
+            continue
+        if labels.get("tp_rank", "0") != "0" or labels.get("pp_rank", "0") != "0":
+            # SGLang's ranks all count the same requests, where more of them than the first do.
             continue
         for fact, age in FACTS_OF_SAMPLE[name]:
             key, wanted = fact.label
@@ -4275,13 +4280,13 @@ def failures_in_a_row(count: int, old: Snapshot, new: Snapshot) -> int:
 class Growth(NamedTuple):
     """What a node, or several together, counted: ``rates`` of facts per second over the window.
 
-    ``totals`` are the counters themselves (of what may be in flight), ``buckets`` what histograms
-    grew by, ``by_label`` the rates by a label and its value (and the bytes, of an L2). ``ranks``
-    share an engine's work. A receiver's hits are what a prefill engine computed and sent.
+    ``gauges`` are current values (of counters, too, whose requests may be in flight), ``buckets``
+    what histograms grew by, ``by_label`` the rates by a label and its value (and the bytes, of an
+    L2). ``ranks`` share an engine's work. A receiver's hits are what a prefill engine computed and
+    sent.
     """
 
     rates: Dict[str, float]
-    totals: Dict[str, float]
     gauges: Dict[str, float]
     buckets: Dict[str, BucketCounts]
     by_label: Dict[Tuple[str, str], Dict[str, float]]
@@ -4289,7 +4294,7 @@ class Growth(NamedTuple):
     is_receiver: bool = False
 
 
-NO_GROWTH = Growth({}, {}, {}, {}, {})
+NO_GROWTH = Growth({}, {}, {}, {})
 # The facts of an engine that reports the sources of its tokens, and the figures they are.
 SOURCE_FACTS = {
     "from_compute": "source_computed",
@@ -4328,14 +4333,10 @@ def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
     """
     new, old = window[-1], window[0]
     columns = new.columns()
-    totals: Dict[str, float] = {}
-    for column, value in columns.items():
-        if column.fact in MAY_BE_IN_FLIGHT:
-            totals[column.fact] = totals.get(column.fact, 0.0) + value
     workers = {column.rank for column in columns} - {""}
     ranks = max(1, len([rank for rank in workers if not rank.startswith("scheduler")]))
     if len(window) < 2:
-        return Growth({}, totals, new.gauges, {}, {}, ranks)
+        return Growth({}, new.gauges, {}, {}, ranks)
     seconds = max(MIN_SPACING, new.at - old.at)
     before = old.columns()
     rates = [
@@ -4346,7 +4347,7 @@ def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
     by_label = rates_by_label(rates, chunk_size)
     for l2_name, size in new.l2_bytes.items():
         by_label.setdefault(("l2_name", l2_name), {})["remote_cache_bytes"] = size
-    return Growth(whole, totals, new.gauges, bucket_growth(old, new), by_label, ranks)
+    return Growth(whole, new.gauges, bucket_growth(old, new), by_label, ranks)
 
 
 def bucket_growth(old: Snapshot, new: Snapshot) -> Dict[str, BucketCounts]:
@@ -4405,16 +4406,16 @@ def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
 
 def make_figure(figure: Figure, growth: Growth) -> float | None:
     """One figure from what was counted; None where the node does not tell or had no traffic."""
-    rates, of = growth.rates, figure.of
+    rates, gauges, of = growth.rates, growth.gauges, figure.of
     if figure.kind == GAUGE:
-        return growth.gauges.get(of[0])
+        return gauges.get(of[0])
     if figure.kind == QUANTILE:
         bounds, counts = growth.buckets.get(of[0], ((), ()))
         return quantile(dict(zip(bounds, counts)), QUANTILES[of[1]])
     if figure.kind == IN_FLIGHT:
-        if of[0] in growth.totals and of[1] in growth.totals:
-            return max(0.0, growth.totals[of[0]] - growth.totals[of[1]])
-        return growth.gauges.get(of[2]) if len(of) > 2 else None
+        if of[0] in gauges and of[1] in gauges:
+            return max(0.0, gauges[of[0]] - gauges[of[1]])
+        return gauges.get(of[2]) if len(of) > 2 else None
     known = [rates[name] for name in of if name in rates]
     if not known:
         return None
@@ -4611,11 +4612,9 @@ def merge(members: Sequence[Tuple[str, Growth]], ranks: int = 1) -> Growth:
         {pair: (rank, rates) for pair, rates in growth.by_label.items()} for rank, growth in members
     )
     gauges = by_key(growth.gauges for growth in growths)
-    totals = by_key(growth.totals for growth in growths)
     buckets = by_key(growth.buckets for growth in growths)
     return Growth(
         merge_rates([(rank, growth.rates) for rank, growth in members]),
-        {name: sum(values) for name, values in totals.items()},
         {name: put_together(FACTS[name], values) for name, values in gauges.items()},
         {name: merge_buckets(several) for name, several in buckets.items()},
         {pair: merge_rates(rates) for pair, rates in labels.items()},

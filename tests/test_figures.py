@@ -189,6 +189,13 @@ def test_two_engines_on_one_page_are_two_sums(folder):
         assert pair.figures[name] == pytest.approx(value), name
 
 
+def test_tensor_parallel_ranks_of_sglang_have_the_same_requests():
+    text = b""
+    for labels in (b'dp_rank="0",tp_rank="0"', b'dp_rank="0",tp_rank="1"', b'dp_rank="1"'):
+        text += b"sglang:num_running_reqs{%b} 5\n" % labels
+    assert measured((0.0, text), (60.0, text))["running_requests"] == 10.0
+
+
 def test_vllms_external_cache_has_a_hit_rate_from_the_version_on_that_counts_it():
     pair = Pair("vllm_0.14.0_lmcache_0.4.4")
     queries, hits = (f"vllm:external_prefix_cache_{what}_total" for what in ("queries", "hits"))
