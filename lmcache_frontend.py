@@ -3896,7 +3896,10 @@ UNIT_OF_SUFFIX = {
 NOTES = {
     "l1_hit_rate": "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
     "l2_hit_rate": "Share of all tokens looked up; what L2 adds to L1.",
-    "stored_tokens_per_second": "MP servers count chunks: these times the chunk size.",
+    "stored_tokens_per_second": (
+        "MP servers count the chunks of each rank: these times the chunk size, divided by the"
+        " number of ranks."
+    ),
     "remote_cache_bytes": "In-process LMCache always reports 0, which counts as unknown.",
     "gpu_prefix_hit_rate": "SGLang also counts the tokens that LMCache loaded.",
     "tokens_saved_per_second": "What LMCache supplied, so that no GPU had to compute it.",
@@ -4867,7 +4870,7 @@ class NodeState:
         self.health: float | None = None  # 1 or 0 by an MP server's status
         self.conf = b""
         self.cache_size: float | None = None  # bytes of its CPU cache
-        self.chunk_size = DEFAULT_CHUNK_SIZE
+        self.chunk_size = DEFAULT_CHUNK_SIZE  # tokens of what it counts as a chunk
         self.is_receiver = False  # of what a prefill engine computes
         self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = 0.0
@@ -5207,16 +5210,19 @@ def take_mp_status(state: NodeState, status: int, value: object) -> None:
     if state.kind == "unknown":
         state.kind = "mp"
     state.health = 0.0 if said.get("is_healthy") is False else 1.0
-    state.chunk_size = number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE
     state.noted += unhealthy_parts(said)[:MAX_REASONS]
     usage = as_list(manager.get("l1_usage"))
     limit = usage[1] if len(usage) == 2 else None
     if limit is None:
         limit = as_dict(manager.get("l1_manager")).get("memory_total_bytes")
     state.cache_size = number_or_none(limit)
+    ranks = 1.0
     for name in ("cache_context_meta", "non_cuda_context_meta", "gpu_context_meta"):
         for meta in map(as_dict, as_dict(said.get(name)).values()):
             state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
+            ranks = max(ranks, number_or_none(meta.get("world_size")) or 1.0)
+    # A chunk of tokens is as many chunks in its counters as the engine has ranks.
+    state.chunk_size = (number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE) / ranks
 
 
 def take_coordinator_health(state: NodeState, status: int, value: object) -> None:

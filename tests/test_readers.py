@@ -135,6 +135,16 @@ def test_an_mp_server_is_called_by_its_instance_id_unless_it_made_that_up():
     assert sorted(one["name"] for one in status["instances"]) == ["mp-server-0", "old"]
 
 
+@pytest.mark.parametrize("world_size, stored", [(1, 256.0), (2, 128.0), (0, 256.0)])
+def test_an_mp_server_counts_the_chunks_of_each_rank_and_tokens_once(world_size, stored):
+    context = {"0": {"model_name": LLAMA, "world_size": world_size}}
+    status = {"is_healthy": True, "chunk_size": 256, "cache_context_meta": context}
+    written = b"lmcache_mp_l1_write_chunks_total %d\n"
+    before, after = ({"/metrics": written % count, "/status": status} for count in (0, 60))
+    totals = grown_totals({"mp": before}, {"mp": after})["totals"]
+    assert totals["stored_tokens_per_second"] == stored
+
+
 # -- another tenant of an address
 
 
