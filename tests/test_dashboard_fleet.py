@@ -151,6 +151,39 @@ def test_charts_beside_each_other_have_their_axes_at_one_height(page, demo):
     assert all(left == right for left, right in pairs), bottoms
 
 
+def test_events_are_copied_as_markdown_by_keyboard(page, demo):
+    browser = page(demo, "#/events")
+    browser.wait_for(lambda: browser.has("main .events li time"))
+    browser.devtools("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+    tab_to(browser, "e.textContent === 'Copy as Markdown'", 120)
+    browser.press("Enter")
+    browser.wait_for(lambda: "Events copied as Markdown" in browser.text(".toasts"))
+    text = browser.script("return navigator.clipboard.readText()")
+    assert text.startswith("### LMCache events, ") and "\n- " in text
+
+
+def test_a_chart_on_a_node_page_zooms_all_by_dragging_and_by_keyboard(page, demo):
+    browser = page(demo, "#/node/%s" % WORKER)
+    browser.wait_for(lambda: browser.has("main .chart-svg path.line"))
+    browser.script("document.querySelector('main .chart-svg').focus()")
+    browser.press("ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
+    browser.wait_for(lambda: "from=" in browser.url)
+    browser.wait_for(lambda: "the end of the time range" in " ".join(browser.texts("main p.note")))
+    browser.back()
+    browser.wait_for(lambda: "from=" not in browser.url)
+    drag = (
+        "const plot = document.querySelector('main .chart-svg');"
+        "plot.scrollIntoView({block: 'center'});"
+        "const box = plot.getBoundingClientRect();"
+        "const at = (type, part) => plot.dispatchEvent(new PointerEvent(type, {bubbles: true,"
+        " button: 0, pointerId: 1, clientX: box.left + part * box.width, clientY: box.top + 50}));"
+        "plot.setPointerCapture = () => {};"
+        "at('pointerdown', 0.4); at('pointermove', 0.6); at('pointerup', 0.6);"
+    )
+    browser.script(drag)
+    browser.wait_for(lambda: "from=" in browser.url)
+
+
 def test_an_engine_offers_only_the_panels_that_it_has(page, demo):
     browser = page(demo, "#/node/llama70b-b_api")
     browser.wait_for(lambda: browser.has("main .tabs a"))

@@ -5,6 +5,7 @@ On demo nodes, and on nodes that answer as each test says.
 
 import builtins
 import json
+import time
 
 import pytest
 from conftest import short_socket_path
@@ -692,6 +693,13 @@ def test_leaving_a_panel_ends_its_requests(browser, worker, show):
     browser.goto(front.url + "/#/node/w0/meta")
     assert worker.hung_up.wait(10)
     wait_text(browser, "model_name")
+
+
+def test_a_slow_node_is_marked_slow(browser, worker, show):
+    worker.pages["/metrics"] = lambda request: time.sleep(1.2) or METRICS
+    show(worker, "overview")
+    browser.wait_for(lambda: "◆ slow" in browser.text("main .about-line"), 40)
+    wait_text(browser, "◆ slow", "main section[aria-label='About this node']")
 
 
 def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):

@@ -792,7 +792,7 @@ function keyTable(ctx, title, path, columns, list, say, emptyText) {
               h("span", { class: "muted" }, say(data)),
             )
           : h("p", { class: "quiet-line" }, say(data)),
-        h("div", { class: "keys" }, table.element),
+        h("div", { class: "key-table" }, table.element),
       );
     },
   }).element;

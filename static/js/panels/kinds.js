@@ -25,8 +25,8 @@ const panel =
       render: (data, body) => append(body, show(data, ctx)),
     }).element;
 
-function rows(label, columns, list, key, emptyText) {
-  const table = new DataTable({ label, columns, key, fixed: false, emptyText });
+function rows(label, columns, list, key, emptyText, fixed = false) {
+  const table = new DataTable({ label, columns, key, fixed, emptyText });
   table.update(list);
   return table.element;
 }
@@ -522,18 +522,21 @@ const NODE_COLUMNS = [
   text("state", "State", (row) => row.state, {
     sig: (row) => row.state,
     render: (row) => stateMark(row.state),
+    width: 100,
   }),
   text("name", "Name", (row) => row.name, {
     head: true,
+    grow: true,
+    width: 150,
     sig: (row) => row.key,
     render: (row) => h("a", { href: nodeLink(row) }, row.name),
   }),
-  text("kind", "Kind", (row) => KINDS[row.kind] || ""),
-  text("version", "Version", (row) => row.version || ""),
-  number("hits", "Hit rate", figure("lookup_hit_rate"), percent),
-  number("p99", "Retrieve p99", figure("retrieve_p99"), seconds),
-  number("memory", "L1 memory", figure("local_cache_bytes"), bytes),
-  number("latency", "Response time", (row) => row.latency, seconds),
+  text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 120, drop: 3 }),
+  text("version", "Version", (row) => row.version || "", { width: 160, drop: 5 }),
+  { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76 },
+  { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
+  { ...number("memory", "L1 memory", figure("local_cache_bytes"), bytes), width: 110, drop: 4 },
+  { ...number("latency", "Response time", (row) => row.latency, seconds), width: 130, drop: 2 },
 ];
 
 /** A table of nodes that belong together; `again(signal)` is run before a refresh. */
@@ -555,7 +558,7 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
     render: (list, body) =>
       append(
         body,
-        rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText),
+        rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, true),
       ),
   });
   frame.element.classList.add("whole");

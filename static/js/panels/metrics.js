@@ -10,6 +10,7 @@ import { panelFrame } from "../panel.js";
 import { getJson } from "../server.js";
 import { DataTable } from "../table.js";
 import { metricLabel } from "../words.js";
+import { loadEvents, marksOf } from "../views/eventlist.js";
 import { breakable, familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
@@ -308,7 +309,9 @@ async function historyChart(ctx, row, names) {
     legend: series.length > 1,
   });
   const span = chartSpan(series, answer.end);
-  return { chart, data: { series, ...span, interval: answer.interval } };
+  const events = await loadEvents(span, ctx.signal, { node: ctx.node().key });
+  const data = { series, ...span, interval: answer.interval, marks: marksOf(events) };
+  return { chart, data };
 }
 
 /** Quantiles and bars of a histogram: since the node started, and since this was opened. */

@@ -119,7 +119,7 @@ class Overview {
     this.use = h("div", { class: "meters" });
     this.caches = section("Caches", this.use);
     this.about = h("div");
-    this.special = h("div", { class: "columns own-panels" }, this.caches);
+    this.special = h("div", { class: "columns own-panels", hidden: true });
     this.charts = this.figures.place;
     this.below = h("div", { class: "columns" });
     replace(
@@ -138,9 +138,10 @@ class Overview {
   #drawSpecial(node) {
     if (this.kind === node.kind) return;
     this.kind = node.kind;
+    this.useSig = "";
     const { above = [], below = [] } = OWN_PANELS[node.kind] || {};
     const made = (makers) => makers.map((make) => make(this.ctx));
-    replace(this.special, this.caches, made(above));
+    replace(this.special, made(above));
     replace(this.below, made(below));
     this.below.classList.toggle("own-panels", below.length > 0);
     // What stands below is shown when this has its size.
@@ -168,8 +169,9 @@ class Overview {
     if (sig === this.useSig) return;
     this.useSig = sig;
     // An MP server's status has its adapters and limits too.
-    this.caches.hidden = !rows.length || (node.kind === "mp" && node.state !== "down");
-    this.special.hidden = this.caches.hidden && this.special.children.length === 1;
+    if (!rows.length || (node.kind === "mp" && node.state !== "down")) this.caches.remove();
+    else this.special.prepend(this.caches);
+    this.special.hidden = !this.special.children.length;
     this.use.classList.toggle("stale", node.state === "down");
     replace(
       this.use,
