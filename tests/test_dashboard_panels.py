@@ -781,7 +781,7 @@ def test_what_a_node_does_not_offer_is_said_without_asking_it(
 def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, show):
     show(demo, "overview", "llama70b-b_worker0")
     browser.script("document.querySelector('.tabs a').focus()")
-    browser.press("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "Enter")
+    browser.press(*["ArrowRight"] * 5, "Enter")
     browser.wait_for(lambda: browser.has("input[aria-label='Search settings']"))
     for _ in range(40):
         if (
