@@ -124,6 +124,29 @@ def test_silences_survive_a_restart_but_not_nonsense():
     assert second.active() == first.active()
 
 
+def test_an_alert_that_comes_back_under_its_silence_is_silent_until_that_ends():
+    answers = {"w0": {"/metrics": METRICS}}
+    cluster = Cluster(answers)
+    monitor = cluster.monitor
+
+    def sent():
+        return [one.text[:2] for one in lf.labelled_alerts(monitor.alert_documents(), "front")]
+
+    cluster.answers.clear()
+    cluster.round(times=3)
+    assert sent() == ["w0"]
+    monitor.silences.add(["down:w0"], 600, "being repaired", "local")
+    assert sent() == []
+    cluster.answers.update(answers)
+    cluster.round(60, times=2)
+    assert monitor.alert_documents() == []
+    cluster.answers.clear()
+    (alert_again,) = cluster.round(times=3)["alerts"]
+    assert alert_again["silence"]["comment"] == "being repaired" and sent() == []
+    (alert_again,) = cluster.round(300, times=2)["alerts"]
+    assert alert_again["silence"] is None and sent() == ["w0"]
+
+
 # -- events of alerts
 
 
