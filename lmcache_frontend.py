@@ -3530,12 +3530,14 @@ class EventLog:
             found = [event for event in self._events.values() if event.changed > change]
         return sorted(found, key=lambda event: event.changed)
 
-    def recent(self, seconds: float) -> List[Event]:
-        """What began or ended in the last ``seconds``, by the monotonic clock; newest first."""
-        since = self._clock.monotonic() - seconds
+    def recent(self, seconds: float) -> List[Tuple[float, Event]]:
+        """What began or ended in the last ``seconds``, with its age; the newest first."""
+        now = self._clock.monotonic()
         with self._lock:
-            found = [event for event in self._events.values() if event.at >= since]
-        return sorted(found, key=lambda event: -event.at)
+            found = [
+                (now - one.at, one) for one in self._events.values() if now - one.at <= seconds
+            ]
+        return sorted(found, key=lambda pair: pair[0])
 
     def restore(self, events: Iterable[Event], ended: float) -> None:
         """Take over an earlier run's events (oldest first) before there are any of our own.
@@ -6496,9 +6498,8 @@ class AlertEvents:
     as they were last, and ``_nearby``, what happened in the minutes before.
     """
 
-    def __init__(self, events: EventLog, clock: Clock | None = None) -> None:
+    def __init__(self, events: EventLog) -> None:
         self._events = events
-        self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._worst: Dict[str, Alert] = {}
         self._last: Dict[str, Alert] = {}
@@ -6518,9 +6519,8 @@ class AlertEvents:
                 del self._worst[alert.id]
                 self._nearby.pop(alert.id, None)
             before = self._events.recent(NEARBY_SECONDS) if raised else []
-            now = self._clock.monotonic()
             for alert in raised:
-                self._nearby.setdefault(alert.id, nearby_facts(alert, before, now))
+                self._nearby.setdefault(alert.id, nearby_facts(alert, before))
             self._worst.update((alert.id, alert) for alert in raised)
             self._last = lasting
         for alert in raised:
@@ -6543,26 +6543,26 @@ class AlertEvents:
         return alert.value is not None and (known.value is None or alert.value > known.value)
 
 
-def nearby_facts(alert: Alert, events: Iterable[Event], now: float) -> Tuple[str, ...]:
-    """What of ``events`` (newest first) concerns the node or the instance of an alert.
+def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[str, ...]:
+    """What of the events before an alert, with their ages, concerns its node or its instance.
 
     That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
     what is near in time need not be the cause. The same on several nodes is one fact.
     """
-    found: Dict[str, Dict[str, float]] = {}  # by fact and node: when it was last
-    for event in events if alert.rule not in SERVICE_ALERTS else ():
+    found: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
+    for age, event in before if alert.rule not in SERVICE_ALERTS else ():
         is_own = event.node is not None and event.node == alert.node
         is_near = is_own or alert.node is None or event.instance == alert.instance is not None
         for fact in facts_of(event) if is_near and event.node else ():
-            found.setdefault(fact, {}).setdefault(event.node, event.at)
+            found.setdefault(fact, {}).setdefault(event.node, age)
     found.pop(OWN_FACTS.get(alert.rule, ""), None)
-    shown = []
-    for fact, nodes in list(found.items())[:MAX_NEARBY]:
-        age = now - max(nodes.values())
-        before = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
-        where = next(iter(nodes)) if len(nodes) == 1 else f"{len(nodes)} nodes"
-        shown.append(f"{before}: {fact} on {where}")
-    return tuple(shown)
+    told = []
+    for fact, ages in list(found.items())[:MAX_NEARBY]:
+        age = min(ages.values())
+        when = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
+        where = next(iter(ages)) if len(ages) == 1 else f"{len(ages)} nodes"
+        told.append(f"{when}: {fact} on {where}")
+    return tuple(told)
 
 
 def facts_of(event: Event) -> List[str]:
@@ -7646,7 +7646,7 @@ class Monitor:
         self._clock = clock or Clock()
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
-        self._alert_events = AlertEvents(self.events, self._clock)
+        self._alert_events = AlertEvents(self.events)
         self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
         self._poller = Poller(watched, ask or fetch_many, pace, timeout)
         rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
@@ -8159,26 +8159,13 @@ def name_id(connection: sqlite3.Connection, text: str) -> int:
     return known
 
 
-def pack_hour(values: array) -> bytes:
-    """Compress the hour of a series, as the file has it on every machine: little-endian."""
-    if sys.byteorder == "big":
-        values = values[:]
-        values.byteswap()
-    return zlib.compress(values.tobytes(), 1)
-
-
 def unpack_hour(packed: bytes, count: int) -> array:
-    """Undo ``pack_hour`` of ``count`` values; NaN throughout when it is damaged."""
+    """The ``count`` values of an hour; NaN throughout when it is damaged."""
     try:
         data = zlib.decompressobj().decompress(packed, count * 4)
     except zlib.error:
         data = b""
-    if len(data) != count * 4:
-        return array("f", [NAN]) * count
-    values = array("f", data)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
+    return array("f", data) if len(data) == count * 4 else array("f", [NAN]) * count
 
 
 def stored_hour(connection: sqlite3.Connection, place: int, columns: Sequence[str]) -> array | None:
@@ -8217,7 +8204,7 @@ def put_minutes(connection: sqlite3.Connection, minutes: Sequence[Minute]) -> No
             blocks[place][minute_of_hour::60] = minute.cells[index * width : (index + 1) * width]
     layout = name_id(connection, " ".join(columns))
     # In order: so new rows fill the pages of the file.
-    rows = ((place, layout, pack_hour(blocks[place])) for place in sorted(blocks))
+    rows = ((place, layout, zlib.compress(blocks[place], 1)) for place in sorted(blocks))
     connection.executemany("INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", rows)
     first = min(minute.minute for minute in minutes)
     connection.execute("UPDATE state SET value = min(value, ?) WHERE key = 'first'", (first,))

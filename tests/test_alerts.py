@@ -184,7 +184,7 @@ def told_of():
     """What an alert that is raised now is told with, after events of ``happened``."""
     clock = StillClock()
     events = lf.EventLog(clock)
-    follower = lf.AlertEvents(events, clock)
+    follower = lf.AlertEvents(events)
 
     def tell(happened, raised):
         for age, kind, node, more in sorted(happened, key=lambda event: -event[0]):
