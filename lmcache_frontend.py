@@ -8475,7 +8475,8 @@ class HistoryFile:
 
     def _error(self, error: Exception) -> HistoryError:
         reason = getattr(error, "strerror", None) or str(error)
-        return HistoryError(f"history file {self.path}: {one_line(reason)}")
+        place = getattr(error, "filename", None) or self.path
+        return HistoryError(f"history file {place}: {one_line(reason)}")
 
 
 class HistoryReader:

@@ -822,6 +822,7 @@ HOSTILE = {
     "another program's": (another_programs, "another program's database"),
     "of a newer version": (of_a_newer_version, "newer"),
     "of an older version": (of_an_older_version, "older LMCache Frontend"),
+    "a lock that is none": (lambda path: os.mkdir(path + ".lock"), ".lock: Is a directory"),
     "a directory": (os.mkdir, "not a regular file"),
     "a pipe": (os.mkfifo, "not a regular file"),
     "a device": (lambda path: os.symlink("/dev/full", path), "not a regular file"),
