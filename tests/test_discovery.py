@@ -406,9 +406,7 @@ def test_a_stranger_behind_a_proxy_cannot_report_that_proxys_address(discovery, 
     trust, registry = lf.Trust("local"), lf.NodeRegistry()
     server = types.SimpleNamespace(discovery=discovery(), trust=trust, registry=registry)
     try:
-        got = lf.receive_heartbeat(
-            server, lf.ApiRequest(head, "10.0.0.9", "no token", (), b"")
-        ).status
+        got = lf.receive_heartbeat(server, lf.ApiRequest(head, "10.0.0.9", trust, (), b"")).status
     except lf.FrontendError as error:
         got = error.status
     assert got == status
