@@ -222,6 +222,16 @@ def invalid(field: str, why: str) -> FrontendError:
     return FrontendError(400, f"{field} {why}", field)
 
 
+@contextlib.contextmanager
+def errors_of(place: str) -> Iterator[None]:
+    """Let every FrontendError of a block begin with the place ("": it has none)."""
+    try:
+        yield
+    except FrontendError as error:
+        detail = f"{place}: {error.detail}" if place else error.detail
+        raise FrontendError(error.status, detail, error.field) from None
+
+
 # ----------------------------------------------------------------------------
 # Small helpers
 # ----------------------------------------------------------------------------
@@ -731,9 +741,9 @@ class Node(NamedTuple):
         """
         if not isinstance(entry, dict):
             raise FrontendError(400, f"{where} is not an object with name, host and port")
-        try:
+        with errors_of(where):
             name = parse_name(entry.get("name"))
-            where = f"{where} ({name})" if where else name
+        with errors_of(f"{where} ({name})" if where else name):
             port = entry.get("port")
             is_path = is_socket_path(port)
             for field in ("port",) if is_path else ("host", "port"):
@@ -749,9 +759,6 @@ class Node(NamedTuple):
             node = cls(name, str(host), port, target, proxy, "", token, source)
             node = node._replace(metrics_port=metrics_port, instance=instance)
             return node._with_children(entry["nodes"], depth) if "nodes" in entry else node
-        except FrontendError as error:
-            detail = f"{where}: {error.detail}" if where else error.detail
-            raise FrontendError(error.status, detail, error.field) from None
 
     def _with_children(self, entries: object, depth: int) -> Node:
         if depth >= MAX_NESTING:
@@ -8837,7 +8844,7 @@ class HeartbeatSender:
         self._report_host = report_host
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._stopped.set()
         self._url = ""
         self._interval = HEARTBEAT_INTERVAL
         self._startup = time.time()
@@ -8861,13 +8868,12 @@ class HeartbeatSender:
             self._last = self._error = None
             self._stopped = threading.Event()
             arguments = (self._stopped, url, initial_delay, self._interval)
-            self._thread = start_thread("heartbeat", self._run, *arguments)
+            start_thread("heartbeat", self._run, *arguments)
 
     def stop(self) -> None:
         """Send no more reports; one that is on its way is not waited for."""
         with self._lock:
             self._stopped.set()
-            self._thread = None
 
     @property
     def _port(self) -> object:
@@ -8876,9 +8882,9 @@ class HeartbeatSender:
     def status(self) -> Dict[str, object]:
         """The original's four fields, and ours: where to, how often, and how it went."""
         with self._lock:
-            thread, url, interval = self._thread, self._url, self._interval
+            running, url, interval = not self._stopped.is_set(), self._url, self._interval
         return {
-            "running": thread is not None and thread.is_alive(),
+            "running": running,
             "local_ip": self.report_host(url),
             "startup_time": iso_time(self._startup),
             "current_time": iso_time(time.time()),
@@ -8960,6 +8966,15 @@ def read_tree(reply: Reply | FetchError) -> Tuple[Discovered, List[dict]]:
         return Discovered("leaf", error="its /api/nodes is not a list of nodes in JSON"), []
     identity = str(document.get("frontend") or "")[:MAX_IDENTITY]
     return Discovered("frontend", identity=identity), dicts_in(nodes[:MAX_SOURCE_NODES])
+
+
+def valid_nodes(places: Iterable[Tuple], source: str) -> Iterator[Node]:
+    """The nodes of the names, hosts and ports that somebody listed; what is no node is left out."""
+    for name, host, port in places:
+        try:
+            yield Node.parse({"name": name, "host": host, "port": port}, "", source)
+        except FrontendError as error:
+            log.debug("%s lists an invalid node: %s", source, error.detail)
 
 
 class FrontendVisit(NamedTuple):
@@ -9083,16 +9098,12 @@ class Traversal:
         """
         found = self._found[visit.proxy.name]
         children = {child.name: child for child in found.children}
-        for entry in entries:
+        places = [
+            (each.get("name"), each.get("host", "localhost"), each.get("port")) for each in entries
+        ]
+        for node in valid_nodes(places, f"proxy:{visit.proxy.name}"):
             if len(children) >= MAX_SOURCE_NODES:
                 break
-            host = entry.get("host", "localhost")
-            plain = {"name": entry.get("name"), "host": host, "port": entry.get("port")}
-            try:
-                node = Node.parse(plain, "", f"proxy:{visit.proxy.name}")
-            except FrontendError as error:
-                log.debug("%s lists an invalid node: %s", visit.proxy.name, error.detail)
-                continue
             prefix = f"{visit.prefix}/proxy2/{quote_name(node.name)}"
             node = node.through(visit.proxy)._replace(prefix=prefix)
             if node.name in children:
@@ -9607,14 +9618,11 @@ class Sources:
             raise
         if not isinstance(instances, list):
             raise FetchError("its /instances has no list of instances")
-        for index, entry in enumerate(dicts_in(instances[:MAX_SOURCE_NODES])):
-            name, port = entry.get("instance_id"), entry.get("http_port")
-            plain = {"name": name, "host": entry.get("ip"), "port": port}
-            try:
-                nodes.append(Node.parse(plain, f"instances[{index}]", "coordinator"))
-            except FrontendError as error:
-                log.debug("coordinator: %s", error.detail)
-        return nodes
+        listed = dicts_in(instances[:MAX_SOURCE_NODES])
+        places = [
+            (each.get("instance_id"), each.get("ip"), each.get("http_port")) for each in listed
+        ]
+        return [*nodes, *valid_nodes(places, "coordinator")]
 
 
 def listed_targets(infos: Mapping[str, object]) -> Iterator[Target]:
@@ -9635,10 +9643,8 @@ def parse_dns_option(text: str) -> Target:
     host, _, port = text.rpartition(":")
     if not host:
         raise FrontendError(400, f"--dns {one_line(text)!r} is not NAME:PORT", "dns")
-    try:
+    with errors_of(f"--dns {one_line(text)}"):
         return Target.parse(host, port)
-    except FrontendError as error:
-        raise FrontendError(400, f"--dns {one_line(text)}: {error.detail}", "dns") from None
 
 
 def read_dns(source: str, target: Target, resolve: Callable[..., List[Tuple]]) -> List[Node]:
@@ -9661,14 +9667,10 @@ def find_socket_nodes(directory: str) -> List[Node]:
     paths: List[str] = []
     for folder in (root, *list_directory(root)):
         paths += list_directory(folder)
-    nodes: List[Node] = []
-    for path in [path for path in paths if not socket_problem(path)][:MAX_SOURCE_NODES]:
-        name = path[len(root) + 1 :].replace("/", "_")
-        try:
-            nodes.append(Node.parse({"name": name, "port": path}, "", "found"))
-        except FrontendError as error:
-            log.debug("%s: %s", path, error)
-    return nodes
+    sockets = [path for path in paths if not socket_problem(path)][:MAX_SOURCE_NODES]
+    names = [path[len(root) + 1 :].replace("/", "_") for path in sockets]
+    places = [(name, "localhost", path) for name, path in zip(names, sockets)]
+    return list(valid_nodes(places, "found"))
 
 
 def list_directory(folder: str) -> List[str]:
@@ -13956,25 +13958,19 @@ def load_nodes(
     options: argparse.Namespace, registry: NodeRegistry, plugin: PluginSettings | None
 ) -> None:
     """Fill the registry from the options. Raises FrontendError that names source and place."""
+    lists: List[Tuple[str, str, List[Node]]] = []
     if registry.config is not None:
-        add_source(registry, "config", options.config, registry.config.nodes())
+        lists.append(("config", options.config, registry.config.nodes()))
     if options.nodes:
         listed = parse_json(options.nodes, "--nodes")
-        add_source(registry, "nodes", "--nodes", parse_nodes(listed, "--nodes", "nodes"))
-    if options.node:
-        nodes = [parse_node_option(text) for text in options.node]
-        add_source(registry, "node", "--node", nodes)
-    if plugin is not None and plugin.nodes:
+        lists.append(("nodes", "--nodes", parse_nodes(listed, "--nodes", "nodes")))
+    lists.append(("node", "--node", [parse_node_option(text) for text in options.node]))
+    if plugin is not None:
         where = "LMCache's configuration"
-        add_source(registry, "plugin", where, parse_nodes(plugin.nodes, where, "plugin"))
-
-
-def add_source(registry: NodeRegistry, source: str, where: str, nodes: List[Node]) -> None:
-    """Add the nodes of one option. Raises FrontendError that names it."""
-    try:
-        registry.replace_source(source, nodes)
-    except FrontendError as error:
-        raise FrontendError(error.status, f"{where}: {error.detail}") from None
+        lists.append(("plugin", where, parse_nodes(plugin.nodes, where, "plugin")))
+    for source, where, nodes in lists:
+        with errors_of(where):
+            registry.replace_source(source, nodes)
 
 
 def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> Sources:
@@ -14606,7 +14602,9 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
     with contextlib.ExitStack() as cleanup:
         if demo is not None:
             cleanup.callback(demo.stop)
-            add_source(registry, "demo", "--demo", parse_nodes(demo.start(), "--demo", "demo"))
+            nodes = parse_nodes(demo.start(), "--demo", "demo")
+            with errors_of("--demo"):
+                registry.replace_source("demo", nodes)
         if options.status or options.events or options.bundle:
             return terminal_command(options, registry, trust)
         if options.no_http:
