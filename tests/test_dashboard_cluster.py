@@ -174,7 +174,9 @@ def test_alerts_are_copied_as_markdown(show, server):
     click_text(browser, "Copy as Markdown")
     text = browser.wait_for(lambda: browser.script("return window.copied"))
     assert text.startswith("### LMCache,") and "- **Critical** %s restarted" % SICK in text
-    assert "Retrieve p99 149" in text.replace("\xa0", " ") and "▲ ×" in text  # the figures, and how they moved
+    assert (
+        "Retrieve p99 149" in text.replace("\xa0", " ") and "▲ ×" in text
+    )  # the figures, and how they moved
     assert server.url + "/?from=" in text.splitlines()[-1]  # a link to the same picture
 
 

@@ -425,6 +425,55 @@ def test_a_frontend_that_is_added_as_a_node_is_recognised(page, demo, start):
     assert "127.0.0.1:%d" % demo.port in browser.text("main .page-head")
 
 
+def test_a_frontend_is_added_by_keyboard(page, demo, start):
+    browser = page(start("--port", "0", "--poll-interval", "1"), "#/nodes")
+    tab_to(browser, "e.textContent.trim() === 'Add a node'")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("dialog"))
+    browser.press(*"rack1", "Tab", *"127.0.0.1", "Tab", *str(demo.port), "Enter")
+    browser.wait_for(lambda: "frontend with 15 nodes" in browser.text("dialog .field-error"))
+    tab_to(browser, "e.textContent === 'Add as frontend with 15 nodes'")
+    browser.press("Enter")
+    browser.wait_for(lambda: not browser.has("dialog") and "rack1" in browser.text("main"))
+
+
+def test_a_setting_is_rolled_out_and_undone_by_keyboard(page, demo):
+    name = "min_retrieve_tokens"
+    browser = page(demo, "#/many?tab=rollout")
+    choose(browser, "select[name=group]", "i:llama70b-b")
+    node = browser.property("select[name=first]", "value")
+    old = setting_of(demo, node, name)
+    browser.script("document.querySelector('input[name=setting]').focus()")
+    browser.press(*name, "Tab", *"128")
+    tab_to(browser, "e.textContent === 'Apply to one node'")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("table.compared"))
+    assert setting_of(demo, node, name) == 128
+    tab_to(browser, "/^Undo/.test(e.textContent)")
+    browser.press("Enter")
+    browser.wait_for(lambda: "Undone." in browser.text("main"))
+    assert setting_of(demo, node, name) == old
+    press(browser, "New rollout")
+
+
+def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
+    browser = page(demo, "#/many")
+    box = "input[aria-label='Select %s']" % WORKER
+    browser.wait_for(lambda: browser.has(box))
+    tab_to(browser, "e.name === 'level'")
+    browser.press(*"ERR")
+    tab_to(browser, 'e.matches("%s")' % box, 80)
+    browser.press("Space")
+    tab_to(browser, "e.textContent === 'Apply to 1 node'", 80)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("dialog"))
+    tab_to(browser, "e.textContent === 'Apply' && e.closest('dialog')")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main .progress") == "1 of 1")
+    answer = demo.ask("/proxy2/%s/loglevel?logger_name=lmcache" % WORKER)
+    assert b"ERROR" in answer.body
+
+
 @pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
 def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
     front = start("--demo", "--trust", "token", "--poll-interval", "1")

@@ -303,6 +303,16 @@ def test_a_rule_that_many_instances_break_is_one_line(run):
     ]
 
 
+def test_a_fact_that_two_alerts_of_a_line_share_is_told_once(run):
+    alert = {"rule": "r", "severity": "warning", "since": 1, "group": "g", "text": "t"}
+    alerts = [
+        dict(alert, id="a", node="a", details=["3 min before: x", "y"]),
+        dict(alert, id="b", node="b", details=["4 min before: x"]),
+    ]
+    body = "return alertLines(given[0]).map((line) => line.details)"
+    assert run("views/alerts.js", body, alerts) == [["3 min before: x", "y"]]
+
+
 def test_letters_and_digits_of_a_search_may_stand_apart(run):
     body = "return matchRank(...given)"
     assert run("palette.js", body, "llama70b-a_worker2", ["work2"]) is not None

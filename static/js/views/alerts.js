@@ -61,9 +61,13 @@ export function alertLines(alerts) {
   return groups.map(lineOf).sort((a, b) => severityOf(a).rank - severityOf(b).rank);
 }
 
+const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
+
 function lineOf(alerts) {
   const [first] = alerts;
-  const details = [...new Set(alerts.flatMap((one) => one.details || []))];
+  // "3 min before: ..." and "4 min before: ..." of two nodes are one fact.
+  const facts = alerts.flatMap((one) => one.details || []);
+  const details = [...new Map(facts.reverse().map((fact) => [factOf(fact), fact])).values()];
   return {
     alerts,
     id: first.id,
@@ -71,7 +75,7 @@ function lineOf(alerts) {
     rule: first.rule,
     text: first.text,
     since: Math.min(...alerts.map((one) => one.since || Infinity)),
-    details: details.slice(0, NAMED),
+    details: details.reverse().slice(0, NAMED),
     silence: first.silence || null,
     nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
     instances: [...new Set(alerts.map(instanceOf).filter(Boolean))],
