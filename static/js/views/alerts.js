@@ -67,7 +67,8 @@ function lineOf(alerts) {
   const [first] = alerts;
   // "3 min before: ..." and "4 min before: ..." of two nodes are one fact.
   const facts = alerts.flatMap((one) => one.details || []);
-  const details = [...new Map(facts.reverse().map((fact) => [factOf(fact), fact])).values()];
+  const told = facts.map(factOf);
+  const details = facts.filter((fact, i) => told.indexOf(factOf(fact)) === i);
   return {
     alerts,
     id: first.id,
@@ -75,7 +76,7 @@ function lineOf(alerts) {
     rule: first.rule,
     text: first.text,
     since: Math.min(...alerts.map((one) => one.since || Infinity)),
-    details: details.reverse().slice(0, NAMED),
+    details: details.slice(0, NAMED),
     silence: first.silence || null,
     nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
     instances: [...new Set(alerts.map(instanceOf).filter(Boolean))],
