@@ -4302,7 +4302,7 @@ class Growth(NamedTuple):
     gauges: Dict[str, float]
     buckets: Dict[str, BucketCounts]
     by_label: Dict[Tuple[str, str], Dict[str, float]]
-    ranks: int = 1
+    ranks: float = 1
     is_receiver: bool = False
 
 
@@ -4617,7 +4617,7 @@ def by_key(tables: Iterable[Mapping]) -> Dict:
     return found
 
 
-def merge(members: Sequence[Tuple[str, Growth]], ranks: int = 1) -> Growth:
+def merge(members: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
     """Growth of several (rank, growth) as one's; what has the same rank is added up."""
     growths = [growth for _, growth in members]
     labels = by_key(
@@ -4881,6 +4881,7 @@ class NodeState:
         self.cache_size: float | None = None  # bytes of its CPU cache
         self.chunk_size = DEFAULT_CHUNK_SIZE  # tokens of what it counts as a chunk
         self.is_receiver = False  # of what a prefill engine computes
+        self.ranks = 1.0  # of the engines that an MP server serves
         self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = 0.0
         self.forget_figures()
@@ -4950,7 +4951,8 @@ class NodeState:
             self.ping_failures = failures_in_a_row(self.ping_failures, before, snapshot)
         # It is completed again with the rest of its instance, where the engine may tell better.
         growth = growth_of(self.window, self.chunk_size)
-        self.growth = growth._replace(is_receiver=self.is_receiver)
+        ranks = max(growth.ranks, self.ranks)
+        self.growth = growth._replace(is_receiver=self.is_receiver, ranks=ranks)
         self.figures = {**dict.fromkeys(METRICS), **figures_of(complete(self.growth))}
         self.add_reported()
 
@@ -5225,13 +5227,14 @@ def take_mp_status(state: NodeState, status: int, value: object) -> None:
     if limit is None:
         limit = as_dict(manager.get("l1_manager")).get("memory_total_bytes")
     state.cache_size = number_or_none(limit)
-    ranks = 1.0
+    state.ranks = 1.0
     for name in ("cache_context_meta", "non_cuda_context_meta", "gpu_context_meta"):
         for meta in map(as_dict, as_dict(said.get(name)).values()):
             state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
-            ranks = max(ranks, number_or_none(meta.get("world_size")) or 1.0)
+            state.ranks = max(state.ranks, number_or_none(meta.get("world_size")) or 1.0)
     # A chunk of tokens is as many chunks in its counters as the engine has ranks.
-    state.chunk_size = (number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE) / ranks
+    state.chunk_size = number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    state.chunk_size /= state.ranks
 
 
 def take_coordinator_health(state: NodeState, status: int, value: object) -> None:

@@ -145,6 +145,19 @@ def test_an_mp_server_counts_the_chunks_of_each_rank_and_tokens_once(world_size,
     assert totals["stored_tokens_per_second"] == stored
 
 
+def test_gpu_seconds_saved_are_those_of_all_ranks_that_an_mp_server_reports():
+    status = {"is_healthy": True, "gpu_context_meta": {"0": {"model_name": LLAMA, "world_size": 2}}}
+
+    def nodes(*tokens, seconds):
+        engine = engine_page(*tokens)
+        engine["/metrics"] += b"vllm:request_prefill_time_seconds_sum %d\n" % seconds
+        return {"mp": {**mp_page(*tokens), "/status": status}, "api": engine}
+
+    totals = grown_totals(nodes(0, 0, seconds=0), nodes(6000, 3000, seconds=30))["totals"]
+    # 50 tokens a second are computed in half a second, on each of two GPUs; as many are saved.
+    assert totals["gpu_seconds_saved_per_second"] == 1.0
+
+
 # -- another tenant of an address
 
 
