@@ -4328,14 +4328,11 @@ def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
     Ranks that count nothing do not belong to the mean: lookups happen in the scheduler, and with
     MLA only the first worker stores.
     """
-    engines: Dict[Tuple, List[float]] = {}
+    engines: Dict[Tuple, List[Tuple[str, Dict[str, float]]]] = {}
     for column, value in counts:
-        engines.setdefault(column[:3], []).append(value)
-    sums: Dict[str, float] = {}
-    for (fact, _, _), values in engines.items():
-        counting = [value for value in values if value > 0] or [0.0]
-        sums[fact] = sums.get(fact, 0.0) + sum(counting) / len(counting)
-    return sums
+        engines.setdefault(column[1:3], []).append((column.rank, {column.fact: value}))
+    facts = by_key(merge_rates(ranks) for ranks in engines.values())
+    return {fact: sum(values) for fact, values in facts.items()}
 
 
 def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
@@ -4600,12 +4597,9 @@ def merge_rates(members: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, fl
 
 def merge_buckets(several: Iterable[BucketCounts]) -> BucketCounts:
     """Add up buckets by their upper bounds, as PromQL's ``sum by (le)`` does."""
-    sums: Dict[float, float] = {}
-    for bounds, counts in several:
-        for bound, count in zip(bounds, counts):
-            sums[bound] = sums.get(bound, 0.0) + count
-    bounds = tuple(sorted(sums))
-    return bounds, array("d", [sums[bound] for bound in bounds])
+    counts = by_key(dict(zip(*buckets)) for buckets in several)
+    bounds = tuple(sorted(counts))
+    return bounds, array("d", [sum(counts[bound]) for bound in bounds])
 
 
 def by_key(tables: Iterable[Mapping]) -> Dict:
@@ -5082,7 +5076,9 @@ def recognise(page: Sequence[bytes]) -> Tuple[str, Dict[str, str]]:
     labels = sample_labels(page, b"lmcache:")
     if labels.get("role") in ("scheduler", "worker"):
         role = "worker" if count_in(page, b'role="worker"') else labels["role"]
-        return role, {**labels, "role": role, "worker_id": common_worker(page, labels)}
+        worker = labels.get("worker_id", "")
+        is_one = count_in(page, b'worker_id="') == count_in(page, f'worker_id="{worker}"'.encode())
+        return role, {**labels, "role": role, "worker_id": worker if is_one else ""}
     if has_family(page, b"lmcache_mp_") or has_family(page, b"lmcache_mp:"):
         about = sample_labels(page, b"lmcache_mp_lookup")
         instance = sample_labels(page, b"target_info").get("service_instance_id", "")
@@ -5093,13 +5089,6 @@ def recognise(page: Sequence[bytes]) -> Tuple[str, Dict[str, str]]:
 def count_in(page: Sequence[bytes], text: bytes) -> int:
     """How often a text without line feeds is on a page."""
     return sum(part.count(text) for part in read_slices(page))
-
-
-def common_worker(page: Sequence[bytes], labels: Mapping[str, str]) -> str:
-    """The ``worker_id`` of a page, "" when there are several."""
-    label = f'worker_id="{labels.get("worker_id", "")}"'.encode()
-    is_one = count_in(page, b'worker_id="') == count_in(page, label)
-    return labels.get("worker_id", "") if is_one else ""
 
 
 def start_time(page: Sequence[bytes]) -> float | None:
@@ -5287,10 +5276,6 @@ def take_server_info(state: NodeState, status: int, value: object) -> None:
         state.about["model"] = state.about["model"] or one_line(info.get("served_model_name") or "")
 
 
-def is_unwell(state: NodeState) -> bool:
-    return bool(state.unwell)
-
-
 def has_stalled_threads(state: NodeState) -> bool:
     """Tell whether fewer critical threads run than there are, by its metrics or its last answer."""
     gauges = state.window[-1].gauges if state.window else {}
@@ -5331,7 +5316,9 @@ READERS: Dict[str, Tuple[Question, ...]] = {
     "engine": (
         PAGE_QUESTION,
         VERSION_QUESTION,
-        Question("/health", take_engine_health, "", is_unwell, (200, 500, 503)),
+        Question(
+            "/health", take_engine_health, "", lambda state: bool(state.unwell), (200, 500, 503)
+        ),
         Question("/v1/models", take_models),
         SERVER_INFO_QUESTION,
     ),
