@@ -3466,22 +3466,22 @@ class EventLog:
         event.log()
         return event
 
-    def close(self, key: str, text: str = "", **more: object) -> Event | None:
+    def close(self, key: str, text: str = "") -> Event | None:
         """Note the end of what ``open(key)`` began; None when nothing of that key lasts."""
         with self._lock:
             event = self._lasting(key)
             if event is None:
                 return None
             now = self._clock.monotonic()
-            lasted = max(0.0, now - event.at)
-            event = event._replace(
-                until=max(event.time, self._clock.wall()),
-                text=one_line(text) or event.text,
-                seconds=event.seconds + lasted,
-                more={**event.more, **more},
-                at=now,
+            lasted = now - event.at
+            event = self._put(
+                event._replace(
+                    until=max(event.time, self._clock.wall()),
+                    text=one_line(text) or event.text,
+                    seconds=event.seconds + lasted,
+                    at=now,
+                )
             )
-            event = self._put(event)
         event.log(f", ended after {spoken_time(lasted)}")
         return event
 
@@ -9778,14 +9778,12 @@ class AlertmanagerSender:
     def _send(self, current: Dict[Labels, SentAlert]) -> float:
         """Report the alerts that last and those that ended; returns seconds until the next time."""
         wall = self._clock.wall()
-        for labels, alert in self._active.items():
-            if labels not in current:
-                self._ended[labels] = (alert, wall)
+        ended = {labels: (alert, wall) for labels, alert in self._active.items()}
         self._active = current
         self._ended = {
-            labels: ended
-            for labels, ended in self._ended.items()
-            if labels not in current and wall - ended[1] < ALERTMANAGER_LIFE
+            labels: (alert, at)
+            for labels, (alert, at) in {**ended, **self._ended}.items()
+            if labels not in current and wall - at < ALERTMANAGER_LIFE
         }
         parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
         parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
