@@ -125,6 +125,8 @@ def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page,
     assert any("save_unfull_chunk" in text for text in texts)
     press(browser, "15 min", ".seg")
     browser.wait_for(lambda: len(browser.texts(panel)) < len(texts))
+    press(browser, "1 h", ".seg")  # the choice is remembered
+    browser.wait_for(lambda: len(browser.texts(panel)) >= len(texts))
 
 
 def test_the_charts_of_an_engine_carry_the_marks_of_its_instance(page, demo):

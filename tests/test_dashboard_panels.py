@@ -596,6 +596,27 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
         )
 
 
+def test_after_a_restart_with_other_nodes_nothing_of_the_old_ones_stays(
+    browser, worker, show, start
+):
+    front = show(worker, "overview")
+    wait_text(browser, "L1 memory")
+    front.stop()
+    wait_text(browser, "No connection", "body", 30)
+    assert browser.has("main .tile"), "the last figures stay, and the page says that it is offline"
+    start("--node", "other=%s" % worker.address, "--port", front.port, "--poll-interval", "0.5")
+
+    def forgotten():
+        browser.script("dispatchEvent(new Event('online'))")
+        return "There is no node “w0”" in browser.text("main")
+
+    browser.wait_for(forgotten, 40)
+    assert "No connection" not in browser.text("body")
+    assert not browser.has("main .tile") and not browser.has("main .chart")
+    tree = browser.text("#side")
+    assert "other" in tree and "w0" not in tree
+
+
 def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, show):
     worker.pages.update(
         {

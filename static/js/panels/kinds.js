@@ -523,11 +523,13 @@ const NODE_COLUMNS = [
     sig: (row) => row.state,
     render: (row) => stateMark(row.state),
     width: 100,
+    narrow: 56,
   }),
   text("name", "Name", (row) => row.name, {
     head: true,
     grow: true,
     width: 150,
+    narrow: 130,
     sig: (row) => row.key,
     render: (row) => h("a", { href: nodeLink(row) }, row.name),
   }),
