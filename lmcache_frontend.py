@@ -3113,7 +3113,7 @@ MAX_MASKED = MIB  # bytes of an answer that is shown with its secrets masked
 MASK = "********"
 SECRET_NAME = re.compile(
     r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
-    r"|api[_-]?key|access[_-]?key|account[_-]?key|shared[_-]?key|connection[_-]?string"
+    r"|(?:api|access|account|shared)[._-]?key|connection[_-]?string"
     r"|jwt|webhook|signature|(?-i:[a-z]Key$)"
     r"|(?:^|[_-])(?:ak|sk|sas|sig|pw|pat|dsn)(?:$|[_-])|[_-]key$",
     re.I,
@@ -3216,12 +3216,13 @@ def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, objec
 
 
 def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
-    """The items of an array; of ``["--password", "X"]`` the second one is a secret."""
+    """The items of an array; the X of ``["--password", "X"]`` and ``["password", "X"]`` is secret."""
     masked: List[object] = []
     after_option = False
     for item in items:
         masked.append(mask_value(item, name, is_secret or after_option))
-        is_option = isinstance(item, str) and item.startswith("-") and "=" not in item
+        is_name = isinstance(item, str) and "=" not in item
+        is_option = is_name and (item.startswith("-") or len(items) == 2)
         after_option = is_option and is_secret_name(item)
     return masked
 

@@ -628,6 +628,8 @@ SECRETS = [
     ("text", "serve --api-key=hunter2"),
     ("args", ["--password", "hunter2"]),
     ("args", ["--password=hunter2"]),
+    ("headers", [["Authorization", "hunter2"]]),
+    ("api.key", "hunter2"),
     ("env", [{"name": "API_KEY", "value": "hunter2"}]),
     ("env", {"Name": "API_KEY", "Value": "hunter2"}),
     ("credentials", {"user": "hunter2", "more": ["hunter2"]}),

@@ -42,10 +42,13 @@ METRICS = {
     "comments, 30 MiB": b"# \n" * (10 * MIB),
     "one line, 30 MiB": b"a" * (30 * MIB),
     "samples, 30 MiB": b"lmcache:num_hit_tokens_total 1\n" * MIB,
+    "long lines, 30 MiB": (b'lmcache:x{a="%b"} 1\n' % (b"a" * 4000)) * 7800,
     "families, 30 MiB": b"".join(b"lmcache:f%d 1\n" % n for n in range(1_700_000)),
 }
 DOCUMENTS = {
     "JSON of empty objects, 30 MiB": b"[" + b"{}," * (10 * MIB) + b"{}]",
+    "JSON of empty objects, 7.9 MiB": b"[" + b"{}," * 2_750_000 + b"{}]",
+    "JSON of 290,000 members": b"{%b}" % b",".join(b'"a%d":{}' % n for n in range(290_000)),
     "JSON of empty objects, 1 MiB": b"[" + b"{}," * (MIB // 3 - 10) + b"{}]",
     "JSON nested 500,000 deep": b"[" * 500_000,
     "JSON number of 1,000,000 digits": b"1" * 1_000_000,
