@@ -10867,8 +10867,10 @@ SLOW_CLIENT = 5.0  # seconds that a request waits for its client until another m
 HANG_UP = getattr(select, "POLLRDHUP", 0)
 # Fields of an answer that act on our whole origin, which a node does not own.
 ORIGIN_FIELDS = frozenset(
-    b"alt-svc clear-site-data expect-ct nel origin-agent-cluster public-key-pins refresh report-to "
-    b"reporting-endpoints service-worker-allowed strict-transport-security".split()
+    b"accept-ch activate-storage-access alt-svc clear-site-data critical-ch expect-ct nel "
+    b"origin-agent-cluster public-key-pins refresh report-to reporting-endpoints "
+    b"service-worker-allowed set-login speculation-rules strict-transport-security "
+    b"use-as-dictionary".split()
 )
 
 
@@ -10921,12 +10923,12 @@ class NodeSlots:
     def take(self, place: Place) -> None:
         """Raises FrontendError 503 when too many wait already."""
         with self._lock:
-            there = self._taken.setdefault(place.target, set())
+            there = self._taken.get(place.target, set())
             if self._total >= self._limit:
                 self._make_room(set().union(*self._taken.values()), self._limit, "nodes")
             elif len(there) >= self._share:
                 self._make_room(there, self._share, place.target.label)
-            there.add(place)
+            self._taken.setdefault(place.target, there).add(place)
             self._total += 1
 
     @staticmethod

@@ -438,6 +438,10 @@ OF_THE_WHOLE_ORIGIN = [
     "Access-Control-Allow-Credentials: true",
     "Access-Control-Allow-Private-Network: true",
     "ACCESS-CONTROL-EXPOSE-HEADERS: *",
+    'Speculation-Rules: "/rules.json"',
+    'Use-As-Dictionary: match="/*"',
+    "Accept-CH: Sec-CH-UA-Model",
+    "Set-Login: logged-in",
 ]
 
 
