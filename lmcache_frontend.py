@@ -2589,8 +2589,6 @@ def read_number(text: bytes) -> float | None:
 
 def is_utf8(text: bytes) -> bool:
     """Tell whether the bytes are UTF-8, as label values must be."""
-    if text.isascii():
-        return True
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -2899,7 +2897,7 @@ class ExpositionMerger:
     """
 
     def __init__(self) -> None:
-        self._left_out: Dict[str, int] = {}
+        self._left_out: collections.Counter[str] = collections.Counter()
         self._families: Dict[Tuple[bytes, bytes], Family] = {}  # by name and type
         self._helps: Dict[bytes, bytes] = {}
         # What is known of blocks, by TYPE line and heads; None: must be read each time.
@@ -2914,7 +2912,7 @@ class ExpositionMerger:
         pieces = [page] if isinstance(page, bytes) else page
         size = sum(map(len, pieces))
         if self._size + size > MAX_EXPOSITION:
-            self._count_left_out(node, 1)
+            self._left_out[node] += 1
             return
         self._size += size
         label = b'node="%b"' % escape_label(node).encode("utf-8", "replace")
@@ -3016,7 +3014,7 @@ class ExpositionMerger:
             if name not in self._helps:
                 self._learn_help(name, reader)
         if reader.faults:
-            self._count_left_out(node, reader.faults)
+            self._left_out[node] += reader.faults
 
     def _family(self, name: bytes, kind: bytes) -> Family:
         family = self._families.get((name, kind))
@@ -3032,9 +3030,6 @@ class ExpositionMerger:
         if about is not None:
             self._helps[name] = write_help(about, reader.is_openmetrics)
 
-    def _count_left_out(self, node: str, count: int) -> None:
-        self._left_out[node] = self._left_out.get(node, 0) + count
-
     def _settle(self) -> None:
         """Of families that have a name in common keep one, or all of them without a type."""
         order = sorted(self._families.values(), key=lambda family: family.weight, reverse=True)
@@ -3046,7 +3041,7 @@ class ExpositionMerger:
                 continue
             rivals = {id(owners[name]): owners[name] for name in family.names if name in owners}
             if any(rival.weight > family.weight for rival in rivals.values()):
-                self._leave_out(family)
+                self._left_out.update(family.nodes)
             elif not rivals and contested.isdisjoint(family.names):
                 owners.update((name, family) for name in family.names)
             else:
@@ -3071,11 +3066,7 @@ class ExpositionMerger:
         if owner.name == family.name and owner.type in (b"counter", b"gauge", b"untyped"):
             owner.add(family.text()[:-1], family.nodes)
         else:
-            self._leave_out(family)
-
-    def _leave_out(self, family: Family) -> None:
-        for node in family.nodes:
-            self._count_left_out(node, 1)
+            self._left_out.update(family.nodes)
 
 
 def write_help(about: bytes, is_openmetrics: bool) -> bytes:
@@ -3154,10 +3145,7 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
     if len(text) > limit:
         return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
     try:
-        value, has_twins = load_members(text)
-        masked = mask_value(value)
-        is_same = masked == value and not has_twins
-        return text if is_same else json.dumps(masked, indent=2).encode()
+        return mask_json(text, 2)
     except (ValueError, RecursionError):
         if b"\0" in text:
             return b"(not shown: it is not UTF-8)\n"
@@ -3169,11 +3157,9 @@ def is_secret_name(name: object) -> bool:
     return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
 
 
-def load_members(text: bytes | str) -> Tuple[object, bool]:
-    """Read JSON; tell whether an object has a key twice, whose first value nobody looks at.
-
-    Raises ValueError.
-    """
+def mask_json(text: bytes, indent: int | None = None) -> bytes:
+    """A JSON document with its secrets replaced, as it was when it has none. Raises ValueError."""
+    # Of a key that comes twice nobody looks at the first value.
     twins: List[str] = []
 
     def members(pairs: List[Tuple[str, object]]) -> Dict[str, object]:
@@ -3182,7 +3168,9 @@ def load_members(text: bytes | str) -> Tuple[object, bool]:
             twins.append(pairs[0][0])
         return found
 
-    return loads(text, members), bool(twins)
+    value = loads(text, members)
+    masked = mask_value(value)
+    return text if masked == value and not twins else json.dumps(masked, indent=indent).encode()
 
 
 def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
@@ -3232,12 +3220,8 @@ def mask_string(text: str, is_secret: bool) -> str:
     if is_secret and text:
         return MASK
     if text[:1] in ("{", "["):
-        try:
-            value, has_twins = load_members(text)
-            masked = mask_value(value)
-            return text if masked == value and not has_twins else json.dumps(masked)
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            return mask_json(text.encode()).decode()
     return mask_text(text)
 
 
@@ -9931,7 +9915,7 @@ class Trust:
         """Why an untrusted client may not send this request to a node, or "" when it may.
 
         ``path`` is what the node gets. Any node may be another frontend, whose kind is not known
-        before it was polled, and LMCache has no path that these rules are in the way of.
+        before it was polled; LMCache has no path that these rules are in the way of.
         """
         if head.method not in (b"GET", b"HEAD"):
             return f"{head.method.decode('latin-1')} requests change things"
