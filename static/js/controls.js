@@ -69,7 +69,9 @@ export function noNodes() {
       option("--config FILE"),
       " or ",
       option("--node NAME=ADDRESS"),
-      ", or add one here.",
+      ", or add one here. The servers of in-process LMCache start only with ",
+      option("internal_api_server_enabled: true"),
+      ".",
     ],
     h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"),
   );
