@@ -8091,7 +8091,7 @@ HISTORY_APPLICATION = 0x4C4D4346  # "LMCF": SQLite's application_id of our files
 HISTORY_VERSION = 2  # of the tables; what an older program wrote is set aside
 HISTORY_PAGE = 16 * KIB  # bytes: several hours of a series fit in one page
 HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead log
-HISTORY_WAIT = 2.0  # seconds that a query or a write waits for the other
+HISTORY_WAIT = 2.0  # seconds that a query, a write or a start waits for the other
 MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that one file can ever tell apart
 MAX_FILE_EVENTS = 100_000  # events in the file
 MAX_EVENT_SCAN = 20_000  # of them, that are looked at for one page
@@ -8372,17 +8372,24 @@ class HistoryFile:
         return self._steady_writes >= STEADY_WRITES
 
     def _take_lock(self) -> int:
-        """Keep other frontends from the file while this process lives. Raises OSError."""
+        """Keep other frontends from the file while this process lives. Raises OSError.
+
+        One that is ending is waited for: whoever takes over from it gets its file.
+        """
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise HistoryError(f"history file {self.path}: it is not a regular file")
         lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            words = "another frontend uses it; give each its own --history-file"
-            raise HistoryError(f"history file {self.path}: {words}") from None
-        return lock
+        deadline = time.monotonic() + HISTORY_WAIT
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except OSError:
+                if time.monotonic() > deadline:
+                    os.close(lock)
+                    words = "another frontend uses it; give each its own --history-file"
+                    raise HistoryError(f"history file {self.path}: {words}") from None
+            time.sleep(LOCK_INTERVAL)
 
     def _connect(self) -> sqlite3.Connection:
         """The connection; a new one, to a new file, where somebody removed or replaced ours.

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from array import array
 
@@ -344,6 +345,15 @@ def test_a_file_in_use_by_another_frontend_is_refused_until_that_one_ends(file, 
     file.close()
     second.open()
     second.close()
+
+
+def test_a_frontend_that_takes_over_from_one_that_is_ending_gets_its_file(file, path):
+    ending = threading.Timer(0.3, file.close)
+    ending.start()
+    second = lf.HistoryFile(path)
+    second.open()
+    second.close()
+    ending.join()
 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo", "no such directory"])
