@@ -152,7 +152,8 @@ export class SettingsCard {
     const left = natural.length ? `, and ${plain(natural.length)} IDs, ports and paths` : "";
     const silent = mute.length ? ` No settings from ${mute.join("; ")}.` : "";
     const verb = real.length === 1 ? "differs" : "differ";
-    const text = `${plural(real.length, "setting")} ${verb} between ${plural(configs.length, "node")}`;
+    const nodes = plural(configs.length, "node");
+    const text = `${plural(real.length, "setting")} ${verb} between ${nodes}`;
     setText(this.note, `${text}${left}; ${all.length - differing.length} are equal.${silent}`);
     const shown = all.filter(
       (row) =>
