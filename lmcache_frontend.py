@@ -3205,7 +3205,7 @@ def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, objec
 
 
 def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
-    """The items of an array; the X of ``["--password", "X"]`` and ``["password", "X"]`` is secret."""
+    """The items of an array; X of ``["--password", "X"]`` and ``["password", "X"]`` is secret."""
     masked: List[object] = []
     after_option = False
     for item in items:
@@ -5752,7 +5752,7 @@ def check_down(evidence: Evidence) -> Finding:
     if state.state != "down" or state.failures < 2:
         return NOTHING
     seconds = evidence.now - state.since
-    return Finding(f"{evidence.key} unreachable for {spoken_time(seconds)}: {state.error}")
+    return Finding(f"{evidence.key} has been unreachable for {spoken_time(seconds)}: {state.error}")
 
 
 def check_flapping(evidence: Evidence) -> Finding:

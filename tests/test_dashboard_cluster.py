@@ -204,7 +204,7 @@ def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
 
 
 def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):
-    said = "%s unreachable for 30 s: connection refused" % SICK
+    said = "%s has been unreachable for 30 s: connection refused" % SICK
     story.event(310, "alert", said, 10, "critical", SICK, rule="node_down")
     browser = show(server)
     browser.wait_for(lambda: browser.has(".event-card .events > li"))

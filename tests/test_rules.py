@@ -39,7 +39,8 @@ def test_a_node_is_reported_down_from_its_second_silence_on():
     state.failed("connection refused", 960.0, 10.0)
     assert lf.check_down(evidence(state)) == lf.NOTHING
     state.failed("connection refused", 970.0, 10.0)
-    assert lf.check_down(evidence(state)).text == "w0 unreachable for 40 s: connection refused"
+    text = lf.check_down(evidence(state)).text
+    assert text == "w0 has been unreachable for 40 s: connection refused"
 
 
 def test_a_node_flaps_with_four_changes_in_a_quarter_of_an_hour_and_not_with_three():
