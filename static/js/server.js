@@ -186,8 +186,13 @@ export async function downloadFile(path, name, timeout = 120) {
     const text = await response.text();
     throw new ApiError(reasonOf(response.status, text, response.statusText), response.status);
   }
+  saveFile(await response.blob(), name);
+}
+
+/** Have the browser save a file that the page made or loaded. */
+export function saveFile(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);

@@ -12,6 +12,7 @@ import {
   recall,
   refreshNow,
   remember,
+  saveFile,
   store,
   trusted,
 } from "../server.js";
@@ -249,10 +250,7 @@ class Filters {
   }
 
   #download() {
-    const file = new Blob([this.table.csv()], { type: "text/csv" });
-    const link = h("a", { href: URL.createObjectURL(file), download: "lmcache-instances.csv" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    saveFile(new Blob([this.table.csv()], { type: "text/csv" }), "lmcache-instances.csv");
   }
 
   /** The choices that this status has. */
