@@ -600,7 +600,7 @@ def test_after_a_restart_with_other_nodes_nothing_of_the_old_ones_stays(
     browser, worker, show, start
 ):
     front = show(worker, "overview")
-    wait_text(browser, "L1 memory")
+    browser.wait_for(lambda: browser.has("main .tile"))
     front.stop()
     wait_text(browser, "No connection", "body", 30)
     assert browser.has("main .tile"), "the last figures stay, and the page says that it is offline"
