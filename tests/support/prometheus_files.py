@@ -9,6 +9,7 @@ changing one of these; a test compares the files with what this would write.
 import json
 import pathlib
 import sys
+import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -339,8 +340,20 @@ groups:
 
 
 def block(expression):
-    """An expression as a block of YAML."""
-    return "".join("          %s\n" % line for line in expression.split("\n"))
+    """A text as a block of YAML, in lines of at most 100 columns."""
+    lines = []
+    for line in expression.split("\n"):
+        indent = " " * (10 + len(line) - len(line.lstrip()))
+        wrapper = textwrap.TextWrapper(100, indent, indent + "  ")
+        wrapper.break_long_words = wrapper.break_on_hyphens = False
+        lines.append(wrapper.fill(line.strip()) + "\n")
+    return "".join(lines)
+
+
+def folded(text):
+    """A sentence as a folded block of YAML."""
+    indent = " " * 12
+    return textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent) + "\n"
 
 
 def duration(polls):
@@ -362,8 +375,8 @@ def alert(rule, expression, summary):
         text += "        keep_firing_for: %s\n" % duration(rule.clear_after)
     text += "        labels:\n          severity: %s\n" % rule.severity
     described = "Begins: %s. Ends: %s." % (rule.begins, rule.ends)
-    text += "        annotations:\n          summary: %s\n" % json.dumps(summary)
-    return text + "          description: %s\n" % json.dumps(described, ensure_ascii=False)
+    text += "        annotations:\n          summary: >-\n" + folded(summary)
+    return text + "          description: >-\n" + folded(described)
 
 
 def rules_text():
