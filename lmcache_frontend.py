@@ -10,7 +10,8 @@ Every LMCache process runs a small HTTP server on a TCP port or on a Unix socket
 shows all of them in a browser, forwards requests to any of them (``/proxy2/NAME/PATH``,
 ``/proxy/HOST/PORT-OR-SOCKET/PATH``), merges their metrics for Prometheus (``/metrics``), remembers
 what happened, and can be started by LMCache's plugin launcher. It needs CPython 3.8 or newer and
-nothing else; the dashboard's files are in ``static/`` beside this file.
+nothing else; the dashboard's files are in ``static/`` beside this file. "The original" is
+``lmcache_frontend`` 0.1 and LMCache's copy of it: their options, URLs and JSON work here.
 
 It is blocking, linear code on the standard classes. The life of a request:
 
@@ -29,7 +30,7 @@ events of them, and all of it is shown by the status document.
 
 Chapters, lower layers first, none knowing of a later one ("# ----" begins each):
 
-    constants and limits            what belongs to no chapter alone; others hold their own
+    units and errors                KiB and MiB; FrontendError, which has an HTTP status
     small helpers                   JSON, text, clocks, files changed under a lock
     targets and nodes               Target, Node, NodeRegistry, ConfigFile
     HTTP/1.1 grammar                heads and chunks, strict: pure functions on bytes
@@ -52,12 +53,15 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
 
 Where to look for
 
-    a limit                     "constants and limits", or the head of the chapter that it is for:
-                                MAX_HEAD, MAX_FIELDS, MAX_REQUEST_LINE are the limits of a head
+    a limit                     the top of its chapter; of a head: MAX_HEAD, MAX_FIELDS (grammar)
     a check of what comes in    parse_request_head, parse_response_head, ChunkedBody (grammar);
                                 NodeResponse.begin reads a node's answer by it
-    a node that hangs           the proxy: ForwardedRequest (504 after ``proxy_timeout``), NodeSlots
-                                (503 when too many wait); our own questions: Exchange, Fetcher
+    a node that hangs           for a forwarded request another worker takes over after PATIENCE; it
+                                ends after ``proxy_timeout`` (504), and too many that wait are
+                                refused (503): ForwardedRequest._wait_for_node, NodeSlots.
+                                A poll or a scrape has one deadline for all (Exchange); the round
+                                goes on without it (Monitor._do_round), the node is degraded, then
+                                down and asked less often (NodeState.took_too_long, failed)
     figures, rules, routes      the tables FIGURES, RULES with THRESHOLDS, ROUTES
     what a node is asked        the table READERS, by kind of node
     an option                   add_serving_options and its neighbours; its effect: ``serve``
@@ -72,6 +76,7 @@ if sys.version_info < (3, 8):
     sys.exit("lmcache_frontend: Python 3.8 or newer is needed, this is " + version)
 
 import argparse
+import base64
 import bisect
 import collections
 import contextlib
@@ -152,56 +157,12 @@ FRONTEND_ID = os.urandom(8).hex()
 log = logging.getLogger("lmcache_frontend")
 
 # ----------------------------------------------------------------------------
-# Constants and limits
+# Units and errors
 # ----------------------------------------------------------------------------
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
-
-# LMCache's default prefix of its sockets.
-LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"
-LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
-MAX_NAME_LENGTH = 200  # characters of a node's name
-MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
-
-MAX_REQUEST_LINE = 16 * KIB  # bytes; RFC 9112 section 3 asks for at least 8000
-MAX_HEAD = 64 * KIB  # bytes of a head, request or response
-MAX_FIELDS = 128  # header fields of a head
-MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
-MAX_TRAILER = 16 * KIB  # bytes of a trailer section
-MAX_API_BODY = MIB  # bytes of a request body for our own API
-MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
-MAX_INTERIM = 100  # interim (1xx) answers before an answer
-MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
-
-MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
-MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
-MAX_NODE_REQUESTS = 64  # of them for one node
-MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
-MAX_IDLE_NODE_CONNECTIONS = 64  # kept open per target, of those that were needed at once
-LISTEN_BACKLOG = 1024
-
-RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
-HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
-IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
-CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
-# Seconds between two parts of a request body, or of an answer the client should read.
-BODY_TIMEOUT = 60.0
-NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
-CONNECT_TIMEOUT = 5.0  # seconds
-PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
-FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
-# Seconds that a refused client may go on sending before its connection is closed.
-LINGER_TIMEOUT = 2.0
-DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
-NAME_TTL = 30.0  # seconds that an address of a host name is remembered
-POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
-CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
-# Seconds that a thread may compute before another one has its turn: a merge of many pages must not
-# hold up a small request at each of its steps.
-SWITCH_INTERVAL = 0.001
-SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 
 
 class FrontendError(Exception):
@@ -241,6 +202,7 @@ MAX_JSON_VALUES = 300_000  # in one document; a frontend's status has 60 for eac
 MAX_INT_DIGITS = 24  # digits of a JSON integer; int() of millions takes minutes before CPython 3.11
 LOCK_TIMEOUT = 5.0  # seconds to wait for another process that is changing the same file
 LOCK_INTERVAL = 0.01  # seconds between two attempts
+CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
 
 
 def loads(text: bytes | str, members: Callable[[list], dict] | None = None) -> object:
@@ -496,6 +458,11 @@ def spoken_change(past: float, now: float) -> str:
 # Targets and nodes
 # ----------------------------------------------------------------------------
 
+# LMCache's default prefix of its sockets.
+LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"
+LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
+MAX_NAME_LENGTH = 200  # characters of a node's name
+MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
 MAX_HOST_LENGTH = 253  # characters of a host name (RFC 1035 section 2.3.4)
 MAX_CONFIG_FILE = 16 * MIB  # bytes of a configuration file
 MAX_NESTING = 3  # lists of nodes inside each other
@@ -1209,6 +1176,14 @@ def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
 # Heads and chunks as pure functions on bytes: nothing here knows a socket. What the rules leave
 # open is refused, since two readers of one ambiguous message may see two different ones.
 
+MAX_REQUEST_LINE = 16 * KIB  # bytes; RFC 9112 section 3 asks for at least 8000
+MAX_HEAD = 64 * KIB  # bytes of a head, request or response
+MAX_FIELDS = 128  # header fields of a head
+MAX_LENGTH_DIGITS = 18  # of a Content-Length
+MAX_CHUNK = 1 << 62  # bytes of a chunk
+MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
+MAX_TRAILER = 16 * KIB  # bytes of a trailer section
+SHORT_LINE = 32  # bytes of most lines of a chunked body
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
 FIELD_NAME = re.compile(TOKEN)
 FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")  # section 5.5
@@ -1233,10 +1208,6 @@ FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(
 )
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # section 9.2.2
 BODILESS = frozenset((204, 304))  # RFC 9110 section 6.4.1
-MAX_LENGTH_DIGITS = 18  # of a Content-Length
-MAX_CHUNK = 1 << 62  # bytes of a chunk
-SHORT_LINE = 32  # bytes of most lines of a chunked body
-
 HeaderFields = List[Tuple[bytes, bytes]]
 
 
@@ -1619,6 +1590,13 @@ def frame_chunk(data: bytes) -> bytes:
 # Connections are http.client's; what they read is checked by the strict grammar above. Everything
 # here blocks, with a deadline for each step.
 
+CONNECT_TIMEOUT = 5.0  # seconds
+FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
+NAME_TTL = 30.0  # seconds that an address of a host name is remembered
+NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
+MAX_IDLE_NODE_CONNECTIONS = 64  # kept open per target, of those that were needed at once
+MAX_INTERIM = 100  # interim (1xx) answers before an answer
+MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
 REASONS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ENOENT: "no such socket",
@@ -1630,8 +1608,7 @@ REASONS = {
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection closed",
 }
-PIECE_SIZE = 256 * KIB  # bytes of a forwarded body that are in memory at once
-SMALL_PIECE = 64 * KIB  # bytes of the same, of an answer that we keep
+SMALL_PIECE = 64 * KIB  # bytes that are received at once of an answer that we keep
 BACKLOG_PAUSE = 0.01  # seconds between two tries to connect to a Unix socket whose backlog is full
 
 # What an answer may hold, by what it is; together those that are held at once have a budget.
@@ -1718,7 +1695,7 @@ class NodeResponse(http.client.HTTPResponse):
         debuglevel: int = 0,
         method: str | None = None,
         url: str | None = None,
-        wait: Callable[[], object] = int,
+        wait: Callable[[], object] = lambda: None,
         on_interim: Callable[[ResponseHead, bool], object] | None = None,
         piece_size: int = SMALL_PIECE,
     ) -> None:
@@ -1953,8 +1930,8 @@ def resolve(host: str, port: int) -> List[Address]:
 
 
 @functools.lru_cache(maxsize=1024)
-def look_up(host: str, port: int, until: int = 0) -> List[Address]:
-    """Ask the name service; remembered as long as ``until`` is the same. Raises OSError."""
+def look_up(host: str, port: int, period: int = 0) -> List[Address]:
+    """Ask the name service; remembered while ``period`` is the same. Raises OSError."""
     try:
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except UnicodeError:
@@ -2266,7 +2243,7 @@ class Fetcher:
                 self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
             self._free.release()
 
-    def finished(self, job: FetchJob) -> None:
+    def finish(self, job: FetchJob) -> None:
         """A result was taken: the next job for the same frontend may start."""
         self.running -= 1
         target = job.node.target
@@ -2303,7 +2280,7 @@ def fetch_many(
             if not fetcher.running:
                 return
             job, reply, exchange = fetcher.done.get()
-            fetcher.finished(job)
+            fetcher.finish(job)
             try:
                 yield job, reply
             finally:
@@ -2352,7 +2329,7 @@ def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, s
 def fetch_url(
     url: str,
     headers: Mapping[str, str] | None = None,
-    timeout: float = 10.0,
+    timeout: float = FETCH_TIMEOUT,
     body: bytes | None = None,
 ) -> Reply:
     """Ask a service by its URL with a GET, or a POST of ``body``, and wait for its whole answer.
@@ -2404,7 +2381,6 @@ MAX_LABELS = 100  # of one sample; real ones have up to 20
 MAX_HELP = 4 * KIB  # bytes of a HELP text
 MAX_TIMESTAMP = 1 << 63  # milliseconds; Prometheus reads an int64
 MAX_SHARED_LABELS = KIB  # bytes of labels that are read once for all pages
-MAX_BUCKETS = 256  # of a histogram that is measured
 MAX_LOOKED_AT = 1000  # samples of a prefix that are looked at for labels
 MAX_LEARNED = 4 * MIB  # bytes of blocks that are recognised while merging
 MAX_EXPOSITION = 256 * MIB  # bytes of the pages that are merged into one
@@ -2937,8 +2913,7 @@ class ExpositionMerger:
                 self._family(name, kind).add(lines.rstrip(b"\n"), ("",))
                 self._helps.setdefault(name, about)
 
-    @property
-    def left_out(self) -> Dict[str, int]:
+    def count_left_out(self) -> Dict[str, int]:
         """How many families of each node were left out or lost a sample, so far."""
         self._settle()
         return self._left_out
@@ -3092,7 +3067,7 @@ def merge_expositions(
         merger.add_own(own)
     for node, text in pages:
         merger.add(node, text)
-    return merger.result(), merger.left_out
+    return merger.result(), merger.count_left_out()
 
 
 # ----------------------------------------------------------------------------
@@ -3568,7 +3543,7 @@ class EventLog:
             event = self._events.get(self._newest.get(key, 0))
             kind, severity, _, _, text = about
             goes_on = event is not None and lasts and event.id in self._interrupted
-            is_separate = not goes_on and self._is_separate(key, str(kind), monotonic)
+            is_separate = not goes_on and self._note_repetition(key, str(kind), monotonic)
             is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
             if is_old or is_separate:
                 self._last_id += 1
@@ -3581,7 +3556,7 @@ class EventLog:
             at = event.at if goes_on else monotonic
             return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
 
-    def _is_separate(self, key: str, kind: str, now: float) -> bool:
+    def _note_repetition(self, key: str, kind: str, now: float) -> bool:
         """Note that something happens; tells whether it is an event of its own. With the lock."""
         if kind not in SEPARATE_KINDS:
             return False
@@ -3628,6 +3603,7 @@ SEVERITIES = ("critical", "warning", "info")
 WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
 MIN_SPACING = 0.5  # seconds between two readings that are kept
 MAX_COLUMNS = 2000  # counters with different labels that are read from one page
+MAX_BUCKETS = 256  # of a histogram
 MAX_LABEL_VALUE = 120  # characters of a label that are kept
 MAX_SHARED_COLUMNS = 200  # of a layout that is shared between nodes
 MAX_GROUPS = 50  # models or tenants that are shown by name; the rest is "other"
@@ -3876,8 +3852,6 @@ HOW_MADE = {
     CONFIGURED: "from the node's configuration or status",
     DERIVED: "see the note",
 }
-
-
 # The unit of a figure that has no other: how its name ends.
 UNIT_OF_SUFFIX = {
     "_tokens_per_second": "tokens/s",
@@ -3907,8 +3881,6 @@ WITHOUT_HISTORY = (
     "local_cache_limit_bytes gpu_loads_in_flight gpu_stores_in_flight pinned_objects "
     "registered_workers healthy"
 ).split()
-
-
 # Two facts that belong together are named by what their names have in common.
 PAIRS = {AVERAGE: ("_speeds", "_count"), IN_FLIGHT: ("_submitted", "_finished")}
 # L2 loads of versions without these counters.
@@ -4262,9 +4234,6 @@ def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
     return restarted
 
 
-BucketCounts = Tuple[Tuple[float, ...], array]  # upper bounds, cumulative counts
-
-
 def failures_in_a_row(count: int, old: Snapshot, new: Snapshot) -> int:
     """How many pings of the remote backend failed since one succeeded, ``count`` before ``new``."""
     grown = dict.fromkeys(("ping_errors", "ping_successes"), 0.0)
@@ -4273,6 +4242,9 @@ def failures_in_a_row(count: int, old: Snapshot, new: Snapshot) -> int:
             if column.fact in grown:
                 grown[column.fact] += sign * value
     return 0 if grown["ping_successes"] > 0 else count + int(max(0.0, grown["ping_errors"]))
+
+
+BucketCounts = Tuple[Tuple[float, ...], array]  # upper bounds, cumulative counts
 
 
 class Growth(NamedTuple):
@@ -4302,8 +4274,6 @@ SOURCE_FACTS = {
     "from_p2p": "source_remote",
     "from_external": "source_lmcache",
 }
-
-
 # The facts by which engines tell where their tokens came from, the best first.
 TELLS_SOURCES = ("from_compute", "sglang_cached_tokens", "external_hits")
 
@@ -4316,7 +4286,8 @@ def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
     """
     engines: Dict[Tuple, List[Tuple[str, Dict[str, float]]]] = {}
     for column, value in counts:
-        engines.setdefault(column[1:3], []).append((column.rank, {column.fact: value}))
+        engine = column.labels, column.engine
+        engines.setdefault(engine, []).append((column.rank, {column.fact: value}))
     facts = by_key(merge_rates(ranks) for ranks in engines.values())
     return {fact: sum(values) for fact, values in facts.items()}
 
@@ -4569,11 +4540,11 @@ class Member(NamedTuple):
     instance: str = ""
 
 
-def merge_rates(members: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, float]:
+def merge_rates(ranked: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, float]:
     """Rates of several (rank, rates) as one's: the mean of ranks for what they count alike."""
     sums: Dict[str, float] = {}
     counting: Dict[str, set[str]] = {}
-    for rank, rates in members:
+    for rank, rates in ranked:
         for name, rate in rates.items():
             sums[name] = sums.get(name, 0.0) + rate
             if rate > 0 and FACTS[name].together == ALIKE:
@@ -4597,16 +4568,16 @@ def by_key(tables: Iterable[Mapping]) -> Dict:
     return found
 
 
-def merge(members: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
+def merge(ranked: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
     """Growth of several (rank, growth) as one's; what has the same rank is added up."""
-    growths = [growth for _, growth in members]
+    growths = [growth for _, growth in ranked]
     labels = by_key(
-        {pair: (rank, rates) for pair, rates in growth.by_label.items()} for rank, growth in members
+        {pair: (rank, rates) for pair, rates in growth.by_label.items()} for rank, growth in ranked
     )
     gauges = by_key(growth.gauges for growth in growths)
     buckets = by_key(growth.buckets for growth in growths)
     return Growth(
-        merge_rates([(rank, growth.rates) for rank, growth in members]),
+        merge_rates([(rank, growth.rates) for rank, growth in ranked]),
         {name: put_together(FACTS[name], values) for name, values in gauges.items()},
         {name: merge_buckets(several) for name, several in buckets.items()},
         {pair: merge_rates(rates) for pair, rates in labels.items()},
@@ -4887,7 +4858,7 @@ class NodeState:
             self.changes.append(now)
         self.state, self.since = state, now
 
-    def judge(self, now: float) -> None:
+    def settle(self, now: float) -> None:
         """Set the state of a node that answered everything, from what was noted meanwhile."""
         self.reasons = list(self.noted)
         if self.stalled:
@@ -4981,8 +4952,6 @@ PAGE_LABELS = (
     ("model", "model_name"),
     ("instance", "instance"),
 )
-
-
 # What identifies the kind of a page whatever else is on it: the first that begins a sample's name.
 SIGNS = (
     ("frontend", b"lmcache_frontend_"),
@@ -5378,7 +5347,7 @@ def number_or_none(value: object) -> float | None:
 
 def reported_text(value: object) -> str:
     """A text from another frontend on one line and not too long; "" for anything else."""
-    return one_line(value[:500]) if isinstance(value, str) else ""
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def gateway_reason(reply: Reply) -> str:
@@ -5415,7 +5384,7 @@ def model_names(state: NodeState) -> set[str]:
     return {name for name in (state.about["model"], *state.models) if name}
 
 
-def find_instances(states: Iterable[NodeState]) -> List[Instance]:
+def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
     """Group nodes by the serving engine that they belong to, and tell each node its instance."""
     groups: Dict[str, List[NodeState]] = {}
     ungrouped = []
@@ -5638,7 +5607,6 @@ def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
 
 RECENT_SECONDS = 300.0  # what "now" is for rules that compare with the past
 BASE_SECONDS = 1800.0  # the past before it
-MIN_BASE_SECONDS = 300.0  # without that much past there is nothing to compare with
 FLAPPING_SECONDS = 900.0
 FLAPPING_BEGINS, FLAPPING_ENDS = 4, 2  # changes between up and down within that time
 RESTARTING_BEGINS, RESTARTING_ENDS = 2, 1  # restarts within that time
@@ -5649,15 +5617,14 @@ MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend d
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
-MAX_PEERS = 64  # nodes of an instance, beyond which a rule looks at each node alone
 MIN_NEW_SHARE = 0.2  # of lookups without a hit, or of tokens that had to be stored
 
 
 class Alert(NamedTuple):
     """Something an operator should know: ``severity`` is critical, warning or info.
 
-    ``since`` is Unix seconds. ``instance`` is the id of the node's instance, ``details`` are
-    further sentences, ``value`` says how bad it is (larger is worse) when a number can.
+    ``since`` is Unix seconds, in AlertBook monotonic ones. ``instance`` is the id of the node's
+    instance, ``details`` are further sentences, ``value`` says how bad it is (larger is worse).
     """
 
     id: str
@@ -5722,14 +5689,14 @@ class Evidence(NamedTuple):
         value = self.state.figures.get(name)
         return NAN if value is None else value
 
-    def past(self, name: str, found: float) -> float:
+    def keep_past(self, name: str, found: float) -> float:
         """The past as it was when the alert began: what lasts long must not become normal."""
         bases, key = self.state.bases, f"{self.rule} {name}"
         if not self.active:
             bases[key] = found
         return bases.get(key, found)
 
-    def cause(self, find: Callable[[], str]) -> str:
+    def keep_cause(self, find: Callable[[], str]) -> str:
         """Why the alert began, as it was found then: what happens later is not the reason."""
         causes = self.state.causes
         if not (self.active and causes.get(self.rule)):
@@ -5799,7 +5766,7 @@ def check_hit_rate(evidence: Evidence) -> Finding:
             continue
         before, rate = fall
         what = f"{name.capitalize()} hit rate of {evidence.key} fell: {before:.0%} → {rate:.0%}"
-        reason = evidence.cause(lambda: why_hits_fell(evidence, name))
+        reason = evidence.keep_cause(lambda: why_hits_fell(evidence, name))
         text = what + spoken_engine(evidence) + (f"; {reason}" if reason else "")
         return Finding(text, before - rate)
     return NOTHING
@@ -5815,7 +5782,7 @@ def rate_that_fell(
         return None
     traffic = evidence.base(tokens)
     found = evidence.base(hits) / traffic if traffic >= limit.least else 0.0
-    before = evidence.past(f"{name}_hit_rate", found)
+    before = evidence.keep_past(f"{name}_hit_rate", found)
     if not before >= MIN_RATE_BEFORE:
         return None
     note_fall(evidence, name, rate, before)
@@ -5944,8 +5911,6 @@ RISING = {
         False,
     ),
 }
-
-
 # Either says that a node has work: MP servers of 0.5.0 count tokens and no requests.
 TRAFFIC = ("requests_per_second", "lookup_tokens_per_second")
 
@@ -5963,7 +5928,7 @@ def check_rising(evidence: Evidence, rule: str) -> Finding:
     if base != base and any(evidence.base(name) >= 0 for name in TRAFFIC):
         # Counters of MP servers appear with their first event: it was measured, and was zero.
         base = 0.0
-    past = evidence.past(rising.figure, base)
+    past = evidence.keep_past(rising.figure, base)
     lately = now if evidence.active else evidence.recent(rising.figure)
     has_risen = min(now, lately) >= factor * past and lately >= least
     is_busy = any(evidence.recent(name) > 0 for name in TRAFFIC)
@@ -5989,7 +5954,7 @@ def stalled_stores(evidence: Evidence) -> str:
     for stores, written, words in layers:
         if evidence.figure(written) > 0:
             continue
-        wrote_before = evidence.past(written, evidence.base(written)) > 0
+        wrote_before = evidence.keep_past(written, evidence.base(written)) > 0
         is_still = wrote_before and evidence.recent(written) == 0
         if is_still and evidence.recent(stores) >= least:
             return f"{words} {backend_name(evidence.state)} for {spoken_time(RECENT_SECONDS)}"
@@ -6609,7 +6574,7 @@ class Watched:
     def add_up(self) -> None:
         """Put the nodes together to instances and the cluster. Called with the lock."""
         states = list(self.nodes.values())
-        self.instances = find_instances(states)
+        self.instances = assign_instances(states)
         self.totals = aggregate(state.member() for state in states)
 
     def everything(self) -> List[NodeState]:
@@ -6762,7 +6727,7 @@ class History:
     def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
         """The mean from ``first`` to ``last`` rounds ago of what is known; NaN when nothing is."""
         copied = self.copy(key, name, first)
-        values = known(copied[: len(copied) - last])
+        values = not_nan(copied[: len(copied) - last])
         return sum(values) / len(values) if values else NAN
 
 
@@ -6771,7 +6736,7 @@ def floats_of(zeros: bytearray) -> array:
     return array("f", [0.0 if is_zero else NAN for is_zero in zeros])
 
 
-def known(values: Iterable[float]) -> List[float]:
+def not_nan(values: Iterable[float]) -> List[float]:
     """The values that are not NaN."""
     return [value for value in values if value == value]
 
@@ -6790,7 +6755,7 @@ class Buckets:
     def add(self, at: float, values: Iterable[float]) -> None:
         """Take values of the time ``at``; NaN and what is out of range are left out."""
         index = int(at // self.step) - self.first
-        values = known(values)
+        values = not_nan(values)
         if not values or not 0 <= index < len(self._values):
             return
         before = self._values[index]
@@ -6919,7 +6884,7 @@ class Past:
             rows = {}
             for key in keys:
                 row = [one_point(name, columns[key, name][part]) for name in SERIES]
-                if known(row):
+                if not_nan(row):
                     rows[series_name(key)] = row
             cells = array("f", [value for row in rows.values() for value in row])
             found.append(Minute(minute, SERIES, tuple(rows), cells))
@@ -6999,7 +6964,7 @@ def history_step(seconds: float) -> float:
 
 def one_point(metric: str, values: Iterable[float]) -> float:
     """The point that stands for many: their mean, for latencies the maximum; NaN for none."""
-    values = known(values)
+    values = not_nan(values)
     if not values:
         return NAN
     return max(values) if metric in WORST_KEPT else sum(values) / len(values)
@@ -7042,6 +7007,8 @@ def history_document(
 # Watching the cluster: rounds of polls
 # ----------------------------------------------------------------------------
 
+MIN_BASE_SECONDS = 300.0  # without that much past, rules have nothing to compare with
+MAX_PEERS = 64  # nodes of an instance, beyond which a rule looks at each node alone
 DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
 # Questions at once through a frontend that has no status: the original takes 80 ms of CPU for each.
 MAX_THROUGH = 4
@@ -7062,7 +7029,7 @@ class Judge:
         self._history = history
         self._pace = pace  # seconds between two rounds
 
-    def look(self) -> None:
+    def evaluate(self) -> None:
         """Evaluate every rule."""
         now = self._watched.clock.monotonic()
         with self._watched.lock:
@@ -7073,8 +7040,8 @@ class Judge:
             seen: set[str] = set()
             for state in self._watched.everything():
                 peers = [peer for peer in groups.get(state.instance_id, ()) if peer is not state]
-                seen.update(self._look_at(state, peers, now, *periods))
-            seen.update(self._look_at_cluster(now))
+                seen.update(self._evaluate_node(state, peers, now, *periods))
+            seen.update(self._evaluate_cluster(now))
             self.book.keep_only(seen)
             self._watched.version += 1
 
@@ -7086,7 +7053,7 @@ class Judge:
         is_enough = times and times[-1] - times[0] + self._pace >= MIN_BASE_SECONDS
         return recent, base if is_enough else recent
 
-    def _look_at(
+    def _evaluate_node(
         self, state: NodeState, peers: List[NodeState], now: float, recent: int, base: int
     ) -> Iterator[str]:
         """Evaluate the rules about one node; gives the ids of their alerts."""
@@ -7119,12 +7086,12 @@ class Judge:
         mean = self._history.mean(state.node.key, name, first, last)
         if mean == mean or len(peers) > MAX_PEERS:
             return mean
-        means = known(self._history.mean(peer.node.key, name, first, last) for peer in peers)
+        means = not_nan(self._history.mean(peer.node.key, name, first, last) for peer in peers)
         if not means:
             return NAN
         return sum(means) / (1 if name in SUMMED else len(means))
 
-    def _look_at_cluster(self, now: float) -> List[str]:
+    def _evaluate_cluster(self, now: float) -> List[str]:
         lasting = [alert for alert in self.book.alerts() if alert.node is None]
         found = {alert.id: alert._replace(text="") for alert in lasting}
         found.update((one.id, one) for one in cluster_findings(self._watched.nodes.values(), now))
@@ -7305,7 +7272,7 @@ class Poller:
             # It is of a kind that has no metrics.
             state.noted = [item for item in state.noted if "/metrics" not in item]
         state.add_reported()
-        state.judge(now)
+        state.settle(now)
 
     def _take_frontend(self, state: NodeState, reply: Reply | FetchError) -> set[str]:
         """Take over another frontend's status; returns the keys of the children it reported."""
@@ -7325,7 +7292,7 @@ class Poller:
                 # The original frontend has no such path.
                 if reply.status not in (200, 404):
                     state.noted.append(f"responds with {reply.status} to /api/status")
-                state.judge(now)
+                state.settle(now)
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)
             for one in concerned:
@@ -7387,8 +7354,6 @@ RECENT = 30  # points of the short series in the status
 MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
 PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
-
-
 NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "address", "path", "source")
 
 
@@ -7766,7 +7731,7 @@ class Monitor:
         self._conclude()
 
     def _conclude(self) -> None:
-        self._judge.look()
+        self._judge.evaluate()
         self._alert_events.follow(self.alerts())
         self._document.publish()
 
@@ -7924,7 +7889,7 @@ def label_of(node: Node) -> str:
 
 
 # ----------------------------------------------------------------------------
-# Watching the cluster: for Prometheus, for files, for the terminal
+# Watching the cluster: one page of metrics for Prometheus
 # ----------------------------------------------------------------------------
 
 MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
@@ -7941,7 +7906,7 @@ SCRAPE_ERRORS = (
 
 
 class Exposition(List[bytes]):
-    """The pieces of one page of metrics, which any number of clients may be reading."""
+    """The pieces of one page of metrics; of a plain list nobody could keep a weak reference."""
 
 
 class PageInTheMaking:
@@ -7997,7 +7962,7 @@ class SharedPages:
 class Scraper:
     """Answers ``/metrics``: asks all nodes for theirs, side by side, and merges the pages."""
 
-    def __init__(self, ask: Callable[..., Iterable[Tuple]] = fetch_many) -> None:
+    def __init__(self, ask: Ask = fetch_many) -> None:
         self._ask = ask
         self._pages = SharedPages()
         self._lock = threading.Lock()  # guards what follows
@@ -8038,7 +8003,7 @@ class Scraper:
             if reply.status == 200:
                 left_out.pop(job.node.key, None)
                 merger.add(job.node.key, reply.pieces)
-        left_out.update(merger.left_out)
+        left_out.update(merger.count_left_out())
         merger.add_own(self._about_nodes(nodes, answered, left_out))
         return Exposition(merger.result())
 
@@ -8346,7 +8311,7 @@ class HistoryFile:
                 put_events(connection, events)
                 if silences is not None:
                     put_silences(connection, silences)
-                if self._is_clock_steady(now):
+                if self._follow_clock(now):
                     remove_old(connection, now, self.days)
                 remove_too_much(connection, self.size - self.size // HISTORY_RESERVE)
                 connection.execute("UPDATE state SET value = ? WHERE key = 'written'", (now,))
@@ -8361,8 +8326,8 @@ class HistoryFile:
             self._begin_anew(error)
             raise self._error(error) from None
 
-    def _is_clock_steady(self, now: float) -> bool:
-        """Tell whether the clock went on as it should over the last STEADY_WRITES writes.
+    def _follow_clock(self, now: float) -> bool:
+        """Note a write; tells whether the clock was steady over the last STEADY_WRITES of them.
 
         A clock that is wrong for some minutes, as after a start, must not cost the history.
         """
@@ -9677,10 +9642,7 @@ ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not
 ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
 ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
 MAX_SENT_ALERTS = 5_000  # in one report
-
-
-if TYPE_CHECKING:
-    Labels = Tuple[Tuple[str, str], ...]  # names and values
+Labels = Tuple[Tuple[str, str], ...]  # names and values
 
 
 class SentAlert(NamedTuple):
@@ -9817,8 +9779,6 @@ class AlertmanagerSender:
 
 def basic_credentials(url: str) -> Dict[str, str]:
     """The header for the name and password of a URL (RFC 7617), as Alertmanager takes them."""
-    import base64
-
     parts = urllib.parse.urlsplit(url)
     if not parts.password:
         return {}
@@ -10187,6 +10147,18 @@ class PieceBuffer(bytearray):
 # to wait for anything but the processor says so (``with workers.blocking():``), and another one
 # takes its place. Afterwards both are active until one has finished its turn, and waits as a spare.
 
+MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
+LISTEN_BACKLOG = 1024
+RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
+HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
+IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
+CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
+# Seconds between two parts of a request body, or of an answer the client should read.
+BODY_TIMEOUT = 60.0
+# Seconds that a refused client may go on sending before its connection is closed.
+LINGER_TIMEOUT = 2.0
+DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
+SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 ACTIVE_WORKERS = 1
 SPARE_TIMEOUT = 10.0  # seconds after which a worker that is not needed ends
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -10310,13 +10282,13 @@ class Workers:
                 return
 
     def _run(self) -> None:
-        while self._is_needed():
+        while self._wait_until_needed():
             try:
                 self._serve_next()
             except Exception:
                 log.exception("a connection failed")
 
-    def _is_needed(self) -> bool:
+    def _wait_until_needed(self) -> bool:
         """Let a worker that is one too many wait until it is called; False: it may end."""
         with self._changed:
             if self._active <= ACTIVE_WORKERS or self._stopped:
@@ -10854,6 +10826,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
 PATIENCE = 0.001  # seconds that a worker waits for a node before another one takes its place
 STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
+PIECE_SIZE = 256 * KIB  # bytes of a forwarded body that are in memory at once
 SLOW_CLIENT = 5.0  # seconds that a request waits for its client until another may take its place
 # What a poll says of a peer that will send no more, beside errors, which it always says.
 HANG_UP = getattr(select, "POLLRDHUP", 0)
@@ -10866,7 +10839,7 @@ ORIGIN_FIELDS = frozenset(
 )
 
 
-class Place:
+class Slot:
     """The place of one request among those that are forwarded to a node at once."""
 
     def __init__(self, target: Target, client: socket.socket) -> None:
@@ -10909,34 +10882,34 @@ class NodeSlots:
     def __init__(self, limit: int, share: int) -> None:
         self._limit, self._share = limit, min(limit, share)
         self._lock = threading.Lock()
-        self._taken: Dict[Target, Set[Place]] = {}
+        self._taken: Dict[Target, Set[Slot]] = {}
         self._total = 0
 
-    def take(self, place: Place) -> None:
+    def take(self, slot: Slot) -> None:
         """Raises FrontendError 503 when too many wait already."""
         with self._lock:
-            there = self._taken.get(place.target, set())
+            there = self._taken.get(slot.target, set())
             if self._total >= self._limit:
                 self._make_room(set().union(*self._taken.values()), self._limit, "nodes")
             elif len(there) >= self._share:
-                self._make_room(there, self._share, place.target.label)
-            self._taken.setdefault(place.target, there).add(place)
+                self._make_room(there, self._share, slot.target.label)
+            self._taken.setdefault(slot.target, there).add(slot)
             self._total += 1
 
     @staticmethod
-    def _make_room(places: Set[Place], limit: int, name: str) -> None:
-        left = [place for place in places if not place.is_ended]
-        slowest = max(left, key=Place.client_time, default=None)
+    def _make_room(slots: Set[Slot], limit: int, name: str) -> None:
+        left = [slot for slot in slots if not slot.is_ended]
+        slowest = max(left, key=Slot.client_time, default=None)
         if slowest is None or slowest.client_time() < SLOW_CLIENT:
             raise FrontendError(503, f"{limit} requests are already waiting for {name}")
         slowest.end_early()
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, slot: Slot) -> None:
         with self._lock:
             self._total -= 1
-            self._taken[place.target].discard(place)
-            if not self._taken[place.target]:
-                del self._taken[place.target]
+            self._taken[slot.target].discard(slot)
+            if not self._taken[slot.target]:
+                del self._taken[slot.target]
 
 
 class NodeRoute(NamedTuple):
@@ -11164,14 +11137,14 @@ class ForwardedRequest:
         self.timeout = self.server.proxy_timeout
         # What the node has not taken yet of a part of the request.
         self.unsent = memoryview(b"")
-        self.place = Place(self.target, client.connection)
+        self.slot = Slot(self.target, client.connection)
 
     def run(self) -> None:
         """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
 
         Raises FrontendError (answered to the client), ClientGone (the connection is cut), OSError.
         """
-        self.server.slots.take(self.place)
+        self.server.slots.take(self.slot)
         try:
             # What has arrived of the body is checked before a node sees any of it.
             first = self._take_body() if self.body is not None else b""
@@ -11181,7 +11154,7 @@ class ForwardedRequest:
         except (OSError, http.client.HTTPException, BadMessage) as error:
             self._fail(error)
         finally:
-            self.server.slots.give_back(self.place)
+            self.server.slots.give_back(self.slot)
             if self.connection is not None:
                 self.connection.close()
 
@@ -11292,7 +11265,7 @@ class ForwardedRequest:
         client, node = self.client, self.sock
         with self.server.workers.blocking():
             while not self.body.done:
-                with self.place.waiting_for_client():
+                with self.slot.waiting_for_client():
                     ready = readable(BODY_TIMEOUT, node, client.connection)
                 if not ready:
                     raise BadMessage(408, "the request's body did not arrive in time")
@@ -11383,7 +11356,7 @@ class ForwardedRequest:
             if not client.status:
                 self._write_head(head, is_chunked)
             self.server.telemetry.add_bytes(to_clients=len(data))
-            with self.place.waiting_for_client():
+            with self.slot.waiting_for_client():
                 client.send_now(frame_chunk(data) if is_chunked else data)
             self.deadline = time.monotonic() + STREAM_TIMEOUT
         if not client.status:
@@ -11442,6 +11415,13 @@ class ForwardedRequest:
 # The HTTP server
 # ----------------------------------------------------------------------------
 
+PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
+MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
+MAX_NODE_REQUESTS = 64  # of them for one node
+MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
+MAX_API_BODY = MIB  # bytes of a request body for our own API
+MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
+POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 # The dashboard's own Content-Security-Policy.
 PAGE_POLICY = (
@@ -11461,7 +11441,11 @@ CONTENT_TYPES = {
     ".map": "application/json",
     ".yml": "application/yaml; charset=utf-8",
 }
+# What asks nodes and changes none.
+UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
+EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 JSON_TYPE = "application/json"
+HEALTHY = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds.
 LATENCY_BUCKETS = tuple(
@@ -11965,11 +11949,6 @@ def note_action(server: FrontendServer, head: RequestHead, peer: str, status: in
     server.events.action(head.method.decode("latin-1"), target, status, by, peer or "unix", key)
 
 
-# What asks nodes and changes none.
-UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
-EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
-
-
 def plain_page(registry: NodeRegistry) -> bytes:
     """The page for ``/`` without ``static/``: what is missing, and links to the nodes."""
     rows = []
@@ -12011,7 +11990,7 @@ class ApiRequest(NamedTuple):
     arguments: Tuple[str, ...]
     body: bytes
     # Tells that the client left meanwhile: a long answer need not be finished.
-    is_gone: Callable[[], bool] = bool
+    is_gone: Callable[[], bool] = lambda: False
 
     @property
     def why_not(self) -> str:
@@ -12085,11 +12064,8 @@ def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | 
 # -- what the routes do
 
 
-HEALTHY = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
-
-
 def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer(200, HEALTHY, "application/json")
+    return Answer(200, HEALTHY)
 
 
 def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12127,8 +12103,8 @@ def entry_of(body: Dict[str, object]) -> Dict[str, object]:
     return {field: body[field] for field in ENTRY_FIELDS if field in body}
 
 
-def success(server: FrontendServer, message: str, persisted: bool) -> Answer:
-    """Report a change, and whether it will outlive this process."""
+def after_change(server: FrontendServer, message: str, persisted: bool) -> Answer:
+    """Have new nodes asked; report a change, and whether it will outlive this process."""
     if not persisted:
         advice = "" if server.config else " (start it with --config to keep changes)"
         message += " until the frontend ends" + advice
@@ -12155,7 +12131,7 @@ def add_to(
     """Add a node or a proxy to a group, and to the configuration file when there is one."""
     check = functools.partial(check_added, server, request)
     node, persisted = server.registry.add(entry, group, check)
-    return success(server, f"{what} {node.name} added", persisted)
+    return after_change(server, f"{what} {node.name} added", persisted)
 
 
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12185,7 +12161,7 @@ def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
     check = functools.partial(check_added, server, request)
     entry = entry_of(request.json())
     node, persisted = server.registry.change(request.arguments[0], entry, check)
-    return success(server, f"Node {node.name} updated", persisted)
+    return after_change(server, f"Node {node.name} updated", persisted)
 
 
 def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12196,7 +12172,7 @@ def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
 
 def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
     node, persisted = server.registry.change(request.arguments[0], None)
-    return success(server, f"Node {node.name} deleted", persisted)
+    return after_change(server, f"Node {node.name} deleted", persisted)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
@@ -12211,7 +12187,7 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
     version, children = "", None
     if reply.status == 200:
         try:
-            version = str(loads(reply.body))[:100]
+            version = str(loads(reply.body))[:MAX_VERSION_LENGTH]
         except ValueError:
             pass
     else:
@@ -12264,9 +12240,8 @@ def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
     if by:
         return Answer.json(server.monitor.status_by(by))
     names, states = request.names("node"), request.names("state")
-    by_frontend = request.head.get(b"user-agent").startswith(
-        b"lmcache-frontend/"
-    )  # it may wait for us to answer it
+    # Another frontend may wait for us to answer it.
+    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
     body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
     return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
@@ -12325,7 +12300,7 @@ def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
     by = f"{how} ({request.peer})" if request.peer else how
     until = server.monitor.silences.add(chosen, seconds, comment, by)
     server.monitor.alerts_changed()
-    message = f"silenced {len(chosen)} alert{'s' * (len(chosen) > 1)}"
+    message = f"silenced {plural(len(chosen), 'alert')}"
     return Answer.json(
         {"status": "success", "message": message, "alerts": chosen, "until": rounded_time(until)}
     )
@@ -12438,7 +12413,7 @@ def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
         raise invalid("heartbeat_url", "is required")
     check_url(url, "heartbeat_url")
     times = {}
-    for field, default in (("initial_delay", 0), ("interval", 30)):
+    for field, default in (("initial_delay", 0), ("interval", HEARTBEAT_INTERVAL)):
         value = body.get(field, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
             raise invalid(field, "is not a number of seconds")
@@ -12555,8 +12530,10 @@ class FrontendServer(WorkerHTTPServer):
     def __init__(
         self, address: Tuple[str, int] | str, services: Services, settings: ServerSettings
     ) -> None:
-        self.registry, self.trust, self.monitor = services[:3]
-        self.sources, self.heartbeat, self.discovery, self.history = services[3:]
+        self.registry, self.trust = services.registry, services.trust
+        self.monitor, self.sources = services.monitor, services.sources
+        self.heartbeat, self.discovery = services.heartbeat, services.discovery
+        self.history = services.history
         self.config, self.events = self.registry.config, self.monitor.events
         self.settings, self.proxy_timeout = settings, settings.proxy_timeout
         self.telemetry, self.static, self.pool = Telemetry(), StaticFiles(), ConnectionPool()
@@ -13472,6 +13449,9 @@ USAGE_ERROR = 2
 START_ERROR = 1
 INTERRUPTED = 130  # as a shell reports SIGINT
 DEFAULT_PORT = 8000
+# Seconds that a thread may compute before another one has its turn: a merge of many pages must not
+# hold up a small request at each of its steps.
+SWITCH_INTERVAL = 0.001
 ASK_TIMEOUT = 30.0  # seconds for the answer of a running frontend
 DOWNLOAD_SIZE = 64 * KIB  # bytes of a bundle that are read at once
 MAX_ROUNDS = 1_000_000  # polls in the history
@@ -13707,7 +13687,7 @@ def add_watching_options(add: Callable[..., object]) -> None:
         "--poll-timeout",
         metavar="S",
         type=SECONDS,
-        default=10.0,
+        default=POLL_TIMEOUT,
         help="seconds for a node to respond to a poll (default %(default)g)",
     )
     add(
@@ -14409,7 +14389,7 @@ def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, 
             raise FrontendError(502, "the response is not a frontend's status") from None
         if not print_out(clear + text) or not options.watch:
             return code
-        time.sleep(options.poll_interval or 10.0)
+        time.sleep(options.poll_interval or ON_DEMAND_AGE)
 
 
 COLORS = {

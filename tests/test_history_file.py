@@ -677,8 +677,8 @@ def test_a_new_file_in_place_of_the_removed_one_gets_all_that_memory_has(watcher
 
     def kept():
         start = HOUR * 3600 + 60
-        found = lf.known(read(path, "node:w0", "lookup_hit_rate", start, start + 300))
-        return len(found) >= 4 and lf.known(found)
+        found = lf.not_nan(read(path, "node:w0", "lookup_hit_rate", start, start + 300))
+        return len(found) >= 4 and lf.not_nan(found)
 
     wait_for(lambda: os.path.exists(path) and kept(), 20)
     running.end()
