@@ -46,7 +46,8 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     for Prometheus and bug reports  targets for Prometheus, the bundle
     serving connections             workers, parking, one client's connection
     the proxy                       one forwarded request, there and back
-    the HTTP server                 answers, static files, routes (ROUTES), FrontendServer
+    our own routes                  what each answers, and their table (ROUTES)
+    the HTTP server                 FrontendHandler, the dashboard's files, FrontendServer
     running as an LMCache plugin    nodes and options from LMCache's environment
     demo                            simulated nodes for --demo and for the tests
     command line                    options, main()
@@ -2862,6 +2863,9 @@ def series_of(sample: ParsedSample) -> bytes:
 class ExpositionMerger:
     """Collects pages, one per node, into one valid exposition.
 
+    It has one HELP and TYPE per family, and a label ``node`` in every sample; a node's own becomes
+    ``exported_node``. What a node writes in a broken way costs that node's samples and no others.
+
     Most lines of a cluster differ in their values alone. A block (a TYPE line and that family's
     samples with plain values) is therefore read once, and the next one that is equal
     but for its values gets its label by ``bytes.replace``. The grammar stays one: a block is
@@ -3050,24 +3054,6 @@ def write_help(about: bytes, is_openmetrics: bool) -> bytes:
         about = about.replace(b'\\"', b'"')
     escaped = ESCAPE_IN_HELP.sub(lambda found: found.group() if found.group(1) else rb"\\", about)
     return escaped.decode("utf-8", "replace").encode()
-
-
-def merge_expositions(
-    pages: Iterable[Tuple[str, bytes | Sequence[bytes]]], own: bytes = b""
-) -> Tuple[List[bytes], Dict[str, int]]:
-    """Merge pages, (node, text) each, behind our own.
-
-    Returns the pieces to send, and how many families of a node were left out or lost a sample.
-    One HELP and TYPE per family, samples of a family together, and a label ``node`` in every
-    sample; a label ``node`` of the node's own becomes ``exported_node``. What a node writes in a
-    broken way costs that node's samples and nothing else. Pages are read one at a time.
-    """
-    merger = ExpositionMerger()
-    if own:
-        merger.add_own(own)
-    for node, text in pages:
-        merger.add(node, text)
-    return merger.result(), merger.count_left_out()
 
 
 # ----------------------------------------------------------------------------
@@ -5638,32 +5624,6 @@ class Alert(NamedTuple):
     value: Optional[float] = None
 
 
-class Threshold(NamedTuple):
-    """When a rule about a figure begins and ends, compared with the past (BASE_SECONDS).
-
-    It begins at ``least`` and ``factor`` times the past, both in the mean of RECENT_SECONDS and
-    now (the figure as it is shown), and ends when the figure of now is under ``end_least`` or
-    ``end_factor`` times what the past was then. For a factor under 1 the figure has fallen.
-    """
-
-    least: float
-    factor: float
-    end_least: float
-    end_factor: float
-    unit: str
-
-
-PER_MINUTE = 1.0 / 60.0  # of a second
-THRESHOLDS = {
-    "hit_rate_halved": Threshold(100.0, 0.5, 100.0, 0.7, "tokens/s looked up"),
-    "evictions_rising": Threshold(1.0, 3.0, 0.5, 2.0, "1/s"),
-    "failures_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
-    "timeouts_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
-    "l2_loads_growing": Threshold(8.0, 3.0, 4.0, 2.0, "count"),
-    "remote_stores_stalled": Threshold(PER_MINUTE, 0.0, PER_MINUTE, 0.0, "1/s"),
-}
-
-
 class Evidence(NamedTuple):
     """What a rule about one node looks at.
 
@@ -5880,37 +5840,6 @@ def prompts_are_new(evidence: Evidence) -> str:
 HIT_RATE_REASONS = (restarted, remote_is_away, evicted_too_early, prompts_are_new)
 
 
-class Rising(NamedTuple):
-    """A figure that should not be several times its past: its name, and words for it."""
-
-    figure: str
-    subject: str
-    noun: str
-    phrase: str
-    needs_requests: bool = True
-
-
-RISING = {
-    "evictions_rising": Rising(
-        "evictions_per_second",
-        "Evictions are rising",
-        "evicted chunks",
-        "have rising evictions",
-    ),
-    "failures_rising": Rising(
-        "failures_per_second", "Failures are rising", "failures", "have rising failures"
-    ),
-    "timeouts_rising": Rising(
-        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
-    ),
-    "l2_loads_growing": Rising(
-        "loads_in_flight",
-        "L2 loads in flight are growing",
-        "L2 loads in flight",
-        "have a growing number of L2 loads in flight",
-        False,
-    ),
-}
 # Either says that a node has work: MP servers of 0.5.0 count tokens and no requests.
 TRAFFIC = ("requests_per_second", "lookup_tokens_per_second")
 
@@ -6003,6 +5932,65 @@ def check_unhealthy(evidence: Evidence) -> Finding:
     if state.state != "degraded" or not other:
         return NOTHING
     return Finding(f"{evidence.key} is degraded: {other[0]}")
+
+
+class Threshold(NamedTuple):
+    """When a rule about a figure begins and ends, compared with the past (BASE_SECONDS).
+
+    It begins at ``least`` and ``factor`` times the past, both in the mean of RECENT_SECONDS and
+    now (the figure as it is shown), and ends when the figure of now is under ``end_least`` or
+    ``end_factor`` times what the past was then. For a factor under 1 the figure has fallen.
+    """
+
+    least: float
+    factor: float
+    end_least: float
+    end_factor: float
+    unit: str
+
+
+PER_MINUTE = 1.0 / 60.0  # of a second
+THRESHOLDS = {
+    "hit_rate_halved": Threshold(100.0, 0.5, 100.0, 0.7, "tokens/s looked up"),
+    "evictions_rising": Threshold(1.0, 3.0, 0.5, 2.0, "1/s"),
+    "failures_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
+    "timeouts_rising": Threshold(PER_MINUTE, 2.0, PER_MINUTE / 2, 1.4, "1/s"),
+    "l2_loads_growing": Threshold(8.0, 3.0, 4.0, 2.0, "count"),
+    "remote_stores_stalled": Threshold(PER_MINUTE, 0.0, PER_MINUTE, 0.0, "1/s"),
+}
+
+
+class Rising(NamedTuple):
+    """A figure that should not be several times its past: its name, and words for it."""
+
+    figure: str
+    subject: str
+    noun: str
+    phrase: str
+    needs_requests: bool = True
+
+
+RISING = {
+    "evictions_rising": Rising(
+        "evictions_per_second",
+        "Evictions are rising",
+        "evicted chunks",
+        "have rising evictions",
+    ),
+    "failures_rising": Rising(
+        "failures_per_second", "Failures are rising", "failures", "have rising failures"
+    ),
+    "timeouts_rising": Rising(
+        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
+    ),
+    "l2_loads_growing": Rising(
+        "loads_in_flight",
+        "L2 loads in flight are growing",
+        "L2 loads in flight",
+        "have a growing number of L2 loads in flight",
+        False,
+    ),
+}
 
 
 class Rule(NamedTuple):
@@ -6741,7 +6729,7 @@ def not_nan(values: Iterable[float]) -> List[float]:
     return [value for value in values if value == value]
 
 
-class Buckets:
+class CoarseSeries:
     """The points of a series on a grid of ``step`` seconds: means, or the maximum of latencies."""
 
     def __init__(self, start: float, end: float, step: float, keep_max: bool) -> None:
@@ -6828,7 +6816,7 @@ class Past:
         start = max(start, first) if is_older else times[0]
         step = history_step(end - start)
         check_history_size(len(keys), len(metrics), int((end - start) / step) + 1)
-        buckets = {pair: Buckets(start, end, step, pair[1] in WORST_KEPT) for pair in wanted}
+        buckets = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in wanted}
         if is_older:
             until = min(end, oldest)
             check_history_hours(len(keys), start, until)
@@ -6841,7 +6829,7 @@ class Past:
                 bucket.add(number * step, columns[keys[name], metric][part])
         source = "memory" if not is_older else "both" if times else "file"
         points = {pair: bucket.values() for pair, bucket in buckets.items()}
-        times = Buckets(start, end, step, False).times()
+        times = CoarseSeries(start, end, step, False).times()
         return history_document(step, source, times, points, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
@@ -7895,8 +7883,6 @@ def label_of(node: Node) -> str:
 MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
 PAGE_AGE = 1.0  # seconds for which a merged page is reused
 MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
-MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
-SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
 
 NODE_UP = "node_up gauge Whether the node answered this scrape (1) or not (0)."
 SCRAPE_ERRORS = (
@@ -8282,7 +8268,7 @@ class HistoryFile:
             raise self._error(error) from None
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
-        self.reader.look()
+        self.reader.note_extent()
 
     def close(self) -> None:
         """Close the file and let other frontends have it."""
@@ -8443,7 +8429,7 @@ class HistoryReader:
         self.rows = 0  # hours of series
         self.written = 0.0  # Unix seconds of the last write
 
-    def look(self) -> None:
+    def note_extent(self) -> None:
         """Note how far the file goes back and how many rows it has; done after each write."""
         with self._connection() as connection:
             hour = oldest_hour(connection)
@@ -9403,7 +9389,7 @@ class Sources:
         timeout: float = SOURCE_TIMEOUT,
         why_not: Callable[[Target], str] = lambda target: "",
         clock: Clock = Clock(),
-        resolve: Callable[..., List[Tuple]] = socket.getaddrinfo,
+        getaddrinfo: Callable[..., List[Tuple]] = socket.getaddrinfo,
     ) -> None:
         """``interval`` and ``timeout`` (of an answer) are in seconds.
 
@@ -9433,7 +9419,7 @@ class Sources:
             )
         for text in dns:
             source, target = f"dns:{text}", parse_dns_option(text)
-            self._readers[source] = functools.partial(read_dns, source, target, resolve)
+            self._readers[source] = functools.partial(read_dns, source, target, getaddrinfo)
         if socket_directory:
             self._readers["found"] = functools.partial(find_socket_nodes, socket_directory)
 
@@ -9595,9 +9581,9 @@ def parse_dns_option(text: str) -> Target:
         return Target.parse(host, port)
 
 
-def read_dns(source: str, target: Target, resolve: Callable[..., List[Tuple]]) -> List[Node]:
+def read_dns(source: str, target: Target, getaddrinfo: Callable[..., List[Tuple]]) -> List[Node]:
     """Every address of a host name; of one that has both kinds, IPv4: one node per pod."""
-    found = resolve(target.host, target.port, 0, socket.SOCK_STREAM)
+    found = getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
     families = {family for family, *_ in found}
     wanted = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
     hosts = sorted({str(entry[4][0]) for entry in found if entry[0] == wanted})
@@ -11412,56 +11398,14 @@ class ForwardedRequest:
 
 
 # ----------------------------------------------------------------------------
-# The HTTP server
+# Our own routes
 # ----------------------------------------------------------------------------
 
-PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
-MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
-MAX_NODE_REQUESTS = 64  # of them for one node
-MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
-MAX_API_BODY = MIB  # bytes of a request body for our own API
-MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
-POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
-# The dashboard's own Content-Security-Policy.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".webp": "image/webp",
-    ".txt": "text/plain; charset=utf-8",
-    ".map": "application/json",
-    ".yml": "application/yaml; charset=utf-8",
-}
-# What asks nodes and changes none.
-UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
-EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 JSON_TYPE = "application/json"
 HEALTHY = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# Seconds.
-LATENCY_BUCKETS = tuple(
-    map(float, "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60".split())
-)
-GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
-GZIP_FORMAT = 31  # window bits that make zlib write gzip (RFC 1952)
-GZIP_LEVEL = 6  # of the dashboard's files, which are compressed once
-FAST_GZIP_LEVEL = 1  # of our own answers: three quarters of the gain for a third of the time
-PAGE_FILES = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}
-PAGE_HEADERS = {
-    "Content_Security_Policy": PAGE_POLICY,
-    "X_Content_Type_Options": "nosniff",
-    "Referrer_Policy": "no-referrer",
-    "X_Frame_Options": "DENY",
-}
+MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
+SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
 
 
 class Answer:
@@ -11497,6 +11441,570 @@ class Answer:
         if error.status == 503:
             answer.headers["Retry-After"] = "1"
         return answer
+
+
+class ApiRequest(NamedTuple):
+    """A request for one of our own routes; ``arguments`` come from the path."""
+
+    head: RequestHead
+    peer: str
+    trust: Trust
+    arguments: Tuple[str, ...]
+    body: bytes
+    # Tells that the client left meanwhile: a long answer need not be finished.
+    is_gone: Callable[[], bool] = lambda: False
+
+    @property
+    def why_not(self) -> str:
+        """Why the request is not trusted, "" when it is."""
+        return self.trust.why_not(self.head, self.peer)
+
+    @property
+    def query(self) -> Dict[str, List[str]]:
+        """The query's parameters, decoded."""
+        text = self.head.query[1:].decode("latin-1")
+        try:
+            return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
+        except ValueError:
+            raise FrontendError(400, "the query has more than 256 parameters") from None
+
+    def value(self, name: str, default: str = "") -> str:
+        """The last value of a query parameter."""
+        return self.query.get(name, [default])[-1]
+
+    def names(self, name: str) -> List[str]:
+        """A query parameter that may be repeated or hold a comma-separated list."""
+        return [item for value in self.query.get(name, ()) for item in value.split(",") if item]
+
+    def json(self) -> Dict[str, object]:
+        """The body as a JSON object. Raises FrontendError 400."""
+        value = parse_json(self.body, "the body") if self.body.strip() else {}
+        if not isinstance(value, dict):
+            raise FrontendError(400, "the body is not a JSON object")
+        return value
+
+
+def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer(200, HEALTHY)
+
+
+def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json(
+        {"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID}
+    )
+
+
+def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
+    groups = server.registry.groups()
+    return Answer.json(
+        {
+            "proxies": [
+                {"name": group.name, "host": group.host, "port": group.port} for group in groups
+            ]
+        }
+    )
+
+
+def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
+    group = server.registry.proxy(request.arguments[0])
+    return Answer.json({"nodes": [child.public() for child in group.children]})
+
+
+def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+    group = server.registry.proxy(request.arguments[0])
+    if group.name != LOCAL_PROXY:
+        server.sources.refresh_proxy(group.name)
+    children = server.registry.proxy(group.name).children
+    return Answer.json({"status": "success", "nodes": [child.public() for child in children]})
+
+
+def entry_of(body: Dict[str, object]) -> Dict[str, object]:
+    """The part of a body that is a node's entry in the configuration."""
+    return {field: body[field] for field in ENTRY_FIELDS if field in body}
+
+
+def after_change(server: FrontendServer, message: str, persisted: bool) -> Answer:
+    """Have new nodes asked; report a change, and whether it will outlive this process."""
+    if not persisted:
+        advice = "" if server.config else " (start it with --config to keep changes)"
+        message += " until the frontend ends" + advice
+    server.monitor.refresh_soon()
+    return Answer.json({"status": "success", "message": message, "persisted": persisted})
+
+
+def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
+    """Raise FrontendError 403 when the client would reach by this node what it may not itself."""
+    with_token = server.trust.has_token(request.head)
+    for each in (node, *node.children):
+        why = server.trust.check_addition(each.target, server.registry, with_token)
+        if why:
+            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
+
+
+def add_to(
+    server: FrontendServer,
+    request: ApiRequest,
+    entry: Dict[str, object],
+    group: str,
+    what: str,
+) -> Answer:
+    """Add a node or a proxy to a group, and to the configuration file when there is one."""
+    check = functools.partial(check_added, server, request)
+    node, persisted = server.registry.add(entry, group, check)
+    return after_change(server, f"{what} {node.name} added", persisted)
+
+
+def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+    entry = entry_of(request.json())
+    entry.setdefault("nodes", [])
+    return add_to(server, request, entry, LOCAL_PROXY, "Proxy")
+
+
+def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    entry = entry_of(request.json())
+    entry.pop("nodes", None)
+    return add_to(server, request, entry, request.arguments[0], "Node")
+
+
+def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    body = request.json()
+    entry = entry_of(body)
+    group = body.get("proxy_id") or LOCAL_PROXY
+    if not isinstance(group, str):
+        raise invalid("proxy_id", "is not a string")
+    if body.get("is_proxy"):
+        entry.setdefault("nodes", [])
+    return add_to(server, request, entry, group, "Node")
+
+
+def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    check = functools.partial(check_added, server, request)
+    entry = entry_of(request.json())
+    node, persisted = server.registry.change(request.arguments[0], entry, check)
+    return after_change(server, f"Node {node.name} updated", persisted)
+
+
+def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
+    """For probes of Kubernetes and load balancers: 200 when the node is up, 503 with reasons."""
+    is_up, shown = server.monitor.health(request.arguments[0])
+    return Answer.json(shown, 200 if is_up else 503, Cache_Control="no-store")
+
+
+def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
+    node, persisted = server.registry.change(request.arguments[0], None)
+    return after_change(server, f"Node {node.name} deleted", persisted)
+
+
+def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
+    """Try to reach a target before it is saved."""
+    node = Node.parse({"name": "test", **entry_of(request.json())}, "", "api")
+    check_added(server, request, node)
+    target = node.target
+    try:
+        reply = fetch(target, "/version")
+    except FetchError as error:
+        raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
+    version, children = "", None
+    if reply.status == 200:
+        try:
+            version = str(loads(reply.body))[:MAX_VERSION_LENGTH]
+        except ValueError:
+            pass
+    else:
+        # Nodes of LMCache have a version; another frontend has nodes instead.
+        children = count_nodes_behind(target)
+    return Answer.json(
+        {
+            "status": "success",
+            "http_status": reply.status,
+            "version": version,
+            "seconds": reply.seconds,
+            "frontend_nodes": children,
+        }
+    )
+
+
+def count_nodes_behind(target: Target) -> int | None:
+    """How many nodes another frontend reports; None when it is no frontend."""
+    try:
+        reply = fetch(target, "/api/nodes")
+        groups = loads(reply.body)["nodes"] if reply.status == 200 else None
+        if not isinstance(groups, list):
+            return None
+        return sum(len(group["children"]) for group in groups)
+    except (FetchError, ValueError, KeyError, TypeError):
+        return None
+
+
+def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json(
+        {
+            "trusted": not request.why_not,
+            "trust": server.trust.mode,
+            "reason": request.why_not,
+            "version": VERSION,
+            "writable_config": server.config is not None,
+            "config_file": server.config.path if server.config else None,
+        },
+        Cache_Control="no-store",
+    )
+
+
+def get_figures(server: FrontendServer, request: ApiRequest) -> Answer:
+    """The table of figures: what each is, its unit, and what it is made of."""
+    return Answer.json({"window": WINDOW, "figures": list_figures()})
+
+
+def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
+    by = request.value("by")
+    if by:
+        return Answer.json(server.monitor.status_by(by))
+    names, states = request.names("node"), request.names("state")
+    # Another frontend may wait for us to answer it.
+    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
+    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
+    return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
+
+
+def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
+    """Past values, from ``start`` to ``end`` (Unix seconds), or of the last ``seconds``."""
+    end = request_number(request, "end")
+    start = request_number(request, "start")
+    seconds = request_number(request, "seconds", 3600.0)
+    if start is not None:
+        seconds = (time.time() if end is None else end) - start
+        if seconds <= 0:
+            raise invalid("start", "is not before end")
+    if not 0 < seconds <= MAX_HISTORY_SECONDS:
+        raise invalid("seconds", f"is not between 0 and {MAX_HISTORY_SECONDS:.0f}")
+    node, metric = request.value("node") or None, request.value("metric") or None
+    instance = request.value("instance") or None
+    if node and instance:
+        raise invalid("instance", "and node cannot be asked for together")
+    return Answer.json(server.monitor.history(node, metric, seconds, end, instance))
+
+
+def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
+    """What happened, newest first."""
+    limit = request_number(request, "limit", EVENT_PAGE)
+    if not 1 <= limit <= MAX_EVENT_PAGE or limit != int(limit):
+        raise invalid("limit", f"is not a whole number from 1 to {MAX_EVENT_PAGE}")
+    kinds = tuple(request.names("kind"))
+    for kind in kinds:
+        if kind not in EVENT_KINDS:
+            known = ", ".join(EVENT_KINDS)
+            raise invalid("kind", f"{one_line(kind)!r} is none of {known}")
+    since, until = (request_number(request, name) for name in ("since", "until"))
+    if since is not None and until is not None and since > until:
+        raise invalid("since", "is after until")
+    before = request_number(request, "before")
+    found = [(name, server.registry.find(name)) for name in request.names("node")]
+    nodes = tuple(node.key if node is not None else name for name, node in found)
+    which = EventFilter(since, until, nodes, kinds)
+    before_id = None if before is None else int(before)
+    older = server.history.older_events if server.history is not None else None
+    page = server.events.query(which, int(limit), before_id, older)
+    return Answer.json(page, Cache_Control="no-cache")
+
+
+def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
+    """Silence an alert, or all that are in a group now, for some seconds."""
+    body = request.json()
+    seconds, comment = number_or_none(body.get("seconds")), body.get("comment", "")
+    if seconds is None:
+        raise invalid("seconds", "is not a number")
+    if not isinstance(comment, str):
+        raise invalid("comment", "is not a string")
+    chosen = chosen_alerts(server, request.arguments[0])
+    how = "token" if server.trust.has_token(request.head) else server.trust.mode
+    by = f"{how} ({request.peer})" if request.peer else how
+    until = server.monitor.silences.add(chosen, seconds, comment, by)
+    server.monitor.alerts_changed()
+    message = f"silenced {plural(len(chosen), 'alert')}"
+    return Answer.json(
+        {"status": "success", "message": message, "alerts": chosen, "until": rounded_time(until)}
+    )
+
+
+def delete_silence(server: FrontendServer, request: ApiRequest) -> Answer:
+    """End the silence of an alert, or of all that are in a group now."""
+    chosen = chosen_alerts(server, request.arguments[0])
+    if not server.monitor.silences.end(chosen):
+        raise FrontendError(404, f"{one_line(request.arguments[0])!r} is not silenced")
+    server.monitor.alerts_changed()
+    return Answer.json({"status": "success", "message": "the silence was ended", "alerts": chosen})
+
+
+def chosen_alerts(server: FrontendServer, name: str) -> List[str]:
+    """The ids of the alert, or of the alerts of the group, that is called so. Raises 404."""
+    documents = server.monitor.alert_documents()
+    silenced = server.monitor.silences.active()
+    chosen = [item["id"] for item in documents if name == item["id"]]
+    chosen = chosen or [item["id"] for item in documents if name == item["group"]]
+    if not chosen and name in silenced:
+        chosen = [name]
+    if not chosen:
+        raise FrontendError(404, f"there is no alert {one_line(name)!r}")
+    return chosen
+
+
+def request_number(request: ApiRequest, name: str, default: float | None = None) -> float | None:
+    """A number of the query. Raises FrontendError 400 when it is none."""
+    text = request.value(name)
+    if not text:
+        return default
+    try:
+        value = number_or_none(float(text))
+    except ValueError:
+        value = None
+    if value is None:
+        raise FrontendError(400, f"{name} {one_line(text)!r} is not a number", name)
+    return value
+
+
+def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
+    server.monitor.refresh(request.value("node") or None)
+    return Answer.json({"status": "success"})
+
+
+def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
+    nodes = server.registry.leaves()
+    wanted = request.names("node")
+    if wanted:
+        unknown = sorted(set(wanted) - {name for node in nodes for name in (node.name, node.key)})
+        if unknown:
+            raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
+        nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
+    asking = [
+        item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item
+    ]
+    if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
+        nodes = []  # frontends that have each other as nodes would ask each other for ever
+
+    def own() -> bytes:
+        pieces = [server.telemetry.exposition(server)]
+        pieces.append(server.monitor.exposition(nodes))
+        if server.history is not None:
+            pieces.append(server.history.exposition())
+        return b"".join(pieces)
+
+    page = server.scraper.scrape(nodes, own, scrape_timeout(request.head), asking)
+    return Answer(200, page, METRICS_TYPE)
+
+
+def scrape_timeout(head: RequestHead) -> float:
+    """How long a scrape may take: a little less than Prometheus itself waits, when it says."""
+    try:
+        asked = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
+    except ValueError:
+        return FETCH_TIMEOUT
+    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, asked - SCRAPE_MARGIN))
+
+
+def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
+    via = request.value("via")
+    if via not in ("", "proxy"):
+        raise invalid("via", "is neither empty nor 'proxy'")
+    authority = request.head.host.decode("latin-1") or f"127.0.0.1:{server.server_port}"
+    return Answer.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
+
+
+def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
+    name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
+    events = server.events.query(limit=MAX_EVENTS)["events"]
+    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status(), events)
+    return Answer(
+        200,
+        pieces,
+        "application/zip",
+        Content_Disposition=f'attachment; filename="{name}"',
+        Cache_Control="no-store",
+    )
+
+
+def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    return Answer.json(server.heartbeat.status())
+
+
+def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    body = request.json()
+    url = body.get("heartbeat_url")
+    if not isinstance(url, str) or not url:
+        raise invalid("heartbeat_url", "is required")
+    check_url(url, "heartbeat_url")
+    times = {}
+    for field, default in (("initial_delay", 0), ("interval", HEARTBEAT_INTERVAL)):
+        value = body.get(field, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
+            raise invalid(field, "is not a number of seconds")
+        times[field] = value
+    check_added(server, request, reported_node(url_target(url), "api", False))
+    server.heartbeat.start(url, times["initial_delay"], times["interval"])
+    return Answer.json({"status": "success", "message": "Heartbeat service started"})
+
+
+def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    server.heartbeat.stop()
+    return Answer.json({"status": "success", "message": "Heartbeat service stopped"})
+
+
+def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+    if server.discovery is None:
+        raise FrontendError(
+            404, "this frontend is not a discovery service: start it with --discovery"
+        )
+    if server.trust.token_given and request.why_not:
+        raise FrontendError(403, request.why_not)
+    fields = {name: values[-1] for name, values in request.query.items()}
+    # Behind a proxy, the peer's address is not the reporter's own.
+    is_hidden = bool(request.why_not) and server.trust.is_forwarded(request.head)
+    peer = "a proxy" if is_hidden else request.peer
+    check = functools.partial(check_added, server, request)
+    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not, check))
+
+
+def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
+    if server.discovery is None:
+        raise FrontendError(
+            404, "this frontend is not a discovery service: start it with --discovery"
+        )
+    times: List[int | None] = []
+    for field in ("hour", "minute"):
+        text = request.value(field)
+        if text and not (text.isascii() and text.isdigit() and len(text) < 7):
+            raise invalid(field, "is not a whole number")
+        times.append(int(text) if text else None)
+    return Answer.json(server.discovery.infos(*times))
+
+
+class Route(NamedTuple):
+    """One of our own routes: ``{}`` in the pattern stands for one segment of the path."""
+
+    method: str
+    pattern: str
+    call: Callable[[FrontendServer, ApiRequest], Answer]
+    trusted: bool = False
+    # What our own metrics call it.
+    name: str = "api"
+    # It takes no time at all, so that no other worker need take over.
+    instant: bool = False
+    # It waits for nodes: only so many run at once.
+    waits: bool = False
+
+
+ROUTES = (
+    Route("GET", "/health", get_health, name="health", instant=True),
+    Route("GET", "/metrics", get_metrics, name="metrics", waits=True),
+    Route("GET", "/api/nodes", get_nodes),
+    Route("POST", "/api/nodes", post_node, trusted=True),
+    Route("PUT", "/api/nodes/{}", put_node, trusted=True),
+    Route("DELETE", "/api/nodes/{}", delete_node, trusted=True),
+    Route("GET", "/api/nodes/{}/health", get_node_health),
+    Route("GET", "/api/proxies", get_proxies),
+    Route("POST", "/api/proxies", post_proxy, trusted=True),
+    Route("GET", "/api/proxies/{}/nodes", get_proxy_nodes),
+    Route("POST", "/api/proxies/{}/nodes", post_proxy_node, trusted=True),
+    Route("GET", "/api/proxies/{}/refresh", refresh_proxy, waits=True),
+    Route("GET", "/api/status", get_status),
+    Route("GET", "/api/figures", get_figures),
+    Route("GET", "/api/history", get_history),
+    Route("GET", "/api/events", get_events),
+    Route("POST", "/api/alerts/{}/silence", post_silence, trusted=True),
+    Route("DELETE", "/api/alerts/{}/silence", delete_silence, trusted=True),
+    Route("GET", "/api/session", get_session),
+    Route("POST", "/api/refresh", post_refresh, trusted=True, waits=True),
+    Route("POST", "/api/test", post_test, trusted=True, waits=True),
+    Route("GET", "/api/sd", get_service_discovery),
+    Route("GET", "/api/bundle", get_bundle, trusted=True, waits=True),
+    Route("GET", "/api/heartbeat/status", get_heartbeat),
+    Route("POST", "/api/heartbeat/start", start_heartbeat, trusted=True),
+    Route("POST", "/api/heartbeat/stop", stop_heartbeat, trusted=True),
+    Route("GET", "/lmcache_heartbeat", receive_heartbeat),
+    Route("GET", "/heartbeat", receive_heartbeat),
+    Route("GET", "/lmcache_infos", get_infos),
+)
+PLAIN_ROUTES = {
+    (route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern
+}
+PLAIN_ROUTES.update(
+    (("HEAD", path), route)
+    for (method, path), route in list(PLAIN_ROUTES.items())
+    if method == "GET"
+)
+
+
+def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
+    """Find the route for a method and a raw path, with the path's arguments.
+
+    When there is none for this method, the methods that there are; None for an unknown path.
+    """
+    route = PLAIN_ROUTES.get((method, path))
+    if route is not None:
+        return route, ()
+    segments = path.split("/")
+    methods: List[str] = []
+    for route in ROUTES:
+        pattern = route.pattern.split("/")
+        if len(pattern) != len(segments):
+            continue
+        if all(wanted == "{}" or wanted == segment for wanted, segment in zip(pattern, segments)):
+            if route.method == method or (route.method == "GET" and method == "HEAD"):
+                pairs = zip(pattern, segments)
+                return route, tuple(
+                    urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}"
+                )
+            methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+    return (", ".join([*methods, "OPTIONS"]), ()) if methods else None
+
+
+# ----------------------------------------------------------------------------
+# The HTTP server
+# ----------------------------------------------------------------------------
+
+PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
+MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
+MAX_NODE_REQUESTS = 64  # of them for one node
+MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
+MAX_API_BODY = MIB  # bytes of a request body for our own API
+MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
+POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+# The dashboard's own Content-Security-Policy.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".webp": "image/webp",
+    ".txt": "text/plain; charset=utf-8",
+    ".map": "application/json",
+    ".yml": "application/yaml; charset=utf-8",
+}
+# What asks nodes and changes none.
+UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
+EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
+# Seconds.
+LATENCY_BUCKETS = tuple(
+    map(float, "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60".split())
+)
+GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
+GZIP_FORMAT = 31  # window bits that make zlib write gzip (RFC 1952)
+GZIP_LEVEL = 6  # of the dashboard's files, which are compressed once
+FAST_GZIP_LEVEL = 1  # of our own answers: three quarters of the gain for a third of the time
+PAGE_FILES = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}
+PAGE_HEADERS = {
+    "Content_Security_Policy": PAGE_POLICY,
+    "X_Content_Type_Options": "nosniff",
+    "Referrer_Policy": "no-referrer",
+    "X_Frame_Options": "DENY",
+}
 
 
 class Telemetry:
@@ -11978,523 +12486,6 @@ def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
             answer.headers["Content-Encoding"] = "gzip"
         answer.headers.setdefault("Vary", "Accept-Encoding")
     return answer
-
-
-class ApiRequest(NamedTuple):
-    """A request for one of our own routes; ``arguments`` come from the path."""
-
-    head: RequestHead
-    peer: str
-    trust: Trust
-    arguments: Tuple[str, ...]
-    body: bytes
-    # Tells that the client left meanwhile: a long answer need not be finished.
-    is_gone: Callable[[], bool] = lambda: False
-
-    @property
-    def why_not(self) -> str:
-        """Why the request is not trusted, "" when it is."""
-        return self.trust.why_not(self.head, self.peer)
-
-    @property
-    def query(self) -> Dict[str, List[str]]:
-        """The query's parameters, decoded."""
-        text = self.head.query[1:].decode("latin-1")
-        try:
-            return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
-        except ValueError:
-            raise FrontendError(400, "the query has more than 256 parameters") from None
-
-    def value(self, name: str, default: str = "") -> str:
-        """The last value of a query parameter."""
-        return self.query.get(name, [default])[-1]
-
-    def names(self, name: str) -> List[str]:
-        """A query parameter that may be repeated or hold a comma-separated list."""
-        return [item for value in self.query.get(name, ()) for item in value.split(",") if item]
-
-    def json(self) -> Dict[str, object]:
-        """The body as a JSON object. Raises FrontendError 400."""
-        value = parse_json(self.body, "the body") if self.body.strip() else {}
-        if not isinstance(value, dict):
-            raise FrontendError(400, "the body is not a JSON object")
-        return value
-
-
-class Route(NamedTuple):
-    """One of our own routes: ``{}`` in the pattern stands for one segment of the path."""
-
-    method: str
-    pattern: str
-    call: Callable[[FrontendServer, ApiRequest], Answer]
-    trusted: bool = False
-    # What our own metrics call it.
-    name: str = "api"
-    # It takes no time at all, so that no other worker need take over.
-    instant: bool = False
-    # It waits for nodes: only so many run at once.
-    waits: bool = False
-
-
-def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
-    """Find the route for a method and a raw path, with the path's arguments.
-
-    When there is none for this method, the methods that there are; None for an unknown path.
-    """
-    route = PLAIN_ROUTES.get((method, path))
-    if route is not None:
-        return route, ()
-    segments = path.split("/")
-    methods: List[str] = []
-    for route in ROUTES:
-        pattern = route.pattern.split("/")
-        if len(pattern) != len(segments):
-            continue
-        if all(wanted == "{}" or wanted == segment for wanted, segment in zip(pattern, segments)):
-            if route.method == method or (route.method == "GET" and method == "HEAD"):
-                pairs = zip(pattern, segments)
-                return route, tuple(
-                    urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}"
-                )
-            methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
-    return (", ".join([*methods, "OPTIONS"]), ()) if methods else None
-
-
-# -- what the routes do
-
-
-def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer(200, HEALTHY)
-
-
-def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(
-        {"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID}
-    )
-
-
-def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
-    groups = server.registry.groups()
-    return Answer.json(
-        {
-            "proxies": [
-                {"name": group.name, "host": group.host, "port": group.port} for group in groups
-            ]
-        }
-    )
-
-
-def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    group = server.registry.proxy(request.arguments[0])
-    return Answer.json({"nodes": [child.public() for child in group.children]})
-
-
-def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
-    group = server.registry.proxy(request.arguments[0])
-    if group.name != LOCAL_PROXY:
-        server.sources.refresh_proxy(group.name)
-    children = server.registry.proxy(group.name).children
-    return Answer.json({"status": "success", "nodes": [child.public() for child in children]})
-
-
-def entry_of(body: Dict[str, object]) -> Dict[str, object]:
-    """The part of a body that is a node's entry in the configuration."""
-    return {field: body[field] for field in ENTRY_FIELDS if field in body}
-
-
-def after_change(server: FrontendServer, message: str, persisted: bool) -> Answer:
-    """Have new nodes asked; report a change, and whether it will outlive this process."""
-    if not persisted:
-        advice = "" if server.config else " (start it with --config to keep changes)"
-        message += " until the frontend ends" + advice
-    server.monitor.refresh_soon()
-    return Answer.json({"status": "success", "message": message, "persisted": persisted})
-
-
-def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
-    """Raise FrontendError 403 when the client would reach by this node what it may not itself."""
-    with_token = server.trust.has_token(request.head)
-    for each in (node, *node.children):
-        why = server.trust.check_addition(each.target, server.registry, with_token)
-        if why:
-            raise FrontendError(403, why, "port" if each.target.is_unix else "host")
-
-
-def add_to(
-    server: FrontendServer,
-    request: ApiRequest,
-    entry: Dict[str, object],
-    group: str,
-    what: str,
-) -> Answer:
-    """Add a node or a proxy to a group, and to the configuration file when there is one."""
-    check = functools.partial(check_added, server, request)
-    node, persisted = server.registry.add(entry, group, check)
-    return after_change(server, f"{what} {node.name} added", persisted)
-
-
-def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
-    entry = entry_of(request.json())
-    entry.setdefault("nodes", [])
-    return add_to(server, request, entry, LOCAL_PROXY, "Proxy")
-
-
-def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    entry = entry_of(request.json())
-    entry.pop("nodes", None)
-    return add_to(server, request, entry, request.arguments[0], "Node")
-
-
-def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    body = request.json()
-    entry = entry_of(body)
-    group = body.get("proxy_id") or LOCAL_PROXY
-    if not isinstance(group, str):
-        raise invalid("proxy_id", "is not a string")
-    if body.get("is_proxy"):
-        entry.setdefault("nodes", [])
-    return add_to(server, request, entry, group, "Node")
-
-
-def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    check = functools.partial(check_added, server, request)
-    entry = entry_of(request.json())
-    node, persisted = server.registry.change(request.arguments[0], entry, check)
-    return after_change(server, f"Node {node.name} updated", persisted)
-
-
-def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    """For probes of Kubernetes and load balancers: 200 when the node is up, 503 with reasons."""
-    is_up, shown = server.monitor.health(request.arguments[0])
-    return Answer.json(shown, 200 if is_up else 503, Cache_Control="no-store")
-
-
-def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
-    node, persisted = server.registry.change(request.arguments[0], None)
-    return after_change(server, f"Node {node.name} deleted", persisted)
-
-
-def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
-    """Try to reach a target before it is saved."""
-    node = Node.parse({"name": "test", **entry_of(request.json())}, "", "api")
-    check_added(server, request, node)
-    target = node.target
-    try:
-        reply = fetch(target, "/version")
-    except FetchError as error:
-        raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
-    version, children = "", None
-    if reply.status == 200:
-        try:
-            version = str(loads(reply.body))[:MAX_VERSION_LENGTH]
-        except ValueError:
-            pass
-    else:
-        # Nodes of LMCache have a version; another frontend has nodes instead.
-        children = count_nodes_behind(target)
-    return Answer.json(
-        {
-            "status": "success",
-            "http_status": reply.status,
-            "version": version,
-            "seconds": reply.seconds,
-            "frontend_nodes": children,
-        }
-    )
-
-
-def count_nodes_behind(target: Target) -> int | None:
-    """How many nodes another frontend reports; None when it is no frontend."""
-    try:
-        reply = fetch(target, "/api/nodes")
-        groups = loads(reply.body)["nodes"] if reply.status == 200 else None
-        if not isinstance(groups, list):
-            return None
-        return sum(len(group["children"]) for group in groups)
-    except (FetchError, ValueError, KeyError, TypeError):
-        return None
-
-
-def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(
-        {
-            "trusted": not request.why_not,
-            "trust": server.trust.mode,
-            "reason": request.why_not,
-            "version": VERSION,
-            "writable_config": server.config is not None,
-            "config_file": server.config.path if server.config else None,
-        },
-        Cache_Control="no-store",
-    )
-
-
-def get_figures(server: FrontendServer, request: ApiRequest) -> Answer:
-    """The table of figures: what each is, its unit, and what it is made of."""
-    return Answer.json({"window": WINDOW, "figures": list_figures()})
-
-
-def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
-    by = request.value("by")
-    if by:
-        return Answer.json(server.monitor.status_by(by))
-    names, states = request.names("node"), request.names("state")
-    # Another frontend may wait for us to answer it.
-    by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
-    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
-    return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
-
-
-def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
-    """Past values, from ``start`` to ``end`` (Unix seconds), or of the last ``seconds``."""
-    end = request_number(request, "end")
-    start = request_number(request, "start")
-    seconds = request_number(request, "seconds", 3600.0)
-    if start is not None:
-        seconds = (time.time() if end is None else end) - start
-        if seconds <= 0:
-            raise invalid("start", "is not before end")
-    if not 0 < seconds <= MAX_HISTORY_SECONDS:
-        raise invalid("seconds", f"is not between 0 and {MAX_HISTORY_SECONDS:.0f}")
-    node, metric = request.value("node") or None, request.value("metric") or None
-    instance = request.value("instance") or None
-    if node and instance:
-        raise invalid("instance", "and node cannot be asked for together")
-    return Answer.json(server.monitor.history(node, metric, seconds, end, instance))
-
-
-def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
-    """What happened, newest first."""
-    limit = request_number(request, "limit", EVENT_PAGE)
-    if not 1 <= limit <= MAX_EVENT_PAGE or limit != int(limit):
-        raise invalid("limit", f"is not a whole number from 1 to {MAX_EVENT_PAGE}")
-    kinds = tuple(request.names("kind"))
-    for kind in kinds:
-        if kind not in EVENT_KINDS:
-            known = ", ".join(EVENT_KINDS)
-            raise invalid("kind", f"{one_line(kind)!r} is none of {known}")
-    since, until = (request_number(request, name) for name in ("since", "until"))
-    if since is not None and until is not None and since > until:
-        raise invalid("since", "is after until")
-    before = request_number(request, "before")
-    found = [(name, server.registry.find(name)) for name in request.names("node")]
-    nodes = tuple(node.key if node is not None else name for name, node in found)
-    which = EventFilter(since, until, nodes, kinds)
-    before_id = None if before is None else int(before)
-    older = server.history.older_events if server.history is not None else None
-    page = server.events.query(which, int(limit), before_id, older)
-    return Answer.json(page, Cache_Control="no-cache")
-
-
-def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
-    """Silence an alert, or all that are in a group now, for some seconds."""
-    body = request.json()
-    seconds, comment = number_or_none(body.get("seconds")), body.get("comment", "")
-    if seconds is None:
-        raise invalid("seconds", "is not a number")
-    if not isinstance(comment, str):
-        raise invalid("comment", "is not a string")
-    chosen = chosen_alerts(server, request.arguments[0])
-    how = "token" if server.trust.has_token(request.head) else server.trust.mode
-    by = f"{how} ({request.peer})" if request.peer else how
-    until = server.monitor.silences.add(chosen, seconds, comment, by)
-    server.monitor.alerts_changed()
-    message = f"silenced {plural(len(chosen), 'alert')}"
-    return Answer.json(
-        {"status": "success", "message": message, "alerts": chosen, "until": rounded_time(until)}
-    )
-
-
-def delete_silence(server: FrontendServer, request: ApiRequest) -> Answer:
-    """End the silence of an alert, or of all that are in a group now."""
-    chosen = chosen_alerts(server, request.arguments[0])
-    if not server.monitor.silences.end(chosen):
-        raise FrontendError(404, f"{one_line(request.arguments[0])!r} is not silenced")
-    server.monitor.alerts_changed()
-    return Answer.json({"status": "success", "message": "the silence was ended", "alerts": chosen})
-
-
-def chosen_alerts(server: FrontendServer, name: str) -> List[str]:
-    """The ids of the alert, or of the alerts of the group, that is called so. Raises 404."""
-    documents = server.monitor.alert_documents()
-    silenced = server.monitor.silences.active()
-    chosen = [item["id"] for item in documents if name == item["id"]]
-    chosen = chosen or [item["id"] for item in documents if name == item["group"]]
-    if not chosen and name in silenced:
-        chosen = [name]
-    if not chosen:
-        raise FrontendError(404, f"there is no alert {one_line(name)!r}")
-    return chosen
-
-
-def request_number(request: ApiRequest, name: str, default: float | None = None) -> float | None:
-    """A number of the query. Raises FrontendError 400 when it is none."""
-    text = request.value(name)
-    if not text:
-        return default
-    try:
-        value = number_or_none(float(text))
-    except ValueError:
-        value = None
-    if value is None:
-        raise FrontendError(400, f"{name} {one_line(text)!r} is not a number", name)
-    return value
-
-
-def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
-    server.monitor.refresh(request.value("node") or None)
-    return Answer.json({"status": "success"})
-
-
-def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
-    nodes = server.registry.leaves()
-    wanted = request.names("node")
-    if wanted:
-        unknown = sorted(set(wanted) - {name for node in nodes for name in (node.name, node.key)})
-        if unknown:
-            raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
-        nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
-    asking = [
-        item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item
-    ]
-    if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
-        nodes = []  # frontends that have each other as nodes would ask each other for ever
-
-    def own() -> bytes:
-        pieces = [server.telemetry.exposition(server)]
-        pieces.append(server.monitor.exposition(nodes))
-        if server.history is not None:
-            pieces.append(server.history.exposition())
-        return b"".join(pieces)
-
-    page = server.scraper.scrape(nodes, own, scrape_timeout(request.head), asking)
-    return Answer(200, page, METRICS_TYPE)
-
-
-def scrape_timeout(head: RequestHead) -> float:
-    """How long a scrape may take: a little less than Prometheus itself waits, when it says."""
-    try:
-        asked = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
-    except ValueError:
-        return FETCH_TIMEOUT
-    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, asked - SCRAPE_MARGIN))
-
-
-def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
-    via = request.value("via")
-    if via not in ("", "proxy"):
-        raise invalid("via", "is neither empty nor 'proxy'")
-    authority = request.head.host.decode("latin-1") or f"127.0.0.1:{server.server_port}"
-    return Answer.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
-
-
-def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
-    name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
-    events = server.events.query(limit=MAX_EVENTS)["events"]
-    pieces = bundle_pieces(server.registry.leaves(), server.monitor.status(), events)
-    return Answer(
-        200,
-        pieces,
-        "application/zip",
-        Content_Disposition=f'attachment; filename="{name}"',
-        Cache_Control="no-store",
-    )
-
-
-def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(server.heartbeat.status())
-
-
-def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
-    body = request.json()
-    url = body.get("heartbeat_url")
-    if not isinstance(url, str) or not url:
-        raise invalid("heartbeat_url", "is required")
-    check_url(url, "heartbeat_url")
-    times = {}
-    for field, default in (("initial_delay", 0), ("interval", HEARTBEAT_INTERVAL)):
-        value = body.get(field, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
-            raise invalid(field, "is not a number of seconds")
-        times[field] = value
-    check_added(server, request, reported_node(url_target(url), "api", False))
-    server.heartbeat.start(url, times["initial_delay"], times["interval"])
-    return Answer.json({"status": "success", "message": "Heartbeat service started"})
-
-
-def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
-    server.heartbeat.stop()
-    return Answer.json({"status": "success", "message": "Heartbeat service stopped"})
-
-
-def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
-    if server.discovery is None:
-        raise FrontendError(
-            404, "this frontend is not a discovery service: start it with --discovery"
-        )
-    if server.trust.token_given and request.why_not:
-        raise FrontendError(403, request.why_not)
-    fields = {name: values[-1] for name, values in request.query.items()}
-    # Behind a proxy, the peer's address is not the reporter's own.
-    is_hidden = bool(request.why_not) and server.trust.is_forwarded(request.head)
-    peer = "a proxy" if is_hidden else request.peer
-    check = functools.partial(check_added, server, request)
-    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not, check))
-
-
-def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
-    if server.discovery is None:
-        raise FrontendError(
-            404, "this frontend is not a discovery service: start it with --discovery"
-        )
-    times: List[int | None] = []
-    for field in ("hour", "minute"):
-        text = request.value(field)
-        if text and not (text.isascii() and text.isdigit() and len(text) < 7):
-            raise invalid(field, "is not a whole number")
-        times.append(int(text) if text else None)
-    return Answer.json(server.discovery.infos(*times))
-
-
-ROUTES = (
-    Route("GET", "/health", get_health, name="health", instant=True),
-    Route("GET", "/metrics", get_metrics, name="metrics", waits=True),
-    Route("GET", "/api/nodes", get_nodes),
-    Route("POST", "/api/nodes", post_node, trusted=True),
-    Route("PUT", "/api/nodes/{}", put_node, trusted=True),
-    Route("DELETE", "/api/nodes/{}", delete_node, trusted=True),
-    Route("GET", "/api/nodes/{}/health", get_node_health),
-    Route("GET", "/api/proxies", get_proxies),
-    Route("POST", "/api/proxies", post_proxy, trusted=True),
-    Route("GET", "/api/proxies/{}/nodes", get_proxy_nodes),
-    Route("POST", "/api/proxies/{}/nodes", post_proxy_node, trusted=True),
-    Route("GET", "/api/proxies/{}/refresh", refresh_proxy, waits=True),
-    Route("GET", "/api/status", get_status),
-    Route("GET", "/api/figures", get_figures),
-    Route("GET", "/api/history", get_history),
-    Route("GET", "/api/events", get_events),
-    Route("POST", "/api/alerts/{}/silence", post_silence, trusted=True),
-    Route("DELETE", "/api/alerts/{}/silence", delete_silence, trusted=True),
-    Route("GET", "/api/session", get_session),
-    Route("POST", "/api/refresh", post_refresh, trusted=True, waits=True),
-    Route("POST", "/api/test", post_test, trusted=True, waits=True),
-    Route("GET", "/api/sd", get_service_discovery),
-    Route("GET", "/api/bundle", get_bundle, trusted=True, waits=True),
-    Route("GET", "/api/heartbeat/status", get_heartbeat),
-    Route("POST", "/api/heartbeat/start", start_heartbeat, trusted=True),
-    Route("POST", "/api/heartbeat/stop", stop_heartbeat, trusted=True),
-    Route("GET", "/lmcache_heartbeat", receive_heartbeat),
-    Route("GET", "/heartbeat", receive_heartbeat),
-    Route("GET", "/lmcache_infos", get_infos),
-)
-PLAIN_ROUTES = {
-    (route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern
-}
-PLAIN_ROUTES.update(
-    (("HEAD", path), route)
-    for (method, path), route in list(PLAIN_ROUTES.items())
-    if method == "GET"
-)
 
 
 class ServerSettings(NamedTuple):

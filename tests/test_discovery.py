@@ -879,7 +879,7 @@ class Names:
 
 def test_addresses_of_a_dns_name_come_and_go_and_stay_while_it_is_unknown(registry):
     resolve = Names()
-    sources = lf.Sources(registry, dns=["workers:9090"], resolve=resolve)
+    sources = lf.Sources(registry, dns=["workers:9090"], getaddrinfo=resolve)
     resolve.addresses = ["10.0.0.1", "10.0.0.2"]
     sources.refresh()
     assert names(registry) == ["10.0.0.1:9090", "10.0.0.2:9090"]
@@ -901,7 +901,7 @@ def test_addresses_of_a_dns_name_come_and_go_and_stay_while_it_is_unknown(regist
 def test_a_name_with_addresses_of_both_kinds_gives_one_node_per_pod(registry, addresses, found):
     resolve = Names()
     resolve.addresses = addresses
-    lf.Sources(registry, dns=["workers:9090"], resolve=resolve).refresh()
+    lf.Sources(registry, dns=["workers:9090"], getaddrinfo=resolve).refresh()
     assert names(registry) == found
 
 

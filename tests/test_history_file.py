@@ -91,14 +91,14 @@ def test_a_series_that_was_never_written_has_no_hours(file, path):
 
 def test_the_file_has_a_row_for_each_series_and_hour_and_knows_how_many(file, path):
     write_hours(file, 2)
-    file.reader.look()
+    file.reader.note_extent()
     assert rows_of_hours(path) == file.reader.rows == 4
 
 
 def test_the_file_says_from_which_minute_on_it_knows_something(file):
     number = HOUR * 60 + 17
     file.write(number * 60 + 61, [minute(number, {"": (1.0, 2.0)})])
-    file.reader.look()
+    file.reader.note_extent()
     assert file.reader.first() == number * 60.0
 
 
@@ -201,7 +201,7 @@ def test_what_is_older_than_the_days_asked_for_goes(path):
     file = lf.HistoryFile(path, days=0.25)
     file.open()
     write_hours(file, 10)
-    file.reader.look()
+    file.reader.note_extent()
     assert file.reader.first() == (HOUR + 4) * 3600
     file.close()
 
@@ -223,7 +223,7 @@ def test_the_oldest_hours_go_first_when_the_file_is_full(path):
         file.write(number * 60 + 61, [minute(number, rows, names)])
     total = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal"))
     assert total <= size
-    file.reader.look()
+    file.reader.note_extent()
     assert HOUR * 3600 < file.reader.first() < (HOUR + hours - 2) * 3600
     file.close()
 
@@ -254,7 +254,7 @@ def test_a_clock_that_is_wrong_for_some_minutes_costs_no_history(file, path, wal
 
 def test_points_are_means_and_for_latencies_the_maximum():
     for keep_max, expected in ((False, [2.0, 10.0]), (True, [3.0, 10.0])):
-        buckets = lf.Buckets(0, 1199, 600, keep_max)
+        buckets = lf.CoarseSeries(0, 1199, 600, keep_max)
         for at, value in ((0, 1.0), (10, 2.0), (599, 3.0), (600, math.nan), (601, 10.0)):
             buckets.add(at, [value])
         assert buckets.values() == expected
@@ -262,7 +262,7 @@ def test_points_are_means_and_for_latencies_the_maximum():
 
 
 def test_points_without_a_value_are_unknown():
-    buckets = lf.Buckets(0, 1199, 600, False)
+    buckets = lf.CoarseSeries(0, 1199, 600, False)
     buckets.add(700, [1.0])
     assert math.isnan(buckets.values()[0])
 

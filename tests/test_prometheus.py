@@ -13,6 +13,7 @@ import pytest
 
 import lmcache_frontend as frontend
 from support.processes import find_program
+from support.prometheus import merge_pages
 
 # As LMCache 0.5.6 writes it (prometheus_client): a counter, its _created, a gauge, a histogram,
 # unlabelled samples.
@@ -61,10 +62,8 @@ odd 1
 
 def merge(*pages, own=b""):
     """Merge pages of nodes n0, n1, ...; returns (text, {node: families left out})."""
-    pieces, left_out = frontend.merge_expositions(
-        ((f"n{index}", page) for index, page in enumerate(pages)), own
-    )
-    return b"".join(pieces).decode(), left_out
+    text, left_out = merge_pages(((f"n{index}", page) for index, page in enumerate(pages)), own)
+    return text.decode(), left_out
 
 
 def sums(page, *names):
@@ -271,7 +270,7 @@ def test_every_sample_gets_the_name_of_its_node_and_changes_in_nothing_else():
     "name", ["rack1/w0", 'the "best" one', "back\\slash", "two\nlines", "Knoten ü"]
 )
 def test_any_node_name_is_a_valid_label(name):
-    text = b"".join(frontend.merge_expositions([(name, WORKER)])[0]).decode()
+    text = merge_pages([(name, WORKER)])[0].decode()
     assert f'process_open_fds{{node="{frontend.escape_label(name)}"}} 51.0' in samples(text)
     assert_promtool_parses(text)
 
@@ -842,7 +841,7 @@ def test_no_other_thread_waits_long_for_the_interpreter_while_a_large_page_is_re
     page = WORST_PAGES[kind]((30 if kind in ("line feeds", "one long line") else 4) << 20)
     for read in (
         lambda: PARSERS["read_samples"](page),
-        lambda: frontend.merge_expositions([("n0", page)]),
+        lambda: merge_pages([("n0", page)]),
     ):
         # A busy machine may keep the other thread from its turn, but not three times.
         # 0.1 s on a quiet machine; two runs that share a core take longer.

@@ -9,7 +9,7 @@ import pytest
 from support import prometheus_files
 from support.frontend import wait_for
 from support.nodes import NodeServer
-from support.prometheus import Prometheus
+from support.prometheus import Prometheus, merge_pages
 
 import lmcache_frontend as frontend
 
@@ -203,7 +203,7 @@ def pages_of(form):
     """The four pages in which a form is tried: behind a type line or not, first or last."""
     for bad in (form + b"\n", BEFORE + form + BEHIND):
         for nodes in ([("good", GOOD), ("bad", bad)], [("bad", bad), ("good", GOOD)]):
-            yield b"".join(frontend.merge_expositions(nodes)[0])
+            yield merge_pages(nodes)[0]
 
 
 def test_whatever_form_one_nodes_lines_have_the_target_stays_up_and_the_others_lose_nothing(

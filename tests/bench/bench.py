@@ -374,14 +374,20 @@ class Bench:
 
         Plain means the pages one after the other, unmerged.
         """
-        from lmcache_frontend import merge_expositions
+        from lmcache_frontend import ExpositionMerger
+
+        def merge_pages(pages):
+            merger = ExpositionMerger()
+            for name, page in pages:
+                merger.add(name, page)
+            return merger.result()
 
         for count in PAGE_NODES:
             pages = [("node%d" % index, exposition(index)) for index in range(count)]
             self.compare(
                 "merging %d expositions" % count,
                 "ms",
-                lambda: 1000 * seconds_of(merge_expositions, pages),
+                lambda: 1000 * seconds_of(merge_pages, pages),
             )
         for count in PAGE_NODES:
             port = self.frontend(

@@ -68,7 +68,7 @@ def main():
     sizes = [os.path.getsize(path + suffix) / lf.MIB for suffix in ("", "-wal")]
     print("file %.1f MiB and write-ahead log %.1f MiB of %d MiB" % (*sizes, lf.HISTORY_SIZE))
     reader = lf.HistoryReader(path)
-    reader.look()
+    reader.note_extent()
     print("goes back %.2f days" % ((end - reader.first() / 60.0) / 1440.0))
     query(reader, nodes, end * 60.0)
     file.close()
@@ -86,7 +86,7 @@ def query(reader, nodes, end):
         began = time.monotonic()
         name = "node:node%04d" % (turn * 37 % nodes)
         start = end - 7 * 86400
-        buckets = [lf.Buckets(start, end, 600, index > 12) for index in range(ASKED)]
+        buckets = [lf.CoarseSeries(start, end, 600, index > 12) for index in range(ASKED)]
         for _, hour, values in reader.hours([name], columns, start, end):
             for bucket, column in zip(buckets, values):
                 bucket.add_hour(hour, column, end)

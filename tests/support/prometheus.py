@@ -1,4 +1,4 @@
-"""A real Prometheus server for tests."""
+"""A real Prometheus server for tests, and the merge of pages that it judges."""
 
 import http.client
 import json
@@ -10,6 +10,8 @@ import urllib.parse
 
 import pytest
 
+import lmcache_frontend as lf
+
 
 def find_program(name):
     """The path of a program; without it the test is skipped, in CI it fails."""
@@ -18,6 +20,16 @@ def find_program(name):
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up("%s is not installed" % name)
     return program
+
+
+def merge_pages(pages, own=b""):
+    """Merge pages, (node, text) each, behind our own: the text, and {node: families left out}."""
+    merger = lf.ExpositionMerger()
+    if own:
+        merger.add_own(own)
+    for node, text in pages:
+        merger.add(node, text)
+    return b"".join(merger.result()), merger.count_left_out()
 
 
 class Prometheus:
