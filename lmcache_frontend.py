@@ -8598,7 +8598,7 @@ class HistoryKeeper:
             self._file.write(self._clock.wall(), minutes, events, stored)
             self._written, self._silences = end, changes
             self._event = events[-1].changed if events else self._event
-        self._reader.look()
+        self._reader.note_extent()
 
     def _failed(self, reason: object) -> None:
         self._errors += 1
