@@ -8681,7 +8681,8 @@ def check_url(url: str, option: str) -> None:
         is_valid = False
     if not is_valid or not url.isprintable() or " " in url:
         field = option.lstrip("-").replace("-", "_")
-        reason = f"{option} {one_line(url)!r} is not an http:// or https:// URL"
+        kinds = "http://, https:// or unix:/path" if option == "--url" else "http:// or https://"
+        reason = f"{option} {one_line(url)!r} is not an {kinds} URL"
         raise FrontendError(400, reason, field)
 
 
@@ -13897,7 +13898,7 @@ def parse_node_option(text: str) -> Node:
     """Read ``NAME=HOST:PORT`` or ``NAME=/path/of/socket``. Raises FrontendError 400."""
     name, mark, address = text.partition("=")
     where = f"--node {one_line(text)}"
-    if not mark:
+    if not mark or not (":" in address or "/" in address):
         raise FrontendError(400, f"{where}: not of the form NAME=HOST:PORT or NAME=/path/of/socket")
     if "://" in address:
         raise FrontendError(400, f"{where}: {address!r} is a URL: write NAME=HOST:PORT")
@@ -13975,14 +13976,16 @@ def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
     """What is wrong with the address to listen on, and what to do."""
     reason = error.strerror or str(error)
     is_taken = error.errno == errno.EADDRINUSE
-    if options.uds and is_taken:
-        is_other = not is_socket(options.uds)
-        reason = "it exists and is not a socket" if is_other else "a frontend is listening there"
+    if options.uds:
+        if is_taken:
+            is_other = not is_socket(options.uds)
+            reason = "it exists and is not a socket" if is_other else "a frontend listens there"
         reason += ": choose another path"
-    elif is_taken:
-        reason = "the port is in use: choose another one with --port"
+    elif is_taken or error.errno == errno.EACCES:
+        reason = "the port is in use" if is_taken else reason
+        reason += ": choose another one with --port"
     elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        reason = f"{reason}: --host is not an address of this machine"
+        reason += ": --host is not an address of this machine"
     place = options.uds or host_and_port(options.host, options.port)
     return f"cannot listen on {place}: {reason}"
 
@@ -14005,7 +14008,9 @@ def make_tls(certificate: str, key: str) -> ssl.SSLContext:
     except OSError as error:
         is_key = key and not os.path.exists(key)
         option = f"--tls-key {key}" if is_key else f"--tls-cert {certificate}"
-        raise FrontendError(400, f"{option}: {error.strerror or error}") from None
+        is_tls = isinstance(error, ssl.SSLError)
+        reason = "not a PEM certificate with a matching private key" if is_tls else error.strerror
+        raise FrontendError(400, f"{option}: {reason}") from None
     return context
 
 

@@ -309,6 +309,7 @@ def test_the_access_log_is_written_at_level_info(start, node):
         (["--node", "w0=h:0"], 2, "port"),
         (["--node", "a=h:1", "--node", "a=h:2"], 2, "'a'"),
         (["--host", "203.0.113.1", "--port", "0"], 1, "cannot listen"),
+        (["--uds", "/no/such/socket"], 1, "No such file or directory: choose another path"),
         (["--no-http"], 2, "--heartbeat-url"),
         (["--bogus"], 2, "--bogus"),
         (["--tls-cert", "/no/cert", "--port", "0"], 2, "/no/cert"),

@@ -64,7 +64,12 @@ def test_the_exit_status_is_1_when_there_is_no_node():
     [
         (["--status", "--node", "nonsense"], "NAME=HOST:PORT"),
         (["--status", "--config", "/nosuch"], "cannot read /nosuch"),
-        (["--status", "--url", "localhost:8080"], "not an http:// or https:// URL"),
+        (["--node", "w0=10.0.0.5"], "NAME=HOST:PORT"),
+        (["--status", "--url", "localhost:8080"], "not an http://, https:// or unix:/path URL"),
+        (
+            ["--tls-cert", __file__, "--port", "0"],
+            "not a PEM certificate with a matching private key",
+        ),
         (["--json"], "--json needs --status"),
         (["--watch"], "--watch needs --status"),
         (["--url", "http://h:1"], "--url needs --status"),
