@@ -1610,6 +1610,8 @@ REASONS = {
     errno.EPIPE: "connection closed",
 }
 SMALL_PIECE = 64 * KIB  # bytes that are received at once of an answer that we keep
+FEW_FETCHES = 2  # requests at once when nodes answer without delay
+FETCH_PATIENCE = 0.005  # seconds without an answer after which more are sent at once
 BACKLOG_PAUSE = 0.01  # seconds between two tries to connect to a Unix socket whose backlog is full
 
 # What an answer may hold, by what it is; together those that are held at once have a budget.
@@ -2264,6 +2266,10 @@ def fetch_many(
 ) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
     """Ask many nodes side by side, at most ``parallel`` at once; yields as they finish.
 
+    It begins with few at once, since threads that have no need to wait only fight for the
+    interpreter: 100 pages from this host take 24 ms of CPU with two threads, 50 with 64. There are
+    twice as many after each FETCH_PATIENCE without an answer.
+
     Each job has its own time-out: a node that is dead or hangs costs its own place and nothing
     else. At most ``through`` jobs go through one other frontend at once. ``jobs`` may give None:
     nothing to ask just now, but perhaps after the next answer. An answer counts in the budget of
@@ -2271,16 +2277,22 @@ def fetch_many(
     """
     fetcher = Fetcher(through)
     waiting = iter(jobs)
+    limit = min(FEW_FETCHES, parallel)
     try:
         while True:
-            while fetcher.running < parallel:
+            while fetcher.running < limit:
                 job = next(waiting, None)
                 if job is None:
                     break
                 fetcher.submit(job)
             if not fetcher.running:
                 return
-            job, reply, exchange = fetcher.done.get()
+            patience = FETCH_PATIENCE if limit < parallel else None
+            try:
+                job, reply, exchange = fetcher.done.get(timeout=patience)
+            except queue.Empty:
+                limit = min(2 * limit, parallel)
+                continue
             fetcher.finish(job)
             try:
                 yield job, reply
