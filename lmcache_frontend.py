@@ -13853,10 +13853,25 @@ def parse_options(
             detail = error.detail.replace(f"{option}: ", "", 1)
             raise FrontendError(400, f"{place}: {detail}") from None
     options = parser.parse_args([*(argument for _, argument in given), *arguments])
-    check_options(options)
+    typed = {argument.partition("=")[0] for argument in arguments}
+    places = {argument.partition("=")[0]: place for place, argument in given}
+    options.places = {name: place for name, place in places.items() if name not in typed}
+    with errors_in_place(options):
+        check_options(options)
     if options.port is None:
         options.port = DEFAULT_PORT
     return options
+
+
+@contextlib.contextmanager
+def errors_in_place(options: argparse.Namespace) -> Iterator[None]:
+    """Have the error of an option name the variable, or LMCache's key, that it was given by."""
+    try:
+        yield
+    except FrontendError as error:
+        option = error.detail.partition(" ")[0].rstrip(":")
+        place = options.places.get(option, option)
+        raise FrontendError(error.status, place + error.detail[len(option) :]) from None
 
 
 def environment_options(
@@ -14603,7 +14618,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         set_up_output(options.log_level)
         if plugin is not None and not is_wanted(plugin, sys.argv[0]):
             return 0
-        return run(options, plugin)
+        with errors_in_place(options):
+            return run(options, plugin)
     except FrontendError as error:
         print(f"lmcache_frontend: {error.detail}", file=sys.stderr)
         return START_ERROR if error.status >= 500 else USAGE_ERROR

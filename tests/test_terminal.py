@@ -360,6 +360,27 @@ def test_a_wrong_variable_is_named_as_such(variable, value, words):
     assert words in text and text.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "variable,value,words",
+    [
+        ("LMCACHE_FRONTEND_NODES", "[{", "is not JSON"),
+        ("LMCACHE_FRONTEND_NODE", "x", "not of the form"),
+        ("LMCACHE_FRONTEND_DNS", "x", "is not NAME:PORT"),
+        ("LMCACHE_FRONTEND_ALERTMANAGER_URL", "x", "is not an http:// or https:// URL"),
+        ("LMCACHE_FRONTEND_URL", "http://localhost", "needs --status"),
+    ],
+)
+def test_a_variable_that_is_wrong_in_what_it_means_is_named_too(variable, value, words):
+    status, text = run("--port", "0", env={variable: value})
+    assert status == 2 and text.startswith("lmcache_frontend: %s " % variable)
+    assert words in text and text.count("\n") == 1
+
+
+def test_an_option_of_the_command_line_is_named_where_a_variable_has_it_too():
+    status, text = run("--port", "0", "--nodes", "[{", env={"LMCACHE_FRONTEND_NODES": "[]"})
+    assert status == 2 and text.startswith("lmcache_frontend: --nodes is not JSON")
+
+
 @pytest.mark.parametrize("value,is_on", [("1", True), ("True", True), ("off", False), ("0", False)])
 def test_a_flag_in_the_environment_is_true_or_false(value, is_on):
     options = lf.parse_options(["--port", "1"], None, {"LMCACHE_FRONTEND_DISCOVERY": value})
