@@ -14355,8 +14355,9 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust:
 
 def events_of_file(path: str) -> List[dict]:
     """The newest events of a history file, whose frontend may have ended. Raises FrontendError."""
-    if not os.path.exists(path):
-        raise FrontendError(400, f"--history-file {path}: there is no such file", "history_file")
+    if not os.path.isfile(path):
+        why = "it is not a regular file" if os.path.exists(path) else "there is no such file"
+        raise FrontendError(400, f"--history-file {path}: {why}", "history_file")
     try:
         newest, _ = HistoryReader(path).events(EventFilter(), MAX_EVENT_PAGE, sys.maxsize)
     except HistoryError as error:

@@ -742,6 +742,8 @@ def test_the_events_of_a_file_can_be_printed_when_its_frontend_is_gone(file, pat
         file.close()
     status, text = run("--events", "--history-file", path + ".other")
     assert status == 2 and "no such file" in text and not os.path.exists(path + ".other")
+    status, text = run("--events", "--history-file", os.path.dirname(path))
+    assert status == 2 and "not a regular file" in text
     not_a_database(path)
     status, text = run("--events", "--history-file", path)
     assert (status, text.count("\n")) == (1, 1) and path in text
