@@ -328,8 +328,8 @@ def test_options_come_from_the_environment_and_the_command_line_wins(node):
     env = {"LMCACHE_FRONTEND_NODES": "[{", "LMCACHE_FRONTEND_PORT": "0"}
     assert run(env=env) == (
         2,
-        "lmcache_frontend: --nodes is not JSON: Expecting property name enclosed in double "
-        "quotes: line 1 column 3 (char 2)\n",
+        "lmcache_frontend: LMCACHE_FRONTEND_NODES is not JSON: Expecting property name enclosed "
+        "in double quotes: line 1 column 3 (char 2)\n",
     )
     code, output = run("--port", "x", env=env)
     assert code == 2 and "'x'" in output
