@@ -203,6 +203,18 @@ def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
     assert all("down, then restarted" in text for text in browser.texts(rows))
 
 
+def test_recent_events_fill_the_room_beside_the_alerts(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.texts(".event-card .events > li"))
+    free = (
+        "const low = (one) => document.querySelector(one).getBoundingClientRect().bottom;"
+        "return low('.event-card') - low('.event-card .events')"
+    )
+    browser.wait_for(
+        lambda: " of " not in browser.text(".event-card .hint") or browser.script(free) < 60
+    )
+
+
 def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):
     said = "%s has been unreachable for 30 s: connection refused" % SICK
     story.event(310, "alert", said, 10, "critical", SICK, rule="node_down")
@@ -304,6 +316,8 @@ def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, sto
     browser.wait_for(lambda: browser.texts(".alert-card > .alerts > li"))
     alerts = browser.texts(".alert-card > .alerts > li")
     assert len(alerts) == 1 and "retrieve time of mp-1" in alerts[0]
+    assert "Resolved" in alerts[0] and "lasted" in alerts[0] and "since" not in alerts[0]
+    assert "table are live" in browser.text(".page-head")
     assert not browser.has(".alert-card .menu-box")
 
 

@@ -245,7 +245,7 @@ def test_a_down_time_and_the_restart_that_ended_it_are_one_row(run):
     events = [event(2, "restart", "w0", 140), event(1, "node_down", "w0", 100, 138)]
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     rows = run("views/eventlist.js", body, events)
-    assert rows == [["w0 down, then restarted", "", "38 s"]]
+    assert rows == [["w0 down, then restarted", "lasted", "38 s"]]
 
 
 def test_what_many_nodes_did_at_one_time_is_one_row(run):
@@ -268,6 +268,34 @@ def test_what_still_lasts_and_what_is_over_is_told(run):
         ["Alert: evictions rising", "active,", "5 min"],
         ["Resolved: hit rate dropped", "lasted", "2 min 30 s"],
     ]
+
+
+def test_what_is_over_is_told_in_the_past_tense(run):
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 700)])"
+    down = event(1, "node_down", "w0", 100, 625, "w0 is down: connection refused")
+    assert run("views/eventlist.js", body, [down]) == [
+        ["w0 was down: connection refused", "lasted", "8 min 45 s"]
+    ]
+    alert = event(2, "alert", None, 100, 160, "Failures are rising on w0: 0 → 3.9 per minute")
+    said = run("views/eventlist.js", body, [alert])[0][0]
+    assert said == "Resolved: Failures were rising on w0: 0 → 3.9 per minute"
+
+
+def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
+    events = [
+        event(n, "node_degraded", "w%d" % n, 100, 110 if n else None, "w%d is degraded: slow" % n)
+        for n in range(5)
+    ]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 400)])"
+    rows = run("views/eventlist.js", body, events)
+    assert rows == [["5 nodes are degraded: slow", "1 of 5 ongoing,", "5 min"]]
+
+
+def test_a_short_list_of_events_drops_alerts_before_outages_and_changes(run):
+    events = [event(9 - n, "alert", None, 900 - n, None, "alert %d" % n) for n in range(8)]
+    events += [event(1, "changed", "w0", 100), event(0, "node_down", "w1", 90, 95)]
+    body = "return weightiest(given[0], 3).map((row) => row.kind)"
+    assert run("views/alerts.js", body, events) == ["alert", "changed", "node_down"]
 
 
 def test_events_are_marks_on_charts_by_what_they_are(run):
@@ -301,6 +329,15 @@ def test_a_rule_that_many_instances_break_is_one_line(run):
         ["critical", ""],
         ["warning", "also on i1, i2, i3 and 2 more"],
     ]
+
+
+def test_an_alert_that_is_over_stands_after_those_that_last(run):
+    alerts = [
+        {"id": "a", "rule": "a", "severity": "critical", "text": "a", "since": 1, "until": 62},
+        {"id": "b", "rule": "b", "severity": "warning", "text": "b", "since": 3, "until": None},
+    ]
+    body = "return alertLines(given[0]).map((line) => [line.id, line.until])"
+    assert run("views/alerts.js", body, alerts) == [["b", None], ["a", 62]]
 
 
 def test_a_fact_that_two_alerts_of_a_line_share_is_told_once(run):

@@ -207,3 +207,14 @@ export const HISTORY = [
 ];
 
 export const kindName = (kind) => KINDS[kind] || "";
+
+const PAST_FORMS = [
+  [/ (?:is|has been) /, " was "],
+  [/ (?:are|have been) /, " were "],
+  [/ have rising /, " had rising "],
+  [/ reports itself /, " reported itself "],
+];
+
+/** What a server says of something that lasts, told of something that is over. */
+export const pastTense = (text) =>
+  PAST_FORMS.reduce((said, [form, past]) => said.replace(form, past), text);

@@ -6,12 +6,13 @@ import { button, copy, field, linked, menuButton, toast } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
-import { SEVERITIES } from "../words.js";
-import { EVENT_KINDS, eventItem, eventText, SPREAD } from "./eventlist.js";
+import { pastTense, SEVERITIES } from "../words.js";
+import { EVENT_KINDS, eventItem, eventText, isOver, SPREAD } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
 const SHOWN = 6; // lines before "Show all"
-const EVENTS = 8; // recent events shown
+const EVENTS = 8; // recent events shown, more where there is room
+const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const PAST = "event "; // how the id of an alert of the past begins
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
@@ -46,8 +47,8 @@ function groupBy(alerts, id) {
 
 /**
  * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that
- * many instances break is a single one. Each is {alerts, severity, text, since, details, silence,
- * nodes, instances}.
+ * many instances break is a single one; what is over stands last. Each is {alerts, severity, text,
+ * since, until, details, silence, nodes, instances}.
  */
 export function alertLines(alerts) {
   const ordered = [...alerts].sort(
@@ -58,7 +59,9 @@ export function alertLines(alerts) {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
     return parts.length > SPREAD ? [rule] : parts;
   });
-  return groups.map(lineOf).sort((a, b) => severityOf(a).rank - severityOf(b).rank);
+  return groups
+    .map(lineOf)
+    .sort((a, b) => Boolean(a.until) - Boolean(b.until) || severityOf(a).rank - severityOf(b).rank);
 }
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
@@ -76,6 +79,7 @@ function lineOf(alerts) {
     rule: first.rule,
     text: first.text,
     since: Math.min(...alerts.map((one) => one.since || Infinity)),
+    until: alerts.every((one) => one.until) ? Math.max(...alerts.map((one) => one.until)) : null,
     details: details.slice(0, NAMED),
     silence: first.silence || null,
     nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
@@ -114,10 +118,11 @@ export function shortlyBefore(line, rows) {
   return row ? `shortly before (${when(row.time)}): ${eventText(row)}` : "";
 }
 
-const sinceText = (line, now) =>
-  Number.isFinite(line.since)
-    ? `since ${when(line.since, now)} · ${duration(now - line.since)}`
-    : "";
+function sinceText({ since, until }, now) {
+  if (!Number.isFinite(since)) return "";
+  if (until) return `${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`;
+  return `since ${when(since, now)} · ${duration(now - since)}`;
+}
 
 const factsOf = (line, now) =>
   [sinceText(line, now), otherNodes(line), ...line.details, line.before].filter(Boolean);
@@ -199,28 +204,28 @@ function silenceMenu(line) {
 
 function severityMark(line) {
   const { word, state } = severityOf(line);
-  const sign = { down: "■", degraded: "◆", unknown: "○" }[state];
+  const sign = line.until ? "✓" : { down: "■", degraded: "◆", unknown: "○" }[state];
   return h(
     "span",
-    { class: `severity ${state}` },
+    { class: `severity ${line.until ? "up" : state}` },
     h("span", { "aria-hidden": "true" }, sign),
-    word,
+    line.until ? `Resolved ${word.toLowerCase()}` : word,
   );
 }
 
-/** An alert of the past, as its event tells it. */
-function alertOfEvent(event) {
-  const over = event.until !== null && event.until !== undefined;
+/** An alert of the past, as its event tells it; at `end` it may have been active. */
+function alertOfEvent(event, end) {
+  const over = isOver(event) && event.until <= end;
   return {
     id: `${PAST}${event.id}`,
     rule: event.rule || event.text,
     severity: event.severity,
-    text: event.text,
+    text: over ? pastTense(event.text) : event.text,
     node: event.node,
     instance: event.instance,
     since: event.time,
+    until: over ? event.until : null,
     silence: null,
-    details: over ? [`resolved ${when(event.until)}`] : [],
   };
 }
 
@@ -229,7 +234,7 @@ function alertItem(line, now) {
   const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
   return h(
     "li",
-    { class: line.severity, dataset: { rule: line.rule } },
+    { class: line.until ? "over" : line.severity, dataset: { rule: line.rule } },
     h("p", {}, severityMark(line), " ", linked(line.text)),
     h(
       "p",
@@ -305,7 +310,7 @@ export class AlertCard {
     const { counts, time } = store.status;
     const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
     const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
-    const more = { now: time, figures: this.figures(), link: fixedLink(time) };
+    const more = { now: this.now, figures: this.figures(), link: fixedLink(time) };
     copy(alertsMarkdown(this.lines, title, more), "Alerts and figures copied as Markdown");
   }
 
@@ -315,7 +320,9 @@ export class AlertCard {
    */
   update(status, past = null, rows = []) {
     Object.assign(this, { past, rows });
-    this.lines = alertLines(past ? past.map(alertOfEvent) : status.alerts || []);
+    this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
+    const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
+    this.lines = alertLines(found || []);
     // What the server tells of an alert of now has it already.
     for (const line of this.lines)
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
@@ -360,7 +367,7 @@ export class AlertCard {
     keepFocus(this.list, () =>
       replace(
         this.list,
-        shown.map((line) => alertItem(line, status.time)),
+        shown.map((line) => alertItem(line, this.now)),
       ),
     );
     this.clear.hidden = active.length > 0;
@@ -394,6 +401,14 @@ function rangeName() {
   const range = timeRange();
   const known = SPANS.find(([, , seconds]) => seconds === range.seconds);
   return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "in this time range";
+}
+
+/** Of rows, newest first, those to show: what happened goes before what alerts say of it. */
+export function weightiest(rows, count) {
+  const rank = ({ kind, until }) =>
+    kind === "alert" ? (isOver({ until }) ? 2 : 1) : kind === "node_degraded" ? 1 : 0;
+  const kept = new Set([...rows].sort((a, b) => rank(a) - rank(b)).slice(0, count));
+  return rows.filter((row) => kept.has(row));
 }
 
 /** The card of recent events. */
@@ -449,21 +464,36 @@ export class EventCard {
   #draw() {
     const { now } = this;
     const rows = this.rows.filter((row) => !this.kind.value || row.kind === this.kind.value);
-    const many = rows.length > this.most ? `, ${plain(this.most)} of ${plain(rows.length)}` : "";
-    setText(this.hint, rangeName() + many);
     this.none.hidden = rows.length > 0;
-    const shown = rows.slice(0, this.most);
     const signature = JSON.stringify([
-      shown.map((row) => [row.id, row.until, row.text, row.count]),
+      rows.map((row) => [row.id, row.until, row.text, row.count]),
       Math.floor(now / 10),
     ]);
     if (signature === this.signature) return;
     this.signature = signature;
+    let count = this.most;
+    this.#list(rows, count);
+    // Its neighbour may be higher: more rows fit.
+    for (let more = this.#room(); more && count < rows.length; more = this.#room()) {
+      count += more;
+      this.#list(rows, count);
+    }
+  }
+
+  #list(rows, count) {
+    const some = rows.length > count ? `, ${plain(count)} of ${plain(rows.length)}` : "";
+    setText(this.hint, rangeName() + some);
     keepFocus(this.list, () =>
       replace(
         this.list,
-        shown.map((row) => eventItem(row, now, { brief: true })),
+        weightiest(rows, count).map((row) => eventItem(row, this.now, { brief: true })),
       ),
     );
+  }
+
+  /** How many more rows fit into the card. */
+  #room() {
+    const [card, list] = [this.element, this.list].map((one) => one.getBoundingClientRect());
+    return Math.max(0, Math.floor((card.bottom - list.bottom) / ROW));
   }
 }

@@ -118,7 +118,11 @@ class Head {
 
   tick() {
     const range = timeRange();
-    if (!range.live) setText(this.age, `Fixed time range: figures as of ${hour(range.to)}`);
+    if (!range.live)
+      setText(
+        this.age,
+        `Fixed time range: figures as of ${hour(range.to)}; states and table are live`,
+      );
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
       setText(this.age, `Updated ${duration(Math.round(age))} ago`);

@@ -1,10 +1,11 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
 import { getEvents, store } from "../server.js";
+import { isNumber } from "../chartmath.js";
 import { linked } from "../controls.js";
 import { h, icon } from "../dom.js";
-import { day, duration, fullTime, plural, when } from "../format.js";
-import { SEVERITIES } from "../words.js";
+import { day, duration, fullTime, plain, plural, when } from "../format.js";
+import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
@@ -25,7 +26,7 @@ export const EVENT_KINDS = {
   source: "Sources",
 };
 
-const isOver = (event) => event.until !== null && event.until !== undefined;
+export const isOver = (event) => event.until !== null && event.until !== undefined;
 const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
 export const lastedSeconds = (event, now) => (isOver(event) ? event.until : now) - event.time;
 
@@ -156,18 +157,28 @@ function manyNodes(events) {
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
+  const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
-    const said = brief ? text.split(/[,;] /)[0] : text;
+    const said = tense(brief ? text.split(/[,;] /)[0] : text);
     const others = event.alike
       ? ` (and ${plural(countOf(event.alike, "node") - 1, "other node")})`
       : "";
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}${others}`;
   }
-  if (!event.alike) return text;
+  if (!event.alike) return LASTING.includes(event.kind) ? tense(text) : text;
   const who = manyNodes(event.alike);
   const same = template(event);
   if (!same.startsWith("… ")) return `${who}: ${same}`;
-  return `${who} ${same.slice(2).replace(/^is /, "are ").replace(/^has /, "have ")}`;
+  const said = ` ${same.slice(2)}`.replace(/^ is /, " are ").replace(/^ has /, " have ");
+  return who + (LASTING.includes(event.kind) ? tense(said) : said);
+}
+
+/** "2 of 155 ": how many of the nodes of a row still are as it says, when not all of them are. */
+function stillSo({ alike = [] }) {
+  const [still, all] = [alike.filter((event) => !isOver(event)), alike].map((events) =>
+    countOf(events, "node"),
+  );
+  return still < all ? `${plain(still)} of ${plain(all)} ` : "";
 }
 
 /** How long it lasted, how often it happened, or who did it: [muted, bold]. */
@@ -175,10 +186,9 @@ export function eventNote(event, now) {
   const times = event.count > 1 ? `${event.count} times` : "";
   const merged = event.count > 1 && isOver(event) && event.seconds > 0;
   const long = duration(merged ? event.seconds : lastedSeconds(event, now));
-  if (lasts(event)) return [event.kind === "alert" ? "active," : "ongoing,", long];
-  if (event.kind === "alert") return ["lasted", long];
-  if (event.kind === "node_degraded" && isOver(event)) return [times || "lasted", long];
-  if (LASTING.includes(event.kind) && isOver(event)) return [times, long];
+  if (lasts(event))
+    return [`${stillSo(event)}${event.kind === "alert" ? "active" : "ongoing"},`, long];
+  if (LASTING.includes(event.kind)) return [(event.kind !== "alert" && times) || "lasted", long];
   if (event.kind === "action" && event.by) {
     const by = { token: "by token", local: "from this host", everyone: "by anyone" }[event.by];
     return [[by || event.by, event.from].filter(Boolean).join(", "), ""];
@@ -248,6 +258,29 @@ export const eventQuery = ({ start, end }, more = {}) => ({
   ...more,
 });
 
+/**
+ * A page of the events of a time range, newest first: {events, next}. Where it does not hold all of
+ * them, the other kinds than those that fill it are there from the whole range: a burst of one kind
+ * hides no outage.
+ */
+export async function loadPage(range, signal, more = {}) {
+  const query = eventQuery(range, more);
+  const page = await getEvents(query, signal);
+  const most = query.limit / 4;
+  const count = (kind) => page.events.filter((event) => event.kind === kind).length;
+  const rare = Object.keys(EVENT_KINDS).filter((kind) => count(kind) < most);
+  if (!isNumber(page.next) || query.kind || query.before || !rare.length) return page;
+  const others = await getEvents({ ...query, kind: rare.join() }, signal);
+  return { events: joined(page.events, others.events), next: page.next };
+}
+
+/** Both lists of events, each event once, newest first. */
+export function joined(events, others) {
+  const have = new Set(events.map((event) => event.id));
+  const more = others.filter((event) => !have.has(event.id));
+  return [...events, ...more].sort((a, b) => b.time - a.time || b.id - a.id);
+}
+
 /** The events of a time range, newest first. */
 export const loadEvents = async (range, signal, more) =>
-  (await getEvents(eventQuery(range, more), signal)).events;
+  (await loadPage(range, signal, more)).events;

@@ -4,14 +4,15 @@ import { bounds, onRange, timeRange } from "../address.js";
 import { button, copy, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { fullTime, plural, spanText } from "../format.js";
-import { getEvents, store } from "../server.js";
+import { store } from "../server.js";
 import {
   EVENT_KINDS,
   eventItems,
   eventNote,
-  eventQuery,
   eventRows,
   eventText,
+  joined,
+  loadPage,
 } from "./eventlist.js";
 
 const PAGE = 200; // events a request
@@ -126,8 +127,8 @@ class EventsView {
     const { kind, node } = this;
     const more = { kind, node, limit: PAGE, before: older ? this.next : "" };
     try {
-      const page = await getEvents(eventQuery({ start, end }, more), this.signal);
-      this.events = older ? [...this.events, ...page.events] : page.events;
+      const page = await loadPage({ start, end }, this.signal, more);
+      this.events = older ? joined(this.events, page.events) : page.events;
       this.next = page.next;
       this.#draw();
     } catch (error) {
