@@ -682,6 +682,42 @@ def test_the_palette_finds_a_node_by_keyboard_and_opens_it(show, server):
     assert not browser.has("dialog.palette")
 
 
+@pytest.mark.parametrize(
+    "typed, group, href",
+    [
+        ("save_unf", "Settings", "/config?q=save_unfull_chunk"),
+        ("evic", "Figures", "#/compare?metric=evictions_per_second"),
+        ("restarted", "Alerts", SICK),
+    ],
+)
+def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, group, href):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    assert browser.texts(".palette-group")[0] == "Alerts"
+    spans = [one for one in browser.texts(".palette-text") if one.startswith("Show the last")]
+    assert len(spans) == browser.count("header .seg button")
+    browser.press(*typed)
+    find = (
+        "const groups = [...document.querySelectorAll('.palette-group')];"
+        "const head = groups.find((one) => one.textContent === arguments[0]);"
+        "if (head) head.nextElementSibling.click(); return Boolean(head)"
+    )
+    browser.wait_for(lambda: browser.script(find, group))
+    browser.wait_for(lambda: href in browser.url)
+
+
+def test_a_link_to_an_instance_leads_to_its_rows(show, server):
+    browser = show(server, "/#/events", ".events.long > li")
+    browser.script("location.hash = '#/?group=i%3Allama70b-a'")
+    seen = (
+        "const heading = document.querySelector('main .tools h2');"
+        "const { top } = heading ? heading.getBoundingClientRect() : { top: 0 };"
+        "return scrollY > 0 && top > 0 && top < innerHeight - 200"
+    )
+    browser.wait_for(lambda: browser.script(seen))
+
+
 def test_the_palette_runs_actions_and_asks_for_the_token_where_they_need_it(show, server, story):
     story.trusted = False
     browser = show(server)

@@ -476,6 +476,18 @@ def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
     assert b"ERROR" in answer.body
 
 
+def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_counted(page, demo):
+    browser = page(demo, "#/many")
+    browser.wait_for(lambda: browser.count("main tbody th") > 6)
+    choose(browser, "main [data-label=kind]", "worker")
+    names = "main tbody th"
+    browser.wait_for(lambda: all("worker" in one for one in browser.texts(names)))
+    browser.click("main thead input[type=checkbox]")
+    count = "%d selected" % browser.count(names)
+    browser.wait_for(lambda: count in browser.texts("main .panel-head .hint"))
+    browser.click("main thead input[type=checkbox]")
+
+
 @pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
 def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
     front = start("--demo", "--trust", "token", "--poll-interval", "1")

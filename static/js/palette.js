@@ -1,6 +1,6 @@
 // Ctrl-K finds nodes, views and actions; ? shows the keys.
 
-import { parseRoute, setLast, SPANS } from "./address.js";
+import { parseRoute, setLast } from "./address.js";
 import {
   copy,
   downloadBundle,
@@ -13,10 +13,13 @@ import {
 import { h, icon, replace } from "./dom.js";
 import { plural } from "./format.js";
 import { instanceName, refreshNow, request, setRefresh, store, trusted } from "./server.js";
-import { nextTheme, unlock } from "./shell.js";
+import { DEFAULTS } from "./panels/defaults.js";
+import { nextTheme, offeredSpans, unlock } from "./shell.js";
+import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
+const MOST_ALERTS = 3; // before anything is typed
 const INTERVALS = [2, 5, 10, 30]; // seconds
 
 const VIEWS = [
@@ -146,6 +149,58 @@ function panelEntries(node) {
   });
 }
 
+/** The active alerts, the worst first, and what the manual says to do about them. */
+function alertEntries() {
+  const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
+  const rank = ({ severity }) => (SEVERITIES[severity] || SEVERITIES.info).rank;
+  const alerts = active
+    .sort((a, b) => rank(a) - rank(b))
+    .map((alert) => {
+      const instance = store.instances.get(alert.instance);
+      const href = alert.node
+        ? nodeLink({ key: alert.node })
+        : instance
+          ? instanceLink(instance)
+          : "#/";
+      const { word, state } = SEVERITIES[alert.severity] || SEVERITIES.info;
+      const look = { mark: stateMark(state, true), note: word.toLowerCase() };
+      return { group: "Alerts", ...look, text: alert.text, href, act: go(href) };
+    });
+  const remedies = [...new Set(active.map((alert) => alert.rule))].map((rule) => {
+    const href = `static/help.html#do-${rule}`;
+    const act = () => open(href, "_blank", "noopener");
+    const text = `What to do: ${rule.replace(/_/g, " ")}`;
+    return { group: "Manual", image: "page", text, href, act, later: true };
+  });
+  return [...alerts, ...remedies];
+}
+
+/** Figures lead to their chart, settings to the Config of a node. */
+function termEntries(chosen) {
+  const figures = figureNames().map((name) => {
+    const href = `#/compare?metric=${name}`;
+    const text = metricLabel(name);
+    return {
+      group: "Figures",
+      image: "page",
+      text,
+      also: name,
+      note: "Compare",
+      href,
+      act: go(href),
+    };
+  });
+  const engines = ["worker", "scheduler"];
+  const nodes = [chosen, ...((store.status && store.status.nodes) || [])];
+  const node = nodes.find((one) => one && engines.includes(one.kind) && one.state !== "down");
+  const settings = [...DEFAULTS.keys()].map((name) => {
+    const href = node ? `${nodeLink(node, "config")}?q=${name}` : "#/many?tab=rollout";
+    const note = node ? `Config of ${node.key}` : "Rollout";
+    return { group: "Settings", image: "page", text: name, note, href, act: go(href) };
+  });
+  return [...settings, ...figures];
+}
+
 function viewEntries() {
   return VIEWS.map(([text, href]) => ({
     group: "Views",
@@ -194,7 +249,7 @@ function actionEntries(node) {
     { text: "Refresh: poll all nodes now", act: () => refreshNow() },
     { text: "Download debug bundle", note: "zip", act: downloadBundle, locked: true },
     { text: "Copy link to this view", act: () => copy(location.href, "Link copied") },
-    ...SPANS.map(([, label, seconds]) => ({
+    ...offeredSpans().map(([, label, seconds]) => ({
       text: `Show the last ${label}`,
       act: () => setLast(seconds),
     })),
@@ -215,15 +270,19 @@ function entriesFor(text) {
   const nodes = nodeEntries(words);
   const route = parseRoute();
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
+  const alerts = alertEntries();
+  if (!words.length) nodes.push(...alerts.filter((entry) => !entry.later).slice(0, MOST_ALERTS));
   const others = [
+    ...(words.length ? alerts : []),
     ...instanceEntries(),
     ...viewEntries(),
     ...panelEntries(chosen),
     ...actionEntries(chosen),
+    ...(words.length ? termEntries(chosen) : []),
   ];
   const wanted = others.filter((entry) => {
     if (!words.length) return entry.group !== "Instances";
-    if (matchRank(entry.text, words) !== null) return true;
+    if (matchRank(`${entry.text} ${entry.also || ""}`, words) !== null) return true;
     return nodes.length === 1 && entry.panel;
   });
   return [...nodes, ...wanted.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
@@ -238,7 +297,7 @@ class Palette {
     this.input = h("input", {
       type: "text",
       class: "palette-input",
-      placeholder: "Search or jump to …",
+      placeholder: "Search nodes, settings, figures, alerts …",
       "aria-label": "Search nodes, views and actions",
       role: "combobox",
       "aria-expanded": "true",

@@ -304,6 +304,14 @@ function instanceNames(status) {
   return new Map(names.map((name) => [name, name]));
 }
 
+/** How many nodes are in each state: of the same nodes that are listed and drawn. */
+function countStates({ nodes, counts }) {
+  const none = Object.keys(counts).map((state) => [state, 0]);
+  const found = Object.fromEntries(none);
+  for (const { state } of nodes) found[state] = (found[state] || 0) + 1;
+  return found;
+}
+
 /** The name of the instance of a node, "" without one. */
 export const instanceName = (node) => store.instances.get(node.instance_id) || node.instance || "";
 
@@ -319,7 +327,7 @@ export async function poll() {
     const status = await getJson("api/status", { timeout: 20 });
     const again = store.status && store.status.started !== status.started;
     const back = store.error !== null || again; // another process may trust otherwise
-    store.status = status;
+    store.status = Object.assign(status, { counts: countStates(status) });
     store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
     store.instances = instanceNames(status);
     store.received = Date.now() / 1000;

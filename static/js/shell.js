@@ -53,7 +53,7 @@ const linkButton = h(
 );
 
 /** The spans that the server has figures for. */
-function offered() {
+export function offeredSpans() {
   const kept = (store.status && store.status.history_seconds) || KEPT;
   const fitting = SPANS.filter(([, , seconds]) => seconds <= kept * 1.01);
   return fitting.length ? fitting : SPANS.slice(0, 1);
@@ -78,13 +78,13 @@ let drawnRange = "";
 
 function drawRange() {
   const range = timeRange();
-  const signature = JSON.stringify([range, offered().map(([name]) => name)]);
+  const signature = JSON.stringify([range, offeredSpans().map(([name]) => name)]);
   if (signature === drawnRange) return;
   drawnRange = signature;
   const here = (seconds) => range.live && range.seconds === seconds;
   replace(
     spans,
-    offered().map(([, label, seconds]) =>
+    offeredSpans().map(([, label, seconds]) =>
       h(
         "button",
         {
@@ -99,7 +99,7 @@ function drawRange() {
   replace(
     spanBox,
     range.live ? null : h("option", { value: "" }, "Fixed range"),
-    offered().map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
+    offeredSpans().map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
   );
   spanBox.value = range.live ? String(range.seconds) : "";
   setText(fixedNote, range.live ? "" : spanText(range.from, range.to));

@@ -2,6 +2,7 @@
 // of the instance.
 
 import { button, guarded, searchBox, toast, working } from "../controls.js";
+import { parseRoute } from "../address.js";
 import { append, h } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -327,10 +328,13 @@ class Settings {
   }
 
   #buildTools() {
-    this.search = searchBox("Search settings", (text) => {
+    const asked = parseRoute().query.get("q") || "";
+    const find = (text) => {
       this.table.search(text);
       return this.table.found;
-    });
+    };
+    this.search = searchBox("Search settings", find, { value: asked });
+    if (asked) find(asked);
     const tests = { set: (row) => row.changed, odd: (row) => Boolean(row.differs) };
     this.only = h(
       "select",

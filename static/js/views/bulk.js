@@ -12,9 +12,9 @@ import {
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { plain, plural } from "../format.js";
+import { byName, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
-import { each, getText, nodePath, sendJson, store } from "../server.js";
+import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError } from "../panels/config.js";
@@ -71,6 +71,13 @@ function makeInputs() {
     backend: input("backend", { value: "LocalDiskBackend", list: "backend-names" }),
   };
 }
+
+/** What the nodes are filtered by: [label, value(node)]. */
+const FILTERS = [
+  ["state", (node) => node.state],
+  ["kind", kindText],
+  ["model", (node) => node.model],
+];
 
 const always = () => true;
 const put = (path) => () => ({ method: "PUT", path });
@@ -172,6 +179,14 @@ function nodeTable(view) {
       },
       { id: "kind", label: "Kind", width: 100, drop: 1, value: kindText },
       {
+        id: "instance",
+        label: "Instance",
+        width: 160,
+        drop: 2,
+        value: instanceName,
+        render: (node) => fitted(instanceName(node)),
+      },
+      {
         id: "result",
         label: "Result",
         width: 320,
@@ -233,7 +248,15 @@ export class BulkActions {
     const what = h("div", { class: "row-fields" }, field("Action", this.actionBox), this.fields);
     const tableBox = h("div", { class: "panel-body" }, this.table.element);
     const nodes = step("Nodes", "2 · Nodes", tableBox);
-    nodes.querySelector(".panel-head").append(search);
+    this.count = h("span", { class: "hint", "aria-live": "polite" });
+    this.filters = FILTERS.map(([label, valueOf]) => {
+      const box = h("select", { "aria-label": `Filter by ${label}`, dataset: { label } });
+      box.addEventListener("change", () => this.#filter());
+      return { box, label, valueOf };
+    });
+    const boxes = this.filters.map(({ box }) => box);
+    nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
+    nodes.querySelector(".panel-head").after(h("div", { class: "row-fields" }, boxes));
     this.element = h(
       "div",
       {},
@@ -246,6 +269,31 @@ export class BulkActions {
         this.preview,
         h("div", { class: "actions" }, this.go, this.progress),
       ),
+    );
+  }
+
+  /** The states, kinds and models that there are. */
+  #drawFilters() {
+    for (const { box, label, valueOf } of this.filters) {
+      const values = new Set(store.status.nodes.map(valueOf).filter(Boolean)).add(box.value);
+      const shown = [...values].filter(Boolean).sort(byName);
+      if (box.dataset.shown === shown.join()) continue;
+      box.dataset.shown = shown.join();
+      const chosen = box.value;
+      const all = h("option", { value: "" }, `All ${label}s`);
+      replace(
+        box,
+        all,
+        shown.map((value) => h("option", { value }, value)),
+      );
+      box.value = chosen;
+      box.hidden = shown.length < 2;
+    }
+  }
+
+  #filter() {
+    this.table.filter((node) =>
+      this.filters.every(({ box, valueOf }) => !box.value || valueOf(node) === box.value),
     );
   }
 
@@ -295,7 +343,10 @@ export class BulkActions {
     this.advice.hidden = !this.preview.hidden;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
     setText(this.advice, ready ? "Select nodes in the table above." : "Fill in the fields above.");
-    if (store.status) this.table.update(store.status.nodes);
+    setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");
+    if (!store.status) return;
+    this.#drawFilters();
+    this.table.update(store.status.nodes);
   }
 
   #confirm(nodes) {
@@ -383,7 +434,8 @@ export function inWords(answer) {
 }
 
 export function resultCell(result, offered = true) {
-  if (!result) return offered ? null : h("span", { class: "muted" }, "not available");
+  if (!result)
+    return offered ? null : h("span", { class: "muted" }, "not offered by this kind of node");
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";
   return [

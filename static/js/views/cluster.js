@@ -457,8 +457,9 @@ class Selection {
 // ---- the view ----
 
 class ClusterView {
-  constructor(root, signal) {
-    Object.assign(this, { root, signal });
+  /** With `reveal`, the table is scrolled to once it has its place. */
+  constructor(root, signal, reveal) {
+    Object.assign(this, { root, signal, reveal });
     this.head = new Head(signal);
     this.alerts = new AlertCard(() => this.tiles.summary());
     this.eventCard = new EventCard();
@@ -587,7 +588,10 @@ class ClusterView {
       if (error.name !== "AbortError") this.charts.fail(error);
       return;
     }
-    if (!this.signal.aborted && !this.empty) this.#drawFigures(store.status);
+    if (this.signal.aborted || this.empty) return;
+    this.#drawFigures(store.status);
+    if (this.reveal) this.tableArea.scrollIntoView({ block: "start" });
+    this.reveal = false;
   }
 
   async #drawMap(status) {
@@ -615,5 +619,5 @@ class ClusterView {
 
 export function mount(root, { route, signal }) {
   takeQuery(route.query);
-  return new ClusterView(root, signal);
+  return new ClusterView(root, signal, route.query.has("group"));
 }

@@ -140,7 +140,9 @@ class EventsView {
     const { start, end } = bounds(store.status.time);
     const { rows } = this;
     const now = timeRange().live ? store.status.time : end;
-    setText(this.span, `${spanText(start, end)} · ${plural(this.events.length, "event")}`);
+    const merged = rows.length < this.events.length ? ` in ${plural(rows.length, "row")}` : "";
+    const count = plural(this.events.length, "event") + merged;
+    setText(this.span, `${spanText(start, end)} · ${count}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
     const hint = "Choose a longer time range, or clear the filters.";

@@ -299,7 +299,7 @@ class NodesPage {
     this.table = new DataTable({
       label: "Nodes",
       key: (row) => row.key,
-      sort: { id: "proxy", down: false },
+      sort: { id: "name", down: false },
       emptyText:
         "No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, " +
         "or add one here.",
