@@ -5535,16 +5535,15 @@ class NodeEvents:
 
     def node_went(self, state: NodeState, was: str, since: float) -> None:
         """Note that a node came, went or is degraded; it was in state ``was`` from ``since``."""
+        key, instance = state.node.key, state.instance_id
+        # Whatever it was: two polls of one node, or a new route to it, leave nothing open.
+        for name in {"degraded", "down"} - {state.state}:
+            self._events.close(f"{name}:{key}")
         if state.state == was:
             return
-        key, instance = state.node.key, state.instance_id
-        if was == "degraded":
-            self._events.close(f"degraded:{key}")
-        if was == "down":
-            self._events.close(f"down:{key}")
-            if state.is_well:
-                lasted = spoken_time(state.since - since)
-                self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
+        if was == "down" and state.is_well:
+            lasted = spoken_time(state.since - since)
+            self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
         if state.state == "degraded":
             text = f"{key} is degraded: {', '.join(state.reasons)}"
             self._events.open(f"degraded:{key}", "node_degraded", "warning", text, key, instance)
@@ -6360,15 +6359,18 @@ class Silences:
 def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
     """The group of each alert, by its id: alerts of one rule and instance belong together.
 
-    When more than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
+    Nodes that are slow are no group with those that are degraded for another reason. When more than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
     """
     instances: Dict[str, set[str]] = {}
+    names = {}
     for alert in alerts:
-        instances.setdefault(alert.rule, set()).add(alert.instance or "")
+        is_slow = alert.rule == "node_degraded" and " is degraded: slow (" in alert.text
+        names[alert.id] = f"{alert.rule}{'_slow' if is_slow else ''}"
+        instances.setdefault(names[alert.id], set()).add(alert.instance or "")
     groups = {}
     for alert in alerts:
-        is_wide = len(instances[alert.rule]) > MAX_INSTANCE_GROUPS
-        groups[alert.id] = f"{alert.rule}:{'' if is_wide else alert.instance or ''}"
+        is_wide = len(instances[names[alert.id]]) > MAX_INSTANCE_GROUPS
+        groups[alert.id] = f"{names[alert.id]}:{'' if is_wide else alert.instance or ''}"
     return groups
 
 
@@ -6471,17 +6473,19 @@ class AlertEvents:
                 self._nearby.setdefault(alert.id, nearby_facts(alert, before))
             self._worst.update((alert.id, alert) for alert in raised)
             self._last = lasting
-        for alert in raised:
-            more = {"rule": alert.rule}
-            if alert.value is not None:
-                more["value"] = alert.value
-            kind = "source" if alert.rule in SOURCE_RULES else "alert"
-            where = (alert.node, alert.instance)
-            self._events.open(f"alert:{alert.id}", kind, alert.severity, alert.text, *where, **more)
-        for alert in ended:
-            # Without a value the last sentence says most: "unreachable for 12 min".
-            text = alert.text if alert.value is None else ""
-            self._events.close(f"alert:{alert.id}", text)
+            for alert in raised:
+                more = {"rule": alert.rule}
+                if alert.value is not None:
+                    more["value"] = alert.value
+                kind = "source" if alert.rule in SOURCE_RULES else "alert"
+                where = (alert.node, alert.instance)
+                self._events.open(
+                    f"alert:{alert.id}", kind, alert.severity, alert.text, *where, **more
+                )
+            for alert in ended:
+                # Without a value the last sentence says most: "unreachable for 12 min".
+                text = alert.text if alert.value is None else ""
+                self._events.close(f"alert:{alert.id}", text)
 
     def _is_worse(self, key: str, alert: Alert) -> bool:
         """Tell whether an alert is new, or worse than it ever was while it lasts."""
@@ -7069,11 +7073,12 @@ class Judge:
         means = (mean_now, mean_before)
         for rule in RULES:
             is_down = rule.name == "node_down"
+            is_state = rule.name in ("node_down", "node_degraded")
             alert_id = f"{'down' if is_down else rule.name}:{key}"
             active = self.book.is_active(alert_id)
             evidence = Evidence(state, now, active, *means, peers, rule.name, epoch)
             found = rule.check(evidence)
-            since = state.since if is_down else now
+            since = state.since if is_state else now
             alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)
             alert = alert._replace(value=found.value)
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
@@ -7196,6 +7201,8 @@ class Poller:
         value = question.read(reply, now) if is_read else None
         paths: List[str] = []
         with self._watched.lock:
+            # Another poll of the node may have changed it since this one began.
+            visit.was, visit.since = state.state, state.since
             if not visit.is_first or self._has_answered(state, reply, now):
                 is_elsewhere = self._take_over(visit, question, path, reply, value)
                 paths = [visit.ask(question)] if is_elsewhere else self._next_paths(visit, now)

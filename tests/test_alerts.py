@@ -55,6 +55,13 @@ def test_what_many_instances_have_is_one_group(instances, expected):
     assert len(set(lf.group_alerts(alerts).values())) == expected
 
 
+def test_nodes_that_are_slow_are_no_group_with_one_that_is_unwell():
+    texts = ["is degraded: slow (2.7 s)", "is degraded: reports itself unhealthy"]
+    slow = [alert("s%d" % n, "node_degraded", text=f"s{n} {texts[0]}") for n in range(2)]
+    groups = lf.group_alerts([*slow, alert("w", "node_degraded", text=f"w {texts[1]}")])
+    assert groups["node_degraded:s0"] == groups["node_degraded:s1"] != groups["node_degraded:w"]
+
+
 def test_305_nodes_with_one_trouble_are_one_sentence():
     alerts = [alert("node%03d" % index, instance="demo%d" % (index // 5)) for index in range(305)]
     (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}, NAMES))

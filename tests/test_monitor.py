@@ -89,6 +89,49 @@ def test_a_node_that_answers_is_up_and_one_whose_health_says_no_is_degraded():
     assert (seen["state"], seen["reasons"]) == ("degraded", ["reports itself unhealthy"])
 
 
+def degraded_events(cluster):
+    return [e for e in cluster.monitor.events.query()["events"] if e["kind"] == "node_degraded"]
+
+
+def test_of_two_polls_at_once_one_that_times_out_leaves_no_event_open():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    late = [lf.FetchError("no answer in 5 s", timed_out=True, connected=True)]
+
+    def meanwhile(job):
+        if late:
+            cluster.answers["w0"]["/metrics"] = late.pop()
+            cluster.monitor.refresh("w0")
+        return page()
+
+    cluster.answers["w0"]["/metrics"] = meanwhile
+    cluster.round()
+    assert cluster.node("w0")["state"] == "up"
+    [event] = degraded_events(cluster)
+    assert event["until"] is not None
+
+
+def test_a_degraded_node_that_gets_another_address_leaves_no_event_open():
+    cluster = Cluster({"w0": {"/metrics": page(healthy=0.0)}})
+    cluster.round()
+    cluster.answers["w0"]["/metrics"] = page()
+    cluster.set_nodes([{"name": "w0", "host": "127.0.0.1", "port": 9999}])
+    cluster.round()
+    assert cluster.node("w0")["state"] == "up"
+    [event] = degraded_events(cluster)
+    assert event["until"] is not None
+
+
+def test_an_alert_about_a_state_says_since_when_the_state_is():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    cluster.answers["w0"]["/metrics"] = page(healthy=0.0)
+    cluster.round(times=3)
+    [alert] = cluster.monitor.status()["alerts"]
+    assert alert["rule"] == "node_degraded"
+    assert alert["since"] == degraded_events(cluster)[0]["time"] == cluster.node("w0")["since"]
+
+
 def test_a_node_that_answers_an_error_is_degraded():
     cluster = Cluster({"w0": {"/metrics": (500, b"")}})
     cluster.round()
