@@ -5668,10 +5668,14 @@ class Evidence(NamedTuple):
         return bases.get(key, found)
 
     def keep_cause(self, find: Callable[[], str]) -> str:
-        """Why the alert began, as it was found then: what happens later is not the reason."""
+        """Why the alert began, as it was found then: what happens later is not the reason.
+
+        Nodes of one instance have one reason: the first that has the alert tells it.
+        """
         causes = self.state.causes
         if not (self.active and causes.get(self.rule)):
-            causes[self.rule] = find()
+            told = (peer.causes.get(self.rule) for peer in self.peers)
+            causes[self.rule] = next(filter(None, told), "") or find()
         return causes[self.rule]
 
 
@@ -6468,7 +6472,7 @@ class AlertEvents:
             for alert in ended:
                 del self._worst[alert.id]
                 self._nearby.pop(alert.id, None)
-            before = self._events.recent(NEARBY_SECONDS) if raised else []
+            before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
             for alert in raised:
                 self._nearby.setdefault(alert.id, nearby_facts(alert, before))
             self._worst.update((alert.id, alert) for alert in raised)
@@ -6499,17 +6503,24 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     """What of the events before an alert, with their ages, concerns its node or its instance.
 
     That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
-    what is near in time need not be the cause. The same on several nodes is one fact.
+    what is near in time need not be the cause. The same on several nodes is one fact. What
+    changed in the minutes before a restart or rising evictions is told with them, and first.
     """
     found: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
+    reach = NEARBY_SECONDS
     for age, event in before if alert.rule not in SERVICE_ALERTS else ():
         is_own = event.node is not None and event.node == alert.node
         is_near = is_own or alert.node is None or event.instance == alert.instance is not None
-        for fact in facts_of(event) if is_near and event.node else ():
-            found.setdefault(fact, {}).setdefault(event.node, age)
+        for fact in facts_of(event) if is_near and event.node and age <= reach else ():
+            is_change = fact not in OWN_FACTS.values()
+            if is_change or age <= NEARBY_SECONDS:
+                found.setdefault(fact, {}).setdefault(event.node, age)
+                reach = reach if is_change else age + NEARBY_SECONDS
     found.pop(OWN_FACTS.get(alert.rule, ""), None)
+    # Changes are the beginning of a chain: they are the last that is left out.
+    kept = sorted(found, key=lambda fact: fact in OWN_FACTS.values())[:MAX_NEARBY]
     told = []
-    for fact, ages in list(found.items())[:MAX_NEARBY]:
+    for fact, ages in ((fact, ages) for fact, ages in found.items() if fact in kept):
         age = min(ages.values())
         when = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
         where = next(iter(ages)) if len(ages) == 1 else f"{len(ages)} nodes"
@@ -7082,6 +7093,8 @@ class Judge:
             alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)
             alert = alert._replace(value=found.value)
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
+            if not self.book.is_active(alert_id):
+                state.causes.pop(rule.name, None)
             yield alert_id
 
     def _mean(

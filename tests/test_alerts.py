@@ -234,6 +234,15 @@ def test_rising_evictions_are_told_with_a_hit_rate_that_fell_but_not_with_themse
     assert told_of([rising], alert("w1", "evictions_rising", instance="x1")) == ()
 
 
+@pytest.mark.parametrize("age, is_told", [(900, True), (901, False)])
+def test_the_change_before_rising_evictions_is_told_with_what_they_led_to(told_of, age, is_told):
+    rising = (300, "alert", "w0", {"rule": "evictions_rising"})
+    happened = [rising, (age, "changed", "w1", changed("chunk_size", "256", "512"))]
+    facts = told_of(happened, alert("w0", "hit_rate_halved", instance="x1"))
+    assert facts[0] == "5 min before: rising evictions on w0"
+    assert facts[1:] == (("15 min before: chunk_size 256 → 512 on w1",) if is_told else ())
+
+
 def test_restarts_are_not_told_with_an_alert_about_restarts(told_of):
     assert told_of([(9, "restart", "w1", {})], alert("w1", "node_restarting")) == ()
 

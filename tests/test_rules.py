@@ -376,6 +376,14 @@ def test_the_reason_is_new_prompts_when_more_lookups_find_nothing(zero_hits, rea
         assert ";" not in fallen(traffic(0.3), traffic(0.8), **now)
 
 
+def test_the_nodes_of_an_instance_have_one_reason_for_what_fell():
+    peer = node_state("w1")
+    peer.causes["hit_rate_halved"] = "evictions rose"
+    seen = evidence(node_state(), peers=[peer])._replace(rule="hit_rate_halved")
+    assert seen.keep_cause(lambda: "prompts are new") == "evictions rose"
+    assert seen._replace(peers=[], active=True).keep_cause(lambda: "x") == "evictions rose"
+
+
 def test_an_mp_server_has_new_prompts_when_more_of_its_tokens_must_be_stored():
     text = fallen(traffic(0.3), traffic(0.8), stored_tokens_per_second=(600.0, 200.0))
     assert text.endswith("; prompts are new: 60% of tokens had to be stored (before: 20%)")
