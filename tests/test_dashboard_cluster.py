@@ -670,6 +670,17 @@ def test_events_are_filtered_by_kind_and_by_node(show, server):
     browser.wait_for(lambda: browser.count(".events.long > li[data-kind]") == 2)
 
 
+def test_a_burst_of_one_kind_hides_no_outage_before_it(show, server, story):
+    story.event(3000, "node_down", "mp-1 is down: refused", lasted=60, node="mp-1")
+    for number in range(700):
+        text = "w%d is degraded: slow" % number
+        story.event(5, "node_degraded", text, lasted=1, node="w%d" % number)
+    browser = show(server, "/#/events", ".events.long > li")
+    browser.wait_for(
+        lambda: any("mp-1 was down" in one for one in browser.texts(".events.long > li"))
+    )
+
+
 def test_the_palette_finds_a_node_by_keyboard_and_opens_it(show, server):
     browser = show(server)
     browser.press("Control+k")

@@ -19,7 +19,7 @@ import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
-const MOST_ALERTS = 3; // before anything is typed
+const MOST_ALERTS = 3;
 const INTERVALS = [2, 5, 10, 30]; // seconds
 
 const VIEWS = [
@@ -198,7 +198,7 @@ function termEntries(chosen) {
     const note = node ? `Config of ${node.key}` : "Rollout";
     return { group: "Settings", image: "page", text: name, note, href, act: go(href) };
   });
-  return [...settings, ...figures];
+  return [...figures, ...settings];
 }
 
 function viewEntries() {
@@ -285,7 +285,9 @@ function entriesFor(text) {
     if (matchRank(`${entry.text} ${entry.also || ""}`, words) !== null) return true;
     return nodes.length === 1 && entry.panel;
   });
-  return [...nodes, ...wanted.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
+  const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
+  const shown = wanted.filter((entry, i) => !isLate(entry, i));
+  return [...nodes, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
 }
 
 // ---- the dialog ----

@@ -168,7 +168,10 @@ class Story:
             and (not kinds or one["kind"] in kinds)
             and (not wanted or one["node"] == wanted)
         ]
-        return {"events": sorted(found, key=lambda one: -one["time"]), "next": None}
+        found.sort(key=lambda one: -one["time"])
+        limit = int(query.get("limit") or 500)
+        more = found[limit - 1]["id"] if len(found) > limit else None
+        return {"events": found[:limit], "next": more}
 
 
 def ripple(seconds, size):

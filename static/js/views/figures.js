@@ -287,10 +287,11 @@ export class FigureHistory {
 
 const COLOUR = { ...LAYER_COLOURS, latency: 3, retrieve: 4 };
 
+// In-process LMCache does not report from which layer it loaded.
 const SOURCES = [
   ["source_gpu", { colour: COLOUR.gpu }],
   ["source_l1", { colour: COLOUR.l1 }],
-  ["source_lmcache", { name: "LMCache (layer not reported)", colour: COLOUR.lmcache }],
+  ["source_lmcache", { name: "In-process", colour: COLOUR.lmcache }],
   ["source_disk", { colour: COLOUR.disk }],
   ["source_remote", { colour: COLOUR.remote }],
   ["source_computed", { rest: true }],
@@ -319,7 +320,7 @@ function layerLines(history) {
     history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
     history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1 }),
     history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2 }),
-    history.line("lookup_hit_rate", { name: "LMCache, all layers", colour: COLOUR.lmcache }),
+    history.line("lookup_hit_rate", { name: "All LMCache", colour: COLOUR.lmcache }),
   ].filter(Boolean);
   const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
   return lines.length > 1 ? lines : [...lines, loaded].filter(Boolean);
