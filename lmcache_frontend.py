@@ -13059,10 +13059,10 @@ def fill_demo(value: object, facts: dict) -> object:
         return [fill_demo(item, facts) for item in value]
     if not isinstance(value, dict):
         return value
-    for sign, basis in (("$now", "now"), ("$total", "counted")):
+    for sign, basis in (("$now", "now"), ("$total", "counted"), ("$count", "counted")):
         if sign in value:
             figure = DemoSum(basis, value[sign]).of(facts["figures"])
-            return int(figure) if figure >= 100 else figure
+            return int(figure) if figure >= 100 or sign == "$count" else figure
     return {fill_demo(key, facts): fill_demo(item, facts) for key, item in value.items()}
 
 

@@ -385,6 +385,13 @@ def test_chunk_statistics_count_while_they_run(cluster, time_):
     assert requests() > before
 
 
+def test_threads_ran_a_whole_number_of_times(cluster):
+    for name in ("llama70b-a_worker2", "mp-0", "mp-1"):
+        text = json.dumps(get(node_of(cluster, name), "/periodic-threads").body)
+        runs = re.findall(r'"total_runs": ([^,}]+)', text)
+        assert runs and all(count.isdigit() for count in runs)
+
+
 def test_quotas_are_kept(cluster):
     mp = node_of(cluster, "mp-0")
     quota = {"cache_salt": "user-a", "limit_gb": 0.5, "status": "ok"}
