@@ -103,3 +103,71 @@ def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, star
     browser.goto(url(front, "#token=" + TOKEN))
     browser.wait_for(lambda: "Editing enabled" in browser.text("header"))
     assert TOKEN not in browser.url
+
+
+def test_a_dialog_closes_when_another_page_is_opened_and_no_second_lies_above_it(browser, demo):
+    browser.goto(url(demo, "#/node/llama70b-b_worker0/cache"))
+    browser.goto(url(demo, "#/node/llama70b-b_worker1/cache"))
+    ask = "[...document.querySelectorAll('main button')].find(e => e.className.includes('danger'))"
+    browser.wait_for(lambda: browser.script("return Boolean(%s)" % ask))
+    browser.script(ask + ".click()")
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    browser.script(ask + ".click()")
+    assert browser.wait_for(lambda: browser.count("dialog") == 1)
+    browser.back()
+    browser.wait_for(lambda: "worker0" in browser.text("h1"))
+    assert not browser.has("dialog")
+
+
+def test_views_open_while_the_server_is_away_and_live_is_no_longer_marked(browser, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: "w0" in browser.text("main"))
+    loaded = "return performance.getEntriesByType('resource').map(e => e.name).join()"
+    browser.wait_for(lambda: "views/nodes.js" in browser.script(loaded), 20)
+    accent = browser.style(".live i", "background-color")
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
+        browser.script("location.hash = '#/nodes'")
+        browser.wait_for(lambda: browser.text("h1") == "Nodes")
+        assert browser.style(".live i", "background-color") != accent
+    finally:
+        browser.offline(False)
+
+
+def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browser, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: "w0" in browser.text("main"))
+    browser.offline(True)
+    try:
+        browser.script("location.hash = '#/compare'")
+        browser.wait_for(lambda: "could not be loaded: the server is away" in browser.text("main"))
+    finally:
+        browser.offline(False)
+    browser.wait_for(lambda: browser.text("h1") == "Compare", 40)
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "#/node/llama70b-a_worker2/config",
+        "#/node/llama70b-a_worker2/loglevels",
+        "#/node/llama70b-a_worker2/environment",
+        "#/nodes",
+    ],
+)
+def test_on_the_narrowest_screen_no_part_of_a_row_lies_outside_its_table(browser, demo, fragment):
+    browser.resize(320, 900)
+    try:
+        browser.goto(url(demo, fragment))
+        browser.wait_for(lambda: browser.has("main .table-wrap tbody td"))
+        parts = "[...document.querySelectorAll('main tbody :is(button, select, a)')]"
+        outside = (
+            "return %s.filter(e => e.offsetWidth && e.getBoundingClientRect().right > "
+            "e.closest('.table-wrap').getBoundingClientRect().right).map(e => e.textContent)"
+        )
+        assert browser.script(outside % parts) == []
+    finally:
+        browser.resize(1280, 800)

@@ -370,3 +370,21 @@ def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):
     body = "return eventRows(given[0]).map(eventText)"
     said = run("views/eventlist.js", body, events)
     assert said == ["Alert: Hit rate of w0 fell (and 2 other nodes)"]
+
+
+def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(run):
+    marks = [
+        {"kind": "alert", "px": 100},
+        {"kind": "resolved", "px": 104},
+        {"kind": "restart", "px": 108},
+        {"kind": "change", "px": 300},
+    ]
+    groups = run("chartmath.js", "return mergedMarks(...given)", marks)
+    assert [[mark["kind"] for mark in group] for group in groups] == [
+        ["restart", "alert", "resolved"],
+        ["change"],
+    ]
+
+
+def test_a_low_lane_has_two_labels(run):
+    assert run("chartmath.js", "return valueTicks(...given)", 0, 15, 1) == [0, 20]

@@ -1,8 +1,9 @@
 // Starts the page: which view is shown, and that all parts follow what the server says.
 
 import { parseRoute } from "./address.js";
+import { closeDialogs } from "./dialog.js";
 import { h, replace } from "./dom.js";
-import { loadSession, poll, store, subscribe, takeTokenFromAddress } from "./server.js";
+import { loadModule, loadSession, poll, store, subscribe, takeTokenFromAddress } from "./server.js";
 import { drawShell, openMenu, startShell } from "./shell.js";
 import { drawTree, markPlace, treeIsDrawn } from "./side.js";
 import * as cluster from "./views/cluster.js";
@@ -16,19 +17,23 @@ const LOADERS = {
   nodes: () => import("./views/nodes.js"),
 };
 
+const PRELOAD = 3000; // ms after the first status
+
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
+let failed = false; // the view of the address could not be loaded
 
 function showFailure(error) {
   const again = h("button", { type: "button", onclick: route }, "Try again");
   const text = `This view could not be loaded: ${error.message}`;
+  failed = true;
   replace(main, h("div", { class: "empty" }, h("p", {}, text), again));
   console.error(error);
 }
 
 /** Build the view of the address, unless it is shown already. */
 async function open(to, mine, moved) {
-  const module = await LOADERS[to.view]();
+  const module = await loadModule(LOADERS[to.view]);
   if (current !== mine) return;
   if (to.view !== "cluster" || !document.querySelector(".first")) replace(main);
   if (moved) scrollTo(0, 0);
@@ -38,6 +43,7 @@ async function open(to, mine, moved) {
 }
 
 async function route() {
+  failed = false;
   const to = parseRoute();
   document.documentElement.dataset.view = to.view;
   openMenu(false);
@@ -66,6 +72,7 @@ async function route() {
 
 function draw() {
   drawShell();
+  if (failed && !store.error) route();
   const view = current && current.view;
   if (view && view.update && store.status) view.update(store.status);
   if (treeIsDrawn()) drawTree();
@@ -79,9 +86,16 @@ addEventListener("hashchange", () => {
     takeTokenFromAddress();
     loadSession();
   }
+  closeDialogs();
   route();
 });
 subscribe(draw);
 const first = poll();
 route(); // while the server answers
 first.finally(loadSession); // the first figures need no session and do not wait for it
+// Views open later even while the server is away.
+first.finally(() =>
+  setTimeout(() => {
+    for (const load of Object.values(LOADERS)) loadModule(load).catch(() => {});
+  }, PRELOAD),
+);

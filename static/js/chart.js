@@ -13,6 +13,7 @@ import {
   spacing,
   sparkRange,
   stacked,
+  mergedMarks,
   thinned,
   timeTicks,
   valueTicks,
@@ -112,7 +113,7 @@ class Lane {
     const [low, high] = extremes(this.drawn, start, end);
     this.empty = low > high;
     this.beside = this.highest(start, end);
-    const few = this.height < 100 ? 2 : this.height < 140 ? 3 : 4;
+    const few = this.height < 100 ? 1 : this.height < 140 ? 3 : 4;
     const top = Math.max(high, ...this.limits.map(({ value }) => value));
     const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
     const factor = axisFactor(most, this.unit);
@@ -255,7 +256,9 @@ export class Chart {
 
   #build() {
     const { label, legend, link } = this.options;
-    this.plot = svg("svg", { class: "chart-svg", role: "img", tabindex: "0", "aria-label": label });
+    const keys = "arrow keys read values";
+    const role = { role: "application", "aria-roledescription": `chart, ${keys}` };
+    this.plot = svg("svg", { class: "chart-svg", tabindex: "0", "aria-label": label, ...role });
     this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
     this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
     this.box = h("div", { class: "chart-plot" }, this.plot, this.tip, this.spoken);
@@ -429,13 +432,9 @@ export class Chart {
     const { left, right, x } = this.scale;
     const from = Math.max(left, x(mark.time));
     const to = Math.min(right, x(mark.until ?? this.data.end));
-    return svg("rect", {
-      class: mark.partly ? "down-span partly" : "down-span",
-      x: from,
-      y: lane.top,
-      width: Math.max(2, to - from),
-      height: lane.height,
-    });
+    const faint = `${mark.partly ? " partly" : ""}${mark.other ? " other" : ""}`;
+    const place = { x: from, y: lane.top, width: Math.max(2, to - from), height: lane.height };
+    return svg("rect", { class: `down-span${faint}`, ...place });
   }
 
   #drawTimes(height) {
@@ -455,21 +454,27 @@ export class Chart {
 
   #drawMarks() {
     const { left, right, x } = this.scale;
-    let last = -Infinity;
-    for (const mark of this.data.marks) {
-      const px = x(mark.time);
-      if (mark.kind === "down" || px < left || px > right) continue;
-      if (px - last < 1) continue; // lines on top of each other say nothing
+    const shown = this.data.marks
+      .map((mark) => ({ ...mark, px: x(mark.time) }))
+      .filter(({ kind, px }) => kind !== "down" && px >= left && px <= right);
+    for (const { px, kind } of shown) {
       const line = { x1: px, x2: px, y1: this.flagRoom, y2: this.bottom };
-      this.plot.append(svg("line", { class: `mark ${mark.kind}`, ...line }));
-      if (px - last < 10) continue;
-      last = px;
-      const sign = icon(FLAGS[mark.kind] || "change");
-      const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
-      for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
-      sign.setAttribute("class", `flag ${mark.kind}`);
-      this.plot.append(svg("g", {}, svg("title", {}, this.#markText(mark)), sign));
+      this.plot.append(svg("line", { class: `mark ${kind}`, ...line }));
     }
+    for (const near of mergedMarks(shown)) this.#drawFlag(near);
+  }
+
+  /** One sign for marks that are too near for a sign each: the first of them, and how many. */
+  #drawFlag(near) {
+    const [{ px, kind }] = near;
+    const sign = icon(FLAGS[kind] || "change");
+    const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
+    for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
+    sign.setAttribute("class", `flag ${kind}`);
+    const told = near.map((mark) => this.#markText(mark)).join("\n");
+    const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
+    const number = near.length > 1 ? svg("text", count, String(near.length)) : null;
+    this.plot.append(svg("g", {}, svg("title", {}, told), sign, number));
   }
 
   #markText(mark) {
@@ -526,9 +531,11 @@ export class Chart {
   #drawTip(px, rows) {
     const sorted =
       this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
-    const near = this.data.marks.filter(
-      (mark) => Math.abs(this.scale.x(mark.time) - px) <= NEAR_MARK,
-    );
+    const { x } = this.scale;
+    const near = this.data.marks.filter(({ kind, time, until }) => {
+      const end = kind === "down" ? x(until ?? this.data.end) : x(time);
+      return px >= x(time) - NEAR_MARK && px <= end + NEAR_MARK;
+    });
     replace(
       this.tip,
       h("div", { class: "muted" }, clock(rows[0].at)),

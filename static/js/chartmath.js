@@ -285,3 +285,21 @@ export function slots(times, values, start, end, count) {
   });
   return sums.map(([sum, number]) => (number ? sum / number : null));
 }
+
+const MARK_RANKS = ["restart", "change", "action", "alert", "resolved"]; // what is named first
+const MARK_ROOM = 20; // px between the signs of two marks
+
+/**
+ * Marks ({kind, px}) in groups that get one sign each, in the order of their rank: what happened to
+ * a node is named before what was noticed of it.
+ */
+export function mergedMarks(marks) {
+  const rank = ({ kind }) => MARK_RANKS.indexOf(kind);
+  const groups = [];
+  for (const mark of [...marks].sort((a, b) => rank(a) - rank(b) || a.px - b.px)) {
+    const near = groups.find(([first]) => Math.abs(first.px - mark.px) < MARK_ROOM);
+    if (near) near.push(mark);
+    else groups.push([mark]);
+  }
+  return groups;
+}

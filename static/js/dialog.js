@@ -23,6 +23,11 @@ function showProblem(form, error, problem) {
   input.focus();
 }
 
+/** An open dialog asks about what was shown: it closes without an answer. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
 /**
  * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the
  * message is shown beside that field and the dialog stays. Resolves with what submit returned, or
@@ -66,6 +71,7 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
       dialog.remove();
       resolve(result);
     });
+    closeDialogs();
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -271,6 +271,17 @@ export function recall(name, fallback) {
   }
 }
 
+/** The module that `load()` imports; says in plain words that the server did not deliver it. */
+export async function loadModule(load) {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    poll();
+    throw new Error("the server is away. It is loaded as soon as the server returns.");
+  }
+}
+
 /** Call `listener()` after every change; ends with the signal, or with the function returned. */
 export function subscribe(listener, signal) {
   listeners.add(listener);

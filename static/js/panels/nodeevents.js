@@ -2,8 +2,8 @@
 
 import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
-import { h } from "../dom.js";
-import { store } from "../server.js";
+import { h, setText } from "../dom.js";
+import { instanceName, store } from "../server.js";
 import { AlertCard, EventCard, eventRange } from "../views/alerts.js";
 import { eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
@@ -50,7 +50,8 @@ export class NodeEvents {
   }
 
   get marks() {
-    return marksOf(this.events);
+    const { key } = this.ctx.node();
+    return marksOf(this.events).map((mark) => ({ ...mark, other: mark.node !== key }));
   }
 
   draw(node, status) {
@@ -60,6 +61,8 @@ export class NodeEvents {
     const mine = alertsFor(node, status.alerts);
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
+    const ofInstance = (past || mine).some((alert) => alert.node !== node.key);
+    setText(this.alerts.title, ofInstance ? `Alerts of ${instanceName(node)}` : "Alerts");
     this.alerts.update({ ...status, alerts: mine }, past, this.rows);
     this.card.update(rows, live ? status.time : end);
     const none = !(past || mine).length;

@@ -13,7 +13,7 @@ import { NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
 import { breakable } from "./util.js";
 
-const SLOW = 1; // seconds; a node that takes longer to respond is marked
+export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const LOGS =

@@ -1,6 +1,6 @@
 // Running a Python file inside the node's process: the node decides whether it lets us.
 
-import { button, field, guarded, working } from "../controls.js";
+import { button, field, guarded, nodeLink, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format } from "../format.js";
@@ -65,7 +65,7 @@ class ScriptForm {
 export function mount(root, ctx) {
   const form = new ScriptForm(ctx);
   const allowed = h("p", { class: "panel-line" });
-  tellAllowed(ctx, allowed);
+  tellAllowed(ctx, allowed, form.run);
   const frame = panelFrame({
     title: "Script",
     note: "runs inside the node’s process",
@@ -86,7 +86,7 @@ export function mount(root, ctx) {
 }
 
 /** Say beforehand what the node's configuration allows, where it can be asked. */
-async function tellAllowed(ctx, line) {
+async function tellAllowed(ctx, line, run) {
   const kind = ctx.node().kind;
   if (!["worker", "scheduler", "mp"].includes(kind)) return;
   try {
@@ -96,11 +96,14 @@ async function tellAllowed(ctx, line) {
     const { run_script_api_enabled: on, script_allowed_imports: imports } =
       kind === "mp" ? data.mp || {} : data;
     if (on === undefined) return;
-    setText(
+    run.dataset.off = on ? "" : "1";
+    run.disabled = run.disabled || !on;
+    const config = h("a", { href: nodeLink(ctx.node(), "config") }, "Config");
+    replace(
       line,
       on
         ? `Scripts are on here; they may import ${(imports || []).join(", ") || "nothing"}.`
-        : "Scripts are off on this node: run_script_api_enabled is false there.",
+        : ["Scripts are off on this node: run_script_api_enabled is false in its ", config, "."],
     );
   } catch (error) {
     /* the node's answer to a script says it too */

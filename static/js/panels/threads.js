@@ -104,7 +104,7 @@ const RUN_COLUMNS = [
     drop: 2,
     num: true,
     value: (row) => row.total_runs,
-    text: (row) => plain(row.total_runs),
+    text: (row) => plain(Math.round(row.total_runs)),
   },
   {
     id: "failed",

@@ -271,6 +271,7 @@ export class AlertCard {
   /** `figures()` are the main figures in words, for the copy as Markdown. */
   constructor(figures = () => []) {
     this.figures = figures;
+    this.title = h("h2", {}, "Alerts");
     this.count = h("span", { class: "hint" });
     this.list = h("ul", { class: "alerts" });
     this.quiet = h("ul", { class: "alerts" });
@@ -291,7 +292,7 @@ export class AlertCard {
     this.element = h(
       "section",
       { class: "card alert-card", "aria-label": "Alerts" },
-      h("header", { class: "card-head" }, h("h2", {}, "Alerts"), this.count, spring(), copyAll),
+      h("header", { class: "card-head" }, this.title, this.count, spring(), copyAll),
       this.spoken,
       this.clear,
       this.list,

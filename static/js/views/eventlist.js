@@ -230,16 +230,16 @@ const MARK_KINDS = {
 const MOST_MARKS = 60;
 
 function marksOfEvent(event) {
-  const { time, until } = event;
+  const { time, until, node } = event;
   const kind = MARK_KINDS[event.kind];
   // Down times that were merged into one event: it was not down all the time.
-  const mark = { time, until, kind, partly: event.count > 1, title: eventText(event) };
+  const mark = { time, until, node, kind, partly: event.count > 1, title: eventText(event) };
   if (event.kind !== "alert") return [mark];
   const begin = { ...mark, title: `Alert: ${event.text}` };
   return isOver(event) ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
 }
 
-/** The marks of events on charts: [{time, until, kind, title}], oldest first. */
+/** The marks of events on charts: [{time, until, node, kind, title}], oldest first. */
 export function marksOf(events) {
   return events
     .filter((event) => event.kind in MARK_KINDS)

@@ -8,6 +8,7 @@ import {
   ApiError,
   getText,
   instanceName,
+  loadModule,
   nodePath,
   parseJson,
   refreshNow,
@@ -17,7 +18,7 @@ import {
 } from "../server.js";
 import { KINDS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
-import { responseTime } from "../panels/overview.js";
+import { responseTime, SLOW } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
@@ -69,6 +70,7 @@ const NO_TAB = {
 // Panels that change the node: without trust they say so.
 const CHANGES = ["loglevels", "config", "cache", "script"];
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
+const PRELOAD = 2000; // ms after the first page of a node
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
 
 /** The node of that key, or the proxy node of that name in the shape of a node. */
@@ -237,13 +239,13 @@ class PanelContext {
 function aboutLine(node, status) {
   const up = node.state === "up" && node.since ? duration(status.time - node.since) : "";
   return [
-    KINDS[node.kind] || "",
     instanceName(node) === node.key ? "" : instanceName(node),
+    KINDS[node.kind] || "",
     node.version,
-    middle(node.address || "", 30),
+    middle(node.address || "", 24),
     node.proxy === "local_proxy" ? "" : `through ${node.proxy}`,
     up && `up for ${up}`,
-    responseTime(node) && `responds in ${responseTime(node)}`,
+    node.latency > SLOW && responseTime(node),
   ].filter(Boolean);
 }
 
@@ -253,9 +255,7 @@ function troubleNote(node, status) {
   if (state === "unknown") return h("p", { class: "note" }, "Not polled yet.");
   if (state !== "down" && state !== "degraded") return null;
   const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-  const said = (alert) => alert.node === node.key && alert.rule === "node_degraded";
-  if (state === "degraded" && (status.alerts || []).some(said)) return null;
-  const lasted = state === "down" ? ` (${duration(status.time - since)})` : "";
+  const lasted = ` (${duration(status.time - since)})`;
   return h(
     "p",
     { class: `note ${state}` },
@@ -347,7 +347,7 @@ class NodePage {
       return;
     }
     try {
-      const module = await PANELS[name][1]();
+      const module = await loadModule(PANELS[name][1]);
       if (this.now !== mine) return;
       replace(this.place);
       mine.panel = module.mount(this.place, mine) || {};
@@ -399,7 +399,7 @@ class NodePage {
         about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]),
       );
     }
-    const lasted = node.state === "down" ? Math.floor((status.time - node.since) / 10) : 0;
+    const lasted = node.state !== "up" ? Math.floor((status.time - node.since) / 10) : 0;
     const alerts = alertsFor(node, status.alerts).filter((alert) => !alert.silence);
     const ids = alerts.map((alert) => alert.id);
     const { state, error, reasons, since } = node;
@@ -428,6 +428,11 @@ class NodePage {
     }
   }
 }
+
+/** Panels open later even while the server is away. */
+setTimeout(() => {
+  for (const [, load] of Object.values(PANELS)) loadModule(load).catch(() => {});
+}, PRELOAD);
 
 export function mount(root, { route, signal }) {
   const page = new NodePage(root, route, signal);
