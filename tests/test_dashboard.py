@@ -162,8 +162,8 @@ def test_on_the_narrowest_screen_no_part_of_a_row_lies_outside_its_table(browser
     browser.resize(320, 900)
     try:
         browser.goto(url(demo, fragment))
-        browser.wait_for(lambda: browser.has("main .table-wrap tbody td"))
         parts = "[...document.querySelectorAll('main tbody :is(button, select, a)')]"
+        browser.wait_for(lambda: browser.script("return %s.length > 3" % parts))
         outside = (
             "return %s.filter(e => e.offsetWidth && e.getBoundingClientRect().right > "
             "e.closest('.table-wrap').getBoundingClientRect().right).map(e => e.textContent)"

@@ -144,7 +144,10 @@ export class Tile {
   }
 
   update(value, totals, counts, values, comparable) {
-    const [number, unit] = parts(value, this.unitName);
+    // A rate has the unit that its chart's lane has.
+    const highest = Math.max(...(values || []).filter(isNumber));
+    const beside = /^1\//.test(this.unitName) && highest > 0 ? highest : undefined;
+    const [number, unit] = parts(value, this.unitName, beside);
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/"));
