@@ -615,7 +615,7 @@ def test_what_a_node_that_is_down_cannot_take_is_disabled_with_the_reason_and_re
     assert not browser.property(
         "main .page-head button", "disabled"
     )  # asking again is always possible
-    page(fleet, "#/node/demo000_worker0/script")
-    browser.wait_for(lambda: not browser.property("main button.primary", "disabled"))
+    page(fleet, "#/node/demo000_worker0/loglevels")
+    browser.wait_for(lambda: not browser.property("main tbody select", "disabled"))
     page(fleet, "#/node/dead/requests")
     assert not browser.property("main form.request button[type=submit]", "disabled")
