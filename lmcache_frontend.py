@@ -6363,7 +6363,8 @@ class Silences:
 def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
     """The group of each alert, by its id: alerts of one rule and instance belong together.
 
-    Nodes that are slow are no group with those that are degraded for another reason. When more than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
+    Nodes that are slow are no group with those that are degraded for another reason. When more
+    than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
     """
     instances: Dict[str, set[str]] = {}
     names = {}
