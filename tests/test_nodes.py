@@ -807,6 +807,31 @@ PARSERS = {
         tried(lambda text: lf.is_same_origin("http://" + text, "h")),
         ["/", "?", "#", "http://"],
     ),
+    "request head": (
+        tried(lambda text: lf.parse_request_head(text.encode() + b"\r\n")),
+        ["a", " ", "GET ", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\na:"],
+    ),
+    "part of a head": (
+        tried(lambda text: lf.check_partial_head(text.encode())),
+        ["a", "\n", "\r\n", "GET / HTTP/1.1\r\n"],
+    ),
+    "fields": (
+        tried(lambda text: lf.parse_fields(text.encode())),
+        ["a", "a:", "a: \t", "a:b\r\n", ":", "\r\n"],
+    ),
+    "response head": (
+        tried(lambda text: lf.parse_response_head(text.encode() + b"\r\n", b"GET")),
+        ["HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\n", "1", " "],
+    ),
+    "chunk line": (
+        tried(lambda text: lf.parse_chunk_line(b"1" + text.encode())),
+        ["1", ";", ";a", ";a=", ';a="', ";a=b", " ", ' ;a="\\"'],
+    ),
+    "chunked body": (
+        tried(lambda text: lf.ChunkedBody().take(memoryview(text.encode()))),
+        ["1\r\na\r\n", "0\r\n", "1", "\r", "0\r\na:b\r\n"],
+    ),
+    "path of an event": (tried(lf.hide_secrets), ["/", "a=", "&", "%25", "@", "//", ";"]),
 }
 
 

@@ -349,7 +349,7 @@ export class BulkActions {
     this.table.update(store.status.nodes);
   }
 
-  #confirm(nodes) {
+  #isConfirmed(nodes) {
     const { label, danger } = this.current;
     const names = namesText(nodes);
     return confirmDialog({
@@ -365,7 +365,7 @@ export class BulkActions {
 
   async #run() {
     const nodes = this.#targets();
-    if (!(await this.#confirm(nodes))) return;
+    if (!(await this.#isConfirmed(nodes))) return;
     const action = this.current;
     this.running = true;
     this.results.clear();
