@@ -1216,29 +1216,21 @@ class BadMessage(FrontendError):
     """A message that breaks the rules of HTTP/1.1: answered with ``status``, then closed."""
 
 
-class RequestHead:
-    """A parsed request head (RFC 9112 section 3).
+class Head:
+    """What heads of requests and responses have in common.
 
-    ``target`` is what the request line says; ``path`` (raw bytes, still percent-encoded) and
-    ``query`` (with its "?", or b"") are its parts. ``length`` is the Content-Length or None,
-    ``chunked`` tells the other framing. ``host`` is that of an absolute target, else of ``Host``.
+    ``first`` has the first value of each field by its lower-case name.
     """
 
-    def __init__(self, method: bytes, target: bytes, minor: int, fields: HeaderFields) -> None:
-        self.method, self.target, self.minor, self.fields = method, target, minor, fields
-        self.command = method.decode("latin-1")
+    def __init__(self, minor: int, fields: HeaderFields) -> None:
+        self.minor, self.fields = minor, fields
         self.first: Dict[bytes, bytes] = {}
         for name, value in fields:
             self.first.setdefault(name.lower(), value)
-        self.length, self.chunked = request_framing(self)
         self.connection = list_members(self.all(b"connection"))
-        self.keep_alive = b"close" not in self.connection
-        if minor == 0:
-            self.keep_alive = self.keep_alive and b"keep-alive" in self.connection
-        self.expects = minor >= 1 and self.get(b"expect").lower() == b"100-continue"
-        self._check_host()
-        self.path, self.query = self._split_target()
-        self.host = self.get(b"host")
+        # RFC 9112 section 9.3.
+        is_offered = minor > 0 or b"keep-alive" in self.connection
+        self.keep_alive = is_offered and b"close" not in self.connection
 
     def get(self, name: bytes, default: bytes = b"") -> bytes:
         """The first value of the field ``name`` (lower case)."""
@@ -1249,6 +1241,25 @@ class RequestHead:
         if name not in self.first:
             return []
         return [value for known, value in self.fields if known.lower() == name]
+
+
+class RequestHead(Head):
+    """A parsed request head (RFC 9112 section 3).
+
+    ``target`` is what the request line says; ``path`` (raw bytes, still percent-encoded) and
+    ``query`` (with its "?", or b"") are its parts. ``length`` is the Content-Length or None,
+    ``chunked`` tells the other framing. ``host`` is that of an absolute target, else of ``Host``.
+    """
+
+    def __init__(self, method: bytes, target: bytes, minor: int, fields: HeaderFields) -> None:
+        super().__init__(minor, fields)
+        self.method, self.target = method, target
+        self.command = method.decode("latin-1")
+        self.length, self.chunked = request_framing(self)
+        self.expects = minor >= 1 and self.get(b"expect").lower() == b"100-continue"
+        self._check_host()
+        self.path, self.query = self._split_target()
+        self.host = self.get(b"host")
 
     @property
     def wants_body(self) -> bool:
@@ -1383,7 +1394,7 @@ def check_partial_head(data: bytes) -> None:
         parse_request_line(line[:-1])
 
 
-class ResponseHead:
+class ResponseHead(Head):
     """A parsed response head (RFC 9112 section 4).
 
     ``length`` is that of the body in bytes, None when it ends with its connection; ``chunked``
@@ -1391,17 +1402,10 @@ class ResponseHead:
     """
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: HeaderFields) -> None:
-        self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
-        self.connection = list_members(self.all(b"connection"))
-        self.keep_alive = b"close" not in self.connection
-        if minor == 0:
-            self.keep_alive = self.keep_alive and b"keep-alive" in self.connection
+        super().__init__(minor, fields)
+        self.status, self.reason = status, reason
         self.length: Optional[int] = None
         self.chunked = False
-
-    def all(self, name: bytes) -> List[bytes]:
-        """Every value of the field ``name`` (lower case), in order."""
-        return [value for known, value in self.fields if known.lower() == name]
 
     def frame(self, method: bytes) -> None:
         """Find out how the body of an answer to ``method`` is delimited (RFC 9112 section 6.3).
@@ -1727,11 +1731,21 @@ class NodeResponse(http.client.HTTPResponse):
         self.code = self.status = head.status
         self.reason = head.reason.decode("latin-1")
         self.version = 10 + head.minor
-        self.headers = self.msg = http_message(head.fields)
         self.chunked, self.chunk_left = head.chunked, None
         self.length = head.length
         is_too_long = head.length is not None and self.buffered > head.length
         self.will_close = is_too_long or not head.keep_alive
+
+    @property
+    def headers(self) -> http.client.HTTPMessage | None:
+        """The response's fields as the base class gives them, made when somebody asks."""
+        return http_message(self.head.fields) if self.head is not None else None
+
+    @headers.setter
+    def headers(self, value: None) -> None:
+        """The base class begins with None."""
+
+    msg = headers
 
     def _read_head(self) -> ResponseHead:
         block = b""
@@ -1811,10 +1825,8 @@ class NodeResponse(http.client.HTTPResponse):
 
 def is_compressed(head: ResponseHead) -> bool:
     """Tell whether a response has a content coding (RFC 9110 section 8.4)."""
-    return any(
-        name.lower() == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
-        for name, value in head.fields
-    )
+    codings = head.all(b"content-encoding")
+    return any(value.strip().lower() not in (b"", b"identity") for value in codings)
 
 
 def http_message(fields: HeaderFields) -> http.client.HTTPMessage:
@@ -9899,23 +9911,24 @@ class Trust:
         )
 
     @staticmethod
-    def check_path(head: RequestHead, path: bytes) -> str:
+    def check_path(head: RequestHead, path: bytes) -> Tuple[str, bool]:
         """Why an untrusted client may not send this request to a node, or "" when it may.
 
-        ``path`` is what the node gets. Any node may be another frontend, whose kind is not known
-        before it was polled; LMCache has no path that these rules are in the way of.
+        And whether such a client gets the answer through ``mask_secrets``. ``path`` is what the
+        node gets. Any node may be another frontend, whose kind is not known before it was polled;
+        LMCache has no path that these rules are in the way of.
         """
-        if head.method not in (b"GET", b"HEAD"):
-            return f"{head.method.decode('latin-1')} requests change things"
-        if head.wants_body:
-            return "requests with a body may change things"
-        return why_revealing(path, head.query)
-
-    @staticmethod
-    def masks(path: bytes) -> bool:
-        """Tell whether an untrusted client gets the answer at ``path`` through ``mask_secrets``."""
         text = decode_fully(path.decode("latin-1"))
-        return text is None or not MASKED_SEGMENTS.isdisjoint(path_segments(text))
+        segments = path_segments(text or "")
+        masked = text is None or not MASKED_SEGMENTS.isdisjoint(segments)
+        if head.method not in (b"GET", b"HEAD"):
+            return f"{head.command} requests change things", masked
+        if head.wants_body:
+            return "requests with a body may change things", masked
+        parameters = decode_fully(head.query[1:].decode("latin-1"))
+        if text is None or parameters is None:
+            return "the path is percent-encoded too often", masked
+        return why_revealing(text, segments, parameters), masked
 
     def check_target(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
         """Why a trusted request may not reach this unregistered target, or "" when it may."""
@@ -10016,15 +10029,13 @@ def path_segments(text: str) -> List[str]:
     return [part for part in parts if part not in ("", ".")]
 
 
-def why_revealing(path: bytes, query: bytes) -> str:
-    """Why a GET of this path reveals secrets, changes something or hides what it is, or ""."""
-    text = decode_fully(path.decode("latin-1"))
-    parameters = decode_fully(query[1:].decode("latin-1"))
-    if text is None or parameters is None:
-        return "the path is percent-encoded too often"
+def why_revealing(text: str, segments: Sequence[str], parameters: str) -> str:
+    """Why a GET of this path reveals secrets, changes something or hides what it is, or "".
+
+    Path (with its segments) and query are decoded.
+    """
     if "#" in text or CONTROL.search(text):
         return "a '#' or a control character in a path hides what follows"
-    segments = path_segments(text)
     if ".." in segments:
         return "'..' in a path hides where it leads"
     if "proxy" in segments:
@@ -10850,6 +10861,8 @@ PIECE_SIZE = 256 * KIB  # bytes of a forwarded body that are in memory at once
 SLOW_CLIENT = 5.0  # seconds that a request waits for its client until another may take its place
 # What a poll says of a peer that will send no more, beside errors, which it always says.
 HANG_UP = getattr(select, "POLLRDHUP", 0)
+# Fields of a request that a proxy does not pass on, or writes itself.
+OURS_TO_WRITE = HOP_BY_HOP | {b"host", b"content-length", b"x-forwarded-for", b"via"}
 # Fields of an answer that act on our whole origin, which a node does not own.
 ORIGIN_FIELDS = frozenset(
     b"accept-ch activate-storage-access alt-svc clear-site-data critical-ch expect-ct nel "
@@ -10964,8 +10977,7 @@ def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeR
         raise FrontendError(404, f"there is no node named {one_line(name)!r}")
     rest = path[end:] or b"/"
     trust = server.trust
-    why = trust.check_path(head, rest)
-    masked = trust.masks(rest)
+    why, masked = trust.check_path(head, rest)
     why_not = trust.why_not(head, peer) if why or masked or node.token else ""
     if why and why_not:
         raise FrontendError(403, f"{why}; {why_not}")
@@ -10996,10 +11008,8 @@ def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Nod
     rest = b"/" + parts[4] if len(parts) > 4 else b"/"
     trust, registry = server.trust, server.registry
     is_registered = registry.is_registered(target)
-    masked = trust.masks(rest)
-    if is_registered:
-        why = trust.check_path(head, rest)
-    else:
+    why, masked = trust.check_path(head, rest)
+    if not is_registered:
         why = f"{target.label} is not a registered node"
     why_not = trust.why_not(head, peer) if why or masked else ""
     if why and why_not:
@@ -11036,8 +11046,7 @@ def node_fields(
     head: RequestHead, peer: str, route: NodeRoute, trust: Trust, is_tls: bool
 ) -> HeaderFields:
     """The request's fields as the node gets them: less hop-by-hop ones, plus a proxy's."""
-    dropped = HOP_BY_HOP | head.connection
-    dropped |= {b"host", b"content-length", b"x-forwarded-for", b"via"}
+    dropped = OURS_TO_WRITE | head.connection
     # Our own token is for us alone.
     if b"authorization" in head.first and (route.token or trust.has_token(head)):
         dropped |= {b"authorization"}
@@ -11204,7 +11213,8 @@ class ForwardedRequest:
         if self.connection is None:
             with self.server.workers.blocking():
                 self.connection = self.server.pool.open(self.target)
-            self.connection.sock.settimeout(self.timeout)
+            # It is waited for with ``poll``, before each step.
+            self.connection.sock.settimeout(None)
         self.sock = self.connection.sock
 
     def _ask(self, first: bytes) -> NodeResponse:
@@ -11302,9 +11312,16 @@ class ForwardedRequest:
 
     def _send_head(self, data: bytes) -> None:
         """Called by the connection: send the head, for which there is room. Raises OSError."""
-        self.unsent = memoryview(data)[self.sock.send(data) :]
+        self.unsent = memoryview(data)[self._send(data) :]
         if not self._send_rest():
             raise BrokenPipeError(errno.EPIPE, "it does not accept the request")
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """Send what the node takes without waiting; how many bytes that was. Raises OSError."""
+        try:
+            return self.sock.send(data, socket.MSG_DONTWAIT)
+        except WOULD_BLOCK:
+            return 0
 
     def _send_rest(self) -> bool:
         """Send what is left of a part; False when the node answers instead of taking it."""
@@ -11312,7 +11329,7 @@ class ForwardedRequest:
             while self.unsent:
                 if not self._node_takes_more():
                     return False
-                self.unsent = self.unsent[self.sock.send(self.unsent) :]
+                self.unsent = self.unsent[self._send(self.unsent) :]
         except (BrokenPipeError, ConnectionResetError):
             # Its answer may say why.
             return False
@@ -11407,7 +11424,7 @@ class ForwardedRequest:
         fields = client_fields(head, self.route)
         if length >= 0 and self.head.method != b"HEAD":
             fields.append((b"Content-Length", b"%d" % length))
-        if not any(name.lower() == b"date" for name, _ in fields):
+        if b"date" not in head.first:
             fields.append((b"Date", client.date_time_string().encode()))
         if chunked:
             fields.append((b"Transfer-Encoding", b"chunked"))
