@@ -4011,7 +4011,7 @@ LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reus
 LATENCIES = {figure.name for figure in FIGURES if figure.unit == "seconds"}.difference(LIFETIMES)
 # Figures whose worst value says more than the mean, where one point stands for many.
 WORST_KEPT = frozenset([LATENCY, *LATENCIES])
-NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
+NODE_SERIES = ("lookup_hit_rate",)
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
@@ -4726,9 +4726,9 @@ def spread(figures: Mapping[str, Mapping[str, float]]) -> Dict[str, Dict[str, ob
         high, low = max(value, median), min(value, median)
         is_far = len(pairs) >= MIN_OUTLIER_RANKS and high > 0 and high >= OUTLIER_FACTOR * low
         found[name] = {
-            "min": values[0],
-            "median": median,
-            "max": values[-1],
+            "min": rounded(values[0]),
+            "median": rounded(median),
+            "max": rounded(values[-1]),
             "outlier": key if is_far else None,
         }
     return found

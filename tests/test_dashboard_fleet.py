@@ -6,6 +6,8 @@ from support.frontend import Frontend, wait_for
 pytestmark = pytest.mark.browser
 
 WORKER = "llama70b-b_worker0"
+FAVICON = "favicon.svg"  # the browser loads it when it has time
+VIEWS_LOAD_LATER = 3000  # ms after the first status; other views are not part of the first load
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +20,15 @@ def demo():
         return counts["up"] + counts["degraded"] == 15
 
     wait_for(everybody_answers, 60)
+    yield front
+    front.stop()
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """A frontend with a demo fleet that is large enough for the map."""
+    front = Frontend("--demo", "120", "--poll-interval", "1")
+    wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 60)
     yield front
     front.stop()
 
@@ -329,6 +340,35 @@ def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
     browser.wait_for(lambda: browser.count("main .isolate") == 2)
     labels = browser.texts("select[aria-label=Metric] option")
     assert {"TTFT p99", "L2 hit rate", "Response time"} <= set(labels)
+
+
+def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(page, fleet):
+    browser = page(fleet, "#/compare")
+    browser.wait_for(lambda: browser.count("main .isolate") == 10)
+    assert browser.property("select[aria-label=Preset]", "value") == "instances"
+    instances = {name.partition("_")[0] for name in browser.texts("main .isolate")}
+    assert len(instances) == 10, instances
+
+
+# ---- a fleet
+
+
+def test_the_first_load_of_a_fleet_with_its_map_is_25_requests_and_small(page, fleet):
+    browser = page(fleet, "#/")
+    asked = "return performance.getEntriesByType('resource').map((one) => one.name).join()"
+    browser.wait_for(lambda: browser.has(".map .sq") and "api/events" in browser.script(asked))
+    loads = browser.script(
+        "const loads = performance.getEntriesByType('resource');"
+        "const status = loads.find((one) => one.name.endsWith('/api/status'));"
+        "return [...performance.getEntriesByType('navigation'), ...loads]"
+        ".filter((one) => one.startTime < status.responseEnd + arguments[0])"
+        ".map((one) => [one.name, one.transferSize])",
+        VIEWS_LOAD_LATER,
+    )
+    names = {name.rpartition("/")[2] for name, _ in loads}
+    assert "fleetmap.js" in names
+    assert len(names | {FAVICON}) <= 25, sorted(names)
+    assert sum(size for _, size in loads) < 200 * 1024, loads
 
 
 # ---- cache operations

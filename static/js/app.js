@@ -1,11 +1,9 @@
 // Starts the page: which view is shown, and that all parts follow what the server says.
 
 import { parseRoute } from "./address.js";
-import { closeDialogs } from "./dialog.js";
 import { h, replace } from "./dom.js";
 import { loadModule, loadSession, poll, store, subscribe, takeTokenFromAddress } from "./server.js";
-import { drawShell, openMenu, startShell } from "./shell.js";
-import { drawTree, markPlace, treeIsDrawn } from "./side.js";
+import { drawShell, drawTree, markPlace, openMenu, startShell, treeIsDrawn } from "./shell.js";
 import * as cluster from "./views/cluster.js";
 
 const LOADERS = {
@@ -86,7 +84,6 @@ addEventListener("hashchange", () => {
     takeTokenFromAddress();
     loadSession();
   }
-  closeDialogs();
   route();
 });
 subscribe(draw);

@@ -24,9 +24,10 @@ function showProblem(form, error, problem) {
 }
 
 /** An open dialog asks about what was shown: it closes without an answer. */
-export function closeDialogs() {
+function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
+addEventListener("hashchange", closeDialogs);
 
 /**
  * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the

@@ -7,7 +7,7 @@ import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
-import { EVENT_KINDS, eventItem, eventText, isOver, SPREAD } from "./eventlist.js";
+import { EVENT_KINDS, eventItem, eventText, isOver, reasonOf, SPREAD } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
 const SHOWN = 6; // lines before "Show all"
@@ -45,6 +45,10 @@ function groupBy(alerts, id) {
   return [...groups.values()];
 }
 
+/** What alerts have in common that may be one line: the rule and, for a node's state, the reason. */
+const troubleOf = (alert) =>
+  [alert.rule, alert.rule.startsWith("node_degraded") ? reasonOf(alert) : ""].join(" ");
+
 /**
  * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that
  * many instances break is a single one; what is over stands last. Each is {alerts, severity, text,
@@ -54,7 +58,7 @@ export function alertLines(alerts) {
   const ordered = [...alerts].sort(
     (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
   );
-  const byRule = groupBy(ordered, (one) => `${one.rule} ${one.severity} ${isSilent(one)}`);
+  const byRule = groupBy(ordered, (one) => `${troubleOf(one)} ${one.severity} ${isSilent(one)}`);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
     return parts.length > SPREAD ? [rule] : parts;

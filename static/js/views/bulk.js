@@ -89,12 +89,13 @@ const backendNames = () =>
     BACKENDS.map((name) => h("option", { value: name })),
   );
 
-/** The actions: name -> {label, fields, ready(), fits(node), request(node), danger}. */
+/** The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger}. */
 function makeActions(inputs) {
   const { logger, level, setting, value, backend } = inputs;
   const backendField = field("Backend", [backend, backendNames()]);
   const bypass = (label, verb) => ({
     label,
+    says: () => label.replace("a backend", backend.value.trim()),
     fields: [backendField],
     ready: () => backend.value.trim(),
     fits: hasEngine,
@@ -113,6 +114,7 @@ function makeActions(inputs) {
   return {
     loglevel: {
       label: "Set a log level",
+      says: () => `Set the log level of ${logger.value.trim()} to ${level.value}`,
       fields: [field("Logger", logger), field("Level", level)],
       ready: () => logger.value.trim(),
       fits: (node) => !NO_LOGGERS.includes(node.kind),
@@ -120,6 +122,7 @@ function makeActions(inputs) {
     },
     setting: {
       label: "Change a setting",
+      says: () => `Set ${setting.value.trim()} to ${JSON.stringify(readAny(value.value))}`,
       fields: [field("Setting", setting), field("New value", value, "JSON, or plain text")],
       ready: () => setting.value.trim(),
       fits: hasEngine,
@@ -130,7 +133,7 @@ function makeActions(inputs) {
       }),
     },
     bypass: bypass("Bypass a backend", "add"),
-    unbypass: bypass("End a bypass", "remove"),
+    unbypass: bypass("End the bypass of a backend", "remove"),
     freeze: freeze("Freeze (store nothing new)", "/freeze/enable"),
     unfreeze: freeze("End freeze", "/freeze/disable"),
     clear: {
@@ -234,7 +237,8 @@ export class BulkActions {
     this.fields = h("div", { class: "contents" });
     const label = "Requests that will be sent";
     this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
-    this.advice = h("p", { class: "muted" });
+    this.requests = h("details", {}, h("summary", {}, "Requests"), this.preview);
+    this.advice = h("p", {});
     this.progress = h("span", { class: "progress", "aria-live": "polite" });
     this.go = guarded(
       button("Apply", () => this.#run(), { kind: "primary" }),
@@ -266,7 +270,7 @@ export class BulkActions {
         "Review and apply",
         "3 · Review and apply",
         this.advice,
-        this.preview,
+        this.requests,
         h("div", { class: "actions" }, this.go, this.progress),
       ),
     );
@@ -323,6 +327,12 @@ export class BulkActions {
     this.go.className = this.current.danger ? "danger" : "primary";
   }
 
+  /** What will be done, and where. */
+  #sentence(nodes) {
+    const { says, label } = this.current;
+    return `${says ? says() : label} on ${plural(nodes.length, "node")}: ${namesText(nodes)}.`;
+  }
+
   #previewText(nodes) {
     const lines = nodes.slice(0, MOST_LINES).map((node) => {
       const { method, path, body } = this.current.request(node);
@@ -339,10 +349,10 @@ export class BulkActions {
     this.go.dataset.off = nodes.length && ready && !this.running ? "" : "1";
     if (this.go.dataset.refused !== "1") this.go.disabled = this.go.dataset.off === "1";
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
-    this.preview.hidden = !ready || !nodes.length;
-    this.advice.hidden = !this.preview.hidden;
+    this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
-    setText(this.advice, ready ? "Select nodes in the table above." : "Fill in the fields above.");
+    const advice = ready ? "Select nodes in the table above." : "Fill in the fields above.";
+    setText(this.advice, this.requests.hidden ? advice : this.#sentence(nodes));
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");
     if (!store.status) return;
     this.#drawFilters();

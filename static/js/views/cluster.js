@@ -16,7 +16,7 @@ import {
   store,
   trusted,
 } from "../server.js";
-import { groupsOf } from "../side.js";
+import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, EventCard, eventRange } from "./alerts.js";
 import { eventRows, loadEvents, marksOf } from "./eventlist.js";

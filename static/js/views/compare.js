@@ -33,6 +33,15 @@ export function worstFirst(nodes, metric) {
   return known.sort((a, b) => sign * (value(a) - value(b)) || byName(a.key, b.key));
 }
 
+/** The worst node of each instance, worst first. */
+export function worstRanks(nodes, metric) {
+  const seen = new Set();
+  return worstFirst([...nodes], metric).filter((node) => {
+    const name = instanceName(node) || node.key;
+    return !seen.has(name) && seen.add(name);
+  });
+}
+
 // ---- which nodes ----
 
 /** The choice of nodes: presets, and a list with a search. */
@@ -64,10 +73,11 @@ class Picker {
     );
   }
 
-  /** The nodes of a preset: "worst", "reachable", "chosen" or "i:" and the name of an instance. */
+  /** The nodes of a preset: a word of the list below, or "i:" and the name of an instance. */
   nodesOf(preset) {
     const nodes = store.status.nodes;
     if (preset === "worst") return worstFirst([...nodes], this.view.metric).slice(0, WORST);
+    if (preset === "instances") return worstRanks(nodes, this.view.metric).slice(0, WORST);
     if (preset === "reachable") return nodes.filter((node) => node.state !== "down").slice(0, MOST);
     const name = preset.slice(2);
     return nodes.filter((node) => instanceName(node) === name && node.kind !== "engine");
@@ -94,7 +104,8 @@ class Picker {
       this.presetSig = sig;
       replace(
         this.preset,
-        h("option", { value: "worst" }, `${WORST} worst`),
+        h("option", { value: "worst" }, `${WORST} worst nodes`),
+        h("option", { value: "instances" }, `${WORST} worst instances, one rank each`),
         ranks.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
         h("option", { value: "reachable" }, "All reachable nodes"),
         h("option", { value: "chosen" }, "Selected nodes"),
@@ -230,7 +241,7 @@ class ComparePage {
     this.metric = isFigure(query.get("metric")) ? query.get("metric") : STANDARD;
     const asked = (query.get("nodes") || "").split(",").filter(Boolean);
     this.chosen = new Set(asked.length ? asked : store.selected);
-    this.preset = query.get("preset") || (this.chosen.size ? "chosen" : "worst");
+    this.preset = query.get("preset") || (this.chosen.size ? "chosen" : "");
     this.started = this.preset === "chosen";
     this.alone = "";
     this.series = [];
@@ -289,12 +300,13 @@ class ComparePage {
     this.chart = null;
     this.alone = "";
     setText(this.help, metricHelp(metric));
-    if (this.preset === "worst") this.choose(this.#worst(), "worst");
+    if (this.isByMetric) this.#usePreset(this.preset);
     else this.load();
   }
 
-  #worst() {
-    return this.picker.nodesOf("worst").map((node) => node.key);
+  /** Whether the chosen nodes are those for which the metric is worst. */
+  get isByMetric() {
+    return ["worst", "instances"].includes(this.preset);
   }
 
   choose(keys, preset = "chosen") {
@@ -320,11 +332,10 @@ class ComparePage {
     replace(this.chartBox);
     this.chart = null;
     this.values = null;
-    const why =
-      this.preset === "worst"
-        ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
-        : "No nodes selected. Choose a preset, open “Nodes” above, or select rows of the " +
-          "cluster's table.";
+    const why = this.isByMetric
+      ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
+      : "No nodes selected. Choose a preset, open “Nodes” above, or select rows of the " +
+        "cluster's table.";
     replace(this.valueBox, empty(why));
     setText(this.note, "");
   }
@@ -426,6 +437,9 @@ class ComparePage {
     this.none.hidden = status.nodes.length > 0;
     this.content.hidden = !this.none.hidden;
     if (this.content.hidden) return;
+    // The worst nodes of a fleet are ranks of a few instances.
+    const isFleet = (status.instances || []).length > WORST;
+    this.preset = this.preset || (isFleet ? "instances" : "worst");
     this.picker.drawPresets();
     if (!this.started) {
       this.started = true;

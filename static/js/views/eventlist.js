@@ -47,12 +47,15 @@ function restartsAfterDown(events) {
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
 
+/** The same, for "slow (2.1 s)" and "slow (2.3 s)". */
+export const reasonOf = (event) => template(event).replace(/[\d.]+/g, "0");
+
 /** What events that may become one row have in common. */
 function likeness(event) {
   if (event.kind === "alert" && event.rule) return `alert ${event.rule}`;
   if (!event.node) return `${event.id}`;
-  const state = event.kind.startsWith("node_"); // "slow (2.1 s)" is like "slow (2.3 s)"
-  return `${event.kind} ${state ? template(event).replace(/[\d.]+/g, "0") : template(event)}`;
+  const isState = event.kind.startsWith("node_");
+  return `${event.kind} ${isState ? reasonOf(event) : template(event)}`;
 }
 
 /** The row of events that say the same, newest first: it lasts as long as one of them does. */
@@ -270,8 +273,14 @@ export async function loadPage(range, signal, more = {}) {
   const count = (kind) => page.events.filter((event) => event.kind === kind).length;
   const rare = Object.keys(EVENT_KINDS).filter((kind) => count(kind) < most);
   if (!isNumber(page.next) || query.kind || query.before || !rare.length) return page;
-  const others = await getEvents({ ...query, kind: rare.join() }, signal);
-  return { events: joined(page.events, others.events), next: page.next };
+  let others = [];
+  const questions = [{ ...query, kind: rare.join() }];
+  // Of what fills the page, those that last longer than the page goes back.
+  if (!rare.includes("node_down"))
+    questions.push({ ...query, kind: "node_down", since: query.until });
+  for (const question of questions)
+    others = joined(others, (await getEvents(question, signal)).events);
+  return { events: joined(page.events, others), next: page.next };
 }
 
 /** Both lists of events, each event once, newest first. */

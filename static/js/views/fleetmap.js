@@ -208,10 +208,12 @@ export class FleetMap {
       Math.floor((width - LABEL + INSTANCE_GAP) / (widest + INSTANCE_GAP)),
     );
     const rows = Math.ceil(group.instances.length / perRow);
+    // The row is as wide as the map: its gaps share what is left.
+    const step = (width - LABEL - widest) / Math.max(1, perRow - 1);
     const plot = svg("svg", { width, height: rows * ROW, viewBox: `0 0 ${width} ${rows * ROW}` });
     group.instances.forEach((instance, i) => {
       const top = Math.floor(i / perRow) * ROW;
-      const left = LABEL + (i % perRow) * (widest + INSTANCE_GAP);
+      const left = LABEL + Math.round((i % perRow) * step);
       if (i % perRow === 0 && instance.id)
         plot.append(svg("text", { class: "row-number", x: 0, y: top + 9 }, rowLabel(instance, i)));
       instance.nodes.forEach((node, n) => {
@@ -222,10 +224,14 @@ export class FleetMap {
         this.squares.push({ key: node.key, rect, ...place, group: index });
       });
     });
-    const shape = { class: "map-plot", tabindex: "0", role: "img" };
+    const shape = {
+      class: "map-plot",
+      tabindex: "0",
+      role: "application", // it takes the arrow keys
+      "aria-roledescription": "map, arrow keys move from node to node, Enter opens one",
+      "aria-label": `${group.title}: ${group.note}`,
+    };
     for (const [name, value] of Object.entries(shape)) plot.setAttribute(name, value);
-    const keys = "Arrow keys move from node to node, Enter opens one.";
-    plot.setAttribute("aria-label", `${group.title}: ${group.note}. ${keys}`);
     plot.dataset.group = index;
     return plot;
   }

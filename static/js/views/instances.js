@@ -7,7 +7,7 @@ import { fitted, meter, nodeLink, stateMark } from "../controls.js";
 import { h } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
-import { worstState } from "../side.js";
+import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
 
