@@ -204,18 +204,20 @@ MAX_INT_DIGITS = 24  # digits of a JSON integer; int() of millions takes minutes
 LOCK_TIMEOUT = 5.0  # seconds to wait for another process that is changing the same file
 LOCK_INTERVAL = 0.01  # seconds between two attempts
 CLOCK_STEP = 0.05  # seconds of drift from which times are shown by the new wall clock
+OTHER_DESCRIPTORS = 256  # open files that are no connections of clients
+MIN_CONNECTIONS = 16  # of clients, however few files may be open
 
 
 def loads(text: bytes | str, members: Callable[[list], dict] | None = None) -> object:
     """Read JSON as LMCache writes it: a bare ``Infinity`` or ``NaN`` is accepted.
 
-    ``members`` makes an object of its pairs. Of more than MAX_JSON_VALUES (as many as commas) the
-    interpreter would be held for long. Raises ValueError, and nothing else.
+    ``members`` makes an object of its pairs. Text with more than MAX_JSON_VALUES commas is refused,
+    since the parser blocks all other threads. Raises ValueError, and nothing else.
     """
     if text.count(b"," if isinstance(text, bytes) else ",") > MAX_JSON_VALUES:
         raise ValueError(f"it has more than {MAX_JSON_VALUES} values")
     try:
-        return json.loads(text, parse_int=short_int, object_pairs_hook=members)
+        return json.loads(text, parse_int=parse_int, object_pairs_hook=members)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -228,8 +230,8 @@ def parse_json(text: bytes | str, what: str) -> object:
         raise FrontendError(400, f"{what} is not JSON: {one_line(error)}") from None
 
 
-def short_int(digits: str) -> float:
-    """An integer of JSON; one that is longer than any of ours becomes a float."""
+def parse_int(digits: str) -> float:
+    """An integer of JSON; one of more than MAX_INT_DIGITS digits becomes a float."""
     return int(digits) if len(digits) <= MAX_INT_DIGITS else float(digits)
 
 
@@ -259,7 +261,7 @@ def load_dict(text: bytes) -> Dict[str, object]:
 def strict(value: object) -> object:
     """``value`` with every NaN and infinity replaced by None, which strict parsers accept."""
     if isinstance(value, float):
-        return value if value - value == 0 else None
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -278,8 +280,7 @@ def dumps(value: object) -> bytes:
 def join_json(head: Mapping[str, object], name: str, items: Iterable[object]) -> bytes:
     """The JSON of ``{**head, name: [*items]}``, written an item at a time.
 
-    The encoder of CPython holds the interpreter while it writes: a long document in one go would
-    keep all other threads waiting.
+    The encoder of CPython blocks all other threads while it writes: only for a short time each.
     """
     start = dumps(head)[:-1] + b',"' + name.encode() + b'":['
     return start + b",".join(map(dumps, items)) + b"]}"
@@ -305,11 +306,10 @@ def plural(count: int, noun: str) -> str:
 
 @contextlib.contextmanager
 def locked_file(path: str) -> Iterator[None]:
-    """Hold ``PATH.lock`` (flock(2)) over a block that reads, changes and writes ``path``.
+    """Hold ``PATH.lock`` (flock(2)) while a block reads, changes and writes ``path``.
 
-    Frontends that share the file wait here for each other. The lock file is removed afterwards,
-    so whoever got a lock checks that it is still that of the file. Raises OSError, TimeoutError
-    after LOCK_TIMEOUT seconds.
+    Frontends that share the file wait for each other. Raises OSError; TimeoutError after
+    LOCK_TIMEOUT seconds.
     """
     lock_path = os.path.realpath(path) + ".lock"
     deadline = time.monotonic() + LOCK_TIMEOUT
@@ -327,12 +327,13 @@ def locked_file(path: str) -> Iterator[None]:
 
 
 def try_lock(lock_path: str) -> int | None:
-    """Open and lock a lock file; None while another process has it. Raises OSError."""
+    """Open and lock a lock file; None while another process holds it. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(lock_path, flags, 0o666)
     locked = False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The process that held the lock may have removed the file that was opened here.
         locked = os.path.samestat(os.fstat(descriptor), os.stat(lock_path))
     except (BlockingIOError, FileNotFoundError):
         pass
@@ -343,19 +344,19 @@ def try_lock(lock_path: str) -> int | None:
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old or the new content whole.
+    """Replace a file: a reader, also after a crash, sees the old content or the new one.
 
     The new file has the mode of the old one and, where we may set them, its owner and group.
-    A symbolic link stays one: its target is replaced. Raises OSError.
+    Of a symbolic link, the target is replaced. Raises OSError.
     """
     path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
+    old = os.stat(path) if os.path.exists(path) else None
+    # Readable by its owner alone until it has the mode of the old one.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
     try:
-        old = os.stat(path)
-    except OSError:
-        old = None
-    try:
-        with open(temporary, "xb", opener=open_private) as file:
+        with open(descriptor, "wb") as file:
             if old:
                 with contextlib.suppress(OSError):
                     os.fchown(file.fileno(), old.st_uid, old.st_gid)
@@ -368,33 +369,28 @@ def write_atomically(path: str, data: bytes) -> None:
         remove_quietly(temporary)
 
 
-def open_private(path: str, flags: int) -> int:
-    """An opener for ``open``: the file is for its owner alone until its mode is set."""
-    return os.open(path, flags, 0o600)
-
-
 def remove_quietly(path: str) -> None:
-    """Remove a file that may have been removed already."""
+    """Remove a file if it exists."""
     with contextlib.suppress(OSError):
         os.unlink(path)
 
 
 def raise_descriptor_limit(connections: int) -> int:
-    """Ask for as many descriptors as the connections may need; returns how many connections fit."""
-    needed = 2 * connections + 512
+    """Raise the limit of open files to what the connections need; returns how many of them fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    needed = 2 * (connections + OTHER_DESCRIPTORS)
     limit = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
-    if soft != resource.RLIM_INFINITY and soft < limit:
+    if soft < limit:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             soft = limit
-    if soft == resource.RLIM_INFINITY:
-        return connections
-    return max(16, min(connections, (soft - 256) // 2))
+    return max(MIN_CONNECTIONS, min(connections, (soft - OTHER_DESCRIPTORS) // 2))
 
 
 class Clock:
-    """The time: ``monotonic`` for durations, ages and order, ``wall`` (Unix seconds) to show."""
+    """``monotonic`` is for durations, ages and order, ``wall`` (Unix seconds) to show."""
 
     _offset = 0.0  # seconds that the wall clock is ahead of the monotonic one
 
@@ -405,10 +401,7 @@ class Clock:
         return time.time()
 
     def unix(self, at: float) -> float:
-        """Unix seconds of a moment on the monotonic clock, to show it.
-
-        All moments move together when the wall clock is set: their order and distances stay.
-        """
+        """Unix seconds of a moment on the monotonic clock; order and distances of moments stay."""
         offset = self.wall() - self.monotonic()
         if abs(offset - self._offset) > CLOCK_STEP:
             self._offset = offset
@@ -442,11 +435,9 @@ def spoken_number(value: float) -> str:
 
 def spoken_rate(rate: float) -> str:
     """A rate per second; below one it is given per minute."""
-    return (
-        f"{spoken_number(rate)} per second"
-        if rate >= 1
-        else f"{spoken_number(rate * 60)} per minute"
-    )
+    if rate >= 1:
+        return f"{spoken_number(rate)} per second"
+    return f"{spoken_number(rate * 60)} per minute"
 
 
 def spoken_change(past: float, now: float) -> str:
