@@ -452,7 +452,7 @@ def spoken_change(past: float, now: float) -> str:
 
 # LMCache's default prefix of its sockets.
 LMCACHE_SOCKET_DIRECTORY = "/tmp/lmcache_internal_api_server/"
-LOCAL_PROXY = "local_proxy"  # the group that holds this frontend's own nodes
+LOCAL_PROXY = "local_proxy"  # the group of the nodes that are reached without another frontend
 MAX_NAME_LENGTH = 200  # characters of a node's name
 MAX_SOCKET_PATH = 107 if sys.platform.startswith("linux") else 103  # bytes, sun_path less its NUL
 MAX_HOST_LENGTH = 253  # characters of a host name (RFC 1035 section 2.3.4)
@@ -461,11 +461,11 @@ MAX_NESTING = 3  # lists of nodes inside each other
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 BIND_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1", "*": "127.0.0.1"}
 
-# Sources whose nodes the operator can edit; all others follow something and change by themselves.
+# Sources whose nodes the operator can edit; the nodes of all others change by themselves.
 STATIC_SOURCES = ("config", "nodes", "node", "plugin", "demo", "api")
 ENTRY_FIELDS = ("name", "host", "port", "nodes", "token", "metrics_port", "instance")
 
-# Addresses that are no cluster's but the cloud's own, beside the link-local ones: AWS and Alibaba.
+# Metadata services of AWS and Alibaba; all others have link-local addresses.
 METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
 # IPv6 networks that carry an IPv4 address, and the bits below it: IPv4-compatible (RFC 4291),
 # NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056).
@@ -552,19 +552,21 @@ def is_loopback(host: str) -> bool:
 def is_link_local(address: str) -> bool:
     """Tell whether ``address`` is link-local (169.254.0.0/16, fe80::/10) or a cloud's metadata.
 
-    Every numeric form that ``connect`` takes counts: decimal, octal and hexadecimal ones with one
-    to four parts, a trailing dot, and IPv6 addresses that carry an IPv4 address. False for a name.
+    Understands every numeric form that ``connect`` takes (one to four parts, decimal, octal or
+    hexadecimal, a trailing dot) and IPv4 embedded in IPv6. False for a name.
     """
     text = address.strip("[]").rstrip(".")
-    found = ip_address(text)
-    if found is None and ":" not in text and text.isascii():
+    parsed = ip_address(text)
+    if parsed is None and ":" not in text and text.isascii():
         with contextlib.suppress(OSError, ValueError):
-            found = ipaddress.IPv4Address(socket.inet_aton(text))
-    if found is None:
+            parsed = ipaddress.IPv4Address(socket.inet_aton(text))
+    if parsed is None:
         return False
-    shifts = [shift for network, shift in EMBEDDED_IPV4 if found in network]
-    carried = [ipaddress.IPv4Address(int(found) >> shift & 0xFFFFFFFF) for shift in shifts]
-    return any(each.is_link_local or each in METADATA_ADDRESSES for each in (found, *carried))
+    addresses = [parsed]
+    for network, shift in EMBEDDED_IPV4:
+        if parsed in network:
+            addresses.append(ipaddress.IPv4Address(int(parsed) >> shift & 0xFFFFFFFF))
+    return any(each.is_link_local or each in METADATA_ADDRESSES for each in addresses)
 
 
 def is_socket_path(port: object) -> bool:
@@ -639,10 +641,10 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def socket_problem(path: str) -> str:
-    """Why the socket at ``path`` must not be used, or "" when it may (or is not there).
+    """Why the socket at ``path`` must not be used; "" when it may be, or does not exist.
 
-    It and its directory must be no links, since whoever may write there chooses where a link
-    leads; below LMCache's directory, every directory from there on. It must belong to the owner of
+    Neither the socket nor its directory may be a symbolic link, nor any directory between
+    LMCache's and the socket: its target may be anything. The socket must belong to the owner of
     its directory, to root or to us.
     """
     folders = [os.path.dirname(path)]
@@ -670,10 +672,10 @@ def socket_problem(path: str) -> str:
 class Node(NamedTuple):
     """A server that we watch and forward to, or (``is_proxy``) another frontend and its children.
 
-    ``host`` and ``port`` stay as they were written; ``target`` is where to connect, ``prefix`` what
-    to put before a path there ("/proxy2/w0" for a child that is reached through its frontend).
-    ``token`` is sent to the node with trusted requests and never shown. ``metrics_port`` is where
-    ``/metrics`` is when it is not on ``port`` (0: it is), ``instance`` the configured instance.
+    ``host`` and ``port`` are as configured; ``target`` is where to connect, ``prefix`` what to put
+    before a path there ("/proxy2/w0" for a child that is reached through its frontend). ``token``
+    is sent to the node with trusted requests and never shown. ``metrics_port`` is that of
+    ``/metrics`` (0: the same), ``instance`` the configured instance.
     """
 
     name: str
@@ -695,7 +697,7 @@ class Node(NamedTuple):
     ) -> Node:
         """Read one entry ``{"name", "host", "port"[, "nodes", "token", ...]}``.
 
-        ``where`` names the entry in errors, ``depth`` is how many others it stands in. Raises
+        ``where`` names the entry in errors, ``depth`` is how deep it is nested. Raises
         FrontendError that names entry and field.
         """
         if not isinstance(entry, dict):
@@ -757,37 +759,37 @@ class Node(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The node's unique name: its own, or ``rack1/w0`` for a child of another frontend."""
-        is_own = self.proxy == LOCAL_PROXY or self.is_proxy
-        return self.name if is_own else f"{self.proxy}/{self.name}"
+        """The node's unique name: ``w0``, or ``rack1/w0`` for a child of another frontend."""
+        is_local = self.proxy == LOCAL_PROXY or self.is_proxy
+        return self.name if is_local else f"{self.proxy}/{self.name}"
 
     @property
     def route(self) -> Tuple[Target, str]:
-        """How requests reach this node: where to connect, and the prefix of their paths."""
+        """Where to connect for this node, and the prefix of its paths."""
         return self.target, self.prefix
 
     @property
     def metrics_node(self) -> Node:
-        """The same node as it is asked for ``/metrics``, which may be on another port."""
+        """The same node for requests of ``/metrics``, which may be on another port."""
         if not self.metrics_port or self.prefix:
             return self
         return self._replace(target=Target.parse(self.host, self.metrics_port))
 
     @property
     def path(self) -> str:
-        """The URL path here under which requests reach this node."""
-        own = "/proxy2/" + quote_name(self.name)
-        return f"/proxy2/{quote_name(self.proxy)}{own}" if self.prefix else own
+        """The proxy path of this node here."""
+        path = "/proxy2/" + quote_name(self.name)
+        return f"/proxy2/{quote_name(self.proxy)}{path}" if self.prefix else path
 
     @property
     def address(self) -> str:
-        """The address for people, as it was configured: a socket path or ``host:port``."""
+        """The address as it was configured: a socket path or ``host:port``."""
         port = str(self.port)
         return port if is_socket_path(port) else host_and_port(self.host, port)
 
     @property
     def report_key(self) -> Tuple[str, Target, str]:
-        """What a report of this proxy counts for: another address or token may be another one."""
+        """Identifies a proxy's report; another target or token may lead to another frontend."""
         return self.name, self.target, self.token
 
     def public(self) -> Dict[str, object]:
@@ -805,23 +807,23 @@ def quote_name(name: str) -> str:
 
 
 def parse_nodes(entries: object, where: str, source: str) -> List[Node]:
-    """Read a flat list of nodes, or the original's tree: our own nodes and proxies.
+    """Read a flat list of nodes, or the original's tree.
 
-    An entry with ``nodes`` is a proxy node; the group ``local_proxy`` of the original's tree holds
-    our own. Raises FrontendError that names the entry and the field.
+    An entry with ``nodes`` is a proxy node; the tree's entry ``local_proxy`` holds local nodes.
+    Raises FrontendError that names the entry and the field.
     """
     if not isinstance(entries, list):
         raise FrontendError(400, f"{where} is not a list of nodes")
     nodes: List[Node] = []
     for index, entry in enumerate(entries):
         node = Node.parse(entry, f"{where}[{index}]", source)
-        is_own_group = node.is_proxy and node.name == LOCAL_PROXY
-        nodes += node.children if is_own_group else [node]
+        is_local_group = node.is_proxy and node.name == LOCAL_PROXY
+        nodes += node.children if is_local_group else [node]
     return nodes
 
 
 def lists_of_group(entries: List[dict], group: str) -> List[List[dict]]:
-    """The lists that hold a group's nodes. Our own stand in any ``local_proxy``, or at the top."""
+    """The lists that hold a group's nodes; local nodes are in any ``local_proxy`` or at the top."""
     lists = [entry["nodes"] for entry in entries if entry["name"] == group and "nodes" in entry]
     return [*lists, entries] if group == LOCAL_PROXY else lists
 
@@ -829,15 +831,15 @@ def lists_of_group(entries: List[dict], group: str) -> List[List[dict]]:
 class ConfigFile:
     """The file of ``--config``: a JSON list of nodes, read at start and changed by operators.
 
-    A change reads the file again under a lock, so what people and other frontends wrote into it
-    stays: keys that we do not know, the order of the entries, and their nodes.
+    A change reads the file again under a lock, so the edits of people and of other frontends
+    stay, with unknown keys and the order of the entries.
     """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def read(self) -> List[dict]:
-        """The entries of the file. Raises FrontendError that names file and place."""
+    def _read(self) -> Tuple[List[dict], List[Node]]:
+        """The file's entries, and the same as nodes. Raises FrontendError: names file and place."""
         try:
             with open(self.path, "rb") as file:
                 data = file.read(MAX_CONFIG_FILE + 1)
@@ -852,23 +854,23 @@ class ConfigFile:
             advice = "write a list of nodes into it, [] for none"
             raise FrontendError(400, f"{self.path} is empty, not JSON: {advice}")
         entries = parse_json(data, self.path)
-        parse_nodes(entries, self.path, "config")
-        return as_list(entries)  # type: ignore[return-value]  # parse_nodes() has checked the items
+        nodes = parse_nodes(entries, self.path, "config")
+        return entries, nodes  # type: ignore[return-value]  # parse_nodes() has checked the entries
 
     def nodes(self) -> List[Node]:
         """The nodes of the file. Raises FrontendError that names file and place."""
-        return parse_nodes(self.read(), self.path, "config")
+        return self._read()[1]
 
     @contextlib.contextmanager
     def change(self) -> Iterator[List[dict]]:
-        """Give the entries to a block that changes them; the file is written when it succeeds.
+        """Give the entries to a block that changes them, then write the file.
 
         Raises FrontendError 409 (the file is invalid) or 500 (it cannot be read or written).
         """
         try:
             with locked_file(self.path):
                 try:
-                    entries = self.read()
+                    entries, _ = self._read()
                 except FrontendError as error:
                     if not os.path.isfile(self.path):
                         raise FrontendError(500, error.detail) from None
@@ -882,7 +884,7 @@ class ConfigFile:
             raise FrontendError(500, f"cannot write {self.path}: {error.strerror}") from None
 
 
-# What other frontends reported when they were asked, by ``Node.report_key``: their nodes and id.
+# The nodes and the id of other frontends, by ``Node.report_key``.
 Reports = Dict[Tuple[str, Target, str], Tuple[Tuple[Node, ...], str]]
 NO_REPORT: Tuple[Tuple[Node, ...], str] = ((), "")
 
@@ -890,8 +892,8 @@ NO_REPORT: Tuple[Tuple[Node, ...], str] = ((), "")
 class NodeView(NamedTuple):
     """An immutable snapshot of all nodes, for readers.
 
-    ``index`` finds a node by key or name; None there: several nodes have that name. ``conflicts``
-    are nodes of changing sources that were left out, in words.
+    ``index`` has each node by key and name; None: several nodes have that name. ``conflicts``
+    describes the nodes of changing sources that were left out.
     """
 
     groups: Tuple[Node, ...]
@@ -901,7 +903,7 @@ class NodeView(NamedTuple):
 
 
 def allow_any(node: Node) -> None:
-    """The check of an edit that no client asked for."""
+    """The check of an edit that needs none."""
 
 
 class NodeRegistry:
@@ -935,19 +937,19 @@ class NodeRegistry:
         return self._view.groups
 
     def leaves(self) -> List[Node]:
-        """Every node that is no proxy, our own first."""
+        """Every node that is no proxy, local ones first."""
         return [child for group in self._view.groups for child in group.children]
 
     @property
     def conflicts(self) -> Tuple[str, ...]:
-        """Nodes of changing sources that were left out because their name is taken, in words."""
+        """Sentences on nodes of changing sources that were left out because their name is taken."""
         return self._view.conflicts
 
     def find(self, name: str) -> Node | None:
         """Look a node up by its key, or by a name that only one node has.
 
-        The original calls everything that a discovery service lists ``proxy_HOST_PORT``, frontend
-        or not: that name finds leaves too. Raises FrontendError 409 when several nodes match.
+        The original names every node of a discovery service ``proxy_HOST_PORT``: leaves have that
+        name, too. Raises FrontendError 409 when several nodes match.
         """
         index = self._view.index
         if name not in index and name.startswith("proxy_"):
@@ -979,7 +981,7 @@ class NodeRegistry:
     def set_children(self, proxy: Node, children: Iterable[Node], identity: str = "") -> None:
         """Keep what a proxy's ``/api/nodes`` reported: its nodes, reached through it, and its id.
 
-        That counts for as long as the proxy is there with the same target and token.
+        The report is dropped with the proxy, or when its target or token changes.
         """
         report = tuple(children), identity
         with self._lock:
@@ -988,15 +990,16 @@ class NodeRegistry:
                 self._show(self._sources)
 
     def _show(self, sources: Dict[str, Tuple[Node, ...]]) -> None:
-        """Make the view of these sources; reports of removed proxies are dropped. Needs the lock.
+        """Replace the view; reports of removed proxies are dropped. The caller holds the lock.
 
         Raises FrontendError 409 and changes nothing when a static name is used twice.
         """
         view = arrange(self._home, sources, self._reports)
-        kept = {group.report_key for group in view.groups}
-        for group in self._view.groups:
-            if group.report_key not in kept:
-                self._reports.pop(group.report_key, None)
+        kept = {node.report_key for nodes in sources.values() for node in nodes}
+        for nodes in self._sources.values():
+            for node in nodes:
+                if node.report_key not in kept:
+                    self._reports.pop(node.report_key, None)
         self._sources, self._view = sources, view
         self.version += 1
 
@@ -1015,7 +1018,7 @@ class NodeRegistry:
         """Add a node to a group, or a proxy; returns it, and whether the configuration file has it.
 
         ``check`` raises FrontendError when the node is not allowed. Raises FrontendError: 400
-        (invalid), 404 (no such group), 409 (the name is taken; the group follows a source).
+        (invalid), 404 (no such group), 409 (the name is taken, or the group cannot be edited).
         """
 
         def append(lists: List[List[dict]]) -> Dict[str, object]:
@@ -1034,9 +1037,9 @@ class NodeRegistry:
     def change(
         self, name: str, entry: Dict[str, object] | None, check: Callable[[Node], None] = allow_any
     ) -> Tuple[Node, bool]:
-        """Lay ``entry`` over the node ``name`` (None: remove it); returns as ``add`` does.
+        """Update the node ``name`` with the fields of ``entry`` (None: remove the node).
 
-        Fields that the entry does not have stay as they are. Raises as ``add`` does.
+        Returns and raises as ``add`` does.
         """
         with self._editing:
             node = self.find(name)
@@ -1051,11 +1054,13 @@ class NodeRegistry:
 
             def replace(lists: List[List[dict]]) -> Dict[str, object] | None:
                 for siblings in lists:
-                    for index, old in enumerate(siblings):
-                        if old["name"] == node.name:
-                            new = [] if entry is None else [{**old, **entry}]
-                            siblings[index : index + 1] = new
-                            return new[0] if new else None
+                    for existing in siblings:
+                        if existing["name"] == node.name:
+                            if entry is None:
+                                siblings.remove(existing)
+                                return None
+                            existing.update(entry)
+                            return existing
                 raise FrontendError(404, f"there is no node named {node.name!r}")
 
             group = LOCAL_PROXY if node.is_proxy else node.proxy
@@ -1068,19 +1073,18 @@ class NodeRegistry:
         edit: Callable[[List[List[dict]]], Dict[str, object] | None],
         check: Callable[[Node], None],
     ) -> Node | None:
-        """Change a group's lists in the file, or those of the nodes that the source has now.
+        """Edit a group's entries, in the file or in memory, and check them before they are written.
 
-        ``edit`` returns the changed entry, None when it was removed; its node is returned. All is
-        checked before the file is written.
+        ``edit`` returns the changed entry (None: it was removed), ``_edit`` returns its node.
         """
         with contextlib.ExitStack() as stack:
-            entries = [node.entry() for node in self._sources.get(source, ())]
+            where, entries = source, [node.entry() for node in self._sources.get(source, ())]
             if self.config is not None and source == "config":
-                entries = stack.enter_context(self.config.change())
+                where, entries = self.config.path, stack.enter_context(self.config.change())
             entry, changed = edit(lists_of_group(entries, group)), None
             if entry is not None and Node.parse(entry, "", source).name == LOCAL_PROXY:
                 raise FrontendError(409, f"the name {LOCAL_PROXY!r} is reserved", "name")
-            nodes = parse_nodes(entries, self.config.path if self.config else source, source)
+            nodes = parse_nodes(entries, where, source)
             with self._lock:
                 sources = {**self._sources, source: tuple(nodes)}
                 index = arrange(self._home, sources, self._reports).index
@@ -1093,63 +1097,58 @@ class NodeRegistry:
 
 
 def static_source(node: Node) -> str:
-    """The source that an operator can edit a node in. Raises FrontendError 409."""
+    """The node's source, when an operator can edit it. Raises FrontendError 409."""
     if node.source in STATIC_SOURCES:
         return node.source
     raise FrontendError(409, f"{node.name!r} comes from {node.source}: change it there")
 
 
-def arrange(
-    home: Node,
-    sources: Mapping[str, Iterable[Node]],
-    reports: Reports,
-) -> NodeView:
-    """Make one view of all sources.
+def arrange(home: Node, sources: Mapping[str, Iterable[Node]], reports: Reports) -> NodeView:
+    """Make one view of all sources. Raises FrontendError 409 when static ones share a name.
 
-    Static sources must not share a name (FrontendError 409). A node of a changing source is left
-    out when its name is taken, which is a conflict, or when another source has its target or its
-    id, since a frontend may have several addresses.
+    A node of a changing source is left out when its name is taken, which is a conflict, or when
+    another source has its target or its id, since a frontend may have several addresses.
     """
-    taken: Dict[str, Node] = {LOCAL_PROXY: home}
-    places: set[Target | str] = set()
+    nodes: Dict[str, Node] = {LOCAL_PROXY: home}
+    places: set[Target | str] = set()  # targets and ids
     conflicts: List[str] = []
     for source in sorted(sources, key=lambda source: source not in STATIC_SOURCES):
         is_static = source in STATIC_SOURCES
         for node in sources[source]:
-            other = taken.get(node.name)
+            namesake = nodes.get(node.name)
             _, identity = reports.get(node.report_key, NO_REPORT)
-            if other is not None and is_static:
+            if namesake is None:
+                if is_static or places.isdisjoint((node.target.canonical, identity)):
+                    nodes[node.name] = node
+                    places.add(node.target.canonical)
+                    # Others might claim the id of a configured frontend, to replace it.
+                    if identity and is_static:
+                        places.add(identity)
+            elif is_static:
                 raise FrontendError(409, f"there is already a node named {node.name!r}", "name")
-            if other is not None and other.target != node.target:
+            elif namesake.target != node.target:
                 conflicts.append(
                     f"{node.name} at {node.address} from {source} is not shown: "
-                    f"{other.address} already has that name"
+                    f"{namesake.address} already has that name"
                 )
-            is_new = is_static or places.isdisjoint((node.target.canonical, identity))
-            if other is None and is_new:
-                taken[node.name] = node
-                places.add(node.target.canonical)
-                # Only a configured frontend's id counts: others might claim one to hide its owner.
-                if identity and is_static:
-                    places.add(identity)
-    del taken[LOCAL_PROXY]
-    groups = [with_reported(node, reports) for node in taken.values() if node.is_proxy]
-    own = tuple(node for node in taken.values() if not node.is_proxy)
-    if own or not groups:
-        groups.insert(0, home._replace(children=own))
+    del nodes[LOCAL_PROXY]
+    groups = [with_reported(node, reports) for node in nodes.values() if node.is_proxy]
+    local = tuple(node for node in nodes.values() if not node.is_proxy)
+    if local or not groups:
+        groups.insert(0, home._replace(children=local))
     return make_view(groups, conflicts)
 
 
 def with_reported(proxy: Node, reports: Reports) -> Node:
-    """A proxy with its configured children, and with reported ones of other names."""
+    """A proxy with its configured children and the reported ones that have other names."""
     names = {child.name for child in proxy.children}
     reported, _ = reports.get(proxy.report_key, NO_REPORT)
-    more = [child for child in reported if child.name not in names]
-    return proxy._replace(children=(*proxy.children, *more))
+    added = [child for child in reported if child.name not in names]
+    return proxy._replace(children=(*proxy.children, *added))
 
 
 def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
-    """Index the groups."""
+    """The view of these groups: all nodes by name, by key and by target."""
     nodes = [child for group in groups for child in group.children]
     nodes += [group for group in groups if group.name != LOCAL_PROXY]
     others = [node for node in nodes if node.proxy != LOCAL_PROXY]

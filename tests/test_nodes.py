@@ -140,6 +140,20 @@ def test_a_changing_source_never_displaces_a_configured_node():
     assert len(nodes.conflicts) == 1
 
 
+def test_a_removed_frontend_is_forgotten_even_if_it_was_another_address_of_a_configured_one():
+    entry = {"name": "rack1", "host": "10.0.0.7", "port": 1, "nodes": []}
+    nodes = registry(entry)
+    (other,) = lf.parse_nodes([{**entry, "name": "rack2", "port": 2}], "x", "supplier")
+    nodes.set_children(nodes.find("rack1"), [], "same id")
+    nodes.set_children(other, [], "same id")
+    nodes.replace_source("supplier", [other])
+    assert nodes.find("rack2") is None
+    nodes.replace_source("supplier", [])
+    # Nothing is known of what listens there today.
+    nodes.replace_source("supplier", [other])
+    assert nodes.find("rack2") is not None
+
+
 def test_a_name_that_two_proxies_share_must_be_said_in_full():
     nodes = registry(
         *(
@@ -693,10 +707,10 @@ def test_a_configuration_file_has_a_limit(tmp_path, size, fits):
     path = tmp_path / "nodes.json"
     path.write_bytes(b"[]" + b" " * (lf.MAX_CONFIG_FILE - 2 + size))
     if fits:
-        assert lf.ConfigFile(str(path)).read() == []
+        assert lf.ConfigFile(str(path)).nodes() == []
     else:
         with pytest.raises(lf.FrontendError) as caught:
-            lf.ConfigFile(str(path)).read()
+            lf.ConfigFile(str(path)).nodes()
         assert "16 MiB" in caught.value.detail and str(path) in caught.value.detail
 
 
