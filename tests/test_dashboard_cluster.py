@@ -71,6 +71,19 @@ def choose(browser, selector, value):
     )
 
 
+def tab_to(browser, name, presses=80):
+    """Press Tab until what is called so has the focus."""
+    where = (
+        "const e = document.activeElement;"
+        "return (e.getAttribute('aria-label') || e.innerText || '').trim()"
+    )
+    for _ in range(presses):
+        if browser.script(where) == name:
+            return
+        browser.press("Tab")
+    raise AssertionError("%s is not reached by Tab" % name)
+
+
 def center(browser, selector):
     return browser.script(
         "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
@@ -470,6 +483,61 @@ def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(s
     browser.wait_for(lambda: sorted(names(browser)) == ["mp-0", "mp-1"])
 
 
+def test_rows_are_filtered_by_kind_and_model_with_the_keyboard_and_with_the_mouse(show, server):
+    browser = show(server)
+    before = names(browser)
+    browser.click("main .search input")
+    tab_to(browser, "Filter by kind")
+    browser.press("M")
+    browser.wait_for(lambda: names(browser) == ["mp-1", "mp-0"])
+    browser.press("Home")
+    browser.wait_for(lambda: names(browser) == before)
+    browser.press("Tab", "Q")
+    browser.wait_for(lambda: sorted(names(browser)) == ["mp-0", "mp-1"])
+    browser.click("select[aria-label='Filter by model'] option[value='']")
+    browser.wait_for(lambda: names(browser) == before)
+    browser.click("select[aria-label='Filter by kind'] option[value='coordinator']")
+    browser.wait_for(lambda: names(browser) == ["coordinator"])
+
+
+def test_rows_are_grouped_with_the_keyboard_and_with_the_mouse(show, server):
+    browser = show(server)
+    browser.click("main .search input")
+    tab_to(browser, "Filters")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has(".pop[open] select"))
+    browser.press("Tab", "ArrowDown")
+    browser.wait_for(lambda: browser.count("main tr.group") == 3)
+    assert "by=model" in browser.url
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has(".pop[open]"))
+    assert browser.focused() == "summary Filters"
+    browser.click("main .tools details:nth-of-type(1) > summary")
+    browser.click(".pop[open] select option[value='']")
+    browser.wait_for(lambda: browser.count("main tr.group") == 0)
+    browser.click("main .tools h2")
+    browser.wait_for(lambda: not browser.has(".pop[open]"))
+
+
+def test_columns_are_chosen_with_the_keyboard_and_with_the_mouse(show, server):
+    browser = show(server)
+    heads = lambda: browser.texts("main .data thead th")  # noqa: E731
+    standard = heads()
+    browser.click("main .search input")
+    tab_to(browser, "Columns")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has(".pop[open] input"))
+    browser.press("Tab", "Space")
+    browser.wait_for(lambda: "Model" in heads())
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has(".pop[open]"))
+    browser.click("main .tools details:nth-of-type(2) > summary")
+    browser.click(".pop[open] label:nth-of-type(2)")
+    browser.wait_for(lambda: "Version" in heads())
+    browser.click(".pop[open] button")
+    browser.wait_for(lambda: heads() == standard)
+
+
 def test_rows_are_grouped_by_model_under_headings_that_fold(show, server):
     browser = show(server)
     click_text(browser, "Filters", "main .tools")
@@ -578,6 +646,13 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     click_text(browser, "Retrieve p99", ".map-card")
     browser.wait_for(lambda: browser.count(".map .sq.level5") + browser.count(".map .sq.level4"))
     assert browser.texts(".worst a")[0].startswith("llama70b-")
+    assert browser.role(".map-plot") == "application"
+    unused = (
+        "const edge = (e) => e.getBoundingClientRect().right;"
+        "const squares = [...document.querySelectorAll('.map .sq')];"
+        "return edge(document.querySelector('.map-plot')) - Math.max(...squares.map(edge))"
+    )
+    assert 0 <= browser.script(unused) < 20  # px
     browser.script("document.querySelector('.map-plot').focus()")
     browser.press("Home", "ArrowRight", "ArrowDown", "ArrowUp", "Enter")
     browser.wait_for(lambda: browser.text("h1") == "llama70b-001_worker0")
@@ -693,6 +768,25 @@ def test_the_palette_finds_a_node_by_keyboard_and_opens_it(show, server):
     assert not browser.has("dialog.palette")
 
 
+def test_what_the_palette_found_opens_in_a_new_tab_with_control_enter(show, server):
+    browser = show(server)
+
+    def others():
+        """another tab shows the node"""
+        found = browser.devtools("Target.getTargets")["targetInfos"]
+        return [one["targetId"] for one in found if "#/node/" + SICK in one["url"]]
+
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"work2")
+    browser.wait_for(lambda: browser.texts(".palette [role=option]")[0].find(SICK) >= 0)
+    browser.press("Control+Enter")
+    for tab in browser.wait_for(others):
+        browser.devtools("Target.closeTarget", targetId=tab)
+    assert browser.has("dialog.palette") and browser.text("main h1") == "Cluster"
+    browser.press("Escape")
+
+
 @pytest.mark.parametrize(
     "typed, group, href",
     [
@@ -781,6 +875,20 @@ def test_the_keyboard_alone_reaches_everything_with_a_visible_ring(show, server)
     order += ["All events", "Filter", "Select llama70b-a"]
     places = [reached.index(name) for name in order]
     assert places == sorted(places), reached
+
+
+def test_links_skip_to_the_content_and_to_the_nodes_of_any_view(show, server):
+    browser = show(server, "/#/events", ".events.long > li")
+    browser.wait_for(lambda: browser.has(".side-tree a"))
+    browser.press("Tab")
+    assert browser.focused() == "a Skip to content"
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.focused().startswith("main#main"))
+    assert browser.text("h1") == "Events" and browser.url.endswith("#/events")
+    browser.script("document.querySelector('.skip').focus()")
+    browser.press("Tab", "Enter", "Tab")
+    assert browser.script("return document.activeElement.closest('.side-tree') !== null")
+    assert browser.text("h1") == "Events"
 
 
 # ---- the picture itself

@@ -321,6 +321,18 @@ def test_compare_begins_with_the_ten_worst_and_a_click_isolates_one(page, demo):
     browser.wait_for(lambda: browser.count("main svg path.line") > 1)
 
 
+def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_hidden(page, demo):
+    browser = page(demo, "#/compare?metric=lookup_hit_rate&preset=instances")
+    browser.wait_for(lambda: browser.count("main .isolate") >= 3)
+    shown = browser.texts("main .isolate")
+    assert len({name.split("_")[0] for name in shown}) == len(shown)
+    choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
+    hidden = "lines lie under a line with the same values"
+    browser.wait_for(lambda: hidden in browser.text("main .panel-line"))
+    browser.click("main .open-node")
+    browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
+
+
 def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_left_out(page, demo):
     browser = page(demo, "#/compare")
     choose(browser, "select[aria-label=Preset]", "i:llama70b-b")

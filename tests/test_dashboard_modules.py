@@ -248,6 +248,43 @@ def test_a_down_time_and_the_restart_that_ended_it_are_one_row(run):
     assert rows == [["w0 down, then restarted", "lasted", "38 s"]]
 
 
+def test_a_change_and_the_request_that_made_it_are_one_row_that_names_its_sender(run):
+    sent = {"path": "/proxy2/w0/conf", "status": 200, "by": "token", "from": "10.2.0.14"}
+    sent["method"] = "POST"
+    events = [
+        event(3, "changed", "w1", 150, text="w1 changed: chunk_size 64 → 256"),
+        event(2, "changed", "w0", 140, text="w0 changed: chunk_size 64 → 256"),
+        event(1, "action", "w0", 130, text="POST /proxy2/w0/conf on w0: 200", **sent),
+    ]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    assert run("views/eventlist.js", body, events) == [
+        ["w1 changed: chunk_size 64 → 256", "", ""],
+        ["w0 changed: chunk_size 64 → 256", "by token, 10.2.0.14", ""],
+    ]
+    body = "return marksOf(given[0]).map((mark) => mark.kind)"
+    assert run("views/eventlist.js", body, events) == ["change", "change"]
+
+
+def test_an_action_names_its_sender_once(run):
+    text = "POST /proxy2/w0/backends on w0: 200 (by token, from 10.2.0.14)"
+    sent = {"path": "/proxy2/w0/backends", "status": 200, "by": "token", "from": "10.2.0.14"}
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    rows = run("views/eventlist.js", body, [event(1, "action", "w0", 130, text=text, **sent)])
+    assert rows == [["POST /proxy2/w0/backends on w0: 200", "by token, 10.2.0.14", ""]]
+
+
+def test_at_the_end_of_a_fixed_range_what_ended_later_still_lasts(run):
+    events = [event(1, "node_down", "w0", 100, 500, "w0 is down: connection refused")]
+    body = (
+        "return eventRows(asOf(given[0], given[1]))"
+        ".map((row) => [eventText(row), ...eventNote(row, given[1])])"
+    )
+    assert run("views/eventlist.js", body, events, 160) == [
+        ["w0 is down: connection refused", "ongoing,", "1 min"]
+    ]
+    assert run("views/eventlist.js", body, events, 500)[0][1] == "lasted"
+
+
 def test_what_many_nodes_did_at_one_time_is_one_row(run):
     events = [event(n, "restart", "w%d" % n, 100 + n, text="w%d restarted" % n) for n in range(5)]
     body = "return eventRows(given[0]).map(eventText)"
@@ -369,7 +406,7 @@ def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):
     ]
     body = "return eventRows(given[0]).map(eventText)"
     said = run("views/eventlist.js", body, events)
-    assert said == ["Alert: Hit rate of w0 fell (and 2 other nodes)"]
+    assert said == ["Alert: Hit rate of w0 and 2 others fell"]
 
 
 def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(run):

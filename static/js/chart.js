@@ -5,6 +5,7 @@ import {
   areaPath,
   axisRange,
   extremes,
+  GAP,
   isNumber,
   lastIndex,
   lastValue,
@@ -41,7 +42,6 @@ const AXIS_ROOM = 22; // px below the plot, for times
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
 const LEAST_DRAG = 8; // px; less is a click
-const GAP = 3.5; // intervals without a value that break a line
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
 const TIP_ROWS = 10;
 const LEGEND_ITEMS = 24;
@@ -230,12 +230,12 @@ class Lane {
 }
 
 /**
- * A chart. Options: label; unit, kind ("line", "step", "area": stacked, "bar") and height, or
- * lanes: [{unit, kind, height}], legend;
- * link: where its caption leads. `update({series, start, end, interval, marks})` draws, with one
- * list of series a
- * lane where there are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks:
- * [{time, until, kind: "down" | "restart" | "change" | "alert" | "action", title}].
+ * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
+ * kind ("line", "step", "area": stacked, "bar") and height, or lanes: [{unit, kind, height}];
+ * legend; link: where its caption leads.
+ * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there
+ * are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks: [{time, until,
+ * kind: "down" | "restart" | "change" | "alert" | "action", title}].
  * Limits: one list a lane, [{value, name}]: dashed lines.
  */
 export class Chart {
@@ -255,7 +255,7 @@ export class Chart {
   }
 
   #build() {
-    const { label, legend, link } = this.options;
+    const { label, note, legend, link, caption = true } = this.options;
     const keys = "arrow keys read values";
     const role = { role: "application", "aria-roledescription": `chart, ${keys}` };
     this.plot = svg("svg", { class: "chart-svg", tabindex: "0", "aria-label": label, ...role });
@@ -268,7 +268,13 @@ export class Chart {
     this.element = h(
       "figure",
       { class: "chart" },
-      h("figcaption", {}, name, legend ? this.keys : null),
+      h(
+        "figcaption",
+        { class: caption ? null : "visually-hidden" },
+        name,
+        note ? h("small", {}, note) : null,
+        legend && this.keys,
+      ),
       this.box,
       this.figures,
     );

@@ -103,6 +103,7 @@ export function nearest(times, time) {
   return low > 0 && time - times[low - 1] < times[low] - time ? low - 1 : low;
 }
 
+export const GAP = 3.5; // common steps without a value that break a line
 const COMMON = 0.95; // of the spacings are at most the common one
 
 /** The common time between two values, seconds: old values may be further apart than new ones. */
@@ -274,14 +275,27 @@ export function movement(values, unit) {
   return { up, large: share >= LARGE_SHARE, share };
 }
 
-/** Values averaged into `count` slots of equal length, for small graphs. */
+/**
+ * Values averaged into `count` slots of equal length, for small graphs. A slot between two values
+ * that follow one another is no gap.
+ */
 export function slots(times, values, start, end, count) {
   const sums = Array.from({ length: count }, () => [0, 0]);
-  values.forEach((value, i) => {
-    if (!isNumber(value) || times[i] < start || times[i] > end) return;
-    const at = Math.min(count - 1, Math.floor(((times[i] - start) / (end - start || 1)) * count));
+  const slotOf = (time) =>
+    Math.min(count - 1, Math.floor(((time - start) / (end - start || 1)) * count));
+  const add = (at, value) => {
     sums[at][0] += value;
     sums[at][1] += 1;
+  };
+  const gap = GAP * spacing(times);
+  values.forEach((value, i) => {
+    if (!isNumber(value) || times[i] < start || times[i] > end) return;
+    const at = slotOf(times[i]);
+    add(at, value);
+    const before = values[i - 1];
+    if (!isNumber(before) || times[i - 1] < start || isGap(times, i, gap)) return;
+    for (let between = slotOf(times[i - 1]) + 1; between < at; between += 1)
+      add(between, (before + value) / 2);
   });
   return sums.map(([sum, number]) => (number ? sum / number : null));
 }

@@ -15,12 +15,14 @@ import { plural } from "./format.js";
 import { instanceName, refreshNow, request, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { nextTheme, offeredSpans, unlock } from "./shell.js";
+import { alertLines } from "./views/alerts.js";
 import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
 const MOST_ALERTS = 3;
 const INTERVALS = [2, 5, 10, 30]; // seconds
+const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
 const VIEWS = [
   ["Cluster", "#/"],
@@ -49,6 +51,7 @@ const KEYS = [
   ["Ctrl K", "search nodes, views and actions"],
   ["/", "the same"],
   ["?", "this list"],
+  ["Ctrl Enter", "in the search: open in a new tab"],
   ["Esc", "close a menu, a dialog or a selection"],
   ["← →", "on a chart: read the values; on the fleet map: move"],
   ["Shift ← →, Enter", "on a chart: choose a span and zoom all charts to it"],
@@ -104,14 +107,20 @@ export function matchRank(text, words) {
   return found.length && found[0][0] === 0 ? 0 : 1;
 }
 
+const inWords = (text) => ` ${text.toLowerCase().replace(/[^a-z0-9]/g, " ")}`;
+
+/** Whether each of `words` begins a part of a name: "evic" is not meant to find "device". */
+export const beginsWords = (text, words) =>
+  words.every((word) => inWords(text).includes(inWords(word)));
+
 function nodeEntries(words) {
   if (!words.length || !store.status) return [];
   const found = store.status.nodes.flatMap((node) => {
     const name = matchRank(node.key, words);
     const { key, kind, address, model } = node;
-    const more = [key, kind, instanceName(node), address, model].join(" ");
-    const rank = name === null ? matchRank(more, words) : name - 2;
-    return rank === null ? [] : [[rank, node]];
+    const more = [key, kind, instanceName(node), address, model].join(" ").toLowerCase();
+    if (name !== null) return [[name - 2, node]];
+    return words.every((word) => more.includes(word)) ? [[0, node]] : [];
   });
   return found
     .sort((a, b) => a[0] - b[0])
@@ -152,21 +161,17 @@ function panelEntries(node) {
 /** The active alerts, the worst first, and what the manual says to do about them. */
 function alertEntries() {
   const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
-  const rank = ({ severity }) => (SEVERITIES[severity] || SEVERITIES.info).rank;
-  const alerts = active
-    .sort((a, b) => rank(a) - rank(b))
-    .map((alert) => {
-      const instance = store.instances.get(alert.instance);
-      const href = alert.node
-        ? nodeLink({ key: alert.node })
-        : instance
-          ? instanceLink(instance)
-          : "#/";
-      const { word, state } = SEVERITIES[alert.severity] || SEVERITIES.info;
-      const look = { mark: stateMark(state, true), note: word.toLowerCase() };
-      return { group: "Alerts", ...look, text: alert.text, href, act: go(href) };
-    });
-  const remedies = [...new Set(active.map((alert) => alert.rule))].map((rule) => {
+  const lines = alertLines(active);
+  const alerts = lines.map(({ alerts: [alert], severity, text, nodes }) => {
+    const instance = store.instances.get(alert.instance);
+    const place = instance ? instanceLink(instance) : "#/";
+    const href = alert.node ? nodeLink({ key: alert.node }) : place;
+    const { word, state } = SEVERITIES[severity] || SEVERITIES.info;
+    const many = nodes.length > 1 ? `${plural(nodes.length, "node")} · ` : "";
+    const look = { mark: stateMark(state, true), note: many + word.toLowerCase() };
+    return { group: "Alerts", ...look, text, also: nodes.join(" "), href, act: go(href) };
+  });
+  const remedies = [...new Set(lines.map(({ rule }) => rule))].map((rule) => {
     const href = `static/help.html#do-${rule}`;
     const act = () => open(href, "_blank", "noopener");
     const text = `What to do: ${rule.replace(/_/g, " ")}`;
@@ -282,7 +287,9 @@ function entriesFor(text) {
   ];
   const wanted = others.filter((entry) => {
     if (!words.length) return entry.group !== "Instances";
-    if (matchRank(`${entry.text} ${entry.also || ""}`, words) !== null) return true;
+    const text = `${entry.text} ${entry.also || ""}`;
+    if (TERMS.includes(entry.group)) return beginsWords(text, words);
+    if (matchRank(text, words) !== null) return true;
     return nodes.length === 1 && entry.panel;
   });
   const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first

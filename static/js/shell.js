@@ -526,7 +526,17 @@ function onKey(event) {
   action();
 }
 
+/** The address names the view, so these links change the focus alone. */
+function startSkips() {
+  for (const link of document.querySelectorAll(".skip"))
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      part(link.hash).focus();
+    });
+}
+
 export function startShell() {
+  startSkips();
   startRange();
   startMenu();
   drawTheme();

@@ -41,7 +41,7 @@ const NOTES = {
   failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
   loads_in_flight: (m) =>
     said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
-  slow_retrievals_per_second: (m) => (m.slow_retrievals_per_second > 0 ? "◆ slow" : ""),
+  slow_retrievals_per_second: () => "slower than configured",
   remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
   l2_load_bytes_per_second: (m) => said(m, "l1_load_bytes_per_second", (text) => `L1 ${text}`),
   l2_store_bytes_per_second: (m) => said(m, "l1_store_bytes_per_second", (text) => `L1 ${text}`),
@@ -201,8 +201,8 @@ const CHARTS = {
     ],
     [
       "Failures and queue",
-      lane("1/min", PROBLEMS, { kind: "bar" }),
-      low("count", [line("queue_size", "Queue", 6)], { kind: "step" }),
+      lane("1/min", PROBLEMS, { kind: "bar", alone: "Failures" }),
+      low("count", [line("queue_size", "Queue", 6)], { kind: "step", alone: "Queue" }),
     ],
     [
       "Lookup latency",
@@ -293,7 +293,7 @@ function chartsFor(kind, history) {
       if (shown.length === 1) shown[0] = { ...shown[0], height: ONLY_LANE };
       return {
         id: label,
-        label,
+        label: (shown.length === 1 && shown[0].alone) || label,
         lanes: shown.map(({ unit, kind: look, height }) => ({ unit, kind: look, height })),
         of: (past) => shown.map((one) => linesOf(one, past)),
         limits: (past) => shown.map((one) => limitsOf(one, past)),
@@ -334,8 +334,10 @@ export class NodeFigures {
 
   /** The figures to show: of now, of the end of a fixed range, or the last before it went down. */
   metrics(node) {
+    const now = node.metrics || {};
     const past = !timeRange().live || node.state === "down";
-    return past ? this.told.values : node.metrics || {};
+    const { local_cache_limit_bytes: limit } = now; // a setting: it has no past
+    return past ? { local_cache_limit_bytes: limit, ...this.told.values } : now;
   }
 
   async update(node, status) {

@@ -5,7 +5,7 @@ import { nodeLink } from "../controls.js";
 import { h, setText } from "../dom.js";
 import { instanceName, store } from "../server.js";
 import { AlertCard, EventCard, eventRange } from "../views/alerts.js";
-import { eventRows, loadEvents, marksOf } from "../views/eventlist.js";
+import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
 const RELOAD = 5; // seconds
 const SHOWS_INSTANCE = ["engine", "scheduler"]; // their figures are those of the whole instance
@@ -83,8 +83,8 @@ export class NodeEvents {
       const wanted = eventRange({ ...status, alerts });
       const events = await loadEvents(wanted, this.ctx.signal, more);
       if (range !== timeRange()) return;
-      this.events = events;
-      this.rows = eventRows(events);
+      this.events = range.live ? events : asOf(events, range.to);
+      this.rows = eventRows(this.events);
     } catch (error) {
       return; // the next status asks again
     }

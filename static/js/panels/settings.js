@@ -11,7 +11,10 @@ const TOPICS = {
     ["cache_policy", "Which chunks are evicted first: LRU, LFU, FIFO or MRU."],
     ["numa_mode", "Place the CPU cache on the NUMA node of the GPU."],
     ["enable_lazy_memory_allocator", "Grow the CPU cache as it fills instead of at the start."],
-    ["lazy_memory_*", "How the CPU cache grows with the lazy allocator."],
+    ["lazy_memory_initial_ratio", "Share of the CPU cache that the lazy allocator begins with."],
+    ["lazy_memory_expand_trigger_ratio", "Fill level at which the lazy allocator grows the cache."],
+    ["lazy_memory_step_ratio", "Share of the CPU cache that is added each time."],
+    ["lazy_memory_safe_size", "Size in GiB above which the CPU cache may grow lazily."],
     ["priority_limit", "Requests of a lower priority than this are not stored."],
   ],
   "Disk and remote storage (L2)": [

@@ -7,7 +7,15 @@ import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
-import { EVENT_KINDS, eventItem, eventText, isOver, reasonOf, SPREAD } from "./eventlist.js";
+import {
+  actorOf,
+  EVENT_KINDS,
+  eventItem,
+  eventText,
+  isOver,
+  reasonOf,
+  SPREAD,
+} from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
 const SHOWN = 6; // lines before "Show all"
@@ -45,7 +53,7 @@ function groupBy(alerts, id) {
   return [...groups.values()];
 }
 
-/** What alerts have in common that may be one line: the rule and, for a node's state, the reason. */
+/** What alerts of one line have in common: the rule and, for a node's state, the reason. */
 const troubleOf = (alert) =>
   [alert.rule, alert.rule.startsWith("node_degraded") ? reasonOf(alert) : ""].join(" ");
 
@@ -119,7 +127,19 @@ export function shortlyBefore(line, rows) {
   const restart = (row) => row.restarted && !line.rule.startsWith("node_");
   const row =
     near.find(({ kind }) => kind === "changed" || kind === "action") || near.find(restart);
-  return row ? `shortly before (${when(row.time)}): ${eventText(row)}` : "";
+  return row ? `shortly before (${when(row.time)}): ${eventText(row)}${byWhom(row)}` : "";
+}
+
+const byWhom = (row) => (actorOf(row) ? ` (${actorOf(row)})` : "");
+
+/** A fact that the server tells, and who made the change that it names. */
+function withActor(fact, rows) {
+  const made = ({ changes }) =>
+    Object.entries(changes || {}).some(([name, both]) =>
+      fact.includes(`${name} ${both.join(" → ")}`),
+    );
+  const row = rows.find((one) => one.kind === "changed" && one.by && made(one));
+  return row ? fact + byWhom(row) : fact;
 }
 
 function sinceText({ since, until }, now) {
@@ -243,7 +263,7 @@ function alertItem(line, now) {
     h(
       "p",
       { class: "why", title: Number.isFinite(line.since) ? fullTime(line.since) : null },
-      facts.map((fact) => [linked(fact), " · "]),
+      facts.map((fact) => [linked(fact), "\u00a0· "]),
       h("a", remedy, "What to do"),
     ),
     line.id.startsWith(PAST) ? null : silenceMenu(line),
@@ -329,8 +349,10 @@ export class AlertCard {
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     this.lines = alertLines(found || []);
     // What the server tells of an alert of now has it already.
-    for (const line of this.lines)
+    for (const line of this.lines) {
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
+      line.details = line.details.map((fact) => withActor(fact, rows));
+    }
     const minute = Math.floor(status.time / 30);
     const shape = this.lines.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,
@@ -365,8 +387,8 @@ export class AlertCard {
     const active = this.lines.filter((line) => !line.silence);
     const silent = this.lines.filter((line) => line.silence);
     const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
-    const grouped = alerts > active.length ? ` in ${plural(active.length, "group")}` : "";
     const what = this.past ? "in this time range" : "active";
+    const grouped = alerts > active.length ? `, ${plural(active.length, "group")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
     const shown = active.slice(0, this.showAll ? active.length : SHOWN);
     keepFocus(this.list, () =>

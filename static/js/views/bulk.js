@@ -31,7 +31,7 @@ const BACKENDS = [
   "GdsBackend",
   "NixlStorageBackend",
 ];
-const NO_LOGGERS = ["coordinator", "discovery", "frontend"]; // kinds without /loglevel
+const NO_LOGGERS = ["engine", "coordinator", "discovery", "frontend"]; // kinds without /loglevel
 const NO_ENGINE = ["mp", "coordinator", "controller", "discovery", "frontend"];
 
 export const hasEngine = (node) => !NO_ENGINE.includes(node.kind);
@@ -260,7 +260,7 @@ export class BulkActions {
     });
     const boxes = this.filters.map(({ box }) => box);
     nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
-    nodes.querySelector(".panel-head").after(h("div", { class: "row-fields" }, boxes));
+    nodes.querySelector(".panel-head").after(h("div", { class: "tools" }, boxes));
     this.element = h(
       "div",
       {},

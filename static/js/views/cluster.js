@@ -19,7 +19,7 @@ import {
 import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, EventCard, eventRange } from "./alerts.js";
-import { eventRows, loadEvents, marksOf } from "./eventlist.js";
+import { asOf, eventRows, loadEvents, marksOf } from "./eventlist.js";
 import { ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
@@ -572,7 +572,8 @@ class ClusterView {
 
   /** The events of the range, and those shortly before an alert of now began. */
   async #loadEvents(status) {
-    this.events = await loadEvents(eventRange(status), this.signal);
+    const events = await loadEvents(eventRange(status), this.signal);
+    this.events = timeRange().live ? events : asOf(events, timeRange().to);
     this.rows = eventRows(this.events);
   }
 

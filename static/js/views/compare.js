@@ -4,7 +4,7 @@ import { bounds, chartSpan, historyQuery, onRange } from "../address.js";
 import { Chart, COLOURS, followCrosshair } from "../chart.js";
 import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
-import { h, needStyle, replace, setText } from "../dom.js";
+import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
 import { byName, format, middle, plain, plural } from "../format.js";
 import { getJson, instanceName, store } from "../server.js";
@@ -16,7 +16,7 @@ import { loadEvents, marksOf } from "./eventlist.js";
 needStyle("static/panels.css");
 
 const MOST = 60; // lines in one chart
-const WORST = 10; // nodes of the preset
+const WORST = 10; // nodes of a preset
 const MOST_LISTED = 200; // nodes in the picker
 const CHART_HEIGHT = 300; // px
 const LEAST_RELOAD = 4; // seconds
@@ -80,7 +80,7 @@ class Picker {
     if (preset === "instances") return worstRanks(nodes, this.view.metric).slice(0, WORST);
     if (preset === "reachable") return nodes.filter((node) => node.state !== "down").slice(0, MOST);
     const name = preset.slice(2);
-    return nodes.filter((node) => instanceName(node) === name && node.kind !== "engine");
+    return nodes.filter((node) => instanceName(node) === name && node.kind === "worker");
   }
 
   #usePreset(preset) {
@@ -95,7 +95,7 @@ class Picker {
   drawPresets() {
     const counts = new Map();
     for (const node of store.status.nodes) {
-      const name = node.kind === "engine" ? "" : instanceName(node);
+      const name = node.kind === "worker" ? instanceName(node) : "";
       if (name) counts.set(name, (counts.get(name) || 0) + 1);
     }
     const ranks = [...counts.keys()].filter((name) => counts.get(name) > 1).sort(byName);
@@ -105,7 +105,7 @@ class Picker {
       replace(
         this.preset,
         h("option", { value: "worst" }, `${WORST} worst nodes`),
-        h("option", { value: "instances" }, `${WORST} worst instances, one rank each`),
+        h("option", { value: "instances" }, "Worst instances"),
         ranks.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
         h("option", { value: "reachable" }, "All reachable nodes"),
         h("option", { value: "chosen" }, "Selected nodes"),
@@ -200,17 +200,6 @@ class ValueTable {
         number("low", "Lowest", { drop: 3 }),
         number("mean", "Mean", { drop: 4 }),
         number("high", "Highest", { drop: 2 }),
-        {
-          id: "open",
-          label: "Page",
-          width: 64,
-          drop: 5,
-          sort: false,
-          find: false,
-          value: () => 0,
-          sig: (row) => row.name,
-          render: (row) => h("a", { href: nodeLink({ key: row.name }) }, "Open"),
-        },
       ],
     });
   }
@@ -219,18 +208,28 @@ class ValueTable {
 function nameCell(row, view) {
   const dash = Math.floor(row.colour / COLOURS) % 3;
   const pressed = view.alone === row.name;
-  return h(
-    "button",
-    {
-      type: "button",
-      class: "plain-link isolate",
-      "aria-pressed": String(pressed),
-      title: pressed ? "Show all lines" : `Show only ${row.name}`,
-      onclick: () => view.isolate(pressed ? "" : row.name),
-    },
-    h("i", { class: `swatch c${row.colour % COLOURS} d${dash}` }),
-    fitted(row.name),
-  );
+  const open = { class: "open-node", href: nodeLink({ key: row.name }), title: `Open ${row.name}` };
+  return [
+    h(
+      "button",
+      {
+        type: "button",
+        class: "plain-link isolate",
+        "aria-pressed": String(pressed),
+        title: pressed ? "Show all lines" : `Show only ${row.name}`,
+        onclick: () => view.isolate(pressed ? "" : row.name),
+      },
+      h("i", { class: `swatch c${row.colour % COLOURS} d${dash}` }),
+      fitted(row.name),
+    ),
+    h("a", { ...open, "aria-label": open.title }, icon("go")),
+  ];
+}
+
+/** How many series have the values of another one: their lines lie under it. */
+function hiddenLines(series) {
+  const shape = ({ values }) => values.map((one) => isNumber(one) && one.toPrecision(3)).join();
+  return series.length - new Set(series.map(shape)).size;
 }
 
 // ---- the view ----
@@ -377,17 +376,26 @@ class ComparePage {
       .map(({ node, times, values }) => ({ name: node, times, values, colour: colours.get(node) }))
       .sort((a, b) => sign * (last(a) - last(b)) || byName(a.name, b.name));
     Object.assign(this, { answer, marks });
-    const more = this.chosen.size > MOST;
-    setText(this.note, more ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "");
+    this.#explain();
     this.#drawChart();
     this.#drawValues();
+  }
+
+  #explain() {
+    const { length } = this.series;
+    const hidden = hiddenLines(this.series);
+    const notes = [
+      this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
+      hidden ? `${hidden} of ${length} lines lie under a line with the same values.` : "",
+    ];
+    setText(this.note, notes.filter(Boolean).join(" "));
   }
 
   #drawChart() {
     if (!this.chart) {
       const unit = metricUnit(this.metric);
       const label = metricLabel(this.metric);
-      this.chart = new Chart({ label, unit, height: CHART_HEIGHT, flags: true });
+      this.chart = new Chart({ label, unit, height: CHART_HEIGHT, flags: true, caption: false });
       replace(this.chartBox, this.chart.element);
     }
     const shown = this.series.filter((one) => !this.alone || one.name === this.alone);
@@ -405,15 +413,16 @@ class ComparePage {
     table.update(this.rows);
   }
 
-  /** The nodes of a preset; before there are figures, those that are reachable. */
+  /** The nodes of a preset; the worst ones where a single instance has figures, all before then. */
   #usePreset(preset) {
     const nodes = this.picker.nodesOf(preset);
-    const used = nodes.length ? preset : "reachable";
-    const chosen = nodes.length ? nodes : this.picker.nodesOf(used);
-    this.choose(
-      chosen.map((node) => node.key),
-      used,
-    );
+    if (preset === "instances" && nodes.length < 2) this.#usePreset("worst");
+    else if (!nodes.length && preset !== "reachable") this.#usePreset("reachable");
+    else
+      this.choose(
+        nodes.map((node) => node.key),
+        preset,
+      );
   }
 
   /** Show one line alone, or all with "". */

@@ -177,17 +177,20 @@ function settingTable(rows) {
     h(
       "table",
       { class: "plain" },
-      h("thead", {}, h("tr", {}, head("Setting"), head("Most common"), head("Outliers"))),
+      h("thead", {}, h("tr", {}, head("Setting"), head("Most common value"), head("Other values"))),
       h("tbody", {}, rows.map(settingRow)),
     ),
   );
 }
 
+/** Whether no value is more common than the next one: then none is an outlier. */
+const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
+
 function settingRow({ name, groups }) {
+  const tie = isTie(groups);
   const [[most, keys], ...others] = groups;
-  const count = others.length
-    ? h("span", { class: "muted" }, `  ${plural(keys.length, "node")}`)
-    : null;
+  const told = tie ? namesText(keys) : plural(keys.length, "node");
+  const count = others.length ? h("span", { class: "muted" }, `  ${told}`) : null;
   return h(
     "tr",
     {},
@@ -197,7 +200,12 @@ function settingRow({ name, groups }) {
       "td",
       { class: "mono" },
       others.map(([text, nodes]) =>
-        h("div", {}, `◆ ${text}`, h("span", { class: "muted" }, `  ${namesText(nodes)}`)),
+        h(
+          "div",
+          {},
+          tie ? text : `◆ ${text}`,
+          h("span", { class: "muted" }, `  ${namesText(nodes)}`),
+        ),
       ),
     ),
   );

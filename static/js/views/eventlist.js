@@ -8,6 +8,7 @@ import { day, duration, fullTime, plain, plural, when } from "../format.js";
 import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
+const SEEN_WITHIN = 120; // seconds from a request to the poll that sees what it changed
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
 const ALIKE = 4; // so many events of one kind at one time become one row
@@ -43,6 +44,28 @@ function restartsAfterDown(events) {
   }
   return found;
 }
+
+/** The request that made a change of settings, as {change -> action}; events are newest first. */
+function requestsOfChanges(events) {
+  const found = new Map();
+  const sent = events.filter(
+    ({ kind, path, status }) =>
+      kind === "action" && status < 400 && /\/conf(ig)?($|\?)/.test(path || ""),
+  );
+  for (const change of events) {
+    if (change.kind !== "changed") continue;
+    const request = sent.find(
+      ({ node, time }) =>
+        node === change.node && time <= change.time + 1 && time > change.time - SEEN_WITHIN,
+    );
+    if (request) found.set(change, request);
+  }
+  return found;
+}
+
+/** Events as they were at a time: what ended later still lasts. */
+export const asOf = (events, time) =>
+  events.map((event) => (isOver(event) && event.until > time ? { ...event, until: null } : event));
 
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
@@ -111,20 +134,32 @@ function saidByState(events) {
 
 /**
  * Events as rows, newest first: a down time and the restart that ended it are one row
- * ({restarted}), and what happened to many nodes at once is one ({alike: events}). The end of a
- * lasting event is part of its row, and an alert that repeats a state has none.
+ * ({restarted}), a change and the request that made it, too ({by, from}), and what happened to many
+ * nodes at once is one ({alike: events}). The end of a lasting event is part of its row, and an
+ * alert that repeats a state has none.
  */
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
-  const hidden = new Set(restarts.values());
+  const requests = requestsOfChanges(events);
+  const hidden = new Set([...restarts.values(), ...requests.values()]);
   const recovered = events.filter((event) => event.kind === "node_down" && isOver(event));
   const isEnd = (event) =>
     event.kind === "node_up" &&
     recovered.some((one) => one.node === event.node && Math.abs(one.until - event.time) < 2);
   for (const alert of saidByState(events)) hidden.add(alert);
   const kept = events.filter((event) => !hidden.has(event) && !isEnd(event));
-  return together(kept.map((event) => ({ ...event, restarted: restarts.has(event) })));
+  const rows = kept.map((event) => {
+    const { by, from } = requests.get(event) || event;
+    return { ...event, by, from, restarted: restarts.has(event) };
+  });
+  return together(rows);
 }
+
+const WHO = { token: "by token", local: "from this host", everyone: "by anyone" };
+
+/** Who made an event: "by token, 10.2.0.14"; "" when that is not known. */
+export const actorOf = ({ by, from }) =>
+  by ? [WHO[by] || by, from].filter(Boolean).join(", ") : "";
 
 const GLYPHS = {
   node_down: { sign: "■", state: "down" },
@@ -157,17 +192,25 @@ function manyNodes(events) {
   return one ? `${count} of ${name}` : count;
 }
 
+/** What an alert says of one node, with the number of the others that it concerns. */
+function withOthers(said, { node, alike }) {
+  if (!alike) return said;
+  const others = plural(countOf(alike, "node") - 1, "other");
+  const at = node ? said.indexOf(` ${node}`) + 1 : 0; // no subject of a verb
+  if (!at) return `${said} (and ${others})`;
+  const end = at + node.length;
+  return `${said.slice(0, end)} and ${others}${said.slice(end)}`;
+}
+
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
-    const said = tense(brief ? text.split(/[,;] /)[0] : text);
-    const others = event.alike
-      ? ` (and ${plural(countOf(event.alike, "node") - 1, "other node")})`
-      : "";
-    return `${isOver(event) ? "Resolved: " : "Alert: "}${said}${others}`;
+    const said = withOthers(tense(brief ? text.split(/[,;] /)[0] : text), event);
+    return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
   }
+  if (event.kind === "action") return text.replace(/ \(by [^()]*\)$/, ""); // as its note says
   if (!event.alike) return LASTING.includes(event.kind) ? tense(text) : text;
   const who = manyNodes(event.alike);
   const same = template(event);
@@ -192,11 +235,7 @@ export function eventNote(event, now) {
   if (lasts(event))
     return [`${stillSo(event)}${event.kind === "alert" ? "active" : "ongoing"},`, long];
   if (LASTING.includes(event.kind)) return [(event.kind !== "alert" && times) || "lasted", long];
-  if (event.kind === "action" && event.by) {
-    const by = { token: "by token", local: "from this host", everyone: "by anyone" }[event.by];
-    return [[by || event.by, event.from].filter(Boolean).join(", "), ""];
-  }
-  return [times, ""];
+  return [actorOf(event) || times, ""];
 }
 
 /** One row of a list of events; its day is told when it is not that of `today`. */
@@ -244,8 +283,9 @@ function marksOfEvent(event) {
 
 /** The marks of events on charts: [{time, until, node, kind, title}], oldest first. */
 export function marksOf(events) {
+  const told = new Set(requestsOfChanges(events).values()); // by the mark of the change
   return events
-    .filter((event) => event.kind in MARK_KINDS)
+    .filter((event) => event.kind in MARK_KINDS && !told.has(event))
     .slice(0, MOST_MARKS)
     .flatMap(marksOfEvent)
     .sort((a, b) => a.time - b.time);

@@ -15,6 +15,7 @@ const LANE_HEIGHT = 112; // px
 const LEAST_RELOAD = 5; // seconds between two questions for the history
 const RELOADS = 360; // a range is asked for so often while it passes
 const FOLD_CHARTS_FROM = 100; // nodes
+const LEAST_REST = 0.005; // of a ratio that is worth a line of its own
 
 const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
 const joined = (...texts) => texts.filter(Boolean).join(" · ");
@@ -28,11 +29,7 @@ const TILES = [
   {
     id: "lookup_hit_rate",
     chart: "layers",
-    note: (t) =>
-      joined(
-        worded(t.l1_hit_rate, "ratio", (text) => `L1 ${text}`),
-        worded(t.l2_hit_rate, "ratio", (text) => `L2 ${text}`),
-      ) || worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
+    note: (t) => layerNote(t) || worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
   },
   {
     id: "hit_tokens_per_second",
@@ -81,6 +78,17 @@ const TILES = [
   { id: "requests_per_second", chart: "sources", note: () => "" },
   { id: "remote_cache_bytes", chart: "sources", note: () => "" },
 ];
+/** The hit rates of the layers, where they add up to the whole. */
+function layerNote(t) {
+  const { l1_hit_rate: l1, l2_hit_rate: l2, lookup_hit_rate: all } = t;
+  if (![l1, l2].some(isNumber)) return "";
+  if (all - (l1 || 0) - (l2 || 0) > LEAST_REST) return "of looked-up tokens";
+  return joined(
+    worded(l1, "ratio", (text) => `L1 ${text}`),
+    worded(l2, "ratio", (text) => `L2 ${text}`),
+  );
+}
+
 const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures
 
 function usage(totals) {
@@ -282,13 +290,14 @@ export class FigureHistory {
     if (timeRange().live) return status.totals || {};
     const { end } = this.span;
     const past = [...this.series].map(([name, one]) => [name, lastValue(one, end)]);
-    return { ...Object.fromEntries(past) };
+    const { local_cache_limit_bytes: limit } = status.totals || {}; // a setting: it has no past
+    return { local_cache_limit_bytes: limit, ...Object.fromEntries(past) };
   }
 }
 
 // ---- charts ----
 
-const COLOUR = { ...LAYER_COLOURS, latency: 3, retrieve: 4 };
+const COLOUR = { ...LAYER_COLOURS, latency: 3, retrieve: 4, total: 6 };
 
 // In-process LMCache does not report from which layer it loaded.
 const SOURCES = [
@@ -318,12 +327,30 @@ export function sourceLines(history, names = {}) {
   return [hit, { name: "Computed", rest: true, times: asked.times, values }];
 }
 
+/** What a line has beyond the sum of some others; null when that is next to nothing. */
+function restOf(whole, parts, look) {
+  if (!whole || !parts.length) return null;
+  const known = parts.map(
+    ({ times, values }) => new Map(times.map((time, i) => [time, values[i]])),
+  );
+  const values = whole.values.map((value, i) => {
+    const sum = known.reduce((total, one) => total + (one.get(whole.times[i]) || 0), 0);
+    return isNumber(value) ? Math.max(0, value - sum) : null;
+  });
+  return Math.max(...values) > LEAST_REST ? { ...look, times: whole.times, values } : null;
+}
+
 function layerLines(history) {
-  const lines = [
-    history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
+  const layers = [
     history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1 }),
     history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2 }),
-    history.line("lookup_hit_rate", { name: "All LMCache", colour: COLOUR.lmcache }),
+  ].filter(Boolean);
+  const total = history.line("lookup_hit_rate", { name: "Total", colour: COLOUR.total });
+  const lines = [
+    history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
+    ...layers,
+    restOf(total, layers, { name: "In-process", colour: COLOUR.lmcache }),
+    total,
   ].filter(Boolean);
   const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
   return lines.length > 1 ? lines : [...lines, loaded].filter(Boolean);
@@ -341,6 +368,7 @@ const CHARTS = [
   {
     id: "layers",
     label: "Hit rate by layer",
+    note: "of looked-up tokens; GPU prefix: of prompt tokens",
     lanes: [{ unit: "ratio" }],
     of: (t) => [layerLines(t)],
   },
@@ -348,7 +376,7 @@ const CHARTS = [
     id: "sources",
     label: "Tokens by source",
     lanes: [{ unit: "tokens/s", kind: "area" }],
-    of: (t) => [sourceLines(t)],
+    of: (t) => [sourceLines(t, t.line("l2_hit_rate") ? { source_remote: "L2" } : {})],
   },
   { id: "latency", label: "Latency", lanes: [{ unit: "seconds" }], of: (t) => [latencyLines(t)] },
   {
@@ -396,12 +424,13 @@ export class ChartsCard {
     this.foldFrom = foldFrom;
     this.title = h("h2");
     this.zone = h("span", { class: "hint" });
-    this.charts = charts.map(({ id, label, lanes, of, limits }) => ({
+    this.charts = charts.map(({ id, label, note, lanes, of, limits }) => ({
       id,
       of,
       limits,
       chart: new Chart({
         label,
+        note,
         legend: true,
         flags: true,
         lanes: lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane })),

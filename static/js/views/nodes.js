@@ -402,6 +402,9 @@ class NodesPage {
 
 export function mount(root, { route, signal }) {
   const page = new NodesPage(root, signal);
-  if (route.query.get("add")) page.addSoon();
-  return { update: (status) => page.update(status) };
+  const go = ({ query }) => {
+    if (query.get("add")) page.addSoon();
+  };
+  go(route);
+  return { update: (status) => page.update(status), go };
 }

@@ -45,9 +45,9 @@ const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
     placeholder: "0-511 or 12, 7, 90, …",
-    hint: "from its first token on; ranges like 0-511 work",
+    hint: "From the first token on; ranges such as 0-511 are possible.",
   }),
-  model: text("Model", { placeholder: "meta-llama/Llama-3.3-70B-Instruct" }),
+  model: text("Model", { placeholder: "Qwen/Qwen3-32B" }),
   world: text("World size", { value: "1" }),
   salt: text("Cache salt", { optional: true, placeholder: "none" }),
   instance: text("Instance", { placeholder: "mp-0" }),
@@ -61,7 +61,7 @@ const FIELDS = {
   workers: text("Worker IDs", { value: "0" }),
   blocks: text("Block IDs", { value: "0-1", hint: "ranges like 0-15 work" }),
   chunk: text("Chunk size", { value: "256" }),
-  engine: text("Engine instance", { placeholder: "1000", hint: "as registered with the server" }),
+  engine: text("Engine instance", { placeholder: "1000", hint: "As registered with the server." }),
 };
 
 // ---- what can be done ----
