@@ -16,7 +16,7 @@ nothing else; the dashboard's files are in ``static/`` beside this file. "The or
 It is blocking, linear code on the standard classes. The life of a request:
 
     accept      ThreadingHTTPServer.serve_forever -> WorkerHTTPServer.process_request parks it
-    head        a worker calls ConnectionHandler.handle, which collects the head without waiting;
+    head        a worker calls ConnectionHandler.take_turn, which collects the head without waiting;
                 BaseHTTPRequestHandler.handle_one_request -> parse_request: the strict grammar
     dispatch    FrontendHandler.do_GET: the table ROUTES, a file of static/, or the proxy
     node        ForwardedRequest: HTTPConnection.putrequest, endheaders, getresponse;
@@ -10159,48 +10159,46 @@ class PieceBuffer(bytearray):
 # ----------------------------------------------------------------------------
 #
 # ThreadingHTTPServer starts a thread for each connection. Here a connection has a thread only while
-# one of its requests is served: between requests, and while a head, a small body or room for an
-# answer is awaited, it is *parked* in one selector. A worker takes what is ready out of the
-# selector and serves it with plain blocking code, from head to answer.
+# one of its requests is served. While it waits for a head, a small body or room for a response, it
+# is *parked* in one selector. A worker takes ready connections out of the selector and serves them
+# with plain blocking code, from head to response.
 #
 # One worker is active at a time: two would fight for the interpreter lock at every system call
-# (with 16 clients, 430 us a request with four workers on a queue, 190 with one). A worker that has
-# to wait for anything but the processor says so (``with workers.blocking():``), and another one
-# takes its place. Afterwards both are active until one has finished its turn, and waits as a spare.
+# (with 16 clients, 430 us a request with four workers on a queue, 190 with one). A worker that
+# waits for anything but the processor does so in ``with workers.blocking():``, and another one
+# takes its place. Afterwards both are active until one has finished its turn and becomes a spare.
 
 MAX_CONNECTIONS = 4096  # clients at once; one more gets 503
 LISTEN_BACKLOG = 1024
-RECEIVE_SIZE = 16 * KIB  # bytes asked of a socket when a head is expected
+RECEIVE_SIZE = 16 * KIB  # bytes read from a socket when a head is expected
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request head to its last
 IDLE_TIMEOUT = 75.0  # seconds a client's connection may wait for its next request
-CROWDED_IDLE_TIMEOUT = 5.0  # seconds of the same when all places are taken
-# Seconds between two parts of a request body, or of an answer the client should read.
-BODY_TIMEOUT = 60.0
-# Seconds that a refused client may go on sending before its connection is closed.
-LINGER_TIMEOUT = 2.0
+CROWDED_IDLE_TIMEOUT = 5.0  # the same at MAX_CONNECTIONS
+BODY_TIMEOUT = 60.0  # seconds between two parts of a request or response body
+LINGER_TIMEOUT = 2.0  # seconds that a refused client may go on sending
 DRAIN_TIMEOUT = 5.0  # seconds that requests in flight get on SIGTERM
 SWEEP_INTERVAL = 0.2  # seconds between two looks at the deadlines
 ACTIVE_WORKERS = 1
 SPARE_TIMEOUT = 10.0  # seconds after which a worker that is not needed ends
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-# Others who are ready have their turn first. (Who can take an answer is ready at once.)
+# For a connection whose next request has arrived: ready at once, but after the others.
 NEXT_ROUND = READ | WRITE
 ACCEPT_PAUSE = 0.05  # seconds without accepting when the system has no descriptor left
 DRAIN_PAUSE = 0.02  # seconds between two looks at what is left to finish
-MIN_SEND_RATE = 64 * KIB  # bytes per second that a client has to take of a long answer
+MIN_SEND_RATE = 64 * KIB  # bytes per second that a client has to read of a long response
 BLOCK_SIZE = 64 * KIB  # bytes of small pieces that are sent together
-# What a socket says that would have to wait.
+# Errors of a non-blocking socket that is not ready.
 WOULD_BLOCK: Tuple[type, ...] = (BlockingIOError, InterruptedError)
 if ssl is not None:
     WOULD_BLOCK += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class ClientGone(OSError):
-    """The client closed its connection before it had its answer."""
+class ClientDisconnected(OSError):
+    """The client closed its connection before it had the whole response."""
 
 
 class Parked(NamedTuple):
-    """A connection without a thread: what to call when it is ready, or when it is too late."""
+    """A connection without a thread: ``resume`` is called when it is ready, else ``expire``."""
 
     resume: Callable[[], object]
     expire: Callable[[], object]
@@ -10210,9 +10208,9 @@ class Parked(NamedTuple):
 class Workers:
     """The threads that serve, and the selector in which connections wait without one.
 
-    ``_lock`` guards ``_parked`` and ``_watched`` (what the selector watches each connection for)
-    together with the selector's registrations; ``_changed`` guards the counts of threads. epoll and
-    kqueue allow to register while another thread selects.
+    ``_lock`` guards ``_parked``, ``_watched`` (the events each connection is registered for) and
+    the selector's registrations; ``_changed`` guards the counts of threads. epoll and kqueue allow
+    registration while another thread selects.
     """
 
     def __init__(self) -> None:
@@ -10224,21 +10222,20 @@ class Workers:
         self._changed = threading.Condition()
         self._active = self._spare = self._called = 0
         self._stopped = False
-        self._own = threading.local()
+        self._thread = threading.local()
 
     def start(self) -> None:
-        """Begin to serve."""
         with self._changed:
             self._fill_up()
 
     def stop(self) -> None:
-        """Have every worker end with its turn."""
+        """Let every worker end after its turn."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def park(self, sock: socket.socket, events: int, parked: Parked) -> None:
-        """Have ``parked.resume()`` called in a worker once the socket is ready for ``events``."""
+        """Let a worker call ``parked.resume()`` once the socket is ready for ``events``."""
         with self._lock:
             self._parked[sock] = parked
             watched = self._watched.get(sock)
@@ -10248,42 +10245,42 @@ class Workers:
                 self._selector.modify(sock, events)
             self._watched[sock] = events
 
-    def unpark(self, sock: socket.socket, seen: Parked | None = None) -> Parked | None:
-        """Take a connection back; None when it is not parked any more: somebody else has it.
+    def unpark(self, sock: socket.socket, expected: Parked | None = None) -> Parked | None:
+        """Take a connection out; None when another thread has taken it.
 
-        Given ``seen``, it must still be parked as it was then: it may have been served meanwhile.
+        With ``expected``, None also when it has been served and parked again since then.
         """
         with self._lock:
             parked = self._parked.get(sock)
-            if parked is None or (seen is not None and parked is not seen):
+            if parked is None or (expected is not None and parked is not expected):
                 return None
             return self._parked.pop(sock)
 
     def ignore(self, sock: socket.socket) -> None:
-        """Watch a connection no longer, until it is parked again. It must still be open."""
+        """Unregister an open connection until it is parked again."""
         with self._lock:
             if sock not in self._parked and self._watched.pop(sock, None) is not None:
                 self._selector.unregister(sock)
 
     def parked(self) -> List[Tuple[socket.socket, Parked]]:
-        """Every parked connection, those that were parked first at the front."""
+        """Every parked connection, oldest first."""
         with self._lock:
             return list(self._parked.items())
 
     @contextlib.contextmanager
     def blocking(self) -> Iterator[None]:
-        """Let this worker wait for something: another one serves meanwhile."""
-        if getattr(self._own, "is_blocking", False):
+        """Let another worker serve while this one waits in the block."""
+        if getattr(self._thread, "is_blocking", False):
             yield
             return
-        self._own.is_blocking = True
+        self._thread.is_blocking = True
         with self._changed:
             self._active -= 1
             self._fill_up()
         try:
             yield
         finally:
-            self._own.is_blocking = False
+            self._thread.is_blocking = False
             with self._changed:
                 self._active += 1
 
@@ -10298,7 +10295,7 @@ class Workers:
             try:
                 start_thread("worker", self._run)
             except RuntimeError:
-                # The system gives no more threads: the worker that waits now serves on afterwards.
+                # Out of threads: the blocked worker serves on when its wait is over.
                 self._active -= 1
                 return
 
@@ -10310,7 +10307,7 @@ class Workers:
                 log.exception("a connection failed")
 
     def _wait_until_needed(self) -> bool:
-        """Let a worker that is one too many wait until it is called; False: it may end."""
+        """Let a surplus worker wait as a spare; False when it should end."""
         with self._changed:
             if self._active <= ACTIVE_WORKERS or self._stopped:
                 return not self._stopped
@@ -10324,7 +10321,7 @@ class Workers:
             return not self._stopped
 
     def _serve_next(self) -> None:
-        """Serve what is ready, or wait for it."""
+        """Serve one ready connection, or wait for one."""
         if not self._ready:
             for key, _ in self._selector.select(SWEEP_INTERVAL):
                 parked = self.unpark(key.fileobj)
@@ -10333,6 +10330,7 @@ class Workers:
                 else:
                     # It is being served, and more of it has arrived.
                     self.ignore(key.fileobj)
+        # Another worker may have taken the last one.
         try:
             resume = self._ready.popleft()
         except IndexError:
@@ -10341,10 +10339,10 @@ class Workers:
 
 
 class WorkerHTTPServer(http.server.ThreadingHTTPServer):
-    """Accepts as its base class does; its workers serve.
+    """Accepts connections as its base class does, and serves them in ``Workers``.
 
-    A handler whose class says ``parks`` parks its connection between two requests and ends it by
-    itself; any other keeps a worker from its first byte to its end, as the base class's would.
+    A handler class with ``parks`` parks its connection between requests and closes it itself. Any
+    other keeps a worker as long as its connection is open, as in the base class.
     """
 
     daemon_threads = True
@@ -10365,7 +10363,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         self.workers = Workers()
         self.draining = False
         self.refused = 0
-        # Open connections; the lock guards the set.
+        # The open ones, guarded by the lock.
         self.connections: Set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         if isinstance(address, str):
@@ -10377,7 +10375,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         self.socket.setblocking(False)
 
     def server_bind(self) -> None:
-        """Bind without asking the name service for our own name, as the base class would."""
+        """Bind without the base class's DNS query for this host's name."""
         if self.address_family == socket.AF_UNIX:
             self.server_name, self.server_port = "localhost", 0
             bind_unix_socket(self.socket, self.server_address)
@@ -10386,13 +10384,13 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
                 os.chmod(self.server_address, self.socket_mode)
             return
         if self.address_family == socket.AF_INET6:
-            # "::" is for IPv4, too.
+            # "::" accepts IPv4, too.
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
 
     def get_request(self) -> Tuple[socket.socket, object]:
-        """Accept a connection. Raises OSError, which ``serve_forever`` passes over."""
+        """Accept a connection. Raises OSError, which ``serve_forever`` ignores."""
         try:
             return super().get_request()
         except OSError as error:
@@ -10402,9 +10400,9 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
             raise
 
     def process_request(self, request: socket.socket, client_address: object) -> None:
-        """Park a new connection until its first bytes are there; too many get 503."""
+        """Park a new connection until its first bytes arrive; one too many gets 503."""
         if len(self.connections) >= self.max_connections and not self._close_longest_idle():
-            return self._turn_away(request)
+            return self._refuse(request)
         if self.tls is not None:
             # The handshake is done by the first reads.
             request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
@@ -10416,7 +10414,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         self.workers.park(request, READ, Parked(serve, end, deadline))
 
     def serve_connection(self, request: socket.socket, client_address: object) -> None:
-        """In a worker: serve a connection whose first bytes are there."""
+        """In a worker: serve a connection whose first bytes have arrived."""
         if getattr(self.RequestHandlerClass, "parks", False):
             return self.finish_request(request, client_address)
         request.setblocking(True)
@@ -10424,14 +10422,13 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
             self.process_request_thread(request, client_address)
 
     def close_request(self, request: socket.socket) -> None:
-        """Close a connection, whatever was still to be sent."""
         self.workers.ignore(request)
         with self._connections_lock:
             self.connections.discard(request)
         super().close_request(request)
 
     def service_actions(self) -> None:
-        """Called by ``serve_forever`` now and then: end what was parked too long."""
+        """Called by ``serve_forever`` between requests: expire connections parked too long."""
         now = time.monotonic()
         for sock, parked in self.workers.parked():
             if now > parked.deadline and self.workers.unpark(sock, parked) is not None:
@@ -10462,19 +10459,19 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         return handler is None or handler.is_idle
 
     def _close_longest_idle(self) -> bool:
-        """Make room for a new connection at the cost of one that has been idle for a while."""
+        """Close the longest idle connection; False when it is not idle for long enough."""
+        latest = time.monotonic() + IDLE_TIMEOUT - CROWDED_IDLE_TIMEOUT
         for sock, parked in self.workers.parked():
-            idle = IDLE_TIMEOUT - (parked.deadline - time.monotonic())
             if not self.is_idle(parked):
                 continue
-            if idle < CROWDED_IDLE_TIMEOUT:
+            if parked.deadline > latest:
                 return False
             if self.workers.unpark(sock, parked) is not None:
                 self.shutdown_request(sock)
                 return True
         return False
 
-    def _turn_away(self, request: socket.socket) -> None:
+    def _refuse(self, request: socket.socket) -> None:
         self.refused += 1
         body = dumps({"detail": f"{self.max_connections} connections are open already"})
         head = (
@@ -10490,7 +10487,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         request.close()
 
     def handle_error(self, request: socket.socket, client_address: object) -> None:
-        """Log what a handler raised, in one line when the client just left."""
+        """Log a handler's exception, in one line when the client disconnected."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             log.debug("connection from %s: %s", client_address, error)
@@ -10499,7 +10496,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
 
 
 def bind_unix_socket(sock: socket.socket, path: str) -> None:
-    """Bind a Unix socket; one that a dead process left behind is replaced. Raises OSError."""
+    """Bind a Unix socket, replacing one whose process has ended. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -10510,9 +10507,9 @@ def bind_unix_socket(sock: socket.socket, path: str) -> None:
 
 
 class ClientWriter(io.BufferedIOBase):
-    """``wfile`` of a connection: what is written waits in memory until ``send_some`` sends it.
+    """``wfile`` of a connection: buffers what is written until ``send_some`` sends it.
 
-    Pieces are kept as they are, so that many clients may read one large page.
+    Pieces are not copied, so that many clients may share one large page.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -10534,7 +10531,7 @@ class ClientWriter(io.BufferedIOBase):
         return sum(map(len, self._pieces))
 
     def send_some(self) -> bool:
-        """Send what goes without waiting; True when that was all. Raises ClientGone."""
+        """Send without blocking; True when everything was sent. Raises ClientDisconnected."""
         pieces = self._pieces
         while pieces:
             block = self._next_block()
@@ -10543,7 +10540,7 @@ class ClientWriter(io.BufferedIOBase):
             except WOULD_BLOCK:
                 sent = 0
             except OSError as error:
-                raise ClientGone(str(error)) from None
+                raise ClientDisconnected(str(error)) from None
             if sent < len(block):
                 pieces.appendleft(memoryview(block)[sent:])
                 return False
@@ -10565,10 +10562,10 @@ class ClientWriter(io.BufferedIOBase):
 class ConnectionHandler(http.server.BaseHTTPRequestHandler):
     """One client's connection, its requests one after the other.
 
-    A turn is one request, or what has arrived of one. ``handle`` collects a head without waiting
-    for it; when it is whole, the base class's ``handle_one_request`` reads it from ``rfile`` and
-    calls ``do_GET`` and its like. Whoever serves says with ``wait`` what comes next, and ``finish``
-    parks the connection for it or ends it.
+    A turn serves one request, or the part of it that has arrived. It collects a head without
+    blocking; when the head is complete, the base class's ``handle_one_request`` reads it from
+    ``rfile`` and calls ``do_GET`` or its like. Each step calls ``wait`` to choose the next one, for
+    which ``finish`` parks the connection; without a next step ``finish`` closes it.
     """
 
     parks = True
@@ -10579,16 +10576,15 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
     # -- the connection
 
     def setup(self) -> None:
-        """Prepare the socket, which never blocks by itself."""
         self.disable_nagle_algorithm = self.request.family != socket.AF_UNIX
         super().setup()
-        # Heads are collected before they are read: ``handle`` makes an ``rfile`` of each.
+        # ``receive_head`` makes an ``rfile`` of each complete head.
         self.rfile.close()
         self.connection.setblocking(False)
         self.wfile = ClientWriter(self.connection)
         is_unix = not isinstance(self.client_address, tuple)
         self.peer = "" if is_unix else self.client_address[0]
-        # Received, not used yet.
+        # Received, not yet parsed.
         self.buffer = b""
         self.body: LengthBody | ChunkedBody | None = None
         self.has_request = False
@@ -10599,19 +10595,21 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing of a request has arrived, and nothing of an answer is unsent."""
-        return self._next == self.handle and not self.buffer and not self.has_request
+        """Tell whether no part of a request has arrived and no part of a response is unsent."""
+        return self._next == self.take_turn and not self.buffer and not self.has_request
 
     def wait(self, step: Callable[[], object], events: int, seconds: float) -> None:
-        """Go on with ``step`` when the socket is ready for ``events``."""
+        """Continue with ``step`` when the socket is ready for ``events``."""
         self._next, self._events = step, events
         self._deadline = time.monotonic() + seconds
 
     def handle(self) -> None:
-        """Take a turn: others wait for theirs."""
-        self._next = None
+        """The first turn, called by the base class."""
+        self._run(self.take_turn)
+
+    def _run(self, step: Callable[[], object]) -> None:
         try:
-            self._take_turn()
+            step()
         except OSError as error:
             log.debug("%s disconnected: %s", self.peer or "a client", error)
             self.cut()
@@ -10619,7 +10617,8 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
             self.server.handle_error(self.connection, self.client_address)
             self.cut()
 
-    def _take_turn(self) -> None:
+    def take_turn(self) -> None:
+        """Serve the next request, or as much of it as has arrived."""
         try:
             if self.has_request:
                 # More of its body has arrived.
@@ -10630,7 +10629,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
             self.refuse(error)
 
     def finish(self) -> None:
-        """Called after a turn: park the connection for what comes next, or end it."""
+        """Called after each step: park the connection for the next one, or close it."""
         if self._next is None:
             super().finish()
             end = self.server.close_request if self._is_cut else self.server.shutdown_request
@@ -10639,21 +10638,15 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.server.workers.park(self.connection, self._events, parked)
 
     def resume(self) -> None:
-        """In a worker: go on with what the connection waited for."""
+        """In a worker: run the step that the connection was parked for."""
         step, self._next = self._next, None
-        try:
-            step()
-        except OSError:
-            self.cut()
-        except Exception:
-            self.server.handle_error(self.connection, self.client_address)
-            self.cut()
+        self._run(step)
         self.finish()
 
     def expire(self) -> None:
-        """What the connection waited for did not come in time."""
+        """Close the connection: its deadline has passed."""
         step, self._next = self._next, None
-        if step == self.handle and (self.buffer or self.has_request):
+        if step == self.take_turn and (self.buffer or self.has_request):
             late = "body" if self.has_request else "head"
             with contextlib.suppress(OSError):
                 self.refuse(BadMessage(408, f"the request's {late} did not arrive in time"))
@@ -10662,7 +10655,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.finish()
 
     def cut(self) -> None:
-        """Have the connection end with a reset, so that a short answer never looks complete."""
+        """Let the connection end with a reset, so that a short response never looks complete."""
         self._next, self._is_cut = None, True
         with contextlib.suppress(OSError):
             linger = struct.pack("ii", 1, 0)
@@ -10671,20 +10664,20 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
     # -- a turn
 
     def receive(self, size: int = RECEIVE_SIZE) -> bool:
-        """Take what has arrived; False when that is nothing. Raises ClientGone."""
+        """Read without blocking; False when nothing has arrived. Raises ClientDisconnected."""
         try:
             data = self.connection.recv(size)
         except WOULD_BLOCK:
             return False
         except OSError as error:
-            raise ClientGone(str(error)) from None
+            raise ClientDisconnected(str(error)) from None
         if not data:
-            raise ClientGone("the client closed its connection")
+            raise ClientDisconnected("the client closed its connection")
         self.buffer += data
         return True
 
     def receive_head(self) -> bool:
-        """Make a request's head the next thing to read; False when some of it is missing.
+        """Make ``rfile`` of a request's head; False while it is incomplete.
 
         Raises BadMessage, OSError.
         """
@@ -10708,17 +10701,14 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
     def _wait_for_head(self) -> None:
         if not self.buffer:
-            return self.wait(self.handle, READ, IDLE_TIMEOUT)
+            return self.wait(self.take_turn, READ, IDLE_TIMEOUT)
         now = time.monotonic()
-        # The time is for the whole head, however slowly it drips.
+        # One deadline for the whole head, however slowly it arrives.
         self._head_deadline = self._head_deadline or now + HEAD_TIMEOUT
-        self.wait(self.handle, READ, self._head_deadline - now)
+        self.wait(self.take_turn, READ, self._head_deadline - now)
 
     def parse_request(self) -> bool:
-        """Called by ``handle_one_request``: parse the head by the strict grammar.
-
-        Raises BadMessage.
-        """
+        """Called by ``handle_one_request``: parse the head strictly. Raises BadMessage."""
         self.head = head = parse_request_head(self.raw_requestline + self.rfile.read())
         self.command, self.path = head.command, head.target.decode("latin-1")
         self.request_version = f"HTTP/1.{head.minor}"
@@ -10735,37 +10725,38 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
 
     @property
     def headers(self) -> http.client.HTTPMessage:
-        """The request's fields as the base class gives them."""
+        """The request's fields in the base class's type."""
         return http_message(self.head.fields)
 
     # -- the end of a turn
 
     def end_request(self) -> None:
-        """The answer is written: send it, then read on, or end the connection."""
+        """Send the response that was written to ``wfile``."""
         self.has_request = False
         if not self.wfile.send_some():
             seconds = BODY_TIMEOUT + self.wfile.size / MIN_SEND_RATE
             return self.wait(self.send_rest, WRITE, seconds)
-        self.after_answer()
+        self.after_response()
 
     def send_rest(self) -> None:
-        """Go on to send an answer; its deadline is for the whole of it."""
+        """Continue to send a response, with one deadline for all of it."""
         if self.wfile.send_some():
-            return self.after_answer()
+            return self.after_response()
         self.wait(self.send_rest, WRITE, self._deadline - time.monotonic())
 
-    def after_answer(self) -> None:
-        """The answer was sent."""
+    def after_response(self) -> None:
+        """Wait for the next request, or end the connection."""
         unread = self.body is not None and not self.body.done
         if not self.keep_alive or self.server.draining:
             return self.begin_to_linger(unread)
+        events = NEXT_ROUND if self.buffer else READ
         if unread:
-            return self.wait(self.discard_body, NEXT_ROUND if self.buffer else READ, LINGER_TIMEOUT)
+            return self.wait(self.discard_body, events, LINGER_TIMEOUT)
         self.body = None
-        self.wait(self.handle, NEXT_ROUND if self.buffer else READ, IDLE_TIMEOUT)
+        self.wait(self.take_turn, events, IDLE_TIMEOUT)
 
     def discard_body(self) -> None:
-        """Read what is left of a short body that nobody wanted, so that the connection goes on."""
+        """Read the rest of an unused short body, so that the connection can be kept."""
         deadline = self._deadline
         if not self.buffer:
             self.receive()
@@ -10776,13 +10767,13 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
             return self.begin_to_linger(True)
         self.buffer = self.buffer[used:]
         if self.body.done:
-            return self.after_answer()
+            return self.after_response()
         self.wait(self.discard_body, READ, deadline - time.monotonic())
 
     def begin_to_linger(self, unread: bool) -> None:
-        """Let the client read the answer: closing with unread input would reset it.
+        """Let the client read the response: closing with unread input would reset it.
 
-        RFC 9112 section 9.6. Without unread input the connection just ends.
+        RFC 9112 section 9.6. Without unread input the connection is closed at once.
         """
         self.buffer, self.body = b"", None
         if not unread and not readable(0, self.connection):
@@ -10792,53 +10783,42 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.wait(self.linger, READ, LINGER_TIMEOUT)
 
     def linger(self) -> None:
-        """Read what a refused client still sends, until it closes or the time is over."""
+        """Discard what a refused client still sends, until it closes or LINGER_TIMEOUT is over."""
         deadline = self._deadline
-        with contextlib.suppress(ClientGone):
+        with contextlib.suppress(ClientDisconnected):
             self.receive(BLOCK_SIZE)
             self.buffer = b""
             self.wait(self.linger, READ, deadline - time.monotonic())
 
     def refuse(self, error: BadMessage) -> None:
-        """Answer a broken request and close: what follows it cannot be trusted."""
+        """Respond to a malformed request and close: what follows it cannot be trusted."""
         self.keep_alive = False
-        self.answer_error(error)
+        self.write_error(error)
         self.has_request = False
         self.wfile.send_some()
         self.begin_to_linger(True)
 
-    def answer_error(self, error: FrontendError) -> None:
+    def write_error(self, error: FrontendError) -> None:
         """Write an error response."""
         raise NotImplementedError
 
-    # -- for a request that keeps its worker
+    # -- for a response that is sent while it is made
 
     def send_now(self, data: bytes | memoryview) -> None:
-        """Send ``data`` after what was written; waits for the client. Raises OSError.
+        """Send ``data`` after what was written; blocks. Raises OSError.
 
-        The time-out is for each step forward: long downloads may take as long as they move.
+        BODY_TIMEOUT is for each step forward: long downloads may take any time while they move.
         """
         self.wfile.write(data)
         if self.wfile.send_some():
             return
+        poll = select.poll()
+        poll.register(self.connection, select.POLLOUT)
         with self.server.workers.blocking():
-            while True:
-                poll = select.poll()
-                poll.register(self.connection, select.POLLOUT)
-                if not poll.poll(BODY_TIMEOUT * 1000):
-                    raise ClientGone("the client does not read the response")
+            while poll.poll(BODY_TIMEOUT * 1000):
                 if self.wfile.send_some():
                     return
-
-    def is_gone(self) -> bool:
-        """Tell whether the client closed its connection; what else it sent is kept."""
-        while len(self.buffer) < RECEIVE_SIZE and readable(0, self.connection):
-            try:
-                if not self.receive():
-                    return False
-            except OSError:
-                return True
-        return False
+        raise ClientDisconnected("the client does not read the response")
 
 
 # ----------------------------------------------------------------------------
@@ -10849,11 +10829,11 @@ PATIENCE = 0.001  # seconds that a worker waits for a node before another one ta
 STREAM_TIMEOUT = 300.0  # seconds that a node's stream may be silent
 PIECE_SIZE = 256 * KIB  # bytes of a forwarded body that are in memory at once
 SLOW_CLIENT = 5.0  # seconds that a request waits for its client until another may take its place
-# What a poll says of a peer that will send no more, beside errors, which it always says.
+# The poll event of a peer that has closed its side (Linux); poll always reports errors.
 HANG_UP = getattr(select, "POLLRDHUP", 0)
-# Fields of a request that a proxy does not pass on, or writes itself.
-OURS_TO_WRITE = HOP_BY_HOP | {b"host", b"content-length", b"x-forwarded-for", b"via"}
-# Fields of an answer that act on our whole origin, which a node does not own.
+# Request fields that the proxy drops or replaces.
+REPLACED_FIELDS = HOP_BY_HOP | {b"host", b"content-length", b"x-forwarded-for", b"via"}
+# Response fields that act on our whole origin, of which a node is only a part.
 ORIGIN_FIELDS = frozenset(
     b"accept-ch activate-storage-access alt-svc clear-site-data critical-ch expect-ct nel "
     b"origin-agent-cluster public-key-pins refresh report-to reporting-endpoints "
@@ -10863,66 +10843,65 @@ ORIGIN_FIELDS = frozenset(
 
 
 class Slot:
-    """The place of one request among those that are forwarded to a node at once."""
+    """The place of one request among those that are forwarded at once."""
 
     def __init__(self, target: Target, client: socket.socket) -> None:
         self.target = target
         self.is_ended = False
         self._client = client
-        # Seconds that the client was waited for, and since when it is.
-        self._waited, self._waits_since = 0.0, math.inf
+        # Seconds spent waiting for the client, and when the current wait began.
+        self._waited, self._wait_start = 0.0, math.inf
 
     def client_time(self) -> float:
         """How many seconds the request has waited for its client."""
-        return self._waited + max(0.0, time.monotonic() - self._waits_since)
+        return self._waited + max(0.0, time.monotonic() - self._wait_start)
 
     @contextlib.contextmanager
     def waiting_for_client(self) -> Iterator[None]:
         """Measure the time of a block that waits for the client."""
-        began = self._waits_since = time.monotonic()
+        start = self._wait_start = time.monotonic()
         try:
             yield
         finally:
-            self._waits_since = math.inf
-            self._waited += time.monotonic() - began
+            self._wait_start = math.inf
+            self._waited += time.monotonic() - start
 
     def end_early(self) -> None:
-        """Called by another thread: have the client's connection end."""
+        """Called by another thread: shut down the client's connection."""
         self.is_ended = True
         with contextlib.suppress(OSError):
-            # That of an SSLSocket would have its other thread go on without TLS.
+            # SSLSocket.shutdown would let the thread that uses it continue without TLS.
             socket.socket.shutdown(self._client, socket.SHUT_RDWR)
 
 
 class NodeSlots:
-    """The requests that are forwarded at once, with a limit in all and one for each node.
+    """Limits the requests that are forwarded at once: in total, and for each node.
 
-    When a limit is reached, the request that has waited longest for its own client, to send a body
-    or to read an answer, makes room: slow clients keep nobody else from a node. The lock guards
-    both attributes.
+    At a limit, the request that has waited longest for its own client, to send a body or to read a
+    response, is ended: slow clients block nobody else. ``_lock`` guards ``_slots`` and ``_total``.
     """
 
     def __init__(self, limit: int, share: int) -> None:
         self._limit, self._share = limit, min(limit, share)
         self._lock = threading.Lock()
-        self._taken: Dict[Target, Set[Slot]] = {}
+        self._slots: Dict[Target, Set[Slot]] = {}
         self._total = 0
 
     def take(self, slot: Slot) -> None:
         """Raises FrontendError 503 when too many wait already."""
         with self._lock:
-            there = self._taken.get(slot.target, set())
+            slots = self._slots.get(slot.target, set())
             if self._total >= self._limit:
-                self._make_room(set().union(*self._taken.values()), self._limit, "nodes")
-            elif len(there) >= self._share:
-                self._make_room(there, self._share, slot.target.label)
-            self._taken.setdefault(slot.target, there).add(slot)
+                self._make_room(set().union(*self._slots.values()), self._limit, "nodes")
+            elif len(slots) >= self._share:
+                self._make_room(slots, self._share, slot.target.label)
+            self._slots.setdefault(slot.target, slots).add(slot)
             self._total += 1
 
     @staticmethod
     def _make_room(slots: Set[Slot], limit: int, name: str) -> None:
-        left = [slot for slot in slots if not slot.is_ended]
-        slowest = max(left, key=Slot.client_time, default=None)
+        active = [slot for slot in slots if not slot.is_ended]
+        slowest = max(active, key=Slot.client_time, default=None)
         if slowest is None or slowest.client_time() < SLOW_CLIENT:
             raise FrontendError(503, f"{limit} requests are already waiting for {name}")
         slowest.end_early()
@@ -10930,16 +10909,16 @@ class NodeSlots:
     def give_back(self, slot: Slot) -> None:
         with self._lock:
             self._total -= 1
-            self._taken[slot.target].discard(slot)
-            if not self._taken[slot.target]:
-                del self._taken[slot.target]
+            self._slots[slot.target].discard(slot)
+            if not self._slots[slot.target]:
+                del self._slots[slot.target]
 
 
 class NodeRoute(NamedTuple):
     """Where a request goes.
 
-    ``path`` has the query and is as the node gets it. ``prefix`` and ``base`` stand in front of the
-    node's own path, there and here. ``token`` is the node's own. ``masked``: secrets in the answer
+    ``path`` is sent to the node, with the query. The node's root is ``prefix`` at its host and
+    ``base`` in our URLs. ``token`` is sent to the node. With ``masked``, secrets in the response
     are replaced. ``is_bare``: nothing follows the node's name in the request's path.
     """
 
@@ -10953,7 +10932,7 @@ class NodeRoute(NamedTuple):
 
 
 def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
-    """``/proxy2/{name}/{path}``: the way to the node of that name. Raises FrontendError."""
+    """``/proxy2/{name}/{path}``: the route to the node of that name. Raises FrontendError."""
     path = head.path
     end = path.find(b"/", len(b"/proxy2/"))
     if end < 0:
@@ -10985,7 +10964,7 @@ def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeR
 
 
 def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
-    """``/proxy/{host}/{port or socket}/{path}``: the way to a target, registered or allowed.
+    """``/proxy/{host}/{port or socket}/{path}``: the route to a registered or allowed target.
 
     Raises FrontendError.
     """
@@ -10993,7 +10972,7 @@ def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Nod
     if len(parts) < 4:
         detail = "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded"
         raise FrontendError(404, detail)
-    # No valid host or port is as long.
+    # No valid host or socket path is longer.
     target = target_of_path(parts[2][:KIB], parts[3][:KIB])
     rest = b"/" + parts[4] if len(parts) > 4 else b"/"
     trust, registry = server.trust, server.registry
@@ -11019,14 +10998,13 @@ def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> Nod
 
 
 def target_of_path(host: bytes, port: bytes) -> Target:
-    """The target that two percent-encoded segments of a path name. Raises FrontendError 400."""
+    """The target of two percent-encoded path segments. Raises FrontendError 400."""
     try:
-        host_text, port_text = (
-            urllib.parse.unquote_to_bytes(part).decode() for part in (host, port)
-        )
+        host_text = urllib.parse.unquote_to_bytes(host).decode()
+        port_text = urllib.parse.unquote_to_bytes(port).decode()
     except UnicodeDecodeError:
         raise FrontendError(400, "the host or the port is not UTF-8") from None
-    # A socket's path may be encoded twice, for servers in front that decode it once.
+    # A socket's path may be encoded twice, for proxies in front that decode it once.
     if "%2f" in port_text.lower():
         port_text = urllib.parse.unquote(port_text)
     return Target.parse("localhost" if "/" in port_text else host_text, port_text)
@@ -11035,9 +11013,9 @@ def target_of_path(host: bytes, port: bytes) -> Target:
 def node_fields(
     head: RequestHead, peer: str, route: NodeRoute, trust: Trust, is_tls: bool
 ) -> HeaderFields:
-    """The request's fields as the node gets them: less hop-by-hop ones, plus a proxy's."""
-    dropped = OURS_TO_WRITE | head.connection
-    # Our own token is for us alone.
+    """The fields to send to the node: without hop-by-hop ones, with those of a proxy."""
+    dropped = REPLACED_FIELDS | head.connection
+    # Our access token is never forwarded.
     if b"authorization" in head.first and (route.token or trust.has_token(head)):
         dropped |= {b"authorization"}
     fields = [(b"Host", route.target.authority.encode())]
@@ -11063,8 +11041,8 @@ def node_fields(
 
 
 def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
-    """The answer's fields as the client gets them: none that acts on more than this node."""
-    # A node cannot take away what is the proxy's to give.
+    """The response's fields for the client: none that acts on more than this node."""
+    # ``Connection`` cannot remove fields that the proxy depends on.
     dropped = HOP_BY_HOP | (head.connection - {b"content-length", b"date"}) | ORIGIN_FIELDS
     has_length = head.status < 200 or head.status == 204 or route.masked
     fields = []
@@ -11073,7 +11051,7 @@ def client_fields(head: ResponseHead, route: NodeRoute) -> HeaderFields:
         if lower in dropped or lower.startswith(b"access-control-"):
             continue
         if lower == b"content-length":
-            # Equal lines are one (RFC 9110 section 8.6).
+            # Equal lines are merged (RFC 9110 section 8.6).
             if has_length:
                 continue
             has_length = True
@@ -11096,13 +11074,13 @@ def rewrite_location(value: bytes, route: NodeRoute) -> bytes:
     if value[:2] == b"//" or b"://" in value.partition(b"?")[0].partition(b"#")[0]:
         try:
             parts = urllib.parse.urlsplit(value.decode("latin-1"))
-            place = (parts.hostname or "", parts.port or 80)
+            host, port = parts.hostname or "", parts.port or 80
         except ValueError:
             return value
-        home = ("localhost", 80) if target.path else (target.canonical.host, target.port)
-        if is_loopback(place[0]) and not target.path:
-            place = ("127.0.0.1", place[1])
-        if place != home or parts.scheme not in ("", "http"):
+        node = ("localhost", 80) if target.path else (target.canonical.host, target.port)
+        if is_loopback(host) and not target.path:
+            host = "127.0.0.1"
+        if (host, port) != node or parts.scheme not in ("", "http"):
             return value
         inner = ("", "", parts.path or "/", parts.query, parts.fragment)
         path = urllib.parse.urlunsplit(inner).encode("latin-1")
@@ -11116,34 +11094,34 @@ def rewrite_location(value: bytes, route: NodeRoute) -> bytes:
 
 
 def rewrite_cookie(value: bytes, route: NodeRoute) -> bytes:
-    """A ``Set-Cookie`` that is sent back to this node alone (RFC 6265 section 5.2); b"" for none.
+    """A ``Set-Cookie`` that is sent back to this node alone (RFC 6265 section 5.2).
 
-    One without a path stays below the request's own, which is inside the proxy unless nothing
-    follows the node's name there.
+    b"" when there can be none. The default path is that of the request, which is inside the proxy
+    except when nothing follows the node's name in it.
     """
     pair, *attributes = [part.strip() for part in value.split(b";")]
-    # Such a name promises what is not true of a part of our origin (RFC 6265bis section 4.1.3).
+    # These prefixes promise a cookie of the whole origin (RFC 6265bis section 4.1.3).
     if pair.lower().startswith((b"__host-", b"__secure-")):
         return b""
     path = b"/" if route.is_bare else b""
-    kept = [pair]
+    parts = [pair]
     for attribute in attributes:
         name, _, text = attribute.partition(b"=")
         name = name.strip().lower()
         if name == b"path":
             path = text.strip() if text.strip().startswith(b"/") else path
         elif name != b"domain":
-            kept.append(attribute)
+            parts.append(attribute)
     if path:
-        kept.append(b"Path=" + route.base + path.rstrip(b"/"))
-    return b"; ".join(kept)
+        parts.append(b"Path=" + route.base + path.rstrip(b"/"))
+    return b"; ".join(parts)
 
 
 class ForwardedRequest:
-    """One request on its way to a node, and the answer on its way back.
+    """Forwards one request to a node, and the response to the client.
 
-    Runs in the worker that has the client's connection: a node that answers at once is waited for
-    in place, for any other one the worker lets another take its turn.
+    Runs in the worker that serves the client's connection. It waits PATIENCE for a node before it
+    lets another worker serve.
     """
 
     def __init__(self, client: FrontendHandler, route: NodeRoute) -> None:
@@ -11154,21 +11132,21 @@ class ForwardedRequest:
         self.body = client.body
         self.connection: NodeConnection | None = None
         self.timeout = self.server.proxy_timeout
-        # What the node has not taken yet of a part of the request.
+        # The rest of the part that is being sent to the node.
         self.unsent = memoryview(b"")
         self.slot = Slot(self.target, client.connection)
 
     def run(self) -> None:
-        """Forward the request; the answer is sent, or written to ``wfile`` and still to be sent.
+        """Forward the request; a short response is left in ``wfile``.
 
-        Raises FrontendError (answered to the client), ClientGone (the connection is cut), OSError.
+        Raises FrontendError (for an error response), ClientDisconnected (to cut the connection).
         """
         self.server.slots.take(self.slot)
         try:
-            # What has arrived of the body is checked before a node sees any of it.
+            # The part of the body that has arrived is checked before the node gets any of it.
             first = self._take_body() if self.body is not None else b""
             self._exchange(first)
-        except ClientGone:
+        except ClientDisconnected:
             raise
         except (OSError, http.client.HTTPException, BadMessage) as error:
             self._fail(error)
@@ -11180,19 +11158,19 @@ class ForwardedRequest:
     # -- to the node
 
     def _exchange(self, first: bytes) -> None:
-        """Ask on a connection that is open, once more on a new one if its node had closed it."""
+        """Use a pooled connection; retry once on a new one if the node had closed it."""
         pool = self.server.pool
         self.connection = pool.take(self.target)
         is_reused = self.connection is not None
-        may_repeat = is_reused and self.body is None and self.head.method in IDEMPOTENT
+        may_retry = is_reused and self.body is None and self.head.method in IDEMPOTENT
         try:
-            response = self._ask(first)
+            response = self._request(first)
         except ConnectionError:
-            if not may_repeat:
+            if not may_retry:
                 raise
             self.connection.close()
             self.connection = None
-            response = self._ask(first)
+            response = self._request(first)
         self._relay(response)
         is_sent = not self.unsent and (self.body is None or self.body.done)
         if is_sent and not response.will_close:
@@ -11203,12 +11181,12 @@ class ForwardedRequest:
         if self.connection is None:
             with self.server.workers.blocking():
                 self.connection = self.server.pool.open(self.target)
-            # It is waited for with ``poll``, before each step.
+            # Time limits are those of ``poll``, before each step.
             self.connection.sock.settimeout(None)
         self.sock = self.connection.sock
 
-    def _ask(self, first: bytes) -> NodeResponse:
-        """Send the request, and its body until the node answers; returns the answer."""
+    def _request(self, first: bytes) -> NodeResponse:
+        """Send the request, and its body until the node responds; returns the response."""
         self._connect()
         connection, route = self.connection, self.route
         fields = node_fields(
@@ -11230,42 +11208,39 @@ class ForwardedRequest:
         )
         started = time.monotonic()
         self.deadline = started + self.timeout
-        # A node that was slow the last time is not waited for in place.
+        # For a node that was slow the last time, another worker takes over at once.
         self.patience = started if connection.is_slow else started + PATIENCE
         response = connection.getresponse()
         connection.is_slow = time.monotonic() - started > PATIENCE
         if self.body is not None and not self.body.done:
-            # The node answered before it had the whole body: nobody else may send the rest.
+            # The node responded before it had the whole body: the rest must not become a request.
             self.client.keep_alive = False
         return response
 
     def _wait_for_node(self) -> None:
-        """Wait until the node sends something, at first in place.
-
-        Raises ClientGone when the client leaves meanwhile, socket.timeout.
-        """
+        """Wait until the node sends something. Raises ClientDisconnected, socket.timeout."""
         if not readable(self.patience - time.monotonic(), self.sock):
             with self.server.workers.blocking():
                 self._wait_longer()
 
     def _wait_longer(self) -> None:
         client, node = self.client, self.sock
+        poll = select.poll()
+        poll.register(node, select.POLLIN)
         while True:
             has_room = len(client.buffer) < RECEIVE_SIZE
-            poll = select.poll()
-            poll.register(node, select.POLLIN)
             poll.register(client.connection, select.POLLIN if has_room else HANG_UP)
             ready = dict(poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000))
             if not ready:
-                raise socket.timeout("no answer")
+                raise socket.timeout("no response")
             if node.fileno() in ready:
                 return
             if not has_room:
-                raise ClientGone("the client closed its connection")
+                raise ClientDisconnected("the client closed its connection")
             client.receive()
 
     def _take_body(self) -> bytes | memoryview:
-        """What has arrived of the request's body, framed as the node gets it. Raises BadMessage."""
+        """Take the part of the body that has arrived, framed for the node. Raises BadMessage."""
         client = self.client
         parts, used = self.body.take(memoryview(client.buffer))
         client.buffer = client.buffer[used:]
@@ -11279,7 +11254,7 @@ class ForwardedRequest:
         return data
 
     def _upload(self) -> None:
-        """Pass the request's body on until its end, or until the node answers."""
+        """Forward the request's body until its end, or until the node responds."""
         if self.body.done:
             return
         client, node = self.client, self.sock
@@ -11295,38 +11270,39 @@ class ForwardedRequest:
                     return
 
     def _send_body(self, data: bytes | memoryview) -> bool:
-        """Send a part of the body; False when the node answers instead of taking it."""
+        """Send a part of the body; False when the node responds instead of reading it."""
         self.server.telemetry.add_bytes(to_nodes=len(data))
         self.unsent = memoryview(data)
         return self._send_rest()
 
     def _send_head(self, data: bytes) -> None:
-        """Called by the connection: send the head, for which there is room. Raises OSError."""
+        """Called by the connection: send the head. Raises OSError."""
+        # There is room for it as a rule: no poll before the first send.
         self.unsent = memoryview(data)[self._send(data) :]
         if not self._send_rest():
             raise BrokenPipeError(errno.EPIPE, "it does not accept the request")
 
     def _send(self, data: bytes | memoryview) -> int:
-        """Send what the node takes without waiting; how many bytes that was. Raises OSError."""
+        """Send without blocking; returns the number of bytes sent. Raises OSError."""
         try:
             return self.sock.send(data, socket.MSG_DONTWAIT)
         except WOULD_BLOCK:
             return 0
 
     def _send_rest(self) -> bool:
-        """Send what is left of a part; False when the node answers instead of taking it."""
+        """Send ``unsent``; False when the node responds instead of reading it."""
         try:
             while self.unsent:
-                if not self._node_takes_more():
+                if not self._wait_until_writable():
                     return False
                 self.unsent = self.unsent[self._send(self.unsent) :]
         except (BrokenPipeError, ConnectionResetError):
-            # Its answer may say why.
+            # The node may have sent a response that says why.
             return False
         return True
 
-    def _node_takes_more(self) -> bool:
-        """Wait until the node takes more of the body; False when it answers. Raises OSError."""
+    def _wait_until_writable(self) -> bool:
+        """Wait until the node reads; False when it responds instead. Raises OSError."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN | select.POLLOUT)
         events = poll.poll(0)
@@ -11340,12 +11316,10 @@ class ForwardedRequest:
     # -- to the client
 
     def _interim(self, head: ResponseHead, more: bool) -> None:
-        """Pass on an interim answer (RFC 9110 section 15.2); then the body that waited for it."""
+        """Forward an interim response (RFC 9110 section 15.2), then the body that waited for it."""
         client = self.client
         if self.head.minor >= 1:
-            client.send_response_only(head.status, head.reason.decode("latin-1"))
-            for name, value in client_fields(head, self.route):
-                client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+            self._write_fields(head, client_fields(head, self.route))
             client.end_headers()
             client.send_now(b"")
         if self.body is not None and not more and self._send_rest():
@@ -11355,19 +11329,18 @@ class ForwardedRequest:
         self.deadline = time.monotonic() + self.timeout
 
     def _relay(self, response: NodeResponse) -> None:
-        """Send the node's answer to the client, piece by piece."""
-        head, client = response.head, self.client
+        """Send the node's response to the client."""
+        head = response.head
         if self.route.masked and head.status not in BODILESS:
-            return self._relay_masked(response)
-        is_whole = head.length is not None and head.length <= response.buffered
-        if is_whole:
+            self._relay_masked(response)
+        elif head.length is not None and head.length <= response.buffered:
             body = b"".join(map(bytes, response.pieces()))
             self._write_head(head, False)
-            client.wfile.write(body)
+            self.client.wfile.write(body)
             self.server.telemetry.add_bytes(to_clients=len(body))
-            return
-        with self.server.workers.blocking():
-            self._relay_pieces(response)
+        else:
+            with self.server.workers.blocking():
+                self._relay_pieces(response)
 
     def _relay_pieces(self, response: NodeResponse) -> None:
         head, client = response.head, self.client
@@ -11376,41 +11349,40 @@ class ForwardedRequest:
             is_chunked = client.keep_alive = False
         self.deadline = time.monotonic() + STREAM_TIMEOUT
         pieces = response.pieces()
-        if not response.buffered:
-            self._write_head(head, is_chunked)
+        # A malformed first piece is still a 502; a valid one is sent together with the head.
+        first = list(itertools.islice(pieces, 1 if response.buffered else 0))
+        self._write_head(head, is_chunked)
+        if not first:
             client.send_now(b"")
-        for data in pieces:
-            if not client.status:
-                self._write_head(head, is_chunked)
+        for data in itertools.chain(first, pieces):
             self.server.telemetry.add_bytes(to_clients=len(data))
             with self.slot.waiting_for_client():
                 client.send_now(frame_chunk(data) if is_chunked else data)
             self.deadline = time.monotonic() + STREAM_TIMEOUT
-        if not client.status:
-            self._write_head(head, is_chunked)
         if is_chunked:
             client.send_now(b"0\r\n" + safe_trailer(response.trailer) + b"\r\n")
 
     def _relay_masked(self, response: NodeResponse) -> None:
-        """Send an answer without the secrets in it."""
+        """Send a response with its secrets masked."""
         if is_compressed(response.head):
-            raise FrontendError(502, "secrets in its compressed response cannot be masked")
-        pieces: List[bytes] = []
+            detail = "secrets in its compressed response cannot be masked"
+            raise FrontendError(502, f"{self.target.label}: {detail}")
+        received = bytearray()
         with self.server.workers.blocking():
             self.deadline = time.monotonic() + self.timeout
             for piece in response.pieces():
-                pieces.append(bytes(piece))
-                if sum(map(len, pieces)) > MAX_MASKED:
-                    raise FrontendError(502, f"its response has more than {MAX_MASKED} bytes")
-            body = mask_secrets(b"".join(pieces)) if pieces else b""
+                received += piece
+                if len(received) > MAX_MASKED:
+                    detail = f"its response has more than {MAX_MASKED} bytes and cannot be masked"
+                    raise FrontendError(502, f"{self.target.label}: {detail}")
+            body = mask_secrets(bytes(received)) if received else b""
         self._write_head(response.head, False, len(body))
         self.client.wfile.write(body)
 
     def _write_head(self, head: ResponseHead, chunked: bool, length: int = -1) -> None:
-        """Write the answer's head; ``length`` is that of a body that is not the node's."""
+        """Write the response's head; ``length`` is that of a masked body."""
         client = self.client
         client.status = head.status
-        client.send_response_only(head.status, head.reason.decode("latin-1"))
         fields = client_fields(head, self.route)
         if length >= 0 and self.head.method != b"HEAD":
             fields.append((b"Content-Length", b"%d" % length))
@@ -11418,15 +11390,19 @@ class ForwardedRequest:
             fields.append((b"Date", client.date_time_string().encode()))
         if chunked:
             fields.append((b"Transfer-Encoding", b"chunked"))
-        for name, value in fields:
-            client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+        self._write_fields(head, fields)
         client.send_connection()
         client.end_headers()
 
+    def _write_fields(self, head: ResponseHead, fields: HeaderFields) -> None:
+        self.client.send_response_only(head.status, head.reason.decode("latin-1"))
+        for name, value in fields:
+            self.client.send_header(name.decode("latin-1"), value.decode("latin-1"))
+
     def _fail(self, error: Exception) -> None:
-        """Say what went wrong at the node. Raises FrontendError, ClientGone, BadMessage."""
+        """Raise the error for the client: FrontendError, ClientDisconnected or BadMessage."""
         if self.client.status:
-            raise ClientGone("the response ended early") from None
+            raise ClientDisconnected("the response ended early") from None
         if isinstance(error, BadMessage) and error.status != 502:
             raise error
         if self.body is not None and not self.body.done:
@@ -11492,8 +11468,6 @@ class ApiRequest(NamedTuple):
     trust: Trust
     arguments: Tuple[str, ...]
     body: bytes
-    # Tells that the client left meanwhile: a long answer need not be finished.
-    is_gone: Callable[[], bool] = lambda: False
 
     @property
     def why_not(self) -> str:
@@ -12257,7 +12231,7 @@ class FrontendHandler(ConnectionHandler):
             raise
         except FrontendError as error:
             self._discard_arrived()
-            self.answer_error(error)
+            self.write_error(error)
         except OSError:
             raise
         except Exception:
@@ -12266,7 +12240,7 @@ class FrontendHandler(ConnectionHandler):
             # A defect of ours: the client gets an error, the log has the rest.
             log.exception("%s %s failed", self.command, one_line(self.path))
             self.keep_alive = False
-            self.answer_error(FrontendError(500, "internal error; see the frontend's log"))
+            self.write_error(FrontendError(500, "internal error; see the frontend's log"))
         self._note()
         self.end_request()
 
@@ -12275,7 +12249,7 @@ class FrontendHandler(ConnectionHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Called by the base class for a method that there is not: our errors are JSON."""
         detail = f"the method {one_line(self.command)} is not supported"
-        self.answer_error(FrontendError(code, detail))
+        self.write_error(FrontendError(code, detail))
         self._note()
         self.end_request()
 
@@ -12331,16 +12305,13 @@ class FrontendHandler(ConnectionHandler):
         if not self._take_body(MAX_API_BODY):
             return False
         body = b"".join(self.received)
-        trust = self.server.trust
-        request = ApiRequest(self.head, self.peer, trust, arguments, body, self.is_gone)
-        self._call(route, request)
-        return True
-
-    def _call(self, route: Route, request: ApiRequest) -> None:
+        request = ApiRequest(self.head, self.peer, self.server.trust, arguments, body)
         if route.instant:
-            return self.respond(route.call(self.server, request))
+            self.respond(route.call(self.server, request))
+            return True
         with self.server.workers.blocking(), self.server.turn(route):
             self.respond(prepare_answer(route.call(self.server, request), self.head))
+        return True
 
     def _options(self, methods: str) -> None:
         """The answer to OPTIONS, and to a method that there is not at this path."""
@@ -12386,7 +12357,7 @@ class FrontendHandler(ConnectionHandler):
         if self.body.done:
             self.body = None
             return True
-        self.wait(self.handle, READ, BODY_TIMEOUT)
+        self.wait(self.take_turn, READ, BODY_TIMEOUT)
         return False
 
     # -- answers
@@ -12429,7 +12400,7 @@ class FrontendHandler(ConnectionHandler):
         elif self.head.minor == 0:
             self.send_header("Connection", "keep-alive")
 
-    def answer_error(self, error: FrontendError) -> None:
+    def write_error(self, error: FrontendError) -> None:
         """Write an error response; of a request without a valid head, too."""
         if not self.has_request:
             self.head = EMPTY_HEAD
