@@ -3376,12 +3376,13 @@ class EventLog:
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
-        self._clock = clock or Clock()
+        self.clock = clock or Clock()
         self._capacity = capacity
         self._lock = threading.Lock()
         self._events: Dict[int, Event] = {}  # by id, oldest first
         self._newest: Dict[str, int] = {}  # key -> id of its newest event
         self._begun: Dict[str, Deque[float]] = {}  # key -> when it happened the last times
+        self._over: Dict[str, Dict[int, None]] = {}  # by kind: ids of what has ended, oldest first
         self._interrupted: set[int] = set()  # ids of what lasted when an earlier run ended
         self._last_id = 0
         self._changes = 0
@@ -3399,9 +3400,8 @@ class EventLog:
     ) -> Event:
         """Note what happened just now; it is the same again when ``key`` is (default: its text)."""
         key = key or f"{kind}:{node or ''}:{text}"
-        event = self._begin(
-            key, (kind, severity, node, instance, one_line(text)), more, lasts=False
-        )
+        about = (kind, severity, node, instance, one_line(text))
+        event = self._begin(key, about, more, lasts=False)
         if event.count == 1:
             event.log()
         return event
@@ -3414,18 +3414,27 @@ class EventLog:
         text: str,
         node: str | None = None,
         instance: str | None = None,
+        since: float | None = None,
         **more: object,
     ) -> Event:
-        """Note what lasts from now until ``close(key)``; what lasts already gets the new text."""
+        """Note what lasts until ``close(key)``; what lasts already gets the new text.
+
+        It lasts since now, or ``since`` (Unix seconds) when that is earlier.
+        """
         text = one_line(text)
         with self._lock:
             event = self._lasting(key)
             if event is not None:
                 new = event._replace(severity=severity, text=text, more={**event.more, **more})
                 return event if new == event else self._put(new)
-        event = self._begin(key, (kind, severity, node, instance, text), more, lasts=True)
+        event = self._begin(key, (kind, severity, node, instance, text), more, True, since)
         event.log()
         return event
+
+    def lasts(self, key: str) -> bool:
+        """Tell whether what ``open(key)`` began has not ended."""
+        with self._lock:
+            return self._lasting(key) is not None
 
     def close(self, key: str, text: str = "") -> Event | None:
         """Note the end of what ``open(key)`` began; None when nothing of that key lasts."""
@@ -3433,11 +3442,11 @@ class EventLog:
             event = self._lasting(key)
             if event is None:
                 return None
-            now = self._clock.monotonic()
+            now = self.clock.monotonic()
             lasted = now - event.at
             event = self._put(
                 event._replace(
-                    until=max(event.time, self._clock.wall()),
+                    until=max(event.time, self.clock.wall()),
                     text=one_line(text) or event.text,
                     seconds=event.seconds + lasted,
                     at=now,
@@ -3477,20 +3486,19 @@ class EventLog:
         with self._lock:
             newest_first = list(reversed(self._events.values()))
             dropped = self._dropped if older is not None else 0
-        found: List[Event] = []
-        for event in newest_first:
-            is_asked = event.id > dropped and (before is None or event.id < before)
-            if is_asked and which.takes(event):
-                if len(found) == limit:
-                    return {"events": documents_of(found), "next": found[-1].id}
-                found.append(event)
-        following = None
-        if older is not None and dropped:
+        wanted = (
+            event
+            for event in newest_first
+            if event.id > dropped and (before is None or event.id < before) and which.takes(event)
+        )
+        found = list(itertools.islice(wanted, limit + 1))
+        following = found[limit - 1].id if len(found) > limit else None
+        if following is None and older is not None and dropped:
             before = dropped + 1 if before is None else min(before, dropped + 1)
             more, following = older(which, limit - len(found), before)
             current = {event.id: event for event in newest_first}
             found += [current.get(event.id, event) for event in more]
-        return {"events": documents_of(found), "next": following}
+        return {"events": [event.document() for event in found[:limit]], "next": following}
 
     def changed_since(self, change: int) -> List[Event]:
         """The events that changed after ``change`` (an event's ``changed``), in that order."""
@@ -3500,7 +3508,7 @@ class EventLog:
 
     def recent(self, seconds: float) -> List[Tuple[float, Event]]:
         """What began or ended in the last ``seconds``, with its age; the newest first."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         with self._lock:
             found = [
                 (now - one.at, one) for one in self._events.values() if now - one.at <= seconds
@@ -3513,7 +3521,7 @@ class EventLog:
         What lasted then is over at ``ended`` (Unix seconds): when that run was last heard of.
         When it soon turns out that it lasts still, it goes on: it did not happen again.
         """
-        wall, monotonic = self._clock.wall(), self._clock.monotonic()
+        wall, monotonic = self.clock.wall(), self.clock.monotonic()
         with self._lock:
             for event in events:
                 if event.until is None:
@@ -3532,14 +3540,20 @@ class EventLog:
         return event if event is not None and event.until is None else None
 
     def _begin(
-        self, key: str, about: Tuple[object, ...], more: Dict[str, object], lasts: bool
+        self,
+        key: str,
+        about: Tuple[object, ...],
+        more: Dict[str, object],
+        lasts: bool,
+        since: float | None = None,
     ) -> Event:
         """Make an event, or have the one of the same key grow.
 
         ``about`` is its kind, severity, node, instance and text.
         """
         with self._lock:
-            wall, monotonic = self._clock.wall(), self._clock.monotonic()
+            wall, monotonic = self.clock.wall(), self.clock.monotonic()
+            began = min(wall, since or wall)
             event = self._events.get(self._newest.get(key, 0))
             kind, severity, _, _, text = about
             goes_on = event is not None and lasts and event.id in self._interrupted
@@ -3547,13 +3561,13 @@ class EventLog:
             is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
             if is_old or is_separate:
                 self._last_id += 1
-                event = Event(self._last_id, wall, wall, *about, 0, 0.0, {}, key)
+                event = Event(self._last_id, began, began, *about, 0, 0.0, {}, key)
                 goes_on = False
             self._interrupted.discard(event.id)
             count = event.count + (not goes_on)
             event = event._replace(severity=severity, text=text, count=count)
             until = None if lasts else max(event.time, wall)
-            at = event.at if goes_on else monotonic
+            at = event.at if goes_on else monotonic - (wall - began)
             return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
 
     def _note_repetition(self, key: str, kind: str, now: float) -> bool:
@@ -3566,24 +3580,27 @@ class EventLog:
         return is_rare
 
     def _put(self, event: Event) -> Event:
-        """Keep an event; called with the lock. What is over is dropped before what lasts."""
+        """Keep an event; called with the lock. What is over is dropped before what lasts.
+
+        It is of the kind that has most, so that a flood of one kind leaves the others alone.
+        """
         self._changes += 1
         event = event._replace(changed=self._changes)
         self._events[event.id] = event
         self._newest[event.key] = event.id
+        over = self._over.setdefault(event.kind, {})
+        over.pop(event.id, None)
+        if event.until is not None:
+            over[event.id] = None
         if len(self._events) > self._capacity:
-            ended = (old for old in self._events.values() if old.until is not None)
-            oldest = next(ended, None) or next(iter(self._events.values()))
-            del self._events[oldest.id]
+            most = max(self._over.values(), key=len)
+            oldest = self._events.pop(next(iter(most or self._events)))
+            most.pop(oldest.id, None)
             self._dropped = max(self._dropped, oldest.id)
             if self._newest.get(oldest.key) == oldest.id:
                 del self._newest[oldest.key]
                 self._begun.pop(oldest.key, None)
         return event
-
-
-def documents_of(events: Iterable[Event]) -> List[Dict[str, object]]:
-    return [event.document() for event in events]
 
 
 # ----------------------------------------------------------------------------
@@ -4774,6 +4791,7 @@ def rounded(value: object) -> object:
 # Seconds between two questions to a node that stays down (or the interval, if that is longer).
 MAX_BACK_OFF = 60.0
 SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
+SLOW = "slow ("  # how that reason begins
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
@@ -4810,6 +4828,10 @@ class NodeState:
         # What it reported when it was last read in full: "changed" events compare with it.
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
+        self.facts_at = self.read_at = 0.0  # when it was asked for them, and for the newest
+        # What the last event told: its state, since when, and how often it had restarted.
+        self.told = ("unknown", now)
+        self.told_restarts = 0
         self.instance_id: str | None = None
         self.group = node.key  # what nodes that count the same tokens have in common
         self.forget()
@@ -4846,6 +4868,12 @@ class NodeState:
     def is_well(self) -> bool:
         return self.state in ("up", "degraded")
 
+    @property
+    def is_slow(self) -> bool:
+        """It is slow, and nothing else is wrong with it."""
+        reasons = self.reasons if self.state == "degraded" else []
+        return bool(reasons) and all(reason.startswith(SLOW) for reason in reasons)
+
     def noticed_restart(self, at: float) -> None:
         self.restarts.append(at)
         self.restart_count += 1
@@ -4860,13 +4888,12 @@ class NodeState:
 
     def settle(self, now: float) -> None:
         """Set the state of a node that answered everything, from what was noted meanwhile."""
-        self.reasons = list(self.noted)
-        if self.stalled:
-            self.reasons.append(f"stalled: {', '.join(self.stalled)}")
-        if self.unwell:
-            self.reasons.append(self.unwell)
-        if self.latency is not None and self.latency > SLOW_ANSWER:
-            self.reasons.append(f"slow ({self.latency:.1f} s)")
+        latency = self.latency or 0.0
+        stalled = f"stalled: {', '.join(self.stalled)}" if self.stalled else ""
+        slow = f"{SLOW}{latency:.1f} s)" if latency > SLOW_ANSWER else ""
+        # Two polls at once note the same twice.
+        found = dict.fromkeys([*self.noted, stalled, self.unwell, slow])
+        self.reasons = [reason for reason in found if reason]
         self.set_state("degraded" if self.reasons else "up", now)
 
     def answered(self, latency: float) -> None:
@@ -4885,7 +4912,7 @@ class NodeState:
     def took_too_long(self, reason: str, now: float) -> None:
         """It accepted the connection, and did not answer in time for once: slow, not down."""
         self.timeouts += 1
-        self.latency, self.reasons = None, [f"slow ({reason})"]
+        self.latency, self.reasons = None, [f"{SLOW}{reason})"]
         self.set_state("degraded", now)
 
     def took(self, snapshot: Snapshot) -> None:
@@ -4938,6 +4965,8 @@ ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 NO_PAGE = "its /metrics is not Prometheus text"
+UNHEALTHY = "reports itself unhealthy"
+HEALTH_MONITOR = "/periodic-threads/health-monitor-thread"  # what LMCache checks itself with
 START_TIME = b"\nprocess_start_time_seconds "
 ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
 # Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
@@ -4946,12 +4975,7 @@ RANDOM_INSTANCE = re.compile(
 )
 # What an MP server makes up.
 RANDOM_MP_INSTANCE = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-PAGE_LABELS = (
-    ("role", "role"),
-    ("worker_id", "worker_id"),
-    ("model", "model_name"),
-    ("instance", "instance"),
-)
+PAGE_LABELS = dict(role="role", worker_id="worker_id", model="model_name", instance="instance")
 # What identifies the kind of a page whatever else is on it: the first that begins a sample's name.
 SIGNS = (
     ("frontend", b"lmcache_frontend_"),
@@ -4976,7 +5000,8 @@ class Question(NamedTuple):
     ``read(reply, now)`` makes a value of the answer without any lock, and ``take(state, status,
     value)`` takes it over, for answers with one of ``statuses``. After a 404 the path of older
     versions is tried once; what the node has is remembered until it restarts. It is asked when the
-    node's details are due, and also in each round in which ``again(state)`` says so.
+    node's details are due (unless it is no ``is_detail``), and also in each round in which
+    ``again(state)`` says so.
     """
 
     path: str
@@ -4985,6 +5010,7 @@ class Question(NamedTuple):
     again: Callable[[NodeState], bool] = lambda state: False
     statuses: Sequence[int] = (200,)
     read: Callable[[Reply, float], object] = read_json
+    is_detail: bool = True
 
 
 class Page(NamedTuple):
@@ -5008,7 +5034,7 @@ def read_page(reply: Reply, now: float) -> Page | None:
     if reply.status != 200 or is_other_type or begins in (b"<", b"{", b"["):
         return None
     kind, labels = recognise(page)
-    about = {key: one_line(labels.get(label, "")) for key, label in PAGE_LABELS}
+    about = {key: one_line(labels.get(label, "")) for key, label in PAGE_LABELS.items()}
     software = ""
     if kind == "engine":
         software = "vLLM" if has_family(page, b"vllm:") else "SGLang"
@@ -5078,9 +5104,8 @@ def take_page(state: NodeState, status: int, value: object) -> None:
         state.about[key] = said or state.about[key]
     if page.snapshot is not None:
         state.took(page.snapshot)
-        is_engine_part = state.kind in ("worker", "scheduler")
-        if is_engine_part and page.snapshot.gauges.get("healthy") == 0:
-            state.noted.append("reports itself unhealthy")
+        if state.kind in ("worker", "scheduler"):
+            state.unwell = UNHEALTHY if page.snapshot.gauges.get("healthy") == 0 else ""
 
 
 def take_no_page(state: NodeState, status: int) -> None:
@@ -5149,6 +5174,15 @@ def take_threads(state: NodeState, status: int, value: object) -> None:
     threads = [as_dict(item) or {"name": item} for item in items]
     critical = [item for item in threads if item.get("level", "critical") == "critical"]
     state.stalled = [one_line(item.get("name")) for item in critical[:MAX_REASONS]]
+
+
+def take_failed_checks(state: NodeState, status: int, value: object) -> None:
+    """Why a node is unhealthy: "Failed checks: ['RemoteBackendHealthCheck(redis://host:6379)']"."""
+    last = as_dict(as_dict(value).get("last_summary"))
+    if last.get("success") is False:
+        said = mask_text(one_line(last.get("message") or "its health check failed"))
+        checks = re.findall("'([^']+)'", said)
+        state.unwell = f"{UNHEALTHY}: {spoken_names(checks) + ' failed' if checks else said}"
 
 
 def take_mp_config(state: NodeState, status: int, value: object) -> None:
@@ -5242,6 +5276,10 @@ def always(state: NodeState) -> bool:
     return True
 
 
+def is_unwell(state: NodeState) -> bool:
+    return bool(state.unwell)
+
+
 PAGE_QUESTION = Question("/metrics", take_page, "", always, ANY_STATUS, read_page)
 VERSION_QUESTION = Question("/version", take_version)
 META_QUESTION = Question("/meta", take_meta, statuses=(200, 500), read=read_meta)
@@ -5256,6 +5294,7 @@ IN_PROCESS_QUESTIONS = (
     META_QUESTION,
     Question("/conf", take_conf, read=read_conf),
     Question("/periodic-threads-health", take_threads, again=has_stalled_threads),
+    Question(HEALTH_MONITOR, take_failed_checks, "", is_unwell, (200, 404), is_detail=False),
 )
 # By kind: what is asked, in this order. The first is asked alone: no answer to it is no answer of
 # the node. (Of paths that the node turned out not to have the next one takes that part.)
@@ -5271,9 +5310,7 @@ READERS: Dict[str, Tuple[Question, ...]] = {
     "engine": (
         PAGE_QUESTION,
         VERSION_QUESTION,
-        Question(
-            "/health", take_engine_health, "", lambda state: bool(state.unwell), (200, 500, 503)
-        ),
+        Question("/health", take_engine_health, "", is_unwell, (200, 500, 503)),
         Question("/v1/models", take_models),
         SERVER_INFO_QUESTION,
     ),
@@ -5301,14 +5338,6 @@ def questions_for(state: NodeState) -> List[Question]:
     has_two_ports = state.node.metrics_port and state.kind in ("unknown", "mp")
     questions = TWO_PORTS if has_two_ports else READERS[state.kind]
     return [question for question in questions if path_of(state, question)]
-
-
-def due_questions(state: NodeState, with_details: bool) -> List[Question]:
-    """What a node is asked after its first answer."""
-    questions = questions_for(state)
-    if with_details:
-        return questions
-    return [item for item in questions if state.kind != "unknown" and item.again(state)]
 
 
 def path_of(state: NodeState, question: Question) -> str:
@@ -5348,12 +5377,6 @@ def number_or_none(value: object) -> float | None:
 def reported_text(value: object) -> str:
     """A text from another frontend on one line and not too long; "" for anything else."""
     return one_line(value) if isinstance(value, str) else ""
-
-
-def gateway_reason(reply: Reply) -> str:
-    """Why a frontend could not reach its node, in its words."""
-    detail = load_dict(reply.body).get("detail")
-    return one_line(detail) if detail else f"its frontend responds with {reply.status}"
 
 
 # ----------------------------------------------------------------------------
@@ -5521,37 +5544,45 @@ NOTED_FACTS = ("version", "model", "role")  # what an event tells when it change
 
 
 class NodeEvents:
-    """Writes down what happens to nodes."""
+    """Writes down what becomes of nodes from one round to the next."""
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
 
-    def visited(self, visit: Visit) -> None:
-        """A visit is over: note what changed in it."""
-        state = visit.state
-        self.node_went(state, visit.was, visit.since)
-        if state.restart_count != visit.restart_count:
-            self._add(state, "restart", "warning", f"{state.node.key} restarted")
-        if visit.has_details and state.is_well:
-            self._note_changes(state)
+    def follow(self, states: Iterable[NodeState], is_overloaded: bool) -> None:
+        """A round is over: note what is new since the last one.
 
-    def node_went(self, state: NodeState, was: str, since: float) -> None:
-        """Note that a node came, went or is degraded; it was in state ``was`` from ``since``."""
-        key, instance = state.node.key, state.instance_id
-        # Whatever it was: two polls of one node, or a new route to it, leave nothing open.
+        With ``is_overloaded`` nobody is noted who is merely slow: that is our own host.
+        """
+        for state in states:
+            if state.state != state.told[0]:
+                self._note_state(state, *state.told)
+            is_degraded = state.state == "degraded" and not (is_overloaded and state.is_slow)
+            if is_degraded or state.state == "down":
+                self._open(state)
+            if state.told_restarts != state.restart_count:
+                state.told_restarts = state.restart_count
+                self._add(state, "restart", "warning", f"{state.node.key} restarted")
+            if state.read_at != state.facts_at and state.is_well:
+                self._note_changes(state)
+
+    def _note_state(self, state: NodeState, was: str, since: float) -> None:
+        """Note that a node came or went; it was in state ``was`` from ``since``."""
+        state.told, key = (state.state, state.since), state.node.key
         for name in {"degraded", "down"} - {state.state}:
             self._events.close(f"{name}:{key}")
-        if state.state == was:
-            return
         if was == "down" and state.is_well:
             lasted = spoken_time(state.since - since)
             self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
-        if state.state == "degraded":
-            text = f"{key} is degraded: {', '.join(state.reasons)}"
-            self._events.open(f"degraded:{key}", "node_degraded", "warning", text, key, instance)
-        if state.state == "down":
-            text = f"{key} is down: {state.error}"
-            self._events.open(f"down:{key}", "node_down", "critical", text, key, instance)
+
+    def _open(self, state: NodeState) -> None:
+        """Note that a node is degraded or down, once while it lasts."""
+        name, key, since = state.state, state.node.key, self._events.clock.unix(state.since)
+        if not self._events.lasts(f"{name}:{key}"):
+            why = str(state.error) if name == "down" else ", ".join(state.reasons)
+            about = (f"node_{name}", "critical" if name == "down" else "warning")
+            where = (key, state.instance_id)
+            self._events.open(f"{name}:{key}", *about, f"{key} is {name}: {why}", *where, since)
 
     def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Note that there are other nodes."""
@@ -5576,14 +5607,32 @@ class NodeEvents:
             for name, value in facts.items()
             if value and state.facts.get(name) not in (None, value)
         }
+        origin = {}
         if state.facts_conf and state.conf and state.facts_conf != state.conf:
             changes.update(changed_settings(state.facts_conf, state.conf))
+            origin = self._origin(state)
         state.facts.update((name, value) for name, value in facts.items() if value)
         state.facts_conf = state.conf or state.facts_conf
+        state.facts_at = state.read_at
         if changes:
             shown = [f"{name} {old} → {new}" for name, (old, new) in changes.items()]
-            text = f"{state.node.key} changed: {spoken_names(shown)}"
-            self._add(state, "changed", "info", text, changes=changes)
+            text = f"{state.node.key} changed: {spoken_names(shown)}{spoken_origin(origin)}"
+            self._add(state, "changed", "info", text, changes=changes, **origin)
+
+    def _origin(self, state: NodeState) -> Dict[str, object]:
+        """Who changed a node's configuration through us since it was read the last time."""
+        seconds = self._events.clock.monotonic() - state.facts_at
+        for _, event in self._events.recent(seconds):
+            did = event.more
+            is_its = event.kind == "action" and event.node == state.node.key
+            if is_its and did["status"] < 400 and did["path"].partition("?")[0].endswith("/conf"):
+                return {name: did[name] for name in ("by", "from")}
+        return {}
+
+
+def spoken_origin(said: Mapping[str, object]) -> str:
+    """Who did something, after a sentence: ", by token from 10.2.0.14"."""
+    return f", by {said['by']} from {said['from']}" if "from" in said else ""
 
 
 def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
@@ -5613,6 +5662,8 @@ RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell aft
 # Seconds after the beginning of a fall in which a restart is noticed that caused it.
 RESTART_TOLERANCE = 30.0
 MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend does not answer
+MIN_SLOW_OF = 20  # polled nodes, of which a share that is slow tells of our own host
+OVERLOADED_BEGINS, OVERLOADED_ENDS = 0.2, 0.1  # that share
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
@@ -5652,6 +5703,7 @@ class Evidence(NamedTuple):
     peers: Sequence[NodeState] = ()
     rule: str = ""
     epoch: float = 0.0  # Unix seconds when the monotonic clock was 0
+    is_overloaded: bool = False  # so many nodes are slow that it is our own host which is
 
     @property
     def key(self) -> str:
@@ -5700,19 +5752,16 @@ def check_down(evidence: Evidence) -> Finding:
 
 
 def check_flapping(evidence: Evidence) -> Finding:
-    state = evidence.state
-    if count_lately(state.restarts, evidence.now) >= RESTARTING_BEGINS:
-        return NOTHING
-    worst = worst_count(evidence, state.changes, FLAPPING_BEGINS, FLAPPING_ENDS)
-    changes = f"{worst:g} state changes in {spoken_time(FLAPPING_SECONDS)}"
-    return Finding(f"{evidence.key} is flapping: {changes}", worst) if worst else NOTHING
+    state, now = evidence.state, evidence.now
+    is_restarting = count_lately(state.restarts, now) >= RESTARTING_BEGINS
+    changes = () if is_restarting else state.changes
+    limits = (FLAPPING_BEGINS, FLAPPING_ENDS)
+    return too_often(evidence, changes, *limits, "is flapping: {:g} state changes in")
 
 
 def check_restarting(evidence: Evidence) -> Finding:
-    restarts = evidence.state.restarts
-    worst = worst_count(evidence, restarts, RESTARTING_BEGINS, RESTARTING_ENDS)
-    times = f"{worst:g} times in {spoken_time(FLAPPING_SECONDS)}"
-    return Finding(f"{evidence.key} restarted {times}", worst) if worst else NOTHING
+    limits = (RESTARTING_BEGINS, RESTARTING_ENDS)
+    return too_often(evidence, evidence.state.restarts, *limits, "restarted {:g} times in")
 
 
 def count_lately(moments: Iterable[float], now: float) -> int:
@@ -5720,17 +5769,17 @@ def count_lately(moments: Iterable[float], now: float) -> int:
     return sum(1 for at in moments if now - at <= FLAPPING_SECONDS)
 
 
-def worst_count(evidence: Evidence, moments: Iterable[float], begins: int, ends: int) -> float:
-    """How often something happened within FLAPPING_SECONDS; 0 when too seldom for an alert.
-
-    While the alert lasts it is the most that it was: old moments drop out one by one.
-    """
+def too_often(
+    evidence: Evidence, moments: Iterable[float], begins: int, ends: int, words: str
+) -> Finding:
+    """Something happens too often. While the alert lasts it tells the most that there were."""
     count = count_lately(moments, evidence.now)
     if count < (ends if evidence.active else begins):
-        return 0
-    bases, key = evidence.state.bases, f"{evidence.rule} count"
-    bases[key] = max(count, bases.get(key, 0)) if evidence.active else count
-    return bases[key]
+        return NOTHING
+    worst = max(count, evidence.keep_past("count", count))
+    evidence.state.bases[f"{evidence.rule} count"] = worst
+    text = f"{evidence.key} {words.format(worst)} {spoken_time(FLAPPING_SECONDS)}"
+    return Finding(text, worst)
 
 
 def check_hit_rate(evidence: Evidence) -> Finding:
@@ -5744,8 +5793,11 @@ def check_hit_rate(evidence: Evidence) -> Finding:
         before, rate = fall
         what = f"{name.capitalize()} hit rate of {evidence.key} fell: {before:.0%} → {rate:.0%}"
         reason = evidence.keep_cause(lambda: why_hits_fell(evidence, name))
-        text = what + spoken_engine(evidence) + (f"; {reason}" if reason else "")
-        return Finding(text, before - rate)
+        # What the engine beside the node says of its users' waiting.
+        both = (evidence.state, *evidence.peers)
+        waits = [state.figures["ttft_p50"] for state in both if state.figures.get("ttft_p50")]
+        what += f", TTFT p50 {waits[0]:.2g} s" if waits else ""
+        return Finding(what + (f"; {reason}" if reason else ""), before - rate)
     return NOTHING
 
 
@@ -5780,15 +5832,6 @@ def note_fall(evidence: Evidence, name: str, rate: float, before: float) -> None
         # One that made no alert for so long is not the beginning of this one.
         is_old = not evidence.active and now - fell.get(name, now) > RESTART_SECONDS
         fell[name] = now if is_old else fell.get(name, now)
-
-
-def spoken_engine(evidence: Evidence) -> str:
-    """What the serving engine beside the node says of its users' waiting, for a sentence."""
-    for state in (evidence.state, *evidence.peers):
-        seconds = state.figures.get("ttft_p50")
-        if seconds is not None:
-            return f", TTFT p50 {seconds:.2g} s"
-    return ""
 
 
 def why_hits_fell(evidence: Evidence, what: str) -> str:
@@ -5881,7 +5924,8 @@ def check_rising(evidence: Evidence, rule: str) -> Finding:
     if not has_risen or (rising.needs_requests and not is_busy):
         return NOTHING
     change = f"{past:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(past, now)
-    return Finding(f"{rising.subject} on {evidence.key}: {change}", now)
+    subject = f"{rising.noun[:1].upper()}{rising.noun[1:]}"
+    return Finding(f"{subject} are rising on {evidence.key}: {change}", now)
 
 
 def check_stores(evidence: Evidence) -> Finding:
@@ -5941,14 +5985,10 @@ def check_stalled(evidence: Evidence) -> Finding:
 def check_unhealthy(evidence: Evidence) -> Finding:
     """Whatever else is wrong: one alert for one fact."""
     state = evidence.state
-    other = [
-        reason
-        for reason in state.reasons
-        if "l2_adapters" not in reason and "stalled" not in reason
-    ]
-    if state.state != "degraded" or not other:
-        return NOTHING
-    return Finding(f"{evidence.key} is degraded: {other[0]}")
+    told = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
+    other = [reason for reason in state.reasons if not any(sign in reason for sign in told)]
+    is_new = state.state == "degraded" and other
+    return Finding(f"{evidence.key} is degraded: {other[0]}") if is_new else NOTHING
 
 
 class Threshold(NamedTuple):
@@ -5978,163 +6018,98 @@ THRESHOLDS = {
 
 
 class Rising(NamedTuple):
-    """A figure that should not be several times its past: its name, and words for it."""
+    """A figure that should not be several times its past: its name, and what it counts."""
 
     figure: str
-    subject: str
     noun: str
-    phrase: str
     needs_requests: bool = True
 
 
 RISING = {
-    "evictions_rising": Rising(
-        "evictions_per_second",
-        "Evictions are rising",
-        "evicted chunks",
-        "have rising evictions",
-    ),
-    "failures_rising": Rising(
-        "failures_per_second", "Failures are rising", "failures", "have rising failures"
-    ),
-    "timeouts_rising": Rising(
-        "timeouts_per_second", "Timeouts are rising", "timeouts", "have rising timeouts", False
-    ),
-    "l2_loads_growing": Rising(
-        "loads_in_flight",
-        "L2 loads in flight are growing",
-        "L2 loads in flight",
-        "have a growing number of L2 loads in flight",
-        False,
-    ),
+    "evictions_rising": Rising("evictions_per_second", "evictions"),
+    "failures_rising": Rising("failures_per_second", "failures"),
+    "timeouts_rising": Rising("timeouts_per_second", "timeouts", False),
+    "l2_loads_growing": Rising("loads_in_flight", "L2 loads in flight", False),
 }
 
 
 class Rule(NamedTuple):
     """A rule must hold in ``raise_after`` polls, and be absent in ``clear_after``.
 
-    ``begins`` and ``ends`` say when, for the manual. A rule about a node has a ``check``, and a
-    ``phrase`` that follows "3 nodes of demo002" when several have it.
+    A rule about a node has a ``check``, and a ``phrase`` that follows "3 nodes of demo002" when
+    several have it. What the manual says of each is in tests/support/rule_words.py.
     """
 
     name: str
     severity: str
     raise_after: int
     clear_after: int
-    begins: str
-    ends: str
     check: Callable[[Evidence], Finding] = lambda evidence: NOTHING
     phrase: str = ""
 
 
 def rising_rule(name: str) -> Rule:
-    """The rule about one of RISING, with its thresholds in words."""
-    limit, rising = THRESHOLDS[name], RISING[name]
-    spoken = spoken_number if limit.unit == "count" else spoken_rate
-    begins = (
-        f"{rising.noun}: at least {spoken(limit.least)} and {limit.factor:g} times the mean of the "
-        f"{spoken_time(BASE_SECONDS)} before, both now and over the last "
-        f"{spoken_time(RECENT_SECONDS)}{', with traffic' if rising.needs_requests else ''}"
-    )
-    ends = f"below {spoken(limit.end_least)}, or below {limit.end_factor:g} times that mean"
+    """The rule about one of RISING."""
     check = functools.partial(check_rising, rule=name)
-    return Rule(name, "warning", 2, 3, begins, ends, check, rising.phrase)
+    return Rule(name, "warning", 2, 3, check, f"have rising {RISING[name].noun}")
 
 
-HALVED = THRESHOLDS["hit_rate_halved"]
-# By rule: when it begins and ends.
-WHEN = {
-    "node_down": ("two polls in a row without a response", "the node responds"),
-    "node_flapping": (
-        f"{FLAPPING_BEGINS} changes between up and down within {spoken_time(FLAPPING_SECONDS)}",
-        f"fewer than {FLAPPING_ENDS} changes within that time",
-    ),
-    "node_restarting": (
-        f"{RESTARTING_BEGINS} restarts within {spoken_time(FLAPPING_SECONDS)}",
-        f"no restart for {spoken_time(FLAPPING_SECONDS)}",
-    ),
-    "node_degraded": (
-        "the node responds but has a problem that no other rule covers",
-        "it has no such problem",
-    ),
-    "hit_rate_halved": (
-        f"lookup hit rate below {HALVED.factor:g} times the mean of the {spoken_time(BASE_SECONDS)}"
-        f" before (at least {MIN_RATE_BEFORE:.0%}), both now and over the last"
-        f" {spoken_time(RECENT_SECONDS)}, at {HALVED.least:g} tokens/s or more",
-        f"at least {HALVED.end_factor:g} times that mean, or less traffic",
-    ),
-    "remote_stores_stalled": (
-        f"stores continue, but nothing reached the remote backend or L2 for"
-        f" {spoken_time(RECENT_SECONDS)}, unlike in the {spoken_time(BASE_SECONDS)} before",
-        "data is written again, or nothing is stored",
-    ),
-    "remote_failing": (
-        f"{MIN_FAILED_PINGS} failed pings in a row, or an unhealthy L2 adapter",
-        "a ping succeeds, or the adapter is healthy",
-    ),
-    "thread_stalled": ("a critical periodic thread is not running", "all critical threads run"),
-    "config_drift": (
-        "workers of one instance differ in a setting other than addresses, paths and identities",
-        "their settings match",
-    ),
-    "version_mix": ("LMCache nodes run different versions", "all run the same version"),
-    "controller_misses_workers": (
-        "fewer workers are registered with the controllers than are up with enable_controller",
-        "all of them are registered",
-    ),
-}
-
-
-def rule(name: str, severity: str, raise_after: int, clear_after: int, *node_rule: object) -> Rule:
-    """A row of the tables; ``node_rule`` is the check of a rule about one node, and its phrase."""
-    return Rule(name, severity, raise_after, clear_after, *WHEN[name], *node_rule)
-
-
-STORES_STALL = "do not write to their remote backend"
 RULES = (
-    rule("node_down", "critical", 1, 1, check_down, "are unreachable"),
-    rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping"),
-    rule("node_restarting", "critical", 1, 1, check_restarting, "are restarting"),
-    rule("node_degraded", "warning", 2, 1, check_unhealthy, "are degraded"),
-    rule("hit_rate_halved", "warning", 2, 3, check_hit_rate, "have a falling hit rate"),
+    Rule("node_down", "critical", 1, 1, check_down, "are unreachable"),
+    Rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping"),
+    Rule("node_restarting", "critical", 1, 1, check_restarting, "are restarting"),
+    Rule("node_degraded", "warning", 2, 1, check_unhealthy, "are degraded"),
+    Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate, "have a falling hit rate"),
     *map(rising_rule, RISING),
-    rule("remote_stores_stalled", "warning", 2, 2, check_stores, STORES_STALL),
-    rule("remote_failing", "critical", 2, 2, check_remote, "cannot reach their remote backend"),
-    rule("thread_stalled", "critical", 2, 1, check_stalled, "have stalled threads"),
+    Rule("remote_stores_stalled", "warning", 2, 2, check_stores, "have stalled remote stores"),
+    Rule("remote_failing", "critical", 2, 2, check_remote, "cannot reach their remote backend"),
+    Rule("thread_stalled", "critical", 2, 1, check_stalled, "have stalled threads"),
 )
 # Rules about several nodes.
 CLUSTER_RULES = {
-    "config_drift": rule("config_drift", "warning", 1, 2),
-    "version_mix": rule("version_mix", "warning", 1, 2),
-    "controller_misses_workers": rule("controller_misses_workers", "warning", 3, 2),
+    "frontend_overloaded": Rule("frontend_overloaded", "warning", 1, 2),
+    "config_drift": Rule("config_drift", "warning", 1, 2),
+    "version_mix": Rule("version_mix", "warning", 1, 2),
+    "controller_misses_workers": Rule("controller_misses_workers", "warning", 3, 2),
 }
+# Alerts about what surrounds the nodes.
+SERVICE_ALERTS = "source_away not_a_frontend name_taken history_file alertmanager_away".split()
 # Settings in which workers of one instance may differ: addresses, places on a host, identities.
 OWN_SETTING = re.compile(
     r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
     r"|ids?|device|locations)|local_disk"
 )
 MAX_SETTING_NAME = 200  # characters
-# Alerts about what surrounds the nodes: when each begins and ends, for the manual.
-SERVICE_ALERTS = {
-    "source_away": (
-        "a source of nodes (supplier, coordinator, DNS) cannot be read; its last nodes stay",
-        "it can be read",
-    ),
-    "not_a_frontend": ("a proxy node responds, but reports no nodes", "it reports nodes"),
-    "name_taken": (
-        "two sources use the same name or address; the later node is left out",
-        "the name or address is free",
-    ),
-    "history_file": ("the history file cannot be opened or written", "it is written"),
-    "alertmanager_away": ("an Alertmanager does not accept the alerts", "it accepts them"),
+# What to do about each, first of all; the manual says more.
+REMEDIES = {
+    "node_down": "Check that the process runs on its host, and read its log.",
+    "node_flapping": "Read its log around the changes: a crash, too little memory, a strict probe.",
+    "node_restarting": "Read the end of its log before each restart.",
+    "node_degraded": "Look for the reason on the node's Overview and Threads.",
+    "hit_rate_halved": "Undo a recent change, or remove the cause that the alert names.",
+    "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move load.",
+    "failures_rising": "Open the node's Metrics and log: a full disk, failed allocations.",
+    "timeouts_rising": "Check the load of the remote backend or MP server, and the network to it.",
+    "l2_loads_growing": "Compare the throughput and latency of L2, and reduce prefetching.",
+    "remote_stores_stalled": "Check that the remote backend accepts writes: space, credentials.",
+    "remote_failing": "Check the remote backend itself, and the network to it.",
+    "thread_stalled": "Save the node's Threads for a bug report, then restart the node.",
+    "frontend_overloaded": "Give this frontend's host more CPU, or poll less often.",
+    "config_drift": "Compare the workers under Compare, and apply the intended value.",
+    "version_mix": "Finish the upgrade, or roll it back.",
+    "controller_misses_workers": "Check the controller's address in the missing workers' Config.",
+    "source_away": "Check the supplier, coordinator or DNS name that the alert names.",
+    "not_a_frontend": "Check the address: the node must be an LMCache Frontend.",
+    "name_taken": "Rename one of the two nodes, or remove it from one source.",
+    "history_file": "Check the free space and the permissions of the file.",
+    "alertmanager_away": "Check the Alertmanager's address and log.",
 }
 
 
-def service_alert(
-    rule: str, text: str, since: float, node: str | None = None, key: str = ""
+def common_alert(
+    rule: str, text: str, since: float = 0.0, node: str | None = None, key: str = ""
 ) -> Alert:
-    """One of SERVICE_ALERTS; ``key`` distinguishes it from others of its kind."""
-    assert rule in SERVICE_ALERTS
+    """One of CLUSTER_RULES or SERVICE_ALERTS; ``key`` distinguishes it from others of its kind."""
     return Alert(key or rule, rule, "warning", node, text, since)
 
 
@@ -6161,7 +6136,7 @@ class Trouble:
     def alerts(self, rule: str, key: str = "", node: str | None = None) -> List[Alert]:
         """The alert of ``rule``, with ``key`` as its id; [] when all is well."""
         now = self._now
-        return [service_alert(rule, now[1], self._clock.unix(now[0]), node, key)] if now else []
+        return [common_alert(rule, now[1], self._clock.unix(now[0]), node, key)] if now else []
 
 
 def is_own_setting(name: str) -> bool:
@@ -6190,16 +6165,29 @@ def different_settings(confs: Iterable[bytes]) -> List[str]:
     return sorted(name for name in names if len({conf.get(name) for conf in parsed}) > 1)
 
 
-def cluster_findings(states: Iterable[NodeState], now: float = 0.0) -> List[Alert]:
-    """What is wrong between nodes."""
+def cluster_findings(states: Iterable[NodeState], lasting: Container[str] = ()) -> List[Alert]:
+    """What is wrong between nodes; ``lasting`` are the ids of the alerts that last."""
     states = [state for state in states if state.state not in ("down", "unknown")]
-    found = [*config_drift(states), *version_mix(states), *missing_workers(states)]
     return [
-        Alert(key, rule, CLUSTER_RULES[rule].severity, None, text, now) for key, rule, text in found
+        *overloaded_frontend(states, lasting),
+        *config_drift(states),
+        *version_mix(states),
+        *missing_workers(states),
     ]
 
 
-def config_drift(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+def overloaded_frontend(states: Sequence[NodeState], lasting: Container[str]) -> Iterator[Alert]:
+    """Nodes that are slow at the same time have one thing in common: who asks them."""
+    polled = [state for state in states if not state.node.prefix]
+    slow = sum(state.is_slow for state in polled)
+    share = OVERLOADED_ENDS if "frontend_overloaded" in lasting else OVERLOADED_BEGINS
+    if len(polled) >= MIN_SLOW_OF and slow >= share * len(polled):
+        what = f"{slow} of {len(polled)} nodes responded slowly"
+        alert = common_alert("frontend_overloaded", f"This frontend may be overloaded: {what}")
+        yield alert._replace(value=slow)
+
+
+def config_drift(states: Sequence[NodeState]) -> Iterator[Alert]:
     engines: Dict[str, List[NodeState]] = {}
     for state in states:
         if state.kind == "worker" and state.conf:
@@ -6209,27 +6197,28 @@ def config_drift(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
         if names:
             who = f"The {len(workers)} workers of {instance_name(workers)}"
             what = f"{who} differ in their configuration: {spoken_names(names, 5)}"
-            yield f"config:{engine}", "config_drift", what
+            yield common_alert("config_drift", what, key=f"config:{engine}")
 
 
-def version_mix(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+def version_mix(states: Sequence[NodeState]) -> Iterator[Alert]:
     versions: Dict[str, List[str]] = {}
     for state in states:
         if state.kind in LMCACHE_KINDS and state.about["version"]:
             versions.setdefault(state.about["version"], []).append(state.node.key)
     if len(versions) > 1:
         shown = [f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items())]
-        yield "versions", "version_mix", f"LMCache nodes run different versions: {'; '.join(shown)}"
+        text = f"LMCache nodes run different versions: {'; '.join(shown)}"
+        yield common_alert("version_mix", text, key="versions")
 
 
-def missing_workers(states: Sequence[NodeState]) -> Iterator[Tuple[str, str, str]]:
+def missing_workers(states: Sequence[NodeState]) -> Iterator[Alert]:
     known = [state.figures.get("registered_workers") for state in states]
     known = [count for count in known if count is not None]
     workers = [state for state in states if state.kind == "worker" and uses_controller(state.conf)]
     if known and sum(known) < len(workers):
         keys = spoken_names([state.node.key for state in workers])
         text = f"Only {sum(known):.0f} of {len(workers)} workers are registered with the controller"
-        yield "controller", "controller_misses_workers", f"{text} ({keys})"
+        yield common_alert("controller_misses_workers", f"{text} ({keys})", key="controller")
 
 
 @functools.lru_cache(maxsize=64)
@@ -6301,10 +6290,6 @@ class Silence(NamedTuple):
     comment: str
     by: str
 
-    def document(self) -> Dict[str, object]:
-        """The silence as the status shows it in its alert."""
-        return {"until": rounded_time(self.until), "comment": self.comment, "by": self.by}
-
 
 class Silences:
     """The alerts that are silenced. ``_lock`` guards ``_silences``, by alert, and ``changes``."""
@@ -6368,17 +6353,15 @@ def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
     Nodes that are slow are no group with those that are degraded for another reason. When more
     than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
     """
-    instances: Dict[str, set[str]] = {}
-    names = {}
+    places: Dict[str, Tuple[str, str]] = {}
     for alert in alerts:
-        is_slow = alert.rule == "node_degraded" and " is degraded: slow (" in alert.text
-        names[alert.id] = f"{alert.rule}{'_slow' if is_slow else ''}"
-        instances.setdefault(names[alert.id], set()).add(alert.instance or "")
-    groups = {}
-    for alert in alerts:
-        is_wide = len(instances[names[alert.id]]) > MAX_INSTANCE_GROUPS
-        groups[alert.id] = f"{names[alert.id]}:{'' if is_wide else alert.instance or ''}"
-    return groups
+        is_slow = alert.rule == "node_degraded" and f" is degraded: {SLOW}" in alert.text
+        places[alert.id] = (alert.rule + ("_slow" if is_slow else ""), alert.instance or "")
+    count = collections.Counter(name for name, _ in set(places.values()))
+    return {
+        key: f"{name}:{instance if count[name] <= MAX_INSTANCE_GROUPS else ''}"
+        for key, (name, instance) in places.items()
+    }
 
 
 def alert_documents(
@@ -6392,15 +6375,21 @@ def alert_documents(
     documents = []
     for alert in alerts:
         silence = silences.get(alert.id)
+        shown = silence and {
+            "until": rounded_time(silence.until),
+            "comment": silence.comment,
+            "by": silence.by,
+        }
         documents.append(
             {
                 **alert._asdict(),
                 "instance_name": names.get(alert.instance or ""),
                 "group": groups[alert.id],
                 "details": list(alert.details),
+                "advice": REMEDIES.get(alert.rule, ""),
                 "value": rounded(alert.value),
                 "since": rounded_time(alert.since),
-                "silence": silence.document() if silence is not None else None,
+                "silence": shown,
             }
         )
     return sorted(documents, key=lambda document: document["silence"] is not None)
@@ -6469,34 +6458,28 @@ class AlertEvents:
     def follow(self, alerts: Sequence[Alert]) -> None:
         """Compare the alerts that last with those of the last time."""
         with self._lock:
-            lasting = {alert.id: alert for alert in alerts}
-            ended = [alert for key, alert in self._last.items() if key not in lasting]
-            raised = [alert for key, alert in lasting.items() if self._is_worse(key, alert)]
-            for alert in ended:
-                del self._worst[alert.id]
-                self._nearby.pop(alert.id, None)
+            raised = [alert for alert in alerts if self._is_worse(alert)]
             before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
             for alert in raised:
                 self._nearby.setdefault(alert.id, nearby_facts(alert, before))
-            self._worst.update((alert.id, alert) for alert in raised)
-            self._last = lasting
-            for alert in raised:
+                self._worst[alert.id] = alert
                 more = {"rule": alert.rule}
                 if alert.value is not None:
                     more["value"] = alert.value
                 kind = "source" if alert.rule in SOURCE_RULES else "alert"
-                where = (alert.node, alert.instance)
-                self._events.open(
-                    f"alert:{alert.id}", kind, alert.severity, alert.text, *where, **more
-                )
-            for alert in ended:
+                about = (kind, alert.severity, alert.text, alert.node, alert.instance)
+                self._events.open(f"alert:{alert.id}", *about, alert.since, **more)
+            lasting = {alert.id: alert for alert in alerts}
+            for key in self._last.keys() - lasting.keys():
+                del self._worst[key], self._nearby[key]
                 # Without a value the last sentence says most: "unreachable for 12 min".
-                text = alert.text if alert.value is None else ""
-                self._events.close(f"alert:{alert.id}", text)
+                last = self._last[key]
+                self._events.close(f"alert:{key}", last.text if last.value is None else "")
+            self._last = lasting
 
-    def _is_worse(self, key: str, alert: Alert) -> bool:
+    def _is_worse(self, alert: Alert) -> bool:
         """Tell whether an alert is new, or worse than it ever was while it lasts."""
-        known = self._worst.get(key)
+        known = self._worst.get(alert.id)
         if known is None or known.severity != alert.severity:
             return True
         return alert.value is not None and (known.value is None or alert.value > known.value)
@@ -6510,6 +6493,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     changed in the minutes before a restart or rising evictions is told with them, and first.
     """
     found: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
+    origins: Dict[str, str] = {}  # by fact: who did it
     reach = NEARBY_SECONDS
     for age, event in before if alert.rule not in SERVICE_ALERTS else ():
         is_own = event.node is not None and event.node == alert.node
@@ -6518,6 +6502,8 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
             is_change = fact not in OWN_FACTS.values()
             if is_change or age <= NEARBY_SECONDS:
                 found.setdefault(fact, {}).setdefault(event.node, age)
+                origin = spoken_origin(event.more)
+                origins[fact] = origin if origins.setdefault(fact, origin) == origin else ""
                 reach = reach if is_change else age + NEARBY_SECONDS
     found.pop(OWN_FACTS.get(alert.rule, ""), None)
     # Changes are the beginning of a chain: they are the last that is left out.
@@ -6527,7 +6513,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
         age = min(ages.values())
         when = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
         where = next(iter(ages)) if len(ages) == 1 else f"{len(ages)} nodes"
-        told.append(f"{when}: {fact} on {where}")
+        told.append(f"{when}: {fact} on {where}{origins[fact]}")
     return tuple(told)
 
 
@@ -6597,12 +6583,6 @@ class Watched:
 
     def everything(self) -> List[NodeState]:
         return [*self.nodes.values(), *self.proxies.values()]
-
-    def has(self, state: NodeState) -> bool:
-        """Tell whether this node is still watched: it may be removed while it is asked."""
-        node = state.node
-        table, key = (self.proxies, node.name) if node.is_proxy else (self.nodes, node.key)
-        return table.get(key) is state
 
     def note(self, state: NodeState) -> None:
         """Note that a node was asked, whatever came of it. Called with the lock."""
@@ -7006,11 +6986,9 @@ def history_document(
     """The answer of ``/api/history``: ``values`` by name and metric, one for each of ``times``."""
     series = []
     for (name, metric), column in values.items():
+        where = {"node": None, "instance": name[1:]} if name[:1] == "/" else {"node": name or None}
         points = {"metric": metric, "times": times, "values": list(map(rounded, column))}
-        if name.startswith("/"):
-            series.append({"node": None, "instance": name[1:], **points})
-        else:
-            series.append({"node": name or None, **points})
+        series.append({**where, **points})
     first, last = (times[0], times[-1]) if times else (end, end)
     return {
         "interval": interval,
@@ -7052,16 +7030,16 @@ class Judge:
         now = self._watched.clock.monotonic()
         with self._watched.lock:
             periods = self._periods(now)
-            groups: Dict[str, List[NodeState]] = {}
-            for state in self._watched.nodes.values():
-                groups.setdefault(state.instance_id or state.node.key, []).append(state)
-            seen: set[str] = set()
-            for state in self._watched.everything():
+            groups = {instance.id: instance.states for instance in self._watched.instances}
+            states = self._watched.everything()
+            seen = set(self._evaluate_cluster(now))
+            for state in states:
                 peers = [peer for peer in groups.get(state.instance_id, ()) if peer is not state]
                 seen.update(self._evaluate_node(state, peers, now, *periods))
-            seen.update(self._evaluate_cluster(now))
             self.book.keep_only(seen)
             self._watched.version += 1
+        is_overloaded = self.book.is_active("frontend_overloaded")
+        self._watched.events.follow(states, is_overloaded)
 
     def _periods(self, now: float) -> Tuple[int, int]:
         """How many rounds "now" is, and how many it and the past are; no past that is too short."""
@@ -7075,22 +7053,18 @@ class Judge:
         self, state: NodeState, peers: List[NodeState], now: float, recent: int, base: int
     ) -> Iterator[str]:
         """Evaluate the rules about one node; gives the ids of their alerts."""
-
-        def mean_now(name: str) -> float:
-            return self._mean(state, peers, name, recent)
-
-        def mean_before(name: str) -> float:
-            return self._mean(state, peers, name, base, recent)
-
+        mean = functools.partial(self._mean, state, peers)
+        means = (functools.partial(mean, recent, 0), functools.partial(mean, base, recent))
         key, instance = state.node.key, state.instance_id
         epoch = self._watched.clock.wall() - self._watched.clock.monotonic()
-        means = (mean_now, mean_before)
+        is_overloaded = self.book.is_active("frontend_overloaded")
         for rule in RULES:
             is_down = rule.name == "node_down"
             is_state = rule.name in ("node_down", "node_degraded")
             alert_id = f"{'down' if is_down else rule.name}:{key}"
             active = self.book.is_active(alert_id)
-            evidence = Evidence(state, now, active, *means, peers, rule.name, epoch)
+            about = (peers, rule.name, epoch, is_overloaded)
+            evidence = Evidence(state, now, active, *means, *about)
             found = rule.check(evidence)
             since = state.since if is_state else now
             alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)
@@ -7101,7 +7075,7 @@ class Judge:
             yield alert_id
 
     def _mean(
-        self, state: NodeState, peers: List[NodeState], name: str, first: int, last: int = 0
+        self, state: NodeState, peers: List[NodeState], first: int, last: int, name: str
     ) -> float:
         """The mean of a node's figure, or that of its instance where the node does not have it."""
         mean = self._history.mean(state.node.key, name, first, last)
@@ -7115,10 +7089,11 @@ class Judge:
     def _evaluate_cluster(self, now: float) -> List[str]:
         lasting = [alert for alert in self.book.alerts() if alert.node is None]
         found = {alert.id: alert._replace(text="") for alert in lasting}
-        found.update((one.id, one) for one in cluster_findings(self._watched.nodes.values(), now))
+        states = self._watched.nodes.values()
+        found.update((one.id, one) for one in cluster_findings(states, found))
         for alert in found.values():
             rule = CLUSTER_RULES[alert.rule]
-            self.book.see(alert, now, rule.raise_after, rule.clear_after)
+            self.book.see(alert._replace(since=now), now, rule.raise_after, rule.clear_after)
         return list(found)
 
 
@@ -7128,10 +7103,8 @@ class Visit:
     def __init__(self, state: NodeState) -> None:
         self.state = state
         self.kind = state.kind  # when the questions were chosen
-        self.was, self.since = state.state, state.since
-        self.restart_count = state.restart_count
         self.is_first = True
-        self.has_details = False
+        self.details_at: float | None = None  # when its details were asked for
         self.waiting: Dict[str, Question] = {}  # by path: what is not answered yet
         self.done: set[str] = set()  # paths of the questions that were asked
 
@@ -7149,7 +7122,6 @@ class Poller:
     def __init__(self, watched: Watched, ask: Ask, pace: float, timeout: float) -> None:
         self._watched = watched
         self._clock = watched.clock
-        self._events = watched.events
         self._ask = ask
         self._pace = pace
         self._timeout = timeout
@@ -7206,7 +7178,6 @@ class Poller:
             state.set_state("unknown", now)
             state.error = f"its frontend {proxy.node.name} does not respond: {proxy.error}"
             self._watched.note(state)
-        self._events.node_went(state, visit.was, visit.since)
         return []
 
     def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
@@ -7217,17 +7188,13 @@ class Poller:
         value = question.read(reply, now) if is_read else None
         paths: List[str] = []
         with self._watched.lock:
-            # Another poll of the node may have changed it since this one began.
-            visit.was, visit.since = state.state, state.since
             if not visit.is_first or self._has_answered(state, reply, now):
                 is_elsewhere = self._take_over(visit, question, path, reply, value)
                 paths = [visit.ask(question)] if is_elsewhere else self._next_paths(visit, now)
                 if not visit.waiting:
-                    self._finish(state, now)
+                    self._finish(visit, now)
             if not visit.waiting:
                 self._watched.note(state)
-        if not visit.waiting and self._watched.has(state):
-            self._events.visited(visit)
         return [self._job(state, path) for path in paths]
 
     def _has_answered(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
@@ -7244,7 +7211,9 @@ class Poller:
             return False
         if state.node.prefix and reply.status in (502, 504):
             # Its frontend answers for it: the node does not.
-            state.failed(gateway_reason(reply), now, self._pace)
+            detail = load_dict(reply.body).get("detail")
+            reason = one_line(detail) if detail else f"its frontend responds with {reply.status}"
+            state.failed(reason, now, self._pace)
             return False
         if state.failures:
             state.details_due = 0.0
@@ -7279,18 +7248,26 @@ class Poller:
         state = visit.state
         if visit.is_first:
             visit.is_first = False
-            visit.has_details = now >= state.details_due
-            if visit.has_details:
+            if now >= state.details_due:
+                visit.details_at = now
                 state.details_due = now + max(DETAIL_INTERVAL, self._pace)
         elif visit.waiting or state.kind == visit.kind:
             return []
         visit.kind = state.kind
-        questions = due_questions(state, visit.has_details)
-        return [visit.ask(item) for item in questions if item.path not in visit.done]
+        has_details, is_known = visit.details_at is not None, state.kind != "unknown"
+        return [
+            visit.ask(item)
+            for item in questions_for(state)
+            if item.path not in visit.done
+            and ((has_details and item.is_detail) or (is_known and item.again(state)))
+        ]
 
     @staticmethod
-    def _finish(state: NodeState, now: float) -> None:
+    def _finish(visit: Visit, now: float) -> None:
         """Judge a node that answered everything."""
+        state = visit.state
+        if visit.details_at is not None:
+            state.read_at = visit.details_at
         if state.page_kind is None and state.kind != "unknown":
             # It is of a kind that has no metrics.
             state.noted = [item for item in state.noted if "/metrics" not in item]
@@ -7304,8 +7281,6 @@ class Poller:
         document = load_dict(reply.body) if is_status else {}
         with self._watched.lock:
             reported = self._reported(state.node, document)
-            concerned = [state, *(child for child, _ in reported)]
-            before = [(one, one.state, one.since) for one in concerned]
             if isinstance(reply, FetchError):
                 if not isinstance(reply, BudgetFull):
                     state.failed(reply.reason, now, self._pace)
@@ -7318,11 +7293,8 @@ class Poller:
                 state.settle(now)
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)
-            for one in concerned:
+            for one in (state, *(child for child, _ in reported)):
                 self._watched.note(one)
-        for one, was, since in before:
-            if self._watched.has(one):
-                self._events.node_went(one, was, since)
         return {child.node.key for child, _ in reported}
 
     def _reported(self, proxy: Node, document: dict) -> List[Tuple[NodeState, dict]]:
@@ -9552,7 +9524,7 @@ class Sources:
             rule, node = ("not_a_frontend", name) if kind == "proxy" else ("source_away", None)
             alerts += trouble.alerts(rule, f"source:{source}", node)
         for text in self._registry.conflicts:
-            alerts.append(service_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
+            alerts.append(common_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
         return alerts
 
     def _read_supplier(self, url: str) -> List[Node]:
@@ -9780,9 +9752,11 @@ class AlertmanagerSender:
 
     def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
         """One alert in the JSON of Alertmanager's API v2."""
+        labels = dict(alert.labels)
+        advice = REMEDIES.get(labels["alertname"], "")
         return {
-            "labels": dict(alert.labels),
-            "annotations": {"summary": alert.text, "link": self._link},
+            "labels": labels,
+            "annotations": {"summary": alert.text, "advice": advice, "link": self._link},
             "generatorURL": self._link,
             # Alertmanager refuses what ends before it began, as after a clock that was set back.
             "startsAt": rfc3339(min(alert.since or self._clock.wall(), ends)),
@@ -13099,6 +13073,8 @@ class DemoNode:
     def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoAnswer:
         """The first case that applies, after the changes that it makes."""
         facts = {"request": request, "segment": segment, "figures": self.process.figures(at)}
+        monitor = self.cluster.settings["health_monitor"]
+        facts["health_monitor"] = fill_demo(monitor[int(facts["figures"]["now"]["healthy"])], facts)
         facts.update(self._facts(at))
         case = next(case for case in cases if self._applies(case, facts))
         self._change(case, facts, at)
@@ -14049,7 +14025,7 @@ def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[
         file.open()
     except HistoryError as error:
         log.warning("%s; continuing without it", error)
-        return None, [service_alert("history_file", str(error), time.time())]
+        return None, [common_alert("history_file", str(error), time.time())]
     return file, []
 
 
@@ -14361,7 +14337,7 @@ def events_of_file(path: str) -> List[dict]:
         newest, _ = HistoryReader(path).events(EventFilter(), MAX_EVENT_PAGE, sys.maxsize)
     except HistoryError as error:
         raise FrontendError(500, str(error)) from None
-    return documents_of(newest)
+    return [event.document() for event in newest]
 
 
 def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> None:

@@ -82,6 +82,11 @@ def test_an_alert_by_itself_is_its_own_sentence():
     assert group.text == "a is unreachable"
 
 
+def test_an_alert_says_what_to_do():
+    (document,) = lf.alert_documents([alert("a")], {}, NAMES)
+    assert document["advice"] == lf.REMEDIES["node_down"] != ""
+
+
 def test_silenced_alerts_of_a_group_are_a_sentence_of_their_own():
     alerts = [alert("a"), alert("b"), alert("c")]
     silences = {"node_down:b": lf.Silence("node_down:b", 2e9, "known", "local")}
@@ -217,6 +222,20 @@ def test_an_alert_is_told_with_what_changed_in_its_instance_before(told_of):
         "40 s before: restart on w2",
         "4 min before: save_unfull_chunk false → true on 4 nodes",
     )
+
+
+def test_a_change_before_an_alert_is_told_with_who_made_it_when_all_were_made_by_the_same(told_of):
+    change = changed("save_unfull_chunk", "false", "true")
+    by = {**change, "by": "token", "from": "10.2.0.14"}
+    mine = [(240, "changed", "w2", by)]
+    raised = alert("w0", "hit_rate_halved", instance="x1")
+    told = "4 min before: save_unfull_chunk false → true on w2, by token from 10.2.0.14"
+    assert told_of(mine, raised) == (told,)
+    assert told_of(mine, alert("w1", instance="x1"))[0] == told
+    other = [(230, "changed", "w3", change)]
+    raised = alert("w2", "hit_rate_halved", instance="x1")
+    told = "4 min before: save_unfull_chunk false → true on 2 nodes"
+    assert told_of([*mine, *other], raised) == (told,)
 
 
 @pytest.mark.parametrize("age, is_told", [(600, True), (601, False), (0, True)])
@@ -471,6 +490,7 @@ def test_an_alert_is_sent_at_once_with_labels_and_a_link(alertmanager, sending):
     }
     assert entry["annotations"] == {
         "summary": "w0 is unreachable",
+        "advice": "Check that the process runs on its host, and read its log.",
         "link": "http://front:8080/",
     }
     assert entry["startsAt"] < entry["endsAt"]

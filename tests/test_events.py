@@ -161,6 +161,40 @@ def test_the_oldest_events_go_first_but_never_what_still_lasts(clock):
     assert texts(events) == ["node 3 added", "node 2 added", "w0 is unreachable"]
 
 
+def test_a_flood_of_one_kind_leaves_the_events_of_other_kinds(clock):
+    events = lf.EventLog(clock, capacity=10)
+    for number in range(3):
+        events.add("restart", "warning", "w%d restarted" % number, "w%d" % number)
+    for number in range(50):
+        name = "n%d" % number
+        events.open("degraded:" + name, "node_degraded", "warning", name + " is slow", name)
+        events.close("degraded:" + name)
+    assert texts(events, kinds=("restart",)) == ["w2 restarted", "w1 restarted", "w0 restarted"]
+    assert texts(events, kinds=("node_degraded",))[::6] == ["n49 is slow", "n43 is slow"]
+
+
+def test_what_lasts_again_is_not_dropped_as_over(clock):
+    events = lf.EventLog(clock, capacity=2)
+    for _ in range(4):
+        events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+        events.close("down:w0")
+    events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    for number in range(5):
+        events.add("nodes", "info", "node %d added" % number)
+    assert texts(events) == ["node 4 added", "w0 is unreachable"]
+
+
+def test_what_began_earlier_than_it_was_noticed_lasts_since_then(events, clock):
+    clock.now = 100
+    since = clock.wall() - 60
+    events.open("alert:x", "alert", "warning", "w0 is slow", "w0", since=since)
+    clock.now = 130
+    event = events.close("alert:x").document()
+    assert (event["time"], event["until"], event["seconds"]) == (since, clock.wall(), 90.0)
+    later = events.open("alert:y", "alert", "warning", "w1 is slow", since=clock.wall() + 60)
+    assert later.time == clock.wall()
+
+
 def test_ten_thousand_events_are_kept():
     events = lf.EventLog()
     for number in range(10_001):

@@ -12,6 +12,7 @@ import sys
 
 import lmcache_frontend as lf
 import pytest
+from support import rule_words
 from support.frontend import PROGRAM, ROOT, wait_for
 
 MANUAL = os.path.join(ROOT, "static", "help.html")
@@ -144,9 +145,9 @@ def test_every_alert_says_when_it_begins_and_ends(page):
     expected = {}
     for name, rule in rules.items():
         polls = "%d / %d" % (rule.raise_after, rule.clear_after)
-        expected[name] = [rule.severity, rule.begins, rule.ends, polls]
-    for name, (begins, ends) in lf.SERVICE_ALERTS.items():
-        expected[name] = ["warning", begins, ends, ""]
+        expected[name] = [rule.severity, *rule_words.WHEN[name], polls]
+    for name in lf.SERVICE_ALERTS:
+        expected[name] = ["warning", *rule_words.SERVICES[name], ""]
     assert described == expected
 
 
@@ -154,6 +155,13 @@ def test_every_alert_says_what_to_do(page):
     rules = [*(rule.name for rule in lf.RULES), *lf.CLUSTER_RULES, *lf.SERVICE_ALERTS]
     assert [row[0] for row in rows(page, "remedies-table")] == rules
     assert ["do-" + name for name in rules] == [one for one in page.ids if one[:3] == "do-"]
+
+
+def test_what_an_alert_advises_is_the_first_sentence_of_its_remedy(page):
+    described = {name: text.replace("’", "'") for name, text in rows(page, "remedies-table")}
+    assert lf.REMEDIES.keys() == described.keys()
+    for name, sentence in lf.REMEDIES.items():
+        assert (described[name] + " ").startswith(sentence + " "), name
 
 
 def test_every_kind_of_event_has_its_line(page):

@@ -132,6 +132,103 @@ def test_an_alert_about_a_state_says_since_when_the_state_is():
     assert alert["since"] == degraded_events(cluster)[0]["time"] == cluster.node("w0")["since"]
 
 
+def test_the_events_of_a_state_and_of_its_alert_begin_when_the_state_began():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    cluster.answers["w0"]["/metrics"] = page(healthy=0.0)
+    cluster.round(times=3)
+    since = cluster.node("w0")["since"]
+    events = cluster.monitor.events.query()["events"]
+    assert [(one["kind"], one["time"]) for one in events] == [
+        ("alert", since),
+        ("node_degraded", since),
+    ]
+
+
+def test_an_overloaded_frontend_is_one_alert_and_one_event_and_not_one_for_each_node():
+    names = ["w%d" % number for number in range(25)]
+    cluster = Cluster({name: {"/metrics": page()} for name in names})
+    cluster.round()
+    cluster.seconds = 2.7
+    for _ in range(3):
+        status = cluster.round()
+        text = "This frontend may be overloaded: 25 of 25 nodes responded slowly"
+        assert [alert["text"] for alert in status["alerts"]] == [text]
+    assert status["counts"]["degraded"] == 25
+    assert [one["text"] for one in cluster.monitor.events.query()["events"]] == [text]
+    cluster.seconds = 0.004
+    assert cluster.round(times=2)["alerts"] == []
+    (event,) = cluster.monitor.events.query()["events"]
+    assert event["until"] is not None and event["text"] == text
+
+
+def test_who_is_still_slow_when_the_frontend_is_well_again_gets_an_alert_and_an_event():
+    names = ["w%d" % number for number in range(25)]
+    cluster = Cluster({name: {"/metrics": page()} for name in names})
+    cluster.round()
+    cluster.seconds = 2.7
+    cluster.round()
+    since = cluster.node("w7")["since"]
+    cluster.seconds, cluster.slow = 0.004, {"w7": 2.1}
+    cluster.round(times=4)
+    assert cluster.alerts() == ["node_degraded:w7"]
+    (event,) = degraded_events(cluster)
+    assert (event["node"], event["time"], event["until"]) == ("w7", since, None)
+
+
+def test_a_slow_node_alone_is_an_event_of_its_own():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    cluster.seconds = 2.7
+    cluster.round()
+    (event,) = degraded_events(cluster)
+    assert event["text"] == "w0 is degraded: slow (2.7 s)"
+    assert event["time"] == cluster.node("w0")["since"]
+
+
+# -- who changed it
+
+
+def changes_after(*actions, conf=2):
+    """The event of a setting that changed after these actions, a minute after it was read."""
+    cluster = Cluster({name: {"/metrics": page(), "/conf": {"chunk_size": 1}} for name in ("w0",)})
+    cluster.round(times=2)
+    cluster.clock.now += 60
+    for ago, method, path, status, node in actions:
+        cluster.clock.now -= ago
+        cluster.monitor.events.action(method, path, status, "token", "10.2.0.14", node)
+        cluster.clock.now += ago
+    cluster.answers["w0"]["/conf"] = {"chunk_size": conf}
+    cluster.round()
+    events = cluster.monitor.events.query()["events"]
+    return next(one for one in events if one["kind"] == "changed")
+
+
+CONF = "/proxy2/w0/conf"
+
+
+def test_a_change_that_was_made_through_the_frontend_says_by_whom():
+    event = changes_after((40, "POST", CONF + "?x=1", 200, "w0"))
+    assert event["text"] == "w0 changed: chunk_size 1 → 2, by token from 10.2.0.14"
+    assert (event["by"], event["from"]) == ("token", "10.2.0.14")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        (90, "POST", CONF, 200, "w0"),  # before its configuration was read the last time
+        (40, "POST", "/proxy2/w1/conf", 200, "w1"),
+        (40, "POST", CONF, 400, "w0"),
+        (40, "POST", "/proxy2/w0/cache/clear", 200, "w0"),
+        (40, "POST", "/proxy/127.0.0.1/9000/conf", 200, None),
+    ],
+)
+def test_a_change_that_no_action_explains_names_nobody(action):
+    event = changes_after(action)
+    assert event["text"] == "w0 changed: chunk_size 1 → 2"
+    assert "by" not in event
+
+
 def test_a_node_that_answers_an_error_is_degraded():
     cluster = Cluster({"w0": {"/metrics": (500, b"")}})
     cluster.round()

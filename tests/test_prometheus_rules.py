@@ -197,7 +197,7 @@ def test_every_rule_is_there_or_known_to_be_the_frontends_alone():
     assert there | set(prometheus_files.ONLY_IN_THE_FRONTEND) == names | set(lf.CLUSTER_RULES)
     assert not there & set(prometheus_files.ONLY_IN_THE_FRONTEND)
     tried = {shape.rule for shape in SHAPES if shape.holds} | {rule for rule, *_ in GAUGES}
-    assert tried | {"node_restarting", "version_mix"} == there
+    assert tried | {"node_restarting", "version_mix", "frontend_overloaded"} == there
 
 
 @pytest.mark.slow
@@ -273,4 +273,23 @@ def test_nodes_of_different_versions_that_are_up_alarm(kind, version, up, firing
         'lmcache_frontend_node_up{node="w1"}': [up] * 20,
     }
     run = run_promtool(tmp_path, [(series, [(100, "version_mix", firing)])])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("total, slow, firing", [(20, 4, 1), (20, 3, 0), (19, 19, 0)])
+def test_many_slow_nodes_are_one_alert_in_prometheus_too(total, slow, firing, tmp_path):
+    def look(pattern):
+        """The latency of each node is slow while ``pattern`` has a number above its own."""
+        name = 'lmcache_frontend_node_latency_seconds{node="n%d"}'
+        times = [[3 if number < count else 0.1 for count in pattern] for number in range(total)]
+        return {name % number: values for number, values in enumerate(times)}
+
+    expected = [(90, "frontend_overloaded", firing)]
+    expected += [(90, "node_degraded", 0 if firing else slow)]
+    tests = [(look([0] * 5 + [slow] * 15), expected)]
+    if firing:
+        # It ends below a tenth, and not before.
+        after = [(190, "frontend_overloaded", 1), (390, "frontend_overloaded", 0)]
+        tests.append((look([0] * 5 + [slow] * 10 + [2] * 15 + [1] * 15), after))
+    run = run_promtool(tmp_path, tests)
     assert run.returncode == 0, run.stdout + run.stderr

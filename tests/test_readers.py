@@ -206,6 +206,33 @@ def test_a_restarted_node_shows_its_new_version_with_the_next_poll():
     assert events[0]["changes"] == {"version": ["0.4.4-g6fbec463e", "0.5.6"]}
 
 
+LAST = ("kind", "model", "instance", "instance_id", "worker_id", "version")
+
+
+def test_an_instance_that_is_down_for_hours_stays_what_it_was_and_where_it_was():
+    nodes = {name: worker(rank, lmcache_instance_id="a") for rank, name in enumerate(("a0", "a1"))}
+    nodes["s"] = {"/metrics": nodes["a0"]["/metrics"].replace(b"worker", b"scheduler", 1)}
+    nodes["s"]["/conf"] = nodes["a0"]["/conf"]
+    cluster = Cluster({**nodes, "mp": recorded("mp_0.5.6"), "v": recorded("vllm_0.14.0")})
+    cluster.round(times=2)
+
+    def seen():
+        status = cluster.monitor.status()
+        told = {one["key"]: [one[name] for name in LAST] for one in status["nodes"]}
+        return told, [(one["id"], one["model"], one["nodes"]) for one in status["instances"]]
+
+    before = seen()
+    assert len(before[1]) == 3 and all(model for _, model, _ in before[1])
+    cluster.answers.clear()
+    cluster.round(60.0, times=300)
+    assert {one["state"] for one in cluster.monitor.status()["nodes"]} == {"down"}
+    assert seen() == before
+    cluster.answers["a1"] = recorded("vllm_0.14.0")
+    cluster.round(60.0, times=2)
+    assert (cluster.node("a1")["kind"], cluster.node("a1")["instance"]) == ("engine", "")
+    assert cluster.node("a0")["instance"] == "a"
+
+
 # -- instances
 
 RANDOM = "lmcacheengineconfig_9d3f2d696421456eb897feeb7238a5ca"
@@ -479,6 +506,78 @@ def test_an_engine_that_is_not_well_is_degraded_until_it_says_so():
     cluster.answers["api"]["/health"] = (200, b"")
     cluster.round()
     assert cluster.node("api")["state"] == "up"
+
+
+# -- a node that is not well
+
+
+def says_unhealthy(message=None, success=False):
+    """A worker that reports itself unhealthy, and what its health monitor said last."""
+    page = worker(0)["/metrics"] + b'lmcache:lmcache_is_healthy{role="worker"} 0\n'
+    answers = {**worker(0), "/metrics": page}
+    if message:
+        said = {"last_summary": {"success": success, "message": message}}
+        answers["/periodic-threads/health-monitor-thread"] = said
+    return answers
+
+
+FAILED = "Failed checks: ['RemoteBackendHealthCheck(redis://u:s3cret@kv:6379)']"
+
+
+@pytest.mark.parametrize(
+    "answers, reason",
+    [
+        (says_unhealthy(), "reports itself unhealthy"),
+        (says_unhealthy("All checks passed", success=True), "reports itself unhealthy"),
+        (says_unhealthy("disk on fire"), "reports itself unhealthy: disk on fire"),
+        (
+            says_unhealthy("Failed checks: ['A(x)', 'B(y)']"),
+            "reports itself unhealthy: A(x), B(y) failed",
+        ),
+        (
+            says_unhealthy(FAILED),
+            "reports itself unhealthy: RemoteBackendHealthCheck(redis://%s@kv:6379) failed"
+            % lf.MASK,
+        ),
+    ],
+)
+def test_an_unhealthy_node_is_told_with_the_checks_that_failed(answers, reason):
+    cluster = Cluster({"w0": answers})
+    cluster.round(times=3)
+    assert cluster.node("w0")["reasons"] == [reason]
+    (found,) = cluster.monitor.status()["alerts"]
+    assert found["text"] == "w0 is degraded: " + reason
+    cluster.answers["w0"] = worker(0)
+    cluster.round(times=2)
+    assert cluster.node("w0")["state"] == "up"
+
+
+def test_a_healthy_node_is_not_asked_for_its_checks_and_an_unhealthy_one_in_each_round():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round(70.0, times=2)
+    assert not [path for _, path in cluster.asked if "health-monitor" in path]
+    cluster.answers["w0"] = says_unhealthy(FAILED)
+    cluster.round(times=3)
+    assert len([path for _, path in cluster.asked if "health-monitor" in path]) == 3
+
+
+def test_two_polls_at_once_tell_each_reason_once():
+    answers = says_unhealthy(FAILED)
+    answers["/version"] = lf.FetchError("connection reset")
+    cluster = Cluster({"w0": answers})
+    cluster.seconds = 2.7
+    cluster.round()
+    meanwhile = [True]
+
+    def version(job):
+        if meanwhile and not meanwhile.clear():
+            cluster.monitor.refresh("w0")
+        return lf.FetchError("connection reset")
+
+    answers["/version"] = version
+    cluster.round(70.0)
+    reasons = cluster.node("w0")["reasons"]
+    assert not meanwhile and len(reasons) == 3 and len(set(reasons)) == 3
 
 
 # -- patience

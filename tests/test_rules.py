@@ -222,7 +222,7 @@ def test_l2_loads_alarm_when_ever_more_are_in_flight(now, past, alarm):
     text = rising("l2_loads_growing", "loads_in_flight", now, past)
     assert bool(text) is alarm
     if now == 24.0 and alarm:
-        assert text == "L2 loads in flight are growing on w0: 2 → 24"
+        assert text == "L2 loads in flight are rising on w0: 2 → 24"
 
 
 @pytest.mark.parametrize("now, lasts", [(9.0, True), (7.9, False), (0.4, False)])
@@ -558,6 +558,45 @@ def test_without_a_controller_nobody_misses_workers():
     assert lf.cluster_findings([worker("a", {"enable_controller": True})]) == []
 
 
+def slow_nodes(slow, total, reason="slow (2.7 s)"):
+    states = [node_state("n%d" % number) for number in range(total)]
+    for state in states[:slow]:
+        state.state, state.reasons = "degraded", [reason]
+    return states
+
+
+@pytest.mark.parametrize(
+    "slow, total, lasts, alarm",
+    [
+        (4, 20, False, True),
+        (3, 20, False, False),
+        (19, 19, False, False),
+        (2, 20, True, True),
+        (1, 20, True, False),
+        (217, 998, False, True),
+    ],
+)
+def test_many_nodes_that_are_slow_at_once_tell_of_their_frontend(slow, total, lasts, alarm):
+    lasting = {"frontend_overloaded"} if lasts else ()
+    found = lf.cluster_findings(slow_nodes(slow, total), lasting)
+    text = "This frontend may be overloaded: %d of %d nodes responded slowly" % (slow, total)
+    assert [one.text for one in found] == ([text] if alarm else [])
+
+
+@pytest.mark.parametrize("reason", ["reports itself unhealthy", "responds with 500 to /metrics"])
+def test_nodes_that_are_degraded_for_another_reason_do_not_tell_of_their_frontend(reason):
+    assert lf.cluster_findings(slow_nodes(20, 20, reason)) == []
+
+
+def test_a_slow_node_is_no_alert_of_its_own_while_the_frontend_is_overloaded():
+    (state,) = slow_nodes(1, 1)
+    assert lf.check_unhealthy(evidence(state)).text == "n0 is degraded: slow (2.7 s)"
+    overloaded = evidence(state)._replace(is_overloaded=True)
+    assert lf.check_unhealthy(overloaded) == lf.NOTHING
+    state.reasons.insert(0, "responds with 500 to /metrics")
+    assert lf.check_unhealthy(overloaded).text.endswith(": responds with 500 to /metrics")
+
+
 # -- how often: through the poller, with a clock of the test
 
 
@@ -627,11 +666,10 @@ def test_a_comparison_needs_five_minutes_of_past(past, alarm):
 # -- the table
 
 
-def test_every_rule_says_when_it_begins_and_ends():
-    for rule in lf.RULES:
-        assert rule.begins and rule.ends and rule.phrase, rule.name
-    for name, rule in lf.CLUSTER_RULES.items():
-        assert rule.begins and rule.ends, name
+def test_every_rule_has_words_for_several_nodes_and_says_what_to_do():
+    assert all(rule.phrase for rule in lf.RULES)
+    rules = [*(rule.name for rule in lf.RULES), *lf.CLUSTER_RULES]
+    assert sorted(lf.REMEDIES) == sorted([*rules, *lf.SERVICE_ALERTS])
 
 
 def test_the_longest_setting_name_that_is_compared():

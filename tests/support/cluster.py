@@ -34,6 +34,7 @@ class Cluster:
         self.asked = []  # (name, path) of every question
         self.ports = {}  # by path: the port of the last question
         self.seconds = 0.004  # how long every answer takes
+        self.slow = {}  # by name: how long the answers of this node take
         self.clock = StepClock()
         self.registry = lf.NodeRegistry()
         self.entries = [
@@ -83,4 +84,4 @@ class Cluster:
         status, body = answer if isinstance(answer, tuple) else (200, answer)
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        return lf.Reply(status, {}, (body,), self.seconds)
+        return lf.Reply(status, {}, (body,), self.slow.get(job.node.name, self.seconds))

@@ -12,7 +12,9 @@ import sys
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support import rule_words  # noqa: E402
 
 import lmcache_frontend as lf  # noqa: E402
 
@@ -247,6 +249,17 @@ def version_mix():
     return "count by (job, instance) (\n  count by (job, instance, version) ((%s) > 0)\n) > 1" % up
 
 
+def overloaded():
+    """How many nodes responded slowly, when it is a share of them that tells of their frontend."""
+    latency = "lmcache_frontend_node_latency_seconds"
+    slow = "count by (job, instance) (%s > %g)" % (latency, lf.SLOW_ANSWER)
+    polled = "count by (job, instance) (%s)" % latency
+    shares = (lf.OVERLOADED_BEGINS, lf.OVERLOADED_ENDS)
+    begins, lasts = ("%s >= %g * %s" % (slow, share, polled) for share in shares)
+    lasts += "\nand on (job, instance) " + fires("frontend_overloaded")
+    return "(\n%s\nor (\n%s\n)\n)\nand (%s >= %d)" % (begins, lasts, polled, lf.MIN_SLOW_OF)
+
+
 def rules():
     """{rule: (records, expression, what the value is)}."""
     up, latency = "lmcache_frontend_node_up", "lmcache_frontend_node_latency_seconds"
@@ -264,7 +277,9 @@ def rules():
         "%s >= %d" % (restarts, lf.RESTARTING_ENDS),
     )
     flapping = "(%s)\nunless on (%s) %s >= %d" % (flapping, BY, restarts, lf.RESTARTING_BEGINS)
-    degraded = "(%s) == 0\nor %s > %g" % (level("healthy"), latency, lf.SLOW_ANSWER)
+    alone = "unless on (job, instance) (%s)" % overloaded()
+    slow = "(%s > %g)\n%s" % (latency, lf.SLOW_ANSWER, alone)
+    degraded = "(%s) == 0\nor (\n%s\n)" % (level("healthy"), slow)
     threads = "(%s)\n- (%s) > 0" % (level("critical_total"), level("critical_active"))
     return {
         "node_down": ([], up + " == 0", "{{ $labels.node }} is unreachable"),
@@ -297,7 +312,7 @@ def rules():
         ),
         "l2_loads_growing": (
             *rising("l2_loads_growing", "loads_in_flight", False),
-            "L2 loads in flight are growing on {{ $labels.node }}: {{ $value | humanize }}",
+            "L2 loads in flight are rising on {{ $labels.node }}: {{ $value | humanize }}",
         ),
         "remote_stores_stalled": (*stalled(), "Remote stores of {{ $labels.node }} stalled"),
         "remote_failing": (
@@ -308,6 +323,11 @@ def rules():
             [],
             threads,
             "{{ $value }} critical threads of {{ $labels.node }} are stalled",
+        ),
+        "frontend_overloaded": (
+            [],
+            overloaded(),
+            "This frontend may be overloaded: {{ $value }} nodes responded slowly",
         ),
         "version_mix": ([], version_mix(), "LMCache nodes run {{ $value }} different versions"),
     }
@@ -374,9 +394,10 @@ def alert(rule, expression, summary):
     if rule.clear_after > 1:
         text += "        keep_firing_for: %s\n" % duration(rule.clear_after)
     text += "        labels:\n          severity: %s\n" % rule.severity
-    described = "Begins: %s. Ends: %s." % (rule.begins, rule.ends)
+    described = "Begins: %s. Ends: %s." % rule_words.WHEN[rule.name]
     text += "        annotations:\n          summary: >-\n" + folded(summary)
-    return text + "          description: >-\n" + folded(described)
+    text += "          description: >-\n" + folded(described)
+    return text + "          advice: >-\n" + folded(lf.REMEDIES[rule.name])
 
 
 def rules_text():
