@@ -4654,17 +4654,19 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     numbers and LMCache's are of the same requests.
     """
     groups: Dict[str, List[Member]] = {}
-    limits = []
+    limit = used = 0.0
     for member in members:
         groups.setdefault(member.group, []).append(member)
         if member.limit is not None:
-            limits.append(member.limit)
+            limit += member.limit
+            used += member.growth.gauges.get("local_cache_bytes", 0.0)
     wholes = [merge_group(group) for group in groups.values()]
     parts = [part for pair in zip(groups.values(), wholes) for part in engines_apart(*pair)]
     whole = wholes[0] if len(wholes) == 1 else merge([("", each) for each in wholes])
     figures = figures_of(whole, parts)
-    if limits:
-        figures["local_cache_limit_bytes"] = sum(limits)
+    # What is in caches whose limit is not known is no part of the others' limits.
+    if limit and used * 1.001 >= figures.get("local_cache_bytes", 0.0):
+        figures["local_cache_limit_bytes"] = limit
     return figures
 
 
@@ -7324,6 +7326,7 @@ def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: floa
     figures = as_dict(entry.get("metrics"))
     state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
     state.growth = growth_from_figures(state.figures)
+    state.window.clear()
     kind = reported_text(entry.get("kind"))
     state.kind = kind if kind in KINDS else "unknown"
     state.about = {key: reported_text(entry.get(key)) for key in state.about}

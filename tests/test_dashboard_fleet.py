@@ -393,6 +393,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     browser.press(*"0-1023")
     browser.press("Tab")
     browser.press(*"Qwen/Qwen3-32B")
+    browser.click("main details.all summary")
     assert "1024 numbers" in browser.text("main pre.block")
     tab_to(browser, "e.textContent === 'Run'")
     browser.press("Enter")

@@ -489,6 +489,9 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
     browser.type("input[name=logger]", "lmcache.v1.cache_engine")
     choose(browser, "select[name=level]", "ERROR")
+    said = browser.texts("main [aria-label='Review and apply'] p")
+    assert any(text.startswith("Set the log level of lmcache.v1.cache_engine") for text in said)
+    browser.click("main [aria-label='Review and apply'] summary")
     preview = browser.wait_for(lambda: browser.text("main pre.block"))
     assert preview.count("level=") == 3 and "demo001_worker2" in preview
     button(browser, "Apply to 3 nodes")

@@ -561,6 +561,8 @@ def test_bytes_limits_and_evictions_are_of_each_worker_and_added_up():
     figures = lf.aggregate([member(name, text, 60, 5, limit=8.0) for name in ("w0", "w1")])
     assert figures["evictions_per_second"] == 2.0
     assert (figures["local_cache_bytes"], figures["local_cache_limit_bytes"]) == (10.0, 16.0)
+    mixed = [member("w0", text, 60, 5, limit=8.0), member("w1", text, 60, 5)]
+    assert "local_cache_limit_bytes" not in lf.aggregate(mixed), "the limit of one is none of both"
 
 
 def test_quantiles_of_several_nodes_come_from_all_their_buckets():

@@ -347,6 +347,18 @@ def test_a_frontend_is_believed_about_its_children():
     assert cluster.asked == [("rack1", "/api/status")]
 
 
+def test_a_child_that_was_asked_before_its_frontend_told_of_it_has_a_history():
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = {"/api/status": (404, b""), "/metrics": page()}
+    cluster.answers["rack1/u"] = cluster.answers["rack1"]
+    cluster.round()
+    assert ("rack1/u", "/metrics") in cluster.asked
+    cluster.answers["rack1"] = status_of(CHILD)
+    cluster.round(times=3)
+    [series] = cluster.monitor.history("rack1/u", "lookup_hit_rate", 15.0)["series"]
+    assert series["values"][-1] == 0.5
+
+
 def test_since_of_a_child_is_an_age_on_its_frontends_clock_and_never_in_the_future():
     cluster = Cluster(proxies=[RACK])
     cluster.answers["rack1"] = status_of(dict(CHILD, since=5000.0), time=5060.0)

@@ -372,6 +372,9 @@ export class Chart {
     for (const lane of this.lanes) this.#drawLane(lane);
     this.#drawTimes(height);
     this.#drawMarks();
+    const { left, right } = this.scale;
+    const nothing = this.lanes.map((lane) => lane.nothing(left, right));
+    this.plot.append(...nothing.filter(Boolean));
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
     this.plot.append(this.cross);
     if (this.cursor !== null) this.point(this.cursor);
@@ -429,8 +432,7 @@ export class Chart {
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
-    const none = lane.nothing(left, right);
-    this.plot.append(clip, ...lane.limitLines(left, right), ...(none ? [none] : []));
+    this.plot.append(clip, ...lane.limitLines(left, right));
     this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 

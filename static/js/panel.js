@@ -88,6 +88,7 @@ class PanelFrame {
       const found = await load(ctx.signal);
       raw = found.raw;
       this.loaded = true;
+      this.element.classList.remove("absent");
       setText(this.line, "");
       this.line.className = "panel-line";
       setText(this.rawBox, raw ?? "");
@@ -96,8 +97,10 @@ class PanelFrame {
       render(found.data, this.body);
     } catch (error) {
       if (error.name === "AbortError") return;
+      const text = explain(error, ctx.node());
+      this.element.classList.toggle("absent", !this.loaded && text.startsWith("Not available"));
       this.line.className = "panel-line said";
-      setText(this.line, explain(error, ctx.node()));
+      setText(this.line, text);
       this.body.classList.add("stale");
       const body = error.body ?? raw;
       if (body) setText(this.rawBox, body);
@@ -118,9 +121,10 @@ export const panelFrame = (options) => new PanelFrame(options);
 /** An error of a node in one line: what it does not offer is a fact, not a failure. */
 export function explain(error, node) {
   const kind = (node && kindName(node.kind)) || "node";
+  const article = /^[aeiou]|^MP/.test(kind) ? "an" : "a";
   if (error.status === 404 || error.status === 405) {
     const version = node && node.version ? ` of version ${node.version}` : "";
-    return `Not available: a ${kind}${version} has no such endpoint (${error.status}).`;
+    return `Not available: ${article} ${kind}${version} has no such endpoint (${error.status}).`;
   }
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;

@@ -38,7 +38,7 @@ function act(
   label,
   method,
   path,
-  { danger = false, confirm = null, after = null, body } = {},
+  { danger = false, confirm = null, after = null, body, older = [] } = {},
 ) {
   const control = button(
     label,
@@ -46,7 +46,7 @@ function act(
       if (confirm && !(await confirmDialog({ action: label, ...confirm }))) return;
       await working(control, async () => {
         try {
-          const answer = await ctx.send(method, path, body);
+          const answer = await sendEither(ctx, method, [path, ...older], body);
           toast(`${label}: ${said(answer)}`, "good");
         } catch (error) {
           if (error.name === "AbortError") throw error;
@@ -58,6 +58,16 @@ function act(
     { kind: `small${danger ? " danger" : ""}` },
   );
   return guarded(control, ctx.signal, ctx.node);
+}
+
+/** Send a request to the first of these paths that the node has. */
+async function sendEither(ctx, method, [path, ...others], body) {
+  try {
+    return await ctx.send(method, path, body);
+  } catch (error) {
+    if (error.status !== 404 || !others.length) throw error;
+    return sendEither(ctx, method, others);
+  }
 }
 
 function said(answer) {
@@ -167,7 +177,9 @@ function engineRest(ctx) {
         ),
         resetMetrics(ctx),
       ),
-      chunkStatistics(ctx),
+      ctx.node().kind === "worker"
+        ? h("p", { class: "quiet-line" }, "Chunk statistics: only the scheduler counts chunks.")
+        : chunkStatistics(ctx),
     ),
   );
 }
@@ -491,8 +503,10 @@ function slotCheck(ctx) {
 function mountScheduler(root, ctx) {
   const node = ctx.node();
   const workers =
-    store.status && node.instance
-      ? store.status.nodes.filter((one) => one.instance === node.instance && one.kind === "worker")
+    store.status && node.instance_id
+      ? store.status.nodes.filter(
+          (one) => one.instance_id === node.instance_id && one.kind === "worker",
+        )
       : [];
   const rest = h(
     "div",
@@ -642,18 +656,19 @@ function quotas(ctx, shape, defaults) {
       append(body, table.element, form);
     },
   });
-  return h("div", {}, frame.element, defaults || null);
+  return defaults ? h("div", { class: "columns halves" }, frame.element, defaults) : frame.element;
 }
 
 function mountMp(root, ctx) {
   const name = ctx.node().key;
-  const clearL1 = (label, what, question, body) =>
+  const clearL1 = (label, what, question, body, older = []) =>
     operation(
       label,
       what,
       act(ctx, label, "POST", "/cache/clear", {
         danger: true,
         body,
+        older,
         confirm: { title: `${label} of ${name}?`, text: `${question} ${AFTER}`, typed: name },
       }),
     );
@@ -668,6 +683,7 @@ function mountMp(root, ctx) {
         "Deletes the objects in L1 that are not locked. L2 keeps its copies.",
         "All objects in L1 that are not locked are deleted.",
         { tier: "l1" },
+        ["/clear-cache", "/api/clear-cache"], // of 0.5.0 and 0.4.4
       ),
       clearL1(
         "Clear L1 by force",
@@ -733,7 +749,7 @@ function mountCoordinator(root, ctx) {
   });
   const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
   root.append(
-    h("p", { class: "quiet-line" }, "Look up, pin, prefetch or delete a prompt's KV: ", more, "."),
+    h("p", { class: "note" }, "Look up, pin, prefetch or delete a prompt’s KV: ", more, "."),
     quotas(
       ctx,
       (data) =>
@@ -791,7 +807,7 @@ function keyTable(ctx, title, path, columns, list, say, emptyText) {
               searchBox("Search keys", (text) => table.search(text)),
               h("span", { class: "muted" }, say(data)),
             )
-          : h("p", { class: "quiet-line" }, say(data)),
+          : say(data) && h("p", { class: "quiet-line" }, say(data)),
         h("div", { class: "key-table" }, table.element),
       );
     },
@@ -805,7 +821,7 @@ const pins = (ctx) =>
     "/cache/pins",
     [{ id: "pins", label: "Pins", num: true, value: (row) => row.pin_count }],
     (data) => data.pins || [],
-    (data) => `${plain(data.total ?? 0)} pinned`,
+    (data) => (data.total ? `${plain(data.total)} pinned` : ""),
     "Nothing is pinned.",
   );
 const FIRST_KEYS = 100;
@@ -840,7 +856,7 @@ const directory = (ctx) =>
       },
     ],
     (data) => data.keys || [],
-    (data) => `the first ${plain((data.keys || []).length)} of ${plain(data.total ?? 0)}`,
+    (data) => `First ${plain((data.keys || []).length)} of ${plural(data.total ?? 0, "key")}`,
     "The directory is empty.",
   );
 

@@ -1,17 +1,17 @@
 // Settings: searched, edited in their row, compared with the defaults and with the other processes
 // of the instance.
 
-import { button, guarded, searchBox, toast, working } from "../controls.js";
-import { parseRoute } from "../address.js";
+import { button, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
+import { bounds, parseRoute } from "../address.js";
 import { append, h } from "../dom.js";
-import { plain, plural } from "../format.js";
+import { fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { each, getJson, nodePath, store } from "../server.js";
+import { each, getEvents, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
 import { aboutSetting, TOPIC_NAMES } from "./settings.js";
-import { breakable } from "./util.js";
+import { breakable, flatten, readEither } from "./util.js";
 
 export const show = (value) =>
   value === undefined
@@ -47,6 +47,8 @@ const typeOf = (row) =>
           ? "object"
           : typeof row.value;
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
+const LEAST_SEARCHED = 8; // entries from which a tree has a search
+const RECENT = 86400; // seconds for which a setting that changed is marked
 const wrong = (text) => Object.assign(new Error(text), { field: "value" });
 
 /** What was typed, as a value of the same type as the old one; throws what is wrong with it. */
@@ -88,7 +90,7 @@ export function mount(root, ctx) {
   const { kind } = ctx.node();
   if (kind === "mp") {
     const trees = [
-      ["Config", "/config"],
+      ["Config", "/config", "/conf"],
       ["Live storage adapters", "/config/adapters"],
     ];
     mountTrees(root, ctx, trees, "read-only on an MP server");
@@ -121,8 +123,12 @@ function columns(panel) {
     cls: "mono",
     value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
     search: (row) => show(row.value),
-    sig: (row) => `${row.name === panel.editing}${show(row.value)}${row.changed}`,
-    render: (row) => (row.name === panel.editing ? new EditForm(panel, row).element : valueOf(row)),
+    sig: (row) =>
+      [row.name === panel.editing, show(row.value), row.changed, (row.event || {}).time].join("|"),
+    render: (row) =>
+      row.name === panel.editing
+        ? new EditForm(panel, row).element
+        : [valueOf(row), changeLink(row, panel.ctx.node())],
   };
   return [name, value, ...factColumns(panel), editColumn(panel)];
 }
@@ -133,6 +139,23 @@ const valueOf = (row) =>
     { class: row.changed ? "changed" : null, title: show(row.value) },
     breakable(show(row.value)),
   );
+
+/** When a setting was changed, as a link to the events of its node; null when not lately. */
+function changeLink({ name, event }, node) {
+  if (!event) return null;
+  const [before, after] = event.changes[name];
+  const { start, end } = bounds(store.status.time);
+  const isShown = event.time >= start && event.time <= end;
+  return h(
+    "a",
+    {
+      class: "changed-at",
+      href: `${isShown ? "" : "?last=24h"}${nodeLink(node, "events")}`,
+      title: `${before} → ${after} at ${fullTime(event.time)}`,
+    },
+    `changed ${when(event.time, store.status.time)}`,
+  );
+}
 
 function factColumns(panel) {
   return [
@@ -320,8 +343,8 @@ class Settings {
       path: "/conf",
       ctx,
       load: async () => {
-        const { data, raw } = await ctx.json("/conf");
-        return { data: { settings: data, raw }, raw };
+        const [{ data, raw }, events] = await Promise.all([ctx.json("/conf"), this.#events()]);
+        return { data: { settings: data, raw, events }, raw };
       },
       render: (data, body) => this.#render(data, body),
     });
@@ -335,12 +358,17 @@ class Settings {
     };
     this.search = searchBox("Search settings", find, { value: asked });
     if (asked) find(asked);
-    const tests = { set: (row) => row.changed, odd: (row) => Boolean(row.differs) };
+    const tests = {
+      set: (row) => row.changed,
+      lately: (row) => Boolean(row.event),
+      odd: (row) => Boolean(row.differs),
+    };
     this.only = h(
       "select",
       { "aria-label": "Show", onchange: () => this.table.filter(tests[this.only.value] || null) },
       h("option", { value: "" }, "All settings"),
       h("option", { value: "set" }, "Not the default"),
+      h("option", { value: "lately" }, "Changed in the last 24 h"),
       h("option", { value: "odd" }, "Different in the instance"),
     );
   }
@@ -368,7 +396,20 @@ class Settings {
     if (back) back.focus();
   }
 
-  #render({ settings, raw }, body) {
+  /** The changes of the node's settings in the last day, newest first. */
+  async #events() {
+    const query = { kind: "changed", node: this.ctx.node().key };
+    const since = Math.floor(store.status.time - RECENT);
+    try {
+      const { events } = await getEvents({ ...query, since }, this.ctx.signal);
+      return events.filter(({ changes }) => changes);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      return []; // the settings are shown without marks
+    }
+  }
+
+  #render({ settings, raw, events }, body) {
     const decimal = decimals(raw);
     const before = new Map(this.rows.map((row) => [row.name, row.differs]));
     this.rows = Object.entries(settings).map(([name, value]) => ({
@@ -378,6 +419,7 @@ class Settings {
       differs: before.get(name) || "",
       about: aboutSetting(name),
       changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
+      event: events.find(({ changes }) => Object.hasOwn(changes, name)),
     }));
     this.rows.sort((a, b) => b.changed - a.changed);
     const count = h("span", { class: "muted" }, countText(this.rows));
@@ -388,10 +430,10 @@ class Settings {
 
   async #compareSiblings() {
     const me = this.ctx.node();
-    const nodes = store.status && me.instance ? store.status.nodes : [];
+    const nodes = store.status && me.instance_id ? store.status.nodes : [];
     const family = nodes.filter(
       (node) =>
-        node.instance === me.instance &&
+        node.instance_id === me.instance_id &&
         ["worker", "scheduler"].includes(node.kind) &&
         node.key !== me.key,
     );
@@ -418,7 +460,8 @@ function differenceText(row, told) {
   const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
   if (!odd.length) return "";
   const [[name, conf]] = odd;
-  return `◆ ${show(conf[row.name])} on ${name}${moreText(odd.length - 1)}`;
+  const value = row.name in conf ? show(conf[row.name]) : "absent";
+  return `◆ ${value} on ${name}${moreText(odd.length - 1)}`;
 }
 
 export function settingError(error, name) {
@@ -431,9 +474,9 @@ export function settingError(error, name) {
   return error.message;
 }
 
-/** Configuration that can only be read, as searchable trees. */
+/** Configuration that can only be read, as searchable trees: [[title, path, older path], ...]. */
 function mountTrees(root, ctx, list, note) {
-  for (const [title, path] of list) {
+  for (const [title, path, older] of list) {
     let data = null;
     const box = h("div");
     const search = searchBox("Search", (text) => box.replaceChildren(tree(data, "", text)));
@@ -443,11 +486,12 @@ function mountTrees(root, ctx, list, note) {
         note,
         path,
         ctx,
-        load: () => ctx.json(path),
+        load: () => readEither(ctx, path, older),
         render: (value, body) => {
           data = value;
           box.replaceChildren(tree(data, "", search.querySelector("input").value));
-          append(body, h("div", { class: "tools" }, search), box);
+          const isShort = Object.keys(flatten(data)).length < LEAST_SEARCHED;
+          append(body, isShort ? null : h("div", { class: "tools" }, search), box);
         },
       }).element,
     );

@@ -10,18 +10,20 @@ import { getJson, refreshNow, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
+import { breakable, readEither } from "./util.js";
 
+const MP_STATUS = ["/status", "/api/status"]; // the path of today, and that before 0.5.0
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
 
 const panel =
-  (title, path, show, note = "") =>
+  (title, path, show, { note = "", older = "" } = {}) =>
   (ctx) =>
     panelFrame({
       title,
       note,
       path,
       ctx,
-      load: () => ctx.json(path),
+      load: () => readEither(ctx, path, older),
       render: (data, body) => append(body, show(data, ctx)),
     }).element;
 
@@ -171,7 +173,12 @@ const ADAPTER_COLUMNS = [
   text("name", "Adapter", (row) => row.name, {
     head: true,
     sig: (row) => row.name + row.place,
-    render: (row) => [h("b", {}, row.name), " ", h("span", { class: "mono muted" }, row.place)],
+    cls: "adapter",
+    render: (row) => [
+      h("b", {}, row.name),
+      " ",
+      h("span", { class: "mono muted" }, breakable(row.place)),
+    ],
   }),
   wellness,
   number("used", "Used", (row) => row.used ?? null, bytes),
@@ -194,7 +201,7 @@ function mpTiers(ctx) {
     path: "/status",
     ctx,
     load: async () => {
-      const { data, raw } = await ctx.json("/status");
+      const { data, raw } = await readEither(ctx, ...MP_STATUS);
       const optional = (promise, none) => promise.catch(() => none);
       const [metrics, named] = await Promise.all([
         optional(ctx.text("/metrics"), ""),
@@ -257,8 +264,8 @@ const lockText = (one) =>
 
 const storeText = (one) =>
   `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ` +
-  `${plural(one.num_active_adapters, "adapter")} active, ` +
-  `${plain(one.num_draining_adapters)} draining`;
+  `${plural(one.num_active_adapters ?? one.num_l2_adapters ?? 0, "adapter")} active, ` +
+  `${plain(one.num_draining_adapters ?? 0)} draining`;
 
 function mpFacts(data) {
   const alive = data.worker_liveness || {};
@@ -316,8 +323,14 @@ function mpStatus(data) {
   const id = (row) => `${row.on} ${row.id}`;
   return [
     mpFacts(data),
-    h("h3", {}, "Sessions"),
-    rows("Sessions", WORKER_COLUMNS, workers, id, "No serving engine has registered yet."),
+    h("h3", {}, "Registered workers"),
+    rows(
+      "Registered workers",
+      WORKER_COLUMNS,
+      workers,
+      id,
+      "No serving engine has registered yet.",
+    ),
     h("h3", {}, "Parts"),
     rows("Parts of the server", PART_COLUMNS, parts, (row) => row.name, "No parts reported."),
     h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
@@ -560,7 +573,9 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
     render: (list, body) =>
       append(
         body,
-        rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, true),
+        list.length
+          ? rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, true)
+          : h("p", { class: "quiet-line" }, emptyText),
       ),
   });
   frame.element.classList.add("whole");
@@ -611,7 +626,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
         h("h3", {}, "Its alerts"),
         h(
           "ul",
-          {},
+          { class: "its-alerts" },
           data.alerts
             .slice(0, 10)
             .map((alert) =>
@@ -633,7 +648,10 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
 
 /** Kind -> {above, below}: makers of panels before and after the charts, each `(ctx) -> Node`. */
 export const OWN_PANELS = {
-  mp: { above: [mpTiers], below: [panel("Server status", "/status", mpStatus)] },
+  mp: {
+    above: [mpTiers],
+    below: [panel("Server status", MP_STATUS[0], mpStatus, { older: MP_STATUS[1] })],
+  },
   worker: { above: [workerBackends] },
   engine: { below: [members] },
   scheduler: { below: [members] },

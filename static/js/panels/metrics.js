@@ -7,7 +7,7 @@ import { button, searchBox } from "../controls.js";
 import { append, h, replace, setText } from "../dom.js";
 import { clock, format, fullTime, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson } from "../server.js";
+import { getJson, getText } from "../server.js";
 import { DataTable } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
@@ -18,6 +18,20 @@ const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
 function number(text) {
   return text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+}
+
+/** A node's page; where it is on another port, as the frontend's own page has it. */
+async function metricsText(ctx) {
+  try {
+    return await ctx.text("/metrics");
+  } catch (error) {
+    const { kind, key } = ctx.node();
+    if (error.status !== 404 || kind !== "mp") throw error;
+    const query = `metrics?node=${encodeURIComponent(key)}`;
+    const page = await getText(query, { signal: ctx.signal });
+    if (!/^lmcache_mp/m.test(page)) throw error;
+    return page;
+  }
 }
 
 /** Prometheus text 0.0.4 as [{name, type, help, samples: [{name, labels, value}]}]. */
@@ -271,7 +285,7 @@ class LiveChart {
     if (gone()) return;
     const now = Date.now() / 1000;
     try {
-      const found = metricRows(parseMetrics(await ctx.text("/metrics")));
+      const found = metricRows(parseMetrics(await metricsText(ctx)));
       if (gone()) return;
       const next = found.find((one) => one.id === row.id);
       this.#take(now, next ? next.value : null);
@@ -553,7 +567,7 @@ class Metrics {
       path: "/metrics",
       ctx,
       load: async () => {
-        const raw = await ctx.text("/metrics");
+        const raw = await metricsText(ctx);
         return { data: raw, raw };
       },
       render: (text, body) => this.#render(text, body),

@@ -34,8 +34,6 @@ const NOTES = {
   waiting_requests: (m) => said(m, "running_requests", (text) => `${text} running`),
   external_prefix_hit_rate: () => "beyond the GPU prefix",
   kv_usage_ratio: (m) => said(m, "preemptions_per_second", (text) => `preemptions ${text}`),
-  prompt_tokens_per_second: (m) =>
-    said(m, "generation_tokens_per_second", (text) => `${text} generated`),
   local_cache_bytes: (m) => said(m, "local_cache_limit_bytes", (text) => `of ${text}`),
   evictions_per_second: (m) => said(m, "stored_tokens_per_second", (text) => `storing ${text}`),
   failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
@@ -88,7 +86,8 @@ const TILES = {
   ],
 };
 
-// ---- charts: like with like in a lane, what belongs together in one chart ----
+// ---- charts: like with like in a lane, what belongs together in one chart; a lane's name is that
+// of its chart when the other one has no figures ----
 
 const line = (metric, name, colour) => ({ metric, name, colour });
 const lane = (unit, lines, more = {}) => ({ unit, lines, height: LANE, ...more });
@@ -103,36 +102,46 @@ const L1_LIMIT = ["local_cache_limit_bytes", "L1 limit"];
 
 const MEMORY = [
   "L1 memory and evictions",
-  lane("bytes", [line("local_cache_bytes", "L1 memory", LAYER.l1)], { limit: L1_LIMIT }),
-  low("1/s", [line("evictions_per_second", "Evictions", 3)]),
+  lane("bytes", [line("local_cache_bytes", "L1 memory", LAYER.l1)], {
+    name: "L1 memory",
+    limit: L1_LIMIT,
+  }),
+  low("1/s", [line("evictions_per_second", "Evictions", 3)], { name: "Evictions" }),
 ];
 
 const CHARTS = {
   engine: [
     [
       "TTFT and queue",
-      lane("seconds", [line("ttft_p50", "TTFT p50", 3), line("ttft_p99", "TTFT p99", 4)]),
-      low("count", [
-        line("waiting_requests", "Waiting", 6),
-        line("running_requests", "Running", 5),
-      ]),
+      lane("seconds", [line("ttft_p50", "p50", 3), line("ttft_p99", "p99", 4)], { name: "TTFT" }),
+      low(
+        "count",
+        [line("waiting_requests", "Waiting", 6), line("running_requests", "Running", 5)],
+        { name: "Queue" },
+      ),
     ],
     [
       "Hit rate",
-      lane("ratio", [
-        line("gpu_prefix_hit_rate", "GPU prefix", LAYER.gpu),
-        line("external_prefix_hit_rate", "LMCache", LAYER.lmcache),
-      ]),
-      low("ratio", [line("kv_usage_ratio", "GPU KV cache in use", 6)]),
+      lane(
+        "ratio",
+        [
+          line("gpu_prefix_hit_rate", "GPU prefix", LAYER.gpu),
+          line("external_prefix_hit_rate", "LMCache", LAYER.lmcache),
+        ],
+        { name: "Hit rate" },
+      ),
+      low("ratio", [line("kv_usage_ratio", "GPU KV cache in use", 6)], { name: "GPU KV cache" }),
     ],
     ["Tokens by source", SOURCES],
     [
       "Inter-token latency and preemptions",
-      lane("seconds", [
-        line("itl_p50", "Inter-token p50", 3),
-        line("itl_p99", "Inter-token p99", 4),
-      ]),
-      low("1/min", [line("preemptions_per_second", "Preemptions", 6)], { kind: "bar" }),
+      lane("seconds", [line("itl_p50", "p50", 3), line("itl_p99", "p99", 4)], {
+        name: "Inter-token latency",
+      }),
+      low("1/min", [line("preemptions_per_second", "Preemptions", 6)], {
+        name: "Preemptions",
+        kind: "bar",
+      }),
     ],
   ],
   mp: [
@@ -143,11 +152,15 @@ const CHARTS = {
     ["Tokens by source", { ...SOURCES, names: { source_remote: "L2" } }],
     [
       "L2 throughput",
-      lane("bytes/s", [
-        line("l2_load_bytes_per_second", "Load", LAYER.l2),
-        line("l2_store_bytes_per_second", "Store", 3),
-      ]),
-      low("seconds", [line("retrieve_p99", "Retrieve p99", 4)]),
+      lane(
+        "bytes/s",
+        [
+          line("l2_load_bytes_per_second", "Load", LAYER.l2),
+          line("l2_store_bytes_per_second", "Store", 3),
+        ],
+        { name: "L2 throughput" },
+      ),
+      low("seconds", [line("retrieve_p99", "Retrieve p99", 4)], { name: "Retrieve latency" }),
     ],
     MEMORY,
     [
@@ -158,9 +171,9 @@ const CHARTS = {
           line("loads_in_flight", "Loads in flight", LAYER.l2),
           line("stores_in_flight", "Stores in flight", 6),
         ],
-        { kind: "step" },
+        { name: "In flight", kind: "step" },
       ),
-      low("1/min", PROBLEMS, { kind: "bar" }),
+      low("1/min", PROBLEMS, { name: "Failures and timeouts", kind: "bar" }),
     ],
     [
       "L1 throughput",
@@ -180,12 +193,13 @@ const CHARTS = {
     ],
     ["Tokens by source", SOURCES],
     [
-      "Retrieve and store latency",
-      lane("seconds", [
-        line("retrieve_p50", "Retrieve p50", 3),
-        line("retrieve_p99", "Retrieve p99", 4),
-      ]),
-      low("seconds", [line("store_p99", "Store p99", 6)]),
+      "Latency",
+      lane(
+        "seconds",
+        [line("retrieve_p50", "Retrieve p50", 3), line("retrieve_p99", "Retrieve p99", 4)],
+        { name: "Retrieve latency" },
+      ),
+      low("seconds", [line("store_p99", "Store p99", 6)], { name: "Store latency" }),
     ],
     MEMORY,
     [
@@ -201,8 +215,8 @@ const CHARTS = {
     ],
     [
       "Failures and queue",
-      lane("1/min", PROBLEMS, { kind: "bar", alone: "Failures" }),
-      low("count", [line("queue_size", "Queue", 6)], { kind: "step", alone: "Queue" }),
+      lane("1/min", PROBLEMS, { name: "Failures and timeouts", kind: "bar" }),
+      low("count", [line("queue_size", "Queue", 6)], { name: "Queue", kind: "step" }),
     ],
     [
       "Lookup latency",
@@ -291,9 +305,10 @@ function chartsFor(kind, history) {
     .map(([label, ...lanes]) => {
       const shown = lanes.filter((one) => hasLane(one, history));
       if (shown.length === 1) shown[0] = { ...shown[0], height: ONLY_LANE };
+      const isWhole = shown.length === lanes.length;
       return {
         id: label,
-        label: (shown.length === 1 && shown[0].alone) || label,
+        label: isWhole ? label : shown[0].name || label,
         lanes: shown.map(({ unit, kind: look, height }) => ({ unit, kind: look, height })),
         of: (past) => shown.map((one) => linesOf(one, past)),
         limits: (past) => shown.map((one) => limitsOf(one, past)),

@@ -69,7 +69,7 @@ function cacheRows(node, metrics, more) {
     ["L1 memory", metrics.local_cache_bytes, metrics.local_cache_limit_bytes, ""],
     ["Local disk", metrics.local_storage_bytes, more.disk, disk],
     ["Remote", metrics.remote_cache_bytes, null, "limit not reported"],
-  ].filter(([, used]) => typeof used === "number");
+  ].filter(([, used, limit]) => used > 0 || (used === 0 && limit));
 }
 
 function aboutRows(node, more) {
@@ -86,7 +86,7 @@ function aboutRows(node, more) {
     ],
     ["Process started", more.started ? fullTime(more.started) : null],
     ["Running for", up ? duration(up) : null],
-    ["Kind", kindName(node.kind)],
+    ["Kind", node.software ? `${node.software} engine` : kindName(node.kind)],
     ["Role", node.role === node.kind ? "" : node.role],
     ["Instance", instance && h("a", { href: instanceLink(instance) }, instance)],
     ["Model", node.model],

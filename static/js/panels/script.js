@@ -98,7 +98,8 @@ async function tellAllowed(ctx, line, run) {
     if (on === undefined) return;
     run.dataset.off = on ? "" : "1";
     run.disabled = run.disabled || !on;
-    const config = h("a", { href: nodeLink(ctx.node(), "config") }, "Config");
+    const href = `${nodeLink(ctx.node(), "config")}?q=run_script_api_enabled`;
+    const config = h("a", { href }, "Config");
     replace(
       line,
       on

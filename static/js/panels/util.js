@@ -13,6 +13,27 @@ export const breakable = (name) =>
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
+/** The JSON of a path of a node, or of the one that older versions have instead. */
+export async function readEither(ctx, path, older) {
+  try {
+    return await ctx.json(path);
+  } catch (error) {
+    if (error.status !== 404 || !older) throw error;
+    return ctx.json(older, {});
+  }
+}
+
+/** The values of nested objects by their paths: {"a.b": 1}. */
+export function flatten(value, prefix = "", into = {}) {
+  for (const [name, item] of Object.entries(value)) {
+    const path = prefix ? `${prefix}.${name}` : name;
+    if (item !== null && typeof item === "object" && !Array.isArray(item))
+      flatten(item, path, into);
+    else into[path] = item;
+  }
+  return into;
+}
+
 const NO_ENGINE = "a scheduler has no cache engine; its workers do";
 const NOT_HERE = "has no such endpoint";
 const path = (...words) => new RegExp(`^/(${words.join("|")})([/?]|$)`);

@@ -5,6 +5,9 @@ import { h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
 import { show } from "../panels/config.js";
+import { flatten } from "../panels/util.js";
+
+export { flatten };
 
 const UNASKED = 16; // nodes whose settings are compared at once; with more there is a button
 const PAUSE = 600; // ms after a change of the choice
@@ -21,14 +24,15 @@ const IDENTITY = new RegExp(
 /** Whether a setting says who a process is, and so must differ. */
 export const isIdentity = (name) => IDENTITY.test(name) || /port_start$/.test(name);
 
-export function flatten(value, prefix = "", into = {}) {
-  for (const [name, item] of Object.entries(value)) {
-    const path = prefix ? `${prefix}.${name}` : name;
-    if (item !== null && typeof item === "object" && !Array.isArray(item))
-      flatten(item, path, into);
-    else into[path] = item;
+/** The settings of a node; an MP server before 0.5.6 has them at another path. */
+async function settingsOf(node, options) {
+  if (node.kind !== "mp") return getJson(nodePath(node, "/conf"), options);
+  try {
+    return await getJson(nodePath(node, "/config"), options);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return getJson(nodePath(node, "/conf"), options);
   }
-  return into;
 }
 
 /** Rows of settings: [{name, groups: [[value, keys], ...]}], the most common value first. */
@@ -113,10 +117,9 @@ export class SettingsCard {
     const { signal } = this.abort;
     this.button.disabled = true;
     const found = { configs: [], mute: [] };
-    const path = (node) => nodePath(node, node.kind === "mp" ? "/config" : "/conf");
     await each(
       nodes,
-      (node) => getJson(path(node), { signal, timeout: TIMEOUT }),
+      (node) => settingsOf(node, { signal, timeout: TIMEOUT }),
       (node, conf, error) => {
         if (signal.aborted) return;
         if (conf && typeof conf === "object") found.configs.push([node, conf]);

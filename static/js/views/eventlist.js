@@ -202,8 +202,62 @@ function withOthers(said, { node, alike }) {
   return `${said.slice(0, end)} and ${others}${said.slice(end)}`;
 }
 
+const NAME = "([^/?]+)";
+const BACKEND = "[?]backend_name=([^&]+)";
+
+/** Requests that change something, without their prefix, and what they did; $1 is a name there. */
+const ACTIONS = [
+  ["POST /conf", "settings changed"],
+  ["GET /loglevel[?]logger_name=([^&]+)&level=([^&]+)", "log level of $1 set to $2"],
+  ["POST /run_script", "script run"],
+  [`PUT /bypass/add${BACKEND}`, "$1 bypassed"],
+  [`PUT /bypass/remove${BACKEND}`, "bypass of $1 ended"],
+  ["PUT /freeze/enable", "frozen"],
+  ["PUT /freeze/disable", "freeze ended"],
+  ["PUT /hot_cache/enable", "hot cache turned on"],
+  ["PUT /hot_cache/disable", "hot cache turned off"],
+  ["DELETE /cache/clear[?]locations=([^&]+)", "$1 cleared"],
+  ["(?:DELETE|POST) /(?:cache/clear|clear-cache)", "cache cleared"],
+  [`POST /backends/${NAME}/recreate`, "$1 recreated"],
+  [`DELETE /backends/${NAME}`, "$1 removed"],
+  ["POST /backends", "missing backends created"],
+  ["POST /lookup/create", "lookup created"],
+  ["POST /lookup/recreate", "lookup recreated"],
+  ["POST /lookup/close", "lookup closed"],
+  ["POST /chunk_statistics/start", "chunk statistics started"],
+  ["POST /chunk_statistics/stop", "chunk statistics stopped"],
+  ["POST /chunk_statistics/reset", "chunk statistics reset"],
+  ["POST /metrics/reset", "metrics reset"],
+  ["PUT /quota/config", "default quota set"],
+  [`PUT /quota/${NAME}`, "quota of $1 set"],
+  [`DELETE /quota/${NAME}`, "quota of $1 removed"],
+  ["POST /(?:cache/pins|pin)", "prompt pinned"],
+  ["DELETE /cache/pins", "prompt unpinned"],
+  ["POST /cache/prefetches", "prompt prefetched"],
+  ["POST /cache/delete", "KV of a prompt deleted"],
+  ["POST /move", "KV of a prompt moved"],
+  ["POST /compress", "KV of a prompt compressed"],
+  ["POST /decompress", "KV of a prompt decompressed"],
+  ["POST /api/alerts/.+/silence", "alert silenced"],
+  ["DELETE /api/alerts/.+/silence", "silence of an alert ended"],
+  ["POST /api/heartbeat/start", "heartbeats started"],
+  ["POST /api/heartbeat/stop", "heartbeats stopped"],
+].map(([request, words]) => [new RegExp(`^${request}(?:[?].*)?$`), words]);
+
+/** What somebody did, in words; requests that have none are told as they were sent. */
+function actionText({ method, path, node, status, text }) {
+  if (!method || !path) return text;
+  const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
+  const found = ACTIONS.find(([pattern]) => pattern.test(request));
+  const words = found ? request.replace(...found) : `${method} ${path}`;
+  const result = status >= 400 ? `: failed with ${status}` : "";
+  const said = `${words}${node ? ` on ${node}` : ""}${result}`;
+  return said.charAt(0).toUpperCase() + said.slice(1);
+}
+
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
+  if (event.kind === "action" && !event.alike) return actionText(event);
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {

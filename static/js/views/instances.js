@@ -232,7 +232,11 @@ function oddText(spread, value, unit, beside) {
 }
 
 /** Whether a row is of a kind that has the figures of a cache. */
-const hasFigures = (row) => !row.node || row.kind === "mp" || row.kind === "worker";
+const hasFigures = (row) =>
+  !row.node ||
+  row.kind === "mp" ||
+  row.kind === "worker" ||
+  ["lookup_hit_rate", ...SPREAD].some((name) => isNumber(row.metrics[name]));
 
 /** A figure, and below it the spread over the ranks or the median that it is far from. */
 function figureCell(row, name, show = withUnit) {
@@ -286,8 +290,8 @@ function nodeFacts(row) {
     engine: [
       isNumber(m.ttft_p50) ? `TTFT p50 ${format(m.ttft_p50, "seconds")}` : "",
       isNumber(m.gpu_prefix_hit_rate) ? `GPU prefix ${format(m.gpu_prefix_hit_rate, "ratio")}` : "",
-      isNumber(m.running_requests) ? `${plain(m.running_requests)} running` : "",
-      isNumber(m.waiting_requests) ? `${plain(m.waiting_requests)} waiting` : "",
+      isNumber(m.running_requests) ? `${plain(Math.round(m.running_requests))} running` : "",
+      isNumber(m.waiting_requests) ? `${plain(Math.round(m.waiting_requests))} waiting` : "",
     ],
   };
   return (facts[kind] || []).filter(Boolean).join(" · ");
@@ -307,7 +311,7 @@ function besideName(row) {
   }
   const kind = kindName(row.kind);
   const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
-  return [rank || kind, nodeFacts(row)].filter(Boolean).join(" · ");
+  return [rank || kind, hasFigures(row) ? "" : nodeFacts(row)].filter(Boolean).join(" · ");
 }
 
 /** The name of a rank without what its instance's name says already. */

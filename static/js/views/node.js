@@ -105,9 +105,8 @@ class Tabs {
   constructor() {
     this.element = h("nav", { class: "tabs", "aria-label": "Panels of this node" });
     this.signature = "";
-    const fade = () => this.#fade();
-    this.element.addEventListener("scroll", fade, { passive: true });
-    new ResizeObserver(fade).observe(this.element);
+    this.element.addEventListener("scroll", () => this.#fade(), { passive: true });
+    new ResizeObserver(() => this.#showCurrent(false)).observe(this.element);
     this.element.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -235,18 +234,18 @@ class PanelContext {
 
 // ---- the page ----
 
-/** What stands beside the node's name, as parts. */
+/** What stands beside the node's name, as parts: [text, class]. */
 function aboutLine(node, status) {
   const up = node.state === "up" && node.since ? duration(status.time - node.since) : "";
   return [
-    instanceName(node) === node.key ? "" : instanceName(node),
-    KINDS[node.kind] || "",
-    node.version,
-    middle(node.address || "", 24),
-    node.proxy === "local_proxy" ? "" : `through ${node.proxy}`,
-    up && `up for ${up}`,
-    node.latency > SLOW && responseTime(node),
-  ].filter(Boolean);
+    [instanceName(node) === node.key ? "" : instanceName(node), ""],
+    [node.software ? `${node.software} engine` : KINDS[node.kind], ""],
+    [node.version, ""],
+    [middle(node.address || "", 24), "only-wide"],
+    [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
+    [up && `up for ${up}`, ""],
+    [node.latency > SLOW && responseTime(node), ""],
+  ].filter(([text]) => text);
 }
 
 /** Why a node is not well, as a note; null when it is. */
@@ -306,7 +305,11 @@ class NodePage {
         this.mark,
         this.count,
         this.line,
-        button("Refresh", () => refreshNow(this.key), { image: "refresh", kind: "small" }),
+        button(h("span", {}, "Refresh"), () => refreshNow(this.key), {
+          image: "refresh",
+          kind: "small",
+          title: "Refresh",
+        }),
       ),
       this.tabs.element,
       this.trouble,
@@ -392,11 +395,13 @@ class NodePage {
   #drawHead(node, status) {
     setState(this.mark, node.state);
     const about = aboutLine(node, status);
-    if (about.join(" · ") !== this.lineSig) {
-      this.lineSig = about.join(" · ");
+    if (about.join() !== this.lineSig) {
+      this.lineSig = about.join();
       replace(
         this.line,
-        about.map((one, i) => [i ? " · " : null, h("span", { class: "gap" }, one)]),
+        about.map(([text, kind], i) =>
+          h("span", { class: `gap ${kind}`.trim() }, i ? " · " : null, text),
+        ),
       );
     }
     const lasted = node.state !== "up" ? Math.floor((status.time - node.since) / 10) : 0;

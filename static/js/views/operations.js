@@ -335,12 +335,10 @@ export class CacheOperations {
     });
     const { help, dry, reads, danger } = this.operation;
     this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
-    this.preview = h("pre", {
-      class: "block",
-      tabindex: "0",
-      role: "region",
-      "aria-label": "Request that will be sent",
-    });
+    const label = "Requests that will be sent";
+    this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
+    const summary = h("summary", { class: "muted" }, label);
+    this.requests = h("details", { class: "all", hidden: true }, summary, this.preview);
     this.table = h("div", { "aria-live": "polite" });
     const run = this.#button(reads ? "Run" : "Review and run", danger ? "danger" : "primary", () =>
       this.#run(this.operation, run),
@@ -356,7 +354,7 @@ export class CacheOperations {
         h("p", { class: "quiet-line" }, help),
         h("div", { class: "row-fields op-fields" }, this.#fields()),
         this.problem,
-        this.preview,
+        this.requests,
         h("div", { class: "actions" }, test, run),
       ),
       this.table,
@@ -445,7 +443,7 @@ export class CacheOperations {
     } catch (error) {
       lines = "";
     }
-    this.preview.hidden = !lines;
+    this.requests.hidden = !lines;
     setText(this.preview, lines);
   }
 
