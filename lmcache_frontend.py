@@ -5970,10 +5970,8 @@ def check_remote(evidence: Evidence) -> Finding:
         pings = f"the last {state.ping_failures} pings failed"
         text = f"Remote backend of {evidence.key} does not respond: {pings}"
         return Finding(text, state.ping_failures)
-    adapters = [reason for reason in state.reasons if "l2_adapters" in reason]
-    if not adapters:
-        return NOTHING
-    return Finding(f"Remote backend of {evidence.key} fails: {adapters[0]}")
+    failed = next((reason for reason in state.reasons if "l2_adapters" in reason), "")
+    return Finding(f"Remote backend of {evidence.key} fails: {failed}") if failed else NOTHING
 
 
 def check_stalled(evidence: Evidence) -> Finding:
@@ -6141,10 +6139,6 @@ class Trouble:
         return [common_alert(rule, now[1], self._clock.unix(now[0]), node, key)] if now else []
 
 
-def is_own_setting(name: str) -> bool:
-    return len(name) > MAX_SETTING_NAME or bool(OWN_SETTING.fullmatch(name.lower()))
-
-
 def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
     """The settings that should be equal, as JSON; those of ``extra_config`` one by one."""
     extra = as_dict(conf.get("extra_config"))
@@ -6153,7 +6147,7 @@ def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
     return {
         name: json.dumps(value, sort_keys=True)
         for name, value in settings.items()
-        if not is_own_setting(name)
+        if len(name) <= MAX_SETTING_NAME and not OWN_SETTING.fullmatch(name.lower())
     }
 
 

@@ -248,7 +248,7 @@ def test_an_engine_shows_ttft_queue_and_hit_rate_in_one_view(page, demo):
         "GPU prefix hit rate",
     ]
     legend = browser.text("main .chart .legend")
-    assert "TTFT p99" in legend and "Waiting" in legend
+    assert "p99" in legend and "Waiting" in legend
 
 
 def test_an_mp_server_shows_its_adapters_with_their_use_and_loads_in_flight(page, demo):

@@ -328,6 +328,60 @@ def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
     assert rows == [["5 nodes are degraded: slow", "1 of 5 ongoing,", "5 min"]]
 
 
+def action(method, path, status=200, node="w0"):
+    more = {"method": method, "path": path, "status": status, "by": "local", "from": "127.0.0.1"}
+    return event(1, "action", node, 100, 100, "as it was sent", **more)
+
+
+@pytest.mark.parametrize(
+    "done,words",
+    [
+        (action("POST", "/proxy2/w0/conf"), "Settings changed on w0"),
+        (
+            action("POST", "/proxy2/r1/proxy2/w0/conf", 400),
+            "Settings changed on w0: failed with 400",
+        ),
+        (
+            action("GET", "/proxy2/w0/loglevel?logger_name=lmcache.v1&level=DEBUG"),
+            "Log level of lmcache.v1 set to DEBUG on w0",
+        ),
+        (
+            action("PUT", "/proxy2/w0/bypass/add?backend_name=RemoteBackend"),
+            "RemoteBackend bypassed on w0",
+        ),
+        (
+            action("DELETE", "/proxy2/w0/cache/clear?locations=LocalCPUBackend"),
+            "LocalCPUBackend cleared on w0",
+        ),
+        (action("POST", "/proxy2/w0/backends/DiskBackend/recreate"), "DiskBackend recreated on w0"),
+        (action("POST", "/proxy2/w0/other?x=1"), "POST /proxy2/w0/other?x=1 on w0"),
+        (action("DELETE", "/api/alerts/a%2Fb/silence", node=None), "Silence of an alert ended"),
+    ],
+)
+def test_what_somebody_did_is_told_in_words(run, done, words):
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    assert run("views/eventlist.js", body, [done]) == [[words, "from this host", ""]]
+
+
+def test_of_a_tie_no_value_is_the_common_one(run):
+    body = (
+        "const rows = settingRows(given[0]);"
+        "return rows.map((row) => [...settingRow(row).children].map((cell) => cell.textContent))"
+    )
+    confs = [["w0", {"a": 1, "b": 1}], ["w1", {"a": 1, "b": 2}], ["w2", {"a": 2, "b": 1}]]
+    confs.append(["w3", {"a": 2, "b": 1}])
+    tie, common = run("views/drift.js", body, confs)
+    assert tie == ["a", "1  w0, w1", "2  w2, w3"]
+    assert common == ["b", "1  3 nodes", "◆ 2  w1"]
+
+
+def test_a_small_graph_has_no_gap_where_readings_are_not_evenly_spaced(run):
+    body = "return slots(given[0], given[1], 0, 40, 4)"
+    assert run("chartmath.js", body, [2, 18, 22, 38], [1, 2, 4, 6]) == [1, 2, 4, 6]
+    assert run("chartmath.js", body, [2, 22, 38], [1, 4, 6]) == [1, 2.5, 4, 6]
+    assert run("chartmath.js", body, [2, 15, 22, 38], [1, None, 4, 6]) == [1, None, 4, 6]
+
+
 def test_a_short_list_of_events_drops_alerts_before_outages_and_changes(run):
     events = [event(9 - n, "alert", None, 900 - n, None, "alert %d" % n) for n in range(8)]
     events += [event(1, "changed", "w0", 100), event(0, "node_down", "w1", 90, 95)]

@@ -435,6 +435,35 @@ def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker,
     ) and "2 of 3 threads with the same frames" in browser.text("main")
 
 
+def test_a_setting_that_changed_lately_is_marked_and_leads_to_the_event(browser, worker, show):
+    front = show(worker, "config")
+    browser.wait_for(lambda: "chunk_size" in browser.text("main .data"))
+    assert not browser.has("main .changed-at")
+    worker.pages["/conf"]["chunk_size"] = 512
+    query = "/api/events?kind=changed&node=w0"
+    assert front.ask("/proxy2/w0/conf").status == 200
+    press(browser, "Refresh", ".page-head")
+    wait_for(lambda: front.ask(query).json()["events"], 70)
+    browser.reload()
+    title = browser.attribute("main .changed-at", "title")
+    assert title.startswith("256 → 512 at ")
+    only = "const box = document.querySelector('main select[aria-label=Show]');"
+    only += "box.value = 'lately'; box.dispatchEvent(new Event('change'))"
+    browser.script(only)
+    assert browser.count("main .data tbody th[scope=row]") == 1
+    browser.script("document.querySelector('main .changed-at').focus()")
+    browser.press("Enter")
+    browser.wait_for(lambda: "chunk_size 256 → 512" in browser.text("main .events"))
+
+
+def test_what_a_node_does_not_offer_is_one_line(browser, worker, show):
+    del worker.pages["/env"]
+    show(worker, "environment")
+    browser.wait_for(lambda: "has no such endpoint" in browser.text("main .panel.absent"))
+    height = browser.script("return document.querySelector('main .panel').offsetHeight")
+    assert height < 50
+
+
 def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
     def thread(name, ago):
         return {
@@ -545,7 +574,7 @@ def test_where_scripts_are_off_none_can_be_run_and_the_setting_is_linked(browser
     show(demo, "script", "llama70b-b_worker0")
     wait_text(browser, "Scripts are off on this node")
     assert browser.property("main button.primary", "disabled")
-    assert browser.has("main .panel-line a[href$='llama70b-b_worker0/config']")
+    assert browser.has("main .panel-line a[href*='llama70b-b_worker0/config?q=']")
 
 
 def test_a_node_that_runs_no_scripts_says_why_itself(browser, worker, show):
@@ -796,7 +825,7 @@ def test_a_huge_response_is_shown_in_part_and_searched_whole(browser, worker, sh
         ("llama70b-b_scheduler", "cache", "a scheduler has no cache engine"),
         ("mp-0", "meta", "Not available: an MP server has no such endpoint"),
         ("mp-0", "inference", "Not available"),
-        ("llama70b-b_worker0", "cache", "Not available: only the scheduler counts chunks"),
+        ("llama70b-b_worker0", "cache", "only the scheduler counts chunks"),
     ],
 )
 def test_what_a_node_does_not_offer_is_said_without_asking_it(

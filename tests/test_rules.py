@@ -673,5 +673,5 @@ def test_every_rule_has_words_for_several_nodes_and_says_what_to_do():
 
 
 def test_the_longest_setting_name_that_is_compared():
-    assert not lf.is_own_setting("x" * lf.MAX_SETTING_NAME)
-    assert lf.is_own_setting("x" * (lf.MAX_SETTING_NAME + 1))
+    assert lf.flat_settings({"x" * lf.MAX_SETTING_NAME: 1})
+    assert not lf.flat_settings({"x" * (lf.MAX_SETTING_NAME + 1): 1})

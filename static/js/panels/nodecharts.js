@@ -305,7 +305,7 @@ function chartsFor(kind, history) {
     .map(([label, ...lanes]) => {
       const shown = lanes.filter((one) => hasLane(one, history));
       if (shown.length === 1) shown[0] = { ...shown[0], height: ONLY_LANE };
-      const isWhole = shown.length === lanes.length;
+      const isWhole = !shown.length || shown.length === lanes.length;
       return {
         id: label,
         label: isWhole ? label : shown[0].name || label,

@@ -189,8 +189,9 @@ function settingTable(rows) {
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
 
-function settingRow({ name, groups }) {
+export function settingRow({ name, groups }) {
   const tie = isTie(groups);
+  const label = (text) => ({ dataset: { label: text } }); // where there is no room for a head
   const [[most, keys], ...others] = groups;
   const told = tie ? namesText(keys) : plural(keys.length, "node");
   const count = others.length ? h("span", { class: "muted" }, `  ${told}`) : null;
@@ -198,10 +199,10 @@ function settingRow({ name, groups }) {
     "tr",
     {},
     h("th", { scope: "row", class: "mono" }, name),
-    h("td", { class: "mono" }, most, count),
+    h("td", { class: "mono", ...label("Most common value") }, most, count),
     h(
       "td",
-      { class: "mono" },
+      { class: "mono", ...label("Other values") },
       others.map(([text, nodes]) =>
         h(
           "div",

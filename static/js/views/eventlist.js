@@ -159,7 +159,7 @@ const WHO = { token: "by token", local: "from this host", everyone: "by anyone" 
 
 /** Who made an event: "by token, 10.2.0.14"; "" when that is not known. */
 export const actorOf = ({ by, from }) =>
-  by ? [WHO[by] || by, from].filter(Boolean).join(", ") : "";
+  by ? [WHO[by] || by, by === "local" ? "" : from].filter(Boolean).join(", ") : "";
 
 const GLYPHS = {
   node_down: { sign: "■", state: "down" },

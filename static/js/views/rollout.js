@@ -210,7 +210,7 @@ export class RolloutView {
           { class: "row-fields" },
           field("Setting", [this.setting, this.names]),
           field("New value", this.value),
-          field("Nodes", this.group),
+          h("div", { class: "contents wider" }, field("Nodes", this.group)),
           field("First node", this.first),
         ),
         this.problem,
