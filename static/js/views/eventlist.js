@@ -244,27 +244,30 @@ const ACTIONS = [
   ["POST /api/heartbeat/stop", "heartbeats stopped"],
 ].map(([request, words]) => [new RegExp(`^${request}(?:[?].*)?$`), words]);
 
-/** What somebody did, in words; requests that have none are told as they were sent. */
-function actionText({ method, path, node, status, text }) {
-  if (!method || !path) return text;
+/**
+ * What somebody did, in words, without who it was; requests that have none are told as they were
+ * sent.
+ */
+function actionText({ method, path, node, status, text, alike }) {
+  if (!method || !path) return text.replace(/ \(by [^()]*\)$/, "");
   const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
   const found = ACTIONS.find(([pattern]) => pattern.test(request));
   const words = found ? request.replace(...found) : `${method} ${path}`;
   const result = status >= 400 ? `: failed with ${status}` : "";
-  const said = `${words}${node ? ` on ${node}` : ""}${result}`;
+  const where = alike ? manyNodes(alike) : node;
+  const said = `${words}${where ? ` on ${where}` : ""}${result}`;
   return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
-  if (event.kind === "action" && !event.alike) return actionText(event);
+  if (event.kind === "action") return actionText(event);
   const text = event.restarted ? `${event.node} down, then restarted` : event.text;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
     const said = withOthers(tense(brief ? text.split(/[,;] /)[0] : text), event);
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
   }
-  if (event.kind === "action") return text.replace(/ \(by [^()]*\)$/, ""); // as its note says
   if (!event.alike) return LASTING.includes(event.kind) ? tense(text) : text;
   const who = manyNodes(event.alike);
   const same = template(event);
