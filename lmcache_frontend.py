@@ -1164,8 +1164,8 @@ def make_view(groups: Sequence[Node], conflicts: Sequence[str]) -> NodeView:
 # HTTP/1.1 grammar
 # ----------------------------------------------------------------------------
 #
-# Heads and chunks as pure functions on bytes: nothing here knows a socket. What the rules leave
-# open is refused, since two readers of one ambiguous message may see two different ones.
+# Heads and chunks as pure functions on bytes: nothing here knows a socket. Ambiguous messages are
+# refused, since two receivers may read them differently.
 
 MAX_REQUEST_LINE = 16 * KIB  # bytes; RFC 9112 section 3 asks for at least 8000
 MAX_HEAD = 64 * KIB  # bytes of a head, request or response
@@ -1174,7 +1174,8 @@ MAX_LENGTH_DIGITS = 18  # of a Content-Length
 MAX_CHUNK = 1 << 62  # bytes of a chunk
 MAX_CHUNK_LINE = 4 * KIB  # bytes of a chunk-size line with its extensions
 MAX_TRAILER = 16 * KIB  # bytes of a trailer section
-SHORT_LINE = 32  # bytes of most lines of a chunked body
+SHOWN_LINE = 60  # bytes of a malformed line that an error shows
+SHORT_LINE = 32  # bytes; most lines of a chunked body are shorter
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
 FIELD_NAME = re.compile(TOKEN)
 FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")  # section 5.5
@@ -1184,6 +1185,7 @@ HOST_FIELD = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~%!$&'()*+;=-]+)(?::\d{0,5})?", re.ASCII
 )
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+PARTIAL_CHUNK_LINE = re.compile(CHUNK_SIZE.pattern + rb"(?:[; \t\r]|\Z)")
 CHUNK_EXTENSION = re.compile(  # RFC 9112 section 7.1.1
     rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb'|"(?:[^"\\]|\\.)*"))?'
 )
@@ -1192,7 +1194,7 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te "
     b"transfer-encoding upgrade trailer".split()
 )
-# RFC 9110 section 6.5.1: what frames, routes, authorizes or describes the body has no place there.
+# RFC 9110 section 6.5.1: fields that frame, route, authorize or describe the message.
 FORBIDDEN_TRAILERS = HOP_BY_HOP | frozenset(
     b"authorization cache-control content-encoding content-length content-range content-type "
     b"cookie expect host location max-forwards set-cookie www-authenticate".split()
@@ -1203,14 +1205,11 @@ HeaderFields = List[Tuple[bytes, bytes]]
 
 
 class BadMessage(FrontendError):
-    """A message that breaks the rules of HTTP/1.1: answered with ``status``, then closed."""
+    """A message that violates HTTP/1.1: the response has ``status``, then the connection closes."""
 
 
 class Head:
-    """What heads of requests and responses have in common.
-
-    ``first`` has the first value of each field by its lower-case name.
-    """
+    """The head of a message; ``first`` has the first value of each field by lower-case name."""
 
     def __init__(self, minor: int, fields: HeaderFields) -> None:
         self.minor, self.fields = minor, fields
@@ -1230,15 +1229,15 @@ class Head:
         """Every value of the field ``name`` (lower case), in order."""
         if name not in self.first:
             return []
-        return [value for known, value in self.fields if known.lower() == name]
+        return [value for field, value in self.fields if field.lower() == name]
 
 
 class RequestHead(Head):
     """A parsed request head (RFC 9112 section 3).
 
-    ``target`` is what the request line says; ``path`` (raw bytes, still percent-encoded) and
-    ``query`` (with its "?", or b"") are its parts. ``length`` is the Content-Length or None,
-    ``chunked`` tells the other framing. ``host`` is that of an absolute target, else of ``Host``.
+    ``target`` is that of the request line; ``path`` (raw bytes, still percent-encoded) and
+    ``query`` (with its "?", or b"") are its parts. The body has ``length`` bytes or is ``chunked``
+    (None: no Content-Length). ``host`` is that of an absolute target, else of ``Host``.
     """
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: HeaderFields) -> None:
@@ -1250,11 +1249,6 @@ class RequestHead(Head):
         self._check_host()
         self.path, self.query = self._split_target()
         self.host = self.get(b"host")
-
-    @property
-    def wants_body(self) -> bool:
-        """Tell whether body bytes follow the head."""
-        return self.chunked or bool(self.length)
 
     def _check_host(self) -> None:
         """RFC 9112 section 3.2: exactly one Host field, and a valid one."""
@@ -1281,10 +1275,7 @@ class RequestHead(Head):
         return path, mark + query
 
     def _take_authority(self, rest: bytes) -> bytes:
-        """The path of an absolute-form target, whose host wins over ``Host``.
-
-        RFC 9112 section 3.2.2.
-        """
+        """The path of an absolute-form target; its host replaces ``Host`` (RFC 9112, 3.2.2)."""
         authority, slash, path = rest.partition(b"/")
         if b"?" in authority:
             authority, _, query = rest.partition(b"?")
@@ -1302,9 +1293,9 @@ def list_members(values: Iterable[bytes]) -> FrozenSet[bytes]:
 
 
 def request_framing(head: RequestHead) -> Tuple[Optional[int], bool]:
-    """How a request's body is delimited: (length or None, chunked). Raises BadMessage.
+    """How a request's body is delimited (RFC 9112 section 6.3): (length or None, chunked).
 
-    RFC 9112 section 6.3; a request that is framed in two ways is refused.
+    Raises BadMessage, also when the request has both framings.
     """
     codings = head.all(b"transfer-encoding")
     lengths = head.all(b"content-length")
@@ -1333,25 +1324,22 @@ def parse_length(values: List[bytes]) -> int:
 def parse_fields(block: bytes) -> HeaderFields:
     """Read field lines, each with its CRLF (RFC 9112 section 5). Raises BadMessage."""
     fields: HeaderFields = []
-    place = 0
-    while place < len(block):
+    position = 0
+    while position < len(block):
         if len(fields) == MAX_FIELDS:
             raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
-        found = FIELD_LINE.match(block, place)
-        if found is None:
-            line = block[place : place + 60].partition(b"\r\n")[0]
+        match = FIELD_LINE.match(block, position)
+        if match is None:
+            line = block[position : position + SHOWN_LINE].partition(b"\r\n")[0]
             shown = one_line(line.decode("latin-1"))
             raise BadMessage(400, f"malformed header line {shown!r}")
-        fields.append((found.group(1), found.group(2).strip(b" \t")))
-        place = found.end()
+        fields.append((match.group(1), match.group(2).strip(b" \t")))
+        position = match.end()
     return fields
 
 
 def parse_request_head(block: bytes) -> RequestHead:
-    """Parse a request line and its fields, each with its CRLF, without the empty line.
-
-    Raises BadMessage.
-    """
+    """Parse a request line and its fields, without the empty line. Raises BadMessage."""
     line, _, rest = block.partition(b"\r\n")
     method, target, minor = parse_request_line(line)
     return RequestHead(method, target, minor, parse_fields(rest))
@@ -1361,18 +1349,18 @@ def parse_request_line(line: bytes) -> Tuple[bytes, bytes, int]:
     """Method, target and minor version, 0 or 1 (RFC 9112 section 3). Raises BadMessage."""
     if len(line) > MAX_REQUEST_LINE:
         raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
-    found = REQUEST_LINE.fullmatch(line)
-    if found is None:
-        shown = one_line(line[:60].decode("latin-1"))
+    match = REQUEST_LINE.fullmatch(line)
+    if match is None:
+        shown = one_line(line[:SHOWN_LINE].decode("latin-1"))
         raise BadMessage(400, f"malformed request line {shown!r}")
-    method, target, major, minor = found.groups()
+    method, target, major, minor = match.groups()
     if major != b"1":
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are supported")
     return method, target, min(int(minor), 1)
 
 
 def check_partial_head(data: bytes) -> None:
-    """Refuse what cannot become a request head any more, however it goes on. Raises BadMessage."""
+    """Refuse the beginning of a request head that cannot become a valid one. Raises BadMessage."""
     line, newline, _ = data.partition(b"\n")
     if not newline and len(data) > MAX_REQUEST_LINE:
         raise BadMessage(414, f"the request line has more than {MAX_REQUEST_LINE} bytes")
@@ -1387,8 +1375,7 @@ def check_partial_head(data: bytes) -> None:
 class ResponseHead(Head):
     """A parsed response head (RFC 9112 section 4).
 
-    ``length`` is that of the body in bytes, None when it ends with its connection; ``chunked``
-    tells the other framing.
+    The body has ``length`` bytes or is ``chunked``, or ends with the connection (None).
     """
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: HeaderFields) -> None:
@@ -1398,9 +1385,9 @@ class ResponseHead(Head):
         self.chunked = False
 
     def frame(self, method: bytes) -> None:
-        """Find out how the body of an answer to ``method`` is delimited (RFC 9112 section 6.3).
+        """Set how the body of a response to ``method`` is delimited (RFC 9112 section 6.3).
 
-        Raises BadMessage 502: what is ambiguous is refused rather than guessed.
+        Raises BadMessage 502 for an ambiguous one.
         """
         codings, lengths = self.all(b"transfer-encoding"), set(self.all(b"content-length"))
         if codings:
@@ -1422,15 +1409,12 @@ class ResponseHead(Head):
 
 
 def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
-    """Parse a status line and its fields, each with its CRLF, without the empty line.
-
-    Raises BadMessage 502: the node does not speak HTTP/1.1.
-    """
+    """Parse a status line and its fields, without the empty line. Raises BadMessage 502."""
     line, _, rest = block.partition(b"\r\n")
-    found = STATUS_LINE.fullmatch(line)
-    if found is None:
+    match = STATUS_LINE.fullmatch(line)
+    if match is None:
         raise BadMessage(502, "its response is not HTTP/1.1")
-    minor, status, reason = found.groups()
+    minor, status, reason = match.groups()
     try:
         fields = parse_fields(rest)
     except BadMessage as error:
@@ -1441,7 +1425,7 @@ def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
 
 
 class LengthBody:
-    """Takes a body of known length out of a stream of bytes."""
+    """Takes a body of ``length`` bytes out of a stream of bytes."""
 
     trailer = b""
 
@@ -1460,8 +1444,8 @@ class LengthBody:
 class ChunkedBody:
     """Takes a chunked body out of a stream of bytes (RFC 9112 section 7.1).
 
-    ``trailer`` holds the field lines that it ended with. Chunk extensions are checked and dropped.
-    Raises BadMessage at the first byte that breaks the rules.
+    ``trailer`` has the field lines of its trailer section. Chunk extensions are checked and
+    dropped. Raises BadMessage at the first invalid byte.
     """
 
     SIZE, DATA, DATA_END, TRAILER = range(4)
@@ -1472,8 +1456,7 @@ class ChunkedBody:
         self.trailer = b""
         self._state = self.SIZE
         self._left = 0
-        # A line that has not arrived whole.
-        self._line = b""
+        self._line = b""  # the beginning of a line whose end has not arrived
 
     def take(self, data: memoryview) -> Tuple[List[memoryview], int]:
         """Return (the parts of ``data`` that are body, how many bytes of it were used)."""
@@ -1493,7 +1476,7 @@ class ChunkedBody:
 
     def _take_line(self, data: memoryview, position: int) -> int:
         limit = self.LINE_LIMITS[self._state]
-        # Most lines are short: what is copied should be, too.
+        # Most lines are short, and so is what is copied for them.
         window = bytes(data[position : position + SHORT_LINE])
         end = window.find(b"\n")
         if end < 0:
@@ -1515,14 +1498,7 @@ class ChunkedBody:
         if len(line) > limit:
             raise BadMessage(400, "a line of the chunked body is too long")
         if self._state == self.SIZE:
-            size = CHUNK_SIZE.match(line)
-            if size is None or line[size.end() : size.end() + 1] not in (
-                b"",
-                b";",
-                b" ",
-                b"\t",
-                b"\r",
-            ):
+            if not PARTIAL_CHUNK_LINE.match(line):
                 raise BadMessage(400, "malformed chunk size")
         if self._state == self.DATA_END and line != b"\r":
             raise BadMessage(400, "a chunk's data does not end with CRLF")
@@ -1545,18 +1521,11 @@ class ChunkedBody:
 
 
 def parse_chunk_line(line: bytes) -> int:
-    """The size that a chunk's first line gives, in bytes; its extensions are checked.
-
-    Raises BadMessage.
-    """
-    size = CHUNK_SIZE.match(line)
-    position = size.end() if size else 0
-    while size and position < len(line):
-        extension = CHUNK_EXTENSION.match(line, position)
-        if extension is None:
-            break
-        position = extension.end()
-    if size is None or position < len(line):
+    """Read a chunk's size in bytes, and check its extensions. Raises BadMessage."""
+    size = match = CHUNK_SIZE.match(line)
+    while match and match.end() < len(line):
+        match = CHUNK_EXTENSION.match(line, match.end())
+    if match is None:
         raise BadMessage(400, "malformed chunk size or extension")
     length = int(size.group(), 16)
     if length > MAX_CHUNK:
@@ -1566,11 +1535,9 @@ def parse_chunk_line(line: bytes) -> int:
 
 def safe_trailer(trailer: bytes) -> bytes:
     """The trailer fields that may be passed on (RFC 9110 section 6.5.1)."""
-    kept = []
-    for name, value in parse_fields(trailer):
-        if name.lower() not in FORBIDDEN_TRAILERS:
-            kept.append(b"%b: %b\r\n" % (name, value))
-    return b"".join(kept)
+    fields = parse_fields(trailer)
+    safe = [field for field in fields if field[0].lower() not in FORBIDDEN_TRAILERS]
+    return b"".join(b"%b: %b\r\n" % field for field in safe)
 
 
 def frame_chunk(data: bytes) -> bytes:
@@ -9884,7 +9851,7 @@ class Trust:
         masked = text is None or not MASKED_SEGMENTS.isdisjoint(segments)
         if head.method not in (b"GET", b"HEAD"):
             return f"{head.command} requests change things", masked
-        if head.wants_body:
+        if head.chunked or head.length:
             return "requests with a body may change things", masked
         parameters = decode_fully(head.query[1:].decode("latin-1"))
         if text is None or parameters is None:
