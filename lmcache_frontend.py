@@ -1549,16 +1549,17 @@ def frame_chunk(data: bytes) -> bytes:
 # Talking to nodes
 # ----------------------------------------------------------------------------
 #
-# Connections are http.client's; what they read is checked by the strict grammar above. Everything
-# here blocks, with a deadline for each step.
+# Connections are http.client's; responses are parsed by the strict grammar above. Everything here
+# blocks, with a deadline for each step.
 
 CONNECT_TIMEOUT = 5.0  # seconds
-FETCH_TIMEOUT = 5.0  # seconds for one of our own questions to a node
-NAME_TTL = 30.0  # seconds that an address of a host name is remembered
+SHORTEST_CONNECT = 0.01  # seconds for one of several addresses of a host
+FETCH_TIMEOUT = 5.0  # seconds for one of our own requests to a node
+NAME_TTL = 30.0  # seconds that the addresses of a host name are cached
 NODE_IDLE_TIMEOUT = 60.0  # seconds a node's connection is kept for the next request
-MAX_IDLE_NODE_CONNECTIONS = 64  # kept open per target, of those that were needed at once
-MAX_INTERIM = 100  # interim (1xx) answers before an answer
-MAX_FETCH = 64 * MIB  # bytes of an answer that we keep in memory
+MAX_IDLE_NODE_CONNECTIONS = 64  # kept open per target
+MAX_INTERIM = 100  # interim (1xx) responses before a response
+MAX_FETCH = 64 * MIB  # bytes of a service's response
 REASONS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ENOENT: "no such socket",
@@ -1570,23 +1571,23 @@ REASONS = {
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection closed",
 }
-SMALL_PIECE = 64 * KIB  # bytes that are received at once of an answer that we keep
-FEW_FETCHES = 2  # requests at once when nodes answer without delay
-FETCH_PATIENCE = 0.005  # seconds without an answer after which more are sent at once
+SMALL_PIECE = 64 * KIB  # bytes that are received at once of a response that we keep
+FEW_FETCHES = 2  # requests at once when nodes respond without delay
+FETCH_PATIENCE = 0.005  # seconds without a response after which more are sent at once
 BACKLOG_PAUSE = 0.01  # seconds between two tries to connect to a Unix socket whose backlog is full
 
-# What an answer may hold, by what it is; together those that are held at once have a budget.
-SMALL_ANSWER = 64 * KIB  # bytes
-LARGE_ANSWER = 8 * MIB  # bytes
-ANSWER_BUDGET = 256 * MIB  # bytes
-ANSWER_LIMITS = {
+# Limits of responses by path, and of all that are in memory together.
+SMALL_RESPONSE = 64 * KIB  # bytes
+LARGE_RESPONSE = 8 * MIB  # bytes
+RESPONSE_BUDGET = 256 * MIB  # bytes
+RESPONSE_LIMITS = {
     "/version": 4 * KIB,
     "/lmc_version": 4 * KIB,
     "/commit_id": 4 * KIB,
-    "/health": SMALL_ANSWER,
-    "/healthz": SMALL_ANSWER,
-    "/api/healthcheck": SMALL_ANSWER,
-    "/periodic-threads-health": SMALL_ANSWER,
+    "/health": SMALL_RESPONSE,
+    "/healthz": SMALL_RESPONSE,
+    "/api/healthcheck": SMALL_RESPONSE,
+    "/periodic-threads-health": SMALL_RESPONSE,
     "/conf": MIB,
     "/config": MIB,
     "/meta": MIB,
@@ -1597,16 +1598,16 @@ ANSWER_LIMITS = {
 }
 
 
-def answer_limit(path: str) -> int:
-    """How many bytes the answer to a GET of ``path`` may have."""
-    return ANSWER_LIMITS.get(path.partition("?")[0], LARGE_ANSWER)
+def response_limit(path: str) -> int:
+    """How many bytes the response to a GET of ``path`` may have."""
+    return RESPONSE_LIMITS.get(path.partition("?")[0], LARGE_RESPONSE)
 
 
 class FetchError(OSError):
-    """A node or a service could not be asked; ``reason`` says why, without the target's name.
+    """A request to a node or a service failed; ``reason`` says why, without the target's name.
 
-    ``connected`` tells that it had accepted the connection: it is slow or wrong, not unreachable;
-    ``timed_out`` that it was waited for in vain.
+    ``connected``: the connection was accepted, so it is not unreachable. ``timed_out``: no
+    response in time.
     """
 
     def __init__(self, reason: str, connected: bool = False, timed_out: bool = False) -> None:
@@ -1617,7 +1618,7 @@ class FetchError(OSError):
 
 
 class BudgetFull(FetchError):
-    """We had no room for an answer: this tells nothing of the node."""
+    """We had no room for a response, which is no fault of the node."""
 
     def __init__(self) -> None:
         super().__init__("too many responses are being read at once", connected=True)
@@ -1648,9 +1649,9 @@ def reason_of(error: Exception) -> str:
 class NodeResponse(http.client.HTTPResponse):
     """``HTTPResponse`` that reads its head by the strict grammar, and its body as it arrives.
 
-    ``wait()`` is called whenever the next bytes have to come from the socket: that is the place to
-    keep a deadline. ``on_interim(head, more)`` is called with each 1xx head; ``more`` tells that
-    what follows it is here already. ``buffered`` bytes of the body came with the head.
+    ``wait()`` is called before each read from the socket, to keep a deadline.
+    ``on_interim(head, more)`` is called with each 1xx head; ``more``: the next bytes have arrived,
+    too. ``buffered`` bytes of the body came with the head.
     """
 
     def __init__(
@@ -1695,7 +1696,7 @@ class NodeResponse(http.client.HTTPResponse):
 
     @property
     def headers(self) -> http.client.HTTPMessage | None:
-        """The response's fields as the base class gives them, made when somebody asks."""
+        """The response's fields as the base class gives them, made when they are used."""
         return http_message(self.head.fields) if self.head is not None else None
 
     @headers.setter
@@ -1710,8 +1711,10 @@ class NodeResponse(http.client.HTTPResponse):
             if not self.buffered:
                 self._wait()
             data = self.fp.peek()
+            if not data and block:
+                raise BadMessage(502, "it closed the connection in the middle of a response head")
             if not data:
-                raise closed_early(block)
+                raise http.client.RemoteDisconnected("it closed the connection without a response")
             end = (block + data).find(b"\r\n\r\n")
             if end >= 0:
                 break
@@ -1728,7 +1731,7 @@ class NodeResponse(http.client.HTTPResponse):
         return head
 
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """The body as it arrives; a piece is good until the next one is asked for.
+        """The body as it arrives; a piece is valid until the next one is read.
 
         Raises IncompleteRead, BadMessage, OSError.
         """
@@ -1767,7 +1770,7 @@ class NodeResponse(http.client.HTTPResponse):
         raise http.client.IncompleteRead(b"")
 
     def _received(self) -> Iterator[memoryview]:
-        """What the node sent after its head, up to the end of the stream."""
+        """The bytes after the head, up to the end of the stream."""
         if self.buffered:
             yield memoryview(self.fp.read1(self.buffered))
         # Larger than the buffer of ``fp``, which therefore stays empty: nothing is copied twice.
@@ -1794,13 +1797,6 @@ def http_message(fields: HeaderFields) -> http.client.HTTPMessage:
     return message
 
 
-def closed_early(received: bytes) -> Exception:
-    """What it means that a node closed its connection after ``received`` bytes of a head."""
-    if received:
-        return BadMessage(502, "it closed the connection in the middle of a response head")
-    return http.client.RemoteDisconnected("it closed the connection without a response")
-
-
 def time_left(deadline: float) -> float:
     """Seconds until ``deadline`` (monotonic seconds). Raises socket.timeout when it has passed."""
     left = deadline - time.monotonic()
@@ -1810,26 +1806,26 @@ def time_left(deadline: float) -> float:
 
 
 class NodeConnection(http.client.HTTPConnection):
-    """``HTTPConnection`` that reads answers strictly and tries every address of a host.
+    """``HTTPConnection`` that parses responses strictly and tries every address of a host.
 
     ``timeout`` is in seconds: for the connection, then for each wait for the node.
     """
 
     response_class = NodeResponse
-    # Its last answer took longer than PATIENCE.
+    # The last response took longer than PATIENCE.
     is_slow = False
-    # What sends a request's head, when that must not wait for a node that takes nothing.
+    # Sends a request's head, when that must not block.
     send_head: Callable[[bytes], object] | None = None
 
     def send(self, data: bytes) -> None:
-        """Called by the base class with what is to be sent. Raises OSError."""
+        """Called by the base class to send bytes. Raises OSError."""
         if self.send_head is None:
             super().send(data)
         else:
             self.send_head(data)
 
     def connect(self) -> None:
-        """Connect; every address has its share of the time-out. Raises OSError."""
+        """Connect; every address has its share of the timeout. Raises OSError."""
         deadline = time.monotonic() + self.timeout
         addresses = resolve(self.host, self.port)
         error: OSError = FetchError("the host name has no address")
@@ -1837,16 +1833,15 @@ class NodeConnection(http.client.HTTPConnection):
             share = (deadline - time.monotonic()) / (len(addresses) - tried)
             self.sock = socket.socket(family, socket.SOCK_STREAM)
             try:
-                self.sock.settimeout(max(0.01, share))
+                self.sock.settimeout(max(SHORTEST_CONNECT, share))
                 self.sock.connect(address)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.sock.settimeout(self.timeout)
                 return
-            except OSError as failed:
-                timed_out = isinstance(failed, socket.timeout)
-                error = (
-                    FetchError(f"no connection within {self.timeout:g} s") if timed_out else failed
-                )
+            except OSError as failure:
+                error = failure
+                if isinstance(failure, socket.timeout):
+                    error = FetchError(f"no connection within {self.timeout:g} s")
                 self.close()
         raise error
 
@@ -1859,7 +1854,7 @@ class UnixHTTPConnection(NodeConnection):
         self.path = path
 
     def connect(self) -> None:
-        """Connect; a backlog that is full is waited for. Raises OSError."""
+        """Connect; wait while the backlog is full. Raises OSError."""
         deadline = time.monotonic() + self.timeout
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
@@ -1886,10 +1881,10 @@ Address = Tuple[int, Tuple]  # a family and what connect() takes
 
 
 def resolve(host: str, port: int) -> List[Address]:
-    """The addresses of a host, remembered for NAME_TTL seconds. Raises OSError.
+    """The addresses of a host, cached for NAME_TTL seconds. Raises OSError.
 
-    A name must not lead to a link-local address, where clouds have their metadata: who wants one
-    has to write the address itself, which the trust rules then see.
+    A name must not resolve to a link-local address, where clouds have their metadata: the trust
+    rules see addresses only.
     """
     if host == "localhost":
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
@@ -1902,20 +1897,20 @@ def resolve(host: str, port: int) -> List[Address]:
 
 
 @functools.lru_cache(maxsize=1024)
-def look_up(host: str, port: int, period: int = 0) -> List[Address]:
-    """Ask the name service; remembered while ``period`` is the same. Raises OSError."""
+def look_up(host: str, port: int, period: int) -> List[Address]:
+    """The addresses from the name service, cached for each ``period``. Raises OSError."""
     try:
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        records = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except UnicodeError:
         raise FetchError("the host name is not valid") from None
-    return [(family, address) for family, _, _, _, address in found]
+    return [(family, address) for family, _, _, _, address in records]
 
 
 def connection_to(target: Target, timeout: float) -> NodeConnection:
     """A connection to a target that is not open yet; ``timeout`` is in seconds.
 
-    Everybody may write below LMCache's socket directory, at any time: what is there is looked at
-    anew. Raises FetchError for a socket that must not be used.
+    Every user may write below LMCache's socket directory at any time, so its sockets are checked
+    each time. Raises FetchError for a socket that must not be used.
     """
     if not target.path:
         return NodeConnection(target.host, target.port, timeout)
@@ -1926,15 +1921,8 @@ def connection_to(target: Target, timeout: float) -> NodeConnection:
     return UnixHTTPConnection(target.path, timeout)
 
 
-def connect_to(target: Target, timeout: float = CONNECT_TIMEOUT) -> NodeConnection:
-    """A new connection to a target; ``timeout`` is in seconds. Raises OSError."""
-    connection = connection_to(target, timeout)
-    connection.connect()
-    return connection
-
-
 class ConnectionPool:
-    """Idle connections to nodes, by target, for the proxy. The lock guards ``_idle``."""
+    """Idle connections to nodes, by target, for the proxy. The lock guards all attributes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -1949,8 +1937,8 @@ class ConnectionPool:
     def take(self, target: Target) -> NodeConnection | None:
         """The connection that was used last, or None.
 
-        One that can be read was closed by its node, or says what nobody asked for; one that cannot
-        be written to has a node that does not read: it is dropped.
+        One that is readable was closed by its node, or has unexpected bytes; one that is not
+        writable has a node that does not read: these are closed.
         """
         while True:
             with self._lock:
@@ -1962,18 +1950,21 @@ class ConnectionPool:
                     del self._idle[target]
             is_young = time.monotonic() - since < NODE_IDLE_TIMEOUT
             if is_young and is_quiet(connection.sock):
-                self.hits += 1
+                with self._lock:
+                    self.hits += 1
                 return connection
             connection.close()
 
     def open(self, target: Target) -> NodeConnection:
         """A new connection. Raises OSError."""
-        connection = connect_to(target)
-        self.opened += 1
+        connection = connection_to(target, CONNECT_TIMEOUT)
+        connection.connect()
+        with self._lock:
+            self.opened += 1
         return connection
 
     def keep(self, target: Target, connection: NodeConnection) -> None:
-        """Take back a connection whose answer was read to its end."""
+        """Take back a connection whose response was read to its end."""
         with self._lock:
             idle = self._idle.setdefault(target, [])
             if len(idle) < MAX_IDLE_NODE_CONNECTIONS:
@@ -1982,18 +1973,16 @@ class ConnectionPool:
         connection.close()
 
     def sweep(self) -> None:
-        """Close what has been idle too long."""
+        """Close connections that were idle for NODE_IDLE_TIMEOUT."""
         limit = time.monotonic() - NODE_IDLE_TIMEOUT
-        old: List[NodeConnection] = []
+        expired: List[NodeConnection] = []
         with self._lock:
             for target, idle in list(self._idle.items()):
-                old += [connection for since, connection in idle if since < limit]
-                young = [item for item in idle if item[0] >= limit]
-                if young:
-                    self._idle[target] = young
-                else:
+                expired += [connection for since, connection in idle if since < limit]
+                self._idle[target] = [item for item in idle if item[0] >= limit]
+                if not self._idle[target]:
                     del self._idle[target]
-        for connection in old:
+        for connection in expired:
             connection.close()
 
     def close(self) -> None:
@@ -2006,10 +1995,7 @@ class ConnectionPool:
 
 
 def readable(timeout: float, *socks: socket.socket) -> List[int]:
-    """Wait until one of the sockets can be read; their descriptors.
-
-    [] after ``timeout`` seconds.
-    """
+    """Wait for sockets that can be read; their descriptors, [] after ``timeout`` seconds."""
     poll = select.poll()
     for sock in socks:
         poll.register(sock, select.POLLIN)
@@ -2017,14 +2003,14 @@ def readable(timeout: float, *socks: socket.socket) -> List[int]:
 
 
 def is_quiet(sock: socket.socket) -> bool:
-    """Tell whether there is nothing to read from a socket, and room to write."""
+    """Tell whether a socket has nothing to read and can be written to."""
     poll = select.poll()
     poll.register(sock, select.POLLIN | select.POLLOUT)
     return poll.poll(0) == [(sock.fileno(), select.POLLOUT)]
 
 
 class Reply(NamedTuple):
-    """A node's whole answer: ``headers`` by lower-case name, ``seconds`` until its last byte."""
+    """A node's whole response: ``headers`` by lower-case name, ``seconds`` until its last byte."""
 
     status: int
     headers: Dict[str, str]
@@ -2046,14 +2032,11 @@ class FetchJob(NamedTuple):
     connect_timeout: float = CONNECT_TIMEOUT
 
 
-class AnswerBudget:
-    """How many bytes of answers may be held at once; who does not fit waits.
-
-    The condition guards ``_left``.
-    """
+class ResponseBudget:
+    """How many bytes of responses may be in memory at once; more have to wait."""
 
     def __init__(self, size: int) -> None:
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # guards ``_left``
         self._left = size
 
     def take(self, size: int, deadline: float) -> None:
@@ -2065,19 +2048,19 @@ class AnswerBudget:
             self._left -= size
 
     def give_back(self, size: int) -> None:
-        """Free what was taken."""
+        """Free bytes that were taken."""
         with self._changed:
             self._left += size
             self._changed.notify_all()
 
 
-BUDGET = AnswerBudget(ANSWER_BUDGET)
+BUDGET = ResponseBudget(RESPONSE_BUDGET)
 
 
 class Exchange:
-    """One question on a connection of its own, and the whole answer in memory.
+    """One request on a connection of its own, and the whole response in memory.
 
-    ``held`` is how many bytes of the budget the answer has; ``release`` gives them back.
+    ``held`` is how many bytes of the budget the response takes; ``release`` gives them back.
     """
 
     def __init__(self, timeout: float, limit: int) -> None:
@@ -2095,7 +2078,7 @@ class Exchange:
         headers: Iterable[Tuple[str, str]],
         body: bytes | None = None,
     ) -> Reply:
-        """Send a GET, or a POST of ``body``, and read the answer. Raises FetchError."""
+        """Send a GET, or a POST of ``body``, and read the response. Raises FetchError."""
         try:
             connection.connect()
             self._connected = True
@@ -2127,8 +2110,7 @@ class Exchange:
         sock.settimeout(time_left(self._deadline))
 
     def _read(self, response: NodeResponse) -> List[bytes]:
-        # Small blocks of memory are used again by whoever comes next. Of a large one each thread
-        # that ever read a large answer would keep the place.
+        # Small pieces, since the allocator does not return the memory of a large one.
         pieces = []
         last = bytearray()
         for piece in response.pieces():
@@ -2151,22 +2133,21 @@ class Exchange:
         return FetchError(reason_of(error), self._connected)
 
     def release(self) -> None:
-        """Give back what the answer holds of the budget."""
+        """Give the response's bytes back to the budget."""
         BUDGET.give_back(self.held)
         self.held = 0
 
 
 def ask_node(job: FetchJob) -> Tuple[Reply | FetchError, Exchange]:
-    """Do one job in the calling thread."""
+    """Do one job in this thread."""
     node, target = job.node, job.node.target
     headers = [("Host", target.authority), *job.headers]
     headers.append(("User-Agent", f"lmcache-frontend/{VERSION}"))
     if node.token:
         headers.append(("Authorization", f"Bearer {node.token}"))
-    patience = min(job.timeout, job.connect_timeout)
-    exchange = Exchange(job.timeout, answer_limit(job.path))
+    exchange = Exchange(job.timeout, response_limit(job.path))
     try:
-        connection = connection_to(target, patience)
+        connection = connection_to(target, min(job.timeout, job.connect_timeout))
         return exchange.ask(connection, node.prefix + job.path, headers), exchange
     except FetchError as error:
         return error, exchange
@@ -2187,7 +2168,7 @@ class Fetcher:
         self._waiting: Dict[Target, Deque[FetchJob]] = {}
 
     def submit(self, job: FetchJob) -> None:
-        """Do ``job`` in some thread; its result comes to ``done``."""
+        """Do ``job`` in a thread, which puts its result into ``done``."""
         self.running += 1
         target = job.node.target
         if job.node.prefix and self._busy[target] >= self._through:
@@ -2210,13 +2191,13 @@ class Fetcher:
             try:
                 self.done.put((job, *ask_node(job)))
             except Exception as error:
-                # A defect of ours: who waits for this answer must not wait for ever.
+                # A defect here: the caller must not wait for the result forever.
                 log.exception("a request to %s failed", job.node.name)
                 self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
             self._free.release()
 
     def finish(self, job: FetchJob) -> None:
-        """A result was taken: the next job for the same frontend may start."""
+        """Start the next job through the same frontend, now that ``job`` has its result."""
         self.running -= 1
         target = job.node.target
         self._busy[target] -= 1
@@ -2225,7 +2206,7 @@ class Fetcher:
             self._start(waiting.popleft())
 
     def close(self) -> None:
-        """Have every thread end with the job that it has."""
+        """Have every thread end after its current job."""
         for _ in range(self._threads):
             self._todo.put(None)
 
@@ -2233,16 +2214,15 @@ class Fetcher:
 def fetch_many(
     jobs: Iterable[FetchJob | None], parallel: int = 64, through: int = 64
 ) -> Iterator[Tuple[FetchJob, Reply | FetchError]]:
-    """Ask many nodes side by side, at most ``parallel`` at once; yields as they finish.
+    """Send many requests, at most ``parallel`` at once; yields results as they finish.
 
-    It begins with few at once, since threads that have no need to wait only fight for the
-    interpreter: 100 pages from this host take 24 ms of CPU with two threads, 50 with 64. There are
-    twice as many after each FETCH_PATIENCE without an answer.
+    It begins with few threads, which compete less for the interpreter: 100 pages from this host
+    take 24 ms of CPU with two threads, 50 with 64. The number doubles after each FETCH_PATIENCE
+    without a response.
 
-    Each job has its own time-out: a node that is dead or hangs costs its own place and nothing
-    else. At most ``through`` jobs go through one other frontend at once. ``jobs`` may give None:
-    nothing to ask just now, but perhaps after the next answer. An answer counts in the budget of
-    all answers until the next one is taken.
+    Each job has its own timeout: a dead node delays no others. At most ``through`` jobs go through
+    one other frontend at once. ``jobs`` may give None: there may be more after the next response.
+    A response counts in RESPONSE_BUDGET until the next one is taken.
     """
     fetcher = Fetcher(through)
     waiting = iter(jobs)
@@ -2277,7 +2257,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     timeout: float = FETCH_TIMEOUT,
 ) -> Reply:
-    """Ask a target with a GET and wait for its whole answer. Raises FetchError."""
+    """Send a GET to a target and wait for the whole response. Raises FetchError."""
     node = Node("", target.host, target.port, target)
     job = FetchJob(node, path, timeout, tuple((headers or {}).items()))
     reply, exchange = ask_node(job)
@@ -2288,9 +2268,9 @@ def fetch(
 
 
 def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, str, str]:
-    """What asks a service by its http:// or https:// URL: (connection, Host, path).
+    """Split an http:// or https:// URL into a connection, not open yet, Host and path.
 
-    The connection is not open yet; ``timeout`` is in seconds. Raises FetchError.
+    ``timeout`` is in seconds. Raises FetchError.
     """
     parts = urllib.parse.urlsplit(url)
     try:
@@ -2314,7 +2294,7 @@ def fetch_url(
     timeout: float = FETCH_TIMEOUT,
     body: bytes | None = None,
 ) -> Reply:
-    """Ask a service by its URL with a GET, or a POST of ``body``, and wait for its whole answer.
+    """Send a GET, or a POST of ``body``, to a URL and wait for the whole response.
 
     Raises FetchError.
     """

@@ -626,12 +626,12 @@ def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
 
 
 def test_a_full_budget_of_answers_is_told_as_ours_and_not_as_the_nodes(node):
-    lf.BUDGET.take(lf.ANSWER_BUDGET, 0.0)
+    lf.BUDGET.take(lf.RESPONSE_BUDGET, 0.0)
     try:
         with pytest.raises(lf.BudgetFull, match="too many responses"):
             lf.fetch_url("http://%s/metrics" % node.address, {}, 0.2)
     finally:
-        lf.BUDGET.give_back(lf.ANSWER_BUDGET)
+        lf.BUDGET.give_back(lf.RESPONSE_BUDGET)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/meta"])

@@ -547,7 +547,7 @@ lf.Sources(registry, socket_directory=lf.LMCACHE_SOCKET_DIRECTORY).refresh()
 path = "/tmp/lmcache_internal_api_server/docker.sock"
 why = lf.Trust("local").check_target(lf.Target.parse("", path), registry, False)
 print([node.name for node in registry.leaves()], "symbolic link" in why)
-for ask in (lf.fetch, lambda target, path: lf.connect_to(target)):
+for ask in (lf.fetch, lambda target, path: lf.ConnectionPool().open(target)):
     try:
         ask(lf.Target.parse("", path), "/version")
     except lf.FetchError as error:
