@@ -12712,6 +12712,7 @@ DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after
 DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
 DEMO_AGES = (*range(61, 3601, 61), *range(4200, 21601, 600))  # seconds; of replayed rounds
+DEMO_WELL = 600  # seconds before the start, when no node of a fleet is away
 DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # they say who a node is
 DEMO_LATENCY = 0.001  # seconds, of an answer in the past
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
@@ -13332,8 +13333,10 @@ class DemoReplay(Clock):
         """Set the clock to each round, the oldest first."""
         rounds = MAX_REPLAY_POLLS // len(self.nodes)
         now = super().wall()
-        ages = [age for age in DEMO_AGES[:rounds] if now - age > since]
-        for age in reversed(ages):
+        ages = list(DEMO_AGES[:rounds])
+        # Of a fleet there are few rounds, of which the oldest is before the outages of the story.
+        ages[-1:] = [max(DEMO_WELL, age) for age in ages[-1:]]
+        for age in [age for age in reversed(ages) if now - age > since]:
             if self.cluster.stopping.is_set():
                 return
             self.back = age

@@ -693,6 +693,39 @@ def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replay
     assert sources == pytest.approx(prompt, rel=0.05)
 
 
+def test_an_unhealthy_rank_says_which_check_failed_and_a_healthy_one_that_all_passed(replayed):
+    front, status = replayed
+    reasons = {node["name"]: node["reasons"] for node in status["nodes"]}
+
+    def monitor(name):
+        threads = front.ask("/proxy2/%s/periodic-threads" % name).json()["threads"]
+        (found,) = [one for one in threads if one["name"] == "health-monitor-thread"]
+        path = "/proxy2/%s/periodic-threads/health-monitor-thread" % name
+        assert front.ask(path).json()["last_summary"].keys() == found["last_summary"].keys()
+        return found["last_summary"]["message"]
+
+    check = "RemoteBackendHealthCheck(fs://localhost:0/var/lib/lmcache/remote/)"
+    assert reasons["llama70b-a_worker2"] == ["reports itself unhealthy: %s failed" % check]
+    assert monitor("llama70b-a_worker2") == "Failed checks: ['%s']" % check
+    assert (reasons["llama70b-a_worker1"], monitor("llama70b-a_worker1")) == (
+        [],
+        "All checks passed",
+    )
+
+
+@pytest.mark.slow
+def test_an_instance_of_a_fleet_that_is_away_at_the_start_has_its_model(start):
+    front = start("--demo", "240", "--poll-interval", "2")
+
+    def away():
+        instances = front.ask("/api/status").json()["instances"]
+        return [one for one in instances if one["state"] == "down"]
+
+    (found,) = wait_for(away, 60)
+    assert (found["name"], found["model"]) == ("qwen32b-007", "Qwen/Qwen3-32B")
+    assert found["kinds"] == ["engine", "scheduler", "worker"]
+
+
 @pytest.mark.slow
 def test_the_past_ends_where_the_present_begins(replayed):
     """What is polled over sockets goes on with what was replayed in the process."""
