@@ -147,7 +147,7 @@ if TYPE_CHECKING:
     )
 
     # What ``fetch_many`` is: jobs in, pairs of a job and a Reply or a FetchError out.
-    Ask = Callable[..., Iterator[Tuple["FetchJob", object]]]
+    FetchMany = Callable[..., Iterator[Tuple["FetchJob", object]]]
 
 VERSION = "2.0.0"
 SERVICE = "lmcache-monitor"  # what the original's /health says, and its peers look for
@@ -7062,10 +7062,10 @@ class Visit:
 class Poller:
     """Asks nodes and takes their answers over; ``timeout`` is seconds for an answer."""
 
-    def __init__(self, watched: Watched, ask: Ask, pace: float, timeout: float) -> None:
+    def __init__(self, watched: Watched, fetch: FetchMany, pace: float, timeout: float) -> None:
         self._watched = watched
         self._clock = watched.clock
-        self._ask = ask
+        self._fetch = fetch
         self._pace = pace
         self._timeout = timeout
         self.questions = 0  # asked since our start
@@ -7092,7 +7092,7 @@ class Poller:
             while True:
                 yield jobs.popleft() if jobs else None
 
-        for job, reply in self._ask(next_jobs(), parallel=POLLS_AT_ONCE, through=MAX_THROUGH):
+        for job, reply in self._fetch(next_jobs(), parallel=POLLS_AT_ONCE, through=MAX_THROUGH):
             self.questions += 1
             if job.node.is_proxy:
                 reported = self._take_frontend(frontends[job.node.name], reply)
@@ -7510,8 +7510,8 @@ class Monitor:
 
     ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last
     answers are older than 10 s), ``history_minutes`` how far the history goes back, ``timeout``
-    seconds that a node may take for an answer. ``ask`` and ``clock`` can be others than the network
-    and the time: then ``poll_once`` drives it.
+    seconds that a node may take for an answer. Tests and
+    the demo replace ``fetch`` and ``clock``, and call ``poll_once``.
     """
 
     def __init__(
@@ -7521,7 +7521,7 @@ class Monitor:
         interval: float,
         history_minutes: float,
         timeout: float = POLL_TIMEOUT,
-        ask: Ask | None = None,
+        fetch: FetchMany | None = None,
         clock: Clock | None = None,
         is_demo: bool = False,
         config_file: str | None = None,
@@ -7535,7 +7535,7 @@ class Monitor:
         self.silences = Silences(self._clock)
         self._alert_events = AlertEvents(self.events)
         self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
-        self._poller = Poller(watched, ask or fetch_many, pace, timeout)
+        self._poller = Poller(watched, fetch or fetch_many, pace, timeout)
         rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
         self._history = history = History(rounds)
         self.past = Past(watched, history, pace, older)
@@ -7899,8 +7899,8 @@ class SharedPages:
 class Scraper:
     """Answers ``/metrics``: asks all nodes for theirs, side by side, and merges the pages."""
 
-    def __init__(self, ask: Ask = fetch_many) -> None:
-        self._ask = ask
+    def __init__(self, fetch: FetchMany = fetch_many) -> None:
+        self._fetch = fetch
         self._pages = SharedPages()
         self._lock = threading.Lock()  # guards what follows
         self._errors: Dict[str, int] = {}  # by the node's key, since our start
@@ -7933,7 +7933,7 @@ class Scraper:
         merger.add_own(own())
         answered: set[str] = set()
         left_out = {node.key: 1 for node in nodes}
-        for job, reply in self._ask(jobs()):
+        for job, reply in self._fetch(jobs()):
             if isinstance(reply, FetchError):
                 continue
             answered.add(job.node.key)
@@ -14007,7 +14007,7 @@ def make_monitor(
         registry,
         interval=options.poll_interval,
         history_minutes=minutes,
-        ask=replay.ask if replay else None,
+        fetch=replay.ask if replay else None,
         clock=replay,
         is_demo=replay is not None,
         older=file.reader if file else None,

@@ -485,7 +485,7 @@ class Watcher:
             registry,
             interval=10.0,
             history_minutes=history_minutes,
-            ask=self.ask,
+            fetch=self.ask,
             clock=clock,
             older=self.file.reader,
         )

@@ -151,7 +151,7 @@ def write_a_minute(nodes):
     with tempfile.TemporaryDirectory() as folder:
         file = lf.HistoryFile(os.path.join(folder, "history.db"))
         file.open()
-        options = dict(interval=10.0, history_minutes=60.0, ask=ask, clock=clock)
+        options = dict(interval=10.0, history_minutes=60.0, fetch=ask, clock=clock)
         monitor = lf.Monitor(registry, older=file.reader, **options)
         keeper = lf.HistoryKeeper(file, monitor)
         for _ in range(9):

@@ -43,7 +43,7 @@ class Cluster:
         ]
         self.set_nodes([*self.entries, *proxies])
         options = {"interval": 10.0, "history_minutes": 60.0, **options}
-        self.monitor = lf.Monitor(self.registry, ask=self.ask, clock=self.clock, **options)
+        self.monitor = lf.Monitor(self.registry, fetch=self.ask, clock=self.clock, **options)
 
     def set_nodes(self, entries):
         nodes = [lf.Node.parse(entry, "", "nodes") for entry in entries]
