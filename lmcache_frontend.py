@@ -3556,8 +3556,8 @@ class EventLog:
 #
 # Three steps, all of them pure: a page becomes a Snapshot (the facts of the tables below), two
 # snapshots become Growth (what was counted per second between them), Growth becomes figures.
-# Growth of several nodes can be put together: instances, models and the cluster have the same
-# figures as a node. The tables are what the manual and GET /api/figures are made from.
+# Growth of several nodes can be merged: instances, models and the cluster have the same figures
+# as a node. The manual and GET /api/figures are made from the tables.
 
 LMCACHE_KINDS = ("scheduler", "worker", "mp")
 KINDS = (*LMCACHE_KINDS, "engine", "coordinator", "controller", "discovery", "frontend", "unknown")
@@ -3565,7 +3565,7 @@ STATES = ("up", "degraded", "down", "unknown")
 WORST_FIRST = ("down", "degraded", "unknown", "up")
 SEVERITIES = ("critical", "warning", "info")
 WINDOW = 60.0  # seconds over which rates, ratios and quantiles are taken
-MIN_SPACING = 0.5  # seconds between two readings that are kept
+MIN_SPACING = 0.5  # seconds between two snapshots that are kept
 MAX_COLUMNS = 2000  # counters with different labels that are read from one page
 MAX_BUCKETS = 256  # of a histogram
 MAX_LABEL_VALUE = 120  # characters of a label that are kept
@@ -3573,16 +3573,16 @@ MAX_SHARED_COLUMNS = 200  # of a layout that is shared between nodes
 MAX_GROUPS = 50  # models or tenants that are shown by name; the rest is "other"
 OTHER = "other"
 OUTLIER_FACTOR = 2.0  # times the median, or a part of it, that makes one rank an outlier
-MIN_OUTLIER_RANKS = 3  # with two ranks nobody can say which one is the outlier
+MIN_OUTLIER_RANKS = 3  # of two ranks either may be the outlier
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 ALIKE = "mean of ranks, sum of engines"  # every rank of an engine counts the same tokens
-SUM = "sum"  # every rank has its own
+SUM = "sum"  # every rank counts different ones
 MEAN = "mean"
 HIGHEST = "highest"
 LOWEST = "lowest"
 MERGED = "merged buckets"
-# What the status can be divided by: the label on the pages.
+# What the status can be grouped by, and the label of it on the pages.
 STATUS_LABELS = {"model": "model_name", "cache_salt": "cache_salt", "l2_name": "l2_name"}
 GROUP_LABELS = tuple(STATUS_LABELS.values())
 OTHER_LABELS = (("model_name", OTHER), ("cache_salt", OTHER))
@@ -3592,11 +3592,11 @@ ZERO_IS_UNKNOWN = frozenset((b"lmcache:remote_cache_usage", b"lmcache:remote_pin
 
 
 class Fact(NamedTuple):
-    """What a node counts or shows, whatever its kind and version call it.
+    """What a node counts or measures, whatever its kind and version call it.
 
     The samples of all ``families`` are added up; ``older`` names count where none of these is
-    on the page. ``together`` says how ranks and nodes are put together. ``label`` picks the
-    samples with that label; ``scale`` makes seconds, bytes and tokens of the node's unit.
+    on the page. ``together`` is how ranks and nodes are merged. ``label`` selects samples;
+    ``scale`` converts the node's unit to seconds, bytes or tokens.
     """
 
     name: str
@@ -3607,7 +3607,7 @@ class Fact(NamedTuple):
     scale: float = 1.0
 
 
-# What older versions call a fact: counted where none of its families is on the page.
+# The names of older versions: counted where none of the fact's families is on the page.
 OLDER_FAMILIES = {
     "stored_chunks": "lmcache_mp_l1_write_keys_total lmcache_mp:l1_write_keys_total",
     "lookups": "lmcache_mp_sm_read_requests_total lmcache_mp:sm_read_requests_total",
@@ -3623,7 +3623,7 @@ OLDER_FAMILIES = {
     "reuse_gap": "lmcache_mp_l1_chunk_reuse_gap_seconds",
     "itl": "vllm:time_per_output_token_seconds",
 }
-# Which samples of a family are meant.
+# The label that a sample of the fact has.
 FACT_LABELS = {
     "from_compute": ("source", "local_compute"),
     "from_gpu": ("source", "device"),
@@ -3633,17 +3633,21 @@ FACT_LABELS = {
     "from_external": ("source", "external_unspecified"),
     "sglang_prefill_seconds": ("stage", "prefill_forward"),
 }
-# What makes seconds, bytes and tokens of the unit on the page: milliseconds, minutes, GB.
+# Seconds or bytes in the unit on the page: milliseconds, minutes, GB.
 FACT_SCALES = {
-    **dict.fromkeys(("remote_ping_seconds", "remote_read", "remote_write"), 1e-3),
+    "remote_ping_seconds": 1e-3,
+    "remote_read": 1e-3,
+    "remote_write": 1e-3,
     "cache_lifespan": 60.0,
-    **dict.fromkeys(("l1_load_speeds", "l1_store_speeds"), 1e9),
-    **dict.fromkeys(("l2_load_speeds", "l2_store_speeds"), 1e9),
+    "l1_load_speeds": 1e9,
+    "l1_store_speeds": 1e9,
+    "l2_load_speeds": 1e9,
+    "l2_store_speeds": 1e9,
 }
 
 
 def facts(together: str, families: Mapping[str, str]) -> Tuple[Fact, ...]:
-    """A table of facts: their families by name, with spaces between them."""
+    """A table of facts: their families by name, separated by spaces."""
     return tuple(
         Fact(
             name,
@@ -3752,6 +3756,8 @@ ADDED_GAUGES = {
     "prefetch_jobs": "lmcache_mp_active_prefetch_jobs",
     "running_requests": "vllm:num_requests_running sglang:num_running_reqs",
     "waiting_requests": "vllm:num_requests_waiting sglang:num_queue_reqs",
+    # From the configuration or the status, not from the page.
+    "local_cache_limit_bytes": "",
 }
 HISTOGRAM_FAMILIES = {
     "retrieve": "lmcache:time_to_retrieve",
@@ -3787,10 +3793,10 @@ HISTOGRAMS = facts(MERGED, HISTOGRAM_FAMILIES)
 
 
 class Figure(NamedTuple):
-    """One number that is shown: ``of`` names the facts it is made of, in the way of its ``kind``.
+    """One number that is shown: ``kind`` is how it is computed, ``of`` names the facts for that.
 
-    ``unit`` is one of ratio, seconds, bytes, bytes/s, tokens/s, 1/s, count, bool. ``history``:
-    the memory keeps its past.
+    ``unit`` is one of ratio, seconds, bytes, bytes/s, tokens/s, 1/s, count, bool. With
+    ``history`` its past values are kept.
     """
 
     name: str
@@ -3816,7 +3822,7 @@ HOW_MADE = {
     CONFIGURED: "from the node's configuration or status",
     DERIVED: "see the note",
 }
-# The unit of a figure that has no other: how its name ends.
+# The unit of a figure by the end of its name.
 UNIT_OF_SUFFIX = {
     "_tokens_per_second": "tokens/s",
     "_bytes_per_second": "bytes/s",
@@ -3845,16 +3851,16 @@ WITHOUT_HISTORY = (
     "local_cache_limit_bytes gpu_loads_in_flight gpu_stores_in_flight pinned_objects "
     "registered_workers healthy"
 ).split()
-# Two facts that belong together are named by what their names have in common.
+# How the names of two facts end that belong together.
 PAIRS = {AVERAGE: ("_speeds", "_count"), IN_FLIGHT: ("_submitted", "_finished")}
 # L2 loads of versions without these counters.
 IN_FLIGHT_GAUGES = {"loads_in_flight": ("prefetch_jobs",)}
 
 
 def figure(name: str, label: str, kind: str, of: str = "", unit: str = "") -> Figure:
-    """A row of FIGURES: ``of`` has spaces between the facts; a gauge is named after its fact."""
-    units = (unit for suffix, unit in UNIT_OF_SUFFIX.items() if name.endswith(suffix))
-    names = (name if kind == GAUGE else of).split()
+    """A row of FIGURES: ``of`` separates facts by spaces; a gauge is named after its fact."""
+    units = (UNIT_OF_SUFFIX[suffix] for suffix in UNIT_OF_SUFFIX if name.endswith(suffix))
+    names = (name if kind in (GAUGE, CONFIGURED) else of).split()
     facts = tuple(fact + end for fact in names for end in PAIRS.get(kind, ("",)))
     facts += IN_FLIGHT_GAUGES.get(name, ())
     note, history = NOTES.get(name, ""), name not in WITHOUT_HISTORY
@@ -3864,7 +3870,7 @@ def figure(name: str, label: str, kind: str, of: str = "", unit: str = "") -> Fi
 def quantile_figures(
     name: str, label: str, unit: str = "seconds", kept: str = "p50 p99", shown: str = "p50 p90 p99"
 ) -> Tuple[Figure, ...]:
-    """The figures of one histogram: those ``shown``, of which the history has those ``kept``."""
+    """The figures of one histogram: the quantiles ``shown``; History has those ``kept``."""
     return tuple(
         Figure(f"{name}_{q}", f"{label} {q}", unit, QUANTILE, (name, q), history=q in kept.split())
         for q in shown.split()
@@ -3949,7 +3955,7 @@ FIGURES = (
     figure("gpu_seconds_saved_per_second", "GPU time saved", DERIVED, unit="count"),
 )
 METRICS = tuple(figure.name for figure in FIGURES)
-# What a status of the first edition had in any case: clients rely on it.
+# In every status, null where unknown: clients of version 1 rely on them.
 ALWAYS_SHOWN = (
     "lookup_hit_rate retrieve_hit_rate requested_tokens_per_second hit_tokens_per_second "
     "stored_tokens_per_second requests_per_second retrieve_p50 retrieve_p90 retrieve_p99 "
@@ -3958,18 +3964,18 @@ ALWAYS_SHOWN = (
     "failures_per_second slow_retrievals_per_second remote_ping_seconds pinned_objects "
     "queue_size healthy"
 ).split()
-LATENCY = "latency"  # of the polls themselves, kept beside the figures
+LATENCY = "latency"  # of the polls; it has a history like the figures
 TOTAL_SERIES = tuple(figure.name for figure in FIGURES if figure.history)
 SERIES = (*TOTAL_SERIES, LATENCY)
 LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reuse_gap_p50".split()
 LATENCIES = {figure.name for figure in FIGURES if figure.unit == "seconds"}.difference(LIFETIMES)
-# Figures whose worst value says more than the mean, where one point stands for many.
+# Figures of which a point of the history shows the highest value, not the mean.
 WORST_KEPT = frozenset([LATENCY, *LATENCIES])
 NODE_SERIES = ("lookup_hit_rate",)
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
-    name for name, fact in FACTS.items() if fact.families[0].startswith(("vllm:", "sglang:"))
+    name for name, fact in FACTS.items() if " ".join(fact.families).startswith(("vllm:", "sglang:"))
 )
 MAY_BE_IN_FLIGHT = frozenset(
     name for figure in FIGURES if figure.kind == IN_FLIGHT for name in figure.of
@@ -3981,28 +3987,28 @@ SUMMED = frozenset(
 NAN = float("nan")
 
 
-def samples_of_facts() -> Dict[bytes, Tuple[Tuple[Fact, int], ...]]:
+def facts_by_sample() -> Dict[bytes, List[Tuple[Fact, int]]]:
     """For every sample that is read: the facts that it is a part of, with 1 for an older name."""
-    found: Dict[bytes, List[Tuple[Fact, int]]] = {}
+    table: Dict[bytes, List[Tuple[Fact, int]]] = {}
     for fact in FACTS.values():
         suffix = "_bucket" if fact.together == MERGED else ""
-        for older, names in enumerate((fact.families, fact.older)):
+        for age, names in enumerate((fact.families, fact.older)):
             for name in names:
-                found.setdefault((name + suffix).encode(), []).append((fact, older))
-    return {name: tuple(facts) for name, facts in found.items()}
+                table.setdefault((name + suffix).encode(), []).append((fact, age))
+    return table
 
 
-FACTS_OF_SAMPLE = samples_of_facts()
-WANTED = frozenset(FACTS_OF_SAMPLE)
+FACTS_BY_SAMPLE = facts_by_sample()
+WANTED = frozenset(FACTS_BY_SAMPLE)
 
 
 def list_figures() -> List[Dict[str, object]]:
-    """The table of figures, with how each is made and of which families, for people to read."""
-    shown = []
+    """The table of figures for ``/api/figures``: how each is made, and of which families."""
+    documents = []
     for figure in FIGURES:
         facts = [FACTS[name] for name in figure.of if name in FACTS]
         families = [name for fact in facts for name in (*fact.families, *fact.older)]
-        shown.append(
+        documents.append(
             {
                 "name": figure.name,
                 "label": figure.label,
@@ -4013,7 +4019,7 @@ def list_figures() -> List[Dict[str, object]]:
                 "together": facts[0].together if facts else "",
             }
         )
-    return shown
+    return documents
 
 
 class Column(NamedTuple):
@@ -4028,6 +4034,9 @@ class Column(NamedTuple):
     rank: str
 
 
+BucketCounts = Tuple[Tuple[float, ...], array]  # upper bounds, cumulative counts
+
+
 class Layout(NamedTuple):
     """What the numbers of a snapshot are: its columns, then the buckets of each histogram."""
 
@@ -4036,10 +4045,10 @@ class Layout(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """One reading of a node: ``at`` is monotonic seconds, ``counts`` as its layout says.
+    """The facts of one page: ``at`` is monotonic seconds, ``counts`` are in the layout's order.
 
     A thousand nodes keep seven of these each: layouts are shared between them, and ``gauges``
-    are dropped (``keep_reading``) when a newer reading comes.
+    are dropped (``keep_reading``) when a newer snapshot comes.
     """
 
     at: float
@@ -4052,48 +4061,48 @@ class Snapshot(NamedTuple):
         """The counters by their column."""
         return dict(zip(self.layout.columns, self.counts))
 
-    def totals(self) -> Dict[object, float]:
-        """Whatever only grows: the counters, and how much each histogram has counted."""
-        pairs = self.histograms().items()
-        whole = {(name, bounds): counts[-1] for name, (bounds, counts) in pairs if counts}
-        return {**self.columns(), **whole}
-
-    def histograms(self) -> Dict[str, Tuple[Tuple[float, ...], array]]:
-        """Upper bounds and cumulative counts of each histogram."""
-        found = {}
+    def histograms(self) -> Dict[str, BucketCounts]:
+        histograms = {}
         start = len(self.layout.columns)
         for name, bounds in self.layout.histograms:
-            found[name] = (bounds, self.counts[start : start + len(bounds)])
+            histograms[name] = (bounds, self.counts[start : start + len(bounds)])
             start += len(bounds)
-        return found
+        return histograms
+
+    def totals(self) -> Dict[object, float]:
+        """Whatever only grows: the counters, and the count of each histogram."""
+        totals: Dict[object, float] = {**self.columns()}
+        for name, (bounds, counts) in self.histograms().items():
+            if counts:
+                totals[name, bounds] = counts[-1]
+        return totals
 
 
 @functools.lru_cache(maxsize=128)
 def shared_layout(layout: Layout) -> Layout:
-    """One and the same layout for equal ones: a thousand nodes have the same few."""
+    """The same object for equal layouts: a thousand nodes have a few."""
     return layout
 
 
 def column_of(fact: Fact, labels: Dict[str, str]) -> Column:
-    """Where a counter's sample is counted: what is not counted alike is divided by L2 only."""
+    """The column of a counter's sample; what is not counted alike is divided by L2 only."""
+    names = GROUP_LABELS if fact.together == ALIKE else ("l2_name",)
+    groups = tuple((name, labels[name][:MAX_LABEL_VALUE]) for name in names if name in labels)
     if fact.together != ALIKE:
-        l2_name = labels.get("l2_name")
-        known = () if l2_name is None else (("l2_name", l2_name[:MAX_LABEL_VALUE]),)
-        return Column(fact.name, known, 0, "")
-    known = tuple((name, labels[name][:MAX_LABEL_VALUE]) for name in GROUP_LABELS if name in labels)
+        return Column(fact.name, groups, 0, "")
     others = [item for item in labels.items() if item[0] not in NOT_OF_ENGINE]
     rank = f"{labels.get('role', '')} {labels.get('worker_id', '')}"
-    return Column(fact.name, known, hash(frozenset(others)), rank[:MAX_LABEL_VALUE])
+    return Column(fact.name, groups, hash(frozenset(others)), rank[:MAX_LABEL_VALUE])
 
 
 @functools.lru_cache(maxsize=1024)
 def bound_of(text: str) -> float | None:
-    """A bucket's upper bound, the value of its label ``le``."""
+    """A bucket's upper bound from its label ``le``."""
     return read_number(text.encode())
 
 
 class PageFacts:
-    """What the samples of one page add up to, for names of one age."""
+    """The sums of a page's samples, either of the newer names or of the older ones."""
 
     def __init__(self) -> None:
         self.counts: Dict[Column, float] = {}
@@ -4102,7 +4111,6 @@ class PageFacts:
         self.l2_bytes: Dict[str, float] = {}  # by the name of the L2
 
     def add(self, fact: Fact, labels: Dict[str, str], value: float) -> None:
-        """Take over one sample."""
         if fact.together == MERGED:
             bound = bound_of(labels.get("le", ""))
             counts = self.buckets.setdefault(fact.name, {})
@@ -4122,7 +4130,7 @@ class PageFacts:
                 self.gauges.setdefault(fact.name, []).append(value)
 
     def fill(self, older: PageFacts) -> None:
-        """Take over the facts of older names that the newer ones did not tell."""
+        """Add the facts that the page has under an older name only."""
         facts = {column.fact for column in self.counts}
         for column, value in older.counts.items():
             if column.fact not in facts:
@@ -4132,24 +4140,24 @@ class PageFacts:
 
 
 def take_snapshot(page: bytes | Iterable[bytes], at: float) -> Snapshot:
-    """Read the facts from a node's page; what the node does not have is not in the snapshot.
+    """Read the facts from a node's page; those that it does not have are left out.
 
     A page may hold several ranks of one engine, and several engines (vLLM with
-    PROMETHEUS_MULTIPROC_DIR): what ranks count alike stays apart until it is divided by them.
+    PROMETHEUS_MULTIPROC_DIR): what ranks count alike has a column for each rank.
     """
     newer, older = pages = PageFacts(), PageFacts()
     for name, labels, value in read_samples(page, WANTED):
         if not value and name in ZERO_IS_UNKNOWN:
             continue
         if labels.get("tp_rank", "0") != "0" or labels.get("pp_rank", "0") != "0":
-            # SGLang's ranks all count the same requests, where more of them than the first do.
+            # Where several of SGLang's ranks count, they all count the same requests.
             continue
-        for fact, age in FACTS_OF_SAMPLE[name]:
-            key, wanted = fact.label
-            if not key or labels.get(key) == wanted:
+        for fact, age in FACTS_BY_SAMPLE[name]:
+            label, wanted = fact.label
+            if not label or labels.get(label) == wanted:
                 pages[age].add(fact, labels, value)
     newer.fill(older)
-    gauges = {name: put_together(FACTS[name], values) for name, values in newer.gauges.items()}
+    gauges = {name: merge_gauge(FACTS[name], values) for name, values in newer.gauges.items()}
     histograms = []
     counts = array("d", newer.counts.values())
     for name, buckets in newer.buckets.items():
@@ -4162,25 +4170,26 @@ def take_snapshot(page: bytes | Iterable[bytes], at: float) -> Snapshot:
     return Snapshot(at, layout, counts, gauges, newer.l2_bytes)
 
 
-def put_together(fact: Fact, values: Sequence[float]) -> float:
-    """One gauge's values of several ranks or nodes as one."""
+def merge_gauge(fact: Fact, values: Sequence[float]) -> float:
+    """A gauge of several ranks or nodes."""
     if fact.together == MEAN:
         return sum(values) / len(values)
     return {SUM: sum, HIGHEST: max, LOWEST: min}[fact.together](values)
 
 
 def was_reset(old: Snapshot, new: Snapshot) -> bool:
-    """Tell whether counters were reset: a counter or a histogram went back or disappeared."""
-    now = new.totals()
-    return any(now.get(counter, -1.0) < value for counter, value in old.totals().items())
+    """Whether a counter or a histogram decreased or disappeared."""
+    totals = new.totals()
+    return any(totals.get(counter, -1.0) < value for counter, value in old.totals().items())
 
 
 def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
-    """Add a reading and drop those that the window does not need; tells whether the node restarted.
+    """Add a snapshot and drop those that the window does not need; whether the node restarted.
 
     The oldest that stays is the one nearest to WINDOW ago, whatever the jitter of the polls.
     LMCache counts in steps of 10 s: with polls every 10 s, or a part or a multiple of it, the
-    window has whole steps. Readings of nearly one time are one: they would make wild rates.
+    window has whole steps. Of two within MIN_SPACING one is kept: rates between them would vary
+    wildly.
     """
     restarted = bool(window) and was_reset(window[-1], new)
     if restarted:
@@ -4200,24 +4209,21 @@ def keep_reading(window: collections.deque[Snapshot], new: Snapshot) -> bool:
 
 def failures_in_a_row(count: int, old: Snapshot, new: Snapshot) -> int:
     """How many pings of the remote backend failed since one succeeded, ``count`` before ``new``."""
-    grown = dict.fromkeys(("ping_errors", "ping_successes"), 0.0)
+    increase = {"ping_errors": 0.0, "ping_successes": 0.0}
     for snapshot, sign in ((old, -1), (new, 1)):
         for column, value in snapshot.columns().items():
-            if column.fact in grown:
-                grown[column.fact] += sign * value
-    return 0 if grown["ping_successes"] > 0 else count + int(max(0.0, grown["ping_errors"]))
-
-
-BucketCounts = Tuple[Tuple[float, ...], array]  # upper bounds, cumulative counts
+            if column.fact in increase:
+                increase[column.fact] += sign * value
+    return 0 if increase["ping_successes"] > 0 else count + max(0, int(increase["ping_errors"]))
 
 
 class Growth(NamedTuple):
-    """What a node, or several together, counted: ``rates`` of facts per second over the window.
+    """What one or several nodes counted: ``rates`` of facts per second over the window.
 
     ``gauges`` are current values (of counters, too, whose requests may be in flight), ``buckets``
-    what histograms grew by, ``by_label`` the rates by a label and its value (and the bytes, of an
-    L2). ``ranks`` share an engine's work. A receiver's hits are what a prefill engine computed and
-    sent.
+    the increase of histograms, ``by_label`` the rates by a label and its value (of an L2 with its
+    bytes). ``ranks`` share an engine's work. A receiver's hits are tokens that a prefill engine
+    computed and sent.
     """
 
     rates: Dict[str, float]
@@ -4238,16 +4244,12 @@ SOURCE_FACTS = {
     "from_p2p": "source_remote",
     "from_external": "source_lmcache",
 }
-# The facts by which engines tell where their tokens came from, the best first.
-TELLS_SOURCES = ("from_compute", "sglang_cached_tokens", "external_hits")
+# The facts by which engines report where their tokens came from, the most exact first.
+SOURCE_REPORTS = ("from_compute", "sglang_cached_tokens", "external_hits")
 
 
 def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
-    """Add up columns by fact; ranks of one engine count as one, their mean.
-
-    Ranks that count nothing do not belong to the mean: lookups happen in the scheduler, and with
-    MLA only the first worker stores.
-    """
+    """Add up columns by fact; ranks of one engine count as one, their mean."""
     engines: Dict[Tuple, List[Tuple[str, Dict[str, float]]]] = {}
     for column, value in counts:
         engine = column.labels, column.engine
@@ -4257,14 +4259,14 @@ def once_per_engine(counts: Iterable[Tuple[Column, float]]) -> Dict[str, float]:
 
 
 def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
-    """What a node counted over its readings, oldest first, none of them from before a restart.
+    """What a node counted between its snapshots, oldest first, all of them since its last restart.
 
-    With one reading there is no growth: nothing covers the node's whole life.
+    Of one snapshot there are no rates.
     """
     new, old = window[-1], window[0]
     columns = new.columns()
-    workers = {column.rank for column in columns} - {""}
-    ranks = max(1, len([rank for rank in workers if not rank.startswith("scheduler")]))
+    workers = {column.rank for column in columns if not column.rank.startswith("scheduler")}
+    ranks = max(1, len(workers - {""}))
     if len(window) < 2:
         return Growth({}, new.gauges, {}, {}, ranks)
     seconds = max(MIN_SPACING, new.at - old.at)
@@ -4273,23 +4275,21 @@ def growth_of(window: Sequence[Snapshot], chunk_size: float = 256.0) -> Growth:
         (column, max(0.0, value - before.get(column, 0.0)) / seconds)
         for column, value in columns.items()
     ]
-    whole = in_tokens(once_per_engine(rates), chunk_size)
+    total = in_tokens(once_per_engine(rates), chunk_size)
     by_label = rates_by_label(rates, chunk_size)
     for l2_name, size in new.l2_bytes.items():
         by_label.setdefault(("l2_name", l2_name), {})["remote_cache_bytes"] = size
-    return Growth(whole, new.gauges, bucket_growth(old, new), by_label, ranks)
+    return Growth(total, new.gauges, bucket_growth(old, new), by_label, ranks)
 
 
 def bucket_growth(old: Snapshot, new: Snapshot) -> Dict[str, BucketCounts]:
-    """What the cumulative buckets of each histogram grew by."""
-    found = {}
-    before = old.histograms()
-    for name, (bounds, counts) in new.histograms().items():
-        if name in before:
-            pairs = zip(counts, before[name][1])
-            counts = array("d", [max(0.0, now - was) for now, was in pairs])
-        found[name] = (bounds, counts)
-    return found
+    """The increase of the cumulative buckets of each histogram."""
+    histograms, before = new.histograms(), old.histograms()
+    for name in histograms.keys() & before.keys():
+        bounds, counts = histograms[name]
+        pairs = zip(counts, before[name][1])
+        histograms[name] = bounds, array("d", [max(0.0, now - past) for now, past in pairs])
+    return histograms
 
 
 def rates_by_label(
@@ -4303,16 +4303,14 @@ def rates_by_label(
     models = [label for label in groups if label[0] == "model_name"]
     if len(models) == 1:
         del groups[models[0]]
-    return {
-        label: in_tokens(once_per_engine(columns), chunk_size) for label, columns in groups.items()
-    }
+    return {label: in_tokens(once_per_engine(part), chunk_size) for label, part in groups.items()}
 
 
 def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
-    """Fill in what MP servers count under other names, or in chunks; the dict is changed.
+    """Fill in what MP servers count under other names, or in chunks; changes ``rates``.
 
-    Up to 0.4.5 a lookup counts the chunks that L1 had and those it asked L2 for; 0.5.0 counts
-    tokens, and what L2 supplied in chunks. An MP server sees lookups and no retrieves.
+    Up to 0.4.5 a lookup counts the chunks that were in L1 and those requested from L2; 0.5.0
+    counts tokens, and what L2 supplied in chunks. An MP server sees lookups and no retrieves.
     """
     l2_hits = rates.get("l2_hit_chunks", 0.0) * chunk_size
     if "lookup_keys" in rates and "lookup_tokens" not in rates:
@@ -4335,9 +4333,9 @@ def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
 
 
 def make_figure(figure: Figure, growth: Growth) -> float | None:
-    """One figure from what was counted; None where the node does not tell or had no traffic."""
+    """One figure; None where the node does not report it or had no traffic."""
     rates, gauges, of = growth.rates, growth.gauges, figure.of
-    if figure.kind == GAUGE:
+    if figure.kind in (GAUGE, CONFIGURED):
         return gauges.get(of[0])
     if figure.kind == QUANTILE:
         bounds, counts = growth.buckets.get(of[0], ((), ()))
@@ -4346,21 +4344,21 @@ def make_figure(figure: Figure, growth: Growth) -> float | None:
         if of[0] in gauges and of[1] in gauges:
             return max(0.0, gauges[of[0]] - gauges[of[1]])
         return gauges.get(of[2]) if len(of) > 2 else None
-    known = [rates[name] for name in of if name in rates]
-    if not known:
+    values = [rates[name] for name in of if name in rates]
+    if not values:
         return None
     if figure.kind == RATE:
-        return sum(known)
+        return sum(values)
     if figure.kind == LARGER:
-        return max(known)
-    if len(known) < 2 or not known[1]:
+        return max(values)
+    if len(values) < 2 or not values[1]:
         return None
-    ratio = known[0] / known[1]
+    ratio = values[0] / values[1]
     return min(1.0, ratio) if figure.kind == RATIO else ratio
 
 
 def figures_of(growth: Growth, parts: Sequence[Growth] = ()) -> Dict[str, float]:
-    """All figures that what was counted gives; sources and savings are those of its parts."""
+    """All figures of ``growth``; its ``parts`` give the sources of tokens and the savings."""
     figures: Dict[str, float] = {}
     for figure in FIGURES:
         value = make_figure(figure, growth)
@@ -4379,48 +4377,50 @@ def complete(growth: Growth) -> Growth:
     if "prompt_tokens" in rates or "lmcache_prompt_tokens" not in rates:
         return growth
     prompt = rates["lmcache_prompt_tokens"]
-    told = {"prompt_tokens": prompt, "gpu_lookup_tokens": prompt}
-    told["gpu_hits"] = rates.get("lmcache_gpu_hits", 0.0)
-    return growth._replace(rates={**rates, **told})
+    hits = rates.get("lmcache_gpu_hits", 0.0)
+    engine = {"prompt_tokens": prompt, "gpu_lookup_tokens": prompt, "gpu_hits": hits}
+    return growth._replace(rates={**rates, **engine})
 
 
 def token_sources(growth: Growth) -> Dict[str, float]:
-    """Where prompt tokens came from, as rates that add up to the prompt tokens; {} if not known.
+    """Where prompt tokens came from, as rates that add up to the prompt tokens; {} if unknown.
 
-    The engine tells best. LMCache knows the layers of what the engine got from outside. An MP
-    server alone knows the tokens that were looked up.
+    The engine's report is the best. LMCache's has the layers of what the engine loaded, and an MP
+    server's only the tokens that were looked up.
     """
     rates = growth.rates
-    layers = lmcache_layers(growth)
-    found = engine_sources(rates)
-    if not found and "lmcache_prompt_tokens" in rates:
-        asked, gpu = rates["lmcache_prompt_tokens"], rates.get("lmcache_gpu_hits", 0.0)
+    sources = engine_sources(rates)
+    if not sources and "lmcache_prompt_tokens" in rates:
+        prompt, hits = rates["lmcache_prompt_tokens"], rates.get("lmcache_gpu_hits", 0.0)
         loaded_elsewhere = not rates.get("retrieves") and rates.get("lookup_hits", 0.0) > 0
-        if loaded_elsewhere or (not asked and rates.get("hit")):
+        if loaded_elsewhere or (not prompt and rates.get("hit")):
             return {}
-        loaded = min(rates.get("hit", 0.0), max(0.0, asked - gpu))
-        found = {"source_gpu": min(gpu, asked), "source_lmcache": loaded}
-        found["source_computed"] = asked - found["source_gpu"] - loaded
-    elif not found and "l1_hits" in rates and "prompt_tokens" not in rates:
-        found = {"source_lmcache": min(rates["lookup_hits"], rates["lookup_tokens"])}
-        found["source_computed"] = rates["lookup_tokens"] - found["source_lmcache"]
-    known = sum(layers.values())
-    if found and known and "source_lmcache" in found:
-        loaded = found.pop("source_lmcache")
+        gpu = min(hits, prompt)
+        loaded = min(rates.get("hit", 0.0), prompt - gpu)
+        computed = prompt - gpu - loaded
+        sources = {"source_gpu": gpu, "source_lmcache": loaded, "source_computed": computed}
+    elif not sources and "l1_hits" in rates and "prompt_tokens" not in rates:
+        loaded = min(rates["lookup_hits"], rates["lookup_tokens"])
+        computed = rates["lookup_tokens"] - loaded
+        sources = {"source_lmcache": loaded, "source_computed": computed}
+    layers = lmcache_layers(growth)
+    total = sum(layers.values())
+    if total and "source_lmcache" in sources:
+        loaded = sources.pop("source_lmcache")
         for layer, rate in layers.items():
-            found[layer] = found.get(layer, 0.0) + loaded * rate / known
-    return found
+            sources[layer] = sources.get(layer, 0.0) + loaded * rate / total
+    return sources
 
 
 def engine_sources(rates: Dict[str, float]) -> Dict[str, float]:
-    """The sources that a serving engine tells: vLLM from 0.12 on, SGLang; {} for others."""
+    """The sources that a serving engine reports: vLLM from 0.12 on, SGLang; {} for others."""
     if "from_compute" in rates and "from_gpu" in rates:
         return {source: rates.get(fact, 0.0) for fact, source in SOURCE_FACTS.items()}
-    asked, cached = rates.get("prompt_tokens"), rates.get("gpu_hits")
-    if asked is None or cached is None:
+    prompt, cached = rates.get("prompt_tokens"), rates.get("gpu_hits")
+    if prompt is None or cached is None:
         return {}
-    gpu = min(cached, asked)
-    computed = asked - gpu
+    gpu = min(cached, prompt)
+    computed = prompt - gpu
     if "sglang_cached_tokens" in rates:
         loaded = min(rates.get("hit", 0.0), gpu)
         gpu -= loaded
@@ -4433,7 +4433,7 @@ def engine_sources(rates: Dict[str, float]) -> Dict[str, float]:
 
 
 def lmcache_layers(growth: Growth) -> Dict[str, float]:
-    """Tokens per second by the layer of LMCache that had them, as far as LMCache tells.
+    """Tokens per second by the layer of LMCache that supplied them, where it is reported.
 
     In-process LMCache counts no tokens by layer; without any other layer in use, all are L1's.
     """
@@ -4454,12 +4454,12 @@ def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
     saved = sum(sources.get(name, 0.0) for name in layers) if sources else rates.get("hit")
     if saved is None or growth.is_receiver:
         return {}
-    found = {"tokens_saved_per_second": saved}
+    figures = {"tokens_saved_per_second": saved}
     seconds = rates.get("prefill_seconds", rates.get("sglang_prefill_seconds"))
     computed = sources.get("source_computed")
     if seconds and computed:
-        found["gpu_seconds_saved_per_second"] = saved * seconds / computed * growth.ranks
-    return found
+        figures["gpu_seconds_saved_per_second"] = saved * seconds / computed * growth.ranks
+    return figures
 
 
 SAVINGS_ASSUMPTION = (
@@ -4471,7 +4471,7 @@ SAVINGS_ASSUMPTION = (
 def savings_document(
     figures: Mapping[str, float | None], gpu_hour_cost: float
 ) -> Dict[str, object]:
-    """What LMCache saves, as the status has it; null where no engine tells its prefill time.
+    """What LMCache saves, for the status; null where no engine reports its prefill time.
 
     ``gpu_hour_cost`` is the price of an hour of one GPU, 0 when it is not set.
     """
@@ -4488,10 +4488,11 @@ def savings_document(
 
 
 class Member(NamedTuple):
-    """One node as a part of something larger: a ``group`` counts the same tokens.
+    """One node of an instance, a model or the cluster.
 
-    It is an instance, or several of which nobody can say which engine belongs to which. Nodes of
-    one instance and ``rank`` are replicas and add up; different ranks share tokens.
+    The nodes of a ``group`` count the same tokens: an instance, or several whose engines and
+    caches cannot be matched. Nodes of one instance and ``rank`` are replicas and add up;
+    different ranks share tokens.
     """
 
     key: str
@@ -4500,12 +4501,15 @@ class Member(NamedTuple):
     rank: str
     model: str
     growth: Growth
-    limit: float | None = None
     instance: str = ""
 
 
 def merge_rates(ranked: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, float]:
-    """Rates of several (rank, rates) as one's: the mean of ranks for what they count alike."""
+    """Merge several (rank, rates): the mean of ranks for what they count alike, else the sum.
+
+    Ranks that count nothing do not belong to the mean: lookups happen in the scheduler, and with
+    MLA only the first worker stores.
+    """
     sums: Dict[str, float] = {}
     counting: Dict[str, set[str]] = {}
     for rank, rates in ranked:
@@ -4525,15 +4529,15 @@ def merge_buckets(several: Iterable[BucketCounts]) -> BucketCounts:
 
 def by_key(tables: Iterable[Mapping]) -> Dict:
     """All values of several tables, by their key."""
-    found: Dict = {}
+    values: Dict = {}
     for table in tables:
         for key, value in table.items():
-            found.setdefault(key, []).append(value)
-    return found
+            values.setdefault(key, []).append(value)
+    return values
 
 
 def merge(ranked: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
-    """Growth of several (rank, growth) as one's; what has the same rank is added up."""
+    """Merge several (rank, growth); those of the same rank are added up."""
     growths = [growth for _, growth in ranked]
     labels = by_key(
         {pair: (rank, rates) for pair, rates in growth.by_label.items()} for rank, growth in ranked
@@ -4542,7 +4546,7 @@ def merge(ranked: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
     buckets = by_key(growth.buckets for growth in growths)
     return Growth(
         merge_rates([(rank, growth.rates) for rank, growth in ranked]),
-        {name: put_together(FACTS[name], values) for name, values in gauges.items()},
+        {name: merge_gauge(FACTS[name], values) for name, values in gauges.items()},
         {name: merge_buckets(several) for name, several in buckets.items()},
         {pair: merge_rates(rates) for pair, rates in labels.items()},
         ranks,
@@ -4553,7 +4557,7 @@ def merge(ranked: Sequence[Tuple[str, Growth]], ranks: float = 1) -> Growth:
 def merge_group(members: Sequence[Member]) -> Growth:
     """The growth of one group: the ranks of its instances, and the serving engine beside them.
 
-    What the engine's page repeats of LMCache does not count where LMCache's own nodes tell it.
+    What the engine's page repeats of LMCache does not count where LMCache's nodes report it.
     """
     has_lmcache = any(member.kind in LMCACHE_KINDS and member.growth.rates for member in members)
     has_engine = any(member.kind == "engine" and member.growth.rates for member in members)
@@ -4577,7 +4581,7 @@ def merge_group(members: Sequence[Member]) -> Growth:
 
 
 def engines_apart(members: Sequence[Member], whole: Growth) -> List[Growth]:
-    """The growth of one group with the engines of each way to tell sources in turn.
+    """The growth of one group, once for each way in which its engines report their sources.
 
     In a rolling upgrade there are several ways: what the engines of one count would not add up
     with what those of another leave out.
@@ -4586,8 +4590,8 @@ def engines_apart(members: Sequence[Member], whole: Growth) -> List[Growth]:
     ways: Dict[str, List[Member]] = {}
     for member in members:
         if member.kind == "engine":
-            told = (name for name in TELLS_SOURCES if name in member.growth.rates)
-            ways.setdefault(next(told, ""), []).append(member)
+            reports = (name for name in SOURCE_REPORTS if name in member.growth.rates)
+            ways.setdefault(next(reports, ""), []).append(member)
     if len(ways) < 2:
         return [whole]
     ways.pop("", None)
@@ -4601,6 +4605,7 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     numbers and LMCache's are of the same requests.
     """
     groups: Dict[str, List[Member]] = {}
+<<<<<<< HEAD
     limit = used = 0.0
     for member in members:
         groups.setdefault(member.group, []).append(member)
@@ -4615,38 +4620,50 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     if limit and used * 1.001 >= figures.get("local_cache_bytes", 0.0):
         figures["local_cache_limit_bytes"] = limit
     return figures
+=======
+    for member in members:
+        groups.setdefault(member.group, []).append(member)
+    growths, parts = [], []
+    for group in groups.values():
+        growth = merge_group(group)
+        growths.append(growth)
+        parts += engines_apart(group, growth)
+    total = growths[0] if len(growths) == 1 else merge([("", growth) for growth in growths])
+    return figures_of(total, parts)
+>>>>>>> 6f86ce7 (Figures: the limit of a cache is a gauge like others, groups by label are made in one place; names and comments in the field's terms)
 
 
-def part_of_growth(rates: Mapping[str, float]) -> Growth:
-    """The growth of one model, tenant or L2 alone, from ``by_label``."""
-    gauges = {name: value for name, value in rates.items() if name in GAUGE_FACTS}
-    counted = {name: rate for name, rate in rates.items() if name not in GAUGE_FACTS}
-    return NO_GROWTH._replace(rates=counted, gauges=gauges)
+def growth_by(growth: Growth, label: str) -> Dict[str, Growth]:
+    """The growth of each model, tenant or L2 alone, by the value of its label."""
+    parts = {}
+    for (name, value), table in growth.by_label.items():
+        if name == label:
+            gauges = {fact: number for fact, number in table.items() if fact in GAUGE_FACTS}
+            rates = {fact: rate for fact, rate in table.items() if fact not in GAUGE_FACTS}
+            parts[value] = NO_GROWTH._replace(rates=rates, gauges=gauges)
+    return parts
 
 
 def l2_figures(growth: Growth) -> Dict[str, Dict[str, object]]:
     """The figures of each L2 adapter of an MP server, by its name."""
     return {
-        value: {name: rounded(figure) for name, figure in figures_of(part_of_growth(part)).items()}
-        for (label, value), part in growth.by_label.items()
-        if label == "l2_name"
+        l2_name: {name: rounded(value) for name, value in figures_of(part).items()}
+        for l2_name, part in growth_by(growth, "l2_name").items()
     }
 
 
 def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object]]:
     """The figures by a label (GROUP_LABELS): at most MAX_GROUPS, largest first, and the rest.
 
-    A node that tells tokens by that label is divided; another one belongs to its model as it is.
+    A node that counts tokens by that label is divided; another one belongs to its model as a whole.
     """
     groups: Dict[str, List[Member]] = {}
     for member in members:
-        pairs = member.growth.by_label.items()
-        parts = {value: rates for (name, value), rates in pairs if name == label}
+        parts = growth_by(member.growth, label)
         if label == "model_name" and not parts:
             groups.setdefault(member.model, []).append(member)
-        for value, rates in parts.items():
-            growth = part_of_growth(rates)
-            groups.setdefault(value, []).append(member._replace(growth=growth, limit=None))
+        for value, growth in parts.items():
+            groups.setdefault(value, []).append(member._replace(growth=growth))
 
     def size(value: str) -> float:
         return sum(member.growth.rates.get("requested", 0.0) for member in groups[value])
@@ -4668,11 +4685,12 @@ def spread(figures: Mapping[str, Mapping[str, float]]) -> Dict[str, Dict[str, ob
     ``figures`` are those of each rank by its key. The outlier is the one that is farthest from
     the median, when it is OUTLIER_FACTOR times of it, or less than that part of it.
     """
-    found: Dict[str, Dict[str, object]] = {}
-    for name, pairs in by_key(
+    spreads: Dict[str, Dict[str, object]] = {}
+    pairs_by_figure = by_key(
         {figure: (value, key) for figure, value in each.items() if value is not None}
         for key, each in figures.items()
-    ).items():
+    )
+    for name, pairs in pairs_by_figure.items():
         if len(pairs) < 2:
             continue
         values = sorted(value for value, _ in pairs)
@@ -4681,30 +4699,30 @@ def spread(figures: Mapping[str, Mapping[str, float]]) -> Dict[str, Dict[str, ob
         value, key = max(pairs, key=lambda pair: abs(pair[0] - median))
         high, low = max(value, median), min(value, median)
         is_far = len(pairs) >= MIN_OUTLIER_RANKS and high > 0 and high >= OUTLIER_FACTOR * low
-        found[name] = {
+        spreads[name] = {
             "min": rounded(values[0]),
             "median": rounded(median),
             "max": rounded(values[-1]),
             "outlier": key if is_far else None,
         }
-    return found
+    return spreads
 
 
 def growth_from_figures(figures: Mapping[str, float]) -> Growth:
-    """Growth that gives these figures again: of a node that another frontend measured.
+    """Growth that gives these figures again: of a node that another frontend polls.
 
-    Quantiles are lost, since they cannot be put together; ratios get their traffic as weight.
+    Quantiles are lost, since they cannot be merged; ratios get their traffic as weight.
     """
     rates: Dict[str, float] = {}
     gauges: Dict[str, float] = {}
-    known = [figure for figure in FIGURES if figures.get(figure.name) is not None]
-    for figure in known:
-        if figure.kind == GAUGE:
+    reported = [figure for figure in FIGURES if figures.get(figure.name) is not None]
+    for figure in reported:
+        if figure.kind in (GAUGE, CONFIGURED):
             gauges[figure.of[0]] = figures[figure.name]
         elif figure.kind in (RATE, LARGER):
             rates[figure.of[0]] = figures[figure.name]
     traffic = rates.get("requested", rates.get("prompt_tokens", 0.0))
-    for figure in known:
+    for figure in reported:
         if figure.kind == RATIO:
             part, whole = figure.of
             rates.setdefault(whole, traffic)
@@ -4717,7 +4735,7 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
 
 
 def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
-    """Figures as the status has them: those that are known, and null for the oldest ones."""
+    """Figures for the status: those that have a value, and null for ALWAYS_SHOWN."""
     shown = dict.fromkeys(ALWAYS_SHOWN)
     for name in METRICS:
         value = figures.get(name)
@@ -4727,7 +4745,7 @@ def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
 
 
 def rounded(value: object) -> object:
-    """A number with six significant digits, as many as a reader can use; NaN is None."""
+    """A float with six significant digits; NaN and infinity become None."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if value - value == 0 else None
@@ -4893,14 +4911,15 @@ class NodeState:
 
     def member(self) -> Member:
         """The node as a part of its instance and the cluster."""
-        growth, healthy = self.growth, self.figures.get("healthy")
-        if healthy is not None:
-            growth = growth._replace(gauges={**growth.gauges, "healthy": healthy})
+        gauges = dict(self.growth.gauges)
+        for name in ("healthy", "local_cache_limit_bytes"):
+            value = self.figures.get(name)
+            if value is not None:
+                gauges[name] = value
+        growth = self.growth._replace(gauges=gauges)
         rank = f"{self.kind} {self.about['worker_id']}"
-        limit = self.figures.get("local_cache_limit_bytes")
         key, model = self.node.key, self.about["model"]
-        instance = self.instance_id or ""
-        return Member(key, self.kind, self.group, rank, model, growth, limit, instance)
+        return Member(key, self.kind, self.group, rank, model, growth, self.instance_id or "")
 
 
 # ----------------------------------------------------------------------------
