@@ -3756,8 +3756,6 @@ ADDED_GAUGES = {
     "prefetch_jobs": "lmcache_mp_active_prefetch_jobs",
     "running_requests": "vllm:num_requests_running sglang:num_running_reqs",
     "waiting_requests": "vllm:num_requests_waiting sglang:num_queue_reqs",
-    # From the configuration or the status, not from the page.
-    "local_cache_limit_bytes": "",
 }
 HISTOGRAM_FAMILIES = {
     "retrieve": "lmcache:time_to_retrieve",
@@ -3860,7 +3858,7 @@ IN_FLIGHT_GAUGES = {"loads_in_flight": ("prefetch_jobs",)}
 def figure(name: str, label: str, kind: str, of: str = "", unit: str = "") -> Figure:
     """A row of FIGURES: ``of`` separates facts by spaces; a gauge is named after its fact."""
     units = (UNIT_OF_SUFFIX[suffix] for suffix in UNIT_OF_SUFFIX if name.endswith(suffix))
-    names = (name if kind in (GAUGE, CONFIGURED) else of).split()
+    names = (name if kind == GAUGE else of).split()
     facts = tuple(fact + end for fact in names for end in PAIRS.get(kind, ("",)))
     facts += IN_FLIGHT_GAUGES.get(name, ())
     note, history = NOTES.get(name, ""), name not in WITHOUT_HISTORY
@@ -3975,7 +3973,7 @@ NODE_SERIES = ("lookup_hit_rate",)
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
-    name for name, fact in FACTS.items() if " ".join(fact.families).startswith(("vllm:", "sglang:"))
+    name for name, fact in FACTS.items() if fact.families[0].startswith(("vllm:", "sglang:"))
 )
 MAY_BE_IN_FLIGHT = frozenset(
     name for figure in FIGURES if figure.kind == IN_FLIGHT for name in figure.of
@@ -4335,7 +4333,7 @@ def in_tokens(rates: Dict[str, float], chunk_size: float) -> Dict[str, float]:
 def make_figure(figure: Figure, growth: Growth) -> float | None:
     """One figure; None where the node does not report it or had no traffic."""
     rates, gauges, of = growth.rates, growth.gauges, figure.of
-    if figure.kind in (GAUGE, CONFIGURED):
+    if figure.kind == GAUGE:
         return gauges.get(of[0])
     if figure.kind == QUANTILE:
         bounds, counts = growth.buckets.get(of[0], ((), ()))
@@ -4501,6 +4499,7 @@ class Member(NamedTuple):
     rank: str
     model: str
     growth: Growth
+    limit: float | None = None
     instance: str = ""
 
 
@@ -4605,32 +4604,23 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     numbers and LMCache's are of the same requests.
     """
     groups: Dict[str, List[Member]] = {}
-<<<<<<< HEAD
     limit = used = 0.0
     for member in members:
         groups.setdefault(member.group, []).append(member)
         if member.limit is not None:
             limit += member.limit
             used += member.growth.gauges.get("local_cache_bytes", 0.0)
-    wholes = [merge_group(group) for group in groups.values()]
-    parts = [part for pair in zip(groups.values(), wholes) for part in engines_apart(*pair)]
-    whole = wholes[0] if len(wholes) == 1 else merge([("", each) for each in wholes])
-    figures = figures_of(whole, parts)
-    # What is in caches whose limit is not known is no part of the others' limits.
-    if limit and used * 1.001 >= figures.get("local_cache_bytes", 0.0):
-        figures["local_cache_limit_bytes"] = limit
-    return figures
-=======
-    for member in members:
-        groups.setdefault(member.group, []).append(member)
     growths, parts = [], []
     for group in groups.values():
         growth = merge_group(group)
         growths.append(growth)
         parts += engines_apart(group, growth)
     total = growths[0] if len(growths) == 1 else merge([("", growth) for growth in growths])
-    return figures_of(total, parts)
->>>>>>> 6f86ce7 (Figures: the limit of a cache is a gauge like others, groups by label are made in one place; names and comments in the field's terms)
+    figures = figures_of(total, parts)
+    # What is in caches whose limit is unknown is no part of the others' limits.
+    if limit and used * 1.001 >= figures.get("local_cache_bytes", 0.0):
+        figures["local_cache_limit_bytes"] = limit
+    return figures
 
 
 def growth_by(growth: Growth, label: str) -> Dict[str, Growth]:
@@ -4663,7 +4653,7 @@ def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object
         if label == "model_name" and not parts:
             groups.setdefault(member.model, []).append(member)
         for value, growth in parts.items():
-            groups.setdefault(value, []).append(member._replace(growth=growth))
+            groups.setdefault(value, []).append(member._replace(growth=growth, limit=None))
 
     def size(value: str) -> float:
         return sum(member.growth.rates.get("requested", 0.0) for member in groups[value])
@@ -4717,7 +4707,7 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
     gauges: Dict[str, float] = {}
     reported = [figure for figure in FIGURES if figures.get(figure.name) is not None]
     for figure in reported:
-        if figure.kind in (GAUGE, CONFIGURED):
+        if figure.kind == GAUGE:
             gauges[figure.of[0]] = figures[figure.name]
         elif figure.kind in (RATE, LARGER):
             rates[figure.of[0]] = figures[figure.name]
@@ -4911,15 +4901,14 @@ class NodeState:
 
     def member(self) -> Member:
         """The node as a part of its instance and the cluster."""
-        gauges = dict(self.growth.gauges)
-        for name in ("healthy", "local_cache_limit_bytes"):
-            value = self.figures.get(name)
-            if value is not None:
-                gauges[name] = value
-        growth = self.growth._replace(gauges=gauges)
+        growth, healthy = self.growth, self.figures.get("healthy")
+        if healthy is not None:
+            growth = growth._replace(gauges={**growth.gauges, "healthy": healthy})
         rank = f"{self.kind} {self.about['worker_id']}"
+        limit = self.figures.get("local_cache_limit_bytes")
         key, model = self.node.key, self.about["model"]
-        return Member(key, self.kind, self.group, rank, model, growth, self.instance_id or "")
+        instance = self.instance_id or ""
+        return Member(key, self.kind, self.group, rank, model, growth, limit, instance)
 
 
 # ----------------------------------------------------------------------------
@@ -6493,9 +6482,9 @@ def facts_of(event: Event) -> List[str]:
 
 
 class Watched:
-    """The states of all nodes and what they add up to; it follows the registry.
+    """The states of all nodes, of their instances and of the cluster.
 
-    ``lock`` guards all of them, and nothing under it waits.
+    ``lock`` guards all of them; nothing that holds it waits for the network or a disk.
     """
 
     def __init__(self, registry: NodeRegistry, clock: Clock, events: NodeEvents) -> None:
@@ -6506,12 +6495,12 @@ class Watched:
         self.nodes: Dict[str, NodeState] = {}  # by key
         self.proxies: Dict[str, NodeState] = {}  # by name
         self.registry_version = -1
-        self.version = 0  # grows with every answer
+        self.version = 0  # grows with every change
         self.instances: List[Instance] = []
         self.totals: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
 
     def follow(self) -> None:
-        """Take states up for new nodes, and drop those of removed ones."""
+        """Add states for new nodes of the registry, and drop those of removed ones."""
         version = self.registry.version
         if version == self.registry_version:
             return
@@ -6519,26 +6508,27 @@ class Watched:
         leaves = {node.key: node for node in self.registry.leaves()}
         with self.lock:
             is_first = self.registry_version < 0
-            old, self.nodes = self.nodes, self._kept(self.nodes, leaves)
-            self.proxies = self._kept(self.proxies, {group.name: group for group in groups})
+            old, self.nodes = self.nodes, self._states(self.nodes, leaves)
+            self.proxies = self._states(self.proxies, {group.name: group for group in groups})
             self.registry_version = version
             self.version += 1
         if not is_first:
             self.events.nodes_changed([*leaves.keys() - old], [*old.keys() - leaves])
 
-    def _kept(self, states: Dict[str, NodeState], nodes: Dict[str, Node]) -> Dict[str, NodeState]:
+    def _states(self, old: Dict[str, NodeState], nodes: Dict[str, Node]) -> Dict[str, NodeState]:
+        """A state for each node: the old one unless the node has another address."""
         now = self.clock.monotonic()
-        kept = {}
+        states = {}
         for key, node in nodes.items():
-            state = states.get(key)
+            state = old.get(key)
             if state is None or state.node.route != node.route:
                 state = NodeState(node, now)
             state.node = node
-            kept[key] = state
-        return kept
+            states[key] = state
+        return states
 
     def add_up(self) -> None:
-        """Put the nodes together to instances and the cluster. Called with the lock."""
+        """Compute instances and totals from the nodes. Called with the lock."""
         states = list(self.nodes.values())
         self.instances = assign_instances(states)
         self.totals = aggregate(state.member() for state in states)
@@ -6547,7 +6537,7 @@ class Watched:
         return [*self.nodes.values(), *self.proxies.values()]
 
     def note(self, state: NodeState) -> None:
-        """Note that a node was asked, whatever came of it. Called with the lock."""
+        """Note the end of a poll of a node. Called with the lock."""
         state.is_asked = False
         state.polled = self.clock.monotonic()
         self.version += 1
@@ -6563,34 +6553,30 @@ class Watched:
                 raise FrontendError(400, what, "state")
         wanted = frozenset(names)
         with self.lock:
-            shown = list(self.nodes.values())
+            selected = list(self.nodes.values())
         if wanted:
-            shown = [item for item in shown if {item.node.name, item.node.key} & wanted]
-        missing = wanted - {name for item in shown for name in (item.node.name, item.node.key)}
+            selected = [item for item in selected if {item.node.name, item.node.key} & wanted]
+        missing = wanted.difference(*((item.node.name, item.node.key) for item in selected))
         if missing:
             raise no_such_node(min(missing))
-        return [item for item in shown if not states or item.state in states]
+        return [item for item in selected if not states or item.state in states]
 
     def find(self, name: str) -> List[NodeState]:
-        """What a key, a name or a proxy's name means: first it, then its frontend or its nodes.
-
-        Raises FrontendError 404.
-        """
+        """A node or proxy by key or name, then its frontend or its nodes. Raises FrontendError 404."""
         self.follow()
         node = self.registry.find(name)
-        if node is None:
-            raise no_such_node(name)
+        states: List[NodeState | None] = []
         with self.lock:
-            if node.is_proxy:
-                children = [self.nodes.get(each.key) for each in node.children]
+            if node is not None and node.is_proxy:
+                children = [self.nodes.get(child.key) for child in node.children]
                 states = [self.proxies.get(node.name), *children]
-            else:
+            elif node is not None:
                 proxy = self.proxies.get(node.proxy) if node.prefix else None
                 states = [self.nodes.get(node.key), proxy]
-        found = [state for state in states if state is not None]
-        if not found:
+        existing = [state for state in states if state is not None]
+        if not existing:
             raise no_such_node(name)
-        return found
+        return existing
 
 
 def no_such_node(name: str) -> FrontendError:
@@ -6601,21 +6587,20 @@ def no_such_node(name: str) -> FrontendError:
 # Watching the cluster: history
 # ----------------------------------------------------------------------------
 
-HISTORY_POINTS = 1_000  # points of a series in one answer, about
-# Seconds between two points when an answer is made of means; hours are divided evenly.
+HISTORY_POINTS = 1_000  # points of a series in one response, about
+# Seconds between two points that are means of several rounds; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
-MAX_HISTORY_HOURS = 20_000  # nodes x hours that one answer reads from the history file
-MAX_HISTORY_SECONDS = 1e10  # that one answer may go back
-MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one answer
+MAX_HISTORY_HOURS = 20_000  # nodes x hours that one request reads from the history file
+MAX_HISTORY_SECONDS = 1e10  # that one request may go back
+MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one response
 
 
 class History:
-    """What was measured in each round: a ring, with a column for each figure that a key had once.
+    """The figures of each round: a ring, with a column for each figure that a key ever had.
 
-    Keys are "" (the cluster), a node's key, and "/ID" of an instance. A column that has been 0
-    whenever it was known has a byte a round (1: it was 0), any other one a 32-bit float: most
-    figures of most nodes are 0 for ever. The caller holds the lock of ``Watched``, but for what
-    ``copy`` returned.
+    Keys are "" (the cluster), a node's key, and "/ID" of an instance. A column that has only
+    zeros and gaps has a byte a round (1: zero), any other one a 32-bit float: most figures of
+    most nodes are always 0. The caller holds the lock of ``Watched``.
     """
 
     def __init__(self, rounds: int) -> None:
@@ -6626,7 +6611,7 @@ class History:
         self._columns: Dict[str, Dict[str, bytearray | array]] = {}  # by key and figure
 
     def add(self, at: float, rows: Mapping[str, Mapping[str, Optional[float]]]) -> None:
-        """Write one round: figures by key. Who has none in it gets a gap."""
+        """Write one round: figures by key. Other columns get a gap."""
         if not self.rounds:
             return
         slot = self._next
@@ -6643,27 +6628,26 @@ class History:
         self._next = (slot + 1) % self.rounds
         self._written = min(self.rounds, self._written + 1)
 
-    def _put(self, columns: Dict[str, bytearray | array], name: str, slot: int, value: float):
+    def _put(
+        self, columns: Dict[str, bytearray | array], name: str, slot: int, value: float
+    ) -> None:
         column = columns.get(name)
         if column is None:
             column = columns[name] = bytearray(self.rounds)
-        if isinstance(column, bytearray):
-            if value == 0:
-                column[slot] = 1
-                return
+        if value and isinstance(column, bytearray):
             column = columns[name] = floats_of(column)
-        column[slot] = value
+        column[slot] = 1 if isinstance(column, bytearray) else value
 
     def keep_only(self, keys: Iterable[str]) -> None:
-        """Forget nodes and instances that were removed."""
-        kept = {"", *keys}
-        self._columns = {key: found for key, found in self._columns.items() if key in kept}
+        """Drop removed nodes and instances."""
+        for key in self._columns.keys() - {"", *keys}:
+            del self._columns[key]
 
     def keys(self) -> KeysView[str]:
         return self._columns.keys()
 
     def copy(self, key: str, name: str, count: int) -> array:
-        """The last ``count`` values, oldest first, NaN where there is none."""
+        """The last ``count`` values, oldest first; NaN is a gap."""
         column = self._columns.get(key, {}).get(name)
         count = min(count, self._written)
         if column is None:
@@ -6672,7 +6656,7 @@ class History:
         return floats_of(latest) if isinstance(latest, bytearray) else latest
 
     def times(self, count: int) -> array:
-        """When the last ``count`` rounds were, oldest first."""
+        """The times of the last ``count`` rounds, oldest first."""
         return self._latest(self._times, min(count, self._written))
 
     def _latest(self, ring: array, count: int) -> array:
@@ -6680,12 +6664,12 @@ class History:
         return ring[start : self._next] if start >= 0 else ring[start:] + ring[: self._next]
 
     def since(self, at: float) -> int:
-        """How many rounds there were from this time on."""
+        """How many rounds there were since this time."""
         times = self.times(self._written)
         return len(times) - bisect.bisect_left(times, at)
 
     def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
-        """The mean from ``first`` to ``last`` rounds ago of what is known; NaN when nothing is."""
+        """The mean from ``first`` to ``last`` rounds ago, without gaps; NaN when all are gaps."""
         copied = self.copy(key, name, first)
         values = not_nan(copied[: len(copied) - last])
         return sum(values) / len(values) if values else NAN
@@ -6702,28 +6686,32 @@ def not_nan(values: Iterable[float]) -> List[float]:
 
 
 class CoarseSeries:
-    """The points of a series on a grid of ``step`` seconds: means, or the maximum of latencies."""
+    """The points of a series on a grid of ``step`` seconds: means, or with ``keep_max`` maxima."""
 
     def __init__(self, start: float, end: float, step: float, keep_max: bool) -> None:
         self.step = step
         self.first = int(start // step)
         self._keep_max = keep_max
         count = max(1, int(end // step) - self.first + 1)
-        self._values = [-math.inf if keep_max else 0.0] * count  # maxima or sums
-        self._counts = [0] * count
+        self._values = [0.0] * count  # maxima or sums
+        self._counts = [0] * count  # what a value is divided by; 0 is a gap
 
     def add(self, at: float, values: Iterable[float]) -> None:
-        """Take values of the time ``at``; NaN and what is out of range are left out."""
+        """Add the values of a time; NaN and what is out of range are ignored."""
         index = int(at // self.step) - self.first
         values = not_nan(values)
         if not values or not 0 <= index < len(self._values):
             return
-        before = self._values[index]
-        self._values[index] = max(before, *values) if self._keep_max else before + sum(values)
-        self._counts[index] += len(values)
+        if not self._keep_max:
+            self._values[index] += sum(values)
+            self._counts[index] += len(values)
+            return
+        if self._counts[index]:
+            values.append(self._values[index])
+        self._values[index], self._counts[index] = max(values), 1
 
     def add_hour(self, hour: int, values: array, until: float) -> None:
-        """Take the minutes of an hour (Unix seconds // 3600) that are before ``until``."""
+        """Add the minutes of an hour (Unix seconds // 3600) that are before ``until``."""
         size = max(1, min(60, int(self.step // 60)))
         last = min(60, math.ceil((until - hour * 3600) / 60))
         for index in range(0, last, size):
@@ -6733,9 +6721,9 @@ class CoarseSeries:
         return [index * self.step for index in range(self.first, self.first + len(self._values))]
 
     def values(self) -> List[float]:
-        """The points; NaN where nothing was measured."""
-        divisors = [min(1, count) for count in self._counts] if self._keep_max else self._counts
-        return [value / by if by else NAN for value, by in zip(self._values, divisors)]
+        """The points; NaN is a gap."""
+        pairs = zip(self._values, self._counts)
+        return [value / count if count else NAN for value, count in pairs]
 
 
 class Minute(NamedTuple):
@@ -6748,7 +6736,7 @@ class Minute(NamedTuple):
 
 
 class Past:
-    """Answers questions about the past: from memory and, for what is older, from the file."""
+    """The history in memory and, for what is older, in the history file."""
 
     def __init__(
         self, watched: Watched, history: History, pace: float, older: HistoryReader | None = None
@@ -6757,64 +6745,67 @@ class Past:
         self.history = history
         self._pace = pace  # seconds between two rounds
         self._older = older
-        self.is_replayed = False  # rounds of a replay lie farther apart
+        self.is_replayed = False  # rounds of a replay are farther apart
 
     def seconds(self) -> float:
-        """How far back answers go at most."""
+        """How far back it goes at most."""
         memory = max(0, self.history.rounds - 1) * self._pace
         first = self._older.first() if self._older is not None else None
         return memory if first is None else max(memory, self.watched.clock.wall() - first)
 
-    def answer(
+    def document(
         self, keys: Mapping[str, str], metrics: Sequence[str], start: float, end: float
     ) -> Dict[str, object]:
-        """The series from ``start`` to ``end`` (Unix seconds); ``keys`` are by the names to show.
+        """The document of ``/api/history`` from ``start`` to ``end`` (Unix seconds).
 
-        In at most about HISTORY_POINTS points: rounds as they were, or means over more of them.
-        Raises FrontendError 400 when it would be too much.
+        ``keys`` are by the names to show. A series has at most about HISTORY_POINTS points:
+        single rounds, or means of several. Raises FrontendError 400 when it would be too large.
         """
-        times, columns = self._rounds(keys.values(), metrics, start, end)
-        wanted = [(name, metric) for name in keys for metric in metrics]
-        with self.watched.lock:
-            is_known = not self.history.keys().isdisjoint(keys.values())
-        # Of removed nodes, memory has nothing.
-        oldest = self.oldest_round() if is_known else self.watched.clock.wall()
         first = self._older.first() if self._older is not None else None
-        is_older = start < oldest - self._pace and first is not None and first < min(end, oldest)
-        if not is_older and len(times) <= HISTORY_POINTS * 1.1:
-            check_history_size(len(keys), len(metrics), len(times))
-            found = {pair: columns[keys[pair[0]], pair[1]][: len(times)] for pair in wanted}
-            return history_document(self._spacing(times), "memory", times, found, end)
-        start = max(start, first) if is_older else times[0]
-        step = history_step(end - start)
-        check_history_size(len(keys), len(metrics), int((end - start) / step) + 1)
-        buckets = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in wanted}
+        with self.watched.lock:
+            count, times = self._rounds(start, end)
+            # Memory has nothing of removed nodes.
+            has_rounds = not self.history.keys().isdisjoint(keys.values())
+            oldest = self.oldest_round() if has_rounds else self.watched.clock.wall()
+            is_old = start < oldest - self._pace and first is not None
+            is_older = is_old and first < min(end, oldest)
+            step, points = 0.0, len(times)
+            if is_older or points > HISTORY_POINTS * 1.1:
+                start = max(start, first) if is_older else times[0]
+                step = history_step(end - start)
+                points = int((end - start) / step) + 1
+            check_history_size(len(keys), len(metrics), points)
+            columns = self._columns(keys.values(), metrics, count)
+        pairs = [(name, metric) for name in keys for metric in metrics]
+        if not step:
+            values = {pair: columns[keys[pair[0]], pair[1]][: len(times)] for pair in pairs}
+            return history_document(self._spacing(times), "memory", times, values, end)
+        series = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in pairs}
         if is_older:
             until = min(end, oldest)
             check_history_hours(len(keys), start, until)
             names = {series_name(key): name for name, key in keys.items()}
-            for series, hour, found in self._older.hours(list(names), metrics, start, until):
-                for metric, values in zip(metrics, found):
-                    buckets[names[series], metric].add_hour(hour, values, until)
+            for stored, hour, rows in self._older.hours(list(names), metrics, start, until):
+                for metric, row in zip(metrics, rows):
+                    series[names[stored], metric].add_hour(hour, row, until)
         for number, part in grid(times, step):
-            for (name, metric), bucket in buckets.items():
-                bucket.add(number * step, columns[keys[name], metric][part])
+            for (name, metric), one in series.items():
+                one.add(number * step, columns[keys[name], metric][part])
         source = "memory" if not is_older else "both" if times else "file"
-        points = {pair: bucket.values() for pair, bucket in buckets.items()}
+        values = {pair: one.values() for pair, one in series.items()}
         times = CoarseSeries(start, end, step, False).times()
-        return history_document(step, source, times, points, end)
+        return history_document(step, source, times, values, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
-        """What is meant by a comma list of nodes, or an instance's id, by name.
+        """The keys of a comma list of nodes, or of an instance's id, by name; of neither: the cluster.
 
-        The cluster is meant by neither. What was removed is there as long as the file has it.
-        Raises FrontendError 404.
+        Removed ones are accepted as long as the file has them. Raises FrontendError 404.
         """
         if instance:
             key = instance_series(instance)
             with self.watched.lock:
-                is_there = any(one.id == instance for one in self.watched.instances)
-            if not is_there and not self._is_older(key):
+                exists = any(one.id == instance for one in self.watched.instances)
+            if not exists and not self._has_older(key):
                 what = f"there is no instance {one_line(instance)!r}"
                 raise FrontendError(404, what, "instance")
             return {key: key}
@@ -6822,13 +6813,13 @@ class Past:
         for name in filter(None, names.split(",")):
             node = self.watched.registry.find(name)
             is_leaf = node is not None and not node.is_proxy
-            if not is_leaf and not self._is_older(name):
+            if not is_leaf and not self._has_older(name):
                 raise no_such_node(name)
             keys[name] = node.key if is_leaf else name
         return keys
 
-    def _is_older(self, key: str) -> bool:
-        """Tell whether a node or an instance that was removed has a history in the file."""
+    def _has_older(self, key: str) -> bool:
+        """Whether the file has a history of a removed node or instance."""
         return self._older is not None and self._older.has(series_name(key))
 
     def minutes(self, first: int, last: int) -> List[Minute]:
@@ -6838,8 +6829,9 @@ class Past:
         """
         with self.watched.lock:
             keys = list(self.history.keys())
-        times, columns = self._rounds(keys, SERIES, first * 60, last * 60 + 59.999)
-        found = []
+            count, times = self._rounds(first * 60, last * 60 + 59.999)
+            columns = self._columns(keys, SERIES, count)
+        minutes = []
         for minute, part in grid(times, 60):
             rows = {}
             for key in keys:
@@ -6847,8 +6839,8 @@ class Past:
                 if not_nan(row):
                     rows[series_name(key)] = row
             cells = array("f", [value for row in rows.values() for value in row])
-            found.append(Minute(minute, SERIES, tuple(rows), cells))
-        return found
+            minutes.append(Minute(minute, SERIES, tuple(rows), cells))
+        return minutes
 
     def oldest_round(self) -> float:
         """Unix seconds of the oldest round in memory; now when there is none."""
@@ -6857,21 +6849,26 @@ class Past:
             times = self.history.times(self.history.rounds)
         return clock.unix(times[0] if times else clock.monotonic())
 
-    def _rounds(
-        self, keys: Iterable[str], metrics: Sequence[str], start: float, end: float
-    ) -> Tuple[List[float], Dict[Tuple[str, str], array]]:
-        """Rounds of memory: their Unix seconds, and at least as many values by key and metric."""
-        clock, history = self.watched.clock, self.history
-        since = clock.monotonic() - (clock.unix(clock.monotonic()) - start)
-        pairs = [(key, name) for key in keys for name in metrics]
-        with self.watched.lock:
-            count = history.since(since)
-            times = [clock.unix(at) for at in history.times(count)]
-            columns = {pair: history.copy(*pair, count) for pair in pairs}
-        return times[: bisect.bisect_right(times, end)], columns
+    def _rounds(self, start: float, end: float) -> Tuple[int, List[float]]:
+        """How many rounds there were since ``start``, and the Unix seconds of those until ``end``.
+
+        Called with the lock.
+        """
+        clock = self.watched.clock
+        now = clock.monotonic()
+        count = self.history.since(now - (clock.unix(now) - start))
+        times = [clock.unix(at) for at in self.history.times(count)]
+        return count, times[: bisect.bisect_right(times, end)]
+
+    def _columns(
+        self, keys: Iterable[str], metrics: Sequence[str], count: int
+    ) -> Dict[Tuple[str, str], array]:
+        """The values of the last ``count`` rounds. Called with the lock."""
+        copy = self.history.copy
+        return {(key, name): copy(key, name, count) for key in keys for name in metrics}
 
     def _spacing(self, times: List[float]) -> float:
-        """Seconds between two points of an answer that has the rounds as they were."""
+        """Seconds between two points that are single rounds."""
         if not self.is_replayed:
             return self._pace
         steps = [round(after - before) for before, after in zip(times, times[1:])]
@@ -6885,45 +6882,45 @@ def instance_series(instance: str) -> str:
 
 def history_metrics(names: str) -> List[str]:
     """The metrics of a comma list ("": all), each once, without those that have no history."""
-    asked = dict.fromkeys(name for name in names.split(",") if name)
-    for name in asked:
+    requested = dict.fromkeys(name for name in names.split(",") if name)
+    for name in requested:
         if name not in SERIES and name not in METRICS:
             what = f"there is no history of {one_line(name)!r}: {', '.join(SERIES)}"
             raise FrontendError(400, what, "metric")
-    return [name for name in asked or SERIES if name in SERIES]
+    return [name for name in requested or SERIES if name in SERIES]
 
 
 def check_history_size(nodes: int, metrics: int, points: int) -> None:
     values = nodes * metrics * points
-    asked = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
     if values > MAX_HISTORY_VALUES:
-        limit = f"at most {MAX_HISTORY_VALUES} a request (fewer nodes, metrics or seconds)"
-        raise FrontendError(400, f"{asked}, {limit}", "seconds")
+        size = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
+        limit = f"at most {MAX_HISTORY_VALUES} per request (fewer nodes, metrics or seconds)"
+        raise FrontendError(400, f"{size}, {limit}", "seconds")
 
 
 def check_history_hours(nodes: int, start: float, end: float) -> None:
     hours = int((end - start) / 3600) + 1
-    asked = f"{nodes} nodes x {hours} hours of the history file"
     if nodes * hours > MAX_HISTORY_HOURS:
-        words = f"{asked} are more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
-        raise FrontendError(400, words, "start")
+        size = f"{nodes} nodes x {hours} hours of the history file"
+        limit = f"more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
+        raise FrontendError(400, f"{size} are {limit}", "start")
 
 
 def series_name(key: str) -> str:
-    """What a series is called outside memory."""
+    """The name of a series in the history file."""
     if key.startswith("/"):
         return f"instance:{key[1:]}"
     return f"node:{key}" if key else ""
 
 
 def history_step(seconds: float) -> float:
-    """Seconds between two points of an answer about so many seconds."""
-    enough = [step for step in HISTORY_STEPS if seconds / step <= HISTORY_POINTS * 1.1]
-    return float(enough[0] if enough else HISTORY_STEPS[-1])
+    """Seconds between two points of a series over so many seconds."""
+    steps = (step for step in HISTORY_STEPS if seconds / step <= HISTORY_POINTS * 1.1)
+    return float(next(steps, HISTORY_STEPS[-1]))
 
 
 def one_point(metric: str, values: Iterable[float]) -> float:
-    """The point that stands for many: their mean, for latencies the maximum; NaN for none."""
+    """One value for several: their mean, for latencies the maximum; NaN for none."""
     values = not_nan(values)
     if not values:
         return NAN
@@ -6931,26 +6928,28 @@ def one_point(metric: str, values: Iterable[float]) -> float:
 
 
 def grid(times: List[float], step: float) -> Iterator[Tuple[int, slice]]:
-    """The steps in which there are any of these ascending times: the number, and their places."""
-    numbers = [int(at // step) for at in times]
-    for number in sorted(set(numbers)):
-        first = bisect.bisect_left(numbers, number)
-        yield number, slice(first, bisect.bisect_right(numbers, number))
+    """The steps that any of these ascending times are in: the number, and the times' indices."""
+    first = 0
+    for number, part in itertools.groupby(times, lambda at: int(at // step)):
+        last = first + len(list(part))
+        yield number, slice(first, last)
+        first = last
 
 
 def history_document(
     interval: float,
     source: str,
     times: List[float],
-    values: Mapping[Tuple[str, str], Iterable[float]],
+    columns: Mapping[Tuple[str, str], Iterable[float]],
     end: float,
 ) -> Dict[str, object]:
-    """The answer of ``/api/history``: ``values`` by name and metric, one for each of ``times``."""
+    """The document of ``/api/history``; ``columns`` are by name and metric, one value each time."""
     series = []
-    for (name, metric), column in values.items():
-        where = {"node": None, "instance": name[1:]} if name[:1] == "/" else {"node": name or None}
-        points = {"metric": metric, "times": times, "values": list(map(rounded, column))}
-        series.append({**where, **points})
+    for (name, metric), column in columns.items():
+        is_instance = name.startswith("/")
+        about = {"node": None, "instance": name[1:]} if is_instance else {"node": name or None}
+        values = list(map(rounded, column))
+        series.append({**about, "metric": metric, "times": times, "values": values})
     first, last = (times[0], times[-1]) if times else (end, end)
     return {
         "interval": interval,
@@ -7781,7 +7780,7 @@ class Monitor:
         end: float | None = None,
         instance: str | None = None,
     ) -> Dict[str, object]:
-        """Values of the ``seconds`` before ``end`` (Unix seconds; None: now), see ``Past.answer``.
+        """Values of the ``seconds`` before ``end`` (Unix seconds; None: now).
 
         Of an instance (its id), or of nodes (a comma list; None: the cluster); of metrics (a comma
         list; None: all). Each is taken once. Raises FrontendError 404 for an unknown node, 400 for
@@ -7790,7 +7789,7 @@ class Monitor:
         metrics = history_metrics(metric or "")
         keys = self.past.keys_of(node or "", instance or "")
         end = self._clock.unix(self._clock.monotonic()) if end is None else end
-        return self.past.answer(keys, metrics, max(0.0, end - seconds), end)
+        return self.past.document(keys, metrics, max(0.0, end - seconds), end)
 
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
         """Whether a node is up, and why not. Raises FrontendError 404."""

@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+import tracemalloc
 import zipfile
 
 import pytest
@@ -476,6 +477,23 @@ def test_a_history_of_too_many_values_is_refused_with_the_limit():
     with pytest.raises(lf.FrontendError) as error:
         lf.check_history_size(1000, 1, lf.MAX_HISTORY_VALUES // 1000 + 1)
     assert error.value.status == 400 and str(lf.MAX_HISTORY_VALUES) in error.value.detail
+
+
+def test_a_history_of_too_many_values_is_refused_before_they_are_copied():
+    watched, history = Cluster().monitor.watched, lf.History(100)
+    keys = {"w%d" % index: "w%d" % index for index in range(60)}
+    figures = dict.fromkeys(lf.SERIES, 1.0)
+    for ago in range(100, 0, -1):
+        history.add(watched.clock.monotonic() - ago, dict.fromkeys(keys, figures))
+    past, now = lf.Past(watched, history, 1.0), watched.clock.wall()
+    tracemalloc.start()
+    try:
+        with pytest.raises(lf.FrontendError):
+            past.document(keys, lf.SERIES, now - 110, now)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300_000
 
 
 @pytest.mark.parametrize("node_name, metric, status", [("w9", None, 404), ("w0", "nonsense", 400)])
