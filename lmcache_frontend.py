@@ -13376,7 +13376,7 @@ class DemoReplay(Clock):
     def _reply(self, node: DemoNode, path: str) -> Reply | FetchError:
         at = self.wall()
         if node.process.away(at):
-            return FetchError(os.strerror(errno.ECONNREFUSED))
+            return FetchError("connection refused")
         if path == "/metrics":
             answer = node.metrics(self.pages, at)
         else:

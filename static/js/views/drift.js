@@ -152,7 +152,9 @@ export class SettingsCard {
     const natural = differing.filter((row) => isIdentity(row.name));
     const real = differing.filter((row) => !isIdentity(row.name));
     const { configs, mute } = this.found;
-    const left = natural.length ? `, and ${plain(natural.length)} IDs, ports and paths` : "";
+    const left = natural.length
+      ? ` (and ${plural(natural.length, "setting")} with IDs, ports and paths)`
+      : "";
     const silent = mute.length ? ` No settings from ${mute.join("; ")}.` : "";
     const verb = real.length === 1 ? "differs" : "differ";
     const nodes = plural(configs.length, "node");

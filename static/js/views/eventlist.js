@@ -183,13 +183,13 @@ function glyph(event) {
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
 }
 
-/** "4 nodes", or "4 nodes of llama70b-a" when they are all of one instance. */
+/** "4 nodes", with the instances that they are of when these are few. */
 function manyNodes(events) {
-  const [first] = events;
   const count = plural(countOf(events, "node"), "node");
-  const name = store.instances.get(first.instance);
-  const one = name && events.every((event) => event.instance === first.instance);
-  return one ? `${count} of ${name}` : count;
+  const names = [...new Set(events.map((event) => store.instances.get(event.instance)))];
+  return names.length < SPREAD && names.every(Boolean)
+    ? `${count} of ${names.join(" and ")}`
+    : count;
 }
 
 /** What an alert says of one node, with the number of the others that it concerns. */

@@ -122,12 +122,12 @@ function restGroup(nodes, afterOthers) {
   return { title, note: plural(nodes.length, "node"), instances };
 }
 
-/** A square as path data; crossed when its node is down. */
+/** A square as path data; crossed, and smaller by its stroke, when its node is down. */
 function squarePath({ x, y }, crossed = false) {
-  const [right, bottom] = [x + SQUARE, y + SQUARE];
-  const square = `M${x} ${y}h${SQUARE}v${SQUARE}h${-SQUARE}z`;
-  const cross = `M${x} ${y}L${right} ${bottom}M${right} ${y}L${x} ${bottom}`;
-  return crossed ? square + cross : square;
+  if (!crossed) return `M${x} ${y}h${SQUARE}v${SQUARE}h${-SQUARE}z`;
+  const [left, top, right, bottom] = [x + 1, y + 1, x + SQUARE - 1, y + SQUARE - 1];
+  const square = `M${left} ${top}H${right}V${bottom}H${left}z`;
+  return `${square}L${right} ${bottom}M${right} ${top}L${left} ${bottom}`;
 }
 
 /** The number at the end of an instance's name, or its place in the list. */
@@ -183,7 +183,7 @@ export class FleetMap {
       this.built = signature;
       this.#build(groups);
     }
-    setText(this.size, `${plural(status.nodes.length, "node")}, one square each`);
+    setText(this.size, plural(status.nodes.length, "node"));
     this.#drawModes();
     this.#paint();
   }

@@ -305,7 +305,7 @@ const rankOf = (node) => {
 /** What stands in grey beside a name. */
 function besideName(row) {
   if (!row.node) {
-    const ranks = row.nodes.filter((node) => node.kind === "worker").length;
+    const ranks = row.nodes.filter(rankOf).length;
     const engine = (row.engine || "").split(" ")[0];
     return [engine, ranks > 1 ? `TP ${ranks}` : ""].filter(Boolean).join(", ");
   }

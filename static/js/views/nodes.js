@@ -208,7 +208,7 @@ function columns(view) {
       label: "Name",
       head: true,
       width: 200,
-      narrow: 106,
+      narrow: 150,
       value: (row) => (row.isProxy ? row.name : row.key),
       sig: (row) => row.key,
       render: (row) => {
@@ -226,7 +226,7 @@ const actionColumn = (view) => ({
   id: "act",
   label: "Actions",
   width: 168,
-  narrow: 146,
+  narrow: 88,
   sort: false,
   find: false,
   value: () => 0,
@@ -333,13 +333,12 @@ class NodesPage {
       const title = `Listed by ${row.source}; change it there`;
       return h("span", { class: "muted", title }, "managed by its source");
     }
-    const act = (label, kind, work) =>
-      guarded(
-        button(label, work, { kind: `small ${kind} in-row`, title: `${label} ${row.name}` }),
-        this.signal,
-      );
-    const change = act("Change", "", () => this.edit(row));
-    return [change, " ", act("Remove", "danger", () => this.remove(row))];
+    const act = (label, image, kind, work) => {
+      const look = { kind: `small ${kind} in-row or-icon`, image, title: `${label} ${row.name}` };
+      return guarded(button(label, work, look), this.signal);
+    };
+    const change = act("Change", "edit", "", () => this.edit(row));
+    return [change, " ", act("Remove", "trash", "danger", () => this.remove(row))];
   }
 
   async edit(row, asProxy = false) {
