@@ -1,7 +1,8 @@
 // Starts the page: which view is shown, and that all parts follow what the server says.
 
 import { parseRoute } from "./address.js";
-import { h, replace } from "./dom.js";
+import { button, empty } from "./controls.js";
+import { replace } from "./dom.js";
 import { loadModule, loadSession, poll, store, subscribe, takeTokenFromAddress } from "./server.js";
 import { drawShell, drawTree, markPlace, openMenu, startShell, treeIsDrawn } from "./shell.js";
 import * as cluster from "./views/cluster.js";
@@ -22,10 +23,9 @@ let current = null; // {id, abort, view}
 let failed = false; // the view of the address could not be loaded
 
 function showFailure(error) {
-  const again = h("button", { type: "button", onclick: route }, "Try again");
   const text = `This view could not be loaded: ${error.message}`;
   failed = true;
-  replace(main, h("div", { class: "empty" }, h("p", {}, text), again));
+  replace(main, empty(text, button("Try again", route)));
   console.error(error);
 }
 

@@ -133,5 +133,6 @@ export function explain(error, node) {
   // A response of another shape than a panel reads: what it is, the raw response shows.
   if (error instanceof TypeError) return "The response is not in the expected format.";
   if (error.status === 200) return `The node's response cannot be shown: ${error.message}.`;
-  return error.status ? `The node returned ${error.status}: ${error.message}` : error.message;
+  if (error.status) return `The node returned ${error.status}: ${error.message}`;
+  return `Not loaded: ${error.message}.`;
 }

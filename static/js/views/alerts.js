@@ -404,6 +404,7 @@ export class AlertCard {
     const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
     const calm = this.past ? "No alerts in this time range" : "All clear: no active alerts";
     setText(this.clear, waiting || calm);
+    this.clear.classList.toggle("unsure", Boolean(waiting));
     this.more.hidden = active.length <= SHOWN;
     setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
     this.silenced.hidden = !silent.length;

@@ -53,7 +53,7 @@ class Picker {
     this.list = h("div", { class: "pick-list" });
     this.preset = h("select", { "aria-label": "Preset" });
     this.preset.addEventListener("change", () => this.#usePreset(this.preset.value));
-    this.presetSig = "";
+    this.presetSig = null;
     const search = searchBox("Search nodes", (text) => {
       this.needle = text.toLowerCase();
       this.draw();

@@ -123,7 +123,7 @@ export class SettingsCard {
       (node, conf, error) => {
         if (signal.aborted) return;
         if (conf && typeof conf === "object") found.configs.push([node, conf]);
-        else found.mute.push(`${node.key}: ${error ? error.message : "no settings"}`);
+        else found.mute.push([node.key, error ? error.message : "no settings"]);
         const count = found.configs.length + found.mute.length;
         setText(this.note, `${plain(count)} of ${plain(nodes.length)}`);
       },
@@ -155,7 +155,12 @@ export class SettingsCard {
     const left = natural.length
       ? ` (and ${plural(natural.length, "setting")} with IDs, ports and paths)`
       : "";
-    const silent = mute.length ? ` No settings from ${mute.join("; ")}.` : "";
+    const silent = mute.length ? ` ${muteText(mute)}` : "";
+    if (configs.length < 2) {
+      setText(this.note, silent);
+      replace(this.box);
+      return;
+    }
     const verb = real.length === 1 ? "differs" : "differ";
     const nodes = plural(configs.length, "node");
     const text = `${plural(real.length, "setting")} ${verb} between ${nodes}`;
@@ -167,6 +172,16 @@ export class SettingsCard {
     );
     replace(this.box, shown.length ? settingTable(shown) : null);
   }
+}
+
+/** Which nodes sent no settings, and why; a reason that several have is told once. */
+function muteText(mute) {
+  const reasons = [...new Set(mute.map(([, reason]) => reason))];
+  const parts = reasons.map((reason) => {
+    const keys = mute.filter(([, one]) => one === reason).map(([key]) => key);
+    return `${keys.length > 3 ? plural(keys.length, "node") : keys.join(", ")}: ${reason}`;
+  });
+  return `No settings from ${parts.join("; ")}.`;
 }
 
 function settingTable(rows) {

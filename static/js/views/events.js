@@ -38,6 +38,7 @@ class EventsView {
     this.search = searchBox("Filter events", (text) => this.#find(text));
     this.list = h("ul", { class: "events long" });
     this.older = button("Show older events", () => this.#load(true), {});
+    this.older.hidden = true;
     this.note = h("p", { class: "panel-line", role: "status" });
     this.body = h(
       "section",

@@ -1,19 +1,23 @@
 // What is done to several nodes: bulk actions, cache operations, and the rollout of a setting.
 
-import { lockNote, noNodes } from "../controls.js";
+import { button, empty, lockNote, noNodes } from "../controls.js";
 import { h, needStyle, replace } from "../dom.js";
+import { loadModule } from "../server.js";
 import { BulkActions } from "./bulk.js";
 
 needStyle("static/panels.css");
 
+const operations = () => loadModule(() => import("./operations.js"));
+const rollout = () => loadModule(() => import("./rollout.js"));
+
 const TABS = {
   actions: ["Actions", (signal) => new BulkActions(signal)],
-  cache: [
-    "Cache operations",
-    async (signal) => new (await import("./operations.js")).CacheOperations(signal),
-  ],
-  rollout: ["Rollout", async (signal) => new (await import("./rollout.js")).RolloutView(signal)],
+  cache: ["Cache operations", async (signal) => new (await operations()).CacheOperations(signal)],
+  rollout: ["Rollout", async (signal) => new (await rollout()).RolloutView(signal)],
 };
+
+// They open later even while the server is away.
+for (const load of [operations, rollout]) load().catch(() => {});
 
 const tabOf = (query) => (query.get("tab") in TABS ? query.get("tab") : "actions");
 
@@ -53,7 +57,13 @@ class FleetPage {
         ),
       ),
     );
-    if (!this.parts.has(tab)) this.parts.set(tab, await TABS[tab][1](this.signal));
+    try {
+      if (!this.parts.has(tab)) this.parts.set(tab, await TABS[tab][1](this.signal));
+    } catch (error) {
+      const again = button("Try again", () => this.show(query));
+      if (this.tab === tab) replace(this.place, empty(`Not loaded: ${error.message}`, again));
+      return;
+    }
     if (this.tab !== tab || this.signal.aborted) return;
     replace(this.place, this.parts.get(tab).element);
     if (this.status) this.update(this.status);
