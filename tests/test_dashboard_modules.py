@@ -399,6 +399,20 @@ def test_events_are_marks_on_charts_by_what_they_are(run):
     assert run("views/eventlist.js", body, events) == [[100, "down"], [300, "restart"]]
 
 
+def test_down_times_of_many_nodes_are_one_span_where_they_overlap(run):
+    down = {"kind": "down", "other": False, "partly": False}
+    marks = [
+        dict(down, time=10, until=30),
+        dict(down, time=20, until=40),
+        dict(down, time=60, until=None),
+        dict(down, time=15, until=20, other=True),
+        {"kind": "restart", "time": 12, "until": 12},
+    ]
+    body = "return downSpans(...given).map((one) => [one.time, one.until, one.other])"
+    spans = run("chartmath.js", body, marks, 100)
+    assert spans == [[10, 40, False], [15, 20, True], [60, 100, False]]
+
+
 def test_the_end_of_an_alert_is_a_mark_too(run):
     events = [event(1, "alert", None, 100, 250, "hit rate dropped"), event(2, "alert", None, 300)]
     body = "return marksOf(given[0]).map((mark) => [mark.time, mark.kind])"

@@ -4,6 +4,7 @@
 import {
   areaPath,
   axisRange,
+  downSpans,
   extremes,
   GAP,
   isNumber,
@@ -427,8 +428,7 @@ export class Chart {
       viewBox: `${left} ${lane.top} ${Math.max(1, right - left)} ${lane.height + 1}`,
     });
     const gap = step * GAP;
-    for (const mark of this.data.marks)
-      if (mark.kind === "down") clip.append(this.#span(mark, lane));
+    for (const span of downSpans(this.data.marks, end)) clip.append(this.#span(span, lane));
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
@@ -436,11 +436,11 @@ export class Chart {
     this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 
-  #span(mark, lane) {
+  #span({ time, until, partly, other }, lane) {
     const { left, right, x } = this.scale;
-    const from = Math.max(left, x(mark.time));
-    const to = Math.min(right, x(mark.until ?? this.data.end));
-    const faint = `${mark.partly ? " partly" : ""}${mark.other ? " other" : ""}`;
+    const from = Math.max(left, x(time));
+    const to = Math.min(right, x(until));
+    const faint = `${partly ? " partly" : ""}${other ? " other" : ""}`;
     const place = { x: from, y: lane.top, width: Math.max(2, to - from), height: lane.height };
     return svg("rect", { class: `down-span${faint}`, ...place });
   }
@@ -451,11 +451,12 @@ export class Chart {
     const { ticks, step } = timeTicks(start, end, this.width - LEAST_INDENT);
     for (const time of ticks) {
       const px = x(time);
-      if (px < left + 14 || px > right - 10) continue;
+      const text = timeLabel(time, step);
+      if (px < left + 14 || px + textWidth(text) / 2 > this.width) continue;
       const place = { x: px, y: height - 5, "text-anchor": "middle" };
       this.plot.append(
         svg("line", { class: "grid", x1: px, x2: px, y1: this.bottom, y2: this.bottom + 4 }),
-        svg("text", { class: "tick", ...place }, timeLabel(time, step)),
+        svg("text", { class: "tick", ...place }, text),
       );
     }
   }

@@ -317,3 +317,23 @@ export function mergedMarks(marks) {
   }
   return groups;
 }
+
+/**
+ * The down times among marks as spans that do not overlap: {time, until, partly, other}. Those of
+ * many nodes would be opaque above each other.
+ */
+export function downSpans(marks, end) {
+  const spans = [];
+  const latest = new Map(); // how a span looks -> the last of that look
+  const downs = marks.filter(({ kind }) => kind === "down").sort((a, b) => a.time - b.time);
+  for (const { time, until, partly, other } of downs) {
+    const look = `${Boolean(partly)} ${Boolean(other)}`;
+    const span = latest.get(look);
+    if (span && time <= span.until) span.until = Math.max(span.until, until ?? end);
+    else {
+      spans.push({ time, until: until ?? end, partly, other });
+      latest.set(look, spans[spans.length - 1]);
+    }
+  }
+  return spans;
+}

@@ -251,7 +251,8 @@ function aboutLine(node, status) {
 /** Why a node is not well, as a note; null when it is. */
 function troubleNote(node, status) {
   const { state, since } = node;
-  if (state === "unknown") return h("p", { class: "note" }, "Not polled yet.");
+  if (state === "unknown")
+    return h("p", { class: "note" }, node.error ? `Unknown: ${node.error}.` : "Not polled yet.");
   if (state !== "down" && state !== "degraded") return null;
   const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
   const lasted = ` (${duration(status.time - since)})`;
