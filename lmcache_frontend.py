@@ -3007,7 +3007,7 @@ def write_help(about: bytes, is_openmetrics: bool) -> bytes:
 # ----------------------------------------------------------------------------
 
 MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
-MAX_MASKED = MIB  # bytes of an answer that is shown with its secrets masked
+MAX_MASKED = MIB  # bytes of a response that is shown with its secrets masked
 MASK = "********"
 SECRET_NAME = re.compile(
     r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
@@ -3016,40 +3016,38 @@ SECRET_NAME = re.compile(
     r"|(?:^|[_-])(?:ak|sk|sas|sig|pw|pat|dsn)(?:$|[_-])|[_-]key$",
     re.I,
 )
-# What makes a parameter of a request one: there a mere hint is enough.
+# Parameters of a request are shown in events: those that may be secrets are hidden, too.
 SECRET_PARAMETER = re.compile(
     SECRET_NAME.pattern + r"|pass|key|session|sig|bearer|token|dsn|sas|access|otp|\A(?:pin|code)=",
     re.I,
 )
-BARE_SECRET = 8  # characters from which a value may be a secret whatever its name, but for these
+BARE_SECRET = 8  # characters from which a value may be a secret whatever its name
+# But not the values of these.
 PLAIN_PARAMETERS = "instance_id level location locations logger_name model name node".split()
 # Names whose value is a secret also when it is a number.
 STRONG_NAME = re.compile(r"passw|passphrase|pwd|secret|api[_-]?key|jwt", re.I)
-# A name with what separates it from its value. It begins where no name goes on: linear.
+# A name and the separator before its value. It begins at no character within a name: linear.
 NAMED_VALUE = re.compile(
     r"(?<![\w.-])([\w.-]{1,100})(\\{0,8}[\"']?\s{0,8}(?:=>|[=:])\s{0,8}|\s{1,8})"
 )
-# What may stand before a secret: the scheme of an Authorization.
+# The scheme of an Authorization, before the secret.
 AUTH_SCHEME = re.compile(r"(?:bearer|basic|digest|token|apikey|aws4-hmac-sha256)\s{1,8}", re.I)
 QUOTED = re.compile(r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'")
 VALUE_STOP = re.compile(r"[\s\"']")
 BEARER = re.compile(r"\b(bearer|basic)(\s{1,8})[\w.~+/=-]{8,}", re.I)
 URL_REST = re.compile(r"[^\s\"'<>]*")
-# Tokens that show by their own form what they are: AWS, GitHub, GitLab, Hugging Face, Slack, JWT.
-KNOWN_TOKEN = re.compile(
+# Tokens of AWS, GitHub, GitLab, Hugging Face and Slack, and JWTs.
+VENDOR_TOKEN = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{12,40}"
     r"|(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-)[\w-]{16,256}"
-    # It begins where no segment goes on: else each of many beginnings costs 4096 steps.
+    # Not within a segment: else each of many matches of "eyJ" would cost 4096 steps.
     r"|(?<!-)eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{0,4096})"
 )
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*")
 
 
 def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
-    """Replace what looks like a secret in a node's answer, JSON or not.
-
-    An answer of more than ``limit`` bytes is not shown at all.
-    """
+    """Replace secrets in a node's response, JSON or not; one of over ``limit`` bytes as a whole."""
     if len(text) > limit:
         return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
     try:
@@ -3061,30 +3059,31 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
 
 
 def is_secret_name(name: object) -> bool:
-    """Tell whether what has this name is a secret."""
+    """Tell whether the value of this name is a secret."""
     return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
 
 
 def mask_json(text: bytes, indent: int | None = None) -> bytes:
-    """A JSON document with its secrets replaced, as it was when it has none. Raises ValueError."""
-    # Of a key that comes twice nobody looks at the first value.
-    twins: List[str] = []
+    """A JSON document with its secrets replaced, unchanged if it has none. Raises ValueError."""
+    has_duplicates = False
 
     def members(pairs: List[Tuple[str, object]]) -> Dict[str, object]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twins.append(pairs[0][0])
-        return found
+        nonlocal has_duplicates
+        unique = dict(pairs)
+        has_duplicates = has_duplicates or len(unique) < len(pairs)
+        return unique
 
     value = loads(text, members)
     masked = mask_value(value)
-    return text if masked == value and not twins else json.dumps(masked, indent=indent).encode()
+    # The first value of a duplicate key was not checked: it must not be shown.
+    is_unchanged = masked == value and not has_duplicates
+    return text if is_unchanged else json.dumps(masked, indent=indent).encode()
 
 
 def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
     """A JSON value with its secrets replaced; ``name`` is that of the member that holds it.
 
-    Everything in a secret member is one (``is_secret``). Strings that hold JSON are looked into.
+    Everything in a secret member is secret (``is_secret``). Strings may contain JSON.
     """
     is_secret = is_secret or is_secret_name(name)
     if isinstance(value, dict):
@@ -3099,27 +3098,31 @@ def mask_value(value: object, name: str = "", is_secret: bool = False) -> object
 
 def mask_members(members: Dict[str, object], is_secret: bool) -> Dict[str, object]:
     """The members of an object; ``{"name": "API_KEY", "value": "X"}`` is a name with its value."""
-    label = ""
+    has_value = "value" in map(str.lower, members)
+    name_of_value = ""
     for key, part in members.items():
         if key.lower() in ("name", "key") and isinstance(part, str):
-            label = part
+            name_of_value = part
     masked = {}
     for key, part in members.items():
-        name = label if key.lower() == "value" and is_secret_name(label) else key
-        is_label = key.lower() in ("name", "key") and "value" in map(str.lower, members)
-        masked[key] = part if is_label else mask_value(part, name, is_secret)
+        if has_value and key.lower() in ("name", "key"):
+            masked[key] = part
+        elif key.lower() == "value" and is_secret_name(name_of_value):
+            masked[key] = mask_value(part, name_of_value, is_secret)
+        else:
+            masked[key] = mask_value(part, key, is_secret)
     return masked
 
 
 def mask_items(items: List[object], name: str, is_secret: bool) -> List[object]:
     """The items of an array; X of ``["--password", "X"]`` and ``["password", "X"]`` is secret."""
     masked: List[object] = []
-    after_option = False
+    follows_name = False
     for item in items:
-        masked.append(mask_value(item, name, is_secret or after_option))
-        is_name = isinstance(item, str) and "=" not in item
-        is_option = is_name and (item.startswith("-") or len(items) == 2)
-        after_option = is_option and is_secret_name(item)
+        masked.append(mask_value(item, name, is_secret or follows_name))
+        is_word = isinstance(item, str) and "=" not in item
+        is_name = is_word and (item.startswith("-") or len(items) == 2)
+        follows_name = is_name and is_secret_name(item)
     return masked
 
 
@@ -3136,28 +3139,28 @@ def mask_string(text: str, is_secret: bool) -> str:
 def mask_text(text: str) -> str:
     """Replace secrets by their form: named values, credentials in URLs, tokens and private keys."""
     pieces: List[str] = []
-    done = 0
-    place = NAMED_VALUE.search(text)
-    while place:
-        position = place.end()
-        name, separator = place.groups()
-        # Without a sign in between, only an option is followed by its value.
-        is_named = not separator.isspace() or name.startswith("-")
-        if is_named and is_secret_name(name):
-            end = secret_end(text, position)
-            if text[place.start() - 1 : place.start()] in ("?", "&"):
-                end = position + len(text[position:end].partition("&")[0])
-            if end > position:
-                pieces += [text[done:position], MASK]
-                done = position = end
-        place = NAMED_VALUE.search(text, position)
-    text = mask_urls("".join([*pieces, text[done:]]))
-    text = BEARER.sub(lambda found: f"{found.group(1)}{found.group(2)}{MASK}", text)
-    return PRIVATE_KEY.sub(MASK, KNOWN_TOKEN.sub(MASK, text))
+    copied = 0
+    match = NAMED_VALUE.search(text)
+    while match:
+        start = end = match.end()
+        name, separator = match.groups()
+        # After a mere space, only an option has a value.
+        has_value = not separator.isspace() or name.startswith("-")
+        if has_value and is_secret_name(name):
+            end = secret_end(text, start)
+            if text[match.start() - 1 : match.start()] in ("?", "&"):
+                end = start + len(text[start:end].partition("&")[0])
+        if end > start:
+            pieces += [text[copied:start], MASK]
+            copied = end
+        match = NAMED_VALUE.search(text, end)
+    text = mask_urls("".join([*pieces, text[copied:]]))
+    text = BEARER.sub(rf"\1\2{MASK}", text)
+    return PRIVATE_KEY.sub(MASK, VENDOR_TOKEN.sub(MASK, text))
 
 
 def secret_end(text: str, start: int) -> int:
-    """Where a secret that begins at ``start`` ends: at its closing quote, or at a space."""
+    """The end of a secret that begins at ``start``: its closing quote, or a space."""
     scheme = AUTH_SCHEME.match(text, start)
     start = scheme.end() if scheme else start
     quoted = QUOTED.match(text, start)
@@ -3177,18 +3180,17 @@ def mask_urls(text: str) -> str:
     pieces = [first]
     for rest in rests:
         match = URL_REST.match(rest)
-        authority = match.group() if match else ""
-        user, mark, _ = authority.rpartition("@")
-        # "host:8000/path@v2" has an authority without a user; "ab/cd@host" is a bad password.
-        is_path = re.match(r"[\w.-]{1,253}(?::[0-9]{1,5})?/", user)
-        if mark and user and not is_path:
+        user, _, _ = match.group().rpartition("@")
+        # "host:8000/path@v2" has no user; "ab/cd@host" has a password that is not encoded.
+        has_path = re.match(r"[\w.-]{1,253}(?::[0-9]{1,5})?/", user)
+        if user and not has_path:
             rest = MASK + rest[len(user) :]
         pieces.append(rest)
     return "://".join(pieces)
 
 
 def hide_secrets(path: str) -> str:
-    """A request's path as an event shows it: without what may be a secret, encoded or not."""
+    """A request's path as an event shows it: without possible secrets, encoded or not."""
     path, mark, query = path[:MAX_EVENT_PATH].partition("?")
     path = re.sub(r"//[^/@]*@", f"//{MASK}@", path)
     segments = [hide_segment(part) for part in re.split("([/;])", path)]
@@ -3201,7 +3203,7 @@ def unquote_twice(text: str) -> str:
 
 
 def hide_segment(segment: str) -> str:
-    """One segment of a path: user information of a URL, or a parameter, may be in it."""
+    """One segment of a path, which may have the user information of a URL or a parameter."""
     plain = unquote_twice(segment)
     has_user = "@" in plain and (":" in plain or "//" in plain)
     is_secret = has_user or "=" in plain and SECRET_PARAMETER.search(plain)
