@@ -326,10 +326,10 @@ def locked_file(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def try_lock(lock_path: str) -> int | None:
+def try_lock(lock_path: str, mode: int = 0o666) -> int | None:
     """Open and lock a lock file; None while another process holds it. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(lock_path, flags, 0o666)
+    descriptor = os.open(lock_path, flags, mode)
     locked = False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -7987,27 +7987,26 @@ class Scraper:
 # ----------------------------------------------------------------------------
 
 # Minute values and events in SQLite. A row of the table ``hour`` has the 60 minutes of one series,
-# compressed; each minute, the rows of its hour are rewritten. So nothing is lost with the
-# process but the last minute, and a week of a node is 168 rows. Values are 32-bit floats, column
-# after column, NaN where nothing was measured. Series are named "" (the cluster), "node:KEY",
-# "instance:ID".
+# compressed; each minute, the rows of its hour are rewritten. So a crash loses one minute, and a
+# week of a node is 168 rows. Values are 32-bit floats, column after column, NaN where there is no
+# measurement. Series are named "" (the cluster), "node:KEY", "instance:ID".
 
 HISTORY_DAYS = 7.0  # days that the file goes back
 HISTORY_SIZE = 512  # MiB of the file
 HISTORY_APPLICATION = 0x4C4D4346  # "LMCF": SQLite's application_id of our files
-HISTORY_VERSION = 2  # of the tables; what an older program wrote is set aside
+HISTORY_VERSION = 2  # of the tables; a file with an older one is renamed
 HISTORY_PAGE = 16 * KIB  # bytes: several hours of a series fit in one page
-HISTORY_RESERVE = 8  # this part of the size is left for SQLite's write-ahead log
-HISTORY_WAIT = 2.0  # seconds that a query, a write or a start waits for the other
-MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that one file can ever tell apart
+HISTORY_RESERVE = 8  # this fraction (1/8) of the size is for SQLite's write-ahead log
+HISTORY_WAIT = 2.0  # seconds to wait for the lock of the database or of the file
+MAX_HISTORY_SERIES = 1 << 20  # nodes and instances that a file can have over its life
 MAX_FILE_EVENTS = 100_000  # events in the file
-MAX_EVENT_SCAN = 20_000  # of them, that are looked at for one page
+MAX_EVENT_SCAN = 20_000  # events that are read for one page of events
 HISTORY_LATER = 1.0  # seconds after a minute's end when it is written
 HISTORY_STOP = 5.0  # seconds that the last write may take when the frontend ends
-FILE_HISTORY_MINUTES = 5.0  # that memory keeps at least, to write them
+FILE_HISTORY_MINUTES = 5.0  # kept in memory at least, until they are written
 HISTORY_BATCH = 60  # minutes in one transaction
-STEADY_WRITES = 10  # from which the clock is believed and what is old is removed
-CLOCK_PATIENCE = 900.0  # seconds between two writes, from which the clock was set
+STEADY_WRITES = 10  # consecutive writes after which old data is removed: the clock is right
+CLOCK_PATIENCE = 900.0  # seconds between two writes from which the clock was changed
 TRIM_HOURS = 24  # hours that one transaction removes at most when the file is full
 
 SERIES_ID = "SELECT id FROM name WHERE text = ?"
@@ -8042,15 +8041,15 @@ def first_value(connection: sqlite3.Connection, statement: str, *values: object)
 
 
 def name_id(connection: sqlite3.Connection, text: str) -> int:
-    """The number that stands for a text: a series, or the names of columns."""
-    known = first_value(connection, SERIES_ID, text)
-    if known is None:
-        known = connection.execute("INSERT INTO name (text) VALUES (?)", (text,)).lastrowid
-    return known
+    """The id of a series, or of a list of columns."""
+    number = first_value(connection, SERIES_ID, text)
+    if number is None:
+        number = connection.execute("INSERT INTO name (text) VALUES (?)", (text,)).lastrowid
+    return number
 
 
 def unpack_hour(packed: bytes, count: int) -> array:
-    """The ``count`` values of an hour; NaN throughout when it is damaged."""
+    """The ``count`` values of an hour; all NaN when it is damaged."""
     try:
         data = zlib.decompressobj().decompress(packed, count * 4)
     except zlib.error:
@@ -8058,26 +8057,26 @@ def unpack_hour(packed: bytes, count: int) -> array:
     return array("f", data) if len(data) == count * 4 else array("f", [NAN]) * count
 
 
-def stored_hour(connection: sqlite3.Connection, place: int, columns: Sequence[str]) -> array | None:
-    """The 60 values of each of ``columns``, one after the other; None when there is no such row."""
+def stored_hour(connection: sqlite3.Connection, hour: int, columns: Sequence[str]) -> array | None:
+    """The 60 values of each of ``columns`` in the row ``hour``; None when there is no such row."""
     statement = "SELECT text, cells FROM hour JOIN name ON name.id = columns WHERE hour.id = ?"
-    row = connection.execute(statement, (place,)).fetchone()
+    row = connection.execute(statement, (hour,)).fetchone()
     if row is None:
         return None
     names = row[0].split()
     values = unpack_hour(row[1], len(names) * 60)
     if names == list(columns):
         return values
-    # Another version of this program wrote it, or not all columns are asked for.
-    found = array("f")
+    # Another version of this program wrote it, or only some columns are needed.
+    selected = array("f")
     for name in columns:
         start = names.index(name) * 60 if name in names else len(values)
-        found += values[start : start + 60] or array("f", [NAN]) * 60
-    return found
+        selected += values[start : start + 60] or array("f", [NAN]) * 60
+    return selected
 
 
 def put_minutes(connection: sqlite3.Connection, minutes: Sequence[Minute]) -> None:
-    """Write minutes of the same columns into the rows of their hours, over what was there."""
+    """Write minutes of the same columns into the rows of their hours."""
     if not minutes:
         return
     columns = minutes[0].columns
@@ -8086,22 +8085,22 @@ def put_minutes(connection: sqlite3.Connection, minutes: Sequence[Minute]) -> No
     for minute in minutes:
         hour, minute_of_hour = divmod(minute.minute, 60)
         for index, series in enumerate(minute.series):
-            place = hour * MAX_HISTORY_SERIES + name_id(connection, series)
-            if place not in blocks:
-                known_hour = stored_hour(connection, place, columns)
-                count_rows(connection, int(known_hour is None))
-                blocks[place] = known_hour or array("f", [NAN]) * (60 * width)
-            blocks[place][minute_of_hour::60] = minute.cells[index * width : (index + 1) * width]
+            row = hour * MAX_HISTORY_SERIES + name_id(connection, series)
+            if row not in blocks:
+                stored = stored_hour(connection, row, columns)
+                count_rows(connection, int(stored is None))
+                blocks[row] = stored or array("f", [NAN]) * (60 * width)
+            blocks[row][minute_of_hour::60] = minute.cells[index * width : (index + 1) * width]
     layout = name_id(connection, " ".join(columns))
-    # In order: so new rows fill the pages of the file.
-    rows = ((place, layout, zlib.compress(blocks[place], 1)) for place in sorted(blocks))
+    # In order, so that new rows fill the pages of the file.
+    rows = ((row, layout, zlib.compress(blocks[row], 1)) for row in sorted(blocks))
     connection.executemany("INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", rows)
     first = min(minute.minute for minute in minutes)
     connection.execute("UPDATE state SET value = min(value, ?) WHERE key = 'first'", (first,))
 
 
 def count_rows(connection: sqlite3.Connection, more: int) -> None:
-    """Note how many rows of hours there are: to count them would be to read the whole file."""
+    """Keep the number of rows, since SQLite would have to read the whole file to count them."""
     connection.execute("UPDATE state SET value = value + ? WHERE key = 'rows'", (more,))
 
 
@@ -8123,7 +8122,7 @@ def put_silences(connection: sqlite3.Connection, silences: Iterable[Mapping[str,
 
 
 def remove_old(connection: sqlite3.Connection, now: float, days: float) -> None:
-    """Remove what is older than ``days``, and what a wrong clock has left in the future."""
+    """Remove what is older than ``days``, and what a wrong clock has put into the future."""
     hour = int(now // 3600)
     remove_hours(connection, "< ?", int(hour - days * 24))
     remove_hours(connection, "> ?", hour + 25)
@@ -8131,7 +8130,7 @@ def remove_old(connection: sqlite3.Connection, now: float, days: float) -> None:
 
 
 def remove_events(connection: sqlite3.Connection, condition: str, value: float) -> None:
-    """Remove those of the oldest 1,000 events for which a condition holds."""
+    """Remove those of the oldest 1,000 events that meet a condition."""
     oldest = "SELECT id FROM event ORDER BY id LIMIT 1000"
     connection.execute(f"DELETE FROM event WHERE id IN ({oldest}) AND {condition}", (value,))
 
@@ -8156,13 +8155,13 @@ def oldest_hour(connection: sqlite3.Connection) -> int | None:
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something."""
+    """Bytes of the file that are in use."""
     free = first_value(connection, "PRAGMA freelist_count")
     return (first_value(connection, "PRAGMA page_count") - free) * HISTORY_PAGE
 
 
 class EarlierRun(NamedTuple):
-    """What the run before left in the file: when it wrote last (Unix seconds; 0: never)."""
+    """What an earlier run left in the file; ``written`` is its last write (Unix seconds or 0)."""
 
     written: float = 0.0
     events: Sequence[Event] = ()
@@ -8170,18 +8169,18 @@ class EarlierRun(NamedTuple):
 
 
 def read_earlier(connection: sqlite3.Connection) -> EarlierRun:
-    """What an earlier run left. Raises sqlite3.Error."""
+    """Raises sqlite3.Error."""
     written = first_value(connection, "SELECT value FROM state WHERE key = 'written'")
     newest = "SELECT document FROM event ORDER BY id DESC LIMIT ?"
     rows = connection.execute(newest, (MAX_EVENTS,)).fetchall()
     events = [stored_event(row[0]) for row in reversed(rows)]
     silences = [load_dict(row[0]) for row in connection.execute("SELECT document FROM silence")]
-    known = [event for event in events if event is not None]
-    return EarlierRun(number_or_none(written) or 0.0, known, silences)
+    valid = [event for event in events if event is not None]
+    return EarlierRun(number_or_none(written) or 0.0, valid, silences)
 
 
 def stored_event(text: object) -> Event | None:
-    """An event from the file; None when what stands there is none."""
+    """An event from the file; None when it is invalid."""
     try:
         event = Event(**load_dict(text))  # type: ignore[arg-type]  # checked right below
     except (TypeError, ValueError):
@@ -8209,12 +8208,12 @@ class HistoryFile:
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None  # descriptor of the lock file
         self._inode = 0
-        self.opened = 0  # how often a file was opened, ours or a new one
+        self.opened = 0  # how often a file was opened: the number changes with the file
         self._last_write = 0.0  # Unix seconds
         self._steady_writes = 0
 
     def open(self) -> None:
-        """Open the file, or begin a new one; a broken one is set aside."""
+        """Open the file, or begin a new one; an invalid one is renamed."""
         sqlite3 = load_sqlite()
         try:
             if self._lock is None:
@@ -8227,7 +8226,7 @@ class HistoryFile:
         self.reader.note_extent()
 
     def close(self) -> None:
-        """Close the file and let other frontends have it."""
+        """Close the file and release its lock."""
         self._disconnect()
         if self._lock is not None:
             os.close(self._lock)
@@ -8240,9 +8239,9 @@ class HistoryFile:
         events: Iterable[Event] = (),
         silences: Iterable[Mapping[str, object]] | None = None,
     ) -> None:
-        """Keep minutes, changed events and (when given) all silences, in one transaction.
+        """Write minutes, changed events and (when given) all silences, in one transaction.
 
-        After an error nothing of it was kept, and the same may be given again.
+        After an error nothing was written.
         """
         sqlite3 = load_sqlite()
         try:
@@ -8269,9 +8268,9 @@ class HistoryFile:
             raise self._error(error) from None
 
     def _follow_clock(self, now: float) -> bool:
-        """Note a write; tells whether the clock was steady over the last STEADY_WRITES of them.
+        """Tell whether the clock was steady over the last STEADY_WRITES writes.
 
-        A clock that is wrong for some minutes, as after a start, must not cost the history.
+        A clock that is wrong for some minutes, as after a boot, must not remove history.
         """
         is_step = not 0 <= now - self._last_write <= CLOCK_PATIENCE
         self._steady_writes = 0 if is_step else self._steady_writes + 1
@@ -8279,27 +8278,21 @@ class HistoryFile:
         return self._steady_writes >= STEADY_WRITES
 
     def _take_lock(self) -> int:
-        """Keep other frontends from the file while this process lives. Raises OSError.
-
-        One that is ending is waited for: whoever takes over from it gets its file.
-        """
+        """Lock the file for this process, after one that is still stopping. Raises OSError."""
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise HistoryError(f"history file {self.path}: it is not a regular file")
-        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + HISTORY_WAIT
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
-            except OSError:
-                if time.monotonic() > deadline:
-                    os.close(lock)
-                    words = "another frontend uses it; give each its own --history-file"
-                    raise HistoryError(f"history file {self.path}: {words}") from None
+        lock = try_lock(self.path + ".lock", 0o600)
+        while lock is None:
+            if time.monotonic() > deadline:
+                words = "another frontend uses it; give each its own --history-file"
+                raise HistoryError(f"history file {self.path}: {words}")
             time.sleep(LOCK_INTERVAL)
+            lock = try_lock(self.path + ".lock", 0o600)
+        return lock
 
     def _connect(self) -> sqlite3.Connection:
-        """The connection; a new one, to a new file, where somebody removed or replaced ours.
+        """The connection; a new one when the file was removed or replaced.
 
         Raises OSError, sqlite3.Error and HistoryError.
         """
@@ -8309,9 +8302,9 @@ class HistoryFile:
                     return self._connection
             log.warning("history file %s was removed or replaced: opened again", self.path)
             self._disconnect()
-        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        os.close(os.open(self.path, mode, 0o600))  # it names hosts: for nobody else
-        # Opened by the main thread, used by the writer's alone after that.
+        # Readable by its owner alone: it has the names of hosts.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Opened by the main thread, then used by the writer's thread alone.
         connection = load_sqlite().connect(
             self.path, timeout=HISTORY_WAIT, isolation_level=None, check_same_thread=False
         )
@@ -8326,9 +8319,9 @@ class HistoryFile:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the tables. Raises HistoryError when the file is for another program to write.
+        """Make the tables. Raises HistoryError when the file is another program's.
 
-        One of an older version is raised as sqlite3.DatabaseError, like a broken one.
+        Raises sqlite3.DatabaseError when it has an older version or is invalid.
         """
         is_ours = first_value(connection, "PRAGMA application_id") == HISTORY_APPLICATION
         version = first_value(connection, "PRAGMA user_version")
@@ -8352,7 +8345,7 @@ class HistoryFile:
             connection.execute(statement)
 
     def _begin_anew(self, broken: Exception) -> None:
-        """Set a broken or old file and its write-ahead log aside and begin a new one."""
+        """Rename an invalid or old file with its write-ahead log, and begin a new one."""
         self._disconnect()
         aside = f"{self.path}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
         try:
@@ -8377,7 +8370,7 @@ class HistoryFile:
 
 
 class HistoryReader:
-    """Queries of the file. Each opens a connection of its own and never waits for the writer."""
+    """Queries of the file. Each has its own connection and does not wait for the writer."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -8386,7 +8379,7 @@ class HistoryReader:
         self.written = 0.0  # Unix seconds of the last write
 
     def note_extent(self) -> None:
-        """Note how far the file goes back and how many rows it has; done after each write."""
+        """Read the file's first minute and number of rows; called after each write."""
         with self._connection() as connection:
             hour = oldest_hour(connection)
             state = dict(connection.execute("SELECT key, value FROM state"))
@@ -8399,7 +8392,7 @@ class HistoryReader:
         return self._first
 
     def has(self, series: str) -> bool:
-        """Tell whether a series was ever written; what cannot be read is a line in the log."""
+        """Tell whether a series was ever written; False, and a warning, when it cannot be read."""
         try:
             with self._connection() as connection:
                 return first_value(connection, SERIES_ID, series) is not None
@@ -8430,30 +8423,30 @@ class HistoryReader:
     def events(self, which: EventFilter, limit: int, before: int) -> Tuple[List[Event], int | None]:
         """At most ``limit`` events with an id under ``before``, newest first; the next ``before``.
 
-        MAX_EVENT_SCAN events are looked at: a page may have fewer than there are.
+        MAX_EVENT_SCAN events are read at most, so a page may have fewer than ``limit``.
         """
-        found: List[Event] = []
+        page: List[Event] = []
         last = before
         statement = "SELECT id, document FROM event WHERE id < ? ORDER BY id DESC LIMIT ?"
         with self._connection() as connection:
             rows = connection.execute(statement, (before, MAX_EVENT_SCAN + 1))
             for index, (number, text) in enumerate(rows):
                 event = stored_event(text)
-                is_asked = event is not None and which.takes(event)
-                if index == MAX_EVENT_SCAN or (is_asked and len(found) == limit):
-                    return found, last
+                is_match = event is not None and which.takes(event)
+                if index == MAX_EVENT_SCAN or (is_match and len(page) == limit):
+                    return page, last
                 last = number
-                if is_asked:
-                    found.append(event)
-        return found, None
+                if is_match:
+                    page.append(event)
+        return page, None
 
     def hours(
         self, series: Sequence[str], columns: Sequence[str], start: float, end: float
     ) -> Iterator[Tuple[str, int, List[array]]]:
         """The minutes from ``start`` to ``end`` (Unix seconds), hour by hour.
 
-        Gives a series, the hour (Unix seconds // 3600), and its 60 values for each column. What
-        cannot be read is a gap, and a line in the log.
+        Yields a series, the hour (Unix seconds // 3600), and its 60 values for each column. After
+        an error, which is logged, the rest is missing.
         """
         hours = range(int(start // 3600), int(end // 3600) + 1)
         try:
@@ -8461,8 +8454,8 @@ class HistoryReader:
                 for name in series:
                     number = first_value(connection, SERIES_ID, name)
                     for hour in hours if number is not None else ():
-                        place = hour * MAX_HISTORY_SERIES + number
-                        values = stored_hour(connection, place, columns)
+                        row = hour * MAX_HISTORY_SERIES + number
+                        values = stored_hour(connection, row, columns)
                         if values is not None:
                             starts = range(0, len(values), 60)
                             yield name, hour, [values[at : at + 60] for at in starts]
@@ -8471,22 +8464,22 @@ class HistoryReader:
 
 
 class HistoryKeeper:
-    """Has the history file written: once a minute, by a thread of its own, and at the end.
+    """Writes the history file in a thread: once a minute, and at the end.
 
-    What cannot be written is tried again a minute later, as long as memory has it.
+    After an error it retries a minute later, as long as memory has the data.
     """
 
     def __init__(self, file: HistoryFile, monitor: Monitor) -> None:
-        """Take over what an earlier run left in ``file``, which is open."""
+        """Restore what an earlier run left in ``file``, which is open."""
         self._file = file
         self._reader = file.reader
         self._monitor = monitor
         self._clock = monitor.watched.clock
-        self._opened = file.opened  # of the file that has what follows
+        self._opened = file.opened  # changes when a new file was begun
         self._written = 0  # the last whole minute in the file
-        self._event = 0  # of EventLog: the last change in the file
-        self._silences = -1  # of Silences: the same
-        self._seconds = 0.0  # that the last write took
+        self._event = 0  # the last change of EventLog in the file
+        self._silences = -1  # the last change of Silences in the file
+        self._seconds = 0.0  # duration of the last write
         self._errors = 0
         self._trouble = Trouble(f"history file {file.path}", self._clock)
         self._stopped = threading.Event()
@@ -8511,7 +8504,7 @@ class HistoryKeeper:
         self._thread = start_thread("history file", self._run)
 
     def stop(self) -> None:
-        """Write what is left and close the file."""
+        """Write the last minutes and close the file."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(HISTORY_STOP)
@@ -8524,7 +8517,7 @@ class HistoryKeeper:
         self._file.close()
 
     def _try_to_write(self, unfinished: int) -> None:
-        """Write what is not in the file yet, with ``unfinished`` minutes of those that go on."""
+        """Write what is not in the file yet; ``unfinished`` minutes that have not ended, too."""
         began = time.monotonic()
         try:
             self._write(int(self._clock.wall() // 60) - 1 + unfinished)
@@ -8537,9 +8530,9 @@ class HistoryKeeper:
         self._seconds = time.monotonic() - began
 
     def _write(self, last: int) -> None:
-        """Write the minutes up to ``last``, as many at once as HISTORY_BATCH."""
+        """Write the minutes up to ``last``, HISTORY_BATCH in each transaction."""
         if self._opened != self._file.opened:
-            # A new file was begun: it gets all that memory has.
+            # A new file was begun: everything in memory is written to it.
             self._opened = self._file.opened
             self._written, self._event, self._silences = 0, 0, -1
         oldest = int(self._monitor.past.oldest_round() // 60)
@@ -8561,13 +8554,13 @@ class HistoryKeeper:
         self._trouble.note(one_line(reason))
 
     def alerts(self) -> List[Alert]:
-        """The alert that the file cannot be written, while that lasts."""
+        """The alert while the file cannot be written."""
         return self._trouble.alerts("history_file")
 
     def older_events(
         self, which: EventFilter, limit: int, before: int
     ) -> Tuple[List[Event], int | None]:
-        """Events that memory no longer has, see ``HistoryReader.events``; none on an error."""
+        """Events that are no longer in memory (``HistoryReader.events``); none on an error."""
         try:
             return self._reader.events(which, limit, before)
         except HistoryError as error:
@@ -8575,7 +8568,7 @@ class HistoryKeeper:
             return [], None
 
     def exposition(self) -> bytes:
-        """The file's own metrics, in the text format."""
+        """The metrics of the history file, in the text format."""
         reader = self._reader
         values = {
             "history_file_bytes gauge Size of the history file.": reader.size(),
