@@ -8584,27 +8584,28 @@ class HistoryKeeper:
 # Discovery and heartbeat
 # ----------------------------------------------------------------------------
 
-HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is forgotten
+HEARTBEAT_EXPIRY = 120.0  # seconds without a report after which a reporter is removed
 HEARTBEAT_INTERVAL = 30.0  # seconds between two heartbeats that we send
 MIN_HEARTBEAT_INTERVAL = 0.05  # seconds
-MAX_REPORTERS = 1000  # that a discovery service remembers
-MAX_STRANGERS = 100  # of them, that reported from one address without being trusted
-REPORT_PAUSE = 0.2  # seconds between two rounds of requests to those who reported
+MAX_REPORTERS = 1000  # of a discovery service
+MAX_STRANGERS = 100  # of them, from one address that is not trusted
+REPORT_PAUSE = 0.2  # seconds between two rounds of requests to reporters
+END_OF_TIME = 1e11  # Unix seconds; a reporter's times are earlier
 MAX_ADDRESS_LENGTH = 300  # characters of a reported address
 MAX_VERSION_LENGTH = 100  # characters of a version
 MAX_OTHER_INFO = 4 * KIB  # characters of a report's other_info
 PROCESS_ID = re.compile("[0-9]{1,11}")
 MAX_DISCOVERY_FILE = 16 * MIB  # bytes of --discovery-file
 MAX_SOURCE_NODES = 5000  # taken from one source
-FIND_INTERVAL = 2.0  # seconds between two looks for sockets
-MAX_PROXY_DEPTH = 5  # frontends behind frontends that are asked
-MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy that are asked
+FIND_INTERVAL = 2.0  # seconds between two searches for sockets
+MAX_PROXY_DEPTH = 5  # levels of frontends behind frontends
+MAX_FRONTENDS_BEHIND = 256  # frontends behind one proxy
 MAX_IDENTITY = 100  # characters of a frontend's id
-SUPPLIER_MEMORY = 60.0  # seconds that a node stays which its supplier lists no more
-SOURCE_TIMEOUT = 10.0  # seconds for a supplier's or a coordinator's answer
-# How LMCache's discovery service writes times: local, without a zone.
+SUPPLIER_MEMORY = 60.0  # seconds that a node stays after its supplier last listed it
+SOURCE_TIMEOUT = 10.0  # seconds for the response of a supplier or a coordinator
+# The format of times of LMCache's discovery service: local, without a zone.
 SUPPLIER_TIME = "%Y-%m-%d %H:%M:%S"
-# Where a packet to the outside would go: connecting a UDP socket there sends none.
+# Addresses of other networks. Connecting a UDP socket to one sends no packet.
 OUTSIDE_ADDRESSES = ("10.255.255.255", "2001:db8::1")
 
 
@@ -8636,13 +8637,13 @@ def check_url(url: str, option: str) -> None:
 
 
 def url_target(url: str) -> Target:
-    """Where a URL that ``check_url`` accepted leads. Raises FrontendError 400."""
+    """The target of a URL that ``check_url`` accepted. Raises FrontendError 400."""
     parts = urllib.parse.urlsplit(url)
     return Target.parse(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def fetch_dict(url: str, timeout: float) -> Dict[str, object]:
-    """Ask a service for a JSON object, for at most ``timeout`` seconds. Raises FetchError."""
+    """Get a JSON object from a service, within ``timeout`` seconds. Raises FetchError."""
     bare, headers = split_credentials(url)
     reply = fetch_url(bare, headers=headers, timeout=timeout)
     if reply.status != 200:
@@ -8653,23 +8654,23 @@ def fetch_dict(url: str, timeout: float) -> Dict[str, object]:
         raise FetchError("its response is not JSON") from None
 
 
-def own_address(peer: str) -> str:
-    """Our address on the way to ``peer``; "" when there is none. No packet is sent."""
+def local_address(peer: str) -> str:
+    """Our address on the route to ``peer``; "" when there is none. No packet is sent."""
     with contextlib.suppress(OSError, UnicodeError):
-        found = socket.getaddrinfo(peer, 9, 0, socket.SOCK_DGRAM)
-        for family, kind, _, _, address in found:
+        addresses = socket.getaddrinfo(peer, 9, 0, socket.SOCK_DGRAM)
+        for family, kind, _, _, address in addresses:
             with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
                 sock.connect(address)
                 return sock.getsockname()[0]
     return ""
 
 
-def is_own_address(host: str) -> bool:
+def is_local_address(host: str) -> bool:
     """Tell whether an address is this machine's: only those can be bound. False for a name."""
     with contextlib.suppress(OSError, UnicodeError):
         flags = socket.AI_NUMERICHOST
-        found = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, flags)
-        for family, kind, _, _, address in found:
+        addresses = socket.getaddrinfo(host, 0, 0, socket.SOCK_DGRAM, 0, flags)
+        for family, kind, _, _, address in addresses:
             with contextlib.suppress(OSError), socket.socket(family, kind) as sock:
                 sock.bind(address)
                 return True
@@ -8680,18 +8681,18 @@ def is_self(registry: NodeRegistry, target: Target) -> bool:
     """Tell whether ``target`` is this frontend, as far as its address shows (see FRONTEND_ID)."""
     if target.path or str(target.port) != str(registry.proxy(LOCAL_PROXY).port):
         return False
-    return is_loopback(target.host) or is_own_address(target.host)
+    return is_loopback(target.host) or is_local_address(target.host)
 
 
 def reachable_host(host: str, peers: Iterable[str] = ()) -> str:
     """The host under which others reach us when we listen on ``host``.
 
-    For a bind address, that is our address on the way to one of ``peers``, or to the outside.
+    For a bind address, that is our address on the route to one of ``peers``, or to other networks.
     """
     if host not in BIND_ADDRESSES:
         return host
     for peer in (*peers, *OUTSIDE_ADDRESSES, socket.gethostname()):
-        address = own_address(peer) if peer else ""
+        address = local_address(peer) if peer else ""
         if address and not is_loopback(address):
             return address
     return "127.0.0.1"
@@ -8703,7 +8704,7 @@ def iso_time(at: float) -> str:
 
 
 def nodes_version(leaves: List[Node]) -> str:
-    """LMCache's version, of whichever of the first nodes answers first; "" when none does."""
+    """LMCache's version from the first nodes, whichever responds first; "" when none does."""
     for _, reply in fetch_many([FetchJob(node, "/version") for node in leaves[:8]]):
         if not isinstance(reply, FetchError) and reply.status == 200:
             text = reply.body[: MAX_VERSION_LENGTH + 8].decode("utf-8", "replace").strip(" \n\"'")
@@ -8715,14 +8716,14 @@ def nodes_version(leaves: List[Node]) -> str:
 class HeartbeatSender:
     """Reports this frontend to a discovery service, with the query that the original sends.
 
-    The lock guards the attributes that ``start`` sets; ``_last`` and ``_error`` are written by the
-    thread alone. The port to report is that of the group ``local_proxy``.
+    The lock guards the attributes that ``start`` sets. The reported port is that of the group
+    ``local_proxy``.
     """
 
     def __init__(
         self, registry: NodeRegistry, host: str = "0.0.0.0", report_host: str = ""
     ) -> None:
-        """``host`` is the address that we listen on, ``report_host`` what to report instead."""
+        """``host`` is the address that we listen on; ``report_host`` is reported instead."""
         self._registry = registry
         self._host = host
         self._report_host = report_host
@@ -8738,15 +8739,15 @@ class HeartbeatSender:
     def start(
         self, url: str, initial_delay: float = 0, interval: float = HEARTBEAT_INTERVAL
     ) -> None:
-        """Report to ``url`` every ``interval`` seconds; a report that runs already starts over.
+        """Report to ``url`` every ``interval`` seconds, and no longer to an earlier one.
 
         Raises FrontendError 400.
         """
         check_url(url, "--heartbeat-url")
         if not self._port:
             raise FrontendError(400, "a frontend on a Unix socket has no address to report")
-        self.stop()
         with self._lock:
+            self._stopped.set()
             self._url = url
             self._interval = max(MIN_HEARTBEAT_INTERVAL, interval)
             self._last = self._error = None
@@ -8755,7 +8756,7 @@ class HeartbeatSender:
             start_thread("heartbeat", self._run, *arguments)
 
     def stop(self) -> None:
-        """Send no more reports; one that is on its way is not waited for."""
+        """Send no more reports; does not wait for a request that is running."""
         with self._lock:
             self._stopped.set()
 
@@ -8764,19 +8765,20 @@ class HeartbeatSender:
         return self._registry.proxy(LOCAL_PROXY).port
 
     def status(self) -> Dict[str, object]:
-        """The original's four fields, and ours: where to, how often, and how it went."""
+        """The original's four fields, and ours: receiver, interval and last result."""
         with self._lock:
-            running, url, interval = not self._stopped.is_set(), self._url, self._interval
-        return {
-            "running": running,
-            "local_ip": self.report_host(url),
-            "startup_time": iso_time(self._startup),
-            "current_time": iso_time(time.time()),
-            "heartbeat_url": hide_secrets(split_credentials(url)[0]) or None,
-            "interval": interval,
-            "last_success": self._last,
-            "last_error": self._error,
-        }
+            url = self._url
+            status = {
+                "running": not self._stopped.is_set(),
+                "heartbeat_url": hide_secrets(split_credentials(url)[0]) or None,
+                "interval": self._interval,
+                "last_success": self._last,
+                "last_error": self._error,
+            }
+        status["local_ip"] = self.report_host(url)
+        status["startup_time"] = iso_time(self._startup)
+        status["current_time"] = iso_time(time.time())
+        return status
 
     def report_host(self, url: str) -> str:
         """The host that is reported to ``url``."""
@@ -8796,27 +8798,28 @@ class HeartbeatSender:
 
     def _run(self, stopped: threading.Event, url: str, delay: float, interval: float) -> None:
         bare, headers = split_credentials(url)
+        shown = hide_secrets(bare)
         while not stopped.wait(delay):
             delay = interval
             error = self._send(bare, headers)
-            if stopped.is_set():
-                return
-            shown = hide_secrets(bare)
-            if error and not self._error:
+            with self._lock:
+                if stopped.is_set():
+                    return
+                previous, self._error = self._error, error or None
+                self._last = self._last if error else time.time()
+            if error and not previous:
                 log.warning("heartbeat to %s: %s; retrying every %g s", shown, error, interval)
-            elif self._error and not error:
+            elif previous and not error:
                 log.warning("heartbeat to %s: accepted again", shown)
-            self._error = error or None
-            self._last = self._last if error else time.time()
 
     def _send(self, url: str, headers: Dict[str, str]) -> str:
-        """Send one report; returns what went wrong, or ""."""
+        """Send one report; returns the reason of a failure, or ""."""
         try:
             query = urllib.parse.urlencode(self.report(url))
             mark = "&" if "?" in url else "?"
             reply = fetch_url(f"{url}{mark}{query}", headers=headers, timeout=SOURCE_TIMEOUT)
             return "" if 200 <= reply.status < 300 else f"it responded with status {reply.status}"
-        except Exception as error:  # a report must never end the thread
+        except Exception as error:  # the thread must live
             log.debug("heartbeat", exc_info=True)
             return reason_of(error)
 
@@ -8825,10 +8828,10 @@ class HeartbeatSender:
 
 
 class Discovered(NamedTuple):
-    """What asking another frontend for its nodes gave: our children, or why there are none.
+    """The nodes of another frontend, as children of its proxy, or why there are none.
 
-    ``kind`` is "frontend", "leaf" (it answers, but is no frontend), "self" (it is this frontend) or
-    "unreachable". ``identity`` is the frontend's id; the original has none ("").
+    ``kind`` is "frontend", "leaf" (it responds, but is no frontend), "self" (it is this frontend)
+    or "unreachable". ``identity`` is the frontend's id; the original has none ("").
     """
 
     kind: str
@@ -8838,7 +8841,7 @@ class Discovered(NamedTuple):
 
 
 def read_tree(reply: Reply | FetchError) -> Tuple[Discovered, List[dict]]:
-    """What an answer to ``/api/nodes`` says of whoever gave it, and the entries of its nodes."""
+    """What responds like this to ``/api/nodes``, and the entries of its nodes."""
     if isinstance(reply, FetchError):
         return Discovered("unreachable", error=reply.reason), []
     if reply.status != 200:
@@ -8853,7 +8856,7 @@ def read_tree(reply: Reply | FetchError) -> Tuple[Discovered, List[dict]]:
 
 
 def valid_nodes(places: Iterable[Tuple], source: str) -> Iterator[Node]:
-    """The nodes of the names, hosts and ports that somebody listed; what is no node is left out."""
+    """The nodes of names, hosts and ports that ``source`` listed; invalid ones are left out."""
     for name, host, port in places:
         try:
             yield Node.parse({"name": name, "host": host, "port": port}, "", source)
@@ -8862,11 +8865,11 @@ def valid_nodes(places: Iterable[Tuple], source: str) -> Iterator[Node]:
 
 
 class FrontendVisit(NamedTuple):
-    """One frontend to ask: the proxy that it belongs to here, and its path from there.
+    """A request for a frontend's nodes: the proxy through which it is reached, and its path there.
 
     ``prefix`` is "" or "/proxy2/rack2", ``outer`` that of the frontend before it, which lists this
-    one as ``name`` at ``host`` and ``port`` with the nodes ``entries``. The host is what loopback
-    addresses of its own nodes mean.
+    one as ``name`` at ``host`` and ``port`` with the nodes ``entries``. Loopback addresses of its
+    nodes are on ``host``.
     """
 
     proxy: Node
@@ -8879,21 +8882,21 @@ class FrontendVisit(NamedTuple):
 
 
 class Traversal:
-    """Asks frontends for their nodes, side by side, and those behind them through them.
+    """Requests the nodes of frontends, in parallel, then of the frontends behind them.
 
-    A frontend that comes twice under one proxy counts once, and we ourselves never, by address and
-    by id: so loops end.
+    A frontend counts once under each proxy, and this frontend never, by address and by id: so
+    loops end.
     """
 
     def __init__(self, registry: NodeRegistry) -> None:
         self._registry = registry
         self._groups = {group.name: group for group in registry.groups()}
-        self._found: Dict[str, Discovered] = {}
-        # By proxy name: the addresses and the ids of the frontends behind it.
+        self._results: Dict[str, Discovered] = {}
+        # The addresses and the ids of the frontends behind each proxy, by its name.
         self._seen: Dict[str, set] = {}
 
-    def ask(self, proxies: Iterable[Node]) -> Dict[str, Discovered]:
-        """What each proxy has, by its name."""
+    def run(self, proxies: Iterable[Node]) -> Dict[str, Discovered]:
+        """The nodes of each proxy, by its name."""
         visits: List[FrontendVisit] = []
         for proxy in proxies:
             place = (proxy.target.host, str(proxy.target.port))
@@ -8908,63 +8911,63 @@ class Traversal:
             ]
             replies = dict(fetch_many(jobs))
             following: List[FrontendVisit] = []
-            # In their order, not in that of the answers: the same nodes each time.
+            # Not in the order of the responses: the result is the same each time.
             for visit, job in zip(visits, jobs):
                 following += self._take(visit, replies[job])
             visits = following
-        return self._found
+        return self._results
 
     def _take(self, visit: FrontendVisit, reply: Reply | FetchError) -> List[FrontendVisit]:
-        """Add what one frontend answered to its proxy's children; returns whom to ask next."""
-        answer, entries = read_tree(reply)
+        """Add a frontend's nodes to its proxy's children; returns the visits behind it."""
+        result, entries = read_tree(reply)
         name, seen = visit.proxy.name, self._seen[visit.proxy.name]
-        if answer.identity == FRONTEND_ID or answer.identity in seen:
+        if result.identity == FRONTEND_ID or result.identity in seen:
             if not visit.prefix:
-                self._found[name] = Discovered("self", error="it is this frontend itself")
+                self._results[name] = Discovered("self", error="it is this frontend itself")
             return []
-        if answer.identity:
-            seen.add(answer.identity)
+        if result.identity:
+            seen.add(result.identity)
         if not visit.prefix:
-            self._found[name] = answer
-        elif answer.kind != "frontend":
-            self._take_listed(visit, answer)
-        own: List[dict] = []
+            self._results[name] = result
+        elif result.kind != "frontend":
+            self._take_listed(visit, result.kind)
+        local: List[dict] = []
         following: List[FrontendVisit] = []
         for entry in entries:
             children = entry.get("children")
             if not isinstance(children, list):
-                own.append(entry)
+                local.append(entry)
             elif entry.get("name") == LOCAL_PROXY:
-                own += dicts_in(children[:MAX_SOURCE_NODES])
+                local += dicts_in(children[:MAX_SOURCE_NODES])
             elif len(seen) <= 2 * MAX_FRONTENDS_BEHIND:
                 following += self._next(visit, entry, dicts_in(children[:MAX_SOURCE_NODES]))
-        self._add(visit, own)
+        self._add(visit, local)
         return following
 
-    def _take_listed(self, visit: FrontendVisit, answer: Discovered) -> None:
-        """Of one that does not answer as a frontend, take what the frontend before it listed.
+    def _take_listed(self, visit: FrontendVisit, kind: str) -> None:
+        """Take the nodes that are listed for something that does not respond as a frontend.
 
-        The original shows the nodes of a flat list as proxies: without listed nodes it is a node.
-        One that is unreachable for a while keeps the nodes, and their names, that it had.
+        The original lists nodes of a flat list as proxies: one without nodes is a node. A frontend
+        that is unreachable keeps its nodes and their names.
         """
         name = visit.proxy.name
-        old = self._groups[name].children if name in self._groups else ()
-        kept = [child for child in old if child.prefix.startswith(visit.prefix + "/proxy2/")]
-        if answer.kind == "unreachable" and kept:
-            children = self._found[name].children
+        previous = self._groups[name].children if name in self._groups else ()
+        kept = [child for child in previous if child.prefix.startswith(visit.prefix + "/proxy2/")]
+        if kind == "unreachable" and kept:
+            children = self._results[name].children
             names = {child.name for child in children}
             children += tuple(child for child in kept if child.name not in names)
-            self._found[name] = self._found[name]._replace(children=children)
+            self._results[name] = self._results[name]._replace(children=children)
         else:
             itself = {"name": visit.name, "host": visit.host, "port": visit.port}
-            # The frontend before it has them by name.
+            # The frontend before it forwards to them by name.
             self._add(visit._replace(prefix=visit.outer), visit.entries or [itself])
 
     def _next(self, visit: FrontendVisit, entry: dict, children: List[dict]) -> List[FrontendVisit]:
-        """The visit to a frontend that another one lists; none when it was asked already."""
+        """The visit to a frontend that another one lists; none when there was one already."""
         name, host, port = (str(entry.get(field)) for field in ("name", "host", "port"))
         place = (visit.host if is_loopback(host) else host, port)
-        # An address that is none may be asked through the other frontend.
+        # The other frontend may reach it though its address is invalid here.
         with contextlib.suppress(FrontendError):
             if is_self(self._registry, Target.parse(*place)):
                 return []
@@ -8976,12 +8979,12 @@ class Traversal:
         return [FrontendVisit(visit.proxy, prefix, visit.prefix, name, *place, children)]
 
     def _add(self, visit: FrontendVisit, entries: Iterable[dict]) -> None:
-        """Append the nodes that a frontend listed to the children of its proxy.
+        """Append the valid nodes that a frontend listed to the children of its proxy.
 
-        What is no node is left out; a name that is taken gets the frontend's name after an ``@``.
+        A name that is taken gets the frontend's name after an ``@``.
         """
-        found = self._found[visit.proxy.name]
-        children = {child.name: child for child in found.children}
+        result = self._results[visit.proxy.name]
+        children = {child.name: child for child in result.children}
         places = [
             (each.get("name"), each.get("host", "localhost"), each.get("port")) for each in entries
         ]
@@ -8993,7 +8996,7 @@ class Traversal:
             if node.name in children:
                 node = node._replace(name=f"{node.name}@{visit.name}"[:MAX_NAME_LENGTH])
             children.setdefault(node.name, node)
-        self._found[visit.proxy.name] = found._replace(children=tuple(children.values()))
+        self._results[visit.proxy.name] = result._replace(children=tuple(children.values()))
 
 
 # -- reported addresses
@@ -9023,26 +9026,25 @@ def reported_node(target: Target, source: str, is_proxy: bool) -> Node:
 
 
 def reported_nodes(registry: NodeRegistry, source: str, kinds: Dict[Target, str]) -> List[Node]:
-    """The nodes of reported addresses: frontends as proxies, all others but ourselves as leaves.
+    """The nodes of reported addresses: frontends as proxies, all others but this one as leaves.
 
-    ``kinds`` is what each is, as in Discovered; who is unreachable or not in it yet ("") is asked,
-    and the registry learns the nodes of frontends. A frontend that is unreachable stays one.
+    ``kinds`` has the kind of each, as in Discovered, and is updated for those that are new ("") or
+    unreachable. A frontend that is unreachable stays one.
     """
-    asked = [target for target, kind in kinds.items() if kind in ("", "unreachable")]
-    kinds.update((target, "self") for target in asked)
-    proxies = {
-        target: reported_node(target, source, True)
-        for target in asked
-        if not is_self(registry, target)
-    }
-    found = Traversal(registry).ask(proxies.values())
+    proxies: Dict[Target, Node] = {}
+    for target, kind in kinds.items():
+        if kind in ("", "unreachable"):
+            kinds[target] = "self"
+            if not is_self(registry, target):
+                proxies[target] = reported_node(target, source, True)
+    results = Traversal(registry).run(proxies.values())
     names = {group.name for group in registry.groups()}
     for target, proxy in proxies.items():
-        answer = found[proxy.name]
-        kinds[target] = answer.kind
-        if answer.kind == "frontend":
-            registry.set_children(proxy, answer.children, answer.identity)
-        elif answer.kind == "unreachable" and proxy.name in names:
+        result = results[proxy.name]
+        kinds[target] = result.kind
+        if result.kind == "frontend":
+            registry.set_children(proxy, result.children, result.identity)
+        elif result.kind == "unreachable" and proxy.name in names:
             kinds[target] = "frontend"
     return [
         reported_node(target, source, kind == "frontend")
@@ -9054,7 +9056,7 @@ def reported_nodes(registry: NodeRegistry, source: str, kinds: Dict[Target, str]
 class Reporter(NamedTuple):
     """One address that sent heartbeats; ``started`` and ``reported`` are Unix seconds.
 
-    ``seen`` is when it reported on the monotonic clock, and stands in no file.
+    ``seen`` is the time of its last report on the monotonic clock, which is in no file.
     """
 
     address: str
@@ -9074,7 +9076,7 @@ class Reporter(NamedTuple):
         texts = (item.version, item.other_info, item.peer)
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("a version, other_info or peer is not a string")
-        if not all(0 <= at < 1e11 for at in (item.started, item.reported)):
+        if not all(0 <= at < END_OF_TIME for at in (item.started, item.reported)):
             raise ValueError("a time is out of range")
         return item._replace(seen=0.0)
 
@@ -9092,11 +9094,11 @@ class Reporter(NamedTuple):
 
 
 class DiscoveryService:
-    """Receives heartbeats: remembers who reported, and makes nodes of them.
+    """Receives heartbeats and makes nodes of the reporters.
 
-    The lock guards ``_reporters``, by address. A thread asks new reporters what they are (a
-    frontend becomes a proxy with its children, anything else a leaf), forgets those that report no
-    more and writes the file.
+    The lock guards ``_reporters``, by address. A thread finds out what new reporters are (a
+    frontend becomes a proxy with its children, anything else a leaf), removes those that do not
+    report any more and writes the file.
     """
 
     def __init__(
@@ -9116,7 +9118,7 @@ class DiscoveryService:
         for address, item in (self._file.load() if self._file else {}).items():
             age = max(0.0, clock.wall() - item.reported)
             self._reporters[address] = item._replace(seen=clock.monotonic() - age)
-        # What each reporter is, by target and start time; the thread's own.
+        # The kind of each reporter, by target and start time; for the thread alone.
         self._kinds: Dict[Tuple[Target, float], str] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -9141,12 +9143,12 @@ class DiscoveryService:
         why_not: str = "",
         check: Callable[[Node], None] = allow_any,
     ) -> Dict[str, str]:
-        """Accept one report; like LMCache's service, one without an address changes nothing.
+        """Accept one report; as with LMCache's service, one without an address changes nothing.
 
-        What reports becomes a node that everybody may look at, so who is not trusted (``why_not``
-        says why) may report its own address only, and ``check`` raises FrontendError for a node
-        that the request may not add. Raises FrontendError 400 (an address that is none, too long a
-        field), 403, or 503 (too many reporters).
+        A reporter becomes a node that everybody can read, so a client that is not trusted (for the
+        reason ``why_not``) may report the address that it has only, and ``check`` raises
+        FrontendError for a node that the request may not add. Raises FrontendError 400 (invalid
+        address, too long a field), 403, or 503 (too many reporters).
         """
         if not fields.get("api_address"):
             return {"status": "success"}
@@ -9165,11 +9167,11 @@ class DiscoveryService:
         other = fields.get("other_info") or "{}"
         now = self._clock.wall()
         with self._lock:
-            old = self._reporters.get(address)
-            if old is None:
+            previous = self._reporters.get(address)
+            if previous is None:
                 self._check_room(peer, why_not)
-            is_same = old is not None and old.pid == pid
-            started = startup_time(other) or (old.started if old and is_same else now)
+            is_same = previous is not None and previous.pid == pid
+            started = startup_time(other) or (previous.started if is_same else now)
             seen = self._clock.monotonic()
             item = Reporter(address, pid, version, other, peer, started, now, seen)
             self._reporters[address] = item
@@ -9191,7 +9193,7 @@ class DiscoveryService:
             return list(self._reporters.values())
 
     def infos(self, hour: int | None = None, minute: int | None = None) -> Dict[str, object]:
-        """Who reported, in the JSON of LMCache's service; within the last hours or minutes."""
+        """The reporters of the last hours or minutes, in the JSON of LMCache's service."""
         limit = self._expiry
         if hour is not None:
             limit = min(limit, hour * 3600.0)
@@ -9210,7 +9212,7 @@ class DiscoveryService:
         }
 
     def _run(self) -> None:
-        # The pause: who reports again and again must not keep us busy.
+        # At most so many rounds, however often a client reports.
         while not self._stopping.wait(REPORT_PAUSE):
             try:
                 self._expire()
@@ -9230,7 +9232,7 @@ class DiscoveryService:
                     log.info("%s has not reported for %g s: removed", address, self._expiry)
 
     def _make_nodes(self) -> None:
-        """Ask who is new, or was unreachable, what it is; then show all as nodes."""
+        """Find out what new and unreachable reporters are; then make nodes of all."""
         started = {reported_target(item.address): item.started for item in self._all()}
         kinds = {target: self._kinds.get((target, at), "") for target, at in started.items()}
         nodes = reported_nodes(self._registry, "heartbeat", kinds)
@@ -9256,9 +9258,9 @@ class ReportFile:
         self._error = ""
 
     def load(self) -> Dict[str, Reporter]:
-        """The reporters in the file that still count, by address.
+        """The reporters in the file that have not expired, by address.
 
-        A file that is empty or invalid is set aside, as ``PATH.broken``, with a warning. Raises
+        An empty or invalid file is renamed to ``PATH.broken``, with a warning. Raises
         FrontendError 400 when it cannot be read.
         """
         try:
@@ -9286,7 +9288,7 @@ class ReportFile:
         return {item.address: item for item in recent[:MAX_REPORTERS]}
 
     def save(self, reporters: Dict[str, Reporter]) -> None:
-        """Write the reporters, and those that another frontend has written meanwhile."""
+        """Write the reporters, and those that another frontend has written since."""
         if reporters == self._saved:
             return
         try:
@@ -9308,11 +9310,12 @@ class ReportFile:
 
 
 def startup_time(other_info: str) -> float | None:
-    """When a reporter started: local time, ISO 8601, in its other_info; None if it is not there."""
+    """When a reporter started: ``startup_time`` (ISO 8601, local) of its other_info, or None."""
     try:
         text = loads(other_info)["startup_time"]  # type: ignore[index]  # TypeError is caught
         moment = time.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S")
-        return time.mktime(moment)
+        started = time.mktime(moment)
+        return started if 0 <= started < END_OF_TIME else None
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
         return None
 
@@ -9321,10 +9324,10 @@ def startup_time(other_info: str) -> float | None:
 
 
 class Sources:
-    """Nodes that come and go by themselves: each source has a thread that asks it again and again.
+    """Reads the nodes of changing sources again and again, each source in a thread.
 
     A source that is unreachable keeps its last nodes and has an alert. The lock guards
-    ``_troubles``, by source, and ``_found``, what each proxy last answered.
+    ``_troubles``, by source, and ``_results``, by proxy.
     """
 
     def __init__(
@@ -9341,10 +9344,10 @@ class Sources:
         clock: Clock = Clock(),
         getaddrinfo: Callable[..., List[Tuple]] = socket.getaddrinfo,
     ) -> None:
-        """``interval`` and ``timeout`` (of an answer) are in seconds.
+        """``interval`` and ``timeout`` (of a response) are in seconds.
 
-        ``why_not`` says why a target must not become a node. Raises FrontendError 400 when a URL
-        or a ``NAME:PORT`` of ``dns`` is invalid.
+        ``why_not`` returns why a target must not become a node. Raises FrontendError 400 when a
+        URL or a ``NAME:PORT`` of ``dns`` is invalid.
         """
         self._registry = registry
         self._interval = interval
@@ -9353,10 +9356,10 @@ class Sources:
         self._clock = clock
         self._lock = threading.Lock()
         self._troubles: Dict[str, Trouble] = {}
-        # When the supplier listed each target last, monotonic; its thread's own.
+        # When the supplier listed each target last (monotonic); for its thread alone.
         self._listed: Dict[Target, float] = {}
         self._shared = SharedCalls()
-        self._found: Dict[str, Discovered] = {}
+        self._results: Dict[str, Discovered] = {}
         self._stopped = threading.Event()
         self._readers: Dict[str, Callable[[], List[Node]]] = {}
         if supplier_url:
@@ -9374,7 +9377,7 @@ class Sources:
             self._readers["found"] = functools.partial(find_socket_nodes, socket_directory)
 
     def start(self) -> None:
-        """Ask every source now and then each interval, each in a thread: none waits for another."""
+        """Read every source now and after each interval; none waits for another."""
         for source in self._readers:
             interval = min(self._interval, FIND_INTERVAL) if source == "found" else self._interval
             refresh = functools.partial(self._refresh_source, source)
@@ -9382,7 +9385,7 @@ class Sources:
         start_thread("source proxies", self._run, self._refresh_all_proxies, self._interval)
 
     def stop(self) -> None:
-        """Ask no more; a request that is on its way is not waited for."""
+        """Read no more; does not wait for a request that is running."""
         self._stopped.set()
 
     def _run(self, job: Callable[[], object], interval: float) -> None:
@@ -9395,7 +9398,7 @@ class Sources:
                 return
 
     def refresh(self) -> None:
-        """Ask every source once, then every proxy for its children."""
+        """Read every source once, then every proxy's children."""
         for source in self._readers:
             self._refresh_source(source)
         self._refresh_all_proxies()
@@ -9414,7 +9417,7 @@ class Sources:
                 self._registry.replace_source(source, nodes.values())
         except FrontendError as error:
             trouble = error.detail
-        except Exception as error:  # what a source answers must not end its thread
+        except Exception as error:  # the thread must live
             log.debug("%s", source, exc_info=True)
             trouble = reason_of(error)
         self._note(source, f"Source {source} cannot be read; its last nodes are kept", trouble)
@@ -9422,44 +9425,50 @@ class Sources:
     def _refresh_all_proxies(self) -> None:
         proxies = [group for group in self._registry.groups() if group.name != LOCAL_PROXY]
         self.refresh_proxies(proxies)
+        names = {proxy.name for proxy in proxies}
+        with self._lock:
+            # Those of removed proxies would add up.
+            self._results = {name: self._results[name] for name in names & self._results.keys()}
 
     def refresh_proxy(self, name: str) -> None:
-        """Ask one proxy for its children now; concurrent calls share one request.
+        """Read one proxy's children now; concurrent calls share one request.
 
         Raises FrontendError 404 (unknown) or 502 (it reported none).
         """
         proxy = self._registry.proxy(name)
         self._shared.run(name, lambda: self.refresh_proxies([proxy]))
         with self._lock:
-            found = self._found.get(name)
-        if found is not None and found.kind != "frontend":
-            raise FrontendError(502, f"{name} at {proxy.address}: {found.error}")
+            result = self._results.get(name)
+        if result is not None and result.kind != "frontend":
+            raise FrontendError(502, f"{name} at {proxy.address}: {result.error}")
 
     def refresh_proxies(self, proxies: List[Node]) -> None:
-        """Ask proxies for their children, side by side; one that reports none keeps its own."""
+        """Read the children of proxies, in parallel; those of a proxy that reports none stay."""
         others = [proxy for proxy in proxies if not is_self(self._registry, proxy.target)]
-        found = Traversal(self._registry).ask(others)
+        results = Traversal(self._registry).run(others)
         with self._lock:
-            self._found.update(found)
+            self._results.update(results)
         for proxy in others:
-            answer = found[proxy.name]
-            if answer.kind in ("frontend", "self"):
-                self._registry.set_children(proxy, answer.children, answer.identity)
-            # One that is unreachable is a node that is down: that has an alert of its own.
-            trouble = "" if answer.kind == "unreachable" else answer.error
+            result = results[proxy.name]
+            if result.kind in ("frontend", "self"):
+                self._registry.set_children(proxy, result.children, result.identity)
+            # An unreachable proxy has the alert of a node that is down.
+            trouble = "" if result.kind == "unreachable" else result.error
             self._note(f"proxy:{proxy.name}", f"{proxy.name} reports no nodes", trouble)
 
     def _note(self, source: str, what: str, reason: str) -> None:
-        """Remember what is wrong with a source ("": nothing)."""
+        """Keep the reason why a source has trouble ("": it has none)."""
         with self._lock:
             trouble = self._troubles.setdefault(source, Trouble(source, self._clock))
         trouble.note(f"{what}: {reason}" if reason else "")
 
     def alerts(self) -> List[Alert]:
-        """The sources that are in trouble, and the nodes left out because their name is taken."""
+        """Alerts of sources that have trouble, and of nodes left out because of their name."""
         sources = {*self._readers, *(f"proxy:{group.name}" for group in self._registry.groups())}
         with self._lock:
-            troubles = [item for item in self._troubles.items() if item[0] in sources]
+            for source in self._troubles.keys() - sources:
+                del self._troubles[source]
+            troubles = list(self._troubles.items())
         alerts = []
         for source, trouble in troubles:
             kind, _, name = source.partition(":")
@@ -9472,8 +9481,8 @@ class Sources:
     def _read_supplier(self, url: str) -> List[Node]:
         """The reporters of a discovery service; those that are frontends as proxies.
 
-        A discovery service that was restarted lists nobody until they report again, so who is
-        listed no more stays for SUPPLIER_MEMORY seconds.
+        After its restart a discovery service lists none until they report again, so they stay for
+        SUPPLIER_MEMORY seconds.
         """
         infos = fetch_dict(url, self._timeout).get("processInfos")
         if not isinstance(infos, dict):
@@ -9496,7 +9505,7 @@ class Sources:
         try:
             instances = fetch_dict(url.rstrip("/") + "/instances", self._timeout).get("instances")
         except FetchError:
-            # It is shown, as down, also when it has never answered.
+            # It is shown, as down, also when it has never responded.
             if "coordinator" not in {node.name for node in self._registry.leaves()}:
                 self._registry.replace_source("coordinator", nodes)
             raise
@@ -9532,11 +9541,11 @@ def parse_dns_option(text: str) -> Target:
 
 
 def read_dns(source: str, target: Target, getaddrinfo: Callable[..., List[Tuple]]) -> List[Node]:
-    """Every address of a host name; of one that has both kinds, IPv4: one node per pod."""
-    found = getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
-    families = {family for family, *_ in found}
-    wanted = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
-    hosts = sorted({str(entry[4][0]) for entry in found if entry[0] == wanted})
+    """A node for every address of a host name; IPv4 alone if there are both, as of a pod."""
+    records = getaddrinfo(target.host, target.port, 0, socket.SOCK_STREAM)
+    families = {family for family, *_ in records}
+    chosen = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    hosts = sorted({str(address[0]) for family, _, _, _, address in records if family == chosen})
     nodes = []
     for host in hosts[:MAX_SOURCE_NODES]:
         address = Target.parse(host, target.port)
@@ -9546,7 +9555,7 @@ def read_dns(source: str, target: Target, getaddrinfo: Callable[..., List[Tuple]
 
 
 def find_socket_nodes(directory: str) -> List[Node]:
-    """The sockets in LMCache's directory and in those in it; those nobody listens at are down."""
+    """The sockets in LMCache's directory and its subdirectories."""
     root = directory.rstrip("/")
     paths: List[str] = []
     for folder in (root, *list_directory(root)):

@@ -160,6 +160,26 @@ def test_a_receiver_that_is_away_is_tried_again_and_said_once(registry, service,
     assert len(refused) == 1
 
 
+def test_one_stop_ends_a_heartbeat_that_several_clients_started_at_once(registry):
+    sender = lf.HeartbeatSender(registry, "127.0.0.1", "frontend.example")
+    rounds, clients = 50, 8
+    together = threading.Barrier(clients)
+
+    def start():
+        for _ in range(rounds):
+            together.wait(10)
+            sender.start("http://127.0.0.1:1/heartbeat", initial_delay=600)
+
+    others = set(threading.enumerate())
+    threads = [threading.Thread(target=start) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sender.stop()
+    wait_for(lambda: set(threading.enumerate()) <= others)
+
+
 def test_stopping_does_not_wait_for_a_receiver_that_hangs(registry, service):
     gate = threading.Event()
     receiver = service({"/heartbeat": (200, lambda: gate.wait(10) and {})})
@@ -467,6 +487,19 @@ def test_reports_survive_a_restart_in_the_discovery_file(discovery, registry, tm
     )
     wait_for(lambda: os.path.exists(path))
     assert list(discovery(file=path).infos()["processInfos"]) == ["http://127.0.0.1:1"]
+
+
+@pytest.mark.parametrize("startup", ["9999-01-01T00:00:00", "1800-01-01T00:00:00"])
+def test_a_start_time_that_the_file_may_not_hold_does_not_cost_the_file(
+    discovery, tmp_path, startup
+):
+    path = tmp_path / "reports.json"
+    service = discovery(file=str(path), running=False)
+    info = json.dumps({"startup_time": startup})
+    service.heartbeat({"api_address": "http://127.0.0.1:1", "other_info": info}, "")
+    service.stop()  # writes the file
+    assert list(discovery(file=str(path), running=False).infos()["processInfos"])
+    assert os.listdir(tmp_path) == ["reports.json"]
 
 
 REPORT = {
