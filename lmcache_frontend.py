@@ -9582,8 +9582,8 @@ def list_directory(folder: str) -> List[str]:
 # ----------------------------------------------------------------------------
 
 ALERTMANAGER_INTERVAL = 60.0  # seconds between two reports of all alerts
-ALERTMANAGER_CHECK = 1.0  # seconds between two looks for alerts that came or went
-ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which what is not renewed ends
+ALERTMANAGER_CHECK = 1.0  # seconds between two checks for alerts that began or ended
+ALERTMANAGER_LIFE = 4 * ALERTMANAGER_INTERVAL  # seconds after which an alert ends if not renewed
 ALERTMANAGER_TIMEOUT = 10.0  # seconds that one report may take in all
 ALERTMANAGER_RETRY = 2.0  # seconds until the first retry; each further one waits twice as long
 MAX_SENT_ALERTS = 5_000  # in one report
@@ -9591,7 +9591,7 @@ Labels = Tuple[Tuple[str, str], ...]  # names and values
 
 
 class SentAlert(NamedTuple):
-    """An alert as an Alertmanager gets it: its labels say what it is."""
+    """An alert as an Alertmanager gets it; its labels identify it."""
 
     labels: Labels
     text: str
@@ -9599,8 +9599,8 @@ class SentAlert(NamedTuple):
 
 
 def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) -> List[SentAlert]:
-    """The alerts of a status that are not silenced. Those that have the same labels are one."""
-    found: Dict[Labels, SentAlert] = {}
+    """The alerts of a status that are not silenced; those with the same labels are merged."""
+    alerts: Dict[Labels, SentAlert] = {}
     for document in documents:
         if document.get("silence") is not None:
             continue
@@ -9613,18 +9613,18 @@ def labelled_alerts(documents: Iterable[Mapping[str, object]], frontend: str) ->
         }
         labels = tuple((name, str(value)) for name, value in values.items() if value)
         text, since = str(document["text"]), float(document["since"] or 0.0)
-        known = found.get(labels)
-        if known is not None:
-            text, since = f"{known.text}; {text}", min(known.since, since)
-        found[labels] = SentAlert(labels, text, since)
-    return list(found.values())[:MAX_SENT_ALERTS]
+        if labels in alerts:
+            other = alerts[labels]
+            text, since = f"{other.text}; {text}", min(other.since, since)
+        alerts[labels] = SentAlert(labels, text, since)
+    return list(alerts.values())[:MAX_SENT_ALERTS]
 
 
 class AlertmanagerSender:
-    """Reports the active alerts to one Alertmanager, in a thread of its own.
+    """Reports the active alerts to one Alertmanager, in a thread.
 
-    Every minute and as soon as one comes or goes; what it was not able to report is reported when
-    it is back. ``report`` returns the alerts, ``link`` is the address of our page.
+    Every minute, and as soon as one begins or ends; after a failure it retries. ``report`` returns
+    the alerts, ``link`` is the URL of our page.
     """
 
     def __init__(
@@ -9635,7 +9635,7 @@ class AlertmanagerSender:
         timeout: float = ALERTMANAGER_TIMEOUT,
         clock: Clock | None = None,
     ) -> None:
-        """``timeout`` is seconds for one report. Raises FrontendError 400 when ``url`` is none."""
+        """``timeout`` is seconds for one report. Raises FrontendError 400 (``url`` is invalid)."""
         check_url(url, "--alertmanager-url")
         bare, _ = split_credentials(url)
         self.url = bare.rstrip("/")
@@ -9644,9 +9644,9 @@ class AlertmanagerSender:
         self._link = link
         self._timeout = timeout
         self._clock = clock or Clock()
-        self._active: Dict[Labels, SentAlert] = {}  # as it was sent
-        self._ended: Dict[Labels, Tuple[SentAlert, float]] = {}  # and when (Unix seconds)
-        self._failures = 0  # reports that failed, one after the other
+        self._active: Dict[Labels, SentAlert] = {}  # in the last report
+        self._ended: Dict[Labels, Tuple[SentAlert, float]] = {}  # and their ends (Unix seconds)
+        self._failures = 0  # consecutive reports that failed
         self._trouble = Trouble(f"alertmanager {self.url}", self._clock)
         self._stopped = threading.Event()
 
@@ -9654,11 +9654,11 @@ class AlertmanagerSender:
         start_thread("alertmanager", self._run)
 
     def stop(self) -> None:
-        """Report no more; a report that is on its way is not waited for."""
+        """Report no more; does not wait for a report that is running."""
         self._stopped.set()
 
     def alerts(self) -> List[Alert]:
-        """The alert that this Alertmanager gets none, while that lasts."""
+        """The alert while this Alertmanager does not get reports."""
         return self._trouble.alerts("alertmanager_away", f"alertmanager_away:{self.url}")
 
     def _run(self) -> None:
@@ -9670,13 +9670,13 @@ class AlertmanagerSender:
                 has_changed = current.keys() != self._active.keys()
                 if now >= due or (has_changed and not self._failures):
                     due = now + self._send(current)
-            except Exception:  # the thread must live; what happened is in the log
+            except Exception:  # the thread must live
                 log.exception("alertmanager")
                 due = now + ALERTMANAGER_INTERVAL
             self._stopped.wait(ALERTMANAGER_CHECK)
 
     def _send(self, current: Dict[Labels, SentAlert]) -> float:
-        """Report the alerts that last and those that ended; returns seconds until the next time."""
+        """Report active and ended alerts; returns seconds until the next report."""
         wall = self._clock.wall()
         ended = {labels: (alert, wall) for labels, alert in self._active.items()}
         self._active = current
@@ -9688,7 +9688,7 @@ class AlertmanagerSender:
         parts = [self._entry(alert, wall + ALERTMANAGER_LIFE) for alert in current.values()]
         parts += [self._entry(alert, ended) for alert, ended in self._ended.values()]
         try:
-            # Nothing to report is reported all the same to one that was away: is it back?
+            # An empty report finds out whether Alertmanager is reachable again.
             if parts or self._failures:
                 self._post(dumps(parts))
         except FetchError as error:
@@ -9709,7 +9709,7 @@ class AlertmanagerSender:
             "labels": labels,
             "annotations": {"summary": alert.text, "advice": advice, "link": self._link},
             "generatorURL": self._link,
-            # Alertmanager refuses what ends before it began, as after a clock that was set back.
+            # Alertmanager refuses an end before the start, as after a clock that was set back.
             "startsAt": rfc3339(min(alert.since or self._clock.wall(), ends)),
             "endsAt": rfc3339(ends),
         }
@@ -9720,8 +9720,9 @@ class AlertmanagerSender:
         url = self.url + "/api/v2/alerts"
         reply = fetch_url(url, headers, self._timeout, body)
         if not 200 <= reply.status < 300:
-            said = one_line(reply.body[:200].decode("utf-8", "replace")).strip()
-            raise FetchError(f"it responded with {reply.status}{': ' + said if said else ''}")
+            reason = one_line(reply.body[:200].decode("utf-8", "replace")).strip()
+            detail = f"{reply.status}: {reason}" if reason else str(reply.status)
+            raise FetchError(f"it responded with {detail}")
 
 
 def basic_credentials(url: str) -> Dict[str, str]:
@@ -9743,7 +9744,7 @@ def rfc3339(at: float) -> str:
 # Trust
 # ----------------------------------------------------------------------------
 
-# Fields that a proxy or a CDN adds, beside everything that begins with X-Forwarded.
+# Fields that a proxy or a CDN adds, besides those that begin with X-Forwarded.
 FORWARDING_FIELDS = frozenset(
     b"forwarded via x-real-ip true-client-ip cf-connecting-ip cf-connecting-ipv6 x-client-ip "
     b"x-cluster-client-ip x-original-forwarded-for x-original-host x-remote-ip x-remote-addr "
@@ -9752,7 +9753,7 @@ FORWARDING_FIELDS = frozenset(
 )
 FORWARDED_PREFIX = b"x-forwarded"
 HOST_WITH_PORT = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{0,5})?")
-# A registered socket in one of these opens no door to its neighbors.
+# A registered socket in one of these does not make its neighbors trusted.
 SYSTEM_SOCKET_DIRECTORIES = ("/", "/run", "/var/run", "/private/var/run")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_DECODINGS = 8  # times that a path may be percent-encoded
@@ -9761,7 +9762,7 @@ MASKED_SEGMENTS = frozenset("conf config adapters server_info get_server_info".s
 
 
 class Trust:
-    """Who may do what: the one place that decides (see "Trust" in the README).
+    """Decides who may do what (see "Trust" in the README).
 
     ``mode`` is "local" (loopback clients and the token), "token" (the token alone) or "everyone".
     """
@@ -9781,7 +9782,7 @@ class Trust:
         return any([hmac.compare_digest(value, token) for value in sent])
 
     def why_not(self, head: RequestHead, peer: str) -> str:
-        """Why a request is not trusted and how to change that, or "" when it is trusted.
+        """Why a request is not trusted and how to change that; "" when it is trusted.
 
         ``peer`` is the client's address, "" on a Unix socket.
         """
@@ -9805,7 +9806,7 @@ class Trust:
             return f"the Host {one_line(host)!r} is not loopback, use http://localhost"
         if self.is_forwarded(head):
             return "the request came through a proxy"
-        # A page of another site can make a browser on this host send requests.
+        # A browser on this host sends requests for pages of other sites, too.
         sites = [value.lower() for value in head.all(b"sec-fetch-site")]
         if any(site not in (b"none", b"same-origin") for site in sites):
             return "the request came from a page of another site"
@@ -9818,8 +9819,8 @@ class Trust:
 
     @staticmethod
     def is_forwarded(head: RequestHead) -> bool:
-        """Tell whether a proxy says that it sends the request for somebody else."""
-        # Some proxies write, and some servers read, "_" for "-".
+        """Tell whether a proxy has forwarded the request for another client."""
+        # Some proxies and servers use "_" for "-".
         names = {name.replace(b"_", b"-") for name in head.first}
         return not FORWARDING_FIELDS.isdisjoint(names) or any(
             name.startswith(FORWARDED_PREFIX) for name in names
@@ -9827,11 +9828,10 @@ class Trust:
 
     @staticmethod
     def check_path(head: RequestHead, path: bytes) -> Tuple[str, bool]:
-        """Why an untrusted client may not send this request to a node, or "" when it may.
+        """Why an untrusted client may not send this request to a node ("" when it may).
 
-        And whether such a client gets the answer through ``mask_secrets``. ``path`` is what the
-        node gets. Any node may be another frontend, whose kind is not known before it was polled;
-        LMCache has no path that these rules are in the way of.
+        And whether the response must pass ``mask_secrets``. ``path`` is that of the node. The
+        rules are those of a frontend, too, since any node may be one.
         """
         text = decode_fully(path.decode("latin-1"))
         segments = path_segments(text or "")
@@ -9846,7 +9846,7 @@ class Trust:
         return why_revealing(text, segments, parameters), masked
 
     def check_target(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
-        """Why a trusted request may not reach this unregistered target, or "" when it may."""
+        """Why a trusted request may not reach this unregistered target; "" when it may."""
         if with_token or self.mode == "everyone":
             return ""
         if any(matches_target(target, pattern) for pattern in self.allow_targets):
@@ -9875,10 +9875,10 @@ class Trust:
         return socket_problem(path)
 
     def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
-        """Why a trusted request may not make a node of this target, or "" when it may.
+        """Why a trusted request may not make a node of this target; "" when it may.
 
-        Operators on this host may add other hosts, but not what no LMCache process is and
-        ``check_target`` guards: foreign sockets, and addresses where clouds have their metadata.
+        Without the token, operators may add other hosts, but no sockets that ``check_target``
+        refuses and no link-local addresses.
         """
         is_guarded = target.is_unix or is_link_local(target.host)
         if not is_guarded or registry.is_registered(target):
@@ -9896,8 +9896,8 @@ def is_same_origin(text: str, host: str) -> bool:
 def matches_target(target: Target, pattern: str) -> bool:
     """Match a target against a shell pattern of ``--allow-target``: ``host:port`` or a path.
 
-    A pattern of addresses (``10.0.0.*:*``) matches no name (``10.0.0.example.org``), which may
-    resolve to anything. A path with ``..`` matches nothing.
+    A pattern of addresses (``10.0.0.*:*``) never matches a name (``10.0.0.example.org``), which
+    may resolve to anything, nor does any pattern match a path with ``..``.
     """
     if target.path and os.path.normpath(target.path) != target.path:
         return False
@@ -9909,26 +9909,26 @@ def matches_target(target: Target, pattern: str) -> bool:
 
 
 def matches_pattern(text: str, pattern: str) -> bool:
-    """Match a shell pattern in linear time: each part between two ``*`` has a fixed width.
+    """Match a shell pattern in linear time; ``fnmatch`` before CPython 3.9 is not linear.
 
-    Taking the first place of each part is enough then; ``fnmatch`` before CPython 3.9 tries all.
+    The parts between ``*`` have fixed widths, so the first match of each is enough.
     """
     first, *rest = (fnmatch.translate(part) for part in re.split(r"\*+", pattern))
     if not rest:
         return re.match(first, text) is not None
-    found = re.match(open_ended(first), text)
+    match = re.match(open_ended(first), text)
     for part in rest[:-1]:
-        found = found and re.compile(open_ended(part)).search(text, found.end())
-    return found is not None and re.compile(rest[-1]).search(text, found.end()) is not None
+        match = match and re.compile(open_ended(part)).search(text, match.end())
+    return match is not None and re.compile(rest[-1]).search(text, match.end()) is not None
 
 
 def open_ended(expression: str) -> str:
-    """What ``fnmatch.translate`` made, ``(?s:...)`` and an anchor, without the anchor."""
+    """An expression of ``fnmatch.translate`` without its anchor at the end."""
     return expression.rpartition(")")[0] + ")"
 
 
 def decode_fully(text: str) -> str | None:
-    """Percent-decode until nothing changes any more; None when that takes too often."""
+    """Percent-decode until nothing changes; None after MAX_DECODINGS times."""
     for _ in range(MAX_DECODINGS):
         decoded = urllib.parse.unquote(text, "latin-1")
         if decoded == text:
@@ -9938,14 +9938,14 @@ def decode_fully(text: str) -> str | None:
 
 
 def path_segments(text: str) -> List[str]:
-    """The segments of a decoded path as a careless receiver may see them."""
+    """The segments of a decoded path as a lenient server may read them."""
     path = text.partition("?")[0].partition("#")[0].replace("\\", "/")
     parts = [part.partition(";")[0].strip().lower() for part in path.split("/")]
     return [part for part in parts if part not in ("", ".")]
 
 
 def why_revealing(text: str, segments: Sequence[str], parameters: str) -> str:
-    """Why a GET of this path reveals secrets, changes something or hides what it is, or "".
+    """Why a GET of this path reveals secrets, changes or hides something; "" when it does not.
 
     Path (with its segments) and query are decoded.
     """
@@ -9955,7 +9955,7 @@ def why_revealing(text: str, segments: Sequence[str], parameters: str) -> str:
         return "'..' in a path hides where it leads"
     if "proxy" in segments:
         return "/proxy/ in a path reaches other targets through the node"
-    # Behind other frontends: the names of their nodes are no part of what is asked.
+    # Names of nodes behind other frontends are no part of the node's path.
     start = 0
     while len(segments) > start + 2 and segments[start] == "proxy2":
         start += 2
@@ -9973,7 +9973,7 @@ def why_revealing(text: str, segments: Sequence[str], parameters: str) -> str:
 # For Prometheus and for bug reports
 # ----------------------------------------------------------------------------
 
-MAX_BUNDLED = 8 * MIB  # bytes of an answer that goes into a bundle, secrets masked
+MAX_BUNDLED = 8 * MIB  # bytes of a response in a bundle, secrets masked
 BUNDLE_REQUESTS = 16  # requests at once for a bundle
 BUNDLE_PATHS = """
 /version /lmc_version /commit_id /metrics /conf /config /meta /inference_info /status
@@ -9992,29 +9992,26 @@ def service_discovery(
 ) -> List[Dict[str, object]]:
     """Targets for Prometheus's ``http_sd_config``.
 
-    TCP nodes are listed directly, all others (with ``via_proxy`` all) through us at ``authority``.
+    TCP nodes are scraped directly, all others (with ``via_proxy`` all) through us at ``authority``.
     """
     groups: List[Dict[str, object]] = []
     for node in nodes:
+        address = node.metrics_node.target.authority
         labels = {"node": node.key, "proxy": node.proxy}
-        target = node.target
-        if via_proxy or node.prefix or target.is_unix:
+        if via_proxy or node.prefix or node.target.is_unix:
+            address = authority
             labels["__metrics_path__"] = f"{node.path}/metrics"
             labels["instance"] = node.address
-            groups.append({"targets": [authority], "labels": labels})
-        else:
-            if node.metrics_port:
-                target = target._replace(port=node.metrics_port)
-            groups.append({"targets": [target.authority], "labels": labels})
+        groups.append({"targets": [address], "labels": labels})
     return groups
 
 
 def bundle_pieces(
     nodes: Sequence[Node], status: Mapping[str, object], events: Sequence[Mapping[str, object]] = ()
 ) -> Iterator[bytes]:
-    """A zip for a bug report, as it grows: the status and every node's answers, secrets masked.
+    """A zip for a bug report, in pieces: the status and every node's responses, secrets masked.
 
-    What a node did not answer is listed in its ``missing.txt``; nodes that are down are not asked.
+    Failed requests are listed in a node's ``missing.txt``. Nodes that are down get no requests.
     """
     entries = {str(entry.get("key")): entry for entry in dicts_in(status.get("nodes"))}
     folders = bundle_folders(nodes)
@@ -10026,7 +10023,8 @@ def bundle_pieces(
             missing[node.key] = [f"skipped: the node is down ({entry.get('error')})"]
             continue
         paths = BUNDLE_PATHS + MORE_BUNDLE_PATHS.get(str(entry.get("kind")), [])
-        jobs += [FetchJob(node, path) for path in paths]
+        for path in paths:
+            jobs.append(FetchJob(node.metrics_node if path == "/metrics" else node, path))
     buffer = PieceBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("status.json", json.dumps(strict(status), indent=2))
@@ -10036,9 +10034,12 @@ def bundle_pieces(
                 why = reply.reason if isinstance(reply, FetchError) else f"status {reply.status}"
                 missing.setdefault(job.node.key, []).append(f"{job.path}: {why}")
                 continue
-            is_page = job.path == "/metrics"
-            body = reply.body if is_page else mask_secrets(reply.body, MAX_BUNDLED)
-            name = job.path.partition("?")[0] + file_suffix(reply)
+            body = reply.body
+            if job.path != "/metrics":
+                body = mask_secrets(body, MAX_BUNDLED)
+            is_json = "json" in reply.headers.get("content-type", "")
+            suffix = ".json" if is_json or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
+            name = job.path.partition("?")[0] + suffix
             bundle.writestr(folders[job.node.key] + name, body)
             yield buffer.take()
         for key, lines in missing.items():
@@ -10047,7 +10048,7 @@ def bundle_pieces(
 
 
 def bundle_folders(nodes: Iterable[Node]) -> Dict[str, str]:
-    """The folder of each node in a bundle, by key: names that every file system takes."""
+    """The folder of each node in a bundle, by key: names that are valid on every file system."""
     folders: Dict[str, str] = {}
     for index, node in enumerate(nodes):
         folder = "nodes/" + re.sub(r"[^A-Za-z0-9_.-]", "_", node.key)
@@ -10056,14 +10057,8 @@ def bundle_folders(nodes: Iterable[Node]) -> Dict[str, str]:
     return folders
 
 
-def file_suffix(reply: Reply) -> str:
-    """The ending of the file that holds an answer."""
-    is_json = "json" in reply.headers.get("content-type", "")
-    return ".json" if is_json or reply.body[:1] in (b"{", b"[", b'"') else ".txt"
-
-
 class PieceBuffer(bytearray):
-    """A file that is written to and emptied from time to time; it can neither seek nor tell."""
+    """A file for ``zipfile`` that can neither seek nor tell, emptied by ``take``."""
 
     def write(self, data: bytes) -> int:
         self.extend(data)
@@ -10073,7 +10068,7 @@ class PieceBuffer(bytearray):
         """Called by ``zipfile``."""
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """The bytes written since the last call."""
         data = bytes(self)
         self.clear()
         return data

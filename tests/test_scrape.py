@@ -4,12 +4,14 @@ Nodes that answer nonsense, frontends that have each other as nodes.
 """
 
 import gzip
+import io
 import json
 import re
 import socket
 import threading
 import time
 import weakref
+import zipfile
 
 import pytest
 from conftest import short_socket_path
@@ -314,6 +316,15 @@ def test_a_node_whose_metrics_are_on_another_port_is_scraped_there(start):
         entry = {"name": "mp", "host": "127.0.0.1", "port": node.port, "metrics_port": port}
         front = start("--nodes", json.dumps([entry]))
         assert 'good_total{node="mp"} 5' in front.ask("/metrics").body.decode().splitlines()
+
+
+def test_a_bundle_has_metrics_that_are_on_another_port():
+    with NodeServer() as node, Page(GOOD) as metrics:
+        entry = {"name": "mp", "host": "127.0.0.1", "port": node.port, "metrics_port": metrics.port}
+        nodes = frontend.parse_nodes([entry], "test", "test")
+        data = b"".join(frontend.bundle_pieces(nodes, {}))
+    with zipfile.ZipFile(io.BytesIO(data)) as bundle:
+        assert b"good_total 5" in bundle.read("nodes/mp/metrics.txt")
 
 
 # -- the order of questions, and one page for many
