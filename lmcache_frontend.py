@@ -5493,8 +5493,8 @@ class NodeEvents:
     def __init__(self, events: EventLog) -> None:
         self._events = events
 
-    def follow(self, states: Iterable[NodeState], is_overloaded: bool) -> None:
-        """A round is over: note what is new since the last one.
+    def follow(self, states: Sequence[NodeState], is_overloaded: bool) -> None:
+        """A round is over: note what is new since the last one. Called with the lock of Watched.
 
         With ``is_overloaded`` nobody is noted who is merely slow: that is our own host.
         """
@@ -5507,8 +5507,11 @@ class NodeEvents:
             if state.told_restarts != state.restart_count:
                 state.told_restarts = state.restart_count
                 self._add(state, "restart", "warning", f"{state.node.key} restarted")
-            if state.read_at != state.facts_at and state.is_well:
-                self._note_changes(state)
+        new = [state for state in states if state.read_at != state.facts_at and state.is_well]
+        is_changed = any(state.conf != state.facts_conf for state in new)
+        origins = self._origins() if is_changed else {}
+        for state in new:
+            self._note_changes(state, origins)
 
     def _note_state(self, state: NodeState, was: str, since: float) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``."""
@@ -5543,7 +5546,9 @@ class NodeEvents:
         key, instance = state.node.key, state.instance_id
         self._events.add(kind, severity, text, node=key, instance=instance, **more)
 
-    def _note_changes(self, state: NodeState) -> None:
+    def _note_changes(
+        self, state: NodeState, origins: Mapping[str, Tuple[float, Dict[str, object]]]
+    ) -> None:
         """Compare what a node says of itself with what it said before; secrets are masked."""
         facts = {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
         changes = {
@@ -5551,10 +5556,12 @@ class NodeEvents:
             for name, value in facts.items()
             if value and state.facts.get(name) not in (None, value)
         }
-        origin = {}
+        origin: Dict[str, object] = {}
         if state.facts_conf and state.conf and state.facts_conf != state.conf:
+            at, by_whom = origins.get(state.node.key, (0.0, {}))
+            # It is the reason only after the last reading, and when the process is the same.
+            origin = by_whom if at >= state.facts_at and not changes else {}
             changes.update(changed_settings(state.facts_conf, state.conf))
-            origin = self._origin(state)
         state.facts.update((name, value) for name, value in facts.items() if value)
         state.facts_conf = state.conf or state.facts_conf
         state.facts_at = state.read_at
@@ -5563,15 +5570,17 @@ class NodeEvents:
             text = f"{state.node.key} changed: {spoken_names(shown)}{spoken_origin(origin)}"
             self._add(state, "changed", "info", text, changes=changes, **origin)
 
-    def _origin(self, state: NodeState) -> Dict[str, object]:
-        """Who changed a node's configuration through us since it was read the last time."""
-        seconds = self._events.clock.monotonic() - state.facts_at
-        for _, event in self._events.recent(seconds):
-            did = event.more
-            is_its = event.kind == "action" and event.node == state.node.key
-            if is_its and did["status"] < 400 and did["path"].partition("?")[0].endswith("/conf"):
-                return {name: did[name] for name in ("by", "from")}
-        return {}
+    def _origins(self) -> Dict[str, Tuple[float, Dict[str, object]]]:
+        """By node: when its configuration was changed through us the last time, and by whom."""
+        found: Dict[str, Tuple[float, Dict[str, object]]] = {}
+        now = self._events.clock.monotonic()
+        for age, event in self._events.recent(math.inf):
+            path, status = str(event.more.get("path")), number_or_none(event.more.get("status"))
+            is_change = event.kind == "action" and path.partition("?")[0].endswith("/conf")
+            if is_change and event.node and status is not None and status < 400:
+                by_whom = {name: event.more.get(name) for name in ("by", "from")}
+                found.setdefault(event.node, (now - age, by_whom))
+        return found
 
 
 def spoken_origin(said: Mapping[str, object]) -> str:
@@ -6986,8 +6995,8 @@ class Judge:
                 seen.update(self._evaluate_node(state, peers, now, *periods))
             self.book.keep_only(seen)
             self._watched.version += 1
-        is_overloaded = self.book.is_active("frontend_overloaded")
-        self._watched.events.follow(states, is_overloaded)
+            is_overloaded = self.book.is_active("frontend_overloaded")
+            self._watched.events.follow(states, is_overloaded)
 
     def _periods(self, now: float) -> Tuple[int, int]:
         """How many rounds "now" is, and how many it and the past are; no past that is too short."""

@@ -190,16 +190,17 @@ def test_a_slow_node_alone_is_an_event_of_its_own():
 # -- who changed it
 
 
-def changes_after(*actions, conf=2):
+def changes_after(*actions, version="1"):
     """The event of a setting that changed after these actions, a minute after it was read."""
-    cluster = Cluster({name: {"/metrics": page(), "/conf": {"chunk_size": 1}} for name in ("w0",)})
+    answers = {"/metrics": page(), "/conf": {"chunk_size": 1}, "/version": "1"}
+    cluster = Cluster({"w0": answers})
     cluster.round(times=2)
     cluster.clock.now += 60
     for ago, method, path, status, node in actions:
         cluster.clock.now -= ago
         cluster.monitor.events.action(method, path, status, "token", "10.2.0.14", node)
         cluster.clock.now += ago
-    cluster.answers["w0"]["/conf"] = {"chunk_size": conf}
+    cluster.answers["w0"].update({"/conf": {"chunk_size": 2}, "/version": version})
     cluster.round()
     events = cluster.monitor.events.query()["events"]
     return next(one for one in events if one["kind"] == "changed")
@@ -228,6 +229,11 @@ def test_a_change_that_no_action_explains_names_nobody(action):
     event = changes_after(action)
     assert event["text"] == "w0 changed: chunk_size 1 → 2"
     assert "by" not in event
+
+
+def test_what_changed_with_another_version_was_not_changed_by_an_action():
+    event = changes_after((40, "POST", CONF, 200, "w0"), version="2")
+    assert event["text"] == "w0 changed: version 1 → 2, chunk_size 1 → 2"
 
 
 def test_a_node_that_answers_an_error_is_degraded():

@@ -248,5 +248,6 @@ def check_what_is_told(events):
     versions = next(event for event in events if event["kind"] == "changed")["changes"]
     assert versions["version"] == ["0.5.5", "0.5.6"]
     assert by_kind["changed"]["changes"]["blocking_timeout_secs"] == ["10", "5"]
+    assert (by_kind["changed"]["by"], by_kind["changed"]["from"]) == ("token", "127.0.0.1")
     action = by_kind["action"]
     assert (action["method"], action["status"], action["by"]) == ("POST", 200, "token")
