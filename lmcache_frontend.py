@@ -11350,15 +11350,16 @@ class ForwardedRequest:
 JSON_TYPE = "application/json"
 HEALTHY = dumps({"status": "healthy", "service": SERVICE, "version": VERSION})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may ask for
-SCRAPE_MARGIN = 0.5  # seconds that we are done before the scraper gives up
+MIN_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT = 0.2, 30.0  # seconds that a scraper may request
+SCRAPE_MARGIN = 0.5  # seconds between our deadline and the scraper's
+MAX_QUERY_PARAMETERS = 256
 
 
-class Answer:
-    """What one of our own routes answers.
+class Response:
+    """The response of one of our own routes.
 
-    ``body`` is bytes, a list of bytes (pieces that may be shared with other answers), or an
-    iterable of bytes that is sent chunk by chunk as it comes.
+    ``body`` is bytes, a list of bytes (pieces that may be shared with other responses), or an
+    iterable of bytes that is sent chunk by chunk as it is made.
     """
 
     def __init__(
@@ -11375,18 +11376,16 @@ class Answer:
             self.headers.setdefault("Content-Type", content_type)
 
     @classmethod
-    def json(cls, value: object, status: int = 200, **headers: str) -> Answer:
+    def json(cls, value: object, status: int = 200, **headers: str) -> Response:
         return cls(status, dumps(value), **headers)
 
     @classmethod
-    def error(cls, error: FrontendError) -> Answer:
+    def error(cls, error: FrontendError) -> Response:
         body = {"detail": error.detail}
         if error.field:
             body["field"] = error.field
-        answer = cls.json(body, error.status)
-        if error.status == 503:
-            answer.headers["Retry-After"] = "1"
-        return answer
+        headers = {"Retry_After": "1"} if error.status == 503 else {}
+        return cls.json(body, error.status, **headers)
 
 
 class ApiRequest(NamedTuple):
@@ -11400,7 +11399,7 @@ class ApiRequest(NamedTuple):
 
     @property
     def why_not(self) -> str:
-        """Why the request is not trusted, "" when it is."""
+        """Why the request is not trusted; "" when it is."""
         return self.trust.why_not(self.head, self.peer)
 
     @property
@@ -11408,9 +11407,12 @@ class ApiRequest(NamedTuple):
         """The query's parameters, decoded."""
         text = self.head.query[1:].decode("latin-1")
         try:
-            return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=256)
+            return urllib.parse.parse_qs(
+                text, keep_blank_values=True, max_num_fields=MAX_QUERY_PARAMETERS
+            )
         except ValueError:
-            raise FrontendError(400, "the query has more than 256 parameters") from None
+            detail = f"the query has more than {MAX_QUERY_PARAMETERS} parameters"
+            raise FrontendError(400, detail) from None
 
     def value(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
@@ -11428,56 +11430,52 @@ class ApiRequest(NamedTuple):
         return value
 
 
-def get_health(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer(200, HEALTHY)
+def get_health(server: FrontendServer, request: ApiRequest) -> Response:
+    return Response(200, HEALTHY)
 
 
-def get_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(
-        {"nodes": [group.public() for group in server.registry.groups()], "frontend": FRONTEND_ID}
-    )
+def get_nodes(server: FrontendServer, request: ApiRequest) -> Response:
+    nodes = [group.public() for group in server.registry.groups()]
+    return Response.json({"nodes": nodes, "frontend": FRONTEND_ID})
 
 
-def get_proxies(server: FrontendServer, request: ApiRequest) -> Answer:
-    groups = server.registry.groups()
-    return Answer.json(
-        {
-            "proxies": [
-                {"name": group.name, "host": group.host, "port": group.port} for group in groups
-            ]
-        }
-    )
+def get_proxies(server: FrontendServer, request: ApiRequest) -> Response:
+    proxies = [
+        {"name": group.name, "host": group.host, "port": group.port}
+        for group in server.registry.groups()
+    ]
+    return Response.json({"proxies": proxies})
 
 
-def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_proxy_nodes(server: FrontendServer, request: ApiRequest) -> Response:
     group = server.registry.proxy(request.arguments[0])
-    return Answer.json({"nodes": [child.public() for child in group.children]})
+    return Response.json({"nodes": [child.public() for child in group.children]})
 
 
-def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+def refresh_proxy(server: FrontendServer, request: ApiRequest) -> Response:
     group = server.registry.proxy(request.arguments[0])
     if group.name != LOCAL_PROXY:
         server.sources.refresh_proxy(group.name)
     children = server.registry.proxy(group.name).children
-    return Answer.json({"status": "success", "nodes": [child.public() for child in children]})
+    return Response.json({"status": "success", "nodes": [child.public() for child in children]})
 
 
 def entry_of(body: Dict[str, object]) -> Dict[str, object]:
-    """The part of a body that is a node's entry in the configuration."""
+    """The fields of a body that belong in a node's entry of the configuration."""
     return {field: body[field] for field in ENTRY_FIELDS if field in body}
 
 
-def after_change(server: FrontendServer, message: str, persisted: bool) -> Answer:
-    """Have new nodes asked; report a change, and whether it will outlive this process."""
+def after_change(server: FrontendServer, message: str, persisted: bool) -> Response:
+    """Poll the changed nodes; report the change, and whether it outlives this process."""
     if not persisted:
         advice = "" if server.config else " (start it with --config to keep changes)"
         message += " until the frontend ends" + advice
     server.monitor.refresh_soon()
-    return Answer.json({"status": "success", "message": message, "persisted": persisted})
+    return Response.json({"status": "success", "message": message, "persisted": persisted})
 
 
 def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None:
-    """Raise FrontendError 403 when the client would reach by this node what it may not itself."""
+    """Raise FrontendError 403 for a target that this client may not reach."""
     with_token = server.trust.has_token(request.head)
     for each in (node, *node.children):
         why = server.trust.check_addition(each.target, server.registry, with_token)
@@ -11485,32 +11483,32 @@ def check_added(server: FrontendServer, request: ApiRequest, node: Node) -> None
             raise FrontendError(403, why, "port" if each.target.is_unix else "host")
 
 
-def add_to(
+def add_node(
     server: FrontendServer,
     request: ApiRequest,
     entry: Dict[str, object],
     group: str,
-    what: str,
-) -> Answer:
+    what: str = "Node",
+) -> Response:
     """Add a node or a proxy to a group, and to the configuration file when there is one."""
     check = functools.partial(check_added, server, request)
     node, persisted = server.registry.add(entry, group, check)
     return after_change(server, f"{what} {node.name} added", persisted)
 
 
-def post_proxy(server: FrontendServer, request: ApiRequest) -> Answer:
+def post_proxy(server: FrontendServer, request: ApiRequest) -> Response:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_to(server, request, entry, LOCAL_PROXY, "Proxy")
+    return add_node(server, request, entry, LOCAL_PROXY, "Proxy")
 
 
-def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Answer:
+def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Response:
     entry = entry_of(request.json())
     entry.pop("nodes", None)
-    return add_to(server, request, entry, request.arguments[0], "Node")
+    return add_node(server, request, entry, request.arguments[0])
 
 
-def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
+def post_node(server: FrontendServer, request: ApiRequest) -> Response:
     body = request.json()
     entry = entry_of(body)
     group = body.get("proxy_id") or LOCAL_PROXY
@@ -11518,29 +11516,29 @@ def post_node(server: FrontendServer, request: ApiRequest) -> Answer:
         raise invalid("proxy_id", "is not a string")
     if body.get("is_proxy"):
         entry.setdefault("nodes", [])
-    return add_to(server, request, entry, group, "Node")
+    return add_node(server, request, entry, group)
 
 
-def put_node(server: FrontendServer, request: ApiRequest) -> Answer:
+def put_node(server: FrontendServer, request: ApiRequest) -> Response:
     check = functools.partial(check_added, server, request)
     entry = entry_of(request.json())
     node, persisted = server.registry.change(request.arguments[0], entry, check)
     return after_change(server, f"Node {node.name} updated", persisted)
 
 
-def get_node_health(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_node_health(server: FrontendServer, request: ApiRequest) -> Response:
     """For probes of Kubernetes and load balancers: 200 when the node is up, 503 with reasons."""
-    is_up, shown = server.monitor.health(request.arguments[0])
-    return Answer.json(shown, 200 if is_up else 503, Cache_Control="no-store")
+    is_up, document = server.monitor.health(request.arguments[0])
+    return Response.json(document, 200 if is_up else 503, Cache_Control="no-store")
 
 
-def delete_node(server: FrontendServer, request: ApiRequest) -> Answer:
+def delete_node(server: FrontendServer, request: ApiRequest) -> Response:
     node, persisted = server.registry.change(request.arguments[0], None)
     return after_change(server, f"Node {node.name} deleted", persisted)
 
 
-def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
-    """Try to reach a target before it is saved."""
+def post_test(server: FrontendServer, request: ApiRequest) -> Response:
+    """Test the connection to a target before it is saved."""
     node = Node.parse({"name": "test", **entry_of(request.json())}, "", "api")
     check_added(server, request, node)
     target = node.target
@@ -11550,14 +11548,12 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Answer:
         raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
     version, children = "", None
     if reply.status == 200:
-        try:
+        with contextlib.suppress(ValueError):
             version = str(loads(reply.body))[:MAX_VERSION_LENGTH]
-        except ValueError:
-            pass
     else:
-        # Nodes of LMCache have a version; another frontend has nodes instead.
+        # LMCache nodes have /version; another frontend has nodes instead.
         children = count_nodes_behind(target)
-    return Answer.json(
+    return Response.json(
         {
             "status": "success",
             "http_status": reply.status,
@@ -11580,37 +11576,34 @@ def count_nodes_behind(target: Target) -> int | None:
         return None
 
 
-def get_session(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(
-        {
-            "trusted": not request.why_not,
-            "trust": server.trust.mode,
-            "reason": request.why_not,
-            "version": VERSION,
-            "writable_config": server.config is not None,
-            "config_file": server.config.path if server.config else None,
-        },
-        Cache_Control="no-store",
-    )
+def get_session(server: FrontendServer, request: ApiRequest) -> Response:
+    session = {
+        "trusted": not request.why_not,
+        "trust": server.trust.mode,
+        "reason": request.why_not,
+        "version": VERSION,
+        "writable_config": server.config is not None,
+        "config_file": server.config.path if server.config else None,
+    }
+    return Response.json(session, Cache_Control="no-store")
 
 
-def get_figures(server: FrontendServer, request: ApiRequest) -> Answer:
-    """The table of figures: what each is, its unit, and what it is made of."""
-    return Answer.json({"window": WINDOW, "figures": list_figures()})
+def get_figures(server: FrontendServer, request: ApiRequest) -> Response:
+    return Response.json({"window": WINDOW, "figures": list_figures()})
 
 
-def get_status(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_status(server: FrontendServer, request: ApiRequest) -> Response:
     by = request.value("by")
     if by:
-        return Answer.json(server.monitor.status_by(by))
+        return Response.json(server.monitor.status_by(by))
     names, states = request.names("node"), request.names("state")
-    # Another frontend may wait for us to answer it.
+    # Another frontend has a deadline for our response.
     by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
     body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
-    return Answer(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
+    return Response(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
 
 
-def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_history(server: FrontendServer, request: ApiRequest) -> Response:
     """Past values, from ``start`` to ``end`` (Unix seconds), or of the last ``seconds``."""
     end = request_number(request, "end")
     start = request_number(request, "start")
@@ -11624,76 +11617,82 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Answer:
     node, metric = request.value("node") or None, request.value("metric") or None
     instance = request.value("instance") or None
     if node and instance:
-        raise invalid("instance", "and node cannot be asked for together")
-    return Answer.json(server.monitor.history(node, metric, seconds, end, instance))
+        raise invalid("instance", "and node exclude each other: give one of them")
+    return Response.json(server.monitor.history(node, metric, seconds, end, instance))
 
 
-def get_events(server: FrontendServer, request: ApiRequest) -> Answer:
-    """What happened, newest first."""
+def get_events(server: FrontendServer, request: ApiRequest) -> Response:
     limit = request_number(request, "limit", EVENT_PAGE)
     if not 1 <= limit <= MAX_EVENT_PAGE or limit != int(limit):
         raise invalid("limit", f"is not a whole number from 1 to {MAX_EVENT_PAGE}")
     kinds = tuple(request.names("kind"))
     for kind in kinds:
         if kind not in EVENT_KINDS:
-            known = ", ".join(EVENT_KINDS)
-            raise invalid("kind", f"{one_line(kind)!r} is none of {known}")
+            raise invalid("kind", f"{one_line(kind)!r} is none of {', '.join(EVENT_KINDS)}")
     since, until = (request_number(request, name) for name in ("since", "until"))
     if since is not None and until is not None and since > until:
         raise invalid("since", "is after until")
     before = request_number(request, "before")
-    found = [(name, server.registry.find(name)) for name in request.names("node")]
-    nodes = tuple(node.key if node is not None else name for name, node in found)
-    which = EventFilter(since, until, nodes, kinds)
+    nodes = []
+    for name in request.names("node"):
+        node = server.registry.find(name)
+        nodes.append(name if node is None else node.key)
+    which = EventFilter(since, until, tuple(nodes), kinds)
     before_id = None if before is None else int(before)
     older = server.history.older_events if server.history is not None else None
     page = server.events.query(which, int(limit), before_id, older)
-    return Answer.json(page, Cache_Control="no-cache")
+    return Response.json(page, Cache_Control="no-cache")
 
 
-def post_silence(server: FrontendServer, request: ApiRequest) -> Answer:
-    """Silence an alert, or all that are in a group now, for some seconds."""
+def post_silence(server: FrontendServer, request: ApiRequest) -> Response:
+    """Silence an alert, or the current alerts of a group."""
     body = request.json()
     seconds, comment = number_or_none(body.get("seconds")), body.get("comment", "")
     if seconds is None:
         raise invalid("seconds", "is not a number")
     if not isinstance(comment, str):
         raise invalid("comment", "is not a string")
-    chosen = chosen_alerts(server, request.arguments[0])
-    how = "token" if server.trust.has_token(request.head) else server.trust.mode
+    alerts = alert_ids(server, request.arguments[0])
+    how = trust_of(server, request.head)
     by = f"{how} ({request.peer})" if request.peer else how
-    until = server.monitor.silences.add(chosen, seconds, comment, by)
+    until = server.monitor.silences.add(alerts, seconds, comment, by)
     server.monitor.alerts_changed()
-    message = f"silenced {plural(len(chosen), 'alert')}"
-    return Answer.json(
-        {"status": "success", "message": message, "alerts": chosen, "until": rounded_time(until)}
+    message = f"silenced {plural(len(alerts), 'alert')}"
+    return Response.json(
+        {"status": "success", "message": message, "alerts": alerts, "until": rounded_time(until)}
     )
 
 
-def delete_silence(server: FrontendServer, request: ApiRequest) -> Answer:
-    """End the silence of an alert, or of all that are in a group now."""
-    chosen = chosen_alerts(server, request.arguments[0])
-    if not server.monitor.silences.end(chosen):
+def delete_silence(server: FrontendServer, request: ApiRequest) -> Response:
+    """End the silence of an alert, or of the current alerts of a group."""
+    alerts = alert_ids(server, request.arguments[0])
+    if not server.monitor.silences.end(alerts):
         raise FrontendError(404, f"{one_line(request.arguments[0])!r} is not silenced")
     server.monitor.alerts_changed()
-    return Answer.json({"status": "success", "message": "the silence was ended", "alerts": chosen})
+    return Response.json(
+        {"status": "success", "message": "the silence was ended", "alerts": alerts}
+    )
 
 
-def chosen_alerts(server: FrontendServer, name: str) -> List[str]:
-    """The ids of the alert, or of the alerts of the group, that is called so. Raises 404."""
+def alert_ids(server: FrontendServer, name: str) -> List[str]:
+    """The ids for the id of an alert, of a group or of a silence. Raises FrontendError 404."""
     documents = server.monitor.alert_documents()
-    silenced = server.monitor.silences.active()
-    chosen = [item["id"] for item in documents if name == item["id"]]
-    chosen = chosen or [item["id"] for item in documents if name == item["group"]]
-    if not chosen and name in silenced:
-        chosen = [name]
-    if not chosen:
-        raise FrontendError(404, f"there is no alert {one_line(name)!r}")
-    return chosen
+    for field in ("id", "group"):
+        ids = [document["id"] for document in documents if document[field] == name]
+        if ids:
+            return ids
+    if name in server.monitor.silences.active():
+        return [name]
+    raise FrontendError(404, f"there is no alert {one_line(name)!r}")
+
+
+def trust_of(server: FrontendServer, head: RequestHead) -> str:
+    """What a trusted request is trusted for: ``token``, or the mode of --trust."""
+    return "token" if server.trust.has_token(head) else server.trust.mode
 
 
 def request_number(request: ApiRequest, name: str, default: float | None = None) -> float | None:
-    """A number of the query. Raises FrontendError 400 when it is none."""
+    """A number in the query. Raises FrontendError 400."""
     text = request.value(name)
     if not text:
         return default
@@ -11706,58 +11705,59 @@ def request_number(request: ApiRequest, name: str, default: float | None = None)
     return value
 
 
-def post_refresh(server: FrontendServer, request: ApiRequest) -> Answer:
+def post_refresh(server: FrontendServer, request: ApiRequest) -> Response:
     server.monitor.refresh(request.value("node") or None)
-    return Answer.json({"status": "success"})
+    return Response.json({"status": "success"})
 
 
-def get_metrics(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_metrics(server: FrontendServer, request: ApiRequest) -> Response:
     nodes = server.registry.leaves()
-    wanted = request.names("node")
-    if wanted:
-        unknown = sorted(set(wanted) - {name for node in nodes for name in (node.name, node.key)})
+    names = request.names("node")
+    if names:
+        unknown = sorted(set(names) - {name for node in nodes for name in (node.name, node.key)})
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
-        nodes = [node for node in nodes if node.name in wanted or node.key in wanted]
-    asking = [
-        item for item in request.head.get(ASKING_FIELD).decode("latin-1").lower().split(",") if item
-    ]
+        nodes = [node for node in nodes if node.name in names or node.key in names]
+    field = request.head.get(ASKING_FIELD).decode("latin-1").lower()
+    asking = [frontend for frontend in field.split(",") if frontend]
+    # Frontends that have each other as nodes would scrape each other without end.
     if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:
-        nodes = []  # frontends that have each other as nodes would ask each other for ever
+        nodes = []
 
-    def own() -> bytes:
-        pieces = [server.telemetry.exposition(server)]
-        pieces.append(server.monitor.exposition(nodes))
+    def frontend_metrics() -> bytes:
+        pages = [server.telemetry.exposition(server), server.monitor.exposition(nodes)]
         if server.history is not None:
-            pieces.append(server.history.exposition())
-        return b"".join(pieces)
+            pages.append(server.history.exposition())
+        return b"".join(pages)
 
-    page = server.scraper.scrape(nodes, own, scrape_timeout(request.head), asking)
-    return Answer(200, page, METRICS_TYPE)
+    timeout = scrape_timeout(request.head)
+    return Response(
+        200, server.scraper.scrape(nodes, frontend_metrics, timeout, asking), METRICS_TYPE
+    )
 
 
 def scrape_timeout(head: RequestHead) -> float:
-    """How long a scrape may take: a little less than Prometheus itself waits, when it says."""
+    """The seconds for a scrape: a little less than the timeout that Prometheus sends."""
     try:
-        asked = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
+        seconds = float(head.get(b"x-prometheus-scrape-timeout-seconds"))
     except ValueError:
         return FETCH_TIMEOUT
-    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, asked - SCRAPE_MARGIN))
+    return min(MAX_SCRAPE_TIMEOUT, max(MIN_SCRAPE_TIMEOUT, seconds - SCRAPE_MARGIN))
 
 
-def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_service_discovery(server: FrontendServer, request: ApiRequest) -> Response:
     via = request.value("via")
     if via not in ("", "proxy"):
         raise invalid("via", "is neither empty nor 'proxy'")
     authority = request.head.host.decode("latin-1") or f"127.0.0.1:{server.server_port}"
-    return Answer.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
+    return Response.json(service_discovery(server.registry.leaves(), authority, via == "proxy"))
 
 
-def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
+def get_bundle(server: FrontendServer, request: ApiRequest) -> Response:
     name = time.strftime("lmcache-bundle-%Y%m%d-%H%M%S.zip")
     events = server.events.query(limit=MAX_EVENTS)["events"]
     pieces = bundle_pieces(server.registry.leaves(), server.monitor.status(), events)
-    return Answer(
+    return Response(
         200,
         pieces,
         "application/zip",
@@ -11766,11 +11766,11 @@ def get_bundle(server: FrontendServer, request: ApiRequest) -> Answer:
     )
 
 
-def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
-    return Answer.json(server.heartbeat.status())
+def get_heartbeat(server: FrontendServer, request: ApiRequest) -> Response:
+    return Response.json(server.heartbeat.status())
 
 
-def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Response:
     body = request.json()
     url = body.get("heartbeat_url")
     if not isinstance(url, str) or not url:
@@ -11784,55 +11784,58 @@ def start_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
         times[field] = value
     check_added(server, request, reported_node(url_target(url), "api", False))
     server.heartbeat.start(url, times["initial_delay"], times["interval"])
-    return Answer.json({"status": "success", "message": "Heartbeat service started"})
+    return Response.json({"status": "success", "message": "Heartbeat service started"})
 
 
-def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+def stop_heartbeat(server: FrontendServer, request: ApiRequest) -> Response:
     server.heartbeat.stop()
-    return Answer.json({"status": "success", "message": "Heartbeat service stopped"})
+    return Response.json({"status": "success", "message": "Heartbeat service stopped"})
 
 
-def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Answer:
+def discovery_of(server: FrontendServer) -> DiscoveryService:
+    """The discovery service. Raises FrontendError 404."""
     if server.discovery is None:
-        raise FrontendError(
-            404, "this frontend is not a discovery service: start it with --discovery"
-        )
+        detail = "this frontend is not a discovery service: start it with --discovery"
+        raise FrontendError(404, detail)
+    return server.discovery
+
+
+def receive_heartbeat(server: FrontendServer, request: ApiRequest) -> Response:
+    discovery = discovery_of(server)
     if server.trust.token_given and request.why_not:
         raise FrontendError(403, request.why_not)
     fields = {name: values[-1] for name, values in request.query.items()}
-    # Behind a proxy, the peer's address is not the reporter's own.
+    # Behind a proxy, the peer's address is that of the proxy.
     is_hidden = bool(request.why_not) and server.trust.is_forwarded(request.head)
     peer = "a proxy" if is_hidden else request.peer
     check = functools.partial(check_added, server, request)
-    return Answer.json(server.discovery.heartbeat(fields, peer, request.why_not, check))
+    return Response.json(discovery.heartbeat(fields, peer, request.why_not, check))
 
 
-def get_infos(server: FrontendServer, request: ApiRequest) -> Answer:
-    if server.discovery is None:
-        raise FrontendError(
-            404, "this frontend is not a discovery service: start it with --discovery"
-        )
+def get_infos(server: FrontendServer, request: ApiRequest) -> Response:
+    discovery = discovery_of(server)
     times: List[int | None] = []
     for field in ("hour", "minute"):
         text = request.value(field)
         if text and not (text.isascii() and text.isdigit() and len(text) < 7):
             raise invalid(field, "is not a whole number")
         times.append(int(text) if text else None)
-    return Answer.json(server.discovery.infos(*times))
+    return Response.json(discovery.infos(*times))
 
 
 class Route(NamedTuple):
-    """One of our own routes: ``{}`` in the pattern stands for one segment of the path."""
+    """One of our own routes; ``{}`` in the pattern is any one segment of the path.
+
+    ``name`` is its label in our metrics. Only ``trusted`` requests may use it. An ``instant`` one
+    is not worth another worker. One that ``waits`` for nodes has one of MAX_CALLS places.
+    """
 
     method: str
     pattern: str
-    call: Callable[[FrontendServer, ApiRequest], Answer]
+    call: Callable[[FrontendServer, ApiRequest], Response]
     trusted: bool = False
-    # What our own metrics call it.
     name: str = "api"
-    # It takes no time at all, so that no other worker need take over.
     instant: bool = False
-    # It waits for nodes: only so many run at once.
     waits: bool = False
 
 
@@ -11870,48 +11873,43 @@ ROUTES = (
 PLAIN_ROUTES = {
     (route.method, route.pattern): route for route in ROUTES if "{}" not in route.pattern
 }
-PLAIN_ROUTES.update(
-    (("HEAD", path), route)
-    for (method, path), route in list(PLAIN_ROUTES.items())
-    if method == "GET"
-)
 
 
-def find_route(method: str, path: str) -> Tuple[Route | str, Tuple[str, ...]] | None:
-    """Find the route for a method and a raw path, with the path's arguments.
+def find_route(method: str, path: str) -> Tuple[Route | None, Tuple[str, ...], List[str]]:
+    """Find the route for a method and a raw path.
 
-    When there is none for this method, the methods that there are; None for an unknown path.
+    Returns it with the arguments in the path or, without one, the methods of other routes there.
     """
-    route = PLAIN_ROUTES.get((method, path))
+    wanted = "GET" if method == "HEAD" else method
+    route = PLAIN_ROUTES.get((wanted, path))
     if route is not None:
-        return route, ()
+        return route, (), []
     segments = path.split("/")
     methods: List[str] = []
     for route in ROUTES:
         pattern = route.pattern.split("/")
-        if len(pattern) != len(segments):
+        pairs = list(zip(pattern, segments))
+        matches = all(part in ("{}", segment) for part, segment in pairs)
+        if len(pattern) != len(segments) or not matches:
             continue
-        if all(wanted == "{}" or wanted == segment for wanted, segment in zip(pattern, segments)):
-            if route.method == method or (route.method == "GET" and method == "HEAD"):
-                pairs = zip(pattern, segments)
-                return route, tuple(
-                    urllib.parse.unquote(segment) for wanted, segment in pairs if wanted == "{}"
-                )
-            methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
-    return (", ".join([*methods, "OPTIONS"]), ()) if methods else None
+        if route.method == wanted:
+            arguments = [urllib.parse.unquote(segment) for part, segment in pairs if part == "{}"]
+            return route, tuple(arguments), []
+        methods += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+    return None, (), methods
 
 
 # ----------------------------------------------------------------------------
 # The HTTP server
 # ----------------------------------------------------------------------------
 
-PROXY_TIMEOUT = 60.0  # seconds until a node must have answered
+PROXY_TIMEOUT = 60.0  # seconds for a node to respond
 MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
 MAX_NODE_REQUESTS = 64  # of them for one node
 MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
 MAX_API_BODY = MIB  # bytes of a request body for our own API
-MAX_DRAIN = 256 * KIB  # bytes of an unread request body that are read only to keep the connection
-POOL_SWEEP_INTERVAL = 1.0  # seconds between two looks at idle connections to nodes
+MAX_DRAIN = 256 * KIB  # bytes of an unused request body that are read to keep the connection
+POOL_SWEEP_INTERVAL = 1.0  # seconds between two checks of idle connections to nodes
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 # The dashboard's own Content-Security-Policy.
 PAGE_POLICY = (
@@ -11931,17 +11929,17 @@ CONTENT_TYPES = {
     ".map": "application/json",
     ".yml": "application/yaml; charset=utf-8",
 }
-# What asks nodes and changes none.
+# POST routes that change nothing.
 UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
 EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 # Seconds.
 LATENCY_BUCKETS = tuple(
     map(float, "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60".split())
 )
-GZIP_MINIMUM = 1024  # bytes; smaller answers are sent as they are
+GZIP_MINIMUM = 1024  # bytes; smaller responses are not compressed
 GZIP_FORMAT = 31  # window bits that make zlib write gzip (RFC 1952)
 GZIP_LEVEL = 6  # of the dashboard's files, which are compressed once
-FAST_GZIP_LEVEL = 1  # of our own answers: three quarters of the gain for a third of the time
+FAST_GZIP_LEVEL = 1  # of other responses: three quarters of the gain for a third of the time
 PAGE_FILES = {"/": "index.html", "/index.html": "index.html", "/favicon.ico": "favicon.svg"}
 PAGE_HEADERS = {
     "Content_Security_Policy": PAGE_POLICY,
@@ -11952,12 +11950,12 @@ PAGE_HEADERS = {
 
 
 class Telemetry:
-    """The frontend's own figures. The lock guards all of them."""
+    """The frontend's metrics about itself. The lock guards the counters."""
 
     def __init__(self) -> None:
         self.started = time.time()
         self._lock = threading.Lock()
-        # By route, method and status: seconds in all, then counts by LATENCY_BUCKETS.
+        # By route, method and status: total seconds, then counts by LATENCY_BUCKETS.
         self._requests: Dict[Tuple[str, str, int], List[float]] = {}
         self._to_clients = self._to_nodes = 0
 
@@ -11978,25 +11976,26 @@ class Telemetry:
             self._to_nodes += to_nodes
 
     def exposition(self, server: FrontendServer) -> bytes:
-        """Our own metrics (Prometheus text format 0.0.4)."""
+        """Prometheus text format 0.0.4."""
         with self._lock:
             rows = sorted((key, list(row)) for key, row in self._requests.items())
             to_clients, to_nodes = self._to_clients, self._to_nodes
         python = ".".join(map(str, sys.version_info[:3]))
         version = f'{{version="{VERSION}",python="{python}"}}'
-        answered = []
+        requests = []
         for (route, method, status), row in rows:
             labels = f'{{route="{route}",method="{method}",status="{status}"}}'
-            answered.append((labels, int(sum(row[1:]))))
+            requests.append((labels, int(sum(row[1:]))))
         families: Dict[str, List[Tuple[str, object]]] = {
             "build_info gauge Always 1; labels: version of the frontend and of Python.": [
                 (version, 1)
             ],
-            "requests_total counter Requests answered, by route, method and status.": answered,
+            "requests_total counter Requests answered, by route, method and status.": requests,
             "request_duration_seconds histogram Time from a request's head to the end of its"
             " response.": self._durations(rows),
         }
         started, pool = f"{self.started:.3f}", server.pool
+        idle = pool.idle_count()
         for about, value in (
             ("start_time_seconds gauge Start of the process, Unix time.", started),
             ("sent_bytes_total counter Bytes of bodies sent to clients.", to_clients),
@@ -12005,21 +12004,18 @@ class Telemetry:
             ("open_connections gauge Clients connected now.", len(server.connections)),
             ("node_pool_hits_total counter Requests that reused a connection.", pool.hits),
             ("node_connections_opened_total counter Connections opened to nodes.", pool.opened),
-            (
-                "node_pool_idle_connections gauge Connections kept open for reuse.",
-                pool.idle_count(),
-            ),
+            ("node_pool_idle_connections gauge Connections kept open for reuse.", idle),
         ):
             families[about] = [("", value)]
         return own_exposition(families)
 
     @staticmethod
     def _durations(rows: Iterable[Tuple[Tuple, List[float]]]) -> List[Tuple[str, object]]:
-        """The samples of the histogram of durations, by route."""
+        """The samples of the histogram by route."""
         by_route: Dict[str, List[float]] = {}
         for (route, _, _), row in rows:
             sums = by_route.get(route, [0.0] * len(row))
-            by_route[route] = [a + b for a, b in zip(sums, row)]
+            by_route[route] = list(map(operator.add, sums, row))
         samples: List[Tuple[str, object]] = []
         for route, (seconds, *counts) in sorted(by_route.items()):
             total = 0
@@ -12041,21 +12037,21 @@ class StaticFile(NamedTuple):
     etag: str
     content_type: str
 
-    def answer(self, head: RequestHead) -> Answer:
+    def response(self, head: RequestHead) -> Response:
         """The file, compressed when the client accepts it, or 304 when the client has it."""
         headers = dict(PAGE_HEADERS, ETag=f'"{self.etag}"', Vary="Accept-Encoding")
         headers["Cache_Control"] = "no-cache"
         if matches_etag(head, self.etag):
-            return Answer(304, b"", **headers)
+            return Response(304, b"", **headers)
         if self.packed and accepts_gzip(head):
-            return Answer(200, self.packed, self.content_type, Content_Encoding="gzip", **headers)
-        return Answer(200, self.body, self.content_type, **headers)
+            return Response(200, self.packed, self.content_type, Content_Encoding="gzip", **headers)
+        return Response(200, self.body, self.content_type, **headers)
 
 
 class StaticFiles:
     """The dashboard's files: beside this module, in the wheel's package, or in a zip application.
 
-    A file is read again when it changed. Threads may read the same file twice, which is harmless.
+    A changed file is read again. Two threads may read the same file, which is harmless.
     """
 
     def __init__(self) -> None:
@@ -12063,10 +12059,7 @@ class StaticFiles:
         self._files: Dict[str, StaticFile] = {}
 
     def get(self, name: str) -> StaticFile | None:
-        """Look up a file by its path below ``static/``; None when there is none.
-
-        Nothing outside is ever read.
-        """
+        """Read a file by its path below ``static/``; None for others and those outside."""
         parts = name.split("/")
         kind = os.path.splitext(name)[1]
         is_unsafe = "\\" in name or "\0" in name or any(part[:1] in ("", ".") for part in parts)
@@ -12105,7 +12098,7 @@ def find_static_folder() -> str:
 
 
 def read_from_zip(path: str) -> bytes | None:
-    """A file of the zip application that we run from; None when there is none."""
+    """Read a file of the zip application that we run from; None when there is none."""
     loader = globals().get("__loader__")
     if not isinstance(loader, zipimport.zipimporter):
         return None
@@ -12116,7 +12109,7 @@ def read_from_zip(path: str) -> bytes | None:
 
 
 def prepare_file(stamp: Tuple[float, int], body: bytes, content_type: str) -> StaticFile:
-    """A file with its entity tag and its compressed form (RFC 1952)."""
+    """Compute a file's entity tag and its compressed form (RFC 1952)."""
     etag = f"{len(body):x}-{zlib.crc32(body):08x}"
     packed = b""
     if len(body) > GZIP_MINIMUM and content_type != "image/png":
@@ -12147,12 +12140,14 @@ class FrontendHandler(ConnectionHandler):
 
     def parse_request(self) -> bool:
         self.started = time.monotonic()
-        self.received: List[bytes] = []
+        self.received = bytearray()
         self.route_name = "api"
-        return super().parse_request()
+        super().parse_request()
+        self.awaits_continue = self.head.expects
+        return True
 
     def do_GET(self) -> None:
-        """Serve a request of any method, or wait for more of a body that is for us."""
+        """Serve a request of any method, or wait for more of the body of an API request."""
         try:
             if not self._serve():
                 return
@@ -12166,35 +12161,34 @@ class FrontendHandler(ConnectionHandler):
         except Exception:
             if self.status:
                 raise
-            # A defect of ours: the client gets an error, the log has the rest.
             log.exception("%s %s failed", self.command, one_line(self.path))
             self.keep_alive = False
             self.write_error(FrontendError(500, "internal error; see the frontend's log"))
-        self._note()
+        self._record()
         self.end_request()
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_GET
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Called by the base class for a method that there is not: our errors are JSON."""
+        """Called by the base class for an unknown method: our errors are JSON."""
         detail = f"the method {one_line(self.command)} is not supported"
         self.write_error(FrontendError(code, detail))
-        self._note()
+        self._record()
         self.end_request()
 
-    def _note(self) -> None:
-        """Count and log a request that was answered."""
+    def _record(self) -> None:
+        """Count and log a request and its response."""
         method = self.command if self.command in METHODS else "-"
         seconds = time.monotonic() - self.started
         self.server.telemetry.count(self.route_name, method, self.status, seconds)
         if self.has_request and is_change(self.head):
-            note_action(self.server, self.head, self.peer, self.status)
+            record_action(self.server, self.head, self.peer, self.status)
         if self.server.settings.log_requests:
-            what = f"{self.command} {hide_secrets(self.path)} {self.request_version}"
-            self.log_message('"%s" %s -', what, self.status)
+            line = f"{self.command} {hide_secrets(self.path)} {self.request_version}"
+            self.log_message('"%s" %s -', line, self.status)
 
     def _serve(self) -> bool:
-        """Write the answer; False when more of the request's body has to arrive first."""
+        """Write the response; False when more of the request's body has to arrive first."""
         path = self.head.path
         if self.command == "TRACE":
             raise FrontendError(405, "TRACE is not supported here")
@@ -12211,102 +12205,107 @@ class FrontendHandler(ConnectionHandler):
             self.route_name = "static"
             self.respond(self._static_file(text))
             return True
-        return self._own_route(text)
+        return self._call_route(text)
 
     # -- our own routes
 
-    def _own_route(self, path: str) -> bool:
+    def _call_route(self, path: str) -> bool:
         if path == "*":
             self._options(", ".join(METHODS))
             return True
-        found = find_route(self.command, path)
-        if found is None:
-            raise FrontendError(404, f"there is nothing at {one_line(path)}")
-        route, arguments = found
-        if isinstance(route, str):
-            self._options(route)
+        route, arguments, methods = find_route(self.command, path)
+        if route is None:
+            if not methods:
+                raise FrontendError(404, f"there is nothing at {one_line(path)}")
+            self._options(", ".join([*methods, "OPTIONS"]))
             return True
         self.route_name = route.name
         if route.trusted:
             why_not = self.server.trust.why_not(self.head, self.peer)
             if why_not:
                 raise FrontendError(403, why_not)
-        if not self._take_body(MAX_API_BODY):
+        if not self._take_body():
             return False
-        body = b"".join(self.received)
+        body = bytes(self.received)
         request = ApiRequest(self.head, self.peer, self.server.trust, arguments, body)
         if route.instant:
             self.respond(route.call(self.server, request))
             return True
         with self.server.workers.blocking(), self.server.turn(route):
-            self.respond(prepare_answer(route.call(self.server, request), self.head))
+            self.respond(prepare_response(route.call(self.server, request), self.head))
         return True
 
     def _options(self, methods: str) -> None:
-        """The answer to OPTIONS, and to a method that there is not at this path."""
+        """Respond to OPTIONS, or to a method that is not supported at this path."""
         if self.command == "OPTIONS":
             self.route_name = "options"
-            return self.respond(Answer(204, Allow=methods))
+            return self.respond(Response(204, Allow=methods))
         detail = f"{one_line(self.command)} is not supported at {one_line(self.path)}: {methods}"
-        answer = Answer.error(FrontendError(405, detail))
-        answer.headers["Allow"] = methods
-        self.respond(answer)
+        self.respond(Response.json({"detail": detail}, 405, Allow=methods))
 
-    def _static_file(self, path: str) -> Answer:
+    def _static_file(self, path: str) -> Response:
         if self.command not in ("GET", "HEAD"):
             raise FrontendError(405, f"{one_line(self.command)} is not supported here: GET, HEAD")
         name = PAGE_FILES.get(path) or urllib.parse.unquote(path[len("/static/") :])
         file = self.server.static.get(name)
         if file is not None:
-            return file.answer(self.head)
+            return file.response(self.head)
         if name == "index.html":
             page = plain_page(self.server.registry)
-            return Answer(200, page, CONTENT_TYPES[".html"], **PAGE_HEADERS)
+            return Response(200, page, CONTENT_TYPES[".html"], **PAGE_HEADERS)
         raise FrontendError(404, f"there is nothing at {one_line(path)}")
 
-    def _take_body(self, limit: int) -> bool:
-        """Take what has arrived of the body; True when that is all. Raises FrontendError 413."""
+    def _take_body(self) -> bool:
+        """Take the part of the body that has arrived; True when it is complete.
+
+        Raises FrontendError 413.
+        """
         if self.body is None:
             return True
-        if (self.head.length or 0) > limit:
+        size = self.head.length or 0
+        if size <= MAX_API_BODY:
+            self._read_body_part()
+            size = len(self.received)
+        if size > MAX_API_BODY:
             self.keep_alive = False
-            raise FrontendError(413, f"the body has more than {limit} bytes")
-        if not self.buffer:
-            if self.head.expects and not self.received:
-                self.send_response_only(100)
-                self.end_headers()
-                self.wfile.send_some()
-            self.receive(BLOCK_SIZE)
-        parts, used = self.body.take(memoryview(self.buffer))
-        self.received.append(b"".join(parts))
-        self.buffer = self.buffer[used:]
-        if sum(map(len, self.received)) > limit:
-            self.keep_alive = False
-            raise FrontendError(413, f"the body has more than {limit} bytes")
+            raise FrontendError(413, f"the body has more than {MAX_API_BODY} bytes")
         if self.body.done:
             self.body = None
             return True
         self.wait(self.take_turn, READ, BODY_TIMEOUT)
         return False
 
-    # -- answers
+    def _read_body_part(self) -> None:
+        if not self.buffer:
+            if self.awaits_continue:
+                self.send_response_only(100)
+                self.end_headers()
+                self.wfile.send_some()
+            self.receive(BLOCK_SIZE)
+        self.awaits_continue = False
+        parts, used = self.body.take(memoryview(self.buffer))
+        self.buffer = self.buffer[used:]
+        for part in parts:
+            self.received += part
 
-    def respond(self, answer: Answer) -> None:
-        """Write an answer of our own; one that comes piece by piece is sent as it comes."""
+    # -- responses
+
+    def respond(self, response: Response) -> None:
+        """Write a response of our own; a stream is sent while it is made."""
         if self.body is not None and not self._may_discard_body():
             self.keep_alive = False
-        body = answer.body
+        body = response.body
         is_stream = not isinstance(body, (bytes, list))
         is_chunked = is_stream and self.head.minor >= 1
-        self.status = answer.status
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+        self.status = response.status
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
         if is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
         elif is_stream:
             self.keep_alive = False
-        elif answer.status not in BODILESS:
+        elif response.status not in BODILESS:
             size = len(body) if isinstance(body, bytes) else sum(map(len, body))
             self.send_header("Content-Length", str(size))
         self.send_connection()
@@ -12323,46 +12322,45 @@ class FrontendHandler(ConnectionHandler):
             self.send_now(b"0\r\n\r\n")
 
     def send_connection(self) -> None:
-        """Say whether the connection goes on (RFC 9112 section 9.3)."""
+        """Write whether the connection is kept (RFC 9112 section 9.3)."""
         if not self.keep_alive:
             self.send_header("Connection", "close")
         elif self.head.minor == 0:
             self.send_header("Connection", "keep-alive")
 
     def write_error(self, error: FrontendError) -> None:
-        """Write an error response; of a request without a valid head, too."""
         if not self.has_request:
             self.head = EMPTY_HEAD
-            self.command, self.path, self.requestline = "-", "", "-"
+            self.command, self.path = "-", ""
             self.request_version = self.protocol_version
             self.server.telemetry.count("bad", "-", error.status, 0.0)
-        self.respond(Answer.error(error))
+        self.respond(Response.error(error))
 
     def _discard_arrived(self) -> None:
-        """Pass over what has arrived of a body that nobody wants. Raises BadMessage."""
+        """Discard the part of an unused body that has arrived. Raises BadMessage."""
         if self.body is not None:
             _, used = self.body.take(memoryview(self.buffer))
             self.buffer = self.buffer[used:]
 
     def _may_discard_body(self) -> bool:
-        """Tell whether the rest of a body is worth reading, so that the connection can go on."""
+        """Tell whether to read the rest of an unused body, so that the connection is kept."""
         is_awaited = self.head.expects and not self.buffer
         return not is_awaited and (self.head.length or 0) <= MAX_DRAIN
 
-    # -- what the base class says
+    # -- hooks of the base class
 
     def version_string(self) -> str:
         return f"lmcache-frontend/{VERSION}"
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The ``Date`` of an answer (RFC 9110 section 5.6.7), made once a second."""
+        """The ``Date`` of a response (RFC 9110 section 5.6.7)."""
         return http_date(int(time.time() if timestamp is None else timestamp))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Called by ``send_response``; the access log is written when the answer is."""
+        """Called by ``send_response``: ``_record`` writes the access log."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """The access log, in the common log format, at level info."""
+        """Write to the access log, in the common log format, at level info."""
         start = f"{self.peer or 'unix'} - - [{self.log_date_time_string()}] "
         log.info("%s" + format, start, *map(one_line, args))
 
@@ -12373,7 +12371,7 @@ def http_date(seconds: int) -> str:
 
 
 def is_change(head: RequestHead) -> bool:
-    """Tell whether a request changes something: by its method, or a log level with GET."""
+    """Tell whether a request changes something: by its method, or by setting a log level."""
     if head.method not in (b"GET", b"HEAD", b"OPTIONS", b"TRACE"):
         return head.path not in UNCHANGING
     if b"loglevel" not in head.target:
@@ -12382,12 +12380,11 @@ def is_change(head: RequestHead) -> bool:
     return re.search(r"[?&;]\s?level\s?=", text, re.I) is not None
 
 
-def note_action(server: FrontendServer, head: RequestHead, peer: str, status: int) -> None:
-    """Write down that somebody who is trusted changed something, or tried to."""
-    trust = server.trust
-    if trust.why_not(head, peer):
+def record_action(server: FrontendServer, head: RequestHead, peer: str, status: int) -> None:
+    """Add an event for a trusted client's change, or attempt."""
+    if server.trust.why_not(head, peer):
         return
-    by = "token" if trust.has_token(head) else trust.mode
+    by = trust_of(server, head)
     kind, _, rest = head.path.decode("latin-1").lstrip("/").partition("/")
     parts = rest.split("/proxy2/")
     names = [urllib.parse.unquote(part.split("/")[0], errors="replace") for part in parts]
@@ -12398,7 +12395,7 @@ def note_action(server: FrontendServer, head: RequestHead, peer: str, status: in
 
 
 def plain_page(registry: NodeRegistry) -> bytes:
-    """The page for ``/`` without ``static/``: what is missing, and links to the nodes."""
+    """The page for ``/`` without ``static/``: the reason, and links to the nodes."""
     rows = []
     for node in registry.leaves():
         path, key, address = map(html.escape, (node.path, node.key, node.address))
@@ -12412,25 +12409,28 @@ def plain_page(registry: NodeRegistry) -> bytes:
     ).encode()
 
 
-def prepare_answer(answer: Answer, head: RequestHead) -> Answer:
-    """Compress a long answer when the client accepts it; 304 when the client has the same one."""
-    etag = answer.headers.get("ETag", "").strip('"')
+def prepare_response(response: Response, head: RequestHead) -> Response:
+    """Compress a long response when the client accepts it; 304 when the client has the same."""
+    etag = response.headers.get("ETag", "").strip('"')
     if etag and matches_etag(head, etag):
-        return Answer(304, b"", ETag=f'"{etag}"', Cache_Control="no-cache")
-    body = answer.body
-    if isinstance(body, (bytes, list)) and answer.headers.get("Content-Type") != "application/zip":
+        return Response(304, b"", ETag=f'"{etag}"', Cache_Control="no-cache")
+    body = response.body
+    if (
+        isinstance(body, (bytes, list))
+        and response.headers.get("Content-Type") != "application/zip"
+    ):
         pieces = body if isinstance(body, list) else [body]
         if sum(map(len, pieces)) >= GZIP_MINIMUM and accepts_gzip(head):
             packer = zlib.compressobj(FAST_GZIP_LEVEL, zlib.DEFLATED, GZIP_FORMAT)
             packed = [part for part in map(packer.compress, pieces) if part]
-            answer.body = [*packed, packer.flush()]
-            answer.headers["Content-Encoding"] = "gzip"
-        answer.headers.setdefault("Vary", "Accept-Encoding")
-    return answer
+            response.body = [*packed, packer.flush()]
+            response.headers["Content-Encoding"] = "gzip"
+        response.headers.setdefault("Vary", "Accept-Encoding")
+    return response
 
 
 class ServerSettings(NamedTuple):
-    """What the server's options say; times are in seconds."""
+    """The server's options; times are in seconds."""
 
     proxy_timeout: float = PROXY_TIMEOUT
     max_connections: int = MAX_CONNECTIONS
@@ -12441,7 +12441,7 @@ class ServerSettings(NamedTuple):
 
 
 class Services(NamedTuple):
-    """What runs beside the server, and its routes work on."""
+    """What the server's routes use."""
 
     registry: NodeRegistry
     trust: Trust
@@ -12482,7 +12482,7 @@ class FrontendServer(WorkerHTTPServer):
 
     @contextlib.contextmanager
     def turn(self, route: Route) -> Iterator[None]:
-        """Bound how many of our own routes wait for nodes at once. Raises FrontendError 503."""
+        """Limit how many of our own routes wait for nodes at once. Raises FrontendError 503."""
         if not route.waits:
             yield
             return
