@@ -81,6 +81,7 @@ import base64
 import bisect
 import collections
 import contextlib
+import difflib
 import email.utils
 import errno
 import fcntl
@@ -12509,19 +12510,19 @@ class FrontendServer(WorkerHTTPServer):
 # ----------------------------------------------------------------------------
 
 ENVIRONMENT_PREFIX = "LMCACHE_FRONTEND_"  # of the variables that are our options
-PLUGIN_PREFIX = "plugin.frontend."  # keys of LMCache's extra configuration that are our options
+PLUGIN_PREFIX = "plugin.frontend."  # of the keys in LMCache's extra configuration that are options
 PLUGIN_OPTION = re.compile(r"--[a-z][a-z0-9-]{0,60}")
 PLUGIN_PORT_START = 6999  # LMCache's default of internal_api_server_port_start
 WORKER_COUNT = re.compile("[0-9]{1,9}")
-MAX_PLUGIN_WORKERS = 4096  # of one engine; a larger count is not believed
-PARENT_INTERVAL = 1.0  # seconds between two looks at the parent process
-STARTED_BY = os.getppid()  # taken as early as possible: the parent may end meanwhile
+MAX_PLUGIN_WORKERS = 4096  # of one engine; a larger count is invalid
+PARENT_INTERVAL = 1.0  # seconds between two checks of the parent process
+PARENT = os.getppid()  # read as early as possible: the parent may end during the start
 
 
 class PluginSettings(NamedTuple):
-    """What LMCache's launcher gave us: node entries and command line options.
+    """The node entries and command line options of LMCache's configuration.
 
-    ``role`` is "scheduler", "worker", "mp" or what else the launcher named.
+    ``role`` is the launcher's: "scheduler", "worker" or another one; "mp" for MP servers.
     """
 
     nodes: List[dict]
@@ -12530,18 +12531,18 @@ class PluginSettings(NamedTuple):
 
 
 def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
-    """Read the environment that LMCache's plugin launchers set; None when none of them started us.
+    """Read the environment that LMCache's plugin launchers set; None without a launcher.
 
-    In-process engines give their whole configuration, MP servers an aggregate with ``mp_config``
-    and ``http_config``. What is invalid there is logged. Raises FrontendError 400 when
-    the configuration is not a JSON object.
+    In-process engines pass their whole configuration, MP servers an object with ``mp_config`` and
+    ``http_config``. Invalid settings are logged. Raises FrontendError 400 when the configuration is
+    not a JSON object.
     """
-    # The second is the older name.
-    for prefix in ("LMCACHE_RUNTIME_PLUGIN", "LMCACHE_PLUGIN"):
-        text = environ.get(f"{prefix}_CONFIG", "")
-        if text:
-            break
-    else:
+    prefix = "LMCACHE_RUNTIME_PLUGIN"
+    if not environ.get(f"{prefix}_CONFIG"):
+        # The older name.
+        prefix = "LMCACHE_PLUGIN"
+    text = environ.get(f"{prefix}_CONFIG")
+    if not text:
         return None
     config = parse_json(text, f"{prefix}_CONFIG")
     if not isinstance(config, dict):
@@ -12555,11 +12556,10 @@ def plugin_settings(environ: Mapping[str, str]) -> PluginSettings | None:
 
 
 def engine_nodes(config: Dict[str, object], workers: int) -> List[dict]:
-    """The nodes of an in-process engine: its scheduler on the start port, worker i after it.
+    """The nodes of an in-process engine: the scheduler on the start port, worker i at + 1 + i.
 
-    With a socket prefix they listen at ``{prefix}_{port}`` instead. What
-    ``internal_api_server_include_index_list`` does not have (a distance from the start port) is
-    left out; an empty list means all.
+    With a socket prefix they listen at ``{prefix}_{port}``. A non-empty
+    ``internal_api_server_include_index_list`` has the offsets of those that listen.
     """
     if not config.get("internal_api_server_enabled", True):
         advice = "set internal_api_server_enabled to see its nodes"
@@ -12567,16 +12567,16 @@ def engine_nodes(config: Dict[str, object], workers: int) -> List[dict]:
         return []
     start = config.get("internal_api_server_port_start") or PLUGIN_PORT_START
     if not isinstance(start, int):
-        words = "internal_api_server_port_start %r is not a number: using %d"
-        log.warning(words, one_line(start), PLUGIN_PORT_START)
+        message = "internal_api_server_port_start %r is not a number: using %d"
+        log.warning(message, one_line(start), PLUGIN_PORT_START)
         start = PLUGIN_PORT_START
-    wanted = as_list(config.get("internal_api_server_include_index_list"))
+    included = as_list(config.get("internal_api_server_include_index_list"))
     prefix = config.get("internal_api_server_socket_path_prefix")
     host = connectable(config.get("internal_api_server_host"))
     instance = str(config.get("lmcache_instance_id") or "lmcache")
     nodes: List[dict] = []
     for offset in range(workers + 1):
-        if not wanted or offset in wanted:
+        if not included or offset in included:
             name = f"{instance}_worker{offset - 1}" if offset else f"{instance}_scheduler"
             port: object = f"{prefix}_{start + offset}" if prefix else start + offset
             nodes.append({"name": node_name(name), "host": host, "port": port})
@@ -12584,7 +12584,7 @@ def engine_nodes(config: Dict[str, object], workers: int) -> List[dict]:
 
 
 def worker_count(text: str) -> int:
-    """The launcher's number of workers; 1 when it is no number."""
+    """Read the launcher's number of workers; 1 when it is invalid."""
     if WORKER_COUNT.fullmatch(text) and int(text) <= MAX_PLUGIN_WORKERS:
         return int(text)
     if text:
@@ -12593,10 +12593,10 @@ def worker_count(text: str) -> int:
 
 
 def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSettings:
-    """The node of an MP server, which is the server itself.
+    """The settings for an MP server, whose only node is the server itself.
 
-    As the original does, only heartbeats are sent when their URL is given and no port to serve the
-    dashboard on is: they report the MP server's own address.
+    As in the original, a heartbeat URL without a port for the dashboard means --no-http: heartbeats
+    report the MP server's address.
     """
     mp_config = as_dict(config.get("mp_config"))
     http_config = as_dict(config.get("http_config") or config.get("http_frontend_config"))
@@ -12607,15 +12607,16 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
         host = connectable(http_config.get("http_host"))
         nodes.append({"name": name, "host": host, "port": path or port})
     else:
-        log.warning("LMCache gave no http_config: the MP server's address is unknown")
+        log.warning("LMCache passed no http_config: the MP server's address is unknown")
     extra = config.get("runtime_plugin_extra_config")
     if extra is None:
         extra = as_dict(mp_config.get("runtime_plugin_config")).get("extra_config")
     options = plugin_options(extra)
-    given = {option.partition("=")[0].lstrip("-") for option in options}
-    names = ("heartbeat-url", "port", "uds")
-    given.update(name for name in names if environment_value(environ, name))
-    if "heartbeat-url" in given and given.isdisjoint(("port", "uds")):
+    names = {option_of(option).lstrip("-") for option in options}
+    for name in ("heartbeat-url", "port", "uds"):
+        if environment_value(environ, name):
+            names.add(name)
+    if "heartbeat-url" in names and names.isdisjoint(("port", "uds")):
         options.append("--no-http")
         if port:
             options.append(f"--port={port}")
@@ -12627,31 +12628,41 @@ def mp_plugin(config: Dict[str, object], environ: Mapping[str, str]) -> PluginSe
 def is_wanted(settings: PluginSettings, program: str) -> bool:
     """Tell whether this process should serve, and print why not.
 
-    LMCache's launcher starts a file without a role in its name in every process: they cannot all
-    listen on one port, so the scheduler's does.
+    LMCache's launcher starts a file without a role in its name in every process. Only one of them
+    can listen on the port: the scheduler's.
     """
-    is_named = os.path.basename(program).lower().startswith("worker_")
-    if settings.role != "worker" or is_named:
+    is_for_workers = os.path.basename(program).lower().startswith("worker_")
+    if settings.role != "worker" or is_for_workers:
         return True
-    fact = "lmcache_frontend: started by a worker, while the scheduler's copy serves"
-    print(f"{fact}: name the file scheduler_... or worker_... to choose", flush=True)
+    reason = "lmcache_frontend: started by a worker, while the scheduler's copy serves"
+    print(f"{reason}: name the file scheduler_... or worker_... to choose", flush=True)
     return False
 
 
-def environment_value(environ: Mapping[str, str], name: str) -> str:
-    """What the environment has for an option: --port is LMCACHE_FRONTEND_PORT; "" for nothing.
+def option_of(argument: str) -> str:
+    """The option of an argument: ``--port`` for ``--port=80``."""
+    return argument.partition("=")[0]
 
-    In Kubernetes a service called lmcache-frontend sets that one to tcp://ADDRESS:PORT in every
-    pod: no option.
+
+def variable_name(name: str) -> str:
+    """The variable of an option: ``LMCACHE_FRONTEND_TLS_KEY`` for ``tls_key`` or ``tls-key``."""
+    return ENVIRONMENT_PREFIX + name.upper().replace("-", "_")
+
+
+def environment_value(environ: Mapping[str, str], name: str) -> str:
+    """The value of an option's variable; "" when unset.
+
+    In Kubernetes, a service called lmcache-frontend sets LMCACHE_FRONTEND_PORT to
+    tcp://ADDRESS:PORT in every pod.
     """
-    value = environ.get(ENVIRONMENT_PREFIX + name.upper().replace("-", "_"), "")
+    value = environ.get(variable_name(name), "")
     return "" if name == "port" and "://" in value else value
 
 
 def plugin_options(extra: object) -> List[str]:
-    """Command line options from the ``plugin.frontend.*`` keys; a wrong one is a warning.
+    """Command line options from the ``plugin.frontend.*`` keys; invalid ones are logged.
 
-    ``True`` is a flag and ``False`` none; a list repeats the option, except ``nodes``, whose value
+    ``true`` is a flag, ``false`` is ignored, and a list repeats the option. The value of ``nodes``
     is JSON.
     """
     options: List[str] = []
@@ -12678,26 +12689,26 @@ def plugin_options(extra: object) -> List[str]:
 
 
 def connectable(host: object) -> str:
-    """The address to connect to for the address that LMCache binds."""
+    """The address to connect to when LMCache binds ``host``."""
     text = str(host or "127.0.0.1").strip()
     return BIND_ADDRESSES.get(text, text)
 
 
 def node_name(text: str) -> str:
-    """A node's name of an instance id, which may hold anything."""
-    shown = text[:MAX_NAME_LENGTH]
-    return "".join(char if char.isprintable() and char != "/" else "_" for char in shown)
+    """Make a valid node name of any text."""
+    text = text[:MAX_NAME_LENGTH]
+    return "".join(char if char.isprintable() and char != "/" else "_" for char in text)
 
 
 def watch_parent(on_end: Callable[[], object]) -> None:
-    """Call ``on_end`` once, from a thread, when the process that started us has ended.
+    """Call ``on_end``, from a thread, when the process that started us has ended.
 
-    LMCache ends its plugins when it exits, but not when it was killed. The system then gives its
-    children another parent, which every Unix shows without a signal or a pipe.
+    LMCache ends its plugins when it exits, but not when it is killed. Their parent process changes
+    then, on every Unix.
     """
 
     def watch() -> None:
-        while os.getppid() == STARTED_BY:
+        while os.getppid() == PARENT:
             time.sleep(PARENT_INTERVAL)
         log.warning("LMCache has ended: shutting down")
         on_end()
@@ -12709,59 +12720,59 @@ def watch_parent(on_end: Callable[[], object]) -> None:
 # Demo nodes
 # ----------------------------------------------------------------------------
 #
-# A cluster that is simulated inside this process. What its nodes answer, and the story that they
-# tell, are data in static/demo/ (cluster.json explains its form). Every figure is a function of
-# time, so that the hours before the start can be replayed through the monitor.
+# A cluster that is simulated inside this process. Its responses and its story are data in
+# static/demo/ (cluster.json explains the format). Every figure is a function of time, so that the
+# hours before the start can be replayed through the monitor.
 
 DEMO_NODES = 15  # of --demo without a number
 MAX_DEMO_NODES = 5000
 DEMO_SIGMA = 0.6  # standard deviation of the logarithm of a simulated duration
-DEMO_LOAD_EVERY = 5400.0  # seconds, after which the traffic repeats itself
+DEMO_LOAD_EVERY = 5400.0  # seconds after which the traffic repeats
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
-DEMO_BUFFER = 256 * KIB  # bytes that leave a node together
-DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after its answer
-DEMO_TICK = 0.2  # seconds between two looks at which nodes are away
+DEMO_BUFFER = 256 * KIB  # bytes that a node sends together
+DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after each response
+DEMO_TICK = 0.2  # seconds between two checks of which nodes are down
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
 DEMO_AGES = (*range(61, 3601, 61), *range(4200, 21601, 600))  # seconds; of replayed rounds
-DEMO_WELL = 600  # seconds before the start, when no node of a fleet is away
-DEMO_MARKS = {"target_info", "process_start_time_seconds"}  # they say who a node is
-DEMO_LATENCY = 0.001  # seconds, of an answer in the past
+DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
+DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
+DEMO_LATENCY = 0.001  # seconds, of a replayed response
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
-DEMO_FACT = re.compile(r"\$([\w.]+)")  # in a recorded answer: a value
-DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # and one within a text
+DEMO_FACT = re.compile(r"\$([\w.]+)")  # a whole value in a recorded response
+DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # a part of a text there
 
 
 def load_demo(name: str) -> dict:
-    """Read a data file of the demo. Raises FrontendError 500 that says what is missing."""
+    """Read a data file of the demo. Raises FrontendError 500."""
     files = StaticFiles()
     file = files.get(f"demo/{name}.json")
     if file is None:
         path = os.path.join(files.folder, "demo", f"{name}.json")
-        missing = f"--demo needs the folder static/ beside the program: no {path}"
-        raise FrontendError(500, missing)
+        detail = f"--demo needs the folder static/ beside the program: no {path}"
+        raise FrontendError(500, detail)
     return json.loads(file.body)
 
 
 def demo_random(name: str) -> float:
-    """A number from 0 to 1 that is always the same for a name."""
+    """A number from 0 to 1 that depends on the name alone."""
     return zlib.crc32(name.encode()) / 2**32
 
 
 class DemoCurve:
-    """A line through points (seconds, value) that starts again after ``every`` seconds."""
+    """A line through points (seconds, value) that repeats after ``every`` seconds."""
 
     def __init__(self, points: List[List[float]], every: float, factor: float) -> None:
         points = [[0.0, points[0][1]], *points, [every, points[-1][1]]]
         self.times = [time for time, _ in points]
         self.values = [value * factor for _, value in points]
-        # Below the line, from 0 to each of the points.
+        # The integral from 0 to each of the points.
         self.areas = [0.0]
         for index, value in enumerate(self.values[1:]):
             width = self.times[index + 1] - self.times[index]
             self.areas.append(self.areas[-1] + width * (self.values[index] + value) / 2)
 
     def at(self, seconds: float) -> Tuple[float, float]:
-        """The value at a time, and the area below the line from 0 to then."""
+        """The value at a time, and the integral from 0 to then."""
         turns, seconds = divmod(seconds, self.times[-1])
         index = bisect.bisect_right(self.times, seconds) - 1
         start, end = self.times[index : index + 2]
@@ -12771,41 +12782,41 @@ class DemoCurve:
         return value, turns * self.areas[-1] + area
 
 
-# Of each name in a sum, by basis: "now", or a mark since which it counts.
+# The value of each name in a sum, by basis: "now", or the mark since which it counts.
 DemoFigures = Dict[str, Dict[str, float]]
 DemoFlows = Dict[str, Tuple[float, float]]  # a rate and its integral
 
 
 class DemoSum(NamedTuple):
-    """A sum such as ``{"load": 4400, "misses": -300}``, of figures now or since a mark."""
+    """A sum such as ``{"load": 4400, "misses": -300}``, of current rates or since a mark."""
 
     basis: str
     terms: Mapping[str, float]
     is_whole: bool = False
 
     def of(self, figures: DemoFigures) -> float:
-        known = figures[self.basis]
-        parts = [factor * known.get(name, 0.0) for name, factor in self.terms.items()]
-        # A little more, as 2.9999999 is 3.
-        return float(int(sum(parts) + 1e-6)) if self.is_whole else max(0.0, sum(parts))
+        values = figures[self.basis]
+        total = sum([factor * values.get(name, 0.0) for name, factor in self.terms.items()])
+        # 2.9999999 is 3.
+        return float(int(total + 1e-6)) if self.is_whole else max(0.0, total)
 
 
 class DemoPage:
-    """The metrics of one role: a template for ``%``, and the sums that fill it."""
+    """The metrics page of a role: a template for ``%``, and the sums that fill it."""
 
-    def __init__(self, parts: Sequence[str], wanted: Container[str] = ()) -> None:
-        """``parts`` name the data files; of ``wanted`` families alone if there are any."""
+    def __init__(self, parts: Sequence[str], names: Container[str] = ()) -> None:
+        """Read the data files of ``parts``, all families or those of some names."""
         self.bounds = load_demo("metrics_process")["bounds"]
         self.lines: List[str] = []
         self.sums: List[DemoSum] = []
-        for page in [load_demo(f"metrics_{part}") for part in parts]:
+        for part in parts:
+            page = load_demo(f"metrics_{part}")
             for family in page["families"]:
-                if not wanted or family["name"] in wanted:
+                if not names or family["name"] in names:
                     self._add_family(family, page)
         self.template = "".join(self.lines)
 
     def render(self, figures: DemoFigures, facts: dict) -> str:
-        """The page of a process with these figures and labels."""
         text = self.template % tuple([total.of(figures) for total in self.sums])
         for name in ("model", "served", "worker", "name"):
             text = text.replace(f"${name}", str(facts[name]))
@@ -12830,7 +12841,7 @@ class DemoPage:
         self, name: str, labels: dict, basis: str, parts: List[dict], bounds: List[float]
     ) -> None:
         def blend(weight: Callable[[float], float], is_whole: bool = True) -> DemoSum:
-            """The counts of the populations, each with a weight that its median gives it."""
+            """The sum of the populations' counts, weighted by their medians."""
             terms: Dict[str, float] = collections.defaultdict(float)
             for part in parts:
                 for term, factor in part["count"].items():
@@ -12840,9 +12851,9 @@ class DemoPage:
         for bound in bounds:
             below = blend(functools.partial(demo_share, bound, bounds[-1]))
             self._add(f"{name}_bucket", {**labels, "le": bound}, below)
-        everything = blend(lambda median: 1.0)
-        self._add(f"{name}_bucket", {**labels, "le": "+Inf"}, everything)
-        self._add(f"{name}_count", labels, everything)
+        count = blend(lambda median: 1.0)
+        self._add(f"{name}_bucket", {**labels, "le": "+Inf"}, count)
+        self._add(f"{name}_count", labels, count)
         mean = math.exp(DEMO_SIGMA**2 / 2)  # of a population whose median is 1
         self._add(f"{name}_sum", labels, blend(lambda median: median * mean, False))
 
@@ -12853,7 +12864,7 @@ class DemoPage:
 
 
 def demo_share(bound: float, highest: float, median: float) -> float:
-    """The share of a log-normal population up to ``bound``; a ratio is never above 1."""
+    """The share of a log-normal population up to ``bound``; with ``highest`` 1, of ratios."""
     if bound <= 0 or bound == highest == 1:
         return float(bound > 0)
     return 0.5 + 0.5 * math.erf(math.log(bound / median) / (DEMO_SIGMA * math.sqrt(2)))
@@ -12865,20 +12876,23 @@ class DemoProcess:
     def __init__(self, cluster: DemoCluster, name: str, instance: str, fill: float) -> None:
         self.cluster = cluster
         # Nodes differ a little, but the ranks of an instance serve the same tokens.
-        own, common = demo_random(name), demo_random(instance)
-        self.fill = fill * (1 - 0.01 * own)
-        self.phase = DEMO_LOAD_EVERY * common
-        self.load = DemoCurve(cluster.data["load"], DEMO_LOAD_EVERY, 0.97 + 0.06 * common)
+        by_node, by_instance = demo_random(name), demo_random(instance)
+        self.fill = fill * (1 - 0.01 * by_node)
+        self.phase = DEMO_LOAD_EVERY * by_instance
+        self.load = DemoCurve(cluster.data["load"], DEMO_LOAD_EVERY, 0.97 + 0.06 * by_instance)
         self.outages = cluster.story_of("outages", name)
         self.settings = cluster.story_of("settings", name)
         self.curves: Dict[str, DemoCurve] = {}
         for curve in cluster.story_of("curves", name):
-            factor = 0.95 + 0.1 * own if curve.get("varies") else 1.0
+            factor = 0.95 + 0.1 * by_node if curve.get("varies") else 1.0
             every = curve.get("every", cluster.every)
             self.curves[curve["name"]] = DemoCurve(curve["points"], every, factor)
-        # When each switch was turned, and whether on; and when something was set back.
-        at_first = {"hot_cache": True, "freeze": False, "chunk_statistics": True}
-        self.switches = {name: [(0.0, is_on)] for name, is_on in at_first.items()}
+        # The times and new states of each switch, and the time of each reset.
+        self.switches = {
+            "hot_cache": [(0.0, True)],
+            "freeze": [(0.0, False)],
+            "chunk_statistics": [(0.0, True)],
+        }
         self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0, "cleared": 0.0}
         self._origins: Dict[float, DemoFlows] = {}  # by a process's start
 
@@ -12892,21 +12906,20 @@ class DemoProcess:
         return sum([max(0.0, span) for span in spans])
 
     def _during(self, entry: dict, at: float) -> bool:
-        """Tell whether the story is between the entry's times."""
+        """Tell whether an entry of the story applies now."""
         passed = (at - self.cluster.zero - entry["from"]) % self.cluster.every
         return passed < entry["to"] - entry["from"]
 
-    def away(self, at: float) -> bool:
-        """Tell whether the process does not listen."""
+    def is_down(self, at: float) -> bool:
         return any(self._during(outage, at) for outage in self.outages)
 
     def conf(self, at: float) -> dict:
-        """The configuration of the process as the story goes."""
+        """The configuration, with the story's changes."""
         changes = [entry["conf"] for entry in self.settings if self._during(entry, at)]
         return dict(collections.ChainMap(*changes, self.cluster.settings["conf"]))
 
     def figures(self, at: float) -> DemoFigures:
-        """What the names in a sum stand for: rates ``now``, and integrals since each mark."""
+        """The values of the names in a sum: rates ``now``, and integrals since each mark."""
         story, every = at - self.cluster.zero, self.cluster.every
         ends = [at - (story - outage["to"]) % every for outage in self.outages]
         started = round(max([self.cluster.birth, *ends]), 3)
@@ -12929,7 +12942,7 @@ class DemoProcess:
         return figures
 
     def _flows(self, at: float) -> DemoFlows:
-        """Everything that flows: its rate, and its integral since some time."""
+        """The rate of each flow, and its integral since a fixed time."""
         seconds = at - self.cluster.birth + self.phase
         flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
         flows["load"] = self.load.at(seconds)
@@ -12939,8 +12952,8 @@ class DemoProcess:
         return flows
 
 
-class DemoAnswer(NamedTuple):
-    """What a demo node answers: a text, or a value that becomes JSON in some style."""
+class DemoResponse(NamedTuple):
+    """A demo node's response: a text, or a value that becomes JSON in a style."""
 
     body: object
     status: int = 200
@@ -12952,18 +12965,19 @@ class DemoAnswer(NamedTuple):
             return "".join(self.body).encode()  # type: ignore[arg-type]  # a text, or pieces
         if "pretty" in self.style:
             return json.dumps(self.body, indent=2).encode()
+        # LMCache writes a bare Infinity, which ``dumps`` does not.
         return json.dumps(self.body, separators=(",", ":")).encode()
 
 
 def fill_demo(value: object, facts: dict) -> object:
-    """Put facts and figures into a recorded answer (cluster.json explains how)."""
+    """Put facts and figures into a recorded response (cluster.json explains how)."""
 
-    def fact(found: Match[str]) -> object:
-        return functools.reduce(operator.getitem, found[1].split("."), facts)
+    def fact(match: Match[str]) -> object:
+        return functools.reduce(operator.getitem, match[1].split("."), facts)
 
     if isinstance(value, str):
-        whole = DEMO_FACT.fullmatch(value)
-        return fact(whole) if whole else DEMO_TEXT_FACT.sub(lambda part: str(fact(part)), value)
+        match = DEMO_FACT.fullmatch(value)
+        return fact(match) if match else DEMO_TEXT_FACT.sub(lambda part: str(fact(part)), value)
     if isinstance(value, list):
         return [fill_demo(item, facts) for item in value]
     if not isinstance(value, dict):
@@ -12976,7 +12990,7 @@ def fill_demo(value: object, facts: dict) -> object:
 
 
 class DemoNode:
-    """What a simulated process answers, and what was changed in it through its API."""
+    """A simulated process's API, and what was changed through it."""
 
     def __init__(
         self, cluster: DemoCluster, instance: dict, role: str, name: str, rank: int
@@ -12995,39 +13009,41 @@ class DemoNode:
             "worker": rank,
         }
         self.tables = fill_demo(cluster.settings["tables"], self.facts)
-        # It guards the tables, and the switches and marks of the process.
+        # Guards the tables, and the switches and marks of the process.
         self.lock = threading.Lock()
         self.address: str | int = 0  # the path of a socket, or a port
         self.listener: socket.socket | None = None
         self.clients: set[socket.socket] = set()
 
-    def answer(self, method: str, target: str, body: bytes, at: float) -> DemoAnswer:
-        """Answer one request as FastAPI's router and LMCache's handlers do."""
+    def respond(self, method: str, target: str, body: bytes, at: float) -> DemoResponse:
+        """Serve one request as FastAPI's router and LMCache's handlers do."""
         path, _, query = target.partition("?")
         for pattern, methods in self.cluster.routes[self.facts["role"]]:
-            found = pattern.fullmatch(urllib.parse.unquote(path))
-            if found:
+            match = pattern.fullmatch(urllib.parse.unquote(path))
+            if match:
                 break
         else:
-            return DemoAnswer({"detail": "Not Found"}, 404)
+            return DemoResponse({"detail": "Not Found"}, 404)
         if method not in methods:
-            return DemoAnswer({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
+            return DemoResponse({"detail": "Method Not Allowed"}, 405, "", ", ".join(methods))
+        if methods[method] == "metrics":
+            return self.metrics(self.cluster.pages, at)
         request = collections.defaultdict(str, urllib.parse.parse_qsl(query))
         request.update(load_dict(body))
         with self.lock:
-            if methods[method] == "metrics":
-                return self.metrics(self.cluster.pages, at)
             if methods[method] == "change_conf":
                 return self._change_conf(body, at)
-            return self._recorded(methods[method], request, "".join(found.groups()), at)
+            return self._recorded(methods[method], request, "".join(match.groups()), at)
 
-    def metrics(self, pages: Mapping[str, DemoPage], at: float) -> DemoAnswer:
-        """The page of the node's role with its figures."""
+    def metrics(self, pages: Mapping[str, DemoPage], at: float) -> DemoResponse:
+        """The metrics page of the node's role."""
+        with self.lock:
+            figures = self.process.figures(at)
         page = pages[self.facts["role"]]
-        return DemoAnswer(page.render(self.process.figures(at), self.facts), 200, "text")
+        return DemoResponse(page.render(figures, self.facts), 200, "text")
 
-    def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoAnswer:
-        """The first case that applies, after the changes that it makes."""
+    def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoResponse:
+        """The response of the first case that applies, after the changes that it makes."""
         facts = {"request": request, "segment": segment, "figures": self.process.figures(at)}
         monitor = self.cluster.settings["health_monitor"]
         facts["health_monitor"] = fill_demo(monitor[int(facts["figures"]["now"]["healthy"])], facts)
@@ -13039,10 +13055,10 @@ class DemoNode:
         if "names" in request:
             names = request["names"].split(",")
             body = {name: body[name] for name in names if name in body}
-        return DemoAnswer(body, case.get("status", 200), case.get("style", ""))
+        return DemoResponse(body, case.get("status", 200), case.get("style", ""))
 
     def _facts(self, at: float) -> dict:
-        """What ``$name`` stands for in a recorded answer."""
+        """The values of ``$name`` in a recorded response."""
         loggers = self.tables["loggers"].items()
         return {
             **self.facts,
@@ -13056,12 +13072,13 @@ class DemoNode:
         }
 
     def _conf(self, at: float) -> dict:
-        own = {"lmcache_instance_id": self.facts["instance"]}
-        return {**self.process.conf(at), **own, **self.tables["changed"]}
+        conf = self.process.conf(at)
+        conf["lmcache_instance_id"] = self.facts["instance"]
+        return {**conf, **self.tables["changed"]}
 
     @staticmethod
     def _applies(case: dict, facts: dict) -> bool:
-        """Tell whether the tables hold what the case wants; the last of it is the ``entry``."""
+        """Tell whether the tables have the entries of ``if``; the last one becomes ``$entry``."""
         for table, keys in case.get("if", {}).items():
             for key in keys:
                 facts["entry"] = facts[table].get(fill_demo(key, facts), False)
@@ -13081,13 +13098,13 @@ class DemoNode:
         for name, key in case.get("drop", {}).items():
             self.tables[name].pop(fill_demo(key, facts), None)
 
-    def _change_conf(self, body: bytes, at: float) -> DemoAnswer:
+    def _change_conf(self, body: bytes, at: float) -> DemoResponse:
         try:
             changes = json.loads(body)
         except ValueError as error:
-            return DemoAnswer({"error": "Invalid JSON body", "message": str(error)}, 400)
+            return DemoResponse({"error": "Invalid JSON body", "message": str(error)}, 400)
         if not isinstance(changes, dict):
-            return DemoAnswer({"error": "Request body must be a JSON object"}, 400)
+            return DemoResponse({"error": "Request body must be a JSON object"}, 400)
         conf, updated, errors = self._conf(at), {}, {}
         for name, value in changes.items():
             try:
@@ -13097,8 +13114,8 @@ class DemoNode:
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
         self.tables["changed"].update(updated)
-        answer = {"updated": updated, "errors": errors} if errors else {"updated": updated}
-        return DemoAnswer(answer, 400 if errors and not updated else 200)
+        result = {"updated": updated, "errors": errors} if errors else {"updated": updated}
+        return DemoResponse(result, 400 if errors and not updated else 200)
 
 
 def convert_demo(old: object, value: object) -> object:
@@ -13111,23 +13128,22 @@ def convert_demo(old: object, value: object) -> object:
 
 
 class DemoHandler(http.server.BaseHTTPRequestHandler):
-    """One connection to a demo node, which is its ``server``."""
+    """One connection to a demo node, which is the ``server``."""
 
     protocol_version = "HTTP/1.1"
     timeout = DEMO_IDLE_TIMEOUT
     wbufsize = DEMO_BUFFER
 
     def do_GET(self) -> None:
-        node: DemoNode = self.server  # type: ignore[assignment]  # as it was given
-        answer = node.answer(self.command, self.path, self._body(), node.cluster.clock())
-        data = answer.encode()
-        is_text = "text" in answer.style
-        kind = "text/plain; charset=utf-8" if is_text else "application/json"
-        self.send_response(answer.status)
-        self.send_header("content-type", kind)
+        node: DemoNode = self.server  # type: ignore[assignment]  # DemoCluster._serve passes it
+        response = node.respond(self.command, self.path, self._body(), node.cluster.clock())
+        data = response.encode()
+        is_text = "text" in response.style
+        self.send_response(response.status)
+        self.send_header("content-type", CONTENT_TYPES[".txt"] if is_text else JSON_TYPE)
         self.send_header("content-length", str(len(data)))
-        if answer.allow:
-            self.send_header("allow", answer.allow)
+        if response.allow:
+            self.send_header("allow", response.allow)
         if not node.cluster.keep_alive:
             self.send_header("connection", "close")
         self.end_headers()
@@ -13162,10 +13178,9 @@ class DemoCluster:
         story: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``instances`` are as in cluster.json, whose own are the default.
+        """``instances`` are as in cluster.json, whose instances are the default.
 
-        Without its ``story`` every node is well all the time. Raises FrontendError when a data
-        file is missing.
+        Without ``story``, nothing goes wrong. Raises FrontendError when a data file is missing.
         """
         self.data, self.settings, answers = map(load_demo, ("cluster", "settings", "answers"))
         self.story, self.clock = story, clock
@@ -13188,7 +13203,7 @@ class DemoCluster:
 
     @classmethod
     def of_size(cls, count: int, *, story: bool = True) -> DemoCluster:
-        """The cluster of cluster.json or, of another size, a fleet in its proportions."""
+        """The instances of cluster.json for DEMO_NODES, else a fleet of about ``count`` nodes."""
         fleet: List[dict] = []
         for group in load_demo("cluster")["fleet"] if count != DEMO_NODES else ():
             number = max(1, round(count * group["share"] / len(demo_members(group))))
@@ -13196,14 +13211,14 @@ class DemoCluster:
         return cls(fleet, story=story)
 
     def story_of(self, kind: str, name: str) -> List[dict]:
-        """The entries of some kind of the story that apply to a node."""
+        """The story's curves, settings or outages of a node."""
         entries = self.data[kind] if self.story else []
         return [entry for entry in entries if re.fullmatch(entry["nodes"], name)]
 
     def start(self) -> List[Dict[str, object]]:
-        """Open every node's socket; returns the entries of a list of nodes.
+        """Open every node's socket; returns node entries.
 
-        Raises OSError, and FrontendError 500 when this process may not open so many.
+        Raises OSError, and FrontendError 500 when the descriptor limit is too low.
         """
         import tempfile
 
@@ -13211,7 +13226,7 @@ class DemoCluster:
         if raise_descriptor_limit(size) < size:
             needed = f"{size} nodes need {2 * size + 512} open files"
             raise FrontendError(500, f"--demo: {needed}: raise the limit (ulimit -n)")
-        # In another place the paths could be longer than those of sockets may be.
+        # Elsewhere the paths could be too long for sockets.
         self.directory = tempfile.mkdtemp(prefix="lmcache-demo-", dir="/tmp")
         entries = []
         for index, node in enumerate(self.nodes):
@@ -13229,36 +13244,36 @@ class DemoCluster:
         if self._thread is not None:
             self._thread.join()
         for node in self.nodes:
-            self._leave(node)
+            self._stop_node(node)
         self._selector.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _run(self) -> None:
-        """Accept connections, and let nodes come and go as the story says."""
-        following = 0.0
+        """Accept connections, and start and stop nodes as in the story."""
+        next_check = 0.0
         while not self.stopping.is_set():
             for key, _ in self._selector.select(DEMO_TICK):
                 with contextlib.suppress(OSError):
                     client = key.fileobj.accept()[0]  # type: ignore[union-attr]  # a socket
                     start_thread("demo connection", self._serve, key.data, client)
-            if time.monotonic() > following:
-                following = time.monotonic() + DEMO_TICK
-                self._come_and_go()
+            if time.monotonic() > next_check:
+                next_check = time.monotonic() + DEMO_TICK
+                self._start_and_stop()
 
     @staticmethod
     def _serve(node: DemoNode, client: socket.socket) -> None:
         node.clients.add(client)
-        # A client that leaves, or one that the node cuts off, ends no more than its connection.
+        # A client that disconnects, or is cut off, ends its own connection only.
         with client, contextlib.suppress(OSError, ValueError):
-            DemoHandler(client, None, node)  # type: ignore[arg-type]  # it needs no more
+            DemoHandler(client, None, node)  # type: ignore[arg-type]  # a node is server enough
         node.clients.discard(client)
 
-    def _come_and_go(self) -> None:
+    def _start_and_stop(self) -> None:
         for node in self.nodes:
-            if node.process.away(self.clock()):
-                self._leave(node)
+            if node.process.is_down(self.clock()):
+                self._stop_node(node)
             elif node.listener is None:
-                # A port that somebody else has just now is tried again at the next look.
+                # A port that is in use is tried again at the next check.
                 with contextlib.suppress(OSError):
                     self._listen(node)
 
@@ -13273,8 +13288,8 @@ class DemoCluster:
             node.address = node.listener.getsockname()[1]
         self._selector.register(node.listener, selectors.EVENT_READ, node)
 
-    def _leave(self, node: DemoNode) -> None:
-        """Stop listening, and cut the connections, as a process that ends."""
+    def _stop_node(self, node: DemoNode) -> None:
+        """Stop listening and cut the connections, like a process that ends."""
         if node.listener is None:
             return
         self._selector.unregister(node.listener)
@@ -13286,7 +13301,7 @@ class DemoCluster:
 
 
 def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
-    """The nodes of an instance of cluster.json: role, name and rank."""
+    """The nodes of an instance in cluster.json: role, name and rank."""
     name = instance["name"]
     if "role" in instance:
         return [(instance["role"], name, 0)]
@@ -13297,7 +13312,7 @@ def demo_members(instance: dict) -> List[Tuple[str, str, int]]:
 
 
 def demo_routes(parts: Sequence[str], answers: dict) -> List[Tuple[Pattern[str], dict]]:
-    """Patterns of the paths in some parts of answers.json, and what their methods answer."""
+    """The path patterns in ``parts`` of answers.json, and the responses to their methods."""
     routes: Dict[str, dict] = {}
     for part in parts:
         for route, cases in answers[part].items():
@@ -13308,17 +13323,17 @@ def demo_routes(parts: Sequence[str], answers: dict) -> List[Tuple[Pattern[str],
 
 
 class DemoReplay(Clock):
-    """The hours before the start, for a monitor that has it as its clock and asks with it."""
+    """Replays the hours before the start: a monitor's clock and its source of responses."""
 
     def __init__(self, cluster: DemoCluster) -> None:
         self.cluster = cluster
-        self.back = 0.0  # seconds, that the clock is behind while the past is replayed
+        self.back = 0.0  # seconds that the clock is behind during the replay
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
-        wanted = {name.decode() for name in WANTED} | DEMO_MARKS
-        wanted |= {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in wanted}
+        names = {name.decode() for name in WANTED} | DEMO_IDENTITY
+        names |= {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in names}
         roles = cluster.data["roles"].items()
-        self.pages = {role: DemoPage(about["metrics"], wanted) for role, about in roles}
+        self.pages = {role: DemoPage(about["metrics"], names) for role, about in roles}
 
     def monotonic(self) -> float:
         return super().monotonic() - self.back
@@ -13327,12 +13342,9 @@ class DemoReplay(Clock):
         return super().wall() - self.back
 
     def run(self, monitor: Monitor, since: float = 0.0) -> None:
-        """Let the monitor look at the past, then begin with the present.
-
-        ``since`` (Unix seconds) is what the history file goes to: all before is in there already.
-        """
+        """Replay the time after ``since`` (Unix seconds), then start the monitor."""
         thread = threading.get_ident()
-        # What happened in the past is in the events, not in the log.
+        # The past is in the events, not in the log.
         log.addFilter(lambda record: not self.back or record.thread != thread)
         try:
             monitor.replay(self._moments(since))
@@ -13341,12 +13353,12 @@ class DemoReplay(Clock):
             monitor.start()
 
     def _moments(self, since: float) -> Iterator[float]:
-        """Set the clock to each round, the oldest first."""
+        """Set the clock to each round, oldest first."""
         rounds = MAX_REPLAY_POLLS // len(self.nodes)
         now = super().wall()
         ages = list(DEMO_AGES[:rounds])
-        # Of a fleet there are few rounds, of which the oldest is before the outages of the story.
-        ages[-1:] = [max(DEMO_WELL, age) for age in ages[-1:]]
+        # A fleet has few rounds. The oldest is before the outages of the story.
+        ages[-1:] = [max(DEMO_HEALTHY, age) for age in ages[-1:]]
         for age in [age for age in reversed(ages) if now - age > since]:
             if self.cluster.stopping.is_set():
                 return
@@ -13355,26 +13367,26 @@ class DemoReplay(Clock):
         self.back = 0.0
 
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
-        """What the monitor polls with: ``fetch_many``; in the past, the nodes' own code."""
+        """The monitor's ``fetch_many``; during the replay, without sockets."""
         if not self.back:
             yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
             return
         for job in jobs:
             if job is None:
                 return
-            # Other nodes have no past.
+            # Nodes that were added have no past.
             if job.node.source == "demo":
                 yield job, self._reply(self.nodes[job.node.name], job.path)
 
     def _reply(self, node: DemoNode, path: str) -> Reply | FetchError:
         at = self.wall()
-        if node.process.away(at):
+        if node.process.is_down(at):
             return FetchError("connection refused")
         if path == "/metrics":
-            answer = node.metrics(self.pages, at)
+            response = node.metrics(self.pages, at)
         else:
-            answer = node.answer("GET", path, b"", at)
-        return Reply(answer.status, {}, (answer.encode(),), DEMO_LATENCY)
+            response = node.respond("GET", path, b"", at)
+        return Reply(response.status, {}, (response.encode(),), DEMO_LATENCY)
 
 
 # ----------------------------------------------------------------------------
@@ -13385,10 +13397,10 @@ USAGE_ERROR = 2
 START_ERROR = 1
 INTERRUPTED = 130  # as a shell reports SIGINT
 DEFAULT_PORT = 8000
-# Seconds that a thread may compute before another one has its turn: a merge of many pages must not
-# hold up a small request at each of its steps.
+# Seconds that a thread may compute before another one runs: a merge of many pages must not delay a
+# small request at each of its steps.
 SWITCH_INTERVAL = 0.001
-ASK_TIMEOUT = 30.0  # seconds for the answer of a running frontend
+URL_TIMEOUT = 30.0  # seconds for the frontend of --url to respond
 DOWNLOAD_SIZE = 64 * KIB  # bytes of a bundle that are read at once
 MAX_ROUNDS = 1_000_000  # polls in the history
 MAX_NUMBER_OPTION = 1e8  # of seconds, minutes and the like
@@ -13420,9 +13432,11 @@ exit status: 0 success (with --status: every node is up), 1 could not start
 manual: press ? in the dashboard, or open
 """
 
-# Options that are flags, or have a value.
+# Options whose value may be omitted.
 OPTIONAL_VALUES = ("demo",)
-# Options that only work together with one of others.
+NODE_LISTS = ("config", "nodes", "node")
+NODE_SOURCES = ("node_supplier_url", "coordinator_url", "dns", "discovery")
+# Options that need one of others.
 NEEDED_OPTIONS = (
     ("tls_key", ("tls_cert",)),
     ("uds_mode", ("uds",)),
@@ -13433,11 +13447,20 @@ NEEDED_OPTIONS = (
     ("url", ("status", "events", "bundle")),
 )
 # Options of which only one may be given.
-EXCLUSIVE_OPTIONS = (("status", "events", "bundle"), ("port", "uds"), ("url", "uds"))
+EXCLUSIVE_OPTIONS = (
+    ("status", "events", "bundle"),
+    ("port", "uds"),
+    ("url", "uds"),
+    # The figures of a cluster must not mix simulated and real nodes.
+    *(("demo", name) for name in NODE_LISTS + NODE_SOURCES),
+)
+# Kubernetes sets these for services called lmcache-frontend or lmcache-frontend-*.
+KUBERNETES_VARIABLE = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
+KUBERNETES_VALUE = re.compile("(tcp|udp|sctp)://")
 
 
 class OptionParser(argparse.ArgumentParser):
-    """A parser whose errors are a FrontendError, so that they end like all others: in one line."""
+    """A parser that raises FrontendError, so that its errors are one line like all others."""
 
     def error(self, message: str) -> NoReturn:
         text = message[len("argument ") :] if message.startswith("argument ") else message
@@ -13445,7 +13468,6 @@ class OptionParser(argparse.ArgumentParser):
 
 
 def build_parser() -> OptionParser:
-    """Make the parser of the options; their help is the manual."""
     parser = OptionParser(
         prog="lmcache_frontend.py",
         epilog=EPILOG + os.path.join(find_static_folder(), "help.html").replace("%", "%%"),
@@ -13459,23 +13481,20 @@ def build_parser() -> OptionParser:
         version=f"lmcache_frontend {VERSION}",
         help="print the version and exit",
     )
-    add_serving_options(parser.add_argument_group("serving").add_argument)
-    add_node_options(parser.add_argument_group("nodes").add_argument)
-    add_watching_options(parser.add_argument_group("watching").add_argument)
-    add_history_options(parser.add_argument_group("history and alerts").add_argument)
-    add_trust_options(parser.add_argument_group("trust").add_argument)
-    add_heartbeat_options(parser.add_argument_group("heartbeat and discovery").add_argument)
-    add_terminal_options(parser.add_argument_group("in the terminal").add_argument)
+    add_serving_options(OptionGroup(parser, "serving"))
+    add_node_options(OptionGroup(parser, "nodes"))
+    add_watching_options(OptionGroup(parser, "watching"))
+    add_history_options(OptionGroup(parser, "history and alerts"))
+    add_trust_options(OptionGroup(parser, "trust"))
+    add_heartbeat_options(OptionGroup(parser, "heartbeat and discovery"))
+    add_terminal_options(OptionGroup(parser, "in the terminal"))
     return parser
 
 
 def number(
     kind: Callable[[str], float], least: float, limit: float, what: str
 ) -> Callable[[str], float]:
-    """Make the type of an option: a number from ``least`` to below ``limit``.
-
-    The error of anything else says that it is not ``what``.
-    """
+    """Make an option's type: a number from ``least`` to below ``limit``, called ``what``."""
 
     def parse(text: str) -> float:
         try:
@@ -13495,7 +13514,7 @@ def zero_or_seconds(text: str) -> float:
 
 
 def access_token(text: str) -> str:
-    """The type of --token: what a header field can carry (RFC 6750 section 2.1)."""
+    """The type of --token: valid in a header field (RFC 6750 section 2.1)."""
     if not re.fullmatch("[!-~]{0,4096}", text):
         raise argparse.ArgumentTypeError("a token has only ASCII characters, and no spaces")
     return text
@@ -13511,46 +13530,50 @@ DAYS = number(float, 0.05, 3650, "a number of days from 0.05 to 3650")
 MEBIBYTES = number(int, 8, 1 << 20, "a number of MiB, at least 8")
 
 
-def add_serving_options(add: Callable[..., object]) -> None:
-    add(
+class OptionGroup:
+    """A group of options in --help, with a method for each common kind of option."""
+
+    def __init__(self, parser: OptionParser, title: str) -> None:
+        self.add = parser.add_argument_group(title).add_argument
+
+    def flag(self, option: str, text: str) -> None:
+        self.add(option, action="store_true", help=text)
+
+    def value(self, option: str, metavar: str, text: str, default: str = "") -> None:
+        self.add(option, metavar=metavar, default=default, help=text)
+
+    def repeatable(self, option: str, metavar: str, text: str) -> None:
+        self.add(option, metavar=metavar, action="append", default=[], help=f"{text} (repeatable)")
+
+    def number(
+        self, option: str, metavar: str, kind: Callable[[str], float], default: float, text: str
+    ) -> None:
+        text += " (default %(default)g)"
+        self.add(option, metavar=metavar, type=kind, default=default, help=text)
+
+
+def add_serving_options(group: OptionGroup) -> None:
+    group.add(
         "--port",
         metavar="PORT",
         type=PORT_NUMBER,
         help=f"port to listen on (default {DEFAULT_PORT}; 0: any free one)",
     )
-    add(
+    group.value(
         "--host",
-        metavar="HOST",
+        "HOST",
+        "address to listen on (default %(default)s; :: is IPv4 and IPv6)",
         default="0.0.0.0",
-        help="address to listen on (default %(default)s; :: is IPv4 and IPv6)",
     )
-    add("--uds", metavar="PATH", default="", help="listen on a Unix socket instead of a port")
-    add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
-    add("--tls-cert", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
-    add("--tls-key", metavar="FILE", default="", help="its private key, if in another file")
-    add(
-        "--max-connections",
-        metavar="N",
-        type=COUNT,
-        default=MAX_CONNECTIONS,
-        help="client connections at once (default %(default)s)",
-    )
-    add(
-        "--max-requests",
-        metavar="N",
-        type=COUNT,
-        default=MAX_REQUESTS,
-        help="requests that wait for nodes at once (default %(default)s)",
-    )
-    add(
-        "--proxy-timeout",
-        metavar="S",
-        type=SECONDS,
-        default=PROXY_TIMEOUT,
-        help="seconds for a node to respond (default %(default)g)",
-    )
-    add("--no-http", action="store_true", help="send heartbeats only, serve nothing")
-    add(
+    group.value("--uds", "PATH", "listen on a Unix socket instead of a port")
+    group.add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
+    group.value("--tls-cert", "FILE", "serve HTTPS with this certificate (PEM)")
+    group.value("--tls-key", "FILE", "its private key, if in another file")
+    group.number("--max-connections", "N", COUNT, MAX_CONNECTIONS, "client connections at once")
+    group.number("--max-requests", "N", COUNT, MAX_REQUESTS, "requests that wait for nodes at once")
+    group.number("--proxy-timeout", "S", SECONDS, PROXY_TIMEOUT, "seconds for a node to respond")
+    group.flag("--no-http", "send heartbeats only, serve nothing")
+    group.add(
         "--log-level",
         metavar="LEVEL",
         choices=LOG_LEVELS,
@@ -13559,74 +13582,44 @@ def add_serving_options(add: Callable[..., object]) -> None:
     )
 
 
-def add_node_options(add: Callable[..., object]) -> None:
-    add(
-        "--config",
-        metavar="FILE",
-        default="",
-        help="JSON file with a list of nodes; changes are written back to it",
+def add_node_options(group: OptionGroup) -> None:
+    group.value(
+        "--config", "FILE", "JSON file with a list of nodes; changes are written back to it"
     )
-    add("--nodes", metavar="JSON", default="", help="the same list on the command line")
-    add(
-        "--node",
-        metavar="NAME=ADDRESS",
-        action="append",
-        default=[],
-        help="one node: host:port or the path of a socket (repeatable)",
-    )
-    add(
+    group.value("--nodes", "JSON", "the same list on the command line")
+    group.repeatable("--node", "NAME=ADDRESS", "one node: host:port or the path of a socket")
+    group.add(
         "--demo",
         metavar="N",
         nargs="?",
         const=DEMO_NODES,
         type=number(int, 1, MAX_DEMO_NODES + 1, f"a number from 1 to {MAX_DEMO_NODES}"),
-        default=0,
-        help="show a simulated cluster; with N, a fleet of about N nodes",
+        help="show only a simulated cluster; with N, a fleet of about N nodes",
     )
-    add(
+    group.value(
         "--node-supplier-url",
-        metavar="URL",
-        default="",
-        help="take nodes from this discovery service (its /lmcache_infos)",
+        "URL",
+        "take nodes from this discovery service (its /lmcache_infos)",
     )
-    add(
-        "--coordinator-url",
-        metavar="URL",
-        default="",
-        help="take the MP servers of this MP coordinator as nodes",
-    )
-    add(
-        "--dns",
-        metavar="NAME:PORT",
-        action="append",
-        default=[],
-        help="take every address of this name as a node (repeatable)",
-    )
-    add(
-        "--refresh-interval",
-        metavar="S",
-        type=SECONDS,
-        default=30.0,
-        help="seconds between two requests to these sources (default %(default)g)",
+    group.value("--coordinator-url", "URL", "take the MP servers of this MP coordinator as nodes")
+    group.repeatable("--dns", "NAME:PORT", "take every address of this name as a node")
+    group.number(
+        "--refresh-interval", "S", SECONDS, 30.0, "seconds between two requests to these sources"
     )
 
 
-def add_watching_options(add: Callable[..., object]) -> None:
-    add(
+def add_watching_options(group: OptionGroup) -> None:
+    group.number(
         "--poll-interval",
-        metavar="S",
-        type=INTERVAL,
-        default=10.0,
-        help="seconds between two polls of a node (default %(default)g; 0: no polling)",
+        "S",
+        INTERVAL,
+        10.0,
+        "seconds between two polls of a node; 0: no polling",
     )
-    add(
-        "--poll-timeout",
-        metavar="S",
-        type=SECONDS,
-        default=POLL_TIMEOUT,
-        help="seconds for a node to respond to a poll (default %(default)g)",
+    group.number(
+        "--poll-timeout", "S", SECONDS, POLL_TIMEOUT, "seconds for a node to respond to a poll"
     )
-    add(
+    group.add(
         "--gpu-hour-cost",
         metavar="MONEY",
         type=AMOUNT,
@@ -13635,131 +13628,90 @@ def add_watching_options(add: Callable[..., object]) -> None:
     )
 
 
-def add_history_options(add: Callable[..., object]) -> None:
-    add(
-        "--history",
-        metavar="MIN",
-        type=AMOUNT,
-        default=60.0,
-        help="minutes of history kept in memory (default %(default)g)",
-    )
-    add(
+def add_history_options(group: OptionGroup) -> None:
+    group.number("--history", "MIN", AMOUNT, 60.0, "minutes of history kept in memory")
+    group.value(
         "--history-file",
-        metavar="FILE",
-        default="",
-        help="keep minute values and events in this SQLite file across restarts",
+        "FILE",
+        "keep minute values and events in this SQLite file across restarts",
     )
-    add(
-        "--history-days",
-        metavar="DAYS",
-        type=DAYS,
-        default=HISTORY_DAYS,
-        help="days of history in the file (default %(default)g)",
-    )
-    add(
+    group.number("--history-days", "DAYS", DAYS, HISTORY_DAYS, "days of history in the file")
+    group.number(
         "--history-size",
-        metavar="MIB",
-        type=MEBIBYTES,
-        default=HISTORY_SIZE,
-        help="maximum size of the file in MiB; the oldest hours are removed first "
-        "(default %(default)s)",
+        "MIB",
+        MEBIBYTES,
+        HISTORY_SIZE,
+        "maximum size of the file in MiB; the oldest hours are removed first",
     )
-    add(
-        "--alertmanager-url",
-        metavar="URL",
-        action="append",
-        default=[],
-        help="send the alerts to this Alertmanager (repeatable)",
-    )
+    group.repeatable("--alertmanager-url", "URL", "send the alerts to this Alertmanager")
 
 
-def add_trust_options(add: Callable[..., object]) -> None:
-    add(
+def add_trust_options(group: OptionGroup) -> None:
+    group.add(
         "--trust",
         choices=("local", "token", "everyone"),
         default="local",
         help="who may change things: clients on this host and those with the access token "
         "(local, default), those with the token only, or everyone",
     )
-    add(
+    group.add(
         "--token",
         metavar="TOKEN",
         type=access_token,
         default="",
         help="access token (default: generated and printed)",
     )
-    add(
+    group.repeatable(
         "--allow-target",
-        metavar="PATTERN",
-        action="append",
-        default=[],
-        help="unregistered targets that trusted requests may reach: a shell pattern for "
-        "host:port or a socket path (repeatable)",
+        "PATTERN",
+        "unregistered targets that trusted requests may reach: a shell pattern for host:port or a "
+        "socket path",
     )
 
 
-def add_heartbeat_options(add: Callable[..., object]) -> None:
-    add(
+def add_heartbeat_options(group: OptionGroup) -> None:
+    group.flag(
         "--discovery",
-        action="store_true",
-        help="be a discovery service: receive heartbeats and add their senders as nodes",
+        "be a discovery service: receive heartbeats and add their senders as nodes",
     )
-    add(
+    group.number(
         "--discovery-expiry",
-        metavar="S",
-        type=SECONDS,
-        default=HEARTBEAT_EXPIRY,
-        help="seconds without a heartbeat after which a node is removed (default %(default)g)",
+        "S",
+        SECONDS,
+        HEARTBEAT_EXPIRY,
+        "seconds without a heartbeat after which a node is removed",
     )
-    add(
-        "--discovery-file",
-        metavar="FILE",
-        default="",
-        help="keep the received heartbeats in this file across restarts",
+    group.value(
+        "--discovery-file", "FILE", "keep the received heartbeats in this file across restarts"
     )
-    add("--heartbeat-url", metavar="URL", default="", help="report to this discovery service")
-    add(
-        "--heartbeat-initial-delay",
-        metavar="S",
-        type=AMOUNT,
-        default=0.0,
-        help="seconds before the first heartbeat (default %(default)g)",
+    group.value("--heartbeat-url", "URL", "report to this discovery service")
+    group.number(
+        "--heartbeat-initial-delay", "S", AMOUNT, 0.0, "seconds before the first heartbeat"
     )
-    add(
+    group.number(
         "--heartbeat-interval",
-        metavar="S",
-        type=SECONDS,
-        default=HEARTBEAT_INTERVAL,
-        help="seconds between two heartbeats (default %(default)g)",
+        "S",
+        SECONDS,
+        HEARTBEAT_INTERVAL,
+        "seconds between two heartbeats",
     )
-    add(
-        "--report-host",
-        metavar="HOST",
-        default="",
-        help="host to report, when the detected one is wrong",
-    )
+    group.value("--report-host", "HOST", "host to report, when the detected one is wrong")
 
 
-def add_terminal_options(add: Callable[..., object]) -> None:
-    add("--status", action="store_true", help="print a table of the nodes and exit")
-    add(
+def add_terminal_options(group: OptionGroup) -> None:
+    group.flag("--status", "print a table of the nodes and exit")
+    group.flag(
         "--events",
-        action="store_true",
-        help="print what happened, newest first, and exit (with --history-file: what that holds)",
+        "print what happened, newest first, and exit (with --history-file: what that holds)",
     )
-    add("--bundle", metavar="FILE", default="", help="write a zip for a bug report and exit")
-    add("--json", action="store_true", help="with --status or --events: as JSON")
-    add(
-        "--watch",
-        action="store_true",
-        help="with --status: repeat it every --poll-interval seconds",
-    )
-    add(
+    group.value("--bundle", "FILE", "write a zip for a bug report and exit")
+    group.flag("--json", "with --status or --events: as JSON")
+    group.flag("--watch", "with --status: repeat it every --poll-interval seconds")
+    group.value(
         "--url",
-        metavar="URL",
-        default="",
-        help="with --status, --events or --bundle: query this running frontend instead of the "
-        "nodes: the URL that it printed, or unix:/path",
+        "URL",
+        "with --status, --events or --bundle: query this running frontend instead of the nodes: "
+        "the URL that it printed, or unix:/path",
     )
 
 
@@ -13768,27 +13720,29 @@ def parse_options(
     plugin: PluginSettings | None,
     environ: Mapping[str, str] | None = None,
 ) -> argparse.Namespace:
-    """Parse the options: the plugin's, then the environment's, then the command line's.
+    """Parse the plugin's options, the environment's and the command line's; later ones win.
 
-    Later ones win. Raises FrontendError that names where a wrong one stands.
+    Raises FrontendError that names the place of an invalid one.
     """
     parser = build_parser()
-    given: List[Tuple[str, str]] = []
+    preset: List[Tuple[str, str]] = []
     for argument in plugin.options if plugin else ():
-        name = argument.partition("=")[0].lstrip("-")
-        given.append((f"LMCache's {PLUGIN_PREFIX}{name}", argument))
-    given += environment_options(parser, os.environ if environ is None else environ)
-    for place, argument in given:
+        name = option_of(argument).lstrip("-")
+        preset.append((f"LMCache's {PLUGIN_PREFIX}{name}", argument))
+    environ = os.environ if environ is None else environ
+    preset += environment_options(parser, environ)
+    for place, argument in preset:
         try:
             parser.parse_args([argument])
         except FrontendError as error:
-            option = argument.partition("=")[0]
-            detail = error.detail.replace(f"{option}: ", "", 1)
+            detail = error.detail.replace(f"{option_of(argument)}: ", "", 1)
             raise FrontendError(400, f"{place}: {detail}") from None
-    options = parser.parse_args([*(argument for _, argument in given), *arguments])
-    typed = {argument.partition("=")[0] for argument in arguments}
-    places = {argument.partition("=")[0]: place for place, argument in given}
-    options.places = {name: place for name, place in places.items() if name not in typed}
+    options = parser.parse_args([*(argument for _, argument in preset), *arguments])
+    warn_of_unknown_variables(environ, list(vars(options)))
+    places = {option_of(argument): place for place, argument in preset}
+    for argument in arguments:
+        places.pop(option_of(argument), None)
+    options.places = places
     with errors_in_place(options):
         check_options(options)
     if options.port is None:
@@ -13798,7 +13752,7 @@ def parse_options(
 
 @contextlib.contextmanager
 def errors_in_place(options: argparse.Namespace) -> Iterator[None]:
-    """Have the error of an option name the variable, or LMCache's key, that it was given by."""
+    """Let an option's error name the variable, or LMCache's key, that set the option."""
     try:
         yield
     except FrontendError as error:
@@ -13810,55 +13764,70 @@ def errors_in_place(options: argparse.Namespace) -> Iterator[None]:
 def environment_options(
     parser: argparse.ArgumentParser, environ: Mapping[str, str]
 ) -> List[Tuple[str, str]]:
-    """The options in the environment: the variable, and the argument that it stands for.
+    """The options in the environment: pairs of a variable and the argument for it.
 
     Raises FrontendError 400 for a flag that is neither true nor false.
     """
-    found: List[Tuple[str, str]] = []
+    options: List[Tuple[str, str]] = []
     for name, default in vars(parser.parse_args([])).items():
-        option = name.replace("_", "-")
-        value = environment_value(environ, option)
-        variable = ENVIRONMENT_PREFIX + name.upper()
-        if not value:
+        option, variable = option_name(name), variable_name(name)
+        value = environment_value(environ, name)
+        word = value.lower()
+        is_bare_allowed = default is False or name in OPTIONAL_VALUES
+        if not value or (is_bare_allowed and word in FALSE_WORDS):
             continue
-        may_be_bare = default is False or name in OPTIONAL_VALUES
         if isinstance(default, list):
-            found += [(variable, f"--{option}={item}") for item in value.split(",") if item]
-        elif may_be_bare and value.lower() in TRUE_WORDS:
-            found.append((variable, f"--{option}"))
-        elif default is False and value.lower() not in FALSE_WORDS:
+            options += [(variable, f"{option}={item}") for item in value.split(",") if item]
+        elif is_bare_allowed and word in TRUE_WORDS:
+            options.append((variable, option))
+        elif default is False:
             raise FrontendError(400, f"{variable}: {one_line(value)!r} is neither true nor false")
-        elif not (may_be_bare and value.lower() in FALSE_WORDS):
-            found.append((variable, f"--{option}={value}"))
-    return found
+        else:
+            options.append((variable, f"{option}={value}"))
+    return options
+
+
+def warn_of_unknown_variables(environ: Mapping[str, str], names: List[str]) -> None:
+    """Log each variable with our prefix that is not an option: it may be mistyped."""
+    variables = {variable_name(name) for name in names}
+    for variable, value in environ.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in variables:
+            continue
+        if KUBERNETES_VARIABLE.search(variable) or KUBERNETES_VALUE.match(value):
+            continue
+        name = variable[len(ENVIRONMENT_PREFIX) :].lower()
+        similar = difflib.get_close_matches(name, names, 1)
+        advice = f"did you mean {variable_name(similar[0])}?" if similar else "see --help"
+        log.warning("%s is not an option and has no effect: %s", one_line(variable), advice)
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Raise FrontendError 400 for options that do not go together: they would have no effect."""
+    """Raise FrontendError 400 for options that do not work together."""
     given = {
         name
         for name, value in vars(options).items()
         if value is not None and value is not False and value not in ("", [])
     }
-    for option, needed in NEEDED_OPTIONS:
-        if option in given and given.isdisjoint(needed):
-            raise FrontendError(400, f"{flag(option)} needs {' or '.join(map(flag, needed))}")
+    for name, needed in NEEDED_OPTIONS:
+        if name in given and given.isdisjoint(needed):
+            others = " or ".join(map(option_name, needed))
+            raise FrontendError(400, f"{option_name(name)} needs {others}")
     for exclusive in EXCLUSIVE_OPTIONS:
-        both = [flag(option) for option in exclusive if option in given]
+        both = [option_name(name) for name in exclusive if name in given]
         if len(both) > 1:
             raise FrontendError(400, f"{' and '.join(both)} exclude each other: give one of them")
 
 
-def flag(name: str) -> str:
+def option_name(name: str) -> str:
     """The option of an attribute: ``--tls-key`` for ``tls_key``."""
     return "--" + name.replace("_", "-")
 
 
 def parse_node_option(text: str) -> Node:
     """Read ``NAME=HOST:PORT`` or ``NAME=/path/of/socket``. Raises FrontendError 400."""
-    name, mark, address = text.partition("=")
+    name, _, address = text.partition("=")
     where = f"--node {one_line(text)}"
-    if not mark or not (":" in address or "/" in address):
+    if ":" not in address and "/" not in address:
         raise FrontendError(400, f"{where}: not of the form NAME=HOST:PORT or NAME=/path/of/socket")
     if "://" in address:
         raise FrontendError(400, f"{where}: {address!r} is a URL: write NAME=HOST:PORT")
@@ -13872,34 +13841,35 @@ def load_nodes(
     options: argparse.Namespace, registry: NodeRegistry, plugin: PluginSettings | None
 ) -> None:
     """Fill the registry from the options. Raises FrontendError that names source and place."""
-    lists: List[Tuple[str, str, List[Node]]] = []
-    if registry.config is not None:
-        lists.append(("config", options.config, registry.config.nodes()))
-    if options.nodes:
-        listed = parse_json(options.nodes, "--nodes")
-        lists.append(("nodes", "--nodes", parse_nodes(listed, "--nodes", "nodes")))
-    lists.append(("node", "--node", [parse_node_option(text) for text in options.node]))
-    if plugin is not None:
-        where = "LMCache's configuration"
-        lists.append(("plugin", where, parse_nodes(plugin.nodes, where, "plugin")))
-    for source, where, nodes in lists:
+
+    def add(source: str, where: str, nodes: List[Node]) -> None:
         with errors_of(where):
             registry.replace_source(source, nodes)
 
+    if registry.config is not None:
+        add("config", options.config, registry.config.nodes())
+    if options.nodes:
+        entries = parse_json(options.nodes, "--nodes")
+        add("nodes", "--nodes", parse_nodes(entries, "--nodes", "nodes"))
+    add("node", "--node", [parse_node_option(text) for text in options.node])
+    if plugin is not None:
+        where = "LMCache's configuration"
+        add("plugin", where, parse_nodes(plugin.nodes, where, "plugin"))
+
 
 def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> Sources:
-    """The sources of the options; LMCache's socket directory when no nodes were given.
+    """The sources of the options; LMCache's socket directory when nothing else has nodes.
 
     Raises FrontendError 400.
     """
-    sources = (options.node_supplier_url, options.coordinator_url, options.dns, options.discovery)
-    nodes = (options.config, options.nodes, options.node, options.demo, registry.leaves())
+    names = ("demo", *NODE_LISTS, *NODE_SOURCES)
+    has_source = registry.leaves() or any(getattr(options, name) for name in names)
     return Sources(
         registry,
         supplier_url=options.node_supplier_url,
         coordinator_url=options.coordinator_url,
         dns=options.dns,
-        socket_directory="" if any(sources) or any(nodes) else LMCACHE_SOCKET_DIRECTORY,
+        socket_directory="" if has_source else LMCACHE_SOCKET_DIRECTORY,
         interval=options.refresh_interval,
         why_not=lambda target: trust.check_addition(target, registry, False),
     )
@@ -13909,37 +13879,34 @@ def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Tru
 
 
 def make_server(options: argparse.Namespace, services: Services) -> FrontendServer:
-    """Open the listening socket. Raises FrontendError that says why not."""
-    address = options.uds or (options.host.strip("[]"), options.port)
-    try:
-        server = FrontendServer(address, services, server_settings(options))
-    except OSError as error:
-        raise FrontendError(500, why_not_listening(options, error)) from None
-    services.registry.set_home(options.host, server.server_port)
-    return server
-
-
-def server_settings(options: argparse.Namespace) -> ServerSettings:
-    """The options of the server. Raises FrontendError 400 for a bad certificate."""
-    connections = raise_descriptor_limit(options.max_connections)
-    return ServerSettings(
+    """Open the listening socket. Raises FrontendError."""
+    limit = raise_descriptor_limit(options.max_connections)
+    settings = ServerSettings(
         proxy_timeout=options.proxy_timeout,
-        max_connections=min(options.max_connections, connections),
+        max_connections=min(options.max_connections, limit),
         max_requests=options.max_requests,
         log_requests=log.isEnabledFor(logging.INFO),
         tls=make_tls(options.tls_cert, options.tls_key) if options.tls_cert else None,
         socket_mode=options.uds_mode,
     )
+    address = options.uds or (options.host.strip("[]"), options.port)
+    try:
+        server = FrontendServer(address, services, settings)
+    except OSError as error:
+        raise FrontendError(500, listen_error(options, error)) from None
+    services.registry.set_home(options.host, server.server_port)
+    return server
 
 
-def why_not_listening(options: argparse.Namespace, error: OSError) -> str:
+def listen_error(options: argparse.Namespace, error: OSError) -> str:
     """What is wrong with the address to listen on, and what to do."""
     reason = error.strerror or str(error)
     is_taken = error.errno == errno.EADDRINUSE
     if options.uds:
         if is_taken:
-            is_other = not is_socket(options.uds)
-            reason = "it exists and is not a socket" if is_other else "a frontend listens there"
+            reason = "it exists and is not a socket"
+            if is_socket(options.uds):
+                reason = "another process listens there"
         reason += ": choose another path"
     elif is_taken or error.errno == errno.EACCES:
         reason = "the port is in use" if is_taken else reason
@@ -13975,7 +13942,7 @@ def make_tls(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def open_history(options: argparse.Namespace) -> Tuple[HistoryFile | None, List[Alert]]:
-    """The file of --history-file, open; when it cannot be used, None and an alert that says so."""
+    """Open --history-file; None, and an alert, when it cannot be used."""
     if not options.history_file:
         return None, []
     file = HistoryFile(options.history_file, options.history_days, options.history_size * MIB)
@@ -14008,9 +13975,12 @@ def make_monitor(
     file: HistoryFile | None,
     replay: DemoReplay | None,
 ) -> Monitor:
-    """The monitor of the options; a demo replays its past through it with a clock of its own."""
-    minutes = max(options.history, FILE_HISTORY_MINUTES if file else 0)
-    minutes = max(minutes, replay.history_minutes if replay else 0)
+    """The monitor of the options; a demo has its own clock, to replay the past."""
+    minutes = max(
+        options.history,
+        FILE_HISTORY_MINUTES if file else 0,
+        replay.history_minutes if replay else 0,
+    )
     if options.poll_interval and minutes * 60 / options.poll_interval > MAX_ROUNDS:
         detail = f"a longer --poll-interval, or --history for at most {MAX_ROUNDS} polls"
         raise FrontendError(400, f"--history {minutes:g} is too long: choose {detail}")
@@ -14035,16 +14005,16 @@ def serve(
     in_plugin: bool,
     replay: DemoReplay | None,
 ) -> int:
-    """Serve until a signal ends it, and run all that goes on beside the server meanwhile."""
+    """Run the server and its services until a signal ends them."""
     sources = make_sources(options, registry, trust)
     heartbeat = HeartbeatSender(registry, options.host, options.report_host)
     discovery = None
     if options.discovery:
         discovery = DiscoveryService(registry, options.discovery_file, options.discovery_expiry)
-    history_file, trouble = open_history(options)
+    history_file, file_alerts = open_history(options)
     monitor = make_monitor(options, registry, history_file, replay)
     monitor.add_alert_source(sources.alerts)
-    monitor.add_alert_source(lambda: trouble)
+    monitor.add_alert_source(lambda: file_alerts)
     history = HistoryKeeper(history_file, monitor) if history_file is not None else None
     if history is not None:
         monitor.add_alert_source(history.alerts)
@@ -14068,7 +14038,7 @@ def serve(
             since = history_file.earlier.written if history_file is not None else 0.0
             start_thread("demo replay", replay.run, monitor, since)
         cleanup.callback(monitor.stop)
-        start_heartbeat_of_options(options, server)
+        start_heartbeats(options, server)
         cleanup.callback(heartbeat.stop)
         announce(options, server)
         server.serve_forever()
@@ -14076,10 +14046,9 @@ def serve(
 
 
 def listen_to_signals(server: FrontendServer, in_plugin: bool) -> None:
-    """End on SIGTERM and SIGINT, read the configuration again on SIGHUP.
+    """Shut down on SIGTERM and SIGINT, reload the configuration on SIGHUP.
 
-    ``shutdown`` waits for ``serve_forever``, which the signal has interrupted: so it runs in a
-    thread of its own.
+    ``shutdown`` has to run in a thread: it waits for ``serve_forever``, which runs in this one.
     """
 
     def shut_down(*_: object) -> None:
@@ -14101,13 +14070,13 @@ def reload_config(registry: NodeRegistry) -> None:
         return log.warning("SIGHUP: there is no --config file to read again")
     try:
         registry.reload()
-        count = plural(len(registry.leaves()), "node")
-        log.warning("read %s again: %s", registry.config.path, count)
     except FrontendError as error:
-        log.error("kept the old nodes: %s", error.detail)
+        return log.error("kept the old nodes: %s", error.detail)
+    count = plural(len(registry.leaves()), "node")
+    log.warning("read %s again: %s", registry.config.path, count)
 
 
-def start_heartbeat_of_options(options: argparse.Namespace, server: FrontendServer) -> None:
+def start_heartbeats(options: argparse.Namespace, server: FrontendServer) -> None:
     """Send the heartbeats of --heartbeat-url. Raises FrontendError 400."""
     if not options.heartbeat_url:
         return
@@ -14121,7 +14090,7 @@ def start_heartbeat_of_options(options: argparse.Namespace, server: FrontendServ
 
 
 def announce(options: argparse.Namespace, server: FrontendServer) -> None:
-    """Print where the dashboard is and, once, the token that was made."""
+    """Print the dashboard's URL and, when the token was generated, the one with the token."""
     if options.uds:
         url, remote, verb = options.uds, f"unix:{os.path.abspath(options.uds)}", "use --url"
     else:
@@ -14135,7 +14104,7 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:
         lines.append("Warning: --trust everyone lets every client change the cluster.")
     elif not server.trust.token_given:
         lines.append(f"To make changes from elsewhere, {verb} {remote}#token={server.trust.token}")
-    # A log that is full is no reason not to serve.
+    # Serve also when the output is full.
     with contextlib.suppress(FrontendError):
         print_out("\n".join(lines))
 
@@ -14145,8 +14114,8 @@ def send_heartbeats_only(
 ) -> int:
     """--no-http: report to the discovery service and serve nothing."""
     stopped = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stopped.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     if in_plugin:
         watch_parent(stopped.set)
     sender = HeartbeatSender(registry, options.host, options.report_host)
@@ -14162,69 +14131,60 @@ def send_heartbeats_only(
 
 
 def print_out(text: str) -> bool:
-    """Print to standard output; False when its reader has left.
-
-    Raises FrontendError 500 when it cannot be written.
-    """
+    """Print to standard output; False when it is a closed pipe. Raises FrontendError 500."""
     try:
         print(text, flush=True)
         return True
     except OSError as error:
-        # Otherwise Python would write the rest again, and complain, when it ends.
+        # Python would try to write the rest, and report the error, at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return False
-        reason = f"cannot write to the standard output: {error.strerror}"
-        raise FrontendError(500, reason) from None
+        detail = f"cannot write to the standard output: {error.strerror}"
+        raise FrontendError(500, detail) from None
 
 
 class RunningFrontend:
-    """A frontend that is asked over HTTP: the ``--url``, or the socket, of another process."""
+    """The frontend of --url or --uds, over HTTP. Every method raises FrontendError 502."""
 
     def __init__(self, url: str, token: str) -> None:
-        """``url`` may have a token of its own, ``#token=...``, as it was printed.
-
-        Raises FrontendError 400.
-        """
-        bare, _, fragment = url.partition("#")
-        sent = token or urllib.parse.parse_qs(fragment).get("token", [""])[0]
-        self._headers = {"Authorization": f"Bearer {sent}"} if sent else {}
-        self.label = bare.rstrip("/")
+        """``url`` may end with ``#token=...``. Raises FrontendError 400."""
+        url, _, fragment = url.partition("#")
+        token = token or urllib.parse.parse_qs(fragment).get("token", [""])[0]
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.label = url.rstrip("/")
         self._path = ""
-        if bare.startswith(("unix:", "/")):
-            path = bare[len("unix:") :] if bare.startswith("unix:") else bare
+        if url.startswith(("unix:", "/")):
+            path = url[len("unix:") :] if url.startswith("unix:") else url
             self._path = parse_socket_path(path)
         else:
-            check_url(bare, "--url")
+            check_url(url, "--url")
 
     def get(self, path: str) -> Dict[str, object]:
-        """A JSON object. Raises FrontendError 502."""
+        """Request a JSON object."""
         try:
             if self._path:
-                reply = fetch(Target("", 0, self._path), path, self._headers, ASK_TIMEOUT)
+                reply = fetch(Target("", 0, self._path), path, self._headers, URL_TIMEOUT)
             else:
-                reply = fetch_url(self.label + path, self._headers, ASK_TIMEOUT)
+                reply = fetch_url(self.label + path, self._headers, URL_TIMEOUT)
         except FetchError as error:
             raise FrontendError(502, f"{self.label}: {error.reason}") from None
         document = load_dict(reply.body) if reply.status == 200 else {}
         if not document:
-            why = f"is not a frontend's response (status {reply.status})"
-            raise FrontendError(502, f"{self.label}{path} {why}")
+            detail = f"is not a frontend's response (status {reply.status})"
+            raise FrontendError(502, f"{self.label}{path} {detail}")
         return document
 
     def status(self) -> Dict[str, object]:
-        """Its status document. Raises FrontendError 502."""
         document = self.get("/api/status")
         if not as_dict(document.get("counts")) or not isinstance(document.get("nodes"), list):
             raise FrontendError(502, f"{self.label}/api/status is not a frontend's status")
         return document
 
     def events(self) -> List[dict]:
-        """Its newest events. Raises FrontendError 502."""
         return dicts_in(self.get(f"/api/events?limit={MAX_EVENT_PAGE}").get("events"))
 
     def bundle(self) -> Iterator[bytes]:
-        """Its bundle, piece by piece. Raises FrontendError 502."""
         path = "/api/bundle"
         try:
             if self._path:
@@ -14233,21 +14193,20 @@ class RunningFrontend:
                 connection, _, path = connect_url(self.label + path, BODY_TIMEOUT)
             with contextlib.closing(connection):
                 connection.request("GET", path, headers=self._headers)
-                answer = connection.getresponse()
-                if answer.status == 403:
+                response = connection.getresponse()
+                if response.status == 403:
                     raise FetchError("it needs its access token: add --token TOKEN")
-                if answer.status != 200:
-                    raise FetchError(f"/api/bundle: status {answer.status}")
-                yield from iter(functools.partial(answer.read, DOWNLOAD_SIZE), b"")
+                if response.status != 200:
+                    raise FetchError(f"/api/bundle: status {response.status}")
+                yield from iter(functools.partial(response.read, DOWNLOAD_SIZE), b"")
         except (OSError, http.client.HTTPException, BadMessage) as error:
             raise FrontendError(502, f"{self.label}: {reason_of(error)}") from None
 
 
-class OwnView:
-    """The same answers from the nodes themselves, asked by this process."""
+class DirectView:
+    """The same documents, from nodes that this process polls. ``timeout`` is in seconds."""
 
     def __init__(self, registry: NodeRegistry, sources: Sources, timeout: float) -> None:
-        """``timeout`` is how many seconds a node may take to answer."""
         self._registry = registry
         self._sources = sources
         self._monitor = Monitor(registry, interval=0, history_minutes=0, timeout=timeout)
@@ -14267,16 +14226,16 @@ class OwnView:
 
 
 def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> int:
-    """--status, --events and --bundle: ask a running frontend, or the nodes; the exit status."""
+    """--status, --events and --bundle, of a running frontend or the nodes; the exit status."""
     url = options.url or (f"unix:{os.path.abspath(options.uds)}" if options.uds else "")
     if options.events and options.history_file and not url:
         print_events(events_of_file(options.history_file), options.json)
         return 0
-    view: RunningFrontend | OwnView
+    view: RunningFrontend | DirectView
     if url:
         view = RunningFrontend(url, options.token)
     else:
-        view = OwnView(registry, make_sources(options, registry, trust), options.poll_timeout)
+        view = DirectView(registry, make_sources(options, registry, trust), options.poll_timeout)
     if options.bundle:
         save_bundle(options.bundle, view.bundle)
     elif options.events:
@@ -14287,10 +14246,10 @@ def terminal_command(options: argparse.Namespace, registry: NodeRegistry, trust:
 
 
 def events_of_file(path: str) -> List[dict]:
-    """The newest events of a history file, whose frontend may have ended. Raises FrontendError."""
+    """The newest events in a history file. Raises FrontendError."""
     if not os.path.isfile(path):
-        why = "it is not a regular file" if os.path.exists(path) else "there is no such file"
-        raise FrontendError(400, f"--history-file {path}: {why}", "history_file")
+        reason = "it is not a regular file" if os.path.exists(path) else "there is no such file"
+        raise FrontendError(400, f"--history-file {path}: {reason}", "history_file")
     try:
         newest, _ = HistoryReader(path).events(EventFilter(), MAX_EVENT_PAGE, sys.maxsize)
     except HistoryError as error:
@@ -14299,24 +14258,24 @@ def events_of_file(path: str) -> List[dict]:
 
 
 def save_bundle(path: str, pieces: Callable[[], Iterable[bytes]]) -> None:
-    """Write the file of --bundle; a part of one does not stay. Raises FrontendError."""
-    status = 400  # until it is open: another path would help
+    """Write the file of --bundle, and remove an incomplete one. Raises FrontendError."""
+    # As long as the file is not open, another path would help.
+    status = 400
     try:
-        with contextlib.ExitStack() as undo, open(path, "wb") as file:
+        with contextlib.ExitStack() as on_error, open(path, "wb") as file:
             status = 500
             if os.path.isfile(path):
-                undo.callback(remove_quietly, path)
+                on_error.callback(remove_quietly, path)
             for piece in pieces():
                 file.write(piece)
             file.flush()
-            undo.pop_all()
+            on_error.pop_all()
     except OSError as error:
         raise FrontendError(status, f"--bundle: cannot write {path}: {error.strerror}") from None
     print_out(f"wrote {path}")
 
 
 def print_events(events: List[dict], as_json: bool) -> None:
-    """Print the events once, newest first."""
     if as_json:
         print_out(dumps({"events": events}).decode())
     else:
@@ -14324,21 +14283,23 @@ def print_events(events: List[dict], as_json: bool) -> None:
 
 
 def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, object]]) -> int:
-    """Print the status once, or again and again with --watch until the reader leaves."""
+    """Print the status once, or with --watch until the output is closed; the exit status."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     color = is_terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
     clear = "\x1b[H\x1b[2J" if options.watch and is_terminal else ""
-    code = -1
+    code, has_responded = 0, False
     while True:
         try:
             document = status()
-            code = status_exit_code(document)
+            code, has_responded = status_exit_code(document), True
             width = shutil.get_terminal_size().columns if is_terminal else 0
-            table = dumps(document).decode() if options.json else ""
-            text = table or status_table(document, bool(color), width)
+            if options.json:
+                text = dumps(document).decode()
+            else:
+                text = status_table(document, bool(color), width)
         except FrontendError as error:
-            # One that was there may come back.
-            if code < 0:
+            # A frontend that has responded may come back.
+            if not has_responded:
                 raise
             text = f"lmcache_frontend: {error.detail}"
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -14361,40 +14322,39 @@ NODE_TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDR
 INSTANCE_TABLE = (
     *("STATE", "INSTANCE", "KINDS", "ENGINE", "LOOKUP HIT", "TTFT P50", "NODES", "MODEL"),
 )
-ALIGNED = "<<<<>><<"  # how the columns of both are aligned, as in a format specification
-DISPENSABLE = (6, 3, 2, 5, 4)  # columns in the order in which a narrow terminal loses them
-MIN_REASON = 30  # characters of a reason that are worth another column
+ALIGNMENT = "<<<<>><<"  # of the columns of both, as in a format specification
+DISPENSABLE = (6, 3, 2, 5, 4)  # columns, in the order in which a narrow terminal omits them
+MIN_REASON = 30  # characters of the last column, for which others are omitted
 
 
-def paint(text: str, what: str) -> str:
+def colored(text: str, state: str) -> str:
     """The text in the color of a state or a severity."""
-    return f"\x1b[{COLORS[what]}m{text}\x1b[0m" if what in COLORS else text
+    return f"\x1b[{COLORS[state]}m{text}\x1b[0m" if state in COLORS else text
 
 
 def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> str:
-    """The status for a terminal of ``width`` columns (0: any): instances, nodes and alerts.
-
-    What is not up stands first.
-    """
-    painted = paint if color else lambda text, what: text
+    """Instances, nodes and alerts, worst first, in ``width`` columns (0: no limit)."""
+    paint = colored if color else lambda text, state: text
     counts = status["counts"]
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     total = plural(counts["total"], "node")
     lines = [f"{total}: {', '.join(parts)}" if parts else "no nodes", ""]
     instances = [instance_row(instance) for instance in dicts_in(status.get("instances"))]
-    lines += table_lines(INSTANCE_TABLE, instances, painted, width)
-    lines += [""] if instances else []
+    if instances:
+        lines += [*table_lines(INSTANCE_TABLE, instances, paint, width), ""]
     rows = [proxy_row(proxy) for proxy in status.get("proxies", ())]
     rows += [node_row(node) for node in status["nodes"]]
-    lines += table_lines(NODE_TABLE, rows, painted, width)
+    if rows:
+        lines += table_lines(NODE_TABLE, rows, paint, width)
     groups = grouped_sentences(dicts_in(status.get("alerts")))
-    lines += [""] if groups else []
+    if groups:
+        lines.append("")
     for group in groups:
         if group.silence is None:
-            lines.append(f"{painted(group.severity, group.severity)}: {group.text}")
+            lines.append(f"{paint(group.severity, group.severity)}: {group.text}")
         else:
-            lines.append(painted(f"{group.severity}: {group.text}", "unknown"))
-            lines.append(painted(f"  {spoken_silence(group.silence)}", "unknown"))
+            lines.append(paint(f"{group.severity}: {group.text}", "unknown"))
+            lines.append(paint(f"  {silence_line(group.silence)}", "unknown"))
     return "\n".join(lines)
 
 
@@ -14405,8 +14365,8 @@ def instance_row(instance: Mapping[str, object]) -> Tuple[object, ...]:
         instance["name"],
         "+".join(map(str, as_list(instance["kinds"]))),
         instance["engine"] or "-",
-        spoken_ratio(figures.get("lookup_hit_rate")),
-        spoken_latency(figures.get("ttft_p50")),
+        format_ratio(figures.get("lookup_hit_rate")),
+        format_latency(figures.get("ttft_p50")),
         len(as_list(instance["nodes"])),
         instance["model"],
     )
@@ -14415,7 +14375,7 @@ def instance_row(instance: Mapping[str, object]) -> Tuple[object, ...]:
 def proxy_row(proxy: Mapping[str, object]) -> Tuple[object, ...]:
     host, port = str(proxy["host"]), str(proxy["port"])
     address = port if is_socket_path(port) else host_and_port(host, port)
-    state, latency = proxy["state"], spoken_latency(proxy["latency"])
+    state, latency = proxy["state"], format_latency(proxy["latency"])
     return state, proxy["name"], "frontend", "-", "-", latency, address, proxy["error"] or ""
 
 
@@ -14425,65 +14385,63 @@ def node_row(node: Mapping[str, object]) -> Tuple[object, ...]:
         node["key"],
         node["kind"],
         node["version"] or "-",
-        spoken_ratio(as_dict(node["metrics"]).get("lookup_hit_rate")),
-        spoken_latency(node["latency"]),
+        format_ratio(as_dict(node["metrics"]).get("lookup_hit_rate")),
+        format_latency(node["latency"]),
         node["address"],
         node["error"] or "; ".join(map(str, as_list(node["reasons"]))),
     )
 
 
-def spoken_ratio(ratio: object) -> str:
+def format_ratio(ratio: object) -> str:
     value = number_or_none(ratio)
     return "-" if value is None else f"{value:.1%}"
 
 
-def spoken_latency(seconds: object) -> str:
+def format_latency(seconds: object) -> str:
     value = number_or_none(seconds)
     return "-" if value is None else f"{value * 1000:.1f} ms"
 
 
 def table_lines(
-    headline: Sequence[str],
+    header: Sequence[str],
     rows: Iterable[Sequence[object]],
-    painted: Callable[[str, str], str],
+    paint: Callable[[str, str], str],
     width: int,
 ) -> List[str]:
-    """The rows, worst first, below a headline, cut to ``width``; nothing when there are none."""
+    """The rows, worst first, below a header, cut to ``width``."""
     ordered = sorted(rows, key=lambda row: WORST_FIRST.index(row[0]))
-    if not ordered:
-        return []
-    table = [headline, *(tuple(one_line(cell) for cell in row) for row in ordered)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(headline))]
-    columns = list(range(len(headline)))
+    table = [header, *(tuple(one_line(cell) for cell in row) for row in ordered)]
+    widths = [max(map(len, cells)) for cells in zip(*table)]
+    columns = list(range(len(header)))
     for column in DISPENSABLE:
         needed = sum(widths[each] + 2 for each in columns[:-1]) + min(widths[-1], MIN_REASON)
         if width and needed > width:
             columns.remove(column)
     lines = []
     for row in table:
-        line = "  ".join(f"{row[each]:{ALIGNED[each]}{widths[each]}}" for each in columns).rstrip()
+        cells = [f"{row[each]:{ALIGNMENT[each]}{widths[each]}}" for each in columns]
+        line = "  ".join(cells).rstrip()
         if width and len(line) > width:
             line = line[: width - 3] + "..."
-        lines.append(painted(line[: widths[0]], row[0]) + line[widths[0] :])
+        lines.append(paint(line[: widths[0]], row[0]) + line[widths[0] :])
     return lines
 
 
 def event_line(event: Mapping[str, object]) -> str:
-    """An event for a terminal: when, how long, how bad, what, how often."""
-    began = number_or_none(event.get("time")) or 0.0
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    """An event for a terminal: time, duration, severity, kind, text, count."""
+    start = number_or_none(event.get("time")) or 0.0
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(start))
     seconds = number_or_none(event.get("seconds")) or 0.0
-    lasted = spoken_time(seconds) if seconds else ""
+    duration = spoken_time(seconds) if seconds else ""
     if event.get("until") is None:
-        lasted = "ongoing"
+        duration = "ongoing"
     count = number_or_none(event.get("count")) or 1.0
-    again = f" ({count:.0f} times)" if count > 1 else ""
+    times = f" ({count:.0f} times)" if count > 1 else ""
     severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))
-    return f"{at}  {lasted:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{again}"
+    return f"{at}  {duration:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{times}"
 
 
-def spoken_silence(silence: Mapping[str, object]) -> str:
-    """Who silenced an alert, until when, and why."""
+def silence_line(silence: Mapping[str, object]) -> str:
     until = number_or_none(silence.get("until")) or 0.0
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
     comment = one_line(silence.get("comment") or "")
@@ -14496,23 +14454,23 @@ def status_exit_code(status: Mapping[str, object]) -> int:
 
     A node that is not up counts as up while all its alerts are silenced.
     """
-    silenced: set[object] = set()
-    active: set[object] = set()
+    silenced: Set[object] = set()
+    active: Set[object] = set()
     for alert in dicts_in(status.get("alerts")):
         names = active if alert.get("silence") is None else silenced
         names.add(alert.get("node"))
-    excused = silenced - active
+    silenced -= active
     states = [(node["key"], node["state"]) for node in dicts_in(status["nodes"])]
     states += [(proxy["name"], proxy["state"]) for proxy in dicts_in(status.get("proxies"))]
-    is_well = all(state == "up" or name in excused for name, state in states)
-    return 0 if as_dict(status["counts"]).get("total") and is_well else 1
+    is_healthy = all(state == "up" or name in silenced for name, state in states)
+    return 0 if as_dict(status["counts"]).get("total") and is_healthy else 1
 
 
 # -- the program
 
 
 def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
-    """Do what the options ask for; returns the exit status. Raises FrontendError."""
+    """Run the command of the options; returns the exit status. Raises FrontendError."""
     config = ConfigFile(options.config) if options.config else None
     registry = NodeRegistry(options.host, options.port, config)
     trust = Trust(options.trust, options.token, options.allow_target)
@@ -14534,7 +14492,7 @@ def run(options: argparse.Namespace, plugin: PluginSettings | None) -> int:
 
 
 def set_up_output(level: str) -> None:
-    """Log to the standard error output; what it cannot encode is written as an escape."""
+    """Log to the standard error output; characters that it cannot encode are escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -14544,7 +14502,7 @@ def set_up_output(level: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
+    """Run the program; returns the exit status."""
     set_up_output("warning")
     try:
         plugin = plugin_settings(os.environ)

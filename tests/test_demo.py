@@ -79,7 +79,7 @@ def ask(port, method, path, body=None):
 
 def get(node, path, method="GET", body=b""):
     """What a node answers just now, without a socket."""
-    return node.answer(method, path, body, node.process.cluster.clock())
+    return node.respond(method, path, body, node.process.cluster.clock())
 
 
 def samples(node):
@@ -617,7 +617,9 @@ def test_a_fleet_for_which_there_are_too_few_descriptors_says_so_in_one_line():
 
 @pytest.mark.slow
 def test_other_nodes_are_watched_beside_the_demos_and_have_no_past(start, node):
-    front = start("--demo", "--node", "w0=" + node.address, "--poll-interval", "1")
+    front = start("--demo", "--poll-interval", "1")
+    entry = {"name": "w0", "host": "127.0.0.1", "port": node.port}
+    assert front.ask("/api/nodes", "POST", entry).status == 200
 
     def present():
         status = front.ask("/api/status").json()

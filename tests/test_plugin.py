@@ -334,6 +334,12 @@ def test_a_worker_that_starts_the_schedulers_plugin_ends_it_in_order_and_says_wh
     assert status == 0 and "started by a worker" in output
 
 
+def test_a_mistyped_variable_is_said_in_lmcaches_log():
+    environ = environment(ENGINE, role="worker")
+    status, output = run(env=dict(environ, LMCACHE_FRONTEND_PROT="1"))
+    assert status == 0 and "did you mean LMCACHE_FRONTEND_PORT?" in output
+
+
 def test_an_option_that_we_do_not_have_is_said_in_lmcaches_log(launch):
     launched = launch(PROGRAM, dict(ENGINE, extra_config={"plugin.frontend.no_such_option": 1}))
     wait_for(lambda: not is_running(launched.pid), 15)

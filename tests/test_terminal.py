@@ -79,6 +79,10 @@ def test_the_exit_status_is_1_when_there_is_no_node():
         (["--no-http"], "--no-http needs --heartbeat-url"),
         (["--status", "--bundle", "x.zip"], "--status and --bundle exclude each other"),
         (["--port", "0", "--uds", "/tmp/x"], "--port and --uds exclude each other"),
+        (["--demo", "--node", DEAD], "--demo and --node exclude each other: give one of them"),
+        (["--demo", "5", "--nodes", "[]"], "--demo and --nodes exclude each other"),
+        (["--demo", "--config", "/nosuch"], "--demo and --config exclude each other"),
+        (["--demo", "--discovery"], "--demo and --discovery exclude each other"),
         (["--uds", "/tmp/x", "--uds-mode", "999"], "--uds-mode: '999' is not an octal file mode"),
         (["--status", "--nosuch"], "unrecognized"),
         (["--status", "--poll-interval", "nan"], "--poll-interval"),
@@ -374,6 +378,44 @@ def test_an_option_of_the_command_line_is_named_where_a_variable_has_it_too():
 def test_a_flag_in_the_environment_is_true_or_false(value, is_on):
     options = lf.parse_options(["--port", "1"], None, {"LMCACHE_FRONTEND_DISCOVERY": value})
     assert options.discovery is is_on
+
+
+@pytest.mark.parametrize(
+    "name,advice",
+    [
+        ("PROT", "did you mean LMCACHE_FRONTEND_PORT?"),
+        ("POLL_INTERVALL", "did you mean LMCACHE_FRONTEND_POLL_INTERVAL?"),
+        ("port", "did you mean LMCACHE_FRONTEND_PORT?"),
+        ("XYZ", "see --help"),
+    ],
+)
+def test_a_mistyped_variable_is_a_warning_that_names_the_closest_one(caplog, name, advice):
+    variable = "LMCACHE_FRONTEND_" + name
+    assert lf.parse_options([], None, {variable: "1", "PATH": "/bin"}).port == 8000
+    assert caplog.messages == ["%s is not an option and has no effect: %s" % (variable, advice)]
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("PORT", "tcp://10.96.0.7:80"),
+        ("SERVICE_HOST", "10.96.0.7"),
+        ("SERVICE_PORT_HTTP", "80"),
+        ("PORT_80_TCP_ADDR", "10.96.0.7"),
+        ("UI_PORT", "tcp://10.96.0.8:80"),
+        ("UI_SERVICE_PORT", "80"),
+        ("HISTORY", "5"),
+    ],
+)
+def test_options_and_the_variables_of_kubernetes_are_no_mistyped_ones(caplog, name, value):
+    lf.parse_options([], None, {"LMCACHE_FRONTEND_" + name: value})
+    assert caplog.messages == []
+
+
+def test_a_mistyped_variable_is_said_once_and_costs_nothing(node):
+    variable = "LMCACHE_FRONTEND_PROT"
+    status, text = run("--status", "--node", "w0=" + node.address, env={variable: "1"})
+    assert status == 0 and text.count(variable) == 1 and "WARNING: " + variable in text
 
 
 def test_a_list_in_the_environment_is_separated_by_commas():
