@@ -3957,7 +3957,7 @@ LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reus
 LATENCIES = {figure.name for figure in FIGURES if figure.unit == "seconds"}.difference(LIFETIMES)
 # Figures of which a point of the history shows the highest value, not the mean.
 WORST_KEPT = frozenset([LATENCY, *LATENCIES])
-NODE_SERIES = ("lookup_hit_rate",)
+NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
