@@ -2162,6 +2162,7 @@ class Fetcher:
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self.done: queue.SimpleQueue = queue.SimpleQueue()
         self._threads = 0
+        self._closed = False
         self._free = threading.Semaphore(0)  # threads that wait for a job
         self.running = 0
         # By frontend: jobs under way through it, and those that wait for one of them.
@@ -2196,6 +2197,8 @@ class Fetcher:
                 log.exception("a request to %s failed", job.node.name)
                 self.done.put((job, FetchError(one_line(error)), Exchange(0.0, 0)))
             self._free.release()
+            if self._closed:
+                self._discard()
 
     def finish(self, job: FetchJob) -> None:
         """Start the next job through the same frontend, now that ``job`` has its result."""
@@ -2207,9 +2210,17 @@ class Fetcher:
             self._start(waiting.popleft())
 
     def close(self) -> None:
-        """Have every thread end after its current job."""
+        """Have every thread end after its current job; results are discarded."""
+        self._closed = True
         for _ in range(self._threads):
             self._todo.put(None)
+        self._discard()
+
+    def _discard(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                _, _, exchange = self.done.get_nowait()
+                exchange.release()
 
 
 def fetch_many(

@@ -327,6 +327,26 @@ def test_a_bundle_has_metrics_that_are_on_another_port():
         assert b"good_total 5" in bundle.read("nodes/mp/metrics.txt")
 
 
+def test_responses_that_nobody_takes_do_not_stay_in_the_budget():
+    def has_room():
+        try:
+            frontend.BUDGET.take(frontend.RESPONSE_BUDGET, 0.0)
+        except frontend.BudgetFull:
+            return False
+        frontend.BUDGET.give_back(frontend.RESPONSE_BUDGET)
+        return True
+
+    with Page(1 << 20) as node:
+        entries = [
+            {"name": f"w{number}", "host": "127.0.0.1", "port": node.port} for number in range(8)
+        ]
+        nodes = frontend.parse_nodes(entries, "test", "test")
+        results = frontend.fetch_many([frontend.FetchJob(each, "/metrics") for each in nodes])
+        next(results)
+        results.close()
+        wait_for(has_room)
+
+
 # -- the order of questions, and one page for many
 
 
