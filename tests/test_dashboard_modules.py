@@ -363,6 +363,14 @@ def test_what_somebody_did_is_told_in_words(run, done, words):
     assert run("views/eventlist.js", body, [done]) == [[words, "from this host", ""]]
 
 
+def test_who_changed_a_setting_is_told_once(run):
+    text = "w0 changed: chunk_size 256 → 512, by token from 10.2.0.14"
+    changed = event(1, "changed", "w0", 130, text=text, by="token", **{"from": "10.2.0.14"})
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    rows = run("views/eventlist.js", body, [changed])
+    assert rows == [["w0 changed: chunk_size 256 → 512", "by token, 10.2.0.14", ""]]
+
+
 def test_of_a_tie_no_value_is_the_common_one(run):
     body = (
         "const rows = settingRows(given[0]);"

@@ -456,6 +456,42 @@ def test_a_setting_that_changed_lately_is_marked_and_leads_to_the_event(browser,
     browser.wait_for(lambda: "chunk_size 256 → 512" in browser.text("main .events"))
 
 
+def tab_to(browser, words, most=80):
+    """Press Tab until what has the focus says that."""
+    told = "return document.activeElement.textContent.trim()"
+    for _ in range(most):
+        if browser.script(told) == words:
+            return
+        browser.press("Tab")
+    raise AssertionError("%d presses of Tab do not reach %s" % (most, words))
+
+
+def test_the_keyboard_reaches_what_an_alert_and_the_events_of_a_node_offer(browser, worker, show):
+    check = "RemoteBackendHealthCheck(fs://h:0/)"
+    worker.pages["/metrics"] = METRICS + 'lmcache:lmcache_is_healthy{role="worker"} 0\n'
+    summary = {"success": False, "message": "Failed checks: ['%s']" % check}
+    worker.pages["/periodic-threads/health-monitor-thread"] = {"last_summary": summary}
+    show(worker, "overview")
+    browser.wait_for(lambda: check + " failed" in browser.text("main .note.degraded"))
+    browser.wait_for(lambda: browser.has("main .alerts .why a"))
+    browser.script("document.querySelector('.tabs a').focus()")
+    tab_to(browser, "What to do")
+    browser.script(
+        "document.activeElement.addEventListener('click', (event) => {"
+        " event.preventDefault(); document.title = event.target.href; })"
+    )
+    browser.press("Enter")
+    assert browser.title.endswith("static/help.html#do-node_degraded")
+    tab_to(browser, "Silence")
+    browser.press("Enter")
+    browser.wait_for(lambda: "For 1 hour" in browser.focused())
+    browser.press("Enter")
+    browser.wait_for(lambda: "1 silenced" in browser.text("main .alert-card"))
+    tab_to(browser, "All events")
+    browser.press("Enter")
+    browser.wait_for(lambda: "w0 is degraded: reports itself" in browser.text("main .events"))
+
+
 def test_what_a_node_does_not_offer_is_one_line(browser, worker, show):
     del worker.pages["/env"]
     show(worker, "environment")

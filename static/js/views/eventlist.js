@@ -262,7 +262,8 @@ function actionText({ method, path, node, status, text, alike }) {
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   if (event.kind === "action") return actionText(event);
-  const text = event.restarted ? `${event.node} down, then restarted` : event.text;
+  const whole = event.by ? event.text.replace(/, by \S+ from \S+$/, "") : event.text; // see its note
+  const text = event.restarted ? `${event.node} down, then restarted` : whole;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
     const said = withOthers(tense(brief ? text.split(/[,;] /)[0] : text), event);

@@ -401,7 +401,7 @@ class NodePage {
       replace(
         this.line,
         about.map(([text, kind], i) =>
-          h("span", { class: `gap ${kind}`.trim() }, i ? " · " : null, text),
+          h("span", { class: `gap ${kind}`.trim() }, text, i + 1 < about.length ? " · " : null),
         ),
       );
     }
