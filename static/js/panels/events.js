@@ -1,4 +1,5 @@
-// What happened to a node in the page's time range, in full.
+// What happened to a node in the page's time range, in full; to an engine's or a scheduler's
+// instance, to the nodes behind a frontend.
 
 import { bounds, onRange, timeRange } from "../address.js";
 import { h, replace } from "../dom.js";
@@ -6,6 +7,7 @@ import { plural, spanText } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getEvents, store } from "../server.js";
 import { eventItems, eventQuery, eventRows } from "../views/eventlist.js";
+import { keysFor } from "./nodeevents.js";
 
 const RELOAD = 5; // seconds
 
@@ -18,7 +20,8 @@ export function mount(root, ctx) {
       const { time } = store.status;
       asked = time;
       const range = bounds(time);
-      const data = await getEvents(eventQuery(range, { node: ctx.node().key }), signal);
+      const node = keysFor(ctx.node()).join();
+      const data = await getEvents(eventQuery(range, { node }), signal);
       return { data: { ...data, range }, raw: JSON.stringify(data, null, 2) };
     },
     render: ({ events, next, range }, body) => {

@@ -30,7 +30,7 @@ async function metricsText(ctx) {
     const query = `metrics?node=${encodeURIComponent(key)}`;
     const page = await getText(query, { signal: ctx.signal });
     if (!/^lmcache_mp/m.test(page)) throw error;
-    return page;
+    return page.replace(/^(?:# \w+ )?lmcache_frontend_.*\n/gm, "");
   }
 }
 
@@ -101,8 +101,10 @@ export function quantile(buckets, q) {
   return null;
 }
 
+/** Labels in a row, first the one that another frontend adds: it tells rows apart. */
 const labelText = (labels, names) =>
-  names
+  [...names]
+    .sort((a, b) => (b === "node") - (a === "node"))
     .filter((name) => name in labels)
     .map((name) => `${name}=${labels[name]}`)
     .join("  ");
@@ -600,11 +602,12 @@ class Metrics {
     const has = (name) => inGroup.filter((row) => name in row.labels).length;
     const common = this.varying.filter((name) => has(name) * RARE >= inGroup.length);
     const apart = common.length <= LABEL_COLUMNS ? common : [];
+    const isTogether = common.length > apart.length;
     this.table.setColumns([
       "name",
       ...apart.map((name) => `label ${name}`),
-      ...(common.length > apart.length ? ["labels"] : []),
-      ...(apart.length > LABELS_BESIDE_HELP ? [] : ["help"]),
+      ...(isTogether ? ["labels"] : []),
+      ...(isTogether || apart.length > LABELS_BESIDE_HELP ? [] : ["help"]),
       "type",
       "value",
     ]);

@@ -13,7 +13,7 @@ const MOST_NAMES = 64; // in one question
 const MOST_ROWS = 5;
 
 /** Whose events a node's charts show: its own, of an engine those of its instance, too. */
-function keysFor(node) {
+export function keysFor(node) {
   const instance = SHOWS_INSTANCE.includes(node.kind) ? node.instance_id : null;
   const others = store.status.nodes.filter(
     (one) =>
