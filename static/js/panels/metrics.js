@@ -5,7 +5,7 @@ import { chartSpan, historyQuery } from "../address.js";
 import { barList, Chart } from "../chart.js";
 import { button, searchBox } from "../controls.js";
 import { append, h, replace, setText } from "../dom.js";
-import { clock, format, fullTime, plain, plural } from "../format.js";
+import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, getText } from "../server.js";
 import { DataTable } from "../table.js";
@@ -115,7 +115,7 @@ const prefixOf = (name) =>
       ? name.split("_").slice(0, 2).join("_")
       : name.split("_")[0];
 const show = (value, { unit, scale }) =>
-  unit === "time" ? fullTime(value) : format(value === null ? null : value * scale, unit);
+  unit === "time" ? when(value) : format(value === null ? null : value * scale, unit);
 const COUNTED = { unit: "count", scale: 1 };
 const QUANTILES = [
   ["p50", 0.5],

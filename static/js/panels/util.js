@@ -109,6 +109,8 @@ export function familyUnit(name, help = "") {
   if (/(_start_time|_timestamp)_seconds$/.test(name)) return { unit: "time", scale: 1 };
   if (/\(ms\)|milliseconds/i.test(help) || /_(ms|milliseconds)(_total)?$/.test(name))
     return { unit: "seconds", scale: 1e-3 };
+  // SGLang's tokens in use and vLLM's use of its KV cache are shares.
+  if (/(token|mamba)_usage$|_usage_perc$/.test(name)) return { unit: "ratio", scale: 1 };
   if (/in minutes/i.test(help) || /_minutes$/.test(name)) return { unit: "seconds", scale: 60 };
   if (/tokens? ?(per|\/) ?s/i.test(help)) return { unit: "tokens/s", scale: 1 };
   if (/_GB_per_second$/.test(name)) return { unit: "bytes/s", scale: 1e9 };
