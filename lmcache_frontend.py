@@ -3238,20 +3238,20 @@ def hide_value(parameter: str) -> str:
 
 EVENT_KINDS = ("node_down node_degraded node_up restart changed alert source nodes action").split()
 MAX_EVENTS = 10_000  # kept in memory
-MAX_EVENT_PAGE = 1_000  # events in one answer
-EVENT_PAGE = 100  # events in one answer when no limit is given
-EVENT_MERGE_SECONDS = 900.0  # an event that comes again within this time grows
-# Kinds whose first repetitions are events of their own: what lies between them was well.
+MAX_EVENT_PAGE = 1_000  # events in one response
+EVENT_PAGE = 100  # events in one response when no limit is given
+EVENT_MERGE_SECONDS = 900.0  # an event that is repeated within this time is counted in the first
+# Kinds whose first repetitions are separate events: all was well between them.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
-MAX_SEPARATE = 3  # of those with one key within EVENT_MERGE_SECONDS; from then on one grows
+MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are counted in the last
 
 
 class Event(NamedTuple):
     """Something that happened. Times are Unix seconds; ``until`` is None while it lasts.
 
-    ``count`` says how often it happened, ``seconds`` how long it lasted in all. ``more`` are
-    further members of its JSON. ``key`` tells that it is the same again, ``changed`` grows with
-    every change of any event, ``at`` is monotonic: when it ended or, while it lasts, began.
+    ``count`` is how often it happened, ``seconds`` how long it lasted in all. ``more`` are
+    further members of its JSON. Repetitions have the same ``key``, ``changed`` grows with every
+    change of any event, ``at`` is monotonic: when it ended or, while it lasts, began.
     """
 
     id: int
@@ -3270,21 +3270,21 @@ class Event(NamedTuple):
     at: float = 0.0
 
     def document(self) -> Dict[str, object]:
-        """The event as ``/api/events`` shows it."""
-        shown = dict(zip(SHOWN_FIELDS, self))
+        """The event for ``/api/events``."""
+        fields = dict(zip(SHOWN_FIELDS, self))
         for name in ("time", "until", "seconds"):
-            shown[name] = rounded_time(shown[name])
-        return {**self.more, **shown}
+            fields[name] = rounded_time(fields[name])
+        return {**self.more, **fields}
 
     def stored(self) -> Dict[str, object]:
-        """The event as the history file keeps it: without what only this run knows."""
+        """The event for the history file: without what is of this run only."""
         return self._replace(changed=0, at=0.0)._asdict()
 
-    def log(self, more: str = "") -> None:
-        """Write the event to the log as one line; of an alert there is a warning already."""
-        again = f" ({self.count} times)" if self.count > 1 else ""
+    def log(self, end: str = "") -> None:
+        """Write the event to the log as one line; an alert is logged as a warning elsewhere."""
+        times = f" ({self.count} times)" if self.count > 1 else ""
         if self.kind != "alert":
-            log.info("event %s: %s%s%s", self.kind, self.text, again, more)
+            log.info("event %s: %s%s%s", self.kind, self.text, times, end)
 
 
 SHOWN_FIELDS = Event._fields[: Event._fields.index("more")]
@@ -3307,18 +3307,18 @@ class EventFilter(NamedTuple):
         return is_kind and (not self.nodes or event.node in self.nodes)
 
 
-# Finds older events: what to list, how many, and under which id; returns them, newest first, and
-# under which id the next ones are (None: there are no more).
+# Gets older events: by a filter, how many, and below which id; returns them, newest first, and
+# below which id the next ones are (None: there are no more).
 if TYPE_CHECKING:
     OlderEvents = Callable[[EventFilter, int, int], Tuple[List[Event], Optional[int]]]
 
 
 class EventLog:
-    """The last MAX_EVENTS things that happened, and what still lasts.
+    """The last MAX_EVENTS events, and those that last.
 
-    What happens again within EVENT_MERGE_SECONDS makes the event grow, of SEPARATE_KINDS from
-    the fourth time on: a flapping node has few events. Any thread may call; ``_lock`` guards the
-    attributes below it.
+    A repetition within EVENT_MERGE_SECONDS is counted in the last event of its key, of
+    SEPARATE_KINDS from the fourth on: a flapping node has few events. Any thread may call;
+    ``_lock`` guards the attributes below it.
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
@@ -3327,12 +3327,12 @@ class EventLog:
         self._lock = threading.Lock()
         self._events: Dict[int, Event] = {}  # by id, oldest first
         self._newest: Dict[str, int] = {}  # key -> id of its newest event
-        self._begun: Dict[str, Deque[float]] = {}  # key -> when it happened the last times
-        self._over: Dict[str, Dict[int, None]] = {}  # by kind: ids of what has ended, oldest first
-        self._interrupted: set[int] = set()  # ids of what lasted when an earlier run ended
+        self._begun: Dict[str, Deque[float]] = {}  # key -> when its last events began
+        self._ended: Dict[str, Dict[int, None]] = {}  # by kind: ids of ended events, oldest first
+        self._interrupted: set[int] = set()  # ids of those that lasted when an earlier run ended
         self._last_id = 0
         self._changes = 0
-        self._dropped = 0  # the highest id that is no longer here
+        self._dropped = 0  # the highest id that was dropped
 
     def add(
         self,
@@ -3344,10 +3344,11 @@ class EventLog:
         key: str = "",
         **more: object,
     ) -> Event:
-        """Note what happened just now; it is the same again when ``key`` is (default: its text)."""
+        """Add an event, or count it in the last one of its ``key`` (default: its text)."""
         key = key or f"{kind}:{node or ''}:{text}"
         about = (kind, severity, node, instance, one_line(text))
-        event = self._begin(key, about, more, lasts=False)
+        with self._lock:
+            event = self._begin(key, about, more, lasts=False)
         if event.count == 1:
             event.log()
         return event
@@ -3363,9 +3364,9 @@ class EventLog:
         since: float | None = None,
         **more: object,
     ) -> Event:
-        """Note what lasts until ``close(key)``; what lasts already gets the new text.
+        """Begin an event that lasts until ``close(key)``; one that lasts already gets the new text.
 
-        It lasts since now, or ``since`` (Unix seconds) when that is earlier.
+        It begins now, or at ``since`` (Unix seconds) if that is earlier.
         """
         text = one_line(text)
         with self._lock:
@@ -3373,17 +3374,17 @@ class EventLog:
             if event is not None:
                 new = event._replace(severity=severity, text=text, more={**event.more, **more})
                 return event if new == event else self._put(new)
-        event = self._begin(key, (kind, severity, node, instance, text), more, True, since)
+            event = self._begin(key, (kind, severity, node, instance, text), more, True, since)
         event.log()
         return event
 
     def lasts(self, key: str) -> bool:
-        """Tell whether what ``open(key)`` began has not ended."""
+        """Whether an event of this key lasts."""
         with self._lock:
             return self._lasting(key) is not None
 
     def close(self, key: str, text: str = "") -> Event | None:
-        """Note the end of what ``open(key)`` began; None when nothing of that key lasts."""
+        """End the event of this key that lasts; None if there is none."""
         with self._lock:
             event = self._lasting(key)
             if event is None:
@@ -3404,7 +3405,7 @@ class EventLog:
     def action(
         self, method: str, path: str, status: int, by: str, peer: str, node: str | None = None
     ) -> Event | None:
-        """Note a request that changed something, as its client sent it (``path`` with the query).
+        """Add an event for a request that changed something; ``path`` is with its query.
 
         ``by`` is "token", "local" or "everyone"; "" is a request that was refused: no event.
         """
@@ -3424,10 +3425,10 @@ class EventLog:
         before: int | None = None,
         older: OlderEvents | None = None,
     ) -> Dict[str, object]:
-        """A page of events, newest first: those with an id under ``before``.
+        """A page of events, newest first: those with an id below ``before``.
 
-        What is no longer in memory comes from ``older``. ``next`` is what to give as ``before``
-        to get the next page, None at the end.
+        Events that are no longer in memory come from ``older``. ``next`` is ``before`` of the next
+        page, None at the end.
         """
         with self._lock:
             newest_first = list(reversed(self._events.values()))
@@ -3437,35 +3438,34 @@ class EventLog:
             for event in newest_first
             if event.id > dropped and (before is None or event.id < before) and which.takes(event)
         )
-        found = list(itertools.islice(wanted, limit + 1))
-        following = found[limit - 1].id if len(found) > limit else None
+        events = list(itertools.islice(wanted, limit + 1))
+        following = events[limit - 1].id if len(events) > limit else None
         if following is None and older is not None and dropped:
             before = dropped + 1 if before is None else min(before, dropped + 1)
-            more, following = older(which, limit - len(found), before)
+            stored, following = older(which, limit - len(events), before)
             current = {event.id: event for event in newest_first}
-            found += [current.get(event.id, event) for event in more]
-        return {"events": [event.document() for event in found[:limit]], "next": following}
+            events += [current.get(event.id, event) for event in stored]
+        return {"events": [event.document() for event in events[:limit]], "next": following}
 
     def changed_since(self, change: int) -> List[Event]:
         """The events that changed after ``change`` (an event's ``changed``), in that order."""
         with self._lock:
-            found = [event for event in self._events.values() if event.changed > change]
-        return sorted(found, key=lambda event: event.changed)
+            events = [event for event in self._events.values() if event.changed > change]
+        return sorted(events, key=lambda event: event.changed)
 
     def recent(self, seconds: float) -> List[Tuple[float, Event]]:
-        """What began or ended in the last ``seconds``, with its age; the newest first."""
+        """The events that began or ended in the last ``seconds``, with their age; newest first."""
         now = self.clock.monotonic()
         with self._lock:
-            found = [
-                (now - one.at, one) for one in self._events.values() if now - one.at <= seconds
-            ]
-        return sorted(found, key=lambda pair: pair[0])
+            pairs = [(now - event.at, event) for event in self._events.values()]
+        recent = [pair for pair in pairs if pair[0] <= seconds]
+        return sorted(recent, key=lambda pair: pair[0])
 
     def restore(self, events: Iterable[Event], ended: float) -> None:
-        """Take over an earlier run's events (oldest first) before there are any of our own.
+        """Take over an earlier run's events (oldest first) before the first event of this run.
 
-        What lasted then is over at ``ended`` (Unix seconds): when that run was last heard of.
-        When it soon turns out that it lasts still, it goes on: it did not happen again.
+        Those that lasted then end at ``ended`` (Unix seconds): the last sign of that run. If one
+        is soon opened again, it continues and is not counted twice.
         """
         wall, monotonic = self.clock.wall(), self.clock.monotonic()
         with self._lock:
@@ -3481,7 +3481,7 @@ class EventLog:
                 self._put(event._replace(at=monotonic - max(0.0, wall - event.until)))
 
     def _lasting(self, key: str) -> Event | None:
-        """The event of a key when it still lasts; called with the lock."""
+        """The event of a key that lasts; called with the lock."""
         event = self._events.get(self._newest.get(key, 0))
         return event if event is not None and event.until is None else None
 
@@ -3493,31 +3493,30 @@ class EventLog:
         lasts: bool,
         since: float | None = None,
     ) -> Event:
-        """Make an event, or have the one of the same key grow.
+        """Make an event, or count it in the last one of its key. Called with the lock.
 
         ``about`` is its kind, severity, node, instance and text.
         """
-        with self._lock:
-            wall, monotonic = self.clock.wall(), self.clock.monotonic()
-            began = min(wall, since or wall)
-            event = self._events.get(self._newest.get(key, 0))
-            kind, severity, _, _, text = about
-            goes_on = event is not None and lasts and event.id in self._interrupted
-            is_separate = not goes_on and self._note_repetition(key, str(kind), monotonic)
-            is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
-            if is_old or is_separate:
-                self._last_id += 1
-                event = Event(self._last_id, began, began, *about, 0, 0.0, {}, key)
-                goes_on = False
-            self._interrupted.discard(event.id)
-            count = event.count + (not goes_on)
-            event = event._replace(severity=severity, text=text, count=count)
-            until = None if lasts else max(event.time, wall)
-            at = event.at if goes_on else monotonic - (wall - began)
-            return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
+        wall, monotonic = self.clock.wall(), self.clock.monotonic()
+        began = min(wall, since or wall)
+        event = self._events.get(self._newest.get(key, 0))
+        kind, severity, _, _, text = about
+        continues = event is not None and lasts and event.id in self._interrupted
+        is_separate = not continues and self._note_repetition(key, str(kind), monotonic)
+        is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
+        if is_old or is_separate:
+            self._last_id += 1
+            event = Event(self._last_id, began, began, *about, 0, 0.0, {}, key)
+            continues = False
+        self._interrupted.discard(event.id)
+        count = event.count + (not continues)
+        event = event._replace(severity=severity, text=text, count=count)
+        until = None if lasts else max(event.time, wall)
+        at = event.at if continues else monotonic - (wall - began)
+        return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
 
     def _note_repetition(self, key: str, kind: str, now: float) -> bool:
-        """Note that something happens; tells whether it is an event of its own. With the lock."""
+        """Note when an event begins; whether it is a separate one. Called with the lock."""
         if kind not in SEPARATE_KINDS:
             return False
         begun = self._begun.setdefault(key, collections.deque(maxlen=MAX_SEPARATE))
@@ -3526,20 +3525,20 @@ class EventLog:
         return is_rare
 
     def _put(self, event: Event) -> Event:
-        """Keep an event; called with the lock. What is over is dropped before what lasts.
+        """Store an event; called with the lock. Ended ones are dropped before those that last.
 
-        It is of the kind that has most, so that a flood of one kind leaves the others alone.
+        The oldest of the most frequent kind is dropped: a flood of one kind leaves the others.
         """
         self._changes += 1
         event = event._replace(changed=self._changes)
         self._events[event.id] = event
         self._newest[event.key] = event.id
-        over = self._over.setdefault(event.kind, {})
-        over.pop(event.id, None)
+        ended = self._ended.setdefault(event.kind, {})
+        ended.pop(event.id, None)
         if event.until is not None:
-            over[event.id] = None
+            ended[event.id] = None
         if len(self._events) > self._capacity:
-            most = max(self._over.values(), key=len)
+            most = max(self._ended.values(), key=len)
             oldest = self._events.pop(next(iter(most or self._events)))
             most.pop(oldest.id, None)
             self._dropped = max(self._dropped, oldest.id)
@@ -6570,7 +6569,7 @@ class Watched:
         return [item for item in selected if not states or item.state in states]
 
     def find(self, name: str) -> List[NodeState]:
-        """A node or proxy by key or name, then its frontend or its nodes. Raises FrontendError 404."""
+        """A node by key or name, then its frontend or its children. Raises FrontendError 404."""
         self.follow()
         node = self.registry.find(name)
         states: List[NodeState | None] = []
@@ -6805,7 +6804,7 @@ class Past:
         return history_document(step, source, times, values, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
-        """The keys of a comma list of nodes, or of an instance's id, by name; of neither: the cluster.
+        """The keys, by name, of a comma list of nodes or of an instance's id; else of the cluster.
 
         Removed ones are accepted as long as the file has them. Raises FrontendError 404.
         """
@@ -6972,16 +6971,16 @@ def history_document(
 # Watching the cluster: rounds of polls
 # ----------------------------------------------------------------------------
 
-MIN_BASE_SECONDS = 300.0  # without that much past, rules have nothing to compare with
-MAX_PEERS = 64  # nodes of an instance, beyond which a rule looks at each node alone
-DETAIL_INTERVAL = 60.0  # seconds between two looks at a node's version, role and configuration
-# Questions at once through a frontend that has no status: the original takes 80 ms of CPU for each.
+MIN_BASE_SECONDS = 300.0  # with less history, rules have nothing to compare with
+MAX_PEERS = 64  # in an instance with more nodes, a rule looks at each node alone
+DETAIL_INTERVAL = 60.0  # seconds between two reads of a node's version, role and configuration
+# Requests at once through a frontend without a status: the original takes 80 ms of CPU for each.
 MAX_THROUGH = 4
-POLL_CONNECT_TIMEOUT = 2.0  # seconds that it may take to accept a connection
-POLLS_AT_ONCE = 32  # questions to nodes; each is a thread
-# A request's field: the ids of the frontends that the question came through.
-ASKING_FIELD = b"x-lmcache-frontends"
-# Frontends that ask through each other; a further one answers with its own metrics only.
+POLL_CONNECT_TIMEOUT = 2.0  # seconds for a node to accept a connection
+POLLS_AT_ONCE = 32  # requests to nodes; each is a thread
+# Header field with the ids of the frontends that a request came through.
+FRONTENDS_FIELD = b"x-lmcache-frontends"
+# Frontends that scrape through each other; a further one responds with its own metrics only.
 MAX_SCRAPE_DEPTH = 3
 
 
@@ -6995,7 +6994,6 @@ class Judge:
         self._pace = pace  # seconds between two rounds
 
     def evaluate(self) -> None:
-        """Evaluate every rule."""
         now = self._watched.clock.monotonic()
         with self._watched.lock:
             periods = self._periods(now)
@@ -7011,7 +7009,7 @@ class Judge:
             self._watched.events.follow(states, is_overloaded)
 
     def _periods(self, now: float) -> Tuple[int, int]:
-        """How many rounds "now" is, and how many it and the past are; no past that is too short."""
+        """How many rounds are "now", and how many "now" and the past; without a too short past."""
         recent = self._history.since(now - RECENT_SECONDS)
         base = self._history.since(now - RECENT_SECONDS - BASE_SECONDS)
         times = self._history.times(base)[: base - recent]
@@ -7021,23 +7019,20 @@ class Judge:
     def _evaluate_node(
         self, state: NodeState, peers: List[NodeState], now: float, recent: int, base: int
     ) -> Iterator[str]:
-        """Evaluate the rules about one node; gives the ids of their alerts."""
+        """Evaluate the rules about one node; yields the ids of their alerts."""
         mean = functools.partial(self._mean, state, peers)
         means = (functools.partial(mean, recent, 0), functools.partial(mean, base, recent))
         key, instance = state.node.key, state.instance_id
         epoch = self._watched.clock.wall() - self._watched.clock.monotonic()
         is_overloaded = self.book.is_active("frontend_overloaded")
         for rule in RULES:
-            is_down = rule.name == "node_down"
-            is_state = rule.name in ("node_down", "node_degraded")
-            alert_id = f"{'down' if is_down else rule.name}:{key}"
+            alert_id = f"{'down' if rule.name == 'node_down' else rule.name}:{key}"
             active = self.book.is_active(alert_id)
             about = (peers, rule.name, epoch, is_overloaded)
-            evidence = Evidence(state, now, active, *means, *about)
-            found = rule.check(evidence)
-            since = state.since if is_state else now
-            alert = Alert(alert_id, rule.name, rule.severity, key, found.text, since, instance)
-            alert = alert._replace(value=found.value)
+            finding = rule.check(Evidence(state, now, active, *means, *about))
+            since = state.since if rule.name in ("node_down", "node_degraded") else now
+            alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
+            alert = alert._replace(value=finding.value)
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
             if not self.book.is_active(alert_id):
                 state.causes.pop(rule.name, None)
@@ -7056,29 +7051,30 @@ class Judge:
         return sum(means) / (1 if name in SUMMED else len(means))
 
     def _evaluate_cluster(self, now: float) -> List[str]:
-        lasting = [alert for alert in self.book.alerts() if alert.node is None]
-        found = {alert.id: alert._replace(text="") for alert in lasting}
+        """Evaluate the rules about several nodes; returns the ids of their alerts."""
+        active = [alert for alert in self.book.alerts() if alert.node is None]
+        alerts = {alert.id: alert._replace(text="") for alert in active}
         states = self._watched.nodes.values()
-        found.update((one.id, one) for one in cluster_findings(states, found))
-        for alert in found.values():
+        alerts.update((alert.id, alert) for alert in cluster_findings(states, alerts))
+        for alert in alerts.values():
             rule = CLUSTER_RULES[alert.rule]
             self.book.see(alert._replace(since=now), now, rule.raise_after, rule.clear_after)
-        return list(found)
+        return list(alerts)
 
 
 class Visit:
-    """A node's turn in one round: its first answer, then those to what is asked because of it."""
+    """The requests of one poll to a node: the first one, then those that its response leads to."""
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
-        self.kind = state.kind  # when the questions were chosen
+        self.kind = state.kind  # when the last requests were chosen
         self.is_first = True
-        self.details_at: float | None = None  # when its details were asked for
-        self.waiting: Dict[str, Question] = {}  # by path: what is not answered yet
-        self.done: set[str] = set()  # paths of the questions that were asked
+        self.details_at: float | None = None  # when its details were requested
+        self.waiting: Dict[str, Question] = {}  # by path, without a response yet
+        self.done: set[str] = set()  # paths of all requests
 
     def ask(self, question: Question) -> str:
-        """Note a question as asked; returns its path for this node."""
+        """Note that a question is sent; returns its path on this node."""
         path = path_of(self.state, question)
         self.waiting[path] = question
         self.done.add(question.path)
@@ -7086,7 +7082,7 @@ class Visit:
 
 
 class Poller:
-    """Asks nodes and takes their answers over; ``timeout`` is seconds for an answer."""
+    """Sends requests to nodes and takes over their responses, each within ``timeout`` seconds."""
 
     def __init__(self, watched: Watched, fetch: FetchMany, pace: float, timeout: float) -> None:
         self._watched = watched
@@ -7094,20 +7090,20 @@ class Poller:
         self._fetch = fetch
         self._pace = pace
         self._timeout = timeout
-        self.questions = 0  # asked since our start
+        self.requests = 0  # since our start
 
     def poll(self, states: Iterable[NodeState]) -> None:
-        """Ask frontends for all their children, and every node that none of them reports.
+        """Poll frontends for all their children, and every node that none of them reports.
 
-        Returns when all have answered.
+        Returns after the last response.
         """
         states = list(states)
         frontends = {state.node.name: state for state in states if state.node.is_proxy}
         visits = {state.node.key: Visit(state) for state in states if not state.node.is_proxy}
-        # Nodes of a frontend that is asked in this poll wait for what it reports.
+        # The children of these frontends wait for what they report.
         waiting: Dict[str, List[Visit]] = {name: [] for name in frontends}
         jobs = collections.deque(self._job(one, "/api/status") for one in frontends.values())
-        # Who may be slow to fail comes last.
+        # Nodes that did not respond last time may take the whole timeout: they come last.
         for visit in sorted(visits.values(), key=lambda visit: not visit.state.is_well):
             if visit.state.node.proxy in waiting:
                 waiting[visit.state.node.proxy].append(visit)
@@ -7119,7 +7115,7 @@ class Poller:
                 yield jobs.popleft() if jobs else None
 
         for job, reply in self._fetch(next_jobs(), parallel=POLLS_AT_ONCE, through=MAX_THROUGH):
-            self.questions += 1
+            self.requests += 1
             if job.node.is_proxy:
                 reported = self._take_frontend(frontends[job.node.name], reply)
                 for visit in waiting.pop(job.node.name):
@@ -7130,12 +7126,12 @@ class Poller:
 
     def _job(self, state: NodeState, path: str) -> FetchJob:
         node = state.node.metrics_node if path == "/metrics" else state.node
-        # Another frontend need not ask its own nodes only to be recognised.
-        asking = (ASKING_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH))
-        return FetchJob(node, path, self._timeout, (asking,), POLL_CONNECT_TIMEOUT)
+        # Another frontend need not scrape its nodes only to be recognised.
+        field = (FRONTENDS_FIELD.decode(), ",".join([FRONTEND_ID] * MAX_SCRAPE_DEPTH))
+        return FetchJob(node, path, self._timeout, (field,), POLL_CONNECT_TIMEOUT)
 
     def _begin(self, visit: Visit) -> List[FetchJob]:
-        """The first question to a node. Behind a frontend that is down it is unknown, not down."""
+        """The first request to a node. Behind a frontend that is down it is unknown, not down."""
         state, now = visit.state, self._clock.monotonic()
         proxy = self._watched.proxies.get(state.node.proxy)
         if not state.node.prefix or proxy is None or proxy.state != "down":
@@ -7150,28 +7146,28 @@ class Poller:
         return []
 
     def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
-        """Take over one answer of a node; returns what to ask it next."""
+        """Take over one response of a node; returns the requests that it leads to."""
         state, now = visit.state, self._clock.monotonic()
         question = visit.waiting.pop(path)
         is_read = isinstance(reply, Reply) and reply.status in question.statuses
         value = question.read(reply, now) if is_read else None
         paths: List[str] = []
         with self._watched.lock:
-            if not visit.is_first or self._has_answered(state, reply, now):
-                is_elsewhere = self._take_over(visit, question, path, reply, value)
-                paths = [visit.ask(question)] if is_elsewhere else self._next_paths(visit, now)
+            if not visit.is_first or self._responds(state, reply, now):
+                is_retried = self._take_over(visit, question, path, reply, value)
+                paths = [visit.ask(question)] if is_retried else self._next_paths(visit, now)
                 if not visit.waiting:
                     self._finish(visit, now)
             if not visit.waiting:
                 self._watched.note(state)
         return [self._job(state, path) for path in paths]
 
-    def _has_answered(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
-        """Note by its first answer whether a node answers at all."""
+    def _responds(self, state: NodeState, reply: Reply | FetchError, now: float) -> bool:
+        """Whether a node responds, by the first request to it; its state changes if not."""
+        if isinstance(reply, BudgetFull):
+            # The node keeps its state until we have room again.
+            return False
         if isinstance(reply, FetchError):
-            if isinstance(reply, BudgetFull):
-                # The node keeps its state until we have room again.
-                return False
             is_slow = reply.connected and reply.timed_out
             if is_slow and state.is_well and not state.timeouts:
                 state.took_too_long(reply.reason, now)
@@ -7179,7 +7175,7 @@ class Poller:
                 state.failed(reply.reason, now, self._pace)
             return False
         if state.node.prefix and reply.status in (502, 504):
-            # Its frontend answers for it: the node does not.
+            # Its frontend could not reach it.
             detail = load_dict(reply.body).get("detail")
             reason = one_line(detail) if detail else f"its frontend responds with {reply.status}"
             state.failed(reason, now, self._pace)
@@ -7193,7 +7189,7 @@ class Poller:
     def _take_over(
         visit: Visit, question: Question, path: str, reply: Reply | FetchError, value: object
     ) -> bool:
-        """Hand an answer to its question; tells whether to ask it again by its older path."""
+        """Pass a response to its question; returns whether to retry with its older path."""
         state = visit.state
         if isinstance(reply, BudgetFull):
             state.details_due = 0.0
@@ -7213,7 +7209,7 @@ class Poller:
         return False
 
     def _next_paths(self, visit: Visit, now: float) -> List[str]:
-        """What to ask after the first answer, or after the last ones made the kind known."""
+        """The requests after the first response, or after the last ones if the kind has changed."""
         state = visit.state
         if visit.is_first:
             visit.is_first = False
@@ -7233,7 +7229,7 @@ class Poller:
 
     @staticmethod
     def _finish(visit: Visit, now: float) -> None:
-        """Judge a node that answered everything."""
+        """Set the state of a node after its last response."""
         state = visit.state
         if visit.details_at is not None:
             state.read_at = visit.details_at
@@ -7267,28 +7263,28 @@ class Poller:
         return {child.node.key for child, _ in reported}
 
     def _reported(self, proxy: Node, document: dict) -> List[Tuple[NodeState, dict]]:
-        """The children of a frontend that its status tells about, with their entries there."""
+        """The children of a frontend that are in its status, with their entries there."""
         entries = dicts_in(document.get("nodes"))
         by_name = {str(entry.get("name")): entry for entry in entries}
-        # Its own nodes come before those of its children.
+        # The key of a node of that frontend is more exact than the name of one further behind.
         by_name.update((str(entry.get("key")), entry) for entry in entries)
         # A path distinguishes two nodes of one name.
         by_path = {str(entry.get("path")): entry for entry in entries}
-        found = []
+        reported = []
         for child in proxy.children:
             entry = by_path.get(child.prefix) or by_name.get(child.name) or {}
-            state, said = self._watched.nodes.get(child.key), entry.get("state")
-            # One that we can ask ourselves is asked when its frontend does not know.
-            is_told = said in STATES and (said != "unknown" or child.prefix)
-            if state is not None and is_told:
-                found.append((state, entry))
-        return found
+            state, its_state = self._watched.nodes.get(child.key), entry.get("state")
+            # If its state is unknown there, it is polled directly where that is possible.
+            is_reported = its_state in STATES and (its_state != "unknown" or child.prefix)
+            if state is not None and is_reported:
+                reported.append((state, entry))
+        return reported
 
 
 def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: float) -> None:
-    """Take over what a frontend says of a node, after a look at types and sizes.
+    """Take over what a frontend reports about a node; types and sizes are checked.
 
-    ``its_time`` is that frontend's clock: how long something lasts is the difference on one clock.
+    ``its_time`` is that frontend's clock: durations are differences on one clock.
     """
     figures = as_dict(entry.get("metrics"))
     state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
@@ -7316,14 +7312,16 @@ def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: floa
 # ----------------------------------------------------------------------------
 
 RECENT = 30  # points of the short series in the status
-MIN_PUBLISH = 0.5  # seconds for which one status document is good while a round goes on,
-PUBLISH_SHARE = 4.0  # and so many times the time that it took to make
-SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that does the same
+# During a round the last status document is reused for this many seconds,
+MIN_PUBLISH = 0.5
+# and as many times as long as it took to make.
+PUBLISH_SHARE = 4.0
+SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that makes the same call
 NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "address", "path", "source")
 
 
 class StatusPage:
-    """Makes the status document of all that is known; ``about`` are further members of it."""
+    """Makes the status document; ``about`` are further members of it."""
 
     def __init__(
         self,
@@ -7343,7 +7341,7 @@ class StatusPage:
     def make(self, shown: List[NodeState] | None = None) -> bytes:
         """The JSON of the status, with these nodes or all.
 
-        It is made a node at a time: nobody waits long for the interpreter or the lock.
+        It is made a node at a time, so that no thread waits long for the interpreter or the lock.
         """
         alerts = self._alerts()
         with self._watched.lock:
@@ -7367,7 +7365,7 @@ class StatusPage:
 
     def _head(self, nodes: List[NodeState]) -> Dict[str, object]:
         unix, now = self._clock.unix, self._clock.monotonic()
-        found = [state.state for state in nodes]
+        states = [state.state for state in nodes]
         return {
             "service": SERVICE,
             "version": VERSION,
@@ -7376,7 +7374,7 @@ class StatusPage:
             "uptime": round(now - self._began, 3),
             "history_seconds": round(self._past.seconds()),
             **self._about,
-            "counts": {**{name: found.count(name) for name in STATES}, "total": len(found)},
+            "counts": {**{name: states.count(name) for name in STATES}, "total": len(states)},
             "totals": shown_figures(self._watched.totals),
             "totals_series": self._recent("", TOTAL_SERIES),
             "savings": savings_document(self._watched.totals, self._gpu_hour_cost),
@@ -7386,12 +7384,12 @@ class StatusPage:
         node = state.node
         return {
             **{name: getattr(node, name) for name in ("name", "host", "port")},
-            **self._reached(state),
+            **self._polled(state),
             "children": len(node.children),
         }
 
-    def _reached(self, state: NodeState) -> Dict[str, object]:
-        """Whether and how a node or a frontend is reached."""
+    def _polled(self, state: NodeState) -> Dict[str, object]:
+        """The members that a node and a frontend have in common: the result of its last poll."""
         return {
             "state": state.state,
             "since": self._clock.unix(state.since),
@@ -7405,7 +7403,6 @@ class StatusPage:
         models = [state.about["model"] for state in states if state.about["model"]]
         engines = [state for state in states if state.kind == "engine"]
         engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
-        found = {state.state for state in states}
         with self._watched.lock:
             return {
                 "id": instance.id,
@@ -7413,7 +7410,7 @@ class StatusPage:
                 "kinds": sorted({state.kind for state in states}),
                 "model": models[0] if models else "",
                 "engine": engine.strip(),
-                "state": min(found, key=WORST_FIRST.index),
+                "state": min((state.state for state in states), key=WORST_FIRST.index),
                 "nodes": [state.node.key for state in states],
                 "metrics": shown_figures(instance.figures),
                 "spread": spread(ranks),
@@ -7432,7 +7429,7 @@ class StatusPage:
                 "models": state.models,
                 "instance_id": state.instance_id,
                 "polled": None if state.polled is None else unix(state.polled),
-                **self._reached(state),
+                **self._polled(state),
                 "reasons": list(state.reasons),
                 "metrics": shown_figures(state.figures),
                 **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
@@ -7446,69 +7443,66 @@ class StatusPage:
 
 
 class StatusDocument:
-    """The status as JSON: made when it is asked for and something changed, by one thread at a time.
+    """The status as JSON: made for a request when something changed, by one thread at a time.
 
-    Others get the last one meanwhile. While a round goes on, one is good for MIN_PUBLISH seconds.
+    Other requests get the last one meanwhile.
     """
 
     def __init__(self, make: Callable[[], bytes], watched: Watched) -> None:
         self._make = make
         self._watched = watched
         self._making = threading.Lock()
-        self._last: Tuple[Tuple[int, int], bytes] | None = None  # (registry, answers), document
-        # Monotonic seconds of this process, whatever the clock of the monitor.
-        self._good_until = 0.0
-        self.is_held = False  # the last one is shown, whatever happens
+        # Versions of the registry and of the states, and the document.
+        self._last: Tuple[Tuple[int, int], bytes] | None = None
+        self._reuse_until = 0.0  # by time.monotonic, even if the monitor has another clock
+        self.is_held = False  # the last one is kept, whatever changes
 
     def get(self) -> Tuple[bytes, str]:
         """The document and its ETag; the same bytes while nothing changed."""
         last = self._last
         has_all_nodes = last is not None and last[0][0] == self._watched.registry_version
-        is_good = has_all_nodes and self.is_held
-        if not is_good and self._making.acquire(blocking=not has_all_nodes):
+        is_current = has_all_nodes and self.is_held
+        if not is_current and self._making.acquire(blocking=not has_all_nodes):
             try:
                 last = self._refresh()
             finally:
                 self._making.release()
-        (registry, answers), document = last
-        return document, f"{FRONTEND_ID}-{registry:x}-{answers:x}"
+        (registry, states), document = last
+        return document, f"{FRONTEND_ID}-{registry:x}-{states:x}"
 
     def publish(self) -> None:
-        """A round is over, or what was asked for by hand is there: it is seen at once."""
+        """Make a new one now: at the end of a round or of a refresh."""
         with self._making:
             if not self.is_held:
-                self._good_until = 0.0
+                self._reuse_until = 0.0
                 self._refresh()
 
     def _refresh(self) -> Tuple[Tuple[int, int], bytes]:
-        """Make a new one when the last is no longer good. Called with ``_making``."""
+        """Make a new one unless the last can be reused. Called with ``_making``."""
         last, started = self._last, time.monotonic()
         version = (self._watched.registry_version, self._watched.version)
         is_same_registry = last is not None and last[0][0] == version[0]
-        is_young = started < self._good_until
-        if is_same_registry and (is_young or last[0] == version):
+        is_recent = started < self._reuse_until
+        if is_same_registry and (is_recent or last[0] == version):
             return last
         self._last = version, self._make()
-        took = time.monotonic() - started
-        self._good_until = started + MIN_PUBLISH + PUBLISH_SHARE * took
+        seconds = time.monotonic() - started
+        self._reuse_until = started + MIN_PUBLISH + PUBLISH_SHARE * seconds
         return self._last
 
 
 class SharedCalls:
-    """Lets concurrent calls for the same thing share one run.
-
-    Who comes while it runs waits for its end.
-    """
+    """Lets concurrent calls with the same key share one run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Dict[str, threading.Event] = {}
 
-    def run(self, what: str, call: Callable[[], object], wait: bool = True) -> None:
-        """Run ``call``, or wait (with ``wait``) for another thread's run for the same ``what``."""
+    def run(self, key: str, call: Callable[[], object], wait: bool = True) -> None:
+        """Run ``call``, or wait (with ``wait``) for another thread's run with the same key."""
         with self._lock:
-            other = self._running.get(what)
-            ended = self._running.setdefault(what, threading.Event())
+            other = self._running.get(key)
+            ended = self._running.setdefault(key, threading.Event())
         if other is not None:
             if wait:
                 other.wait(SHARED_CALL_TIMEOUT)
@@ -7517,7 +7511,7 @@ class SharedCalls:
             call()
         finally:
             with self._lock:
-                del self._running[what]
+                del self._running[key]
             ended.set()
 
 
@@ -7525,19 +7519,18 @@ class SharedCalls:
 # Watching the cluster: the monitor
 # ----------------------------------------------------------------------------
 
-ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status that is asked for is not older
-POLL_TIMEOUT = 10.0  # seconds that a node may take for an answer (--poll-timeout)
+ON_DEMAND_AGE = 10.0  # seconds: with polling off, a status is not older
+POLL_TIMEOUT = 10.0  # seconds for a node's response (--poll-timeout)
 ROUND_PATIENCE = 5.0  # seconds, at most, that a round waits for slow nodes
 MIN_ROUND_PATIENCE = 1.0
 
 
 class Monitor:
-    """Watches the cluster: polls every node, and knows states, history and alerts at every moment.
+    """Watches the cluster: polls its nodes, and holds their states, history and alerts.
 
-    ``interval`` is seconds between two rounds (0: no thread; a status asks the nodes when the last
-    answers are older than 10 s), ``history_minutes`` how far the history goes back, ``timeout``
-    seconds that a node may take for an answer. Tests and
-    the demo replace ``fetch`` and ``clock``, and call ``poll_once``.
+    ``interval`` is seconds between two rounds (0: no thread; a request for the status polls the
+    nodes when the last round is older than ON_DEMAND_AGE), ``timeout`` seconds for a node's
+    response. ``fetch`` and ``clock`` replace the network and the time in tests and in the demo.
     """
 
     def __init__(
@@ -7560,6 +7553,9 @@ class Monitor:
         self.events = EventLog(self._clock)
         self.silences = Silences(self._clock)
         self._alert_events = AlertEvents(self.events)
+        # Held from the evaluation of the rules until alerts are events: two rounds at once must
+        # not swap their order.
+        self._concluding = threading.Lock()
         self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
         self._poller = Poller(watched, fetch or fetch_many, pace, timeout)
         rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
@@ -7581,12 +7577,12 @@ class Monitor:
     # -- rounds
 
     def start(self) -> None:
-        """Begin to poll, at once; with an interval of 0 nothing happens."""
+        """Start the thread, unless the interval is 0."""
         if self._interval and self._thread is None:
             self._thread = start_thread("monitor", self._run)
 
     def stop(self) -> None:
-        """End the thread; one that waits for a node is not waited for longer than a second."""
+        """End the thread; waits for at most a second."""
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
@@ -7594,14 +7590,13 @@ class Monitor:
             self._thread = None
 
     def refresh_soon(self) -> None:
-        """Have new nodes asked now, in the monitor's thread."""
+        """Poll new nodes now, in the monitor's thread."""
         self._wake.set()
 
     def refresh(self, name: str | None = None) -> None:
-        """Ask all nodes, or one (by key, name, or a proxy's name), and wait for their answers.
+        """Poll all nodes, or one by key or name (with a proxy its nodes), and wait for the end.
 
-        Concurrent calls for the same share one question. Raises FrontendError 404 when there is no
-        such node.
+        Concurrent calls for the same name share one poll. Raises FrontendError 404.
         """
         if name is None:
             return self._refreshes.run("", lambda: self.poll_once(record=False))
@@ -7616,10 +7611,7 @@ class Monitor:
         self._conclude()
 
     def poll_once(self, record: bool = True) -> None:
-        """Do one whole round in the calling thread: ask every node.
-
-        With ``record`` it is written to the history.
-        """
+        """Poll every node in the calling thread; with ``record`` the history gets a round."""
         started = self._clock.monotonic()
         self.watched.follow()
         with self.watched.lock:
@@ -7628,7 +7620,7 @@ class Monitor:
         self._finish_round(started, record)
 
     def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which move the clock; then show the status."""
+        """Do a round at each of ``moments``, which move the clock; then make the status."""
         self.watched.follow()
         self._document.publish()
         self._document.is_held = True
@@ -7647,7 +7639,7 @@ class Monitor:
             if is_regular or self.watched.registry.version != self.watched.registry_version:
                 try:
                     self._do_round(is_regular)
-                except Exception:  # The thread must live; what happened is in the log.
+                except Exception:  # The thread must go on; the traceback is in the log.
                     log.exception("a poll failed")
                 if is_regular:
                     following = max(following + self._interval, time.monotonic())
@@ -7655,33 +7647,33 @@ class Monitor:
             self._wake.clear()
 
     def _do_round(self, is_regular: bool) -> None:
-        """Ask what is due; answers that take longer than a part of the interval come later.
+        """Poll the nodes that are due; a round that is not regular only new ones, without history.
 
-        So a node that hangs keeps nobody else waiting: it is not asked again before it answered. A
-        round that is not regular asks new nodes only, and writes no history.
+        It ends after a part of the interval. A node that hangs delays no other: its response is
+        taken over when it comes, and it is not polled again before that.
         """
         started = self._clock.monotonic()
         self.watched.follow()
-        # What is due a little later is asked in this round.
+        # Nodes that are due a little later are polled in this round.
         limit = started + self._pace / 4
         with self.watched.lock:
             due = [state for state in self.watched.everything() if state.due <= limit]
-            free = [state for state in due if not state.is_asked]
-            asked = [item for item in free if is_regular or item.polled is None]
-            for state in asked:
+            idle = [state for state in due if not state.is_asked]
+            states = [state for state in idle if is_regular or state.polled is None]
+            for state in states:
                 state.is_asked = True
-        thread = start_thread("poll", self._poll_safely, asked)
+        thread = start_thread("poll", self._poll_safely, states)
         thread.join(min(ROUND_PATIENCE, max(MIN_ROUND_PATIENCE, self._pace / 2)))
         self._finish_round(started, is_regular)
 
-    def _poll_safely(self, asked: List[NodeState]) -> None:
+    def _poll_safely(self, states: List[NodeState]) -> None:
         try:
-            self._poller.poll(asked)
-        except Exception:  # Polling must go on; what happened is in the log.
+            self._poller.poll(states)
+        except Exception:  # The next rounds must go on; the traceback is in the log.
             log.exception("a poll failed")
         finally:
             with self.watched.lock:
-                for state in asked:
+                for state in states:
                     state.is_asked = False
 
     def _finish_round(self, started: float, record: bool) -> None:
@@ -7696,59 +7688,57 @@ class Monitor:
         self._conclude()
 
     def _conclude(self) -> None:
-        self._judge.evaluate()
-        self._alert_events.follow(self.alerts())
+        with self._concluding:
+            self._judge.evaluate()
+            self._alert_events.follow(self.alerts())
         self._document.publish()
 
     def _record(self, now: float) -> None:
-        """Write one row of the history, of nodes with figures of this round."""
+        """Add a round to the history, of nodes that were polled in it."""
         nodes, instances = self.watched.nodes, self.watched.instances
         rows = {instance_series(one.id): one.figures for one in instances}
         kept = [*nodes, *rows]
         rows[""] = self.watched.totals
         for key, state in nodes.items():
             is_new = state.polled is not None and now - state.polled < self._pace * 1.5
-            # One reading after a restart is no rate yet.
+            # With one snapshot, after a restart, there is no rate yet.
             if is_new and len(state.window) != 1:
                 rows[key] = {**state.figures, LATENCY: state.latency}
         self._history.add(now, rows)
         self._history.keep_only(kept)
 
-    def _refresh_old(self, is_patient: bool) -> None:
-        """With polling off, ask the nodes when the answers are old.
-
-        Who is not patient does not wait for a round that runs.
-        """
+    def _refresh_old(self, wait: bool) -> None:
+        """With polling off, do a round when the last is old, or ``wait`` for one that runs."""
         if self._interval or self._document.is_held:
             return
         last = self._last_round
         if last is None or self._clock.monotonic() - last > ON_DEMAND_AGE:
-            self._refreshes.run("old", lambda: self._do_round(True), wait=is_patient)
+            self._refreshes.run("old", lambda: self._do_round(True), wait)
 
     # -- what is shown
 
     def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
-        """Have the alerts that ``source()`` returns shown beside our own."""
+        """Show the alerts that ``source()`` returns beside those of the rules."""
         self._alert_sources.append(source)
 
     def alerts(self) -> List[Alert]:
-        """Our own alerts and those of the other sources."""
+        """The alerts of the rules and of the other sources."""
         with self.watched.lock:
-            own = self._judge.book.alerts()
+            alerts = self._judge.book.alerts()
         unix, nearby = self._clock.unix, self._alert_events.nearby
-        alerts = [one._replace(since=unix(one.since), details=nearby(one.id)) for one in own]
+        alerts = [one._replace(since=unix(one.since), details=nearby(one.id)) for one in alerts]
         for source in self._alert_sources:
             alerts += source()
         return alerts
 
     def alerts_changed(self) -> None:
-        """Have the status made again: somebody silenced an alert."""
+        """Make the status again: an alert was silenced."""
         with self.watched.lock:
             self.watched.version += 1
         self._document.publish()
 
     def alert_documents(self) -> List[dict]:
-        """The alerts as the status shows them, with their groups and silences."""
+        """The alerts for the status, with their groups and silences."""
         names = {instance.id: instance.name for instance in self.watched.instances}
         return alert_documents(self.alerts(), self.silences.active(), names)
 
@@ -7788,11 +7778,11 @@ class Monitor:
         end: float | None = None,
         instance: str | None = None,
     ) -> Dict[str, object]:
-        """Values of the ``seconds`` before ``end`` (Unix seconds; None: now).
+        """The document of ``/api/history`` for the ``seconds`` before ``end`` (Unix; None: now).
 
         Of an instance (its id), or of nodes (a comma list; None: the cluster); of metrics (a comma
-        list; None: all). Each is taken once. Raises FrontendError 404 for an unknown node, 400 for
-        an unknown metric and for what would be too much.
+        list; None: all). Raises FrontendError 404 for an unknown node, 400 for an unknown metric
+        and for a document that would be too large.
         """
         metrics = history_metrics(metric or "")
         keys = self.past.keys_of(node or "", instance or "")
@@ -7800,41 +7790,41 @@ class Monitor:
         return self.past.document(keys, metrics, max(0.0, end - seconds), end)
 
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
-        """Whether a node is up, and why not. Raises FrontendError 404."""
+        """Whether a node is up, and its state and reasons. Raises FrontendError 404."""
         self._refresh_old(True)
         state = self.watched.find(name)[0]
         with self.watched.lock:
             reasons = [*state.reasons, *([state.error] if state.error else [])]
             if state.state == "unknown" and not reasons:
                 reasons = ["it has not been polled yet"]
-            shown = {"node": state.node.key, "state": state.state, "reasons": reasons}
-            return state.state == "up", shown
+            document = {"node": state.node.key, "state": state.state, "reasons": reasons}
+            return state.state == "up", document
 
     def exposition(self, nodes: Iterable[Node]) -> bytes:
-        """Our own metrics about the nodes, in the text format."""
+        """This frontend's metrics about the nodes, in the text format."""
         alerts = self.alert_documents()
         severities = [alert["severity"] for alert in alerts if alert["silence"] is None]
         by_severity = [(f'{{severity="{name}"}}', severities.count(name)) for name in SEVERITIES]
         with self.watched.lock:
             states = [state.state for state in self.watched.nodes.values()]
-            found = [self.watched.nodes.get(node.key) for node in nodes]
-            families = node_families(state for state in found if state is not None)
+            shown = [self.watched.nodes.get(node.key) for node in nodes]
+            families = node_families(state for state in shown if state is not None)
         by_state = [(f'{{state="{name}"}}', states.count(name)) for name in STATES]
-        questions = [("", self._poller.questions)]
+        requests = [("", self._poller.requests)]
         rounds = [("_sum", f"{self._round_seconds:.6g}"), ("_count", self._rounds)]
         return own_exposition(
             {
                 **families,
                 "nodes gauge Nodes by state.": by_state,
                 "alerts gauge Active alerts by severity.": by_severity,
-                "polls_total counter Requests that polls sent to nodes.": questions,
+                "polls_total counter Requests that polls sent to nodes.": requests,
                 "poll_duration_seconds summary Duration of a round of polls.": rounds,
             }
         )
 
 
 def node_families(states: Iterable[NodeState]) -> Dict[str, List[Tuple[str, object]]]:
-    """Our own metrics that have a sample for each node, for ``own_exposition``."""
+    """The metrics that have a sample for each node, for ``own_exposition``."""
     info, restarts, latency = [], [], []
     for state in states:
         label, version = label_of(state.node), escape_label(state.about["version"])
@@ -7857,9 +7847,9 @@ def label_of(node: Node) -> str:
 # Watching the cluster: one page of metrics for Prometheus
 # ----------------------------------------------------------------------------
 
-MAX_COUNTED_NODES = 50_000  # names of nodes whose errors are counted; beyond, from 0 again
+MAX_COUNTED_NODES = 50_000  # keys of nodes whose errors are counted; beyond, from 0 again
 PAGE_AGE = 1.0  # seconds for which a merged page is reused
-MIN_SCRAPE_TIME = 0.05  # seconds; with less left a node is not asked any more
+MIN_SCRAPE_TIME = 0.05  # seconds; with less left no further node is scraped
 
 NODE_UP = "node_up gauge Whether the node answered this scrape (1) or not (0)."
 SCRAPE_ERRORS = (
@@ -7869,11 +7859,11 @@ SCRAPE_ERRORS = (
 
 
 class Exposition(List[bytes]):
-    """The pieces of one page of metrics; of a plain list nobody could keep a weak reference."""
+    """The pieces of one page of metrics; unlike a plain list it can have a weak reference."""
 
 
-class PageInTheMaking:
-    """What one thread makes and others wait for; ``page`` stays None when it failed."""
+class PendingPage:
+    """A page that one thread makes and others wait for; ``page`` stays None when that failed."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
@@ -7881,17 +7871,17 @@ class PageInTheMaking:
 
 
 class SharedPages:
-    """Gives concurrent requests for the same page one page.
+    """Lets concurrent requests for the same page share one.
 
-    Who asks while it is made waits for it, and who asks within PAGE_AGE of its end gets it too, if
-    somebody still reads it: a page that nobody reads is not kept. So 40 slow clients hold one page
-    in memory, and a lone client never sees an old one.
+    A request waits for a page that is being made, and within PAGE_AGE gets the last one if another
+    request still sends it. So 40 slow clients hold one page in memory, and a single client never
+    gets an old one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()  # guards all below
-        self._running: Dict[object, PageInTheMaking] = {}
+        self._pending: Dict[object, PendingPage] = {}
         self._made: Dict[object, Tuple[float, weakref.ref[Exposition]]] = {}
 
     def get(self, key: object, make: Callable[[], Exposition]) -> Exposition:
@@ -7901,50 +7891,52 @@ class SharedPages:
             page = page_of()
             if page is not None and self._clock() - at < PAGE_AGE:
                 return page
-            other = self._running.get(key)
-            own = self._running.setdefault(key, PageInTheMaking())
-        if other is not None:
-            other.ended.wait()
-            return other.page if other.page is not None else make()
+            pending = self._pending.get(key)
+            is_first = pending is None
+            if is_first:
+                pending = self._pending[key] = PendingPage()
+        if not is_first:
+            pending.ended.wait()
+            return pending.page if pending.page is not None else make()
         try:
-            own.page = make()
-            return own.page
+            pending.page = make()
+            return pending.page
         finally:
-            self._end(key, own)
+            self._end(key, pending)
 
-    def _end(self, key: object, own: PageInTheMaking) -> None:
+    def _end(self, key: object, pending: PendingPage) -> None:
         with self._lock:
-            del self._running[key]
-            alive = {one: made for one, made in self._made.items() if made[1]() is not None}
-            if own.page is not None:
-                alive[key] = self._clock(), weakref.ref(own.page)
-            self._made = alive
-        own.ended.set()
+            del self._pending[key]
+            made = {other: entry for other, entry in self._made.items() if entry[1]() is not None}
+            if pending.page is not None:
+                made[key] = self._clock(), weakref.ref(pending.page)
+            self._made = made
+        pending.ended.set()
 
 
 class Scraper:
-    """Answers ``/metrics``: asks all nodes for theirs, side by side, and merges the pages."""
+    """Makes ``/metrics``: fetches those of all nodes side by side, and merges them."""
 
     def __init__(self, fetch: FetchMany = fetch_many) -> None:
         self._fetch = fetch
         self._pages = SharedPages()
         self._lock = threading.Lock()  # guards what follows
         self._errors: Dict[str, int] = {}  # by the node's key, since our start
-        self._silent: set[str] = set()  # keys of nodes that gave no answer to the last scrape
+        self._unreachable: set[str] = set()  # keys of nodes without a response to the last scrape
 
     def scrape(
         self,
         nodes: Sequence[Node],
         own: Callable[[], bytes],
         timeout: float,
-        asking: Sequence[str] = (),
+        frontends: Sequence[str] = (),
     ) -> Exposition:
         """``/metrics`` of these nodes merged behind our ``own``, in at most ``timeout`` seconds.
 
-        ``asking`` are the ids of the frontends that asked us. A node that does not answer in time,
-        or answers something else, is left out and counted.
+        ``frontends`` are the ids of those that the request came through. A node that does not
+        respond in time, or with something else, is left out and counted.
         """
-        chain = [item for item in asking if re.fullmatch("[0-9a-f]{16}", item)]
+        chain = [item for item in frontends if re.fullmatch("[0-9a-f]{16}", item)]
         jobs = functools.partial(self._jobs, nodes, timeout, ",".join([*chain, FRONTEND_ID]))
         make = functools.partial(self._make, nodes, own, jobs)
         return self._pages.get((tuple(nodes), tuple(chain), timeout), make)
@@ -7957,50 +7949,51 @@ class Scraper:
     ) -> Exposition:
         merger = ExpositionMerger()
         merger.add_own(own())
-        answered: set[str] = set()
+        up: set[str] = set()
         left_out = {node.key: 1 for node in nodes}
         for job, reply in self._fetch(jobs()):
             if isinstance(reply, FetchError):
                 continue
-            answered.add(job.node.key)
+            up.add(job.node.key)
             if reply.status == 200:
                 left_out.pop(job.node.key, None)
                 merger.add(job.node.key, reply.pieces)
         left_out.update(merger.count_left_out())
-        merger.add_own(self._about_nodes(nodes, answered, left_out))
+        merger.add_own(self._about_nodes(nodes, up, left_out))
         return Exposition(merger.result())
 
     def _jobs(self, nodes: Sequence[Node], timeout: float, chain: str) -> Iterator[FetchJob]:
-        """A question to each node, those last that gave no answer before.
+        """A request to each node, last to those that did not respond to the last scrape.
 
-        Not all nodes are asked at once: each question has the time that is left when it begins.
+        They do not begin at once: each has the time that is left when it begins.
         """
         deadline = time.monotonic() + timeout
+        headers = ((FRONTENDS_FIELD.decode(), chain),)
         with self._lock:
-            silent = frozenset(self._silent)
-        for node in sorted(nodes, key=lambda node: node.key in silent):
+            unreachable = frozenset(self._unreachable)
+        for node in sorted(nodes, key=lambda node: node.key in unreachable):
             left = deadline - time.monotonic()
             if left < MIN_SCRAPE_TIME:
                 return
-            headers = ((ASKING_FIELD.decode(), chain),)
             yield FetchJob(node.metrics_node, "/metrics", left, headers)
 
     def _about_nodes(
-        self, nodes: Sequence[Node], answered: set[str], left_out: Mapping[str, int]
+        self, nodes: Sequence[Node], up: set[str], left_out: Mapping[str, int]
     ) -> bytes:
-        """What this scrape has found out about the nodes, as metrics of our own."""
+        """The result of this scrape for each node, as metrics."""
         keys = [node.key for node in nodes]
+        labels = [label_of(node) for node in nodes]
         with self._lock:
-            self._silent.difference_update(keys)
-            self._silent.update(set(keys) - answered)
             if len(self._errors) > MAX_COUNTED_NODES:
                 self._errors.clear()
+                self._unreachable.clear()
+            self._unreachable.difference_update(keys)
+            self._unreachable.update(set(keys) - up)
             for key in keys:
                 self._errors[key] = self._errors.get(key, 0) + left_out.get(key, 0)
             errors = [self._errors[key] for key in keys]
-        labels = [label_of(node) for node in nodes]
-        up = [(label, int(key in answered)) for label, key in zip(labels, keys)]
-        return own_exposition({NODE_UP: up, SCRAPE_ERRORS: zip(labels, errors)})
+        ups = [(label, int(key in up)) for label, key in zip(labels, keys)]
+        return own_exposition({NODE_UP: ups, SCRAPE_ERRORS: zip(labels, errors)})
 
 
 # ----------------------------------------------------------------------------
@@ -11730,7 +11723,7 @@ def get_metrics(server: FrontendServer, request: ApiRequest) -> Response:
         if unknown:
             raise FrontendError(404, f"there is no node named {one_line(unknown[0])!r}")
         nodes = [node for node in nodes if node.name in names or node.key in names]
-    field = request.head.get(ASKING_FIELD).decode("latin-1").lower()
+    field = request.head.get(FRONTENDS_FIELD).decode("latin-1").lower()
     asking = [frontend for frontend in field.split(",") if frontend]
     # Frontends that have each other as nodes would scrape each other without end.
     if FRONTEND_ID in asking or len(asking) >= MAX_SCRAPE_DEPTH:

@@ -600,3 +600,32 @@ def test_credentials_of_the_url_are_sent_but_never_shown(alertmanager, sending):
     wait_for(sender.alerts)
     assert "Authorization: Basic" in alertmanager.requests[0]
     assert "s3cret" not in sender.alerts()[0].text + sender.url
+
+
+def test_a_round_that_computed_its_alerts_first_does_not_reopen_what_another_one_ended():
+    monitor = Cluster().monitor
+    alert = lf.Alert("source:x", "source_away", "warning", None, "x is unreachable", 0.0)
+    computed, other_is_done = threading.Event(), threading.Event()
+
+    def source():
+        if computed.is_set():
+            return []
+        computed.set()
+        other_is_done.wait(1.0)
+        return [alert]
+
+    monitor.add_alert_source(source)
+    first = threading.Thread(target=monitor.poll_once)
+    first.start()
+    assert computed.wait(10.0)
+
+    def other():
+        monitor.poll_once()
+        other_is_done.set()
+
+    second = threading.Thread(target=other)
+    second.start()
+    first.join()
+    second.join()
+    (event,) = monitor.events.query()["events"]
+    assert event["text"] == "x is unreachable" and event["until"] is not None

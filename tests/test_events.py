@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import sys
+import threading
 import zipfile
 
 import pytest
@@ -90,6 +92,32 @@ def test_a_flapping_node_has_three_events_of_which_the_last_grows(events, clock)
     assert [event["count"] for event in found] == [4, 1, 1]
     assert found[0]["seconds"] == 20.0
     assert (found[0]["time"], found[0]["until"]) == (1_000_130.0, 1_000_330.0)
+
+
+def test_an_outage_that_two_polls_notice_at_once_is_one_event():
+    events = lf.EventLog()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(200):
+            key = "down:%d" % number
+            opened = threading.Barrier(2)
+
+            def notice():
+                opened.wait()
+                events.open(key, "node_down", "critical", "it is unreachable")
+
+            threads = [threading.Thread(target=notice) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            events.close(key)
+    finally:
+        sys.setswitchinterval(interval)
+    found = events.query(limit=1000)["events"]
+    assert len(found) == 200
+    assert all(event["count"] == 1 and event["until"] for event in found)
 
 
 @pytest.mark.parametrize("pause, count", [(295, 3), (296, 4)])

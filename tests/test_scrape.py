@@ -381,6 +381,18 @@ def test_nodes_that_did_not_answer_are_asked_last():
         assert values_of(text, "node_up") == {"a": 0, "b": 0, "c": 1}
 
 
+def test_removed_nodes_are_not_remembered_without_end():
+    asked = Asked()
+    scraper = frontend.Scraper(asked)
+    names = ["n%d" % number for number in range(frontend.MAX_COUNTED_NODES)]
+    asked.silent = {"a", *names}
+    for nodes in (nodes_called("a"), nodes_called(*names), nodes_called("c")):
+        scraper.scrape(nodes, bytes, 60.0)
+    del asked.jobs[:]
+    scraper.scrape(nodes_called(*"ab"), bytes, 5.0)
+    assert [job.node.name for job in asked.jobs] == ["a", "b"]
+
+
 def test_a_question_has_the_time_that_is_left_and_none_is_asked_when_none_is():
     asked = Asked()
     scraper = frontend.Scraper(asked)
