@@ -12741,6 +12741,7 @@ DEMO_AGES = (*range(61, 3601, 61), *range(4200, 21601, 600))  # seconds; of repl
 DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
 DEMO_LATENCY = 0.001  # seconds, of a replayed response
+DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
 MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
 DEMO_FACT = re.compile(r"\$([\w.]+)")  # a whole value in a recorded response
 DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # a part of a text there
@@ -12752,8 +12753,7 @@ def load_demo(name: str) -> dict:
     file = files.get(f"demo/{name}.json")
     if file is None:
         path = os.path.join(files.folder, "demo", f"{name}.json")
-        detail = f"--demo needs the folder static/ beside the program: no {path}"
-        raise FrontendError(500, detail)
+        raise FrontendError(500, f"--demo needs the folder static/ beside the program: no {path}")
     return json.loads(file.body)
 
 
@@ -13001,17 +13001,9 @@ class DemoNode:
     ) -> None:
         self.cluster, self.name = cluster, name
         self.process = DemoProcess(cluster, name, instance["name"], instance.get("fill", 1.0))
-        self.facts = {
-            "workers": 1,
-            "model": "",
-            "served": instance.get("model", ""),
-            **instance,
-            **cluster.data["roles"][role],
-            "instance": instance["name"],
-            "name": name,
-            "role": role,
-            "worker": rank,
-        }
+        about = {"workers": 1, "model": "", **instance, **cluster.data["roles"][role]}
+        own = {"instance": instance["name"], "name": name, "role": role, "worker": rank}
+        self.facts = {"served": about["model"], **about, **own}
         self.tables = fill_demo(cluster.settings["tables"], self.facts)
         # Guards the tables, and the switches and marks of the process.
         self.lock = threading.Lock()
@@ -13334,6 +13326,7 @@ class DemoReplay(Clock):
         self.back = 0.0  # seconds that the clock is behind during the replay
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
+        self.confs: Dict[str, dict] = {}  # by node, as they were in the last round
         names = {name.decode() for name in WANTED} | DEMO_IDENTITY
         names |= {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in names}
         roles = cluster.data["roles"].items()
@@ -13351,13 +13344,13 @@ class DemoReplay(Clock):
         # The past is in the events, not in the log.
         log.addFilter(lambda record: not self.back or record.thread != thread)
         try:
-            monitor.replay(self._moments(since))
+            monitor.replay(self._moments(since, monitor.events))
         finally:
             self.back = 0.0
             monitor.start()
 
-    def _moments(self, since: float) -> Iterator[float]:
-        """Set the clock to each round, oldest first."""
+    def _moments(self, since: float, events: EventLog) -> Iterator[float]:
+        """Set the clock to each round, oldest first, and note who changed a setting by then."""
         rounds = MAX_REPLAY_POLLS // len(self.nodes)
         now = super().wall()
         ages = list(DEMO_AGES[:rounds])
@@ -13367,6 +13360,11 @@ class DemoReplay(Clock):
             if self.cluster.stopping.is_set():
                 return
             self.back = age
+            for name, node in self.nodes.items():
+                conf = node.process.conf(self.wall())
+                if self.confs.setdefault(name, conf) != conf:
+                    events.action("POST", f"/proxy2/{name}/conf", 200, "token", DEMO_PEER, name)
+                self.confs[name] = conf
             yield age
         self.back = 0.0
 
@@ -13386,10 +13384,8 @@ class DemoReplay(Clock):
         at = self.wall()
         if node.process.is_down(at):
             return FetchError("connection refused")
-        if path == "/metrics":
-            response = node.metrics(self.pages, at)
-        else:
-            response = node.respond("GET", path, b"", at)
+        is_page = path == "/metrics"
+        response = node.metrics(self.pages, at) if is_page else node.respond("GET", path, b"", at)
         return Reply(response.status, {}, (response.encode(),), DEMO_LATENCY)
 
 

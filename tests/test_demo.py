@@ -541,6 +541,9 @@ def test_a_rank_is_away_now_and_then_and_comes_back_unhealthy_first(time_):
         time_.now += 35
         wait_for(lambda: not refuses())
         assert total(samples(worker), "lmcache:lmcache_is_healthy") == 0
+        threads = get(worker, "/periodic-threads").body["threads"]
+        monitor = next(one for one in threads if one["name"] == "health-monitor-thread")
+        assert "Failed checks: ['RemoteBackend" in monitor["last_summary"]["message"]
         time_.now += 1300
         assert total(samples(worker), "lmcache:lmcache_is_healthy") == 1
     finally:
@@ -680,6 +683,18 @@ def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     assert any(text.endswith("changed: save_unfull_chunk false → true") for text in changes)
     lasted = [event for event in events if event["kind"] == "alert" and event["until"]]
     assert any(event["until"] - event["time"] > 300 for event in lasted)
+
+
+def test_who_changed_a_setting_in_the_past_is_an_event_too(replayed):
+    front, status = replayed
+    events = front.ask("/api/events?limit=1000").json()["events"]
+    changed = [event for event in events if event["kind"] == "changed"]
+    sent = {(event["node"], event["time"]): event for event in events if event["kind"] == "action"}
+    assert len(sent) == len(changed) >= 4
+    for (node, time), action in sent.items():
+        assert (action["by"], action["from"]) == ("token", "10.2.0.14")
+        assert action["path"] == "/proxy2/%s/conf" % node
+        assert any(one["node"] == node and 0 <= one["time"] - time < 60 for one in changed)
 
 
 def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replayed):

@@ -29,6 +29,7 @@ import {
   fullTime,
   parts,
   NONE,
+  plain,
   plural,
   timeLabel,
 } from "./format.js";
@@ -742,7 +743,7 @@ export function barList(rows, unit, label) {
       {},
       h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
       h("td", { class: "bar-cell" }, bar),
-      h("td", { class: "num" }, String(count)),
+      h("td", { class: "num" }, plain(count)),
     );
   });
   return h("table", { class: "plain bars", "aria-label": label }, h("tbody", {}, body));
