@@ -250,10 +250,10 @@ def test_a_down_time_and_the_restart_that_ended_it_are_one_row(run):
 
 def test_a_change_and_the_request_that_made_it_are_one_row_that_names_its_sender(run):
     sent = {"path": "/proxy2/w0/conf", "status": 200, "by": "token", "from": "10.2.0.14"}
-    sent["method"] = "POST"
+    by = "by token from 10.2.0.14"
     events = [
         event(3, "changed", "w1", 150, text="w1 changed: chunk_size 64 → 256"),
-        event(2, "changed", "w0", 140, text="w0 changed: chunk_size 64 → 256"),
+        event(2, "changed", "w0", 140, text="w0 changed: chunk_size 64 → 256, %s" % by),
         event(1, "action", "w0", 130, text="POST /proxy2/w0/conf on w0: 200", **sent),
     ]
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"

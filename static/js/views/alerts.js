@@ -133,16 +133,6 @@ export function shortlyBefore(line, rows) {
 
 const byWhom = (row) => (actorOf(row) ? ` (${actorOf(row)})` : "");
 
-/** A fact that the server tells, and who made the change that it names. */
-function withActor(fact, rows) {
-  const made = ({ changes }) =>
-    Object.entries(changes || {}).some(([name, both]) =>
-      fact.includes(`${name} ${both.join(" → ")}`),
-    );
-  const row = rows.find((one) => one.kind === "changed" && one.by && made(one));
-  return row ? fact + byWhom(row) : fact;
-}
-
 function sinceText({ since, until }, now) {
   if (!Number.isFinite(since)) return "";
   if (until) return `${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`;
@@ -351,10 +341,8 @@ export class AlertCard {
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     this.lines = alertLines(found || []);
     // What the server tells of an alert of now has it already.
-    for (const line of this.lines) {
+    for (const line of this.lines)
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
-      line.details = line.details.map((fact) => withActor(fact, rows));
-    }
     const minute = Math.floor(status.time / 30);
     const shape = this.lines.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,

@@ -9,6 +9,7 @@ import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 const SEEN_WITHIN = 120; // seconds from a request to the poll that sees what it changed
+const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who did something
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
 const ALIKE = 4; // so many events of one kind at one time become one row
@@ -150,7 +151,8 @@ export function eventRows(events) {
   const kept = events.filter((event) => !hidden.has(event) && !isEnd(event));
   const rows = kept.map((event) => {
     const { by, from } = requests.get(event) || event;
-    return { ...event, by, from, restarted: restarts.has(event) };
+    const text = by ? event.text.replace(ORIGIN, "") : event.text; // its note says it
+    return { ...event, by, from, text, restarted: restarts.has(event) };
   });
   return together(rows);
 }

@@ -86,7 +86,11 @@ class NodeForm {
       kind: "small",
     });
     body.append(
-      field("Name", this.#input("name", row.name), "Used in URLs and as the node label of metrics."),
+      field(
+        "Name",
+        this.#input("name", row.name),
+        "Used in URLs and as the node label of metrics.",
+      ),
       field(
         "Host",
         this.#input("host", row.host, "127.0.0.1"),
