@@ -680,7 +680,8 @@ def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     assert {"alert", "changed", "node_down", "node_up", "restart"} <= set(kinds)
     # The story repeats: how it stood six hours ago depends on the hour.
     changes = [event["text"] for event in events if event["kind"] == "changed"]
-    assert any(text.endswith("changed: save_unfull_chunk false → true") for text in changes)
+    said = "changed: save_unfull_chunk false → true, by token from 10.2.0.14"
+    assert any(text.endswith(said) for text in changes)
     lasted = [event for event in events if event["kind"] == "alert" and event["until"]]
     assert any(event["until"] - event["time"] > 300 for event in lasted)
 

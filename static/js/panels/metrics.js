@@ -351,7 +351,7 @@ class Distribution {
         : h("p", { class: "muted" }, "Nothing observed yet."),
     );
     const since = h("div", {}, h("h3", {}, "Since this was opened"), this.fresh);
-    this.element = h("div", { class: "split" }, all, since);
+    this.element = h("div", { class: "halves" }, all, since);
   }
 
   update(set) {

@@ -238,7 +238,7 @@ class Console {
       h("div", { class: "tools" }, tools, button("Copy as curl", copyCurl, { image: "copy" })),
       h(
         "div",
-        { class: "split" },
+        { class: "halves" },
         field("Headers", this.headers),
         field("Body", this.body, bodyHint),
       ),
