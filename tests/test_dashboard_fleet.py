@@ -407,7 +407,7 @@ def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
     choose(browser, operation, "delete")
     browser.wait_for(lambda: browser.has("input[name=instance]"))
     press(browser, "Dry run")
-    browser.wait_for(lambda: "Enter Token IDs" in browser.text("main .field-error"))
+    browser.wait_for(lambda: "Token IDs of the prompt: enter" in browser.text("main .field-error"))
     browser.type("textarea[name=tokens]", "0-1023")
     browser.type("input[name=model]", "Qwen/Qwen3-32B")
     press(browser, "Dry run")

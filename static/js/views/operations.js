@@ -429,7 +429,8 @@ export class CacheOperations {
   #request(operation) {
     const values = this.#values();
     const lacks = operation.fields.find((name) => !FIELDS[name].optional && !values[name]);
-    if (lacks) throw Object.assign(new Error(`Enter ${FIELDS[lacks].label}.`), { field: lacks });
+    if (lacks)
+      throw Object.assign(new Error(`${FIELDS[lacks].label}: enter a value.`), { field: lacks });
     return operation.request(values);
   }
 
