@@ -231,12 +231,18 @@ function oddText(spread, value, unit, beside) {
   return `median ${below(spread.median, unit, beside)}`;
 }
 
-/** Whether a row is of a kind that has the figures of a cache. */
+/** What only a process with a cache measures: a scheduler counts failures, too. */
+const CACHE_FIGURES = [
+  "lookup_hit_rate",
+  ...SPREAD.filter((name) => name !== "failures_per_second"),
+];
+
+/** Whether a row is of a kind that has the figures of a cache, or has one. */
 const hasFigures = (row) =>
   !row.node ||
   row.kind === "mp" ||
   row.kind === "worker" ||
-  ["lookup_hit_rate", ...SPREAD].some((name) => isNumber(row.metrics[name]));
+  CACHE_FIGURES.some((name) => isNumber(row.metrics[name]));
 
 /** A figure, and below it the spread over the ranks or the median that it is far from. */
 function figureCell(row, name, show = withUnit) {
