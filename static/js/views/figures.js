@@ -34,7 +34,9 @@ const TILES = [
   {
     id: "hit_tokens_per_second",
     chart: "sources",
+    // The hit rate beside it is of the tokens looked up, too.
     note: (t) =>
+      worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
       worded(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
   },
   {
