@@ -279,10 +279,7 @@ def dumps(value: object) -> bytes:
 
 
 def join_json(head: Mapping[str, object], name: str, items: Iterable[object]) -> bytes:
-    """The JSON of ``{**head, name: [*items]}``, written an item at a time.
-
-    The encoder of CPython blocks all other threads while it writes: only for a short time each.
-    """
+    """The JSON of ``{**head, name: [*items]}``, item by item: the encoder blocks other threads."""
     start = dumps(head)[:-1] + b',"' + name.encode() + b'":['
     return start + b",".join(map(dumps, items)) + b"]}"
 
@@ -528,10 +525,7 @@ def host_and_port(host: str, port: object) -> str:
 
 
 def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that ``host`` is; None for a name.
-
-    Without its zone, and as IPv4 when it maps one (RFC 4291 section 2.5.5.2).
-    """
+    """The address that ``host`` is, without its zone, and IPv4 if mapped; None for a name."""
     if len(host) > MAX_HOST_LENGTH:
         return None
     try:
@@ -598,10 +592,7 @@ def parse_port(port: object) -> int:
 
 
 def parse_host(host: object) -> str:
-    """Make a host of a name or an address (IPv6 with or without brackets).
-
-    Raises FrontendError 400 for the field "host".
-    """
+    """Make a host of a name or an address. Raises FrontendError 400 for the field "host"."""
     if not isinstance(host, str):
         raise invalid("host", "is not a string")
     text = host.strip()
@@ -1374,10 +1365,7 @@ def check_partial_head(data: bytes) -> None:
 
 
 class ResponseHead(Head):
-    """A parsed response head (RFC 9112 section 4).
-
-    The body has ``length`` bytes or is ``chunked``, or ends with the connection (None).
-    """
+    """A parsed response head; its body has ``length`` bytes, is ``chunked`` or ends at EOF."""
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: HeaderFields) -> None:
         super().__init__(minor, fields)
@@ -1386,10 +1374,7 @@ class ResponseHead(Head):
         self.chunked = False
 
     def frame(self, method: bytes) -> None:
-        """Set how the body of a response to ``method`` is delimited (RFC 9112 section 6.3).
-
-        Raises BadMessage 502 for an ambiguous one.
-        """
+        """Set how the body is delimited (RFC 9112 section 6.3). Raises BadMessage 502."""
         codings, lengths = self.all(b"transfer-encoding"), set(self.all(b"content-length"))
         if codings:
             is_chunked = len(codings) == 1 and codings[0].lower() == b"chunked"
@@ -1732,10 +1717,7 @@ class NodeResponse(http.client.HTTPResponse):
         return head
 
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """The body as it arrives; a piece is valid until the next one is read.
-
-        Raises IncompleteRead, BadMessage, OSError.
-        """
+        """The body; a piece is valid until the next. Raises IncompleteRead, BadMessage, OSError."""
         if self.chunked:
             yield from self._chunked_pieces()
         else:
@@ -2280,10 +2262,7 @@ def fetch(
 
 
 def connect_url(url: str, timeout: float) -> Tuple[http.client.HTTPConnection, str, str]:
-    """Split an http:// or https:// URL into a connection, not open yet, Host and path.
-
-    ``timeout`` is in seconds. Raises FetchError.
-    """
+    """The connection (not open yet), Host and path of an http(s):// URL. Raises FetchError."""
     parts = urllib.parse.urlsplit(url)
     try:
         port = parts.port
@@ -2306,10 +2285,7 @@ def fetch_url(
     timeout: float = FETCH_TIMEOUT,
     body: bytes | None = None,
 ) -> Reply:
-    """Send a GET, or a POST of ``body``, to a URL and wait for the whole response.
-
-    Raises FetchError.
-    """
+    """Send a GET, or a POST of ``body``, and wait for the whole response. Raises FetchError."""
     connection, host, path = connect_url(url, min(timeout, CONNECT_TIMEOUT))
     exchange = Exchange(timeout, MAX_FETCH)
     try:
@@ -2431,10 +2407,7 @@ def read_lines(page: bytes | Iterable[bytes]) -> Iterator[bytes]:
 
 
 def read_samples(page: bytes | Iterable[bytes], wanted: frozenset[bytes]) -> Iterator[Sample]:
-    """Read the valid samples with a name of ``wanted`` and a finite value, in order.
-
-    Lines with other names cost next to nothing.
-    """
+    """Read the valid samples with a name of ``wanted`` and a finite value, in order."""
     for line in read_lines(page):
         start = SAMPLE_NAME.match(line)
         if start is None or start.group(1) not in wanted or len(line) > MAX_LINE:
@@ -8253,10 +8226,7 @@ class HistoryFile:
         events: Iterable[Event] = (),
         silences: Iterable[Mapping[str, object]] | None = None,
     ) -> None:
-        """Write minutes, changed events and (when given) all silences, in one transaction.
-
-        After an error nothing was written.
-        """
+        """Write minutes, changed events and (when given) all silences, in one transaction."""
         sqlite3 = load_sqlite()
         try:
             connection = self._connect()
@@ -8306,10 +8276,7 @@ class HistoryFile:
         return lock
 
     def _connect(self) -> sqlite3.Connection:
-        """The connection; a new one when the file was removed or replaced.
-
-        Raises OSError, sqlite3.Error and HistoryError.
-        """
+        """The connection; a new one when the file was removed or replaced. Raises as ``open``."""
         if self._connection is not None:
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(self.path).st_ino == self._inode:
@@ -8457,10 +8424,9 @@ class HistoryReader:
     def hours(
         self, series: Sequence[str], columns: Sequence[str], start: float, end: float
     ) -> Iterator[Tuple[str, int, List[array]]]:
-        """The minutes from ``start`` to ``end`` (Unix seconds), hour by hour.
+        """The minutes from ``start`` to ``end`` (Unix seconds), until an error, which is logged.
 
-        Yields a series, the hour (Unix seconds // 3600), and its 60 values for each column. After
-        an error, which is logged, the rest is missing.
+        Yields a series, an hour (Unix seconds // 3600), and its 60 values for each column.
         """
         hours = range(int(start // 3600), int(end // 3600) + 1)
         try:
@@ -8624,10 +8590,7 @@ OUTSIDE_ADDRESSES = ("10.255.255.255", "2001:db8::1")
 
 
 def split_credentials(url: str) -> Tuple[str, Dict[str, str]]:
-    """Take the password out of ``http://any:SECRET@host/``.
-
-    Returns the URL without it, and a header that carries it.
-    """
+    """Split ``http://any:SECRET@host/`` into the URL without the secret and a header with it."""
     parts = urllib.parse.urlsplit(url)
     if not parts.password:
         return url, {}
@@ -9959,10 +9922,7 @@ def path_segments(text: str) -> List[str]:
 
 
 def why_revealing(text: str, segments: Sequence[str], parameters: str) -> str:
-    """Why a GET of this path reveals secrets, changes or hides something; "" when it does not.
-
-    Path (with its segments) and query are decoded.
-    """
+    """Why a GET of this decoded path reveals, changes or hides something; "" when it does not."""
     if "#" in text or CONTROL.search(text):
         return "a '#' or a control character in a path hides what follows"
     if ".." in segments:
