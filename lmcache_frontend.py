@@ -2599,7 +2599,7 @@ class Family:
             family = families.setdefault(name, Family(name, b"untyped"))
             family.add(bytes(line), ())
         for family in families.values():
-            family.nodes = self.nodes
+            family.nodes = list(self.nodes)
         return list(families.values())
 
 
@@ -2615,11 +2615,6 @@ def insert_label(lines: bytes, label: bytes) -> bytes:
     if b"}" in lines:
         return lines.replace(b"}", b",%b}" % label)
     return lines.replace(b" ", b"{%b} " % label)
-
-
-def default_type(name: bytes) -> bytes:
-    """The type of a family that has no TYPE line."""
-    return b"gauge" if name.endswith(b"_created") else b"untyped"
 
 
 class PageReader:
@@ -2705,7 +2700,7 @@ class PageReader:
                 self._families.clear()
             family = self._find_family(name)
             if family is None:
-                family = name, default_type(name)
+                family = name, b"gauge" if name.endswith(b"_created") else b"untyped"
                 self.is_loose = True
             self._families[name] = family
         return family
@@ -3044,7 +3039,7 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
 
 
 def is_secret_name(name: object) -> bool:
-    """Tell whether the value of this name is a secret."""
+    """Tell whether a value of this name is a secret."""
     return isinstance(name, str) and SECRET_NAME.search(name[:100]) is not None
 
 
