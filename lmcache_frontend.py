@@ -10565,11 +10565,14 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.buffer += data
         return True
 
-    def receive_head(self) -> bool:
-        """Make ``rfile`` of a request's head; False while it is incomplete.
+    def take_body(self) -> List[memoryview]:
+        """The parts of the body that have arrived. Raises BadMessage."""
+        parts, used = self.body.take(memoryview(self.buffer))
+        self.buffer = self.buffer[used:]
+        return parts
 
-        Raises BadMessage, OSError.
-        """
+    def receive_head(self) -> bool:
+        """Make ``rfile`` of a complete head, or return False. Raises BadMessage, OSError."""
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             self.receive()
@@ -10650,11 +10653,10 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         if not self.buffer:
             self.receive()
         try:
-            _, used = self.body.take(memoryview(self.buffer))
+            self.take_body()
         except BadMessage:
             self.keep_alive = False
             return self.begin_to_linger(True)
-        self.buffer = self.buffer[used:]
         if self.body.done:
             return self.after_response()
         self.wait(self.discard_body, READ, deadline - time.monotonic())
@@ -10853,10 +10855,7 @@ def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeR
 
 
 def route_by_target(server: FrontendServer, head: RequestHead, peer: str) -> NodeRoute:
-    """``/proxy/{host}/{port or socket}/{path}``: the route to a registered or allowed target.
-
-    Raises FrontendError.
-    """
+    """``/proxy/{host}/{port or socket}/{path}``: the route to a target. Raises FrontendError."""
     parts = head.path.split(b"/", 4)
     if len(parts) < 4:
         detail = "use /proxy/HOST/PORT/PATH or /proxy/HOST/SOCKET/PATH, the socket percent-encoded"
@@ -11130,9 +11129,7 @@ class ForwardedRequest:
 
     def _take_body(self) -> bytes | memoryview:
         """Take the part of the body that has arrived, framed for the node. Raises BadMessage."""
-        client = self.client
-        parts, used = self.body.take(memoryview(client.buffer))
-        client.buffer = client.buffer[used:]
+        parts = self.client.take_body()
         if len(parts) == 1 and not self.head.chunked:
             return parts[0]
         data = b"".join(parts)
@@ -11883,10 +11880,7 @@ CONTENT_TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".webp": "image/webp",
     ".txt": "text/plain; charset=utf-8",
-    ".map": "application/json",
     ".yml": "application/yaml; charset=utf-8",
 }
 # POST routes that change nothing.
@@ -12114,7 +12108,8 @@ class FrontendHandler(ConnectionHandler):
         except BadMessage:
             raise
         except FrontendError as error:
-            self._discard_arrived()
+            if self.body is not None:
+                self.take_body()
             self.write_error(error)
         except OSError:
             raise
@@ -12216,10 +12211,7 @@ class FrontendHandler(ConnectionHandler):
         raise FrontendError(404, f"there is nothing at {one_line(path)}")
 
     def _take_body(self) -> bool:
-        """Take the part of the body that has arrived; True when it is complete.
-
-        Raises FrontendError 413.
-        """
+        """Read more of the body; True when it is complete. Raises FrontendError 413."""
         if self.body is None:
             return True
         size = self.head.length or 0
@@ -12243,9 +12235,7 @@ class FrontendHandler(ConnectionHandler):
                 self.wfile.send_some()
             self.receive(BLOCK_SIZE)
         self.awaits_continue = False
-        parts, used = self.body.take(memoryview(self.buffer))
-        self.buffer = self.buffer[used:]
-        for part in parts:
+        for part in self.take_body():
             self.received += part
 
     # -- responses
@@ -12295,12 +12285,6 @@ class FrontendHandler(ConnectionHandler):
             self.request_version = self.protocol_version
             self.server.telemetry.count("bad", "-", error.status, 0.0)
         self.respond(Response.error(error))
-
-    def _discard_arrived(self) -> None:
-        """Discard the part of an unused body that has arrived. Raises BadMessage."""
-        if self.body is not None:
-            _, used = self.body.take(memoryview(self.buffer))
-            self.buffer = self.buffer[used:]
 
     def _may_discard_body(self) -> bool:
         """Tell whether to read the rest of an unused body, so that the connection is kept."""
@@ -12413,10 +12397,7 @@ class Services(NamedTuple):
 
 
 class FrontendServer(WorkerHTTPServer):
-    """The server of the dashboard, the API and the proxy.
-
-    ``address`` is (host, port), or the path of a Unix socket. Raises OSError when it can't listen.
-    """
+    """The server of the dashboard, the API and the proxy. Raises OSError, as its base class."""
 
     def __init__(
         self, address: Tuple[str, int] | str, services: Services, settings: ServerSettings
@@ -13129,10 +13110,7 @@ class DemoCluster:
         story: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``instances`` are as in cluster.json, whose instances are the default.
-
-        Without ``story``, nothing goes wrong. Raises FrontendError when a data file is missing.
-        """
+        """``instances`` default to those of cluster.json. Without ``story``, nothing goes wrong."""
         self.data, self.settings, answers = map(load_demo, ("cluster", "settings", "answers"))
         self.story, self.clock = story, clock
         self.zero = clock() - self.data["story_age"]  # when the story begins
@@ -13167,10 +13145,7 @@ class DemoCluster:
         return [entry for entry in entries if re.fullmatch(entry["nodes"], name)]
 
     def start(self) -> List[Dict[str, object]]:
-        """Open every node's socket; returns node entries.
-
-        Raises OSError, and FrontendError 500 when the descriptor limit is too low.
-        """
+        """Open every node's socket; returns node entries. Raises OSError, FrontendError 500."""
         import tempfile
 
         size = len(self.nodes)
@@ -13813,10 +13788,7 @@ def load_nodes(
 
 
 def make_sources(options: argparse.Namespace, registry: NodeRegistry, trust: Trust) -> Sources:
-    """The sources of the options; LMCache's socket directory when nothing else has nodes.
-
-    Raises FrontendError 400.
-    """
+    """The sources of the options, or LMCache's socket directory. Raises FrontendError 400."""
     names = ("demo", *NODE_LISTS, *NODE_SOURCES)
     has_source = registry.leaves() or any(getattr(options, name) for name in names)
     return Sources(
@@ -14001,12 +13973,10 @@ def serve(
 
 
 def listen_to_signals(server: FrontendServer, in_plugin: bool) -> None:
-    """Shut down on SIGTERM and SIGINT, reload the configuration on SIGHUP.
-
-    ``shutdown`` has to run in a thread: it waits for ``serve_forever``, which runs in this one.
-    """
+    """Shut down on SIGTERM and SIGINT, reload the configuration on SIGHUP."""
 
     def shut_down(*_: object) -> None:
+        # ``shutdown`` waits for ``serve_forever``, which runs in this thread.
         start_thread("shutdown", server.shutdown)
 
     def reload(*_: object) -> None:
@@ -14264,15 +14234,8 @@ def print_status(options: argparse.Namespace, status: Callable[[], Mapping[str, 
         time.sleep(options.poll_interval or ON_DEMAND_AGE)
 
 
-COLORS = {
-    "up": "32",
-    "degraded": "33",
-    "down": "31",
-    "unknown": "90",
-    "critical": "31",
-    "warning": "33",
-    "info": "36",
-}
+COLORS = {"up": "32", "degraded": "33", "down": "31", "unknown": "90"}
+COLORS.update(critical="31", warning="33", info="36")
 NODE_TABLE = ("STATE", "NODE", "KIND", "VERSION", "LOOKUP HIT", "LATENCY", "ADDRESS", "REASON")
 INSTANCE_TABLE = (
     *("STATE", "INSTANCE", "KINDS", "ENGINE", "LOOKUP HIT", "TTFT P50", "NODES", "MODEL"),
