@@ -3601,14 +3601,10 @@ FACT_LABELS = {
 }
 # Seconds or bytes in the unit on the page: milliseconds, minutes, GB.
 FACT_SCALES = {
-    "remote_ping_seconds": 1e-3,
-    "remote_read": 1e-3,
-    "remote_write": 1e-3,
+    **dict.fromkeys(("remote_ping_seconds", "remote_read", "remote_write"), 1e-3),
     "cache_lifespan": 60.0,
-    "l1_load_speeds": 1e9,
-    "l1_store_speeds": 1e9,
-    "l2_load_speeds": 1e9,
-    "l2_store_speeds": 1e9,
+    **dict.fromkeys(("l1_load_speeds", "l1_store_speeds"), 1e9),
+    **dict.fromkeys(("l2_load_speeds", "l2_store_speeds"), 1e9),
 }
 
 
@@ -3932,9 +3928,9 @@ LATENCY = "latency"  # of the polls; it has a history like the figures
 TOTAL_SERIES = tuple(figure.name for figure in FIGURES if figure.history)
 SERIES = (*TOTAL_SERIES, LATENCY)
 LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reuse_gap_p50".split()
-LATENCIES = {figure.name for figure in FIGURES if figure.unit == "seconds"}.difference(LIFETIMES)
+DURATIONS = frozenset(figure.name for figure in FIGURES if figure.unit == "seconds")
 # Figures of which a point of the history shows the highest value, not the mean.
-WORST_KEPT = frozenset([LATENCY, *LATENCIES])
+WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY])
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
@@ -4426,12 +4422,6 @@ def savings(growth: Growth, sources: Dict[str, float]) -> Dict[str, float]:
     return figures
 
 
-SAVINGS_ASSUMPTION = (
-    "Tokens that LMCache supplied would have cost the prefill time per token that the engine "
-    "measured for computed ones, on as many GPUs as the engine has workers."
-)
-
-
 def savings_document(
     figures: Mapping[str, float | None], gpu_hour_cost: float
 ) -> Dict[str, object]:
@@ -4447,7 +4437,10 @@ def savings_document(
         "gpu_hour_cost": gpu_hour_cost or None,
         # As many GPU hours are saved in an hour as GPU seconds in a second.
         "money_per_hour": rounded(seconds * gpu_hour_cost) if has_price else None,
-        "assumption": SAVINGS_ASSUMPTION,
+        "assumption": (
+            "Tokens that LMCache supplied would have cost the prefill time per token that the"
+            " engine measured for computed ones, on as many GPUs as the engine has workers."
+        ),
     }
 
 
@@ -4711,7 +4704,7 @@ def rounded(value: object) -> object:
 # Watching the cluster: one node
 # ----------------------------------------------------------------------------
 
-# Seconds between two questions to a node that stays down (or the interval, if that is longer).
+# Seconds between two polls of a node that stays down (or the interval, if that is longer).
 MAX_BACK_OFF = 60.0
 SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
 SLOW = "slow ("  # how that reason begins
@@ -4739,7 +4732,7 @@ class NodeState:
         self.failures = 0  # polls without an answer, one after the other
         self.timeouts = 0  # polls that it accepted and did not answer in time
         self.due = 0.0  # when it is asked again
-        self.is_asked = False  # a poll waits for its answer
+        self.is_polling = False  # a poll waits for its answer
         # When it went up or down, and when a reset of its counters was seen.
         self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
         self.restarts: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
@@ -4910,21 +4903,20 @@ SIGNS = (
 
 
 def read_json(reply: Reply, now: float) -> object:
-    """The JSON of an answer, None when it is none."""
+    """The JSON of a response, None when it is none."""
     try:
         return loads(reply.body)
     except ValueError:
         return None
 
 
-class Question(NamedTuple):
-    """A path that a node is asked for, and what is done with the answer.
+class Query(NamedTuple):
+    """A path that a node is polled for, and how its response is taken over.
 
-    ``read(reply, now)`` makes a value of the answer without any lock, and ``take(state, status,
-    value)`` takes it over, for answers with one of ``statuses``. After a 404 the path of older
-    versions is tried once; what the node has is remembered until it restarts. It is asked when the
-    node's details are due (unless it is no ``is_detail``), and also in each round in which
-    ``again(state)`` says so.
+    ``read(reply, now)`` makes a value of the response without any lock, and ``take(state, status,
+    value)`` takes it over, if it has one of ``statuses``. After a 404 the path of ``older``
+    versions is tried once, which holds until the node restarts. A query is sent when the node's
+    details are due (if it ``is_detail``), and in each round in which ``again(state)`` is true.
     """
 
     path: str
@@ -5203,69 +5195,69 @@ def is_unwell(state: NodeState) -> bool:
     return bool(state.unwell)
 
 
-PAGE_QUESTION = Question("/metrics", take_page, "", always, ANY_STATUS, read_page)
-VERSION_QUESTION = Question("/version", take_version)
-META_QUESTION = Question("/meta", take_meta, statuses=(200, 500), read=read_meta)
-FRONTEND_QUESTION = Question("/health", take_frontend_health, "", always, ANY_STATUS)
-MP_STATUS_QUESTION = Question("/status", take_mp_status, "/api/status", always, (200, 503))
-COORDINATOR_QUESTION = Question("/healthz", take_coordinator_health, "", always, (200, 503))
-DISCOVERY_QUESTION = Question("/lmcache_infos?minute=0", take_discovery, "", always, ANY_STATUS)
-SERVER_INFO_QUESTION = Question("/server_info", take_server_info, "/get_server_info")
-IN_PROCESS_QUESTIONS = (
-    PAGE_QUESTION,
-    VERSION_QUESTION,
-    META_QUESTION,
-    Question("/conf", take_conf, read=read_conf),
-    Question("/periodic-threads-health", take_threads, again=has_stalled_threads),
-    Question(HEALTH_MONITOR, take_failed_checks, "", is_unwell, (200, 404), is_detail=False),
+PAGE_QUERY = Query("/metrics", take_page, "", always, ANY_STATUS, read_page)
+VERSION_QUERY = Query("/version", take_version)
+META_QUERY = Query("/meta", take_meta, statuses=(200, 500), read=read_meta)
+FRONTEND_QUERY = Query("/health", take_frontend_health, "", always, ANY_STATUS)
+MP_STATUS_QUERY = Query("/status", take_mp_status, "/api/status", always, (200, 503))
+COORDINATOR_QUERY = Query("/healthz", take_coordinator_health, "", always, (200, 503))
+DISCOVERY_QUERY = Query("/lmcache_infos?minute=0", take_discovery, "", always, ANY_STATUS)
+SERVER_INFO_QUERY = Query("/server_info", take_server_info, "/get_server_info")
+IN_PROCESS_QUERIES = (
+    PAGE_QUERY,
+    VERSION_QUERY,
+    META_QUERY,
+    Query("/conf", take_conf, read=read_conf),
+    Query("/periodic-threads-health", take_threads, again=has_stalled_threads),
+    Query(HEALTH_MONITOR, take_failed_checks, "", is_unwell, (200, 404), is_detail=False),
 )
-# By kind: what is asked, in this order. The first is asked alone: no answer to it is no answer of
-# the node. (Of paths that the node turned out not to have the next one takes that part.)
-READERS: Dict[str, Tuple[Question, ...]] = {
-    "worker": IN_PROCESS_QUESTIONS,
-    "scheduler": IN_PROCESS_QUESTIONS,
+# The queries by kind, in order. The first that the node has is sent alone: without a response to
+# it the node is down.
+READERS: Dict[str, Tuple[Query, ...]] = {
+    "worker": IN_PROCESS_QUERIES,
+    "scheduler": IN_PROCESS_QUERIES,
     "mp": (
-        PAGE_QUESTION,
-        MP_STATUS_QUESTION,
-        VERSION_QUESTION,
-        Question("/config", take_mp_config, older="/conf"),
+        PAGE_QUERY,
+        MP_STATUS_QUERY,
+        VERSION_QUERY,
+        Query("/config", take_mp_config, older="/conf"),
     ),
     "engine": (
-        PAGE_QUESTION,
-        VERSION_QUESTION,
-        Question("/health", take_engine_health, "", is_unwell, (200, 500, 503)),
-        Question("/v1/models", take_models),
-        SERVER_INFO_QUESTION,
+        PAGE_QUERY,
+        VERSION_QUERY,
+        Query("/health", take_engine_health, "", is_unwell, (200, 500, 503)),
+        Query("/v1/models", take_models),
+        SERVER_INFO_QUERY,
     ),
-    "coordinator": (PAGE_QUESTION, COORDINATOR_QUESTION),
-    "controller": (PAGE_QUESTION, VERSION_QUESTION),
-    "frontend": (FRONTEND_QUESTION,),
-    "discovery": (DISCOVERY_QUESTION,),
+    "coordinator": (PAGE_QUERY, COORDINATOR_QUERY),
+    "controller": (PAGE_QUERY, VERSION_QUERY),
+    "frontend": (FRONTEND_QUERY,),
+    "discovery": (DISCOVERY_QUERY,),
     "unknown": (
-        PAGE_QUESTION,
-        FRONTEND_QUESTION,
-        COORDINATOR_QUESTION,
-        VERSION_QUESTION,
-        META_QUESTION,
-        DISCOVERY_QUESTION,
-        MP_STATUS_QUESTION,
-        SERVER_INFO_QUESTION,
+        PAGE_QUERY,
+        FRONTEND_QUERY,
+        COORDINATOR_QUERY,
+        VERSION_QUERY,
+        META_QUERY,
+        DISCOVERY_QUERY,
+        MP_STATUS_QUERY,
+        SERVER_INFO_QUERY,
     ),
 }
-# An MP server with its metrics on another port is asked for its status first.
-TWO_PORTS = (MP_STATUS_QUESTION, PAGE_QUESTION, *READERS["mp"][2:])
+# An MP server with its metrics on another port is polled for its status first.
+TWO_PORTS = (MP_STATUS_QUERY, PAGE_QUERY, *READERS["mp"][2:])
 
 
-def questions_for(state: NodeState) -> List[Question]:
-    """Everything that a node of this kind is asked, without the paths that it does not have."""
+def queries_for(state: NodeState) -> List[Query]:
+    """All queries for a node of this kind, without the paths that it does not have."""
     has_two_ports = state.node.metrics_port and state.kind in ("unknown", "mp")
-    questions = TWO_PORTS if has_two_ports else READERS[state.kind]
-    return [question for question in questions if path_of(state, question)]
+    queries = TWO_PORTS if has_two_ports else READERS[state.kind]
+    return [query for query in queries if path_of(state, query)]
 
 
-def path_of(state: NodeState, question: Question) -> str:
-    """The path under which this node answers a question, "" when it has none."""
-    return state.paths.get(question.path, question.path)
+def path_of(state: NodeState, query: Query) -> str:
+    """The path of a query on this node, "" when it has none."""
+    return state.paths.get(query.path, query.path)
 
 
 def unhealthy_parts(value: object, path: str = "", depth: int = 0) -> List[str]:
@@ -6382,26 +6374,25 @@ class AlertEvents:
         return self._nearby.get(alert, ())
 
     def follow(self, alerts: Sequence[Alert]) -> None:
-        """Compare the alerts that last with those of the last time."""
-        with self._lock:
-            raised = [alert for alert in alerts if self._is_worse(alert)]
-            before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
-            for alert in raised:
-                self._nearby.setdefault(alert.id, nearby_facts(alert, before))
-                self._worst[alert.id] = alert
-                more = {"rule": alert.rule}
-                if alert.value is not None:
-                    more["value"] = alert.value
-                kind = "source" if alert.rule in SOURCE_RULES else "alert"
-                about = (kind, alert.severity, alert.text, alert.node, alert.instance)
-                self._events.open(f"alert:{alert.id}", *about, alert.since, **more)
-            lasting = {alert.id: alert for alert in alerts}
-            for key in self._last.keys() - lasting.keys():
-                del self._worst[key], self._nearby[key]
-                # Without a value the last sentence says most: "unreachable for 12 min".
-                last = self._last[key]
-                self._events.close(f"alert:{key}", last.text if last.value is None else "")
-            self._last = lasting
+        """Compare the alerts that last with those of the last call; one call at a time."""
+        raised = [alert for alert in alerts if self._is_worse(alert)]
+        before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
+        for alert in raised:
+            self._nearby.setdefault(alert.id, nearby_facts(alert, before))
+            self._worst[alert.id] = alert
+            more = {"rule": alert.rule}
+            if alert.value is not None:
+                more["value"] = alert.value
+            kind = "source" if alert.rule in SOURCE_RULES else "alert"
+            about = (kind, alert.severity, alert.text, alert.node, alert.instance)
+            self._events.open(f"alert:{alert.id}", *about, alert.since, **more)
+        lasting = {alert.id: alert for alert in alerts}
+        for key in self._last.keys() - lasting.keys():
+            del self._worst[key], self._nearby[key]
+            # Without a value the last sentence says most: "unreachable for 12 min".
+            last = self._last[key]
+            self._events.close(f"alert:{key}", last.text if last.value is None else "")
+        self._last = lasting
 
     def _is_worse(self, alert: Alert) -> bool:
         """Tell whether an alert is new, or worse than it ever was while it lasts."""
@@ -6513,7 +6504,7 @@ class Watched:
 
     def note(self, state: NodeState) -> None:
         """Note the end of a poll of a node. Called with the lock."""
-        state.is_asked = False
+        state.is_polling = False
         state.polled = self.clock.monotonic()
         self.version += 1
 
@@ -7038,14 +7029,14 @@ class Visit:
         self.kind = state.kind  # when the last requests were chosen
         self.is_first = True
         self.details_at: float | None = None  # when its details were requested
-        self.waiting: Dict[str, Question] = {}  # by path, without a response yet
+        self.waiting: Dict[str, Query] = {}  # by path, without a response yet
         self.done: set[str] = set()  # paths of all requests
 
-    def ask(self, question: Question) -> str:
-        """Note that a question is sent; returns its path on this node."""
-        path = path_of(self.state, question)
-        self.waiting[path] = question
-        self.done.add(question.path)
+    def send(self, query: Query) -> str:
+        """Note that a query is sent; returns its path on this node."""
+        path = path_of(self.state, query)
+        self.waiting[path] = query
+        self.done.add(query.path)
         return path
 
 
@@ -7103,7 +7094,7 @@ class Poller:
         state, now = visit.state, self._clock.monotonic()
         proxy = self._watched.proxies.get(state.node.proxy)
         if not state.node.prefix or proxy is None or proxy.state != "down":
-            return [self._job(state, visit.ask(questions_for(state)[0]))]
+            return [self._job(state, visit.send(queries_for(state)[0]))]
         with self._watched.lock:
             if state.state != "unknown":
                 state.failed("", now, self._pace)
@@ -7116,14 +7107,14 @@ class Poller:
     def _take(self, visit: Visit, path: str, reply: Reply | FetchError) -> List[FetchJob]:
         """Take over one response of a node; returns the requests that it leads to."""
         state, now = visit.state, self._clock.monotonic()
-        question = visit.waiting.pop(path)
-        is_read = isinstance(reply, Reply) and reply.status in question.statuses
-        value = question.read(reply, now) if is_read else None
+        query = visit.waiting.pop(path)
+        is_read = isinstance(reply, Reply) and reply.status in query.statuses
+        value = query.read(reply, now) if is_read else None
         paths: List[str] = []
         with self._watched.lock:
             if not visit.is_first or self._responds(state, reply, now):
-                is_retried = self._take_over(visit, question, path, reply, value)
-                paths = [visit.ask(question)] if is_retried else self._next_paths(visit, now)
+                is_retried = self._take_over(visit, query, path, reply, value)
+                paths = [visit.send(query)] if is_retried else self._next_paths(visit, now)
                 if not visit.waiting:
                     self._finish(visit, now)
             if not visit.waiting:
@@ -7155,25 +7146,25 @@ class Poller:
 
     @staticmethod
     def _take_over(
-        visit: Visit, question: Question, path: str, reply: Reply | FetchError, value: object
+        visit: Visit, query: Query, path: str, reply: Reply | FetchError, value: object
     ) -> bool:
-        """Pass a response to its question; returns whether to retry with its older path."""
+        """Pass a response to its query; returns whether to retry with its older path."""
         state = visit.state
         if isinstance(reply, BudgetFull):
             state.details_due = 0.0
         elif isinstance(reply, FetchError):
             state.noted.append(f"{path}: {reply.reason}")
             state.details_due = 0.0
-        elif reply.status in question.statuses:
-            question.take(state, reply.status, value)
-        elif reply.status == 404 and path == question.path and question.older:
-            state.paths[path] = question.older
+        elif reply.status in query.statuses:
+            query.take(state, reply.status, value)
+        elif reply.status == 404 and path == query.path and query.older:
+            state.paths[path] = query.older
             return True
         elif visit.is_first:
             state.forget()
             state.noted.append(f"responds with {reply.status} to {path}")
         elif reply.status == 404:
-            state.paths[question.path] = ""
+            state.paths[query.path] = ""
         return False
 
     def _next_paths(self, visit: Visit, now: float) -> List[str]:
@@ -7189,8 +7180,8 @@ class Poller:
         visit.kind = state.kind
         has_details, is_known = visit.details_at is not None, state.kind != "unknown"
         return [
-            visit.ask(item)
-            for item in questions_for(state)
+            visit.send(item)
+            for item in queries_for(state)
             if item.path not in visit.done
             and ((has_details and item.is_detail) or (is_known and item.again(state)))
         ]
@@ -7527,9 +7518,8 @@ class Monitor:
         self.watched = watched = Watched(registry, self._clock, NodeEvents(self.events))
         self._poller = Poller(watched, fetch or fetch_many, pace, timeout)
         rounds = int(history_minutes * 60 / pace) + 1 if history_minutes > 0 else 0
-        self._history = history = History(rounds)
-        self.past = Past(watched, history, pace, older)
-        self._judge = Judge(watched, history, pace)
+        self.past = Past(watched, History(rounds), pace, older)
+        self._judge = Judge(watched, self.past.history, pace)
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
         self._page = StatusPage(self.past, self.alert_documents, about, gpu_hour_cost)
         self._document = StatusDocument(self._page.make, watched)
@@ -7626,10 +7616,10 @@ class Monitor:
         limit = started + self._pace / 4
         with self.watched.lock:
             due = [state for state in self.watched.everything() if state.due <= limit]
-            idle = [state for state in due if not state.is_asked]
+            idle = [state for state in due if not state.is_polling]
             states = [state for state in idle if is_regular or state.polled is None]
             for state in states:
-                state.is_asked = True
+                state.is_polling = True
         thread = start_thread("poll", self._poll_safely, states)
         thread.join(min(ROUND_PATIENCE, max(MIN_ROUND_PATIENCE, self._pace / 2)))
         self._finish_round(started, is_regular)
@@ -7642,7 +7632,7 @@ class Monitor:
         finally:
             with self.watched.lock:
                 for state in states:
-                    state.is_asked = False
+                    state.is_polling = False
 
     def _finish_round(self, started: float, record: bool) -> None:
         now = self._clock.monotonic()
@@ -7672,8 +7662,8 @@ class Monitor:
             # With one snapshot, after a restart, there is no rate yet.
             if is_new and len(state.window) != 1:
                 rows[key] = {**state.figures, LATENCY: state.latency}
-        self._history.add(now, rows)
-        self._history.keep_only(kept)
+        self.past.history.add(now, rows)
+        self.past.history.keep_only(kept)
 
     def _refresh_old(self, wait: bool) -> None:
         """With polling off, do a round when the last is old, or ``wait`` for one that runs."""
@@ -7819,7 +7809,7 @@ MAX_COUNTED_NODES = 50_000  # keys of nodes whose errors are counted; beyond, fr
 PAGE_AGE = 1.0  # seconds for which a merged page is reused
 MIN_SCRAPE_TIME = 0.05  # seconds; with less left no further node is scraped
 
-NODE_UP = "node_up gauge Whether the node answered this scrape (1) or not (0)."
+NODE_UP = "node_up gauge Whether the node responded to this scrape (1) or not (0)."
 SCRAPE_ERRORS = (
     "scrape_errors_total counter Pages of a node that could not be read, and families of a page"
     " that were left out or lost a sample."
@@ -7895,31 +7885,31 @@ class Scraper:
     def scrape(
         self,
         nodes: Sequence[Node],
-        own: Callable[[], bytes],
+        frontend_metrics: Callable[[], bytes],
         timeout: float,
         frontends: Sequence[str] = (),
     ) -> Exposition:
-        """``/metrics`` of these nodes merged behind our ``own``, in at most ``timeout`` seconds.
+        """Merge the frontend's metrics and those of nodes, in at most ``timeout`` seconds.
 
         ``frontends`` are the ids of those that the request came through. A node that does not
         respond in time, or with something else, is left out and counted.
         """
-        chain = [item for item in frontends if re.fullmatch("[0-9a-f]{16}", item)]
-        jobs = functools.partial(self._jobs, nodes, timeout, ",".join([*chain, FRONTEND_ID]))
-        make = functools.partial(self._make, nodes, own, jobs)
-        return self._pages.get((tuple(nodes), tuple(chain), timeout), make)
+        chain = tuple(item for item in frontends if re.fullmatch("[0-9a-f]{16}", item))
+        make = functools.partial(self._make, nodes, frontend_metrics, timeout, chain)
+        return self._pages.get((tuple(nodes), chain, timeout), make)
 
     def _make(
         self,
         nodes: Sequence[Node],
-        own: Callable[[], bytes],
-        jobs: Callable[[], Iterator[FetchJob]],
+        frontend_metrics: Callable[[], bytes],
+        timeout: float,
+        chain: Sequence[str],
     ) -> Exposition:
         merger = ExpositionMerger()
-        merger.add_own(own())
+        merger.add_own(frontend_metrics())
         up: set[str] = set()
         left_out = {node.key: 1 for node in nodes}
-        for job, reply in self._fetch(jobs()):
+        for job, reply in self._fetch(self._jobs(nodes, timeout, chain)):
             if isinstance(reply, FetchError):
                 continue
             up.add(job.node.key)
@@ -7930,13 +7920,15 @@ class Scraper:
         merger.add_own(self._about_nodes(nodes, up, left_out))
         return Exposition(merger.result())
 
-    def _jobs(self, nodes: Sequence[Node], timeout: float, chain: str) -> Iterator[FetchJob]:
+    def _jobs(
+        self, nodes: Sequence[Node], timeout: float, chain: Sequence[str]
+    ) -> Iterator[FetchJob]:
         """A request to each node, last to those that did not respond to the last scrape.
 
         They do not begin at once: each has the time that is left when it begins.
         """
         deadline = time.monotonic() + timeout
-        headers = ((FRONTENDS_FIELD.decode(), chain),)
+        headers = ((FRONTENDS_FIELD.decode(), ",".join([*chain, FRONTEND_ID])),)
         with self._lock:
             unreachable = frozenset(self._unreachable)
         for node in sorted(nodes, key=lambda node: node.key in unreachable):
