@@ -6358,13 +6358,12 @@ def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
 class AlertEvents:
     """Makes an event of every alert: when it was raised and resolved, and the worst of it.
 
-    ``_lock`` guards the alerts that last, by id: ``_worst`` as they were at their worst, ``_last``
-    as they were last, and ``_nearby``, what happened in the minutes before.
+    It has the alerts that last, by id: ``_worst`` as they were at their worst, ``_last`` as they
+    were last, and ``_nearby``, what happened in the minutes before.
     """
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
-        self._lock = threading.Lock()
         self._worst: Dict[str, Alert] = {}
         self._last: Dict[str, Alert] = {}
         self._nearby: Dict[str, Tuple[str, ...]] = {}
