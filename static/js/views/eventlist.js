@@ -9,7 +9,8 @@ import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 const SEEN_WITHIN = 120; // seconds from a request to the poll that sees what it changed
-const ADDRESS = /\([^()\s]*:\/\/[^()]*\)/g; // of a backend, behind the name of its check
+// What a short list leaves out: the address of a backend behind the name of its failed check.
+const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
 const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who did something
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
@@ -272,7 +273,7 @@ export function eventText(event, brief = false) {
     const said = withOthers(tense(brief ? text.split(/[,;] /)[0] : text), event);
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
   }
-  const short = brief ? text.replace(ADDRESS, "") : text;
+  const short = brief ? text.replace(DETAIL, "") : text;
   if (!event.alike) return LASTING.includes(event.kind) ? tense(short) : short;
   const who = manyNodes(event.alike);
   const same = template(event);
