@@ -343,7 +343,7 @@ const FIGURE_COLUMNS = [
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
   figure("lookup_hit_rate", { width: 76, narrow: 64 }),
   figure("hit_tokens_per_second", { label: "From cache", width: 94, drop: 3 }),
-  figure("retrieve_p99", { label: "Retrieve p99", width: 112, narrow: 94 }),
+  figure("retrieve_p99", { label: "Retrieve p99", width: 112, narrow: 90 }),
   {
     ...figure("local_cache_bytes", { width: 186, drop: 2 }),
     sig: (row) =>
