@@ -34,8 +34,8 @@ def fleet():
 
 
 @pytest.fixture
-def page(browser):
-    """Open a fragment of a frontend's page."""
+def page(browser, start):
+    """Open a fragment of a frontend's page; those of ``start`` run until its console was read."""
 
     def visit(front, fragment):
         browser.goto("about:blank")

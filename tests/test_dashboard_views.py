@@ -48,8 +48,8 @@ def fleet():
 
 
 @pytest.fixture
-def page(browser):
-    """Open a fragment of a frontend's page.
+def page(browser, start):
+    """Open a fragment of a frontend's page; those of ``start`` run until its console was read.
 
     What it stored in the browser is forgotten with the test.
     """
