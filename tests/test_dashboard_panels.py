@@ -796,6 +796,31 @@ def test_a_slow_node_is_marked_slow(browser, worker, show):
     wait_text(browser, "◆ slow", "main section[aria-label='About this node']")
 
 
+def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_server(
+    browser, worker, show
+):
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*/cache.js", "*/palette.js"])
+    try:
+        show(worker, "overview")
+        browser.script(
+            "window.real = window.fetch;"
+            "window.fetch = () => Promise.reject(new Error('gone'));"
+            "window.began = performance.now(); location.hash = '#/node/w0/cache'"
+        )
+        wait_text(browser, "This panel could not be loaded: the server is away")
+        browser.press("/")
+        wait_text(browser, "Not opened: the server is away", ".toasts")
+        failures = "return (await import('/static/js/server.js')).store.failures"
+        browser.wait_for(lambda: browser.script(failures) >= 3, 20)
+        # After the first failure the page waits 1 s, then 2 s.
+        assert browser.script("return performance.now() - window.began") > 2500
+    finally:
+        browser.devtools("Network.setBlockedURLs", urls=[])
+    browser.script("window.fetch = window.real")
+    browser.wait_for(lambda: "Backends" in browser.texts("main h2"), 20)
+
+
 def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
     worker.pages.update(
         {

@@ -20,11 +20,11 @@ const PRELOAD = 3000; // ms after the first status
 
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
-let failed = false; // the view of the address could not be loaded
+let failed = null; // when the last status came before the view could not be loaded
 
 function showFailure(error) {
   const text = `This view could not be loaded: ${error.message}`;
-  failed = true;
+  failed = store.received;
   replace(main, empty(text, button("Try again", route)));
   console.error(error);
 }
@@ -41,7 +41,7 @@ async function open(to, mine, moved) {
 }
 
 async function route() {
-  failed = false;
+  failed = null;
   const to = parseRoute();
   document.documentElement.dataset.view = to.view;
   openMenu(false);
@@ -70,7 +70,7 @@ async function route() {
 
 function draw() {
   drawShell();
-  if (failed && !store.error) route();
+  if (failed !== null && store.received > failed) route();
   const view = current && current.view;
   if (view && view.update && store.status) view.update(store.status);
   if (treeIsDrawn()) drawTree();

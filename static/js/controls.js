@@ -3,7 +3,7 @@
 
 import { h, icon, replace, setText } from "./dom.js";
 import { NONE, plain } from "./format.js";
-import { downloadFile, store, subscribe, trusted, whyNot } from "./server.js";
+import { downloadFile, loadModule, store, subscribe, trusted, whyNot } from "./server.js";
 import { KINDS, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
@@ -58,6 +58,16 @@ export function empty(text, ...actions) {
     h("p", {}, text),
     actions.length ? h("div", { class: "actions" }, actions) : null,
   );
+}
+
+/** The module of a dialog, asked for by the reader; null, and said, when it cannot be loaded. */
+export async function opened(load) {
+  try {
+    return await loadModule(load);
+  } catch (error) {
+    toast("Not opened: the server is away", "bad");
+    return null;
+  }
 }
 
 /** What every view says while the frontend knows no node. */

@@ -3,6 +3,7 @@
 
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
+const FRESH = 1; // seconds for which a status tells that the server is there
 let memoryToken = "";
 
 /** The server said no (status > 0), or did not answer at all (status 0). */
@@ -271,13 +272,17 @@ export function recall(name, fallback) {
   }
 }
 
-/** The module that `load()` imports; says in plain words that the server did not deliver it. */
+/**
+ * The module that `load()` imports; says in plain words that the server did not deliver it. Whoever
+ * tries again waits for the next status, which then tells `store.received`.
+ */
 export async function loadModule(load) {
   try {
     return await load();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    poll();
+    // Whether it is away is asked at once, but not again: the poller goes on at its own pace.
+    if (!store.error && Date.now() / 1000 - store.received > FRESH) poll();
     throw new Error("the server is away. It is loaded as soon as the server returns.");
   }
 }

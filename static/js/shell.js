@@ -11,7 +11,7 @@ import {
   SPANS,
   timeRange,
 } from "./address.js";
-import { copy, field, fitted, nodeLink, stateMark, toast } from "./controls.js";
+import { copy, field, fitted, nodeLink, opened, stateMark, toast } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { byName, clock, plain, spanText } from "./format.js";
 import {
@@ -434,11 +434,12 @@ export async function unlock() {
     await forgetToken();
     return;
   }
-  const { formDialog } = await import("./dialog.js");
+  const dialog = await opened(() => import("./dialog.js"));
+  if (!dialog) return;
   const explained =
     "You can view the cluster without a token. To change settings, log levels, nodes or " +
     "silences, enter the access token.";
-  await formDialog({
+  await dialog.formDialog({
     title: "Enable editing",
     action: "Enable editing",
     build: (body) => body.append(h("p", { class: "muted" }, explained), tokenField()),
@@ -502,13 +503,13 @@ const typing = (event) =>
   event.target.closest("input, textarea, select, [contenteditable]");
 
 async function openPalette() {
-  const { palette } = await import("./palette.js");
-  palette();
+  const module = await opened(() => import("./palette.js"));
+  if (module) module.palette();
 }
 
 async function openHelp() {
-  const { help } = await import("./palette.js");
-  help();
+  const module = await opened(() => import("./palette.js"));
+  if (module) module.help();
 }
 
 function onKey(event) {

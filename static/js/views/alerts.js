@@ -2,7 +2,7 @@
 
 import { bounds, fixedLink, SPANS, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
-import { button, copy, field, linked, menuButton, toast } from "../controls.js";
+import { button, copy, field, linked, menuButton, opened, toast } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
@@ -179,14 +179,15 @@ const carefully = (work) =>
   });
 
 async function silenceWithComment(line) {
-  const { formDialog } = await import("../dialog.js");
+  const dialog = await opened(() => import("../dialog.js"));
+  if (!dialog) return;
   const hours = h(
     "select",
     { name: "hours" },
     [1, 4, 8, 24, 72].map((one) => h("option", { value: one }, `${one} h`)),
   );
   const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
-  await formDialog({
+  await dialog.formDialog({
     title: "Silence this alert",
     action: "Silence",
     build: (body) =>

@@ -2,12 +2,21 @@
 // instance.
 
 import { bounds, onRange, timeRange } from "../address.js";
-import { button, downloadBundle, guarded, noNodes, searchBox, stateMark } from "../controls.js";
+import {
+  button,
+  downloadBundle,
+  empty,
+  guarded,
+  noNodes,
+  searchBox,
+  stateMark,
+} from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { duration, hour, plain, plural } from "../format.js";
 import {
   each,
   getJson,
+  loadModule,
   nodePath,
   recall,
   refreshNow,
@@ -480,6 +489,7 @@ class ClusterView {
     this.split = h("div", { class: "split" }, this.alerts.element, this.eventCard.element);
     this.mapPlace = h("div");
     this.map = null;
+    this.mapAsked = -1; // when the status came with which the map was asked for
     this.events = [];
     this.rows = []; // the events as rows
     this.eventsOf = 0; // time of the status with which they were asked for
@@ -599,14 +609,24 @@ class ClusterView {
     const wanted = status.nodes.length >= MAP_FROM;
     this.mapPlace.hidden = !wanted;
     if (!wanted) return;
-    if (!this.map) {
-      this.map = { update() {} };
-      const { FleetMap } = await import("./fleetmap.js");
-      this.map = new FleetMap();
-      if (this.signal.aborted) return;
-      replace(this.mapPlace, this.map.element);
-    }
+    if (!this.map && !(await this.#loadMap())) return;
     this.map.update(store.status);
+  }
+
+  /** Load the map; without the server it is tried again with the next status. */
+  async #loadMap() {
+    if (this.mapAsked === store.received) return false;
+    this.mapAsked = store.received;
+    try {
+      const { FleetMap } = await loadModule(() => import("./fleetmap.js"));
+      if (this.signal.aborted || this.map) return false;
+      this.map = new FleetMap();
+      replace(this.mapPlace, this.map.element);
+      return true;
+    } catch (error) {
+      replace(this.mapPlace, empty(`The map is not loaded: ${error.message}`));
+      return false;
+    }
   }
 
   go({ query }) {

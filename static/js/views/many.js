@@ -2,7 +2,7 @@
 
 import { button, empty, lockNote, noNodes } from "../controls.js";
 import { h, needStyle, replace } from "../dom.js";
-import { loadModule } from "../server.js";
+import { loadModule, store } from "../server.js";
 import { BulkActions } from "./bulk.js";
 
 needStyle("static/panels.css");
@@ -25,6 +25,7 @@ class FleetPage {
   constructor(root, query, signal) {
     this.signal = signal;
     this.status = null;
+    this.failed = null; // when the last status came before a tab could not be loaded
     this.parts = new Map(); // tab -> what is shown in it
     this.none = noNodes();
     this.none.hidden = true;
@@ -43,6 +44,7 @@ class FleetPage {
   async show(query) {
     const tab = tabOf(query);
     this.tab = tab;
+    this.failed = null;
     replace(
       this.tabs,
       Object.entries(TABS).map(([name, [label]]) =>
@@ -60,8 +62,7 @@ class FleetPage {
     try {
       if (!this.parts.has(tab)) this.parts.set(tab, await TABS[tab][1](this.signal));
     } catch (error) {
-      const again = button("Try again", () => this.show(query));
-      if (this.tab === tab) replace(this.place, empty(`Not loaded: ${error.message}`, again));
+      if (this.tab === tab) this.#fail(query, error);
       return;
     }
     if (this.tab !== tab || this.signal.aborted) return;
@@ -69,8 +70,16 @@ class FleetPage {
     if (this.status) this.update(this.status);
   }
 
+  #fail(query, error) {
+    this.failed = store.received;
+    this.query = query;
+    const again = button("Try again", () => this.show(query));
+    replace(this.place, empty(`Not loaded: ${error.message}`, again));
+  }
+
   update(status) {
     this.status = status;
+    if (this.failed !== null && store.received > this.failed) this.show(this.query);
     this.none.hidden = status.nodes.length > 0;
     this.content.hidden = !this.none.hidden;
     const part = this.parts.get(this.tab);

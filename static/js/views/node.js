@@ -281,6 +281,7 @@ class NodePage {
     this.panelName = route.panel;
     this.now = null; // the PanelContext that is shown
     this.missing = null; // the node as it was last seen
+    this.failed = null; // when the last status came before the panel could not be loaded
     this.lastState = "";
     this.troubleSig = "";
     this.lineSig = "";
@@ -334,6 +335,7 @@ class NodePage {
 
   async show(name, anew = false) {
     this.panelName = name;
+    this.failed = null;
     const node = find(this.key);
     if (!node) return;
     this.tabs.draw(node, name);
@@ -363,6 +365,7 @@ class NodePage {
 
   #failed(name, error) {
     this.now = null;
+    this.failed = store.received;
     const text = `This panel could not be loaded: ${error.message}`;
     replace(
       this.place,
@@ -426,6 +429,8 @@ class NodePage {
     const healed = this.lastState === "down" && node.state !== "down";
     this.lastState = node.state;
     this.#drawHead(node, status);
+    // A panel that the server did not deliver is loaded with the next status, not before.
+    if (this.failed !== null && store.received <= this.failed) return;
     if (!this.now) this.show(this.panelName);
     else if (healed && this.now.unasked) this.show(this.panelName, true);
     else {
