@@ -246,6 +246,34 @@ def test_an_update_does_not_take_the_focus_from_an_alert(show, server, story):
     assert browser.script("return document.activeElement.closest('.alerts') !== null")
 
 
+def lose_server(browser):
+    browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
+    poll(browser)
+
+
+def test_while_the_server_is_away_the_last_events_and_charts_are_kept(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
+    events = browser.count(".event-card .events > li")
+    lose_server(browser)
+    browser.script("location.hash = '#/events'")
+    browser.wait_for(lambda: browser.text("h1") == "Events")
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: "history is not available" in browser.text(".charts-card"))
+    assert events and browser.count(".event-card .events > li") == events
+    assert browser.count(".charts-card path.line") > 6
+    assert browser.count(".tile .spark-line") == 8
+
+
+def test_that_events_are_not_known_is_said_while_the_server_is_away(show, server):
+    browser = show(server, "/#/nodes", "main table")
+    lose_server(browser)
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: "Not available" in browser.text(".event-card"))
+    assert "Nothing happened" not in browser.text(".event-card")
+    assert "No values" not in browser.text(".charts-card")
+
+
 def test_a_server_without_events_leaves_the_rest_as_it_is(show, server):
     browser = show(server, "/static/favicon.svg", "svg")
     browser.devtools("Network.enable")

@@ -238,6 +238,7 @@ class Lane {
  * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there
  * are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks: [{time, until,
  * kind: "down" | "restart" | "change" | "alert" | "action", title}].
+ * `isKnown: false`: whether there are values has not been told yet.
  * Limits: one list a lane, [{value, name}]: dashed lines.
  */
 export class Chart {
@@ -398,6 +399,7 @@ export class Chart {
 
   #drawEmpty(height) {
     this.scale = null;
+    if (this.data.isKnown === false) return;
     const text = this.options.emptyText || "No values in this time range";
     const place = { x: this.width / 2, y: height / 2, "text-anchor": "middle" };
     this.plot.append(svg("text", { class: "chart-empty", ...place }, text));

@@ -267,8 +267,15 @@ class NodeHistory extends FigureHistory {
     const names = wantedNames(this.kind).filter((name) => known.has(name));
     const node = encodeURIComponent(this.key);
     const query = `api/history?node=${node}&metric=${names.join(",")}&${historyQuery()}`;
-    const answer = await getJson(query, { signal: this.signal });
+    let answer;
+    try {
+      answer = await getJson(query, { signal: this.signal });
+    } catch (error) {
+      this.range = null; // the next status asks again
+      throw error;
+    }
     if (range !== timeRange()) return false;
+    this.answered = range;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
     this.end = answer.end || status.time;
     this.interval = answer.interval;
@@ -367,7 +374,11 @@ export class NodeFigures {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (this.card) this.card.fail(error);
-      else replace(this.place, h("p", { class: "panel-line" }, `No history: ${error.message}`));
+      else
+        replace(
+          this.place,
+          h("p", { class: "panel-line" }, `The history is not available: ${error.message}.`),
+        );
       this.place.classList.remove("asking");
       return;
     }

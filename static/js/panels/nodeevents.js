@@ -37,6 +37,7 @@ export class NodeEvents {
     this.changed = changed;
     this.events = [];
     this.rows = [];
+    this.missing = "Loading …"; // why events are not known
     this.asked = 0;
     this.range = null;
     this.alerts = new AlertCard();
@@ -64,7 +65,7 @@ export class NodeEvents {
     const ofInstance = (past || mine).some((alert) => alert.node !== node.key);
     setText(this.alerts.title, ofInstance ? `Alerts of ${instanceName(node)}` : "Alerts");
     this.alerts.update({ ...status, alerts: mine }, past, this.rows);
-    this.card.update(rows, live ? status.time : end);
+    this.card.update(rows, live ? status.time : end, this.missing);
     const none = !(past || mine).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     this.element.hidden = none && !rows.length;
@@ -85,8 +86,11 @@ export class NodeEvents {
       if (range !== timeRange()) return;
       this.events = range.live ? events : asOf(events, range.to);
       this.rows = eventRows(this.events);
+      this.missing = "";
     } catch (error) {
-      return; // the next status asks again
+      if (error.name === "AbortError") return;
+      this.range = null; // the next status asks again
+      this.missing = `Not available: ${error.message}.`;
     }
     this.draw(this.ctx.node(), store.status);
     this.changed();

@@ -439,7 +439,7 @@ export class EventCard {
     this.kind = h("select", { class: "little", "aria-label": "Filter recent events by kind" });
     this.kind.addEventListener("change", () => this.#draw());
     this.list = h("ul", { class: "events" });
-    this.none = h("p", { class: "all-well" }, "Nothing happened in this time range.");
+    this.none = h("p", { class: "all-well" });
     this.element = h(
       "section",
       { class: "card event-card", "aria-label": "Recent events" },
@@ -459,9 +459,10 @@ export class EventCard {
     this.signature = "";
   }
 
-  /** Take the rows of the range's events, newest first. */
-  update(rows, now) {
+  /** Take the rows of the range's events, newest first; `missing` is why they are not known. */
+  update(rows, now, missing = "") {
     Object.assign(this, { rows, now });
+    setText(this.none, missing || "Nothing happened in this time range.");
     this.#offerKinds();
     this.#draw();
   }

@@ -64,6 +64,8 @@ const memory = {
   envHits: null,
   envNote: "",
   sort: { id: "state", down: false },
+  history: null, // the last figures and events, for as long as there are no newer ones
+  events: null,
 };
 
 function takeQuery(query) {
@@ -474,7 +476,9 @@ class ClusterView {
     this.eventCard = new EventCard();
     this.charts = new ChartsCard();
     this.tiles = new Tiles((id) => this.charts.reveal(id));
-    this.history = new FigureHistory(signal);
+    this.history = memory.history || new FigureHistory();
+    this.history.follow(signal);
+    memory.history = this.history;
     this.selection = new Selection(() => this.#clearSelection());
     this.instances = new InstanceTable({
       selection: () => this.selection.draw(),
@@ -490,8 +494,9 @@ class ClusterView {
     this.mapPlace = h("div");
     this.map = null;
     this.mapAsked = -1; // when the status came with which the map was asked for
-    this.events = [];
-    this.rows = []; // the events as rows
+    this.events = memory.events || [];
+    this.rows = eventRows(this.events);
+    this.missing = memory.events ? "" : "Loading …"; // why events are not known
     this.eventsOf = 0; // time of the status with which they were asked for
     this.empty = null;
     this.restored = false;
@@ -577,7 +582,7 @@ class ClusterView {
       this.tiles.update(status, this.history.end ? this.history : null);
     this.charts.update(status, this.history, marksOf(events));
     const now = timeRange().live ? status.time : end;
-    this.eventCard.update(this.rows.filter(inside), now);
+    this.eventCard.update(this.rows.filter(inside), now, this.missing);
   }
 
   /** The events of the range, and those shortly before an alert of now began. */
@@ -585,6 +590,8 @@ class ClusterView {
     const events = await loadEvents(eventRange(status), this.signal);
     this.events = timeRange().live ? events : asOf(events, timeRange().to);
     this.rows = eventRows(this.events);
+    memory.events = this.events;
+    this.missing = "";
   }
 
   async #load() {
@@ -596,7 +603,10 @@ class ClusterView {
       this.eventsOf = status.time;
       await this.#loadEvents(status);
     } catch (error) {
-      if (error.name !== "AbortError") this.charts.fail(error);
+      if (error.name === "AbortError" || this.empty) return;
+      this.missing = `Not available: ${error.message}.`;
+      this.#drawFigures(store.status);
+      this.charts.fail(error);
       return;
     }
     if (this.signal.aborted || this.empty) return;

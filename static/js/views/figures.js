@@ -216,15 +216,27 @@ export class Tiles {
 
 /** What the tiles and charts need of the past, asked for once for both. */
 export class FigureHistory {
-  constructor(signal) {
+  constructor(signal = null) {
     this.signal = signal;
     this.series = new Map();
     this.end = 0;
     this.interval = 0;
     this.asked = 0; // time of the status with which it was last asked for
     this.range = null;
+    this.answered = null; // the range of the last answer
     this.pending = null; // the question that is being answered
     this.nodes = new Map(); // time of a status -> number of nodes up
+  }
+
+  /** Belong to another view, which asks anew and meanwhile shows what is known. */
+  follow(signal) {
+    this.signal = signal;
+    this.range = null;
+  }
+
+  /** Whether it is known what there is in the page's time range. */
+  get isKnown() {
+    return this.answered === timeRange();
   }
 
   /** Ask for the history when it is due; resolves with true when there is a new answer. */
@@ -242,7 +254,12 @@ export class FigureHistory {
     this.started = status.started; // a server that was restarted may remember less
     this.asked = status.time;
     this.pending = this.#ask(status, range);
-    return this.pending;
+    try {
+      return await this.pending;
+    } catch (error) {
+      this.range = null; // the next status asks again
+      throw error;
+    }
   }
 
   async #ask(status, range) {
@@ -254,6 +271,7 @@ export class FigureHistory {
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
     this.end = answer.end || status.time;
     this.interval = answer.interval;
+    this.answered = range;
     return true;
   }
 
@@ -514,7 +532,8 @@ export class ChartsCard {
       const series = of(history);
       const bars = limits ? limits(history) : [];
       chart.element.hidden = !series.flat().length && history.end > 0;
-      chart.update({ series, limits: bars, start, end, interval: history.interval, marks });
+      const { interval, isKnown } = history;
+      chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
     }
     this.#explain(history);
   }
@@ -529,7 +548,7 @@ export class ChartsCard {
 
   fail(error) {
     this.note.hidden = false;
-    setText(this.note, `No history: ${error.message}`);
+    setText(this.note, `The history is not available: ${error.message}.`);
   }
 }
 
