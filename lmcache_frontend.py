@@ -10827,6 +10827,8 @@ def route_by_name(server: FrontendServer, head: RequestHead, peer: str) -> NodeR
     if node is None:
         raise FrontendError(404, f"there is no node named {one_line(name)!r}")
     rest = path[end:] or b"/"
+    if rest == b"/metrics":
+        node = node.metrics_node
     trust = server.trust
     why, masked = trust.check_path(head, rest)
     why_not = trust.why_not(head, peer) if why or masked or node.token else ""

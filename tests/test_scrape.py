@@ -318,6 +318,14 @@ def test_a_node_whose_metrics_are_on_another_port_is_scraped_there(start):
         assert 'good_total{node="mp"} 5' in front.ask("/metrics").body.decode().splitlines()
 
 
+def test_the_proxy_serves_metrics_that_are_on_another_port(start):
+    with NodeServer() as node, Page(GOOD) as metrics:
+        entry = {"name": "mp", "host": "127.0.0.1", "port": node.port, "metrics_port": metrics.port}
+        front = start("--nodes", json.dumps([entry]))
+        assert b"good_total 5" in front.ask("/proxy2/mp/metrics").body
+        assert b"good_total" not in front.ask("/proxy2/mp/version").body
+
+
 def test_a_bundle_has_metrics_that_are_on_another_port():
     with NodeServer() as node, Page(GOOD) as metrics:
         entry = {"name": "mp", "host": "127.0.0.1", "port": node.port, "metrics_port": metrics.port}

@@ -266,7 +266,8 @@ function actionText({ method, path, node, status, text, alike }) {
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   if (event.kind === "action") return actionText(event);
-  const whole = event.by ? event.text.replace(/, by \S+ from \S+$/, "") : event.text; // see its note
+  // See its note.
+  const whole = event.by ? event.text.replace(/, by \S+ from \S+$/, "") : event.text;
   const text = event.restarted ? `${event.node} down, then restarted` : whole;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
