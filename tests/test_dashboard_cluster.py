@@ -394,9 +394,60 @@ def test_a_span_is_chosen_and_zoomed_to_by_keyboard(show, server):
     browser.wait_for(lambda: browser.has(".charts-card .zoom"))
     browser.press("Enter")
     browser.wait_for(lambda: "from=" in browser.url)
+    assert browser.count(".charts-card .chart-tip:not([hidden])") == 0
+    assert browser.count(".charts-card .cross[visibility=visible]") == 0
 
 
 # ---- charts and tiles
+
+
+def test_the_legends_show_the_values_under_the_crosshair_until_it_leaves(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
+    last = browser.texts(".charts-card .legend b")
+    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.press("Home")
+    browser.wait_for(lambda: browser.texts(".charts-card .legend b") != last)
+    browser.press("Escape")
+    browser.wait_for(lambda: browser.texts(".charts-card .legend b") == last)
+
+
+def change_on_three(story):
+    """A setting changes on three nodes, shortly before an alert."""
+    for rank in range(3):
+        node = "llama70b-a_worker%d" % rank
+        story.event(1230, "changed", "min_retrieve_tokens: 0 → 256", node=node)
+
+
+def test_what_changed_on_many_nodes_is_one_whole_line_beside_the_crosshair(show, server, story):
+    change_on_three(story)
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    browser.script("document.querySelector('.charts-card').scrollIntoView()")
+    x, y = browser.script(
+        "const mark = [...document.querySelectorAll('figure:first-child .mark.change')].pop();"
+        "const box = mark.getBoundingClientRect(); return [box.left, box.top + 60]"
+    )
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    marks = browser.wait_for(lambda: browser.texts(".chart-tip:not([hidden]) .tip-mark"))
+    changes = [text for text in marks if "min_retrieve_tokens: 0 → 256" in text]
+    assert len(changes) == 1 and "(and 2 other nodes)" in changes[0]
+    cut = "return [...document.querySelectorAll('.tip-mark')].filter((e) => e.scrollWidth > "
+    assert browser.script(cut + "e.clientWidth).length") == 0
+
+
+def test_the_number_at_a_sign_counts_what_the_sign_stands_for(show, server, story):
+    change_on_three(story)
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    signs = browser.script(
+        "return [...document.querySelectorAll('.charts-card g:has(.flag.change)')].map((sign) => ["
+        "  (sign.querySelector('.flag-count') || {}).textContent || '1',"
+        "  sign.querySelector('title').textContent])"
+    )
+    for number, told in signs:
+        assert int(number) == sum("Alert" not in line for line in told.split("\n"))
+    assert any(int(number) < len(told.split("\n")) for number, told in signs)
 
 
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
@@ -407,9 +458,10 @@ def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     assert browser.count(".charts-card .mark.restart") == 8
     browser.script("document.querySelector('.charts-card .chart-svg').focus()")
     browser.press("End", "ArrowLeft")
-    tips = browser.wait_for(lambda: browser.texts(".charts-card .chart-tip:not([hidden])"))
-    times = {text.split("\n")[0] for text in tips}
-    assert len(tips) == 4 and len(times) == 1
+    lines = ".charts-card .cross[visibility=visible] line"
+    browser.wait_for(lambda: browser.count(lines) == 4)
+    # The other charts have their values at that time in their legends.
+    assert browser.count(".charts-card .chart-tip:not([hidden])") == 1
     titles = browser.script(
         "return [...document.querySelectorAll('.charts-card title')].map((one) => one.textContent)"
     )

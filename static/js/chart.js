@@ -46,6 +46,7 @@ const LEAST_INDENT = 52; // px for the labels of values, so that most charts beg
 const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
 const TIP_ROWS = 10;
+const TIP_MARKS = 4;
 const LEGEND_ITEMS = 24;
 const TABLE_TIMES = 120;
 const TABLE_SERIES = 20;
@@ -249,6 +250,7 @@ export class Chart {
     this.width = 0;
     this.scale = null;
     this.cursor = null; // time of the crosshair
+    this.isRead = false; // it is this chart that is pointed at: its values stand beside the crosshair
     this.anchor = null; // where a span chosen by keyboard begins
     this.drag = null;
     this.seen = false;
@@ -266,21 +268,17 @@ export class Chart {
     this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
     this.box = h("div", { class: "chart-plot" }, this.plot, this.tip, this.spoken);
     this.keys = h("ul", { class: "legend", "aria-hidden": "true" });
+    this.keyValues = []; // the places of the values in the legend
     this.figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
     const name = link ? h("a", { href: link }, label) : h("span", {}, label);
-    this.element = h(
-      "figure",
-      { class: "chart" },
-      h(
-        "figcaption",
-        { class: caption ? null : "visually-hidden" },
-        name,
-        note ? h("small", {}, note) : null,
-        legend && this.keys,
-      ),
-      this.box,
-      this.figures,
+    this.caption = h(
+      "figcaption",
+      { class: caption ? null : "visually-hidden" },
+      name,
+      note ? h("small", {}, note) : null,
+      legend && this.keys,
     );
+    this.element = h("figure", { class: "chart" }, this.caption, this.box, this.figures);
     this.figures.addEventListener("toggle", () => this.#drawTable());
     new ResizeObserver(() => {
       if (this.box.clientWidth !== this.width) this.draw();
@@ -330,9 +328,12 @@ export class Chart {
     const shown = this.series.slice(0, LEGEND_ITEMS);
     const more = this.series.length - shown.length;
     const areas = this.lanes[0].kind === "area";
+    this.keyValues = shown.map((one) =>
+      h("b", {}, this.#legendValue(one, lastValue(one, this.data.end))),
+    );
     replace(
       this.keys,
-      shown.map((one) =>
+      shown.map((one, i) =>
         h(
           "li",
           {},
@@ -340,18 +341,29 @@ export class Chart {
             class: `swatch${areas ? " area" : ""} ${one.rest ? "rest" : colourClass(one.colour)}`,
           }),
           one.name,
-          h("b", {}, this.#legendValue(one, areas)),
+          this.keyValues[i],
         ),
       ),
       more > 0 ? h("li", {}, `and ${more} more`) : null,
     );
   }
 
-  /** The last value; of areas without the unit, which the axis has. */
-  #legendValue(one, areas) {
-    const value = lastValue(one, this.data.end);
+  /** A value; of areas without the unit, which the axis has. */
+  #legendValue(one, value) {
     const short = () => parts(value, one.unit)[0].replace(/(\.\d)\d+/, "$1");
-    return areas ? short() : format(value, one.unit, one.beside);
+    return this.lanes[0].kind === "area" ? short() : format(value, one.unit, one.beside);
+  }
+
+  /** Show the values under the crosshair in the legend, the last ones without it. */
+  #drawLegendAt(rows) {
+    if (!rows.length && !this.caption.style.minHeight) return;
+    this.series.slice(0, this.keyValues.length).forEach((one, i) => {
+      const row = rows.find(({ colour, name }) => colour === one.colour && name === one.name);
+      const value = rows.length ? (row ? row.value : null) : lastValue(one, this.data.end);
+      setText(this.keyValues[i], this.#legendValue(one, value));
+    });
+    // Longer values may need another line: the plot does not move back and forth for them.
+    this.caption.style.minHeight = rows.length ? `${this.caption.offsetHeight}px` : "";
   }
 
   // ---- drawing
@@ -380,7 +392,7 @@ export class Chart {
     this.plot.append(...nothing.filter(Boolean));
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
     this.plot.append(this.cross);
-    if (this.cursor !== null) this.point(this.cursor);
+    if (this.cursor !== null) this.point(this.cursor, this.isRead);
     if (this.drag) this.plot.append(this.drag.rect);
     else this.#markSpan();
   }
@@ -476,21 +488,35 @@ export class Chart {
     for (const near of mergedMarks(shown)) this.#drawFlag(near);
   }
 
-  /** One sign for marks that are too near for a sign each: the first of them, and how many. */
+  /** One sign for marks that are too near for a sign each: the first, and how many of its kind. */
   #drawFlag(near) {
     const [{ px, kind }] = near;
+    const alike = near.filter((mark) => mark.kind === kind).length;
     const sign = icon(FLAGS[kind] || "change");
     const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
     for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
     sign.setAttribute("class", `flag ${kind}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
     const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
-    const number = near.length > 1 ? svg("text", count, String(near.length)) : null;
+    const number = alike > 1 ? svg("text", count, String(alike)) : null;
     this.plot.append(svg("g", {}, svg("title", {}, told), sign, number));
   }
 
   #markText(mark) {
     return `${clock(mark.time)} ${mark.title}`;
+  }
+
+  /** Marks in words; what is told of several nodes is one line. */
+  #markLines(marks) {
+    const lines = new Map(); // what is told, without the node -> the marks
+    for (const mark of marks) {
+      const told = `${mark.kind} ${mark.title.replace(mark.node || "", "")}`;
+      lines.set(told, [...(lines.get(told) || []), mark]);
+    }
+    return [...lines.values()].map(([first, ...others]) => {
+      const more = others.length ? ` (and ${plural(others.length, "other node")})` : "";
+      return this.#markText(first) + more;
+    });
   }
 
   // ---- the crosshair
@@ -510,20 +536,25 @@ export class Chart {
     );
   }
 
-  /** Show the values at a time, or none for null; returns what it shows. */
-  point(time) {
+  /**
+   * Show the crosshair at a time, or none for null, and the values there: in the legend, and in a
+   * box where this chart `isRead`. Returns what it shows.
+   */
+  point(time, isRead = false) {
     this.cursor = time;
+    this.isRead = isRead;
     const { start, end } = this.data;
     const inside = this.scale && this.cross && time !== null && time >= start && time <= end;
     const rows = inside ? this.#valuesAt(time) : [];
+    this.#drawLegendAt(rows);
+    this.tip.hidden = true;
     if (!rows.length) {
-      this.tip.hidden = true;
       if (this.cross) this.cross.setAttribute("visibility", "hidden");
       return [];
     }
     const px = this.scale.x(rows[0].at);
     this.#drawCross(px, rows);
-    this.#drawTip(px, rows);
+    if (isRead) this.#drawTip(px, rows);
     return rows;
   }
 
@@ -565,7 +596,9 @@ export class Chart {
       rows.length > TIP_ROWS
         ? h("div", { class: "muted" }, `and ${rows.length - TIP_ROWS} more`)
         : null,
-      near.slice(0, 4).map((mark) => h("div", { class: "tip-mark" }, this.#markText(mark))),
+      this.#markLines(near)
+        .slice(0, TIP_MARKS)
+        .map((text) => h("div", { class: "tip-mark" }, text)),
     );
     this.tip.hidden = false;
     const left = px > this.width / 2 ? px - this.tip.offsetWidth - 10 : px + 10;
@@ -574,7 +607,7 @@ export class Chart {
   }
 
   #show(time) {
-    const rows = this.point(time);
+    const rows = this.point(time, true);
     showEverywhere(rows.length ? rows[0].at : null, this);
     return rows;
   }
@@ -637,6 +670,7 @@ export class Chart {
     rect.remove();
     this.drag = null;
     if (Math.abs(to - from) < LEAST_DRAG) return;
+    this.#hide();
     setFixed(this.scale.time(Math.min(from, to)), this.scale.time(Math.max(from, to)));
   }
 
@@ -678,6 +712,8 @@ export class Chart {
     this.anchor = null;
     const span = [Math.min(anchor, cursor), Math.max(anchor, cursor)];
     setText(this.spoken, `All charts show ${clock(span[0])} to ${clock(span[1])}.`);
+    this.#hide();
+    this.#markSpan();
     setFixed(...span);
   }
 

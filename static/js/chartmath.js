@@ -301,7 +301,7 @@ export function slots(times, values, start, end, count) {
 }
 
 const MARK_RANKS = ["restart", "change", "action", "alert", "resolved"]; // what is named first
-const MARK_ROOM = 20; // px between the signs of two marks
+const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
 
 /**
  * Marks ({kind, px}) in groups that get one sign each, in the order of their rank: what happened to
