@@ -21,7 +21,7 @@ It is blocking, linear code on the standard classes. The life of a request:
     dispatch    FrontendHandler.do_GET: the table ROUTES, a file of static/, or the proxy
     node        ForwardedRequest: HTTPConnection.putrequest, endheaders, getresponse;
                 UnixHTTPConnection for sockets, NodeResponse.begin: the strict grammar
-    answer      send_response, send_header, end_headers into ``wfile``, then send_some
+    response    send_response, send_header, end_headers into ``wfile``, then send_some
     idle        parked in one selector, without a thread, until its next request is there
 
 And of a figure: the poller asks each node (fetch_many, a reader for each kind of node); a page
@@ -36,7 +36,7 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     HTTP/1.1 grammar                heads and chunks, strict: pure functions on bytes
     talking to nodes                NodeConnection, UnixHTTPConnection, NodeResponse, fetch_many
     Prometheus text                 reading samples, merging expositions
-    secrets                         what is masked in answers and in events
+    secrets                         what is masked in responses and in events
     watching the cluster            events; figures (FIGURES); readers of each kind of node;
                                     instances; rules (RULES); history; polls; the status document
     history file                    minutes and events that outlive the process, in SQLite
@@ -46,7 +46,7 @@ Chapters, lower layers first, none knowing of a later one ("# ----" begins each)
     for Prometheus and bug reports  targets for Prometheus, the bundle
     serving connections             workers, parking, one client's connection
     the proxy                       one forwarded request, there and back
-    our own routes                  what each answers, and their table (ROUTES)
+    our own routes                  the response of each, and their table (ROUTES)
     the HTTP server                 FrontendHandler, the dashboard's files, FrontendServer
     running as an LMCache plugin    nodes and options from LMCache's environment
     demo                            simulated nodes for --demo and for the tests
@@ -56,7 +56,7 @@ Where to look for
 
     a limit                     the top of its chapter; of a head: MAX_HEAD, MAX_FIELDS (grammar)
     a check of what comes in    parse_request_head, parse_response_head, ChunkedBody (grammar);
-                                NodeResponse.begin reads a node's answer by it
+                                NodeResponse.begin reads a node's response by it
     a node that hangs           for a forwarded request another worker takes over after PATIENCE; it
                                 ends after ``proxy_timeout`` (504), and too many that wait are
                                 refused (503): ForwardedRequest._wait_for_node, NodeSlots.
@@ -4706,7 +4706,7 @@ def rounded(value: object) -> object:
 
 # Seconds between two polls of a node that stays down (or the interval, if that is longer).
 MAX_BACK_OFF = 60.0
-SLOW_ANSWER = 2.0  # seconds from which a node that answers is degraded
+SLOW_RESPONSE = 2.0  # seconds from which a node that responds is degraded
 SLOW = "slow ("  # how that reason begins
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
@@ -4728,11 +4728,11 @@ class NodeState:
         self.latency: float | None = None
         self.error: str | None = None
         self.reasons: List[str] = []
-        self.noted: List[str] = []  # what will be its reasons when it has answered everything
-        self.failures = 0  # polls without an answer, one after the other
-        self.timeouts = 0  # polls that it accepted and did not answer in time
+        self.noted: List[str] = []  # what will be its reasons at the end of its poll
+        self.failures = 0  # polls without a response, one after the other
+        self.timeouts = 0  # polls that it accepted, without a response in time
         self.due = 0.0  # when it is asked again
-        self.is_polling = False  # a poll waits for its answer
+        self.is_polling = False  # a poll waits for its response
         # When it went up or down, and when a reset of its counters was seen.
         self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
         self.restarts: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
@@ -4745,15 +4745,15 @@ class NodeState:
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
         self.facts_at = self.read_at = 0.0  # when it was asked for them, and for the newest
-        # What the last event told: its state, since when, and how often it had restarted.
-        self.told = ("unknown", now)
-        self.told_restarts = 0
+        # What the last event was about: its state, since when, and how often it had restarted.
+        self.noted_state = ("unknown", now)
+        self.noted_restarts = 0
         self.instance_id: str | None = None
         self.group = node.key  # what nodes that count the same tokens have in common
         self.forget()
 
     def forget(self) -> None:
-        """Forget what the node said of itself: another process answers at its address."""
+        """Forget what the node reported: another process responds at its address."""
         self.kind = "unknown"
         self.page_kind: str | None = None  # the kind that its page tells, None: no page yet
         self.start: float | None = None  # when its process began, by its own clock
@@ -4803,21 +4803,21 @@ class NodeState:
         self.state, self.since = state, now
 
     def settle(self, now: float) -> None:
-        """Set the state of a node that answered everything, from what was noted meanwhile."""
+        """Set the state at the end of a poll, from what was noted meanwhile."""
         latency = self.latency or 0.0
         stalled = f"stalled: {', '.join(self.stalled)}" if self.stalled else ""
-        slow = f"{SLOW}{latency:.1f} s)" if latency > SLOW_ANSWER else ""
+        slow = f"{SLOW}{latency:.1f} s)" if latency > SLOW_RESPONSE else ""
         # Two polls at once note the same twice.
-        found = dict.fromkeys([*self.noted, stalled, self.unwell, slow])
-        self.reasons = [reason for reason in found if reason]
+        reasons = dict.fromkeys([*self.noted, stalled, self.unwell, slow])
+        self.reasons = [reason for reason in reasons if reason]
         self.set_state("degraded" if self.reasons else "up", now)
 
-    def answered(self, latency: float) -> None:
+    def responded(self, latency: float) -> None:
         self.failures, self.timeouts, self.due = 0, 0, 0.0
         self.error, self.latency, self.noted = None, latency, []
 
     def failed(self, reason: str, now: float, interval: float) -> None:
-        """The node did not answer: down, and asked less often from the third time on."""
+        """The node did not respond: down, and polled less often from the third time on."""
         self.failures += 1
         doublings = min(MAX_DOUBLINGS, max(0, self.failures - 2))
         self.due = now + min(max(MAX_BACK_OFF, interval), interval * 2**doublings)
@@ -4826,7 +4826,7 @@ class NodeState:
         self.set_state("down", now)
 
     def took_too_long(self, reason: str, now: float) -> None:
-        """It accepted the connection, and did not answer in time for once: slow, not down."""
+        """It accepted the connection, without a response in time for once: slow, not down."""
         self.timeouts += 1
         self.latency, self.reasons = None, [f"{SLOW}{reason})"]
         self.set_state("degraded", now)
@@ -4937,11 +4937,11 @@ class Page(NamedTuple):
     has_lmcache: bool
     start: Optional[float]
     snapshot: Optional[Snapshot]
-    at: float  # monotonic seconds of the answer
+    at: float  # monotonic seconds of the response
 
 
 def read_page(reply: Reply, now: float) -> Page | None:
-    """Read an answer to ``/metrics``; None when it is not Prometheus text (HTML or JSON, say)."""
+    """Read a response to ``/metrics``; None when it is not Prometheus text (HTML or JSON, say)."""
     page = reply.pieces
     content_type = reply.headers.get("content-type", "")
     is_other_type = "html" in content_type or "json" in content_type
@@ -4990,8 +4990,8 @@ def count_in(page: Sequence[bytes], text: bytes) -> int:
 def start_time(page: Sequence[bytes]) -> float | None:
     """When the process of a page began, in Unix seconds by its host's clock."""
     for text in read_slices(page):
-        _, found, rest = (b"\n" + text).partition(START_TIME)
-        value = read_number(rest.partition(b"\n")[0].rpartition(b" ")[2]) if found else None
+        _, mark, rest = (b"\n" + text).partition(START_TIME)
+        value = read_number(rest.partition(b"\n")[0].rpartition(b" ")[2]) if mark else None
         if value is not None and math.isfinite(value):
             return value
     return None
@@ -5015,8 +5015,8 @@ def take_page(state: NodeState, status: int, value: object) -> None:
     state.has_lmcache = page.has_lmcache
     if kind and state.kind == "unknown":
         state.kind = kind
-    for key, said in page.about.items():
-        state.about[key] = said or state.about[key]
+    for key, reported in page.about.items():
+        state.about[key] = reported or state.about[key]
     if page.snapshot is not None:
         state.took(page.snapshot)
         if state.kind in ("worker", "scheduler"):
@@ -5024,7 +5024,7 @@ def take_page(state: NodeState, status: int, value: object) -> None:
 
 
 def take_no_page(state: NodeState, status: int) -> None:
-    """An answer to ``/metrics`` that is no page; some kinds of some versions have none."""
+    """A response to ``/metrics`` that is no page; some kinds of some versions have none."""
     state.forget_figures()
     if status == 404 and state.kind in ("mp", "engine"):
         state.paths["/metrics"] = ""
@@ -5035,10 +5035,10 @@ def take_no_page(state: NodeState, status: int) -> None:
 
 
 def take_version(state: NodeState, status: int, value: object) -> None:
-    """LMCache answers a string, vLLM an object."""
-    said = as_dict(value).get("version") if state.kind == "engine" else value
-    if isinstance(said, str):
-        state.about["version"] = one_line(said)
+    """LMCache responds with a string, vLLM with an object."""
+    version = as_dict(value).get("version") if state.kind == "engine" else value
+    if isinstance(version, str):
+        state.about["version"] = one_line(version)
 
 
 def take_meta(state: NodeState, status: int, value: object) -> None:
@@ -5095,9 +5095,9 @@ def take_failed_checks(state: NodeState, status: int, value: object) -> None:
     """Why a node is unhealthy: "Failed checks: ['RemoteBackendHealthCheck(redis://host:6379)']"."""
     last = as_dict(as_dict(value).get("last_summary"))
     if last.get("success") is False:
-        said = mask_text(one_line(last.get("message") or "its health check failed"))
-        checks = re.findall("'([^']+)'", said)
-        state.unwell = f"{UNHEALTHY}: {spoken_names(checks) + ' failed' if checks else said}"
+        message = mask_text(one_line(last.get("message") or "its health check failed"))
+        checks = re.findall("'([^']+)'", message)
+        state.unwell = f"{UNHEALTHY}: {spoken_names(checks) + ' failed' if checks else message}"
 
 
 def take_mp_config(state: NodeState, status: int, value: object) -> None:
@@ -5107,14 +5107,14 @@ def take_mp_config(state: NodeState, status: int, value: object) -> None:
 
 def take_mp_status(state: NodeState, status: int, value: object) -> None:
     """The status of an MP server: its health, its L1 cache and its model."""
-    said = as_dict(value)
-    manager = as_dict(said.get("storage_manager"))
-    if not manager and "is_healthy" not in said:
+    status_page = as_dict(value)
+    manager = as_dict(status_page.get("storage_manager"))
+    if not manager and "is_healthy" not in status_page:
         return
     if state.kind == "unknown":
         state.kind = "mp"
-    state.health = 0.0 if said.get("is_healthy") is False else 1.0
-    state.noted += unhealthy_parts(said)[:MAX_REASONS]
+    state.health = 0.0 if status_page.get("is_healthy") is False else 1.0
+    state.noted += unhealthy_parts(status_page)[:MAX_REASONS]
     usage = as_list(manager.get("l1_usage"))
     limit = usage[1] if len(usage) == 2 else None
     if limit is None:
@@ -5122,20 +5122,20 @@ def take_mp_status(state: NodeState, status: int, value: object) -> None:
     state.cache_size = number_or_none(limit)
     state.ranks = 1.0
     for name in ("cache_context_meta", "non_cuda_context_meta", "gpu_context_meta"):
-        for meta in map(as_dict, as_dict(said.get(name)).values()):
+        for meta in map(as_dict, as_dict(status_page.get(name)).values()):
             state.about["model"] = one_line(meta.get("model_name") or state.about["model"])
             state.ranks = max(state.ranks, number_or_none(meta.get("world_size")) or 1.0)
     # A chunk of tokens is as many chunks in its counters as the engine has ranks.
-    state.chunk_size = number_or_none(said.get("chunk_size")) or DEFAULT_CHUNK_SIZE
+    state.chunk_size = number_or_none(status_page.get("chunk_size")) or DEFAULT_CHUNK_SIZE
     state.chunk_size /= state.ranks
 
 
 def take_coordinator_health(state: NodeState, status: int, value: object) -> None:
-    said = as_dict(value).get("status")
-    if status == 200 and said and state.kind == "unknown":
+    health = as_dict(value).get("status")
+    if status == 200 and health and state.kind == "unknown":
         state.kind = "coordinator"
-    if state.kind == "coordinator" and said != "healthy":
-        state.noted.append(f"health check: {one_line(said or status)}")
+    if state.kind == "coordinator" and health != "healthy":
+        state.noted.append(f"health check: {one_line(health or status)}")
 
 
 def take_frontend_health(state: NodeState, status: int, value: object) -> None:
@@ -5181,7 +5181,7 @@ def take_server_info(state: NodeState, status: int, value: object) -> None:
 
 
 def has_stalled_threads(state: NodeState) -> bool:
-    """Tell whether fewer critical threads run than there are, by its metrics or its last answer."""
+    """Tell whether fewer critical threads run than there are, by its metrics or last response."""
     gauges = state.window[-1].gauges if state.window else {}
     is_fewer = gauges.get("critical_active", 0.0) < gauges.get("critical_total", 0.0)
     return is_fewer or bool(state.stalled)
@@ -5262,19 +5262,19 @@ def path_of(state: NodeState, query: Query) -> str:
 
 def unhealthy_parts(value: object, path: str = "", depth: int = 0) -> List[str]:
     """The innermost parts of an MP server's status that say they are not healthy, by their path."""
-    found: List[str] = []
+    parts: List[str] = []
     if depth > MAX_DEPTH:
-        return found
+        return parts
     if isinstance(value, dict):
         for key, item in value.items():
-            found += unhealthy_parts(item, f"{path}.{key}" if path else key, depth + 1)
+            parts += unhealthy_parts(item, f"{path}.{key}" if path else key, depth + 1)
         dead = [key for key in ("thread_alive", "event_loop_alive") if value.get(key) is False]
-        if (value.get("is_healthy") is False or dead) and not found:
-            found.append(f"{path or 'server'}: {dead[0] + ' is false' if dead else 'not healthy'}")
+        if (value.get("is_healthy") is False or dead) and not parts:
+            parts.append(f"{path or 'server'}: {dead[0] + ' is false' if dead else 'not healthy'}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += unhealthy_parts(item, f"{path}[{index}]", depth + 1)
-    return found
+            parts += unhealthy_parts(item, f"{path}[{index}]", depth + 1)
+    return parts
 
 
 @functools.lru_cache(maxsize=64)
@@ -5335,15 +5335,15 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
             ungrouped.append(state)
     for state, place in list(zip(ungrouped, adjacent_instances(groups, ungrouped))):
         groups.setdefault(place or f"{state.kind}:{state.node.key}", []).append(state)
-    found = []
+    instances = []
     for place, members in sorted(groups.items()):
         members.sort(key=lambda state: state.node.key)
         for state in members:
             state.instance_id = state.group = place
         figures = aggregate(state.member() for state in members)
-        found.append(Instance(place, instance_name(members), members, figures))
-    share_tokens(found)
-    return found
+        instances.append(Instance(place, instance_name(members), members, figures))
+    share_tokens(instances)
+    return instances
 
 
 def share_tokens(instances: Iterable[Instance]) -> None:
@@ -5429,11 +5429,11 @@ def adjacent_instances(
             for place in places.get(host, ())
             if names & models[place] or not (names or is_engine)
         )
-        found = list(itertools.islice(candidates, 2))
-        if is_engine and any(serving[host, name] > 1 for name in names) and len(found) == 1:
-            has_mp_server = any(member.kind == "mp" for member in groups[found[0]])
-            found = found if has_mp_server and not state.has_lmcache else []
-        yield found[0] if len(found) == 1 else ""
+        matching = list(itertools.islice(candidates, 2))
+        if is_engine and any(serving[host, name] > 1 for name in names) and len(matching) == 1:
+            has_mp_server = any(member.kind == "mp" for member in groups[matching[0]])
+            matching = matching if has_mp_server and not state.has_lmcache else []
+        yield matching[0] if len(matching) == 1 else ""
 
 
 def instance_name(members: List[NodeState]) -> str:
@@ -5470,13 +5470,13 @@ class NodeEvents:
         With ``is_overloaded`` nobody is noted who is merely slow: that is our own host.
         """
         for state in states:
-            if state.state != state.told[0]:
-                self._note_state(state, *state.told)
+            if state.state != state.noted_state[0]:
+                self._note_state(state, *state.noted_state)
             is_degraded = state.state == "degraded" and not (is_overloaded and state.is_slow)
             if is_degraded or state.state == "down":
                 self._open(state)
-            if state.told_restarts != state.restart_count:
-                state.told_restarts = state.restart_count
+            if state.noted_restarts != state.restart_count:
+                state.noted_restarts = state.restart_count
                 self._add(state, "restart", "warning", f"{state.node.key} restarted")
         new = [state for state in states if state.read_at != state.facts_at and state.is_well]
         is_changed = any(state.conf != state.facts_conf for state in new)
@@ -5486,7 +5486,7 @@ class NodeEvents:
 
     def _note_state(self, state: NodeState, was: str, since: float) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``."""
-        state.told, key = (state.state, state.since), state.node.key
+        state.noted_state, key = (state.state, state.since), state.node.key
         for name in {"degraded", "down"} - {state.state}:
             self._events.close(f"{name}:{key}")
         if was == "down" and state.is_well:
@@ -5520,7 +5520,7 @@ class NodeEvents:
     def _note_changes(
         self, state: NodeState, origins: Mapping[str, Tuple[float, Dict[str, object]]]
     ) -> None:
-        """Compare what a node says of itself with what it said before; secrets are masked."""
+        """Compare what a node reports with what it reported before; secrets are masked."""
         facts = {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
         changes = {
             name: [state.facts[name], value]
@@ -5543,20 +5543,20 @@ class NodeEvents:
 
     def _origins(self) -> Dict[str, Tuple[float, Dict[str, object]]]:
         """By node: when its configuration was changed through us the last time, and by whom."""
-        found: Dict[str, Tuple[float, Dict[str, object]]] = {}
+        senders: Dict[str, Tuple[float, Dict[str, object]]] = {}
         now = self._events.clock.monotonic()
         for age, event in self._events.recent(math.inf):
             path, status = str(event.more.get("path")), number_or_none(event.more.get("status"))
             is_change = event.kind == "action" and path.partition("?")[0].endswith("/conf")
             if is_change and event.node and status is not None and status < 400:
                 by_whom = {name: event.more.get(name) for name in ("by", "from")}
-                found.setdefault(event.node, (now - age, by_whom))
-        return found
+                senders.setdefault(event.node, (now - age, by_whom))
+        return senders
 
 
-def spoken_origin(said: Mapping[str, object]) -> str:
+def spoken_origin(change: Mapping[str, object]) -> str:
     """Who did something, after a sentence: ", by token from 10.2.0.14"."""
-    return f", by {said['by']} from {said['from']}" if "from" in said else ""
+    return f", by {change['by']} from {change['from']}" if "from" in change else ""
 
 
 def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
@@ -5585,7 +5585,7 @@ RESTARTING_BEGINS, RESTARTING_ENDS = 2, 1  # restarts within that time
 RESTART_SECONDS = 900.0  # for which a restart explains a hit rate that fell after it
 # Seconds after the beginning of a fall in which a restart is noticed that caused it.
 RESTART_TOLERANCE = 30.0
-MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend does not answer
+MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend counts as unreachable
 MIN_SLOW_OF = 20  # polled nodes, of which a share that is slow tells of our own host
 OVERLOADED_BEGINS, OVERLOADED_ENDS = 0.2, 0.1  # that share
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
@@ -5638,12 +5638,12 @@ class Evidence(NamedTuple):
         value = self.state.figures.get(name)
         return NAN if value is None else value
 
-    def keep_past(self, name: str, found: float) -> float:
+    def keep_past(self, name: str, current: float) -> float:
         """The past as it was when the alert began: what lasts long must not become normal."""
         bases, key = self.state.bases, f"{self.rule} {name}"
         if not self.active:
-            bases[key] = found
-        return bases.get(key, found)
+            bases[key] = current
+        return bases.get(key, current)
 
     def keep_cause(self, find: Callable[[], str]) -> str:
         """Why the alert began, as it was found then: what happens later is not the reason.
@@ -5652,8 +5652,8 @@ class Evidence(NamedTuple):
         """
         causes = self.state.causes
         if not (self.active and causes.get(self.rule)):
-            told = (peer.causes.get(self.rule) for peer in self.peers)
-            causes[self.rule] = next(filter(None, told), "") or find()
+            peer_causes = (peer.causes.get(self.rule) for peer in self.peers)
+            causes[self.rule] = next(filter(None, peer_causes), "") or find()
         return causes[self.rule]
 
 
@@ -5734,8 +5734,8 @@ def rate_that_fell(
     if not evidence.figure(tokens) >= (limit.end_least if evidence.active else limit.least):
         return None
     traffic = evidence.base(tokens)
-    found = evidence.base(hits) / traffic if traffic >= limit.least else 0.0
-    before = evidence.keep_past(f"{name}_hit_rate", found)
+    past_rate = evidence.base(hits) / traffic if traffic >= limit.least else 0.0
+    before = evidence.keep_past(f"{name}_hit_rate", past_rate)
     if not before >= MIN_RATE_BEFORE:
         return None
     note_fall(evidence, name, rate, before)
@@ -5907,8 +5907,8 @@ def check_stalled(evidence: Evidence) -> Finding:
 def check_unhealthy(evidence: Evidence) -> Finding:
     """Whatever else is wrong: one alert for one fact."""
     state = evidence.state
-    told = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
-    other = [reason for reason in state.reasons if not any(sign in reason for sign in told)]
+    covered = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
+    other = [reason for reason in state.reasons if not any(sign in reason for sign in covered)]
     is_new = state.state == "degraded" and other
     return Finding(f"{evidence.key} is degraded: {other[0]}") if is_new else NOTHING
 
@@ -6130,12 +6130,13 @@ def version_mix(states: Sequence[NodeState]) -> Iterator[Alert]:
 
 
 def missing_workers(states: Sequence[NodeState]) -> Iterator[Alert]:
-    known = [state.figures.get("registered_workers") for state in states]
-    known = [count for count in known if count is not None]
+    registered = [state.figures.get("registered_workers") for state in states]
+    registered = [count for count in registered if count is not None]
     workers = [state for state in states if state.kind == "worker" and uses_controller(state.conf)]
-    if known and sum(known) < len(workers):
+    if registered and sum(registered) < len(workers):
         keys = spoken_names([state.node.key for state in workers])
-        text = f"Only {sum(known):.0f} of {len(workers)} workers are registered with the controller"
+        count = f"{sum(registered):.0f} of {len(workers)} workers"
+        text = f"Only {count} are registered with the controller"
         yield common_alert("controller_misses_workers", f"{text} ({keys})", key="controller")
 
 
@@ -6157,18 +6158,18 @@ class AlertBook:
 
     def see(self, alert: Alert, now: float, raise_after: int = 1, clear_after: int = 1) -> None:
         """Note one evaluation of a condition; the text is "" when it does not hold."""
-        key, known = alert.id, self._active.get(alert.id)
+        key, active = alert.id, self._active.get(alert.id)
         count = self._count.pop(key, 0) + 1
-        if bool(alert.text) == (known is not None):
-            if known is not None:
-                self._active[key] = alert._replace(since=known.since)
-        elif count < (clear_after if known else raise_after):
+        if bool(alert.text) == (active is not None):
+            if active is not None:
+                self._active[key] = alert._replace(since=active.since)
+        elif count < (clear_after if active else raise_after):
             self._count[key] = count
-        elif known is None:
+        elif active is None:
             self._active[key] = alert
             log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert resolved after %s: %s", spoken_time(now - known.since), known.text)
+            log.warning("alert resolved after %s: %s", spoken_time(now - active.since), active.text)
             del self._active[key]
 
     def keep_only(self, seen: set[str]) -> None:
@@ -6329,14 +6330,14 @@ def grouped_sentences(documents: Iterable[Mapping[str, object]]) -> List[AlertGr
         is_silenced = document.get("silence") is not None
         name = document.get("group") or document.get("id")
         groups.setdefault((name, is_silenced), []).append(document)
-    found = []
+    sentences = []
     for members in groups.values():
         first = members[0]
         severities = [str(member.get("severity")) for member in members]
         severity = next((name for name in SEVERITIES if name in severities), severities[0])
         silence = as_dict(first.get("silence")) or None
-        found.append(AlertGroup(severity, group_sentence(members), len(members), silence))
-    return found
+        sentences.append(AlertGroup(severity, group_sentence(members), len(members), silence))
+    return sentences
 
 
 def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
@@ -6395,10 +6396,10 @@ class AlertEvents:
 
     def _is_worse(self, alert: Alert) -> bool:
         """Tell whether an alert is new, or worse than it ever was while it lasts."""
-        known = self._worst.get(alert.id)
-        if known is None or known.severity != alert.severity:
+        worst = self._worst.get(alert.id)
+        if worst is None or worst.severity != alert.severity:
             return True
-        return alert.value is not None and (known.value is None or alert.value > known.value)
+        return alert.value is not None and (worst.value is None or alert.value > worst.value)
 
 
 def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[str, ...]:
@@ -6408,7 +6409,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     what is near in time need not be the cause. The same on several nodes is one fact. What
     changed in the minutes before a restart or rising evictions is told with them, and first.
     """
-    found: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
+    ages_of: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
     origins: Dict[str, str] = {}  # by fact: who did it
     reach = NEARBY_SECONDS
     for age, event in before if alert.rule not in SERVICE_ALERTS else ():
@@ -6417,20 +6418,20 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
         for fact in facts_of(event) if is_near and event.node and age <= reach else ():
             is_change = fact not in OWN_FACTS.values()
             if is_change or age <= NEARBY_SECONDS:
-                found.setdefault(fact, {}).setdefault(event.node, age)
+                ages_of.setdefault(fact, {}).setdefault(event.node, age)
                 origin = spoken_origin(event.more)
                 origins[fact] = origin if origins.setdefault(fact, origin) == origin else ""
                 reach = reach if is_change else age + NEARBY_SECONDS
-    found.pop(OWN_FACTS.get(alert.rule, ""), None)
+    ages_of.pop(OWN_FACTS.get(alert.rule, ""), None)
     # Changes are the beginning of a chain: they are the last that is left out.
-    kept = sorted(found, key=lambda fact: fact in OWN_FACTS.values())[:MAX_NEARBY]
-    told = []
-    for fact, ages in ((fact, ages) for fact, ages in found.items() if fact in kept):
+    kept = sorted(ages_of, key=lambda fact: fact in OWN_FACTS.values())[:MAX_NEARBY]
+    sentences = []
+    for fact, ages in ((fact, ages) for fact, ages in ages_of.items() if fact in kept):
         age = min(ages.values())
         when = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
         where = next(iter(ages)) if len(ages) == 1 else f"{len(ages)} nodes"
-        told.append(f"{when}: {fact} on {where}{origins[fact]}")
-    return tuple(told)
+        sentences.append(f"{when}: {fact} on {where}{origins[fact]}")
+    return tuple(sentences)
 
 
 def facts_of(event: Event) -> List[str]:
@@ -7140,7 +7141,7 @@ class Poller:
             return False
         if state.failures:
             state.details_due = 0.0
-        state.answered(reply.seconds)
+        state.responded(reply.seconds)
         return True
 
     @staticmethod
@@ -7208,7 +7209,7 @@ class Poller:
                 if not isinstance(reply, BudgetFull):
                     state.failed(reply.reason, now, self._pace)
             else:
-                state.answered(reply.seconds)
+                state.responded(reply.seconds)
                 state.kind = "frontend"
                 # The original frontend has no such path.
                 if reply.status not in (200, 404):

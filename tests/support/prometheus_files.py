@@ -252,7 +252,7 @@ def version_mix():
 def overloaded():
     """How many nodes responded slowly, when it is a share of them that tells of their frontend."""
     latency = "lmcache_frontend_node_latency_seconds"
-    slow = "count by (job, instance) (%s > %g)" % (latency, lf.SLOW_ANSWER)
+    slow = "count by (job, instance) (%s > %g)" % (latency, lf.SLOW_RESPONSE)
     polled = "count by (job, instance) (%s)" % latency
     shares = (lf.OVERLOADED_BEGINS, lf.OVERLOADED_ENDS)
     begins, lasts = ("%s >= %g * %s" % (slow, share, polled) for share in shares)
@@ -278,7 +278,7 @@ def rules():
     )
     flapping = "(%s)\nunless on (%s) %s >= %d" % (flapping, BY, restarts, lf.RESTARTING_BEGINS)
     alone = "unless on (job, instance) (%s)" % overloaded()
-    slow = "(%s > %g)\n%s" % (latency, lf.SLOW_ANSWER, alone)
+    slow = "(%s > %g)\n%s" % (latency, lf.SLOW_RESPONSE, alone)
     degraded = "(%s) == 0\nor (\n%s\n)" % (level("healthy"), slow)
     threads = "(%s)\n- (%s) > 0" % (level("critical_total"), level("critical_active"))
     return {
