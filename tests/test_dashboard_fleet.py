@@ -121,6 +121,25 @@ def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to
     browser.wait_for(lambda: not browser.has("main .alert-card .menu"))
 
 
+def test_alerts_of_other_nodes_are_one_folded_line_on_the_page_of_an_engine(page, demo):
+    browser = page(demo, "#/node/llama70b-a_api")
+    fold = "main .alert-card details.others"
+    browser.wait_for(lambda: "of other nodes of llama70b-a" in browser.text(fold + " summary"))
+    assert not browser.has("main .alert-card > .alerts > li")
+    browser.click(fold + " summary")
+    browser.wait_for(lambda: "llama70b-a_worker2" in browser.text(fold))
+
+
+def test_an_alert_is_its_sentence_and_one_line_of_facts(page, demo):
+    browser = page(demo, "#/")
+    browser.wait_for(lambda: browser.has(".alert-card .fact-line"))
+    heights = "return [...document.querySelectorAll('.alert-card .why')].map((e) => e.offsetHeight)"
+    assert max(browser.script(heights)) < 24
+    browser.script("document.querySelector('.alert-card .why a').focus()")
+    wraps = "return getComputedStyle(document.querySelector('.fact-line')).whiteSpace"
+    browser.wait_for(lambda: browser.script(wraps) == "normal")
+
+
 def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page, demo):
     browser = page(demo, "#/node/llama70b-a_worker2")
     browser.wait_for(lambda: browser.has("main .event-card li"))

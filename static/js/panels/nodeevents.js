@@ -2,8 +2,8 @@
 
 import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
-import { h, setText } from "../dom.js";
-import { instanceName, store } from "../server.js";
+import { h } from "../dom.js";
+import { store } from "../server.js";
 import { AlertCard, EventCard, eventRange } from "../views/alerts.js";
 import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
@@ -40,7 +40,8 @@ export class NodeEvents {
     this.missing = "Loading …"; // why events are not known
     this.asked = 0;
     this.range = null;
-    this.alerts = new AlertCard();
+    const { key } = ctx.node();
+    this.alerts = new AlertCard(undefined, (alert) => alert.node && alert.node !== key);
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
     this.element = h(
       "div",
@@ -62,8 +63,6 @@ export class NodeEvents {
     const mine = alertsFor(node, status.alerts);
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
-    const ofInstance = (past || mine).some((alert) => alert.node !== node.key);
-    setText(this.alerts.title, ofInstance ? `Alerts of ${instanceName(node)}` : "Alerts");
     this.alerts.update({ ...status, alerts: mine }, past, this.rows);
     this.card.update(rows, live ? status.time : end, this.missing);
     const none = !(past || mine).length;

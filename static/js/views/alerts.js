@@ -2,7 +2,17 @@
 
 import { bounds, fixedLink, SPANS, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
-import { button, copy, field, linked, menuButton, opened, toast } from "../controls.js";
+import {
+  button,
+  copy,
+  field,
+  instanceLink,
+  linked,
+  menuButton,
+  nodeLink,
+  opened,
+  toast,
+} from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
@@ -15,6 +25,7 @@ import {
   isOver,
   reasonOf,
   SPREAD,
+  withOthers,
 } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
@@ -100,16 +111,49 @@ function lineOf(alerts) {
   };
 }
 
-/** "also on w1, w2 and 12 more": the other nodes of a line, or its other instances. */
-export function otherNodes(line) {
+/** The other nodes of a line, or its other instances. */
+function othersOf(line) {
   const [first] = line.alerts;
   const names = line.nodes.length ? line.nodes : line.instances;
-  const others = names.filter((name) => name !== (first.node || instanceOf(first)));
+  return names.filter((name) => name !== (first.node || instanceOf(first)));
+}
+
+const andMore = (others) =>
+  others.length > NAMED ? ` and ${plain(others.length - NAMED)} more` : "";
+
+/** "also on w1, w2 and 12 more". */
+export function otherNodes(line) {
+  const others = othersOf(line);
   if (!others.length) return "";
-  const named = others.slice(0, NAMED);
-  const more = others.length - named.length;
-  const list = more > 0 ? `${named.join(", ")} and ${plain(more)} more` : named.join(", ");
-  return `also on ${list}`;
+  return `also on ${others.slice(0, NAMED).join(", ")}${andMore(others)}`;
+}
+
+/** The same as links; the text before them names the instance already. */
+function otherLinks(line) {
+  const others = othersOf(line);
+  if (!others.length) return null;
+  const [instance] = line.instances;
+  const short = (name) =>
+    name.startsWith(`${instance}_`) ? name.slice(instance.length + 1) : name;
+  const link = (name) =>
+    line.nodes.length
+      ? h("a", { href: nodeLink({ key: name }) }, line.instances.length > 1 ? name : short(name))
+      : h("a", { href: instanceLink(name) }, name);
+  const links = others.slice(0, NAMED).map((name, i) => [i ? ", " : "", link(name)]);
+  return ["also on ", links, andMore(others)];
+}
+
+/** What an alert's details say beyond its text, changes first. */
+function briefDetails(line) {
+  const name = line.nodes.length === 1 ? line.nodes[0] : "";
+  const isChange = (detail) => detail.includes(" → ");
+  const details = line.details.map((detail) => detail.replace(/, by \S+ from \S+$/, ""));
+  const brief = details.map((detail) =>
+    name && line.text.includes(name) && detail.endsWith(` on ${name}`)
+      ? detail.slice(0, -` on ${name}`.length)
+      : detail,
+  );
+  return [...brief.filter(isChange), ...brief.filter((one) => !isChange(one))];
 }
 
 /**
@@ -245,19 +289,27 @@ function alertOfEvent(event, end) {
   };
 }
 
+/** An alert: what it says, one line of facts, and a link to what to do. */
 function alertItem(line, now) {
-  const facts = factsOf(line, now);
+  const { alerts, nodes, text } = line;
+  const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
   const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
+  const told = [...briefDetails(line), line.before].filter(Boolean).map(linked);
+  const facts = [sinceText(line, now), ...told, otherLinks(line)].filter(Boolean);
+  const began = Number.isFinite(line.since) ? fullTime(line.since) : "";
   return h(
     "li",
     { class: line.until ? "over" : line.severity, dataset: { rule: line.rule } },
-    h("p", {}, severityMark(line), " ", linked(line.text)),
+    h("p", { title: line.text }, severityMark(line), " ", linked(said)),
     h(
       "p",
-      { class: "why", title: Number.isFinite(line.since) ? fullTime(line.since) : null },
-      facts.map((fact) => [linked(fact), "\u00a0· "]),
-      line.advice ? `${line.advice} ` : "",
-      h("a", remedy, "What to do"),
+      { class: "why" },
+      h(
+        "span",
+        { class: "fact-line", title: [began, ...factsOf(line, now)].filter(Boolean).join("\n") },
+        facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
+      ),
+      h("a", { ...remedy, title: line.advice || null }, "What to do"),
     ),
     line.id.startsWith(PAST) ? null : silenceMenu(line),
   );
@@ -285,14 +337,25 @@ function silentItem(line) {
 
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
-  /** `figures()` are the main figures in words, for the copy as Markdown. */
-  constructor(figures = () => []) {
+  /**
+   * `figures()` are the main figures in words, for the copy as Markdown; alerts that `isOther()` are
+   * folded into one line.
+   */
+  constructor(figures = () => [], isOther = () => false) {
     this.figures = figures;
+    this.isOther = isOther;
     this.title = h("h2", {}, "Alerts");
     this.count = h("span", { class: "hint" });
     this.list = h("ul", { class: "alerts" });
     this.quiet = h("ul", { class: "alerts" });
-    this.silenced = h("details", { class: "silenced", hidden: true }, h("summary"), this.quiet);
+    this.silenced = h(
+      "details",
+      { class: "fold silenced", hidden: true },
+      h("summary"),
+      this.quiet,
+    );
+    this.far = h("ul", { class: "alerts" });
+    this.others = h("details", { class: "fold others", hidden: true }, h("summary"), this.far);
     this.spoken = h("p", { class: "visually-hidden", role: "status" });
     this.more = button("", () => this.#toggle(), { kind: "little bare", title: "" });
     this.clear = h("p", { class: "all-well" });
@@ -300,6 +363,7 @@ export class AlertCard {
     this.signature = "";
     this.ids = null;
     this.lines = [];
+    this.folded = []; // the lines of others
     this.past = null;
     this.rows = [];
     const copyAll = button("Copy as Markdown", () => this.#copy(), {
@@ -314,6 +378,7 @@ export class AlertCard {
       this.clear,
       this.list,
       this.more,
+      this.others,
       this.silenced,
     );
   }
@@ -329,7 +394,10 @@ export class AlertCard {
     const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
     const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
     const more = { now: this.now, figures: this.figures(), link: fixedLink(time) };
-    copy(alertsMarkdown(this.lines, title, more), "Alerts and figures copied as Markdown");
+    copy(
+      alertsMarkdown([...this.lines, ...this.folded], title, more),
+      "Alerts and figures copied as Markdown",
+    );
   }
 
   /**
@@ -340,12 +408,15 @@ export class AlertCard {
     Object.assign(this, { past, rows });
     this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
-    this.lines = alertLines(found || []);
+    const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
+    this.lines = alertLines((found || []).filter((alert) => !isFar(alert)));
+    this.folded = alertLines((found || []).filter(isFar));
+    const all = [...this.lines, ...this.folded];
     // What the server tells of an alert of now has it already.
-    for (const line of this.lines)
+    for (const line of all)
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
     const minute = Math.floor(status.time / 30);
-    const shape = this.lines.map(({ id, text, silence: quiet, nodes, details, before }) => [
+    const shape = all.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,
       text,
       quiet,
@@ -388,10 +459,14 @@ export class AlertCard {
         shown.map((line) => alertItem(line, this.now)),
       ),
     );
+    this.#drawOthers();
     this.clear.hidden = active.length > 0;
     const unknown = status.counts.unknown;
     const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
-    const calm = this.past ? "No alerts in this time range" : "All clear: no active alerts";
+    const whose = this.folded.length
+      ? "No active alerts of this node"
+      : "All clear: no active alerts";
+    const calm = this.past ? "No alerts in this time range" : whose;
     setText(this.clear, waiting || calm);
     this.clear.classList.toggle("unsure", Boolean(waiting));
     this.more.hidden = active.length <= SHOWN;
@@ -400,6 +475,21 @@ export class AlertCard {
     setText(this.silenced.firstChild, `${plain(silent.length)} silenced`);
     if (silent.length === 1) this.silenced.open = true;
     replace(this.quiet, silent.map(silentItem));
+  }
+
+  #drawOthers() {
+    this.others.hidden = !this.folded.length;
+    if (this.others.hidden) return;
+    const count = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
+    const instance = instanceOf(this.folded[0].alerts[0]);
+    const where = instance ? ` of ${instance}` : "";
+    setText(this.others.firstChild, `${plural(count, "alert")} of other nodes${where}`);
+    keepFocus(this.far, () =>
+      replace(
+        this.far,
+        this.folded.map((line) => alertItem(line, this.now)),
+      ),
+    );
   }
 }
 

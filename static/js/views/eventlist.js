@@ -197,7 +197,7 @@ function manyNodes(events) {
 }
 
 /** What an alert says of one node, with the number of the others that it concerns. */
-function withOthers(said, { node, alike }) {
+export function withOthers(said, { node, alike }) {
   if (!alike) return said;
   const others = plural(countOf(alike, "node") - 1, "other");
   const at = node ? said.indexOf(` ${node}`) + 1 : 0; // no subject of a verb
