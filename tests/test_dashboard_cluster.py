@@ -143,6 +143,7 @@ def test_an_alert_is_silenced_for_an_hour_by_keyboard_and_the_silence_is_ended(s
     browser.press("ArrowDown", "ArrowUp", "Enter")
     browser.wait_for(lambda: "2 silenced" in browser.text(".silenced summary"))
     assert story.silences == [("restarts:" + SICK, {"seconds": 3600, "comment": ""})]
+    assert browser.script("return document.activeElement.closest('.alert-card') !== null")
     assert SICK + " restarted" not in browser.text(".alert-card > .alerts")
     browser.click(".silenced summary")
     click_text(browser, "End silence", ".silenced")
@@ -158,6 +159,20 @@ def test_a_silence_takes_a_comment(show, server, story):
     browser.press("Enter")
     browser.wait_for(lambda: "“we know”" in browser.text(".silenced"))
     assert story.silences[0][1]["comment"] == "we know"
+    browser.wait_for(lambda: not browser.has("dialog"))
+    inside = "return document.activeElement.closest('.alert-card') !== null"
+    browser.wait_for(lambda: browser.script(inside))
+
+
+def test_buttons_for_silences_say_of_which_alert(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".alerts .menu-box > button") > 1)
+    spoken = browser.script(
+        "return [...document.querySelectorAll('.alerts > li :is(.menu-box, .quiet) > button')]"
+        ".map((one) => one.getAttribute('aria-label'))"
+    )
+    assert all(name.startswith(("Silence: ", "End silence: ")) for name in spoken)
+    assert len(set(spoken)) == len(spoken) > 2
 
 
 def test_without_the_token_a_silence_asks_for_it(show, server, story):

@@ -158,8 +158,13 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
         "box.value = 'ERROR'; box.dispatchEvent(new Event('change')); return true"
     )
     browser.wait_for(lambda: browser.script(chosen, name))
-    browser.click("button[title='Set the level of %s']" % name)
+    button = "button[title='Set the level of %s']" % name
+    assert browser.label(button) == "Set the level of " + name
+    browser.script("document.querySelector(arguments[0]).focus()", button)
+    browser.press("Enter")
     wait_text(browser, "→ ERROR", ".toasts")
+    focused = "return document.activeElement.getAttribute('aria-label')"
+    browser.wait_for(lambda: browser.script(focused) == "Level of " + name)
     assert (
         demo.ask("/proxy2/llama70b-b_worker0/loglevel?logger_name=" + name).body
         == b"lmcache.v1.cache_engine: ERROR"

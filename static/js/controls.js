@@ -162,8 +162,9 @@ export function lockNote(signal) {
   return note;
 }
 
-/** Run something with the button disabled, and say how it ended. */
+/** Run something with the button disabled, and say how it ended; it keeps the focus if it can. */
 export async function working(control, work) {
+  const focused = document.activeElement === control;
   control.dataset.busy = "1";
   control.disabled = true;
   try {
@@ -174,6 +175,7 @@ export async function working(control, work) {
   } finally {
     control.dataset.busy = "";
     control.disabled = control.dataset.refused === "1";
+    if (focused && document.activeElement === document.body) control.focus({ preventScroll: true });
   }
 }
 

@@ -568,7 +568,12 @@ function quotaForm(ctx, changed) {
   });
   const props = { name: "limit", type: "number", min: 0, step: "any", placeholder: "1.5" };
   const limit = h("input", props);
-  const set = h("button", { type: "submit", class: "small" }, "Set");
+  const named = {
+    type: "submit",
+    class: "small",
+    "aria-label": "Set the quota of this cache salt",
+  };
+  const set = h("button", named, "Set");
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
   const say = (text, input = null) => {
     error.hidden = !text;
@@ -735,7 +740,7 @@ function mountCoordinator(root, ctx) {
               );
               await standard.run();
             }),
-          { kind: "small" },
+          { kind: "small", title: "Set the default quota" },
         ),
         ctx.signal,
         ctx.node,

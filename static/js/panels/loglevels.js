@@ -115,11 +115,13 @@ function levelBox(panel, row) {
     const said = await ctx.text(levelPath(row.name, box.value));
     toast(`${row.name}: ${own(row.level)} → ${own(box.value)}. ${said.trim()}`, "good");
     await panel.frame.run();
+    panel.focusOn(row.name);
   };
   const set = button("Set", () => working(set, send), {
     kind: "small in-row",
     title: `Set the level of ${row.name}`,
   });
+  set.setAttribute("aria-label", set.title);
   box.addEventListener("change", () => {
     set.dataset.off = box.value === row.level ? "1" : "";
     set.disabled = set.dataset.off === "1" || set.dataset.refused === "1";
@@ -217,6 +219,13 @@ class LogLevels {
       load: () => loadLevels(ctx),
       render: (text, body) => this.#render(text, body),
     });
+  }
+
+  /** The button that was pressed is gone with its old row: the focus goes to its choice. */
+  focusOn(name) {
+    const boxes = [...this.table.element.querySelectorAll("select")];
+    const box = boxes.find((one) => one.getAttribute("aria-label") === `Level of ${name}`);
+    if (box && document.activeElement === document.body) box.focus({ preventScroll: true });
   }
 
   #showGroup() {

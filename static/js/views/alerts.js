@@ -225,6 +225,8 @@ const carefully = (work) =>
 async function silenceWithComment(line) {
   const dialog = await opened(() => import("../dialog.js"));
   if (!dialog) return;
+  const card = document.activeElement.closest(".alert-card");
+  const focus = card && focusIn(card);
   const hours = h(
     "select",
     { name: "hours" },
@@ -242,6 +244,7 @@ async function silenceWithComment(line) {
       ),
     submit: () => silence(line, Number(hours.value) * HOUR, comment.value.trim()),
   });
+  if (focus) giveBack(card, focus); // the list may have been drawn anew meanwhile
 }
 
 function silenceMenu(line) {
@@ -257,7 +260,7 @@ function silenceMenu(line) {
         ]
       : [{ label: "Enable editing to silence alerts", image: "lock", act: unlock }];
   const face = [icon("mute"), h("span", {}, "Silence")];
-  return menuButton(face, items, { kind: "little drop", label: "Silence this alert" });
+  return menuButton(face, items, { kind: "little drop", label: `Silence: ${line.text}` });
 }
 
 // ---- the cards ----
@@ -320,6 +323,8 @@ function silentItem(line) {
   const end = until ? `until ${when(until)}` : "";
   const notes = [end, comment ? `“${comment}”` : "", by ? `by ${by}` : ""].filter(Boolean);
   const more = line.nodes.length > 1 ? ` (${plural(line.nodes.length, "node")})` : "";
+  const ending = button("End silence", () => carefully(unsilence(line)), { kind: "little bare" });
+  ending.setAttribute("aria-label", `End silence: ${line.text}`);
   return h(
     "li",
     { class: "quiet" },
@@ -331,7 +336,7 @@ function silentItem(line) {
       more,
       notes.length ? ` · ${notes.join(" · ")}` : "",
     ),
-    button("End silence", () => carefully(unsilence(line)), { kind: "little bare" }),
+    ending,
   );
 }
 
@@ -453,13 +458,15 @@ export class AlertCard {
     const grouped = alerts > active.length ? `, ${plural(active.length, "group")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
     const shown = active.slice(0, this.showAll ? active.length : SHOWN);
-    keepFocus(this.list, () =>
+    keepFocus(this.element, () => {
       replace(
         this.list,
         shown.map((line) => alertItem(line, this.now)),
-      ),
-    );
-    this.#drawOthers();
+      );
+      this.#drawOthers();
+      replace(this.quiet, silent.map(silentItem));
+      this.silenced.hidden = !silent.length;
+    });
     this.clear.hidden = active.length > 0;
     const unknown = status.counts.unknown;
     const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
@@ -471,10 +478,8 @@ export class AlertCard {
     this.clear.classList.toggle("unsure", Boolean(waiting));
     this.more.hidden = active.length <= SHOWN;
     setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
-    this.silenced.hidden = !silent.length;
     setText(this.silenced.firstChild, `${plain(silent.length)} silenced`);
     if (silent.length === 1) this.silenced.open = true;
-    replace(this.quiet, silent.map(silentItem));
   }
 
   #drawOthers() {
@@ -484,26 +489,43 @@ export class AlertCard {
     const instance = instanceOf(this.folded[0].alerts[0]);
     const where = instance ? ` of ${instance}` : "";
     setText(this.others.firstChild, `${plural(count, "alert")} of other nodes${where}`);
-    keepFocus(this.far, () =>
-      replace(
-        this.far,
-        this.folded.map((line) => alertItem(line, this.now)),
-      ),
+    replace(
+      this.far,
+      this.folded.map((line) => alertItem(line, this.now)),
     );
   }
 }
 
 const spring = () => h("span", { class: "spring" });
 
+const controlsOf = (list) => [...list.querySelectorAll("a, button:not([role=menuitem])")];
+const nameOf = (control) =>
+  [control.href, control.getAttribute("aria-label"), control.textContent].join();
+
+/** What has the focus in a list: {name, text, index}; null when it is elsewhere. */
+function focusIn(list) {
+  const focused = document.activeElement;
+  if (!list.contains(focused)) return null;
+  const index = controlsOf(list).indexOf(focused);
+  return { name: nameOf(focused), text: focused.textContent, index };
+}
+
+/** Give a lost focus to what is called as what had it, else to what is in its place now. */
+function giveBack(list, { name, text, index }) {
+  if (document.activeElement !== document.body) return;
+  const controls = controlsOf(list);
+  const same = controls.find((one) => nameOf(one) === name);
+  const next = controls[index] && controls[index].textContent === text ? controls[index] : null;
+  const silenced = list.querySelector(".silenced:not([hidden]) > summary");
+  const place = same || next || silenced || controls[0];
+  if (place) place.focus({ preventScroll: true });
+}
+
 /** Draw a list anew; what had the focus in it has it again. */
 function keepFocus(list, draw) {
-  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const focus = focusIn(list);
   draw();
-  if (!focused) return;
-  const same = [...list.querySelectorAll("a, button")].find(
-    (one) => one.href === focused.href && one.textContent === focused.textContent,
-  );
-  if (same) same.focus({ preventScroll: true });
+  if (focus) giveBack(list, focus);
 }
 
 function rangeName() {

@@ -10,6 +10,7 @@ import {
   noNodes,
   searchBox,
   stateMark,
+  working,
 } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { duration, hour, plain, plural } from "../format.js";
@@ -86,11 +87,7 @@ class Head {
     this.counts = h("span", { class: "counts" });
     this.size = h("span", { class: "muted" });
     this.age = h("span", { class: "muted age" });
-    const again = async () => {
-      this.again.disabled = true;
-      await refreshNow();
-      this.again.disabled = false;
-    };
+    const again = () => working(this.again, () => refreshNow());
     this.again = button("", again, { kind: "bare little", image: "refresh", title: "Refresh" });
     this.again.setAttribute("aria-label", "Refresh");
     const bundle = button("Debug bundle", downloadBundle, {
