@@ -355,12 +355,42 @@ def action(method, path, status=200, node="w0"):
         ),
         (action("POST", "/proxy2/w0/backends/DiskBackend/recreate"), "DiskBackend recreated on w0"),
         (action("POST", "/proxy2/w0/other?x=1"), "POST /proxy2/w0/other?x=1 on w0"),
-        (action("DELETE", "/api/alerts/a%2Fb/silence", node=None), "Silence of an alert ended"),
+        (
+            action("DELETE", "/api/alerts/node_down%3Aw0/silence", node=None),
+            "Silence of an alert ended: node down on w0",
+        ),
     ],
 )
 def test_what_somebody_did_is_told_in_words(run, done, words):
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     assert run("views/eventlist.js", body, [done]) == [[words, "from this host", ""]]
+
+
+def test_a_silence_names_its_alert_its_end_and_its_comment(run, browser):
+    alert = {"id": "restarts:w0", "text": "w0 restarted 2 times in 15 min"}
+    alert["silence"] = {"until": 4000, "comment": "known", "by": "token"}
+    silence = action("POST", "/api/alerts/restarts%3Aw0/silence", node=None)
+    script = (
+        "const { store } = await import('/static/js/server.js');"
+        "const { eventRows, eventText } = await import('/static/js/views/eventlist.js');"
+        "store.status = { ...store.status, alerts: [arguments[0]] };"
+        "return eventRows(arguments[1]).map((row) => eventText(row))"
+    )
+    rows = browser.script(script, alert, [silence, dict(silence, id=0, time=9)])
+    first, again = plain(rows)
+    assert first.startswith("Alert silenced until ")
+    assert first.endswith(" (“known”): w0 restarted 2 times in 15 min")
+    assert again == "Alert silenced: w0 restarted 2 times in 15 min"
+
+
+def test_an_alert_that_is_over_is_told_in_the_past(run):
+    over = event(1, "alert", "w0", 100, 160, "w0 restarted 2 times in 15 min")
+    fell = event(2, "alert", "w0", 100, 160, "Hit rate of w0 fell: 75% → 33%")
+    body = "return given.map((one) => eventText(one))"
+    assert run("views/eventlist.js", body, over, fell) == [
+        "Resolved: w0 had restarted 2 times in 15 min",
+        "Resolved: Hit rate of w0 had fallen: 75% → 33%",
+    ]
 
 
 def test_who_changed_a_setting_is_told_once(run):

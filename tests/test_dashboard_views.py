@@ -585,6 +585,19 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     assert json.loads(config.read_text()) == []
 
 
+def test_an_empty_frontend_names_the_ways_to_nodes_and_its_events_ask_for_no_other_range(
+    page, start
+):
+    front = start("--port", "0")
+    browser = page(front, "#/")
+    browser.wait_for(lambda: "No nodes yet" in browser.text("main .empty"))
+    for option in ("--demo", "--config", "--coordinator-url", "--dns", "--discovery"):
+        assert option in browser.text("main .empty")
+    browser = page(front, "#/events")
+    browser.wait_for(lambda: "has no nodes yet" in browser.text("main"))
+    assert "longer time range" not in browser.text("main")
+
+
 def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_nodes_stay(
     page, start, node
 ):

@@ -213,6 +213,8 @@ const PAST_FORMS = [
   [/ (?:are|have been) /, " were "],
   [/ have rising /, " had rising "],
   [/ reports itself /, " reported itself "],
+  [/^(\S+(?: and \d+ others)?) restarted (?=\d)/, "$1 had restarted "],
+  [/ fell(?=:)/, " had fallen"],
 ];
 
 /** What a server says of something that lasts, told of something that is over. */

@@ -4,7 +4,7 @@ import { getEvents, store } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked } from "../controls.js";
 import { h, icon } from "../dom.js";
-import { day, duration, fullTime, plain, plural, when } from "../format.js";
+import { day, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
@@ -151,12 +151,58 @@ export function eventRows(events) {
     recovered.some((one) => one.node === event.node && Math.abs(one.until - event.time) < 2);
   for (const alert of saidByState(events)) hidden.add(alert);
   const kept = events.filter((event) => !hidden.has(event) && !isEnd(event));
+  const silences = silencesOf(kept);
   const rows = kept.map((event) => {
     const { by, from } = requests.get(event) || event;
     const text = by ? event.text.replace(ORIGIN, "") : event.text; // its note says it
-    return { ...event, by, from, text, restarted: restarts.has(event) };
+    const silence = silences.get(event);
+    return { ...event, by, from, text, silence, restarted: restarts.has(event) };
   });
   return together(rows);
+}
+
+const SILENCED = /^[/]api[/]alerts[/]([^/?]+)[/]silence/;
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    return text;
+  }
+}
+
+/** The alert that an action silenced, as the status has it; null when it is not active. */
+function silencedAlert({ path }) {
+  const [, part] = SILENCED.exec(path || "") || [];
+  const id = part && decoded(part);
+  const alerts = (store.status && store.status.alerts) || [];
+  return (id && alerts.find((alert) => alert.id === id || alert.group === id)) || null;
+}
+
+/** Events that began the silences of now: the last request for each alert. Newest first. */
+function silencesOf(events) {
+  const found = new Map();
+  const seen = new Set();
+  for (const event of events) {
+    const alert = event.kind === "action" && silencedAlert(event);
+    if (!alert || event.status >= 400 || seen.has(alert)) continue;
+    seen.add(alert);
+    if (event.method === "POST" && alert.silence) found.set(event, alert.silence);
+  }
+  return found;
+}
+
+/** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
+function silenceText(event) {
+  const { method, path, status, silence } = event;
+  const alert = silencedAlert(event);
+  const [rule, ...place] = decoded(SILENCED.exec(path)[1]).split(":");
+  const id = rule.replace(/_/g, " ") + (place.length ? ` on ${place.join(":")}` : "");
+  const done = method === "POST" ? "Alert silenced" : "Silence of an alert ended";
+  const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
+  const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
+  const failed = status >= 400 ? ` (failed with ${status})` : "";
+  return `${done}${until}${comment}${failed}: ${alert ? alert.text : id}`;
 }
 
 const WHO = { token: "by token", local: "from this host", everyone: "by anyone" };
@@ -242,8 +288,6 @@ const ACTIONS = [
   ["POST /move", "KV of a prompt moved"],
   ["POST /compress", "KV of a prompt compressed"],
   ["POST /decompress", "KV of a prompt decompressed"],
-  ["POST /api/alerts/.+/silence", "alert silenced"],
-  ["DELETE /api/alerts/.+/silence", "silence of an alert ended"],
   ["POST /api/heartbeat/start", "heartbeats started"],
   ["POST /api/heartbeat/stop", "heartbeats stopped"],
 ].map(([request, words]) => [new RegExp(`^${request}(?:[?].*)?$`), words]);
@@ -252,7 +296,9 @@ const ACTIONS = [
  * What somebody did, in words, without who it was; requests that have none are told as they were
  * sent.
  */
-function actionText({ method, path, node, status, text, alike }) {
+function actionText(event) {
+  const { method, path, node, status, text, alike } = event;
+  if (method && SILENCED.test(path || "")) return silenceText(event);
   if (!method || !path) return text.replace(/ \(by [^()]*\)$/, "");
   const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
   const found = ACTIONS.find(([pattern]) => pattern.test(request));

@@ -146,8 +146,15 @@ class EventsView {
     setText(this.span, `${spanText(start, end)} · ${count}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
-    const hint = "Choose a longer time range, or clear the filters.";
-    setText(this.note, rows.length ? "" : `Nothing happened in this time range. ${hint}`);
+    setText(this.note, rows.length ? "" : this.#nothing());
+  }
+
+  /** Why there are no rows, and what would show some. */
+  #nothing() {
+    if (!store.status.nodes.length) return "No events: the frontend has no nodes yet.";
+    const filtered = this.kind || this.node || this.words.length;
+    const hint = filtered ? "Clear the filters, or choose a longer time range." : "";
+    return `Nothing happened in this time range. ${hint || "Choose a longer time range."}`;
   }
 
   update(status) {

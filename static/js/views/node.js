@@ -236,14 +236,15 @@ class PanelContext {
 
 /** What stands beside the node's name, as parts: [text, class]. */
 function aboutLine(node, status) {
-  const up = node.state === "up" && node.since ? duration(status.time - node.since) : "";
+  // How long its process runs is another figure, of the Overview.
+  const since = node.state === "up" && node.since ? when(node.since, status.time) : "";
   return [
     [instanceName(node) === node.key ? "" : instanceName(node), ""],
     [node.software ? `${node.software} engine` : KINDS[node.kind], ""],
     [node.version, ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
-    [up && `up for ${up}`, ""],
+    [since && `in this state since ${since}`, "only-wide"],
     [node.latency > SLOW && responseTime(node), ""],
   ].filter(([text]) => text);
 }

@@ -305,8 +305,8 @@ class NodesPage {
       key: (row) => row.key,
       sort: { id: "name", down: false },
       emptyText:
-        "No nodes yet. Start the frontend with --config FILE or --node NAME=ADDRESS, " +
-        "or add one here.",
+        "No nodes yet. Add one here, or start the frontend with --node NAME=ADDRESS, " +
+        "--config FILE, --coordinator-url URL, --dns NAME:PORT, --discovery or --demo.",
       columns: columns(this),
     });
     const search = searchBox("Search nodes", (text) => {
