@@ -274,7 +274,7 @@ def test_while_the_server_is_away_the_last_events_and_charts_are_kept(show, serv
     browser.script("location.hash = '#/events'")
     browser.wait_for(lambda: browser.text("h1") == "Events")
     browser.script("location.hash = '#/'")
-    browser.wait_for(lambda: "history is not available" in browser.text(".charts-card"))
+    browser.wait_for(lambda: "No newer history" in browser.text(".charts-card"))
     assert events and browser.count(".event-card .events > li") == events
     assert browser.count(".charts-card path.line") > 6
     assert browser.count(".tile .spark-line") == 8

@@ -548,7 +548,9 @@ export class ChartsCard {
 
   fail(error) {
     this.note.hidden = false;
-    setText(this.note, `The history is not available: ${error.message}.`);
+    const isKept = this.charts.some(({ chart }) => chart.series.length);
+    const what = isKept ? "No newer history" : "The history is not available";
+    setText(this.note, `${what}: ${error.message}.`);
   }
 }
 
