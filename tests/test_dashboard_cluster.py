@@ -907,6 +907,36 @@ def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, grou
     browser.wait_for(lambda: href in browser.url)
 
 
+@pytest.mark.parametrize(
+    "typed, first",
+    [
+        ("worker2 log", SICK + ": Log levels"),
+        ("w2 conf", SICK + ": Config"),
+        ("dark", "Theme: dark"),
+        ("silence", "Silence for 1 h: " + SICK),
+        ("copy link", "Copy link to this view"),
+        ("save_unf", "save_unfull_chunk"),
+        ("qqq", ""),
+    ],
+)
+def test_the_palette_finds_panels_of_nodes_changed_settings_and_actions(show, server, typed, first):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*typed)
+    if not first:
+        browser.wait_for(lambda: "No match. Search for" in browser.text("#palette-list"))
+        return
+    browser.wait_for(lambda: first in browser.text("#palette-list [role=option]"))
+    if typed == "save_unf":
+        browser.wait_for(lambda: browser.texts(".palette-group")[0] == "Changes")
+    if typed == "dark":
+        browser.press("Enter")
+        browser.wait_for(
+            lambda: browser.script("return document.documentElement.dataset.themeChoice") == "dark"
+        )
+
+
 def test_a_link_to_an_instance_leads_to_its_rows(show, server):
     browser = show(server, "/#/events", ".events.long > li")
     browser.script("location.hash = '#/?group=i%3Allama70b-a'")

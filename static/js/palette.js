@@ -11,17 +11,21 @@ import {
   toast,
 } from "./controls.js";
 import { h, icon, replace } from "./dom.js";
-import { plural } from "./format.js";
+import { plural, when } from "./format.js";
 import { instanceName, refreshNow, request, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
-import { nextTheme, offeredSpans, unlock } from "./shell.js";
+import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines } from "./views/alerts.js";
+import { eventRows, eventText, loadEvents } from "./views/eventlist.js";
 import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
 const MOST_ALERTS = 3;
+const MOST_CHANGES = 3;
+const CHANGES_OF = 86400; // seconds back in which a setting may have changed
 const INTERVALS = [2, 5, 10, 30]; // seconds
+const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
 const VIEWS = [
@@ -57,6 +61,10 @@ const KEYS = [
   ["Shift ← →, Enter", "on a chart: choose a span and zoom all charts to it"],
   ["Alt ←", "back: undo a zoom"],
 ];
+
+const NO_MATCH =
+  "No match. Search for names of nodes and instances, panels (“worker2 log”), settings, figures, " +
+  "alerts, views, and actions such as “silence”, “dark” or “copy link”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
@@ -143,6 +151,56 @@ function nodeEntry(node) {
   };
 }
 
+/** Panels of nodes, for words that name both: "worker2 log". */
+function nodePanelEntries(words) {
+  if (!store.status) return [];
+  const isPanel = (word) =>
+    word.length > 1 && PANELS.some(([, label]) => beginsWords(label, [word]));
+  const named = words.filter(isPanel);
+  const rest = words.filter((word) => !isPanel(word));
+  if (!named.length || !rest.length) return [];
+  const panels = PANELS.filter(([, label]) => beginsWords(label, named));
+  const isWell = (node) => node.state === "up";
+  const nodes = store.status.nodes.filter((node) => matchRank(node.key, rest) !== null);
+  const ordered = nodes.sort((a, b) => isWell(a) - isWell(b)).slice(0, MOST_NODES);
+  return ordered.flatMap((node) =>
+    panels.map(([panel, label]) => {
+      const href = nodeLink(node, panel);
+      const text = `${node.key}: ${label}`;
+      return { ...nodeEntry(node), text, href, act: go(href) };
+    }),
+  );
+}
+
+/** The settings that an event of a change names. */
+const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, name]) => name);
+
+/** What changed lately, as its event and as a comparison of the instance's nodes. */
+function changeEntries(words, rows) {
+  if (!words.length) return [];
+  const found = rows.filter((row) => settingsIn(row.text).some((name) => beginsWords(name, words)));
+  const entries = found.slice(0, MOST_CHANGES).flatMap((row) => {
+    const node = store.byKey.get(row.node);
+    const instance = node ? instanceName(node) : store.instances.get(row.instance);
+    const kind = node ? node.kind : "worker";
+    const peers = store.status.nodes.filter(
+      (one) => one.kind === kind && instance && instanceName(one) === instance,
+    );
+    const names = peers.map((one) => one.key).join(",");
+    const look = { group: "Changes", image: "change" };
+    const event = "#/events?kind=changed";
+    const compare = `#/compare?nodes=${encodeURIComponent(names)}`;
+    const setting = settingsIn(row.text).find((name) => beginsWords(name, words));
+    const text = `Compare ${setting} on nodes of ${instance}`;
+    return [
+      { ...look, text: eventText(row), note: when(row.time), href: event, act: go(event) },
+      ...(peers.length > 1 ? [{ ...look, text, href: compare, act: go(compare) }] : []),
+    ];
+  });
+  const texts = entries.map((entry) => entry.text);
+  return entries.filter((entry, i) => entry.note || texts.indexOf(entry.text) === i);
+}
+
 function instanceEntries() {
   return [...new Set(store.instances.values())].map((name) => {
     const href = instanceLink(name);
@@ -181,7 +239,7 @@ function alertEntries() {
 }
 
 /** Figures lead to their chart, settings to the Config of a node. */
-function termEntries(chosen) {
+function termEntries(chosen, changes) {
   const figures = figureNames().map((name) => {
     const href = `#/compare?metric=${name}`;
     const text = metricLabel(name);
@@ -197,8 +255,10 @@ function termEntries(chosen) {
   });
   const engines = ["worker", "scheduler"];
   const nodes = [chosen, ...((store.status && store.status.nodes) || [])];
-  const node = nodes.find((one) => one && engines.includes(one.kind) && one.state !== "down");
+  const first = nodes.find((one) => one && engines.includes(one.kind) && one.state !== "down");
   const settings = [...DEFAULTS.keys()].map((name) => {
+    const change = changes.find((row) => settingsIn(row.text).includes(name));
+    const node = chosen || (change && store.byKey.get(change.node)) || first;
     const href = node ? `${nodeLink(node, "config")}?q=${name}` : "#/many?tab=rollout";
     const note = node ? `Config of ${node.key}` : "Rollout";
     return { group: "Settings", image: "page", text: name, note, href, act: go(href) };
@@ -240,6 +300,18 @@ function silenceEntries(node) {
   return [{ text: `Silence alerts of ${node.key} for 1 h`, act, locked: true }];
 }
 
+/** Every line of alerts can be silenced. */
+function silenceLineEntries() {
+  const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
+  return alertLines(active).map(({ alerts, text }) => {
+    const act = async () => {
+      for (const { id } of alerts) await sendSilence(id);
+      toast("Silenced for 1 hour", "good");
+    };
+    return { text: `Silence for 1 h: ${text}`, act, locked: true };
+  });
+}
+
 const sendSilence = (id) =>
   request(`api/alerts/${encodeURIComponent(id)}/silence`, {
     method: "POST",
@@ -262,17 +334,24 @@ function actionEntries(node) {
       text: `Update this page every ${one} s`,
       act: () => setRefresh(one),
     })),
-    { text: "Change theme", act: nextTheme },
+    ...THEMES.map((one) => ({
+      text: `Theme: ${one}`,
+      also: "mode colours",
+      act: () => setTheme(one),
+    })),
     { text: trusted() ? "Stop editing" : "Enable editing", act: unlock },
     { text: "Keyboard shortcuts and manual", act: () => setTimeout(help) },
   ];
-  return entries.map((entry) => ({ group: "Actions", image: "action", ...entry }));
+  return entries.map(asAction);
 }
 
-/** What the words find, in groups. */
-function entriesFor(text) {
+const asAction = (entry) => ({ group: "Actions", image: "action", ...entry });
+
+/** What the words find, in groups; `changes` are the rows of events of changed settings. */
+function entriesFor(text, changes) {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-  const nodes = nodeEntries(words);
+  const nodes = [...nodePanelEntries(words), ...nodeEntries(words)];
+  const changed = changeEntries(words, changes);
   const route = parseRoute();
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
   const alerts = alertEntries();
@@ -283,7 +362,8 @@ function entriesFor(text) {
     ...viewEntries(),
     ...panelEntries(chosen),
     ...actionEntries(chosen),
-    ...(words.length ? termEntries(chosen) : []),
+    ...(words.length ? silenceLineEntries().map(asAction) : []),
+    ...(words.length ? termEntries(chosen, changes) : []),
   ];
   const wanted = others.filter((entry) => {
     if (!words.length) return entry.group !== "Instances";
@@ -294,7 +374,7 @@ function entriesFor(text) {
   });
   const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
   const shown = wanted.filter((entry, i) => !isLate(entry, i));
-  return [...nodes, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
+  return [...nodes, ...changed, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
 }
 
 // ---- the dialog ----
@@ -303,6 +383,7 @@ class Palette {
   constructor() {
     this.at = 0;
     this.entries = [];
+    this.changes = [];
     this.input = h("input", {
       type: "text",
       class: "palette-input",
@@ -332,10 +413,24 @@ class Palette {
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.#find();
+    this.#loadChanges();
+  }
+
+  /** Changed settings are found when their events are there. */
+  async #loadChanges() {
+    if (!store.status) return;
+    const { time } = store.status;
+    try {
+      const range = { start: time - CHANGES_OF, end: time };
+      this.changes = eventRows(await loadEvents(range, undefined, { kind: "changed" }));
+    } catch (error) {
+      return; // the rest is found without them
+    }
+    if (this.input.value && this.dialog.open) this.#find();
   }
 
   #find() {
-    this.entries = entriesFor(this.input.value);
+    this.entries = entriesFor(this.input.value, this.changes);
     this.at = 0;
     this.#draw();
   }
@@ -350,7 +445,7 @@ class Palette {
         group = entry.group;
         return [heading, this.#item(entry, i, words)];
       }),
-      this.entries.length ? null : h("li", { class: "muted", role: "presentation" }, "No match"),
+      this.entries.length ? null : h("li", { class: "muted", role: "presentation" }, NO_MATCH),
     );
     this.#mark();
   }

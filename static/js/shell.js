@@ -376,10 +376,13 @@ function drawTheme() {
   themeButton.setAttribute("aria-label", `${label}. Change`);
 }
 
-export function nextTheme() {
-  remember("theme", theme()[0]);
+/** Choose "light", "dark" or "system". */
+export function setTheme(choice) {
+  remember("theme", choice);
   dispatchEvent(new Event("lmcache-theme"));
 }
+
+const nextTheme = () => setTheme(theme()[0]);
 
 // ---- the lock ----
 
