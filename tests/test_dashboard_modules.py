@@ -393,6 +393,17 @@ def test_an_alert_that_is_over_is_told_in_the_past(run):
     ]
 
 
+def test_the_rest_of_a_rollout_is_the_median_of_the_nodes_that_report(run):
+    series = [
+        {"times": [1, 2], "values": [1, 2]},
+        {"times": [1, 2], "values": [3, None]},
+        {"times": [1, 2], "values": [100, 4]},
+        {"times": [1], "values": [None]},
+    ]
+    body = "const { times, values } = medianSeries(given); return [times, values]"
+    assert run("views/rollout.js", body, *series) == [[1, 2], [3, 3]]
+
+
 def test_who_changed_a_setting_is_told_once(run):
     text = "w0 changed: chunk_size 256 → 512, by token from 10.2.0.14"
     changed = event(1, "changed", "w0", 130, text=text, by="token", **{"from": "10.2.0.14"})

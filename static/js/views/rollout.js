@@ -27,19 +27,21 @@ const mean = (values) => {
   return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
 };
 
-/** The mean of several series of a metric at the times of the first that has any. */
-export function meanSeries(series) {
-  const sums = new Map();
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** The median of several series of a metric at each time at which one has a value. */
+export function medianSeries(series) {
+  const by = new Map();
   for (const { times, values } of series)
     times.forEach((time, i) => {
-      if (!isNumber(values[i])) return;
-      const sum = sums.get(time) || { total: 0, count: 0 };
-      sum.total += values[i];
-      sum.count += 1;
-      sums.set(time, sum);
+      if (isNumber(values[i])) by.set(time, [...(by.get(time) || []), values[i]]);
     });
-  const times = [...sums.keys()].sort((a, b) => a - b);
-  return { times, values: times.map((time) => sums.get(time).total / sums.get(time).count) };
+  const times = [...by.keys()].sort((a, b) => a - b);
+  return { times, values: times.map((time) => median(by.get(time))) };
 }
 
 /** The mean of a series between two times; null without values. */
@@ -55,6 +57,7 @@ class Rollout {
     this.results = new Map();
     this.state = "new"; // "new", "watching", "done" or "undone"
     this.series = null;
+    this.reporting = 0; // how many of the others have figures
   }
 
   get changed() {
@@ -101,10 +104,16 @@ class Rollout {
         (one) => one.metric === metric && (one.node === this.canary.key) === own,
       );
     this.interval = answer.interval;
+    const reports = ({ values }) => values.some(isNumber);
+    this.reporting = new Set(
+      answer.series
+        .filter((one) => one.node !== this.canary.key && reports(one))
+        .map((one) => one.node),
+    ).size;
     this.series = METRICS.map((metric) => ({
       metric,
       canary: of(metric, true)[0] || { times: [], values: [] },
-      rest: meanSeries(of(metric, false)),
+      rest: medianSeries(of(metric, false)),
     }));
   }
 }
@@ -269,16 +278,15 @@ export class RolloutView {
   #drawRollout() {
     const rollout = current;
     const watching = rollout.state === "watching";
-    const others = rollout.others.length;
     this.wait = h("p", { class: "quiet-line", role: "status" });
     this.compared = h("div");
     this.resultBox = h("div");
     const goOn = guarded(
-      button(`Apply to the other ${plural(others, "node")}`, () => this.#finish(goOn), {
-        kind: "primary",
-      }),
+      button("", () => this.#finish(goOn)),
       this.signal,
     );
+    this.goOn = goOn;
+    this.#drawGoOn(store.status.time - rollout.since);
     const undo = guarded(
       button(`Undo on ${plural(rollout.changed.length, "node")}`, () => this.#undo(undo)),
       this.signal,
@@ -311,8 +319,18 @@ export class RolloutView {
     if (!watching) setText(this.wait, endText(rollout));
   }
 
+  /** While the figures are too young to compare, to go on is not what the page proposes. */
+  #drawGoOn(elapsed) {
+    const young = elapsed < LEAST_WAIT;
+    const nodes = `the other ${plural(current.others.length, "node")}`;
+    const text = young ? `Apply to ${nodes} anyway` : `Apply to ${nodes}`;
+    setText(this.goOn, text);
+    this.goOn.classList.toggle("primary", !young);
+  }
+
   async #watch(status) {
     const elapsed = status.time - current.since;
+    this.#drawGoOn(elapsed);
     const more = LEAST_WAIT - elapsed;
     setText(
       this.wait,
@@ -333,7 +351,9 @@ export class RolloutView {
 
   #drawComparison() {
     const rollout = current;
-    const rest = `the other ${plural(rollout.others.length, "node")}, mean`;
+    const { reporting, others } = rollout;
+    const silent = reporting < others.length ? " with figures" : "";
+    const rest = `median of the other ${plural(reporting, "node")}${silent}`;
     if (!this.charts) {
       this.table = h("div");
       const lanes = METRICS.map((metric) => ({ unit: metricUnit(metric), height: LANE }));
