@@ -30,7 +30,7 @@ import {
 
 const NAMED = 3; // names in a sentence; more are counted
 const SHOWN = 6; // lines before "Show all"
-const EVENTS = 8; // recent events shown, more where there is room
+const EVENTS = 6; // recent events shown, more where there is room
 const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const PAST = "event "; // how the id of an alert of the past begins
