@@ -1702,12 +1702,12 @@ class NodeResponse(http.client.HTTPResponse):
             if not data:
                 raise http.client.RemoteDisconnected("it closed the connection without a response")
             end = (block + data).find(b"\r\n\r\n")
+            if max(end, len(block)) > MAX_HEAD:
+                raise BadMessage(502, f"the head of its response has more than {MAX_HEAD} bytes")
             if end >= 0:
                 break
             block += self.fp.read(len(data))
             self.buffered = 0
-            if len(block) > MAX_HEAD:
-                raise BadMessage(502, f"the head of its response has more than {MAX_HEAD} bytes")
         size = end + 4 - len(block)
         block += self.fp.read(size)
         self.buffered = len(data) - size
@@ -4732,7 +4732,7 @@ class NodeState:
         self.failures = 0  # polls without a response, one after the other
         self.timeouts = 0  # polls that it accepted, without a response in time
         self.due = 0.0  # when it is asked again
-        self.is_polling = False  # a poll waits for its response
+        self.poll: object = None  # the round that waits for its response
         # When it went up or down, and when a reset of its counters was seen.
         self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
         self.restarts: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
@@ -6504,9 +6504,17 @@ class Watched:
 
     def note(self, state: NodeState) -> None:
         """Note the end of a poll of a node. Called with the lock."""
-        state.is_polling = False
+        state.poll = None
         state.polled = self.clock.monotonic()
         self.version += 1
+
+    def end_poll(self, states: List[NodeState]) -> None:
+        """Note the end of a round's polls, also of those that failed."""
+        with self.lock:
+            for state in states:
+                # A later round may poll it by now.
+                if state.poll is states:
+                    state.poll = None
 
     def select(self, names: Iterable[str], states: Sequence[str]) -> List[NodeState]:
         """The nodes with one of these names or keys, and in one of these states; empty: any.
@@ -6988,7 +6996,11 @@ class Judge:
             alert_id = f"{'down' if rule.name == 'node_down' else rule.name}:{key}"
             active = self.book.is_active(alert_id)
             about = (peers, rule.name, epoch, is_overloaded)
-            finding = rule.check(Evidence(state, now, active, *means, *about))
+            try:
+                finding = rule.check(Evidence(state, now, active, *means, *about))
+            except Exception:  # It must not cost other nodes their alerts.
+                log.exception("the rule %s cannot be evaluated for %s", rule.name, key)
+                finding = NOTHING
             since = state.since if rule.name in ("node_down", "node_degraded") else now
             alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
             alert = alert._replace(value=finding.value)
@@ -7096,8 +7108,8 @@ class Poller:
         if not state.node.prefix or proxy is None or proxy.state != "down":
             return [self._job(state, visit.send(queries_for(state)[0]))]
         with self._watched.lock:
-            if state.state != "unknown":
-                state.failed("", now, self._pace)
+            state.latency, state.reasons, state.stalled = None, [], []
+            state.forget_figures()
             state.failures, state.due = 0, 0.0
             state.set_state("unknown", now)
             state.error = f"its frontend {proxy.node.name} does not respond: {proxy.error}"
@@ -7108,8 +7120,13 @@ class Poller:
         """Take over one response of a node; returns the requests that it leads to."""
         state, now = visit.state, self._clock.monotonic()
         query = visit.waiting.pop(path)
-        is_read = isinstance(reply, Reply) and reply.status in query.statuses
-        value = query.read(reply, now) if is_read else None
+        value = None
+        if isinstance(reply, Reply) and reply.status in query.statuses:
+            try:
+                value = query.read(reply, now)
+            except Exception:  # It must not cost other nodes their poll.
+                log.exception("the response of %s to %s cannot be read", state.node.key, path)
+                reply = FetchError("its response cannot be read", connected=True)
         paths: List[str] = []
         with self._watched.lock:
             if not visit.is_first or self._responds(state, reply, now):
@@ -7616,11 +7633,15 @@ class Monitor:
         limit = started + self._pace / 4
         with self.watched.lock:
             due = [state for state in self.watched.everything() if state.due <= limit]
-            idle = [state for state in due if not state.is_polling]
+            idle = [state for state in due if state.poll is None]
             states = [state for state in idle if is_regular or state.polled is None]
             for state in states:
-                state.is_polling = True
-        thread = start_thread("poll", self._poll_safely, states)
+                state.poll = states
+        try:
+            thread = start_thread("poll", self._poll_safely, states)
+        except RuntimeError:
+            self.watched.end_poll(states)
+            raise
         thread.join(min(ROUND_PATIENCE, max(MIN_ROUND_PATIENCE, self._pace / 2)))
         self._finish_round(started, is_regular)
 
@@ -7630,9 +7651,7 @@ class Monitor:
         except Exception:  # The next rounds must go on; the traceback is in the log.
             log.exception("a poll failed")
         finally:
-            with self.watched.lock:
-                for state in states:
-                    state.is_polling = False
+            self.watched.end_poll(states)
 
     def _finish_round(self, started: float, record: bool) -> None:
         now = self._clock.monotonic()
@@ -10244,6 +10263,7 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         self.workers = Workers()
         self.draining = False
         self.refused = 0
+        self._expired_at = 0.0  # monotonic seconds
         # The open ones, guarded by the lock.
         self.connections: Set[socket.socket] = set()
         self._connections_lock = threading.Lock()
@@ -10297,7 +10317,11 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
     def serve_connection(self, request: socket.socket, client_address: object) -> None:
         """In a worker: serve a connection whose first bytes have arrived."""
         if getattr(self.RequestHandlerClass, "parks", False):
-            return self.finish_request(request, client_address)
+            try:
+                return self.finish_request(request, client_address)
+            except Exception:
+                self.handle_error(request, client_address)
+                return self.shutdown_request(request)
         request.setblocking(True)
         with self.workers.blocking():
             self.process_request_thread(request, client_address)
@@ -10309,11 +10333,17 @@ class WorkerHTTPServer(http.server.ThreadingHTTPServer):
         super().close_request(request)
 
     def service_actions(self) -> None:
-        """Called by ``serve_forever`` between requests: expire connections parked too long."""
+        """Called after each connection: now and then, expire those that are parked too long."""
         now = time.monotonic()
+        if now - self._expired_at < SWEEP_INTERVAL / 2:
+            return
+        self._expired_at = now
         for sock, parked in self.workers.parked():
             if now > parked.deadline and self.workers.unpark(sock, parked) is not None:
-                parked.expire()
+                try:
+                    parked.expire()
+                except Exception:
+                    log.exception("a connection failed")
 
     def serve_forever(self, poll_interval: float = SWEEP_INTERVAL) -> None:
         """Serve until ``shutdown``; requests in flight then have DRAIN_TIMEOUT seconds."""
@@ -10469,6 +10499,7 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
         self.buffer = b""
         self.body: LengthBody | ChunkedBody | None = None
         self.has_request = False
+        self.status = 0  # of the response that has begun
         self._next: Callable[[], object] | None = None
         self._events = READ
         self._deadline = self._head_deadline = 0.0
@@ -10493,7 +10524,10 @@ class ConnectionHandler(http.server.BaseHTTPRequestHandler):
             step()
         except OSError as error:
             log.debug("%s disconnected: %s", self.peer or "a client", error)
-            self.cut()
+            self._next = None
+            # A client that has closed its side may still read what was sent whole.
+            if self.wfile.size or (self.has_request and self.status):
+                self.cut()
         except Exception:
             self.server.handle_error(self.connection, self.client_address)
             self.cut()
@@ -10774,10 +10808,10 @@ class NodeSlots:
         """Raises FrontendError 503 when too many wait already."""
         with self._lock:
             slots = self._slots.get(slot.target, set())
-            if self._total >= self._limit:
-                self._make_room(set().union(*self._slots.values()), self._limit, "nodes")
-            elif len(slots) >= self._share:
+            if len(slots) >= self._share:
                 self._make_room(slots, self._share, slot.target.label)
+            elif self._total >= self._limit:
+                self._make_room(set().union(*self._slots.values()), self._limit, "nodes")
             self._slots.setdefault(slot.target, slots).add(slot)
             self._total += 1
 
@@ -10970,8 +11004,6 @@ def rewrite_location(value: bytes, route: NodeRoute) -> bytes:
         return value
     if prefix and (path + b"/").startswith(prefix + b"/"):
         path = path[len(prefix) :] or b"/"
-    elif prefix:
-        base = base[: base.rfind(b"/proxy2/")] or base
     return base + path
 
 
@@ -11056,6 +11088,8 @@ class ForwardedRequest:
         self._relay(response)
         is_sent = not self.unsent and (self.body is None or self.body.done)
         if is_sent and not response.will_close:
+            # While it is idle it must not hold this request and its client.
+            self.connection.send_head, self.connection.response_class = None, NodeResponse
             pool.keep(self.target, self.connection)
             self.connection = None
 
@@ -11114,7 +11148,7 @@ class ForwardedRequest:
             poll.register(client.connection, select.POLLIN if has_room else HANG_UP)
             ready = dict(poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000))
             if not ready:
-                raise socket.timeout("no response")
+                raise socket.timeout(f"no response within {self.timeout:g} s")
             if node.fileno() in ready:
                 return
             if not has_room:
@@ -11190,7 +11224,7 @@ class ForwardedRequest:
             with self.server.workers.blocking():
                 events = poll.poll(BODY_TIMEOUT * 1000)
         if not events:
-            raise socket.timeout("it does not accept the request body")
+            raise socket.timeout(f"it accepted nothing of the request for {BODY_TIMEOUT:g} s")
         return bool(events[0][1] & select.POLLOUT)
 
     # -- to the client
@@ -11289,8 +11323,7 @@ class ForwardedRequest:
             self.client.keep_alive = False
         label = self.target.label
         if isinstance(error, socket.timeout) and error.errno is None:
-            detail = f"{label}: no response within {self.timeout:g} s"
-            raise FrontendError(504, detail) from None
+            raise FrontendError(504, f"{label}: {error}") from None
         raise FrontendError(502, f"{label}: {reason_of(error)}") from None
 
 
@@ -11859,6 +11892,7 @@ MAX_REQUESTS = 256  # that wait for nodes at once; one more gets 503
 MAX_NODE_REQUESTS = 64  # of them for one node
 MAX_CALLS = 64  # of our own routes that wait for nodes at once; one more gets 503
 MAX_API_BODY = MIB  # bytes of a request body for our own API
+CLIENT_CLOSED = 499  # the status of a request whose client left before it had a response
 MAX_DRAIN = 256 * KIB  # bytes of an unused request body that are read to keep the connection
 POOL_SWEEP_INTERVAL = 1.0  # seconds between two checks of idle connections to nodes
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -12099,14 +12133,16 @@ class FrontendHandler(ConnectionHandler):
         try:
             if not self._serve():
                 return
-        except BadMessage:
+        except (BadMessage, ClientDisconnected) as error:
+            is_bad = isinstance(error, BadMessage)
+            self.status = self.status or (error.status if is_bad else CLIENT_CLOSED)
+            self._record()
+            self.status = 0 if is_bad else self.status
             raise
         except FrontendError as error:
             if self.body is not None:
                 self.take_body()
             self.write_error(error)
-        except OSError:
-            raise
         except Exception:
             if self.status:
                 raise
