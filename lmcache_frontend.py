@@ -60,11 +60,15 @@ Where to look for
     a node that hangs           for a forwarded request another worker takes over after PATIENCE; it
                                 ends after ``proxy_timeout`` (504), and too many that wait are
                                 refused (503): ForwardedRequest._wait_for_node, NodeSlots.
-                                A poll or a scrape has one deadline for all (Exchange); the round
-                                goes on without it (Monitor._do_round), the node is degraded, then
-                                down and asked less often (NodeState.took_too_long, failed)
-    figures, rules, routes      the tables FIGURES, RULES with THRESHOLDS, ROUTES
-    what a node is asked        the table READERS, by kind of node
+                                Each request of a poll or a scrape has a deadline for all its steps
+                                but DNS (Exchange); the round goes on without it
+                                (Monitor._do_round), the node is degraded, then down and polled less
+                                often (NodeState.took_too_long, failed)
+    a figure                    FIGURES, of the facts in COUNTERS, GAUGES and HISTOGRAMS
+    a rule for alerts           RULES and CLUSTER_RULES, with THRESHOLDS and REMEDIES
+    a route of the API          ROUTES: a function of the server and an ApiRequest
+    who may do what             Trust, asked by ROUTES (``trusted``) and by route_by_name
+    what a node is polled for   the table READERS, by kind of node
     an option                   add_serving_options and its neighbours; its effect: ``serve``
 """
 

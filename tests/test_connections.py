@@ -48,6 +48,18 @@ def receive_to_the_end(sock):
         received += more
 
 
+def test_a_client_that_has_closed_its_side_gets_the_whole_of_a_large_response(front, node):
+    with front.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(get(b"/static/help.html"))
+        sock.shutdown(socket.SHUT_WR)
+        # Time for the server to see the end of the requests before the response is read.
+        time.sleep(0.3)
+        received = receive_to_the_end(sock)
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"content-length: %d" % len(body) in head.lower()
+
+
 def test_a_node_that_answers_an_upload_early_does_not_swallow_the_next_request(front, node):
     with front.connect() as sock:
         sock.sendall(

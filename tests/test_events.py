@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 import lmcache_frontend as lf
-from support.frontend import TOKEN, run
+from support.frontend import TOKEN, run, wait_for
 
 
 class StillClock(lf.Clock):
@@ -388,6 +388,18 @@ def test_what_changes_something_is_an_event_with_its_author(front, method, path,
     (event,) = actions(front)
     assert (event["method"], event["path"], event["node"]) == (method, path, key)
     assert (event["status"], event["by"], event["from"]) == (answer.status, "local", "127.0.0.1")
+
+
+def test_a_change_is_recorded_when_its_client_leaves_before_the_response(front, node):
+    with front.connect() as sock:
+        sock.sendall(
+            b"POST /proxy2/w0/hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+        )
+        wait_for(lambda: any(request.target == "/hang" for request in node.requests))
+    wait_for(lambda: actions(front))
+    (event,) = actions(front)
+    assert (event["path"], event["status"]) == ("/proxy2/w0/hang", 499)
+    node.release.set()
 
 
 @pytest.mark.parametrize(

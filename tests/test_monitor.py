@@ -328,6 +328,31 @@ def test_a_child_behind_a_frontend_that_is_down_is_unknown_and_not_down():
     assert child["error"] == "its frontend rack1 does not respond: connection refused"
 
 
+def test_outages_of_a_frontend_are_no_state_changes_of_its_nodes():
+    cluster = Cluster(proxies=[RACK])
+    for _ in range(5):
+        cluster.answers["rack1"] = status_of(CHILD)
+        cluster.round()
+        assert cluster.node("rack1/u")["state"] == "degraded"
+        del cluster.answers["rack1"]
+        cluster.round(times=2)
+    assert cluster.node("rack1/u")["state"] == "unknown"
+    assert "node_flapping:rack1/u" not in cluster.alerts()
+
+
+def test_a_response_that_cannot_be_read_costs_its_own_node_alone(caplog):
+    broken = lf.Reply(200, {"content-type": None}, (b"a 1\n",), 0.004)
+    cluster = Cluster({"good": {"/metrics": b"a 1\n"}})
+    answer = cluster._answer
+    cluster.set_nodes([*cluster.entries, {"name": "bad", "host": "127.0.0.1", "port": 9100}])
+    cluster._answer = lambda job: broken if job.node.name == "bad" else answer(job)
+    status = cluster.round(times=2)
+    states = {node["key"]: node["state"] for node in status["nodes"]}
+    assert states == {"good": "up", "bad": "down"}
+    assert "its response cannot be read" in cluster.node("bad")["error"]
+    assert "the response of bad to /metrics cannot be read" in caplog.text
+
+
 def status_of(*entries, **more):
     return {"/api/status": {"nodes": list(entries), **more}}
 
