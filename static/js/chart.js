@@ -250,7 +250,7 @@ export class Chart {
     this.width = 0;
     this.scale = null;
     this.cursor = null; // time of the crosshair
-    this.isRead = false; // it is this chart that is pointed at: its values stand beside the crosshair
+    this.isRead = false; // this chart is pointed at: its values stand beside the crosshair
     this.anchor = null; // where a span chosen by keyboard begins
     this.drag = null;
     this.seen = false;

@@ -343,8 +343,8 @@ function silentItem(line) {
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
   /**
-   * `figures()` are the main figures in words, for the copy as Markdown; alerts that `isOther()` are
-   * folded into one line.
+   * `figures()` are the main figures in words, for the copy as Markdown; alerts that `isOther()`
+   * are folded into one line.
    */
   constructor(figures = () => [], isOther = () => false) {
     this.figures = figures;
