@@ -156,8 +156,8 @@ function engineRest(ctx) {
         "Freeze",
         "/freeze",
         "freeze",
-        ["◆ frozen", "Nothing new is stored. Off: stores go on."],
-        ["○ not frozen", "Stores go on. On: nothing new is stored, retrievals go on."],
+        ["◆ frozen", "Nothing new is stored; what is cached is still retrieved."],
+        ["○ not frozen", "New KV is stored. On: it is not; what is cached is still retrieved."],
       ),
       lookup(ctx),
     ),
@@ -204,7 +204,7 @@ function clear(ctx, backend) {
 
 const BACKEND_HELP =
   "Bypass: requests skip the backend, and its contents stay. Recreate: it is closed and " +
-  "reopened. Remove: it is closed for good; “Create missing” opens it again. " +
+  "reopened. Remove: it is closed and not used until “Create missing” opens it. " +
   "Clear: its contents are deleted.";
 
 /** The backends of a worker; `answered()` is called with the first response. */
