@@ -1031,6 +1031,29 @@ def test_no_width_scrolls_sideways(show, server, width):
     )
 
 
+@pytest.mark.parametrize("label", ["Filters", "Columns"])
+def test_the_boxes_of_the_table_are_within_a_telephone(show, server, label):
+    browser = show(server)
+    browser.resize(360, 800)
+    browser.wait_for(lambda: browser.has("main table"))
+    left, right = browser.script(
+        "const one = [...document.querySelectorAll('main summary')]"
+        ".find((each) => each.textContent.startsWith(arguments[0])); one.click();"
+        "await new Promise((done) => requestAnimationFrame(done));"
+        "const box = one.parentNode.querySelector('.popover').getBoundingClientRect();"
+        "return [box.left, box.right]",
+        label,
+    )
+    assert 0 <= left < right <= 360
+
+
+def test_a_link_to_a_longer_range_than_there_is_shows_which_range_it_is(show, server, story):
+    story.kept = 3600
+    browser = show(server, "/?last=7d")
+    browser.wait_for(lambda: browser.has("header .seg button[aria-pressed=true]"))
+    assert browser.text("header .seg button[aria-pressed=true]") == "7 d"
+
+
 def test_the_shell_is_painted_without_any_script(show, server):
     browser = show(server)
     browser.devtools("Network.enable")

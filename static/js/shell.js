@@ -82,13 +82,16 @@ let drawnRange = "";
 
 function drawRange() {
   const range = timeRange();
-  const signature = JSON.stringify([range, offeredSpans().map(([name]) => name)]);
+  // A link may ask for a longer range than there is.
+  const asked = range.live ? SPANS.filter(([, , seconds]) => seconds === range.seconds) : [];
+  const choices = [...new Set([...offeredSpans(), ...asked])];
+  const signature = JSON.stringify([range, choices.map(([name]) => name)]);
   if (signature === drawnRange) return;
   drawnRange = signature;
   const here = (seconds) => range.live && range.seconds === seconds;
   replace(
     spans,
-    offeredSpans().map(([, label, seconds]) =>
+    choices.map(([, label, seconds]) =>
       h(
         "button",
         {
@@ -103,7 +106,7 @@ function drawRange() {
   replace(
     spanBox,
     range.live ? null : h("option", { value: "" }, "Fixed range"),
-    offeredSpans().map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
+    choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
   );
   spanBox.value = range.live ? String(range.seconds) : "";
   setText(fixedNote, range.live ? "" : spanText(range.from, range.to));
