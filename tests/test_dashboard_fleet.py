@@ -232,7 +232,7 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     browser = page(demo, "#/node/llama70b-b_scheduler")
     place = "section[aria-label='Other nodes of this instance']"
     browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
-    assert "Hit rate" in browser.text(place + " thead")
+    browser.wait_for(lambda: "Hit rate" in browser.text(place + " thead"))
     browser.script("document.querySelector('main .charts-card button').focus()")
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
@@ -569,7 +569,7 @@ def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_coun
 def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
     front = start("--demo", "--trust", "token", "--poll-interval", "1")
     nodes = lambda: front.ask("/api/status").json()["nodes"]  # noqa: E731
-    wait_for(lambda: {"mp", "worker"} <= {node["kind"] for node in nodes()}, 30)
+    wait_for(lambda: {"mp", "worker"} <= {node["kind"] for node in nodes()}, 90)
     browser = page(front, "#/many?tab=" + tab)
     last = "main .actions button:last-of-type"
     browser.wait_for(lambda: browser.has(last))

@@ -588,7 +588,7 @@ def test_the_demo_option_with_a_number_is_a_fleet_of_about_that_size(start):
     assert 50 < len(nodes) < 70
     instances = {node["name"].rpartition("_")[0] for node in nodes}
     assert {"llama70b-001", "llama70b-006", "qwen32b-001", "mistral24b-001"} <= instances
-    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] > 50, 30)
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] > 50, 90)
 
 
 @pytest.mark.parametrize("size", ["0", "5001", "many"])
@@ -626,12 +626,12 @@ def test_a_node_that_is_added_is_watched_beside_the_demos(start, node):
         counts = front.ask("/api/status").json()["counts"]
         return counts if counts["unknown"] == 0 else None
 
-    assert wait_for(counts, 30)["total"] == 15
+    assert wait_for(counts, 90)["total"] == 15
     entry = {"name": "w0", "host": "127.0.0.1", "port": node.port}
     assert front.ask("/api/nodes", "POST", entry).status == 200
     assert front.ask("/api/refresh", "POST").status == 200
-    assert wait_for(counts, 30)["total"] == 16
-    assert wait_for(counts, 30)["down"] == 0
+    assert wait_for(counts, 90)["total"] == 16
+    assert wait_for(counts, 90)["down"] == 0
 
 
 def test_the_status_says_whether_it_is_of_a_demo(start, front):
@@ -648,7 +648,7 @@ def replayed():
         status = front.ask("/api/status").json()
         return status if status["counts"]["unknown"] == 0 else None
 
-    status = wait_for(present, 30)
+    status = wait_for(present, 90)
     yield front, status
     front.stop()
 
@@ -756,14 +756,14 @@ def test_the_past_ends_where_the_present_begins(replayed):
         live = [time for time in found[0]["times"] if time > began + 1]
         return found if len(live) >= 5 else None
 
-    for one in wait_for(series, 30):
+    for one in wait_for(series, 90):
         values = [value for value in one["values"] if value is not None]
         assert max(values) < 1.25 * min(values), one["metric"]
 
 
 def test_the_present_is_silent_about_the_past_in_the_log(start):
     front = start("--demo")
-    wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 30)
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 90)
     front.stop()
     assert "alert" not in front.output()
 
