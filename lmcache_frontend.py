@@ -12137,11 +12137,11 @@ class FrontendHandler(ConnectionHandler):
         try:
             if not self._serve():
                 return
-        except (BadMessage, ClientDisconnected) as error:
-            is_bad = isinstance(error, BadMessage)
-            self.status = self.status or (error.status if is_bad else CLIENT_CLOSED)
-            self._record()
-            self.status = 0 if is_bad else self.status
+        except BadMessage as error:
+            self._record(error.status)
+            raise
+        except ClientDisconnected:
+            self._record(self.status or CLIENT_CLOSED)
             raise
         except FrontendError as error:
             if self.body is not None:
@@ -12153,7 +12153,7 @@ class FrontendHandler(ConnectionHandler):
             log.exception("%s %s failed", self.command, one_line(self.path))
             self.keep_alive = False
             self.write_error(FrontendError(500, "internal error; see the frontend's log"))
-        self._record()
+        self._record(self.status)
         self.end_request()
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_GET
@@ -12162,19 +12162,19 @@ class FrontendHandler(ConnectionHandler):
         """Called by the base class for an unknown method: our errors are JSON."""
         detail = f"the method {one_line(self.command)} is not supported"
         self.write_error(FrontendError(code, detail))
-        self._record()
+        self._record(self.status)
         self.end_request()
 
-    def _record(self) -> None:
+    def _record(self, status: int) -> None:
         """Count and log a request and its response."""
         method = self.command if self.command in METHODS else "-"
         seconds = time.monotonic() - self.started
-        self.server.telemetry.count(self.route_name, method, self.status, seconds)
+        self.server.telemetry.count(self.route_name, method, status, seconds)
         if self.has_request and is_change(self.head):
-            record_action(self.server, self.head, self.peer, self.status)
+            record_action(self.server, self.head, self.peer, status)
         if self.server.settings.log_requests:
             line = f"{self.command} {hide_secrets(self.path)} {self.request_version}"
-            self.log_message('"%s" %s -', line, self.status)
+            self.log_message('"%s" %s -', line, status)
 
     def _serve(self) -> bool:
         """Write the response; False when more of the request's body has to arrive first."""

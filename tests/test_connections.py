@@ -53,8 +53,8 @@ def test_a_client_that_has_closed_its_side_gets_the_whole_of_a_large_response(fr
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.sendall(get(b"/static/help.html"))
         sock.shutdown(socket.SHUT_WR)
-        # Time for the server to see the end of the requests before the response is read.
-        time.sleep(0.3)
+        # The server has seen the end of the requests before the response is read.
+        wait_for(lambda: b"open_connections 1\n" in front.ask("/metrics").body)
         received = receive_to_the_end(sock)
     head, _, body = received.partition(b"\r\n\r\n")
     assert b"content-length: %d" % len(body) in head.lower()
