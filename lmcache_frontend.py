@@ -5675,8 +5675,8 @@ def check_down(evidence: Evidence) -> Finding:
     state = evidence.state
     if state.state != "down" or state.failures < 2:
         return NOTHING
-    seconds = evidence.now - state.since
-    return Finding(f"{evidence.key} has been unreachable for {spoken_time(seconds)}: {state.error}")
+    # How long that has lasted is told beside it, by whoever shows it.
+    return Finding(f"{evidence.key} is unreachable: {state.error}")
 
 
 def check_flapping(evidence: Evidence) -> Finding:
@@ -6393,7 +6393,7 @@ class AlertEvents:
         lasting = {alert.id: alert for alert in alerts}
         for key in self._last.keys() - lasting.keys():
             del self._worst[key], self._nearby[key]
-            # Without a value the last sentence says most: "unreachable for 12 min".
+            # Without a value the last sentence says most: the error may have become another.
             last = self._last[key]
             self._events.close(f"alert:{key}", last.text if last.value is None else "")
         self._last = lasting

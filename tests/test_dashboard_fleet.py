@@ -135,9 +135,28 @@ def test_an_alert_is_its_sentence_and_one_line_of_facts(page, demo):
     browser.wait_for(lambda: browser.has(".alert-card .fact-line"))
     heights = "return [...document.querySelectorAll('.alert-card .why')].map((e) => e.offsetHeight)"
     assert max(browser.script(heights)) < 24
-    browser.script("document.querySelector('.alert-card .why a').focus()")
-    wraps = "return getComputedStyle(document.querySelector('.fact-line')).whiteSpace"
-    browser.wait_for(lambda: browser.script(wraps) == "normal")
+    assert not browser.has(".alert-card .evidence")
+    browser.script("document.querySelector('.alert-card .why button').focus()")
+    browser.press("Enter")
+    browser.wait_for(lambda: "What to do" in browser.text(".alert-card .evidence"))
+    browser.press("Enter")
+    browser.wait_for(lambda: not browser.has(".alert-card .evidence"))
+
+
+def test_a_state_has_one_start_and_one_age_wherever_it_is_told(page, demo):
+    browser = page(demo, "#/node/llama70b-a_worker2")
+    browser.wait_for(lambda: browser.has(".note.degraded") and browser.has(".event-card li"))
+    ages = (
+        "const texts = (selector) => [...document.querySelectorAll(selector)]"
+        ".filter((e) => e.textContent.includes('is degraded')).map((e) => e.parentNode || e);"
+        "const age = (e) => e && e.querySelector('[data-since]').textContent;"
+        "const alert = document.querySelector('.alerts [data-rule=node_degraded]');"
+        "return [age(document.querySelector('.note.degraded')), age(alert)]"
+    )
+    for _ in range(3):
+        before = browser.script(ages)
+        assert before[0] and before[0] == before[1]
+        browser.wait_for(lambda: browser.script(ages) != before)
 
 
 def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page, demo):

@@ -258,7 +258,7 @@ def test_a_change_and_the_request_that_made_it_are_one_row_that_names_its_sender
     ]
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     assert run("views/eventlist.js", body, events) == [
-        ["w1 changed: chunk_size 64 → 256", "", ""],
+        ["w1 changed: chunk_size 64 → 256 (not made through this frontend)", "", ""],
         ["w0 changed: chunk_size 64 → 256", "by token, 10.2.0.14", ""],
     ]
     body = "return marksOf(given[0]).map((mark) => mark.kind)"

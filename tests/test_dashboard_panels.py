@@ -478,8 +478,10 @@ def test_the_keyboard_reaches_what_an_alert_and_the_events_of_a_node_offer(brows
     worker.pages["/periodic-threads/health-monitor-thread"] = {"last_summary": summary}
     show(worker, "overview")
     browser.wait_for(lambda: check + " failed" in browser.text("main .note.degraded"))
-    browser.wait_for(lambda: browser.has("main .alerts .why a"))
+    browser.wait_for(lambda: browser.has("main .alerts .why button"))
     browser.script("document.querySelector('.tabs a').focus()")
+    tab_to(browser, "Details")
+    browser.press("Enter")
     tab_to(browser, "What to do")
     browser.script(
         "document.activeElement.addEventListener('click', (event) => {"

@@ -460,8 +460,8 @@ def test_a_wall_clock_that_steps_by_hours_changes_no_duration_and_no_order():
         assert 0 <= status["time"] - cluster.node("w1")["since"] < 60
         times = cluster.monitor.history(None, "lookup_hit_rate", 3600)["series"][0]["times"]
         assert times == sorted(times) and times[-1] - times[0] < 60
-    text = next(item["text"] for item in status["alerts"] if item["node"] == "w1")
-    assert "unreachable for 30 s" in text
+    (alert,) = (item for item in status["alerts"] if item["node"] == "w1")
+    assert 0 <= status["time"] - alert["since"] < 60
 
 
 # -- the history

@@ -788,6 +788,7 @@ export function barList(rows, unit, label) {
 }
 
 const SPARK_HEIGHT = 36; // px
+const LEAST_SPARK = 3; // values; fewer are dots that show no course
 const SPARK_WIDTH = 96; // px
 
 /** A small graph without axes; decoration for the eye, the value stands beside it. */
@@ -799,7 +800,8 @@ export function sparkline(values, { unit, width = SPARK_WIDTH, height = SPARK_HE
   const y = (value) => height - 1 - ((value - low) / (high - low || 1)) * (height - 4);
   const times = known.map((_, i) => i);
   const floor = known.map(() => low);
-  const at = lastIndex({ times, values: known }, 0, count);
+  const isEnough = known.filter(isNumber).length >= LEAST_SPARK;
+  const at = isEnough ? lastIndex({ times, values: known }, 0, count) : -1;
   return svg(
     "svg",
     { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },

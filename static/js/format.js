@@ -83,6 +83,8 @@ const UNITS = {
   },
   tokens: (value) => [shortened(value), "tok"],
   count: (value) => [shortened(value), ""],
+  // Things are counted whole, also where a figure is their mean over a minute.
+  things: (value) => [value > 0 && value < 0.5 ? "< 1" : shortened(Math.round(value)), ""],
   bool: (value) => [value ? "yes" : "no", ""],
 };
 

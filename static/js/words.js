@@ -70,7 +70,7 @@ const CACHE = {
   hit_tokens_per_second: [
     "Served from cache",
     "tokens/s",
-    "tokens loaded from the cache instead of computed",
+    "tokens loaded from the cache instead of computed; hits that the GPU holds are not loaded",
   ],
   stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
   tokens_saved_per_second: [
@@ -94,8 +94,8 @@ const CACHE = {
     "1/min",
     "retrievals slower than the configured limit",
   ],
-  pinned_objects: ["Pinned objects", "count", "objects that may not be evicted"],
-  queue_size: ["Queue length", "count", "tasks waiting"],
+  pinned_objects: ["Pinned objects", "things", "objects that may not be evicted"],
+  queue_size: ["Queue length", "things", "tasks waiting"],
   healthy: ["Self-reported health", "bool", "whether the node reports that it is healthy"],
 };
 
@@ -112,10 +112,14 @@ const MOVEMENT = {
   ],
   l2_load_bytes_per_second: ["L2 to L1 speed", "bytes/s", "speed of loads from L2 storage"],
   l2_store_bytes_per_second: ["L1 to L2 speed", "bytes/s", "speed of stores to L2 storage"],
-  loads_in_flight: ["L2 loads in flight", "count", "loads from L2 that have started and not ended"],
+  loads_in_flight: [
+    "L2 loads in flight",
+    "things",
+    "loads from L2 that have started and not ended",
+  ],
   stores_in_flight: [
     "L2 stores in flight",
-    "count",
+    "things",
     "stores to L2 that have started and not ended",
   ],
   retrieve_speed_p50: ["Retrieve speed p50", "tokens/s", "half of the retrievals are faster"],
@@ -136,8 +140,8 @@ const MOVEMENT = {
 };
 
 const ENGINE = {
-  running_requests: ["Running requests", "count", "requests that the engine works on"],
-  waiting_requests: ["Waiting requests", "count", "requests in the engine's queue"],
+  running_requests: ["Running requests", "things", "requests that the engine works on"],
+  waiting_requests: ["Waiting requests", "things", "requests in the engine's queue"],
   kv_usage_ratio: ["GPU KV cache usage", "ratio", "used share of the engine's KV cache"],
   gpu_prefix_hit_rate: [
     "GPU prefix hit rate",

@@ -115,7 +115,7 @@ const CHARTS = {
       "TTFT and queue",
       lane("seconds", [line("ttft_p50", "p50", 3), line("ttft_p99", "p99", 4)], { name: "TTFT" }),
       low(
-        "count",
+        "things",
         [line("waiting_requests", "Waiting", 6), line("running_requests", "Running", 5)],
         { name: "Queue" },
       ),
@@ -166,7 +166,7 @@ const CHARTS = {
     [
       "In flight and timeouts",
       lane(
-        "count",
+        "things",
         [
           line("loads_in_flight", "Loads in flight", LAYER.l2),
           line("stores_in_flight", "Stores in flight", 6),
@@ -216,7 +216,7 @@ const CHARTS = {
     [
       "Failures and queue",
       lane("1/min", PROBLEMS, { name: "Failures and timeouts", kind: "bar" }),
-      low("count", [line("queue_size", "Queue", 6)], { name: "Queue", kind: "step" }),
+      low("things", [line("queue_size", "Queue", 6)], { name: "Queue", kind: "step" }),
     ],
     [
       "Lookup latency",

@@ -13,6 +13,9 @@ import { NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
 import { breakable } from "./util.js";
 
+const SAME_TIME = 30; // seconds; two polls of a large cluster
+const LIVE = "The state, caches and lists of the node are those of now.";
+
 export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
@@ -157,8 +160,10 @@ class Overview {
     const fixed = !timeRange().live;
     this.past.hidden = (node.state !== "down" && !fixed) || !time;
     if (this.past.hidden) return;
+    const isOlder = timeRange().to - time > SAME_TIME;
+    const older = isOlder ? ` (last reported at ${clock(time)})` : "";
     const text = fixed
-      ? `Figures are those of ${clock(time)}, the end of the time range.`
+      ? `Figures as of ${clock(timeRange().to)}, the end of this range${older}. ${LIVE}`
       : `Figures are the last values reported, at ${clock(time)}.`;
     setText(this.past, text);
   }

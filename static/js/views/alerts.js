@@ -19,12 +19,15 @@ import { instanceName, notify, poll, sendJson, store, trusted } from "../server.
 import { pastTense, SEVERITIES } from "../words.js";
 import {
   actorOf,
+  ageOf,
   EVENT_KINDS,
   eventItem,
   eventText,
+  headline,
   isOver,
   reasonOf,
   SPREAD,
+  tellAges,
   withOthers,
 } from "./eventlist.js";
 
@@ -33,6 +36,7 @@ const SHOWN = 6; // lines before "Show all"
 const EVENTS = 6; // recent events shown, more where there is room
 const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
+const BY = /, by \S+ from \S+$/; // how the server tells who made a change
 const PAST = "event "; // how the id of an alert of the past begins
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
@@ -77,7 +81,8 @@ export function alertLines(alerts) {
   const ordered = [...alerts].sort(
     (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
   );
-  const byRule = groupBy(ordered, (one) => `${troubleOf(one)} ${one.severity} ${isSilent(one)}`);
+  const id = (one) => [troubleOf(one), one.severity, isSilent(one), Boolean(one.until)].join();
+  const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
     return parts.length > SPREAD ? [rule] : parts;
@@ -140,14 +145,14 @@ function otherLinks(line) {
       ? h("a", { href: nodeLink({ key: name }) }, line.instances.length > 1 ? name : short(name))
       : h("a", { href: instanceLink(name) }, name);
   const links = others.slice(0, NAMED).map((name, i) => [i ? ", " : "", link(name)]);
-  return ["also on ", links, andMore(others)];
+  return ["Also on ", links, andMore(others)];
 }
 
 /** What an alert's details say beyond its text, changes first. */
 function briefDetails(line) {
   const name = line.nodes.length === 1 ? line.nodes[0] : "";
   const isChange = (detail) => detail.includes(" → ");
-  const details = line.details.map((detail) => detail.replace(/, by \S+ from \S+$/, ""));
+  const details = line.details.map((detail) => detail.replace(BY, ""));
   const brief = details.map((detail) =>
     name && line.text.includes(name) && detail.endsWith(` on ${name}`)
       ? detail.slice(0, -` on ${name}`.length)
@@ -177,11 +182,19 @@ export function shortlyBefore(line, rows) {
 
 const byWhom = (row) => (actorOf(row) ? ` (${actorOf(row)})` : "");
 
-function sinceText({ since, until }, now) {
-  if (!Number.isFinite(since)) return "";
-  if (until) return `${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`;
-  return `since ${when(since, now)} · ${duration(now - since)}`;
+/** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
+function sinceParts({ since, until }, now) {
+  if (!Number.isFinite(since)) return [];
+  if (until)
+    return [`${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`];
+  if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now)];
+  return [`since ${when(since, now)} · for ${duration(now - since)} at the end of this range`];
 }
+
+const sinceText = (line, now) =>
+  sinceParts(line, now)
+    .map((part) => part.textContent ?? part)
+    .join("");
 
 const factsOf = (line, now) =>
   [sinceText(line, now), otherNodes(line), ...line.details, line.before].filter(Boolean);
@@ -292,28 +305,63 @@ function alertOfEvent(event, end) {
   };
 }
 
-/** An alert: what it says, one line of facts, and a link to what to do. */
-function alertItem(line, now) {
-  const { alerts, nodes, text } = line;
-  const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
+/** What an alert found besides its headline, as lists: evidence, other nodes, advice. */
+function evidence(line, told, body) {
   const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
-  const told = [...briefDetails(line), line.before].filter(Boolean).map(linked);
-  const facts = [sinceText(line, now), ...told, otherLinks(line)].filter(Boolean);
-  const began = Number.isFinite(line.since) ? fullTime(line.since) : "";
+  const began = Number.isFinite(line.since) ? `Began ${fullTime(line.since)}` : "";
+  const reason = headline(line.text) === line.text ? "" : line.text;
+  // The line above leaves out who it was.
+  const changed = line.details.filter((detail) => BY.test(detail));
+  const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
+  const others = otherLinks(line);
+  replace(
+    body,
+    h(
+      "ul",
+      {},
+      [...facts, others].filter(Boolean).map((fact) => h("li", {}, fact)),
+      h("li", {}, line.advice, line.advice ? " " : "", h("a", remedy, "What to do")),
+    ),
+  );
+}
+
+/** An alert: what it says and one line of facts; the rest is shown on demand. */
+function alertItem(line, now, opened) {
+  const { alerts, nodes } = line;
+  const text = headline(line.text);
+  const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
+  const [nearest, ...told] = [...briefDetails(line), line.before].filter(Boolean);
+  const facts = [sinceParts(line, now), nearest && linked(nearest)].filter(Boolean);
+  const body = h("div", { class: "evidence" });
+  const more = h("button", { type: "button", class: "link" }, "Details");
+  const show = (open) => {
+    more.setAttribute("aria-expanded", String(open));
+    more.setAttribute("aria-label", `Details: ${text}`);
+    body.hidden = !open;
+    if (open) evidence(line, told, body);
+  };
+  more.addEventListener("click", () => {
+    const open = body.hidden;
+    if (open) opened.add(line.id);
+    else opened.delete(line.id);
+    show(open);
+  });
+  show(opened.has(line.id));
   return h(
     "li",
     { class: line.until ? "over" : line.severity, dataset: { rule: line.rule } },
-    h("p", { title: line.text }, severityMark(line), " ", linked(said)),
+    h("p", {}, severityMark(line), " ", linked(said)),
     h(
       "p",
       { class: "why" },
       h(
         "span",
-        { class: "fact-line", title: [began, ...factsOf(line, now)].filter(Boolean).join("\n") },
+        { class: "fact-line" },
         facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
       ),
-      h("a", { ...remedy, title: line.advice || null }, "What to do"),
+      more,
     ),
+    body,
     line.id.startsWith(PAST) ? null : silenceMenu(line),
   );
 }
@@ -365,6 +413,7 @@ export class AlertCard {
     this.more = button("", () => this.#toggle(), { kind: "little bare", title: "" });
     this.clear = h("p", { class: "all-well" });
     this.showAll = false;
+    this.opened = new Set(); // ids of the lines whose evidence is shown
     this.signature = "";
     this.ids = null;
     this.lines = [];
@@ -420,7 +469,6 @@ export class AlertCard {
     // What the server tells of an alert of now has it already.
     for (const line of all)
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
-    const minute = Math.floor(status.time / 30);
     const shape = all.map(({ id, text, silence: quiet, nodes, details, before }) => [
       id,
       text,
@@ -429,7 +477,9 @@ export class AlertCard {
       details,
       before,
     ]);
-    const signature = JSON.stringify([shape, minute, this.showAll, status.nodes.length === 0]);
+    if (timeRange().live) tellAges(this.element, this.now);
+    const { seconds, live } = timeRange();
+    const signature = JSON.stringify([shape, this.showAll, !status.nodes.length, seconds, live]);
     if (signature === this.signature || this.element.querySelector(".menu:not([hidden])")) return;
     this.signature = signature;
     this.#speak();
@@ -461,7 +511,7 @@ export class AlertCard {
     keepFocus(this.element, () => {
       replace(
         this.list,
-        shown.map((line) => alertItem(line, this.now)),
+        shown.map((line) => alertItem(line, this.now, this.opened)),
       );
       this.#drawOthers();
       replace(this.quiet, silent.map(silentItem));
@@ -491,7 +541,7 @@ export class AlertCard {
     setText(this.others.firstChild, `${plural(count, "alert")} of other nodes${where}`);
     replace(
       this.far,
-      this.folded.map((line) => alertItem(line, this.now)),
+      this.folded.map((line) => alertItem(line, this.now, this.opened)),
     );
   }
 }
@@ -597,9 +647,11 @@ export class EventCard {
     const { now } = this;
     const rows = this.rows.filter((row) => !this.kind.value || row.kind === this.kind.value);
     this.none.hidden = rows.length > 0;
+    if (timeRange().live) tellAges(this.list, now);
+    const over = ({ alike = [] }) => alike.filter(isOver).length;
     const signature = JSON.stringify([
-      rows.map((row) => [row.id, row.until, row.text, row.count]),
-      Math.floor(now / 10),
+      rows.map((row) => [row.id, row.until, row.count, eventText(row), over(row)]),
+      timeRange().live || now,
     ]);
     if (signature === this.signature) return;
     this.signature = signature;

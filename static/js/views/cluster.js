@@ -158,12 +158,14 @@ class Filters {
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
+    this.isLive = h("span", { class: "hint", hidden: true }, "as of now, not of this time range");
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(
       "div",
       { class: "tools" },
       h("h2", {}, "Instances"),
+      this.isLive,
       this.search,
       this.states,
       this.kinds,
@@ -270,6 +272,7 @@ class Filters {
     const kinds = [...new Set(status.nodes.map((node) => node.kind))].sort();
     const models = [...new Set(status.nodes.map((node) => node.model).filter(Boolean))].sort();
     const { counts } = status;
+    this.isLive.hidden = timeRange().live;
     const signature = JSON.stringify([kinds, models, counts, memory.state]);
     if (signature === this.signature) return;
     this.signature = signature;
@@ -507,6 +510,7 @@ class ClusterView {
     this.#remember();
     onRange(() => {
       this.head.tick();
+      this.filters.isLive.hidden = timeRange().live;
       this.#load();
     }, signal);
     const timer = setInterval(() => this.head.tick(), 1000);

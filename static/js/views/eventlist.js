@@ -1,10 +1,11 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
+import { timeRange } from "../address.js";
 import { getEvents, store } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked } from "../controls.js";
-import { h, icon } from "../dom.js";
-import { day, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import { h, icon, setText } from "../dom.js";
+import { byName, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
@@ -84,12 +85,17 @@ function likeness(event) {
   return `${event.kind} ${isState ? reasonOf(event) : template(event)}`;
 }
 
-/** The row of events that say the same, newest first: it lasts as long as one of them does. */
+/**
+ * The row of events that say the same, newest first: it lasts as long as one of them does. Of those
+ * that last the first is named, as the list of alerts does.
+ */
 function rowOf(group) {
-  const oldest = group[group.length - 1];
-  const active = group.find((event) => !isOver(event));
-  const until = active ? null : Math.max(...group.map((event) => event.until));
-  return { ...(active || oldest), time: oldest.time, until, alike: group };
+  const lasting = group.filter((event) => !isOver(event));
+  const [first] = [...(lasting.length ? lasting : group)].sort(
+    (a, b) => a.time - b.time || byName(a.node || "", b.node || ""),
+  );
+  const until = lasting.length ? null : Math.max(...group.map((event) => event.until));
+  return { ...first, until, alike: group };
 }
 
 /** Events that are alike and near in time, in groups; all are newest first. */
@@ -309,21 +315,43 @@ function actionText(event) {
   return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
+/** What an alert says first; the reason that it found for a hit rate is its evidence. */
+export const headline = (text) =>
+  text.replace(DETAIL, "").replace(/^(\S+ hit rate of .*?)(?:, TTFT |; ).*$/, "$1");
+
+/** The sentence of an alert: one that is active now has the figures of now, as its line does. */
+function alertText({ rule, node, instance, text, until }) {
+  if (!timeRange().live || isOver({ until })) return text;
+  const alerts = (store.status && store.status.alerts) || [];
+  const same = (one) =>
+    one.rule === rule && one.node === node && (node || one.instance === instance);
+  return (alerts.find(same) || { text }).text;
+}
+
+const ABOUT = / changed: (?:version|role|model|kind) /; // what is no setting
+
+/** A change of settings that was not made through this frontend says so. */
+const outside = ({ kind, text, by }) =>
+  kind !== "changed" || by || ABOUT.test(text) || ORIGIN.test(text)
+    ? ""
+    : " (not made through this frontend)";
+
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   if (event.kind === "action") return actionText(event);
-  // See its note.
-  const whole = event.by ? event.text.replace(/, by \S+ from \S+$/, "") : event.text;
+  // Who made a change is told in its note.
+  const origin = event.by ? /, by \S+ from \S+$/ : "";
+  const whole = event.kind === "alert" ? alertText(event) : event.text.replace(origin, "");
   const text = event.restarted ? `${event.node} down, then restarted` : whole;
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
-    const said = withOthers(tense(brief ? text.split(/[,;] /)[0] : text), event);
+    const said = withOthers(tense(brief ? headline(text) : text), event);
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
   }
   const short = brief ? text.replace(DETAIL, "") : text;
-  if (!event.alike) return LASTING.includes(event.kind) ? tense(short) : short;
+  if (!event.alike) return (LASTING.includes(event.kind) ? tense(short) : short) + outside(event);
   const who = manyNodes(event.alike);
-  const same = template(event);
+  const same = template(event) + outside(event);
   if (!same.startsWith("… ")) return `${who}: ${same}`;
   const said = ` ${same.slice(2)}`.replace(/^ is /, " are ").replace(/^ has /, " have ");
   return who + (LASTING.includes(event.kind) ? tense(said) : said);
@@ -348,6 +376,15 @@ export function eventNote(event, now) {
   return [actorOf(event) || times, ""];
 }
 
+/** How long something has lasted, for tellAges(). */
+export const ageOf = (since, now) => h("span", { dataset: { since } }, duration(now - since));
+
+/** Tell the ages in an element as of the time that the page shows: there is one clock for all. */
+export function tellAges(element, now) {
+  for (const age of element.querySelectorAll("[data-since]"))
+    setText(age, duration(now - Number(age.dataset.since)));
+}
+
 /** One row of a list of events; its day is told when it is not that of `today`. */
 export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
@@ -357,7 +394,13 @@ export function eventItem(event, now, { brief = false, today = now } = {}) {
     h("time", { title: fullTime(event.time) }, when(event.time, today)),
     glyph(event),
     h("span", { class: "event-text" }, linked(eventText(event, brief))),
-    h("span", { class: "for" }, muted, muted && bold ? " " : "", bold ? h("b", {}, bold) : null),
+    h(
+      "span",
+      { class: "for" },
+      muted,
+      muted && bold ? " " : "",
+      bold ? h("b", {}, lasts(event) ? ageOf(event.time, now) : bold) : null,
+    ),
   );
 }
 

@@ -6,6 +6,7 @@ import { h, replace, setText } from "../dom.js";
 import { fullTime, plural, spanText } from "../format.js";
 import { store } from "../server.js";
 import {
+  asOf,
   EVENT_KINDS,
   eventItems,
   eventNote,
@@ -112,13 +113,15 @@ class EventsView {
       const said = `${eventText(row)} ${row.node || ""} ${row.instance || ""}`.toLowerCase();
       return this.words.every((word) => said.includes(word));
     };
-    return eventRows(this.events).filter(has);
+    const range = timeRange();
+    const events = range.live ? this.events : asOf(this.events, range.to);
+    return eventRows(events).filter(has);
   }
 
   #copy() {
     const { start, end } = bounds(store.status.time);
     const title = `LMCache events, ${spanText(start, end, 0)}`;
-    copy(eventsMarkdown(this.rows, title, store.status.time), "Events copied as Markdown");
+    copy(eventsMarkdown(this.rows, title, end), "Events copied as Markdown");
   }
 
   async #load(older = false) {

@@ -34,9 +34,9 @@ const TILES = [
   {
     id: "hit_tokens_per_second",
     chart: "sources",
-    // The hit rate beside it is of the tokens looked up, too.
+    // No share of them: a hit that the GPU holds already is not loaded.
     note: (t) =>
-      worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
+      worded(t.lookup_tokens_per_second, "tokens/s", (text) => `${text} looked up`) ||
       worded(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
   },
   {
@@ -419,6 +419,7 @@ const HISTORY_NAMES = [
   "l1_hit_rate",
   "l2_hit_rate",
   "retrieve_hit_rate",
+  "lookup_tokens_per_second",
   "requested_tokens_per_second",
   "stored_tokens_per_second",
   "local_cache_limit_bytes",

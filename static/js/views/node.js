@@ -1,9 +1,10 @@
 // One node: its head, and one panel at a time, loaded when it is first seen. A proxy node has such
 // a page too.
 
+import { timeRange } from "../address.js";
 import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
 import { h, needStyle, replace, setText } from "../dom.js";
-import { addressText, clock, duration, fullTime, middle, plural, when } from "../format.js";
+import { addressText, clock, fullTime, middle, plural, when } from "../format.js";
 import {
   ApiError,
   getText,
@@ -18,6 +19,7 @@ import {
 } from "../server.js";
 import { KINDS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
+import { ageOf, tellAges } from "./eventlist.js";
 import { responseTime, SLOW } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
@@ -255,13 +257,14 @@ function troubleNote(node, status) {
   if (state === "unknown")
     return h("p", { class: "note" }, node.error ? `Unknown: ${node.error}.` : "Not polled yet.");
   if (state !== "down" && state !== "degraded") return null;
+  const said = state === "down" ? "Down" : "Degraded";
   const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
-  const lasted = ` (${duration(status.time - since)})`;
   return h(
     "p",
     { class: `note ${state}` },
-    h("b", {}, state === "down" ? "Down " : "Degraded "),
-    h("span", { title: fullTime(since) }, `since ${when(since, status.time)}${lasted}`),
+    h("b", {}, timeRange().live ? said : `Now ${said.toLowerCase()}`, " "),
+    h("span", { title: fullTime(since) }, `since ${when(since, status.time)}`),
+    [" (", ageOf(since, status.time), ")"],
     why ? `: ${why}.` : ".",
   );
 }
@@ -409,11 +412,19 @@ class NodePage {
         ),
       );
     }
-    const lasted = node.state !== "up" ? Math.floor((status.time - node.since) / 10) : 0;
+    tellAges(this.trouble, status.time);
     const alerts = alertsFor(node, status.alerts).filter((alert) => !alert.silence);
     const ids = alerts.map((alert) => alert.id);
     const { state, error, reasons, since } = node;
-    const sig = JSON.stringify([state, error, reasons, since, lasted, ids, this.panelName]);
+    const sig = JSON.stringify([
+      state,
+      error,
+      reasons,
+      since,
+      ids,
+      this.panelName,
+      timeRange().live,
+    ]);
     if (sig === this.troubleSig) return;
     this.troubleSig = sig;
     replace(this.count, this.panelName === "overview" ? null : alertCount(node, alerts));
