@@ -508,6 +508,7 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     body = "return matchRank(...given)"
     assert run("palette.js", body, "llama70b-a_worker2", ["work2"]) is not None
     assert run("palette.js", body, "llama70b-a_worker2", ["work3"]) is None
+    assert run("palette.js", body, "worker0 fell to 32 %", ["work2"]) is None
     assert run("palette.js", body, "worker2", ["work"]) == 0
 
 

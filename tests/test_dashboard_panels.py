@@ -207,14 +207,14 @@ def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, work
 
     worker.pages["/conf"] = answer
     show(worker, "config")
-    browser.click("button[title='Change chunk_size']")
+    browser.click("button[title='Edit chunk_size']")
     assert browser.property(".in-place [name=value]", "value") == "Infinity"
     browser.type(".in-place [name=value]", "512")
     browser.press("Enter")
     wait_text(browser, "Config is not mutable at runtime", ".in-place .field-error")
     assert browser.attribute(".in-place [name=value]", "aria-invalid") == "true"
     browser.press("Escape")
-    browser.click("button[title='Change min_retrieve_tokens']")
+    browser.click("button[title='Edit min_retrieve_tokens']")
     browser.type(".in-place [name=value]", "many")
     browser.press("Enter")
     wait_text(browser, "Write a number", ".in-place .field-error")
@@ -280,7 +280,7 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
 
 def test_an_environment_value_filters_the_cluster(browser, demo, show):
     show(demo, "environment", "llama70b-b_worker1")
-    browser.click("a[title='Nodes with the same CUDA_VISIBLE_DEVICES']")
+    browser.click("a[aria-label='Find nodes with this value of CUDA_VISIBLE_DEVICES']")
     browser.wait_for(
         lambda: (
             [row for row in browser.texts("main tbody tr") if "worker1" in row]
@@ -642,7 +642,7 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     path = short_socket_path()
     with PanelNode(path) as server:
         front = show(server, "config")
-        browser.wait_for(lambda: browser.has("button[title='Change chunk_size']"))
+        browser.wait_for(lambda: browser.has("button[title='Edit chunk_size']"))
         # The history begins with the second poll.
         kept = "/api/history?node=w0&metric=local_cache_bytes"
         wait_for(lambda: any(front.ask(kept).json()["series"][0]["values"]))
@@ -921,9 +921,9 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
             break
         browser.press("Tab")
     browser.press(*"min_retrieve")
-    browser.wait_for(lambda: browser.count("button[title^='Change ']") == 1)
+    browser.wait_for(lambda: browser.count("button[title^='Edit ']") == 1)
     for _ in range(20):
-        if (browser.script("return document.activeElement.title") or "").startswith("Change "):
+        if (browser.script("return document.activeElement.title") or "").startswith("Edit "):
             break
         browser.press("Tab")
     browser.press("Enter")
@@ -935,6 +935,6 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
     }
     browser.wait_for(
         lambda: (
-            browser.script("return document.activeElement.title") == "Change min_retrieve_tokens"
+            browser.script("return document.activeElement.title") == "Edit min_retrieve_tokens"
         )
     )

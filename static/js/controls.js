@@ -112,14 +112,16 @@ export async function copy(text, what = "Copied") {
   }
 }
 
+/** A button; `name` tells it from others with the same label: "Set" is "Set chunk_size". */
 export function button(
   label,
   onclick,
-  { kind = "", image = "", title = "", disabled = false } = {},
+  { kind = "", image = "", name = "", title = name, disabled = false } = {},
 ) {
+  const told = { title: title || null, "aria-label": name || null };
   return h(
     "button",
-    { type: "button", class: kind, onclick, title: title || null, disabled },
+    { type: "button", class: kind, onclick, disabled, ...told },
     image ? icon(image) : null,
     label,
   );

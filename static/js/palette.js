@@ -21,6 +21,7 @@ import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
+const FEW_NODES = 3; // so few that the panels of the first one are offered, too
 const MOST_ALERTS = 3;
 const MOST_CHANGES = 3;
 const CHANGES_OF = 86400; // seconds back in which a setting may have changed
@@ -74,26 +75,38 @@ const go = (href) => () => {
 
 /**
  * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches
- * "worker2": the letters and the digits of a word may stand apart, in this order.
+ * "worker2": the letters and the digits may stand apart in one word of the text, in this order.
  */
 export function matches(text, words) {
   const lower = text.toLowerCase();
   const spans = [];
   for (const word of words) {
-    let from = lower.indexOf(word);
+    const from = lower.indexOf(word);
     if (from >= 0) {
       spans.push([from, from + word.length]);
       continue;
     }
-    from = 0;
-    for (const part of word.match(/\d+|\D+/g) || []) {
-      const at = lower.indexOf(part, from);
-      if (at < 0) return null;
-      spans.push([at, at + part.length]);
-      from = at + part.length;
-    }
+    const found = partsIn(lower, word.match(/\d+|\D+/g) || []);
+    if (!found) return null;
+    spans.push(...found);
   }
   return spans.sort((a, b) => a[0] - b[0]);
+}
+
+/** Where the parts stand one after the other in one word of the text; null without such a word. */
+function partsIn(text, parts) {
+  for (const { 0: word, index } of text.matchAll(/\S+/g)) {
+    let from = 0;
+    const spans = [];
+    for (const part of parts) {
+      const at = word.indexOf(part, from);
+      if (at < 0) break;
+      from = at + part.length;
+      spans.push([index + at, index + from]);
+    }
+    if (spans.length === parts.length) return spans;
+  }
+  return null;
 }
 
 /** The text with its matches as <mark>. */
@@ -350,7 +363,8 @@ const asAction = (entry) => ({ group: "Actions", image: "action", ...entry });
 /** What the words find, in groups; `changes` are the rows of events of changed settings. */
 function entriesFor(text, changes) {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-  const nodes = [...nodePanelEntries(words), ...nodeEntries(words)];
+  const named = nodeEntries(words);
+  const nodes = [...nodePanelEntries(words), ...named];
   const changed = changeEntries(words, changes);
   const route = parseRoute();
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
@@ -370,7 +384,7 @@ function entriesFor(text, changes) {
     const text = `${entry.text} ${entry.also || ""}`;
     if (TERMS.includes(entry.group)) return beginsWords(text, words);
     if (matchRank(text, words) !== null) return true;
-    return nodes.length === 1 && entry.panel;
+    return named.length > 0 && named.length <= FEW_NODES && entry.panel;
   });
   const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
   const shown = wanted.filter((entry, i) => !isLate(entry, i));

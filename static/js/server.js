@@ -238,6 +238,8 @@ export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
 
 // ---- what the page knows, and the poller that keeps it fresh ------------
 
+const LONGEST_WAIT = 10; // seconds between two tries while the server is away
+
 export const store = {
   status: null, // last /api/status
   byKey: new Map(), // its nodes by key
@@ -332,7 +334,7 @@ function countStates({ nodes, counts }) {
 export const instanceName = (node) => store.instances.get(node.instance_id) || node.instance || "";
 
 /**
- * Ask for the status now, and again after the interval; after failures wait longer each time, 30 s
+ * Ask for the status now, and again after the interval; after failures wait longer each time, 10 s
  * at most.
  */
 export async function poll() {
@@ -364,7 +366,9 @@ function schedule() {
   clearTimeout(timer);
   // Nobody looks: asked again when shown.
   if (document.hidden || (store.paused && !store.error)) return;
-  const wait = store.error ? Math.min(30, 2 ** Math.min(store.failures - 1, 5)) : store.interval;
+  const wait = store.error
+    ? Math.min(LONGEST_WAIT, 2 ** Math.min(store.failures - 1, 5))
+    : store.interval;
   store.retryAt = Date.now() / 1000 + wait;
   timer = setTimeout(poll, wait * 1000);
 }

@@ -34,7 +34,7 @@ const lockButton = part(".lock");
 const menuButton = part(".menu-button");
 const side = part("#side");
 const rangeTools = part(".range");
-const narrow = matchMedia("(max-width: 900px)"); // as in style.css
+const narrow = matchMedia("(max-width: 700px)"); // where the range has a row, as in style.css
 const KEPT = 3600; // seconds of history that every server has
 const NODE_LIMIT = 60; // nodes of a group that are listed; the table has them all
 const MANY_GROUPS = 24; // from here on only what needs attention is listed by name
@@ -105,7 +105,7 @@ function drawRange() {
   );
   replace(
     spanBox,
-    range.live ? null : h("option", { value: "" }, "Fixed range"),
+    range.live ? null : h("option", { value: "" }, spanText(range.from, range.to)),
     choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
   );
   spanBox.value = range.live ? String(range.seconds) : "";

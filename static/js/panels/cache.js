@@ -32,13 +32,16 @@ export function mount(root, ctx) {
   else mountUnknown(root, ctx);
 }
 
-/** A button that sends one request, says how it went, and then refreshes what it changed. */
+/**
+ * A button that sends one request, says how it went, and then refreshes what it changed. `of` is
+ * what it acts on, where others have the same label.
+ */
 function act(
   ctx,
   label,
   method,
   path,
-  { danger = false, confirm = null, after = null, body, older = [] } = {},
+  { danger = false, confirm = null, after = null, body, older = [], of = "" } = {},
 ) {
   const control = button(
     label,
@@ -55,7 +58,7 @@ function act(
       });
       if (after) await after();
     },
-    { kind: `small${danger ? " danger" : ""}` },
+    { kind: `small${danger ? " danger" : ""}`, name: of && `${label}: ${of}` },
   );
   return guarded(control, ctx.signal, ctx.node);
 }
@@ -193,6 +196,7 @@ function clear(ctx, backend) {
     `/cache/clear${backend ? `?locations=${encodeURIComponent(backend)}` : ""}`,
     {
       danger: true,
+      of: backend,
       confirm: {
         title: backend ? `Clear ${backend} of ${name}?` : `Clear every cache of ${name}?`,
         text: `All cached KV chunks there are deleted. ${AFTER}`,
@@ -251,9 +255,11 @@ function backendActions(ctx, frame, backend, type, off) {
     type === backend ? use : `${type}. ${use}`,
     act(ctx, off ? "End bypass" : "Bypass", "PUT", `/bypass/${off ? "remove" : "add"}${query}`, {
       after,
+      of: backend,
     }),
     act(ctx, "Recreate", "POST", `${path}/recreate`, {
       after,
+      of: backend,
       confirm: {
         title: `Recreate ${backend} of ${name}?`,
         text: "It is closed and reopened. What it holds in memory may be lost.",
@@ -262,6 +268,7 @@ function backendActions(ctx, frame, backend, type, off) {
     act(ctx, "Remove", "DELETE", path, {
       danger: true,
       after,
+      of: backend,
       confirm: {
         title: `Remove ${backend} of ${name}?`,
         text: "It is closed and no longer used. “Create missing” opens it again.",
@@ -297,6 +304,7 @@ function toggle(ctx, title, path, key, on, off) {
           act(ctx, now ? "Turn off" : "Turn on", "PUT", `${path}/${now ? "disable" : "enable"}`, {
             after: frame.run,
             confirm,
+            of: title,
           }),
         ),
       );
@@ -306,6 +314,7 @@ function toggle(ctx, title, path, key, on, off) {
 }
 
 function chunkStatistics(ctx) {
+  const of = "chunk statistics";
   const frame = panelFrame({
     title: "Chunk statistics",
     note: "chunk reuse",
@@ -342,10 +351,11 @@ function chunkStatistics(ctx) {
           "Collect",
           "Start and stop counting. Reset discards the counts.",
           data.enabled
-            ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run })
-            : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run }),
+            ? act(ctx, "Stop", "POST", "/chunk_statistics/stop", { after: frame.run, of })
+            : act(ctx, "Start", "POST", "/chunk_statistics/start", { after: frame.run, of }),
           act(ctx, "Reset", "POST", "/chunk_statistics/reset", {
             after: frame.run,
+            of,
             confirm: {
               title: `Reset the chunk statistics of ${ctx.node().key}?`,
               text: "What was counted so far is discarded.",
@@ -383,15 +393,17 @@ function lookup(ctx) {
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
                 after: frame.run,
+                of: "lookup",
                 confirm: {
                   title: `Recreate the lookup of ${name}?`,
                   text: "It is closed and recreated; lookups fail in the meantime.",
                 },
               })
-            : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run }),
+            : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run, of: "lookup" }),
           open
             ? act(ctx, "Close", "POST", "/lookup/close", {
                 danger: true,
+                of: "lookup",
                 after: frame.run,
                 confirm: {
                   title: `Close the lookup of ${name}?`,
@@ -636,7 +648,7 @@ const quotaColumns = (ctx, after) => [
     render: (row) =>
       row.limit === null || !row.salt
         ? null
-        : act(ctx, "Remove limit", "DELETE", quotaPath(row.salt), { after }),
+        : act(ctx, "Remove limit", "DELETE", quotaPath(row.salt), { after, of: row.salt }),
   },
 ];
 
@@ -712,7 +724,7 @@ const limitText = ({ default_limit_gb: limit }) => (limit === null ? "none" : gi
 function mountCoordinator(root, ctx) {
   const standard = panelFrame({
     title: "Default quota",
-    note: "for a cache salt without one of its own",
+    note: "applies to cache salts without a quota",
     path: "/quota/config",
     ctx,
     load: () => ctx.json("/quota/config"),
@@ -740,7 +752,7 @@ function mountCoordinator(root, ctx) {
               );
               await standard.run();
             }),
-          { kind: "small", title: "Set the default quota" },
+          { kind: "small", name: "Set the default quota" },
         ),
         ctx.signal,
         ctx.node,
@@ -770,6 +782,15 @@ function mountCoordinator(root, ctx) {
   );
 }
 
+/**
+ * A KV rank holds, a byte each: world size, global rank, local world size, local rank (LMCache's
+ * ObjectKey.ComputeKVRank).
+ */
+const rankText = (rank) => {
+  const size = rank >>> 24;
+  return size ? `${(rank >>> 16) & 255} of ${size}` : plain(rank);
+};
+
 const keyColumns = (rest) => [
   {
     id: "hash",
@@ -781,7 +802,13 @@ const keyColumns = (rest) => [
     tip: (row) => row.key.chunk_hash_hex,
   },
   { id: "model", label: "Model", value: (row) => row.key.model_name },
-  { id: "rank", label: "KV rank", num: true, value: (row) => row.key.kv_rank },
+  {
+    id: "rank",
+    label: "KV rank",
+    value: (row) => row.key.kv_rank,
+    text: (row) => rankText(row.key.kv_rank),
+    tip: (row) => `Rank and world size of the engine; as a number ${row.key.kv_rank}`,
+  },
   { id: "salt", label: "Cache salt", value: (row) => row.key.cache_salt || "(none)" },
   ...rest,
 ];
@@ -838,7 +865,7 @@ const directory = (ctx) =>
     [
       {
         id: "places",
-        label: "Where",
+        label: "Stored in",
         cls: "wrap",
         value: (row) =>
           row.placements
@@ -861,7 +888,7 @@ const directory = (ctx) =>
       },
     ],
     (data) => data.keys || [],
-    (data) => `First ${plain((data.keys || []).length)} of ${plural(data.total ?? 0, "key")}`,
+    (data) => `${plain((data.keys || []).length)} of ${plural(data.total ?? 0, "key")}`,
     "The directory is empty.",
   );
 

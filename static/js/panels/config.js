@@ -215,7 +215,7 @@ const editColumn = (panel) => ({
       : guarded(
           button("Edit", () => panel.edit(row.name), {
             kind: "small in-row",
-            title: `Change ${row.name}`,
+            name: `Edit ${row.name}`,
           }),
           panel.ctx.signal,
           panel.ctx.node,
@@ -245,7 +245,9 @@ class EditForm {
       role: "alert",
       hidden: true,
     });
-    this.go = h("button", { type: "submit", class: "small in-row primary" }, "Set");
+    const label = `Set ${row.name}`;
+    const look = { type: "submit", class: "small in-row primary", "aria-label": label };
+    this.go = h("button", look, "Set");
     const { ctx } = panel;
     const hint = "Lasts until the node restarts; some settings cannot change.";
     this.element = h(
@@ -392,7 +394,7 @@ class Settings {
       return;
     }
     const buttons = [...this.table.element.querySelectorAll("button")];
-    const back = buttons.find((one) => one.title === `Change ${before}`);
+    const back = buttons.find((one) => one.title === `Edit ${before}`);
     if (back) back.focus();
   }
 

@@ -46,8 +46,9 @@ const maskedRaw = (data) =>
 function sameValue(row) {
   if (row.secret) return null;
   const href = `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`;
-  const title = `Nodes with the same ${row.name}`;
-  return h("a", { class: "small gap", href, title }, "Find nodes with this value");
+  const label = "Find nodes with this value";
+  const props = { class: "small gap", href, "aria-label": `${label} of ${row.name}` };
+  return h("a", props, label);
 }
 
 const columns = (panel) => [
@@ -134,7 +135,7 @@ class Environment {
       const other = buttons.find((one) => one.title === title);
       if (other) other.focus();
     };
-    return button(word, flip, { kind: "small in-row", title: `${word} ${row.name}` });
+    return button(word, flip, { kind: "small in-row", name: `${word} ${row.name}` });
   }
 
   #render(data, body) {

@@ -456,7 +456,7 @@ const quotas = (data) => [
 const directory = (data) => [
   facts([
     ["Keys", plain(data.num_keys ?? 0)],
-    ["Places", plain(data.num_placements ?? 0)],
+    ["Copies", plain(data.num_placements ?? 0)],
     ["In L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`],
     ["In L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],
     ...Object.entries(data.l1_keys_by_instance || {}).map(([name, count]) => [

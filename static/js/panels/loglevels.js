@@ -70,7 +70,7 @@ const columns = (panel) => [
   nameColumn,
   {
     id: "level",
-    label: "Own level",
+    label: "Level",
     width: 110,
     drop: 2,
     value: (row) => LEVELS.indexOf(row.level),
@@ -79,10 +79,10 @@ const columns = (panel) => [
   },
   {
     id: "effective",
-    label: "Effective",
+    label: "Effective level",
     width: 110,
     drop: 1,
-    title: "its own level, or that of the nearest parent that has one",
+    title: "The logger’s level or, where it is not set, that of the nearest parent with one",
     value: (row) => LEVELS.indexOf(row.effective),
     text: (row) => row.effective,
     search: (row) => row.effective,
@@ -119,9 +119,8 @@ function levelBox(panel, row) {
   };
   const set = button("Set", () => working(set, send), {
     kind: "small in-row",
-    title: `Set the level of ${row.name}`,
+    name: `Set the level of ${row.name}`,
   });
-  set.setAttribute("aria-label", set.title);
   box.addEventListener("change", () => {
     set.dataset.off = box.value === row.level ? "1" : "";
     set.disabled = set.dataset.off === "1" || set.dataset.refused === "1";

@@ -127,6 +127,9 @@ const RARE = 4; // a label that less than one row in so many has stands under th
 // With more of them there is no room for the help text, which is in the name's title.
 const LABELS_BESIDE_HELP = 2;
 
+const observations = (count) =>
+  count === 1 ? "1 observation" : `${format(count, "count")} observations`;
+
 /** A quantile as text; one beyond the last bucket's limit is only known to be larger. */
 function quantileText(buckets, q, measure) {
   const value = quantile(buckets, q);
@@ -174,10 +177,10 @@ export function metricRows(families) {
         labels: set.labels,
         value: set.count,
         set,
-        brief: set.count ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : "0 ×",
+        brief: set.count ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : "none yet",
         shown: !set.count
-          ? "0 ×"
-          : `${format(set.count, "count")} × · ` +
+          ? "no observations"
+          : `${observations(set.count)} · ` +
             `p50 ${quantileText(set.buckets, 0.5, measure)} · ` +
             `p99 ${quantileText(set.buckets, 0.99, measure)}`,
       }));
@@ -210,6 +213,9 @@ function labelValues(rows) {
       found.set(name, (found.get(name) || new Set()).add(value));
   return found;
 }
+
+/** How many of these rows have that label. */
+const having = (rows, name) => rows.filter((row) => name in row.labels).length;
 
 /** Buckets with their own counts, in the family's unit, without the empty ones at both ends. */
 function ownCounts(buckets, scale) {
@@ -505,8 +511,8 @@ function factColumns(panel) {
     {
       id: "help",
       label: "Help",
-      cls: "muted",
-      width: 160,
+      cls: "muted wrap",
+      width: 260,
       drop: 3,
       grow: true,
       value: (row) => row.help,
@@ -566,6 +572,7 @@ class Metrics {
     this.zeroBox = h("input", { type: "checkbox", onchange: () => this.#filter() });
     this.frame = panelFrame({
       title: "Metrics",
+      note: "current values, whatever the time range",
       path: "/metrics",
       ctx,
       load: async () => {
@@ -582,7 +589,9 @@ class Metrics {
       chip.setAttribute("aria-pressed", String(chip.dataset.prefix === prefix));
     const inGroup = this.rows.filter((row) => !prefix || row.prefix === prefix);
     const values = labelValues(inGroup);
-    this.varying = this.labelNames.filter((name) => values.has(name) && values.get(name).size > 1);
+    const isRare = (name) => having(inGroup, name) * RARE < inGroup.length;
+    const varies = (name) => values.get(name).size > 1 || isRare(name);
+    this.varying = this.labelNames.filter((name) => values.has(name) && varies(name));
     this.spread = inGroup.some((row) => row.set);
     this.#showShared(values);
     this.#chooseColumns(inGroup);
@@ -591,7 +600,7 @@ class Metrics {
   }
 
   #showShared(values) {
-    const single = [...values].filter(([, all]) => all.size === 1);
+    const single = [...values].filter(([name]) => !this.varying.includes(name));
     const once = Object.fromEntries(single.map(([name, all]) => [name, [...all][0]]));
     this.shared.hidden = !single.length;
     const text = labelText(once, Object.keys(once));
@@ -599,8 +608,7 @@ class Metrics {
   }
 
   #chooseColumns(inGroup) {
-    const has = (name) => inGroup.filter((row) => name in row.labels).length;
-    const common = this.varying.filter((name) => has(name) * RARE >= inGroup.length);
+    const common = this.varying.filter((name) => having(inGroup, name) * RARE >= inGroup.length);
     const apart = common.length <= LABEL_COLUMNS ? common : [];
     const isTogether = common.length > apart.length;
     this.table.setColumns([

@@ -5,6 +5,7 @@ import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
+import { breakable } from "./util.js";
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
 export function parseThreads(text) {
@@ -88,6 +89,8 @@ const IDENTITY_COLUMNS = [
     text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)),
   },
 ];
+const said = (row) => (row.last_summary && row.last_summary.message) || "";
+
 const RUN_COLUMNS = [
   {
     id: "last",
@@ -120,7 +123,9 @@ const RUN_COLUMNS = [
     label: "Last result",
     width: 200,
     drop: 3,
-    value: (row) => (row.last_summary ? row.last_summary.message : ""),
+    value: said,
+    sig: said,
+    render: (row) => breakable(said(row)),
     cls: "wrap",
   },
 ];

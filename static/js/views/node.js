@@ -408,7 +408,7 @@ class NodePage {
       replace(
         this.line,
         about.map(([text, kind], i) =>
-          h("span", { class: `gap ${kind}`.trim() }, text, i + 1 < about.length ? " · " : null),
+          h("span", { class: `gap ${kind}`.trim() }, i ? " · " : null, text),
         ),
       );
     }

@@ -338,7 +338,7 @@ class NodesPage {
       return h("span", { class: "muted", title }, "managed by its source");
     }
     const act = (label, image, kind, work) => {
-      const look = { kind: `small ${kind} in-row or-icon`, image, title: `${label} ${row.name}` };
+      const look = { kind: `small ${kind} in-row or-icon`, image, name: `${label} ${row.name}` };
       return guarded(button(label, work, look), this.signal);
     };
     const change = act("Change", "edit", "", () => this.edit(row));
