@@ -366,7 +366,7 @@ def test_a_lost_server_is_asked_ever_less_often_and_the_title_says_so(page, flee
         "for (let i = 0; i < 7; i += 1) { await poll(); "
         "waits.push(Math.round(store.retryAt - Date.now() / 1000)); } return waits"
     )
-    assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 30
+    assert waits == sorted(waits) and waits[0] <= 1 < waits[3] <= waits[6] == 10
     assert browser.title == "No connection · LMCache"
     assert "No connection" in browser.text(".banner") and browser.has(".banner button")
 
