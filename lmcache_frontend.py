@@ -3936,6 +3936,12 @@ DURATIONS = frozenset(figure.name for figure in FIGURES if figure.unit == "secon
 # Figures of which a point of the history shows the highest value, not the mean.
 WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY])
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
+# What a list of nodes shows: of all figures of 1,000 nodes a status has a megabyte more.
+LISTED = (
+    "lookup_hit_rate hit_tokens_per_second stored_tokens_per_second retrieve_p99 store_p99 "
+    "local_cache_bytes local_cache_limit_bytes evictions_per_second failures_per_second ttft_p50 "
+    "running_requests waiting_requests queue_size gpu_prefix_hit_rate healthy"
+).split()
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
@@ -4687,13 +4693,22 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
     return NO_GROWTH._replace(rates=rates, gauges=gauges, is_receiver=is_receiver)
 
 
-def shown_figures(figures: Mapping[str, float | None]) -> Dict[str, object]:
-    """Figures for the status: those that have a value, and null for ALWAYS_SHOWN."""
-    shown = dict.fromkeys(ALWAYS_SHOWN)
-    for name in METRICS:
-        value = figures.get(name)
-        if value is not None:
-            shown[name] = rounded(value)
+def some_of(
+    figures: Mapping[str, float | None], names: Sequence[str] | None = None
+) -> Mapping[str, float | None]:
+    """The figures with these names that have a value; without names all."""
+    if names is None:
+        return figures
+    return {name: figures[name] for name in names if figures.get(name) is not None}
+
+
+def shown_figures(
+    figures: Mapping[str, float | None], names: Sequence[str] | None = None
+) -> Dict[str, object]:
+    """Figures for the status: those that have a value; without names null for ALWAYS_SHOWN."""
+    shown = dict.fromkeys(ALWAYS_SHOWN if names is None else ())
+    for name, value in some_of(figures, METRICS if names is None else names).items():
+        shown[name] = rounded(value)
     return shown
 
 
@@ -7318,8 +7333,12 @@ class StatusPage:
         self._about = about
         self._gpu_hour_cost = gpu_hour_cost
 
-    def make(self, shown: List[NodeState] | None = None) -> bytes:
-        """The JSON of the status, with these nodes or all.
+    def make(
+        self,
+        shown: List[NodeState] | None = None,
+        figures: Sequence[str] | None = None,
+    ) -> bytes:
+        """The JSON of the status, with these nodes or all; of each these figures or all.
 
         It is made a node at a time, so that no thread waits long for the interpreter or the lock.
         """
@@ -7329,8 +7348,17 @@ class StatusPage:
             proxies = list(map(self._proxy, self._watched.proxies.values()))
             head = {**self._head(nodes), "proxies": proxies, "alerts": alerts}
             instances = list(self._watched.instances)
-        head["instances"] = [self._instance(instance) for instance in instances]
-        return join_json(head, "nodes", map(self._node, nodes if shown is None else shown))
+        head["instances"] = [self._instance(instance, figures) for instance in instances]
+        entries = (self._node(state, figures) for state in (nodes if shown is None else shown))
+        return join_json(head, "nodes", entries)
+
+    def with_node(self, document: bytes, name: str) -> bytes:
+        """The status with all of the node of this key or name, if there is one."""
+        node = self._watched.registry.find(name)
+        state = None if node is None else self._watched.nodes.get(node.key)
+        if state is None:
+            return document
+        return document[:-1] + b',"whole":' + dumps(self._node(state)) + b"}"
 
     def by(self, label: str) -> Dict[str, object]:
         """The figures by ``model`` or ``cache_salt``, largest first. Raises FrontendError 400."""
@@ -7377,9 +7405,10 @@ class StatusPage:
             "error": state.error,
         }
 
-    def _instance(self, instance: Instance) -> Dict[str, object]:
+    def _instance(self, instance: Instance, names: Sequence[str] | None) -> Dict[str, object]:
         states = instance.states
-        ranks = {state.node.key: state.figures for state in states if state.kind == "worker"}
+        workers = [state for state in states if state.kind == "worker"]
+        ranks = {state.node.key: some_of(state.figures, names) for state in workers}
         models = [state.about["model"] for state in states if state.about["model"]]
         engines = [state for state in states if state.kind == "engine"]
         engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
@@ -7392,12 +7421,14 @@ class StatusPage:
                 "engine": engine.strip(),
                 "state": min((state.state for state in states), key=WORST_FIRST.index),
                 "nodes": [state.node.key for state in states],
-                "metrics": shown_figures(instance.figures),
+                "metrics": shown_figures(instance.figures, names),
                 "spread": spread(ranks),
-                "series": self._recent(instance_series(instance.id), NODE_SERIES),
+                "series": self._recent(
+                    instance_series(instance.id), NODE_SERIES if names is None else NODE_SERIES[:1]
+                ),
             }
 
-    def _node(self, state: NodeState) -> Dict[str, object]:
+    def _node(self, state: NodeState, names: Sequence[str] | None = None) -> Dict[str, object]:
         node, unix = state.node, self._clock.unix
         with self._watched.lock:
             return {
@@ -7411,9 +7442,9 @@ class StatusPage:
                 "polled": None if state.polled is None else unix(state.polled),
                 **self._polled(state),
                 "reasons": list(state.reasons),
-                "metrics": shown_figures(state.figures),
+                "metrics": shown_figures(state.figures, names),
                 **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
-                "series": self._recent(node.key, NODE_SERIES),
+                "series": self._recent(node.key, NODE_SERIES if names is None else ()),
             }
 
     def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:
@@ -7428,8 +7459,11 @@ class StatusDocument:
     Other requests get the last one meanwhile.
     """
 
-    def __init__(self, make: Callable[[], bytes], watched: Watched) -> None:
+    def __init__(
+        self, make: Callable[[], bytes], watched: Watched, other: StatusDocument | None = None
+    ) -> None:
         self._make = make
+        self._other = other  # this one is not older
         self._watched = watched
         self._making = threading.Lock()
         # Versions of the registry and of the states, and the document.
@@ -7441,7 +7475,8 @@ class StatusDocument:
         """The document and its ETag; the same bytes while nothing changed."""
         last = self._last
         has_all_nodes = last is not None and last[0][0] == self._watched.registry_version
-        is_current = has_all_nodes and self.is_held
+        is_held = self.is_held if self._other is None else self._other.is_held
+        is_current = has_all_nodes and is_held
         if not is_current and self._making.acquire(blocking=not has_all_nodes):
             try:
                 last = self._refresh()
@@ -7449,6 +7484,11 @@ class StatusDocument:
                 self._making.release()
         (registry, states), document = last
         return document, f"{FRONTEND_ID}-{registry:x}-{states:x}"
+
+    def _is_as_young(self, last: Tuple[Tuple[int, int], bytes] | None) -> bool:
+        """Whether the other document, if there is one, is not younger than ``last``."""
+        other = None if self._other is None else self._other._last
+        return last is not None and (other is None or other[0] <= last[0])
 
     def publish(self) -> None:
         """Make a new one now: at the end of a round or of a refresh."""
@@ -7462,7 +7502,7 @@ class StatusDocument:
         last, started = self._last, time.monotonic()
         version = (self._watched.registry_version, self._watched.version)
         is_same_registry = last is not None and last[0][0] == version[0]
-        is_recent = started < self._reuse_until
+        is_recent = started < self._reuse_until and self._is_as_young(last)
         if is_same_registry and (is_recent or last[0] == version):
             return last
         self._last = version, self._make()
@@ -7544,6 +7584,9 @@ class Monitor:
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
         self._page = StatusPage(self.past, self.alert_documents, about, gpu_hour_cost)
         self._document = StatusDocument(self._page.make, watched)
+        # The dashboard's: at most as old as the other one.
+        make_listed = functools.partial(self._page.make, None, LISTED)
+        self._listed = StatusDocument(make_listed, watched, self._document)
         self._alert_sources: List[Callable[[], List[Alert]]] = []
         self._rounds = 0
         self._round_seconds = 0.0
@@ -7552,8 +7595,6 @@ class Monitor:
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-
-    # -- rounds
 
     def start(self) -> None:
         """Start the thread, unless the interval is 0."""
@@ -7696,8 +7737,6 @@ class Monitor:
         if last is None or self._clock.monotonic() - last > ON_DEMAND_AGE:
             self._refreshes.run("old", lambda: self._do_round(True), wait)
 
-    # -- what is shown
-
     def add_alert_source(self, source: Callable[[], List[Alert]]) -> None:
         """Show the alerts that ``source()`` returns beside those of the rules."""
         self._alert_sources.append(source)
@@ -7728,18 +7767,22 @@ class Monitor:
         names: Sequence[str] | None = None,
         states: Sequence[str] | None = None,
         patient: bool = True,
+        figures: Sequence[str] | None = None,
+        whole: str = "",
     ) -> Tuple[bytes, str]:
         """The status document as JSON, and its ETag; the same bytes while nothing changed.
 
-        ``names`` (names or keys) and ``states`` narrow the nodes listed. Raises FrontendError 404
-        and 400.
+        ``names`` (names or keys) and ``states`` narrow the nodes listed, ``figures`` what is shown
+        of each; ``whole`` is added in full. Raises FrontendError 404 and 400.
         """
         self._refresh_old(patient)
         self.watched.follow()
-        if not names and not states:
-            return self._document.get()
-        document = self._page.make(self.watched.select(names or (), states or ()))
-        return document, f"{FRONTEND_ID}-{hash(document):x}"
+        if names or states or (figures is not None and figures != LISTED):
+            document = self._page.make(self.watched.select(names or (), states or ()), figures)
+            etag = f"{FRONTEND_ID}-{hash(document):x}"
+        else:
+            document, etag = (self._document if figures is None else self._listed).get()
+        return self._page.with_node(document, whole), etag
 
     def status(self, *narrowing: Sequence[str] | None) -> Dict[str, object]:
         """The status document as an object; see ``status_json``."""
@@ -11359,6 +11402,7 @@ class Response:
     ) -> None:
         self.status = status
         self.body = body
+        self.gzip_level = FAST_GZIP_LEVEL
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if body != b"" or status not in BODILESS:
             self.headers.setdefault("Content-Type", content_type)
@@ -11580,6 +11624,13 @@ def get_figures(server: FrontendServer, request: ApiRequest) -> Response:
     return Response.json({"window": WINDOW, "figures": list_figures()})
 
 
+def listed(name: str) -> Sequence[str]:
+    """The figures that ``?figures=`` may name. Raises FrontendError 400."""
+    if name not in METRICS and name != "listed":
+        raise invalid("figures", f"{one_line(name)!r} is no figure; /api/figures lists them")
+    return LISTED if name == "listed" else (name,)
+
+
 def get_status(server: FrontendServer, request: ApiRequest) -> Response:
     by = request.value("by")
     if by:
@@ -11587,8 +11638,14 @@ def get_status(server: FrontendServer, request: ApiRequest) -> Response:
     names, states = request.names("node"), request.names("state")
     # Another frontend has a deadline for our response.
     by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
-    body, etag = server.monitor.status_json(names or None, states or None, patient=not by_frontend)
-    return Response(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
+    figures = [figure for name in request.names("figures") for figure in listed(name)]
+    body, etag = server.monitor.status_json(
+        names, states, not by_frontend, figures or None, request.value("whole")
+    )
+    response = Response(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
+    if figures == LISTED:
+        response.gzip_level = GZIP_LEVEL  # 88 instead of 124 KiB of 1,000 nodes for 9 ms
+    return response
 
 
 def get_history(server: FrontendServer, request: ApiRequest) -> Response:
@@ -12399,7 +12456,7 @@ def prepare_response(response: Response, head: RequestHead) -> Response:
     ):
         pieces = body if isinstance(body, list) else [body]
         if sum(map(len, pieces)) >= GZIP_MINIMUM and accepts_gzip(head):
-            packer = zlib.compressobj(FAST_GZIP_LEVEL, zlib.DEFLATED, GZIP_FORMAT)
+            packer = zlib.compressobj(response.gzip_level, zlib.DEFLATED, GZIP_FORMAT)
             packed = [part for part in map(packer.compress, pieces) if part]
             response.body = [*packed, packer.flush()]
             response.headers["Content-Encoding"] = "gzip"

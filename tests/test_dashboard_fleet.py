@@ -409,7 +409,7 @@ def test_the_first_load_of_a_fleet_with_its_map_is_25_requests_and_small(page, f
     browser.wait_for(lambda: browser.has(".map .sq") and "api/events" in browser.script(asked))
     loads = browser.script(
         "const loads = performance.getEntriesByType('resource');"
-        "const status = loads.find((one) => one.name.endsWith('/api/status'));"
+        "const status = loads.find((one) => one.name.includes('/api/status'));"
         "return [...performance.getEntriesByType('navigation'), ...loads]"
         ".filter((one) => one.startTime < status.responseEnd + arguments[0])"
         ".map((one) => [one.name, one.transferSize])",

@@ -176,12 +176,12 @@ def test_the_first_status_is_asked_for_once_and_by_the_page_itself(page, fleet):
     loaded(browser)
     asked = browser.script(
         "return performance.getEntriesByType('resource').filter(e => "
-        "e.name.endsWith('/api/status')).map(e => e.initiatorType)"
+        "e.name.includes('/api/status')).map(e => e.initiatorType)"
     )
     assert asked[0] == "link" and len([one for one in asked if one == "link"]) == 1
     first = browser.script(
         "return performance.getEntriesByType('resource').filter(e => "
-        "e.name.endsWith('/api/status')).map(e => e.startTime)"
+        "e.name.includes('/api/status')).map(e => e.startTime)"
     )
     assert len(first) == 1 or first[1] - first[0] > 2000  # the next is the first poll after it
 
@@ -194,7 +194,7 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
         "Object.defineProperty(document, 'hidden', {configurable: true, "
         "get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
     )
-    polls = lambda: sum(url.endswith("/api/status") for url in browser.requests())  # noqa: E731
+    polls = lambda: sum("/api/status" in url for url in browser.requests())  # noqa: E731
     browser.wait_for(polls)
     browser.script(show.replace("arguments[0]", "true"))
     browser.script(

@@ -591,6 +591,36 @@ def test_a_status_can_be_narrowed_by_name_and_state():
     assert error.value.status == 400
 
 
+def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}})
+    cluster.round()
+    cluster.round(40.0)
+    monitor = cluster.monitor
+    full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
+    assert {*listed} == {*full} and listed["counts"] == full["counts"]
+    (node, _) = listed["nodes"]
+    assert {*node} == {*full["nodes"][0]}
+    assert node["metrics"] and {*node["metrics"]} < {*lf.LISTED} and not node["series"]
+    one = json.loads(monitor.status_json(figures=["retrieve_p50"], whole="w1")[0])
+    assert all({*entry["metrics"]} <= {"retrieve_p50"} for entry in one["nodes"])
+    assert one["whole"] == full["nodes"][1]
+    # A page may be open at a node that is no longer there.
+    assert "whole" not in json.loads(monitor.status_json(figures=lf.LISTED, whole="w9")[0])
+
+
+def test_the_status_of_lists_is_as_young_as_the_whole_one():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    tags = set()
+    for state in ("up", "down"):
+        if state == "down":
+            cluster.answers.clear()
+        cluster.round()
+        document, tag = cluster.monitor.status_json(figures=lf.LISTED)
+        assert json.loads(document)["nodes"][0]["state"] == state
+        tags.add(tag)
+    assert len(tags) == 2
+
+
 def test_cluster_hit_rates_are_weighted_by_traffic_and_not_averaged():
     cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}})
     cluster.round()

@@ -3,8 +3,17 @@
 import { parseRoute } from "./address.js";
 import { button, empty } from "./controls.js";
 import { replace } from "./dom.js";
-import { loadModule, loadSession, poll, store, subscribe, takeTokenFromAddress } from "./server.js";
+import {
+  loadModule,
+  loadSession,
+  need,
+  poll,
+  store,
+  subscribe,
+  takeTokenFromAddress,
+} from "./server.js";
 import { drawShell, drawTree, markPlace, openMenu, startShell, treeIsDrawn } from "./shell.js";
+import { isFigure } from "./words.js";
 import * as cluster from "./views/cluster.js";
 
 const LOADERS = {
@@ -29,9 +38,16 @@ function showFailure(error) {
   console.error(error);
 }
 
+/** What a view shows that a list of nodes does not: all of its node, the metric compared. */
+function figuresOf({ view, key, query }) {
+  if (view === "node") return { node: key };
+  const metric = view === "compare" ? query.get("metric") : "";
+  return isFigure(metric) ? { figure: metric } : {};
+}
+
 /** Build the view of the address, unless it is shown already. */
 async function open(to, mine, moved) {
-  const module = await loadModule(LOADERS[to.view]);
+  const [module] = await Promise.all([loadModule(LOADERS[to.view]), need(figuresOf(to))]);
   if (current !== mine) return;
   if (to.view !== "cluster" || !document.querySelector(".first")) replace(main);
   if (moved) scrollTo(0, 0);

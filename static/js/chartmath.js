@@ -337,3 +337,39 @@ export function downSpans(marks, end) {
   }
   return spans;
 }
+
+// ---- instances that differ from others of their kind ----
+
+const LEAST_PEERS = 5; // instances of a model; fewer have no median worth the name
+
+/** In what instances of one model are alike: [figure, label, whether a value is too far]. */
+const ALIKE = [
+  ["lookup_hit_rate", "hit rate", (value, middle) => value < middle / 2],
+  ["retrieve_p99", "Retrieve p99", (value, middle) => value > 3 * middle],
+];
+
+const middleOf = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/**
+ * The instances that are far from the median of their model: name -> {figure, label, value,
+ * median}. It compares and needs no history, as an alert does.
+ */
+export function outliersOf(instances) {
+  const models = new Map();
+  for (const one of instances) {
+    const kind = `${one.kinds.includes("mp")} ${one.model}`;
+    if (one.model) models.set(kind, [...(models.get(kind) || []), one]);
+  }
+  const found = new Map();
+  for (const peers of models.values())
+    for (const [figure, label, isFar] of ALIKE) {
+      const valueOf = (one) => one.metrics[figure];
+      const known = peers.filter((one) => isNumber(valueOf(one)));
+      if (known.length < LEAST_PEERS) continue;
+      const median = middleOf(known.map(valueOf));
+      for (const one of known)
+        if (isFar(valueOf(one), median) && !found.has(one.name))
+          found.set(one.name, { figure, label, value: valueOf(one), median });
+    }
+  return found;
+}

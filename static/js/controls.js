@@ -2,9 +2,9 @@
 // notes about results.
 
 import { h, icon, replace, setText } from "./dom.js";
-import { NONE, plain } from "./format.js";
+import { format, NONE, plain } from "./format.js";
 import { downloadFile, loadModule, store, subscribe, trusted, whyNot } from "./server.js";
-import { KINDS, STATE_SIGNS } from "./words.js";
+import { KINDS, metricUnit, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
 export function stateMark(state, short = false) {
@@ -409,3 +409,12 @@ export function toast(text, kind = "plain") {
   if (kind !== "bad") setTimeout(() => note.remove(), 6000);
   return note;
 }
+
+/** "hit rate 33.1 %, median of its model 78.6 %" */
+export const outlierText = ({ label, value, median, figure }) =>
+  `${label} ${format(value, metricUnit(figure))}, ` +
+  `median of its model ${format(median, metricUnit(figure))}`;
+
+/** Marks an instance that is far from the others of its model. */
+export const outlierTag = (outlier) =>
+  h("span", { class: "tag", title: outlierText(outlier) }, "outlier");

@@ -254,9 +254,15 @@ export const store = {
   selected: new Set(), // keys of nodes chosen for "many at once" and "compare"
 };
 
+// The figures that lists show; the page of a node and a comparison need more: see `need`.
+const LISTED = "api/status?figures=listed";
+const MOST_WAIT = 2000; // ms for what a view needs beside the last status
+
 const listeners = new Set();
 let timer = 0;
-let running = false;
+let running = null; // the promise of the request that is on its way
+let wanted = LISTED; // the path of the status that the view needs
+let held = ""; // the path of the last status
 
 /** Remember a small preference; without storage it is forgotten with the page. */
 export function remember(name, value) {
@@ -340,9 +346,19 @@ export const instanceName = (node) => store.instances.get(node.instance_id) || n
 export async function poll() {
   clearTimeout(timer);
   if (running) return;
-  running = true;
+  running = ask(store.status ? wanted : LISTED);
+  await running;
+  running = null;
+  notify();
+  schedule();
+}
+
+/** Take over a status of the server. */
+async function ask(path) {
   try {
-    const status = await getJson("api/status", { timeout: 20 });
+    const { whole, ...status } = await getJson(path, { timeout: 20 });
+    if (whole) status.nodes = status.nodes.map((node) => (node.key === whole.key ? whole : node));
+    held = path;
     const again = store.status && store.status.started !== status.started;
     const back = store.error !== null || again; // another process may trust otherwise
     store.status = Object.assign(status, { counts: countStates(status) });
@@ -355,11 +371,23 @@ export async function poll() {
   } catch (error) {
     store.error = error.message;
     store.failures += 1;
-  } finally {
-    running = false;
   }
-  notify();
-  schedule();
+}
+
+/**
+ * Have the status hold all figures of a node, or one figure of all nodes; resolves when it does, or
+ * when the server does not deliver it.
+ */
+export async function need({ node = "", figure = "" } = {}) {
+  const one = figure && figure !== "latency" ? `,${encodeURIComponent(figure)}` : "";
+  wanted = LISTED + one + (node ? `&whole=${encodeURIComponent(node)}` : "");
+  if (wanted === LISTED) return;
+  const late = new Promise((resolve) => setTimeout(resolve, MOST_WAIT));
+  const delivered = async () => {
+    await running;
+    if (held !== wanted && !store.error) await poll();
+  };
+  await Promise.race([delivered(), late]);
 }
 
 function schedule() {

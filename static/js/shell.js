@@ -11,7 +11,8 @@ import {
   SPANS,
   timeRange,
 } from "./address.js";
-import { copy, field, fitted, nodeLink, opened, stateMark, toast } from "./controls.js";
+import { outliersOf } from "./chartmath.js";
+import { copy, field, fitted, nodeLink, opened, outlierTag, stateMark, toast } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { byName, clock, plain, spanText } from "./format.js";
 import {
@@ -206,8 +207,12 @@ const byState = (a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(
 /** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
 function sectionsOf(groups) {
   if (groups.length <= MANY_GROUPS) return [{ title: "", groups, more: 0 }];
-  const bad = groups.filter((group) => group.state !== "up").sort(byState);
-  const good = groups.filter((group) => group.state === "up");
+  const outliers = outliersOf(store.status.instances || []);
+  for (const group of groups)
+    if (group.kind === "instance") group.outlier = outliers.get(group.label);
+  const isBad = (group) => group.state !== "up" || group.outlier;
+  const bad = groups.filter(isBad).sort(byState);
+  const good = groups.filter((group) => !isBad(group));
   const attention = {
     title: "Needs attention",
     groups: bad.slice(0, ATTENTION_LIMIT),
@@ -243,7 +248,9 @@ function buildGroup(group, { closed, many }) {
     {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
-    h("span", { class: "muted count" }, plain(group.nodes.length)),
+    group.outlier && group.state === "up"
+      ? outlierTag(group.outlier)
+      : h("span", { class: "muted count" }, plain(group.nodes.length)),
   );
   const details = h("details", { open: !many && !closed.has(group.id) }, summary, list);
   if (details.open) listNodes(list, group);
@@ -320,7 +327,11 @@ export function drawTree() {
   const many = groups.length > MANY_GROUPS;
   const signature = JSON.stringify(
     sections.map((section) => [
-      section.groups.map((group) => [group.id, group.nodes.map((node) => node.key)]),
+      section.groups.map((group) => [
+        group.id,
+        group.nodes.map((node) => node.key),
+        group.outlier && group.state,
+      ]),
       section.more,
       section.summary,
     ]),

@@ -7,7 +7,7 @@ import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "
 import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
 import { byName, format, middle, plain, plural } from "../format.js";
-import { getJson, instanceName, store } from "../server.js";
+import { getJson, instanceName, need, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
 import { SettingsCard } from "./drift.js";
@@ -294,8 +294,10 @@ class ComparePage {
     setText(this.help, metricHelp(this.metric));
   }
 
-  #chooseMetric(metric) {
+  async #chooseMetric(metric) {
     this.metric = metric;
+    await need({ figure: metric });
+    if (metric !== this.metric || this.signal.aborted) return;
     this.chart = null;
     this.alone = "";
     setText(this.help, metricHelp(metric));
@@ -472,6 +474,7 @@ class ComparePage {
     if (isFigure(metric) && metric !== this.metric) {
       this.metricBox.value = metric;
       this.metric = metric;
+      need({ figure: metric });
       this.chart = null;
     }
     if (query.has("nodes")) this.choose(query.get("nodes").split(",").filter(Boolean));

@@ -1,11 +1,11 @@
 // The fleet map: one square per node, by model and instance, coloured by state or by a figure.
 
-import { isNumber } from "../chartmath.js";
-import { fitted, instanceLink, nodeLink } from "../controls.js";
+import { isNumber, outliersOf } from "../chartmath.js";
+import { fitted, instanceLink, nodeLink, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { recall, remember, store } from "../server.js";
-import { metricLabel, STATE_ORDER, STATES } from "../words.js";
+import { metricLabel, metricUnit, STATE_ORDER, STATES } from "../words.js";
 import { instancesOf } from "./instances.js";
 
 const SQUARE = 10; // px
@@ -15,6 +15,7 @@ const ROW = 14; // px from one row to the next
 const LABEL = 30; // px for the numbers of rows
 const LEVELS = 5;
 const WORST = 8; // instances named
+const MOST_NAMED = 14; // of those that need attention
 const NO_MODEL = "No model reported";
 const FACTORS = [1, 2, 4, 8]; // times the round median: the limits of the levels
 const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
@@ -341,6 +342,7 @@ export class FleetMap {
       : worstInstances(this.status, value, lowIsBad).map(({ one, worst }) => [
           one.name,
           format(worst, unit),
+          "",
         ]);
     this.worstTitle.hidden = !rows.length;
     setText(this.worstTitle, byState ? "Needs attention" : "Worst instances");
@@ -349,8 +351,10 @@ export class FleetMap {
     this.worst.dataset.shown = signature;
     replace(
       this.worst,
-      rows.map(([name, text]) =>
-        h("li", {}, h("a", { href: instanceLink(name) }, fitted(name)), h("b", {}, text)),
+      rows.map(([name, text, title]) =>
+        name
+          ? h("li", { title }, h("a", { href: instanceLink(name) }, fitted(name)), h("b", {}, text))
+          : h("li", { class: "muted" }, text),
       ),
     );
   }
@@ -432,14 +436,31 @@ export class FleetMap {
   }
 }
 
-/** The instances that are not up, the worst first: [name, "1 of 5 down"]. */
+/**
+ * The instances that are not up, the worst first, then those far from the others of their model:
+ * [name, "1 of 5 down", more].
+ */
 function needAttention(status) {
+  const instances = instancesOf(status);
+
   const count = (one) => one.nodes.filter((key) => store.byKey.get(key)?.state === one.state);
-  return instancesOf(status)
-    .filter((one) => one.state === "down" || one.state === "degraded")
+  const isBad = (one) => one.state === "down" || one.state === "degraded";
+  const bad = instances
+    .filter(isBad)
     .sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.name, b.name))
-    .slice(0, WORST)
-    .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`]);
+    .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`, ""]);
+  const outliers = outliersOf(instances);
+  const far = instances
+    .filter((one) => outliers.has(one.name) && !isBad(one))
+    .sort((a, b) => byName(a.name, b.name))
+    .map((one) => {
+      const { label, figure, value } = outliers.get(one.name);
+      const text = `${label} ${format(value, metricUnit(figure))}`;
+      return [one.name, text, outlierText(outliers.get(one.name))];
+    });
+  const all = [...bad, ...far];
+  const more = all.length - MOST_NAMED;
+  return more > 1 ? [...all.slice(0, MOST_NAMED), ["", `and ${plain(more)} more`, ""]] : all;
 }
 
 /** The instances whose worst rank is the worst, for a figure. */

@@ -2,8 +2,8 @@
 // it.
 
 import { sparkline } from "../chart.js";
-import { isNumber } from "../chartmath.js";
-import { fitted, meter, nodeLink, stateMark } from "../controls.js";
+import { isNumber, outliersOf } from "../chartmath.js";
+import { fitted, meter, nodeLink, outlierTag, stateMark } from "../controls.js";
 import { h } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
@@ -153,11 +153,19 @@ function nodeRow(node, instance) {
 
 const isRank = (row) => Boolean(row.node && row.instance && !row.alone);
 
-function instanceRow(instance) {
+function instanceRow(instance, outlier) {
   const nodes = instance.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
   const single = nodes.length === 1 ? nodes[0] : null;
-  if (single) return { ...nodeRow(single, null), instance };
-  return { ...instance, key: `i:${instance.name}`, node: null, instance, nodes, kind: "instance" };
+  if (single) return { ...nodeRow(single, null), instance, outlier };
+  return {
+    ...instance,
+    outlier,
+    key: `i:${instance.name}`,
+    node: null,
+    instance,
+    nodes,
+    kind: "instance",
+  };
 }
 
 /** The rows of the table: instances, and nodes that belong to none. */
@@ -165,7 +173,9 @@ export function rowsOf(status) {
   const instances = instancesOf(status);
   const inside = new Set(instances.flatMap((one) => one.nodes));
   const others = status.nodes.filter((node) => !inside.has(node.key));
-  return [...instances.map(instanceRow), ...others.map((node) => nodeRow(node, null))];
+  const outliers = outliersOf(instances);
+  const rows = instances.map((one) => instanceRow(one, outliers.get(one.name)));
+  return [...rows, ...others.map((node) => nodeRow(node, null))];
 }
 
 function childrenOf(row) {
@@ -192,8 +202,9 @@ function spreadFor(row, name) {
   return spread && spread.max > spread.min * WORTH_TELLING ? spread : null;
 }
 
-/** What makes a rank irregular in one figure: {times, median} or null. */
+/** What makes a rank or an instance irregular in one figure: its {median}, or null. */
 function oddness(row, name) {
+  if (row.outlier && row.outlier.figure === name) return row.outlier;
   const spread = row.node && row.instance && row.instance.spread ? row.instance.spread[name] : null;
   if (!spread || spread.outlier !== row.key || !isNumber(row.metrics[name])) return null;
   return spread;
@@ -415,7 +426,7 @@ export class InstanceTable {
   }
 
   #isTall(row) {
-    return SPREAD.some(
+    return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.columns.includes(name) && (spreadFor(row, name) || oddness(row, name)),
     );
   }
@@ -457,7 +468,13 @@ export class InstanceTable {
 
   #nameSignature(row) {
     const folded = !this.table.unfolded.has(row.key);
-    return [row.key, besideName(row), isOdd(row), row.node ? row.node.error : folded].join("|");
+    return [
+      row.key,
+      besideName(row),
+      isOdd(row),
+      Boolean(row.outlier),
+      row.node ? row.node.error : folded,
+    ].join("|");
   }
 
   #nameCell(row) {
@@ -477,11 +494,15 @@ export class InstanceTable {
         h("span", { class: "fold-mark", "aria-hidden": "true" }),
         fitted(row.name),
       );
-      return [fold, beside];
+      return [fold, row.outlier ? outlierTag(row.outlier) : beside];
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
-    const tag = isOdd(row) ? h("span", { class: "tag" }, "outlier") : null;
+    const tag = row.outlier
+      ? outlierTag(row.outlier)
+      : isOdd(row)
+        ? h("span", { class: "tag" }, "outlier")
+        : null;
     const error = node.error
       ? h("span", { class: "reason", title: node.error }, node.error)
       : beside;
@@ -561,7 +582,8 @@ function searchText(row) {
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
-const trendOf = (row) => (isRank(row) ? null : (row.series || {}).lookup_hit_rate) || [];
+const trendOf = (row) =>
+  (isRank(row) ? null : ((row.instance || row).series || {}).lookup_hit_rate) || [];
 
 function trendCell(row) {
   const values = trendOf(row);
