@@ -738,7 +738,12 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     browser.wait_for(lambda: "llama70b-041_worker2" in browser.text(".map-card .chart-tip"))
     assert "connection refused" in browser.text(".map-card .chart-tip")
     assert browser.text(".map-side h3:last-of-type") == "Needs attention"
-    assert [text.split("\n")[-1] for text in browser.texts(".worst li")] == ["1 of 5 down"] * 2
+    reasons = [text.split("\n")[-1] for text in browser.texts(".worst li")]
+    assert reasons[:2] == ["1 of 5 down"] * 2
+    # An instance that is up, but far from the others of its model.
+    assert reasons[2].startswith("hit rate 3")
+    outliers = browser.texts("nav .side-tree summary")
+    assert "outlier" in outliers[2] and "outlier" not in outliers[0]
     click_text(browser, "Retrieve p99", ".map-card")
     browser.wait_for(lambda: browser.count(".map .sq.level5") + browser.count(".map .sq.level4"))
     assert browser.texts(".worst a")[0].startswith("llama70b-")
@@ -823,7 +828,8 @@ def test_many_instances_are_listed_by_what_needs_attention(show, fleet):
     browser = show(fleet)
     browser.wait_for(lambda: browser.texts("nav .side-title") == ["Needs attention", "Healthy"])
     assert browser.texts("nav .side-tree summary")[0].split("\n")[0] == "■"
-    assert any("198 instances" in text for text in browser.texts("nav .side-line"))
+    # Of 200 instances two have a node that is down, and twelve a far lower hit rate.
+    assert "186 instances" in browser.texts("nav .side-line")[0]
 
 
 # ---- events, palette, help

@@ -543,3 +543,14 @@ def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(ru
 
 def test_a_low_lane_has_two_labels(run):
     assert run("chartmath.js", "return valueTicks(...given)", 0, 15, 1) == [0, 20]
+
+
+def test_an_instance_is_an_outlier_against_five_or_more_of_its_model(run):
+    found = run(
+        "chartmath.js",
+        "const make = (count, model, low) => Array.from({length: count}, (_, i) => ({"
+        "name: model + i, model, kinds: ['worker'], metrics: {lookup_hit_rate: i ? 0.8 : low}}));"
+        "const all = [...make(5, 'a', 0.39), ...make(5, 'b', 0.41), ...make(4, 'c', 0.1)];"
+        "return [...outliersOf(all)].map(([name, one]) => [name, one.value, one.median])",
+    )
+    assert found == [["a0", 0.39, 0.8]]

@@ -327,10 +327,23 @@ export class BulkActions {
     this.go.className = this.current.danger ? "danger" : "primary";
   }
 
+  /** How many of the selected nodes do not offer the action, by kind; "" without any. */
+  #leftOut() {
+    const selected = [...this.chosen].map((key) => store.byKey.get(key)).filter(Boolean);
+    const kinds = selected.filter((node) => !this.fits(node)).map(kindText);
+    if (!kinds.length) return "";
+    const count = (kind) => kinds.filter((one) => one === kind).length;
+    const parts = [...new Set(kinds)].sort(byName).map((kind) => `${kind} (${plain(count(kind))})`);
+    const nodes = `${plain(kinds.length)} of ${plural(selected.length, "selected node")}`;
+    const verb = kinds.length === 1 ? "is" : "are";
+    return ` ${nodes} ${verb} left out, of a kind that does not offer this: ${parts.join(", ")}.`;
+  }
+
   /** What will be done, and where. */
   #sentence(nodes) {
     const { says, label } = this.current;
-    return `${says ? says() : label} on ${plural(nodes.length, "node")}: ${namesText(nodes)}.`;
+    const where = `${plural(nodes.length, "node")}: ${namesText(nodes)}.`;
+    return `${says ? says() : label} on ${where}${this.#leftOut()}`;
   }
 
   #previewText(nodes) {

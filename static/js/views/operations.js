@@ -48,8 +48,15 @@ const FIELDS = {
     hint: "From the first token on; ranges such as 0-511 are possible.",
   }),
   model: text("Model", { placeholder: "Qwen/Qwen3-32B" }),
-  world: text("World size", { value: "1" }),
-  salt: text("Cache salt", { optional: true, placeholder: "none" }),
+  world: text("World size", {
+    value: "1",
+    hint: "Ranks of the model: tensor parallel × pipeline parallel.",
+  }),
+  salt: text("Cache salt", {
+    optional: true,
+    placeholder: "none",
+    hint: "Only if requests carry one: it separates the caches of tenants.",
+  }),
   instance: text("Instance", { placeholder: "mp-0" }),
   tier: text("Tier", { options: ["all", "l1", "l2"] }),
   location: text("Location", { value: "LocalCPUBackend" }),
@@ -319,7 +326,7 @@ export class CacheOperations {
   #build(kinds) {
     const again = () => this.#build(kinds);
     const kindBox = this.#select(
-      "Through",
+      "Sent to",
       kinds.map((kind) => [kind, KINDS[kind]]),
       this.kind,
       (kind) => {
