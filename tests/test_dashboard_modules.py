@@ -554,3 +554,19 @@ def test_an_instance_is_an_outlier_against_five_or_more_of_its_model(run):
         "return [...outliersOf(all)].map(([name, one]) => [name, one.value, one.median])",
     )
     assert found == [["a0", 0.39, 0.8]]
+
+
+def test_an_alert_of_every_node_of_an_instance_names_the_instance(run):
+    body = (
+        "return import('/static/js/server.js').then(({store}) => {"
+        "store.instances.set('a', 'llama-a');"
+        "store.status = {nodes: given[0].map(({node}) => ({instance_id: 'a', key: node}))};"
+        "return eventRows(given[0]).map((row) => eventText(row))})"
+    )
+    events = [
+        event(n, "alert", "w%d" % n, 100, 160, "w%d is unreachable: refused" % n, rule="node_down")
+        for n in range(3)
+    ]
+    events = [dict(one, instance="a") for one in events]
+    found = run("views/eventlist.js", body, events)
+    assert found == ["Resolved: All 3 nodes of llama-a were unreachable: refused"]

@@ -32,6 +32,7 @@ import {
 } from "./eventlist.js";
 
 const NAMED = 3; // names in a sentence; more are counted
+const LINKED = 12; // names in the details of an alert
 const SHOWN = 6; // lines before "Show all"
 const EVENTS = 6; // recent events shown, more where there is room
 const ROW = 48; // px, of a recent event with two lines
@@ -133,10 +134,10 @@ export function otherNodes(line) {
   return `also on ${others.slice(0, NAMED).join(", ")}${andMore(others)}`;
 }
 
-/** The same as links; the text before them names the instance already. */
-function otherLinks(line) {
-  const others = othersOf(line);
-  if (!others.length) return null;
+/** What a line is about, as links; the text before them names the instance already. */
+function memberLinks(line) {
+  const members = line.nodes.length ? line.nodes : line.instances;
+  if (members.length < 2) return null;
   const [instance] = line.instances;
   const short = (name) =>
     name.startsWith(`${instance}_`) ? name.slice(instance.length + 1) : name;
@@ -144,8 +145,9 @@ function otherLinks(line) {
     line.nodes.length
       ? h("a", { href: nodeLink({ key: name }) }, line.instances.length > 1 ? name : short(name))
       : h("a", { href: instanceLink(name) }, name);
-  const links = others.slice(0, NAMED).map((name, i) => [i ? ", " : "", link(name)]);
-  return ["Also on ", links, andMore(others)];
+  const links = members.slice(0, LINKED).map((name, i) => [i ? ", " : "", link(name)]);
+  const rest = members.length - LINKED;
+  return ["On ", links, rest > 0 ? ` and ${plain(rest)} more` : ""];
 }
 
 /** What an alert's details say beyond its text, changes first. */
@@ -313,13 +315,13 @@ function evidence(line, told, body) {
   // The line above leaves out who it was.
   const changed = line.details.filter((detail) => BY.test(detail));
   const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
-  const others = otherLinks(line);
+  const members = memberLinks(line);
   replace(
     body,
     h(
       "ul",
       {},
-      [...facts, others].filter(Boolean).map((fact) => h("li", {}, fact)),
+      [...facts, members].filter(Boolean).map((fact) => h("li", {}, fact)),
       h("li", {}, line.advice, line.advice ? " " : "", h("a", remedy, "What to do")),
     ),
   );
@@ -581,7 +583,7 @@ function keepFocus(list, draw) {
 function rangeName() {
   const range = timeRange();
   const known = SPANS.find(([, , seconds]) => seconds === range.seconds);
-  return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "in this time range";
+  return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "this range";
 }
 
 /** Of rows, newest first, those to show: what happened goes before what alerts say of it. */

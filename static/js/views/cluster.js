@@ -158,7 +158,7 @@ class Filters {
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
-    this.isLive = h("span", { class: "hint", hidden: true }, "as of now, not of this time range");
+    this.isLive = h("span", { class: "hint", hidden: true }, "as of now");
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(

@@ -239,10 +239,16 @@ function glyph(event) {
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
 }
 
-/** "4 nodes", with the instances that they are of when these are few. */
+/** "4 nodes", with the instances that they are of when these are few; "All 6 nodes of a". */
 function manyNodes(events) {
-  const count = plural(countOf(events, "node"), "node");
-  const names = [...new Set(events.map((event) => store.instances.get(event.instance)))];
+  const instances = [...new Set(events.map((event) => event.instance))];
+  const names = instances.map((id) => store.instances.get(id));
+  const members = ((store.status && store.status.nodes) || []).filter((node) =>
+    instances.includes(node.instance_id),
+  );
+  const number = countOf(events, "node");
+  const isAll = instances.length === 1 && number === members.length;
+  const count = `${isAll ? "All " : ""}${plural(number, "node")}`;
   return names.length < SPREAD && names.every(Boolean)
     ? `${count} of ${names.join(" and ")}`
     : count;
@@ -251,6 +257,9 @@ function manyNodes(events) {
 /** What an alert says of one node, with the number of the others that it concerns. */
 export function withOthers(said, { node, alike }) {
   if (!alike) return said;
+  // "w0 is unreachable" of several.
+  const [, verb, state] = (node && said.startsWith(node) && / (is|was) (.*)/.exec(said)) || [];
+  if (state) return `${manyNodes(alike)} ${verb === "is" ? "are" : "were"} ${state}`;
   const others = plural(countOf(alike, "node") - 1, "other");
   const at = node ? said.indexOf(` ${node}`) + 1 : 0; // no subject of a verb
   if (!at) return `${said} (and ${others})`;
@@ -310,7 +319,7 @@ function actionText(event) {
   const found = ACTIONS.find(([pattern]) => pattern.test(request));
   const words = found ? request.replace(...found) : `${method} ${path}`;
   const result = status >= 400 ? `: failed with ${status}` : "";
-  const where = alike ? manyNodes(alike) : node;
+  const where = alike ? manyNodes(alike).replace(/^A/, "a") : node;
   const said = `${words}${where ? ` on ${where}` : ""}${result}`;
   return said.charAt(0).toUpperCase() + said.slice(1);
 }
