@@ -247,6 +247,16 @@ def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
     wait_for(lambda: bypassed() == [])
 
 
+def test_the_focus_stays_where_an_action_drew_its_panel_anew(browser, demo, show):
+    show(demo, "cache", "llama70b-b_worker2")
+    browser.wait_for(lambda: browser.has("[aria-label='Turn off: Hot cache']"))
+    browser.script("document.querySelector(`[aria-label='Turn off: Hot cache']`).focus()")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("[aria-label='Turn on: Hot cache']"))
+    focused = "return document.activeElement.getAttribute('aria-label')"
+    browser.wait_for(lambda: browser.script(focused) == "Turn on: Hot cache")
+
+
 def test_clearing_wants_the_name_typed(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker1")
     press(browser, "Clear all")
@@ -934,7 +944,5 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
         "min_retrieve_tokens": 33
     }
     browser.wait_for(
-        lambda: (
-            browser.script("return document.activeElement.title") == "Edit min_retrieve_tokens"
-        )
+        lambda: browser.script("return document.activeElement.title") == "Edit min_retrieve_tokens"
     )

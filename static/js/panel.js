@@ -80,6 +80,19 @@ class PanelFrame {
     if (!this.rawBox.hidden) this.rawBox.focus();
   }
 
+  #controls() {
+    return [...this.body.querySelectorAll("a, button, input, select, textarea")];
+  }
+
+  /** What was drawn anew has the focus where it was, so that the keyboard goes on from there. */
+  #focus(at) {
+    const controls = this.#controls();
+    const menu = this.element.querySelector(".panel-menu");
+    const next = controls[Math.min(at, controls.length - 1)];
+    if (next) next.focus({ preventScroll: true });
+    if (document.activeElement === document.body && menu) menu.focus({ preventScroll: true });
+  }
+
   async run() {
     const { load, render, ctx } = this.options;
     if (!this.loaded) setText(this.line, "Loading …");
@@ -92,9 +105,11 @@ class PanelFrame {
       setText(this.line, "");
       this.line.className = "panel-line";
       setText(this.rawBox, raw ?? "");
+      const at = this.#controls().indexOf(document.activeElement);
       replace(this.body);
       this.body.classList.remove("stale");
       render(found.data, this.body);
+      if (at >= 0) this.#focus(at);
     } catch (error) {
       if (error.name === "AbortError") return;
       const text = explain(error, ctx.node());

@@ -1,6 +1,6 @@
 // What the settings of LMCache are about: a topic and a line of help for each, by name.
 
-/** Topic -> [setting or beginning of settings with "*", help]. The first match counts. */
+/** Topic -> [setting or beginning of settings with "*", help or ""]. The first match counts. */
 const TOPICS = {
   "CPU memory (L1)": [
     ["chunk_size", "Tokens in a chunk, the unit in which KV is stored and found."],
@@ -96,7 +96,7 @@ const TOPICS = {
     ["nixl_proxy_host", "Host of the proxy in front of prefill and decode."],
     ["nixl_proxy_port", "Port on which that proxy is told that a prefill is done."],
     ["nixl_enable_gc", "Free transferred KV of requests that have ended."],
-    ["nixl_*", "Transfers through NIXL."],
+    ["nixl_*", ""],
     ["pd_role", "Side of this instance: sender (prefill) or receiver (decode)."],
     ["pd_buffer_size", "Bytes of the buffer for KV on its way to the decode instance."],
     ["pd_buffer_device", "Device of that buffer: cpu or cuda."],
@@ -113,7 +113,7 @@ const TOPICS = {
     ["pd_backend_mode", "Implementation of the transfers: async or sync."],
     ["pd_skip_proxy_notification", "Do not tell the proxy that a prefill is done."],
     ["pd_bidirectional", "Transfer KV in both directions."],
-    ["pd_*", "Transfers between prefill and decode."],
+    ["pd_*", ""],
     ["mp_host", "Host of the MP server that holds the cache."],
     ["mp_port", "Port of the MP server that holds the cache."],
   ],
@@ -127,7 +127,7 @@ const TOPICS = {
     ["lmcache_worker_ids", "Workers that register with the controller; not set: all."],
     ["lmcache_worker_heartbeat_delay_time", "Seconds until the first heartbeat of a worker."],
     ["lmcache_worker_heartbeat_time", "Seconds between two heartbeats; not set: none."],
-    ["lmcache_worker_*", "How workers report to the controller."],
+    ["lmcache_worker_*", ""],
     ["app_id", "Name of the application."],
   ],
   "Observability and API": [
