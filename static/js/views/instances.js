@@ -354,7 +354,14 @@ const FIGURE_COLUMNS = [
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
   figure("lookup_hit_rate", { width: 76, narrow: 64 }),
   figure("hit_tokens_per_second", { label: "From cache", width: 94, drop: 3 }),
-  figure("retrieve_p99", { label: "Retrieve p99", width: 112, narrow: 90 }),
+  figure("retrieve_p99", {
+    label: "Retrieve p99",
+    width: 112,
+    narrow: 90,
+    title:
+      "99 of 100 retrievals are faster; that of an instance is over the retrievals of all its " +
+      "ranks together, so it lies between those of its ranks",
+  }),
   {
     ...figure("local_cache_bytes", { width: 186, drop: 2 }),
     sig: (row) =>
@@ -503,8 +510,13 @@ export class InstanceTable {
       : isOdd(row)
         ? h("span", { class: "tag" }, "outlier")
         : null;
+    const rank = row.kind === "worker" && isRank(row) ? rankOf(node) : "";
     const error = node.error
-      ? h("span", { class: "reason", title: node.error }, node.error)
+      ? h(
+          "span",
+          { class: "reason", title: node.error },
+          [rank, node.error].filter(Boolean).join(" · "),
+        )
       : beside;
     return [link, tag, error];
   }
