@@ -87,8 +87,8 @@ def chart_names(browser):
 @pytest.mark.parametrize(
     "name,tile,charts",
     [
-        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and timeouts"}),
-        ("llama70b-b_api", "TTFT p50", {"TTFT and queue", "Hit rate", "Tokens by source"}),
+        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and failures"}),
+        ("llama70b-b_api", "TTFT p50", {"TTFT and queue", "Hit rate and GPU KV cache"}),
         (WORKER, "Hit rate", {"L1 memory and evictions", "Remote backend"}),
     ],
 )
@@ -178,17 +178,23 @@ def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page,
     browser.wait_for(lambda: len(browser.texts(panel)) >= len(texts))
 
 
-def test_the_charts_of_an_engine_carry_the_marks_of_its_instance(page, demo):
+def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_down_times(
+    page, demo
+):
     browser = page(demo, "#/node/llama70b-a_api")
     browser.wait_for(lambda: browser.has("main .chart .mark.restart"))
     charts = len(chart_names(browser))
-    for kind in ("restart", "change", "alert", "resolved"):
+    for kind in ("restart", "change", "alert", "alert.critical", "resolved", "other"):
         assert browser.count("main .chart .mark." + kind) >= charts, kind
-    assert browser.count("main .chart .down-span") >= charts
+    assert not browser.has("main .chart .down-span")  # it was up all the time
     titles = browser.script(
         "return [...document.querySelectorAll('main .chart g title')].map((e) => e.textContent)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
+    assert "other node down" in browser.text("main .mark-legend")
+    page(demo, "#/node/mp-0")
+    browser.wait_for(lambda: "In flight and failures" in chart_names(browser))
+    assert browser.text("main .mark-legend") == ""  # nothing happened to it
 
 
 def test_charts_beside_each_other_have_their_axes_at_one_height(page, demo):

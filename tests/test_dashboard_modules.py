@@ -130,6 +130,14 @@ DRAWN = (
 )
 
 
+def test_where_values_are_denser_than_the_step_a_line_has_their_means_and_the_last_one(run):
+    series = {"times": [0, 60, 120, 125, 130, 180, 185, 190], "values": [1, 2, 3, 5, 4, 8, None, 9]}
+    body = "return evened(given[0], given[1])"
+    means = {"times": [0, 60, 120, 180, 190], "values": [1, 2, 4, 8, 9]}
+    assert run("chartmath.js", body, series, 60) == means
+    assert run("chartmath.js", body, series, 5) == series
+
+
 def test_a_low_bar_stands_in_front_of_a_high_one(run):
     body = DRAWN + (
         "return [...chart.plot.querySelectorAll('rect.bar')].map((e) => Number(e.getAttribute("
@@ -449,15 +457,15 @@ def test_events_are_marks_on_charts_by_what_they_are(run):
 
 
 def test_down_times_of_many_nodes_are_one_span_where_they_overlap(run):
-    down = {"kind": "down", "other": False, "partly": False}
+    down = {"kind": "down", "partly": False}
     marks = [
         dict(down, time=10, until=30),
         dict(down, time=20, until=40),
         dict(down, time=60, until=None),
-        dict(down, time=15, until=20, other=True),
+        dict(down, time=15, until=20, partly=True),
         {"kind": "restart", "time": 12, "until": 12},
     ]
-    body = "return downSpans(...given).map((one) => [one.time, one.until, one.other])"
+    body = "return downSpans(...given).map((one) => [one.time, one.until, one.partly])"
     spans = run("chartmath.js", body, marks, 100)
     assert spans == [[10, 40, False], [15, 20, True], [60, 100, False]]
 

@@ -5,6 +5,7 @@ import {
   areaPath,
   axisRange,
   downSpans,
+  evened,
   extremes,
   GAP,
   isNumber,
@@ -57,8 +58,10 @@ const FLAGS = {
   alert: "alert",
   action: "action",
   resolved: "check",
+  other: "stop",
 };
 
+const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
 const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
 
 // ---- what all charts share: the time under the pointer ----
@@ -92,8 +95,8 @@ function textWidth(text) {
 
 /** One plot of a chart: its series share a unit and a value axis. */
 class Lane {
-  constructor({ unit, kind = "line", height = STANDARD_HEIGHT }) {
-    Object.assign(this, { unit, kind, height, series: [], drawn: [], limits: [] });
+  constructor({ unit, kind = "line", height = STANDARD_HEIGHT, least = 0 }) {
+    Object.assign(this, { unit, kind, height, leastTop: least, series: [], drawn: [], limits: [] });
   }
 
   get isRate() {
@@ -117,7 +120,7 @@ class Lane {
     this.empty = low > high;
     this.beside = this.highest(start, end);
     const few = this.height < 100 ? 1 : this.height < 140 ? 3 : 4;
-    const top = Math.max(high, ...this.limits.map(({ value }) => value));
+    const top = Math.max(high, this.leastTop, ...this.limits.map(({ value }) => value));
     const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
     const factor = axisFactor(most, this.unit);
     const round = valueTicks(least / factor, most / factor, few, this.kind === "step");
@@ -234,11 +237,12 @@ class Lane {
 
 /**
  * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
- * kind ("line", "step", "area": stacked, "bar") and height, or lanes: [{unit, kind, height}];
- * legend; link: where its caption leads.
+ * kind ("line", "step", "area": stacked, "bar") and height, or lanes: [{unit, kind, height,
+ * least}], whose axis reaches `least`; legend; link: where its caption leads.
  * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there
  * are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks: [{time, until,
- * kind: "down" | "restart" | "change" | "alert" | "action", title}].
+ * kind: "down" (shaded) | "other" (another node was down) | "restart" | "change" | "action" |
+ * "alert" | "resolved", critical, title}].
  * `isKnown: false`: whether there are values has not been told yet.
  * Limits: one list a lane, [{value, name}]: dashed lines.
  */
@@ -299,7 +303,11 @@ export class Chart {
     let colour = 0;
     this.lanes.forEach((lane, i) => {
       lane.limits = limits[i] || [];
-      lane.series = perLane[i].map((one) => ({ colour: colour++, ...one }));
+      lane.series = perLane[i].map((one) => ({
+        colour: colour++,
+        ...one,
+        ...evened(one, data.interval || 0),
+      }));
     });
     this.data = { interval: 0, marks: [], ...data };
     const [first] = this.series;
@@ -451,11 +459,11 @@ export class Chart {
     this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 
-  #span({ time, until, partly, other }, lane) {
+  #span({ time, until, partly }, lane) {
     const { left, right, x } = this.scale;
     const from = Math.max(left, x(time));
     const to = Math.min(right, x(until));
-    const faint = `${partly ? " partly" : ""}${other ? " other" : ""}`;
+    const faint = partly ? " partly" : "";
     const place = { x: from, y: lane.top, width: Math.max(2, to - from), height: lane.height };
     return svg("rect", { class: `down-span${faint}`, ...place });
   }
@@ -481,9 +489,9 @@ export class Chart {
     const shown = this.data.marks
       .map((mark) => ({ ...mark, px: x(mark.time) }))
       .filter(({ kind, px }) => kind !== "down" && px >= left && px <= right);
-    for (const { px, kind } of shown) {
-      const line = { x1: px, x2: px, y1: this.flagRoom, y2: this.bottom };
-      this.plot.append(svg("line", { class: `mark ${kind}`, ...line }));
+    for (const mark of shown) {
+      const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
+      this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
     for (const near of mergedMarks(shown)) this.#drawFlag(near);
   }
@@ -491,11 +499,13 @@ export class Chart {
   /** One sign for marks that are too near for a sign each: the first, and how many of its kind. */
   #drawFlag(near) {
     const [{ px, kind }] = near;
-    const alike = near.filter((mark) => mark.kind === kind).length;
+    const same = near.filter((mark) => mark.kind === kind);
+    const alike = same.length;
     const sign = icon(FLAGS[kind] || "change");
     const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
     for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
-    sign.setAttribute("class", `flag ${kind}`);
+    const critical = same.some((mark) => mark.critical);
+    sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
     const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
     const number = alike > 1 ? svg("text", count, String(alike)) : null;

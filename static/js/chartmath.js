@@ -10,6 +10,7 @@ const SECONDS_LABEL_ROOM = 80; // px, where labels show seconds
 const MOST_TIME_LABELS = 8;
 
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const STEP_SIZES = [1, 2, 2.5, 5, 10]; // times a power of ten
 
@@ -111,6 +112,26 @@ export function spacing(times) {
   if (times.length < 3) return 0;
   const steps = times.slice(1).map((time, i) => time - times[i]);
   return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * COMMON)];
+}
+
+/**
+ * A series with one value a step where it has several, so that a line does not look different where
+ * it was measured more often: their mean. The last one stays as it is.
+ */
+export function evened({ times, values }, step) {
+  const last = times.length - 1;
+  const slotOf = (i) => Math.floor(times[i] / step);
+  if (step <= 0 || last < (2 * (times[last] - times[0])) / step) return { times, values };
+  const rows = [];
+  times.forEach((time, i) => {
+    if (i > 0 && i < last && slotOf(i) === slotOf(i - 1)) rows[rows.length - 1].push(i);
+    else rows.push([i]);
+  });
+  const one = (row) => {
+    const known = row.map((i) => values[i]).filter(isNumber);
+    return known.length ? mean(known) : null;
+  };
+  return { times: rows.map((row) => times[row[0]]), values: rows.map(one) };
 }
 
 const tenth = (value) => Math.round(value * 10) / 10;
@@ -235,8 +256,6 @@ export function sparkRange(values, unit) {
   return high > 0 ? [Math.min(0, low), high] : [low, low < 0 ? 0 : 1];
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /**
  * The mean of the last third of a series and of its first third: {before, now}; null without
  * enough values.
@@ -300,7 +319,7 @@ export function slots(times, values, start, end, count) {
   return sums.map(([sum, number]) => (number ? sum / number : null));
 }
 
-const MARK_RANKS = ["restart", "change", "action", "alert", "resolved"]; // what is named first
+const MARK_RANKS = ["restart", "other", "change", "action", "alert", "resolved"]; // first is named
 const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
 
 /**
@@ -326,12 +345,12 @@ export function downSpans(marks, end) {
   const spans = [];
   const latest = new Map(); // how a span looks -> the last of that look
   const downs = marks.filter(({ kind }) => kind === "down").sort((a, b) => a.time - b.time);
-  for (const { time, until, partly, other } of downs) {
-    const look = `${Boolean(partly)} ${Boolean(other)}`;
+  for (const { time, until, partly } of downs) {
+    const look = Boolean(partly);
     const span = latest.get(look);
     if (span && time <= span.until) span.until = Math.max(span.until, until ?? end);
     else {
-      spans.push({ time, until: until ?? end, partly, other });
+      spans.push({ time, until: until ?? end, partly });
       latest.set(look, spans[spans.length - 1]);
     }
   }

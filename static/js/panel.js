@@ -136,11 +136,8 @@ export const panelFrame = (options) => new PanelFrame(options);
 /** An error of a node in one line: what it does not offer is a fact, not a failure. */
 export function explain(error, node) {
   const kind = (node && kindName(node.kind)) || "node";
-  const article = /^[aeiou]|^MP/.test(kind) ? "an" : "a";
-  if (error.status === 404 || error.status === 405) {
-    const version = node && node.version ? ` of version ${node.version}` : "";
-    return `Not available: ${article} ${kind}${version} has no such endpoint (${error.status}).`;
-  }
+  if (error.status === 404 || error.status === 405)
+    return `Not available: this ${kind} has no such endpoint (${error.status}).`;
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504)
@@ -149,5 +146,5 @@ export function explain(error, node) {
   if (error instanceof TypeError) return "The response is not in the expected format.";
   if (error.status === 200) return `The node's response cannot be shown: ${error.message}.`;
   if (error.status) return `The node returned ${error.status}: ${error.message}`;
-  return `Not loaded: ${error.message}.`;
+  return /\.$/.test(error.message) ? error.message : `Not loaded: ${error.message}.`;
 }

@@ -366,6 +366,16 @@ export function markPlace() {
     mark(link, route.view === "node" && link.dataset.key === route.key);
     link.href = nodeLink({ key: link.dataset.key }, panel);
   }
+  scrollToPlace();
+}
+
+/** Scroll the list of nodes, and nothing else, to the node that is shown. */
+function scrollToPlace() {
+  const here = treeBox.querySelector("[aria-current]");
+  if (!here || !here.offsetParent) return;
+  const [box, link] = [side.getBoundingClientRect(), here.getBoundingClientRect()];
+  if (link.top < box.top || link.bottom > box.bottom)
+    side.scrollTop += (link.top + link.bottom - box.top - box.bottom) / 2;
 }
 
 /** The name of the current view, as the list of places has it. */

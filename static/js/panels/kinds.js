@@ -182,7 +182,13 @@ const ADAPTER_COLUMNS = [
   }),
   wellness,
   number("used", "Used", (row) => row.used ?? null, bytes),
-  number("limit", "Limit", (row) => (row.limits || {}).total_capacity_bytes ?? null, bytes, "none"),
+  number(
+    "limit",
+    "Limit",
+    (row) => (row.limits || {}).total_capacity_bytes ?? null,
+    bytes,
+    "not reported",
+  ),
   number("flight", "Loads in flight", (row) => row.inFlight),
   number("loads", "Loads since start", (row) => row.loads ?? null),
   number("stores", "Stores since start", (row) => row.stores ?? null),
@@ -272,8 +278,8 @@ function mpFacts(data) {
   const events = data.kv_events || {};
   const lost = events.lost_markers ? `, ${plain(events.lost_markers)} lost` : "";
   const liveness = alive.enabled
-    ? `${plain(alive.tracked_instances)} tracked; dropped after ` +
-      `${duration(alive.reap_timeout_seconds)} without a sign of life`
+    ? `${plain(alive.tracked_instances)} watched; removed after ` +
+      `${duration(alive.reap_timeout_seconds)} without a heartbeat`
     : "not watched";
   const log = events.enabled
     ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ` +
@@ -291,7 +297,7 @@ function mpFacts(data) {
     ["Active sessions", whole(data.active_sessions ?? 0)],
     ["Prefetch jobs", whole(data.active_prefetch_jobs ?? 0)],
     ["Peer to peer", peers],
-    ["Workers", alive.enabled === undefined ? null : liveness],
+    ["Worker heartbeats", alive.enabled === undefined ? null : liveness],
     ["KV event log", events.enabled === undefined ? null : log],
   ]);
 }
@@ -339,7 +345,11 @@ function mpStatus(data) {
 
 // ---- worker ----------------------------------------------------------------
 
-/** The backends of a worker, and which of them are bypassed. */
+/** Whether a health check of that backend fails, as the node's reasons for being degraded say. */
+const fails = (node, backend) =>
+  (node.reasons || []).some((reason) => reason.includes(`${backend}HealthCheck`));
+
+/** The backends of a worker, which of them are bypassed, and whose health check fails. */
 function workerBackends(ctx) {
   return panelFrame({
     title: "Backends",
@@ -352,7 +362,11 @@ function workerBackends(ctx) {
       const found = Object.entries(data).map(([name, type]) => ({
         name,
         type: type === name ? "" : type,
-        off: bypassed.includes(name),
+        state: bypassed.includes(name)
+          ? ["warn", "◆ bypassed"]
+          : fails(ctx.node(), name)
+            ? ["bad", "■ health check fails"]
+            : ["good", "● in use"],
       }));
       return { data: found, raw };
     },
@@ -363,7 +377,10 @@ function workerBackends(ctx) {
           "Backends",
           [
             text("name", "Backend", (row) => row.name, { head: true }),
-            text("state", "State", (row) => (row.off ? "◆ bypassed" : "● in use")),
+            text("state", "State", (row) => row.state[1], {
+              sig: (row) => row.state[1],
+              render: ({ state: [look, said] }) => h("span", { class: `state-word ${look}` }, said),
+            }),
             ...(list.some((row) => row.type) ? [text("type", "Class", (row) => row.type)] : []),
           ],
           list,
@@ -409,6 +426,10 @@ const instances = (data) =>
     "No MP server has registered yet.",
   );
 
+/** "L1, DRAM", "L2, s3": as on the page of an MP server. */
+const tierName = ({ tier, backend }) =>
+  `${tier.toUpperCase()}, ${tier === "l1" ? backend.toUpperCase() : backend}`;
+
 function usage(data) {
   const list = (data.instances || [])
     .flatMap((one) => (one.modules || []).map((module) => ({ of: one.instance_id, ...module })))
@@ -418,11 +439,7 @@ function usage(data) {
         "div",
         { class: "meters" },
         list.map((row) =>
-          meterRow(
-            `${row.of} · ${row.tier.toUpperCase()} ${row.backend}`,
-            row.used_bytes,
-            row.capacity_bytes,
-          ),
+          meterRow(`${row.of} · ${tierName(row)}`, row.used_bytes, row.capacity_bytes),
         ),
       )
     : h("p", { class: "muted" }, "No instance has reported its usage yet.");
@@ -456,9 +473,9 @@ const quotas = (data) => [
 const directory = (data) => [
   facts([
     ["Keys", plain(data.num_keys ?? 0)],
-    ["Copies", plain(data.num_placements ?? 0)],
-    ["In L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`],
-    ["In L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],
+    ["Copies of keys", plain(data.num_placements ?? 0)],
+    ["Copies in L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`],
+    ["Copies in L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],
     ...Object.entries(data.l1_keys_by_instance || {}).map(([name, count]) => [
       `L1 keys of ${name}`,
       plain(count),

@@ -14,6 +14,7 @@ const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
 const ONLY_LANE = LANE + LANE_GAP + LOW_LANE; // px: all charts are of one height
 const MOST_TILES = 8;
+const LEAST_TILES = 3; // fewer are in the legends of the charts, too
 
 const said = (metrics, name, words) =>
   isNumber(metrics[name]) ? words(format(metrics[name], metricUnit(name))) : "";
@@ -86,8 +87,8 @@ const TILES = {
   ],
 };
 
-// ---- charts: like with like in a lane, what belongs together in one chart; a lane's name is that
-// of its chart when the other one has no figures ----
+// ---- charts: like with like in a lane, what belongs together in one chart; where the other lane
+// has no figures, a chart has a lane's name, or the names of its lines ----
 
 const line = (metric, name, colour) => ({ metric, name, colour });
 const lane = (unit, lines, more = {}) => ({ unit, lines, height: LANE, ...more });
@@ -121,7 +122,7 @@ const CHARTS = {
       ),
     ],
     [
-      "Hit rate",
+      "Hit rate and GPU KV cache",
       lane(
         "ratio",
         [
@@ -164,7 +165,7 @@ const CHARTS = {
     ],
     MEMORY,
     [
-      "In flight and timeouts",
+      "In flight and failures",
       lane(
         "things",
         [
@@ -173,7 +174,7 @@ const CHARTS = {
         ],
         { name: "In flight", kind: "step" },
       ),
-      low("1/min", PROBLEMS, { name: "Failures and timeouts", kind: "bar" }),
+      low("1/min", PROBLEMS, { kind: "bar" }),
     ],
     [
       "L1 throughput",
@@ -215,14 +216,14 @@ const CHARTS = {
     ],
     [
       "Failures and queue",
-      lane("1/min", PROBLEMS, { name: "Failures and timeouts", kind: "bar" }),
+      lane("1/min", PROBLEMS, { kind: "bar" }),
       low("things", [line("queue_size", "Queue", 6)], { name: "Queue", kind: "step" }),
     ],
     [
       "Lookup latency",
       lane("seconds", [line("lookup_p50", "p50", 3), line("lookup_p99", "p99", 4)]),
     ],
-    ["Response time", lane("seconds", [line("latency", "Response time", 6)])],
+    ["Response time", lane("seconds", [line("latency", "Response time", 6)], { least: 0.1 })],
   ],
 };
 const SOURCE_NAMES = [
@@ -306,6 +307,8 @@ const hasLane = (one, history) =>
     ? sourceLines(history).length > 0
     : one.lines.some(({ metric }) => history.line(metric));
 
+const named = ({ name }) => name;
+
 /** The charts of a kind for which there are figures, as ChartsCard takes them. */
 function chartsFor(kind, history) {
   return chartsOf(kind)
@@ -315,8 +318,13 @@ function chartsFor(kind, history) {
       const isWhole = !shown.length || shown.length === lanes.length;
       return {
         id: label,
-        label: isWhole ? label : shown[0].name || label,
-        lanes: shown.map(({ unit, kind: look, height }) => ({ unit, kind: look, height })),
+        label: isWhole ? label : shown[0].name || linesOf(shown[0], history).map(named).join(", "),
+        lanes: shown.map(({ unit, kind: look, height, least }) => ({
+          unit,
+          kind: look,
+          height,
+          least,
+        })),
         of: (past) => shown.map((one) => linesOf(one, past)),
         limits: (past) => shown.map((one) => limitsOf(one, past)),
       };
@@ -399,7 +407,7 @@ export class NodeFigures {
     const names = tilesOf(node.kind)
       .filter((name) => isNumber(metrics[name]))
       .slice(0, MOST_TILES);
-    this.tiles.hidden = names.length < 2;
+    this.tiles.hidden = names.length < LEAST_TILES;
     this.tiles.classList.toggle("stale", node.state === "down");
     if (names.join() !== this.tileIds) {
       this.tileIds = names.join();
@@ -438,19 +446,23 @@ export class NodeFigures {
       this.card = charts.length
         ? new ChartsCard({ charts, fold: "charts.node.folded", foldFrom: Infinity })
         : null;
-      replace(this.place, this.card ? this.card.element : noFigures(node));
+      replace(this.place, this.card ? this.card.element : noFigures(node, status.time));
     }
     if (this.card) this.card.update(status, this.history, this.marks);
   }
 }
 
-function noFigures(node) {
+const AWAITED = " They appear after two polls.";
+const NONE_REPORTED = " The metrics of this node have none of those that are shown here.";
+const JUST_NOW = 60; // seconds in which figures are still awaited
+
+function noFigures(node, now) {
   if (node.kind === "frontend" || node.kind === "discovery") return null;
   const text =
     node.state === "down"
       ? "No figures in this time range: the node is down."
       : node.kind === "mp" && !node.version
         ? "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port."
-        : "No figures in this time range. They appear after two polls.";
+        : `No figures in this time range.${now - node.since < JUST_NOW ? AWAITED : NONE_REPORTED}`;
   return h("p", { class: "quiet-line" }, text);
 }

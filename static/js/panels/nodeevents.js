@@ -51,9 +51,12 @@ export class NodeEvents {
     );
   }
 
+  /** The marks of the charts: shaded is when this node was down, others have a thin line. */
   get marks() {
     const { key } = this.ctx.node();
-    return marksOf(this.events).map((mark) => ({ ...mark, other: mark.node !== key }));
+    return marksOf(this.events).map((mark) =>
+      mark.kind === "down" && mark.node !== key ? { ...mark, kind: "other" } : mark,
+    );
   }
 
   draw(node, status) {

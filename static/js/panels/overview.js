@@ -20,7 +20,7 @@ export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const LOGS =
-  "LMCache has no endpoint for logs. They are in the output of this process: " +
+  "There is no endpoint for logs. They are in the output of this process: " +
   "kubectl logs, journalctl or the file it was redirected to.";
 
 const section = (title, ...children) =>
@@ -146,7 +146,8 @@ class Overview {
     const made = (makers) => makers.map((make) => make(this.ctx));
     replace(this.special, made(above));
     replace(this.below, made(below));
-    this.below.classList.toggle("own-panels", below.length > 0);
+    this.below.hidden = !below.length;
+    this.below.classList.add("own-panels");
     // What stands below is shown when this has its size.
     this.caches.classList.add("asking");
     this.more.load().then(() => {

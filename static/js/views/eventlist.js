@@ -439,7 +439,8 @@ function marksOfEvent(event) {
   // Down times that were merged into one event: it was not down all the time.
   const mark = { time, until, node, kind, partly: event.count > 1, title: eventText(event) };
   if (event.kind !== "alert") return [mark];
-  const begin = { ...mark, title: `Alert: ${event.text}` };
+  const critical = event.severity === "critical";
+  const begin = { ...mark, critical, title: `Alert: ${event.text}` };
   return isOver(event) ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
 }
 

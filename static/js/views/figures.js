@@ -429,12 +429,16 @@ const HISTORY_NAMES = [
   "slow_retrievals_per_second",
 ];
 
+/** The marks of charts: how they look, their icon, what they are. */
 const LEGEND = [
-  ["down-box", "node down"],
-  ["restart", "restart"],
-  ["change", "configuration change"],
-  ["alert", "alert"],
-  ["check", "resolved"],
+  ["down", "down-box", "node down"],
+  ["other", "stop", "other node down"],
+  ["restart", "restart", "restart"],
+  ["change", "change", "change"],
+  ["action", "action", "action"],
+  ["critical", "alert", "critical alert"],
+  ["alert", "alert", "alert"],
+  ["resolved", "check", "resolved"],
 ];
 
 /** The card of the four charts; folded at first where there are many nodes. */
@@ -463,6 +467,8 @@ export class ChartsCard {
       this.charts.map(({ chart }) => chart.element),
     );
     this.note = h("p", { class: "card-note", role: "status", hidden: true });
+    this.markLegend = h("span", { class: "mark-legend wide-only", "aria-hidden": "true" });
+    this.marksShown = "";
     this.fold = h(
       "button",
       { type: "button", class: "little bare", onclick: () => this.#fold(!this.body.hidden) },
@@ -482,7 +488,7 @@ export class ChartsCard {
         h("span", { class: "hint wide-only" }, "Drag to zoom all charts"),
         this.zone,
         h("span", { class: "spring" }),
-        markLegend(),
+        this.markLegend,
         this.fold,
         menu,
       ),
@@ -528,6 +534,7 @@ export class ChartsCard {
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
     setText(this.zone, zone(end));
+    this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && (mark.until ?? end) >= start));
     if (this.body.hidden) return;
     for (const { chart, of, limits } of this.charts) {
       const series = of(history);
@@ -537,6 +544,25 @@ export class ChartsCard {
       chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
     }
     this.#explain(history);
+  }
+
+  /** Say what those marks are that the charts have. */
+  #drawMarkLegend(marks) {
+    const looks = new Set(marks.map(({ kind, critical }) => (critical ? "critical" : kind)));
+    const shown = LEGEND.filter(([look]) => looks.has(look));
+    if (shown.join() === this.marksShown) return;
+    this.marksShown = shown.join();
+    replace(
+      this.markLegend,
+      shown.map(([look, image, text]) =>
+        h(
+          "span",
+          { class: look },
+          image === "down-box" ? h("i", { class: image }) : icon(image),
+          text,
+        ),
+      ),
+    );
   }
 
   #explain(history) {
@@ -553,19 +579,4 @@ export class ChartsCard {
     const what = isKept ? "No newer history" : "The history is not available";
     setText(this.note, `${what}: ${error.message}.`);
   }
-}
-
-function markLegend() {
-  return h(
-    "span",
-    { class: "mark-legend wide-only", "aria-hidden": "true" },
-    LEGEND.map(([image, text]) =>
-      h(
-        "span",
-        { class: text },
-        image === "down-box" ? h("i", { class: image }) : icon(image),
-        text,
-      ),
-    ),
-  );
 }
