@@ -537,8 +537,6 @@ export class AlertCard {
   #drawOthers() {
     this.others.hidden = !this.folded.length;
     if (this.others.hidden) return;
-    // A node without alerts has room for those of its instance.
-    if (!this.lines.length && !this.far.firstChild) this.others.open = true;
     const count = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
     const instance = instanceOf(this.folded[0].alerts[0]);
     const where = instance ? ` of ${instance}` : "";
