@@ -197,6 +197,22 @@ def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_d
     assert browser.text("main .mark-legend") == ""  # nothing happened to it
 
 
+def test_the_small_graphs_of_the_table_follow_the_time_range(page, demo):
+    browser = page(demo, "#/")
+    ends = (
+        "const row = [...document.querySelectorAll('main .data tbody tr.instance')]"
+        ".find((e) => e.textContent.includes('llama70b-a'));"
+        "const path = row && row.querySelector('.spark-line');"
+        "return path && path.getAttribute('d').match(/[\\d.]+/g).map(Number)"
+    )
+
+    def falls():
+        points = browser.script(ends)
+        return bool(points) and points[-1] - points[1] > 5
+
+    browser.wait_for(falls)  # the hit rate fell in this hour, and not in the last 30 polls
+
+
 def test_charts_beside_each_other_have_their_axes_at_one_height(page, demo):
     browser = page(demo, "#/node/%s" % WORKER)
     browser.wait_for(lambda: len(chart_names(browser)) >= 6)

@@ -1,12 +1,13 @@
 // The table of the cluster: instances with their sums, worst first, and the nodes of each below
 // it.
 
+import { chartSpan, historyQuery, timeRange } from "../address.js";
 import { sparkline } from "../chart.js";
-import { isNumber, outliersOf } from "../chartmath.js";
+import { isNumber, outliersOf, slots } from "../chartmath.js";
 import { fitted, meter, nodeLink, outlierTag, stateMark } from "../controls.js";
 import { h } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
-import { store } from "../server.js";
+import { getJson, store } from "../server.js";
 import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
@@ -17,6 +18,8 @@ const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most 
 const LEAST_RANKS = 3; // fewer have no median worth the name
 const OUTLIER = 2; // times the median, or its half
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
+const MOST_TRENDS = 64; // rows whose past is asked for
+const TREND_POINTS = 40;
 
 // ---- instances out of nodes, where the server does not report them ----
 
@@ -384,13 +387,13 @@ const FIGURE_COLUMNS = [
   },
   {
     id: "trend",
-    label: "Hit rate, 30 polls",
+    label: "Hit rate trend",
     num: true,
     width: 124,
     drop: 5,
     sort: false,
     find: false,
-    title: "of the last 30 polls, whatever the time range of the page is",
+    title: `over the page's time range; of more than ${MOST_TRENDS} rows, of the last 30 polls`,
     value: () => 0,
     sig: (row) => trendOf(row).join(),
     render: (row) => trendCell(row),
@@ -542,6 +545,12 @@ export class InstanceTable {
       this.#openWorst(rows);
     }
     this.table.update(rows);
+    loadTrends(status, rows).then(
+      (isNew) => isNew && this.table.update(rows),
+      () => {
+        trends.range = null; // the next status asks again
+      },
+    );
   }
 
   #openWorst(rows) {
@@ -594,8 +603,39 @@ function searchText(row) {
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
-const trendOf = (row) =>
-  (isRank(row) ? null : ((row.instance || row).series || {}).lookup_hit_rate) || [];
+/** Hit rates over the page's time range, by the key of a node. */
+const trends = { values: new Map(), asked: 0, range: null };
+
+/** The node whose hit rate is that of the row: the ranks of an instance serve the same tokens. */
+const trendNode = (row) =>
+  (row.node ? [row.node] : row.nodes).find(({ metrics }) =>
+    isNumber((metrics || {}).lookup_hit_rate),
+  );
+
+/** Ask for the trends when they are due; resolves with true when there are new ones. */
+async function loadTrends(status, rows) {
+  const range = timeRange();
+  const pace = range.seconds / TREND_POINTS;
+  const due = range !== trends.range || (range.live && status.time - trends.asked >= pace);
+  const nodes = rows.map(trendNode).filter(Boolean);
+  if (!due || !nodes.length || nodes.length > MOST_TRENDS) return false;
+  Object.assign(trends, { range, asked: status.time });
+  const names = nodes.map(({ key }) => encodeURIComponent(key)).join();
+  const query = `api/history?node=${names}&metric=lookup_hit_rate&${historyQuery()}`;
+  const { series, end } = await getJson(query);
+  if (range !== timeRange()) return false;
+  const { start, end: until } = chartSpan(series, end || status.time);
+  const valuesOf = ({ times, values }) => slots(times, values, start, until, TREND_POINTS);
+  trends.values = new Map(series.map((one) => [one.node, valuesOf(one)]));
+  return true;
+}
+
+function trendOf(row) {
+  if (isRank(row)) return [];
+  const source = trendNode(row);
+  const past = source && trends.values.get(source.key);
+  return past || ((row.instance || row).series || {}).lookup_hit_rate || [];
+}
 
 function trendCell(row) {
   const values = trendOf(row);
