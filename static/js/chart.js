@@ -611,7 +611,9 @@ export class Chart {
         .map((text) => h("div", { class: "tip-mark" }, text)),
     );
     this.tip.hidden = false;
-    const left = px > this.width / 2 ? px - this.tip.offsetWidth - 10 : px + 10;
+    // On the right of the crosshair where there is room: what led here stays in sight.
+    const isBeside = px + 10 + this.tip.offsetWidth <= this.width;
+    const left = isBeside ? px + 10 : px - this.tip.offsetWidth - 10;
     const place = `${Math.max(0, Math.round(left))}px, ${this.flagRoom + TOP}px`;
     this.tip.style.transform = `translate(${place})`;
   }
