@@ -14,7 +14,6 @@ const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
 const ONLY_LANE = LANE + LANE_GAP + LOW_LANE; // px: all charts are of one height
 const MOST_TILES = 8;
-const LEAST_TILES = 3; // fewer are in the legends of the charts, too
 
 const said = (metrics, name, words) =>
   isNumber(metrics[name]) ? words(format(metrics[name], metricUnit(name))) : "";
@@ -407,7 +406,7 @@ export class NodeFigures {
     const names = tilesOf(node.kind)
       .filter((name) => isNumber(metrics[name]))
       .slice(0, MOST_TILES);
-    this.tiles.hidden = names.length < LEAST_TILES;
+    this.tiles.hidden = names.length < 2;
     this.tiles.classList.toggle("stale", node.state === "down");
     if (names.join() !== this.tileIds) {
       this.tileIds = names.join();
