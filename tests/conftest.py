@@ -4,6 +4,7 @@ import collections
 import os
 import signal
 import sys
+import tempfile
 
 import pytest
 
@@ -57,11 +58,13 @@ def uds_node(tmp_path_factory):
         yield server
 
 
+socket_folders = []  # each is removed when the run ends
+
+
 def short_socket_path():
     """A path short enough for a Unix socket everywhere."""
-    import tempfile
-
-    return os.path.join(tempfile.mkdtemp(prefix="lf-", dir="/tmp"), "socket_9090")
+    socket_folders.append(tempfile.TemporaryDirectory(prefix="lf-", dir="/tmp"))
+    return os.path.join(socket_folders[-1].name, "socket_9090")
 
 
 @pytest.fixture
