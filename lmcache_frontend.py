@@ -6763,16 +6763,18 @@ class Past:
             is_old = start < oldest - self._pace and first is not None
             is_older = is_old and first < min(end, oldest)
             step, points = 0.0, len(times)
-            if is_older or points > HISTORY_POINTS * 1.1:
+            spacing = self._spacing(times)
+            # The rounds of a replay are farther apart: they and later ones share one grid.
+            if is_older or points > HISTORY_POINTS * 1.1 or spacing > self._pace * 2:
                 start = max(start, first) if is_older else times[0]
-                step = history_step(end - start)
+                step = history_step(end - start, self._pace)
                 points = int((end - start) / step) + 1
             check_history_size(len(keys), len(metrics), points)
             columns = self._columns(keys.values(), metrics, count)
         pairs = [(name, metric) for name in keys for metric in metrics]
         if not step:
             values = {pair: columns[keys[pair[0]], pair[1]][: len(times)] for pair in pairs}
-            return history_document(self._spacing(times), "memory", times, values, end)
+            return history_document(spacing, "memory", times, values, end)
         series = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in pairs}
         if is_older:
             until = min(end, oldest)
@@ -6786,8 +6788,12 @@ class Past:
                 one.add(number * step, columns[keys[name], metric][part])
         source = "memory" if not is_older else "both" if times else "file"
         values = {pair: one.values() for pair, one in series.items()}
-        times = CoarseSeries(start, end, step, False).times()
-        return history_document(step, source, times, values, end)
+        steps = CoarseSeries(start, end, step, False).times()
+        if self.is_replayed and not is_older:
+            filled = {number * step for number, _ in grid(times, step)}
+            steps, values = only_steps(filled, steps, values)
+            step = max([step, *(after - before for before, after in zip(steps, steps[1:]))])
+        return history_document(step, source, steps, values, end)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
         """The keys, by name, of a comma list of nodes or of an instance's id; else of the cluster.
@@ -6906,9 +6912,10 @@ def series_name(key: str) -> str:
     return f"node:{key}" if key else ""
 
 
-def history_step(seconds: float) -> float:
-    """Seconds between two points of a series over so many seconds."""
-    steps = (step for step in HISTORY_STEPS if seconds / step <= HISTORY_POINTS * 1.1)
+def history_step(seconds: float, pace: float) -> float:
+    """Seconds between two points of a series over so many seconds, with a round every ``pace``."""
+    least = max(pace * 1.2, seconds / HISTORY_POINTS / 1.1)  # every step has a round
+    steps = (step for step in HISTORY_STEPS if step >= least)
     return float(next(steps, HISTORY_STEPS[-1]))
 
 
@@ -6918,6 +6925,17 @@ def one_point(metric: str, values: Iterable[float]) -> float:
     if not values:
         return NAN
     return max(values) if metric in WORST_KEPT else sum(values) / len(values)
+
+
+def only_steps(
+    wanted: Container[float],
+    steps: Sequence[float],
+    values: Mapping[Tuple[str, str], Sequence[float]],
+) -> Tuple[List[float], Dict[Tuple[str, str], List[float]]]:
+    """The wanted steps alone: what lies between two rounds of a replay is no gap."""
+    places = [place for place, at in enumerate(steps) if at in wanted]
+    columns = {pair: [column[place] for place in places] for pair, column in values.items()}
+    return [steps[place] for place in places], columns
 
 
 def grid(times: List[float], step: float) -> Iterator[Tuple[int, slice]]:
@@ -12764,12 +12782,12 @@ DEMO_BUFFER = 256 * KIB  # bytes that a node sends together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after each response
 DEMO_TICK = 0.2  # seconds between two checks of which nodes are down
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
-DEMO_AGES = (*range(61, 3601, 61), *range(4200, 21601, 600))  # seconds; of replayed rounds
+DEMO_AGES = (*range(50, 3601, 50), *range(4200, 21601, 600))  # seconds; of replayed rounds
 DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
 DEMO_LATENCY = 0.001  # seconds, of a replayed response
 DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
-MAX_REPLAY_POLLS = 1500  # of nodes: about 1.5 s of CPU
+MAX_REPLAY_POLLS = 1530  # of nodes: about 1.5 s of CPU
 DEMO_FACT = re.compile(r"\$([\w.]+)")  # a whole value in a recorded response
 DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # a part of a text there
 

@@ -627,7 +627,13 @@ def test_a_point_that_stands_for_many_is_the_worst_of_latencies_and_the_mean_of_
     "seconds, step", [(3600, 60), (66_000, 60), (66_001, 120), (604_800, 600), (1e12, 604_800)]
 )
 def test_the_step_fits_the_range(seconds, step):
-    assert lf.history_step(seconds) == step
+    assert lf.history_step(seconds, 10.0) == step
+
+
+@pytest.mark.parametrize("pace, step", [(50.0, 60), (50.1, 120), (60.0, 120), (86_400.0, 604_800)])
+def test_every_step_has_a_round_also_when_rounds_are_rare(pace, step):
+    """An empty step would be drawn as a gap."""
+    assert lf.history_step(3600, pace) == step
 
 
 def test_the_history_of_the_cluster_is_in_the_file_too(watcher):
