@@ -125,6 +125,36 @@ def test_the_page_tells_the_night(show, server):
     assert browser.console(("SEVERE",)) == []
 
 
+def test_an_alert_leads_to_the_undo_of_the_change_that_it_names(show, server, story):
+    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+    for key in nodes:
+        change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}
+        story.event(1348, "changed", key + " changed: chunk_size 256 → 512", node=key, **change)
+    found = next(one for one in story.alerts if one["rule"] == "evictions")
+    found["details"] = ["2 min before: chunk_size 256 → 512 on 4 nodes"]
+    found["advice"] = "Raise max_local_cpu_size."
+    browser = show(server)
+    line = ".alerts [data-rule=evictions] "
+    browser.wait_for(lambda: browser.has(line + ".undo"))
+    browser.click(line + ".link")
+    advice = "Set chunk_size back, or raise max_local_cpu_size."
+    assert advice in browser.text(line + ".evidence")
+    href = browser.attribute(line + ".undo", "href")
+    assert href.endswith(
+        "#/many?action=setting&key=chunk_size&value=256&nodes=" + "%2C".join(nodes)
+    )
+
+
+def test_a_viewer_who_may_not_edit_is_led_to_the_changed_setting(show, server, story):
+    story.trusted = False
+    change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}
+    story.event(60, "changed", SICK + " changed: chunk_size 256 → 512", node=SICK, **change)
+    browser = show(server, "/#/events?kind=changed", ".events .undo")
+    assert browser.text(".events .undo") == "Config"
+    href = browser.attribute(".events .undo", "href")
+    assert href.endswith("#/node/%s/config?q=chunk_size" % SICK)
+
+
 def test_names_in_alerts_and_events_lead_to_their_pages(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts a"))

@@ -1,5 +1,7 @@
 """Node pages by kind, Compare, cache operations and rollouts in a real browser, on the demo."""
 
+import json
+
 import pytest
 from support.frontend import Frontend, wait_for
 
@@ -574,6 +576,82 @@ def test_a_setting_is_rolled_out_and_undone_by_keyboard(page, demo):
     browser.wait_for(lambda: "Undone." in browser.text("main"))
     assert setting_of(demo, node, name) == old
     press(browser, "New rollout")
+
+
+def set_everywhere(front, nodes, **settings):
+    """What a test before this one left does not matter."""
+    for node in nodes:
+        body = json.dumps(settings).encode()
+        headers = {"Content-Type": "application/json"}
+        front.ask("/proxy2/%s/conf" % node, method="POST", body=body, headers=headers)
+
+
+def test_an_event_of_a_change_lists_its_nodes_and_leads_to_its_undo_by_mouse(page, demo):
+    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+    set_everywhere(demo, nodes, save_unfull_chunk=True)
+    browser = page(demo, "#/events?kind=changed")
+    browser.wait_for(lambda: browser.has("main .events .link"))
+    browser.click("main .events .link")
+    assert browser.texts("main .event-nodes a") == nodes
+    browser.click("main .events .undo")
+    browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
+    browser.wait_for(lambda: browser.texts("main tbody th") == nodes)
+    assert browser.property("main [name=setting]", "value") == "save_unfull_chunk"
+    value = "main select[name=value]"
+    browser.wait_for(lambda: browser.has(value))
+    old = browser.property(value, "value") == "true"
+    set_everywhere(demo, nodes, save_unfull_chunk=not old)
+    press(browser, "Apply to 4 nodes")
+    browser.wait_for(lambda: browser.has("dialog"))
+    assert [setting_of(demo, node, "save_unfull_chunk") for node in nodes] == [not old] * 4
+    said = "Set save_unfull_chunk to %s on 4 nodes of llama70b-a?" % str(old).lower()
+    assert browser.text("dialog h2") == said
+    press(browser, "Apply", "dialog")
+    browser.wait_for(lambda: browser.text("main .progress") == "4 of 4")
+    assert [setting_of(demo, node, "save_unfull_chunk") for node in nodes] == [old] * 4
+
+
+def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo):
+    browser = page(demo, "#/")
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"save_unf")
+    chosen = ".palette [role=option][aria-selected=true]"
+    browser.wait_for(lambda: "changed: save_unfull_chunk" in browser.text(chosen))
+    browser.press("ArrowDown")
+    assert browser.text(chosen).startswith("Set save_unfull_chunk back to ")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
+    said = "main [aria-label='Review and apply'] p"
+    browser.wait_for(lambda: browser.text(said).startswith("Set save_unfull_chunk to"))
+    assert not browser.has("dialog")
+    tab_to(browser, "/^Apply to/.test(e.textContent)", 80)
+
+
+def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
+    browser = page(demo, "#/many")
+    choose(browser, "main .row-fields select", "setting")
+    box = "input[aria-label='Select %s']"
+    for node in (WORKER, "llama70b-b_api"):
+        browser.wait_for(lambda: browser.has(box % node))
+        browser.script("document.querySelector(arguments[0]).click()", box % node)
+    assert browser.count("#setting-names option") > 50
+    browser.type("main [name=setting]", "min_retrieve_tokens")
+    said = "main [aria-label='Review and apply'] p"
+    browser.type("main input[name=value]", "many")
+    browser.wait_for(lambda: "Write a number" in browser.text("main .field-error"))
+    assert browser.property("main .actions button", "disabled")
+    browser.type("main input[name=value]", "64")
+    browser.wait_for(lambda: "Now 0 on 1 node" in browser.text(said))
+    assert "1 of 2 selected nodes is left out" in browser.text(said)
+    browser.type("main [name=setting]", "save_decode_cache")
+    browser.wait_for(lambda: browser.has("main select[name=value]"))
+    options = browser.texts("main select[name=value] option")
+    assert options == ["Choose …", "true", "false"]
+    choose(browser, "main [data-label=instance]", "llama70b-a")
+    names = "main tbody th"
+    browser.wait_for(lambda: all("llama70b-a" in one for one in browser.texts(names)))
+    assert browser.count(names) == 6
 
 
 def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):

@@ -16,7 +16,7 @@ import { instanceName, refreshNow, request, setRefresh, store, trusted } from ".
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines } from "./views/alerts.js";
-import { eventRows, eventText, loadEvents } from "./views/eventlist.js";
+import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
 import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
@@ -205,8 +205,12 @@ function changeEntries(words, rows) {
     const compare = `#/compare?nodes=${encodeURIComponent(names)}`;
     const setting = settingsIn(row.text).find((name) => beginsWords(name, words));
     const text = `Compare ${setting} on nodes of ${instance}`;
+    const change = changesOf(row).find((one) => one.setting === setting);
+    const undo = change && undoOf(change);
+    const back = undo && { text: undo.says, href: undo.href, act: go(undo.href) };
     return [
       { ...look, text: eventText(row), note: when(row.time), href: event, act: go(event) },
+      ...(back ? [{ ...look, ...back, note: when(row.time) }] : []),
       ...(peers.length > 1 ? [{ ...look, text, href: compare, act: go(compare) }] : []),
     ];
   });

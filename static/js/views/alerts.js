@@ -20,6 +20,7 @@ import { pastTense, SEVERITIES } from "../words.js";
 import {
   actorOf,
   ageOf,
+  changesOf,
   EVENT_KINDS,
   eventItem,
   eventText,
@@ -28,6 +29,8 @@ import {
   reasonOf,
   SPREAD,
   tellAges,
+  undoLink,
+  undoOf,
   withOthers,
 } from "./eventlist.js";
 
@@ -39,14 +42,16 @@ const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const BY = /, by \S+ from \S+$/; // how the server tells who made a change
 const PAST = "event "; // how the id of an alert of the past begins
+const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
+const REACH = 1800; // seconds before an alert in which its facts may lie
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
 
 /** When the events of the page begin and end: with what was shortly before its alerts. */
 export function eventRange(status) {
   const { start, end } = bounds(status.time);
-  const since = (status.alerts || []).map((alert) => alert.since - BEFORE).filter(isNumber);
-  return { start: timeRange().live ? Math.min(start, ...since) : start - BEFORE, end };
+  const since = (status.alerts || []).map((alert) => alert.since - REACH).filter(isNumber);
+  return { start: timeRange().live ? Math.min(start, ...since) : start - REACH, end };
 }
 
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
@@ -182,6 +187,31 @@ export function shortlyBefore(line, rows) {
   return row ? `shortly before (${when(row.time)}): ${eventText(row)}${byWhom(row)}` : "";
 }
 
+/** The last change before an alert that its facts name, with all its nodes; null without one. */
+function namedChange(line, rows) {
+  const facts = [...line.details, line.before || ""];
+  const isNamed = ({ setting, before, after }) =>
+    facts.some((fact) => fact.includes(` ${setting} ${before} → ${after}`));
+  const mine = (node) => line.nodes.includes(node) || line.instances.includes(instanceOf({ node }));
+  const changes = rows
+    .filter(({ kind, time }) => kind === "changed" && time <= line.since + 1)
+    .flatMap(changesOf)
+    .filter((change) => isNamed(change) && change.nodes.some(mine));
+  const [last] = changes;
+  if (!last) return null;
+  const isSame = ({ setting, before, time }) =>
+    setting === last.setting && before === last.before && last.time - time <= TOGETHER;
+  const nodes = changes.filter(isSame).flatMap((change) => change.nodes);
+  return { ...last, nodes: [...new Set(nodes)] };
+}
+
+/** What to do first: a change that the alert names goes before more of what is short. */
+function adviceOf({ advice, change }) {
+  if (!change) return advice;
+  const other = advice.replace(/^Undo a recent change, or /, "");
+  return `Set ${change.setting} back, or ${other.charAt(0).toLowerCase()}${other.slice(1)}`;
+}
+
 const byWhom = (row) => (actorOf(row) ? ` (${actorOf(row)})` : "");
 
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
@@ -315,6 +345,7 @@ function evidence(line, told, body) {
   // The line above leaves out who it was.
   const changed = line.details.filter((detail) => BY.test(detail));
   const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
+  const advice = adviceOf(line);
   const members = memberLinks(line);
   replace(
     body,
@@ -322,7 +353,7 @@ function evidence(line, told, body) {
       "ul",
       {},
       [...facts, members].filter(Boolean).map((fact) => h("li", {}, fact)),
-      h("li", {}, line.advice, line.advice ? " " : "", h("a", remedy, "What to do")),
+      h("li", {}, advice, advice ? " " : "", h("a", remedy, "What to do")),
     ),
   );
 }
@@ -361,6 +392,7 @@ function alertItem(line, now, opened) {
         { class: "fact-line" },
         facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
       ),
+      undoLink(line.change),
       more,
     ),
     body,
@@ -469,15 +501,18 @@ export class AlertCard {
     this.folded = alertLines((found || []).filter(isFar));
     const all = [...this.lines, ...this.folded];
     // What the server tells of an alert of now has it already.
-    for (const line of all)
+    for (const line of all) {
       line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
-    const shape = all.map(({ id, text, silence: quiet, nodes, details, before }) => [
+      line.change = namedChange(line, rows);
+    }
+    const shape = all.map(({ id, text, silence: quiet, nodes, details, before, change }) => [
       id,
       text,
       quiet,
       nodes.length,
       details,
       before,
+      change && undoOf(change),
     ]);
     if (timeRange().live) tellAges(this.element, this.now);
     const { seconds, live } = timeRange();

@@ -17,7 +17,8 @@ import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
-import { settingError } from "../panels/config.js";
+import { settingError, show } from "../panels/config.js";
+import { SettingFields } from "./settingfields.js";
 
 const MOST_LINES = 8; // of the preview
 const MOST_NAMES = 12; // in the question
@@ -32,21 +33,15 @@ const BACKENDS = [
   "NixlStorageBackend",
 ];
 const NO_LOGGERS = ["engine", "coordinator", "discovery", "frontend"]; // kinds without /loglevel
-const NO_ENGINE = ["mp", "coordinator", "controller", "discovery", "frontend"];
+// Kinds without settings that can be changed; an engine has them in its scheduler and workers.
+const NO_SETTINGS = ["engine", "mp", "coordinator", "controller", "discovery", "frontend"];
+const NO_CACHE = [...NO_SETTINGS, "scheduler"]; // kinds without a cache engine
 
-export const hasEngine = (node) => !NO_ENGINE.includes(node.kind);
+const hasSettings = (node) => !NO_SETTINGS.includes(node.kind);
+const hasCache = (node) => !NO_CACHE.includes(node.kind);
 
 const input = (name, more = {}) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
-
-/** A typed value as JSON, or as text where it is none. */
-function readAny(text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    return text;
-  }
-}
 
 /** The first names of a list, and how many more there are. */
 export function namesText(nodes) {
@@ -66,8 +61,6 @@ function makeInputs() {
   return {
     logger: input("logger", { value: "lmcache" }),
     level,
-    setting: input("setting", { placeholder: "min_retrieve_tokens" }),
-    value: input("value", { placeholder: "512, true or text" }),
     backend: input("backend", { value: "LocalDiskBackend", list: "backend-names" }),
   };
 }
@@ -76,6 +69,7 @@ function makeInputs() {
 const FILTERS = [
   ["state", (node) => node.state],
   ["kind", kindText],
+  ["instance", instanceName],
   ["model", (node) => node.model],
 ];
 
@@ -89,16 +83,19 @@ const backendNames = () =>
     BACKENDS.map((name) => h("option", { value: name })),
   );
 
-/** The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger}. */
-function makeActions(inputs) {
-  const { logger, level, setting, value, backend } = inputs;
+/**
+ * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger}; `more()`
+ * is said before it is applied.
+ */
+function makeActions(inputs, change) {
+  const { logger, level, backend } = inputs;
   const backendField = field("Backend", [backend, backendNames()]);
   const bypass = (label, verb) => ({
     label,
     says: () => label.replace("a backend", backend.value.trim()),
     fields: [backendField],
     ready: () => backend.value.trim(),
-    fits: hasEngine,
+    fits: hasCache,
     request: () => ({
       method: "PUT",
       path: `/bypass/${verb}?backend_name=${encodeURIComponent(backend.value.trim())}`,
@@ -108,7 +105,7 @@ function makeActions(inputs) {
     label,
     fields: [],
     ready: always,
-    fits: hasEngine,
+    fits: hasCache,
     request: put(path),
   });
   return {
@@ -122,15 +119,12 @@ function makeActions(inputs) {
     },
     setting: {
       label: "Change a setting",
-      says: () => `Set ${setting.value.trim()} to ${JSON.stringify(readAny(value.value))}`,
-      fields: [field("Setting", setting), field("New value", value, "JSON, or plain text")],
-      ready: () => setting.value.trim(),
-      fits: hasEngine,
-      request: () => ({
-        method: "POST",
-        path: "/conf",
-        body: { [setting.value.trim()]: readAny(value.value) },
-      }),
+      says: () => `Set ${change.setting} to ${show(change.read())}`,
+      more: () => [change.nowText(), "Lasts until a node restarts"].filter(Boolean),
+      fields: change.fields,
+      ready: () => change.isReady,
+      fits: hasSettings,
+      request: () => ({ method: "POST", path: "/conf", body: { [change.setting]: change.read() } }),
     },
     bypass: bypass("Bypass a backend", "add"),
     unbypass: bypass("End the bypass of a backend", "remove"),
@@ -141,7 +135,7 @@ function makeActions(inputs) {
       fields: [],
       ready: always,
       danger: true,
-      fits: (node) => hasEngine(node) || node.kind === "mp",
+      fits: (node) => hasCache(node) || node.kind === "mp",
       request: (node) =>
         node.kind === "mp"
           ? { method: "POST", path: "/cache/clear", body: { tier: "l1" } }
@@ -152,7 +146,7 @@ function makeActions(inputs) {
 
 /** A table of nodes to choose from, with a result for each. */
 function nodeTable(view) {
-  const textOf = (node) => (view.results.get(node.key) || {}).text || "";
+  const textOf = (node) => (view.results.get(node.key) || {}).text || view.nowOf(node);
   const keyOf = (node) => node.key;
   return new DataTable({
     label: "Nodes and results",
@@ -198,7 +192,7 @@ function nodeTable(view) {
         cls: "wrap",
         value: textOf,
         sig: (node) => `${textOf(node) || view.fits(node)}`,
-        render: (node) => resultCell(view.results.get(node.key), view.fits(node)),
+        render: (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node)),
         tip: textOf,
       },
     ],
@@ -222,7 +216,8 @@ export class BulkActions {
     this.frame = 0; // the frame that will draw what has come in
     this.action = "loglevel";
     this.inputs = makeInputs();
-    this.actions = makeActions(this.inputs);
+    this.change = new SettingFields(signal, () => this.draw());
+    this.actions = makeActions(this.inputs, this.change);
     this.#build();
     for (const one of Object.values(this.inputs)) one.addEventListener("input", () => this.draw());
     this.#drawFields();
@@ -258,7 +253,17 @@ export class BulkActions {
       box.addEventListener("change", () => this.#filter());
       return { box, label, valueOf };
     });
-    const boxes = this.filters.map(({ box }) => box);
+    this.only = null; // the keys of the nodes that are listed, null: all
+    this.onlyBox = h(
+      "select",
+      {
+        "aria-label": "Show",
+        onchange: () => this.#showOnly(this.onlyBox.value ? new Set(this.chosen) : null),
+      },
+      h("option", { value: "" }, "All nodes"),
+      h("option", { value: "selected" }, "Selected nodes"),
+    );
+    const boxes = [this.onlyBox, ...this.filters.map(({ box }) => box)];
     nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
     nodes.querySelector(".panel-head").after(h("div", { class: "tools" }, boxes));
     this.element = h(
@@ -296,9 +301,34 @@ export class BulkActions {
   }
 
   #filter() {
-    this.table.filter((node) =>
-      this.filters.every(({ box, valueOf }) => !box.value || valueOf(node) === box.value),
+    this.table.filter(
+      (node) =>
+        (!this.only || this.only.has(node.key)) &&
+        this.filters.every(({ box, valueOf }) => !box.value || valueOf(node) === box.value),
     );
+  }
+
+  /** Prefill what an address asks for: nothing is sent before the user confirms it. */
+  take(query) {
+    const action = query.get("action");
+    if (!(action in this.actions)) return;
+    this.actionBox.value = action;
+    this.#choose(action);
+    if (action === "setting") this.change.fill(query.get("key") || "", query.get("value") || "");
+    const nodes = (query.get("nodes") || "").split(",").filter(Boolean);
+    if (nodes.length) {
+      this.chosen.clear();
+      for (const key of nodes) this.chosen.add(key);
+      this.#showOnly(new Set(nodes));
+    }
+    this.draw();
+  }
+
+  /** List these nodes alone, or all with null. */
+  #showOnly(keys) {
+    this.only = keys;
+    this.onlyBox.value = keys ? "selected" : "";
+    this.#filter();
   }
 
   get current() {
@@ -307,6 +337,11 @@ export class BulkActions {
 
   fits(node) {
     return this.current.fits(node);
+  }
+
+  /** What a node has now of what is about to be changed. */
+  nowOf(node) {
+    return this.action === "setting" && this.fits(node) ? this.change.nowOf(node) : "";
   }
 
   #targets() {
@@ -341,9 +376,10 @@ export class BulkActions {
 
   /** What will be done, and where. */
   #sentence(nodes) {
-    const { says, label } = this.current;
+    const { says, label, more } = this.current;
     const where = `${plural(nodes.length, "node")}: ${namesText(nodes)}.`;
-    return `${says ? says() : label} on ${where}${this.#leftOut()}`;
+    const notes = (more ? more() : []).map((text) => ` ${text}.`).join("");
+    return `${says ? says() : label} on ${where}${notes}${this.#leftOut()}`;
   }
 
   #previewText(nodes) {
@@ -358,6 +394,7 @@ export class BulkActions {
   draw() {
     this.frame = 0;
     const nodes = this.#targets();
+    if (this.action === "setting") this.change.update(nodes);
     const ready = this.current.ready();
     this.go.dataset.off = nodes.length && ready && !this.running ? "" : "1";
     if (this.go.dataset.refused !== "1") this.go.disabled = this.go.dataset.off === "1";
@@ -373,13 +410,14 @@ export class BulkActions {
   }
 
   #isConfirmed(nodes) {
-    const { label, danger } = this.current;
-    const names = namesText(nodes);
+    const { label, says, more, danger } = this.current;
+    const instances = [...new Set(nodes.map(instanceName))];
+    const where = instances.length === 1 && instances[0] ? ` of ${instances[0]}` : "";
+    const notes = (more ? more() : []).map((text) => `${text}.`);
+    if (danger) notes.push("All cached KV chunks there are deleted. This cannot be undone.");
     return confirmDialog({
-      title: `${label} on ${plural(nodes.length, "node")}?`,
-      text: danger
-        ? ["All cached KV chunks there are deleted. This cannot be undone.", names]
-        : names,
+      title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
+      text: [...notes, namesText(nodes)],
       action: "Apply",
       danger: Boolean(danger),
       typed: danger ? "clear" : "",
@@ -402,6 +440,7 @@ export class BulkActions {
       PARALLEL,
     );
     this.running = false;
+    this.change.forget();
     this.draw();
   }
 
@@ -410,7 +449,7 @@ export class BulkActions {
     count.failed += error ? 1 : 0;
     this.results.set(node.key, {
       state: error ? "down" : "up",
-      text: error ? errorText(error, node, this.inputs.setting.value.trim()) : answer || "done",
+      text: error ? errorText(error, node, this.change.setting) : answer || "done",
     });
     const failed = count.failed ? `, ${plain(count.failed)} failed` : "";
     setText(this.progress, `${plain(count.done)} of ${plain(total)}${failed}`);
@@ -456,9 +495,10 @@ export function inWords(answer) {
     .join(" · ");
 }
 
-export function resultCell(result, offered = true) {
-  if (!result)
-    return offered ? null : h("span", { class: "muted" }, "not offered by this kind of node");
+/** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
+export function resultCell(result, offered = true, now = "") {
+  const said = offered ? now : "not offered by this kind of node";
+  if (!result) return said ? h("span", { class: "muted" }, said) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";
   return [

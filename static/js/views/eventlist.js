@@ -1,10 +1,10 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
 import { timeRange } from "../address.js";
-import { getEvents, store } from "../server.js";
+import { getEvents, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
-import { linked } from "../controls.js";
-import { h, icon, setText } from "../dom.js";
+import { linked, nodeLink } from "../controls.js";
+import { h, icon, replace, setText } from "../dom.js";
 import { byName, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { pastTense, SEVERITIES } from "../words.js";
 
@@ -338,12 +338,56 @@ function alertText({ rule, node, instance, text, until }) {
 }
 
 const ABOUT = / changed: (?:version|role|model|kind) /; // what is no setting
+const NO_SETTINGS = ["version", "role", "model", "kind"]; // what else changes of a node
+const SETTABLE = ["worker", "scheduler"]; // kinds whose settings can be set
+const MASKED = "********"; // stands for a secret
 
 /** A change of settings that was not made through this frontend says so. */
 const outside = ({ kind, text, by }) =>
   kind !== "changed" || by || ABOUT.test(text) || ORIGIN.test(text)
     ? ""
     : " (not made through this frontend)";
+
+/** The changed settings of a row: [{setting, before, after, nodes, time}]. */
+export function changesOf(row) {
+  const found = new Map();
+  for (const { changes, node, time } of row.alike || [row])
+    for (const [setting, [before, after]] of Object.entries(changes || {})) {
+      if (!node || NO_SETTINGS.includes(setting)) continue;
+      const id = [setting, before, after].join("\n");
+      if (!found.has(id)) found.set(id, { setting, before, after, nodes: [], time });
+      found.get(id).nodes.push(node);
+    }
+  return [...found.values()];
+}
+
+/**
+ * Where a change is undone: {text, href, says}. Bulk actions are filled in with it, or, where it
+ * cannot be set or not by this viewer, the Config of its first node shows it.
+ */
+export function undoOf({ setting, before, nodes }) {
+  const can = ({ kind }) => SETTABLE.includes(kind);
+  const known = nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+  const keys = known.map(({ key }) => key).sort(byName);
+  if (!keys.length) return null;
+  if (trusted() && known.every(can) && !before.includes(MASKED)) {
+    const query = new URLSearchParams({ action: "setting", key: setting, value: before });
+    query.set("nodes", keys.join());
+    const where = keys.length > 1 ? plural(keys.length, "node") : keys[0];
+    const says = `Set ${setting} back to ${before} on ${where} …`;
+    return { text: "Set back …", href: `#/many?${query}`, says };
+  }
+  const href = `${nodeLink(known[0], "config")}?q=${encodeURIComponent(setting)}`;
+  return { text: "Config", href, says: `${setting} in the Config of ${known[0].key}` };
+}
+
+/** The same as a link; null where the nodes of a change are no more. */
+export function undoLink(change) {
+  const undo = change && undoOf(change);
+  if (!undo) return null;
+  const { text, href, says } = undo;
+  return h("a", { class: "undo", href, title: says, "aria-label": says }, text);
+}
 
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
@@ -394,15 +438,48 @@ export function tellAges(element, now) {
     setText(age, duration(now - Number(age.dataset.since)));
 }
 
+const unfolded = new Set(); // ids of rows whose nodes are listed
+const COUNTED = /\b\d[\d,]* (?:nodes|others?)\b/; // where a row says of how many nodes it is
+
+/** What a row says, and the list of its nodes that their number opens; null without one. */
+function rowText(event, brief) {
+  const text = eventText(event, brief);
+  const undo = changesOf(event)
+    .map(undoLink)
+    .filter(Boolean)
+    .map((link) => [" ", link]);
+  const keys = [...new Set((event.alike || []).map(({ node }) => node).filter(Boolean))];
+  const counted = keys.length > 1 && COUNTED.exec(text);
+  if (!counted) return [[linked(text), undo], null];
+  const [words] = counted;
+  const list = h("p", { class: "event-nodes" });
+  const face = h("button", { type: "button", class: "link" }, words);
+  const show = (open) => {
+    face.setAttribute("aria-expanded", String(open));
+    face.setAttribute("aria-label", `${words}: ${open ? "hide" : "list"} them`);
+    const link = (key) => h("a", { href: nodeLink({ key }) }, key);
+    replace(list, open ? keys.sort(byName).map((key, i) => [i ? ", " : "", link(key)]) : null);
+    list.hidden = !open;
+  };
+  face.addEventListener("click", () => {
+    if (!unfolded.delete(event.id)) unfolded.add(event.id);
+    show(unfolded.has(event.id));
+  });
+  show(unfolded.has(event.id));
+  const end = counted.index + words.length;
+  return [[linked(text.slice(0, counted.index)), face, linked(text.slice(end)), undo], list];
+}
+
 /** One row of a list of events; its day is told when it is not that of `today`. */
 export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
+  const [said, nodes] = rowText(event, brief);
   return h(
     "li",
     { dataset: { kind: event.kind } },
     h("time", { title: fullTime(event.time) }, when(event.time, today)),
     glyph(event),
-    h("span", { class: "event-text" }, linked(eventText(event, brief))),
+    h("span", { class: "event-text" }, said),
     h(
       "span",
       { class: "for" },
@@ -410,6 +487,7 @@ export function eventItem(event, now, { brief = false, today = now } = {}) {
       muted && bold ? " " : "",
       bold ? h("b", {}, lasts(event) ? ageOf(event.time, now) : bold) : null,
     ),
+    nodes,
   );
 }
 

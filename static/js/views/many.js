@@ -66,7 +66,9 @@ class FleetPage {
       return;
     }
     if (this.tab !== tab || this.signal.aborted) return;
-    replace(this.place, this.parts.get(tab).element);
+    const part = this.parts.get(tab);
+    replace(this.place, part.element);
+    if (part.take) part.take(query);
     if (this.status) this.update(this.status);
   }
 

@@ -1,0 +1,183 @@
+// The fields of a changed setting: what its nodes have now says what may be entered, and is told.
+
+import { field } from "../controls.js";
+import { h, replace, setText } from "../dom.js";
+import { plain, plural } from "../format.js";
+import { each, getJson, nodePath } from "../server.js";
+import { readValue, show } from "../panels/config.js";
+import { DEFAULTS } from "../panels/defaults.js";
+
+const MOST_ASKED = 128; // nodes whose value is asked for; the others are taken to be alike
+const MOST_VALUES = 4; // different values that are told
+const PARALLEL = 8; // requests at a time
+const TIMEOUT = 15; // seconds
+const PAUSE = 300; // ms without another key before nodes are asked
+const ABSENT = undefined; // a node has no such setting
+
+/** A typed value as JSON, or as text where it is none. */
+function readAny(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return text;
+  }
+}
+
+const input = (name, more) =>
+  h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
+
+export class SettingFields {
+  /** `changed()` is called when something was entered or a node's value came in. */
+  constructor(signal, changed) {
+    Object.assign(this, { signal, changed });
+    this.nodes = []; // those that would be changed
+    this.values = new Map(); // key of a node -> {value} of `asked`, null while it is not known
+    this.asked = ""; // name of a setting
+    this.timer = 0;
+    this.name = input("setting", { placeholder: "min_retrieve_tokens", list: "setting-names" });
+    this.text = input("value", { placeholder: "512, true or text" });
+    const option = (value) => h("option", { value }, value || "Choose …");
+    this.choice = h("select", { name: "value" }, ["", "true", "false"].map(option));
+    this.control = this.text;
+    this.place = h("span", { class: "contents" }, this.text);
+    this.hint = h("small", { class: "muted" });
+    const names = h(
+      "datalist",
+      { id: "setting-names" },
+      [...DEFAULTS.keys()].sort().map((value) => h("option", { value })),
+    );
+    this.fields = [
+      field("Setting", [this.name, names]),
+      h("label", { class: "field" }, h("span", {}, "New value"), this.place, this.hint),
+    ];
+    for (const one of [this.name, this.text, this.choice])
+      one.addEventListener("input", () => this.changed());
+  }
+
+  get setting() {
+    return this.name.value.trim();
+  }
+
+  /** Fill in a change; it is shown, and nothing is sent. */
+  fill(name, value) {
+    this.name.value = name;
+    this.#follow();
+    this.text.value = value;
+    this.choice.value = ["true", "false"].includes(value) ? value : "";
+  }
+
+  /** Ask what the nodes have now, soon, and offer what may be entered. */
+  update(nodes) {
+    this.#follow();
+    this.nodes = nodes;
+    this.#offer();
+    const open = nodes.slice(0, MOST_ASKED).filter((node) => !this.values.has(node.key));
+    clearTimeout(this.timer);
+    if (this.asked && open.length) this.timer = setTimeout(() => this.#ask(open), PAUSE);
+  }
+
+  /** What nodes have is not known any more: something was sent to them. */
+  forget() {
+    this.values.clear();
+  }
+
+  #follow() {
+    if (this.asked === this.setting) return;
+    this.asked = this.setting;
+    this.values.clear();
+  }
+
+  async #ask(nodes) {
+    const { asked, signal } = this;
+    const path = `/conf?names=${encodeURIComponent(asked)}`;
+    const options = { signal, timeout: TIMEOUT };
+    for (const node of nodes) this.values.set(node.key, null);
+    const load = (node) => getJson(nodePath(node, path), options);
+    await each(
+      nodes,
+      load,
+      (node, conf) => {
+        if (asked !== this.asked) return;
+        if (conf) this.values.set(node.key, { value: conf[asked] });
+      },
+      PARALLEL,
+    );
+    if (!signal.aborted && asked === this.asked) this.changed();
+  }
+
+  /** [value, how many nodes have it], the most frequent first. */
+  #counts() {
+    const told = this.nodes.map((node) => this.values.get(node.key)).filter(Boolean);
+    const by = new Map();
+    for (const { value } of told) {
+      const [, count] = by.get(show(value)) || [value, 0];
+      by.set(show(value), [value, count + 1]);
+    }
+    return [...by.values()].sort((a, b) => b[1] - a[1]);
+  }
+
+  /** A value that tells the type; undefined when none is known. */
+  get sample() {
+    const known = this.#counts().map(([value]) => value);
+    const typed = known.find((value) => value !== ABSENT && value !== null);
+    return typed ?? DEFAULTS.get(this.asked) ?? known[0] ?? DEFAULTS.get(this.asked);
+  }
+
+  #offer() {
+    const isChoice = typeof this.sample === "boolean";
+    const control = isChoice ? this.choice : this.text;
+    if (this.control !== control) {
+      const focused = document.activeElement === this.control;
+      replace(this.place, control);
+      this.control = control;
+      if (focused) control.focus();
+    }
+    this.text.inputMode = typeof this.sample === "number" ? "decimal" : "text";
+    const { problem } = this;
+    setText(this.hint, problem || this.nowText() || "JSON, or plain text");
+    this.hint.className = problem ? "field-error" : "muted";
+    if (problem) this.control.setAttribute("aria-invalid", "true");
+    else this.control.removeAttribute("aria-invalid");
+  }
+
+  /** The value as the nodes take it; throws what is wrong with it. */
+  read() {
+    const { sample, control } = this;
+    if (sample === undefined) return readAny(control.value);
+    return readValue(control.value, sample, DEFAULTS.get(this.asked));
+  }
+
+  /** What is wrong with the value that was entered; "" without one. */
+  get problem() {
+    if (!this.setting || !this.control.value) return "";
+    try {
+      this.read();
+      return "";
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  get isReady() {
+    return Boolean(this.setting && this.control.value && !this.problem);
+  }
+
+  /** "true on 4 nodes, false on 1 node"; "" when no node has told. */
+  nowText() {
+    const counts = this.#counts();
+    const shown = counts.slice(0, MOST_VALUES).map(([value, count]) => {
+      const what = value === ABSENT ? "no such setting" : show(value);
+      return `${what} on ${plural(count, "node")}`;
+    });
+    const more = counts.length - shown.length;
+    if (more > 0) shown.push(`${plain(more)} other values`);
+    return shown.length ? `Now ${shown.join(", ")}` : "";
+  }
+
+  /** What a node has now, for its row. */
+  nowOf(node) {
+    const told = this.values.get(node.key);
+    if (!told) return "";
+    return told.value === ABSENT ? "no such setting" : `now ${show(told.value)}`;
+  }
+}
