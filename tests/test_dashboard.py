@@ -132,6 +132,12 @@ def test_views_open_while_the_server_is_away_and_live_is_no_longer_marked(browse
         browser.script("location.hash = '#/nodes'")
         browser.wait_for(lambda: browser.text("h1") == "Nodes")
         assert browser.style(".live i", "background-color") != accent
+        browser.script("location.hash = '#/node/w0/overview'")
+        browser.wait_for(lambda: browser.text("h1") == "w0")
+        browser.press("/")
+        browser.wait_for(lambda: browser.has("dialog.palette"))
+        browser.press("Escape")
+        assert "grayscale" not in browser.style("main", "filter"), "colours tell states"
     finally:
         browser.offline(False)
 
@@ -143,7 +149,7 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
     browser.offline(True)
     try:
         browser.script("location.hash = '#/compare'")
-        browser.wait_for(lambda: "could not be loaded: the server is away" in browser.text("main"))
+        browser.wait_for(lambda: "This view loads when it is back" in browser.text("main"))
     finally:
         browser.offline(False)
     browser.wait_for(lambda: browser.text("h1") == "Compare", 40)

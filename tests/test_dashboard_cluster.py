@@ -595,7 +595,7 @@ def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(s
     browser = show(server)
     browser.type("main .search input", "worker1")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker1", "llama70b-b", "worker1"])
-    assert browser.text("main .search-count") == "2 found" and "q=worker1" in browser.url
+    assert browser.text("main .search-count") == "2 matches" and "q=worker1" in browser.url
     browser.type("main .search input", " ")
     click_text(browser, "◆ 1 degraded", "main .tools")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
@@ -1002,6 +1002,43 @@ def test_the_palette_runs_actions_and_asks_for_the_token_where_they_need_it(show
     browser.press(*"last 6")
     browser.press("Enter")
     browser.wait_for(lambda: "last=6h" in browser.url)
+
+
+def test_the_palette_names_the_panels_of_a_found_node_before_alerts_and_silences(show, server):
+    browser = show(server)
+    browser.click("header .find")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"work2")
+    browser.wait_for(lambda: SICK in browser.texts(".palette-group"))
+    groups = browser.texts(".palette-group")
+    assert groups[:2] == ["Nodes", SICK]
+    texts = browser.texts(".palette-text")
+    assert {"Metrics", "Log levels", "Threads"} <= set(texts)
+    browser.script(
+        "[...document.querySelectorAll('.palette [role=option]')]"
+        ".find((one) => one.innerText.trim() === 'Threads').click()"
+    )
+    browser.wait_for(lambda: browser.url.endswith("#/node/%s/threads" % SICK))
+
+
+@pytest.mark.parametrize(
+    "letter, heading",
+    [("e", "Events"), ("p", "Compare"), ("b", "Bulk actions"), ("n", "Nodes"), ("c", "Cluster")],
+)
+def test_g_and_a_letter_open_a_view_but_not_while_something_is_typed(show, server, letter, heading):
+    browser = show(server, "/#/" if letter != "c" else "/#/events", "main h1")
+    before = browser.text("main h1")
+    browser.press("/")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press("g", letter, "Escape")
+    browser.wait_for(lambda: not browser.has("dialog.palette"))
+    assert browser.text("main h1") == before
+    browser.press("?")
+    browser.wait_for(lambda: "g " + letter in browser.text("dialog.help"))
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("dialog.help"))
+    browser.press("g", letter)
+    browser.wait_for(lambda: browser.text("main h1") == heading)
 
 
 def test_a_question_mark_shows_the_keys_and_escape_closes_them(show, server):

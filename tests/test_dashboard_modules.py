@@ -518,6 +518,9 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "llama70b-a_worker2", ["work3"]) is None
     assert run("palette.js", body, "worker0 fell to 32 %", ["work2"]) is None
     assert run("palette.js", body, "worker2", ["work"]) == 0
+    assert run("palette.js", body, "worker12", ["work2"]) is None
+    assert run("palette.js", body, "rising: 0.3 to 12 per second", ["2"]) is None
+    assert run("palette.js", body, "a 12 and a 2", ["2"]) is not None
 
 
 def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):

@@ -829,9 +829,9 @@ def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_se
             "window.fetch = () => Promise.reject(new Error('gone'));"
             "window.began = performance.now(); location.hash = '#/node/w0/cache'"
         )
-        wait_text(browser, "This panel could not be loaded: the server is away")
+        wait_text(browser, "This panel loads when it is back")
         browser.press("/")
-        wait_text(browser, "Not opened: the server is away", ".toasts")
+        wait_text(browser, "Not opened: the frontend server is unreachable", ".toasts")
         failures = "return (await import('/static/js/server.js')).store.failures"
         browser.wait_for(lambda: browser.script(failures) >= 3, 20)
         # After the first failure the page waits 1 s, then 2 s.

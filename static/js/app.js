@@ -4,6 +4,7 @@ import { parseRoute } from "./address.js";
 import { button, empty } from "./controls.js";
 import { replace } from "./dom.js";
 import {
+  loadFailure,
   loadModule,
   loadSession,
   need,
@@ -25,16 +26,17 @@ const LOADERS = {
   nodes: () => import("./views/nodes.js"),
 };
 
-const PRELOAD = 3000; // ms after the first status
+// What opens later even while the server is unreachable.
+const OTHERS = [...Object.values(LOADERS), () => import("./palette.js")];
+const PRELOAD = 1000; // ms after the first status: the first view has what it needs
 
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
 let failed = null; // when the last status came before the view could not be loaded
 
 function showFailure(error) {
-  const text = `This view could not be loaded: ${error.message}`;
   failed = store.received;
-  replace(main, empty(text, button("Try again", route)));
+  replace(main, empty(loadFailure("view", error), button("Try again", route)));
   console.error(error);
 }
 
@@ -106,9 +108,8 @@ subscribe(draw);
 const first = poll();
 route(); // while the server answers
 first.finally(loadSession); // the first figures need no session and do not wait for it
-// Views open later even while the server is away.
 first.finally(() =>
   setTimeout(() => {
-    for (const load of Object.values(LOADERS)) loadModule(load).catch(() => {});
+    for (const load of OTHERS) loadModule(load).catch(() => {});
   }, PRELOAD),
 );

@@ -2,7 +2,7 @@
 // notes about results.
 
 import { h, icon, replace, setText } from "./dom.js";
-import { format, NONE, plain } from "./format.js";
+import { format, NONE, plural } from "./format.js";
 import { downloadFile, loadModule, store, subscribe, trusted, whyNot } from "./server.js";
 import { KINDS, metricUnit, STATE_SIGNS } from "./words.js";
 
@@ -65,7 +65,7 @@ export async function opened(load) {
   try {
     return await loadModule(load);
   } catch (error) {
-    toast("Not opened: the server is away", "bad");
+    toast("Not opened: the frontend server is unreachable", "bad");
     return null;
   }
 }
@@ -244,7 +244,10 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
   });
   input.addEventListener("input", () => {
     const found = onsearch(input.value);
-    setText(count, input.value && typeof found === "number" ? `${plain(found)} found` : "");
+    setText(
+      count,
+      input.value && typeof found === "number" ? `${plural(found, "match", "matches")}` : "",
+    );
   });
   return h("span", { class: "search" }, icon("search"), input, count);
 }

@@ -21,7 +21,8 @@ import { figureNames, metricLabel, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
-const FEW_NODES = 3; // so few that the panels of the first one are offered, too
+const FEW_NODES = 3; // so few that all panels of the first one are offered
+const MOST_PANELS = 4; // of the first one of more nodes
 const MOST_ALERTS = 3;
 const MOST_CHANGES = 3;
 const CHANGES_OF = 86400; // seconds back in which a setting may have changed
@@ -53,9 +54,12 @@ const PANELS = [
 ];
 
 const KEYS = [
-  ["Ctrl K", "search nodes, views and actions"],
-  ["/", "the same"],
+  ["Ctrl K, /", "search nodes, views and actions"],
   ["?", "this list"],
+  ["g c, g e, g p", "go to Cluster, Events, Compare"],
+  ["g b, g n", "go to Bulk actions, Nodes"],
+  ["r", "refresh: poll all nodes now"],
+  ["l", "hold the time range, or follow the current time"],
   ["Ctrl Enter", "in the search: open in a new tab"],
   ["Esc", "close a menu, a dialog or a selection"],
   ["← →", "on a chart: read the values; on the fleet map: move"],
@@ -81,7 +85,7 @@ export function matches(text, words) {
   const lower = text.toLowerCase();
   const spans = [];
   for (const word of words) {
-    const from = lower.indexOf(word);
+    const from = placeOf(word, lower, 0);
     if (from >= 0) {
       spans.push([from, from + word.length]);
       continue;
@@ -93,13 +97,20 @@ export function matches(text, words) {
   return spans.sort((a, b) => a[0] - b[0]);
 }
 
+/** Where a word begins in a text; its first digit is the first of a number: "2" is not in "12". */
+function placeOf(word, text, from) {
+  let at = text.indexOf(word, from);
+  while (at > 0 && /^\d/.test(word) && /\d/.test(text[at - 1])) at = text.indexOf(word, at + 1);
+  return at;
+}
+
 /** Where the parts stand one after the other in one word of the text; null without such a word. */
 function partsIn(text, parts) {
   for (const { 0: word, index } of text.matchAll(/\S+/g)) {
     let from = 0;
     const spans = [];
     for (const part of parts) {
-      const at = word.indexOf(part, from);
+      const at = placeOf(part, word, from);
       if (at < 0) break;
       from = at + part.length;
       spans.push([index + at, index + from]);
@@ -229,7 +240,7 @@ function panelEntries(node) {
   if (!node) return [];
   return PANELS.map(([panel, label]) => {
     const href = nodeLink(node, panel);
-    return { group: node.key, image: "page", text: label, href, act: go(href), panel: true };
+    return { group: node.key, image: "page", text: label, href, act: go(href) };
   });
 }
 
@@ -339,7 +350,6 @@ const sendSilence = (id) =>
 function actionEntries(node) {
   const entries = [
     ...compareEntry(node),
-    ...silenceEntries(node),
     { text: "Refresh: poll all nodes now", act: () => refreshNow() },
     { text: "Download debug bundle", note: "zip", act: downloadBundle, locked: true },
     { text: "Copy link to this view", act: () => copy(location.href, "Link copied") },
@@ -374,21 +384,24 @@ function entriesFor(text, changes) {
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
   const alerts = alertEntries();
   if (!words.length) nodes.push(...alerts.filter((entry) => !entry.later).slice(0, MOST_ALERTS));
+  const isNamed = words.length > 0 && named.length > 0;
+  const panels = named.length > FEW_NODES ? MOST_PANELS : PANELS.length;
+  if (isNamed && nodes[0] === named[0]) nodes.push(...panelEntries(chosen).slice(1, 1 + panels));
   const others = [
     ...(words.length ? alerts : []),
     ...instanceEntries(),
     ...viewEntries(),
-    ...panelEntries(chosen),
+    ...(isNamed ? [] : panelEntries(chosen)),
     ...actionEntries(chosen),
-    ...(words.length ? silenceLineEntries().map(asAction) : []),
     ...(words.length ? termEntries(chosen, changes) : []),
+    ...silenceEntries(chosen).map(asAction),
+    ...(words.length ? silenceLineEntries().map(asAction) : []),
   ];
   const wanted = others.filter((entry) => {
     if (!words.length) return entry.group !== "Instances";
     const text = `${entry.text} ${entry.also || ""}`;
     if (TERMS.includes(entry.group)) return beginsWords(text, words);
-    if (matchRank(text, words) !== null) return true;
-    return named.length > 0 && named.length <= FEW_NODES && entry.panel;
+    return matchRank(text, words) !== null;
   });
   const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
   const shown = wanted.filter((entry, i) => !isLate(entry, i));

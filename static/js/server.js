@@ -238,7 +238,7 @@ export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
 
 // ---- what the page knows, and the poller that keeps it fresh ------------
 
-const LONGEST_WAIT = 10; // seconds between two tries while the server is away
+const LONGEST_WAIT = 10; // seconds between two tries while the server is unreachable
 
 export const store = {
   status: null, // last /api/status
@@ -280,9 +280,15 @@ export function recall(name, fallback) {
   }
 }
 
+/** What is said of a part of the page that could not be loaded: "view", "panel". */
+export const loadFailure = (part, error) =>
+  error.isUnreachable
+    ? `The frontend server is unreachable. This ${part} loads when it is back.`
+    : `This ${part} could not be loaded: ${error.message}`;
+
 /**
- * The module that `load()` imports; says in plain words that the server did not deliver it. Whoever
- * tries again waits for the next status, which then tells `store.received`.
+ * The module that `load()` imports; its error tells when the server did not deliver it, see
+ * `loadFailure`. Whoever tries again waits for the next status, which then tells `store.received`.
  */
 export async function loadModule(load) {
   try {
@@ -291,7 +297,8 @@ export async function loadModule(load) {
     if (!(error instanceof TypeError)) throw error;
     // Whether it is away is asked at once, but not again: the poller goes on at its own pace.
     if (!store.error && Date.now() / 1000 - store.received > FRESH) poll();
-    throw new Error("the server is away. It is loaded as soon as the server returns.");
+    const unreachable = new Error("the frontend server is unreachable");
+    throw Object.assign(unreachable, { isUnreachable: true });
   }
 }
 

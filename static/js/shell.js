@@ -21,6 +21,7 @@ import {
   loadSession,
   poll,
   recall,
+  refreshNow,
   remember,
   setToken,
   store,
@@ -539,6 +540,26 @@ async function openHelp() {
   if (module) module.help();
 }
 
+// The keys of the page; after "g" the letter of a view.
+const KEYS = { "/": openPalette, "?": openHelp, r: () => refreshNow(), l: toggleLive };
+const PLACES = { c: "#/", e: "#/events", p: "#/compare", b: "#/many", n: "#/nodes" };
+const CHORD = 1500; // ms after "g" within which the letter is pressed
+let chordUntil = 0;
+
+/** What a key does now; undefined when it means nothing. */
+function actionOf({ key, timeStamp }) {
+  const isSecond = timeStamp < chordUntil;
+  chordUntil = key === "g" && !isSecond ? timeStamp + CHORD : 0;
+  if (!isSecond) return KEYS[key];
+  const place = PLACES[key];
+  return (
+    place &&
+    (() => {
+      location.hash = place;
+    })
+  );
+}
+
 function onKey(event) {
   if (event.key === "Escape") openMenu(false);
   const dialog = document.querySelector("dialog[open]");
@@ -548,7 +569,7 @@ function onKey(event) {
     return;
   }
   if (dialog || typing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-  const action = { "/": openPalette, "?": openHelp }[event.key];
+  const action = actionOf(event);
   if (!action) return;
   event.preventDefault();
   action();

@@ -17,6 +17,7 @@ import { duration, hour, plain, plural } from "../format.js";
 import {
   each,
   getJson,
+  loadFailure,
   loadModule,
   nodePath,
   recall,
@@ -635,7 +636,7 @@ class ClusterView {
       replace(this.mapPlace, this.map.element);
       return true;
     } catch (error) {
-      replace(this.mapPlace, empty(`The map is not loaded: ${error.message}`));
+      replace(this.mapPlace, empty(loadFailure("map", error)));
       return false;
     }
   }

@@ -2,7 +2,7 @@
 
 import { button, empty, lockNote, noNodes } from "../controls.js";
 import { h, needStyle, replace } from "../dom.js";
-import { loadModule, store } from "../server.js";
+import { loadFailure, loadModule, store } from "../server.js";
 import { BulkActions } from "./bulk.js";
 
 needStyle("static/panels.css");
@@ -16,7 +16,7 @@ const TABS = {
   rollout: ["Rollout", async (signal) => new (await rollout()).RolloutView(signal)],
 };
 
-// They open later even while the server is away.
+// They open later even while the server is unreachable.
 for (const load of [operations, rollout]) load().catch(() => {});
 
 const tabOf = (query) => (query.get("tab") in TABS ? query.get("tab") : "actions");
@@ -76,7 +76,7 @@ class FleetPage {
     this.failed = store.received;
     this.query = query;
     const again = button("Try again", () => this.show(query));
-    replace(this.place, empty(`Not loaded: ${error.message}`, again));
+    replace(this.place, empty(loadFailure("tab", error), again));
   }
 
   update(status) {

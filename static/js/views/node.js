@@ -9,6 +9,7 @@ import {
   ApiError,
   getText,
   instanceName,
+  loadFailure,
   loadModule,
   nodePath,
   parseJson,
@@ -72,7 +73,7 @@ const NO_TAB = {
 // Panels that change the node: without trust they say so.
 const CHANGES = ["loglevels", "config", "cache", "script"];
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
-const PRELOAD = 2000; // ms after the first page of a node
+const PRELOAD = 500; // ms after this view is loaded
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
 
 /** The node of that key, or the proxy node of that name in the shape of a node. */
@@ -370,7 +371,7 @@ class NodePage {
   #failed(name, error) {
     this.now = null;
     this.failed = store.received;
-    const text = `This panel could not be loaded: ${error.message}`;
+    const text = loadFailure("panel", error);
     replace(
       this.place,
       empty(
@@ -452,7 +453,7 @@ class NodePage {
   }
 }
 
-/** Panels open later even while the server is away. */
+/** Panels open later even while the server is unreachable. */
 setTimeout(() => {
   for (const [, load] of Object.values(PANELS)) loadModule(load).catch(() => {});
 }, PRELOAD);
