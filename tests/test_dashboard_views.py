@@ -265,12 +265,12 @@ def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one
     config.write_text("[]")
     front = start("--config", config)
     browser = page(front, fragment)
-    browser.wait_for(lambda: "--config FILE" in browser.text("main .empty"))
+    browser.wait_for(lambda: "--config nodes.json" in browser.text("main .empty"))
     assert browser.has("main .empty a[href='#/nodes?add=1']")
     front.ask("/api/nodes", "POST", {"name": "w0", "host": "127.0.0.1", "port": node.port})
     ask_nodes_now(browser)
     browser.wait_for(lambda: "w0" in browser.text("main"))
-    assert "--config FILE" not in browser.text("main")
+    assert "--config nodes.json" not in browser.text("main")
 
 
 def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, browser, fleet):
@@ -597,6 +597,9 @@ def test_an_empty_frontend_names_the_ways_to_nodes_and_its_events_ask_for_no_oth
     browser.wait_for(lambda: "No nodes yet" in browser.text("main .empty"))
     for option in ("--demo", "--config", "--coordinator-url", "--dns", "--discovery"):
         assert option in browser.text("main .empty")
+    command = "main .commands button[aria-label='Copy python3 lmcache_frontend.py --demo']"
+    browser.click(command)
+    browser.wait_for(lambda: "Command copied" in browser.text(".toasts"))
     browser = page(front, "#/events")
     browser.wait_for(lambda: "has no nodes yet" in browser.text("main"))
     assert "longer time range" not in browser.text("main")

@@ -70,30 +70,51 @@ export async function opened(load) {
   }
 }
 
+/** Ways to nodes when the frontend is started: [what they do, options]. */
+const STARTS = [
+  ["A node by its address", "--node w0=10.0.0.5:7000"],
+  ["A file with a list of nodes", "--config nodes.json"],
+  ["All MP servers of a coordinator", "--coordinator-url http://10.0.0.5:9300"],
+  ["All nodes of a discovery service", "--node-supplier-url http://10.0.0.5:9000"],
+  ["All addresses of a DNS name", "--dns workers.example:7000"],
+  ["Nodes that send heartbeats", "--discovery"],
+  ["A simulated cluster", "--demo"],
+];
+
+function commandRow([what, options]) {
+  const command = `python3 lmcache_frontend.py ${options}`;
+  const act = () => copy(command, "Command copied");
+  const name = `Copy ${command}`;
+  const words = command.split(" ").map((word, i) => [i ? " " : "", h("i", {}, word)]);
+  return h(
+    "li",
+    {},
+    h("span", {}, what),
+    h("code", {}, words),
+    button("", act, { kind: "little bare", image: "copy", name }),
+  );
+}
+
 /** What every view says while the frontend knows no node. */
 export function noNodes() {
-  const option = (text) => h("span", { class: "gap" }, text);
-  return empty(
-    [
-      "No nodes yet. Add one here, or start the frontend with ",
-      option("--node NAME=ADDRESS"),
-      " or ",
-      option("--config FILE"),
-      ". It finds nodes itself with ",
-      option("--coordinator-url URL"),
-      ", ",
-      option("--node-supplier-url URL"),
-      ", ",
-      option("--dns NAME:PORT"),
-      " or ",
-      option("--discovery"),
-      "; ",
-      option("--demo"),
-      " shows a simulated cluster. The servers of in-process LMCache start only with ",
-      option("internal_api_server_enabled: true"),
+  return h(
+    "section",
+    { class: "empty no-nodes", "aria-label": "No nodes yet" },
+    h("h2", {}, "No nodes yet"),
+    h(
+      "div",
+      { class: "actions" },
+      h("a", { class: "button primary", href: "#/nodes?add=1" }, "Add a node"),
+    ),
+    h("p", {}, "Or start the frontend with its nodes:"),
+    h("ul", { class: "commands" }, STARTS.map(commandRow)),
+    h(
+      "p",
+      {},
+      "In-process LMCache starts its HTTP servers only with ",
+      h("code", {}, "internal_api_server_enabled: true"),
       ".",
-    ],
-    h("a", { class: "button", href: "#/nodes?add=1" }, "Add a node"),
+    ),
   );
 }
 
