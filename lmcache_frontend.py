@@ -3782,7 +3782,10 @@ HOW_MADE = {
     LARGER: "increase per second of the counter that increased more: one event may be in both",
     AVERAGE: "increase of the sum divided by that of the count",
     IN_FLIGHT: "first counter minus the second, or the gauge where there are no counters",
-    QUANTILE: "quantile of the observations in the window, as PromQL's histogram_quantile",
+    QUANTILE: (
+        "quantile of the observations in the window, as PromQL's histogram_quantile; the p99 of"
+        " an instance is that of its slowest rank"
+    ),
     CONFIGURED: "from the node's configuration or status",
     DERIVED: "see the note",
 }
@@ -3935,6 +3938,7 @@ LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reus
 DURATIONS = frozenset(figure.name for figure in FIGURES if figure.unit == "seconds")
 # Figures of which a point of the history shows the highest value, not the mean.
 WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY])
+SLOWEST_RANK = [name for name in METRICS if name.endswith("_p99")]
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 # What a list of nodes shows: of all figures of 1,000 nodes a status has a megabyte more.
 LISTED = (
@@ -3942,6 +3946,9 @@ LISTED = (
     "local_cache_bytes local_cache_limit_bytes evictions_per_second failures_per_second ttft_p50 "
     "running_requests waiting_requests queue_size gpu_prefix_hit_rate healthy"
 ).split()
+# Of which a list shows how far ranks lie apart.
+LISTED_SPREAD = "retrieve_p99 local_cache_bytes evictions_per_second failures_per_second".split()
+LISTED_DIGITS = 4  # significant ones
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
@@ -4693,30 +4700,23 @@ def growth_from_figures(figures: Mapping[str, float]) -> Growth:
     return NO_GROWTH._replace(rates=rates, gauges=gauges, is_receiver=is_receiver)
 
 
-def some_of(
-    figures: Mapping[str, float | None], names: Sequence[str] | None = None
-) -> Mapping[str, float | None]:
-    """The figures with these names that have a value; without names all."""
-    if names is None:
-        return figures
-    return {name: figures[name] for name in names if figures.get(name) is not None}
-
-
 def shown_figures(
     figures: Mapping[str, float | None], names: Sequence[str] | None = None
 ) -> Dict[str, object]:
     """Figures for the status: those that have a value; without names null for ALWAYS_SHOWN."""
     shown = dict.fromkeys(ALWAYS_SHOWN if names is None else ())
-    for name, value in some_of(figures, METRICS if names is None else names).items():
-        shown[name] = rounded(value)
+    digits = 6 if names is None else LISTED_DIGITS
+    for name in METRICS if names is None else names:
+        if figures.get(name) is not None:
+            shown[name] = rounded(figures[name], digits)
     return shown
 
 
-def rounded(value: object) -> object:
-    """A float with six significant digits; NaN and infinity become None."""
+def rounded(value: object, digits: int = 6) -> object:
+    """A float with so many significant digits; NaN and infinity become None."""
     if not isinstance(value, float):
         return value
-    return float(f"{value:.6g}") if value - value == 0 else None
+    return float(f"{value:.{digits}g}") if value - value == 0 else None
 
 
 # ----------------------------------------------------------------------------
@@ -5359,10 +5359,20 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
         members.sort(key=lambda state: state.node.key)
         for state in members:
             state.instance_id = state.group = place
-        figures = aggregate(state.member() for state in members)
+        figures = instance_figures(members)
         instances.append(Instance(place, instance_name(members), members, figures))
     share_tokens(instances)
     return instances
+
+
+def instance_figures(members: Sequence[NodeState]) -> Dict[str, float]:
+    """The figures of an instance. A p99 is that of its slowest rank, for which the others wait."""
+    figures = aggregate(state.member() for state in members)
+    for name in SLOWEST_RANK:
+        known = [state.figures[name] for state in members if state.figures[name] is not None]
+        if known:
+            figures[name] = max(known)
+    return figures
 
 
 def share_tokens(instances: Iterable[Instance]) -> None:
@@ -6747,12 +6757,17 @@ class Past:
         return memory if first is None else max(memory, self.watched.clock.wall() - first)
 
     def document(
-        self, keys: Mapping[str, str], metrics: Sequence[str], start: float, end: float
+        self,
+        keys: Mapping[str, str],
+        metrics: Sequence[str],
+        start: float,
+        end: float,
+        most: float = HISTORY_POINTS,
     ) -> Dict[str, object]:
         """The document of ``/api/history`` from ``start`` to ``end`` (Unix seconds).
 
-        ``keys`` are by the names to show. A series has at most about HISTORY_POINTS points:
-        single rounds, or means of several. Raises FrontendError 400 when it would be too large.
+        ``keys`` are by the names to show. A series has about ``most`` points at most: rounds, or
+        means of several. Raises FrontendError 400 when it would be too large.
         """
         first = self._older.first() if self._older is not None else None
         with self.watched.lock:
@@ -6765,9 +6780,9 @@ class Past:
             step, points = 0.0, len(times)
             spacing = self._spacing(times)
             # The rounds of a replay are farther apart: they and later ones share one grid.
-            if is_older or points > HISTORY_POINTS * 1.1 or spacing > self._pace * 2:
+            if is_older or points > most * 1.1 or spacing > self._pace * 2:
                 start = max(start, first) if is_older else times[0]
-                step = history_step(end - start, self._pace)
+                step = history_step(end - start, self._pace, most)
                 points = int((end - start) / step) + 1
             check_history_size(len(keys), len(metrics), points)
             columns = self._columns(keys.values(), metrics, count)
@@ -6777,12 +6792,7 @@ class Past:
             return history_document(spacing, "memory", times, values, end)
         series = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in pairs}
         if is_older:
-            until = min(end, oldest)
-            check_history_hours(len(keys), start, until)
-            names = {series_name(key): name for name, key in keys.items()}
-            for stored, hour, rows in self._older.hours(list(names), metrics, start, until):
-                for metric, row in zip(metrics, rows):
-                    series[names[stored], metric].add_hour(hour, row, until)
+            self._add_older(series, keys, metrics, start, min(end, oldest))
         for number, part in grid(times, step):
             for (name, metric), one in series.items():
                 one.add(number * step, columns[keys[name], metric][part])
@@ -6790,10 +6800,24 @@ class Past:
         values = {pair: one.values() for pair, one in series.items()}
         steps = CoarseSeries(start, end, step, False).times()
         if self.is_replayed and not is_older:
-            filled = {number * step for number, _ in grid(times, step)}
-            steps, values = only_steps(filled, steps, values)
+            steps, values = filled_steps(times, step, steps, values)
             step = max([step, *(after - before for before, after in zip(steps, steps[1:]))])
         return history_document(step, source, steps, values, end)
+
+    def _add_older(
+        self,
+        series: Mapping[Tuple[str, str], CoarseSeries],
+        keys: Mapping[str, str],
+        metrics: Sequence[str],
+        start: float,
+        until: float,
+    ) -> None:
+        """Add the hours of the history file. Raises FrontendError 400 when they are too many."""
+        check_history_hours(len(keys), start, until)
+        names = {series_name(key): name for name, key in keys.items()}
+        for stored, hour, rows in self._older.hours(list(names), metrics, start, until):
+            for metric, row in zip(metrics, rows):
+                series[names[stored], metric].add_hour(hour, row, until)
 
     def keys_of(self, names: str, instance: str) -> Dict[str, str]:
         """The keys, by name, of a comma list of nodes or of an instance's id; else of the cluster.
@@ -6912,9 +6936,9 @@ def series_name(key: str) -> str:
     return f"node:{key}" if key else ""
 
 
-def history_step(seconds: float, pace: float) -> float:
+def history_step(seconds: float, pace: float, most: float = HISTORY_POINTS) -> float:
     """Seconds between two points of a series over so many seconds, with a round every ``pace``."""
-    least = max(pace * 1.2, seconds / HISTORY_POINTS / 1.1)  # every step has a round
+    least = max(pace * 1.2, seconds / most / 1.1)  # every step has a round
     steps = (step for step in HISTORY_STEPS if step >= least)
     return float(next(steps, HISTORY_STEPS[-1]))
 
@@ -6927,13 +6951,15 @@ def one_point(metric: str, values: Iterable[float]) -> float:
     return max(values) if metric in WORST_KEPT else sum(values) / len(values)
 
 
-def only_steps(
-    wanted: Container[float],
+def filled_steps(
+    times: List[float],
+    step: float,
     steps: Sequence[float],
     values: Mapping[Tuple[str, str], Sequence[float]],
 ) -> Tuple[List[float], Dict[Tuple[str, str], List[float]]]:
-    """The wanted steps alone: what lies between two rounds of a replay is no gap."""
-    places = [place for place, at in enumerate(steps) if at in wanted]
+    """The steps with a round alone: what lies between two rounds of a replay is no gap."""
+    filled = {number * step for number, _ in grid(times, step)}
+    places = [place for place, at in enumerate(steps) if at in filled]
     columns = {pair: [column[place] for place in places] for pair, column in values.items()}
     return [steps[place] for place in places], columns
 
@@ -7330,7 +7356,7 @@ MIN_PUBLISH = 0.5
 # and as many times as long as it took to make.
 PUBLISH_SHARE = 4.0
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that makes the same call
-NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "address", "path", "source")
+NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "path", "source")
 
 
 class StatusPage:
@@ -7426,7 +7452,8 @@ class StatusPage:
     def _instance(self, instance: Instance, names: Sequence[str] | None) -> Dict[str, object]:
         states = instance.states
         workers = [state for state in states if state.kind == "worker"]
-        ranks = {state.node.key: some_of(state.figures, names) for state in workers}
+        apart = None if names is None else LISTED_SPREAD
+        ranks = {state.node.key: shown_figures(state.figures, apart) for state in workers}
         models = [state.about["model"] for state in states if state.about["model"]]
         engines = [state for state in states if state.kind == "engine"]
         engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
@@ -7442,22 +7469,24 @@ class StatusPage:
                 "metrics": shown_figures(instance.figures, names),
                 "spread": spread(ranks),
                 "series": self._recent(
-                    instance_series(instance.id), NODE_SERIES if names is None else NODE_SERIES[:1]
+                    instance_series(instance.id), NODE_SERIES if names is None else ()
                 ),
             }
 
     def _node(self, state: NodeState, names: Sequence[str] | None = None) -> Dict[str, object]:
         node, unix = state.node, self._clock.unix
         with self._watched.lock:
+            about = {name: getattr(node, name) for name in NODE_MEMBERS}
+            if names is None:
+                polled = None if state.polled is None else unix(state.polled)
+                about.update(id=f"node_{node.name}", address=node.address, polled=polled)
             return {
-                "id": f"node_{node.name}",
-                **{name: getattr(node, name) for name in NODE_MEMBERS},
+                **about,
                 "kind": state.kind,
                 **state.about,
                 "software": state.software,
                 "models": state.models,
                 "instance_id": state.instance_id,
-                "polled": None if state.polled is None else unix(state.polled),
                 **self._polled(state),
                 "reasons": list(state.reasons),
                 "metrics": shown_figures(state.figures, names),
@@ -7819,17 +7848,17 @@ class Monitor:
         seconds: float,
         end: float | None = None,
         instance: str | None = None,
+        points: float = HISTORY_POINTS,
     ) -> Dict[str, object]:
         """The document of ``/api/history`` for the ``seconds`` before ``end`` (Unix; None: now).
 
-        Of an instance (its id), or of nodes (a comma list; None: the cluster); of metrics (a comma
-        list; None: all). Raises FrontendError 404 for an unknown node, 400 for an unknown metric
-        and for a document that would be too large.
+        Of an instance (its id) or nodes (a comma list; None: the cluster), of metrics (None: all).
+        Raises FrontendError 404 for an unknown node, 400 for an unknown metric or too many values.
         """
         metrics = history_metrics(metric or "")
         keys = self.past.keys_of(node or "", instance or "")
         end = self._clock.unix(self._clock.monotonic()) if end is None else end
-        return self.past.document(keys, metrics, max(0.0, end - seconds), end)
+        return self.past.document(keys, metrics, max(0.0, end - seconds), end, points)
 
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
         """Whether a node is up, and its state and reasons. Raises FrontendError 404."""
@@ -11681,7 +11710,10 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Response:
     instance = request.value("instance") or None
     if node and instance:
         raise invalid("instance", "and node exclude each other: give one of them")
-    return Response.json(server.monitor.history(node, metric, seconds, end, instance))
+    points = request_number(request, "points", HISTORY_POINTS)
+    if not 1 <= points <= HISTORY_POINTS:
+        raise invalid("points", f"is not between 1 and {HISTORY_POINTS}")
+    return Response.json(server.monitor.history(node, metric, seconds, end, instance, points))
 
 
 def get_events(server: FrontendServer, request: ApiRequest) -> Response:

@@ -695,3 +695,15 @@ def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, s
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
     assert browser.property(last, "disabled")
     assert browser.text("main .lock-note").startswith("Read-only")
+
+
+def test_a_large_table_asks_for_the_trends_of_the_rows_in_view_alone(page, fleet):
+    browser = page(fleet, "#/")
+    addresses = (
+        "return performance.getEntriesByType('resource').map((one) => one.name)"
+        ".filter((name) => name.includes('points='))"
+    )
+    browser.wait_for(lambda: browser.script(addresses))
+    (first, *_) = browser.script(addresses)
+    rows = browser.script("return document.querySelectorAll('main .data tbody tr.instance').length")
+    assert 1 <= first.count("%2C") + first.count(",") + 1 <= rows + 1

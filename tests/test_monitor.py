@@ -464,6 +464,16 @@ def test_a_wall_clock_that_steps_by_hours_changes_no_duration_and_no_order():
     assert 0 <= status["time"] - alert["since"] < 60
 
 
+def test_the_p99_of_an_instance_is_that_of_its_slowest_rank_and_the_rest_of_all_of_them():
+    nodes = [node_state(f"w{i}", engine="e", worker_id=str(i)) for i in range(3)]
+    for state, seconds in zip(nodes, (0.1, 0.5, None)):
+        state.figures["retrieve_p99"] = seconds
+        state.figures["retrieve_p50"] = 0.01
+    (instance,) = lf.assign_instances(nodes)
+    assert instance.figures["retrieve_p99"] == 0.5
+    assert "retrieve_p50" not in instance.figures, "there are no buckets to merge"
+
+
 # -- the history
 
 
@@ -501,6 +511,17 @@ def test_a_node_and_a_metric_that_are_asked_for_twice_come_once():
     series = cluster.monitor.history(names, metrics, 60.0)["series"]
     seen = [(item["node"], item["metric"]) for item in series]
     assert seen == [("w0", "lookup_hit_rate"), ("w0", "queue_size")]
+
+
+def test_a_history_has_as_few_points_as_are_asked_for():
+    cluster = Cluster({"w0": {}})
+    for step in range(40):
+        cluster.answers["w0"]["/metrics"] = page(tokens=1000 * step, hits=500 * step)
+        cluster.round(15.0)
+    whole = cluster.monitor.history("w0", "lookup_hit_rate", 600.0)
+    few = cluster.monitor.history("w0", "lookup_hit_rate", 600.0, points=10)
+    assert len(whole["series"][0]["times"]) > 30 and few["interval"] == 60.0
+    assert len(few["series"][0]["times"]) <= 11 and 0.5 in few["series"][0]["values"]
 
 
 def test_a_history_of_too_many_values_is_refused_with_the_limit():
@@ -599,7 +620,12 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
     assert {*listed} == {*full} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
-    assert {*node} == {*full["nodes"][0]}
+    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled"}
+    assert set(listed["instances"][0]["spread"]) <= {*lf.LISTED_SPREAD}
+    assert (
+        lf.shown_figures({"local_cache_bytes": 1234567.0}, lf.LISTED)["local_cache_bytes"]
+        == 1.235e6
+    )
     assert node["metrics"] and {*node["metrics"]} < {*lf.LISTED} and not node["series"]
     one = json.loads(monitor.status_json(figures=["retrieve_p50"], whole="w1")[0])
     assert all({*entry["metrics"]} <= {"retrieve_p50"} for entry in one["nodes"])

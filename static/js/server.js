@@ -1,6 +1,8 @@
 // The only module that talks to the server: requests, and what the page knows from them (the
 // status that a poller keeps fresh, who we are). Small preferences are kept here too.
 
+import { addressText } from "./format.js";
+
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
 const FRESH = 1; // seconds for which a status tells that the server is there
@@ -364,7 +366,11 @@ export async function poll() {
 async function ask(path) {
   try {
     const { whole, ...status } = await getJson(path, { timeout: 20 });
-    if (whole) status.nodes = status.nodes.map((node) => (node.key === whole.key ? whole : node));
+    status.nodes = status.nodes.map((node) =>
+      whole && node.key === whole.key
+        ? whole
+        : { address: addressText(node.host, node.port), ...node },
+    );
     held = path;
     const again = store.status && store.status.started !== status.started;
     const back = store.error !== null || again; // another process may trust otherwise

@@ -615,6 +615,11 @@ export class DataTable {
     return result;
   }
 
+  /** The rows that are drawn: those in view, and some above and below them. */
+  get drawn() {
+    return [...this.live.values()].map(({ row }) => row).filter(Boolean);
+  }
+
   paint() {
     this.frame = 0;
     const active = document.activeElement;
@@ -631,6 +636,7 @@ export class DataTable {
     if (focus && !this.body.contains(document.activeElement))
       (focus.isConnected ? focus : this.element).focus({ preventScroll: true });
     this.markAll();
+    if (this.options.onpaint) this.options.onpaint();
   }
 
   /**

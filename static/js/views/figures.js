@@ -29,14 +29,17 @@ const TILES = [
   {
     id: "lookup_hit_rate",
     chart: "layers",
-    note: (t) => layerNote(t) || worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
+    note: (t) =>
+      layerNote(t) ||
+      worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
+      worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
   },
   {
     id: "hit_tokens_per_second",
     chart: "sources",
-    // No share of them: a hit that the GPU holds already is not loaded.
+    // A hit that GPU memory holds already is not loaded.
     note: (t) =>
-      worded(t.lookup_tokens_per_second, "tokens/s", (text) => `${text} looked up`) ||
+      worded(t.lookup_hits_per_second, "tokens/s", (text) => `of ${text} hits`) ||
       worded(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
   },
   {
@@ -84,7 +87,7 @@ const TILES = [
 function layerNote(t) {
   const { l1_hit_rate: l1, l2_hit_rate: l2, lookup_hit_rate: all } = t;
   if (![l1, l2].some(isNumber)) return "";
-  if (all - (l1 || 0) - (l2 || 0) > LEAST_REST) return "of looked-up tokens";
+  if (all - (l1 || 0) - (l2 || 0) > LEAST_REST) return "";
   return joined(
     worded(l1, "ratio", (text) => `L1 ${text}`),
     worded(l2, "ratio", (text) => `L2 ${text}`),
@@ -395,6 +398,7 @@ const CHARTS = [
   {
     id: "sources",
     label: "Tokens by source",
+    note: "hits that GPU memory holds already count as GPU prefix",
     lanes: [{ unit: "tokens/s", kind: "area" }],
     of: (t) => [sourceLines(t, t.line("l2_hit_rate") ? { source_remote: "L2" } : {})],
   },
@@ -420,6 +424,7 @@ const HISTORY_NAMES = [
   "l2_hit_rate",
   "retrieve_hit_rate",
   "lookup_tokens_per_second",
+  "lookup_hits_per_second",
   "requested_tokens_per_second",
   "stored_tokens_per_second",
   "local_cache_limit_bytes",

@@ -8,11 +8,11 @@ import { recall, remember, store } from "../server.js";
 import { metricLabel, metricUnit, STATE_ORDER, STATES } from "../words.js";
 import { instancesOf } from "./instances.js";
 
-const SQUARE = 10; // px
-const PITCH = 12; // px from one square to the next
-const INSTANCE_GAP = 12; // px between two instances
+const SQUARE = 9; // px
+const PITCH = 10; // px from one square to the next
+const INSTANCE_GAP = 8; // px at least between two instances
 const ROW = 14; // px from one row to the next
-const LABEL = 30; // px for the numbers of rows
+const LABEL = 26; // px for the numbers of rows
 const LEVELS = 5;
 const WORST = 8; // instances named
 const MOST_NAMED = 14; // of those that need attention

@@ -18,8 +18,9 @@ const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most 
 const LEAST_RANKS = 3; // fewer have no median worth the name
 const OUTLIER = 2; // times the median, or its half
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
-const MOST_TRENDS = 64; // rows whose past is asked for
+const MOST_TRENDS = 64; // rows whose past is asked for at once
 const TREND_POINTS = 40;
+const FIRST_TRENDS = 3500; // ms that the first ones of a large fleet wait for all else
 
 // ---- instances out of nodes, where the server does not report them ----
 
@@ -92,7 +93,6 @@ function instanceOf(id, nodes) {
     nodes: nodes.map((node) => node.key),
     metrics,
     spread,
-    series: first.series || {},
   };
 }
 
@@ -147,7 +147,6 @@ function nodeRow(node, instance) {
     kind: node.kind,
     model: node.model || "",
     metrics: node.metrics || {},
-    series: node.series || {},
     spread: {},
     nodes: [],
     alone: !instance,
@@ -362,8 +361,8 @@ const FIGURE_COLUMNS = [
     width: 112,
     narrow: 90,
     title:
-      "99 of 100 retrievals are faster; that of an instance is over the retrievals of all its " +
-      "ranks together, so it lies between those of its ranks",
+      "99 of 100 retrievals are faster; that of an instance is that of its slowest rank, for " +
+      "which the others wait",
   }),
   {
     ...figure("local_cache_bytes", { width: 186, drop: 2 }),
@@ -393,7 +392,7 @@ const FIGURE_COLUMNS = [
     drop: 5,
     sort: false,
     find: false,
-    title: `over the page's time range; of more than ${MOST_TRENDS} rows, of the last 30 polls`,
+    title: "over the page's time range",
     value: () => 0,
     sig: (row) => trendOf(row).join(),
     render: (row) => trendCell(row),
@@ -407,6 +406,7 @@ const FIGURE_COLUMNS = [
 export class InstanceTable {
   constructor({ selection, onsort, sort, columns, width }) {
     this.started = false;
+    this.trendTimer = 0;
     this.table = new DataTable({
       label: "Instances",
       columns: this.#columns(),
@@ -426,6 +426,7 @@ export class InstanceTable {
         members: (row) =>
           row.node ? [row.key] : this.table.fittingChildren(row).map(({ key }) => key),
       },
+      onpaint: () => this.#followTrends(),
       onrow: (row) => {
         if (row.node) location.hash = nodeLink(row.node);
         else this.table.toggle(row.key);
@@ -545,12 +546,21 @@ export class InstanceTable {
       this.#openWorst(rows);
     }
     this.table.update(rows);
-    loadTrends(status, rows).then(
-      (isNew) => isNew && this.table.update(rows),
-      () => {
-        trends.range = null; // the next status asks again
-      },
-    );
+  }
+
+  /** Ask for the trends of the rows that are drawn. */
+  #followTrends() {
+    if (this.trendTimer || !this.table.columns.includes("trend")) return;
+    const isLarge = store.status.nodes.length > MOST_TRENDS;
+    const wait = isLarge && !trends.range ? FIRST_TRENDS : 0;
+    this.trendTimer = setTimeout(() => {
+      this.trendTimer = 0;
+      if (!this.element.isConnected) return;
+      loadTrends(store.status, this.table.drawn).then(
+        (isNew) => isNew && this.table.paint(),
+        () => {}, // the next status asks again
+      );
+    }, wait);
   }
 
   #openWorst(rows) {
@@ -603,8 +613,8 @@ function searchText(row) {
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
-/** Hit rates over the page's time range, by the key of a node. */
-const trends = { values: new Map(), asked: 0, range: null };
+/** Hit rates over the page's time range: key of a node -> {values, asked: time of the status}. */
+const trends = { known: new Map(), range: null, isAsking: false };
 
 /** The node whose hit rate is that of the row: the ranks of an instance serve the same tokens. */
 const trendNode = (row) =>
@@ -612,29 +622,44 @@ const trendNode = (row) =>
     isNumber((metrics || {}).lookup_hit_rate),
   );
 
-/** Ask for the trends when they are due; resolves with true when there are new ones. */
+/** The nodes of the rows whose trend is not known, or older than a point of it. */
+function dueTrends(status, rows, range) {
+  const pace = range.seconds / TREND_POINTS;
+  const nodes = rows.filter((row) => !isRank(row)).map(trendNode);
+  return nodes.filter(Boolean).filter(({ key }) => {
+    const known = trends.known.get(key);
+    return !known || (range.live && status.time - known.asked >= pace);
+  });
+}
+
+/** Ask for the trends that are due; resolves with true when there are new ones. */
 async function loadTrends(status, rows) {
   const range = timeRange();
-  const pace = range.seconds / TREND_POINTS;
-  const due = range !== trends.range || (range.live && status.time - trends.asked >= pace);
-  const nodes = rows.map(trendNode).filter(Boolean);
-  if (!due || !nodes.length || nodes.length > MOST_TRENDS) return false;
-  Object.assign(trends, { range, asked: status.time });
-  const names = nodes.map(({ key }) => encodeURIComponent(key)).join();
-  const query = `api/history?node=${names}&metric=lookup_hit_rate&${historyQuery()}`;
-  const { series, end } = await getJson(query);
-  if (range !== timeRange()) return false;
-  const { start, end: until } = chartSpan(series, end || status.time);
-  const valuesOf = ({ times, values }) => slots(times, values, start, until, TREND_POINTS);
-  trends.values = new Map(series.map((one) => [one.node, valuesOf(one)]));
+  if (range !== trends.range) Object.assign(trends, { range, known: new Map() });
+  const due = trends.isAsking ? [] : dueTrends(status, rows, range).slice(0, MOST_TRENDS);
+  if (!due.length) return false;
+  trends.isAsking = true;
+  try {
+    const names = due.map(({ key }) => encodeURIComponent(key)).join();
+    const query = `node=${names}&metric=lookup_hit_rate&points=${TREND_POINTS}`;
+    const { series, end } = await getJson(`api/history?${query}&${historyQuery()}`);
+    if (range !== timeRange()) return false;
+    const { start, end: until } = chartSpan(series, end || status.time);
+    for (const { node, times, values } of series)
+      trends.known.set(node, {
+        values: slots(times, values, start, until, TREND_POINTS),
+        asked: status.time,
+      });
+  } finally {
+    trends.isAsking = false;
+  }
   return true;
 }
 
 function trendOf(row) {
-  if (isRank(row)) return [];
-  const source = trendNode(row);
-  const past = source && trends.values.get(source.key);
-  return past || ((row.instance || row).series || {}).lookup_hit_rate || [];
+  const source = isRank(row) ? null : trendNode(row);
+  const past = source && trends.known.get(source.key);
+  return past ? past.values : [];
 }
 
 function trendCell(row) {
