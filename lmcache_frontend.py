@@ -3994,6 +3994,7 @@ def list_figures() -> List[Dict[str, object]]:
                 "help": " ".join(filter(None, (HOW_MADE[figure.kind] + ".", figure.note))),
                 "families": list(dict.fromkeys(families)),
                 "together": facts[0].together if facts else "",
+                "history": figure.history,
             }
         )
     return documents

@@ -414,6 +414,7 @@ def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
     browser.wait_for(lambda: browser.count("main .isolate") == 2)
     labels = browser.texts("select[aria-label=Metric] option")
     assert {"TTFT p99", "L2 hit rate", "Response time"} <= set(labels)
+    assert "Store p50" not in labels, "it has no history"
 
 
 def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(page, fleet):

@@ -236,7 +236,7 @@ export function facts(pairs) {
 /** Used of a limit as a bar with both figures. */
 export function meter(used, limit, text) {
   const share = limit > 0 ? Math.min(1, Math.max(0, used / limit)) : 0;
-  const fill = h("i", { class: share > 0.95 ? "full" : "" });
+  const fill = h("i");
   fill.style.width = `${share * 100}%`;
   return h(
     "div",

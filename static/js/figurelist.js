@@ -9,7 +9,7 @@ async function ask() {
   try {
     const { figures } = await getJson("api/figures", { timeout: 15 });
     addFigures(figures);
-    return figures.map(({ name }) => name);
+    return figures.filter(({ history }) => history).map(({ name }) => name);
   } catch (error) {
     asked = null; // asked again by the next view
     return figureNames();

@@ -50,10 +50,17 @@ const whole = (count) => plain(Math.round(count));
 /** LMCache's GB are GiB. */
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes"));
 
-/** A bar of what is used of a limit; `mark` is the share from which on it evicts. */
-export function meterRow(label, used, limit, note = "", mark = 0) {
+const NEARLY_FULL = 0.95; // of the limit of a tier that evicts nothing
+
+/**
+ * A bar of what is used of a limit; `mark` is the share from which on it evicts. What does not
+ * evict is marked when it is nearly full.
+ */
+export function meterRow(label, used, limit, note = "", mark = 0, isEvicting = true) {
+  const isFull = !isEvicting && limit > 0 && used / limit >= NEARLY_FULL;
   const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}\u202f%` : "";
   const bar = limit ? meter(used, limit, `${label} in use`) : null;
+  if (bar) bar.classList.toggle("nearly-full", isFull);
   if (bar && mark > 0 && mark < 1) {
     const tick = h("span", { class: "meter-mark", "aria-hidden": "true" });
     tick.style.left = `${100 * mark}%`;
@@ -62,7 +69,13 @@ export function meterRow(label, used, limit, note = "", mark = 0) {
   return h(
     "div",
     { class: "meter-row" },
-    h("div", {}, h("span", {}, label), h("b", {}, bytes(used) + share)),
+    h(
+      "div",
+      {},
+      h("span", {}, label),
+      h("b", {}, bytes(used) + share),
+      isFull ? h("b", { class: "nearly-full" }, "◆ nearly full") : null,
+    ),
     bar,
     note || !limit ? h("small", {}, note || "limit not reported") : null,
   );
@@ -150,6 +163,7 @@ function mpMemory(storage, adapters) {
         one.memory_total_bytes,
         policy ? evicts(policy) : "no eviction: stores are refused when full",
         policy && policy.trigger_watermark,
+        Boolean(policy),
       );
     }),
     adapters
@@ -439,7 +453,15 @@ function usage(data) {
         "div",
         { class: "meters" },
         list.map((row) =>
-          meterRow(`${row.of} · ${tierName(row)}`, row.used_bytes, row.capacity_bytes),
+          // It does not report which L2 evicts: one that does stays below its watermark.
+          meterRow(
+            `${row.of} · ${tierName(row)}`,
+            row.used_bytes,
+            row.capacity_bytes,
+            "",
+            0,
+            row.tier === "l1",
+          ),
         ),
       )
     : h("p", { class: "muted" }, "No instance has reported its usage yet.");
