@@ -497,8 +497,9 @@ export function inWords(answer) {
 
 /** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
 export function resultCell(result, offered = true, now = "") {
-  const said = offered ? now : "not offered by this kind of node";
-  if (!result) return said ? h("span", { class: "muted" }, said) : null;
+  const title = offered ? null : "not offered by this kind of node";
+  const said = offered ? now : "not offered";
+  if (!result) return said ? h("span", { class: "muted", title }, said) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";
   return [
