@@ -9917,9 +9917,9 @@ class Trust:
         segments = path_segments(text or "")
         masked = text is None or not MASKED_SEGMENTS.isdisjoint(segments)
         if head.method not in (b"GET", b"HEAD"):
-            return f"{head.command} requests change things", masked
+            return f"{head.command} requests make changes", masked
         if head.chunked or head.length:
-            return "requests with a body may change things", masked
+            return "requests with a body may make changes", masked
         parameters = decode_fully(head.query[1:].decode("latin-1"))
         if text is None or parameters is None:
             return "the path is percent-encoded too often", masked
@@ -11551,7 +11551,7 @@ def after_change(server: FrontendServer, message: str, persisted: bool) -> Respo
     """Poll the changed nodes; report the change, and whether it outlives this process."""
     if not persisted:
         advice = "" if server.config else " (start it with --config to keep changes)"
-        message += " until the frontend ends" + advice
+        message += " until the frontend stops" + advice
     server.monitor.refresh_soon()
     return Response.json({"status": "success", "message": message, "persisted": persisted})
 
@@ -11677,7 +11677,7 @@ def get_figures(server: FrontendServer, request: ApiRequest) -> Response:
 def listed(name: str) -> Sequence[str]:
     """The figures that ``?figures=`` may name. Raises FrontendError 400."""
     if name not in METRICS and name != "listed":
-        raise invalid("figures", f"{one_line(name)!r} is no figure; /api/figures lists them")
+        raise invalid("figures", f"{one_line(name)!r} is not a figure; /api/figures lists them")
     return LISTED if name == "listed" else (name,)
 
 
@@ -13725,7 +13725,7 @@ def add_trust_options(group: OptionGroup) -> None:
         "--trust",
         choices=("local", "token", "everyone"),
         default="local",
-        help="who may change things: clients on this host and those with the access token "
+        help="who may make changes: clients on this host and those with the access token "
         "(local, default), those with the token only, or everyone",
     )
     group.add(
@@ -13776,7 +13776,7 @@ def add_terminal_options(group: OptionGroup) -> None:
     group.flag("--status", "print a table of the nodes and exit")
     group.flag(
         "--events",
-        "print what happened, newest first, and exit (with --history-file: what that holds)",
+        "print the events, newest first, and exit (with --history-file: those in the file)",
     )
     group.value("--bundle", "FILE", "write a zip for a bug report and exit")
     group.flag("--json", "with --status or --events: as JSON")

@@ -80,7 +80,7 @@ def tab_to(browser, condition, presses=60):
 
 
 def chart_names(browser):
-    return browser.texts("main .chart figcaption > span:first-child")
+    return browser.texts("main .chart figcaption > h3")
 
 
 # ---- the page of a node
@@ -461,7 +461,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     tab_to(browser, "e.textContent === 'Run'")
     browser.press("Enter")
     browser.wait_for(lambda: "1 in mp-" in browser.text("[aria-label='Results']"))
-    assert "L1 dram" in browser.text("[aria-label='Where the chunks are']")
+    assert "L1 dram" in browser.text("[aria-label='Location of the chunks']")
 
 
 def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):

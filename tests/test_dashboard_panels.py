@@ -625,7 +625,7 @@ def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
 
 def test_where_scripts_are_off_none_can_be_run_and_the_setting_is_linked(browser, demo, show):
     show(demo, "script", "llama70b-b_worker0")
-    wait_text(browser, "Scripts are off on this node")
+    wait_text(browser, "Scripts are disabled on this node")
     assert browser.property("main button.primary", "disabled")
     assert browser.has("main .panel-line a[href*='llama70b-b_worker0/config?q=']")
 
@@ -635,7 +635,7 @@ def test_a_node_that_runs_no_scripts_says_why_itself(browser, worker, show):
     show(worker, "script")
     press(browser, "Run on this node")
     browser.click("dialog button[type=submit]")
-    wait_text(browser, "This node does not run scripts. Its reason:")
+    wait_text(browser, "The node refused to run the script:")
     assert "run_script_api_enabled" in browser.text("pre.block")
 
 

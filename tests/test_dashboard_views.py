@@ -610,7 +610,7 @@ def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_no
 ):
     front = start("--node", "w0=" + node.address)
     browser = page(front, "#/nodes")
-    browser.wait_for(lambda: "until the frontend ends" in browser.text("main"))
+    browser.wait_for(lambda: "until the frontend stops" in browser.text("main"))
     button(browser, "Add a node")
     fill(browser, name="w0", host="127.0.0.1", port="9")
     button(browser, "Add", "dialog")

@@ -274,7 +274,7 @@ export class Chart {
     this.keys = h("ul", { class: "legend", "aria-hidden": "true" });
     this.keyValues = []; // the places of the values in the legend
     this.figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
-    const name = link ? h("a", { href: link }, label) : h("span", {}, label);
+    const name = h("h3", {}, link ? h("a", { href: link }, label) : label);
     this.caption = h(
       "figcaption",
       { class: caption ? null : "visually-hidden" },

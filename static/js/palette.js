@@ -64,7 +64,7 @@ const KEYS = [
   ["Esc", "close a menu, a dialog or a selection"],
   ["← →", "on a chart: read the values; on the fleet map: move"],
   ["Shift ← →, Enter", "on a chart: choose a span and zoom all charts to it"],
-  ["Alt ←", "back: undo a zoom"],
+  ["Alt ←", "go back: undo a zoom"],
 ];
 
 const NO_MATCH =

@@ -64,7 +64,7 @@ const CACHE = {
   request_hit_rate_p50: [
     "Hit rate per request p50",
     "ratio",
-    "half of the requests have a higher one",
+    "half of the requests have a higher hit rate",
   ],
   requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens requested from the cache"],
   hit_tokens_per_second: [
@@ -94,7 +94,7 @@ const CACHE = {
     "1/min",
     "retrievals slower than the configured limit",
   ],
-  pinned_objects: ["Pinned objects", "things", "objects that may not be evicted"],
+  pinned_objects: ["Pinned objects", "things", "objects that must not be evicted"],
   queue_size: ["Queue length", "things", "tasks waiting"],
   healthy: ["Self-reported health", "bool", "whether the node reports that it is healthy"],
 };
@@ -112,16 +112,8 @@ const MOVEMENT = {
   ],
   l2_load_bytes_per_second: ["L2 to L1 speed", "bytes/s", "speed of loads from L2 storage"],
   l2_store_bytes_per_second: ["L1 to L2 speed", "bytes/s", "speed of stores to L2 storage"],
-  loads_in_flight: [
-    "L2 loads in flight",
-    "things",
-    "loads from L2 that have started and not ended",
-  ],
-  stores_in_flight: [
-    "L2 stores in flight",
-    "things",
-    "stores to L2 that have started and not ended",
-  ],
+  loads_in_flight: ["L2 loads in flight", "things", "loads from L2 that have not finished"],
+  stores_in_flight: ["L2 stores in flight", "things", "stores to L2 that have not finished"],
   retrieve_speed_p50: ["Retrieve speed p50", "tokens/s", "half of the retrievals are faster"],
   store_speed_p50: ["Store speed p50", "tokens/s", "half of the stores are faster"],
   remote_read_bytes_per_second: ["Remote reads", "bytes/s", "bytes read from the remote cache"],
@@ -140,7 +132,7 @@ const MOVEMENT = {
 };
 
 const ENGINE = {
-  running_requests: ["Running requests", "things", "requests that the engine works on"],
+  running_requests: ["Running requests", "things", "requests that the engine is processing"],
   waiting_requests: ["Waiting requests", "things", "requests in the engine's queue"],
   kv_usage_ratio: ["GPU KV cache usage", "ratio", "used share of the engine's KV cache"],
   gpu_prefix_hit_rate: [
@@ -169,7 +161,7 @@ const FIGURES = {
   ...quantiles("ttft", "TTFT", "the first tokens"),
   ...quantiles("itl", "Inter-token latency", "the following tokens"),
   ...SOURCES,
-  latency: ["Response time", "seconds", "time the node took to answer the last poll"],
+  latency: ["Response time", "seconds", "time the node took to respond to the last poll"],
 };
 
 /** Figures that are not in the table above, as /api/figures describes them. */

@@ -81,7 +81,7 @@ function said(answer) {
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
   if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
   if (answer.created)
-    return `${Object.keys(answer.created).join(", ") || "none was missing: nothing"} created`;
+    return `${Object.keys(answer.created).join(", ") || "no backend was missing: none"} created`;
   if (answer.cleared && answer.cleared.tier)
     return `${answer.cleared.tier.toUpperCase()} is empty now`;
   if (answer.error_codes) {
@@ -150,17 +150,20 @@ function engineRest(ctx) {
         "hot_cache",
         [
           "● on",
-          "KV loaded from other backends is kept in CPU memory too. Off: it is loaded each time.",
+          "KV loaded from other backends is also kept in CPU memory. When off, it is loaded each time.",
         ],
-        ["○ off", "KV loaded from other backends is not kept in CPU memory. On: it is."],
+        ["○ off", "KV loaded from other backends is not kept in CPU memory. When on, it is."],
       ),
       toggle(
         ctx,
         "Freeze",
         "/freeze",
         "freeze",
-        ["◆ frozen", "Nothing new is stored; what is cached is still retrieved."],
-        ["○ not frozen", "New KV is stored. On: it is not; what is cached is still retrieved."],
+        ["◆ frozen", "Nothing new is stored; cached KV is still retrieved."],
+        [
+          "○ not frozen",
+          "New KV is stored. When on, nothing new is stored; cached KV is still retrieved.",
+        ],
       ),
       lookup(ctx),
     ),
@@ -358,7 +361,7 @@ function chunkStatistics(ctx) {
             of,
             confirm: {
               title: `Reset the chunk statistics of ${ctx.node().key}?`,
-              text: "What was counted so far is discarded.",
+              text: "All counts so far are discarded.",
             },
           }),
         ),
@@ -485,7 +488,7 @@ function slotCheck(ctx) {
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
-    field("Slots, like 0,1,[2,31]", slots),
+    field("Slots, for example 0,1,[2,31]", slots),
     field("Chunk size", size),
     h("label", { class: "check" }, layers, "by layer"),
     go,

@@ -249,7 +249,7 @@ class EditForm {
     const look = { type: "submit", class: "small in-row primary", "aria-label": label };
     this.go = h("button", look, "Set");
     const { ctx } = panel;
-    const hint = "Lasts until the node restarts; some settings cannot change.";
+    const hint = "Lasts until the node restarts. Some settings cannot be changed at run time.";
     this.element = h(
       "form",
       { class: "in-place", novalidate: true },

@@ -280,7 +280,7 @@ function mpParts(storage) {
 const lockText = (one) =>
   `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for ` +
   `reading, ${plain(one.write_locked_count)} for writing; ` +
-  `${plain(one.staging_object_count || 0)} arriving`;
+  `${plain(one.staging_object_count || 0)} staging`;
 
 const storeText = (one) =>
   `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ` +
@@ -292,9 +292,9 @@ function mpFacts(data) {
   const events = data.kv_events || {};
   const lost = events.lost_markers ? `, ${plain(events.lost_markers)} lost` : "";
   const liveness = alive.enabled
-    ? `${plain(alive.tracked_instances)} watched; removed after ` +
+    ? `${plain(alive.tracked_instances)} monitored; removed after ` +
       `${duration(alive.reap_timeout_seconds)} without a heartbeat`
-    : "not watched";
+    : "not monitored";
   const log = events.enabled
     ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ` +
       `${plural(events.subscribers, "subscriber")}${lost}`
@@ -626,7 +626,7 @@ function children(ctx) {
   const { name } = ctx.node();
   return nodeTable(ctx, {
     title: "Nodes behind this frontend",
-    note: "as seen through it",
+    note: "as this frontend reports them",
     belongs: (node) => node.proxy === name,
     emptyText: "This frontend reports no nodes.",
     again: (signal) => getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }),
@@ -639,7 +639,7 @@ function members(ctx) {
   return nodeTable(ctx, {
     title: "Other nodes of this instance",
     belongs: (node) => instance && node.instance_id === instance && node.key !== key,
-    emptyText: "No other node of this instance is watched.",
+    emptyText: "This instance has no other nodes.",
     again: () => null,
   });
 }

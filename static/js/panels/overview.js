@@ -14,14 +14,14 @@ import { NodeEvents } from "./nodeevents.js";
 import { breakable } from "./util.js";
 
 const SAME_TIME = 30; // seconds; two polls of a large cluster
-const LIVE = "The state, caches and lists of the node are those of now.";
+const LIVE = "The state, caches and lists show the present.";
 
 export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const LOGS =
-  "There is no endpoint for logs. They are in the output of this process: " +
-  "kubectl logs, journalctl or the file it was redirected to.";
+  "LMCache has no endpoint for logs. Read the output of this process: " +
+  "kubectl logs, journalctl, or the file that it is redirected to.";
 
 const section = (title, ...children) =>
   h(

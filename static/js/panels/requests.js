@@ -162,8 +162,8 @@ async function isSure(method, where, node) {
   if (method === "DELETE" && !(await confirmDialog(deleting))) return false;
   if (!/\/lookup\/create\b.*dryrun/.test(where)) return true;
   return confirmDialog({
-    title: "This request hangs a scheduler",
-    text: "On LMCache 0.5.6 it never returns on a scheduler, which must then be restarted.",
+    title: "This request makes a scheduler hang",
+    text: "A scheduler of LMCache 0.5.6 never responds to it and must then be restarted.",
     action: "Send anyway",
   });
 }

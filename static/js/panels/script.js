@@ -14,7 +14,7 @@ const SAMPLE =
 /** What the line above a script's output says. */
 function outcomeText(answer) {
   if (answer.ok) return `Done in ${format(answer.seconds, "seconds")}.`;
-  if (answer.status === 404) return "This node does not run scripts. Its reason:";
+  if (answer.status === 404) return "The node refused to run the script:";
   return `The node returned ${answer.status}:`;
 }
 
@@ -36,7 +36,7 @@ class ScriptForm {
   async #ask() {
     const sure = await confirmDialog({
       title: `Run this script in ${this.ctx.node().key}?`,
-      text: "It runs in the serving process with all its rights.",
+      text: "It runs in the serving process with all its permissions.",
       action: "Run",
       danger: true,
     });
@@ -103,8 +103,12 @@ async function tellAllowed(ctx, line, run) {
     replace(
       line,
       on
-        ? `Scripts are on here; they may import ${(imports || []).join(", ") || "nothing"}.`
-        : ["Scripts are off on this node: run_script_api_enabled is false in its ", config, "."],
+        ? `Scripts are enabled. Allowed imports: ${(imports || []).join(", ") || "none"}.`
+        : [
+            "Scripts are disabled on this node: run_script_api_enabled is false in its ",
+            config,
+            ".",
+          ],
     );
   } catch (error) {
     /* the node's answer to a script says it too */

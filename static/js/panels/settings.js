@@ -3,7 +3,7 @@
 /** Topic -> [setting or beginning of settings with "*", help or ""]. The first match counts. */
 const TOPICS = {
   "CPU memory (L1)": [
-    ["chunk_size", "Tokens in a chunk, the unit in which KV is stored and found."],
+    ["chunk_size", "Tokens in a chunk, the unit in which KV is stored and looked up."],
     ["local_cpu", "Keep KV chunks in CPU memory."],
     ["max_local_cpu_size", "Size of the CPU cache in GiB, for each worker."],
     ["reserve_local_cpu_size", "CPU memory in GiB that the cache leaves free."],
@@ -53,10 +53,10 @@ const TOPICS = {
     ["hit_miss_ratio", "Share of hits that is simulated, for tests."],
     [
       "pre_caching_hash_algorithm",
-      "Hash of a chunk's tokens. Equal everywhere, or nothing is found.",
+      "Hash of a chunk's tokens. Must be the same on all nodes, or nothing matches.",
     ],
     ["enable_async_loading", "Load KV while the request waits in the queue."],
-    ["use_layerwise", "Load and store layer by layer, beside the computation."],
+    ["use_layerwise", "Load and store layer by layer while the model computes."],
     ["pin_timeout_sec", "Seconds after which a pinned chunk is unpinned by force."],
     ["pin_check_interval_sec", "Seconds between two searches for chunks pinned too long."],
   ],
@@ -108,7 +108,7 @@ const TOPICS = {
     ["pd_proxy_port", "Port on which that proxy is told that a prefill is done."],
     ["pd_allocation_timeout_sec", "Seconds to retry for memory before a transfer fails."],
     ["pd_shutdown_timeout_sec", "Seconds to wait for transfers at shutdown."],
-    ["pd_condition_poll_interval_sec", "Seconds between two looks at whether memory is free."],
+    ["pd_condition_poll_interval_sec", "Seconds between two checks for free memory."],
     ["pd_max_prefill_len", "Tokens that the buffer must be able to hold; 0: not checked."],
     ["pd_backend_mode", "Implementation of the transfers: async or sync."],
     ["pd_skip_proxy_notification", "Do not tell the proxy that a prefill is done."],
@@ -119,11 +119,11 @@ const TOPICS = {
   ],
   "Controller and identity": [
     ["enable_controller", "Register with a cache controller."],
-    ["controller_pull_url", "Address where the cache controller takes reports."],
+    ["controller_pull_url", "Address where the cache controller receives reports."],
     ["controller_url", "Address of the cache controller."],
-    ["controller_reply_url", "Address where the cache controller answers requests."],
+    ["controller_reply_url", "Address where the cache controller serves requests."],
     ["lmcache_instance_id", "Name of the instance, shared by its processes."],
-    ["lmcache_worker_ports", "Ports on which workers take the controller's commands."],
+    ["lmcache_worker_ports", "Ports on which workers receive the controller's commands."],
     ["lmcache_worker_ids", "Workers that register with the controller; not set: all."],
     ["lmcache_worker_heartbeat_delay_time", "Seconds until the first heartbeat of a worker."],
     ["lmcache_worker_heartbeat_time", "Seconds between two heartbeats; not set: none."],
@@ -131,7 +131,7 @@ const TOPICS = {
     ["app_id", "Name of the application."],
   ],
   "Observability and API": [
-    ["internal_api_server_enabled", "Run the HTTP server that this page talks to."],
+    ["internal_api_server_enabled", "Run the HTTP server that this page queries."],
     ["internal_api_server_host", "Address on which that server listens."],
     ["internal_api_server_port_start", "Port of the scheduler; workers have the next ones."],
     ["internal_api_server_include_index_list", "Processes that have such a server; not set: all."],
@@ -147,12 +147,12 @@ const TOPICS = {
       "Number of unique chunks at which counting ends; 0: none.",
     ],
     ["enable_kv_events", "Publish events when KV is stored or removed."],
-    ["runtime_plugin_locations", "Programs started beside this process."],
-    ["plugin_locations", "Programs started beside this process."],
+    ["runtime_plugin_locations", "Programs started along with this process."],
+    ["plugin_locations", "Programs started along with this process."],
     ["remote_config_url", "Where settings are fetched from."],
     ["py_enable_gc", "Python's garbage collection."],
     ["extra_config", "Further options, for plugins and backends."],
-    ["use_gpu_connector_v3", "Newer code to move KV between GPU and CPU."],
+    ["use_gpu_connector_v3", "Newer implementation of copies between GPU and CPU."],
   ],
 };
 const OTHER = "Other settings";

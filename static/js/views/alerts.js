@@ -18,7 +18,6 @@ import { byName, duration, fullTime, hour, plain, plural, when } from "../format
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
 import {
-  actorOf,
   ageOf,
   changesOf,
   EVENT_KINDS,
@@ -184,14 +183,13 @@ export function shortlyBefore(line, rows) {
   const restart = (row) => row.restarted && !line.rule.startsWith("node_");
   const row =
     near.find(({ kind }) => kind === "changed" || kind === "action") || near.find(restart);
-  return row ? `shortly before (${when(row.time)}): ${eventText(row)}${byWhom(row)}` : "";
+  return row ? `${ageBefore(line.since - row.time)}: ${factOfRow(row)}` : "";
 }
 
 /** The last change before an alert that its facts name, with all its nodes; null without one. */
 function namedChange(line, rows) {
-  const facts = [...line.details, line.before || ""];
   const isNamed = ({ setting, before, after }) =>
-    facts.some((fact) => fact.includes(` ${setting} ${before} → ${after}`));
+    line.details.some((fact) => fact.includes(` ${setting} ${before} → ${after}`));
   const mine = (node) => line.nodes.includes(node) || line.instances.includes(instanceOf({ node }));
   const changes = rows
     .filter(({ kind, time }) => kind === "changed" && time <= line.since + 1)
@@ -212,7 +210,21 @@ function adviceOf({ advice, change }) {
   return `Set ${change.setting} back, or ${other.charAt(0).toLowerCase()}${other.slice(1)}`;
 }
 
-const byWhom = (row) => (actorOf(row) ? ` (${actorOf(row)})` : "");
+/** "50 s before", "18 min before", as the server says it of the alerts of now. */
+function ageBefore(seconds) {
+  if (seconds < 1) return "at the same time";
+  return `${seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
+}
+
+/** "chunk_size 256 → 512 on 4 nodes, by token from 10.2.0.14", "restart on w0". */
+function factOfRow(row) {
+  const { kind, alike, node, by, from } = row;
+  const where = alike ? plural(new Set(alike.map((one) => one.node)).size, "node") : node;
+  const [, changes] = (kind === "changed" && / changed: (.*)$/.exec(row.text)) || [];
+  if (!changes && kind === "node_down") return `restart on ${where}`;
+  const fact = changes ? `${changes.replace(BY, "")} on ${where}` : eventText(row);
+  return fact + (by && from ? `, by ${by} from ${from}` : "");
+}
 
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
 function sinceParts({ since, until }, now) {
@@ -220,7 +232,7 @@ function sinceParts({ since, until }, now) {
   if (until)
     return [`${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`];
   if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now)];
-  return [`since ${when(since, now)} · for ${duration(now - since)} at the end of this range`];
+  return [`since ${when(since, now)} · ${duration(now - since)}`];
 }
 
 const sinceText = (line, now) =>
@@ -229,7 +241,7 @@ const sinceText = (line, now) =>
     .join("");
 
 const factsOf = (line, now) =>
-  [sinceText(line, now), otherNodes(line), ...line.details, line.before].filter(Boolean);
+  [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
 
 /** Alerts and main figures for an incident channel. */
 export function alertsMarkdown(lines, title, { now, figures = [], link = "" }) {
@@ -257,7 +269,7 @@ async function silence(line, seconds, comment = "") {
 async function unsilence(line) {
   for (const { id } of line.alerts)
     await sendJson("DELETE", `api/alerts/${encodeURIComponent(id)}/silence`);
-  toast("The silence has ended", "good");
+  toast("Silence ended", "good");
   await poll();
 }
 
@@ -363,7 +375,7 @@ function alertItem(line, now, opened) {
   const { alerts, nodes } = line;
   const text = headline(line.text);
   const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
-  const [nearest, ...told] = [...briefDetails(line), line.before].filter(Boolean);
+  const [nearest, ...told] = briefDetails(line);
   const facts = [sinceParts(line, now), nearest && linked(nearest)].filter(Boolean);
   const body = h("div", { class: "evidence" });
   const more = h("button", { type: "button", class: "link" }, "Details");
@@ -447,6 +459,7 @@ export class AlertCard {
     this.more = button("", () => this.#toggle(), { kind: "little bare", title: "" });
     this.clear = h("p", { class: "all-well" });
     this.showAll = false;
+    this.decided = false; // whether the alerts of others are unfolded
     this.opened = new Set(); // ids of the lines whose evidence is shown
     this.signature = "";
     this.ids = null;
@@ -454,14 +467,14 @@ export class AlertCard {
     this.folded = []; // the lines of others
     this.past = null;
     this.rows = [];
-    const copyAll = button("Copy as Markdown", () => this.#copy(), {
+    this.copyAll = button("Copy as Markdown", () => this.#copy(), {
       kind: "little bare",
       image: "copy",
     });
     this.element = h(
       "section",
       { class: "card alert-card", "aria-label": "Alerts" },
-      h("header", { class: "card-head" }, this.title, this.count, spring(), copyAll),
+      h("header", { class: "card-head" }, this.title, this.count, spring(), this.copyAll),
       this.spoken,
       this.clear,
       this.list,
@@ -502,16 +515,15 @@ export class AlertCard {
     const all = [...this.lines, ...this.folded];
     // What the server tells of an alert of now has it already.
     for (const line of all) {
-      line.before = past || !line.details.length ? shortlyBefore(line, rows) : "";
+      if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
       line.change = namedChange(line, rows);
     }
-    const shape = all.map(({ id, text, silence: quiet, nodes, details, before, change }) => [
+    const shape = all.map(({ id, text, silence: quiet, nodes, details, change }) => [
       id,
       text,
       quiet,
       nodes.length,
       details,
-      before,
       change && undoOf(change),
     ]);
     if (timeRange().live) tellAges(this.element, this.now);
@@ -538,6 +550,7 @@ export class AlertCard {
   }
 
   #draw(status) {
+    this.copyAll.hidden = !this.lines.length && !this.folded.length && !this.figures().length;
     const active = this.lines.filter((line) => !line.silence);
     const silent = this.lines.filter((line) => line.silence);
     const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
@@ -572,6 +585,8 @@ export class AlertCard {
   #drawOthers() {
     this.others.hidden = !this.folded.length;
     if (this.others.hidden) return;
+    if (!this.decided && !this.lines.length) this.others.open = true;
+    this.decided = true; // from now on it is as the reader leaves it
     const count = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
     const instance = instanceOf(this.folded[0].alerts[0]);
     const where = instance ? ` of ${instance}` : "";

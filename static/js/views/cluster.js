@@ -30,7 +30,7 @@ import {
 import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, EventCard, eventRange } from "./alerts.js";
-import { asOf, eventRows, loadEvents, marksOf } from "./eventlist.js";
+import { asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
 import { ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
@@ -107,16 +107,17 @@ class Head {
     );
   }
 
-  update(status) {
-    const shown = STATES.filter((state) => status.counts[state]);
-    const signature = shown.map((state) => `${state}${status.counts[state]}`).join();
+  /** `counts`: nodes by state, null when they are not known. */
+  update(status, counts) {
+    const shown = STATES.filter((state) => counts && counts[state]);
+    const signature = shown.map((state) => `${state}${counts[state]}`).join();
     if (this.counts.dataset.shown !== signature) {
       this.counts.dataset.shown = signature;
       replace(
         this.counts,
         shown.map((state) => {
           const mark = stateMark(state);
-          mark.lastChild.textContent = ` ${plain(status.counts[state])} ${state}`;
+          mark.lastChild.textContent = ` ${plain(counts[state])} ${state}`;
           return mark;
         }),
       );
@@ -128,15 +129,26 @@ class Head {
   tick() {
     const range = timeRange();
     if (!range.live)
-      setText(
-        this.age,
-        `Fixed time range: figures as of ${hour(range.to)}; states and table are live`,
-      );
+      setText(this.age, `Fixed time range: as of ${hour(range.to)}; table and side bar: now`);
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
       setText(this.age, `Updated ${duration(Math.round(age))} ago`);
     }
   }
+}
+
+/** Nodes by state at the end of a fixed range, from the events that lasted then. */
+function statesAt(nodes, events) {
+  const counts = {};
+  const names = (kind) =>
+    new Set(events.filter((event) => event.kind === kind).map((event) => event.node));
+  const [down, degraded] = [names("node_down"), names("node_degraded")];
+  for (const { key, state } of nodes) {
+    const past = down.has(key) ? "down" : degraded.has(key) ? "degraded" : "up";
+    const then = state === "unknown" ? state : past;
+    counts[then] = (counts[then] || 0) + 1;
+  }
+  return counts;
 }
 
 // ---- filters above the table ----
@@ -159,7 +171,7 @@ class Filters {
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
-    this.isLive = h("span", { class: "hint", hidden: true }, "as of now");
+    this.isLive = h("span", { class: "tag now", hidden: true });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(
@@ -268,12 +280,19 @@ class Filters {
     saveFile(new Blob([this.table.csv()], { type: "text/csv" }), "lmcache-instances.csv");
   }
 
+  /** In a fixed range the table alone shows the present. */
+  sayNow() {
+    const { live, to } = timeRange();
+    this.isLive.hidden = live;
+    if (!live) setText(this.isLive, `Now, not ${hour(to)}`);
+  }
+
   /** The choices that this status has. */
   update(status) {
     const kinds = [...new Set(status.nodes.map((node) => node.kind))].sort();
     const models = [...new Set(status.nodes.map((node) => node.model).filter(Boolean))].sort();
     const { counts } = status;
-    this.isLive.hidden = timeRange().live;
+    this.sayNow();
     const signature = JSON.stringify([kinds, models, counts, memory.state]);
     if (signature === this.signature) return;
     this.signature = signature;
@@ -498,6 +517,7 @@ class ClusterView {
     this.events = memory.events || [];
     this.rows = eventRows(this.events);
     this.missing = memory.events ? "" : "Loading …"; // why events are not known
+    this.eventsRange = null; // the time range of the events
     this.eventsOf = 0; // time of the status with which they were asked for
     this.empty = null;
     this.restored = false;
@@ -511,7 +531,7 @@ class ClusterView {
     this.#remember();
     onRange(() => {
       this.head.tick();
-      this.filters.isLive.hidden = timeRange().live;
+      this.filters.sayNow();
       this.#load();
     }, signal);
     const timer = setInterval(() => this.head.tick(), 1000);
@@ -547,7 +567,7 @@ class ClusterView {
   }
 
   update(status) {
-    this.head.update(status);
+    this.#drawHead(status);
     if (!status.nodes.length) {
       this.#showEmpty();
       return;
@@ -564,6 +584,12 @@ class ClusterView {
     this.selection.draw();
     this.#drawMap(status);
     this.#load();
+  }
+
+  #drawHead(status) {
+    const lasting = this.eventsRange === timeRange() ? this.events.filter(lasts) : null;
+    const then = () => lasting && statesAt(status.nodes, lasting);
+    this.head.update(status, timeRange().live ? status.counts : then());
   }
 
   #showEmpty() {
@@ -589,7 +615,9 @@ class ClusterView {
 
   /** The events of the range, and those shortly before an alert of now began. */
   async #loadEvents(status) {
+    const range = timeRange();
     const events = await loadEvents(eventRange(status), this.signal);
+    this.eventsRange = range;
     this.events = timeRange().live ? events : asOf(events, timeRange().to);
     this.rows = eventRows(this.events);
     memory.events = this.events;
@@ -612,6 +640,7 @@ class ClusterView {
       return;
     }
     if (this.signal.aborted || this.empty) return;
+    this.#drawHead(store.status);
     this.#drawFigures(store.status);
     if (this.reveal) this.tableArea.scrollIntoView({ block: "start" });
     this.reveal = false;

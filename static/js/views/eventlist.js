@@ -32,7 +32,7 @@ export const EVENT_KINDS = {
 };
 
 export const isOver = (event) => event.until !== null && event.until !== undefined;
-const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
+export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
 export const lastedSeconds = (event, now) => (isOver(event) ? event.until : now) - event.time;
 
 /** A restart just after a node came back, as {down event -> restart}. */
@@ -211,10 +211,10 @@ function silenceText(event) {
   return `${done}${until}${comment}${failed}: ${alert ? alert.text : id}`;
 }
 
-const WHO = { token: "by token", local: "from this host", everyone: "by anyone" };
+const WHO = { token: "by token", local: "from this host", everyone: "without a token" };
 
 /** Who made an event: "by token, 10.2.0.14"; "" when that is not known. */
-export const actorOf = ({ by, from }) =>
+const actorOf = ({ by, from }) =>
   by ? [WHO[by] || by, by === "local" ? "" : from].filter(Boolean).join(", ") : "";
 
 const GLYPHS = {

@@ -173,7 +173,7 @@ export class Tile {
     const { text, large } = movementText(comparable ? values : [], this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
-    this.delta.title = text ? "last third of the time range against its first third" : "";
+    this.delta.title = text ? "last third of the time range compared with its first third" : "";
   }
 }
 

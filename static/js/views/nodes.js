@@ -393,7 +393,7 @@ class NodesPage {
     this.where.dataset.file = file;
     const kept = ["Changes are written to ", h("span", { class: "mono" }, file), "."];
     const option = h("span", { class: "gap" }, "--config");
-    const lost = ["Changes last until the frontend ends: it was started without ", option, "."];
+    const lost = ["Changes last until the frontend stops: it was started without ", option, "."];
     replace(this.where, session && (session.config_file ? kept : lost));
   }
 

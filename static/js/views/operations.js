@@ -45,7 +45,7 @@ const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
     placeholder: "0-511 or 12, 7, 90, …",
-    hint: "From the first token on; ranges such as 0-511 are possible.",
+    hint: "All tokens from the first one on; ranges such as 0-511 are accepted.",
   }),
   model: text("Model", { placeholder: "Qwen/Qwen3-32B" }),
   world: text("World size", {
@@ -66,7 +66,7 @@ const FIELDS = {
   method: text("Method", { value: "cachegen" }),
   ip: text("IP address", { placeholder: "10.0.0.5" }),
   workers: text("Worker IDs", { value: "0" }),
-  blocks: text("Block IDs", { value: "0-1", hint: "ranges like 0-15 work" }),
+  blocks: text("Block IDs", { value: "0-1", hint: "ranges such as 0-15 are accepted" }),
   chunk: text("Chunk size", { value: "256" }),
   engine: text("Engine instance", { placeholder: "1000", hint: "As registered with the server." }),
 };
@@ -87,7 +87,7 @@ const spot = (f) => ({
 });
 
 const LOOKUP = {
-  label: "Find where a prompt's KV is",
+  label: "Locate a prompt's KV",
   help: "Looks up each chunk of the prompt in the key directory.",
   fields: PROMPT,
   reads: true,
@@ -466,7 +466,7 @@ export class CacheOperations {
     if (operation.reads) return true;
     return confirmDialog({
       title: `${operation.label}?`,
-      text: [operation.help, `Through ${servers.map((node) => node.key).join(", ")}.`],
+      text: [operation.help, `Sent to ${servers.map((node) => node.key).join(", ")}.`],
       action: "Run",
       danger: Boolean(operation.danger),
     });
@@ -568,10 +568,10 @@ function plainTable(label, heads, rows) {
 }
 
 const placementTable = ({ placements, total }) => [
-  h("h3", {}, "Where the chunks are"),
+  h("h3", {}, "Location of the chunks"),
   plainTable(
-    "Where the chunks are",
-    ["Place", "Chunks", "Size"],
+    "Location of the chunks",
+    ["Location", "Chunks", "Size"],
     placements.map((one) => [
       one.where,
       `${plain(one.chunks)} of ${plain(total)}`,
