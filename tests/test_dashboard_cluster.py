@@ -404,8 +404,19 @@ def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, sto
     alerts = browser.texts(".alert-card > .alerts > li")
     assert len(alerts) == 1 and "retrieve time of mp-1" in alerts[0]
     assert "Resolved" in alerts[0] and "lasted" in alerts[0] and "since" not in alerts[0]
-    assert "table are live" in browser.text(".page-head")
+    assert "table and side bar: now" in browser.text(".page-head")
+    assert "Now, not " in browser.text(".tag.now")
     assert not browser.has(".alert-card .menu-box")
+
+
+def test_a_fixed_range_counts_the_states_at_its_end(show, server, story):
+    text = SICK + " is down: connection refused"
+    story.event(2100, "node_down", text, lasted=200, node=SICK, instance="llama70b-a")
+    browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now - 2000))
+    counts = ".page-head .counts .state"
+    browser.wait_for(lambda: browser.texts(counts) == ["● 14 up", "■ 1 down"])
+    browser.click(".live")
+    browser.wait_for(lambda: browser.texts(counts) == ["● 14 up", "◆ 1 degraded"])
 
 
 def test_live_holds_the_range_and_goes_on_with_it(show, server):

@@ -427,7 +427,7 @@ class Palette {
       autocomplete: "off",
       spellcheck: "false",
     });
-    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": "Found" });
+    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": "Results" });
     this.dialog = h(
       "dialog",
       { class: "palette", "aria-label": "Search or jump to" },

@@ -480,6 +480,7 @@ function drawLock() {
   if (!session) return; // empty, it is not seen but keeps its place
   const label = session.trusted ? "Editing enabled" : "Read-only";
   lockButton.classList.toggle("locked", !session.trusted);
+  document.body.classList.toggle("read-only", !session.trusted);
   lockButton.removeAttribute("aria-label");
   lockButton.title = session.trusted
     ? "You may make changes"

@@ -375,7 +375,7 @@ export function undoOf({ setting, before, nodes }) {
     query.set("nodes", keys.join());
     const where = keys.length > 1 ? plural(keys.length, "node") : keys[0];
     const says = `Set ${setting} back to ${before} on ${where} …`;
-    return { text: "Set back …", href: `#/many?${query}`, says };
+    return { text: "Undo …", href: `#/many?${query}`, says };
   }
   const href = `${nodeLink(known[0], "config")}?q=${encodeURIComponent(setting)}`;
   return { text: "Config", href, says: `${setting} in the Config of ${known[0].key}` };
