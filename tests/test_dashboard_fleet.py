@@ -123,13 +123,14 @@ def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to
     browser.wait_for(lambda: not browser.has("main .alert-card .menu"))
 
 
-def test_alerts_of_other_nodes_are_one_folded_line_on_the_page_of_an_engine(page, demo):
+def test_an_engine_without_alerts_shows_those_of_the_other_nodes_of_its_instance(page, demo):
     browser = page(demo, "#/node/llama70b-a_api")
     fold = "main .alert-card details.others"
     browser.wait_for(lambda: "of other nodes of llama70b-a" in browser.text(fold + " summary"))
     assert not browser.has("main .alert-card > .alerts > li")
-    browser.click(fold + " summary")
     browser.wait_for(lambda: "llama70b-a_worker2" in browser.text(fold))
+    browser.click(fold + " summary")
+    browser.wait_for(lambda: "llama70b-a_worker2" not in browser.text(fold))
 
 
 def test_an_alert_is_its_sentence_and_one_line_of_facts(page, demo):
@@ -243,7 +244,7 @@ def test_a_chart_on_a_node_page_zooms_all_by_dragging_and_by_keyboard(page, demo
     browser.script("document.querySelector('main .chart-svg').focus()")
     browser.press("ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
     browser.wait_for(lambda: "from=" in browser.url)
-    browser.wait_for(lambda: "the end of the time range" in " ".join(browser.texts("main p.note")))
+    browser.wait_for(lambda: "the end of this range" in " ".join(browser.texts("main p.note")))
     browser.back()
     browser.wait_for(lambda: "from=" not in browser.url)
     drag = (
@@ -389,7 +390,7 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
     choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
-    hidden = "lines lie under a line with the same values"
+    hidden = "lines are hidden by a line with the same values"
     browser.wait_for(lambda: hidden in browser.text("main .panel-line"))
     browser.click("main .open-node")
     browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))

@@ -171,7 +171,7 @@ class Filters {
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
-    this.isLive = h("span", { class: "tag now", hidden: true });
+    this.isLive = h("span", { class: "is-now", hidden: true });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(
