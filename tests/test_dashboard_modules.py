@@ -149,7 +149,7 @@ def test_a_low_bar_stands_in_front_of_a_high_one(run):
 
 def test_a_chart_of_bars_tells_none_from_no_values(run):
     text = DRAWN + "return chart.plot.querySelector('.chart-empty').textContent"
-    assert run("chart.js", text, [[0, 0]]) == "None"
+    assert run("chart.js", text, [[0, 0]]) == "None in this range"
     assert run("chart.js", text, [[None, None]]) == "No values in this time range"
 
 

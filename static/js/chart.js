@@ -220,7 +220,7 @@ class Lane {
       y: this.bottom - this.height / 2,
       "text-anchor": "middle",
     };
-    return svg("text", { class: "chart-empty none", ...place }, "None");
+    return svg("text", { class: "chart-empty none", ...place }, "None in this range");
   }
 
   /** A dot at the end of each line: a line of one value is seen by it. */
