@@ -606,7 +606,7 @@ def test_a_script_runs_and_its_answer_is_text(browser, worker, show):
     )
     worker.pages["/run_script"] = lambda request: sent.append(request.body) or EVIL
     show(worker, "script")
-    wait_text(browser, "they may import math")
+    wait_text(browser, "Allowed imports: math")
     names = {
         name: getattr(builtins, name) for name in "print str int float list dict tuple set".split()
     }  # all that LMCache gives a script
