@@ -552,6 +552,30 @@ def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(ru
     ]
 
 
+def test_a_critical_alert_is_never_behind_the_sign_of_another_mark(run):
+    marks = [
+        {"kind": "restart", "px": 100},
+        {"kind": "change", "px": 102},
+        {"kind": "alert", "critical": True, "px": 110},
+        {"kind": "action", "px": 112},
+    ]
+    body = "return mergedMarks(given[0]).map((group) => group.map(({ kind }) => kind))"
+    assert run("chartmath.js", body, marks) == [["alert", "restart", "change", "action"]]
+
+
+def test_dense_bars_have_means_up_to_their_end(run):
+    series = {"times": [0, 1, 2, 3, 4, 5, 6, 7], "values": [1, 3, 5, 7, 1, 1, 2, 4]}
+    body = "return evened(given[0], given[1], true)"
+    means = {"times": [0, 4], "values": [4, 2]}
+    assert run("chartmath.js", body, series, 4) == means
+
+
+def test_a_value_between_two_gaps_is_a_dot_and_two_values_are_a_line(run):
+    body = "const id = (one) => one; return lonePoints(given[0], given[1], id, id, 2)"
+    assert run("chartmath.js", body, [0, 1, 2, 3, 4], [1, 2, None, 4, None]) == [[3, 4]]
+    assert run("chartmath.js", body, [0, 60], [1, 2]) == []
+
+
 def test_a_low_lane_has_two_labels(run):
     assert run("chartmath.js", "return valueTicks(...given)", 0, 15, 1) == [0, 20]
 

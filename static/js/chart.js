@@ -12,6 +12,7 @@ import {
   lastIndex,
   lastValue,
   linePath,
+  lonePoints,
   nearest,
   spacing,
   sparkRange,
@@ -44,6 +45,7 @@ const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
+const LEAST_BAR = 4; // px from one bar to the next, so that there is a space between them
 const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
 const TIP_ROWS = 10;
@@ -61,6 +63,7 @@ const FLAGS = {
   other: "stop",
 };
 
+const DASHES = 3; // kinds of lines: d0, d1, d2 in style.css
 const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
 const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
 
@@ -174,10 +177,12 @@ class Lane {
       if (this.kind === "area") return this.#area(one, x, y, gap);
       const [times, values] = thinned(one.times, one.values, start, end, pixels);
       const wide = times === one.times ? gap : Math.max(gap, ((end - start) / pixels) * 3);
-      return svg("path", {
-        class: `line ${colourClass(one.colour)}`,
-        d: linePath(times, values, x, y, gap && wide, this.kind === "step"),
-      });
+      const look = { class: `line ${one.look}` };
+      const place = [times, values, x, y, gap && wide];
+      const lone = lonePoints(...place).map(([cx, cy]) =>
+        svg("circle", { class: one.look, r: 2, cx, cy }),
+      );
+      return [svg("path", { ...look, d: linePath(...place, this.kind === "step") }), lone];
     });
   }
 
@@ -197,13 +202,15 @@ class Lane {
 
   /** Bars from the ground up, a lower one in front of a higher one. */
   #bars(x, start, end, gap) {
-    const step = gap / GAP || 1;
-    const wide = Math.max(1, x(start + step) - x(start) - 1);
-    const seen = this.drawn.flatMap(({ times, values, colour }) =>
-      values
-        .map((value, i) => ({ time: times[i], value, colour }))
-        .filter(({ time, value }) => isNumber(value) && value > 0 && time >= start && time <= end),
-    );
+    const least = (LEAST_BAR * (end - start)) / (x(end) - x(start));
+    const step = Math.max(gap / GAP, least);
+    const wide = x(start + step) - x(start) - 1;
+    const seen = this.drawn.flatMap((one) => {
+      const { times, values } = evened(one, step, true);
+      return values
+        .map((value, i) => ({ time: times[i], value, colour: one.colour }))
+        .filter(({ time, value }) => isNumber(value) && value > 0 && time >= start && time <= end);
+    });
     seen.sort((a, b) => b.value - a.value);
     return seen.map(({ time, value, colour }) => {
       const y = this.y(value);
@@ -215,12 +222,16 @@ class Lane {
   /** What stands in a lane of bars without any: it was measured, and is 0. */
   nothing(left, right) {
     if (this.kind !== "bar" || this.empty || this.beside) return null;
-    const place = {
-      x: (left + right) / 2,
-      y: this.bottom - this.height / 2,
-      "text-anchor": "middle",
-    };
-    return svg("text", { class: "chart-empty none", ...place }, "None in this range");
+    const text = "None in this range";
+    const [x, y] = [(left + right) / 2, this.bottom - this.height / 2];
+    const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
+    const box = { x: x - width / 2, y: y - 14, width, height: 20 };
+    return svg(
+      "g",
+      {},
+      svg("rect", { class: "chart-blank", ...box }),
+      svg("text", { class: "chart-empty none", x, y, "text-anchor": "middle" }, text),
+    );
   }
 
   /** A dot at the end of each line: a line of one value is seen by it. */
@@ -285,7 +296,10 @@ export class Chart {
     this.element = h("figure", { class: "chart" }, this.caption, this.box, this.figures);
     this.figures.addEventListener("toggle", () => this.#drawTable());
     new ResizeObserver(() => {
-      if (this.box.clientWidth !== this.width) this.draw();
+      if (this.box.clientWidth === this.width) return;
+      // The captions kept the height that they had at the old width.
+      if (this.cursor !== null) this.#hide();
+      this.draw();
     }).observe(this.box);
   }
 
@@ -303,11 +317,14 @@ export class Chart {
     let colour = 0;
     this.lanes.forEach((lane, i) => {
       lane.limits = limits[i] || [];
-      lane.series = perLane[i].map((one) => ({
-        colour: colour++,
-        ...one,
-        ...evened(one, data.interval || 0),
-      }));
+      const few = perLane[i].length <= COLOURS && ["line", "step"].includes(lane.kind);
+      lane.series = perLane[i].map((one, at) => {
+        const row = { colour: colour++, ...one, ...evened(one, data.interval || 0) };
+        // Lines that may cross differ by more than their hue.
+        row.look = few ? `c${row.colour % COLOURS} d${at % DASHES}` : colourClass(row.colour);
+        if (row.rest) row.look = "rest";
+        return row;
+      });
     });
     this.data = { interval: 0, marks: [], ...data };
     const [first] = this.series;
@@ -346,7 +363,7 @@ export class Chart {
           "li",
           {},
           h("i", {
-            class: `swatch${areas ? " area" : ""} ${one.rest ? "rest" : colourClass(one.colour)}`,
+            class: `swatch${areas ? " area" : ""} ${one.look}`,
           }),
           one.name,
           this.keyValues[i],
@@ -496,19 +513,16 @@ export class Chart {
     for (const near of mergedMarks(shown)) this.#drawFlag(near);
   }
 
-  /** One sign for marks that are too near for a sign each: the first, and how many of its kind. */
+  /** One sign for marks that are too near for a sign each: the gravest, and how many there are. */
   #drawFlag(near) {
-    const [{ px, kind }] = near;
-    const same = near.filter((mark) => mark.kind === kind);
-    const alike = same.length;
+    const [{ px, kind, critical }] = near;
     const sign = icon(FLAGS[kind] || "change");
     const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
     for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
-    const critical = same.some((mark) => mark.critical);
     sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
     const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
-    const number = alike > 1 ? svg("text", count, String(alike)) : null;
+    const number = near.length > 1 ? svg("text", count, String(near.length)) : null;
     this.plot.append(svg("g", {}, svg("title", {}, told), sign, number));
   }
 
@@ -584,6 +598,8 @@ export class Chart {
   #drawTip(px, rows) {
     const sorted =
       this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
+    // What the legend says need not hide the lines.
+    const inBox = this.options.legend && this.series.length <= LEGEND_ITEMS ? [] : sorted;
     const { x } = this.scale;
     const near = this.data.marks.filter(({ kind, time, until }) => {
       const end = kind === "down" ? x(until ?? this.data.end) : x(time);
@@ -592,19 +608,19 @@ export class Chart {
     replace(
       this.tip,
       h("div", { class: "muted" }, clock(rows[0].at)),
-      sorted
+      inBox
         .slice(0, TIP_ROWS)
         .map((row) =>
           h(
             "div",
             { class: "tip-row" },
-            h("i", { class: `swatch ${row.rest ? "rest" : colourClass(row.colour)}` }),
+            h("i", { class: `swatch ${row.look}` }),
             this.series.length > 1 ? h("span", {}, row.name) : null,
             h("b", {}, format(row.value, row.lane.unit, row.lane.beside)),
           ),
         ),
-      rows.length > TIP_ROWS
-        ? h("div", { class: "muted" }, `and ${rows.length - TIP_ROWS} more`)
+      inBox.length > TIP_ROWS
+        ? h("div", { class: "muted" }, `and ${inBox.length - TIP_ROWS} more`)
         : null,
       this.#markLines(near)
         .slice(0, TIP_MARKS)

@@ -116,15 +116,16 @@ export function spacing(times) {
 
 /**
  * A series with one value a step where it has several, so that a line does not look different where
- * it was measured more often: their mean. The last one stays as it is.
+ * it was measured more often: their mean. The last one stays as it is, if not `toTheEnd`.
  */
-export function evened({ times, values }, step) {
+export function evened({ times, values }, step, toTheEnd = false) {
   const last = times.length - 1;
+  const alone = toTheEnd ? -1 : last;
   const slotOf = (i) => Math.floor(times[i] / step);
   if (step <= 0 || last < (2 * (times[last] - times[0])) / step) return { times, values };
   const rows = [];
   times.forEach((time, i) => {
-    if (i > 0 && i < last && slotOf(i) === slotOf(i - 1)) rows[rows.length - 1].push(i);
+    if (i > 0 && i !== alone && slotOf(i) === slotOf(i - 1)) rows[rows.length - 1].push(i);
     else rows.push([i]);
   });
   const one = (row) => {
@@ -142,7 +143,7 @@ const tenth = (value) => Math.round(value * 10) / 10;
  */
 function isGap(times, i, gap) {
   const step = times[i] - times[i - 1];
-  if (!gap || step <= gap) return false;
+  if (!gap || step <= gap || times.length === 2) return false;
   const before = i > 1 ? times[i - 1] - times[i - 2] : 0;
   const after = i + 1 < times.length ? times[i + 1] - times[i] : 0;
   return step > 3 * Math.max(before, after);
@@ -175,6 +176,12 @@ export function linePath(times, values, x, y, gap, steps = false) {
     .map((points) => path(points) + (points.length === 1 ? "h0.01" : ""))
     .join("");
 }
+
+/** The points that have a gap, or nothing, on both sides: [[x, y], ...] in px. */
+export const lonePoints = (times, values, x, y, gap) =>
+  runs(times, values, x, y, gap)
+    .filter((points) => points.length === 1)
+    .flat();
 
 /** Path data of the area between two rows of values over the same times. */
 export function areaPath(times, upper, lower, x, y, gap) {
@@ -319,15 +326,15 @@ export function slots(times, values, start, end, count) {
   return sums.map(([sum, number]) => (number ? sum / number : null));
 }
 
-const MARK_RANKS = ["restart", "other", "change", "action", "alert", "resolved"]; // first is named
+const MARK_RANKS = ["critical", "other", "restart", "change", "alert", "resolved", "action"];
 const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
 
 /**
- * Marks ({kind, px}) in groups that get one sign each, in the order of their rank: what happened to
- * a node is named before what was noticed of it.
+ * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical alert
+ * is never behind another sign.
  */
 export function mergedMarks(marks) {
-  const rank = ({ kind }) => MARK_RANKS.indexOf(kind);
+  const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);
   const groups = [];
   for (const mark of [...marks].sort((a, b) => rank(a) - rank(b) || a.px - b.px)) {
     const near = groups.find(([first]) => Math.abs(first.px - mark.px) < MARK_ROOM);

@@ -6,7 +6,7 @@ import { facts, meter, nodeLink, stateMark } from "../controls.js";
 import { append, h } from "../dom.js";
 import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, refreshNow, store } from "../server.js";
+import { getJson, refreshNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
@@ -365,7 +365,9 @@ const fails = (node, backend) =>
 
 /** The backends of a worker, which of them are bypassed, and whose health check fails. */
 function workerBackends(ctx) {
-  return panelFrame({
+  const reasons = () => ((ctx.node() || {}).reasons || []).join();
+  let shown = reasons();
+  const frame = panelFrame({
     title: "Backends",
     path: "/backends",
     ctx,
@@ -403,7 +405,13 @@ function workerBackends(ctx) {
         ),
         h("p", { class: "quiet-line" }, "Bypass, recreate and clear them under Cache."),
       ),
-  }).element;
+  });
+  subscribe(() => {
+    if (reasons() === shown) return;
+    shown = reasons();
+    frame.run();
+  }, ctx.signal);
+  return frame.element;
 }
 
 // ---- coordinator, controller -------------------------------------------------

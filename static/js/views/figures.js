@@ -539,7 +539,8 @@ export class ChartsCard {
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
     setText(this.zone, zone(end));
-    this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && (mark.until ?? end) >= start));
+    const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
+    this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && over(mark) >= start));
     if (this.body.hidden) return;
     for (const { chart, of, limits } of this.charts) {
       const series = of(history);
@@ -567,6 +568,7 @@ export class ChartsCard {
           text,
         ),
       ),
+      shown.length > 1 ? h("span", {}, "number: marks close together") : null,
     );
   }
 
