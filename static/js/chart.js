@@ -48,6 +48,7 @@ const LEAST_INDENT = 52; // px for the labels of values, so that most charts beg
 const LEAST_BAR = 4; // px from one bar to the next, so that there is a space between them
 const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
+const NARROW = 420; // px
 const TIP_ROWS = 10;
 const TIP_MARKS = 4;
 const LEGEND_ITEMS = 24;
@@ -387,8 +388,11 @@ export class Chart {
       const value = rows.length ? (row ? row.value : null) : lastValue(one, this.data.end);
       setText(this.keyValues[i], this.#legendValue(one, value));
     });
-    // Longer values may need another line: the plot does not move back and forth for them.
-    this.caption.style.minHeight = rows.length ? `${this.caption.offsetHeight}px` : "";
+    // Longer values may need another line: the plot does not move back and forth for them. Once is
+    // enough: in a grid, what is measured again has the height that a neighbour has asked for.
+    if (!rows.length) this.caption.style.minHeight = "";
+    else if (!this.caption.style.minHeight)
+      this.caption.style.minHeight = `${this.caption.offsetHeight}px`;
   }
 
   // ---- drawing
@@ -630,7 +634,9 @@ export class Chart {
     // On the right of the crosshair where there is room: what led here stays in sight.
     const isBeside = px + 10 + this.tip.offsetWidth <= this.width;
     const left = isBeside ? px + 10 : px - this.tip.offsetWidth - 10;
-    const place = `${Math.max(0, Math.round(left))}px, ${this.flagRoom + TOP}px`;
+    // A narrow chart has no room beside it: the box stands below the lines.
+    const top = this.width < NARROW ? this.bottom + AXIS_ROOM : this.flagRoom + TOP;
+    const place = `${Math.max(0, Math.round(left))}px, ${top}px`;
     this.tip.style.transform = `translate(${place})`;
   }
 
