@@ -614,7 +614,7 @@ function searchText(row) {
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
 /** Hit rates over the page's time range: key of a node -> {values, asked: time of the status}. */
-const trends = { known: new Map(), range: null, isAsking: false };
+const trends = { known: new Map(), range: null, started: 0, isAsking: false };
 
 /** The node whose hit rate is that of the row: the ranks of an instance serve the same tokens. */
 const trendNode = (row) =>
@@ -635,7 +635,9 @@ function dueTrends(status, rows, range) {
 /** Ask for the trends that are due; resolves with true when there are new ones. */
 async function loadTrends(status, rows) {
   const range = timeRange();
-  if (range !== trends.range) Object.assign(trends, { range, known: new Map() });
+  const { started } = status; // a server that was restarted may remember less
+  if (range !== trends.range || started !== trends.started)
+    Object.assign(trends, { range, started, known: new Map() });
   const due = trends.isAsking ? [] : dueTrends(status, rows, range).slice(0, MOST_TRENDS);
   if (!due.length) return false;
   trends.isAsking = true;
@@ -645,6 +647,8 @@ async function loadTrends(status, rows) {
     const { series, end } = await getJson(`api/history?${query}&${historyQuery()}`);
     if (range !== timeRange()) return false;
     const { start, end: until } = chartSpan(series, end || status.time);
+    // Also what the server has no history of is asked for again only when it is due.
+    for (const { key } of due) trends.known.set(key, { values: [], asked: status.time });
     for (const { node, times, values } of series)
       trends.known.set(node, {
         values: slots(times, values, start, until, TREND_POINTS),
