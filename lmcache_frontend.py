@@ -6025,8 +6025,7 @@ CLUSTER_RULES = {
     "controller_misses_workers": Rule("controller_misses_workers", "warning", 3, 2),
 }
 # Alerts about what surrounds the nodes.
-SOURCE_RULES = ("source_unreachable", "not_a_frontend")  # about a source of nodes
-SERVICE_ALERTS = (*SOURCE_RULES, "name_taken", "history_file", "alertmanager_unreachable")
+SERVICE_ALERTS = "source_away not_a_frontend name_taken history_file alertmanager_away".split()
 # Settings in which workers of one instance may differ: addresses, places on a host, identities.
 OWN_SETTING = re.compile(
     r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
@@ -6051,11 +6050,11 @@ REMEDIES = {
     "config_drift": "Compare the workers under Compare, and apply the intended value.",
     "version_mix": "Finish the upgrade, or roll it back.",
     "controller_misses_workers": "Check the controller's address in the missing workers' Config.",
-    "source_unreachable": "Check the supplier, coordinator or DNS name that the alert names.",
+    "source_away": "Check the supplier, coordinator or DNS name that the alert names.",
     "not_a_frontend": "Check the address: the node must be an LMCache Frontend.",
     "name_taken": "Rename one of the two nodes, or remove it from one source.",
     "history_file": "Check the free space and the permissions of the file.",
-    "alertmanager_unreachable": "Check the Alertmanager's address and log.",
+    "alertmanager_away": "Check the Alertmanager's address and log.",
 }
 
 
@@ -6223,6 +6222,7 @@ class AlertBook:
 MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
 MAX_INSTANCE_GROUPS = 3  # instances with the same problem that are still listed one by one
+SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
 NEARBY_SECONDS = 600.0  # before an alert; what happened then is named in it
 MAX_NEARBY = 3  # facts that are named
 # rule -> a fact that says no more than the alert itself
@@ -9550,8 +9550,7 @@ class Sources:
         alerts = []
         for source, trouble in troubles:
             kind, _, name = source.partition(":")
-            is_proxy = kind == "proxy"
-            rule, node = ("not_a_frontend", name) if is_proxy else ("source_unreachable", None)
+            rule, node = ("not_a_frontend", name) if kind == "proxy" else ("source_away", None)
             alerts += trouble.alerts(rule, f"source:{source}", node)
         for text in self._registry.conflicts:
             alerts.append(common_alert("name_taken", text, 0.0, key=f"conflict:{text}"))
@@ -9738,8 +9737,7 @@ class AlertmanagerSender:
 
     def alerts(self) -> List[Alert]:
         """The alert while this Alertmanager does not get reports."""
-        rule = "alertmanager_unreachable"
-        return self._trouble.alerts(rule, f"{rule}:{self.url}")
+        return self._trouble.alerts("alertmanager_away", f"alertmanager_away:{self.url}")
 
     def _run(self) -> None:
         due = 0.0  # monotonic seconds of the next report

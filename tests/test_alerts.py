@@ -539,7 +539,7 @@ def test_an_alertmanager_that_lies_or_hangs_is_an_alert_until_it_works(
     sender = sending([alert("w0")])
     wait_for(sender.alerts, 15)
     (found,) = sender.alerts()
-    assert found.rule == "alertmanager_unreachable"
+    assert found.rule == "alertmanager_away"
     assert alertmanager.url in found.text and words in found.text
     alertmanager.answer = alertmanager.accept
     alertmanager.stopped.set()
@@ -604,7 +604,7 @@ def test_credentials_of_the_url_are_sent_but_never_shown(alertmanager, sending):
 
 def test_a_round_that_computed_its_alerts_first_does_not_reopen_what_another_one_ended():
     monitor = Cluster().monitor
-    alert = lf.Alert("source:x", "source_unreachable", "warning", None, "x is unreachable", 0.0)
+    alert = lf.Alert("source:x", "source_away", "warning", None, "x is unreachable", 0.0)
     computed, other_is_done = threading.Event(), threading.Event()
 
     def source():

@@ -637,11 +637,7 @@ def test_a_supplier_that_talks_nonsense_keeps_the_last_good_nodes_and_has_an_ale
     sources.refresh()
     assert names(registry) == ["node_127.0.0.1_%d" % server.port]
     (alert,) = sources.alerts()
-    assert (
-        alert.rule == "source_unreachable"
-        and "supplier" in alert.text
-        and alert.severity == "warning"
-    )
+    assert alert.rule == "source_away" and "supplier" in alert.text and alert.severity == "warning"
     supplier.answers["/infos"] = (200, infos(server.url))
     sources.refresh()
     assert sources.alerts() == [] and names(registry) == ["node_127.0.0.1_%d" % server.port]
@@ -808,7 +804,7 @@ def test_the_instances_of_a_coordinator_come_and_go(registry, service):
     assert names(registry) == ["coordinator"]
     coordinator.answers["/instances"] = (200, {"instances": 5})
     sources.refresh()
-    assert [alert.rule for alert in sources.alerts()] == ["source_unreachable"]
+    assert [alert.rule for alert in sources.alerts()] == ["source_away"]
 
 
 @pytest.mark.parametrize(
@@ -833,7 +829,7 @@ def test_a_coordinator_that_lies_keeps_its_last_instances_until_it_tells_the_tru
     sources.refresh()
     assert names(registry) == ["coordinator", "mp-0"] and [
         alert.rule for alert in sources.alerts()
-    ] == ["source_unreachable"]
+    ] == ["source_away"]
     coordinator.answers["/instances"] = (200, good)
     sources.refresh()
     assert names(registry) == ["coordinator", "mp-0"] and sources.alerts() == []

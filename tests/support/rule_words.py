@@ -70,7 +70,7 @@ WHEN = {
 
 # Alerts about what surrounds the nodes.
 SERVICES = {
-    "source_unreachable": (
+    "source_away": (
         "a source of nodes (supplier, coordinator, DNS) cannot be read; its last nodes stay",
         "it can be read",
     ),
@@ -80,5 +80,5 @@ SERVICES = {
         "the name or address is free",
     ),
     "history_file": ("the history file cannot be opened or written", "it is written"),
-    "alertmanager_unreachable": ("an Alertmanager does not accept the alerts", "it accepts them"),
+    "alertmanager_away": ("an Alertmanager does not accept the alerts", "it accepts them"),
 }
