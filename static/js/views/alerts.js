@@ -717,8 +717,10 @@ export class EventCard {
   }
 
   #list(rows, count) {
-    const some = rows.length > count ? `, ${plain(count)} of ${plain(rows.length)}` : "";
-    setText(this.hint, rangeName() + some);
+    const some = rows.length > count ? `${plain(count)} of ${plain(rows.length)}` : "";
+    // A fixed range stands at the top of the page: there is no room for it and the count.
+    const range = timeRange().live || !some ? rangeName() : "";
+    setText(this.hint, [range, some].filter(Boolean).join(", "));
     keepFocus(this.list, () =>
       replace(
         this.list,

@@ -296,11 +296,11 @@ class ComparePage {
 
   async #chooseMetric(metric) {
     this.metric = metric;
+    setText(this.help, metricHelp(metric));
     await need({ figure: metric });
     if (metric !== this.metric || this.signal.aborted) return;
     this.chart = null;
     this.alone = "";
-    setText(this.help, metricHelp(metric));
     if (this.isByMetric) this.#usePreset(this.preset);
     else this.load();
   }

@@ -466,8 +466,12 @@ function rowText(event, brief) {
     show(unfolded.has(event.id));
   });
   show(unfolded.has(event.id));
-  const end = counted.index + words.length;
-  return [[linked(text.slice(0, counted.index)), face, linked(text.slice(end)), undo], list];
+  const rest = text.slice(counted.index + words.length);
+  // No line begins with the colon that follows a button.
+  const mark = rest.startsWith(":") ? ":" : "";
+  const number = h("span", { class: "gap" }, face, mark);
+  const said = [linked(text.slice(0, counted.index)), number, linked(rest.slice(mark.length))];
+  return [[...said, undo], list];
 }
 
 /** One row of a list of events; its day is told when it is not that of `today`. */

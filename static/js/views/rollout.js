@@ -232,10 +232,14 @@ export class RolloutView {
     this.nodes = groups.find(([id]) => id === this.group.value)[2];
     replace(
       this.first,
-      this.nodes.map((node) => h("option", { value: node.key }, node.key)),
+      this.nodes.map((node) => {
+        const state = node.state === "up" ? "" : ` (${node.state})`;
+        return h("option", { value: node.key }, node.key + state);
+      }),
     );
-    // A worker has figures to compare, a scheduler few.
-    const worker = this.nodes.find((node) => node.kind === "worker");
+    // A worker has figures to compare, a scheduler few; a healthy one shows what the change does.
+    const workers = this.nodes.filter((node) => node.kind === "worker");
+    const worker = workers.find((node) => node.state === "up") || workers[0];
     if (worker) this.first.value = worker.key;
   }
 
