@@ -6532,6 +6532,12 @@ class Watched:
     def everything(self) -> List[NodeState]:
         return [*self.nodes.values(), *self.proxies.values()]
 
+    def expect_change(self, key: str) -> None:
+        """Read all of a node at the next poll: somebody has just changed something there."""
+        with self.lock:
+            if key in self.nodes:
+                self.nodes[key].details_due = 0.0
+
     def note(self, state: NodeState) -> None:
         """Note the end of a poll of a node. Called with the lock."""
         state.poll = None
@@ -12478,6 +12484,8 @@ def record_action(server: FrontendServer, head: RequestHead, peer: str, status: 
     key = node.key if node is not None and kind == "proxy2" else None
     target = head.target.decode("latin-1")
     server.events.action(head.method.decode("latin-1"), target, status, by, peer or "unix", key)
+    if key and status < 300:
+        server.monitor.watched.expect_change(key)
 
 
 def plain_page(registry: NodeRegistry) -> bytes:

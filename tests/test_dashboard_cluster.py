@@ -145,6 +145,21 @@ def test_an_alert_leads_to_the_undo_of_the_change_that_it_names(show, server, st
     )
 
 
+def test_a_change_that_was_undone_says_when_and_offers_no_undo(show, server, story):
+    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+    for ago, before, after in ((1348, "256", "512"), (300, "512", "256")):
+        for key in nodes:
+            change = {"changes": {"chunk_size": [before, after]}, "instance": "llama70b-a"}
+            text = "%s changed: chunk_size %s → %s" % (key, before, after)
+            story.event(ago, "changed", text, node=key, **change)
+    found = next(one for one in story.alerts if one["rule"] == "evictions")
+    found["details"] = ["2 min before: chunk_size 256 → 512 on 4 nodes"]
+    browser = show(server)
+    undo = ".alerts [data-rule=evictions] .undo"
+    browser.wait_for(lambda: browser.text(undo).startswith("undone "))
+    assert browser.attribute(undo, "href") is None
+
+
 def test_a_viewer_who_may_not_edit_is_led_to_the_changed_setting(show, server, story):
     story.trusted = False
     change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}

@@ -764,6 +764,19 @@ def test_the_past_ends_where_the_present_begins(replayed):
         assert max(values) < 1.25 * min(values), one["metric"]
 
 
+def test_what_was_changed_here_is_an_event_at_the_next_poll(replayed):
+    """The configuration is read once a minute, but at once after a change through the proxy."""
+    front, status = replayed
+    path = "/proxy2/llama70b-b_worker1/conf"
+    old = front.ask(path).json()["save_decode_cache"]
+    for value in (not old, old):
+        front.ask(path, method="POST", body=json.dumps({"save_decode_cache": value}))
+        text = "save_decode_cache %s → %s" % (json.dumps(not value), json.dumps(value))
+        query = "/api/events?kind=changed&node=llama70b-b_worker1"
+        events = lambda: front.ask(query).json()["events"]  # noqa: E731
+        wait_for(lambda: any(text in event["text"] for event in events()), 8)
+
+
 def test_the_present_is_silent_about_the_past_in_the_log(start):
     front = start("--demo")
     wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 90)

@@ -27,6 +27,7 @@ import {
   axisFactor,
   axisLabels,
   clock,
+  duration,
   format,
   fullTime,
   parts,
@@ -599,7 +600,16 @@ export class Chart {
     this.cross.setAttribute("visibility", "visible");
   }
 
+  /** What a drag selects; all else would hide it. */
+  #drawSpanTip({ from, to }) {
+    const [first, last] = [Math.min(from, to), Math.max(from, to)].map((px) => this.scale.time(px));
+    const text = `${clock(first)} – ${clock(last)} (${duration(last - first)})`;
+    replace(this.tip, h("div", { class: "muted" }, text));
+    return this.#placeTip(to);
+  }
+
   #drawTip(px, rows) {
+    if (this.drag) return this.#drawSpanTip(this.drag);
     const sorted =
       this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
     // What the legend says need not hide the lines.
@@ -630,6 +640,10 @@ export class Chart {
         .slice(0, TIP_MARKS)
         .map((text) => h("div", { class: "tip-mark" }, text)),
     );
+    return this.#placeTip(px);
+  }
+
+  #placeTip(px) {
     this.tip.hidden = false;
     // On the right of the crosshair where there is room: what led here stays in sight.
     const isBeside = px + 10 + this.tip.offsetWidth <= this.width;

@@ -218,7 +218,7 @@ function changeEntries(words, rows) {
     const text = `Compare ${setting} on nodes of ${instance}`;
     const change = changesOf(row).find((one) => one.setting === setting);
     const undo = change && undoOf(change);
-    const back = undo && { text: undo.says, href: undo.href, act: go(undo.href) };
+    const back = undo && undo.href && { text: undo.says, href: undo.href, act: go(undo.href) };
     return [
       { ...look, text: eventText(row), note: when(row.time), href: event, act: go(event) },
       ...(back ? [{ ...look, ...back, note: when(row.time) }] : []),

@@ -5,7 +5,7 @@ import { getEvents, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
-import { byName, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import { byName, clock, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { pastTense, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
@@ -348,6 +348,23 @@ const outside = ({ kind, text, by }) =>
     ? ""
     : " (not made through this frontend)";
 
+const latest = new Map(); // "node\nsetting" -> {time, value} of its last known change
+
+/** Keep what settings were changed to last. */
+function noteChanges(events) {
+  for (const { changes, node, time } of events)
+    for (const [setting, [, value]] of Object.entries(changes || {})) {
+      const id = `${node}\n${setting}`;
+      if (!latest.has(id) || latest.get(id).time < time) latest.set(id, { time, value });
+    }
+}
+
+/** The time at which a node's setting got its old value again; null when it did not. */
+function undoneAt({ setting, before, time }, node) {
+  const last = latest.get(`${node}\n${setting}`);
+  return last && last.time > time && last.value === before ? last.time : null;
+}
+
 /** The changed settings of a row: [{setting, before, after, nodes, time}]. */
 export function changesOf(row) {
   const found = new Map();
@@ -362,12 +379,17 @@ export function changesOf(row) {
 }
 
 /**
- * Where a change is undone: {text, href, says}. Bulk actions are filled in with it, or, where it
+ * Where a change is undone: {text, href, says}; without href it is undone already. Bulk actions are filled in with it, or, where it
  * cannot be set or not by this viewer, the Config of its first node shows it.
  */
-export function undoOf({ setting, before, nodes }) {
+export function undoOf(change) {
+  const { setting, before, nodes } = change;
   const can = ({ kind }) => SETTABLE.includes(kind);
-  const known = nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+  const undone = nodes.map((key) => undoneAt(change, key));
+  if (nodes.length && undone.every(isNumber))
+    return { text: `undone ${clock(Math.max(...undone))}`, says: `${setting} is ${before} again` };
+  const open = nodes.filter((key, i) => !isNumber(undone[i]));
+  const known = open.map((key) => store.byKey.get(key)).filter(Boolean);
   const keys = known.map(({ key }) => key).sort(byName);
   if (!keys.length) return null;
   if (trusted() && known.every(can) && !before.includes(MASKED)) {
@@ -386,6 +408,7 @@ export function undoLink(change) {
   const undo = change && undoOf(change);
   if (!undo) return null;
   const { text, href, says } = undo;
+  if (!href) return h("span", { class: "undo", title: says }, text);
   return h("a", { class: "undo", href, title: says, "aria-label": says }, text);
 }
 
@@ -554,6 +577,7 @@ export const eventQuery = ({ start, end }, more = {}) => ({
 export async function loadPage(range, signal, more = {}) {
   const query = eventQuery(range, more);
   const page = await getEvents(query, signal);
+  noteChanges(page.events);
   const most = query.limit / 4;
   const count = (kind) => page.events.filter((event) => event.kind === kind).length;
   const rare = Object.keys(EVENT_KINDS).filter((kind) => count(kind) < most);

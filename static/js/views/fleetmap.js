@@ -166,6 +166,7 @@ export class FleetMap {
     );
     this.#listen();
     new ResizeObserver(() => {
+      this.tip.hidden = true; // it would stand beside the page
       if (this.status) this.update(this.status);
     }).observe(this.map);
   }
