@@ -381,6 +381,8 @@ function menuKey(event, list, opener, set) {
 /** Where the nodes of an instance are listed, by its name. */
 export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`)}`;
 
+const UNBROKEN = 24; // characters of a name that fits into a line of a telephone
+
 /** A text in which the names of nodes and instances are links. */
 export function linked(text) {
   const instances = new Set(store.instances.values());
@@ -392,7 +394,8 @@ export function linked(text) {
       const known = node || (name && instances.has(name));
       if (!known) return word;
       const href = node ? nodeLink({ key: name }) : instanceLink(name);
-      return [h("a", { href }, name), word.slice(name.length)];
+      const isShort = name.length <= UNBROKEN;
+      return [h("a", { href, class: isShort ? "gap" : null }, name), word.slice(name.length)];
     });
 }
 

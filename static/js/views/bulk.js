@@ -489,8 +489,9 @@ export function inWords(answer) {
   return Object.entries(answer)
     .filter(([name, value]) => name !== "backend_name" && !well(name, value))
     .map(([name, value]) => {
+      const isNamed = value !== null && typeof value === "object" && !Array.isArray(value);
       const text = typeof value === "string" ? value : loose(value);
-      return `${name.replace(/_/g, " ")}: ${text}`;
+      return `${name.replace(/_/g, " ")}${isNamed ? "" : ":"} ${text}`;
     })
     .join(" · ");
 }
@@ -509,6 +510,7 @@ export function resultCell(result, offered = true, now = "") {
       h("span", { "aria-hidden": "true" }, failed ? "■ " : "● "),
       h("span", { class: "visually-hidden" }, failed ? "failed: " : "done: "),
     ),
+    " ",
     result.text,
   ];
 }

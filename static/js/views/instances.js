@@ -250,11 +250,10 @@ const CACHE_FIGURES = [
   ...SPREAD.filter((name) => name !== "failures_per_second"),
 ];
 
-/** Whether a row is of a kind that has the figures of a cache, or has one. */
+/** Whether a row is of a kind that has the figures of a cache and up, or has one. */
 const hasFigures = (row) =>
   !row.node ||
-  row.kind === "mp" ||
-  row.kind === "worker" ||
+  (["mp", "worker"].includes(row.kind) && row.state !== "down") ||
   CACHE_FIGURES.some((name) => isNumber(row.metrics[name]));
 
 /** A figure, and below it the spread over the ranks or the median that it is far from. */
