@@ -621,7 +621,7 @@ def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo):
     chosen = ".palette [role=option][aria-selected=true]"
     browser.wait_for(lambda: "changed: save_unfull_chunk" in browser.text(chosen))
     browser.press("ArrowDown")
-    assert browser.text(chosen).startswith("Set save_unfull_chunk back to ")
+    assert browser.text(chosen).startswith("Undo: set save_unfull_chunk back to ")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
     said = "main [aria-label='Review and apply'] p"

@@ -9,7 +9,7 @@ import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
-import { gigabytes } from "./kinds.js";
+import { fails, gigabytes } from "./kinds.js";
 import { breakable } from "./util.js";
 
 /** One action: its name, what it does, and its buttons. */
@@ -251,7 +251,8 @@ function backendActions(ctx, frame, backend, type, off) {
   const name = ctx.node().key;
   const query = `?backend_name=${encodeURIComponent(backend)}`;
   const path = `/backends/${encodeURIComponent(backend)}`;
-  const use = off ? "Skipped by lookups, retrievals and stores." : "In use.";
+  const health = fails(ctx.node(), backend) ? "In use, but its health check fails." : "In use.";
+  const use = off ? "Skipped by lookups, retrievals and stores." : health;
   const after = frame.run;
   return operation(
     [backend, off ? h("span", { class: "state-word warn" }, " ◆ bypassed") : null],

@@ -187,6 +187,7 @@ function factColumns(panel) {
       id: "differs",
       label: "In the instance",
       width: 140,
+      cls: "wrap",
       drop: 3,
       title: "what the other processes of the instance have",
       value: (row) => row.differs,

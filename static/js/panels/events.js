@@ -33,7 +33,7 @@ export function mount(root, ctx) {
       replace(
         body,
         h("p", { class: "quiet-line" }, `${spanText(start, end)}: ${count}.`),
-        h("ul", { class: "events" }, eventItems(rows, now)),
+        rows.length ? h("ul", { class: "events" }, eventItems(rows, now)) : null,
       );
     },
   });

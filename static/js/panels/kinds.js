@@ -360,7 +360,7 @@ function mpStatus(data) {
 // ---- worker ----------------------------------------------------------------
 
 /** Whether a health check of that backend fails, as the node's reasons for being degraded say. */
-const fails = (node, backend) =>
+export const fails = (node, backend) =>
   (node.reasons || []).some((reason) => reason.includes(`${backend}HealthCheck`));
 
 /** The backends of a worker, which of them are bypassed, and whose health check fails. */

@@ -524,8 +524,9 @@ function factColumns(panel) {
       id: "value",
       label: "Value",
       num: true,
+      cls: "wrap",
       get width() {
-        return panel.spread ? 352 : 126;
+        return panel.spread ? 396 : 126;
       },
       narrow: 126,
       find: false,

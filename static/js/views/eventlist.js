@@ -396,7 +396,7 @@ export function undoOf(change) {
     const query = new URLSearchParams({ action: "setting", key: setting, value: before });
     query.set("nodes", keys.join());
     const where = keys.length > 1 ? plural(keys.length, "node") : keys[0];
-    const says = `Set ${setting} back to ${before} on ${where} …`;
+    const says = `Undo: set ${setting} back to ${before} on ${where} …`;
     return { text: "Undo …", href: `#/many?${query}`, says };
   }
   const href = `${nodeLink(known[0], "config")}?q=${encodeURIComponent(setting)}`;
