@@ -613,11 +613,12 @@ def test_an_event_of_a_change_lists_its_nodes_and_leads_to_its_undo_by_mouse(pag
     assert [setting_of(demo, node, "save_unfull_chunk") for node in nodes] == [old] * 4
 
 
-def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo):
+@pytest.mark.parametrize("words", ["save_unf", "undo"])
+def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words):
     browser = page(demo, "#/")
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
-    browser.press(*"save_unf")
+    browser.press(*words)
     chosen = ".palette [role=option][aria-selected=true]"
     browser.wait_for(lambda: "changed: save_unfull_chunk" in browser.text(chosen))
     browser.press("ArrowDown")

@@ -199,10 +199,14 @@ function nodePanelEntries(words) {
 /** The settings that an event of a change names. */
 const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, name]) => name);
 
-/** What changed lately, as its event and as a comparison of the instance's nodes. */
+/**
+ * What changed lately, as its event and as a comparison of the instance's nodes; "undo" finds every
+ * change.
+ */
 function changeEntries(words, rows) {
   if (!words.length) return [];
-  const found = rows.filter((row) => settingsIn(row.text).some((name) => beginsWords(name, words)));
+  const isMeant = (name) => words.join() === "undo" || beginsWords(name, words);
+  const found = rows.filter((row) => settingsIn(row.text).some(isMeant));
   const entries = found.slice(0, MOST_CHANGES).flatMap((row) => {
     const node = store.byKey.get(row.node);
     const instance = node ? instanceName(node) : store.instances.get(row.instance);
@@ -214,7 +218,7 @@ function changeEntries(words, rows) {
     const look = { group: "Changes", image: "change" };
     const event = "#/events?kind=changed";
     const compare = `#/compare?nodes=${encodeURIComponent(names)}`;
-    const setting = settingsIn(row.text).find((name) => beginsWords(name, words));
+    const setting = settingsIn(row.text).find(isMeant);
     const text = `Compare ${setting} on nodes of ${instance}`;
     const change = changesOf(row).find((one) => one.setting === setting);
     const undo = change && undoOf(change);
