@@ -379,8 +379,9 @@ export function changesOf(row) {
 }
 
 /**
- * Where a change is undone: {text, href, says}; without href it is undone already. Bulk actions are filled in with it, or, where it
- * cannot be set or not by this viewer, the Config of its first node shows it.
+ * Where a change is undone: {text, href, says}; without href it is undone already. Bulk actions are
+ * filled in with it, or, where it cannot be set or not by this viewer, the Config of its first node
+ * shows it.
  */
 export function undoOf(change) {
   const { setting, before, nodes } = change;
