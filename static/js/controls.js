@@ -33,8 +33,9 @@ const TAIL = 8; // characters of a long name's end that always stay
 export function fitted(text) {
   const name = String(text);
   if (name.length < 2 * TAIL) return name;
-  const slash = name.lastIndexOf("/"); // an address keeps its last part whole
-  const cut = slash > 0 && name.length - slash <= 2 * TAIL ? slash : name.length - TAIL;
+  // The last part stays whole where it is short.
+  const lasts = [name.lastIndexOf("/"), name.search(/[_-][^_-]*$/), name.length - TAIL];
+  const cut = lasts.find((at) => at > 0 && name.length - at <= 2 * TAIL);
   return h(
     "span",
     {},

@@ -211,7 +211,7 @@ function columns(view) {
       id: "name",
       label: "Name",
       head: true,
-      width: 200,
+      width: 235,
       narrow: 150,
       value: (row) => (row.isProxy ? row.name : row.key),
       sig: (row) => row.key,
@@ -220,7 +220,7 @@ function columns(view) {
         return h("a", { href: nodeLink({ key }), title: key }, fitted(key));
       },
     },
-    { id: "what", label: "Kind", width: 110, drop: 2, value: (row) => row.kind },
+    { id: "what", label: "Kind", width: 130, drop: 2, value: (row) => row.kind },
     ...placeColumns(),
     actionColumn(view),
   ];
@@ -243,7 +243,7 @@ function placeColumns() {
     {
       id: "address",
       label: "Address",
-      width: 260,
+      width: 200,
       grow: true,
       drop: 1,
       cls: "mono",
@@ -266,7 +266,7 @@ function placeColumns() {
       width: 110,
       drop: 3,
       value: (row) => row.source || "",
-      text: (row) => row.source || "–",
+      text: (row) => (String(row.source).startsWith("proxy:") ? "its frontend" : row.source || "–"),
     },
   ];
 }
