@@ -5,7 +5,7 @@ import { h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
 import { show } from "../panels/config.js";
-import { flatten } from "../panels/util.js";
+import { breakable, flatten } from "../panels/util.js";
 
 export { flatten };
 
@@ -215,7 +215,7 @@ export function settingRow({ name, groups }) {
   return h(
     "tr",
     {},
-    h("th", { scope: "row", class: "mono" }, name),
+    h("th", { scope: "row", class: "mono" }, breakable(name)),
     h("td", { class: "mono", ...label("Most common value") }, most, count),
     h(
       "td",
