@@ -335,8 +335,12 @@ function besideName(row) {
 /** The name of a rank without what its instance's name says already. */
 function shortName(row) {
   const name = row.node.key;
-  const prefix = isRank(row) ? row.instance.name : "";
-  const rest = prefix && name.startsWith(prefix) ? name.slice(prefix.length) : "";
+  if (!isRank(row)) return name;
+  // All of them may be behind one other frontend, whose name is before theirs.
+  const before = name.slice(0, name.lastIndexOf("/") + 1);
+  const isShared = row.instance.nodes.every((key) => key.startsWith(before));
+  const prefix = (isShared ? before : "") + row.instance.name;
+  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : "";
   return /^[_-]?[A-Za-z]/.test(rest) ? rest.replace(/^[_-]/, "") : name;
 }
 
