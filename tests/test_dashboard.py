@@ -124,7 +124,10 @@ def test_views_open_while_the_server_is_away_and_live_is_no_longer_marked(browse
     browser.goto(url(front, "#/"))
     browser.wait_for(lambda: "w0" in browser.text("main"))
     loaded = "return performance.getEntriesByType('resource').map(e => e.name).join()"
-    browser.wait_for(lambda: "views/nodes.js" in browser.script(loaded), 20)
+    modules = ("js/views/nodes.js", "js/views/node.js", "js/palette.js")
+    browser.wait_for(lambda: all(name in browser.script(loaded) for name in modules), 20)
+    for name in modules:  # with what they import
+        browser.script("await import('/static/' + arguments[0])", name)
     accent = browser.style(".live i", "background-color")
     browser.offline(True)
     try:
