@@ -28,7 +28,7 @@ const LOADERS = {
 
 // What opens later even while the server is unreachable.
 const OTHERS = [...Object.values(LOADERS), () => import("./palette.js")];
-const PRELOAD = 1000; // ms after the first status: the first view has what it needs
+const PRELOAD = 3000; // ms after the first status: the first view has what it needs
 
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
