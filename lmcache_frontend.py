@@ -6598,6 +6598,7 @@ def no_such_node(name: str) -> FrontendError:
 # ----------------------------------------------------------------------------
 
 HISTORY_POINTS = 1_000  # points of a series in one response, about
+LATE_ROUND = 1.2  # intervals after which a round has come, or is missed
 # Seconds between two points that are means of several rounds; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
 MAX_HISTORY_HOURS = 20_000  # nodes x hours that one request reads from the history file
@@ -6945,7 +6946,8 @@ def series_name(key: str) -> str:
 
 def history_step(seconds: float, pace: float, most: float = HISTORY_POINTS) -> float:
     """Seconds between two points of a series over so many seconds, with a round every ``pace``."""
-    least = max(pace * 1.2, seconds / most / 1.1)  # every step has a round
+    # Every step has a round: an empty one would be drawn as a gap.
+    least = max(pace * LATE_ROUND, seconds / most / 1.1)
     steps = (step for step in HISTORY_STEPS if step >= least)
     return float(next(steps, HISTORY_STEPS[-1]))
 
@@ -11692,13 +11694,14 @@ def get_status(server: FrontendServer, request: ApiRequest) -> Response:
     names, states = request.names("node"), request.names("state")
     # Another frontend has a deadline for our response.
     by_frontend = request.head.get(b"user-agent").startswith(b"lmcache-frontend/")
-    figures = [figure for name in request.names("figures") for figure in listed(name)]
+    wanted = map(listed, request.names("figures"))
+    figures = list(dict.fromkeys(itertools.chain.from_iterable(wanted)))
     body, etag = server.monitor.status_json(
         names, states, not by_frontend, figures or None, request.value("whole")
     )
     response = Response(200, body, ETag=f'"{etag}"', Cache_Control="no-cache")
     if figures == LISTED:
-        response.gzip_level = GZIP_LEVEL  # 88 instead of 124 KiB of 1,000 nodes for 9 ms
+        response.gzip_level = GZIP_LEVEL  # a third less for 9 ms, of 1,000 nodes
     return response
 
 

@@ -375,3 +375,10 @@ def test_bodies_that_do_not_arrive_hold_no_worker(front):
 def test_too_many_parameters_are_a_clear_400(front):
     answer = front.ask("/api/status?" + "a&" * 300)
     assert answer.status == 400 and "256" in answer.json()["detail"]
+
+
+def test_a_figure_that_a_status_names_often_is_made_once(lasting_front):
+    """Nobody makes the status slow by asking for the same a thousand times."""
+    once = lasting_front.ask("/api/status?figures=listed")
+    often = lasting_front.ask("/api/status?figures=" + ",".join(["listed"] * 1000))
+    assert (often.status, often.headers["etag"]) == (200, once.headers["etag"])

@@ -330,8 +330,8 @@ const MARK_RANKS = ["critical", "other", "restart", "change", "alert", "resolved
 const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
 
 /**
- * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical alert
- * is never behind another sign.
+ * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical
+ * alert is never behind another sign.
  */
 export function mergedMarks(marks) {
   const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);

@@ -266,10 +266,8 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
   });
   input.addEventListener("input", () => {
     const found = onsearch(input.value);
-    setText(
-      count,
-      input.value && typeof found === "number" ? `${plural(found, "match", "matches")}` : "",
-    );
+    const isCount = input.value && typeof found === "number";
+    setText(count, isCount ? plural(found, "match", "matches") : "");
   });
   return h("span", { class: "search" }, icon("search"), input, count);
 }

@@ -150,7 +150,8 @@ function engineRest(ctx) {
         "hot_cache",
         [
           "● on",
-          "KV loaded from other backends is also kept in CPU memory. When off, it is loaded each time.",
+          "KV loaded from other backends is also kept in CPU memory. When off, it is loaded " +
+            "each time.",
         ],
         ["○ off", "KV loaded from other backends is not kept in CPU memory. When on, it is."],
       ),

@@ -84,8 +84,8 @@ const backendNames = () =>
   );
 
 /**
- * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger}; `more()`
- * is said before it is applied.
+ * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger};
+ * `more()` is said before it is applied.
  */
 function makeActions(inputs, change) {
   const { logger, level, backend } = inputs;
