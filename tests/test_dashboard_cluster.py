@@ -331,7 +331,7 @@ def test_that_events_are_not_known_is_said_while_the_server_is_away(show, server
     lose_server(browser)
     browser.script("location.hash = '#/'")
     browser.wait_for(lambda: "Not available" in browser.text(".event-card"))
-    assert "Nothing happened" not in browser.text(".event-card")
+    assert "No events in this time range" not in browser.text(".event-card")
     assert "No values" not in browser.text(".charts-card")
 
 
@@ -419,7 +419,7 @@ def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, sto
     alerts = browser.texts(".alert-card > .alerts > li")
     assert len(alerts) == 1 and "retrieve time of mp-1" in alerts[0]
     assert "Resolved" in alerts[0] and "lasted" in alerts[0] and "since" not in alerts[0]
-    assert "table and side bar: now" in browser.text(".page-head")
+    assert "table and sidebar: now" in browser.text(".page-head")
     assert "Now, not " in browser.text(".is-now")
     assert not browser.has(".alert-card .menu-box")
 

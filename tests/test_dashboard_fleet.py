@@ -126,7 +126,7 @@ def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to
 def test_an_engine_without_alerts_shows_those_of_the_other_nodes_of_its_instance(page, demo):
     browser = page(demo, "#/node/llama70b-a_api")
     fold = "main .alert-card details.others"
-    browser.wait_for(lambda: "of other nodes of llama70b-a" in browser.text(fold + " summary"))
+    browser.wait_for(lambda: "on other nodes of llama70b-a" in browser.text(fold + " summary"))
     assert not browser.has("main .alert-card > .alerts > li")
     browser.wait_for(lambda: "llama70b-a_worker2" in browser.text(fold))
     browser.click(fold + " summary")
@@ -344,7 +344,7 @@ def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
     browser.wait_for(lambda: browser.has("[aria-label='Meta'] .menu"))
     assert browser.texts("[aria-label='Meta'] .menu button") == [
         "Refresh",
-        "Raw response",
+        "Show raw response",
         "Copy as curl",
     ]
     browser.press("ArrowDown", "Enter")

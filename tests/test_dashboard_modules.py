@@ -365,7 +365,7 @@ def action(method, path, status=200, node="w0"):
         (action("POST", "/proxy2/w0/other?x=1"), "POST /proxy2/w0/other?x=1 on w0"),
         (
             action("DELETE", "/api/alerts/node_down%3Aw0/silence", node=None),
-            "Silence of an alert ended: node down on w0",
+            "Silence ended: node down on w0",
         ),
     ],
 )

@@ -279,9 +279,9 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
     browser.click("button[title='Show HF_TOKEN']")
     wait_text(browser, "hf_example_not_a_secret")
     assert "example-not-a-secret" not in browser.text("main"), "one at a time"
-    choose(browser, "Environment", "Raw response")
+    choose(browser, "Environment", "Show raw response")
     assert "example" not in browser.text("pre.raw")
-    choose(browser, "Environment", "Hide the raw response")
+    choose(browser, "Environment", "Hide raw response")
     browser.click("button[title='Hide HF_TOKEN']")
     assert "hf_example_not_a_secret" not in browser.script(
         "return document.documentElement.outerHTML"
@@ -790,7 +790,7 @@ def test_only_the_open_panel_asks_the_node(browser, demo, show):
     wait_text(browser, "meta-llama/Llama-3.3-70B-Instruct")
     browser.wait_for(lambda: asked() == {"/meta"})
     for panel, paths, words in (
-        ("threads", {"/threads", "/periodic-threads"}, "different stack"),
+        ("threads", {"/threads", "/periodic-threads"}, "distinct stack"),
         ("environment", {"/env"}, "PYTHONHASHSEED"),
         ("inference", {"/inference_info"}, "vllm_version"),
     ):

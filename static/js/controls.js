@@ -130,7 +130,10 @@ export async function copy(text, what = "Copied") {
     // Pages on plain http from another host have no clipboard API.
     const done = document.execCommand("copy");
     area.remove();
-    toast(done ? what : "Not copied: the browser refused", done ? "good" : "bad");
+    toast(
+      done ? what : "Not copied: the browser denied access to the clipboard",
+      done ? "good" : "bad",
+    );
   }
 }
 
@@ -418,7 +421,7 @@ document.body.append(notes);
 export function toast(text, kind = "plain") {
   const close = h(
     "button",
-    { type: "button", class: "bare", "aria-label": "Close this note" },
+    { type: "button", class: "bare", "aria-label": "Dismiss" },
     icon("close"),
   );
   const mark = { good: "● ", bad: "■ ", plain: "" }[kind];

@@ -55,7 +55,7 @@ const PANELS = [
 
 const KEYS = [
   ["Ctrl K, /", "search nodes, views and actions"],
-  ["?", "this list"],
+  ["?", "show this list"],
   ["g c, g e, g p", "go to Cluster, Events, Compare"],
   ["g b, g n", "go to Bulk actions, Nodes"],
   ["r", "refresh: poll all nodes now"],

@@ -15,7 +15,7 @@ function menuOf(frame) {
   ].filter(Boolean);
   const second = [
     frame.options.load && {
-      label: frame.rawBox.hidden ? "Raw response" : "Hide the raw response",
+      label: frame.rawBox.hidden ? "Show raw response" : "Hide raw response",
       image: "page",
       act: frame.toggleRaw,
     },

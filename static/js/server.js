@@ -319,7 +319,7 @@ export function notify() {
 /** May this page change things? Unknown counts as no. */
 export const trusted = () => Boolean(store.session && store.session.trusted);
 export const whyNot = () =>
-  store.session ? store.session.reason || "this needs the token" : "not connected yet";
+  store.session ? store.session.reason || "the access token is required" : "not connected yet";
 
 export async function loadSession() {
   try {

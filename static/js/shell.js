@@ -419,7 +419,7 @@ const ALREADY = {
 async function forgetToken() {
   setToken("");
   await loadSession();
-  toast(trusted() ? "Token removed; this host may make changes without it" : "Read-only again");
+  toast(trusted() ? "Token removed. This host can still make changes." : "Read-only again");
 }
 
 function tokenField() {

@@ -80,10 +80,11 @@ function said(answer) {
     return `${answer.backend_name} ${answer.bypassed ? "is now bypassed" : "is in use again"}`;
   if (answer.num_removed !== undefined) return `${plain(answer.num_removed)} removed`;
   if (answer.recreated) return `${Object.keys(answer.recreated).join(", ")} recreated`;
-  if (answer.created)
-    return `${Object.keys(answer.created).join(", ") || "no backend was missing: none"} created`;
-  if (answer.cleared && answer.cleared.tier)
-    return `${answer.cleared.tier.toUpperCase()} is empty now`;
+  if (answer.created) {
+    const names = Object.keys(answer.created).join(", ");
+    return names ? `${names} created` : "no backend was missing";
+  }
+  if (answer.cleared && answer.cleared.tier) return `${answer.cleared.tier.toUpperCase()} cleared`;
   if (answer.error_codes) {
     const bad = Object.entries(answer.error_codes).filter(([, code]) => code !== 0);
     return bad.length
@@ -492,7 +493,7 @@ function slotCheck(ctx) {
     { class: "slot-form", novalidate: true },
     field("Slots, for example 0,1,[2,31]", slots),
     field("Chunk size", size),
-    h("label", { class: "check" }, layers, "by layer"),
+    h("label", { class: "check" }, layers, "By layer"),
     go,
   );
   form.addEventListener("submit", async (event) => {

@@ -655,7 +655,7 @@ class Metrics {
       onrow: (row) => this.detail.open(row),
       emptyText: "This node reports no metrics.",
     });
-    const zeros = h("label", {}, this.zeroBox, "hide zeros");
+    const zeros = h("label", {}, this.zeroBox, "Hide zeros");
     const tools = h("div", { class: "tools" }, this.found, this.prefixes, zeros);
     append(body, tools, this.shared, this.table.element);
     this.table.update(this.rows);

@@ -452,7 +452,7 @@ export class NodeFigures {
 }
 
 const AWAITED = " They appear after two polls.";
-const NONE_REPORTED = " The metrics of this node have none of those that are shown here.";
+const NONE_REPORTED = " This node reports none of the figures shown here.";
 const JUST_NOW = 60; // seconds in which figures are still awaited
 
 function noFigures(node, now) {

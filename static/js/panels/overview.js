@@ -14,7 +14,7 @@ import { NodeEvents } from "./nodeevents.js";
 import { breakable } from "./util.js";
 
 const SAME_TIME = 30; // seconds; two polls of a large cluster
-const LIVE = "The state, caches and lists show the present.";
+const LIVE = "State, caches and lists show current values.";
 
 export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];

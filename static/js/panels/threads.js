@@ -229,7 +229,7 @@ class Stacks {
 
   #countText(found, stacks) {
     const all = plural(this.threads.length, "thread");
-    if (!this.still) return `${all}, ${plural(stacks, "different stack")}`;
+    if (!this.still) return `${all}, ${plural(stacks, "distinct stack")}`;
     const more = found ? " (including those that wait for work)" : "";
     return `${plain(found)} of ${all} with the same frames as at ${clock(this.first.time)}${more}`;
   }

@@ -296,7 +296,7 @@ async function silenceWithComment(line) {
     build: (body) =>
       body.append(
         h("p", { class: "muted" }, line.text),
-        field("For", hours),
+        field("Duration", hours),
         field("Comment", comment, "Shown to everyone who opens this page."),
       ),
     submit: () => silence(line, Number(hours.value) * HOUR, comment.value.trim()),
@@ -571,7 +571,7 @@ export class AlertCard {
     const unknown = status.counts.unknown;
     const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
     const whose = this.folded.length
-      ? "No active alerts of this node"
+      ? "No active alerts for this node"
       : "All clear: no active alerts";
     const calm = this.past ? "No alerts in this time range" : whose;
     setText(this.clear, waiting || calm);
@@ -590,7 +590,7 @@ export class AlertCard {
     const count = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
     const instance = instanceOf(this.folded[0].alerts[0]);
     const where = instance ? ` of ${instance}` : "";
-    setText(this.others.firstChild, `${plural(count, "alert")} of other nodes${where}`);
+    setText(this.others.firstChild, `${plural(count, "alert")} on other nodes${where}`);
     replace(
       this.far,
       this.folded.map((line) => alertItem(line, this.now, this.opened)),
@@ -676,7 +676,7 @@ export class EventCard {
   /** Take the rows of the range's events, newest first; `missing` is why they are not known. */
   update(rows, now, missing = "") {
     Object.assign(this, { rows, now });
-    setText(this.none, missing || "Nothing happened in this time range.");
+    setText(this.none, missing || "No events in this time range.");
     this.#offerKinds();
     this.#draw();
   }

@@ -371,7 +371,7 @@ export class BulkActions {
     const parts = [...new Set(kinds)].sort(byName).map((kind) => `${kind} (${plain(count(kind))})`);
     const nodes = `${plain(kinds.length)} of ${plural(selected.length, "selected node")}`;
     const verb = kinds.length === 1 ? "is" : "are";
-    return ` ${nodes} ${verb} left out, of a kind that does not offer this: ${parts.join(", ")}.`;
+    return ` ${nodes} ${verb} skipped, of a kind that does not support this: ${parts.join(", ")}.`;
   }
 
   /** What will be done, and where. */
@@ -414,7 +414,8 @@ export class BulkActions {
     const instances = [...new Set(nodes.map(instanceName))];
     const where = instances.length === 1 && instances[0] ? ` of ${instances[0]}` : "";
     const notes = (more ? more() : []).map((text) => `${text}.`);
-    if (danger) notes.push("All cached KV chunks there are deleted. This cannot be undone.");
+    if (danger)
+      notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
     return confirmDialog({
       title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
       text: [...notes, namesText(nodes)],
@@ -498,8 +499,8 @@ export function inWords(answer) {
 
 /** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
 export function resultCell(result, offered = true, now = "") {
-  const title = offered ? null : "not offered by this kind of node";
-  const said = offered ? now : "not offered";
+  const title = offered ? null : "not supported by this kind of node";
+  const said = offered ? now : "not supported";
   if (!result) return said ? h("span", { class: "muted", title }, said) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";

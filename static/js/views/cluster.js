@@ -41,7 +41,7 @@ const ENV_TIMEOUT = 15; // seconds
 
 /** Ways to put rows under headings: id, label, heading of a row. */
 const GROUPS = [
-  ["", "No groups", null],
+  ["", "No grouping", null],
   ["model", "By model", (row) => row.model || "No model reported"],
   ["version", "By version", (row) => versionOf(row) || "No version reported"],
   ["proxy", "By frontend", (row) => proxyOf(row)],
@@ -129,7 +129,7 @@ class Head {
   tick() {
     const range = timeRange();
     if (!range.live)
-      setText(this.age, `Fixed time range: as of ${hour(range.to)}; table and side bar: now`);
+      setText(this.age, `Fixed time range: as of ${hour(range.to)}; table and sidebar: now`);
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
       setText(this.age, `Updated ${duration(Math.round(age))} ago`);
@@ -235,13 +235,13 @@ class Filters {
     return popover(
       "Filters",
       () => [
-        h("label", { class: "field" }, h("span", {}, "Group the rows"), by),
+        h("label", { class: "field" }, h("span", {}, "Group rows"), by),
         h(
           "label",
           { class: "field" },
           h("span", {}, "Environment variable"),
           this.env,
-          h("small", {}, "Nodes with this variable, or with this value of it."),
+          h("small", {}, "Matches nodes that have this variable, or this value of it."),
         ),
       ],
       this.signal,
@@ -263,7 +263,7 @@ class Filters {
           h("input", { type: "checkbox", checked: shown.includes(column.id) }),
         ]);
         for (const [, box] of boxes) box.addEventListener("change", () => choose(boxes));
-        const reset = button("Standard columns", () => this.#resetColumns(), { kind: "little" });
+        const reset = button("Reset columns", () => this.#resetColumns(), { kind: "little" });
         return [boxes.map(([column, box]) => h("label", {}, box, column.label)), reset];
       },
       this.signal,
@@ -371,7 +371,7 @@ class Filters {
     this.apply();
     if (!wanted) return;
     if (!trusted()) {
-      setText(this.envNote, "Read-only: environments need the access token");
+      setText(this.envNote, "Read-only. To search environments, enter the access token.");
       return;
     }
     this.abort = new AbortController();

@@ -335,8 +335,8 @@ class ComparePage {
     this.values = null;
     const why = this.isByMetric
       ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
-      : "No nodes selected. Choose a preset, open “Nodes” above, or select rows of the " +
-        "cluster's table.";
+      : "No nodes selected. Choose a preset, open “Nodes” above, or select rows in the " +
+        "cluster table.";
     replace(this.valueBox, empty(why));
     setText(this.note, "");
   }

@@ -76,8 +76,8 @@ export class SettingsCard {
         h(
           "div",
           { class: "panel-tools" },
-          h("label", { class: "inline" }, this.equal, "show equal settings"),
-          h("label", { class: "inline" }, this.identity, "show IDs, ports and paths"),
+          h("label", { class: "inline" }, this.equal, "Show equal settings"),
+          h("label", { class: "inline" }, this.identity, "Show IDs, ports and paths"),
           this.button,
         ),
       ),
@@ -164,7 +164,7 @@ export class SettingsCard {
     const verb = real.length === 1 ? "differs" : "differ";
     const nodes = plural(configs.length, "node");
     const text = `${plural(real.length, "setting")} ${verb} between ${nodes}`;
-    setText(this.note, `${text}${left}; ${all.length - differing.length} are equal.${silent}`);
+    setText(this.note, `${text}${left}; ${all.length - differing.length} equal.${silent}`);
     const shown = all.filter(
       (row) =>
         (this.equal.checked || row.groups.length > 1) &&

@@ -204,7 +204,7 @@ function silenceText(event) {
   const alert = silencedAlert(event);
   const [rule, ...place] = decoded(SILENCED.exec(path)[1]).split(":");
   const id = rule.replace(/_/g, " ") + (place.length ? ` on ${place.join(":")}` : "");
-  const done = method === "POST" ? "Alert silenced" : "Silence of an alert ended";
+  const done = method === "POST" ? "Alert silenced" : "Silence ended";
   const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
   const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
   const failed = status >= 400 ? ` (failed with ${status})` : "";
@@ -277,10 +277,10 @@ const ACTIONS = [
   ["POST /run_script", "script run"],
   [`PUT /bypass/add${BACKEND}`, "$1 bypassed"],
   [`PUT /bypass/remove${BACKEND}`, "bypass of $1 ended"],
-  ["PUT /freeze/enable", "frozen"],
+  ["PUT /freeze/enable", "freeze started"],
   ["PUT /freeze/disable", "freeze ended"],
-  ["PUT /hot_cache/enable", "hot cache turned on"],
-  ["PUT /hot_cache/disable", "hot cache turned off"],
+  ["PUT /hot_cache/enable", "hot cache enabled"],
+  ["PUT /hot_cache/disable", "hot cache disabled"],
   ["DELETE /cache/clear[?]locations=([^&]+)", "$1 cleared"],
   ["(?:DELETE|POST) /(?:cache/clear|clear-cache)", "cache cleared"],
   [`POST /backends/${NAME}/recreate`, "$1 recreated"],

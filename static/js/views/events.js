@@ -158,7 +158,7 @@ class EventsView {
     if (!store.status.nodes.length) return "No events: the frontend has no nodes yet.";
     const filtered = this.kind || this.node || this.words.length;
     const hint = filtered ? "Clear the filters, or choose a longer time range." : "";
-    return `Nothing happened in this time range. ${hint || "Choose a longer time range."}`;
+    return `No events in this time range. ${hint || "Choose a longer time range."}`;
   }
 
   update(status) {

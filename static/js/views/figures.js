@@ -481,7 +481,7 @@ export class ChartsCard {
     );
     const menu = menuButton(icon("more"), () => this.#menu(), {
       kind: "little bare",
-      label: "More about these charts",
+      label: "Actions for the charts",
     });
     this.element = h(
       "section",
@@ -568,7 +568,7 @@ export class ChartsCard {
           text,
         ),
       ),
-      shown.length > 1 ? h("span", {}, "number: marks close together") : null,
+      shown.length > 1 ? h("span", {}, "a number counts marks close together") : null,
     );
   }
 
@@ -576,7 +576,7 @@ export class ChartsCard {
     const { interval, end } = history;
     const none = end > 0 && this.charts.every(({ chart }) => chart.element.hidden);
     this.note.hidden = !none;
-    const wait = interval ? ` They appear after two polls, ${duration(2 * interval)}.` : "";
+    const wait = interval ? ` They appear after two polls (${duration(2 * interval)}).` : "";
     if (none) setText(this.note, `No figures in this time range.${wait}`);
   }
 

@@ -212,7 +212,10 @@ class PanelContext {
   #notAsked(old) {
     this.unasked = true;
     if (!old)
-      throw new ApiError("Not requested because the node is down. Refresh requests it anyway.", 0);
+      throw new ApiError(
+        "Not requested because the node is down. Refresh to request it anyway.",
+        0,
+      );
     this.#say(old.time);
     return old.text;
   }

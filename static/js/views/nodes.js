@@ -352,9 +352,9 @@ class NodesPage {
 
   async remove(row) {
     const what = row.isProxy ? "frontend" : "node";
-    const more = row.isProxy ? " Its nodes are removed from this page too." : "";
+    const more = row.isProxy ? " Its nodes are removed too." : "";
     const text =
-      `This ${what} (${row.address}) is removed from this page. ` +
+      `This ${what} (${row.address}) is removed from this frontend. ` +
       `The ${what} itself keeps running.${more}`;
     if (!(await confirmDialog({ title: `Remove ${row.name}?`, text, action: "Remove" }))) return;
     const name = encodeURIComponent(row.isProxy ? row.name : row.key);

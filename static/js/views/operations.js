@@ -13,7 +13,7 @@ const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
 const MOST_SHOWN = 3; // numbers of a list in the preview
 const COMPRESS_NOTE =
-  "LMCache 0.5.6 gives no response to this, and later requests to the same workers fail.";
+  "LMCache 0.5.6 never responds to this request, and later requests to the same workers fail.";
 
 // ---- what is typed ----
 
@@ -27,14 +27,14 @@ export function readNumbers(text, what = "token IDs") {
   for (const word of words) {
     const match = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(word);
     if (!match)
-      throw new Error(`“${word.slice(0, 40)}” is not a number. Enter ${what} like 0-511.`);
+      throw new Error(`“${word.slice(0, 40)}” is not a number. Enter ${what} such as 0-511.`);
     const first = Number(match[1]);
     const last = Number(match[2] ?? match[1]);
     if (last - first + numbers.length >= MOST_TOKENS)
       throw new Error(`More than ${plain(MOST_TOKENS)} ${what}.`);
     for (let number = first; number <= last; number += 1) numbers.push(number);
   }
-  if (!numbers.length) throw new Error(`Enter ${what}, like 0-511 or 12, 7, 90.`);
+  if (!numbers.length) throw new Error(`Enter ${what}, such as 0-511 or 12, 7, 90.`);
   return numbers;
 }
 
@@ -66,7 +66,7 @@ const FIELDS = {
   method: text("Method", { value: "cachegen" }),
   ip: text("IP address", { placeholder: "10.0.0.5" }),
   workers: text("Worker IDs", { value: "0" }),
-  blocks: text("Block IDs", { value: "0-1", hint: "ranges such as 0-15 are accepted" }),
+  blocks: text("Block IDs", { value: "0-1", hint: "Ranges such as 0-15 are accepted." }),
   chunk: text("Chunk size", { value: "256" }),
   engine: text("Engine instance", { placeholder: "1000", hint: "As registered with the server." }),
 };
@@ -197,7 +197,7 @@ const OPERATIONS = {
   mp: {
     checksums: {
       label: "Compute checksums",
-      help: "Checksums of a serving engine's KV blocks, to compare what servers hold. Reads only.",
+      help: "Checksums of an engine's KV blocks, to compare what servers hold. Changes nothing.",
       fields: ["blocks", "chunk", "engine"],
       reads: true,
       request: (f) => [
