@@ -160,6 +160,86 @@ def test_a_change_that_was_undone_says_when_and_offers_no_undo(show, server, sto
     assert browser.attribute(undo, "href") is None
 
 
+def change_of_all_workers(story, ago, before, after):
+    """A setting that was changed on the four workers of an instance; returns their names."""
+    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+    text = "%%s changed: chunk_size %s → %s" % (before, after)
+    more = {"changes": {"chunk_size": [before, after]}, "by": "token", "from": "10.2.0.14"}
+    for key in nodes:
+        story.event(ago, "changed", text % key, node=key, instance="llama70b-a", **more)
+    return nodes
+
+
+def suspect(story, *rules):
+    """Let alerts name that change; the rule about the hit rate is called as the server does."""
+    for one in story.alerts:
+        if one["rule"] in rules:
+            one["details"] = ["2 min before: chunk_size 256 → 512 on 4 nodes, by token from 10.2"]
+        if one["rule"] == "hit_rate":
+            one["rule"] = "hit_rate_halved"
+
+
+def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "hit_rate", "restarts")
+    browser = show(server)
+    heads = ".alert-card .incident h3"
+    browser.wait_for(lambda: browser.count(heads) == 2)
+    first, second = browser.texts(heads)
+    assert (
+        first.startswith("After chunk_size 256 → 512 on 4 nodes at ") and second == "Other alerts"
+    )
+    assert "by token, 10.2.0.14" in browser.text(".incident-head")
+    lines = browser.texts(".alert-card .incident .alerts > li")
+    # The gravest first; of those equally grave what users feel.
+    told = ["restarted twice", "Hit rate of", "Evictions are rising", "Retrievals are failing"]
+    assert [words in text for words, text in zip(told, lines)] == [True] * 4 == [True] * len(lines)
+    assert not any("chunk_size" in text for text in lines)
+    assert browser.count(".alert-card .undo") == 1
+    tab_to(browser, "Undo: set chunk_size back to 256 on 4 nodes …")
+    tab_to(browser, "Silence: " + story.alerts[0]["text"])
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has(".alerts .menu"))
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.count(".alert-card .incident [data-rule]") == 3)
+    browser.click(".incident-head .undo")
+    browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
+
+
+def test_an_incident_says_when_its_change_was_undone(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    change_of_all_workers(story, 300, "512", "256")
+    suspect(story, "evictions", "hit_rate")
+    browser = show(server)
+    browser.wait_for(lambda: browser.text(".incident-head .undo").startswith("undone "))
+    assert browser.attribute(".incident-head .undo", "href") is None
+
+
+def test_one_alert_that_names_a_change_has_no_heading(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions")
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alerts [data-rule=evictions] .undo"))
+    assert not browser.has(".alert-card .incident")
+    assert "chunk_size 256 → 512" in browser.text(".alerts [data-rule=evictions]")
+
+
+def test_the_newest_change_of_a_setting_alone_offers_its_undo(show, server, story):
+    for ago, before, after in ((1300, "256", "512"), (900, "512", "256"), (400, "256", "512")):
+        change_of_all_workers(story, ago, before, after)
+    browser = show(server, "/#/events?kind=changed", ".events .undo")
+    browser.wait_for(lambda: browser.count(".events .undo") == 3)
+    newest, undone, first = browser.texts(".events .undo")
+    assert newest == "Undo …" and undone.startswith("undone ")
+    assert first.startswith("changed again ")
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has(".palette input"))
+    browser.type(".palette input", "undo")
+    options = ".palette [role=option]"
+    browser.wait_for(lambda: any("Undo: set chunk_size" in text for text in browser.texts(options)))
+    assert sum("Undo:" in text for text in browser.texts(options)) == 1
+
+
 def test_a_viewer_who_may_not_edit_is_led_to_the_changed_setting(show, server, story):
     story.trusted = False
     change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}

@@ -67,6 +67,7 @@ const FLAGS = {
 
 const DASHES = 3; // kinds of lines: d0, d1, d2 in style.css
 const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
+const otherNodes = (more) => (more ? ` (and ${plural(more, "other node")})` : "");
 const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
 
 // ---- what all charts share: the time under the pointer ----
@@ -532,7 +533,7 @@ export class Chart {
   }
 
   #markText(mark) {
-    return `${clock(mark.time)} ${mark.title}`;
+    return `${clock(mark.time)} ${mark.title}${otherNodes(mark.more)}`;
   }
 
   /** Marks in words; what is told of several nodes is one line. */
@@ -543,8 +544,8 @@ export class Chart {
       lines.set(told, [...(lines.get(told) || []), mark]);
     }
     return [...lines.values()].map(([first, ...others]) => {
-      const more = others.length ? ` (and ${plural(others.length, "other node")})` : "";
-      return this.#markText(first) + more;
+      const more = others.reduce((sum, mark) => sum + 1 + (mark.more || 0), first.more || 0);
+      return this.#markText({ ...first, more });
     });
   }
 

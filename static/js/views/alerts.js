@@ -44,6 +44,7 @@ const PAST = "event "; // how the id of an alert of the past begins
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
+const COSTS = ["hit_rate_halved"]; // rules about what users feel, told before its causes
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
 
 /** When the events of the page begin and end: with what was shortly before its alerts. */
@@ -94,8 +95,41 @@ export function alertLines(alerts) {
   });
   return groups
     .map(lineOf)
-    .sort((a, b) => Boolean(a.until) - Boolean(b.until) || severityOf(a).rank - severityOf(b).rank);
+    .sort(
+      (a, b) =>
+        Boolean(a.until) - Boolean(b.until) ||
+        severityOf(a).rank - severityOf(b).rank ||
+        COSTS.includes(b.rule) - COSTS.includes(a.rule),
+    );
 }
+
+/**
+ * Lines as blocks, each at the place of its gravest line: active alerts after one change are an
+ * incident, {change, lines}; any other line is a block of its own, without change.
+ */
+export function incidentsOf(lines) {
+  const blocks = [];
+  for (const line of lines) {
+    const { change, until } = line;
+    const same = blocks.find((block) => change && !until && isOneChange(block.change, change));
+    if (!same) blocks.push({ change: until ? null : change, lines: [line] });
+    else {
+      same.lines.push(line);
+      same.change = { ...same.change, nodes: union(same.change.nodes, change.nodes) };
+    }
+  }
+  return blocks.map((block) => (block.lines.length > 1 ? block : { ...block, change: null }));
+}
+
+const union = (some, others) => [...new Set([...some, ...others])];
+
+/** Whether two changes are the same on several nodes. */
+const isOneChange = (one, other) =>
+  Boolean(one) &&
+  one.setting === other.setting &&
+  one.before === other.before &&
+  one.after === other.after &&
+  Math.abs(one.time - other.time) <= TOGETHER;
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
 
@@ -154,11 +188,16 @@ function memberLinks(line) {
   return ["On ", links, rest > 0 ? ` and ${plain(rest)} more` : ""];
 }
 
-/** What an alert's details say beyond its text, changes first. */
-function briefDetails(line) {
+const tells = (fact, { setting, before, after }) =>
+  fact.includes(` ${setting} ${before} → ${after}`);
+
+/** What an alert's details say beyond its text and its incident's change; other changes first. */
+function briefDetails(line, incident) {
   const name = line.nodes.length === 1 ? line.nodes[0] : "";
   const isChange = (detail) => detail.includes(" → ");
-  const details = line.details.map((detail) => detail.replace(BY, ""));
+  const details = line.details
+    .filter((detail) => !incident || !tells(detail, incident))
+    .map((detail) => detail.replace(BY, ""));
   const brief = details.map((detail) =>
     name && line.text.includes(name) && detail.endsWith(` on ${name}`)
       ? detail.slice(0, -` on ${name}`.length)
@@ -188,8 +227,7 @@ export function shortlyBefore(line, rows) {
 
 /** The last change before an alert that its facts name, with all its nodes; null without one. */
 function namedChange(line, rows) {
-  const isNamed = ({ setting, before, after }) =>
-    line.details.some((fact) => fact.includes(` ${setting} ${before} → ${after}`));
+  const isNamed = (change) => line.details.some((fact) => tells(fact, change));
   const mine = (node) => line.nodes.includes(node) || line.instances.includes(instanceOf({ node }));
   const changes = rows
     .filter(({ kind, time }) => kind === "changed" && time <= line.since + 1)
@@ -197,9 +235,7 @@ function namedChange(line, rows) {
     .filter((change) => isNamed(change) && change.nodes.some(mine));
   const [last] = changes;
   if (!last) return null;
-  const isSame = ({ setting, before, time }) =>
-    setting === last.setting && before === last.before && last.time - time <= TOGETHER;
-  const nodes = changes.filter(isSame).flatMap((change) => change.nodes);
+  const nodes = changes.filter((one) => isOneChange(last, one)).flatMap((one) => one.nodes);
   return { ...last, nodes: [...new Set(nodes)] };
 }
 
@@ -350,12 +386,14 @@ function alertOfEvent(event, end) {
 }
 
 /** What an alert found besides its headline, as lists: evidence, other nodes, advice. */
-function evidence(line, told, body) {
+function evidence(line, told, body, incident) {
   const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
   const began = Number.isFinite(line.since) ? `Began ${fullTime(line.since)}` : "";
   const reason = headline(line.text) === line.text ? "" : line.text;
   // The line above leaves out who it was.
-  const changed = line.details.filter((detail) => BY.test(detail));
+  const changed = line.details.filter(
+    (detail) => BY.test(detail) && !(incident && tells(detail, incident)),
+  );
   const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
   const advice = adviceOf(line);
   const members = memberLinks(line);
@@ -370,12 +408,15 @@ function evidence(line, told, body) {
   );
 }
 
-/** An alert: what it says and one line of facts; the rest is shown on demand. */
-function alertItem(line, now, opened) {
+/**
+ * An alert: what it says and one line of facts; the rest is shown on demand. The change of its
+ * `incident` is told above it.
+ */
+function alertItem(line, now, opened, incident = null) {
   const { alerts, nodes } = line;
   const text = headline(line.text);
   const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
-  const [nearest, ...told] = briefDetails(line);
+  const [nearest, ...told] = briefDetails(line, incident);
   const facts = [sinceParts(line, now), nearest && linked(nearest)].filter(Boolean);
   const body = h("div", { class: "evidence" });
   const more = h("button", { type: "button", class: "link" }, "Details");
@@ -383,7 +424,7 @@ function alertItem(line, now, opened) {
     more.setAttribute("aria-expanded", String(open));
     more.setAttribute("aria-label", `Details: ${text}`);
     body.hidden = !open;
-    if (open) evidence(line, told, body);
+    if (open) evidence(line, told, body, incident);
   };
   more.addEventListener("click", () => {
     const open = body.hidden;
@@ -404,12 +445,55 @@ function alertItem(line, now, opened) {
         { class: "fact-line" },
         facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
       ),
-      undoLink(line.change),
+      incident ? null : undoLink(line.change),
       more,
     ),
     body,
     line.id.startsWith(PAST) ? null : silenceMenu(line),
   );
+}
+
+/** Alerts under a heading, and what else it says. */
+const section = (title, more, items) =>
+  h(
+    "li",
+    { class: "incident" },
+    h("div", { class: "incident-head" }, h("h3", {}, linked(title)), more),
+    h("ul", { class: "alerts" }, items),
+  );
+
+/** The alerts after one change: what was changed, where, when and by whom, then each of them. */
+function incidentItem({ change, lines }, now, opened) {
+  const { setting, before, after, nodes, time, by } = change;
+  const where = nodes.length > 1 ? plural(nodes.length, "node") : nodes[0];
+  const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
+  const more = [by ? h("span", { class: "hint" }, by) : null, undoLink(change)];
+  const items = lines.map((line) => alertItem(line, now, opened, change));
+  return section(title, more, items);
+}
+
+/** Blocks of lines as items, of at most so many lines; those after an incident have a heading. */
+function blockItems(blocks, now, opened, most = Infinity) {
+  const item = (line) => alertItem(line, now, opened);
+  const items = [];
+  let room = most;
+  let others = []; // since the last incident
+  const close = () => {
+    const isAfter = items.length > 0 && others.length > 0;
+    items.push(...(isAfter ? [section("Other alerts", null, others)] : others));
+    others = [];
+  };
+  for (const block of blocks) {
+    const lines = block.lines.slice(0, room);
+    room -= lines.length;
+    if (!block.change) others.push(...lines.map(item));
+    else if (lines.length) {
+      close();
+      items.push(incidentItem({ ...block, lines }, now, opened));
+    }
+  }
+  close();
+  return items;
 }
 
 function silentItem(line) {
@@ -555,14 +639,11 @@ export class AlertCard {
     const silent = this.lines.filter((line) => line.silence);
     const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
     const what = this.past ? "in this time range" : "active";
-    const grouped = alerts > active.length ? `, ${plural(active.length, "group")}` : "";
+    const grouped = alerts > active.length ? ` in ${plural(active.length, "line")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
-    const shown = active.slice(0, this.showAll ? active.length : SHOWN);
+    const most = this.showAll ? active.length : SHOWN;
     keepFocus(this.element, () => {
-      replace(
-        this.list,
-        shown.map((line) => alertItem(line, this.now, this.opened)),
-      );
+      replace(this.list, blockItems(incidentsOf(active), this.now, this.opened, most));
       this.#drawOthers();
       replace(this.quiet, silent.map(silentItem));
       this.silenced.hidden = !silent.length;
@@ -591,10 +672,7 @@ export class AlertCard {
     const instance = instanceOf(this.folded[0].alerts[0]);
     const where = instance ? ` of ${instance}` : "";
     setText(this.others.firstChild, `${plural(count, "alert")} on other nodes${where}`);
-    replace(
-      this.far,
-      this.folded.map((line) => alertItem(line, this.now, this.opened)),
-    );
+    replace(this.far, blockItems(incidentsOf(this.folded), this.now, this.opened));
   }
 }
 

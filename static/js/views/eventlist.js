@@ -359,37 +359,49 @@ function noteChanges(events) {
     }
 }
 
-/** The time at which a node's setting got its old value again; null when it did not. */
-function undoneAt({ setting, before, time }, node) {
+/** The newest change of a node's setting, where it came after this one: {time, value}. */
+function changedSince({ setting, time }, node) {
   const last = latest.get(`${node}\n${setting}`);
-  return last && last.time > time && last.value === before ? last.time : null;
+  return last && last.time > time ? last : null;
 }
 
-/** The changed settings of a row: [{setting, before, after, nodes, time}]. */
+/** The changed settings of a row: [{setting, before, after, nodes, time, by}]. */
 export function changesOf(row) {
   const found = new Map();
+  const by = actorOf(row);
   for (const { changes, node, time } of row.alike || [row])
     for (const [setting, [before, after]] of Object.entries(changes || {})) {
       if (!node || NO_SETTINGS.includes(setting)) continue;
       const id = [setting, before, after].join("\n");
-      if (!found.has(id)) found.set(id, { setting, before, after, nodes: [], time });
-      found.get(id).nodes.push(node);
+      if (!found.has(id)) found.set(id, { setting, before, after, nodes: [], time, by });
+      const change = found.get(id);
+      change.nodes.push(node);
+      change.time = Math.max(change.time, time);
     }
   return [...found.values()];
 }
 
+/** What became of a change on whose nodes the setting was changed again: {text, says}. */
+function overtaken({ setting, before }, later) {
+  const [last] = [...later].sort((a, b) => b.time - a.time);
+  const isUndone = later.every(({ value }) => value === before);
+  return {
+    text: `${isUndone ? "undone" : "changed again"} ${clock(last.time)}`,
+    says: isUndone ? `${setting} is ${before} again` : `${setting} is ${last.value} now`,
+  };
+}
+
 /**
- * Where a change is undone: {text, href, says}; without href it is undone already. Bulk actions are
- * filled in with it, or, where it cannot be set or not by this viewer, the Config of its first node
- * shows it.
+ * Where a change is undone: {text, href, says}; without href a newer change of that setting decides.
+ * Bulk actions are filled in with it, or, where it cannot be set or not by this viewer, the Config
+ * of its first node shows it.
  */
 export function undoOf(change) {
   const { setting, before, nodes } = change;
   const can = ({ kind }) => SETTABLE.includes(kind);
-  const undone = nodes.map((key) => undoneAt(change, key));
-  if (nodes.length && undone.every(isNumber))
-    return { text: `undone ${clock(Math.max(...undone))}`, says: `${setting} is ${before} again` };
-  const open = nodes.filter((key, i) => !isNumber(undone[i]));
+  const later = nodes.map((key) => changedSince(change, key));
+  if (nodes.length && later.every(Boolean)) return overtaken(change, later);
+  const open = nodes.filter((key, i) => !later[i]);
   const known = open.map((key) => store.byKey.get(key)).filter(Boolean);
   const keys = known.map(({ key }) => key).sort(byName);
   if (!keys.length) return null;
@@ -540,24 +552,46 @@ const MARK_KINDS = {
 const MOST_MARKS = 60;
 
 function marksOfEvent(event) {
-  const { time, until, node } = event;
+  const { time, until, node, rule, instance } = event;
   const kind = MARK_KINDS[event.kind];
+  const alike = rule ? `${rule} ${instance}` : template(event);
   // Down times that were merged into one event: it was not down all the time.
-  const mark = { time, until, node, kind, partly: event.count > 1, title: eventText(event) };
+  const partly = event.count > 1;
+  const mark = { time, until, node, kind, partly, alike, more: 0, title: eventText(event) };
   if (event.kind !== "alert") return [mark];
   const critical = event.severity === "critical";
   const begin = { ...mark, critical, title: `Alert: ${event.text}` };
   return isOver(event) ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
 }
 
-/** The marks of events on charts: [{time, until, node, kind, title}], oldest first. */
+/** Marks, oldest first, in which what happened to several nodes at once is one with `more`. */
+function oneForAll(marks) {
+  const kept = [];
+  const latest = new Map(); // what marks are alike in -> the last of them
+  for (const mark of marks) {
+    const id = [mark.kind, mark.critical, mark.alike].join();
+    const same = latest.get(id);
+    const isSame = same && mark.time - same.time <= TOGETHER && mark.node !== same.node;
+    if (isSame && mark.kind !== "down") same.more += 1;
+    else {
+      kept.push(mark);
+      latest.set(id, mark);
+    }
+  }
+  return kept;
+}
+
+/**
+ * The marks of events on charts, oldest first: [{time, until, node, kind, title, more}], where
+ * `more` counts other nodes to which the same happened.
+ */
 export function marksOf(events) {
   const told = new Set(requestsOfChanges(events).values()); // by the mark of the change
-  return events
+  const marks = events
     .filter((event) => event.kind in MARK_KINDS && !told.has(event))
-    .slice(0, MOST_MARKS)
     .flatMap(marksOfEvent)
     .sort((a, b) => a.time - b.time);
+  return oneForAll(marks).slice(-MOST_MARKS);
 }
 
 const PAGE = 500;
