@@ -584,6 +584,16 @@ def test_what_changed_on_many_nodes_is_one_whole_line_beside_the_crosshair(show,
     marks = browser.wait_for(lambda: browser.texts(".chart-tip:not([hidden]) .tip-mark"))
     changes = [text for text in marks if "min_retrieve_tokens: 0 → 256" in text]
     assert len(changes) == 1 and "(and 2 other nodes)" in changes[0]
+    # The values at that time are told first, where one looks.
+    tip = ".chart-tip:not([hidden])"
+    assert len(browser.texts(tip + " .tip-row")) == len(browser.texts("figure:first-child li"))
+    assert browser.text(tip).index("%") < browser.text(tip).index("min_retrieve_tokens")
+    left, right = browser.script(
+        "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return [box.left, box.right]",
+        tip,
+    )
+    assert not left <= x <= right, "the box stands beside what is pointed at"
     cut = "return [...document.querySelectorAll('.tip-mark')].filter((e) => e.scrollWidth > "
     assert browser.script(cut + "e.clientWidth).length") == 0
 

@@ -234,6 +234,36 @@ def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show)
     wait_text(browser, "◆ 77 on llama70b-b_worker2")
 
 
+def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from_what(
+    browser, demo, show
+):
+    change = {"min_retrieve_tokens": 79}
+    assert demo.ask("/proxy2/llama70b-b_worker3/conf", "POST", change).status == 200
+    changed = "/api/events?kind=changed&node=llama70b-b_worker3"
+    wait_for(lambda: "min_retrieve_tokens" in json.dumps(demo.ask(changed).json()))
+    show(demo, "config", "llama70b-b_worker3")
+    rows = browser.wait_for(lambda: browser.texts("main .data tbody:not(.spacer) tr"))
+    groups = [row.split("\n")[0] for row in browser.texts("main .data tr.group")]
+    assert [" ".join(name.strip("▾ ").split()[:2]) for name in groups[:3]] == [
+        "Changed recently",
+        "Not the",
+        "CPU memory",
+    ]
+    assert "min_retrieve_tokens" in rows[1] and "→ 79 at " in rows[1]
+
+
+def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(browser, demo, show):
+    change = {"min_retrieve_tokens": 78}
+    assert demo.ask("/proxy2/llama70b-b_worker2/conf", "POST", change).status == 200
+    browser.resize(360, 800)
+    try:
+        show(demo, "config", "llama70b-b_worker1")
+        wait_text(browser, "◆ 78 on llama70b-b_worker2", "main .data td .cell-more")
+        assert "In the instance" not in browser.texts("main .data thead th")
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker0")
 
@@ -684,6 +714,24 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
                 and "chunk_size" in browser.text("main")
             )
         )
+
+
+def test_that_nothing_is_requested_of_a_node_that_is_down_is_said_once_for_all_panels(
+    browser, show
+):
+    path = short_socket_path()
+    with PanelNode(path) as server:
+        front = show(server, "events")
+    wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["state"] == "down", 30)
+    show(front, "cache")
+    wait_text(browser, "Panels are not requested while the node is down.")
+    browser.wait_for(lambda: browser.texts(".panel-line.said") == ["Not requested."] * 5)
+    assert browser.text("main").count("node is down") == 1
+    press(browser, "Query anyway")
+    wait_text(browser, "No response from the node", ".panel-line.said")
+    browser.wait_for(lambda: "Not requested" not in browser.text("main"))
+    assert not browser.has("main .note.unasked")
+    browser.console()  # the browser itself reports each response of 502
 
 
 def test_after_a_restart_with_other_nodes_nothing_of_the_old_ones_stays(

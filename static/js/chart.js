@@ -51,7 +51,7 @@ const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
 const NARROW = 420; // px
 const TIP_ROWS = 10;
-const TIP_MARKS = 4;
+const TIP_MARKS = 2;
 const LEGEND_ITEMS = 24;
 const TABLE_TIMES = 120;
 const TABLE_SERIES = 20;
@@ -613,8 +613,6 @@ export class Chart {
     if (this.drag) return this.#drawSpanTip(this.drag);
     const sorted =
       this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
-    // What the legend says need not hide the lines.
-    const inBox = this.options.legend && this.series.length <= LEGEND_ITEMS ? [] : sorted;
     const { x } = this.scale;
     const near = this.data.marks.filter(({ kind, time, until }) => {
       const end = kind === "down" ? x(until ?? this.data.end) : x(time);
@@ -623,7 +621,7 @@ export class Chart {
     replace(
       this.tip,
       h("div", { class: "muted" }, clock(rows[0].at)),
-      inBox
+      sorted
         .slice(0, TIP_ROWS)
         .map((row) =>
           h(
@@ -634,14 +632,25 @@ export class Chart {
             h("b", {}, format(row.value, row.lane.unit, row.lane.beside)),
           ),
         ),
-      inBox.length > TIP_ROWS
-        ? h("div", { class: "muted" }, `and ${inBox.length - TIP_ROWS} more`)
+      sorted.length > TIP_ROWS
+        ? h("div", { class: "muted" }, `and ${sorted.length - TIP_ROWS} more`)
         : null,
-      this.#markLines(near)
-        .slice(0, TIP_MARKS)
-        .map((text) => h("div", { class: "tip-mark" }, text)),
+      this.#tipMarks(near),
     );
     return this.#placeTip(px);
+  }
+
+  /** The marks at the crosshair, below its values and shorter than they are. */
+  #tipMarks(marks) {
+    const lines = this.#markLines(marks);
+    if (!lines.length) return null;
+    const more = lines.length - TIP_MARKS;
+    return h(
+      "div",
+      { class: "tip-marks" },
+      lines.slice(0, TIP_MARKS).map((text) => h("div", { class: "tip-mark" }, text)),
+      more > 0 ? h("div", { class: "muted" }, `and ${plural(more, "other event")}`) : null,
+    );
   }
 
   #placeTip(px) {

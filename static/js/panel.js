@@ -10,7 +10,7 @@ import { kindName } from "./words.js";
 function menuOf(frame) {
   const { path, ctx, curlOptions, entries } = frame.options;
   const first = [
-    frame.options.load && { label: "Refresh", image: "refresh", act: frame.run },
+    frame.options.load && { label: "Refresh", image: "refresh", act: frame.again },
     ...(entries ? entries() : []),
   ].filter(Boolean);
   const second = [
@@ -34,6 +34,7 @@ class PanelFrame {
     this.options = { note: "", path: null, load: null, tools: [], curlOptions: {}, ...options };
     this.loaded = false;
     this.run = this.run.bind(this);
+    this.again = this.again.bind(this);
     this.toggleRaw = this.toggleRaw.bind(this);
     this.#build();
     if (this.options.load) {
@@ -93,6 +94,12 @@ class PanelFrame {
     if (document.activeElement === document.body && menu) menu.focus({ preventScroll: true });
   }
 
+  /** Load it once more, from a node that is down, too. */
+  again() {
+    this.options.ctx.anyway = true;
+    return this.run();
+  }
+
   async run() {
     const { load, render, ctx } = this.options;
     if (!this.loaded) setText(this.line, "Loading …");
@@ -113,7 +120,9 @@ class PanelFrame {
     } catch (error) {
       if (error.name === "AbortError") return;
       const text = explain(error, ctx.node());
-      this.element.classList.toggle("absent", !this.loaded && text.startsWith("Not available"));
+      if (error.isUnasked) ctx.sayUnasked();
+      const isLine = error.isUnasked || text.startsWith("Not available");
+      this.element.classList.toggle("absent", !this.loaded && isLine);
       this.line.className = "panel-line said";
       setText(this.line, text);
       this.body.classList.add("stale");

@@ -26,8 +26,9 @@ export function tree(value, name = "", needle = "", depth = 0) {
   const word = needle.toLowerCase();
   if (!isBranch(value)) return leaf(name, scalar(value), value === null ? "null" : typeof value);
   const flat = Array.isArray(value) && value.length <= FLAT && !value.some(isBranch);
-  if (flat) return leaf(name, `[${value.map(scalar).join(", ")}]`);
+  if (flat && value.length) return leaf(name, `[${value.map(scalar).join(", ")}]`);
   const entries = Object.entries(value);
+  if (name !== "" && !entries.length) return leaf(name, "empty", "null");
   const whole = word && String(name).toLowerCase().includes(word);
   const children = () => {
     const found = entries.filter(([key, item]) => whole || matches(item, key, word));
@@ -40,8 +41,9 @@ export function tree(value, name = "", needle = "", depth = 0) {
     ];
   };
   if (name !== "") return branch(value, name, children, depth < OPEN_DEPTH || Boolean(word));
-  const found = entries.length ? children() : h("p", { class: "muted" }, "Nothing matches.");
-  return h("div", { class: "tree" }, found);
+  const none = entries.length ? "Nothing matches." : "Empty.";
+  const isThere = entries.some(([key, item]) => matches(item, key, word));
+  return h("div", { class: "tree" }, isThere ? children() : h("p", { class: "muted" }, none));
 }
 
 function branch(value, name, children, open) {

@@ -124,11 +124,23 @@ function columns(panel) {
     value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
     search: (row) => show(row.value),
     sig: (row) =>
-      [row.name === panel.editing, show(row.value), row.changed, (row.event || {}).time].join("|"),
-    render: (row) =>
+      [
+        row.name === panel.editing,
+        show(row.value),
+        row.changed,
+        (row.event || {}).time,
+        row.differs,
+      ].join("|"),
+    render: (row, fit) =>
       row.name === panel.editing
         ? new EditForm(panel, row).element
-        : [valueOf(row), changeLink(row, panel.ctx.node())],
+        : [
+            valueOf(row),
+            changeLink(row, panel.ctx.node()),
+            row.differs && !fit.shows("differs")
+              ? h("span", { class: "cell-more odd-mark" }, breakable(row.differs))
+              : null,
+          ],
   };
   return [name, value, ...factColumns(panel), editColumn(panel)];
 }
@@ -140,7 +152,7 @@ const valueOf = (row) =>
     breakable(show(row.value)),
   );
 
-/** When a setting was changed, as a link to the events of its node; null when not lately. */
+/** How and when a setting was changed, as a link to the events; null when not lately. */
 function changeLink({ name, event }, node) {
   if (!event) return null;
   const [before, after] = event.changes[name];
@@ -153,7 +165,7 @@ function changeLink({ name, event }, node) {
       href: `${isShown ? "" : "?last=24h"}${nodeLink(node, "events")}`,
       title: `${before} → ${after} at ${fullTime(event.time)}`,
     },
-    `changed ${when(event.time, store.status.time)}`,
+    `${before} → ${after} at ${when(event.time, store.status.time)}`,
   );
 }
 
@@ -194,7 +206,7 @@ function factColumns(panel) {
       sig: (row) => `${row.differs}${panel.siblings}${panel.unasked}`,
       render: (row) =>
         row.differs
-          ? h("span", { class: "odd-mark" }, row.differs)
+          ? h("span", { class: "odd-mark" }, breakable(row.differs))
           : h("span", { class: "muted" }, panel.sameText()),
       tip: (row) => row.differs,
     },
@@ -223,13 +235,18 @@ const editColumn = (panel) => ({
         ),
 });
 
-/** Settings under their topics. */
+const LATELY = "Changed recently";
+const SET = "Not the default";
+const GROUPS = [LATELY, SET, ...TOPIC_NAMES];
+const groupOf = (row) => (row.event ? LATELY : row.changed ? SET : row.about.topic);
+const GROUP_NOTES = { [LATELY]: "in the last 24 h" };
+
+/** Settings that changed lately, those that are not the default, and the others by topic. */
 const BY_TOPIC = {
-  of: (row) => row.about.topic,
-  rank: ([row]) => TOPIC_NAMES.indexOf(row.about.topic),
+  of: groupOf,
+  rank: ([row]) => GROUPS.indexOf(groupOf(row)),
   head: (rows, name) => {
-    const set = rows.filter((row) => row.changed).length;
-    const text = set ? `${plain(set)} of ${plain(rows.length)} not the default` : "";
+    const text = `${plain(rows.length)} ${GROUP_NOTES[name] || ""}`.trim();
     return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
   },
 };
@@ -424,7 +441,9 @@ class Settings {
       changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),
       event: events.find(({ changes }) => Object.hasOwn(changes, name)),
     }));
-    this.rows.sort((a, b) => b.changed - a.changed);
+    // The newest change stands first.
+    const changedAt = (row) => (row.event ? row.event.time : 0);
+    this.rows.sort((a, b) => changedAt(b) - changedAt(a));
     const count = h("span", { class: "muted" }, countText(this.rows));
     append(body, h("div", { class: "tools" }, this.search, this.only, count), this.table.element);
     this.table.update(this.rows);

@@ -185,7 +185,7 @@ function makeFields(entries) {
     value: entries[0].where,
   });
   const area = (rows, placeholder) => h("textarea", { rows, spellcheck: "false", placeholder });
-  const headers = area(2, "Accept: application/json");
+  const headers = area(5, "Accept: application/json");
   return { method, path, headers, body: area(5, '{"min_retrieve_tokens": 512}') };
 }
 

@@ -21,6 +21,7 @@ export function parseThreads(text) {
       const stack = (summary < 0 ? rest : rest.slice(0, summary))
         .join("\n")
         .replace(/^Stack trace:\n/, "")
+        .replace(/^ {2}/gm, "")
         .trimEnd();
       return {
         name: words.slice(0, -1).join(", ") || words[0],

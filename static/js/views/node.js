@@ -166,14 +166,16 @@ class Tabs {
 
 /** A panel while it is shown: what it gets is the node, the signal of its life, and ways to ask. */
 class PanelContext {
-  constructor(page, name) {
+  /** `anyway`: what a node that is down has is requested, too. */
+  constructor(page, name, anyway) {
     this.page = page;
+    this.anyway = anyway;
     this.name = name;
     this.abort = new AbortController();
     this.signal = this.abort.signal;
     this.panel = null;
     this.unasked = false; // something was not asked, because the node was down
-    this.asked = new Set(); // what was asked once is really asked the second time
+    this.asked = new Set(); // what a kind is known to lack is asked for the second time
     this.node = () => find(page.key) || page.missing;
     for (const method of ["text", "json", "send", "request"])
       this[method] = this[method].bind(this);
@@ -187,6 +189,11 @@ class PanelContext {
     if (this.page.now === this) this.page.sayPast(time);
   }
 
+  /** Say that a panel has nothing to show, because the node is down. */
+  sayUnasked() {
+    if (this.page.now === this) this.page.unasked.hidden = false;
+  }
+
   /** The text of the node's response; what a reading of the same path returned while it is down. */
   async text(path, more) {
     const node = this.node();
@@ -197,7 +204,7 @@ class PanelContext {
     const lack = first ? lacking(node.kind, path) : "";
     if (lack) throw new ApiError(`Not available: ${lack}.`, 0);
     const old = keptAnswer(node, path);
-    if (first && node.state === "down") return this.#notAsked(old);
+    if (node.state === "down" && !this.anyway) return this.#notAsked(old);
     try {
       const answer = await getText(nodePath(node, path), this.#options());
       keepAnswer(node, path, answer);
@@ -211,11 +218,7 @@ class PanelContext {
 
   #notAsked(old) {
     this.unasked = true;
-    if (!old)
-      throw new ApiError(
-        "Not requested because the node is down. Refresh to request it anyway.",
-        0,
-      );
+    if (!old) throw Object.assign(new ApiError("Not requested.", 0), { isUnasked: true });
     this.#say(old.time);
     return old.text;
   }
@@ -304,6 +307,7 @@ class NodePage {
     this.line = h("span", { class: "muted about-line" });
     this.trouble = h("div", { role: "status" });
     this.past = h("p", { class: "note", role: "status", hidden: true });
+    this.unasked = this.#unaskedNote();
     this.locked = h("div", { hidden: true }, lockNote(signal));
     this.place = h("div");
     replace(
@@ -324,9 +328,19 @@ class NodePage {
       this.tabs.element,
       this.trouble,
       this.locked,
+      this.unasked,
       this.past,
       this.place,
     );
+  }
+
+  /** That panels show nothing of a node that is down: said once, with one button for them all. */
+  #unaskedNote() {
+    const text = "Panels are not requested while the node is down.";
+    const all = button("Query anyway", () => this.show(this.panelName, { anyway: true }), {
+      kind: "small",
+    });
+    return h("div", { class: "note unasked", role: "status", hidden: true }, h("p", {}, text), all);
   }
 
   #leave() {
@@ -341,7 +355,8 @@ class NodePage {
     if (time) setText(this.past, `Below is what the node reported at ${clock(time)}.`);
   }
 
-  async show(name, anew = false) {
+  /** Show a panel; `anew` loads one that is shown, `anyway` also from a node that is down. */
+  async show(name, { anyway = false, anew = anyway } = {}) {
     this.panelName = name;
     this.failed = null;
     const node = find(this.key);
@@ -350,9 +365,10 @@ class NodePage {
     this.#drawHead(node, store.status);
     if (this.now && this.now.name === name && !anew) return;
     this.#leave();
-    const mine = new PanelContext(this, name);
+    const mine = new PanelContext(this, name, anyway);
     this.now = mine;
     this.sayPast(0);
+    this.unasked.hidden = true;
     const readOnly = name === "config" && READ_ONLY.includes(node.kind);
     this.locked.hidden = !CHANGES.includes(name) || readOnly;
     if (!PANELS[name]) {
@@ -390,6 +406,7 @@ class NodePage {
     this.tabs.clear();
     for (const part of [this.trouble, this.count, this.mark]) replace(part);
     replace(this.line);
+    this.unasked.hidden = true;
     this.troubleSig = "";
     this.lineSig = "";
     this.mark.dataset.state = "";
@@ -450,7 +467,7 @@ class NodePage {
     // A panel that the server did not deliver is loaded with the next status, not before.
     if (this.failed !== null && store.received <= this.failed) return;
     if (!this.now) this.show(this.panelName);
-    else if (healed && this.now.unasked) this.show(this.panelName, true);
+    else if (healed && this.now.unasked) this.show(this.panelName, { anew: true });
     else {
       this.tabs.draw(node, this.panelName);
       if (this.now.panel && this.now.panel.update) this.now.panel.update(node, status);
