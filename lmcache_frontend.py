@@ -12814,13 +12814,15 @@ def watch_parent(on_end: Callable[[], object]) -> None:
 # ----------------------------------------------------------------------------
 #
 # A cluster that is simulated inside this process. Its responses and its story are data in
-# static/demo/ (cluster.json explains the format). Every figure is a function of time, so that the
-# hours before the start can be replayed through the monitor.
+# static/demo/ (cluster.json explains the format). Every figure is a function of time and of the
+# changes that were made, so that the hours before the start can be replayed through the monitor.
 
 DEMO_NODES = 15  # of --demo without a number
 MAX_DEMO_NODES = 5000
 DEMO_SIGMA = 0.6  # standard deviation of the logarithm of a simulated duration
 DEMO_LOAD_EVERY = 5400.0  # seconds after which the traffic repeats
+DEMO_REACTION = 90.0  # seconds until a change of the story's setting has its whole effect
+DEMO_NEVER = 1e9  # seconds after which a line repeats that does not repeat
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
 DEMO_BUFFER = 256 * KIB  # bytes that a node sends together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after each response
@@ -12858,6 +12860,9 @@ class DemoCurve:
         points = [[0.0, points[0][1]], *points, [every, points[-1][1]]]
         self.times = [time for time, _ in points]
         self.values = [value * factor for _, value in points]
+        self.factor = factor
+        # The time of each change, the integral by then, and the line from then on.
+        self.changes: List[Tuple[float, float, DemoCurve]] = []
         # The integral from 0 to each of the points.
         self.areas = [0.0]
         for index, value in enumerate(self.values[1:]):
@@ -12866,6 +12871,10 @@ class DemoCurve:
 
     def at(self, seconds: float) -> Tuple[float, float]:
         """The value at a time, and the integral from 0 to then."""
+        for since, area, line in reversed(self.changes):
+            if seconds >= since:
+                value, more = line.at(seconds - since)
+                return value, area + more
         turns, seconds = divmod(seconds, self.times[-1])
         index = bisect.bisect_right(self.times, seconds) - 1
         start, end = self.times[index : index + 2]
@@ -12873,6 +12882,12 @@ class DemoCurve:
         value = old + (new - old) * (seconds - start) / (end - start)
         area = self.areas[index] + (seconds - start) * (old + value) / 2
         return value, turns * self.areas[-1] + area
+
+    def change(self, seconds: float, level: float) -> None:
+        """From a time on go to a level (times ``factor``), and stay there."""
+        value, area = self.at(seconds)
+        points = [[0.0, value], [DEMO_REACTION, level * self.factor]]
+        self.changes.append((seconds, area, DemoCurve(points, DEMO_NEVER, 1.0)))
 
 
 # The value of each name in a sum, by basis: "now", or the mark since which it counts.
@@ -12975,6 +12990,7 @@ class DemoProcess:
         self.load = DemoCurve(cluster.data["load"], DEMO_LOAD_EVERY, 0.97 + 0.06 * by_instance)
         self.outages = cluster.story_of("outages", name)
         self.settings = cluster.story_of("settings", name)
+        self.changed = math.inf  # when the story ended: somebody changed its setting
         self.curves: Dict[str, DemoCurve] = {}
         for curve in cluster.story_of("curves", name):
             factor = 0.95 + 0.1 * by_node if curve.get("varies") else 1.0
@@ -12998,9 +13014,15 @@ class DemoProcess:
         spans = [min(end, at) - start for (start, is_on), end in zip(turns, ends) if is_on]
         return sum([max(0.0, span) for span in spans])
 
+    def change(self, at: float, level: float) -> None:
+        """Leave the story: from ``at`` on its setting is on in this share of the workers."""
+        self.changed = min(self.changed, at)
+        for curve in self.curves.values():
+            curve.change(at - self.cluster.zero, level)
+
     def _during(self, entry: dict, at: float) -> bool:
         """Tell whether an entry of the story applies now."""
-        passed = (at - self.cluster.zero - entry["from"]) % self.cluster.every
+        passed = (min(at, self.changed) - self.cluster.zero - entry["from"]) % self.cluster.every
         return passed < entry["to"] - entry["from"]
 
     def is_down(self, at: float) -> bool:
@@ -13013,8 +13035,8 @@ class DemoProcess:
 
     def figures(self, at: float) -> DemoFigures:
         """The values of the names in a sum: rates ``now``, and integrals since each mark."""
-        story, every = at - self.cluster.zero, self.cluster.every
-        ends = [at - (story - outage["to"]) % every for outage in self.outages]
+        told, zero, every = min(at, self.changed), self.cluster.zero, self.cluster.every
+        ends = [told - (told - zero - outage["to"]) % every for outage in self.outages]
         started = round(max([self.cluster.birth, *ends]), 3)
         filling = at - max(started, self.marks["cleared"])
         level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
@@ -13156,6 +13178,12 @@ class DemoNode:
             "time": at,
         }
 
+    def level(self, at: float) -> float | None:
+        """1 while the story's setting is on, 0 while it is not; None of a node without it."""
+        conf = self._conf(at)
+        levels = [float(conf == {**conf, **entry["conf"]}) for entry in self.process.settings]
+        return max(levels, default=None)
+
     def _conf(self, at: float) -> dict:
         conf = self.process.conf(at)
         conf["lmcache_instance_id"] = self.facts["instance"]
@@ -13199,6 +13227,8 @@ class DemoNode:
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
         self.tables["changed"].update(updated)
+        if any(name in entry["conf"] for entry in self.process.settings for name in updated):
+            self.cluster.follow(self.facts["instance"], at)
         result = {"updated": updated, "errors": errors} if errors else {"updated": updated}
         return DemoResponse(result, 400 if errors and not updated else 200)
 
@@ -13280,6 +13310,7 @@ class DemoCluster:
         self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
         self.directory = ""
         self.stopping = threading.Event()
+        self._following = threading.Lock()  # of changes, which are made one after another
         self._selector = selectors.DefaultSelector()
         self._thread: threading.Thread | None = None
 
@@ -13296,6 +13327,15 @@ class DemoCluster:
         """The story's curves, settings or outages of a node."""
         entries = self.data[kind] if self.story else []
         return [entry for entry in entries if re.fullmatch(entry["nodes"], name)]
+
+    def follow(self, instance: str, at: float) -> None:
+        """Let the figures of an instance's nodes follow the story's setting in its workers."""
+        with self._following:
+            nodes = [node for node in self.nodes if node.facts["instance"] == instance]
+            levels = {node: node.level(at) for node in nodes}
+            known = [level for level in levels.values() if level is not None]
+            for node, level in levels.items():
+                node.process.change(at, sum(known) / len(known) if level is None else level)
 
     def start(self) -> List[Dict[str, object]]:
         """Open every node's socket; returns node entries. Raises OSError, FrontendError 500."""

@@ -12,6 +12,7 @@ import threading
 
 import lmcache_frontend as lf
 import pytest
+from support.cluster import Cluster
 from support.frontend import PROGRAM, Frontend, wait_for
 
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
@@ -482,6 +483,109 @@ def test_the_story_is_told_evictions_rise_and_the_hit_rate_falls(cluster, time_)
     time_.now = now + 60 * 60
     hits, tokens, evicted = growth(worker, time_, counters)
     assert 0.7 < hits / tokens < 0.85 and evicted < 1
+
+
+WORKERS = ["llama70b-a_worker%d" % rank for rank in range(4)]
+HITS = ["lmcache:num_lookup_hits_total", "lmcache:num_lookup_tokens_total"]
+EVICTED = "lmcache:local_cpu_evict_keys_count_total"
+
+
+def set_everywhere(cluster, value, names=WORKERS):
+    for name in names:
+        body = json.dumps({"save_unfull_chunk": value}).encode()
+        assert get(node_of(cluster, name), "/conf", "POST", body).status == 200
+
+
+def test_the_figures_follow_the_setting_when_it_is_set_back_and_set_again(cluster, time_):
+    worker = node_of(cluster, "llama70b-a_worker1")
+    for value in (False, True, False):
+        set_everywhere(cluster, value)
+        time_.now += 150
+        hits, tokens, evicted = growth(worker, time_, [*HITS, EVICTED])
+        assert (evicted > 8 and hits / tokens < 0.45) if value else (evicted < 1)
+        assert value or 0.7 < hits / tokens < 0.85
+    # What the story would have done later, a restart among it, belongs to the setting too.
+    start = samples(worker)["process_start_time_seconds"]
+    time_.now += 10800 - 1000
+    assert samples(worker)["process_start_time_seconds"] == start
+    assert not node_of(cluster, "llama70b-a_worker2").process.is_down(time_.now)
+    assert get(worker, "/conf?names=save_unfull_chunk").body == {"save_unfull_chunk": False}
+
+
+def test_the_engine_waits_for_as_many_of_its_workers_as_have_the_setting(cluster, time_):
+    engine = node_of(cluster, "llama70b-a_api")
+    hits = ["vllm:external_prefix_cache_hits_total"]
+    (sick,) = growth(engine, time_, hits)
+    set_everywhere(cluster, False, WORKERS[:2])
+    time_.now += 3600
+    (half,) = growth(engine, time_, hits)
+    set_everywhere(cluster, False)
+    time_.now += 150
+    (well,) = growth(engine, time_, hits)
+    assert sick < 0.6 * half < 0.6 * 0.7 * well
+    _, _, evicted = growth(node_of(cluster, WORKERS[3]), time_, [*HITS, EVICTED])
+    assert evicted < 1
+
+
+def test_counters_never_fall_around_a_change_and_what_was_before_it_stays(cluster, time_):
+    nodes = [node_of(cluster, "llama70b-a_" + name) for name in ("api", "worker1", "worker2")]
+    gauges = set(re.findall(r"# TYPE (\S+) gauge", "".join(get(nodes[0], "/metrics").body)))
+    gauges |= set(re.findall(r"# TYPE (\S+) gauge", "".join(get(nodes[1], "/metrics").body)))
+    past = time_.now - 5
+    was = [node.metrics(cluster.pages, past).body for node in nodes]
+    before = [samples(node) for node in nodes]
+    for step in range(60):
+        if step % 7 == 0:
+            set_everywhere(cluster, step % 2 == 1, WORKERS[step % 4 :])
+        time_.now += 11
+        now = [samples(node) for node in nodes]
+        for old, new in zip(before, now):
+            fallen = [name for name, value in new.items() if value < old[name]]
+            assert not [name for name in fallen if name.partition("{")[0] not in gauges]
+        before = now
+    assert was == [node.metrics(cluster.pages, past).body for node in nodes]
+
+
+class Paths:
+    """What a demo node answers, for a cluster without sockets."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def get(self, path, default):
+        return self.answer
+
+    def answer(self, job):
+        response = get(self.node, job.path)
+        return response.status, response.encode()
+
+
+def test_the_alerts_end_within_minutes_when_the_setting_is_set_back(time_):
+    time_.now = 1.7e9 + 1700  # The cluster's clock begins at 1.7e9: 6 minutes before the story.
+    demo = lf.DemoCluster(clock=time_)
+    nodes = [node for node in demo.nodes if "llama70b-a" in node.name]
+    entries = {node.name: {"instance": "llama70b-a"} for node in nodes}
+    cluster = Cluster({node.name: Paths(node) for node in nodes}, extra=entries, interval=20.0)
+
+    def live(seconds):
+        for _ in range(seconds // 20):
+            time_.now = cluster.clock.wall() + 20
+            cluster.round(20)
+        status = cluster.monitor.status()
+        rules = {alert["rule"] for alert in status["alerts"]}
+        return rules, status["instances"][0]["metrics"]["lookup_hit_rate"]
+
+    caused = {"evictions_rising", "hit_rate_halved"}
+    rules, sick = live(1700)
+    assert caused <= rules
+    set_everywhere(demo, False)
+    rules, well = live(180)
+    assert not caused & rules and well > 0.7 > 0.45 > sick
+    events = cluster.monitor.events.query(limit=1000)["events"]
+    assert any("save_unfull_chunk true → false" in event["text"] for event in events)
+    set_everywhere(demo, True)
+    rules, sick = live(300)
+    assert "evictions_rising" in rules and sick < 0.45
 
 
 def test_a_slow_cache_shows_in_the_time_to_first_token_and_in_the_tail_of_retrieves(cluster, time_):
