@@ -5986,7 +5986,7 @@ RISING = {
 
 
 class Rule(NamedTuple):
-    """A rule must hold in ``raise_after`` polls, and be absent in ``clear_after``.
+    """A rule must hold in ``raise_after`` rounds, and be absent in ``clear_after``.
 
     A rule about a node has a ``check``, and a ``phrase`` that follows "3 nodes of demo002" when
     several have it. What the manual says of each is in tests/support/rule_words.py.
@@ -6177,9 +6177,10 @@ def uses_controller(conf: bytes) -> bool:
 
 
 class AlertBook:
-    """Alerts that last, with hysteresis: how often each condition held or was absent."""
+    """Alerts that last, with hysteresis: in how many rounds a condition held or was absent."""
 
     def __init__(self) -> None:
+        self.is_round = True  # an evaluation after a refresh counts for no round
         self._active: Dict[str, Alert] = {}
         self._count: Dict[str, int] = {}
 
@@ -6189,11 +6190,12 @@ class AlertBook:
     def see(self, alert: Alert, now: float, raise_after: int = 1, clear_after: int = 1) -> None:
         """Note one evaluation of a condition; the text is "" when it does not hold."""
         key, active = alert.id, self._active.get(alert.id)
-        count = self._count.pop(key, 0) + 1
+        count = self._count.pop(key, 0) + self.is_round
+        needed = clear_after if active else raise_after
         if bool(alert.text) == (active is not None):
             if active is not None:
                 self._active[key] = alert._replace(since=active.since)
-        elif count < (clear_after if active else raise_after):
+        elif count < needed and needed > 1:
             self._count[key] = count
         elif active is None:
             self._active[key] = alert
@@ -7024,7 +7026,7 @@ MAX_SCRAPE_DEPTH = 3
 
 
 class Judge:
-    """Evaluates every rule once a round, and keeps the alerts that last."""
+    """Evaluates every rule once a round and after a refresh, and keeps the alerts that last."""
 
     def __init__(self, watched: Watched, history: History, pace: float) -> None:
         self.book = AlertBook()
@@ -7032,9 +7034,10 @@ class Judge:
         self._history = history
         self._pace = pace  # seconds between two rounds
 
-    def evaluate(self) -> None:
+    def evaluate(self, is_round: bool) -> None:
         now = self._watched.clock.monotonic()
         with self._watched.lock:
+            self.book.is_round = is_round
             periods = self._periods(now)
             groups = {instance.id: instance.states for instance in self._watched.instances}
             states = self._watched.everything()
@@ -7684,7 +7687,7 @@ class Monitor:
             for state in states:
                 state.details_due = 0.0
         self._poller.poll(states)
-        self._conclude()
+        self._conclude(False)
 
     def poll_once(self, record: bool = True) -> None:
         """Poll every node in the calling thread; with ``record`` the history gets a round."""
@@ -7763,11 +7766,11 @@ class Monitor:
             self._rounds += 1
             self._round_seconds += now - started
             self._last_round = now
-        self._conclude()
+        self._conclude(record)
 
-    def _conclude(self) -> None:
+    def _conclude(self, is_round: bool) -> None:
         with self._concluding:
-            self._judge.evaluate()
+            self._judge.evaluate(is_round)
             self._alert_events.follow(self.alerts())
         self._document.publish()
 

@@ -655,6 +655,27 @@ def test_how_many_polls_begin_and_end_each_rule(rule, rates, begins, ends):
         assert polls_until(load.run(600), rule, False) == ends
 
 
+def test_a_refresh_between_two_rounds_makes_no_alert_come_earlier():
+    load = Load()
+    load.run(2100)
+    load.run(40, evictions=40)  # Now the rule holds for the first time.
+    for _ in range(3):
+        load.cluster.clock.now += 1
+        load.cluster.monitor.refresh()
+        load.cluster.monitor.refresh("w0")
+        assert load.cluster.alerts() == []
+    assert "evictions_rising" in load.run(10, evictions=40)[0]
+
+
+def test_a_refresh_shows_at_once_what_needs_no_second_poll():
+    load = Load()
+    load.run(20)
+    del load.cluster.answers["w0"]
+    for alerts in ([], ["down:w0"]):
+        load.cluster.monitor.refresh("w0")
+        assert load.cluster.alerts() == alerts
+
+
 @pytest.mark.parametrize("past, alarm", [(200, False), (700, True)])
 def test_a_comparison_needs_five_minutes_of_past(past, alarm):
     load = Load()
