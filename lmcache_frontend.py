@@ -8656,7 +8656,7 @@ class HistoryKeeper:
         try:
             return self._reader.events(which, limit, before)
         except HistoryError as error:
-            self._failed(error)
+            log.warning("%s", error)
             return [], None
 
     def exposition(self) -> bytes:

@@ -671,6 +671,16 @@ def test_a_file_that_cannot_be_written_is_an_alert_and_is_tried_again(watcher, p
     assert found.rule == "history_file" and path in found.text
 
 
+def test_events_that_cannot_be_read_are_no_failed_write(watcher, path):
+    running = watcher(MovedClock())
+    for suffix in ("", "-wal", "-shm"):
+        os.remove(path + suffix)
+    os.mkdir(path)
+    assert running.keeper.older_events(lf.EventFilter(), 10, 100) == ([], None)
+    assert b"history_file_errors_total 0\n" in running.keeper.exposition()
+    assert running.keeper.alerts() == []
+
+
 def test_a_new_file_in_place_of_the_removed_one_gets_all_that_memory_has(watcher, path):
     running = watcher(MovedClock(HOUR * 3600.0 + 59.5))  # a second and a half before its write
     running.monitor.silences.add(["down:w0"], 7200, "known", "local")
