@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.frontend import Frontend, wait_for
+from support.frontend import TOKEN, Frontend, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -521,7 +521,7 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     ), "the figures are too young to propose it"
     press(browser, "Apply to the other 4 nodes anyway")
     press(browser, "Apply", "dialog")
-    browser.wait_for(lambda: "Applied to all nodes" in browser.text("main"))
+    browser.wait_for(lambda: "Applied to all " in browser.text("main"))
     assert [setting_of(demo, node, name) for node in nodes] == [96] * 4
     press(browser, "Undo on 5 nodes")
     browser.wait_for(lambda: "Undone." in browser.text("main"))
@@ -620,7 +620,7 @@ def test_an_event_of_a_change_lists_its_nodes_and_leads_to_its_undo_by_mouse(pag
     said = "Set save_unfull_chunk to %s on 4 nodes of llama70b-a?" % str(old).lower()
     assert browser.text("dialog h2") == said
     press(browser, "Apply", "dialog")
-    browser.wait_for(lambda: browser.text("main .progress") == "4 of 4")
+    browser.wait_for(lambda: browser.text("main .progress") == "Applied to 4 of 4 nodes")
     assert [setting_of(demo, node, "save_unfull_chunk") for node in nodes] == [old] * 4
 
 
@@ -643,7 +643,15 @@ def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words)
     said = "main [aria-label='Review and apply'] p"
     browser.wait_for(lambda: browser.text(said).startswith("Set save_unfull_chunk to"))
     assert not browser.has("dialog")
-    tab_to(browser, "/^Apply to/.test(e.textContent)", 80)
+    browser.wait_for(lambda: browser.label("section:focus") == "Review and apply")
+    tab_to(browser, "/^Apply to/.test(e.textContent)", 3)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has("dialog"))
+    tab_to(browser, "e.textContent === 'Apply'", 3)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main .progress").startswith("Applied to"))
+    browser.wait_for(lambda: browser.focused().startswith("button Apply to"))
+    assert "set to " in " ".join(browser.texts("main tbody td"))
 
 
 def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
@@ -685,7 +693,7 @@ def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
     browser.wait_for(lambda: browser.has("dialog"))
     tab_to(browser, "e.textContent === 'Apply' && e.closest('dialog')")
     browser.press("Enter")
-    browser.wait_for(lambda: browser.text("main .progress") == "1 of 1")
+    browser.wait_for(lambda: browser.text("main .progress") == "Applied to 1 of 1 node")
     answer = demo.ask("/proxy2/%s/loglevel?logger_name=lmcache" % WORKER)
     assert b"ERROR" in answer.body
 
@@ -713,6 +721,27 @@ def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, s
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
     assert browser.property(last, "disabled")
     assert browser.text("main .lock-note").startswith("Read-only")
+
+
+def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, start):
+    front = start("--demo", "--trust", "token", "--poll-interval", "1")
+    browser = page(front, "#/many")
+    browser.wait_for(lambda: browser.count("main tbody th") > 10)
+    box = "input[aria-label='Select %s']" % WORKER
+    browser.wait_for(lambda: browser.has(box))
+    browser.script("document.querySelector(arguments[0]).click()", box)
+    poll = "await (await import('/static/js/server.js')).poll()"
+    browser.script(poll)
+    browser.click("main .tabs [data-label=Rollout]")
+    browser.wait_for(lambda: browser.has("select[name=first]"))
+    browser.script(poll)
+    browser.click("main .tabs [data-label=Actions]")
+    browser.click("main .lock-note button")
+    browser.type("dialog [name=token]", TOKEN)
+    browser.press("Enter")
+    browser.wait_for(lambda: not browser.has("main .lock-note"))
+    assert not browser.property("main .actions button", "disabled")
+    browser.script("sessionStorage.clear()")
 
 
 def test_a_large_table_asks_for_the_trends_of_the_rows_in_view_alone(page, fleet):

@@ -5,6 +5,7 @@ On demo nodes, and on nodes that answer as each test says.
 
 import builtins
 import json
+import os
 import time
 
 import pytest
@@ -994,3 +995,149 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
     browser.wait_for(
         lambda: browser.script("return document.activeElement.title") == "Edit min_retrieve_tokens"
     )
+
+
+# ---- the rollout of a setting over nodes that go down, lose it or refuse it
+
+
+class SettingNode(PanelNode):
+    """A worker whose settings can be changed; ``refusal`` is why it does not take a change."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.refusal = ""
+        self.settings = dict(self.pages["/conf"])
+        self.pages["/conf"] = self.answer_conf
+
+    def answer_conf(self, request):
+        if request.method == "GET":
+            return dict(self.settings)
+        change = json.loads(request.body)
+        if self.refusal:
+            return 400, {"updated": {}, "errors": dict.fromkeys(change, self.refusal)}
+        self.settings.update(change)
+        return {"updated": change}
+
+
+@pytest.fixture
+def workers():
+    """Three workers of one instance, as {name: node}; one may be put in place of another."""
+    nodes = {"w%d" % rank: SettingNode(short_socket_path()) for rank in range(3)}
+    for rank, node in enumerate(nodes.values()):
+        node.pages["/meta"] = {"role": "worker", "model_name": "m", "worker_id": rank}
+    yield nodes
+    for node in nodes.values():
+        node.close()
+
+
+@pytest.fixture
+def rollout(browser, start, workers):
+    """The form of a rollout over these workers is open; the frontend."""
+    options = [
+        word for name, node in workers.items() for word in ("--node", name + "=" + node.path)
+    ]
+    front = start(*options, "--poll-interval", "0.5")
+
+    def all_are_workers():
+        nodes = front.ask("/api/status").json()["nodes"]
+        return [node["kind"] for node in nodes] == ["worker"] * 3
+
+    wait_for(all_are_workers)
+    browser.goto("about:blank")
+    browser.goto(front.url + "/#/many?tab=rollout")
+    browser.script("(await import('/static/js/server.js')).setRefresh(1)")
+    browser.wait_for(lambda: browser.count("select[name=first] option") == 3)
+    yield front
+    browser.script("localStorage.clear()")
+
+
+def start_rollout(browser, value="128"):
+    browser.type("input[name=setting]", "min_retrieve_tokens")
+    browser.type("input[name=value]", value)
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: results(browser) == ["w0: ● done: 0 → %s" % value])
+
+
+def results(browser):
+    """The nodes that the rollout was sent to, and how it went on each."""
+    rows = browser.script(
+        "return [...document.querySelectorAll('main table.plain:not(.compared) tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    return [" ".join(": ".join(row).split()) for row in rows]
+
+
+def state(browser):
+    return browser.text("#rollout-state")
+
+
+def test_a_rollout_names_each_node_with_its_state_and_goes_on_where_one_refused(
+    browser, rollout, workers
+):
+    assert browser.texts("select[name=first] option") == ["w0", "w1", "w2"]
+    start_rollout(browser)
+    assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [128, 0, 0]
+    assert state(browser).startswith("Changed ")
+    workers["w1"].refusal = "not now"
+    press(browser, "Apply to the other 2 nodes anyway")
+    assert browser.text("dialog p") == "w1, w2"
+    press(browser, "Apply", "dialog")
+    browser.wait_for(lambda: state(browser).startswith("Applied to 2 of 3 nodes"))
+    assert any(row.startswith("w1: ■ failed:") and "not now" in row for row in results(browser))
+    workers["w1"].refusal = ""
+    press(browser, "Apply to the other 1 node")
+    press(browser, "Apply", "dialog")
+    browser.wait_for(lambda: state(browser) == "Applied to all 3 nodes.")
+    assert workers["w1"].settings["min_retrieve_tokens"] == 128
+    press(browser, "Undo on 3 nodes")
+    browser.wait_for(lambda: state(browser) == "Undone.")
+    assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
+
+
+def test_a_first_node_that_goes_down_is_named_and_undone_when_it_is_back(browser, rollout, workers):
+    start_rollout(browser)
+    path = workers["w0"].path
+    workers["w0"].close()
+    browser.wait_for(lambda: state(browser).startswith("■ w0 is down: "))
+    press(browser, "Undo on 1 node")
+    browser.wait_for(lambda: state(browser).startswith("Not undone on 1 node"))
+    assert results(browser)[0].startswith("w0: ■ failed:")
+    os.makedirs(os.path.dirname(path))
+    workers["w0"] = SettingNode(path)
+    workers["w0"].settings["min_retrieve_tokens"] = 64
+    press(browser, "Undo on 1 node")
+    browser.wait_for(lambda: state(browser) == "Undone.")
+    assert workers["w0"].settings["min_retrieve_tokens"] == 0
+
+
+def test_a_first_node_that_lost_the_new_value_is_not_taken_for_a_comparison(
+    browser, rollout, workers
+):
+    start_rollout(browser)
+    workers["w0"].settings["min_retrieve_tokens"] = 0
+    browser.wait_for(lambda: "w0 has min_retrieve_tokens = 0: it restarted" in state(browser))
+    assert "primary" not in browser.attribute("main .actions button", "class")
+
+
+def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollout, workers):
+    browser.script("document.querySelector('input[name=setting]').focus()")
+    browser.press(*"chunk")
+    workers["w2"].close()
+    left = "1 node that is down is left out"
+    browser.wait_for(lambda: left in browser.text("main .row-fields"))
+    assert browser.texts("select[name=first] option") == ["w0", "w1"]
+    browser.press(*"_size")
+    assert browser.property("input[name=setting]:focus", "value") == "chunk_size"
+
+
+def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
+    press(browser, "Apply to one node")
+    error = ".field:has([name=%s][aria-invalid=true]) .field-error"
+    assert browser.text(error % "setting") == "Enter the name of a setting."
+    browser.type("input[name=setting]", "no_such")
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: "w0 has no setting no_such." == browser.text(error % "setting"))
+    browser.type("input[name=setting]", "chunk_size")
+    browser.type("input[name=value]", "many")
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: browser.text(error % "value") == "Write a number.")

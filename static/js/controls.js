@@ -161,10 +161,11 @@ export function guarded(control, signal, node = null) {
   let seen = false;
   let end = null;
   function apply() {
-    if (seen && !control.isConnected && end) {
+    // Its row or panel was drawn anew; a tab that is kept comes back.
+    if (seen && !control.isConnected && !control.getRootNode().dataset?.kept && end) {
       end();
       return;
-    } // its row or panel was drawn anew
+    }
     seen = seen || control.isConnected;
     const why = !trusted()
       ? "Read-only. To make changes, enter the access token."

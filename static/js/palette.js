@@ -17,7 +17,7 @@ import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
-import { figureNames, metricLabel, SEVERITIES } from "./words.js";
+import { figureNames, metricLabel, SETTABLE, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
@@ -285,9 +285,8 @@ function termEntries(chosen, changes) {
       act: go(href),
     };
   });
-  const engines = ["worker", "scheduler"];
   const nodes = [chosen, ...((store.status && store.status.nodes) || [])];
-  const first = nodes.find((one) => one && engines.includes(one.kind) && one.state !== "down");
+  const first = nodes.find((one) => one && SETTABLE.includes(one.kind) && one.state !== "down");
   const settings = [...DEFAULTS.keys()].map((name) => {
     const change = changes.find((row) => settingsIn(row.text).includes(name));
     const node = chosen || (change && store.byKey.get(change.node)) || first;

@@ -26,6 +26,12 @@ export const KINDS = {
   frontend: "frontend",
 };
 
+/** Kinds whose settings can be changed while they run. */
+export const SETTABLE = ["worker", "scheduler"];
+
+/** Kinds whose settings can be read. Those of an engine are read from its scheduler and workers. */
+export const READABLE = [...SETTABLE, "mp"];
+
 /** Layer -> its colour in every chart; what is no layer takes 3, 4 or 6 first. */
 export const LAYER_COLOURS = { gpu: 0, l1: 1, l2: 2, remote: 2, disk: 5, lmcache: 7 };
 

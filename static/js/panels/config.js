@@ -10,6 +10,7 @@ import { each, getEvents, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
+import { SETTABLE } from "../words.js";
 import { aboutSetting, TOPIC_NAMES } from "./settings.js";
 import { breakable, flatten, readEither } from "./util.js";
 
@@ -455,9 +456,7 @@ class Settings {
     const nodes = store.status && me.instance_id ? store.status.nodes : [];
     const family = nodes.filter(
       (node) =>
-        node.instance_id === me.instance_id &&
-        ["worker", "scheduler"].includes(node.kind) &&
-        node.key !== me.key,
+        node.instance_id === me.instance_id && SETTABLE.includes(node.kind) && node.key !== me.key,
     );
     const others = family.filter((node) => node.state !== "down").slice(0, MOST_SIBLINGS);
     const told = [];

@@ -9,6 +9,7 @@ import {
   nodeLink,
   searchBox,
   stateMark,
+  working,
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
@@ -16,6 +17,7 @@ import { byName, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
 import { DataTable } from "../table.js";
+import { SETTABLE } from "../words.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError, show } from "../panels/config.js";
 import { SettingFields } from "./settingfields.js";
@@ -33,12 +35,9 @@ const BACKENDS = [
   "NixlStorageBackend",
 ];
 const NO_LOGGERS = ["engine", "coordinator", "discovery", "frontend"]; // kinds without /loglevel
-// Kinds without settings that can be changed; an engine has them in its scheduler and workers.
-const NO_SETTINGS = ["engine", "mp", "coordinator", "controller", "discovery", "frontend"];
-const NO_CACHE = [...NO_SETTINGS, "scheduler"]; // kinds without a cache engine
 
-const hasSettings = (node) => !NO_SETTINGS.includes(node.kind);
-const hasCache = (node) => !NO_CACHE.includes(node.kind);
+const hasSettings = (node) => SETTABLE.includes(node.kind);
+const hasCache = (node) => node.kind === "worker";
 
 const input = (name, more = {}) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
@@ -84,7 +83,7 @@ const backendNames = () =>
   );
 
 /**
- * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), danger};
+ * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), done(), danger};
  * `more()` is said before it is applied.
  */
 function makeActions(inputs, change) {
@@ -125,6 +124,7 @@ function makeActions(inputs, change) {
       ready: () => change.isReady,
       fits: hasSettings,
       request: () => ({ method: "POST", path: "/conf", body: { [change.setting]: change.read() } }),
+      done: () => `set to ${show(change.read())}`,
     },
     bypass: bypass("Bypass a backend", "add"),
     unbypass: bypass("End the bypass of a backend", "remove"),
@@ -214,6 +214,7 @@ export class BulkActions {
     this.results = new Map();
     this.running = false;
     this.frame = 0; // the frame that will draw what has come in
+    this.prefilled = false; // by an address that has not been shown for review yet
     this.action = "loglevel";
     this.inputs = makeInputs();
     this.change = new SettingFields(signal, () => this.draw());
@@ -232,8 +233,8 @@ export class BulkActions {
     this.fields = h("div", { class: "contents" });
     const label = "Requests that will be sent";
     this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
-    this.requests = h("details", {}, h("summary", {}, "Requests"), this.preview);
-    this.advice = h("p", {});
+    this.requests = h("details", { class: "requests" }, h("summary", {}, "Requests"), this.preview);
+    this.advice = h("p", { id: "bulk-advice" });
     this.progress = h("span", { class: "progress", "aria-live": "polite" });
     this.go = guarded(
       button("Apply", () => this.#run(), { kind: "primary" }),
@@ -266,19 +267,16 @@ export class BulkActions {
     const boxes = [this.onlyBox, ...this.filters.map(({ box }) => box)];
     nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
     nodes.querySelector(".panel-head").after(h("div", { class: "tools" }, boxes));
-    this.element = h(
-      "div",
-      {},
-      step("Action", "1 · Action", what),
-      nodes,
-      step(
-        "Review and apply",
-        "3 · Review and apply",
-        this.advice,
-        this.requests,
-        h("div", { class: "actions" }, this.go, this.progress),
-      ),
+    this.review = step(
+      "Review and apply",
+      "3 · Review and apply",
+      this.advice,
+      this.requests,
+      h("div", { class: "actions" }, this.go, this.progress),
     );
+    this.review.tabIndex = -1;
+    this.review.setAttribute("aria-describedby", this.advice.id);
+    this.element = h("div", {}, step("Action", "1 · Action", what), nodes, this.review);
   }
 
   /** The states, kinds and models that there are. */
@@ -321,7 +319,15 @@ export class BulkActions {
       for (const key of nodes) this.chosen.add(key);
       this.#showOnly(new Set(nodes));
     }
+    this.prefilled = true;
     this.draw();
+  }
+
+  /** What an address asked for only waits for a yes: the reader goes on there. */
+  #showReview() {
+    this.prefilled = false;
+    this.review.focus({ preventScroll: true });
+    this.review.scrollIntoView({ block: "nearest" });
   }
 
   /** List these nodes alone, or all with null. */
@@ -353,6 +359,7 @@ export class BulkActions {
   #choose(action) {
     this.action = action;
     this.results.clear();
+    setText(this.progress, "");
     this.#drawFields();
     this.draw();
   }
@@ -407,6 +414,7 @@ export class BulkActions {
     if (!store.status) return;
     this.#drawFilters();
     this.table.update(store.status.nodes);
+    if (this.prefilled && !this.requests.hidden) this.#showReview();
   }
 
   #isConfirmed(nodes) {
@@ -427,8 +435,12 @@ export class BulkActions {
 
   async #run() {
     const nodes = this.#targets();
-    if (!(await this.#isConfirmed(nodes))) return;
+    if (await this.#isConfirmed(nodes)) await working(this.go, () => this.#apply(nodes));
+  }
+
+  async #apply(nodes) {
     const action = this.current;
+    const done = action.done && action.done();
     this.running = true;
     this.results.clear();
     for (const node of nodes) this.results.set(node.key, { text: "waiting …" });
@@ -437,7 +449,7 @@ export class BulkActions {
     await each(
       nodes,
       (node) => sendAction(action.request(node), node, this.signal),
-      (node, answer, error) => this.#finished(node, answer, error, count, nodes.length),
+      (node, answer, error) => this.#finished(node, done || answer, error, count, nodes.length),
       PARALLEL,
     );
     this.running = false;
@@ -453,7 +465,8 @@ export class BulkActions {
       text: error ? errorText(error, node, this.change.setting) : answer || "done",
     });
     const failed = count.failed ? `, ${plain(count.failed)} failed` : "";
-    setText(this.progress, `${plain(count.done)} of ${plain(total)}${failed}`);
+    const applied = plain(count.done - count.failed);
+    setText(this.progress, `Applied to ${applied} of ${plural(total, "node")}${failed}`);
     if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
   }
 

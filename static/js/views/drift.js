@@ -4,6 +4,7 @@ import { button, empty } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
+import { READABLE } from "../words.js";
 import { show } from "../panels/config.js";
 import { breakable, flatten } from "../panels/util.js";
 
@@ -13,7 +14,6 @@ const UNASKED = 16; // nodes whose settings are compared at once; with more ther
 const PAUSE = 600; // ms after a change of the choice
 const TIMEOUT = 15; // seconds
 const MOST_NAMES = 3;
-const NO_SETTINGS = ["coordinator", "controller", "discovery", "frontend", "engine"];
 
 /** Settings that differ by nature: ids, ports, addresses and paths of one process. */
 const IDENTITY = new RegExp(
@@ -104,7 +104,7 @@ export class SettingsCard {
   async compare() {
     const nodes = this.keys
       .map((key) => store.byKey.get(key))
-      .filter((node) => node && node.state !== "down" && !NO_SETTINGS.includes(node.kind));
+      .filter((node) => node && node.state !== "down" && READABLE.includes(node.kind));
     if (this.abort) this.abort.abort();
     if (nodes.length < 2) {
       this.button.disabled = false;

@@ -6,7 +6,7 @@ import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import { byName, clock, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
-import { pastTense, SEVERITIES } from "../words.js";
+import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 const SEEN_WITHIN = 120; // seconds from a request to the poll that sees what it changed
@@ -339,7 +339,6 @@ function alertText({ rule, node, instance, text, until }) {
 
 const ABOUT = / changed: (?:version|role|model|kind) /; // what is no setting
 const NO_SETTINGS = ["version", "role", "model", "kind"]; // what else changes of a node
-const SETTABLE = ["worker", "scheduler"]; // kinds whose settings can be set
 const MASKED = "********"; // stands for a secret
 
 /** A change of settings that was not made through this frontend says so. */

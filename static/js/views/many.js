@@ -67,6 +67,7 @@ class FleetPage {
     }
     if (this.tab !== tab || this.signal.aborted) return;
     const part = this.parts.get(tab);
+    part.element.dataset.kept = "1";
     replace(this.place, part.element);
     if (part.take) part.take(query);
     if (this.status) this.update(this.status);

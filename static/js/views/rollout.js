@@ -7,8 +7,8 @@ import { button, empty, field, guarded, nodeLink, working } from "../controls.js
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
-import { each, getJson, instanceName, nodePath, sendJson, store } from "../server.js";
-import { metricLabel, metricUnit } from "../words.js";
+import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from "../server.js";
+import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
 import { errorText, namesText, resultCell } from "./bulk.js";
@@ -55,7 +55,8 @@ class Rollout {
     this.since = null; // when the first node was changed, Unix seconds
     this.old = new Map(); // key of a node -> its value before
     this.results = new Map();
-    this.state = "new"; // "new", "watching", "done" or "undone"
+    this.state = "new"; // then "watching", "applying" and "done", "undoing" and "undone"
+    this.other = null; // what the first node has in place of the new value, as text
     this.series = null;
     this.reporting = 0; // how many of the others have figures
   }
@@ -64,16 +65,19 @@ class Rollout {
     return [...this.old.keys()].map((key) => store.byKey.get(key)).filter(Boolean);
   }
 
+  /** The nodes that have not been changed. */
+  get pending() {
+    return this.others.filter((node) => !this.old.has(node.key));
+  }
+
   /** Change one node; what it had before is kept for undo. */
   async apply(node, signal) {
     const options = { signal, timeout: TIMEOUT };
-    const names = encodeURIComponent(this.setting);
-    const conf = await getJson(nodePath(node, `/conf?names=${names}`), options);
-    if (!(this.setting in conf)) throw new Error(`there is no setting ${this.setting}`);
-    const old = conf[this.setting];
+    const old = await this.#get(node, options);
     const value = readValue(this.text, old, DEFAULTS.get(this.setting));
     await this.#set(node, value, options);
     this.old.set(node.key, old);
+    this.value = value;
     return `${show(old)} → ${show(value)}`;
   }
 
@@ -82,6 +86,25 @@ class Rollout {
     await this.#set(node, old, { signal, timeout: TIMEOUT });
     this.old.delete(node.key);
     return `back to ${show(old)}`;
+  }
+
+  async #get(node, options) {
+    const names = encodeURIComponent(this.setting);
+    const conf = await getJson(nodePath(node, `/conf?names=${names}`), options);
+    if (this.setting in conf) return conf[this.setting];
+    const error = new Error(`${node.key} has no setting ${this.setting}.`);
+    throw Object.assign(error, { isMissing: true });
+  }
+
+  /** See whether the first node still has the new value. */
+  async #check(signal) {
+    try {
+      const now = show(await this.#get(this.canary, { signal, timeout: TIMEOUT }));
+      this.other = now === show(this.value) ? null : now;
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      // Its state says why it does not respond.
+    }
   }
 
   async #set(node, value, options) {
@@ -93,6 +116,7 @@ class Rollout {
 
   /** Ask for the figures of the first node and of the rest. */
   async load(signal) {
+    await this.#check(signal);
     const keys = [this.canary, ...this.others.slice(0, COMPARED)].map((node) => node.key);
     const start = Math.floor(this.since - BEFORE);
     const nodes = keys.map(encodeURIComponent).join(",");
@@ -151,25 +175,28 @@ export class RolloutView {
     this.value = h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
     this.names = h("datalist", { id: "rollout-settings" });
     for (const name of DEFAULTS.keys()) this.names.append(h("option", { value: name }));
+    this.form = null;
   }
 
   update(status) {
-    const mine = current ? current.state : "form";
-    const groups = this.#groups();
-    const sig = `${mine}|${current ? "" : groups.map(([id, , nodes]) => id + nodes.length).join()}`;
+    const { groups, down } = this.#groups();
+    const nodes = groups.map(([id, , list]) => id + list.map((node) => node.key + node.state));
+    const sig = current ? current.state : `form|${down}|${nodes.join()}`;
     if (sig !== this.drawn) {
       this.drawn = sig;
       if (current) this.#drawRollout();
-      else this.#drawForm(groups);
+      else this.#drawForm(groups, down);
     }
     if (current && current.state === "watching") this.#watch(status);
   }
 
-  /** What a rollout can go over: [[id, label, nodes]]: the selection, then each instance. */
+  /**
+   * What a rollout can go over: [[id, label, nodes]]: the selection, then each instance; and how
+   * many nodes are left out because they are down.
+   */
   #groups() {
-    const fits = store.status.nodes.filter(
-      (node) => ["worker", "scheduler"].includes(node.kind) && node.state !== "down",
-    );
+    const kinds = store.status.nodes.filter((node) => SETTABLE.includes(node.kind));
+    const fits = kinds.filter((node) => node.state !== "down");
     const selected = fits.filter((node) => store.selected.has(node.key));
     const by = new Map();
     for (const node of fits) {
@@ -182,71 +209,99 @@ export class RolloutView {
       ...instances.map(([name, nodes]) => [`i:${name}`, name, nodes]),
       ["all", "All schedulers and workers", fits],
     ];
-    return all.filter(([, , nodes]) => nodes.length > 1);
+    const groups = all.filter(([, , nodes]) => nodes.length > 1);
+    return { groups, down: kinds.length - fits.length };
   }
 
-  #drawForm(groups) {
+  #drawForm(groups, down) {
     if (!groups.length) {
       const why = "A rollout needs at least two schedulers or workers that are up.";
       replace(this.element, empty(why));
       return;
     }
+    // What was typed, chosen and focused stays when a node changes its state.
+    if (!this.form || this.form.parentNode !== this.element) {
+      this.form = this.#buildForm();
+      replace(this.element, this.form);
+      this.#fail("");
+    }
+    const chosen = this.group.value;
     const options = groups.map(([id, label, nodes]) =>
       h("option", { value: id }, `${label} (${plain(nodes.length)})`),
     );
-    this.group = h("select", { name: "group", onchange: () => this.#fillNodes(groups) }, options);
+    replace(this.group, options);
+    if (groups.some(([id]) => id === chosen)) this.group.value = chosen;
+    const verb = down === 1 ? "is" : "are";
+    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} left out` : "");
+    this.#fillNodes();
+  }
+
+  #buildForm() {
+    this.group = h("select", { name: "group", onchange: () => this.#fillNodes() });
     this.first = h("select", { name: "first" });
-    this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
-    this.#fillNodes(groups);
+    this.left = h("small", { class: "muted" });
+    this.problem = h("p", { class: "field-error", id: "rollout-problem", role: "alert" });
     const go = guarded(
       button("Apply to one node", () => this.#start(go), { kind: "primary" }),
       this.signal,
     );
-    replace(
-      this.element,
+    const nodes = h("label", { class: "field" }, h("span", {}, "Nodes"), this.group, this.left);
+    return h(
+      "section",
+      { class: "panel", "aria-label": "Rollout of a setting", tabindex: "-1" },
+      h("header", { class: "panel-head" }, h("h2", {}, "Rollout of a setting")),
       h(
-        "section",
-        { class: "panel", "aria-label": "Rollout of a setting" },
-        h("header", { class: "panel-head" }, h("h2", {}, "Rollout of a setting")),
-        h(
-          "p",
-          { class: "quiet-line" },
-          "The setting is changed on one node first. Compare its hit rate, failures and latency " +
-            "with the rest, then apply it to the others or undo it.",
-        ),
-        h(
-          "div",
-          { class: "row-fields" },
-          field("Setting", [this.setting, this.names]),
-          field("New value", this.value),
-          h("div", { class: "contents wider" }, field("Nodes", this.group)),
-          field("First node", this.first),
-        ),
-        this.problem,
-        h("div", { class: "actions" }, go),
+        "p",
+        { class: "quiet-line" },
+        "The setting is changed on one node first. Compare its hit rate, failures and latency " +
+          "with the rest, then apply it to the others or undo it.",
       ),
+      h(
+        "div",
+        { class: "row-fields" },
+        field("Setting", [this.setting, this.names]),
+        field("New value", this.value),
+        h("div", { class: "contents wider" }, nodes),
+        field("First node", this.first),
+      ),
+      this.problem,
+      h("div", { class: "actions" }, go),
     );
   }
 
-  #fillNodes(groups) {
-    this.nodes = groups.find(([id]) => id === this.group.value)[2];
+  /** The nodes of the chosen group, with the state of those that are not up. */
+  #fillNodes() {
+    const { groups } = this.#groups();
+    const [, , nodes] = groups.find(([id]) => id === this.group.value) || groups[0];
+    const chosen = this.first.value;
+    this.nodes = nodes;
     replace(
       this.first,
-      this.nodes.map((node) => {
+      nodes.map((node) => {
         const state = node.state === "up" ? "" : ` (${node.state})`;
         return h("option", { value: node.key }, node.key + state);
       }),
     );
     // A worker has figures to compare, a scheduler few; a healthy one shows what the change does.
-    const workers = this.nodes.filter((node) => node.kind === "worker");
-    const worker = workers.find((node) => node.state === "up") || workers[0];
-    if (worker) this.first.value = worker.key;
+    const workers = nodes.filter((node) => node.kind === "worker");
+    const worker = workers.find((node) => node.state === "up") || workers[0] || nodes[0];
+    const isThere = nodes.some((node) => node.key === chosen);
+    this.first.value = isThere ? chosen : worker.key;
   }
 
+  /** Say what is wrong beside the field that it concerns, and go there. */
   #fail(text, box = null) {
     this.problem.hidden = !text;
     setText(this.problem, text);
-    if (box) box.focus();
+    for (const one of [this.setting, this.value]) {
+      one.removeAttribute("aria-invalid");
+      one.removeAttribute("aria-describedby");
+    }
+    if (!box) return;
+    box.closest(".field").append(this.problem);
+    box.setAttribute("aria-invalid", "true");
+    box.setAttribute("aria-describedby", this.problem.id);
+    box.focus();
   }
 
   async #start(control) {
@@ -265,7 +320,9 @@ export class RolloutView {
         rollout.results.set(canary.key, { state: "up", text });
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        this.#fail(`${canary.key}: ${errorText(error, canary, setting)}`, this.value);
+        const box = error.isMissing ? this.setting : this.value;
+        const where = error instanceof ApiError ? `${canary.key}: ` : "";
+        this.#fail(where + errorText(error, canary, setting), box);
         return;
       }
       rollout.since = store.status.time;
@@ -273,38 +330,37 @@ export class RolloutView {
       current = rollout;
       this.charts = null;
       this.loaded = 0;
-      this.update(store.status);
+      this.#show();
     });
+  }
+
+  /** Draw the next step, and go on there with the focus. */
+  #show() {
+    const { activeElement } = document;
+    const isHere = activeElement === document.body || this.element.contains(activeElement);
+    this.drawn = "";
+    this.update(store.status);
+    if (isHere && this.element.isConnected) this.element.firstChild.focus({ preventScroll: true });
   }
 
   // ---- while it goes on
 
   #drawRollout() {
     const rollout = current;
-    const watching = rollout.state === "watching";
-    this.wait = h("p", { class: "quiet-line", role: "status" });
+    this.wait = h("p", { class: "quiet-line", id: "rollout-state", role: "status" });
     this.compared = h("div");
-    this.resultBox = h("div");
-    const goOn = guarded(
-      button("", () => this.#finish(goOn)),
-      this.signal,
-    );
-    this.goOn = goOn;
-    this.#drawGoOn(store.status.time - rollout.since);
-    const undo = guarded(
-      button(`Undo on ${plural(rollout.changed.length, "node")}`, () => this.#undo(undo)),
-      this.signal,
-    );
-    const again = button("New rollout", () => {
-      current = null;
-      this.update(store.status);
-    });
-    const buttons = watching ? [goOn, undo] : [rollout.state === "done" ? undo : null, again];
+    this.resultBox = h("div", { class: "requests" });
+    this.goOn = null;
     replace(
       this.element,
       h(
         "section",
-        { class: "panel", "aria-label": "Rollout in progress" },
+        {
+          class: "panel",
+          "aria-label": "Rollout in progress",
+          "aria-describedby": this.wait.id,
+          tabindex: "-1",
+        },
         h(
           "header",
           { class: "panel-head" },
@@ -313,41 +369,57 @@ export class RolloutView {
         ),
         this.wait,
         this.compared,
-        h("div", { class: "actions" }, buttons),
+        h("div", { class: "actions" }, this.#buttons()),
         this.resultBox,
+        h(
+          "p",
+          { class: "quiet-line" },
+          "Each change is also listed in ",
+          h("a", { href: "#/events?kind=changed" }, "Events"),
+          " with its undo, and stays there when this page is closed.",
+        ),
       ),
     );
     this.charts = null;
     this.#drawResults();
     if (rollout.series) this.#drawComparison();
-    if (!watching) setText(this.wait, endText(rollout));
+    if (this.goOn) this.#drawGoOn(store.status.time - rollout.since);
+    setText(this.wait, stateText(rollout));
   }
 
-  /** While the figures are too young to compare, to go on is not what the page proposes. */
+  /** What can be done now; nothing while requests are on their way. */
+  #buttons() {
+    const { state, changed, pending } = current;
+    if (["applying", "undoing"].includes(state)) return [];
+    const act = (label, work) => guarded(button(label, work), this.signal);
+    const canGoOn = pending.length > 0 && state !== "undone";
+    this.goOn = canGoOn ? act("", () => this.#finish()) : null;
+    const undo = act(`Undo on ${plural(changed.length, "node")}`, () => this.#undo());
+    const again = button("New rollout", () => {
+      current = null;
+      this.#show();
+    });
+    return [this.goOn, changed.length ? undo : null, state === "watching" ? null : again];
+  }
+
+  /** While there is nothing to compare, to go on is not what the page proposes. */
   #drawGoOn(elapsed) {
-    const young = elapsed < LEAST_WAIT;
-    const nodes = `the other ${plural(current.others.length, "node")}`;
-    const text = young ? `Apply to ${nodes} anyway` : `Apply to ${nodes}`;
-    setText(this.goOn, text);
-    this.goOn.classList.toggle("primary", !young);
+    const { pending, state } = current;
+    const isSoon = state === "watching" && (elapsed < LEAST_WAIT || canaryProblem(current));
+    const nodes = `the other ${plural(pending.length, "node")}`;
+    setText(this.goOn, isSoon ? `Apply to ${nodes} anyway` : `Apply to ${nodes}`);
+    this.goOn.classList.toggle("primary", !isSoon);
   }
 
   async #watch(status) {
-    const elapsed = status.time - current.since;
-    this.#drawGoOn(elapsed);
-    const more = LEAST_WAIT - elapsed;
-    setText(
-      this.wait,
-      more > 0
-        ? `Changed ${duration(elapsed)} ago. Wait another ${duration(more)} for comparable figures.`
-        : `Changed ${duration(elapsed)} ago. Compare, then apply to the others or undo.`,
-    );
+    this.#drawGoOn(status.time - current.since);
+    setText(this.wait, stateText(current));
     if (status.time === this.loaded) return;
     this.loaded = status.time;
     const rollout = current;
     try {
       await rollout.load(this.signal);
-      if (rollout === current) this.#drawComparison();
+      if (rollout === current && rollout.state === "watching") this.#drawComparison();
     } catch (error) {
       if (error.name !== "AbortError") setText(this.wait, `No figures: ${error.message}`);
     }
@@ -407,43 +479,75 @@ export class RolloutView {
     );
   }
 
-  async #each(control, nodes, work, state) {
+  /** Send to nodes; `states` are those of the rollout while it goes on and afterwards. */
+  async #each(nodes, work, [during, after]) {
     const rollout = current;
-    await working(control, async () => {
-      await each(nodes, work, (node, text, error) => {
-        const failed = error ? errorText(error, node, rollout.setting) : "";
-        rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
-        this.#drawResults();
-      });
-      rollout.state = state;
-      this.update(store.status);
+    rollout.state = during;
+    for (const node of nodes) rollout.results.set(node.key, { text: "waiting …" });
+    this.#show();
+    await each(nodes, work, (node, text, error) => {
+      const failed = error ? errorText(error, node, rollout.setting) : "";
+      rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
+      this.#drawResults();
     });
+    rollout.state = after;
+    this.#show();
   }
 
-  async #finish(control) {
+  async #finish() {
     const rollout = current;
-    const { others, setting, text } = rollout;
-    const title = `Set ${setting} to ${text} on ${plural(others.length, "node")}?`;
+    const { pending, setting, text } = rollout;
+    const title = `Set ${setting} to ${text} on ${plural(pending.length, "node")}?`;
     const sure = await confirmDialog({
       title,
-      text: namesText(others),
+      text: namesText(pending),
       action: "Apply",
       danger: false,
     });
-    if (sure) await this.#each(control, others, (node) => rollout.apply(node, this.signal), "done");
+    if (!sure || rollout !== current) return;
+    await this.#each(pending, (node) => rollout.apply(node, this.signal), ["applying", "done"]);
   }
 
-  async #undo(control) {
+  async #undo() {
     const rollout = current;
     const undo = (node) => rollout.undo(node, this.signal);
-    await this.#each(control, rollout.changed, undo, "undone");
+    await this.#each(rollout.changed, undo, ["undoing", "undone"]);
   }
 }
 
-function endText(rollout) {
-  const failed = [...rollout.results.values()].filter((one) => one.state === "down").length;
-  const words = rollout.state === "done" ? "Applied to all nodes" : "Undone";
-  return failed ? `${words}, except ${plural(failed, "node")} (see below).` : `${words}.`;
+/** Why the figures of the first node do not show what the change does; "" when they do. */
+function canaryProblem({ canary: { key }, setting, other }) {
+  const node = store.byKey.get(key);
+  if (!node) return `${key} is no longer listed.`;
+  if (node.state === "down")
+    return `${key} is down: ${node.error || "no response"}. A restart ends the change there.`;
+  if (other === null) return "";
+  return `${key} has ${setting} = ${other}: it restarted, or somebody else changed it.`;
+}
+
+/** How far a rollout is, and what to do next. */
+function stateText(rollout) {
+  const { state, results, changed, pending } = rollout;
+  const failed = [...results.values()].filter((one) => one.state === "down").length;
+  const words = { applying: "Applying …", undoing: "Undoing …" };
+  if (state in words) return words[state];
+  if (state === "undone")
+    return changed.length
+      ? `Not undone on ${plural(changed.length, "node")}; the table below says why.`
+      : "Undone.";
+  if (state === "done") {
+    const all = plain(changed.length + pending.length);
+    if (!failed) return `Applied to all ${all} nodes.`;
+    return `Applied to ${plain(changed.length)} of ${all} nodes; the table below says why.`;
+  }
+  const elapsed = store.status.time - rollout.since;
+  const changedAgo = `Changed ${duration(elapsed)} ago.`;
+  const problem = canaryProblem(rollout);
+  if (problem) return `■ ${problem} ${changedAgo}`;
+  const more = LEAST_WAIT - elapsed;
+  return more > 0
+    ? `${changedAgo} Wait another ${duration(more)} for comparable figures.`
+    : `${changedAgo} Compare, then apply to the others or undo.`;
 }
 
 function comparisonTable(rows, canary, rest) {
