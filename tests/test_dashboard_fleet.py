@@ -426,7 +426,31 @@ def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(pag
     assert len(instances) == 10, instances
 
 
+def test_compare_lists_worst_first_by_the_figure_it_shows_and_equal_ones_by_name(page, fleet):
+    browser = page(fleet, "#/compare?metric=lookup_hit_rate&preset=reachable")
+    browser.wait_for(lambda: browser.count("main .isolate") > 10)
+    rows = browser.script(
+        "return [...document.querySelectorAll('main .data tbody tr:has(.isolate)')].map((row) => "
+        "[parseFloat(row.querySelectorAll('td.num')[1].textContent),"
+        " row.querySelector('.isolate').textContent])"
+    )
+    known = [row for row in rows if row[0] is not None]
+    assert len(known) > 10 and rows[: len(known)] == sorted(known), rows
+
+
 # ---- a fleet
+
+
+def test_folded_charts_have_no_legend_and_no_hint_about_them(page, fleet):
+    browser = page(fleet, "#/")
+    fold = "main .charts-card .card-head button"
+    browser.wait_for(lambda: browser.text(fold) == "Show")
+    assert browser.style("main .mark-legend", "display") == "none"
+    assert "Drag to zoom" not in browser.text("main .charts-card")
+    browser.click(fold)
+    browser.wait_for(lambda: "Drag to zoom" in browser.text("main .charts-card"))
+    assert browser.style("main .mark-legend", "display") != "none"
+    browser.click(fold)
 
 
 def test_the_first_load_of_a_fleet_with_its_map_is_25_requests_and_small(page, fleet):

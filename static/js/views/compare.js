@@ -158,7 +158,7 @@ function valueRow(one) {
     name: one.name,
     colour: one.colour,
     at: null,
-    last: known.length ? known[known.length - 1] : null,
+    last: one.last,
     low: known.length ? Math.min(...known) : null,
     high: known.length ? Math.max(...known) : null,
     mean: known.length ? sum / known.length : null,
@@ -368,15 +368,24 @@ class ComparePage {
     }
   }
 
-  /** Lines keep their colours, and rows that are about equal their order, while figures move. */
+  /** Lines keep their colours. Rows are worst first by the last figure as it is shown. */
   #draw(answer, marks) {
     const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
-    const about = (value) => Number(value.toPrecision(2));
-    const last = (one) => about(lastValue(one) ?? sign * Infinity);
+    const unit = metricUnit(this.metric);
+    const byLast = (a, b) => {
+      if (format(a.last, unit) === format(b.last, unit)) return byName(a.name, b.name);
+      return sign * ((a.last ?? sign * Infinity) - (b.last ?? sign * Infinity));
+    };
     const colours = new Map([...this.chosen].map((name, i) => [name, i]));
     this.series = answer.series
-      .map(({ node, times, values }) => ({ name: node, times, values, colour: colours.get(node) }))
-      .sort((a, b) => sign * (last(a) - last(b)) || byName(a.name, b.name));
+      .map(({ node, times, values }) => ({
+        name: node,
+        times,
+        values,
+        last: lastValue({ times, values }),
+        colour: colours.get(node),
+      }))
+      .sort(byLast);
     Object.assign(this, { answer, marks });
     this.#explain();
     this.#drawChart();
