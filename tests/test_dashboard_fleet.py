@@ -427,11 +427,11 @@ def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(pag
 
 
 def test_compare_lists_worst_first_by_the_figure_it_shows_and_equal_ones_by_name(page, fleet):
-    browser = page(fleet, "#/compare?metric=lookup_hit_rate&preset=reachable")
+    browser = page(fleet, "#/compare?metric=retrieve_p99&preset=reachable")
     browser.wait_for(lambda: browser.count("main .isolate") > 10)
     rows = browser.script(
         "return [...document.querySelectorAll('main .data tbody tr:has(.isolate)')].map((row) => "
-        "[parseFloat(row.querySelectorAll('td.num')[1].textContent),"
+        "[-parseFloat(row.querySelectorAll('td.num')[1].textContent),"
         " row.querySelector('.isolate').textContent])"
     )
     known = [row for row in rows if row[0] is not None]
