@@ -1,6 +1,7 @@
 """The cluster view, the time range, events and the palette: a night's story in a real browser."""
 
 import json
+import re
 
 import pytest
 from support.browser import Browser
@@ -666,7 +667,11 @@ def test_the_figures_of_all_charts_are_shown_as_tables(show, server):
 def test_the_worst_instance_is_first_and_open_and_its_irregular_rank_is_marked(show, server):
     browser = show(server)
     assert names(browser)[:2] == ["llama70b-a", "worker2"]
-    assert browser.text("main .tag") == "outlier"
+    assert browser.text("main .tag").startswith("p99 4.9×")
+    title = browser.attribute("main .tag", "title")
+    assert (
+        title == "Outlier: Retrieve p99 412\u00a0ms, 4.9× the median of its instance (84.0\u00a0ms)"
+    )
     assert "4.9 × median" in browser.text("main .data tbody:not(.spacer) tr:nth-child(2)")
     assert "ranks 84.0 – 412" in browser.text("main .data tbody:not(.spacer) tr:nth-child(1)")
     fold = "main .data tbody .fold"
@@ -887,9 +892,13 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     reasons = [text.split("\n")[-1] for text in browser.texts(".worst li")]
     assert reasons[:2] == ["1 of 5 down"] * 2
     # An instance that is up, but far from the others of its model.
-    assert reasons[2].startswith("hit rate 3")
+    assert reasons[2] == "against the median of its model"
+    assert re.match(r"hits 3.*% · 0\.4\d?×$", reasons[3]), reasons
     outliers = browser.texts("nav .side-tree summary")
-    assert "outlier" in outliers[2] and "outlier" not in outliers[0]
+    assert "hits 0.4" in outliers[2] and "Outlier" not in outliers[0]
+    # Twelve of them of five nodes each; all are up.
+    assert browser.count(".map .sq.outlier") == 60
+    assert "up, outlier" in browser.text(".map-side .scale")
     click_text(browser, "Retrieve p99", ".map-card")
     browser.wait_for(lambda: browser.count(".map .sq.level5") + browser.count(".map .sq.level4"))
     assert browser.texts(".worst a")[0].startswith("llama70b-")
@@ -903,6 +912,34 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     browser.script("document.querySelector('.map-plot').focus()")
     browser.press("Home", "ArrowRight", "ArrowDown", "ArrowUp", "Enter")
     browser.wait_for(lambda: browser.text("h1") == "llama70b-001_worker0")
+
+
+def test_the_map_says_how_it_is_used_and_where_one_is(show, fleet):
+    browser = show(fleet)
+    browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+    label = browser.label(".map-plot")
+    assert re.search(r"\d instances · \d+ nodes\. Arrow keys move .*, Enter opens ", label), label
+    browser.script("document.querySelector('.map-plot').focus()")
+    browser.press("Home", "ArrowRight")
+    said = "return document.querySelector('.map-card [aria-live]').textContent"
+    browser.wait_for(lambda: re.search(r"_worker\d, up, 2 of \d+$", browser.script(said)))
+
+
+def test_the_tip_of_the_map_closes_with_escape_and_leaves_with_the_width(show, fleet):
+    browser = show(fleet)
+    tip = ".map-card .chart-tip"
+    browser.hover(".map .sq.outlier")
+    browser.wait_for(lambda: "× the median of its model" in browser.text(tip))
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has(tip))
+    browser.hover(".map .sq.down")
+    browser.wait_for(lambda: browser.has(tip))
+    browser.resize(400, 800)
+    try:
+        browser.wait_for(lambda: not browser.has(tip))
+        assert browser.script("return document.documentElement.scrollWidth") <= 400
+    finally:
+        browser.resize(1280, 800)
 
 
 def test_the_map_is_drawn_in_little_time(show, fleet):

@@ -368,16 +368,16 @@ export function downSpans(marks, end) {
 
 const LEAST_PEERS = 5; // instances of a model; fewer have no median worth the name
 
-/** In what instances of one model are alike: [figure, label, whether a value is too far]. */
+/** In what instances of one model are alike: [figure, whether a value is too far]. */
 const ALIKE = [
-  ["lookup_hit_rate", "hit rate", (value, middle) => value < middle / 2],
-  ["retrieve_p99", "Retrieve p99", (value, middle) => value > 3 * middle],
+  ["lookup_hit_rate", (value, middle) => value < middle / 2],
+  ["retrieve_p99", (value, middle) => value > 3 * middle],
 ];
 
 const middleOf = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
- * The instances that are far from the median of their model: name -> {figure, label, value,
+ * The instances that are far from the median of their model: name -> {figure, value,
  * median}. It compares and needs no history, as an alert does.
  */
 export function outliersOf(instances) {
@@ -388,14 +388,14 @@ export function outliersOf(instances) {
   }
   const found = new Map();
   for (const peers of models.values())
-    for (const [figure, label, isFar] of ALIKE) {
+    for (const [figure, isFar] of ALIKE) {
       const valueOf = (one) => one.metrics[figure];
       const known = peers.filter((one) => isNumber(valueOf(one)));
       if (known.length < LEAST_PEERS) continue;
       const median = middleOf(known.map(valueOf));
       for (const one of known)
         if (isFar(valueOf(one), median) && !found.has(one.name))
-          found.set(one.name, { figure, label, value: valueOf(one), median });
+          found.set(one.name, { figure, value: valueOf(one), median });
     }
   return found;
 }

@@ -2,9 +2,9 @@
 // notes about results.
 
 import { h, icon, replace, setText } from "./dom.js";
-import { format, NONE, plural } from "./format.js";
+import { format, NONE, plain, plural } from "./format.js";
 import { downloadFile, loadModule, store, subscribe, trusted, whyNot } from "./server.js";
-import { KINDS, metricUnit, STATE_SIGNS } from "./words.js";
+import { KINDS, metricLabel, metricUnit, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
 export function stateMark(state, short = false) {
@@ -440,11 +440,48 @@ export function toast(text, kind = "plain") {
   return note;
 }
 
-/** "hit rate 33.1 %, median of its model 78.6 %" */
-export const outlierText = ({ label, value, median, figure }) =>
-  `${label} ${format(value, metricUnit(figure))}, ` +
-  `median of its model ${format(median, metricUnit(figure))}`;
+const SHORT = {
+  lookup_hit_rate: "hits",
+  retrieve_p99: "p99",
+  local_cache_bytes: "L1",
+  evictions_per_second: "evictions",
+  failures_per_second: "failures",
+};
 
-/** Marks an instance that is far from the others of its model. */
-export const outlierTag = (outlier) =>
-  h("span", { class: "tag", title: outlierText(outlier) }, "outlier");
+/** How far a figure is from the median of its peers: "0.42×"; "" where the median is 0. */
+function timesText({ value, median }) {
+  return median > 0 ? `${plain(Number((value / median).toPrecision(2)))}×` : "";
+}
+
+/** "p99 360 ms · 8.6×" */
+export function outlierFigure(outlier) {
+  const { figure, value } = outlier;
+  const times = timesText(outlier);
+  return `${SHORT[figure]} ${format(value, metricUnit(figure))}${times && ` · ${times}`}`;
+}
+
+/** "Retrieve p99 360 ms, 8.6× the median of its model (42.0 ms)" */
+export function outlierText({ figure, value, median }, peers = "model") {
+  const times = timesText({ value, median });
+  const unit = metricUnit(figure);
+  const middle = times
+    ? `${times} the median of its ${peers} (${format(median, unit)})`
+    : `median of its ${peers} ${format(median, unit)}`;
+  return `${metricLabel(figure)} ${format(value, unit)}, ${middle}`;
+}
+
+/** What an instance or a rank is far from its peers in, and how far: "p99 8.6×". */
+export function outlierTag(outlier, peers) {
+  const text = h("span", { "aria-hidden": "true" });
+  const spoken = h("span", { class: "visually-hidden" });
+  const tag = h("span", { class: "tag" }, text, spoken);
+  updateOutlierTag(tag, outlier, peers);
+  return tag;
+}
+
+export function updateOutlierTag(tag, outlier, peers) {
+  const full = `Outlier: ${outlierText(outlier, peers)}`;
+  setText(tag.firstChild, `${SHORT[outlier.figure]} ${timesText(outlier) || "median 0"}`);
+  setText(tag.lastChild, full);
+  tag.title = full;
+}

@@ -12,7 +12,17 @@ import {
   timeRange,
 } from "./address.js";
 import { outliersOf } from "./chartmath.js";
-import { copy, field, fitted, nodeLink, opened, outlierTag, stateMark, toast } from "./controls.js";
+import {
+  copy,
+  field,
+  fitted,
+  nodeLink,
+  opened,
+  outlierTag,
+  stateMark,
+  toast,
+  updateOutlierTag,
+} from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { byName, clock, plain, spanText } from "./format.js";
 import {
@@ -159,6 +169,7 @@ function startMenu() {
 const places = part(".places");
 const treeBox = part(".side-tree");
 let drawnTree = ""; // what the tree was built for
+let treeTags = new Map(); // id of a group -> the tag of an outlier
 let treeMarks = new Map(); // id of a group or key of a node -> its mark
 
 export const treeIsDrawn = () => drawnTree !== "";
@@ -244,14 +255,15 @@ function closedGroups() {
 function buildGroup(group, { closed, many }) {
   const mark = h("span");
   const list = h("ul");
+  const isOutlier = group.outlier && group.state === "up";
+  const tag = isOutlier ? outlierTag(group.outlier) : null;
+  if (tag) treeTags.set(group.id, tag);
   const summary = h(
     "summary",
     {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
-    group.outlier && group.state === "up"
-      ? outlierTag(group.outlier)
-      : h("span", { class: "muted count" }, plain(group.nodes.length)),
+    tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
   );
   const details = h("details", { open: !many && !closed.has(group.id) }, summary, list);
   if (details.open) listNodes(list, group);
@@ -340,6 +352,7 @@ export function drawTree() {
   if (signature !== drawnTree) {
     drawnTree = signature;
     treeMarks = new Map();
+    treeTags = new Map();
     const options = { closed: closedGroups(), many };
     replace(
       treeBox,
@@ -350,6 +363,7 @@ export function drawTree() {
   for (const { groups: shown } of sections)
     for (const group of shown) {
       put(treeMarks.get(`group ${group.id}`), group.state);
+      if (treeTags.has(group.id)) updateOutlierTag(treeTags.get(group.id), group.outlier);
       for (const node of group.nodes) put(treeMarks.get(node.key), node.state);
     }
 }

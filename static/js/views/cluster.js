@@ -176,7 +176,7 @@ class Filters {
     this.columns = this.#columnBox();
     this.element = h(
       "div",
-      { class: "tools" },
+      { class: "tools instance-tools" },
       h("h2", {}, "Instances"),
       this.isLive,
       this.search,
@@ -661,7 +661,7 @@ class ClusterView {
     try {
       const { FleetMap } = await loadModule(() => import("./fleetmap.js"));
       if (this.signal.aborted || this.map) return false;
-      this.map = new FleetMap();
+      this.map = new FleetMap(this.signal);
       replace(this.mapPlace, this.map.element);
       return true;
     } catch (error) {

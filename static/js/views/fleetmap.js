@@ -1,21 +1,25 @@
 // The fleet map: one square per node, by model and instance, coloured by state or by a figure.
 
 import { isNumber, outliersOf } from "../chartmath.js";
-import { fitted, instanceLink, nodeLink, outlierText } from "../controls.js";
+import { fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { recall, remember, store } from "../server.js";
-import { metricLabel, metricUnit, STATE_ORDER, STATES } from "../words.js";
+import { metricLabel, STATE_ORDER, STATES } from "../words.js";
 import { instancesOf } from "./instances.js";
 
-const SQUARE = 9; // px
-const PITCH = 10; // px from one square to the next
+const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
+const HEIGHT = 520; // px that the map has: its squares are as large as that allows
+const TITLE = 32; // px for the heading of a group
+const SQUARE_GAP = 1; // px between two squares
 const INSTANCE_GAP = 8; // px at least between two instances
-const ROW = 14; // px from one row to the next
+const ROW_GAP = 5; // px between two rows
 const LABEL = 26; // px for the numbers of rows
+const ROW_NUMBER = { class: "row-number", x: 0, "aria-hidden": "true" };
 const LEVELS = 5;
 const WORST = 8; // instances named
 const MOST_NAMED = 14; // of those that need attention
+const KEYS = "Arrow keys move from node to node, Enter opens the node.";
 const NO_MODEL = "No model reported";
 const FACTORS = [1, 2, 4, 8]; // times the round median: the limits of the levels
 const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
@@ -123,12 +127,35 @@ function restGroup(nodes, afterOthers) {
   return { title, note: plural(nodes.length, "node"), instances };
 }
 
-/** A square as path data; crossed, and smaller by its stroke, when its node is down. */
-function squarePath({ x, y }, crossed = false) {
-  if (!crossed) return `M${x} ${y}h${SQUARE}v${SQUARE}h${-SQUARE}z`;
-  const [left, top, right, bottom] = [x + 1, y + 1, x + SQUARE - 1, y + SQUARE - 1];
-  const square = `M${left} ${top}H${right}V${bottom}H${left}z`;
-  return `${square}L${right} ${bottom}M${right} ${top}L${left} ${bottom}`;
+/** How many instances are in a row of so many px. */
+const perRow = (group, width, pitch) => {
+  const room = width - LABEL + INSTANCE_GAP;
+  return Math.max(1, Math.floor(room / (widest(group, pitch) + INSTANCE_GAP)));
+};
+
+const widest = ({ instances }, pitch) =>
+  Math.max(...instances.map((one) => one.nodes.length)) * pitch;
+
+/** The largest pitch of squares with which all groups fit into the map, or the smallest. */
+function fittingPitch(groups, width) {
+  const heightOf = (group, pitch) =>
+    TITLE + Math.ceil(group.instances.length / perRow(group, width, pitch)) * (pitch + ROW_GAP);
+  const fits = (pitch) => {
+    const height = groups.reduce((sum, group) => sum + heightOf(group, pitch), 0);
+    return height <= HEIGHT && groups.every((group) => widest(group, pitch) <= width - LABEL);
+  };
+  return PITCHES.find(fits) || PITCHES[PITCHES.length - 1];
+}
+
+const INSET = { down: 1, outlier: 1.5 }; // px, half of their strokes
+
+/** A square as path data; that of a node that is down is crossed. */
+function squarePath({ x, y, size }, look) {
+  const inset = INSET[look] || 0;
+  const [left, top] = [x + inset, y + inset];
+  const [right, bottom] = [x + size - inset, y + size - inset];
+  const cross = `L${right} ${bottom}M${right} ${top}L${left} ${bottom}`;
+  return `M${left} ${top}H${right}V${bottom}H${left}z${look === "down" ? cross : ""}`;
 }
 
 /** The number at the end of an instance's name, or its place in the list. */
@@ -138,7 +165,8 @@ function rowLabel(instance, index) {
 }
 
 export class FleetMap {
-  constructor() {
+  /** With `signal` it ends to listen to the keys of the page. */
+  constructor(signal) {
     this.mode = MODES.find(([id]) => id === recall("map", "state")) || MODES[0];
     this.squares = []; // {node key, rect, x, y, group}
     this.built = "";
@@ -164,9 +192,9 @@ export class FleetMap {
       this.tip,
       this.spoken,
     );
-    this.#listen();
+    this.#listen(signal);
     new ResizeObserver(() => {
-      this.tip.hidden = true; // it would stand beside the page
+      this.#choosePlace(-1); // its tip would stand beside the page
       if (this.status) this.update(this.status);
     }).observe(this.map);
   }
@@ -194,6 +222,7 @@ export class FleetMap {
     this.squares = [];
     this.at = -1;
     const width = this.map.clientWidth - 28;
+    this.pitch = fittingPitch(groups, width);
     replace(
       this.map,
       groups.map((group, index) => [
@@ -204,22 +233,23 @@ export class FleetMap {
   }
 
   #buildGroup(group, index, width) {
-    const widest = Math.max(...group.instances.map((one) => one.nodes.length)) * PITCH;
-    const perRow = Math.max(
-      1,
-      Math.floor((width - LABEL + INSTANCE_GAP) / (widest + INSTANCE_GAP)),
-    );
-    const rows = Math.ceil(group.instances.length / perRow);
+    const { pitch } = this;
+    const size = pitch - SQUARE_GAP;
+    const inRow = perRow(group, width, pitch);
+    const rowHeight = pitch + ROW_GAP;
+    const height = Math.ceil(group.instances.length / inRow) * rowHeight;
     // The row is as wide as the map: its gaps share what is left.
-    const step = (width - LABEL - widest) / Math.max(1, perRow - 1);
-    const plot = svg("svg", { width, height: rows * ROW, viewBox: `0 0 ${width} ${rows * ROW}` });
+    const step = (width - LABEL - widest(group, pitch)) / Math.max(1, inRow - 1);
+    const plot = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
     group.instances.forEach((instance, i) => {
-      const top = Math.floor(i / perRow) * ROW;
-      const left = LABEL + Math.round((i % perRow) * step);
-      if (i % perRow === 0 && instance.id)
-        plot.append(svg("text", { class: "row-number", x: 0, y: top + 9 }, rowLabel(instance, i)));
+      const top = Math.floor(i / inRow) * rowHeight;
+      const left = LABEL + Math.round((i % inRow) * step);
+      if (i % inRow === 0 && instance.id) {
+        const base = top + Math.round(size / 2) + 4; // the middle of its digits is the square's
+        plot.append(svg("text", { ...ROW_NUMBER, y: base }, rowLabel(instance, i)));
+      }
       instance.nodes.forEach((node, n) => {
-        const place = { x: left + n * PITCH, y: top };
+        const place = { x: left + n * pitch, y: top, size };
         const rect = svg("path", { d: squarePath(place) });
         rect.dataset.at = this.squares.length;
         plot.append(rect);
@@ -230,8 +260,8 @@ export class FleetMap {
       class: "map-plot",
       tabindex: "0",
       role: "application", // it takes the arrow keys
-      "aria-roledescription": "map, arrow keys move from node to node, Enter opens one",
-      "aria-label": `${group.title}: ${group.note}`,
+      "aria-roledescription": "map",
+      "aria-label": `${group.title}: ${group.note}. ${KEYS}`,
     };
     for (const [name, value] of Object.entries(shape)) plot.setAttribute(name, value);
     plot.dataset.group = index;
@@ -272,6 +302,7 @@ export class FleetMap {
     const known = this.status.nodes.map(value).filter(isNumber);
     this.limits = levelLimits(known, unit);
     const counts = new Map();
+    this.outliers = outlierNodes(this.status);
     for (const square of this.squares) {
       const node = store.byKey.get(square.key);
       if (!node) continue;
@@ -280,7 +311,7 @@ export class FleetMap {
       const shown = name + (square === this.squares[this.at] ? " chosen" : "");
       if (square.rect.getAttribute("class") === shown) continue;
       square.rect.setAttribute("class", shown);
-      square.rect.setAttribute("d", squarePath(square, node.state === "down"));
+      square.rect.setAttribute("d", squarePath(square, lookOf(name)));
     }
     this.#drawLegend(counts);
     this.#drawWorst();
@@ -288,6 +319,7 @@ export class FleetMap {
 
   #classOf(node, id, value, lowIsBad) {
     if (node.state === "down") return "sq down";
+    if (id === "state" && node.state === "up" && this.outliers.has(node.key)) return "sq outlier";
     if (id === "state") return `sq ${node.state}`;
     const one = value(node);
     return isNumber(one) ? `sq level${levelOf(one, this.limits, lowIsBad)}` : "sq none";
@@ -296,7 +328,10 @@ export class FleetMap {
   #legendRows() {
     const [id, , unit, , lowIsBad] = this.mode;
     const down = ["sq down", "down"];
-    if (id === "state") return [...STATES.map((state) => [`sq ${state}`, state])];
+    if (id === "state") {
+      const states = STATES.map((state) => [`sq ${state}`, state]);
+      return [states[0], ["sq outlier", "up, outlier"], ...states.slice(1)];
+    }
     const names = levelNames(this.limits, unit, lowIsBad);
     const levels = names.map((name, i) => [`sq level${i + 1}`, name]);
     return [...levels, down, ["sq none", "not reported"]];
@@ -317,7 +352,7 @@ export class FleetMap {
         svg(
           "svg",
           { width: 12, height: 12 },
-          svg("path", { class: name, d: squarePath({ x: 1, y: 1 }, name === "sq down") }),
+          svg("path", { class: name, d: squarePath({ x: 1, y: 1, size: 10 }, lookOf(name)) }),
         ),
         h("span", {}, text),
         h("span", {}, bar),
@@ -362,7 +397,9 @@ export class FleetMap {
 
   // ---- pointer and keyboard
 
-  #listen() {
+  #listen(signal) {
+    const close = (event) => event.key === "Escape" && this.#choosePlace(-1);
+    document.addEventListener("keydown", close, { signal });
     this.map.addEventListener("pointermove", (event) => {
       const at = event.target.dataset ? event.target.dataset.at : undefined;
       if (at === undefined) this.#choosePlace(-1);
@@ -390,14 +427,22 @@ export class FleetMap {
     if (next < 0) return;
     event.preventDefault();
     this.#choosePlace(this.squares.indexOf(inside[next]));
-    setText(this.spoken, this.#words(store.byKey.get(inside[next].key)).join(", "));
+    const place = `${plain(next + 1)} of ${plain(inside.length)}`;
+    setText(this.spoken, [...this.#words(store.byKey.get(inside[next].key)), place].join(", "));
   }
 
   #words(node) {
     const [id, label, unit, value] = this.mode;
     const one = value(node);
     const figure = id === "state" ? "" : `${label} ${isNumber(one) ? format(one, unit) : NONE}`;
-    return [node.key, figure, node.error || node.state].filter(Boolean);
+    const far = this.#outlierWords(node);
+    return [node.key, figure, node.error || node.state, far].filter(Boolean);
+  }
+
+  /** "outlier: Hit rate 33.1 %, 0.42× the median of its model (78.6 %)" */
+  #outlierWords(node) {
+    const outlier = this.outliers.get(node.key);
+    return outlier ? `outlier: ${outlierText(outlier)}` : "";
   }
 
   #choosePlace(at) {
@@ -428,6 +473,7 @@ export class FleetMap {
             h("b", {}, isNumber(one) ? format(one, unit) : NONE),
           ),
       h("div", { class: "muted" }, node.error || node.state),
+      h("div", { class: "muted far" }, this.#outlierWords(node)),
     );
     const box = this.element.getBoundingClientRect();
     const place = square.rect.getBoundingClientRect();
@@ -455,13 +501,24 @@ function needAttention(status) {
     .filter((one) => outliers.has(one.name) && !isBad(one))
     .sort((a, b) => byName(a.name, b.name))
     .map((one) => {
-      const { label, figure, value } = outliers.get(one.name);
-      const text = `${label} ${format(value, metricUnit(figure))}`;
-      return [one.name, text, outlierText(outliers.get(one.name))];
+      const outlier = outliers.get(one.name);
+      return [one.name, outlierFigure(outlier), outlierText(outlier)];
     });
+  if (far.length) far.unshift(["", "against the median of its model", ""]);
   const all = [...bad, ...far];
   const more = all.length - MOST_NAMED;
   return more > 1 ? [...all.slice(0, MOST_NAMED), ["", `and ${plain(more)} more`, ""]] : all;
+}
+
+/** How the square of a class is drawn. */
+const lookOf = (name) => (/ (down|outlier)$/.exec(name) || [])[1];
+
+/** The nodes of instances that are far from the median of their model: key -> the outlier. */
+function outlierNodes(status) {
+  const instances = instancesOf(status);
+  const outliers = outliersOf(instances);
+  const far = instances.filter((one) => outliers.has(one.name));
+  return new Map(far.flatMap((one) => one.nodes.map((key) => [key, outliers.get(one.name)])));
 }
 
 /** The instances whose worst rank is the worst, for a figure. */

@@ -4,7 +4,7 @@
 import { chartSpan, historyQuery, timeRange } from "../address.js";
 import { sparkline } from "../chart.js";
 import { isNumber, outliersOf, slots } from "../chartmath.js";
-import { fitted, meter, nodeLink, outlierTag, stateMark } from "../controls.js";
+import { fitted, meter, nodeLink, outlierTag, outlierText, stateMark } from "../controls.js";
 import { h } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { getJson, store } from "../server.js";
@@ -212,12 +212,15 @@ function oddness(row, name) {
   return spread;
 }
 
-const isOdd = (row) =>
-  Boolean(
-    row.node &&
-    row.instance &&
-    Object.values(row.instance.spread || {}).some((one) => one && one.outlier === row.key),
-  );
+/** In what a row is far from its peers, [{figure, value, median}, peers]; null when in nothing. */
+function farFrom(row) {
+  if (row.outlier) return [row.outlier, "model"];
+  const spread = row.node && row.instance ? row.instance.spread || {} : {};
+  const figure = SPREAD.find((name) => spread[name] && spread[name].outlier === row.key);
+  if (!figure) return null;
+  const value = row.metrics[figure] ?? null;
+  return [{ figure, value, median: spread[figure].median }, "instance"];
+}
 
 // ---- cells ----
 
@@ -277,7 +280,7 @@ function figureCell(row, name, show = withUnit) {
 }
 
 const cellSignature = (row, name) =>
-  JSON.stringify([row.metrics[name], spreadFor(row, name), Boolean(oddness(row, name))]);
+  JSON.stringify([row.metrics[name], spreadFor(row, name), oddness(row, name)?.median]);
 
 const figure = (name, more = {}) => ({
   id: name,
@@ -482,18 +485,20 @@ export class InstanceTable {
 
   #nameSignature(row) {
     const folded = !this.table.unfolded.has(row.key);
+    const far = farFrom(row);
     return [
       row.key,
       besideName(row),
-      isOdd(row),
-      Boolean(row.outlier),
+      far ? outlierText(...far) : "",
       row.node ? row.node.error : folded,
     ].join("|");
   }
 
   #nameCell(row) {
-    // The word "outlier" takes the room of the rank, which the name tells.
-    const beside = isOdd(row) ? null : h("span", { class: "beside" }, besideName(row));
+    const far = farFrom(row);
+    const tag = far ? outlierTag(...far) : null;
+    // A tag takes the room of the rank, which the name tells.
+    const beside = tag ? null : h("span", { class: "beside" }, besideName(row));
     if (!row.node) {
       const open = this.table.unfolded.has(row.key);
       const fold = h(
@@ -508,15 +513,10 @@ export class InstanceTable {
         h("span", { class: "fold-mark", "aria-hidden": "true" }),
         fitted(row.name),
       );
-      return [fold, row.outlier ? outlierTag(row.outlier) : beside];
+      return [fold, tag || beside];
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
-    const tag = row.outlier
-      ? outlierTag(row.outlier)
-      : isOdd(row)
-        ? h("span", { class: "tag" }, "outlier")
-        : null;
     const rank = row.kind === "worker" && isRank(row) ? rankOf(node) : "";
     const error = node.error
       ? h(
