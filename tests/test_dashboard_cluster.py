@@ -1105,6 +1105,8 @@ def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, grou
         ("dark", "Theme: dark"),
         ("silence", "Silence for 1 h: " + SICK),
         ("copy link", "Copy link to this view"),
+        ("log level", "Bulk action: set a log level"),
+        ("access token", "Stop editing"),
         ("save_unf", "save_unfull_chunk"),
         ("qqq", ""),
     ],
@@ -1125,6 +1127,20 @@ def test_the_palette_finds_panels_of_nodes_changed_settings_and_actions(show, se
         browser.wait_for(
             lambda: browser.script("return document.documentElement.dataset.themeChoice") == "dark"
         )
+
+
+def test_page_keys_move_in_the_palette_and_stop_at_its_ends(show, server):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    at = "[...document.querySelectorAll('.palette [role=option]')]"
+    chosen = "return %s.findIndex((one) => one.ariaSelected === 'true')" % at
+    browser.press("PageDown")
+    assert browser.script(chosen) > 5
+    browser.press("PageDown", "PageDown", "PageDown", "PageDown")
+    assert browser.script(chosen) == browser.count(".palette [role=option]") - 1
+    browser.press("PageUp", "PageUp", "PageUp", "PageUp", "PageUp")
+    assert browser.script(chosen) == 0
 
 
 def test_a_link_to_an_instance_leads_to_its_rows(show, server):

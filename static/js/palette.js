@@ -27,6 +27,7 @@ const MOST_ALERTS = 3;
 const MOST_CHANGES = 3;
 const CHANGES_OF = 86400; // seconds back in which a setting may have changed
 const INTERVALS = [2, 5, 10, 30]; // seconds
+const PAGE = 8; // results that PageDown and PageUp pass over
 const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
@@ -38,6 +39,15 @@ const VIEWS = [
   ["Cache operations", "#/many?tab=cache"],
   ["Rollout of a setting", "#/many?tab=rollout"],
   ["Nodes: add, change, remove", "#/nodes"],
+];
+
+/** What is done to many nodes, as it is searched for. */
+const BULK = [
+  ["Bulk action: set a log level", "#/many?action=loglevel"],
+  ["Bulk action: change a setting", "#/many?action=setting"],
+  ["Bulk action: freeze (store nothing new)", "#/many?action=freeze"],
+  ["Bulk action: bypass a backend", "#/many?action=bypass"],
+  ["Bulk action: clear the cache", "#/many?action=clear"],
 ];
 
 const PANELS = [
@@ -68,8 +78,8 @@ const KEYS = [
 ];
 
 const NO_MATCH =
-  "No match. Search for names of nodes and instances, panels (“worker2 log”), settings, figures, " +
-  "alerts, views, and actions such as “silence”, “dark” or “copy link”.";
+  "No match. Search for a node, an instance, a panel of a node (“worker2 log”), a setting, a " +
+  "figure, an alert, a view, or an action such as “silence”, “dark” or “copy link”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
@@ -150,9 +160,9 @@ function nodeEntries(words) {
   const found = store.status.nodes.flatMap((node) => {
     const name = matchRank(node.key, words);
     const { key, kind, address, model } = node;
-    const more = [key, kind, instanceName(node), address, model].join(" ").toLowerCase();
+    const more = [key, kind, instanceName(node), address, model].join(" ");
     if (name !== null) return [[name - 2, node]];
-    return words.every((word) => more.includes(word)) ? [[0, node]] : [];
+    return beginsWords(more, words) ? [[0, node]] : [];
   });
   return found
     .sort((a, b) => a[0] - b[0])
@@ -297,8 +307,8 @@ function termEntries(chosen, changes) {
   return [...figures, ...settings];
 }
 
-function viewEntries() {
-  return VIEWS.map(([text, href]) => ({
+function viewEntries(list) {
+  return list.map(([text, href]) => ({
     group: "Views",
     image: "page",
     text,
@@ -334,12 +344,13 @@ function silenceEntries(node) {
 /** Every line of alerts can be silenced. */
 function silenceLineEntries() {
   const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
-  return alertLines(active).map(({ alerts, text }) => {
+  return alertLines(active).map(({ alerts, nodes, text }) => {
     const act = async () => {
       for (const { id } of alerts) await sendSilence(id);
       toast("Silenced for 1 hour", "good");
     };
-    return { text: `Silence for 1 h: ${text}`, act, locked: true };
+    const note = nodes.length > 1 ? plural(nodes.length, "node") : "";
+    return { text: `Silence for 1 h: ${text}`, note, act, locked: true };
   });
 }
 
@@ -369,7 +380,7 @@ function actionEntries(node) {
       also: "mode colours",
       act: () => setTheme(one),
     })),
-    { text: trusted() ? "Stop editing" : "Enable editing", act: unlock },
+    { text: trusted() ? "Stop editing" : "Enable editing", also: "access token", act: unlock },
     { text: "Keyboard shortcuts and manual", act: () => setTimeout(help) },
   ];
   return entries.map(asAction);
@@ -393,7 +404,7 @@ function entriesFor(text, changes) {
   const others = [
     ...(words.length ? alerts : []),
     ...instanceEntries(),
-    ...viewEntries(),
+    ...viewEntries(words.length ? [...VIEWS, ...BULK] : VIEWS),
     ...(isNamed ? [] : panelEntries(chosen)),
     ...actionEntries(chosen),
     ...(words.length ? termEntries(chosen, changes) : []),
@@ -524,10 +535,14 @@ class Palette {
 
   #key(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const page = { PageDown: PAGE, PageUp: -PAGE }[event.key];
     const { length } = this.entries;
     if (step && length) {
       event.preventDefault();
       this.#move((this.at + step + length) % length);
+    } else if (page && length) {
+      event.preventDefault();
+      this.#move(Math.max(0, Math.min(length - 1, this.at + page)));
     } else if (event.key === "Enter" && this.entries[this.at]) {
       event.preventDefault();
       const entry = this.entries[this.at];
