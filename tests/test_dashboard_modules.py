@@ -591,6 +591,16 @@ def test_an_instance_is_an_outlier_against_five_or_more_of_its_model(run):
     assert found == [["a0", 0.39, 0.8]]
 
 
+def test_latencies_are_compared_when_the_frontend_has_seen_enough_requests(run):
+    found = run(
+        "chartmath.js",
+        "const all = Array.from({length: 5}, (_, i) => ({name: `a${i}`, model: 'a', kinds: ['mp'],"
+        "metrics: {retrieve_p99: i ? 0.1 : 0.31}}));"
+        "return [89, 90].map((uptime) => outliersOf(all, uptime).size)",
+    )
+    assert found == [0, 1]
+
+
 def test_an_alert_of_every_node_of_an_instance_names_the_instance(run):
     body = (
         "return import('/static/js/server.js').then(({store}) => {"

@@ -368,19 +368,22 @@ export function downSpans(marks, end) {
 
 const LEAST_PEERS = 5; // instances of a model; fewer have no median worth the name
 
-/** In what instances of one model are alike: [figure, whether a value is too far]. */
+// Seconds since the start of the frontend, before which a p99 is one of a few requests.
+const LEAST_UPTIME = 90;
+
+/** In what instances of one model are alike: [figure, whether a value is too far, since]. */
 const ALIKE = [
-  ["lookup_hit_rate", (value, middle) => value < middle / 2],
-  ["retrieve_p99", (value, middle) => value > 3 * middle],
+  ["lookup_hit_rate", (value, middle) => value < middle / 2, 0],
+  ["retrieve_p99", (value, middle) => value > 3 * middle, LEAST_UPTIME],
 ];
 
 const middleOf = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
  * The instances that are far from the median of their model: name -> {figure, value,
- * median}. It compares and needs no history, as an alert does.
+ * median}. It compares and needs no history, as an alert does. ``uptime``: the frontend's, seconds.
  */
-export function outliersOf(instances) {
+export function outliersOf(instances, uptime = Infinity) {
   const models = new Map();
   for (const one of instances) {
     const kind = `${one.kinds.includes("mp")} ${one.model}`;
@@ -388,10 +391,10 @@ export function outliersOf(instances) {
   }
   const found = new Map();
   for (const peers of models.values())
-    for (const [figure, isFar] of ALIKE) {
+    for (const [figure, isFar, since] of ALIKE) {
       const valueOf = (one) => one.metrics[figure];
       const known = peers.filter((one) => isNumber(valueOf(one)));
-      if (known.length < LEAST_PEERS) continue;
+      if (known.length < LEAST_PEERS || uptime < since) continue;
       const median = middleOf(known.map(valueOf));
       for (const one of known)
         if (isFar(valueOf(one), median) && !found.has(one.name))

@@ -219,7 +219,7 @@ const byState = (a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(
 /** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
 function sectionsOf(groups) {
   if (groups.length <= MANY_GROUPS) return [{ title: "", groups, more: 0 }];
-  const outliers = outliersOf(store.status.instances || []);
+  const outliers = outliersOf(store.status.instances || [], store.status.uptime);
   for (const group of groups)
     if (group.kind === "instance") group.outlier = outliers.get(group.label);
   const isBad = (group) => group.state !== "up" || group.outlier;

@@ -496,7 +496,7 @@ function needAttention(status) {
     .filter(isBad)
     .sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.name, b.name))
     .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`, ""]);
-  const outliers = outliersOf(instances);
+  const outliers = outliersOf(instances, status.uptime);
   const far = instances
     .filter((one) => outliers.has(one.name) && !isBad(one))
     .sort((a, b) => byName(a.name, b.name))

@@ -175,7 +175,7 @@ export function rowsOf(status) {
   const instances = instancesOf(status);
   const inside = new Set(instances.flatMap((one) => one.nodes));
   const others = status.nodes.filter((node) => !inside.has(node.key));
-  const outliers = outliersOf(instances);
+  const outliers = outliersOf(instances, status.uptime);
   const rows = instances.map((one) => instanceRow(one, outliers.get(one.name)));
   return [...rows, ...others.map((node) => nodeRow(node, null))];
 }
