@@ -693,7 +693,7 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     assert browser.property("main .actions button", "disabled")
     browser.type("main input[name=value]", "64")
     browser.wait_for(lambda: "Now 0 on 1 node" in browser.text(said))
-    assert "1 of 2 selected nodes is left out" in browser.text(said)
+    assert "1 of 2 selected nodes is skipped" in browser.text(said)
     browser.type("main [name=setting]", "save_decode_cache")
     browser.wait_for(lambda: browser.has("main select[name=value]"))
     options = browser.texts("main select[name=value] option")
