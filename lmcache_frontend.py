@@ -5534,7 +5534,7 @@ class NodeEvents:
 
     def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Note that there are other nodes."""
-        for verb, keys in (("added", added), ("removed", removed)):
+        for verb, keys in (("Added", added), ("Removed", removed)):
             if keys:
                 what = "a node" if len(keys) == 1 else f"{len(keys)} nodes"
                 text = f"{verb} {what}: {spoken_names(sorted(keys))}"

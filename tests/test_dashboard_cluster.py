@@ -241,6 +241,35 @@ def test_the_newest_change_of_a_setting_alone_offers_its_undo(show, server, stor
     assert sum("Undo:" in text for text in browser.texts(options)) == 1
 
 
+def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show, server, story):
+    story.proxies = [
+        {"name": name, "host": "10.0.0.9", "port": 80, "state": state, "nodes": []}
+        for name, state in (("rack1", "up"), ("rack2", "down"))
+    ]
+    down = story.nodes[:2]
+    for one in down:
+        one.update(state="down", error="connection refused")
+    for one in story.nodes[2:4]:
+        one.update(proxy="rack2", key="rack2/" + one["key"])
+    instance = story.instances[0]
+    instance["nodes"] = [one["key"] for one in story.nodes if one["instance"] == instance["name"]]
+    instance["state"] = "down"
+    for key in (*(one["key"] for one in down), "rack2"):
+        found = {"id": "down:" + key, "rule": "node_down", "severity": "critical", "node": key}
+        found.update(since=story.now - 60, group="node_down:", silence=None, details=[])
+        story.alerts.append(dict(found, text=key + " is unreachable: connection refused"))
+    browser = show(server)
+    line = ".alerts [data-rule=node_down]"
+    browser.wait_for(lambda: "2 nodes and 1 frontend are unreachable" in browser.text(line))
+    head = browser.text(".page-head")
+    assert "■ 2 down" in head and "2 other frontends, 1 down" in head
+    assert "2 of 6 down" in browser.text("main .data tbody tr.instance")
+    groups = [text.split("\n") for text in browser.texts("nav .side-tree summary")]
+    assert groups[0][-1] == "4 of 6", groups
+    browser.click(line + " .link")
+    assert browser.attribute(line + " .evidence a[href$='rack2/overview']", "href")
+
+
 def test_a_viewer_who_may_not_edit_is_led_to_the_changed_setting(show, server, story):
     story.trusted = False
     change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}

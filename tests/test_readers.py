@@ -690,7 +690,7 @@ def test_nodes_that_are_added_and_removed_become_events():
     cluster.round()
     events = cluster.monitor.events.query()["events"]
     texts = [event["text"] for event in events if event["kind"] == "nodes"]
-    assert texts == ["removed a node: w0", "added a node: w1"]
+    assert texts == ["Removed a node: w0", "Added a node: w1"]
 
 
 # -- probes

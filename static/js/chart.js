@@ -443,7 +443,7 @@ export class Chart {
   #drawEmpty(height) {
     this.scale = null;
     if (this.data.isKnown === false) return;
-    const text = this.options.emptyText || "No values in this time range";
+    const text = this.data.emptyText || "No values in this time range";
     const place = { x: this.width / 2, y: height / 2, "text-anchor": "middle" };
     this.plot.append(svg("text", { class: "chart-empty", ...place }, text));
   }

@@ -1,9 +1,17 @@
 // Small parts that all pages share: states, names, buttons that need trust, fields, search boxes,
 // notes about results.
 
-import { h, icon, replace, setText } from "./dom.js";
+import { breakable, h, icon, replace, setText } from "./dom.js";
 import { format, NONE, plain, plural } from "./format.js";
-import { downloadFile, loadModule, store, subscribe, trusted, whyNot } from "./server.js";
+import {
+  downloadFile,
+  isFrontend,
+  loadModule,
+  store,
+  subscribe,
+  trusted,
+  whyNot,
+} from "./server.js";
 import { KINDS, metricLabel, metricUnit, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */
@@ -386,19 +394,28 @@ export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`
 
 const UNBROKEN = 24; // characters of a name that fits into a line of a telephone
 
-/** A text in which the names of nodes and instances are links. */
+/**
+ * A text in which the names of nodes, frontends and instances are links, and what is too long for
+ * a line of a telephone breaks at its separators.
+ */
 export function linked(text) {
   const instances = new Set(store.instances.values());
   return String(text)
     .split(/([\s,;:()]+)/)
     .map((word) => {
+      if (word.startsWith("(")) return [h("wbr"), word];
+      const isShort = word.length <= UNBROKEN;
       const name = word.replace(/[.]$/, "");
-      const node = name && store.byKey.has(name);
+      const node = name && (store.byKey.has(name) || isFrontend(name));
       const known = node || (name && instances.has(name));
-      if (!known) return word;
+      if (!known) return isShort ? word : breakable(word);
       const href = node ? nodeLink({ key: name }) : instanceLink(name);
-      const isShort = name.length <= UNBROKEN;
-      return [h("a", { href, class: isShort ? "gap" : null }, name), word.slice(name.length)];
+      const link = h(
+        "a",
+        { href, class: isShort ? "gap" : null },
+        isShort ? name : breakable(name),
+      );
+      return [link, word.slice(name.length)];
     });
 }
 

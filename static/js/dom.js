@@ -44,6 +44,15 @@ export function h(tag, props, ...children) {
   return element;
 }
 
+/**
+ * A name, path or URL that may be broken after its separators and between its words, where there is
+ * no room for it on one line.
+ */
+export const breakable = (name) =>
+  name
+    .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
+    .map((part, i) => [i ? h("wbr") : null, part]);
+
 /** An SVG element. */
 export function svg(tag, props, ...children) {
   const element = document.createElementNS(SVG_NS, tag);

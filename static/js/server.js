@@ -256,6 +256,16 @@ export const store = {
   selected: new Set(), // keys of nodes chosen for "many at once" and "compare"
 };
 
+/** The other frontends whose nodes are shown, too. */
+export const frontendsOf = (status) =>
+  (status.proxies || []).filter(({ name }) => name !== "local_proxy");
+
+/** Whether a name is that of another frontend, and of no node. */
+export const isFrontend = (name) =>
+  Boolean(store.status) &&
+  !store.byKey.has(name) &&
+  frontendsOf(store.status).some((one) => one.name === name);
+
 // The figures that lists show; the page of a node and a comparison need more: see `need`.
 const LISTED = "api/status?figures=listed";
 const MOST_WAIT = 2000; // ms for what a view needs beside the last status

@@ -197,10 +197,14 @@ const KIND_RANK = { instance: 0, mp: 1, other: 2, frontend: 3 };
 export function groupsOf(status) {
   const groups = new Map();
   const add = (id, label, kind) => {
-    if (!groups.has(id)) groups.set(id, { id, label, kind, nodes: [], state: "unknown" });
+    if (!groups.has(id)) groups.set(id, { id, label, kind, nodes: [], state: "unknown", total: 0 });
     return groups.get(id);
   };
   for (const node of status.nodes) add(...groupOf(node)).nodes.push(node);
+  for (const node of status.nodes) {
+    const instance = groups.get(`i:${instanceName(node)}`);
+    if (instance) instance.total += 1;
+  }
   for (const proxy of status.proxies || [])
     if (proxy.name !== "local_proxy") add(`p:${proxy.name}`, proxy.name, "frontend");
   const down = new Set(
@@ -252,6 +256,14 @@ function closedGroups() {
   return new Set(JSON.parse(recall("tree.closed", "[]")));
 }
 
+/** How many nodes a group lists; those of an instance may be under their frontends. */
+function countOf({ nodes, total }) {
+  const isAll = total <= nodes.length;
+  const text = isAll ? plain(nodes.length) : `${plain(nodes.length)} of ${plain(total)}`;
+  const title = isAll ? null : "The other nodes are listed under their frontends";
+  return h("span", { class: "muted count", title }, text);
+}
+
 function buildGroup(group, { closed, many }) {
   const mark = h("span");
   const list = h("ul");
@@ -263,7 +275,7 @@ function buildGroup(group, { closed, many }) {
     {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
-    tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
+    tag || countOf(group),
   );
   const details = h("details", { open: !many && !closed.has(group.id) }, summary, list);
   if (details.open) listNodes(list, group);
@@ -343,6 +355,7 @@ export function drawTree() {
       section.groups.map((group) => [
         group.id,
         group.nodes.map((node) => node.key),
+        group.total,
         group.outlier && group.state,
       ]),
       section.more,

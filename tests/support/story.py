@@ -91,6 +91,7 @@ class Story:
     def __init__(self, now=None):
         self.now = now or time.time()
         self.nodes, self.instances, self.alerts, self.events = [], [], [], []
+        self.proxies = []
         self.figures = {}  # name -> function of seconds before now
         self.kept = 7 * 24 * HOUR
         self.trusted = True
@@ -141,7 +142,7 @@ class Story:
             "instances": self.instances,
             "nodes": self.nodes,
             "alerts": self.alerts,
-            "proxies": [],
+            "proxies": self.proxies,
         }
 
     def history(self, query):

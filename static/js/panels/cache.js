@@ -3,14 +3,13 @@
 
 import { button, facts, field, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
-import { append, h, replace, setText } from "../dom.js";
+import { append, breakable, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { fails, gigabytes } from "./kinds.js";
-import { breakable } from "./util.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {

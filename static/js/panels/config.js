@@ -3,7 +3,7 @@
 
 import { button, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
-import { append, h } from "../dom.js";
+import { append, breakable, h } from "../dom.js";
 import { fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
@@ -12,7 +12,7 @@ import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
 import { SETTABLE } from "../words.js";
 import { aboutSetting, TOPIC_NAMES } from "./settings.js";
-import { breakable, flatten, readEither } from "./util.js";
+import { flatten, readEither } from "./util.js";
 
 export const show = (value) =>
   value === undefined

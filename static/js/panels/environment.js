@@ -1,12 +1,11 @@
 // Environment variables; what looks like a secret stays masked until asked for, one by one.
 
 import { button, empty, searchBox } from "../controls.js";
-import { h } from "../dom.js";
+import { breakable, h } from "../dom.js";
 import { plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { trusted } from "../server.js";
 import { DataTable } from "../table.js";
-import { breakable } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 

@@ -3,14 +3,14 @@
 // of their Overview.
 
 import { facts, meter, nodeLink, stateMark } from "../controls.js";
-import { append, h } from "../dom.js";
+import { append, breakable, h } from "../dom.js";
 import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, refreshNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
-import { breakable, readEither } from "./util.js";
+import { readEither } from "./util.js";
 
 const MP_STATUS = ["/status", "/api/status"]; // the path of today, and that before 0.5.0
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked

@@ -1,12 +1,11 @@
 // Loggers with their own and their effective level; setting one, or all that begin alike.
 
 import { button, guarded, searchBox, toast, working } from "../controls.js";
-import { append, h, replace, setText } from "../dom.js";
+import { append, breakable, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each } from "../server.js";
 import { DataTable } from "../table.js";
-import { breakable } from "./util.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const MOST_NAMES = 300; // loggers offered while a prefix is typed

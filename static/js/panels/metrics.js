@@ -4,14 +4,14 @@
 import { chartSpan, historyQuery } from "../address.js";
 import { barList, Chart } from "../chart.js";
 import { button, searchBox } from "../controls.js";
-import { append, h, replace, setText } from "../dom.js";
+import { append, breakable, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, getText } from "../server.js";
 import { DataTable } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
-import { breakable, familyUnit } from "./util.js";
+import { familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
@@ -270,6 +270,18 @@ class LiveChart {
     this.values = [];
     this.started = Date.now() / 1000;
     this.before = null; // [time, value] of the last reading
+    this.#draw(this.started);
+  }
+
+  #draw(now) {
+    const wait = `Collecting: the first value comes in ${STEP} s`;
+    this.chart.update({
+      series: [{ name: this.row.name, times: this.times, values: this.values }],
+      start: this.started,
+      end: Math.max(this.started + LIVE_SPAN, now),
+      interval: STEP,
+      emptyText: this.times.length ? "" : wait,
+    });
   }
 
   #take(now, value) {
@@ -303,12 +315,7 @@ class LiveChart {
       this.times.push(now);
       this.values.push(null);
     }
-    this.chart.update({
-      series: [{ name: row.name, times: this.times, values: this.values }],
-      start: this.started,
-      end: Math.max(this.started + LIVE_SPAN, now),
-      interval: STEP,
-    });
+    this.#draw(now);
     setTimeout(() => this.step(), STEP * 1000);
   }
 }

@@ -4,14 +4,13 @@
 
 import { onRange, timeRange } from "../address.js";
 import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime } from "../format.js";
 import { instanceName, store } from "../server.js";
 import { kindName } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
-import { breakable } from "./util.js";
 
 const SAME_TIME = 30; // seconds; two polls of a large cluster
 const LIVE = "State, caches and lists show current values.";

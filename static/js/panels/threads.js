@@ -1,11 +1,10 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
 import { button, empty, searchBox } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
-import { breakable } from "./util.js";
 
 /** The text of /threads as [{name, daemon, ident, stack}]. */
 export function parseThreads(text) {

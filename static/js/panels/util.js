@@ -1,17 +1,7 @@
 // What panels share: what a kind of server is known to lack, the last answers of nodes, units of
 // Prometheus families.
 
-import { h } from "../dom.js";
 import { unitOf } from "../format.js";
-
-/**
- * A name, path or URL that may be broken after its separators and between its words, where there is
- * no room for it on one line.
- */
-export const breakable = (name) =>
-  name
-    .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
-    .map((part, i) => [i ? h("wbr") : null, part]);
 
 /** The JSON of a path of a node, or of the one that older versions have instead. */
 export async function readEither(ctx, path, older) {

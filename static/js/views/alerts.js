@@ -639,7 +639,8 @@ export class AlertCard {
     const silent = this.lines.filter((line) => line.silence);
     const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
     const what = this.past ? "in this time range" : "active";
-    const grouped = alerts > active.length ? ` in ${plural(active.length, "line")}` : "";
+    const isGrouped = active.length > 1 && alerts > active.length;
+    const grouped = isGrouped ? ` in ${plural(active.length, "line")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
     const most = this.showAll ? active.length : SHOWN;
     keepFocus(this.element, () => {

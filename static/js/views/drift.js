@@ -1,12 +1,12 @@
 // The settings that differ between nodes, without those that differ by nature.
 
 import { button, empty } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
 import { READABLE } from "../words.js";
 import { show } from "../panels/config.js";
-import { breakable, flatten } from "../panels/util.js";
+import { flatten } from "../panels/util.js";
 
 export { flatten };
 

@@ -1,7 +1,7 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
 import { timeRange } from "../address.js";
-import { getEvents, store, trusted } from "../server.js";
+import { getEvents, isFrontend, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
@@ -239,6 +239,20 @@ function glyph(event) {
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
 }
 
+/** "8 nodes and 1 frontend": other frontends are no nodes. */
+function nodesAndFrontends(events) {
+  const names = [...new Set(events.map((event) => event.node))];
+  const frontends = names.filter(isFrontend).length;
+  const counts = [
+    [names.length - frontends, "node"],
+    [frontends, "frontend"],
+  ];
+  return counts
+    .filter(([number]) => number)
+    .map(([number, what]) => plural(number, what))
+    .join(" and ");
+}
+
 /** "4 nodes", with the instances that they are of when these are few; "All 6 nodes of a". */
 function manyNodes(events) {
   const instances = [...new Set(events.map((event) => event.instance))];
@@ -248,7 +262,7 @@ function manyNodes(events) {
   );
   const number = countOf(events, "node");
   const isAll = instances.length === 1 && number === members.length;
-  const count = `${isAll ? "All " : ""}${plural(number, "node")}`;
+  const count = `${isAll ? "All " : ""}${nodesAndFrontends(events)}`;
   return names.length < SPREAD && names.every(Boolean)
     ? `${count} of ${names.join(" and ")}`
     : count;
@@ -474,7 +488,7 @@ export function tellAges(element, now) {
 }
 
 const unfolded = new Set(); // ids of rows whose nodes are listed
-const COUNTED = /\b\d[\d,]* (?:nodes|others?)\b/; // where a row says of how many nodes it is
+const COUNTED = /\b\d[\d,]* (?:nodes?(?: and \d[\d,]* frontends?)|nodes|others?)\b/; // where a row says of how many nodes it is
 
 /** What a row says, and the list of its nodes that their number opens; null without one. */
 function rowText(event, brief) {
@@ -551,9 +565,9 @@ const MARK_KINDS = {
 const MOST_MARKS = 60;
 
 function marksOfEvent(event) {
-  const { time, until, node, rule, instance } = event;
+  const { time, until, node, rule } = event;
   const kind = MARK_KINDS[event.kind];
-  const alike = rule ? `${rule} ${instance}` : template(event);
+  const alike = rule || template(event);
   // Down times that were merged into one event: it was not down all the time.
   const partly = event.count > 1;
   const mark = { time, until, node, kind, partly, alike, more: 0, title: eventText(event) };

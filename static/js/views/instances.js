@@ -7,7 +7,7 @@ import { isNumber, outliersOf, slots } from "../chartmath.js";
 import { fitted, meter, nodeLink, outlierTag, outlierText, stateMark } from "../controls.js";
 import { h } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
-import { getJson, store } from "../server.js";
+import { frontendsOf, getJson, store } from "../server.js";
 import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
@@ -674,9 +674,17 @@ function trendCell(row) {
   return values.some(isNumber) ? sparkline(values, { unit: "ratio", width: 72, height: 20 }) : null;
 }
 
-/** How many rows, in words: "198 instances · 1,000 nodes". */
+/** "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes. */
 export function sizeText(status) {
   const instances = instancesOf(status).length;
-  const nodes = plural(status.nodes.length, "node");
-  return instances > 1 ? `${nodes} · ${plural(instances, "instance")}` : nodes;
+  const frontends = frontendsOf(status);
+  const down = frontends.filter(({ state }) => state === "down").length;
+  const others = plural(frontends.length, "other frontend");
+  return [
+    plural(status.nodes.length, "node"),
+    instances > 1 ? plural(instances, "instance") : "",
+    frontends.length ? others + (down ? `, ${plain(down)} down` : "") : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
