@@ -529,8 +529,8 @@ def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, sto
     alerts = browser.texts(".alert-card > .alerts > li")
     assert len(alerts) == 1 and "retrieve time of mp-1" in alerts[0]
     assert "Resolved" in alerts[0] and "lasted" in alerts[0] and "since" not in alerts[0]
-    assert "table and sidebar: now" in browser.text(".page-head")
-    assert "Now, not " in browser.text(".is-now")
+    assert "Table and sidebar are current" in browser.text(".page-head")
+    assert "Current values" in browser.text(".is-now")
     assert not browser.has(".alert-card .menu-box")
 
 

@@ -47,7 +47,7 @@ def plain(value):
     "value,unit,words",
     [
         (None, "ratio", "–"),
-        (0.654, "ratio", "65.4 %"),
+        (0.654, "ratio", "65.4%"),
         (29700, "tokens/s", "29.7k tok/s"),
         (1.11e6, "tokens/s", "1.11M tok/s"),
         (38.9, "1/s", "38.9/s"),
@@ -71,7 +71,7 @@ def test_the_labels_of_an_axis_share_one_unit_and_have_no_needless_zeros(run):
     labels = "return axisLabels(...given)"
     assert run("format.js", labels, [0, 20000, 40000], "tokens/s") == ["0", "20k", "40k tok/s"]
     assert run("format.js", labels, [0, 0.15, 0.3], "seconds") == ["0 ms", "150 ms", "300 ms"]
-    assert run("format.js", labels, [0, 0.5, 1], "ratio") == ["0 %", "50 %", "100 %"]
+    assert run("format.js", labels, [0, 0.5, 1], "ratio") == ["0%", "50%", "100%"]
     assert run("format.js", labels, [0, 25, 50], "1/s") == ["0", "25", "50/s"]
     assert run("format.js", labels, [0, 5 / 60], "1/min") == ["0", "5/min"]
 
@@ -189,8 +189,8 @@ def test_small_graphs_make_no_disaster_of_noise(run):
 @pytest.mark.parametrize(
     "values,unit,words",
     [
-        ([4] * 10 + [4] * 10 + [5] * 10, "1/s", "▲ 25 %"),
-        ([4] * 10 + [4] * 10 + [3.9] * 10, "1/s", "▼ 2.5 %"),
+        ([4] * 10 + [4] * 10 + [5] * 10, "1/s", "▲ 25%"),
+        ([4] * 10 + [4] * 10 + [3.9] * 10, "1/s", "▼ 2.5%"),
         ([0] * 10 + [0] * 10 + [5] * 10, "1/s", "▲ from 0"),
         ([1] * 10 + [2] * 10 + [4.2] * 10, "1/s", "▲ ×4.2"),
         ([4] * 30, "1/s", ""),
@@ -267,7 +267,7 @@ def test_a_change_and_the_request_that_made_it_are_one_row_that_names_its_sender
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     assert run("views/eventlist.js", body, events) == [
         ["w1 changed: chunk_size 64 → 256 (not made through this frontend)", "", ""],
-        ["w0 changed: chunk_size 64 → 256", "by token, 10.2.0.14", ""],
+        ["w0 changed: chunk_size 64 → 256", "by token from 10.2.0.14", ""],
     ]
     body = "return marksOf(given[0]).map((mark) => mark.kind)"
     assert run("views/eventlist.js", body, events) == ["change", "change"]
@@ -278,7 +278,7 @@ def test_an_action_names_its_sender_once(run):
     sent = {"path": "/proxy2/w0/backends", "status": 200, "by": "token", "from": "10.2.0.14"}
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     rows = run("views/eventlist.js", body, [event(1, "action", "w0", 130, text=text, **sent)])
-    assert rows == [["POST /proxy2/w0/backends on w0: 200", "by token, 10.2.0.14", ""]]
+    assert rows == [["POST /proxy2/w0/backends on w0: 200", "by token from 10.2.0.14", ""]]
 
 
 def test_at_the_end_of_a_fixed_range_what_ended_later_still_lasts(run):
@@ -417,7 +417,7 @@ def test_who_changed_a_setting_is_told_once(run):
     changed = event(1, "changed", "w0", 130, text=text, by="token", **{"from": "10.2.0.14"})
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
     rows = run("views/eventlist.js", body, [changed])
-    assert rows == [["w0 changed: chunk_size 256 → 512", "by token, 10.2.0.14", ""]]
+    assert rows == [["w0 changed: chunk_size 256 → 512", "by token from 10.2.0.14", ""]]
 
 
 def test_of_a_tie_no_value_is_the_common_one(run):

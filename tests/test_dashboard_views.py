@@ -301,12 +301,12 @@ def test_a_share_is_never_shown_as_none_at_all(page, fleet):
         "0.5, 1].map((value) => format(value, 'ratio'))"
     )
     assert [text.replace("\u202f", " ") for text in shown] == [
-        "0 %",
-        "< 0.001 %",
-        "0.001 %",
-        "0.040 %",
-        "50.0 %",
-        "100 %",
+        "0%",
+        "< 0.001%",
+        "0.001%",
+        "0.040%",
+        "50.0%",
+        "100%",
     ]
 
 

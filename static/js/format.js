@@ -102,9 +102,7 @@ export function format(value, unit, beside = value) {
   const [text, wide] = parts(value, unit, beside);
   const mark = wide.trim();
   if (mark === "") return text;
-  return mark === "%" || wide.startsWith("/")
-    ? text + (mark === "%" ? "\u202f%" : mark)
-    : `${text}\u00a0${mark}`;
+  return mark === "%" || wide.startsWith("/") ? text + mark : `${text}\u00a0${mark}`;
 }
 
 // Unit of an axis -> the steps its labels may be told in: [size, name].
@@ -131,7 +129,7 @@ const LONG_AXIS = 300; // seconds: from here on an axis is in minutes
  * it].
  */
 function axisStep(highest, unit) {
-  if (unit === "ratio") return [0.01, "\u202f%", false];
+  if (unit === "ratio") return [0.01, "%", false];
   if (unit === "bool") return [1, "", false];
   if (unit === "1/s" || unit === "1/min") {
     if (isSlow(highest, unit)) return [1 / 60, "/min", true];

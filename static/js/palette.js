@@ -338,7 +338,7 @@ function silenceEntries(node) {
     for (const { id } of alerts) await sendSilence(id);
     toast(`Silenced ${plural(alerts.length, "alert")} for 1 hour`, "good");
   };
-  return [{ text: `Silence alerts of ${node.key} for 1 h`, act, locked: true }];
+  return [{ text: `Silence alerts on ${node.key} for 1 h`, act, locked: true }];
 }
 
 /** Every line of alerts can be silenced. */

@@ -39,12 +39,12 @@ export const LAYER_COLOURS = { gpu: 0, l1: 1, l2: 2, remote: 2, disk: 5, lmcache
 function quantiles(name, label, what) {
   return Object.fromEntries(
     [
-      ["p50", "half"],
+      ["p50", "half of the"],
       ["p90", "9 of 10"],
       ["p99", "99 of 100"],
     ].map(([q, share]) => [
       `${name}_${q}`,
-      [`${label} ${q}`, "seconds", `${share} of ${what} are faster`],
+      [`${label} ${q}`, "seconds", `${share} ${what} are faster`],
     ]),
   );
 }
@@ -76,7 +76,7 @@ const CACHE = {
   hit_tokens_per_second: [
     "Served from cache",
     "tokens/s",
-    "tokens loaded from the cache instead of computed; hits that the GPU holds are not loaded",
+    "tokens loaded from the cache instead of computed; those already in GPU memory are not loaded",
   ],
   stored_tokens_per_second: ["Stored tokens", "tokens/s", "tokens written to the cache"],
   tokens_saved_per_second: [
@@ -159,13 +159,13 @@ const ENGINE = {
 /** Figures of a node, an instance or the cluster: name -> [label, unit, what it means]. */
 const FIGURES = {
   ...CACHE,
-  ...quantiles("retrieve", "Retrieve", "the retrievals"),
-  ...quantiles("store", "Store", "the stores"),
-  ...quantiles("lookup", "Lookup", "the lookups"),
+  ...quantiles("retrieve", "Retrieve", "retrievals"),
+  ...quantiles("store", "Store", "stores"),
+  ...quantiles("lookup", "Lookup", "lookups"),
   ...MOVEMENT,
   ...ENGINE,
-  ...quantiles("ttft", "TTFT", "the first tokens"),
-  ...quantiles("itl", "Inter-token latency", "the following tokens"),
+  ...quantiles("ttft", "TTFT", "first tokens"),
+  ...quantiles("itl", "Inter-token latency", "following tokens"),
   ...SOURCES,
   latency: ["Response time", "seconds", "time the node took to respond to the last poll"],
 };

@@ -163,7 +163,7 @@ function engineRest(ctx) {
         ["◆ frozen", "Nothing new is stored; cached KV is still retrieved."],
         [
           "○ not frozen",
-          "New KV is stored. When on, nothing new is stored; cached KV is still retrieved.",
+          "New KV is stored. While frozen, nothing new is stored; cached KV is still retrieved.",
         ],
       ),
       lookup(ctx),
@@ -393,7 +393,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closed and reopened. Close: lookups find nothing until it is created."
+            ? "Recreate: it is closed and reopened. Close: lookups find nothing until it is created."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {

@@ -58,7 +58,7 @@ const NEARLY_FULL = 0.95; // of the limit of a tier that evicts nothing
  */
 export function meterRow(label, used, limit, note = "", mark = 0, isEvicting = true) {
   const isFull = !isEvicting && limit > 0 && used / limit >= NEARLY_FULL;
-  const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}\u202f%` : "";
+  const share = limit ? ` of ${bytes(limit)} · ${Math.round((100 * used) / limit)}%` : "";
   const bar = limit ? meter(used, limit, `${label} in use`) : null;
   if (bar) bar.classList.toggle("nearly-full", isFull);
   if (bar && mark > 0 && mark < 1) {

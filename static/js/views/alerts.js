@@ -243,7 +243,7 @@ function namedChange(line, rows) {
 function adviceOf({ advice, change }) {
   if (!change) return advice;
   const other = advice.replace(/^Undo a recent change, or /, "");
-  return `Set ${change.setting} back, or ${other.charAt(0).toLowerCase()}${other.slice(1)}`;
+  return `Undo the change of ${change.setting}, or ${other.charAt(0).toLowerCase()}${other.slice(1)}`;
 }
 
 /** "50 s before", "18 min before", as the server says it of the alerts of now. */

@@ -128,8 +128,7 @@ class Head {
 
   tick() {
     const range = timeRange();
-    if (!range.live)
-      setText(this.age, `Fixed time range: as of ${hour(range.to)}; table and sidebar: now`);
+    if (!range.live) setText(this.age, `As of ${hour(range.to)}. Table and sidebar are current.`);
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
       setText(this.age, `Updated ${duration(Math.round(age))} ago`);
@@ -282,9 +281,8 @@ class Filters {
 
   /** In a fixed range the table alone shows the present. */
   sayNow() {
-    const { live, to } = timeRange();
-    this.isLive.hidden = live;
-    if (!live) setText(this.isLive, `Now, not ${hour(to)}`);
+    this.isLive.hidden = timeRange().live;
+    setText(this.isLive, "Current values");
   }
 
   /** The choices that this status has. */

@@ -397,7 +397,7 @@ class ComparePage {
     const hidden = hiddenLines(this.series);
     const notes = [
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
-      hidden ? `${hidden} of ${length} lines are hidden by a line with the same values.` : "",
+      hidden ? `Hidden behind a line with the same values: ${hidden} of ${length} lines.` : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
   }

@@ -215,7 +215,7 @@ const WHO = { token: "by token", local: "from this host", everyone: "without a t
 
 /** Who made an event: "by token, 10.2.0.14"; "" when that is not known. */
 const actorOf = ({ by, from }) =>
-  by ? [WHO[by] || by, by === "local" ? "" : from].filter(Boolean).join(", ") : "";
+  by ? [WHO[by] || by, by === "local" ? "" : from].filter(Boolean).join(" from ") : "";
 
 const GLYPHS = {
   node_down: { sign: "■", state: "down" },

@@ -99,7 +99,7 @@ const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are f
 function usage(totals) {
   const { local_cache_bytes: used, local_cache_limit_bytes: limit } = totals;
   if (!limit) return isNumber(used) ? "limit not reported" : "";
-  return `of ${format(limit, "bytes")} · ${Math.round((100 * used) / limit)}\u202f%`;
+  return `of ${format(limit, "bytes")} · ${Math.round((100 * used) / limit)}%`;
 }
 
 /** The tiles of this cluster: those with a value, in full rows. */
@@ -120,7 +120,7 @@ export function movementText(values, unit) {
   if (moved.times) return { text: `${arrow} ×${plain(Number(moved.times.toPrecision(2)))}`, large };
   const size = 100 * (moved.points ?? moved.share);
   const figure = size < 10 ? size.toFixed(1).replace(/\.0$/, "") : plain(Math.round(size));
-  return { text: `${arrow} ${figure}\u202f${moved.points ? "pt" : "%"}`, large };
+  return { text: `${arrow} ${figure}${moved.points ? "\u202fpt" : "%"}`, large };
 }
 
 export class Tile {
@@ -149,7 +149,7 @@ export class Tile {
     );
   }
 
-  /** "Hit rate 64.7 % (▼ 13 pt)". */
+  /** "Hit rate 64.7% (▼ 13 pt)". */
   get text() {
     const moved = this.delta.textContent;
     const figure = `${metricLabel(this.id)} ${format(this.value, this.unitName)}`;
@@ -163,7 +163,7 @@ export class Tile {
     const [number, unit] = parts(value, this.unitName, beside);
     setText(this.number, number);
     setText(this.unit, unit);
-    this.unit.classList.toggle("per", unit.startsWith("/"));
+    this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     setText(this.more, this.note(totals, counts));
     this.value = value;
     const signature = `${(values || []).join()}|${comparable}`;
@@ -398,7 +398,7 @@ const CHARTS = [
   {
     id: "sources",
     label: "Tokens by source",
-    note: "hits that GPU memory holds already count as GPU prefix",
+    note: "tokens already in GPU memory count as GPU prefix",
     lanes: [{ unit: "tokens/s", kind: "area" }],
     of: (t) => [sourceLines(t, t.line("l2_hit_rate") ? { source_remote: "L2" } : {})],
   },

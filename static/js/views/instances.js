@@ -227,7 +227,7 @@ function farFrom(row) {
 /** A figure with its unit; a rate takes the unit of the rate `beside` it. */
 const withUnit = (value, unit, beside = value) => {
   const [number, word] = parts(value, unit, beside);
-  const glued = word.startsWith("/") || word === "";
+  const glued = word.startsWith("/") || word === "%" || word === "";
   return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
 };
 
@@ -298,7 +298,7 @@ const figure = (name, more = {}) => ({
 
 function memoryText(value, unit, beside, row) {
   const limit = row.metrics.local_cache_limit_bytes;
-  const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "\u202f%"] : null;
+  const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "%"] : null;
   const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
   return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, beside), share)];
 }
