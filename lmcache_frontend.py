@@ -6035,19 +6035,19 @@ MAX_SETTING_NAME = 200  # characters
 # What to do about each, first of all; the manual says more.
 REMEDIES = {
     "node_down": "Check that the process runs on its host, and read its log.",
-    "node_flapping": "Read its log around the changes: a crash, too little memory, a strict probe.",
-    "node_restarting": "Read the end of its log before each restart.",
+    "node_flapping": "Read the node's log around the state changes.",
+    "node_restarting": "Read the end of the node's log before each restart.",
     "node_degraded": "Look for the reason on the node's Overview and Threads.",
     "hit_rate_halved": "Undo a recent change, or remove the cause that the alert names.",
     "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move load.",
-    "failures_rising": "Open the node's Metrics and log: a full disk, failed allocations.",
+    "failures_rising": "Check the node's Metrics and log for a full disk or failed allocations.",
     "timeouts_rising": "Check the load of the remote backend or MP server, and the network to it.",
-    "l2_loads_growing": "Compare the throughput and latency of L2, and reduce prefetching.",
-    "remote_stores_stalled": "Check that the remote backend accepts writes: space, credentials.",
+    "l2_loads_growing": "Check the throughput and latency of L2, and reduce prefetching.",
+    "remote_stores_stalled": "Check the free space and the credentials of the remote backend.",
     "remote_failing": "Check the remote backend itself, and the network to it.",
     "thread_stalled": "Save the node's Threads for a bug report, then restart the node.",
     "frontend_overloaded": "Give this frontend's host more CPU, or poll less often.",
-    "config_drift": "Compare the workers under Compare, and apply the intended value.",
+    "config_drift": "Open Compare, and apply the intended value to all workers.",
     "version_mix": "Finish the upgrade, or roll it back.",
     "controller_misses_workers": "Check the controller's address in the missing workers' Config.",
     "source_away": "Check the supplier, coordinator or DNS name that the alert names.",
@@ -8665,7 +8665,7 @@ class HistoryKeeper:
         values = {
             "history_file_bytes gauge Size of the history file.": reader.size(),
             "history_file_rows gauge Rows in the history file.": reader.rows,
-            "history_file_written_timestamp_seconds gauge Time of last write.": reader.written,
+            "history_file_written_timestamp_seconds gauge Time of the last write.": reader.written,
             "history_file_write_seconds gauge Duration of the last write.": round(self._seconds, 6),
             "history_file_errors_total counter Writes that failed.": self._errors,
         }
@@ -11722,7 +11722,7 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Response:
     node, metric = request.value("node") or None, request.value("metric") or None
     instance = request.value("instance") or None
     if node and instance:
-        raise invalid("instance", "and node exclude each other: give one of them")
+        raise invalid("instance", "and node cannot be combined: give one of them")
     points = request_number(request, "points", HISTORY_POINTS)
     if not 1 <= points <= HISTORY_POINTS:
         raise invalid("points", f"is not between 1 and {HISTORY_POINTS}")
@@ -13941,7 +13941,7 @@ def check_options(options: argparse.Namespace) -> None:
     for exclusive in EXCLUSIVE_OPTIONS:
         both = [option_name(name) for name in exclusive if name in given]
         if len(both) > 1:
-            raise FrontendError(400, f"{' and '.join(both)} exclude each other: give one of them")
+            raise FrontendError(400, f"{' and '.join(both)} cannot be combined: give one of them")
 
 
 def option_name(name: str) -> str:

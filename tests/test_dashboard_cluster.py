@@ -138,7 +138,7 @@ def test_an_alert_leads_to_the_undo_of_the_change_that_it_names(show, server, st
     line = ".alerts [data-rule=evictions] "
     browser.wait_for(lambda: browser.has(line + ".undo"))
     browser.click(line + ".link")
-    advice = "Set chunk_size back, or raise max_local_cpu_size."
+    advice = "Undo the change of chunk_size, or raise max_local_cpu_size."
     assert advice in browser.text(line + ".evidence")
     href = browser.attribute(line + ".undo", "href")
     assert href.endswith(

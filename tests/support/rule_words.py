@@ -58,8 +58,8 @@ WHEN = {
     ),
     "version_mix": ("LMCache nodes run different versions", "all run the same version"),
     "frontend_overloaded": (
-        f"at least {lf.OVERLOADED_BEGINS:.0%} of {lf.MIN_SLOW_OF} or more nodes that are polled"
-        " directly are slow; these get no alerts of their own",
+        f"{lf.MIN_SLOW_OF} or more nodes are polled directly and at least"
+        f" {lf.OVERLOADED_BEGINS:.0%} of them are slow; slow nodes then get no alerts of their own",
         f"less than {lf.OVERLOADED_ENDS:.0%} of them are slow",
     ),
     "controller_misses_workers": (
