@@ -436,6 +436,45 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
     assert "Last run" in browser.texts("main thead th")
 
 
+def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
+    show(demo, "overview", "llama70b-b_scheduler")
+    section = "section[aria-label='Figures of llama70b-b']"
+    wait_text(browser, " hits", section)
+    assert browser.count(section + " .tile") == 8
+    told = browser.texts(section + " .tile .number")[0]
+    instances = demo.ask("/api/status").json()["instances"]
+    [rate] = [one["metrics"]["lookup_hit_rate"] for one in instances if one["name"] == "llama70b-b"]
+    assert abs(float(told) - 100 * rate) < 2  # they are of polls that follow each other
+    assert browser.attribute(section + " h2 a", "href").startswith("#/?group=")
+    wait_text(browser, "llama70b-b_worker3", "section[aria-label='Other nodes of this instance']")
+    wait_text(browser, "Reuse rate", "section[aria-label='Chunk reuse']")
+
+
+def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_as_much(
+    browser, start
+):
+    with open(os.path.join(os.path.dirname(__file__), "payloads", "answers.json")) as file:
+        answers = json.load(file)["mp_0.5.6"]
+    use = answers["/status"][1]["storage_manager"]["l2_eviction_controller"]["adapters"][0]
+    page = 'lmcache_mp_l2_usage_bytes{l2_name="%s"} %d\n'
+    used = [page % (name, use["total_bytes_used"]) for name in ("fs_native", "fs")]
+    with PanelNode() as server:
+        server.pages = {path: tuple(answer) for path, answer in answers.items()}
+        head = "# TYPE lmcache_mp_l2_usage_bytes gauge\n"
+        server.pages["/metrics"] = head + "".join(used)
+        adapters = [{"eviction_config": "EvictionConfig()"}, {"eviction_config": None}]
+        config = {"storage_manager": {"l2_adapter_config": {"adapters": adapters}}}
+        server.pages["/config"] = {**answers["/config"][1], **config}
+        front = start("--node", "m=%s" % server.address, "--poll-interval", "0.5")
+        wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "mp")
+        browser.goto("about:blank")
+        browser.goto(front.url + "/#/node/m")
+        table = "table[aria-label='L2 adapters'] tbody:not(.spacer) tr"
+        rows = browser.wait_for(lambda: browser.texts(table))
+        assert len(rows) == 2 and "8.19" in rows[0]
+        assert rows[1].startswith("fs ") and "not reported" in rows[1]
+
+
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker0")
     browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))

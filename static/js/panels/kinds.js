@@ -10,6 +10,7 @@ import { getJson, refreshNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
+import { InstanceFigures } from "./nodecharts.js";
 import { readEither } from "./util.js";
 
 const MP_STATUS = ["/status", "/api/status"]; // the path of today, and that before 0.5.0
@@ -102,37 +103,58 @@ function adapterFigures(text) {
   return found;
 }
 
-/** The L2 adapters of an MP server, from its status, its metrics and what it calls them. */
-function l2Adapters(status, figures, named) {
+/**
+ * The limits of each L2 adapter. The status lists those of adapters that evict, without names: they
+ * belong to the adapters whose configuration has an eviction, in this order.
+ */
+function limitsOf(list, evicting, config, used) {
+  if (evicting.length === list.length) return evicting;
+  const evict = config.filter((one) => one.eviction_config);
+  if (config.length === list.length && evict.length === evicting.length)
+    return config.map((one) => evicting[evict.indexOf(one)]);
+  // Without a configuration that fits, the use tells which one it is where no other has as much.
+  return used.map((bytesUsed) => {
+    const found = evicting.filter((one) => one.total_bytes_used === bytesUsed);
+    const isSole = used.filter((one) => one === bytesUsed).length === 1;
+    return isSole && found.length === 1 ? found[0] : undefined;
+  });
+}
+
+/**
+ * The L2 adapters of an MP server, from its status, its metrics, what it calls them and their
+ * configuration.
+ */
+function l2Adapters(status, figures, named, config) {
   const storage = status.storage_manager || {};
   const list = storage.l2_adapters || [];
   const evicting = (storage.l2_eviction_controller || {}).adapters || [];
   const usage = figures.get("lmcache_mp_l2_usage_bytes") || new Map();
   const names = usage.size === list.length ? [...usage.keys()] : [];
+  const nameOf = (one, i) => names[i] || (named[i] || {}).type_name || one.type;
+  const limits = limitsOf(
+    list,
+    evicting,
+    config,
+    list.map((one, i) => usage.get(nameOf(one, i))),
+  );
   return list.map((one, i) => {
-    const name = names[i] || (named[i] || {}).type_name || one.type;
+    const name = nameOf(one, i);
     const of = (family) => (figures.get(`lmcache_mp_l2_${family}`) || new Map()).get(name);
     const sent = of("prefetch_load_submitted_requests_total");
     const loaded = of("load_completed_requests_total");
-    const used = usage.get(name);
-    const limits = evicting.length === list.length ? evicting[i] : limitOf(evicting, used);
     return {
       name,
       place: one.base_path || one.endpoint || one.bucket || one.url || "",
       well: one.is_healthy !== false && one.event_loop_alive !== false,
       alive: one.event_loop_alive !== false,
-      used,
-      limits,
+      used: usage.get(name),
+      limits: limits[i],
       loads: loaded,
       stores: of("store_completed_requests_total"),
       inFlight: sent === undefined ? null : Math.max(0, sent - (loaded || 0)),
     };
   });
 }
-
-/** Of several adapters, the limits are those of the one that holds as much. */
-const limitOf = (evicting, used) =>
-  evicting.find((one) => used !== undefined && one.total_bytes_used === used);
 
 const wellness = text("state", "State", (row) => (row.well ? 1 : 0), {
   search: (row) => (row.well ? "healthy" : "not healthy"),
@@ -223,11 +245,18 @@ function mpTiers(ctx) {
     load: async () => {
       const { data, raw } = await readEither(ctx, ...MP_STATUS);
       const optional = (promise, none) => promise.catch(() => none);
-      const [metrics, named] = await Promise.all([
+      const [metrics, named, config] = await Promise.all([
         optional(ctx.text("/metrics"), ""),
         optional(ctx.json("/config/adapters"), { data: {} }),
+        optional(ctx.json("/config"), { data: {} }),
       ]);
-      const adapters = l2Adapters(data, adapterFigures(metrics), named.data.adapters || []);
+      const { l2_adapter_config: configured = {} } = config.data.storage_manager || {};
+      const adapters = l2Adapters(
+        data,
+        adapterFigures(metrics),
+        named.data.adapters || [],
+        configured.adapters || [],
+      );
       return { data: { storage: data.storage_manager || {}, adapters }, raw };
     },
     render: ({ storage, adapters }, body) =>
@@ -454,8 +483,15 @@ const tierName = ({ tier, backend }) =>
 
 function usage(data) {
   const list = (data.instances || [])
-    .flatMap((one) => (one.modules || []).map((module) => ({ of: one.instance_id, ...module })))
-    .concat((data.shared_modules || []).map((module) => ({ of: "shared", ...module })));
+    .flatMap((one) =>
+      (one.modules || []).map((module) => ({
+        of: one.instance_id,
+        // An instance that declares capacities declares none for a tier without a limit.
+        note: one.declared_capacity && !module.capacity_bytes ? "no limit declared" : "",
+        ...module,
+      })),
+    )
+    .concat((data.shared_modules || []).map((module) => ({ of: "shared", note: "", ...module })));
   return list.length
     ? h(
         "div",
@@ -466,7 +502,7 @@ function usage(data) {
             `${row.of} · ${tierName(row)}`,
             row.used_bytes,
             row.capacity_bytes,
-            "",
+            row.note,
             0,
             row.tier === "l1",
           ),
@@ -480,10 +516,10 @@ const quotas = (data) => [
     "Quotas",
     [
       text("salt", "Cache salt", (row) => row.cache_salt || "(none)", { head: true }),
-      number("use", "In use", (row) => row.usage_gb, gigabytes),
+      number("use", "L2 in use", (row) => row.usage_gb, gigabytes),
       number(
         "limit",
-        "Limit",
+        "L2 limit",
         (row) => (row.quota_exists ? row.quota_limit_gb : null),
         gigabytes,
         "none",
@@ -496,7 +532,8 @@ const quotas = (data) => [
   h(
     "p",
     { class: "quiet-line" },
-    `${gigabytes(data.total_gb ?? 0)} in total. Quotas are set under Cache.`,
+    `${gigabytes(data.total_gb ?? 0)} of L2 in total: quotas do not count L1. ` +
+      "They are set under Cache.",
   ),
 ];
 
@@ -652,6 +689,26 @@ function members(ctx) {
   });
 }
 
+/** The figures of the instance, on the page of its scheduler; none where there is no instance. */
+const instanceFigures = (ctx) => (ctx.node().instance_id ? new InstanceFigures(ctx).element : null);
+
+/** What a scheduler alone counts: how often the chunks of prompts repeat. */
+function chunkReuse(data) {
+  const where = "Start, stop and reset it under Cache.";
+  if (!data.enabled && !data.total_requests)
+    return h("p", { class: "quiet-line" }, `Not collected. ${where}`);
+  return [
+    facts([
+      ["Reuse rate", format(data.reuse_rate, "ratio")],
+      ["Chunks", plain(data.total_chunks ?? 0)],
+      ["Unique chunks", plain(data.unique_chunks ?? 0)],
+      ["Requests", plain(data.total_requests ?? 0)],
+      ["Collecting", data.enabled ? "● yes" : "○ no"],
+    ]),
+    h("p", { class: "quiet-line" }, `Since counting began. ${where}`),
+  ];
+}
+
 const itsStatus = panel("Reported by the node", "/api/status", (data) => [
   facts([
     ["Version", data.version],
@@ -701,11 +758,16 @@ export const OWN_PANELS = {
   },
   worker: { above: [workerBackends] },
   engine: { below: [members] },
-  scheduler: { below: [members] },
+  scheduler: {
+    above: [instanceFigures, members],
+    below: [panel("Chunk reuse", "/chunk_statistics/status", chunkReuse)],
+  },
   coordinator: {
     above: [
       panel("Instances", "/instances", instances),
-      panel("Memory by instance and tier", "/instances/usage", usage),
+      panel("Memory by instance and tier", "/instances/usage", usage, {
+        note: "as the coordinator counts it",
+      }),
     ],
     below: [
       panel("Quotas", "/quota", quotas),

@@ -1,14 +1,15 @@
 // The figures of one node over the page's time range: what matters first for its kind of server.
 
-import { historyQuery, timeRange } from "../address.js";
+import { historyQuery, onRange, timeRange } from "../address.js";
 import { LANE_GAP } from "../chart.js";
 import { isNumber, lastValue } from "../chartmath.js";
+import { instanceLink } from "../controls.js";
 import { h, replace } from "../dom.js";
 import { format } from "../format.js";
 import { historyNames } from "../figurelist.js";
-import { getJson, store } from "../server.js";
+import { getJson, instanceName, store, subscribe } from "../server.js";
 import { LAYER_COLOURS as LAYER, metricUnit } from "../words.js";
-import { ChartsCard, FigureHistory, sourceLines, Tile } from "../views/figures.js";
+import { ChartsCard, FigureHistory, servedNote, sourceLines, Tile } from "../views/figures.js";
 
 const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
@@ -24,8 +25,7 @@ const said = (metrics, name, words) =>
 const NOTES = {
   lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `retrieve ${text}`),
   l1_hit_rate: (m) => said(m, "lookup_hit_rate", (text) => `L1 and L2 ${text}`),
-  hit_tokens_per_second: (m) =>
-    said(m, "requested_tokens_per_second", (text) => `of ${text} requested`),
+  hit_tokens_per_second: servedNote,
   retrieve_p99: (m) => said(m, "retrieve_p50", (text) => `p50 ${text}`),
   store_p99: (m) => said(m, "store_p50", (text) => `p50 ${text}`),
   lookup_p99: (m) => said(m, "lookup_p50", (text) => `p50 ${text}`),
@@ -70,6 +70,19 @@ const TILES = {
     "retrieve_p99",
     "queue_size",
   ],
+  // Its cache is that of its workers, whose figures its page has as those of the instance.
+  scheduler: ["lookup_hit_rate", "lookup_p99", "requests_per_second"],
+  instance: [
+    "lookup_hit_rate",
+    "hit_tokens_per_second",
+    "ttft_p50",
+    "retrieve_p99",
+    "slow_retrievals_per_second",
+    "local_cache_bytes",
+    "evictions_per_second",
+    "failures_per_second",
+    "waiting_requests",
+  ],
   other: [
     "lookup_hit_rate",
     "hit_tokens_per_second",
@@ -110,6 +123,7 @@ const MEMORY = [
 ];
 
 const CHARTS = {
+  instance: [], // on the cluster's page
   engine: [
     [
       "TTFT and queue",
@@ -235,6 +249,16 @@ const SOURCE_NAMES = [
   "hit_tokens_per_second",
   "requested_tokens_per_second",
 ];
+// What the lines below the tiles say.
+const NOTE_NAMES = [
+  "retrieve_hit_rate",
+  "lookup_hits_per_second",
+  "lookup_tokens_per_second",
+  "retrieve_p50",
+  "stored_tokens_per_second",
+  "ttft_p99",
+  "timeouts_per_second",
+];
 
 const tilesOf = (kind) => TILES[kind] || TILES.other;
 const chartsOf = (kind) => CHARTS[kind] || CHARTS.other;
@@ -246,14 +270,15 @@ function wantedNames(kind) {
     ...one.lines.map(({ metric }) => metric),
     ...(one.limit ? [one.limit[0]] : []),
   ]);
-  return [...new Set([...tilesOf(kind), ...drawn, ...SOURCE_NAMES])];
+  return [...new Set([...tilesOf(kind), ...drawn, ...SOURCE_NAMES, ...NOTE_NAMES])];
 }
 
-/** The past of one node's figures, asked for once for its tiles and charts. */
+/** The past of the figures of one node or instance, asked for once for its tiles and charts. */
 class NodeHistory extends FigureHistory {
-  constructor(signal, key, kind) {
+  /** `about` is whose history it is: "node=KEY" or "instance=ID", encoded. */
+  constructor(signal, about, kind) {
     super(signal);
-    this.key = key;
+    this.about = about;
     this.kind = kind;
   }
 
@@ -265,8 +290,7 @@ class NodeHistory extends FigureHistory {
     this.asked = status.time;
     const known = new Set([...(await historyNames()), "latency"]);
     const names = wantedNames(this.kind).filter((name) => known.has(name));
-    const node = encodeURIComponent(this.key);
-    const query = `api/history?node=${node}&metric=${names.join(",")}&${historyQuery()}`;
+    const query = `api/history?${this.about}&metric=${names.join(",")}&${historyQuery()}`;
     let answer;
     try {
       answer = await getJson(query, { signal: this.signal });
@@ -345,6 +369,94 @@ function limitsOf(one, past) {
   return isNumber(now) && now > 0 ? [{ value: now, name: one.limit[1] }] : [];
 }
 
+/** The figures to show: those of now, or the last values in the page's time range. */
+function figuresOf(now, isPast, past) {
+  const { local_cache_limit_bytes: limit } = now; // a setting: it has no past
+  return isPast ? { local_cache_limit_bytes: limit, ...past } : now;
+}
+
+/** The tiles of a node or of an instance. */
+class TileRow {
+  /** `reveal(name)` is called with the figure of a tile that is clicked. */
+  constructor(reveal) {
+    this.reveal = reveal;
+    this.element = h("div", { class: "tiles", hidden: true });
+    this.ids = "";
+    this.shown = [];
+  }
+
+  /** Show these figures; those of a node that is down are not compared with the past. */
+  update(kind, metrics, history, isUp) {
+    const names = tilesOf(kind)
+      .filter((name) => isNumber(metrics[name]))
+      .slice(0, MOST_TILES);
+    this.element.hidden = names.length < 2;
+    this.element.classList.toggle("stale", !isUp);
+    if (names.join() !== this.ids) {
+      this.ids = names.join();
+      const note = (id) => NOTES[id] || (() => "");
+      this.shown = names.map((id) => new Tile({ id, chart: id, note: note(id) }, this.reveal));
+      replace(
+        this.element,
+        this.shown.map((tile) => tile.element),
+      );
+    }
+    for (const tile of this.shown) {
+      const spark = history.end ? history.spark(tile.id) : [];
+      tile.update(metrics[tile.id], metrics, {}, spark, isUp);
+    }
+  }
+}
+
+/** The figures of the instance to which a node belongs, for a node that has few of its own. */
+export class InstanceFigures {
+  constructor(ctx) {
+    const node = ctx.node();
+    const name = instanceName(node);
+    this.id = node.instance_id;
+    this.row = new TileRow(() => {
+      location.hash = instanceLink(name);
+    });
+    const about = `instance=${encodeURIComponent(this.id)}`;
+    this.history = new NodeHistory(ctx.signal, about, "instance");
+    const link = h("a", { href: instanceLink(name) }, name);
+    this.element = h(
+      "section",
+      { class: "panel whole", "aria-label": `Figures of ${name}`, hidden: true },
+      h(
+        "header",
+        { class: "panel-head" },
+        h("h2", {}, "Figures of ", link),
+        h("p", { class: "muted" }, "the whole instance: a scheduler has no cache of its own"),
+      ),
+      this.row.element,
+    );
+    onRange(() => this.update(), ctx.signal);
+    subscribe(() => this.update(), ctx.signal);
+    this.update();
+  }
+
+  async update() {
+    this.#draw();
+    try {
+      if (await this.history.load(store.status)) this.#draw();
+    } catch (error) {
+      // Its tiles stand without their small graphs.
+      if (error.name !== "AbortError") console.warn(error);
+    }
+  }
+
+  #draw() {
+    const found = (store.status.instances || []).find((one) => one.id === this.id);
+    const past = this.history.end ? this.history.last().values : {};
+    // Lists get fewer figures of an instance than its history has, up to the last poll.
+    const now = found && timeRange().live ? { ...found.metrics, ...past } : past;
+    const metrics = found ? figuresOf(found.metrics, true, now) : {};
+    this.row.update("instance", metrics, this.history, true);
+    this.element.hidden = this.row.element.hidden;
+  }
+}
+
 /** Tiles and charts of one node. `changed()` is called after each answer of the history. */
 export class NodeFigures {
   constructor(ctx, changed) {
@@ -352,26 +464,27 @@ export class NodeFigures {
     this.changed = changed;
     this.history = null;
     this.marks = [];
-    this.tiles = h("div", { class: "tiles", hidden: true });
+    this.row = new TileRow((name) => this.#reveal(name));
+    this.tiles = this.row.element;
     this.place = h("div", { class: "node-charts asking" });
-    this.tileIds = "";
     this.chartIds = "";
-    this.shown = [];
     this.card = null;
     this.told = { values: {}, time: 0 };
   }
 
   /** The figures to show: of now, of the end of a fixed range, or the last before it went down. */
   metrics(node) {
-    const now = node.metrics || {};
-    const past = !timeRange().live || node.state === "down";
-    const { local_cache_limit_bytes: limit } = now; // a setting: it has no past
-    return past ? { local_cache_limit_bytes: limit, ...this.told.values } : now;
+    const isPast = !timeRange().live || node.state === "down";
+    return figuresOf(node.metrics || {}, isPast, this.told.values);
   }
 
   async update(node, status) {
     if (!this.history || this.history.kind !== node.kind)
-      this.history = new NodeHistory(this.ctx.signal, node.key, node.kind);
+      this.history = new NodeHistory(
+        this.ctx.signal,
+        `node=${encodeURIComponent(node.key)}`,
+        node.kind,
+      );
     const { history } = this;
     history.metrics = node.metrics;
     this.#drawTiles(node);
@@ -402,29 +515,7 @@ export class NodeFigures {
   }
 
   #drawTiles(node) {
-    const metrics = this.metrics(node);
-    const names = tilesOf(node.kind)
-      .filter((name) => isNumber(metrics[name]))
-      .slice(0, MOST_TILES);
-    this.tiles.hidden = names.length < 2;
-    this.tiles.classList.toggle("stale", node.state === "down");
-    if (names.join() !== this.tileIds) {
-      this.tileIds = names.join();
-      this.shown = names.map(
-        (id) =>
-          new Tile({ id, chart: id, note: (m) => (NOTES[id] ? NOTES[id](m) : "") }, (name) =>
-            this.#reveal(name),
-          ),
-      );
-      replace(
-        this.tiles,
-        this.shown.map((tile) => tile.element),
-      );
-    }
-    for (const tile of this.shown) {
-      const spark = this.history.end ? this.history.spark(tile.id) : [];
-      tile.update(metrics[tile.id], metrics, {}, spark, node.state !== "down");
-    }
+    this.row.update(node.kind, this.metrics(node), this.history, node.state !== "down");
   }
 
   #reveal(name) {

@@ -37,10 +37,7 @@ const TILES = [
   {
     id: "hit_tokens_per_second",
     chart: "sources",
-    // A hit that GPU memory holds already is not loaded.
-    note: (t) =>
-      worded(t.lookup_hits_per_second, "tokens/s", (text) => `of ${text} hits`) ||
-      worded(t.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`),
+    note: (t) => servedNote(t),
   },
   {
     id: "ttft_p50",
@@ -91,6 +88,18 @@ function layerNote(t) {
   return joined(
     worded(l1, "ratio", (text) => `L1 ${text}`),
     worded(l2, "ratio", (text) => `L2 ${text}`),
+  );
+}
+
+/** Of what the tokens served from the cache are a part, of a node, an instance or the cluster. */
+export function servedNote(figures) {
+  const { hit_tokens_per_second: served, lookup_hits_per_second: hits } = figures;
+  // A hit that GPU memory holds already is not loaded. An MP server counts both as one.
+  const isApart = isNumber(hits) && hits !== served;
+  if (isApart) return worded(hits, "tokens/s", (text) => `of ${text} hits`);
+  return (
+    worded(figures.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
+    worded(figures.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`)
   );
 }
 
