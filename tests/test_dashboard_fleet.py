@@ -471,6 +471,20 @@ def test_the_first_load_of_a_fleet_with_its_map_is_25_requests_and_small(page, f
     assert sum(size for _, size in loads) < 200 * 1024, loads
 
 
+def test_what_a_fleet_loads_has_its_place_before_it_is_there(page, fleet):
+    moved = (
+        "window.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach((one) => "
+        "{ window.moved += one.value; })).observe({type: 'layout-shift', buffered: true})"
+    )
+    asked = "return performance.getEntriesByType('resource').map((one) => one.name).join()"
+    for _ in range(2):  # the second time the page knows how much room its parts take
+        browser = page(fleet, "#/")
+        browser.script(moved)
+        browser.wait_for(lambda: browser.has(".map .sq") and "api/events" in browser.script(asked))
+        browser.wait_for(lambda: browser.has("main .split:not(.loading)"))
+    assert browser.script("return window.moved") < 0.05
+
+
 # ---- cache operations
 
 

@@ -22,7 +22,13 @@
   apply();
   const place = /^#\/(node|events|compare|many|nodes)\b/.exec(location.hash);
   root.dataset.view = place ? place[1] : "cluster";
-  // The room that the upper part of the cluster view took the last time: nothing below it jumps.
-  for (const [name, height] of Object.entries({ alerts: 88, tiles: 160 }))
+  // The room that the parts of the cluster view took the last time, and at first about what they
+  // take: nothing below them jumps.
+  const isNarrow = matchMedia("(max-width: 900px)").matches;
+  for (const [name, height] of Object.entries({
+    alerts: isNarrow ? 700 : 280,
+    tiles: 160,
+    map: 640,
+  }))
     root.style.setProperty(`--${name}`, `${Number(recall(name)) || height}px`);
 })();

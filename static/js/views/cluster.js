@@ -485,6 +485,15 @@ class Selection {
 
 // ---- the view ----
 
+/** What stands in the place of the map until its module is there. */
+const loadingMap = () =>
+  h(
+    "section",
+    { class: "card", "aria-label": "Fleet map" },
+    h("header", { class: "card-head" }, h("h2", {}, "Fleet map")),
+    h("p", { class: "card-note" }, "Loading …"),
+  );
+
 class ClusterView {
   /** With `reveal`, the table is scrolled to once it has its place. */
   constructor(root, signal, reveal) {
@@ -508,13 +517,15 @@ class ClusterView {
       width: 0,
     });
     this.filters = new Filters({ table: this.instances, signal });
-    this.split = h("div", { class: "split" }, this.alerts.element, this.eventCard.element);
-    this.mapPlace = h("div");
+    const cards = [this.alerts.element, this.eventCard.element];
+    this.split = h("div", { class: "split" }, cards);
+    this.mapPlace = h("div", { class: "map-place loading" }, loadingMap());
     this.map = null;
     this.mapAsked = -1; // when the status came with which the map was asked for
     this.events = memory.events || [];
     this.rows = eventRows(this.events);
     this.missing = memory.events ? "" : "Loading …"; // why events are not known
+    this.split.classList.toggle("loading", Boolean(this.missing));
     this.eventsRange = null; // the time range of the events
     this.eventsOf = 0; // time of the status with which they were asked for
     this.empty = null;
@@ -544,6 +555,7 @@ class ClusterView {
       }).observe(element);
     keep("alerts", this.split);
     keep("tiles", this.tiles.element);
+    keep("map", this.mapPlace);
   }
 
   #clearSelection() {
@@ -632,6 +644,7 @@ class ClusterView {
       await this.#loadEvents(status);
     } catch (error) {
       if (error.name === "AbortError" || this.empty) return;
+      this.split.classList.remove("loading");
       this.missing = `Not available: ${error.message}.`;
       this.#drawFigures(store.status);
       this.charts.fail(error);
@@ -640,6 +653,7 @@ class ClusterView {
     if (this.signal.aborted || this.empty) return;
     this.#drawHead(store.status);
     this.#drawFigures(store.status);
+    this.split.classList.remove("loading");
     if (this.reveal) this.tableArea.scrollIntoView({ block: "start" });
     this.reveal = false;
   }
@@ -660,6 +674,7 @@ class ClusterView {
       const { FleetMap } = await loadModule(() => import("./fleetmap.js"));
       if (this.signal.aborted || this.map) return false;
       this.map = new FleetMap(this.signal);
+      this.mapPlace.classList.remove("loading");
       replace(this.mapPlace, this.map.element);
       return true;
     } catch (error) {
