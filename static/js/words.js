@@ -11,7 +11,7 @@ export const STATES = Object.keys(STATE_SIGNS);
 export const SEVERITIES = {
   critical: { word: "Critical", state: "down", rank: 0 },
   warning: { word: "Warning", state: "degraded", rank: 1 },
-  info: { word: "Note", state: "unknown", rank: 2 },
+  info: { word: "Info", state: "unknown", rank: 2 },
 };
 
 /** Kind of a node -> its name. */

@@ -359,9 +359,9 @@ const WORKER_COLUMNS = [
   text("mla", "MLA", (row) => (row.use_mla === undefined ? "" : row.use_mla ? "yes" : "no")),
 ];
 const PART_COLUMNS = [
-  text("name", "Part", (row) => row.name, { head: true }),
+  text("name", "Component", (row) => row.name, { head: true }),
   wellness,
-  text("at", "Now", (row) => row.at, { cls: "wrap" }),
+  text("at", "Details", (row) => row.at, { cls: "wrap" }),
 ];
 
 function mpStatus(data) {
@@ -380,8 +380,8 @@ function mpStatus(data) {
       id,
       "No serving engine has registered yet.",
     ),
-    h("h3", {}, "Parts"),
-    rows("Parts of the server", PART_COLUMNS, parts, (row) => row.name, "No parts reported."),
+    h("h3", {}, "Components"),
+    rows("Components", PART_COLUMNS, parts, (row) => row.name, "No components reported."),
     h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
   ];
 }

@@ -668,8 +668,8 @@ class Metrics {
     this.table.update(this.rows);
     this.#filter();
     if (!word) return;
-    const count = plain(this.table.search(word));
-    setText(this.found.querySelector(".search-count"), `${count} found`);
+    const count = plural(this.table.search(word), "match", "matches");
+    setText(this.found.querySelector(".search-count"), count);
   }
 }
 

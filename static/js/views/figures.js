@@ -585,7 +585,10 @@ export class ChartsCard {
     const { interval, end } = history;
     const none = end > 0 && this.charts.every(({ chart }) => chart.element.hidden);
     this.note.hidden = !none;
-    const wait = interval ? ` They appear after two polls (${duration(2 * interval)}).` : "";
+    const wait =
+      timeRange().live && interval
+        ? ` They appear after two polls (${duration(2 * interval)}).`
+        : "";
     if (none) setText(this.note, `No figures in this time range.${wait}`);
   }
 

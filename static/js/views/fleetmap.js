@@ -439,7 +439,7 @@ export class FleetMap {
     return [node.key, figure, node.error || node.state, far].filter(Boolean);
   }
 
-  /** "outlier: Hit rate 33.1 %, 0.42× the median of its model (78.6 %)" */
+  /** "outlier: Hit rate 33.1%, 0.42× the median of its model (78.6%)" */
   #outlierWords(node) {
     const outlier = this.outliers.get(node.key);
     return outlier ? `outlier: ${outlierText(outlier)}` : "";

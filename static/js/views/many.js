@@ -29,7 +29,7 @@ class FleetPage {
     this.parts = new Map(); // tab -> what is shown in it
     this.none = noNodes();
     this.none.hidden = true;
-    this.tabs = h("nav", { class: "tabs", "aria-label": "Fleet operations" });
+    this.tabs = h("nav", { class: "tabs", "aria-label": "Bulk actions" });
     this.place = h("div");
     this.content = h("div", {}, this.tabs, lockNote(signal), this.place);
     replace(

@@ -232,7 +232,7 @@ export class RolloutView {
     replace(this.group, options);
     if (groups.some(([id]) => id === chosen)) this.group.value = chosen;
     const verb = down === 1 ? "is" : "are";
-    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} left out` : "");
+    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "");
     this.#fillNodes();
   }
 
@@ -520,9 +520,9 @@ function canaryProblem({ canary: { key }, setting, other }) {
   const node = store.byKey.get(key);
   if (!node) return `${key} is no longer listed.`;
   if (node.state === "down")
-    return `${key} is down: ${node.error || "no response"}. A restart ends the change there.`;
+    return `${key} is down: ${node.error || "no response"}. A restart discards the change.`;
   if (other === null) return "";
-  return `${key} has ${setting} = ${other}: it restarted, or somebody else changed it.`;
+  return `${key} has ${setting} = ${other}: it restarted, or someone else changed it.`;
 }
 
 /** How far a rollout is, and what to do next. */
