@@ -5737,7 +5737,7 @@ def too_often(
 
 
 def check_hit_rate(evidence: Evidence) -> Finding:
-    """The lookup hit rate, else that of retrieves: lookups may find what retrieves do not get."""
+    """The lookup hit rate, else that of retrievals: lookups may find what these do not get."""
     lookups = ("lookup", "lookup_hits_per_second", "lookup_tokens_per_second")
     retrieves = ("retrieve", "hit_tokens_per_second", "requested_tokens_per_second")
     for name, hits, tokens in (lookups, retrieves):
@@ -5796,7 +5796,7 @@ def why_hits_fell(evidence: Evidence, what: str) -> str:
             return text
     lookups = evidence.recent("lookup_hit_rate")
     if what == "retrieve" and lookups > 0:
-        return f"lookups still hit ({lookups:.0%}), but retrieves do not get the chunks"
+        return f"lookups still hit ({lookups:.0%}), but retrievals do not get the chunks"
     return ""
 
 

@@ -153,6 +153,36 @@ def test_a_chart_of_bars_tells_none_from_no_values(run):
     assert run("chart.js", text, [[None, None]]) == "No values in this time range"
 
 
+def test_a_chart_that_is_waiting_for_its_first_value_says_so(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/s'}); document.body.append(chart.element);"
+        "chart.update({series: [], start: 0, end: 60, emptyText: 'The first value comes in 3 s'});"
+        "return chart.plot.querySelector('.chart-empty').textContent"
+    )
+    assert run("chart.js", body) == "The first value comes in 3 s"
+
+
+def test_marks_of_one_change_on_several_nodes_are_one_that_counts_the_others(run):
+    events = [
+        event(
+            n, "changed", "w%d" % n, 100 + n, text="w%d changed: chunk_size 1 → 2" % n, by="token"
+        )
+        for n in range(4)
+    ]
+    body = "return marksOf(given[0]).map(({ title, more }) => [title, more])"
+    assert run("views/eventlist.js", body, events) == [["w0 changed: chunk_size 1 → 2", 3]]
+
+
+def test_a_long_path_breaks_after_its_slashes_and_a_short_name_nowhere(run):
+    body = (
+        "const box = document.createElement('p'); box.append(...linked(given[0]).flat(3).filter(Boolean));"
+        "return box.innerHTML.split('<wbr>')"
+    )
+    said = "save_unfull_chunk: Check(fs://localhost:0/var/lib/lmcache/remote/) failed"
+    parts = ["save_unfull_chunk: Check", "(fs://localhost:0/", "var/", "lib/", "lmcache/"]
+    assert run("controls.js", body, said) == [*parts, "remote/) failed"]
+
+
 def test_a_line_breaks_where_a_value_is_missing_and_a_lone_point_is_seen(run):
     body = "const id = (one) => one; return linePath([0, 1, 2, 3], [1, 2, null, 4], id, id, 0)"
     assert run("chartmath.js", body) == "M0 1L1 2M3 4h0.01"

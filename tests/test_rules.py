@@ -445,7 +445,7 @@ def test_lookups_that_hit_while_retrieves_do_not_are_told_as_such():
     now = traffic(0.3, what="retrieve")
     past = traffic(0.9, what="retrieve")
     text = fallen(now, past, what="retrieve", lookup_hit_rate=(0.74, 0.75))
-    reason = "lookups still hit (74%), but retrieves do not get the chunks"
+    reason = "lookups still hit (74%), but retrievals do not get the chunks"
     assert text == f"Retrieve hit rate of w0 fell: 90% → 30%; {reason}"
     assert fallen(traffic(0.5, what="retrieve"), past, what="retrieve") == ""
 
