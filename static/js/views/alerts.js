@@ -467,7 +467,7 @@ function incidentItem({ change, lines }, now, opened) {
   const { setting, before, after, nodes, time, by } = change;
   const where = nodes.length > 1 ? plural(nodes.length, "node") : nodes[0];
   const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
-  const more = [by ? h("span", { class: "hint" }, by) : null, undoLink(change)];
+  const more = [by ? h("span", { class: "muted" }, by) : null, undoLink(change)];
   const items = lines.map((line) => alertItem(line, now, opened, change));
   return section(title, more, items);
 }
