@@ -509,7 +509,8 @@ def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
     choose(browser, operation, "delete")
     browser.wait_for(lambda: browser.has("input[name=instance]"))
     press(browser, "Dry run")
-    browser.wait_for(lambda: "Token IDs of the prompt: enter" in browser.text("main .field-error"))
+    error = ".field:has([name=%s][aria-invalid=true]) .field-error"
+    browser.wait_for(lambda: browser.text(error % "tokens") == "Enter a value.")
     browser.type("textarea[name=tokens]", "0-1023")
     browser.type("input[name=model]", "Qwen/Qwen3-32B")
     press(browser, "Dry run")
@@ -519,6 +520,7 @@ def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
     browser.type("input[name=instance]", "mp-1")
     press(browser, "Review and run")
     browser.wait_for(lambda: browser.has("dialog"))
+    assert {"Token IDs of the prompt: 0-1023", "Instance: mp-1"} <= set(browser.texts("dialog li"))
     press(browser, "Cancel", "dialog")
     assert not [url for url in browser.requests() if changes in url]
 
@@ -759,6 +761,26 @@ def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, s
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
     assert browser.property(last, "disabled")
     assert browser.text("main .lock-note").startswith("Read-only")
+
+
+def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, start):
+    front = start("--demo", "--trust", "token", "--poll-interval", "1")
+    browser = page(front, "#token=wrong")
+    note = "The access token was not accepted: this page is read-only."
+    browser.wait_for(lambda: note in browser.text(".toasts"))
+    assert browser.script("return sessionStorage.length") == 0
+    browser.script("document.querySelector('button.lock').focus()")
+    browser.press("Enter")
+    error = "dialog .field:has([aria-invalid=true]) .field-error"
+    for typed, said in (("", "Enter the access token."), ("no", "This token was not accepted.")):
+        browser.wait_for(lambda: browser.has("dialog [name=token]:focus"))
+        browser.press(*typed, "Enter")
+        browser.wait_for(lambda: browser.text(error) == said)
+    browser.type("dialog [name=token]", TOKEN)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.focused() == "button Editing enabled")
+    assert note not in browser.text(".toasts")
+    browser.script("sessionStorage.clear()")
 
 
 def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, start):

@@ -442,6 +442,22 @@ def test_the_rest_of_a_rollout_is_the_median_of_the_nodes_that_report(run):
     assert run("views/rollout.js", body, *series) == [[1, 2], [3, 3]]
 
 
+def test_a_404_that_names_what_is_missing_is_not_taken_for_a_missing_endpoint(run):
+    body = "return given.map(([status, message]) => errorText({ status, message }, {}))"
+    missing, endpoint = run("views/bulk.js", body, [404, "no such MP server"], [404, "Not Found"])
+    assert missing == "Not found: no such MP server"
+    assert "no such endpoint" in endpoint
+
+
+def test_the_workers_of_a_controller_are_listed_with_their_heartbeats(run):
+    body = "return given.map(outcome)"
+    worker = {"worker_id": 0, "ip": "10.0.0.5", "port": 9090, "last_heartbeat_time": 1700000000}
+    answers = [{"worker_infos": [worker]}, {"worker_infos": []}, {"res": "i0"}]
+    listed, none, instance = run("views/operations.js", body, *answers)
+    assert listed.startswith("worker 0: 10.0.0.5:9090, last heartbeat ")
+    assert [none, instance] == ["no such workers", "i0"]
+
+
 def test_who_changed_a_setting_is_told_once(run):
     text = "w0 changed: chunk_size 256 → 512, by token from 10.2.0.14"
     changed = event(1, "changed", "w0", 130, text=text, by="token", **{"from": "10.2.0.14"})

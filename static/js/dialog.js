@@ -2,6 +2,9 @@
 
 import { h, replace } from "./dom.js";
 
+/** The server's messages begin with a small letter; a name or an address stays as it is. */
+const sentence = (text) => text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase());
+
 /** Show what is wrong beside the field that it names, else in `error`; null clears both. */
 function showProblem(form, error, problem) {
   for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
@@ -11,7 +14,7 @@ function showProblem(form, error, problem) {
   if (!problem) return;
   const input = problem.field ? form.elements.namedItem(problem.field) : null;
   if (!(input instanceof Element)) {
-    replace(error, problem.message);
+    replace(error, sentence(problem.message));
     error.hidden = false;
     return;
   }
@@ -19,7 +22,7 @@ function showProblem(form, error, problem) {
   const props = { class: "field-error", id, role: "alert", dataset: { field: problem.field } };
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", id);
-  input.closest("label, .field").append(h("span", props, problem.message));
+  input.closest("label, .field").append(h("span", props, sentence(problem.message)));
   input.focus();
 }
 

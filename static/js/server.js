@@ -331,9 +331,12 @@ export const trusted = () => Boolean(store.session && store.session.trusted);
 export const whyNot = () =>
   store.session ? store.session.reason || "the access token is required" : "not connected yet";
 
+/** Ask whether this page may change things; `refused` tells that its token does not count. */
 export async function loadSession() {
+  const token = getToken();
   try {
-    store.session = await getJson("api/session", { timeout: 10 });
+    const session = await getJson("api/session", { timeout: 10 });
+    store.session = { ...session, refused: Boolean(token) && !session.trusted };
   } catch (error) {
     if (error.status) store.session = { trusted: false, reason: error.message };
   }

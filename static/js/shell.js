@@ -469,9 +469,16 @@ function tokenField() {
   return field("Access token", h("span", { class: "with-button" }, input, show), hint);
 }
 
+let refusal = null; // the note about a token that was not accepted
+let isTrying = false; // a token was entered: what the server says stands in the dialog
+
 async function tryToken(form) {
-  setToken(form.elements.token.value.trim());
+  const token = form.elements.token.value.trim();
+  if (!token) throw Object.assign(new Error("Enter the access token."), { field: "token" });
+  isTrying = true;
+  setToken(token);
   await loadSession();
+  isTrying = false;
   if (!trusted()) {
     setToken("");
     await loadSession();
@@ -500,11 +507,23 @@ export async function unlock() {
     build: (body) => body.append(h("p", { class: "muted" }, explained), tokenField()),
     submit: tryToken,
   });
+  // The note that led here is no more.
+  if (document.activeElement === document.body) lockButton.focus();
+}
+
+/** A token of a link, or of an earlier start of the server, is forgotten, and that is said. */
+function forgetRefused(session) {
+  if (session.trusted && refusal) refusal.remove();
+  if (!session.refused || isTrying) return;
+  session.refused = false;
+  setToken("");
+  refusal = toast("The access token was not accepted: this page is read-only.", "bad");
 }
 
 function drawLock() {
   const { session } = store;
   if (!session) return; // empty, it is not seen but keeps its place
+  forgetRefused(session);
   const label = session.trusted ? "Editing enabled" : "Read-only";
   lockButton.classList.toggle("locked", !session.trusted);
   document.body.classList.toggle("read-only", !session.trusted);

@@ -478,6 +478,9 @@ export class BulkActions {
 /** What a failed request says about its node. */
 export function errorText(error, node, setting = "") {
   if (!error.status) return error.message;
+  // A 404 that names what is missing comes from an endpoint that is there.
+  const { status, message } = error;
+  if (status === 404 && !/^(404\b|not found$)/i.test(message)) return `Not found: ${message}`;
   return explain(Object.assign(error, { message: settingError(error, setting) }), node);
 }
 

@@ -142,13 +142,15 @@ class NodeForm {
               .filter(Boolean)
               .join(", ");
       const time = format(said.seconds, "seconds");
-      setText(this.result, `● Responds in ${time}: ${what || "no version reported"}.`);
+      const text = ` Responds in ${time}: ${what || "no version reported"}.`;
+      replace(this.result, h("span", { class: "state up", "aria-hidden": "true" }, "●"), text);
       this.#offer(form);
     } catch (error) {
       setText(this.result, "");
       showError(error);
     } finally {
       control.disabled = false;
+      if (document.activeElement === document.body) control.focus();
     }
   }
 

@@ -4,13 +4,14 @@
 import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { format, NONE, plain, plural } from "../format.js";
+import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
 import { errorText, inWords, resultCell } from "./bulk.js";
 
 const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
+const MOST_TYPED = 60; // characters of a value in the question
 const MOST_SHOWN = 3; // numbers of a list in the preview
 const COMPRESS_NOTE =
   "LMCache 0.5.6 never responds to this request, and later requests to the same workers fail.";
@@ -70,6 +71,9 @@ const FIELDS = {
   chunk: text("Chunk size", { value: "256" }),
   engine: text("Engine instance", { placeholder: "1000", hint: "As registered with the server." }),
 };
+
+/** Fields whose value is a list of numbers; an operation has one of them at most. */
+const LISTS = ["tokens", "workers", "blocks"];
 
 // ---- what can be done ----
 
@@ -235,6 +239,10 @@ export function placementsOf(answer) {
   return [...found.values()].sort((a, b) => b.chunks - a.chunks);
 }
 
+const workerText = (worker) =>
+  `worker ${worker.worker_id}: ${addressText(worker.ip, worker.port)}, last heartbeat ` +
+  when(worker.last_heartbeat_time);
+
 /** A response in one line for the table of results. */
 export function outcome(answer) {
   if (answer && Array.isArray(answer.results)) {
@@ -250,6 +258,9 @@ export function outcome(answer) {
     );
     return places.join("; ") || "not cached";
   }
+  if (answer && "res" in answer) return answer.res || "no such instance";
+  if (answer && Array.isArray(answer.worker_infos))
+    return answer.worker_infos.map(workerText).join("; ") || "no such workers";
   if (answer && typeof answer === "object") {
     const { event_id: event, ...rest } = answer;
     return inWords(rest) || `accepted${event ? ` (${event})` : ""}`;
@@ -262,6 +273,8 @@ const shortened = (name, value) =>
   Array.isArray(value) && value.length > MOST_SHOWN && typeof value[0] === "number"
     ? `[${value.slice(0, MOST_SHOWN).join(", ")}, … ${value.length} numbers]`
     : value;
+
+const LIST_IN_QUOTES = /"(\[[\d, ]+… \d+ numbers\])"/g;
 
 // ---- the view ----
 
@@ -341,7 +354,8 @@ export class CacheOperations {
       again();
     });
     const { help, dry, reads, danger } = this.operation;
-    this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
+    const look = { class: "field-error", id: "operation-problem", role: "alert", hidden: true };
+    this.problem = h("p", look);
     const label = "Requests that will be sent";
     this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
     const summary = h("summary", { class: "muted" }, label);
@@ -436,16 +450,20 @@ export class CacheOperations {
   #request(operation) {
     const values = this.#values();
     const lacks = operation.fields.find((name) => !FIELDS[name].optional && !values[name]);
-    if (lacks)
-      throw Object.assign(new Error(`${FIELDS[lacks].label}: enter a value.`), { field: lacks });
-    return operation.request(values);
+    if (lacks) throw Object.assign(new Error("Enter a value."), { field: lacks });
+    try {
+      return operation.request(values);
+    } catch (error) {
+      const field = operation.fields.find((name) => LISTS.includes(name));
+      throw Object.assign(error, { field });
+    }
   }
 
   #drawPreview() {
     let lines = "";
     try {
       const [method, path, body] = this.#request(this.operation);
-      const shown = JSON.stringify(body, shortened);
+      const shown = JSON.stringify(body, shortened).replace(LIST_IN_QUOTES, "$1");
       const servers = this.#servers().filter((node) => this.chosen.has(node.key));
       lines = servers.map((node) => `${method} ${nodePath(node, path)}  ${shown}`).join("\n");
     } catch (error) {
@@ -458,15 +476,38 @@ export class CacheOperations {
   #say(error) {
     this.problem.hidden = !error;
     setText(this.problem, error ? error.message : "");
+    for (const one of Object.values(this.inputs)) {
+      one.removeAttribute("aria-invalid");
+      one.removeAttribute("aria-describedby");
+    }
     const box = error && error.field ? this.inputs[error.field] : null;
-    if (box) box.focus();
+    if (!box) return;
+    box.closest(".field").append(this.problem);
+    box.setAttribute("aria-invalid", "true");
+    box.setAttribute("aria-describedby", this.problem.id);
+    box.focus();
+  }
+
+  /** What was filled in, for the question before it is sent. */
+  #filledIn(operation) {
+    const values = this.#values();
+    const filled = operation.fields.filter((name) => values[name]);
+    return filled.map((name) => `${FIELDS[name].label}: ${values[name].slice(0, MOST_TYPED)}`);
   }
 
   async #confirmed(operation, servers) {
     if (operation.reads) return true;
     return confirmDialog({
       title: `${operation.label}?`,
-      text: [operation.help, `Sent to ${servers.map((node) => node.key).join(", ")}.`],
+      text: [
+        operation.help,
+        h(
+          "ul",
+          {},
+          this.#filledIn(operation).map((line) => h("li", {}, line)),
+        ),
+        `Sent to ${servers.map((node) => node.key).join(", ")}.`,
+      ],
       action: "Run",
       danger: Boolean(operation.danger),
     });
