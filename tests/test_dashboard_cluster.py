@@ -190,7 +190,7 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     assert (
         first.startswith("After chunk_size 256 → 512 on 4 nodes at ") and second == "Other alerts"
     )
-    assert "by token, 10.2.0.14" in browser.text(".incident-head")
+    assert "by token from 10.2.0.14" in browser.text(".incident-head")
     lines = browser.texts(".alert-card .incident .alerts > li")
     # The gravest first; of those equally grave what users feel.
     told = ["restarted twice", "Hit rate of", "Evictions are rising", "Retrievals are failing"]
@@ -461,7 +461,7 @@ def test_dragging_over_a_chart_zooms_all_of_them_and_back_undoes_it(show, server
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
     drag(browser, ".charts-card .chart-svg", 0.5, 0.8)
     browser.wait_for(lambda: "from=" in browser.url and browser.has(".fixed-range"))
-    assert "Fixed time range" in browser.text(".page-head")
+    assert "Table and sidebar are current" in browser.text(".page-head")
     shown = browser.text(".fixed-range")
     browser.wait_for(lambda: browser.text(".charts-card h2") == shown)
     assert browser.text(".live") == "Go live"
