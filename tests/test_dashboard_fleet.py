@@ -277,7 +277,7 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     place = "section[aria-label='Other nodes of this instance']"
     browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
     browser.wait_for(lambda: "Hit rate" in browser.text(place + " thead"))
-    browser.script("document.querySelector('main .charts-card button').focus()")
+    browser.script("document.querySelector('main .tiles a').focus()")
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker0")
