@@ -146,6 +146,27 @@ def test_an_alert_is_its_sentence_and_one_line_of_facts(page, demo):
     browser.wait_for(lambda: not browser.has(".alert-card .evidence"))
 
 
+def test_the_legend_of_hit_rates_says_of_what_each_is_a_share(page, demo):
+    browser = page(demo, "#/")
+    lists = ".charts-card .chart .legend"
+    browser.wait_for(lambda: browser.count(lists) >= 2)
+    prompt, looked_up = browser.texts(lists)[:2]
+    assert "GPU prefix" in prompt and "Total" in looked_up
+    shares = "return [...document.querySelectorAll('.legend')].map((one) => one.dataset.share)"
+    assert browser.script(shares)[:2] == ["of prompt tokens:", "of looked-up tokens:"]
+    label = browser.attribute(".charts-card .chart-svg", "aria-label")
+    assert "% of prompt tokens" in label and "% of looked-up tokens" in label
+
+
+def test_a_range_longer_than_the_history_says_since_when_there_is_one(page, demo):
+    browser = page(demo, "?last=24h#/")
+    hints = ".charts-card .card-head .hint"
+    browser.wait_for(lambda: "history since" in " ".join(browser.texts(hints)))
+    browser = page(demo, "?last=15m#/")
+    browser.wait_for(lambda: browser.count(".charts-card .chart .legend") >= 2)
+    assert "history since" not in " ".join(browser.texts(hints))
+
+
 def test_a_state_has_one_start_and_one_age_wherever_it_is_told(page, demo):
     browser = page(demo, "#/node/llama70b-a_worker2")
     browser.wait_for(lambda: browser.has(".note.degraded") and browser.has(".event-card li"))

@@ -285,7 +285,7 @@ export class Chart {
     this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
     this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
     this.box = h("div", { class: "chart-plot" }, this.plot, this.tip, this.spoken);
-    this.keys = h("ul", { class: "legend", "aria-hidden": "true" });
+    this.keys = h("div", { class: "legends", "aria-hidden": "true" });
     this.keyValues = []; // the places of the values in the legend
     this.figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
     const name = h("h3", {}, link ? h("a", { href: link }, label) : label);
@@ -340,9 +340,10 @@ export class Chart {
 
   #describe() {
     const { label } = this.options;
-    const last = this.series
-      .slice(0, 6)
-      .map((one) => `${one.name} ${format(lastValue(one), one.unit, one.beside)}`);
+    const last = this.series.slice(0, 6).map((one) => {
+      const share = one.share ? ` of ${one.share}` : "";
+      return `${one.name} ${format(lastValue(one), one.unit, one.beside)}${share}`;
+    });
     const marks = this.data.marks.length ? ` ${plural(this.data.marks.length, "mark")}.` : "";
     this.plot.setAttribute(
       "aria-label",
@@ -359,20 +360,25 @@ export class Chart {
     this.keyValues = shown.map((one) =>
       h("b", {}, this.#legendValue(one, lastValue(one, this.data.end))),
     );
+    const item = (one, i) =>
+      h(
+        "li",
+        {},
+        h("i", { class: `swatch${areas ? " area" : ""} ${one.look}` }),
+        one.name,
+        this.keyValues[i],
+      );
+    const lists = new Map(); // what the values are shares of -> their items
+    shown.forEach((one, i) => {
+      const share = one.share || "";
+      lists.set(share, [...(lists.get(share) || []), item(one, i)]);
+    });
+    if (more > 0) [...lists.values()].pop().push(h("li", {}, `and ${more} more`));
     replace(
       this.keys,
-      shown.map((one, i) =>
-        h(
-          "li",
-          {},
-          h("i", {
-            class: `swatch${areas ? " area" : ""} ${one.look}`,
-          }),
-          one.name,
-          this.keyValues[i],
-        ),
+      [...lists].map(([share, items]) =>
+        h("ul", { class: "legend", dataset: share ? { share: `of ${share}:` } : {} }, items),
       ),
-      more > 0 ? h("li", {}, `and ${more} more`) : null,
     );
   }
 

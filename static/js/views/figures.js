@@ -6,7 +6,18 @@ import { Chart, sparkline } from "../chart.js";
 import { isNumber, lastValue, movement, slots } from "../chartmath.js";
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
-import { duration, format, NONE, parts, plain, plural, spanText, zone } from "../format.js";
+import {
+  day,
+  duration,
+  format,
+  hour,
+  NONE,
+  parts,
+  plain,
+  plural,
+  spanText,
+  zone,
+} from "../format.js";
 import { getJson, recall, remember } from "../server.js";
 import { LAYER_COLOURS, metricHelp, metricLabel, metricUnit } from "../words.js";
 
@@ -15,6 +26,7 @@ const LANE_HEIGHT = 112; // px
 const LEAST_RELOAD = 5; // seconds between two questions for the history
 const RELOADS = 360; // a range is asked for so often while it passes
 const FOLD_CHARTS_FROM = 100; // nodes
+const LEAST_MISSING = 0.05; // of the page's range that is worth a word
 const LEAST_REST = 0.005; // of a ratio that is worth a line of its own
 
 const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
@@ -373,15 +385,17 @@ function restOf(whole, parts, look) {
 }
 
 function layerLines(history) {
+  const share = "looked-up tokens";
+  const prompt = { name: "GPU prefix", colour: COLOUR.gpu, share: "prompt tokens" };
   const layers = [
-    history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1 }),
-    history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2 }),
+    history.line("l1_hit_rate", { name: "L1", colour: COLOUR.l1, share }),
+    history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2, share }),
   ].filter(Boolean);
-  const total = history.line("lookup_hit_rate", { name: "Total", colour: COLOUR.total });
+  const total = history.line("lookup_hit_rate", { name: "Total", colour: COLOUR.total, share });
   const lines = [
-    history.line("gpu_prefix_hit_rate", { name: "GPU prefix", colour: COLOUR.gpu }),
+    history.line("gpu_prefix_hit_rate", prompt),
     ...layers,
-    restOf(total, layers, { name: "In-process", colour: COLOUR.lmcache }),
+    restOf(total, layers, { name: "In-process", colour: COLOUR.lmcache, share }),
     total,
   ].filter(Boolean);
   const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
@@ -400,7 +414,6 @@ const CHARTS = [
   {
     id: "layers",
     label: "Hit rate by layer",
-    note: "of looked-up tokens; GPU prefix: of prompt tokens",
     lanes: [{ unit: "ratio" }],
     of: (t) => [layerLines(t)],
   },
@@ -455,6 +468,14 @@ const LEGEND = [
   ["resolved", "check", "resolved"],
 ];
 
+/** "history since 11:22", where the page's range reaches further back than the history. */
+function sinceText(start, end) {
+  const { live, seconds } = timeRange();
+  const isShort = live && end - start < (1 - LEAST_MISSING) * seconds;
+  if (!isShort) return "";
+  return `history since ${day(start) === day(end) ? "" : `${day(start)} `}${hour(start)}`;
+}
+
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
   /** Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered. */
@@ -462,6 +483,7 @@ export class ChartsCard {
     this.foldName = fold;
     this.foldFrom = foldFrom;
     this.title = h("h2");
+    this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
     this.charts = charts.map(({ id, label, note, lanes, of, limits }) => ({
       id,
@@ -499,7 +521,7 @@ export class ChartsCard {
         "header",
         { class: "card-head" },
         this.title,
-        h("span", { class: "hint wide-only" }, "Drag to zoom all charts"),
+        this.drag,
         this.zone,
         h("span", { class: "spring" }),
         this.markLegend,
@@ -547,7 +569,9 @@ export class ChartsCard {
     }
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
-    setText(this.zone, zone(end));
+    const since = history.end ? sinceText(start, end) : "";
+    setText(this.zone, joined(zone(end), since));
+    this.drag.hidden = Boolean(since); // there is little room beside the legend
     const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
     this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && over(mark) >= start));
     if (this.body.hidden) return;
