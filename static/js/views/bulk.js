@@ -43,10 +43,20 @@ const input = (name, more = {}) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
 
 /** The first names of a list, and how many more there are. */
-export function namesText(nodes) {
+function namesText(nodes) {
   const shown = nodes.slice(0, MOST_NAMES).map((node) => node.key);
   const more = nodes.length - shown.length;
   return shown.join(", ") + (more > 0 ? ` and ${plain(more)} more` : "");
+}
+
+/** The same as a line of a dialog; a name is not broken at its hyphens. */
+export function namesLine(nodes) {
+  const words = namesText(nodes).split(/(?<=,) /);
+  return h(
+    "p",
+    {},
+    words.map((word, i) => [i ? " " : "", h("span", { class: "whole" }, word)]),
+  );
 }
 
 /** The fields that actions share. */
@@ -426,7 +436,7 @@ export class BulkActions {
       notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
     return confirmDialog({
       title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
-      text: [...notes, namesText(nodes)],
+      text: [...notes, namesLine(nodes)],
       action: "Apply",
       danger: Boolean(danger),
       typed: danger ? "clear" : "",

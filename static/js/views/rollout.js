@@ -11,7 +11,7 @@ import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
-import { errorText, namesText, resultCell } from "./bulk.js";
+import { errorText, namesLine, resultCell } from "./bulk.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
 const BEFORE = 900; // seconds before the change that are compared with
@@ -500,7 +500,7 @@ export class RolloutView {
     const title = `Set ${setting} to ${text} on ${plural(pending.length, "node")}?`;
     const sure = await confirmDialog({
       title,
-      text: namesText(pending),
+      text: namesLine(pending),
       action: "Apply",
       danger: false,
     });
@@ -538,7 +538,8 @@ function stateText(rollout) {
   if (state === "done") {
     const all = plain(changed.length + pending.length);
     if (!failed) return `Applied to all ${all} nodes.`;
-    return `Applied to ${plain(changed.length)} of ${all} nodes; the table below says why.`;
+    const why = `${plain(failed)} failed, and the table below says why.`;
+    return `Applied to ${plain(changed.length)} of ${all} nodes; ${why}`;
   }
   const elapsed = store.status.time - rollout.since;
   const changedAgo = `Changed ${duration(elapsed)} ago.`;
