@@ -259,7 +259,12 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
     browser.resize(360, 800)
     try:
         show(demo, "config", "llama70b-b_worker1")
-        wait_text(browser, "◆ 78 on llama70b-b_worker2", "main .data td .cell-more")
+        browser.wait_for(
+            lambda: (
+                "◆ 78 on llama70b-b_worker2"
+                in " ".join(browser.texts("main .data td .cell-more")).replace("\n", "")
+            )
+        )
         assert "In the instance" not in browser.texts("main .data thead th")
     finally:
         browser.resize(1280, 800)

@@ -4,7 +4,7 @@
 import { button, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
 import { append, breakable, h } from "../dom.js";
-import { fullTime, plain, plural, when } from "../format.js";
+import { byName, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -469,6 +469,7 @@ class Settings {
       },
     );
     if (this.ctx.signal.aborted) return;
+    told.sort(([a], [b]) => byName(a, b)); // they came in the order of the responses
     this.siblings = told.length;
     this.unasked = family.length - told.length;
     for (const row of this.rows) row.differs = differenceText(row, told);
