@@ -26,7 +26,7 @@ const LANE_HEIGHT = 112; // px
 const LEAST_RELOAD = 5; // seconds between two questions for the history
 const RELOADS = 360; // a range is asked for so often while it passes
 const FOLD_CHARTS_FROM = 100; // nodes
-const LEAST_MISSING = 0.05; // of the page's range that is worth a word
+const LEAST_MISSING = 0.1; // of the page's range that is worth a word
 const LEAST_REST = 0.005; // of a ratio that is worth a line of its own
 
 const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
@@ -469,9 +469,10 @@ const LEGEND = [
 ];
 
 /** "history since 11:22", where the page's range reaches further back than the history. */
-function sinceText(start, end) {
+function sinceText(start, { end, interval }) {
   const { live, seconds } = timeRange();
-  const isShort = live && end - start < (1 - LEAST_MISSING) * seconds;
+  const known = end - start + 2 * interval; // the first values of a range may be so late
+  const isShort = live && known < (1 - LEAST_MISSING) * seconds;
   if (!isShort) return "";
   return `history since ${day(start) === day(end) ? "" : `${day(start)} `}${hour(start)}`;
 }
@@ -569,7 +570,7 @@ export class ChartsCard {
     }
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
-    const since = history.end ? sinceText(start, end) : "";
+    const since = history.end ? sinceText(start, history) : "";
     setText(this.zone, joined(zone(end), since));
     this.drag.hidden = Boolean(since); // there is little room beside the legend
     const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
