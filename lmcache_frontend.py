@@ -3216,6 +3216,9 @@ EVENT_MERGE_SECONDS = 900.0  # an event that is repeated within this time is cou
 # Kinds whose first repetitions are separate events: all was well between them.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
 MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are counted in the last
+# Kinds that tell a story: a repetition is counted only while nothing else of its kind happened to
+# its node, or what was undone and done again would be told at the time of the first.
+IN_ORDER_KINDS = ("changed", "action")
 
 
 class Event(NamedTuple):
@@ -3289,8 +3292,8 @@ class EventLog:
     """The last MAX_EVENTS events, and those that last.
 
     A repetition within EVENT_MERGE_SECONDS is counted in the last event of its key, of
-    SEPARATE_KINDS from the fourth on: a flapping node has few events. Any thread may call;
-    ``_lock`` guards the attributes below it.
+    SEPARATE_KINDS from the fourth on: a flapping node has few events; of IN_ORDER_KINDS those
+    that follow each other. Any thread may call; ``_lock`` guards the attributes below it.
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
@@ -3476,7 +3479,7 @@ class EventLog:
         continues = event is not None and lasts and event.id in self._interrupted
         is_separate = not continues and self._note_repetition(key, str(kind), monotonic)
         is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
-        if is_old or is_separate:
+        if is_old or is_separate or self._is_overtaken(event):
             self._last_id += 1
             event = Event(self._last_id, began, began, *about, 0, 0.0, {}, key)
             continues = False
@@ -3495,6 +3498,13 @@ class EventLog:
         is_rare = len(begun) < MAX_SEPARATE or now - begun[0] > EVENT_MERGE_SECONDS
         begun.append(now)
         return is_rare
+
+    def _is_overtaken(self, event: Event) -> bool:
+        """Whether something else of its kind happened to its node since. Called with the lock."""
+        if event.kind not in IN_ORDER_KINDS:
+            return False
+        later = itertools.takewhile(lambda one: one.id > event.id, reversed(self._events.values()))
+        return any(one.kind == event.kind and one.node == event.node for one in later)
 
     def _put(self, event: Event) -> Event:
         """Store an event; called with the lock. Ended ones are dropped before those that last.
@@ -12036,7 +12046,11 @@ CONTENT_TYPES = {
     ".yml": "application/yaml; charset=utf-8",
 }
 # POST routes that change nothing.
-UNCHANGING = frozenset((b"/api/refresh", b"/api/test"))
+# Requests that only ask, though they are sent with POST: our own, and those of nodes.
+UNCHANGING = re.compile(
+    rb"/api/(refresh|test)|(/proxy2/[^/]+|/proxy/[^/]+/[^/]+)+"
+    rb"/(directory/lookup|lookup|query_instance|query_worker_info|cache/checksums)"
+)
 EMPTY_HEAD = RequestHead(b"-", b"/", 0, [])  # of a request that could not be read
 # Seconds.
 LATENCY_BUCKETS = tuple(
@@ -12471,7 +12485,7 @@ def http_date(seconds: int) -> str:
 def is_change(head: RequestHead) -> bool:
     """Tell whether a request changes something: by its method, or by setting a log level."""
     if head.method not in (b"GET", b"HEAD", b"OPTIONS", b"TRACE"):
-        return head.path not in UNCHANGING
+        return UNCHANGING.fullmatch(head.path) is None
     if b"loglevel" not in head.target:
         return False
     text = decode_fully(head.target.decode("latin-1")) or ""

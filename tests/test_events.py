@@ -291,6 +291,30 @@ def test_the_same_action_many_times_is_one_event(events):
     assert event["count"] == 50
 
 
+def test_a_change_that_was_undone_and_made_again_is_three_events_in_their_order(events, clock):
+    for change in ("false → true", "true → false", "false → true"):
+        events.add("changed", "info", "w0 changed: hot " + change, "w0")
+        events.add("changed", "info", "w1 changed: hot " + change, "w1")
+        clock.now += 10
+    found = [event for event in events.query()["events"] if event["node"] == "w0"]
+    assert [event["text"][-5:].strip() for event in found] == ["true", "false", "true"]
+    assert [event["time"] - 1_000_000 for event in found] == [20.0, 10.0, 0.0]
+    assert {event["count"] for event in found} == {1}
+
+
+def test_an_action_that_was_taken_back_and_done_again_is_told_again(events, clock):
+    for method in ("POST", "POST", "DELETE", "POST"):
+        events.action(method, "/api/alerts/x/silence", 200, "local", "127.0.0.1")
+        events.action("POST", "/proxy2/w0/echo", 200, "local", "127.0.0.1", "w0")
+        clock.now += 10
+    found = [event for event in events.query()["events"] if event["node"] is None]
+    assert [(event["method"], event["count"]) for event in found] == [
+        ("POST", 1),
+        ("DELETE", 1),
+        ("POST", 2),
+    ]
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -377,6 +401,7 @@ def actions(frontend):
         ("POST", "/proxy2/w0/echo", "w0"),
         ("PUT", "/proxy2/w0/echo", "w0"),
         ("DELETE", "/proxy2/w0/echo", "w0"),
+        ("POST", "/proxy2/w0/lookup/create", "w0"),
         ("GET", "/proxy2/w0/loglevel?logger_name=lmcache&level=DEBUG", "w0"),
         ("POST", "/proxy/127.0.0.1/1/x", None),
         ("POST", "/api/nodes", None),
@@ -411,6 +436,10 @@ def test_a_change_is_recorded_when_its_client_leaves_before_the_response(front, 
         ("OPTIONS", "/api/nodes"),
         ("POST", "/api/refresh"),
         ("POST", "/api/test"),
+        ("POST", "/proxy2/w0/lookup"),
+        ("POST", "/proxy2/w0/directory/lookup"),
+        ("POST", "/proxy2/w0/query_worker_info?x=1"),
+        ("POST", "/proxy2/a/proxy2/w0/cache/checksums"),
         ("GET", "/api/status"),
     ],
 )
