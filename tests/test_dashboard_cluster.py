@@ -241,6 +241,18 @@ def test_the_newest_change_of_a_setting_alone_offers_its_undo(show, server, stor
     assert sum("Undo:" in text for text in browser.texts(options)) == 1
 
 
+def test_what_another_process_of_the_server_told_of_changes_is_forgotten(show, server, story):
+    for ago, before, after in ((1300, "256", "512"), (900, "512", "256")):
+        change_of_all_workers(story, ago, before, after)
+    browser = show(server, "/#/events?kind=changed", ".events .undo")
+    browser.wait_for(lambda: browser.count(".events .undo") == 2)
+    assert browser.texts(".events .undo")[1].startswith("undone ")
+    story.started = 2
+    story.events = [one for one in story.events if one["kind"] != "changed"]
+    change_of_all_workers(story, 1300, "256", "512")
+    browser.wait_for(lambda: browser.texts(".events .undo") == ["Undo …"])
+
+
 def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show, server, story):
     story.proxies = [
         {"name": name, "host": "10.0.0.9", "port": 80, "state": state, "nodes": []}
@@ -317,6 +329,32 @@ def test_a_silence_takes_a_comment(show, server, story):
     browser.wait_for(lambda: not browser.has("dialog"))
     inside = "return document.activeElement.closest('.alert-card') !== null"
     browser.wait_for(lambda: browser.script(inside))
+
+
+def test_an_alert_and_its_silence_are_told_in_the_same_words_everywhere(show, server, story):
+    worse = SICK + " is degraded: reports itself unhealthy: Check(fs://localhost:0/kv/) failed"
+    story.alerts = [story.alerts[0]]
+    story.alerts[0].update(text=worse, id="degraded:" + SICK, rule="node_degraded")
+    story.alerts[0].update(details=["50 s before: a 1 → 2 on w0, by local from 127.0.0.1"])
+    said = SICK + " is degraded: Check failed"
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alert-card .alerts .link"))
+    assert said in browser.text(".alert-card .alerts")
+    browser.click(".alert-card .alerts .link")
+    assert "a 1 → 2 on w0, from this host" in browser.text(".alert-card .evidence")
+    until = story.now + 3600
+    story.alerts[0]["silence"] = {"until": until, "comment": "", "by": "local (127.0.0.1)"}
+    path = "/api/alerts/degraded%3A" + SICK + "/silence"
+    sent = {"method": "POST", "path": path, "status": 200, "by": "local", "from": "127.0.0.1"}
+    story.event(1, "action", "POST " + path, **sent)
+    browser.wait_for(lambda: browser.has(".silenced .quiet"))
+    silenced = browser.text(".silenced .quiet p")
+    assert silenced.startswith("Silenced: " + said + " · until ")
+    assert silenced.endswith("· from this host")
+    row = ".event-card li[data-kind=action]"
+    browser.wait_for(lambda: browser.has(row))
+    assert browser.text(row + " .event-text").endswith(": " + said)
+    assert browser.text(row + " .for") == "from this host"
 
 
 def test_buttons_for_silences_say_of_which_alert(show, server):

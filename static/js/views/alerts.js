@@ -18,6 +18,7 @@ import { byName, duration, fullTime, hour, plain, plural, when } from "../format
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
 import {
+  actorOf,
   ageOf,
   changesOf,
   EVENT_KINDS,
@@ -39,7 +40,8 @@ const SHOWN = 6; // lines before "Show all"
 const EVENTS = 6; // recent events shown, more where there is room
 const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
-const BY = /, by \S+ from \S+$/; // how the server tells who made a change
+const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
+const SILENCER = /^(\w+) \((.+)\)$/; // and who silenced an alert
 const PAST = "event "; // how the id of an alert of the past begins
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
@@ -130,6 +132,9 @@ const isOneChange = (one, other) =>
   one.before === other.before &&
   one.after === other.after &&
   Math.abs(one.time - other.time) <= TOGETHER;
+
+/** A fact with the words for who did it that events have, too. */
+const withActor = (fact) => fact.replace(BY, (_, by, from) => `, ${actorOf({ by, from })}`);
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
 
@@ -239,6 +244,12 @@ function namedChange(line, rows) {
   return { ...last, nodes: [...new Set(nodes)] };
 }
 
+/** What an alert says in one sentence, wherever it is told. */
+function sentenceOf({ alerts, nodes, text }) {
+  const said = headline(text);
+  return nodes.length > 1 ? withOthers(said, { node: alerts[0].node, alike: alerts }) : said;
+}
+
 /** What to do first: a change that the alert names goes before more of what is short. */
 function adviceOf({ advice, change }) {
   if (!change) return advice;
@@ -277,7 +288,7 @@ const sinceText = (line, now) =>
     .join("");
 
 const factsOf = (line, now) =>
-  [sinceText(line, now), otherNodes(line), ...line.details].filter(Boolean);
+  [sinceText(line, now), otherNodes(line), ...line.details.map(withActor)].filter(Boolean);
 
 /** Alerts and main figures for an incident channel. */
 export function alertsMarkdown(lines, title, { now, figures = [], link = "" }) {
@@ -331,7 +342,7 @@ async function silenceWithComment(line) {
     action: "Silence",
     build: (body) =>
       body.append(
-        h("p", { class: "muted" }, line.text),
+        h("p", { class: "muted" }, sentenceOf(line)),
         field("Duration", hours),
         field("Comment", comment, "Shown to everyone who opens this page."),
       ),
@@ -353,7 +364,7 @@ function silenceMenu(line) {
         ]
       : [{ label: "Enable editing to silence alerts", image: "lock", act: unlock }];
   const face = [icon("mute"), h("span", {}, "Silence")];
-  return menuButton(face, items, { kind: "little drop", label: `Silence: ${line.text}` });
+  return menuButton(face, items, { kind: "little drop", label: `Silence: ${sentenceOf(line)}` });
 }
 
 // ---- the cards ----
@@ -391,9 +402,9 @@ function evidence(line, told, body, incident) {
   const began = Number.isFinite(line.since) ? `Began ${fullTime(line.since)}` : "";
   const reason = headline(line.text) === line.text ? "" : line.text;
   // The line above leaves out who it was.
-  const changed = line.details.filter(
-    (detail) => BY.test(detail) && !(incident && tells(detail, incident)),
-  );
+  const changed = line.details
+    .filter((detail) => BY.test(detail) && !(incident && tells(detail, incident)))
+    .map(withActor);
   const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
   const advice = adviceOf(line);
   const members = memberLinks(line);
@@ -413,16 +424,14 @@ function evidence(line, told, body, incident) {
  * `incident` is told above it.
  */
 function alertItem(line, now, opened, incident = null) {
-  const { alerts, nodes } = line;
-  const text = headline(line.text);
-  const said = nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
+  const said = sentenceOf(line);
   const [nearest, ...told] = briefDetails(line, incident);
   const facts = [sinceParts(line, now), nearest && linked(nearest)].filter(Boolean);
   const body = h("div", { class: "evidence" });
   const more = h("button", { type: "button", class: "link" }, "Details");
   const show = (open) => {
     more.setAttribute("aria-expanded", String(open));
-    more.setAttribute("aria-label", `Details: ${text}`);
+    more.setAttribute("aria-label", `Details: ${said}`);
     body.hidden = !open;
     if (open) evidence(line, told, body, incident);
   };
@@ -499,10 +508,11 @@ function blockItems(blocks, now, opened, most = Infinity) {
 function silentItem(line) {
   const { until, comment, by } = line.silence;
   const end = until ? `until ${when(until)}` : "";
-  const notes = [end, comment ? `“${comment}”` : "", by ? `by ${by}` : ""].filter(Boolean);
-  const more = line.nodes.length > 1 ? ` (${plural(line.nodes.length, "node")})` : "";
+  const [, how, from] = SILENCER.exec(by) || [];
+  const actor = how ? actorOf({ by: how, from }) : actorOf({ by });
+  const notes = [end, comment ? `“${comment}”` : "", actor].filter(Boolean);
   const ending = button("End silence", () => carefully(unsilence(line)), { kind: "little bare" });
-  ending.setAttribute("aria-label", `End silence: ${line.text}`);
+  ending.setAttribute("aria-label", `End silence: ${sentenceOf(line)}`);
   return h(
     "li",
     { class: "quiet" },
@@ -510,8 +520,7 @@ function silentItem(line) {
       "p",
       {},
       "Silenced: ",
-      linked(line.text),
-      more,
+      linked(sentenceOf(line)),
       notes.length ? ` · ${notes.join(" · ")}` : "",
     ),
     ending,

@@ -208,13 +208,13 @@ function silenceText(event) {
   const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
   const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
   const failed = status >= 400 ? ` (failed with ${status})` : "";
-  return `${done}${until}${comment}${failed}: ${alert ? alert.text : id}`;
+  return `${done}${until}${comment}${failed}: ${alert ? headline(alert.text) : id}`;
 }
 
 const WHO = { token: "by token", local: "from this host", everyone: "without a token" };
 
-/** Who made an event: "by token, 10.2.0.14"; "" when that is not known. */
-const actorOf = ({ by, from }) =>
+/** Who did something: "by token from 10.2.0.14", "from this host"; "" when that is not known. */
+export const actorOf = ({ by, from }) =>
   by ? [WHO[by] || by, by === "local" ? "" : from].filter(Boolean).join(" from ") : "";
 
 const GLYPHS = {
@@ -362,9 +362,19 @@ const outside = ({ kind, text, by }) =>
     : " (not made through this frontend)";
 
 const latest = new Map(); // "node\nsetting" -> {time, value} of its last known change
+let source = null; // when the server began that told them
+
+/** The last known change of each setting: another process of the server has events of its own. */
+function lastChanges() {
+  const { started = null } = store.status || {};
+  if (started !== source) latest.clear();
+  source = started;
+  return latest;
+}
 
 /** Keep what settings were changed to last. */
 function noteChanges(events) {
+  lastChanges();
   for (const { changes, node, time } of events)
     for (const [setting, [, value]] of Object.entries(changes || {})) {
       const id = `${node}\n${setting}`;
@@ -374,7 +384,7 @@ function noteChanges(events) {
 
 /** The newest change of a node's setting, where it came after this one: {time, value}. */
 function changedSince({ setting, time }, node) {
-  const last = latest.get(`${node}\n${setting}`);
+  const last = lastChanges().get(`${node}\n${setting}`);
   return last && last.time > time ? last : null;
 }
 
