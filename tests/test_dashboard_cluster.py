@@ -253,6 +253,22 @@ def test_what_another_process_of_the_server_told_of_changes_is_forgotten(show, s
     browser.wait_for(lambda: browser.texts(".events .undo") == ["Undo …"])
 
 
+def test_a_latency_of_the_cluster_says_which_instances_it_covers(show, server, story):
+    timed = [one for one in story.instances if one["metrics"].get("retrieve_p99") is not None]
+    behind = set(timed[0]["nodes"])
+    story.proxies = [{"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "up", "nodes": []}]
+    for one in story.nodes:
+        one["proxy"] = "rack1" if one["key"] in behind else "local_proxy"
+    browser = show(server)
+    browser.wait_for(lambda: "Retrieve p99" in browser.text(".tiles"))
+    tile = next(text for text in browser.texts(".tile") if text.startswith("Retrieve p99"))
+    assert "%d of %d instance" % (len(timed) - 1, len(timed)) in tile
+    engines = [one for one in story.nodes if one["kind"] == "engine"]
+    near = [one for one in engines if one["key"] not in behind]
+    tile = next(text for text in browser.texts(".tile") if text.startswith("TTFT"))
+    assert "%d of %d engines" % (len(near), len(engines)) in tile
+
+
 def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show, server, story):
     story.proxies = [
         {"name": name, "host": "10.0.0.9", "port": 80, "state": state, "nodes": []}
@@ -529,16 +545,18 @@ def test_the_copied_link_shows_the_same_picture_in_another_browser(show, server)
     link = browser.wait_for(lambda: browser.script("return window.copied"))
     browser.goto("about:blank")
     browser.goto(link)
-    picture = lambda one: (  # noqa: E731
-        one.has(".event-card .events > li")
-        and one.has(".tile")
-        and [
-            one.text(".fixed-range"),
-            # How many more events are shown depends on the room for them.
-            one.texts(".event-card .event-text")[:5],
-            one.texts(".tile .value, .tile .delta, .chart .legend b"),
-            one.texts(".alert-card > .alerts > li > p:first-child"),
-        ]
+    picture = (
+        lambda one: (  # noqa: E731
+            one.has(".event-card .events > li")
+            and one.has(".tile")
+            and [
+                one.text(".fixed-range"),
+                # How many more events are shown depends on the room for them.
+                one.texts(".event-card .event-text")[:5],
+                one.texts(".tile .value, .tile .delta, .chart .legend b"),
+                one.texts(".alert-card > .alerts > li > p:first-child"),
+            ]
+        )
     )
     first = browser.wait_for(lambda: picture(browser))
     with Browser() as other:

@@ -30,6 +30,7 @@ const LEAST_MISSING = 0.1; // of the page's range that is worth a word
 const LEAST_REST = 0.005; // of a ratio that is worth a line of its own
 
 const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
+const enginesNote = ({ engines }) => (engines ? plural(engines, "engine") : "");
 const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
 // ---- tiles ----
@@ -57,18 +58,24 @@ const TILES = [
     note: (t, counts) =>
       joined(
         worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
-        counts.engines ? plural(counts.engines, "engine") : "",
+        counts.timed < counts.engines
+          ? `${counts.timed} of ${enginesNote(counts)}`
+          : enginesNote(counts),
       ),
   },
   {
     id: "retrieve_p99",
     chart: "latency",
-    note: (t) => worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
+    note: (t, counts) =>
+      joined(
+        worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
+        counts.covered("retrieve_p99"),
+      ),
   },
   {
     id: "gpu_prefix_hit_rate",
     chart: "layers",
-    note: (t, counts) => (counts.engines ? plural(counts.engines, "engine") : ""),
+    note: (t, counts) => enginesNote(counts),
   },
   { id: "local_cache_bytes", chart: "sources", note: (t) => usage(t) },
   {
@@ -86,7 +93,11 @@ const TILES = [
   {
     id: "store_p99",
     chart: "latency",
-    note: (t) => worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
+    note: (t, counts) =>
+      joined(
+        worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
+        counts.covered("store_p99"),
+      ),
   },
   { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
   { id: "requests_per_second", chart: "sources", note: () => "" },
@@ -113,6 +124,27 @@ export function servedNote(figures) {
     worded(figures.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
     worded(figures.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`)
   );
+}
+
+/**
+ * What the notes of tiles count: {engines, timed, covered(figure)}. A frontend reports quantiles of
+ * its nodes but no histograms, so that those of the cluster leave its nodes out.
+ */
+function countsOf(status) {
+  const local = status.nodes.filter((node) => node.proxy === "local_proxy");
+  const keys = new Set(local.map((node) => node.key));
+  const isEngine = (node) => node.kind === "engine";
+  return {
+    engines: status.nodes.filter(isEngine).length,
+    timed: local.filter(isEngine).length,
+    covered(figure) {
+      const all = (status.instances || []).filter((one) => isNumber(one.metrics[figure]));
+      const merged = all.filter((one) => one.nodes.some((key) => keys.has(key)));
+      return merged.length < all.length
+        ? `${merged.length} of ${plural(all.length, "instance")}`
+        : "";
+    },
+  };
 }
 
 const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures
@@ -227,11 +259,11 @@ export class Tiles {
       );
     }
     this.element.hidden = !wanted.length;
-    const engines = status.nodes.filter((node) => node.kind === "engine").length;
+    const counts = countsOf(status);
     const comparable = !history || history.sameNodes(status);
     for (const tile of this.tiles) {
       const values = history ? history.spark(tile.id) : [];
-      tile.update(totals[tile.id], totals, { engines }, values, comparable);
+      tile.update(totals[tile.id], totals, counts, values, comparable);
     }
   }
 }
