@@ -501,7 +501,6 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     preview = browser.wait_for(lambda: browser.text("main pre.block"))
     assert preview.count("level=") == 3 and "demo001_worker2" in preview
     button(browser, "Apply to 3 nodes")
-    button(browser, "Apply", "dialog")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 3 of 3 nodes")
     assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
     for worker in range(3):
@@ -532,12 +531,10 @@ def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusa
         choose(browser, "main .row-fields select", action)
         browser.type("input[name=backend]", "LocalDiskBackend")
         button(browser, "Apply to 3 nodes")
-        button(browser, "Apply", "dialog")
         browser.wait_for(lambda: bypassed() == [after] * 3)
     choose(browser, "main .row-fields select", "bypass")
     browser.type("input[name=backend]", "NoSuchBackend")
     button(browser, "Apply to 3 nodes")
-    button(browser, "Apply", "dialog")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 0 of 3 nodes, 3 failed")
     assert browser.count("main td.wrap .state.down") == 3
 

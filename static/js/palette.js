@@ -63,6 +63,7 @@ const PANELS = [
   ["requests", "Requests"],
 ];
 
+/** [keys, what they do]: a space between keys, a comma between the ways. */
 const KEYS = [
   ["Ctrl K, /", "search nodes, views and actions"],
   ["?", "show this list"],
@@ -211,7 +212,7 @@ const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, 
 
 /**
  * What changed lately, as its event and as a comparison of the instance's nodes; "undo" finds every
- * change.
+ * change. Lines that have the words themselves stand first.
  */
 function changeEntries(words, rows) {
   if (!words.length) return [];
@@ -240,7 +241,10 @@ function changeEntries(words, rows) {
     ];
   });
   const texts = entries.map((entry) => entry.text);
-  return entries.filter((entry, i) => entry.note || texts.indexOf(entry.text) === i);
+  const isSaid = ({ text }) => matches(text, words) !== null;
+  return entries
+    .filter((entry, i) => entry.note || texts.indexOf(entry.text) === i)
+    .sort((a, b) => isSaid(b) - isSaid(a));
 }
 
 function instanceEntries() {
@@ -566,7 +570,7 @@ function footer() {
     { class: "palette-foot", "aria-hidden": "true" },
     h("span", {}, key("↑", "↓"), " select"),
     h("span", {}, key("↵"), " open"),
-    h("span", {}, key("Ctrl ↵"), " new tab"),
+    h("span", {}, key("Ctrl", "↵"), " new tab"),
     h("span", { class: "spring" }),
     h("span", {}, key("?"), " all shortcuts"),
   );
@@ -575,6 +579,12 @@ function footer() {
 export function palette() {
   return new Palette();
 }
+
+/** A cap for each key. */
+const keyCaps = (keys) =>
+  keys
+    .split(/([ ,]+)/)
+    .map((part, i) => (i % 2 ? h("span", { class: "between" }, part) : h("kbd", {}, part)));
 
 /** The keys, and where the manual is. */
 export function help() {
@@ -586,7 +596,7 @@ export function help() {
     h(
       "dl",
       { class: "keys" },
-      KEYS.map(([key, text]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)]),
+      KEYS.map(([keys, text]) => [h("dt", {}, keyCaps(keys)), h("dd", {}, text)]),
     ),
     h(
       "div",

@@ -23,7 +23,8 @@ import { settingError, show } from "../panels/config.js";
 import { SettingFields } from "./settingfields.js";
 
 const MOST_LINES = 8; // of the preview
-const MOST_NAMES = 12; // in the question
+const MOST_NAMES = 12; // of nodes in a sentence; a change of more is confirmed
+const MOST_COMPARED = 40; // nodes that a link to Compare names
 const PARALLEL = 8; // requests at a time
 const TIMEOUT = 30; // seconds
 const BACKENDS = [
@@ -94,7 +95,7 @@ const backendNames = () =>
 
 /**
  * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), done(), danger};
- * `more()` is said before it is applied.
+ * `more()` is said before it is applied, and no figure shows an `unseen` one.
  */
 function makeActions(inputs, change) {
   const { logger, level, backend } = inputs;
@@ -120,6 +121,7 @@ function makeActions(inputs, change) {
   return {
     loglevel: {
       label: "Set a log level",
+      unseen: true,
       says: () => `Set the log level of ${logger.value.trim()} to ${level.value}`,
       fields: [field("Logger", logger), field("Level", level)],
       ready: () => logger.value.trim(),
@@ -179,7 +181,7 @@ function nodeTable(view) {
         label: "Node",
         head: true,
         width: 240,
-        narrow: 161,
+        narrow: 147,
         value: keyOf,
         sig: keyOf,
         render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
@@ -197,7 +199,7 @@ function nodeTable(view) {
         id: "result",
         label: "Result",
         width: 260,
-        narrow: 70,
+        narrow: 84,
         grow: true,
         cls: "wrap",
         value: textOf,
@@ -225,6 +227,7 @@ export class BulkActions {
     this.running = false;
     this.frame = 0; // the frame that will draw what has come in
     this.prefilled = false; // by an address that has not been shown for review yet
+    this.borrowed = false; // the selection is that of an address
     this.action = "loglevel";
     this.inputs = makeInputs();
     this.change = new SettingFields(signal, () => this.draw());
@@ -246,6 +249,7 @@ export class BulkActions {
     this.requests = h("details", { class: "requests" }, h("summary", {}, "Requests"), this.preview);
     this.advice = h("p", { id: "bulk-advice" });
     this.progress = h("span", { class: "progress", "aria-live": "polite" });
+    this.effect = h("a", { hidden: true });
     this.go = guarded(
       button("Apply", () => this.#run(), { kind: "primary" }),
       this.signal,
@@ -282,7 +286,7 @@ export class BulkActions {
       "3 · Review and apply",
       this.advice,
       this.requests,
-      h("div", { class: "actions" }, this.go, this.progress),
+      h("div", { class: "actions" }, this.go, this.progress, this.effect),
     );
     this.review.tabIndex = -1;
     this.review.setAttribute("aria-describedby", this.advice.id);
@@ -325,12 +329,24 @@ export class BulkActions {
     if (action === "setting") this.change.fill(query.get("key") || "", query.get("value") || "");
     const nodes = (query.get("nodes") || "").split(",").filter(Boolean);
     if (nodes.length) {
+      this.#borrowSelection();
       this.chosen.clear();
       for (const key of nodes) this.chosen.add(key);
       this.#showOnly(new Set(nodes));
     }
     this.prefilled = true;
     this.draw();
+  }
+
+  /** The nodes of an address are selected on this page alone: other views get back what they had. */
+  #borrowSelection() {
+    if (this.borrowed) return;
+    this.borrowed = true;
+    const before = [...this.chosen];
+    this.signal.addEventListener("abort", () => {
+      this.chosen.clear();
+      for (const key of before) this.chosen.add(key);
+    });
   }
 
   /** What an address asked for only waits for a yes: the reader goes on there. */
@@ -370,6 +386,7 @@ export class BulkActions {
     this.action = action;
     this.results.clear();
     setText(this.progress, "");
+    this.effect.hidden = true;
     this.#drawFields();
     this.draw();
   }
@@ -427,11 +444,15 @@ export class BulkActions {
     if (this.prefilled && !this.requests.hidden) this.#showReview();
   }
 
-  #isConfirmed(nodes) {
+  /** The review names what is sent and where; more is asked of what it cannot name or undo. */
+  async #isConfirmed(nodes) {
     const { label, says, more, danger } = this.current;
+    if (!danger && nodes.length <= MOST_NAMES) return true;
     const instances = [...new Set(nodes.map(instanceName))];
     const where = instances.length === 1 && instances[0] ? ` of ${instances[0]}` : "";
     const notes = (more ? more() : []).map((text) => `${text}.`);
+    const all = plain(store.status.nodes.length);
+    notes.push(`${plain(nodes.length)} of ${all} nodes, ${plural(instances.length, "instance")}.`);
     if (danger)
       notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
     return confirmDialog({
@@ -452,6 +473,7 @@ export class BulkActions {
     const action = this.current;
     const done = action.done && action.done();
     this.running = true;
+    this.effect.hidden = true;
     this.results.clear();
     for (const node of nodes) this.results.set(node.key, { text: "waiting …" });
     this.draw();
@@ -463,8 +485,20 @@ export class BulkActions {
       PARALLEL,
     );
     this.running = false;
+    this.#drawEffect(nodes, action);
     this.change.forget();
     this.draw();
+  }
+
+  /** Lead on to the figures of the nodes that were changed. */
+  #drawEffect(nodes, action) {
+    const changed = nodes.filter((node) => this.results.get(node.key)?.state === "up");
+    this.effect.hidden = Boolean(action.unseen) || !changed.length;
+    if (this.effect.hidden) return;
+    const names = changed.slice(0, MOST_COMPARED).map((node) => node.key);
+    const compare = `#/compare?nodes=${encodeURIComponent(names.join(","))}`;
+    this.effect.href = changed.length > 1 ? compare : nodeLink(changed[0]);
+    setText(this.effect, changed.length > 1 ? "Compare these nodes" : "Watch this node");
   }
 
   #finished(node, answer, error, count, total) {
