@@ -474,8 +474,8 @@ def test_of_a_tie_no_value_is_the_common_one(run):
     confs = [["w0", {"a": 1, "b": 1}], ["w1", {"a": 1, "b": 2}], ["w2", {"a": 2, "b": 1}]]
     confs.append(["w3", {"a": 2, "b": 1}])
     tie, common = run("views/drift.js", body, confs)
-    assert tie == ["a", "1  w0, w1", "2  w2, w3"]
-    assert common == ["b", "1  3 nodes", "◆ 2  w1"]
+    assert tie == ["a", "none", "1 · w0, w12 · w2, w3"]
+    assert common == ["b", "1 · 3 nodes", "◆ 2 · w1"]
 
 
 def test_a_small_graph_has_no_gap_where_readings_are_not_evenly_spaced(run):

@@ -482,6 +482,7 @@ class ComparePage {
     }
     if (isFigure(metric) && metric !== this.metric) {
       this.metricBox.value = metric;
+      setText(this.help, metricHelp(metric));
       this.metric = metric;
       need({ figure: metric });
       this.chart = null;

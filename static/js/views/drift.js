@@ -48,9 +48,17 @@ export function settingRows(configs) {
   });
 }
 
-function namesText(keys) {
+/** Which nodes have a value, beside it; a name is not broken at its hyphens. */
+function namesOf(keys) {
   const more = keys.length - MOST_NAMES;
-  return keys.slice(0, MOST_NAMES).join(", ") + (more > 0 ? ` and ${plain(more)} more` : "");
+  const shown = keys.slice(0, MOST_NAMES);
+  return h(
+    "span",
+    { class: "muted" },
+    " · ",
+    shown.map((key, i) => [i ? ", " : "", h("span", { class: "whole" }, key)]),
+    more > 0 ? ` and ${plain(more)} more` : "",
+  );
 }
 
 export class SettingsCard {
@@ -206,28 +214,23 @@ function settingTable(rows) {
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
 
+/** A row of the table; of a tie no value is the common one, and all are others. */
 export function settingRow({ name, groups }) {
   const tie = isTie(groups);
   const label = (text) => ({ dataset: { label: text } }); // where there is no room for a head
-  const [[most, keys], ...others] = groups;
-  const told = tie ? namesText(keys) : plural(keys.length, "node");
-  const count = others.length ? h("span", { class: "muted" }, `  ${told}`) : null;
+  const [most, keys] = groups[0];
+  const others = tie ? groups : groups.slice(1);
+  const count = h("span", { class: "muted" }, ` · ${plural(keys.length, "node")}`);
+  const common = tie ? h("span", { class: "muted" }, "none") : [most, others.length ? count : null];
   return h(
     "tr",
     {},
     h("th", { scope: "row", class: "mono" }, breakable(name)),
-    h("td", { class: "mono", ...label("Most common value") }, most, count),
+    h("td", { class: "mono", ...label("Most common value") }, common),
     h(
       "td",
       { class: "mono", ...label("Other values") },
-      others.map(([text, nodes]) =>
-        h(
-          "div",
-          {},
-          tie ? text : `◆ ${text}`,
-          h("span", { class: "muted" }, `  ${namesText(nodes)}`),
-        ),
-      ),
+      others.map(([text, nodes]) => h("div", {}, tie ? text : `◆ ${text}`, namesOf(nodes))),
     ),
   );
 }

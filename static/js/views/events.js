@@ -144,9 +144,7 @@ class EventsView {
     const { start, end } = bounds(store.status.time);
     const { rows } = this;
     const now = timeRange().live ? store.status.time : end;
-    const merged = rows.length < this.events.length ? ` in ${plural(rows.length, "row")}` : "";
-    const count = plural(this.events.length, "event") + merged;
-    setText(this.span, `${spanText(start, end)} · ${count}`);
+    setText(this.span, `${spanText(start, end)} · ${plural(rows.length, "event")}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
     setText(this.note, rows.length ? "" : this.#nothing());
