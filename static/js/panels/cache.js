@@ -377,7 +377,7 @@ function lookup(ctx) {
   const name = ctx.node().key;
   const frame = panelFrame({
     title: "Lookup",
-    note: "Between scheduler and workers.",
+    note: "between scheduler and workers",
     path: "/lookup/info",
     ctx,
     load: () => ctx.json("/lookup/info"),
