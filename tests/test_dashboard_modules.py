@@ -478,6 +478,13 @@ def test_of_a_tie_no_value_is_the_common_one(run):
     assert common == ["b", "1 · 3 nodes", "◆ 2 · w1"]
 
 
+def test_a_line_ends_with_the_value_that_its_tile_shows(run):
+    body = "return endingWith(given[0], {times: [10, 20], values: [1, 2]}, given[1], 10)"
+    assert run("chartmath.js", body, 5, 25) == {"times": [10, 20], "values": [1, 5]}
+    assert run("chartmath.js", body, 5, 30) == {"times": [10, 20, 30], "values": [1, 2, 5]}
+    assert run("chartmath.js", body, None, 30) == {"times": [10, 20], "values": [1, 2]}
+
+
 def test_a_small_graph_has_no_gap_where_readings_are_not_evenly_spaced(run):
     body = "return slots(given[0], given[1], 0, 40, 4)"
     assert run("chartmath.js", body, [2, 18, 22, 38], [1, 2, 4, 6]) == [1, 2, 4, 6]

@@ -238,6 +238,17 @@ export function lastValue({ times, values }, until = Infinity) {
   return null;
 }
 
+/**
+ * The points of a line that ends with the value of now: within a step of the last point it stands
+ * in its place (that is a mean since the step began), and later it is a point at `end`.
+ */
+export function endingWith(now, { times, values }, end, step) {
+  if (!isNumber(now) || !times.length) return { times, values };
+  const last = times[times.length - 1];
+  if (end - last < step) return { times, values: [...values.slice(0, -1), now] };
+  return { times: [...times, end], values: [...values, now] };
+}
+
 /** Index of the last value between two times, or -1. */
 export function lastIndex({ times, values }, start, end) {
   for (let i = values.length - 1; i >= 0; i -= 1)

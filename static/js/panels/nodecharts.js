@@ -450,7 +450,8 @@ export class InstanceFigures {
     const found = (store.status.instances || []).find((one) => one.id === this.id);
     const past = this.history.end ? this.history.last().values : {};
     // Lists get fewer figures of an instance than its history has, up to the last poll.
-    const now = found && timeRange().live ? { ...found.metrics, ...past } : past;
+    const reported = Object.entries(found ? found.metrics : {}).filter(([, one]) => isNumber(one));
+    const now = timeRange().live ? { ...past, ...Object.fromEntries(reported) } : past;
     const metrics = found ? figuresOf(found.metrics, true, now) : {};
     this.row.update("instance", metrics, this.history, true);
     this.element.hidden = this.row.element.hidden;

@@ -3,7 +3,7 @@
 
 import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
-import { isNumber, lastValue, movement, slots } from "../chartmath.js";
+import { endingWith, isNumber, lastValue, movement, slots } from "../chartmath.js";
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
@@ -282,6 +282,7 @@ export class FigureHistory {
     this.answered = null; // the range of the last answer
     this.pending = null; // the question that is being answered
     this.nodes = new Map(); // time of a status -> number of nodes up
+    this.metrics = null; // the figures of now, which tiles show: lines end with them
   }
 
   /** Belong to another view, which asks anew and meanwhile shows what is known. */
@@ -298,6 +299,7 @@ export class FigureHistory {
   /** Ask for the history when it is due; resolves with true when there is a new answer. */
   async load(status) {
     const range = timeRange();
+    this.metrics = status.totals;
     this.#countNodes(status);
     const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
     const again = range !== this.range || status.started !== this.started;
@@ -351,7 +353,9 @@ export class FigureHistory {
   line(metric, more = {}) {
     const found = this.series.get(metric);
     if (!found || !found.values.some(isNumber)) return null;
-    return { name: metricLabel(metric), times: found.times, values: found.values, ...more };
+    const now = timeRange().live ? (this.metrics || {})[metric] : null;
+    const points = endingWith(now, found, this.end, this.interval);
+    return { name: metricLabel(metric), ...points, ...more };
   }
 
   spark(metric) {
