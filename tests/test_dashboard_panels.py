@@ -1185,3 +1185,15 @@ def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
     browser.type("input[name=value]", "many")
     press(browser, "Apply to one node")
     browser.wait_for(lambda: browser.text(error % "value") == "Write a number.")
+
+
+def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser, rollout, workers):
+    for name, node in workers.items():
+        node.settings["save_unfull_chunk"] = name == "w2"
+    browser.type("input[name=setting]", "save_unfull_chunk")
+    browser.wait_for(lambda: browser.has("main select[name=value]"))
+    field = ".field:has([name=value])"
+    browser.wait_for(lambda: "on 2 nodes" in browser.text(field))
+    assert "on 1 node" in browser.text(field)
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: "Write true or false." in browser.text(field))

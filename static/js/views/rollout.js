@@ -12,6 +12,7 @@ import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
 import { errorText, namesLine, resultCell } from "./bulk.js";
+import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
 const BEFORE = 900; // seconds before the change that are compared with
@@ -165,16 +166,8 @@ export class RolloutView {
     this.drawn = "";
     this.loaded = 0;
     this.charts = null;
-    this.setting = h("input", {
-      name: "setting",
-      placeholder: "min_retrieve_tokens",
-      spellcheck: "false",
-      autocomplete: "off",
-      list: "rollout-settings",
-    });
-    this.value = h("input", { name: "value", autocomplete: "off", spellcheck: "false" });
-    this.names = h("datalist", { id: "rollout-settings" });
-    for (const name of DEFAULTS.keys()) this.names.append(h("option", { value: name }));
+    this.change = new SettingFields(signal, () => this.change.update(this.nodes));
+    this.nodes = []; // of the chosen group
     this.form = null;
   }
 
@@ -259,8 +252,7 @@ export class RolloutView {
       h(
         "div",
         { class: "row-fields" },
-        field("Setting", [this.setting, this.names]),
-        field("New value", this.value),
+        this.change.fields,
         h("div", { class: "contents wider" }, nodes),
         field("First node", this.first),
       ),
@@ -287,13 +279,14 @@ export class RolloutView {
     const worker = workers.find((node) => node.state === "up") || workers[0] || nodes[0];
     const isThere = nodes.some((node) => node.key === chosen);
     this.first.value = isThere ? chosen : worker.key;
+    this.change.update(nodes);
   }
 
   /** Say what is wrong beside the field that it concerns, and go there. */
   #fail(text, box = null) {
     this.problem.hidden = !text;
     setText(this.problem, text);
-    for (const one of [this.setting, this.value]) {
+    for (const one of this.form.querySelectorAll("[aria-invalid]")) {
       one.removeAttribute("aria-invalid");
       one.removeAttribute("aria-describedby");
     }
@@ -306,23 +299,26 @@ export class RolloutView {
 
   async #start(control) {
     this.#fail("");
-    const setting = this.setting.value.trim();
+    const { setting, name, control: box, problem } = this.change;
     if (!setting) {
-      this.#fail("Enter the name of a setting.", this.setting);
+      this.#fail("Enter the name of a setting.", name);
+      return;
+    }
+    if (problem) {
+      box.focus();
       return;
     }
     const canary = store.byKey.get(this.first.value);
     const others = this.nodes.filter((node) => node.key !== canary.key);
-    const rollout = new Rollout(setting, this.value.value, canary, others);
+    const rollout = new Rollout(setting, box.value, canary, others);
     await working(control, async () => {
       try {
         const text = await rollout.apply(canary, this.signal);
         rollout.results.set(canary.key, { state: "up", text });
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        const box = error.isMissing ? this.setting : this.value;
         const where = error instanceof ApiError ? `${canary.key}: ` : "";
-        this.#fail(where + errorText(error, canary, setting), box);
+        this.#fail(where + errorText(error, canary, setting), error.isMissing ? name : box);
         return;
       }
       rollout.since = store.status.time;
@@ -397,6 +393,7 @@ export class RolloutView {
     const undo = act(`Undo on ${plural(changed.length, "node")}`, () => this.#undo());
     const again = button("New rollout", () => {
       current = null;
+      this.change.forget();
       this.#show();
     });
     return [this.goOn, changed.length ? undo : null, state === "watching" ? null : again];
