@@ -13121,6 +13121,21 @@ def fill_demo(value: object, facts: dict) -> object:
     return {fill_demo(key, facts): fill_demo(item, facts) for key, item in value.items()}
 
 
+def demo_lookup(known: dict, request: dict) -> dict:
+    """Where each whole chunk of a prompt is: ``known`` places, by the checksum of its prefix."""
+    tokens, size = as_list(request["token_ids"]), known["chunk_size"]
+    is_cached = all(request[name] == value for name, value in known["of"].items())
+    results: List[object] = []
+    prefix = 0
+    for start in range(0, len(tokens) - size + 1, size):
+        prefix = zlib.crc32(repr(tokens[start : start + size]).encode(), prefix)
+        places = known["places"][prefix % len(known["places"])] if is_cached else []
+        facts = {"request": request, "hash": f"{prefix:064x}"}
+        found = {"placements": places, "access_count": len(places)}
+        results += [fill_demo({**rank, **found}, facts) for rank in known["ranks"]]
+    return {"chunks": len(tokens) // size, "results": results}
+
+
 class DemoNode:
     """A simulated process's API, and what was changed through it."""
 
@@ -13175,6 +13190,8 @@ class DemoNode:
         case = next(case for case in cases if self._applies(case, facts))
         self._change(case, facts, at)
         facts.update(self._facts(at))
+        if case.get("style") == "lookup":
+            return DemoResponse(demo_lookup(case["body"], request))
         body = fill_demo(case["body"], facts)
         if "names" in request:
             names = request["names"].split(",")

@@ -514,14 +514,22 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     browser.wait_for(lambda: browser.has("textarea[name=tokens]"))
     browser.script("document.querySelector('textarea[name=tokens]').focus()")
     browser.press(*"0-1023")
-    browser.press("Tab")
-    browser.press(*"Qwen/Qwen3-32B")
+    browser.wait_for(lambda: browser.property("input[name=world]", "value") == "4")
+    assert browser.property("input[name=model]", "value") == "Qwen/Qwen3-32B"
     browser.click("main details.all summary")
     assert "1024 numbers" in browser.text("main pre.block")
     tab_to(browser, "e.textContent === 'Run'")
     browser.press("Enter")
-    browser.wait_for(lambda: "1 in mp-" in browser.text("[aria-label='Results']"))
-    assert "L1 dram" in browser.text("[aria-label='Location of the chunks']")
+    browser.wait_for(lambda: "4 chunks: " in browser.text("[aria-label='Results']"))
+    places = browser.texts("[aria-label='Location of the chunks'] tbody tr")
+    assert any("L1 dram" in place and "of 4" in place for place in places)
+    browser.type("textarea[name=tokens]", "0-100")
+    press(browser, "Run")
+    browser.wait_for(lambda: "no whole chunk" in browser.text("[aria-label='Results']"))
+    browser.type("textarea[name=tokens]", "0-1023")
+    browser.type("input[name=world]", "1")
+    press(browser, "Run")
+    browser.wait_for(lambda: "4 chunks, none cached" in browser.text("[aria-label='Results']"))
 
 
 def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):

@@ -278,6 +278,22 @@ def test_an_answer_has_the_shape_of_lmcaches(served, node, method, path, body, s
         assert set(json.loads(answer[2])) == keys
 
 
+def test_a_prompt_is_located_by_its_whole_chunks_and_not_all_are_cached(served):
+    def found(tokens, world_size=4):
+        asked = {"model_name": "Qwen/Qwen3-32B", "world_size": world_size, "cache_salt": ""}
+        body = json.dumps({**asked, "token_ids": list(range(tokens))})
+        answer = json.loads(ask(served["coordinator"], "POST", "/directory/lookup", body)[2])
+        results = answer["results"]
+        cached = {one["key"]["chunk_hash_hex"] for one in results if one["placements"]}
+        return answer["chunks"], len(results), len(cached)
+
+    assert found(255) == (0, 0, 0)
+    assert found(256)[:2] == (1, 4)
+    chunks, results, cached = found(4100)
+    assert (chunks, results) == (16, 64) and 0 < cached < 16
+    assert found(4100, world_size=1) == (16, 64, 0)
+
+
 def test_a_405_names_the_methods_there_are(served):
     client = Client(served["llama70b-b_worker0"])
     client.request("PUT", "/conf", b"{}")

@@ -5,7 +5,7 @@ import { button, empty, field, guarded, nodeLink, working } from "../controls.js
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
-import { each, nodePath, sendJson, store } from "../server.js";
+import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
 import { errorText, inWords, resultCell } from "./bulk.js";
 
@@ -13,6 +13,7 @@ const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
 const MOST_TYPED = 60; // characters of a value in the question
 const MOST_SHOWN = 3; // numbers of a list in the preview
+const MOST_ASKED = 8; // MP servers that are asked for their model
 const COMPRESS_NOTE =
   "LMCache 0.5.6 never responds to this request, and later requests to the same workers fail.";
 
@@ -46,9 +47,9 @@ const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
     placeholder: "0-511 or 12, 7, 90, …",
-    hint: "All tokens from the first one on; ranges such as 0-511 are accepted.",
+    hint: "All tokens, starting with the first; ranges such as 0-511 are accepted.",
   }),
-  model: text("Model", { placeholder: "Qwen/Qwen3-32B" }),
+  model: text("Model", { placeholder: "e.g. Qwen/Qwen3-32B" }),
   world: text("World size", {
     value: "1",
     hint: "Ranks of the model: tensor parallel × pipeline parallel.",
@@ -58,22 +59,27 @@ const FIELDS = {
     placeholder: "none",
     hint: "Only if requests carry one: it separates the caches of tenants.",
   }),
-  instance: text("Instance", { placeholder: "mp-0" }),
+  instance: text("Instance", { placeholder: "e.g. mp-0" }),
   tier: text("Tier", { options: ["all", "l1", "l2"] }),
   location: text("Location", { value: "LocalCPUBackend" }),
   toInstance: text("To instance"),
   toLocation: text("To location", { value: "LocalCPUBackend" }),
   copy: text("Keep the original", { options: ["no", "yes"] }),
   method: text("Method", { value: "cachegen" }),
-  ip: text("IP address", { placeholder: "10.0.0.5" }),
+  ip: text("IP address", { placeholder: "e.g. 10.0.0.5" }),
   workers: text("Worker IDs", { value: "0" }),
   blocks: text("Block IDs", { value: "0-1", hint: "Ranges such as 0-15 are accepted." }),
   chunk: text("Chunk size", { value: "256" }),
-  engine: text("Engine instance", { placeholder: "1000", hint: "As registered with the server." }),
+  engine: text("Engine instance", {
+    placeholder: "e.g. 1000",
+    hint: "As registered with the server.",
+  }),
 };
 
 /** Fields whose value is a list of numbers; an operation has one of them at most. */
 const LISTS = ["tokens", "workers", "blocks"];
+
+const SERVERS = { coordinator: "Coordinators", controller: "Controllers", mp: "MP servers" };
 
 // ---- what can be done ----
 
@@ -225,19 +231,38 @@ const OPERATIONS = {
 
 // ---- what came back ----
 
-/** Where chunks are, summed: [{where, chunks, bytes}], most chunks first. */
+/** The model that engines have registered with an MP server, and its ranks; null without any. */
+export function modelOf(page) {
+  const names = ["cache_context_meta", "non_cuda_context_meta", "gpu_context_meta"];
+  const metas = names.flatMap((name) => Object.values(page[name] || {}));
+  const found = metas.find((meta) => meta && meta.model_name);
+  return found ? { model: found.model_name, world: String(found.world_size || 1) } : null;
+}
+
+/**
+ * Where chunks are, summed: [{where, chunks, bytes}], most chunks first. Each rank of the model has
+ * a key of its own for a chunk.
+ */
 export function placementsOf(answer) {
   const found = new Map();
-  for (const { placements } of answer.results || [])
+  for (const { key, placements } of answer.results || [])
     for (const one of placements || []) {
       const where = `${one.instance_id} · ${String(one.tier).toUpperCase()} ${one.backend}`;
-      const sum = found.get(where) || { where, chunks: 0, bytes: 0 };
-      sum.chunks += 1;
+      const sum = found.get(where) || { where, hashes: new Set(), bytes: 0 };
+      sum.hashes.add(key.chunk_hash_hex);
       sum.bytes += one.size_bytes || 0;
       found.set(where, sum);
     }
-  return [...found.values()].sort((a, b) => b.chunks - a.chunks);
+  return [...found.values()]
+    .map(({ where, hashes, bytes }) => ({ where, chunks: hashes.size, bytes }))
+    .sort((a, b) => b.chunks - a.chunks);
 }
+
+/** How many of the chunks are somewhere. */
+const cachedChunks = ({ results }) =>
+  new Set(
+    results.filter((one) => (one.placements || []).length).map((one) => one.key.chunk_hash_hex),
+  ).size;
 
 const workerText = (worker) =>
   `worker ${worker.worker_id}: ${addressText(worker.ip, worker.port)}, last heartbeat ` +
@@ -247,10 +272,14 @@ const workerText = (worker) =>
 export function outcome(answer) {
   if (answer && Array.isArray(answer.results)) {
     const total = answer.chunks ?? answer.results.length;
+    const missing = total - cachedChunks(answer);
     const places = placementsOf(answer).map(
       (one) => `${plain(one.chunks)} in ${one.where} (${format(one.bytes, "bytes")})`,
     );
-    return `${plural(total, "chunk")}: ${places.join("; ") || "none cached"}`;
+    if (!total) return "no whole chunk: enter more tokens";
+    if (!places.length) return `${plural(total, "chunk")}, none cached`;
+    if (missing) places.push(`${plain(missing)} not cached`);
+    return `${plural(total, "chunk")}: ${places.join("; ")}`;
   }
   if (answer && answer.layout_info) {
     const places = Object.entries(answer.layout_info).map(
@@ -284,6 +313,8 @@ export class CacheOperations {
     this.kind = "";
     this.name = "";
     this.inputs = {};
+    this.typed = new Set(); // names of the fields that the reader has filled in
+    this.worlds = null; // model -> its world size, as MP servers report them
     this.kinds = "";
     this.results = [];
     this.chosen = new Set();
@@ -382,6 +413,31 @@ export class CacheOperations {
     );
     this.#drawPreview();
     this.#drawResults();
+    if (this.operation.fields.includes("model")) this.#fillModel();
+  }
+
+  /** Fill in the model and its world size, as MP servers report them, where nothing was typed. */
+  async #fillModel() {
+    if (!this.worlds) {
+      this.worlds = new Map();
+      const servers = store.status.nodes.filter((node) => node.kind === "mp");
+      const up = servers.filter((node) => node.state !== "down").slice(0, MOST_ASKED);
+      const options = { signal: this.signal, timeout: TIMEOUT };
+      await each(
+        up,
+        (node) => getJson(nodePath(node, "/status"), options),
+        (node, page) => {
+          const found = page && modelOf(page);
+          if (found) this.worlds.set(found.model, found.world);
+        },
+      );
+    }
+    const { model, world } = this.inputs;
+    const [only, ...others] = this.worlds.keys();
+    if (only && !others.length && !this.typed.has("model")) model.value = only;
+    const ranks = this.worlds.get(model.value.trim());
+    if (ranks && !this.typed.has("world")) world.value = ranks;
+    this.#drawPreview();
   }
 
   #button(label, kind, act) {
@@ -398,7 +454,7 @@ export class CacheOperations {
       });
       return h("label", { class: "check" }, box, node.key);
     });
-    return h("fieldset", { class: "server-boxes" }, h("legend", {}, "Servers"), boxes);
+    return h("fieldset", { class: "server-boxes" }, h("legend", {}, SERVERS[this.kind]), boxes);
   }
 
   #fields() {
@@ -416,7 +472,11 @@ export class CacheOperations {
         : wide
           ? h("textarea", { ...props, rows: 3, placeholder })
           : h("input", { ...props, autocomplete: "off", placeholder, list: this.#names(name) });
-      box.addEventListener("input", () => this.#drawPreview());
+      box.addEventListener("input", () => {
+        this.typed.add(name);
+        if (name === "model") this.#fillModel();
+        this.#drawPreview();
+      });
       this.inputs[name] = box;
       const element = field(label, box, hint);
       if (wide) element.classList.add("wide");
