@@ -581,6 +581,15 @@ def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):
     assert run("chartmath.js", "return spacing(given[0])", times) == 61
 
 
+def test_a_node_that_responds_to_every_second_poll_has_a_line_and_one_that_was_down_a_gap(run):
+    body = "return answered(given[0]).values"
+    times = list(range(0, 100, 10))
+    slow = {"times": times, "values": [1, None] * 5}
+    assert run("chartmath.js", body, slow) == [1] * 5
+    down = {"times": times, "values": [1] * 4 + [None] * 2 + [1] * 4}
+    assert run("chartmath.js", body, down) == down["values"]
+
+
 def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):
     events = [
         event(n, "alert", "w%d" % n, 100, text="Hit rate of w%d fell" % n, rule="r", instance="i")

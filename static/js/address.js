@@ -72,11 +72,18 @@ export function bounds(now) {
     : { start: current.from, end: current.to };
 }
 
-/** The range as the query of /api/history. */
+const LEAST_BEYOND = 120; // seconds
+const MOST_STEPS = 400; // in a range; a longer one has longer steps
+
+/**
+ * The range as the query of /api/history; a fixed one with the values just outside of it, to which
+ * lines go on.
+ */
 export function historyQuery() {
-  return current.live
-    ? `seconds=${Math.ceil(current.seconds)}`
-    : `start=${Math.floor(current.from)}&end=${Math.ceil(current.to)}`;
+  if (current.live) return `seconds=${Math.ceil(current.seconds)}`;
+  const beyond = Math.max(LEAST_BEYOND, (current.to - current.from) / MOST_STEPS);
+  const start = Math.max(0, Math.floor(current.from - beyond));
+  return `start=${start}&end=${Math.ceil(current.to + beyond)}`;
 }
 
 /**

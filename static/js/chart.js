@@ -2,6 +2,7 @@
 // all charts share.
 
 import {
+  answered,
   areaPath,
   axisRange,
   downSpans,
@@ -46,6 +47,7 @@ const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
+const LONE_BAR = 60; // seconds that the bar of a first value is wide at most
 const LEAST_BAR = 4; // px from one bar to the next, so that there is a space between them
 const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
@@ -203,10 +205,17 @@ class Lane {
     ];
   }
 
+  /** How long a value stands for, s: no bar reaches to where nothing was measured. */
+  #barSeconds(step) {
+    const known = ({ times, values }) => times.filter((_, i) => isNumber(values[i]));
+    const between = this.drawn.map((one) => spacing(known(one))).filter(Boolean);
+    return Math.min(step, ...(between.length ? between : [LONE_BAR]));
+  }
+
   /** Bars from the ground up, a lower one in front of a higher one. */
   #bars(x, start, end, gap) {
     const least = (LEAST_BAR * (end - start)) / (x(end) - x(start));
-    const step = Math.max(gap / GAP, least);
+    const step = Math.max(this.#barSeconds(gap / GAP), least);
     const wide = x(start + step) - x(start) - 1;
     const seen = this.drawn.flatMap((one) => {
       const { times, values } = evened(one, step, true);
@@ -242,7 +251,7 @@ class Lane {
     if (!["line", "step"].includes(this.kind) || this.series.length > COLOURS) return [];
     return this.drawn.map((one) => {
       const at = lastIndex(one, start, end);
-      if (at < 0) return null;
+      if (at < 0 || isNumber(one.values[at + 1])) return null; // it goes on beyond the edge
       const [cx, cy] = [x(one.times[at]), this.y(one.values[at])];
       return svg("circle", { class: colourClass(one.colour), r: 2.5, cx, cy });
     });
@@ -322,7 +331,8 @@ export class Chart {
       lane.limits = limits[i] || [];
       const few = perLane[i].length <= COLOURS && ["line", "step"].includes(lane.kind);
       lane.series = perLane[i].map((one, at) => {
-        const row = { colour: colour++, ...one, ...evened(one, data.interval || 0) };
+        const known = lane.kind === "area" ? one : answered(one);
+        const row = { colour: colour++, ...one, ...evened(known, data.interval || 0) };
         // Lines that may cross differ by more than their hue.
         row.look = few ? `c${row.colour % COLOURS} d${at % DASHES}` : colourClass(row.colour);
         if (row.rest) row.look = "rest";
@@ -342,7 +352,7 @@ export class Chart {
     const { label } = this.options;
     const last = this.series.slice(0, 6).map((one) => {
       const share = one.share ? ` of ${one.share}` : "";
-      return `${one.name} ${format(lastValue(one), one.unit, one.beside)}${share}`;
+      return `${one.name} ${format(lastValue(one, this.data.end), one.unit, one.beside)}${share}`;
     });
     const marks = this.data.marks.length ? ` ${plural(this.data.marks.length, "mark")}.` : "";
     this.plot.setAttribute(
@@ -564,8 +574,12 @@ export class Chart {
     return this.lanes.flatMap((lane) =>
       lane.series.flatMap((one, i) => {
         if (!one.times.length) return [];
-        const at = nearest(one.times, time);
-        if (Math.abs(one.times[at] - time) > most) return [];
+        let at = nearest(one.times, time);
+        // The values just outside of the range are drawn to, not read.
+        if (one.times[at] < start) at += 1;
+        else if (one.times[at] > end) at -= 1;
+        const found = one.times[at];
+        if (!(found >= start && found <= end) || Math.abs(found - time) > most) return [];
         const height = lane.drawn[i] ? lane.drawn[i].values[at] : null;
         return [{ ...one, value: one.values[at], at: one.times[at], height, lane }];
       }),
@@ -803,7 +817,10 @@ export class Chart {
     replace(this.figures, this.figures.firstChild);
     if (!this.figures.open) return;
     const shown = this.series.slice(0, TABLE_SERIES);
-    const times = [...new Set(shown.flatMap((one) => one.times))].sort((a, b) => b - a);
+    const { start, end } = this.data;
+    const inRange = (time) => time >= start && time <= end;
+    const all = shown.flatMap((one) => one.times).filter(inRange);
+    const times = [...new Set(all)].sort((a, b) => b - a);
     const index = shown.map((one) => new Map(one.times.map((time, i) => [time, one.values[i]])));
     const cell = (one, i, time) =>
       h("td", { class: "num" }, index[i].has(time) ? format(index[i].get(time), one.unit) : NONE);

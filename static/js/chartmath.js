@@ -115,6 +115,18 @@ export function spacing(times) {
 }
 
 /**
+ * A series without its gaps where these are between most of its values: a slow node that responds
+ * to every second or third poll has a line, too.
+ */
+export function answered({ times, values }) {
+  const known = times.filter((_, i) => isNumber(values[i]));
+  const isSparse = known.length > 2 && middleSpacing(known) > 1.5 * middleSpacing(times);
+  return isSparse ? { times: known, values: values.filter(isNumber) } : { times, values };
+}
+
+const middleSpacing = (times) => middleOf(times.slice(1).map((time, i) => time - times[i]));
+
+/**
  * A series with one value a step where it has several, so that a line does not look different where
  * it was measured more often: their mean. The last one stays as it is, if not `toTheEnd`.
  */

@@ -465,9 +465,12 @@ const SHORT = {
   failures_per_second: "failures",
 };
 
-/** How far a figure is from the median of its peers: "0.42×"; "" where the median is 0. */
+/** How far a figure is from the median of its peers: "0.40×"; "" where the median is 0. */
 function timesText({ value, median }) {
-  return median > 0 ? `${plain(Number((value / median).toPrecision(2)))}×` : "";
+  if (!(median > 0)) return "";
+  const times = value / median;
+  if (times < 1) return `${times.toFixed(2)}×`;
+  return `${times < 10 ? times.toFixed(1) : plain(Math.round(times))}×`;
 }
 
 /** "p99 360 ms · 8.6×" */

@@ -579,12 +579,17 @@ export class DataTable {
    * searched for.
    */
   #childrenShown(row) {
+    if (!this.isOpen(row)) return [];
     const searched = this.words.length > 0 && !this.#hasWords(row);
-    const open = this.unfolded.has(this.options.key(row));
-    if (!open && !searched && !this.narrows) return [];
     const fitting = this.fittingChildren(row);
     if (searched && fitting.length) this.found += fitting.length - 1;
     return fitting;
+  }
+
+  /** Whether children of a row stand below it: it is unfolded, or they were searched for. */
+  isOpen(row) {
+    if (this.unfolded.has(this.options.key(row)) || this.narrows) return true;
+    return this.words.length > 0 && !this.#hasWords(row);
   }
 
   /** The children of a row that the search and the filter let through. */

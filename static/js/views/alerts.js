@@ -426,7 +426,10 @@ function evidence(line, told, body, incident) {
 function alertItem(line, now, opened, incident = null) {
   const said = sentenceOf(line);
   const [nearest, ...told] = briefDetails(line, incident);
-  const facts = [sinceParts(line, now), nearest && linked(nearest)].filter(Boolean);
+  const undo = incident ? null : undoLink(line.change);
+  const isLink = Boolean(undo && undo.href);
+  const known = [sinceParts(line, now), nearest && linked(nearest), !isLink && undo];
+  const facts = known.filter(Boolean);
   const body = h("div", { class: "evidence" });
   const more = h("button", { type: "button", class: "link" }, "Details");
   const show = (open) => {
@@ -454,7 +457,7 @@ function alertItem(line, now, opened, incident = null) {
         { class: "fact-line" },
         facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
       ),
-      incident ? null : undoLink(line.change),
+      isLink ? undo : null,
       more,
     ),
     body,
@@ -476,7 +479,9 @@ function incidentItem({ change, lines }, now, opened) {
   const { setting, before, after, nodes, time, by } = change;
   const where = nodes.length > 1 ? plural(nodes.length, "node") : nodes[0];
   const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
-  const more = [by ? h("span", { class: "muted" }, by) : null, undoLink(change)];
+  const undo = undoLink(change);
+  const who = by ? h("span", { class: "muted" }, by) : null;
+  const more = undo && !undo.href ? [undo, who] : [who, undo];
   const items = lines.map((line) => alertItem(line, now, opened, change));
   return section(title, more, items);
 }

@@ -429,7 +429,11 @@ function popover(label, build, signal) {
     content,
   );
   box.addEventListener("toggle", () => {
-    if (box.open) replace(content, build());
+    if (!box.open) return;
+    replace(content, build());
+    content.classList.remove("rightwards");
+    content.classList.toggle("rightwards", content.getBoundingClientRect().left < 0);
+    content.scrollIntoView({ block: "nearest" });
   });
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !box.open) return;

@@ -1,6 +1,6 @@
 // One metric across nodes in one chart, the worst first; and the settings that differ.
 
-import { bounds, chartSpan, historyQuery, onRange } from "../address.js";
+import { bounds, chartSpan, historyQuery, onRange, timeRange } from "../address.js";
 import { Chart, COLOURS, followCrosshair } from "../chart.js";
 import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
@@ -152,7 +152,9 @@ class Picker {
 // ---- the values ----
 
 function valueRow(one) {
-  const known = one.values.filter(isNumber);
+  const { start, end } = timeRange().live ? { start: 0, end: Infinity } : bounds();
+  const inRange = (_, i) => one.times[i] >= start && one.times[i] <= end;
+  const known = one.values.filter(inRange).filter(isNumber);
   const sum = known.reduce((a, b) => a + b, 0);
   return {
     name: one.name,
@@ -382,7 +384,7 @@ class ComparePage {
         name: node,
         times,
         values,
-        last: lastValue({ times, values }),
+        last: lastValue({ times, values }, timeRange().live ? Infinity : bounds().end),
         colour: colours.get(node),
       }))
       .sort(byLast);
@@ -397,7 +399,7 @@ class ComparePage {
     const hidden = hiddenLines(this.series);
     const notes = [
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
-      hidden ? `Hidden behind a line with the same values: ${hidden} of ${length} lines.` : "",
+      hidden ? `${hidden} of ${length} lines lie behind another one with the same values.` : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
   }
@@ -484,6 +486,7 @@ class ComparePage {
       this.metricBox.value = metric;
       setText(this.help, metricHelp(metric));
       this.metric = metric;
+      setText(this.help, metricHelp(metric));
       need({ figure: metric });
       this.chart = null;
     }

@@ -410,12 +410,14 @@ function overtaken({ setting, before }, later) {
   const isUndone = later.every(({ value }) => value === before);
   return {
     text: `${isUndone ? "undone" : "changed again"} ${clock(last.time)}`,
+    isUndone,
     says: isUndone ? `${setting} is ${before} again` : `${setting} is ${last.value} now`,
   };
 }
 
 /**
- * Where a change is undone: {text, href, says}; without href a newer change of that setting decides.
+ * Where a change is undone: {text, href, says}; without href a newer change of that setting decides,
+ * which `isUndone` says.
  * Bulk actions are filled in with it, or, where it cannot be set or not by this viewer, the Config
  * of its first node shows it.
  */
@@ -443,8 +445,8 @@ export function undoOf(change) {
 export function undoLink(change) {
   const undo = change && undoOf(change);
   if (!undo) return null;
-  const { text, href, says } = undo;
-  if (!href) return h("span", { class: "undo", title: says }, text);
+  const { text, href, says, isUndone } = undo;
+  if (!href) return h("span", { class: "undo", title: says }, isUndone && icon("check"), text);
   return h("a", { class: "undo", href, title: says, "aria-label": says }, text);
 }
 

@@ -3,7 +3,7 @@
 
 import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
-import { endingWith, isNumber, lastValue, movement, slots } from "../chartmath.js";
+import { endingWith, isNumber, lastIndex, movement, slots } from "../chartmath.js";
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
@@ -368,8 +368,9 @@ export class FigureHistory {
   /** The figures to show: those of now, or in a fixed range the last in it. */
   totals(status) {
     if (timeRange().live) return status.totals || {};
-    const { end } = this.span;
-    const past = [...this.series].map(([name, one]) => [name, lastValue(one, end)]);
+    const { start, end } = this.span;
+    const lastOf = (one) => one.values[lastIndex(one, start, end)] ?? null;
+    const past = [...this.series].map(([name, one]) => [name, lastOf(one)]);
     const { local_cache_limit_bytes: limit } = status.totals || {}; // a setting: it has no past
     return { local_cache_limit_bytes: limit, ...Object.fromEntries(past) };
   }
@@ -522,6 +523,7 @@ export class ChartsCard {
     this.title = h("h2");
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
+    this.since = h("span", { class: "hint since" });
     this.charts = charts.map(({ id, label, note, lanes, of, limits }) => ({
       id,
       of,
@@ -540,7 +542,11 @@ export class ChartsCard {
       this.charts.map(({ chart }) => chart.element),
     );
     this.note = h("p", { class: "card-note", role: "status", hidden: true });
-    this.markLegend = h("span", { class: "mark-legend wide-only", "aria-hidden": "true" });
+    this.markLegend = h("span", {
+      class: "mark-legend wide-only",
+      "aria-hidden": "true",
+      title: "A number counts marks close together",
+    });
     this.marksShown = "";
     this.fold = h(
       "button",
@@ -560,6 +566,7 @@ export class ChartsCard {
         this.title,
         this.drag,
         this.zone,
+        this.since,
         h("span", { class: "spring" }),
         this.markLegend,
         this.fold,
@@ -569,6 +576,7 @@ export class ChartsCard {
       this.body,
     );
     this.decided = false;
+    this.told = null; // what it was last told
   }
 
   #menu() {
@@ -583,11 +591,13 @@ export class ChartsCard {
   }
 
   #fold(folded, kept = true) {
+    const opens = this.body.hidden && !folded;
     this.body.hidden = folded;
     setText(this.fold, folded ? "Show" : "Hide");
     this.fold.setAttribute("aria-expanded", String(!folded));
     this.element.classList.toggle("folded", folded);
     if (kept) remember(this.foldName, folded ? "1" : "0");
+    if (opens && this.told) this.update(...this.told); // folded charts are not drawn
   }
 
   /** Show the chart of that name and give it the focus. */
@@ -604,10 +614,12 @@ export class ChartsCard {
       const folded = status.nodes.length >= this.foldFrom ? "1" : "0";
       this.#fold(recall(this.foldName, folded) === "1", false);
     }
+    this.told = [status, history, marks];
     const { start, end } = history.end ? history.span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
     const since = history.end ? sinceText(start, history) : "";
-    setText(this.zone, joined(zone(end), since));
+    setText(this.zone, zone(end));
+    setText(this.since, since);
     this.drag.hidden = Boolean(since); // there is little room beside the legend
     const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
     this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && over(mark) >= start));
@@ -638,7 +650,6 @@ export class ChartsCard {
           text,
         ),
       ),
-      shown.length > 1 ? h("span", {}, "a number counts marks close together") : null,
     );
   }
 

@@ -167,7 +167,7 @@ function rowLabel(instance, index) {
 export class FleetMap {
   /** With `signal` it ends to listen to the keys of the page. */
   constructor(signal) {
-    this.mode = MODES.find(([id]) => id === recall("map", "state")) || MODES[0];
+    this.mode = MODES.find(([id]) => id === recall("map.mode", "state")) || MODES[0];
     this.squares = []; // {node key, rect, x, y, group}
     this.built = "";
     this.at = -1;
@@ -291,7 +291,7 @@ export class FleetMap {
 
   #choose(mode) {
     this.mode = mode;
-    remember("map", mode[0]);
+    remember("map.mode", mode[0]);
     this.update(this.status);
     const pressed = this.modes.querySelector("[aria-pressed=true]");
     if (pressed) pressed.focus();
@@ -516,7 +516,7 @@ const lookOf = (name) => (/ (down|outlier)$/.exec(name) || [])[1];
 /** The nodes of instances that are far from the median of their model: key -> the outlier. */
 function outlierNodes(status) {
   const instances = instancesOf(status);
-  const outliers = outliersOf(instances);
+  const outliers = outliersOf(instances, status.uptime);
   const far = instances.filter((one) => outliers.has(one.name));
   return new Map(far.flatMap((one) => one.nodes.map((key) => [key, outliers.get(one.name)])));
 }

@@ -365,7 +365,7 @@ const FIGURE_COLUMNS = [
   figure("retrieve_p99", {
     label: "Retrieve p99",
     width: 112,
-    narrow: 90,
+    narrow: 96,
     title:
       "99 of 100 retrievals are faster; that of an instance is that of its slowest rank, for " +
       "which the others wait",
@@ -443,6 +443,7 @@ export class InstanceTable {
   }
 
   #isTall(row) {
+    if (this.table.fit.tight) return false; // there is no second line
     return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.columns.includes(name) && (spreadFor(row, name) || oddness(row, name)),
     );
@@ -484,7 +485,7 @@ export class InstanceTable {
   }
 
   #nameSignature(row) {
-    const folded = !this.table.unfolded.has(row.key);
+    const folded = !this.table.isOpen(row);
     const far = farFrom(row);
     return [
       row.key,
@@ -500,7 +501,7 @@ export class InstanceTable {
     // A tag takes the room of the rank, which the name tells.
     const beside = tag ? null : h("span", { class: "beside" }, besideName(row));
     if (!row.node) {
-      const open = this.table.unfolded.has(row.key);
+      const open = this.table.isOpen(row);
       const fold = h(
         "button",
         {

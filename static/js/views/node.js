@@ -149,6 +149,7 @@ class Tabs {
   /** On a narrow screen the tabs fade where more of them are a swipe away. */
   #fade() {
     const { scrollLeft, clientWidth, scrollWidth } = this.element;
+    this.element.classList.toggle("before", scrollLeft > 1);
     this.element.classList.toggle("more", scrollLeft + clientWidth < scrollWidth - 1);
   }
 
@@ -297,6 +298,11 @@ class NodePage {
     this.troubleSig = "";
     this.lineSig = "";
     this.tabs = new Tabs();
+    this.again = button(h("span", {}, "Refresh"), () => refreshNow(this.key), {
+      image: "refresh",
+      kind: "small",
+      title: "Refresh",
+    });
     this.#build(root, signal);
     signal.addEventListener("abort", () => this.#leave());
   }
@@ -319,11 +325,7 @@ class NodePage {
         this.mark,
         this.count,
         this.line,
-        button(h("span", {}, "Refresh"), () => refreshNow(this.key), {
-          image: "refresh",
-          kind: "small",
-          title: "Refresh",
-        }),
+        this.again,
       ),
       this.tabs.element,
       this.trouble,
@@ -456,6 +458,7 @@ class NodePage {
 
   update(status) {
     const node = find(this.key);
+    this.again.hidden = !node;
     if (!node) {
       this.#unknown();
       return;
