@@ -484,7 +484,6 @@ class ComparePage {
     }
     if (isFigure(metric) && metric !== this.metric) {
       this.metricBox.value = metric;
-      setText(this.help, metricHelp(metric));
       this.metric = metric;
       setText(this.help, metricHelp(metric));
       need({ figure: metric });
