@@ -333,6 +333,29 @@ def test_an_alert_is_silenced_for_an_hour_by_keyboard_and_the_silence_is_ended(s
     browser.wait_for(lambda: "1 silenced" in browser.text(".silenced summary"))
 
 
+def test_beside_an_open_menu_alerts_go_on_and_it_closes_when_the_server_is_back(
+    show, server, story
+):
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alerts .menu-box"))
+    before = browser.text(".alert-card .card-head .hint")
+    browser.click(".alerts .menu-box > button")
+    chosen = "return document.activeElement.matches('.alerts .menu button')"
+    browser.wait_for(lambda: browser.script(chosen))
+    del story.alerts[1:]
+    browser.wait_for(lambda: browser.text(".alert-card .card-head .hint") != before)
+    assert browser.count(".alert-card > .alerts [data-line]") == 1
+    assert browser.script(chosen)
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*/api/*"])
+    poll(browser)
+    assert browser.script(chosen)
+    browser.devtools("Network.setBlockedURLs", urls=[])
+    poll(browser)
+    browser.wait_for(lambda: not browser.has(".alerts .menu:not([hidden])"))
+    assert browser.script("return document.activeElement.getAttribute('aria-haspopup')") == "menu"
+
+
 def test_a_silence_takes_a_comment(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts .menu-box"))

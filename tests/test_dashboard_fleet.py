@@ -529,7 +529,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     browser.type("textarea[name=tokens]", "0-1023")
     browser.type("input[name=world]", "1")
     press(browser, "Run")
-    browser.wait_for(lambda: "4 chunks, none cached" in browser.text("[aria-label='Results']"))
+    browser.wait_for(lambda: "4 chunks: 0 cached" in browser.text("[aria-label='Results']"))
 
 
 def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):

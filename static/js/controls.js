@@ -298,6 +298,16 @@ export async function downloadBundle() {
 
 const MENU_KEYS = { ArrowDown: 1, ArrowUp: -1 };
 
+let closeMenu = null; // closes the menu that is open
+
+/** What a menu offers depends on the server and on trust: an open one closes when they change. */
+let offeredBy = "";
+subscribe(() => {
+  const now = [store.error !== null, trusted(), store.status && store.status.started].join();
+  if (now !== offeredBy && !store.error && closeMenu) closeMenu();
+  offeredBy = now;
+});
+
 /**
  * A button that opens a menu. `items()` returns [{label, note, image, act, disabled, title}], null
  * for a line between two groups. Arrow keys move, Escape closes, and the focus goes back to the
@@ -321,8 +331,14 @@ export function menuButton(content, items, { kind = "", label = "" } = {}) {
   const set = (open) => {
     list.hidden = !open;
     opener.setAttribute("aria-expanded", String(open));
+    closeMenu = open ? close : null;
     if (open) document.addEventListener("pointerdown", outside);
     else document.removeEventListener("pointerdown", outside);
+  };
+  const close = () => {
+    const isFocused = list.contains(document.activeElement);
+    set(false);
+    if (isFocused) opener.focus({ preventScroll: true });
   };
   const outside = (event) => {
     if (!box.contains(event.target)) set(false);

@@ -447,7 +447,7 @@ function alertItem(line, now, opened, incident = null) {
   show(opened.has(line.id));
   return h(
     "li",
-    { class: line.until ? "over" : line.severity, dataset: { rule: line.rule } },
+    { class: line.until ? "over" : line.severity, dataset: { rule: line.rule, line: line.id } },
     h("p", {}, severityMark(line), " ", linked(said)),
     h(
       "p",
@@ -627,8 +627,9 @@ export class AlertCard {
     if (timeRange().live) tellAges(this.element, this.now);
     const { seconds, live } = timeRange();
     const signature = JSON.stringify([shape, this.showAll, !status.nodes.length, seconds, live]);
-    if (signature === this.signature || this.element.querySelector(".menu:not([hidden])")) return;
-    this.signature = signature;
+    if (signature === this.signature) return;
+    // The line of an open menu is drawn when the menu is closed.
+    this.signature = this.element.querySelector(".menu:not([hidden])") ? "" : signature;
     this.#speak();
     this.#draw(status);
   }
@@ -657,12 +658,13 @@ export class AlertCard {
     const grouped = isGrouped ? ` in ${plural(active.length, "line")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
     const most = this.showAll ? active.length : SHOWN;
-    keepFocus(this.element, () => {
+    const draw = () => {
       replace(this.list, blockItems(incidentsOf(active), this.now, this.opened, most));
       this.#drawOthers();
       replace(this.quiet, silent.map(silentItem));
       this.silenced.hidden = !silent.length;
-    });
+    };
+    keepFocus(this.element, () => keepMenu(this.element, draw));
     this.clear.hidden = active.length > 0;
     const unknown = status.counts.unknown;
     const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
@@ -714,6 +716,20 @@ function giveBack(list, { name, text, index }) {
   const silenced = list.querySelector(".silenced:not([hidden]) > summary");
   const place = same || next || silenced || controls[0];
   if (place) place.focus({ preventScroll: true });
+}
+
+/** Draw lines anew; that of an open menu stays as it is. */
+function keepMenu(list, draw) {
+  const menu = list.querySelector(".menu:not([hidden])");
+  const item = menu && menu.closest("[data-line]");
+  const focused = document.activeElement;
+  draw();
+  if (!item) return;
+  const same = ({ dataset }) => dataset.line === item.dataset.line;
+  const drawn = [...list.querySelectorAll("[data-line]")].find(same);
+  if (!drawn) return;
+  drawn.replaceWith(item);
+  if (item.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 /** Draw a list anew; what had the focus in it has it again. */

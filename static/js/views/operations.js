@@ -272,14 +272,10 @@ const workerText = (worker) =>
 export function outcome(answer) {
   if (answer && Array.isArray(answer.results)) {
     const total = answer.chunks ?? answer.results.length;
-    const missing = total - cachedChunks(answer);
-    const places = placementsOf(answer).map(
-      (one) => `${plain(one.chunks)} in ${one.where} (${format(one.bytes, "bytes")})`,
-    );
     if (!total) return "no whole chunk: enter more tokens";
-    if (!places.length) return `${plural(total, "chunk")}, none cached`;
-    if (missing) places.push(`${plain(missing)} not cached`);
-    return `${plural(total, "chunk")}: ${places.join("; ")}`;
+    const cached = cachedChunks(answer);
+    const missing = total > cached ? `, ${plain(total - cached)} not cached` : "";
+    return `${plural(total, "chunk")}: ${plain(cached)} cached${missing}`;
   }
   if (answer && answer.layout_info) {
     const places = Object.entries(answer.layout_info).map(
