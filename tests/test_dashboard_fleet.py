@@ -506,6 +506,31 @@ def test_what_a_fleet_loads_has_its_place_before_it_is_there(page, fleet):
     assert browser.script("return window.moved") < 0.05
 
 
+def test_what_the_map_shows_is_in_its_link_and_going_back_leads_to_where_one_was(page, fleet):
+    browser = page(fleet, "#/")
+    pressed = "main .map-card [aria-pressed=true]"
+    press(browser, "Retrieve p99", "main .map-card")
+    browser.wait_for(lambda: browser.text(pressed) == "Retrieve p99")
+    browser.wait_for(lambda: not browser.has("main .split.loading"))
+    browser.script(
+        "scrollTo(0, 300); document.querySelector('.map-plot').focus({preventScroll: 1})"
+    )
+    link = browser.url
+    browser.press("ArrowRight", "Enter")
+    browser.wait_for(lambda: browser.text("main h1") != "Cluster")
+    assert browser.script("return scrollY") == 0
+    browser.back()
+    browser.wait_for(lambda: browser.has(".map .sq") and browser.script("return scrollY") == 300)
+    assert browser.text(pressed) == "Retrieve p99"
+    browser.reload()
+    browser.wait_for(lambda: browser.has(".map .sq") and browser.script("return scrollY") == 300)
+    browser = page(fleet, link[link.index("#") :])
+    browser.wait_for(lambda: browser.has(pressed))
+    assert browser.text(pressed) == "Retrieve p99"
+    press(browser, "State", "main .map-card")
+    browser.wait_for(lambda: "map=" not in browser.url)
+
+
 # ---- cache operations
 
 

@@ -103,7 +103,7 @@ export function onRange(listener, signal) {
 
 function changed(query) {
   const address = location.pathname + (query ? `?${query}` : "") + (location.hash || "#/");
-  history.pushState(null, "", address);
+  history.pushState(history.state, "", address);
   follow();
 }
 

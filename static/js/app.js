@@ -9,6 +9,8 @@ import {
   loadSession,
   need,
   poll,
+  recall,
+  remember,
   store,
   subscribe,
   takeTokenFromAddress,
@@ -47,20 +49,57 @@ function figuresOf({ view, key, query }) {
   return isFigure(metric) ? { figure: metric } : {};
 }
 
+// ---- how far the page was scrolled, of each place that the back button leads to ----
+
+// A view has its height when its figures are there: the browser would come too early.
+history.scrollRestoration = "manual";
+const SETTLING = 3000; // ms in which what is loaded may still move the page
+const scrolls = new Map([recall("scroll", "").split(" ").map(Number)]); // place -> px
+let place = 0; // the time when it was first shown
+
+/** Leave a place and take the next one; returns how far that was scrolled, undefined when new. */
+function changePlace() {
+  if (current) scrolls.set(place, scrollY);
+  place = (history.state || {}).place;
+  if (!place) {
+    place = Date.now();
+    history.replaceState({ place }, "");
+  }
+  return scrolls.get(place);
+}
+
+addEventListener("pagehide", () => remember("scroll", `${place} ${scrollY}`)); // for a reload
+
+/** Scroll there as soon as the page is long enough, unless the user scrolls meanwhile. */
+function scrollBack(top = 0, signal) {
+  scrollTo(0, top);
+  if (!top) return;
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  const growth = new ResizeObserver(() => scrollTo(0, top));
+  growth.observe(main);
+  ended.signal.addEventListener("abort", () => growth.disconnect());
+  signal.addEventListener("abort", end, { signal: ended.signal });
+  for (const act of ["wheel", "pointerdown", "keydown"])
+    addEventListener(act, end, { signal: ended.signal });
+  setTimeout(end, SETTLING);
+}
+
 /** Build the view of the address, unless it is shown already. */
-async function open(to, mine, moved) {
+async function open(to, mine, moved, top) {
   const [module] = await Promise.all([loadModule(LOADERS[to.view]), need(figuresOf(to))]);
   if (current !== mine) return;
   if (to.view !== "cluster" || !document.querySelector(".first")) replace(main);
-  if (moved) scrollTo(0, 0);
-  mine.view = module.mount(main, { route: to, signal: mine.abort.signal });
+  mine.view = module.mount(main, { route: to, signal: mine.abort.signal, isKnown: top > 0 });
   if (store.status && mine.view.update) mine.view.update(store.status);
   if (moved) main.focus({ preventScroll: true });
+  if (moved || top) scrollBack(top, mine.abort.signal);
 }
 
 async function route() {
   failed = null;
   const to = parseRoute();
+  const top = changePlace();
   document.documentElement.dataset.view = to.view;
   openMenu(false);
   markPlace();
@@ -68,6 +107,7 @@ async function route() {
   const id = to.view === "node" ? `node/${to.key}` : to.view;
   if (current && current.id === id && current.view) {
     if (current.view.go) current.view.go(to);
+    if (top !== undefined) scrollBack(top, current.abort.signal);
     return;
   }
   if (current) current.abort.abort();
@@ -76,7 +116,7 @@ async function route() {
   current = mine;
   main.classList.add("changing");
   try {
-    await open(to, mine, moved);
+    await open(to, mine, moved, top);
   } catch (error) {
     if (current !== mine) return;
     current = null; // the next try builds it anew

@@ -65,12 +65,14 @@ const memory = {
   group: "",
   envHits: null,
   envNote: "",
+  map: "", // what the squares of the map show
   sort: { id: "state", down: false },
   history: null, // the last figures and events, for as long as there are no newer ones
   events: null,
 };
 
 function takeQuery(query) {
+  memory.map = query.get("map") || memory.map; // no link to some nodes says anything of it
   if (!KEPT.some((key) => query.has(key))) return false;
   for (const key of KEPT) {
     const value = query.get(key) || "";
@@ -450,10 +452,11 @@ function popover(label, build, signal) {
 function keepAddress(signal) {
   if (signal.aborted) return;
   const query = new URLSearchParams();
-  for (const key of KEPT) if (memory[key]) query.set(key, memory[key]);
+  for (const key of [...KEPT, "map"]) if (memory[key]) query.set(key, memory[key]);
   const text = query.toString();
   const hash = `#/${text ? `?${text}` : ""}`;
-  if (hash !== (location.hash || "#/")) history.replaceState(null, "", location.search + hash);
+  if (hash !== (location.hash || "#/"))
+    history.replaceState(history.state, "", location.search + hash);
 }
 
 // ---- the chosen nodes ----
@@ -677,7 +680,7 @@ class ClusterView {
     try {
       const { FleetMap } = await loadModule(() => import("./fleetmap.js"));
       if (this.signal.aborted || this.map) return false;
-      this.map = new FleetMap(this.signal);
+      this.map = new FleetMap(this.signal, memory.map, (mode) => this.#keepMap(mode));
       this.mapPlace.classList.remove("loading");
       replace(this.mapPlace, this.map.element);
       return true;
@@ -687,8 +690,14 @@ class ClusterView {
     }
   }
 
+  #keepMap(mode) {
+    memory.map = mode === "state" ? "" : mode;
+    keepAddress(this.signal);
+  }
+
   go({ query }) {
     const asked = takeQuery(query);
+    if (this.map) this.map.show(memory.map);
     if (!asked) for (const key of KEPT) memory[key] = "";
     if (!asked) memory.envHits = null;
     this.filters.restore();
@@ -696,7 +705,7 @@ class ClusterView {
   }
 }
 
-export function mount(root, { route, signal }) {
+export function mount(root, { route, signal, isKnown }) {
   takeQuery(route.query);
-  return new ClusterView(root, signal, route.query.has("group"));
+  return new ClusterView(root, signal, route.query.has("group") && !isKnown);
 }

@@ -327,7 +327,7 @@ class ComparePage {
     if (this.preset === "chosen") query.nodes = [...this.chosen].slice(0, MOST).join(",");
     else query.preset = this.preset;
     const address = `${location.pathname}${location.search}#/compare?${new URLSearchParams(query)}`;
-    history.replaceState(null, "", address);
+    history.replaceState(history.state, "", address);
   }
 
   #nothing() {

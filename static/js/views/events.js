@@ -80,7 +80,7 @@ class EventsView {
     if (this.kind) query.set("kind", this.kind);
     if (this.node) query.set("node", this.node);
     const text = query.toString();
-    history.replaceState(null, "", `${location.search}#/events${text ? `?${text}` : ""}`);
+    history.replaceState(history.state, "", `${location.search}#/events${text ? `?${text}` : ""}`);
     this.#drawFilters();
     this.#load();
   }

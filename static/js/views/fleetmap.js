@@ -4,7 +4,7 @@ import { isNumber, outliersOf } from "../chartmath.js";
 import { fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
-import { recall, remember, store } from "../server.js";
+import { store } from "../server.js";
 import { metricLabel, STATE_ORDER, STATES } from "../words.js";
 import { instancesOf } from "./instances.js";
 
@@ -165,9 +165,13 @@ function rowLabel(instance, index) {
 }
 
 export class FleetMap {
-  /** With `signal` it ends to listen to the keys of the page. */
-  constructor(signal) {
-    this.mode = MODES.find(([id]) => id === recall("map.mode", "state")) || MODES[0];
+  /**
+   * `mode` is what squares show at first, `onmode(mode)` is told another choice. With `signal` it
+   * ends to listen to the keys of the page.
+   */
+  constructor(signal, mode, onmode) {
+    this.onmode = onmode;
+    this.wanted = mode;
     this.squares = []; // {node key, rect, x, y, group}
     this.built = "";
     this.at = -1;
@@ -275,7 +279,7 @@ export class FleetMap {
       ([id, , , value]) =>
         id === "state" || this.status.nodes.some((node) => isNumber(value(node))),
     );
-    if (!fitting.includes(this.mode)) this.mode = MODES[0];
+    this.mode = fitting.find(([id]) => id === this.wanted) || MODES[0];
     const signature = `${fitting.map(([id]) => id).join()}|${this.mode[0]}`;
     if (this.modes.dataset.shown === signature) return;
     this.modes.dataset.shown = signature;
@@ -283,16 +287,21 @@ export class FleetMap {
       this.modes,
       fitting.map((mode) => {
         const pressed = String(mode === this.mode);
-        const choose = () => this.#choose(mode);
+        const choose = () => this.#choose(mode[0]);
         return h("button", { type: "button", "aria-pressed": pressed, onclick: choose }, mode[1]);
       }),
     );
   }
 
+  /** Show a figure, or the state, as far as nodes report it. */
+  show(mode) {
+    this.wanted = mode;
+    if (this.status) this.update(this.status);
+  }
+
   #choose(mode) {
-    this.mode = mode;
-    remember("map.mode", mode[0]);
-    this.update(this.status);
+    this.show(mode);
+    this.onmode(mode);
     const pressed = this.modes.querySelector("[aria-pressed=true]");
     if (pressed) pressed.focus();
   }

@@ -377,7 +377,7 @@ class NodesPage {
 
   /** Open the dialog as soon as the page knows whether it may. */
   addSoon() {
-    history.replaceState(null, "", "#/nodes");
+    history.replaceState(history.state, "", "#/nodes");
     let wanted = true;
     const open = () => {
       if (!wanted || !store.session || this.signal.aborted) return;
