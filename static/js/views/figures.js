@@ -7,6 +7,7 @@ import { endingWith, isNumber, lastIndex, movement, slots } from "../chartmath.j
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
+  clock,
   day,
   duration,
   format,
@@ -514,6 +515,17 @@ function sinceText(start, { end, interval }) {
   return `history since ${day(start) === day(end) ? "" : `${day(start)} `}${hour(start)}`;
 }
 
+/** What stands for charts without figures: a frontend that has just started says when they come. */
+export function noFigures({ time, started, counts }, interval) {
+  const none = "No figures in this time range.";
+  if (!timeRange().live || !interval) return none;
+  const { unknown, total } = counts;
+  if (unknown) return `Collecting: ${plain(unknown)} of ${plural(total, "node")} not polled yet.`;
+  const first = started + 2 * interval;
+  if (time < first) return `Collecting: first values at ${clock(first)}.`;
+  return `${none} They appear after two polls (${duration(2 * interval)}).`;
+}
+
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
   /** Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered. */
@@ -631,7 +643,7 @@ export class ChartsCard {
       const { interval, isKnown } = history;
       chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
     }
-    this.#explain(history);
+    this.#explain(status, history);
   }
 
   /** Say what those marks are that the charts have. */
@@ -653,15 +665,10 @@ export class ChartsCard {
     );
   }
 
-  #explain(history) {
-    const { interval, end } = history;
+  #explain(status, { interval, end }) {
     const none = end > 0 && this.charts.every(({ chart }) => chart.element.hidden);
     this.note.hidden = !none;
-    const wait =
-      timeRange().live && interval
-        ? ` They appear after two polls (${duration(2 * interval)}).`
-        : "";
-    if (none) setText(this.note, `No figures in this time range.${wait}`);
+    if (none) setText(this.note, noFigures(status, interval));
   }
 
   fail(error) {
