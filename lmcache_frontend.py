@@ -444,8 +444,8 @@ def spoken_rate(rate: float) -> str:
 
 def spoken_change(past: float, now: float) -> str:
     """How a rate changed, both in the same unit: 4 → 28 per second."""
-    scale = 1 if max(past, now) >= 1 else 60
-    return f"{spoken_number(past * scale)} → {spoken_rate(now)}"
+    scale, unit = (1, "second") if max(past, now) >= 1 else (60, "minute")
+    return f"{spoken_number(past * scale)} → {spoken_number(now * scale)} per {unit}"
 
 
 # ----------------------------------------------------------------------------
@@ -5628,6 +5628,7 @@ RESTART_TOLERANCE = 30.0
 MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend counts as unreachable
 MIN_SLOW_OF = 20  # polled nodes, of which a share that is slow tells of our own host
 OVERLOADED_BEGINS, OVERLOADED_ENDS = 0.2, 0.1  # that share
+FALLING = 0.5  # times the most since an alert began: a figure that is at most this falls again
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
@@ -5685,6 +5686,12 @@ class Evidence(NamedTuple):
             bases[key] = current
         return bases.get(key, current)
 
+    def keep_worst(self, name: str, current: float) -> float:
+        """The most since the alert began."""
+        worst = max(current, self.keep_past(name, current))
+        self.state.bases[f"{self.rule} {name}"] = worst
+        return worst
+
     def keep_cause(self, find: Callable[[], str]) -> str:
         """Why the alert began, as it was found then: what happens later is not the reason.
 
@@ -5740,8 +5747,7 @@ def too_often(
     count = count_lately(moments, evidence.now)
     if count < (ends if evidence.active else begins):
         return NOTHING
-    worst = max(count, evidence.keep_past("count", count))
-    evidence.state.bases[f"{evidence.rule} count"] = worst
+    worst = evidence.keep_worst("count", count)
     text = f"{evidence.key} {words.format(worst)} {spoken_time(FLAPPING_SECONDS)}"
     return Finding(text, worst)
 
@@ -5887,9 +5893,12 @@ def check_rising(evidence: Evidence, rule: str) -> Finding:
     is_busy = any(evidence.recent(name) > 0 for name in TRAFFIC)
     if not has_risen or (rising.needs_requests and not is_busy):
         return NOTHING
-    change = f"{past:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(past, now)
+    peak = evidence.keep_worst(f"{rising.figure} peak", now)
+    is_falling = now <= FALLING * peak
+    first, verb = (peak, "falling again") if is_falling else (past, "rising")
+    change = f"{first:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(first, now)
     subject = f"{rising.noun[:1].upper()}{rising.noun[1:]}"
-    return Finding(f"{subject} are rising on {evidence.key}: {change}", now)
+    return Finding(f"{subject} are {verb} on {evidence.key}: {change}", now)
 
 
 def check_stores(evidence: Evidence) -> Finding:
@@ -6422,7 +6431,7 @@ class AlertEvents:
         for alert in raised:
             self._nearby.setdefault(alert.id, nearby_facts(alert, before))
             self._worst[alert.id] = alert
-            more = {"rule": alert.rule}
+            more = {"rule": alert.rule, "details": list(self._nearby[alert.id])}
             if alert.value is not None:
                 more["value"] = alert.value
             kind = "source" if alert.rule in SOURCE_RULES else "alert"

@@ -178,6 +178,15 @@ def test_an_alert_is_an_event_until_it_is_resolved_with_its_worst_value():
     assert event["text"] == "evictions of w0 are at 28 per second"
 
 
+def test_the_event_of_an_alert_has_the_facts_that_the_alert_is_told_with():
+    events = lf.EventLog()
+    follower = lf.AlertEvents(events)
+    events.add("restart", "warning", "w0 restarted", "w0")
+    follower.follow([alert("w0")])
+    (found,) = events.query(lf.EventFilter(kinds=("alert",)))["events"]
+    assert found["details"] == ["at the same time: restart on w0"]
+
+
 def test_a_resolved_alert_without_a_value_keeps_its_last_sentence():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)

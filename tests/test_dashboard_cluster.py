@@ -207,6 +207,37 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
 
 
+def test_what_an_alert_of_an_incident_led_to_belongs_to_it(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "restarts")
+    for one in story.alerts:
+        if one["rule"] == "restarts":
+            one["rule"] = "node_restarting"
+        if one["rule"] == "failures":
+            one["details"] = ["100 s before: restart on " + SICK]
+    browser = show(server)
+    lines = ".alert-card .incident:first-child [data-rule]"
+    browser.wait_for(lambda: browser.count(lines) == 3)
+    told = ["restarted twice", "Evictions are rising", "Retrievals are failing"]
+    assert [words in text for words, text in zip(told, browser.texts(lines))] == [True] * 3
+    assert "Hit rate of" in browser.text(".alert-card .incident:last-child")
+
+
+def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    fact = "6 min before: restart on " + SICK
+    found = next(one for one in story.alerts if one["rule"] == "failures")
+    found["details"] = [fact]
+    more = {"rule": "failures", "details": [fact], "node": SICK, "instance": found["instance"]}
+    story.event(330, "alert", found["text"], "still", "warning", **more)
+    browser = show(server)
+    line = ".alert-card [data-rule=failures] .why"
+    browser.wait_for(lambda: "6 min before: restart" in browser.text(line))
+    browser = show(server, "/?from=%d&to=%d#/" % (story.now - 900, story.now - 10))
+    browser.wait_for(lambda: browser.has(line))
+    assert "6 min before: restart" in browser.text(line)
+
+
 def test_an_incident_says_when_its_change_was_undone(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     change_of_all_workers(story, 300, "512", "256")
@@ -394,6 +425,19 @@ def test_an_alert_and_its_silence_are_told_in_the_same_words_everywhere(show, se
     browser.wait_for(lambda: browser.has(row))
     assert browser.text(row + " .event-text").endswith(": " + said)
     assert browser.text(row + " .for") == "from this host"
+
+
+def test_a_silence_of_several_alerts_says_how_many(show, server, story):
+    first = dict(story.alerts[0], rule="restarts", group="g")
+    other = dict(first, id="restarts:w3", node="llama70b-a_worker3")
+    story.alerts = [first, other]
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alerts .menu-box"))
+    browser.click(".alerts .menu-box > button")
+    click_text(browser, "With a comment …", ".alerts .menu")
+    browser.wait_for(lambda: browser.has("dialog h2"))
+    assert browser.text("dialog h2") == "Silence 2 alerts"
+    assert SICK + " and 1 other restarted twice" in browser.text("dialog")
 
 
 def test_buttons_for_silences_say_of_which_alert(show, server):

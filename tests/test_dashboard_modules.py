@@ -559,6 +559,17 @@ def test_a_rule_that_many_instances_break_is_one_line(run):
     ]
 
 
+def test_nodes_in_one_state_for_one_reason_are_one_line(run):
+    alert = {"rule": "node_degraded", "severity": "warning", "since": 1}
+    reasons = ("slow (2.6 s)", "slow (2.5 s)", "responds with 500 to /metrics")
+    alerts = [
+        dict(alert, id=key, node=key, group=key, text="%s is degraded: %s" % (key, reason))
+        for key, reason in zip(("w0", "w1", "w2"), reasons)
+    ]
+    body = "return alertLines(given[0]).map((line) => line.nodes)"
+    assert run("views/alerts.js", body, alerts) == [["w0", "w1"], ["w2"]]
+
+
 def test_an_alert_that_is_over_stands_after_those_that_last(run):
     alerts = [
         {"id": "a", "rule": "a", "severity": "critical", "text": "a", "since": 1, "until": 62},

@@ -46,6 +46,9 @@ const PAST = "event "; // how the id of an alert of the past begins
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
+// What the server names as a fact before an alert -> the rule that is about it.
+const OWN_FACTS = { restart: "node_restarting", "rising evictions": "evictions_rising" };
+const STATES = ["node_down", "node_degraded"]; // rules that say no more than a node's state
 const COSTS = ["hit_rate_halved"]; // rules about what users feel, told before its causes
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
 
@@ -93,7 +96,9 @@ export function alertLines(alerts) {
   const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
-    return parts.length > SPREAD ? [rule] : parts;
+    // Nodes in one state for one reason are told together, as their events are.
+    const most = STATES.includes(rule[0].rule) && rule.every((one) => one.node) ? 1 : SPREAD;
+    return parts.length > most ? [rule] : parts;
   });
   return groups
     .map(lineOf)
@@ -107,21 +112,39 @@ export function alertLines(alerts) {
 
 /**
  * Lines as blocks, each at the place of its gravest line: active alerts after one change are an
- * incident, {change, lines}; any other line is a block of its own, without change.
+ * incident, {change, lines}, with those that one of them led to; any other line is a block of its
+ * own, without change.
  */
 export function incidentsOf(lines) {
-  const blocks = [];
-  for (const line of lines) {
-    const { change, until } = line;
-    const same = blocks.find((block) => change && !until && isOneChange(block.change, change));
-    if (!same) blocks.push({ change: until ? null : change, lines: [line] });
+  const incidents = [];
+  const homes = new Map(); // line -> its incident
+  for (const line of lines.filter(({ change, until }) => change && !until)) {
+    const { change } = line;
+    const same = incidents.find((one) => isOneChange(one.change, change));
+    if (!same) incidents.push({ change, lines: [line] });
     else {
       same.lines.push(line);
       same.change = { ...same.change, nodes: union(same.change.nodes, change.nodes) };
     }
+    homes.set(line, same || incidents[incidents.length - 1]);
   }
-  return blocks.map((block) => (block.lines.length > 1 ? block : { ...block, change: null }));
+  for (const line of lines.filter((one) => !homes.has(one) && !one.until)) {
+    const home = incidents.find((one) => one.lines.some((other) => ledTo(other, line)));
+    if (home) homes.set(line, home);
+  }
+  const blocks = new Set(lines.map((line) => homes.get(line) || { change: null, lines: [line] }));
+  return [...blocks].map(({ change, lines: own }) => {
+    const all = change ? lines.filter((line) => homes.get(line)?.change === change) : own;
+    return { change: all.length > 1 ? change : null, lines: all };
+  });
 }
+
+/** Whether an alert names, as what was shortly before it, what another one is about. */
+const ledTo = (other, line) =>
+  line.details.some((fact) => {
+    const [, what, node] = / before: (restart|rising evictions) on (\S+)$/.exec(fact) || [];
+    return what && other.rule === OWN_FACTS[what] && other.nodes.includes(node);
+  });
 
 const union = (some, others) => [...new Set([...some, ...others])];
 
@@ -338,7 +361,7 @@ async function silenceWithComment(line) {
   );
   const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
   await dialog.formDialog({
-    title: "Silence this alert",
+    title: `Silence ${line.alerts.length > 1 ? plural(line.alerts.length, "alert") : "this alert"}`,
     action: "Silence",
     build: (body) =>
       body.append(
@@ -392,6 +415,7 @@ function alertOfEvent(event, end) {
     instance: event.instance,
     since: event.time,
     until: over ? event.until : null,
+    details: event.details || [],
     silence: null,
   };
 }
