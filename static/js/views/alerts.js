@@ -665,7 +665,7 @@ export class AlertCard {
     const first = this.ids === null;
     this.ids = ids;
     if (first) return;
-    const texts = this.lines.slice(0, NAMED).map((line) => line.text);
+    const texts = this.lines.slice(0, NAMED).map(sentenceOf);
     const said = texts.length
       ? `${plural(this.lines.length, "alert")}: ${texts.join("; ")}`
       : "No alerts";
