@@ -1357,7 +1357,7 @@ def test_g_and_a_letter_open_a_view_but_not_while_something_is_typed(show, serve
     browser.wait_for(lambda: not browser.has("dialog.palette"))
     assert browser.text("main h1") == before
     browser.press("?")
-    browser.wait_for(lambda: "g " + letter in browser.text("dialog.help"))
+    browser.wait_for(lambda: "G " + letter.upper() in browser.text("dialog.help"))
     browser.press("Escape")
     browser.wait_for(lambda: not browser.has("dialog.help"))
     browser.press("g", letter)

@@ -181,7 +181,7 @@ function nodeTable(view) {
         label: "Node",
         head: true,
         width: 240,
-        narrow: 147,
+        narrow: 150,
         value: keyOf,
         sig: keyOf,
         render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
@@ -571,7 +571,7 @@ export function resultCell(result, offered = true, now = "") {
       h("span", { "aria-hidden": "true" }, failed ? "■ " : "● "),
       h("span", { class: "visually-hidden" }, failed ? "failed: " : "done: "),
     ),
-    " ",
+    "\u00a0",
     result.text,
   ];
 }
