@@ -74,7 +74,7 @@ const KEYS = [
   ["Ctrl Enter", "in the search: open in a new tab"],
   ["Esc", "close a menu, a dialog or a selection"],
   ["← →", "on a chart: read the values; on the fleet map: move"],
-  ["Shift ← →, Enter", "on a chart: choose a span and zoom all charts to it"],
+  ["Shift ← →, Enter", "on a chart: choose a span, then zoom all charts"],
   ["Alt ←", "go back: undo a zoom"],
 ];
 
