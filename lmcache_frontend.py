@@ -3213,6 +3213,8 @@ MAX_EVENTS = 10_000  # kept in memory
 MAX_EVENT_PAGE = 1_000  # events in one response
 EVENT_PAGE = 100  # events in one response when no limit is given
 EVENT_MERGE_SECONDS = 900.0  # an event that is repeated within this time is counted in the first
+# An event began earlier than it was noted if that differs by more seconds, or it is rounding.
+BACKDATED = 1.0
 # Kinds whose first repetitions are separate events: all was well between them.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
 MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are counted in the last
@@ -3357,6 +3359,13 @@ class EventLog:
         """Whether an event of this key lasts."""
         with self._lock:
             return self._lasting(key) is not None
+
+    def backdate(self, key: str, since: float) -> None:
+        """The event of this key that lasts began already at ``since`` (Unix seconds)."""
+        with self._lock:
+            event = self._lasting(key)
+            if event is not None and since < event.time - BACKDATED:
+                self._put(event._replace(time=since, at=event.at - (event.time - since)))
 
     def close(self, key: str, text: str = "") -> Event | None:
         """End the event of this key that lasts; None if there is none."""
@@ -5332,13 +5341,15 @@ def reported_text(value: object) -> str:
 class Instance(NamedTuple):
     """The nodes of one serving engine: its scheduler and workers, its API server; or an MP server.
 
-    ``figures`` are sums or means of its ranks as the truth is.
+    ``figures`` are sums or means of its ranks as the truth is, and ``ranks`` those of each worker
+    by its key at the same moment.
     """
 
     id: str
     name: str
     states: List[NodeState]
     figures: Dict[str, Optional[float]]
+    ranks: Dict[str, Dict[str, Optional[float]]]
 
 
 def host_of(node: Node) -> str:
@@ -5371,7 +5382,8 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
         for state in members:
             state.instance_id = state.group = place
         figures = instance_figures(members)
-        instances.append(Instance(place, instance_name(members), members, figures))
+        ranks = {state.node.key: state.figures for state in members if state.kind == "worker"}
+        instances.append(Instance(place, instance_name(members), members, figures, ranks))
     share_tokens(instances)
     return instances
 
@@ -5536,7 +5548,10 @@ class NodeEvents:
     def _open(self, state: NodeState) -> None:
         """Note that a node is degraded or down, once while it lasts."""
         name, key, since = state.state, state.node.key, self._events.clock.unix(state.since)
-        if not self._events.lasts(f"{name}:{key}"):
+        if self._events.lasts(f"{name}:{key}"):
+            # Another frontend, which was asked later, knows since when.
+            self._events.backdate(f"{name}:{key}", since)
+        else:
             why = str(state.error) if name == "down" else ", ".join(state.reasons)
             about = (f"node_{name}", "critical" if name == "down" else "warning")
             where = (key, state.instance_id)
@@ -7482,9 +7497,8 @@ class StatusPage:
 
     def _instance(self, instance: Instance, names: Sequence[str] | None) -> Dict[str, object]:
         states = instance.states
-        workers = [state for state in states if state.kind == "worker"]
         apart = None if names is None else LISTED_SPREAD
-        ranks = {state.node.key: shown_figures(state.figures, apart) for state in workers}
+        ranks = {key: shown_figures(each, apart) for key, each in instance.ranks.items()}
         models = [state.about["model"] for state in states if state.about["model"]]
         engines = [state for state in states if state.kind == "engine"]
         engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""

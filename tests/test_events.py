@@ -230,6 +230,17 @@ def test_ten_thousand_events_are_kept():
     assert len(events.query(limit=20_000)["events"]) == 10_000
 
 
+def test_what_lasts_already_can_turn_out_to_have_begun_earlier(events, clock):
+    began = events.open("w0", "node_degraded", "warning", "w0 is degraded: slow", "w0").time
+    events.backdate("w0", began - 0.5)
+    assert events.query()["events"][0]["time"] == began
+    events.backdate("w0", began - 300)
+    events.backdate("w1", began - 300)
+    clock.now = 60
+    event = events.close("w0").document()
+    assert (event["time"], event["until"], event["seconds"]) == (began - 300, clock.wall(), 360.0)
+
+
 def test_changes_are_told_since_the_last_one_seen(events):
     first = events.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
     assert events.changed_since(0) == [first]
