@@ -904,7 +904,7 @@ def test_rows_are_filtered_by_kind_and_model_with_the_keyboard_and_with_the_mous
 def test_rows_are_grouped_with_the_keyboard_and_with_the_mouse(show, server):
     browser = show(server)
     browser.click("main .search input")
-    tab_to(browser, "Filters")
+    tab_to(browser, "Group and filter")
     browser.press("Enter")
     browser.wait_for(lambda: browser.has(".pop[open] select"))
     browser.press("Tab", "ArrowDown")
@@ -912,7 +912,7 @@ def test_rows_are_grouped_with_the_keyboard_and_with_the_mouse(show, server):
     assert "by=model" in browser.url
     browser.press("Escape")
     browser.wait_for(lambda: not browser.has(".pop[open]"))
-    assert browser.focused() == "summary Filters"
+    assert browser.focused() == "summary Group and filter"
     browser.click("main .tools details:nth-of-type(1) > summary")
     browser.click(".pop[open] select option[value='']")
     browser.wait_for(lambda: browser.count("main tr.group") == 0)
@@ -941,7 +941,7 @@ def test_columns_are_chosen_with_the_keyboard_and_with_the_mouse(show, server):
 
 def test_rows_are_grouped_by_model_under_headings_that_fold(show, server):
     browser = show(server)
-    click_text(browser, "Filters", "main .tools")
+    click_text(browser, "Group and filter", "main .tools")
     choose(browser, ".popover select", "model")
     browser.wait_for(lambda: browser.count("main tr.group") == 3)
     browser.press("Escape")
@@ -1428,7 +1428,7 @@ def test_no_width_scrolls_sideways(show, server, width):
     )
 
 
-@pytest.mark.parametrize("label", ["Filters", "Columns"])
+@pytest.mark.parametrize("label", ["Group and filter", "Columns"])
 def test_the_boxes_of_the_table_are_within_a_telephone(show, server, label):
     browser = show(server)
     browser.resize(360, 800)

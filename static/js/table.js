@@ -269,7 +269,7 @@ const STANDARD = {
  * px.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
- * num, width, narrow (width where there is little room), grow, title, sort: false, find: false,
+ * num, width, narrow (width where there is little room), grow, growNarrow, title, sort: false, find: false,
  * drop: the higher, the sooner it is left out where room is short}. text and render get a second
  * argument: {tight, shows(id)}.
  */
@@ -394,7 +394,8 @@ export class DataTable {
     for (const [column, cell] of this.heads) {
       const width = widthOf(column, tight);
       minimum += width;
-      this.cols.append(this.#sized(column.grow ? 0 : width));
+      const grows = column.grow || (tight && column.growNarrow);
+      this.cols.append(this.#sized(grows ? 0 : width));
       this.headRow.append(cell);
     }
     if (fixed) this.table.style.minWidth = `${minimum}px`;

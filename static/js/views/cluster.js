@@ -234,7 +234,7 @@ class Filters {
     });
     this.by = by;
     return popover(
-      "Filters",
+      "Group and filter",
       () => [
         h("label", { class: "field" }, h("span", {}, "Group rows"), by),
         h(
