@@ -605,13 +605,22 @@ def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):
     assert run("chartmath.js", "return spacing(given[0])", times) == 61
 
 
-def test_a_node_that_responds_to_every_second_poll_has_a_line_and_one_that_was_down_a_gap(run):
-    body = "return answered(given[0]).values"
-    times = list(range(0, 100, 10))
-    slow = {"times": times, "values": [1, None] * 5}
-    assert run("chartmath.js", body, slow) == [1] * 5
-    down = {"times": times, "values": [1] * 4 + [None] * 2 + [1] * 4}
-    assert run("chartmath.js", body, down) == down["values"]
+def test_a_slow_node_has_a_line_and_one_that_was_down_a_gap(run):
+    body = "return answered(given[0])"
+    times = list(range(0, 110, 10))
+    slow = {"times": times, "values": [1, None] * 5 + [1]}
+    assert run("chartmath.js", body, slow)["values"] == [1] * 6
+    # A response that took long is told twice, and then what was missed meanwhile.
+    thrice = [time for start in range(0, 300, 3) for time in (start - 0.01, start, start + 1)]
+    late = run("chartmath.js", body, {"times": thrice, "values": [4, 4, None] * 100})
+    assert late["times"][:-1] == list(range(0, 300, 3))
+    assert late["values"] == [4] * 100 + [None]
+    # Slow lately only.
+    fast = list(range(-500, 0))
+    mixed = {"times": fast + thrice, "values": [4] * 500 + [4, 4, None] * 100}
+    assert run("chartmath.js", body, mixed)["values"] == [4] * 600 + [None]
+    down = {"times": times, "values": [1] * 4 + [None] * 2 + [1] * 5}
+    assert run("chartmath.js", body, down)["values"] == down["values"]
 
 
 def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):

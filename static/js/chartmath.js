@@ -114,17 +114,36 @@ export function spacing(times) {
   return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * COMMON)];
 }
 
+const MISSED = 2.5; // times the time between two values near it, from which on nothing is a gap
+const AGAIN = 0.2; // seconds in which a value is not read twice
+const NEAR = 4; // values before and after that tell how often a node responds
+
 /**
- * A series without its gaps where these are between most of its values: a slow node that responds
- * to every second or third poll has a line, too.
+ * A series without gaps that are no longer than the time between its values near them: a slow node,
+ * which responds to every second or third poll, has a line, too.
  */
 export function answered({ times, values }) {
-  const known = times.filter((_, i) => isNumber(values[i]));
-  const isSparse = known.length > 2 && middleSpacing(known) > 1.5 * middleSpacing(times);
-  return isSparse ? { times: known, values: values.filter(isNumber) } : { times, values };
+  const isAgain = (i) => times[i + 1] - times[i] < AGAIN && isNumber(values[i + 1]);
+  const rows = times.map((_, i) => i).filter((i) => !isAgain(i));
+  const known = rows.filter((i) => isNumber(values[i]));
+  const steps = known.slice(1).map((at, i) => times[at] - times[known[i]]);
+  const usual = (i) =>
+    middleOf([...steps.slice(Math.max(0, i - NEAR), i), ...steps.slice(i + 1, i + 1 + NEAR)]);
+  const next = new Map(known.slice(1).map((at, i) => [at, i]));
+  let waiting = [];
+  const kept = [];
+  for (const at of rows) {
+    if (!isNumber(values[at])) waiting.push(at);
+    else {
+      const i = next.get(at);
+      const isShort = waiting.length > 0 && steps[i] <= MISSED * usual(i);
+      kept.push(...(isShort ? [] : waiting), at);
+      waiting = [];
+    }
+  }
+  kept.push(...waiting);
+  return { times: kept.map((i) => times[i]), values: kept.map((i) => values[i]) };
 }
-
-const middleSpacing = (times) => middleOf(times.slice(1).map((time, i) => time - times[i]));
 
 /**
  * A series with one value a step where it has several, so that a line does not look different where
