@@ -152,10 +152,15 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
     browser.offline(True)
     try:
         browser.script("location.hash = '#/compare'")
-        browser.wait_for(lambda: "This view loads when it is back" in browser.text("main"))
+        said = "Not loaded: the frontend server does not respond."
+        browser.wait_for(lambda: said in browser.text("main"))
+        assert browser.text("h1") == "Compare"
+        assert "Retry now" in browser.text(".banner") and not browser.has("main button")
+        assert browser.text(".live") == "Offline"
     finally:
         browser.offline(False)
-    browser.wait_for(lambda: browser.text("h1") == "Compare", 40)
+    browser.wait_for(lambda: browser.has("main .compare-chart"), 40)
+    assert browser.text("h1") == "Compare" and browser.text(".live") == "Live"
 
 
 @pytest.mark.parametrize(

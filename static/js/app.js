@@ -2,7 +2,7 @@
 
 import { parseRoute } from "./address.js";
 import { button, empty } from "./controls.js";
-import { replace } from "./dom.js";
+import { h, replace } from "./dom.js";
 import {
   loadFailure,
   loadModule,
@@ -15,7 +15,15 @@ import {
   subscribe,
   takeTokenFromAddress,
 } from "./server.js";
-import { drawShell, drawTree, markPlace, openMenu, startShell, treeIsDrawn } from "./shell.js";
+import {
+  drawShell,
+  drawTree,
+  markPlace,
+  openMenu,
+  placeName,
+  startShell,
+  treeIsDrawn,
+} from "./shell.js";
 import { isFigure } from "./words.js";
 import * as cluster from "./views/cluster.js";
 
@@ -38,7 +46,12 @@ let failed = null; // when the last status came before the view could not be loa
 
 function showFailure(error) {
   failed = store.received;
-  replace(main, empty(loadFailure("view", error), button("Try again", route)));
+  const { view, key } = parseRoute();
+  const title = view === "node" ? key : placeName(view);
+  // The banner of a lost server has a button that tries again.
+  const again = error.isUnreachable ? [] : [button("Try again", route)];
+  const head = h("div", { class: "page-head" }, h("h1", {}, title));
+  replace(main, head, empty(loadFailure("view", error), ...again));
   console.error(error);
 }
 

@@ -887,7 +887,9 @@ export function sparkline(values, { unit, width = SPARK_WIDTH, height = SPARK_HE
     "svg",
     { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
     at < 0 ? null : svg("path", { class: "spark-area", d: areaPath(times, known, floor, x, y, 0) }),
-    svg("line", { class: "spark-base", x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }),
+    at < 0
+      ? null
+      : svg("line", { class: "spark-base", x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }),
     at < 0 ? null : svg("path", { class: "spark-line", d: linePath(times, known, x, y, 0) }),
     at < 0 ? null : svg("circle", { class: "spark-end", cx: x(at), cy: y(known[at]), r: 2 }),
   );

@@ -74,7 +74,7 @@ export async function opened(load) {
   try {
     return await loadModule(load);
   } catch (error) {
-    toast("Not opened: the frontend server is unreachable", "bad");
+    toast("Not opened: the frontend server does not respond.", "bad");
     return null;
   }
 }
@@ -104,24 +104,26 @@ function commandRow([what, options]) {
   );
 }
 
-/** What every view says while the frontend knows no node. */
-export function noNodes() {
+/** What every view says while the frontend knows no node; the page of nodes has its own buttons. */
+export function noNodes(hasButtons = false) {
   return h(
     "section",
     { class: "empty no-nodes", "aria-label": "No nodes yet" },
     h("h2", {}, "No nodes yet"),
-    h(
-      "div",
-      { class: "actions" },
-      h("a", { class: "button primary", href: "#/nodes?add=1" }, "Add a node"),
-    ),
-    h("p", {}, "Or start the frontend with its nodes:"),
+    hasButtons
+      ? null
+      : h(
+          "div",
+          { class: "actions" },
+          h("a", { class: "button primary", href: "#/nodes?add=1" }, "Add a node"),
+        ),
+    h("p", {}, `${hasButtons ? "Add one above, or" : "Or"} start the frontend with its nodes:`),
     h("ul", { class: "commands" }, STARTS.map(commandRow)),
     h(
       "p",
       {},
       "In-process LMCache starts its HTTP servers only with ",
-      h("code", {}, "internal_api_server_enabled: true"),
+      h("code", { class: "gap" }, "internal_api_server_enabled: true"),
       ".",
     ),
   );

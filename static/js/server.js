@@ -5,6 +5,7 @@ import { addressText } from "./format.js";
 
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
+const NO_RESPONSE = "the frontend server does not respond";
 const FRESH = 1; // seconds for which a status tells that the server is there
 let memoryToken = "";
 
@@ -136,7 +137,7 @@ export async function request(
   } catch (error) {
     if (signal && signal.aborted) throw new DOMException("left the view", "AbortError");
     if (limit.signal.aborted) throw new ApiError(`no response within ${timeout} s`, 0);
-    throw new ApiError("the frontend server does not respond", 0);
+    throw new ApiError(NO_RESPONSE, 0);
   } finally {
     clearTimeout(timer);
     if (signal) signal.removeEventListener("abort", stop);
@@ -292,10 +293,13 @@ export function recall(name, fallback) {
   }
 }
 
+/** The present of what is shown, Unix seconds: it stands still while the server is away. */
+export const shownNow = () => (store.error ? store.received : Date.now() / 1000);
+
 /** What is said of a part of the page that could not be loaded: "view", "panel". */
 export const loadFailure = (part, error) =>
   error.isUnreachable
-    ? `The frontend server is unreachable. This ${part} loads when it is back.`
+    ? `Not loaded: ${error.message}.`
     : `This ${part} could not be loaded: ${error.message}`;
 
 /**
@@ -309,7 +313,7 @@ export async function loadModule(load) {
     if (!(error instanceof TypeError)) throw error;
     // Whether it is away is asked at once, but not again: the poller goes on at its own pace.
     if (!store.error && Date.now() / 1000 - store.received > FRESH) poll();
-    const unreachable = new Error("the frontend server is unreachable");
+    const unreachable = new Error(NO_RESPONSE);
     throw Object.assign(unreachable, { isUnreachable: true });
   }
 }

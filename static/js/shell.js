@@ -97,7 +97,7 @@ function drawRange() {
   // A link may ask for a longer range than there is.
   const asked = range.live ? SPANS.filter(([, , seconds]) => seconds === range.seconds) : [];
   const choices = [...new Set([...offeredSpans(), ...asked])];
-  const signature = JSON.stringify([range, choices.map(([name]) => name)]);
+  const signature = JSON.stringify([range, choices.map(([name]) => name), Boolean(store.error)]);
   if (signature === drawnRange) return;
   drawnRange = signature;
   const here = (seconds) => range.live && range.seconds === seconds;
@@ -125,7 +125,7 @@ function drawRange() {
   fixedNote.hidden = range.live;
   liveButton.setAttribute("aria-pressed", String(range.live));
   liveButton.title = range.live ? "Hold this range" : "Follow the current time";
-  replace(liveButton, range.live ? [h("i"), "Live"] : "Go live");
+  replace(liveButton, range.live ? [h("i"), store.error ? "Offline" : "Live"] : "Go live");
 }
 
 function startRange() {

@@ -627,18 +627,18 @@ async function setQuota(ctx, salt, limit, changed, say) {
   }
 }
 
-const quotaColumns = (ctx, after) => [
+const quotaColumns = (ctx, after, tier) => [
   { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
   {
     id: "use",
-    label: "In use",
+    label: tier ? `${tier} in use` : "In use",
     num: true,
     value: (row) => row.use,
     text: (row) => gigabytes(row.use),
   },
   {
     id: "limit",
-    label: "Limit",
+    label: tier ? `${tier} limit` : "Limit",
     num: true,
     value: (row) => row.limit,
     text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)),
@@ -657,12 +657,15 @@ const quotaColumns = (ctx, after) => [
   },
 ];
 
-/** Limits by cache salt, with a form that sets one. `shape` makes rows of the response. */
-function quotas(ctx, shape, defaults) {
+/**
+ * Limits by cache salt, with a form that sets one. `shape` makes rows of the response; `tier` is
+ * the layer of which they are, where that is known.
+ */
+function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
   const form = quotaForm(ctx, () => frame.run());
   const frame = panelFrame({
     title: "Quotas",
-    note: "how much each cache salt may store",
+    note: `how much ${tier ? `of ${tier} ` : ""}each cache salt may use`,
     path: "/quota",
     ctx,
     load: () => ctx.json("/quota"),
@@ -672,7 +675,7 @@ function quotas(ctx, shape, defaults) {
         key: (row) => row.salt,
         fixed: false,
         emptyText: "No quotas: every cache salt may fill the cache.",
-        columns: quotaColumns(ctx, frame.run),
+        columns: quotaColumns(ctx, frame.run, tier),
       });
       table.update(shape(data));
       append(body, table.element, form);
@@ -780,7 +783,7 @@ function mountCoordinator(root, ctx) {
           use: one.usage_gb,
           limit: one.quota_exists ? one.quota_limit_gb : null,
         })),
-      standard.element,
+      { tier: "L2", defaults: standard.element },
     ),
     pins(ctx),
     directory(ctx),
@@ -801,20 +804,28 @@ const keyColumns = (rest) => [
     id: "hash",
     label: "Chunk",
     head: true,
+    width: 180,
     cls: "mono",
     value: (row) => row.key.chunk_hash_hex,
     text: (row) => middle(row.key.chunk_hash_hex, 20),
     tip: (row) => row.key.chunk_hash_hex,
   },
-  { id: "model", label: "Model", value: (row) => row.key.model_name },
+  { id: "model", label: "Model", width: 180, drop: 1, value: (row) => row.key.model_name },
   {
     id: "rank",
     label: "KV rank",
+    width: 90,
     value: (row) => row.key.kv_rank,
     text: (row) => rankText(row.key.kv_rank),
     tip: (row) => `Rank and world size of the engine; as a number ${row.key.kv_rank}`,
   },
-  { id: "salt", label: "Cache salt", value: (row) => row.key.cache_salt || "(none)" },
+  {
+    id: "salt",
+    label: "Cache salt",
+    width: 110,
+    drop: 2,
+    value: (row) => row.key.cache_salt || "(none)",
+  },
   ...rest,
 ];
 const keyId = ({ key }) =>
@@ -871,6 +882,7 @@ const directory = (ctx) =>
       {
         id: "places",
         label: "Stored in",
+        width: 230,
         cls: "wrap",
         value: (row) =>
           row.placements
@@ -880,6 +892,7 @@ const directory = (ctx) =>
       {
         id: "size",
         label: "Size",
+        width: 90,
         num: true,
         value: (row) => (row.placements[0] || {}).size_bytes ?? null,
         text: (row) => format((row.placements[0] || {}).size_bytes ?? null, "bytes"),
@@ -887,6 +900,7 @@ const directory = (ctx) =>
       {
         id: "read",
         label: "Accesses",
+        width: 90,
         num: true,
         value: (row) => row.access_count,
         text: (row) => plain(row.access_count),

@@ -6,7 +6,7 @@ import { facts, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h } from "../dom.js";
 import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, refreshNow, store, subscribe } from "../server.js";
+import { getJson, refreshNow, shownNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
@@ -551,13 +551,17 @@ const directory = (data) => [
   h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
 ];
 
-const silence = (row) => Date.now() / 1000 - row.last_heartbeat_time;
+const silence = (row) => shownNow() - row.last_heartbeat_time;
 const isLate = (row) => silence(row) > LATE;
 const workers = (data) =>
   rows(
     "Workers",
     [
-      text("instance", "Instance", (row) => row.instance_id, { head: true }),
+      text("instance", "Instance", (row) => row.instance_id, {
+        head: true,
+        text: (row, { tight }) =>
+          tight ? `${row.instance_id} · worker ${row.worker_id}` : row.instance_id,
+      }),
       number("worker", "Worker", (row) => row.worker_id),
       text("address", "Address", (row) => `${row.ip}:${row.port}`),
       number("keys", "Keys", (row) => row.key_count),
@@ -631,7 +635,7 @@ const NODE_COLUMNS = [
     render: (row) => h("a", { href: nodeLink(row) }, row.name),
   }),
   text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 120, drop: 3 }),
-  text("version", "Version", (row) => row.version || "", { width: 160, drop: 5 }),
+  text("version", "Version", (row) => row.version || "–", { width: 160, drop: 5 }),
   { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76 },
   { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
   { ...number("memory", "L1 memory", figure("local_cache_bytes"), bytes), width: 110, drop: 4 },
@@ -727,7 +731,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
   ]),
   (data.alerts || []).length
     ? [
-        h("h3", {}, "Its alerts"),
+        h("h3", {}, "Alerts raised by this frontend"),
         h(
           "ul",
           { class: "its-alerts" },

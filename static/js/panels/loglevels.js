@@ -258,7 +258,7 @@ class LogLevels {
     this.form.offer(this.rows);
     const spring = h("span", { class: "spring" });
     const tools = h("div", { class: "tools" }, this.search, this.chips, spring, this.form.parts);
-    append(body, tools, this.table.element);
+    append(body, tools, h("div", { class: "loggers" }, this.table.element));
   }
 }
 

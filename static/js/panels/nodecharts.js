@@ -35,7 +35,11 @@ const NOTES = {
   external_prefix_hit_rate: () => "beyond the GPU prefix",
   kv_usage_ratio: (m) => said(m, "preemptions_per_second", (text) => `preemptions ${text}`),
   local_cache_bytes: (m) => said(m, "local_cache_limit_bytes", (text) => `of ${text}`),
-  evictions_per_second: (m) => said(m, "stored_tokens_per_second", (text) => `storing ${text}`),
+  // An MP server counts those of both layers.
+  evictions_per_second: (m) =>
+    isNumber(m.l1_hit_rate)
+      ? "of L1 and L2"
+      : said(m, "stored_tokens_per_second", (text) => `storing ${text}`),
   failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
   loads_in_flight: (m) =>
     said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
@@ -113,13 +117,13 @@ const PROBLEMS = [
 ];
 const L1_LIMIT = ["local_cache_limit_bytes", "L1 limit"];
 
-const MEMORY = [
+const memory = (evictions) => [
   "L1 memory and evictions",
   lane("bytes", [line("local_cache_bytes", "L1 memory", LAYER.l1)], {
     name: "L1 memory",
     limit: L1_LIMIT,
   }),
-  low("1/s", [line("evictions_per_second", "Evictions", 3)], { name: "Evictions" }),
+  low("1/s", [line("evictions_per_second", evictions, 3)], { name: evictions }),
 ];
 
 const CHARTS = {
@@ -176,7 +180,7 @@ const CHARTS = {
       ),
       low("seconds", [line("retrieve_p99", "Retrieve p99", 4)], { name: "Retrieve latency" }),
     ],
-    MEMORY,
+    memory("L1 and L2 evictions"),
     [
       "In flight and failures",
       lane(
@@ -215,7 +219,7 @@ const CHARTS = {
       ),
       low("seconds", [line("store_p99", "Store p99", 6)], { name: "Store latency" }),
     ],
-    MEMORY,
+    memory("Evictions"),
     [
       "Remote backend",
       lane("bytes/s", [
@@ -495,11 +499,7 @@ export class NodeFigures {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (this.card) this.card.fail(error);
-      else
-        replace(
-          this.place,
-          h("p", { class: "panel-line" }, `The history is not available: ${error.message}.`),
-        );
+      else replace(this.place, h("p", { class: "panel-line" }, `Not loaded: ${error.message}.`));
       this.place.classList.remove("asking");
       return;
     }

@@ -6,7 +6,7 @@ import { onRange, timeRange } from "../address.js";
 import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime } from "../format.js";
-import { instanceName, store } from "../server.js";
+import { instanceName, shownNow, store } from "../server.js";
 import { kindName } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { NodeFigures } from "./nodecharts.js";
@@ -78,7 +78,7 @@ function aboutRows(node, more) {
   const { healthy } = node.metrics || {};
   const health = { 0: "■ not healthy", 1: "● healthy" }[healthy] || "";
   const instance = instanceName(node);
-  const up = more.started && node.state !== "down" ? Date.now() / 1000 - more.started : null;
+  const up = more.started && node.state !== "down" ? shownNow() - more.started : null;
   return [
     ["State", stateMark(node.state)],
     ["In this state since", fullTime(node.since)],
@@ -97,7 +97,7 @@ function aboutRows(node, more) {
     ["Proxy path", breakable(node.path || "")],
     ["Source", node.source],
     ["Proxy", proxyLink(node)],
-    ["Last polled", node.polled ? clock(node.polled) : null],
+    ["Last polled", node.polled && !store.error ? clock(node.polled) : null],
     ["Response time", responseTime(node)],
     ["Last error", node.error],
   ];
@@ -185,7 +185,7 @@ class Overview {
   }
 
   #drawAbout(node) {
-    const sig = JSON.stringify([node, this.more.started, instanceName(node)]);
+    const sig = JSON.stringify([node, this.more.started, instanceName(node), store.error]);
     if (sig === this.aboutSig) return;
     this.aboutSig = sig;
     replace(this.about, facts(aboutRows(node, this.more)));

@@ -131,6 +131,7 @@ class Head {
   tick() {
     const range = timeRange();
     if (!range.live) setText(this.age, `As of ${hour(range.to)}. Table and sidebar are current.`);
+    else if (store.error) setText(this.age, "");
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
       setText(this.age, `Updated ${duration(Math.round(age))} ago`);

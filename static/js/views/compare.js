@@ -175,7 +175,7 @@ class ValueTable {
       id,
       label,
       num: true,
-      width: 110,
+      width: 92,
       find: false,
       value: (row) => row[id],
       text: (row) => format(row[id], unit),
@@ -197,8 +197,8 @@ class ValueTable {
           sig: (row) => `${row.name} ${row.colour} ${view.alone === row.name}`,
           render: (row) => nameCell(row, view),
         },
-        number("at", "At crosshair", { drop: 1, width: 116 }),
-        number("last", "Last", { narrow: 96 }),
+        number("at", "At crosshair", { drop: 1, width: 108 }),
+        number("last", "Last", { narrow: 84 }),
         number("low", "Lowest", { drop: 3 }),
         number("mean", "Mean", { drop: 4 }),
         number("high", "Highest", { drop: 2 }),
@@ -211,7 +211,9 @@ function nameCell(row, view) {
   const dash = Math.floor(row.colour / COLOURS) % 3;
   const pressed = view.alone === row.name;
   const open = { class: "open-node", href: nodeLink({ key: row.name }), title: `Open ${row.name}` };
-  return [
+  return h(
+    "span",
+    { class: "named" },
     h(
       "button",
       {
@@ -225,7 +227,7 @@ function nameCell(row, view) {
       fitted(row.name),
     ),
     h("a", { ...open, "aria-label": open.title }, icon("go")),
-  ];
+  );
 }
 
 /** How many series have the values of another one: their lines lie under it. */
@@ -274,7 +276,7 @@ class ComparePage {
       "section",
       { class: "panel asking", "aria-label": "One metric across nodes" },
       h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes"), this.help),
-      h("div", { class: "tools" }, this.metricBox, this.picker.preset),
+      h("div", { class: "tools choices" }, this.metricBox, this.picker.preset),
       this.picker.element,
       this.note,
       this.chartBox,
@@ -364,7 +366,7 @@ class ComparePage {
       const shown = events.filter((event) => event.node && this.chosen.has(event.node));
       if (turn === this.turn) this.#draw(answer, marksOf(shown));
     } catch (error) {
-      if (error.name !== "AbortError") setText(this.note, `No history: ${error.message}`);
+      if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
     } finally {
       this.panel.classList.remove("asking");
     }
@@ -399,7 +401,7 @@ class ComparePage {
     const hidden = hiddenLines(this.series);
     const notes = [
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
-      hidden ? `${hidden} of ${length} lines lie behind another one with the same values.` : "",
+      hidden ? `${hidden} of ${length} lines lie behind another line with the same values.` : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
   }

@@ -14,6 +14,7 @@ const UNASKED = 16; // nodes whose settings are compared at once; with more ther
 const PAUSE = 600; // ms after a change of the choice
 const TIMEOUT = 15; // seconds
 const MOST_NAMES = 3;
+const MOST_ROWS = 60; // settings that are shown before all are asked for
 
 /** Settings that differ by nature: ids, ports, addresses and paths of one process. */
 const IDENTITY = new RegExp(
@@ -65,6 +66,7 @@ export class SettingsCard {
   constructor(signal) {
     this.keys = [];
     this.found = null; // {configs, mute}
+    this.isWhole = false; // all settings are shown
     this.timer = 0;
     this.abort = null;
     this.note = h("span", { class: "progress", "aria-live": "polite" });
@@ -104,6 +106,7 @@ export class SettingsCard {
   choose(keys) {
     if (keys.join() === this.keys.join()) return;
     this.keys = keys;
+    this.isWhole = false;
     clearTimeout(this.timer);
     if (keys.length < 2 || keys.length > UNASKED) return;
     this.timer = setTimeout(() => this.compare(), PAUSE);
@@ -164,6 +167,11 @@ export class SettingsCard {
       ? ` (and ${plural(natural.length, "setting")} with IDs, ports and paths)`
       : "";
     const silent = mute.length ? ` ${muteText(mute)}` : "";
+    if (!configs.length && store.error) {
+      setText(this.note, `Not loaded: ${store.error}.`);
+      replace(this.box);
+      return;
+    }
     if (configs.length < 2) {
       setText(this.note, silent);
       replace(this.box);
@@ -178,7 +186,18 @@ export class SettingsCard {
         (this.equal.checked || row.groups.length > 1) &&
         (this.identity.checked || !isIdentity(row.name)),
     );
-    replace(this.box, shown.length ? settingTable(shown) : null);
+    this.#show(shown);
+  }
+
+  #show(rows) {
+    const first = this.isWhole ? rows : rows.slice(0, MOST_ROWS);
+    const showAll = () => {
+      this.isWhole = true;
+      this.#draw();
+    };
+    const label = `Show all ${plain(rows.length)}`;
+    const all = first.length < rows.length ? button(label, showAll, { kind: "small" }) : null;
+    replace(this.box, first.length ? settingTable(first) : null, all);
   }
 }
 

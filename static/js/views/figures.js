@@ -674,7 +674,7 @@ export class ChartsCard {
   fail(error) {
     this.note.hidden = false;
     const isKept = this.charts.some(({ chart }) => chart.series.length);
-    const what = isKept ? "No newer history" : "The history is not available";
+    const what = isKept ? "No newer history" : "Not loaded";
     setText(this.note, `${what}: ${error.message}.`);
   }
 }

@@ -76,8 +76,8 @@ class FleetPage {
   #fail(query, error) {
     this.failed = store.received;
     this.query = query;
-    const again = button("Try again", () => this.show(query));
-    replace(this.place, empty(loadFailure("tab", error), again));
+    const again = error.isUnreachable ? [] : [button("Try again", () => this.show(query))];
+    replace(this.place, empty(loadFailure("tab", error), ...again));
   }
 
   update(status) {

@@ -248,9 +248,10 @@ class PanelContext {
 function aboutLine(node, status) {
   // How long its process runs is another figure, of the Overview.
   const since = node.state === "up" && node.since ? when(node.since, status.time) : "";
+  const kind = node.software ? `${node.software} engine` : KINDS[node.kind];
   return [
     [instanceName(node) === node.key ? "" : instanceName(node), ""],
-    [node.software ? `${node.software} engine` : KINDS[node.kind], ""],
+    [kind === node.key ? "" : kind, ""],
     [node.version, ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
@@ -312,7 +313,7 @@ class NodePage {
     this.count = h("span");
     this.line = h("span", { class: "muted about-line" });
     this.trouble = h("div", { role: "status" });
-    this.past = h("p", { class: "note", role: "status", hidden: true });
+    this.past = h("p", { class: "note past-note", role: "status", hidden: true });
     this.unasked = this.#unaskedNote();
     this.locked = h("div", { hidden: true }, lockNote(signal));
     this.place = h("div");
@@ -393,13 +394,8 @@ class NodePage {
     this.now = null;
     this.failed = store.received;
     const text = loadFailure("panel", error);
-    replace(
-      this.place,
-      empty(
-        text,
-        button("Try again", () => this.show(name)),
-      ),
-    );
+    const again = error.isUnreachable ? [] : [button("Try again", () => this.show(name))];
+    replace(this.place, empty(text, ...again));
     console.error(error);
   }
 

@@ -8,6 +8,7 @@ import {
   kindText,
   lockNote,
   nodeLink,
+  noNodes,
   searchBox,
   stateMark,
   toast,
@@ -306,11 +307,10 @@ class NodesPage {
       label: "Nodes",
       key: (row) => row.key,
       sort: { id: "name", down: false },
-      emptyText:
-        "No nodes yet. Add one here, or start the frontend with --node NAME=ADDRESS, " +
-        "--config FILE, --coordinator-url URL, --dns NAME:PORT, --discovery or --demo.",
       columns: columns(this),
     });
+    this.none = noNodes(true);
+    this.none.hidden = true;
     const search = searchBox("Search nodes", (text) => {
       this.table.search(text);
       return this.table.shown.length;
@@ -331,6 +331,7 @@ class NodesPage {
       lockNote(signal),
       h("div", { class: "tools" }, tools),
       this.table.element,
+      this.none,
     );
   }
 
@@ -401,7 +402,10 @@ class NodesPage {
 
   update(status) {
     this.#drawWhere();
-    this.table.update(rowsOf(status));
+    const rows = rowsOf(status);
+    this.none.hidden = rows.length > 0;
+    this.table.element.hidden = !this.none.hidden;
+    this.table.update(rows);
   }
 }
 
