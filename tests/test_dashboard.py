@@ -155,8 +155,9 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
         said = "Not loaded: the frontend server does not respond."
         browser.wait_for(lambda: said in browser.text("main"))
         assert browser.text("h1") == "Compare"
-        assert "Retry now" in browser.text(".banner") and not browser.has("main button")
-        assert browser.text(".live") == "Offline"
+        assert not browser.has("main button"), "the banner has one"
+        browser.wait_for(lambda: "Retry now" in browser.text(".banner"))
+        browser.wait_for(lambda: browser.text(".live") == "Offline")
     finally:
         browser.offline(False)
     browser.wait_for(lambda: browser.has("main .compare-chart"), 40)
