@@ -159,18 +159,22 @@ class Lane {
     return [lines, svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom })];
   }
 
-  /** Limits as dashed lines with their names. */
+  /** Limits as dashed lines. */
   limitLines(left, right) {
+    if (this.empty) return [];
+    return this.limits.map(({ value }) => {
+      const y = this.y(value);
+      return svg("line", { class: "limit", x1: left, x2: right, y1: y, y2: y });
+    });
+  }
+
+  /** The names of the limits, on a ground of their own: they stand before lines and marks. */
+  limitNames(right) {
     if (this.empty) return [];
     return this.limits.map(({ value, name }) => {
       const y = this.y(value);
-      const label = { class: "tick limit-name", x: right - 4, y: y - 4, "text-anchor": "end" };
-      return svg(
-        "g",
-        {},
-        svg("line", { class: "limit", x1: left, x2: right, y1: y, y2: y }),
-        svg("text", { ...label, y: y < this.top + TOP + 8 ? y + 12 : y - 4 }, name),
-      );
+      const label = { class: "tick limit-name", x: right - 4, "text-anchor": "end" };
+      return svg("text", { ...label, y: y < this.top + TOP + 8 ? y + 12 : y - 4 }, name);
     });
   }
 
@@ -436,7 +440,8 @@ export class Chart {
     this.#drawMarks();
     const { left, right } = this.scale;
     const nothing = this.lanes.map((lane) => lane.nothing(left, right));
-    this.plot.append(...nothing.filter(Boolean));
+    const names = this.lanes.flatMap((lane) => lane.limitNames(right));
+    this.plot.append(...nothing.filter(Boolean), ...names);
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
     this.plot.append(this.cross);
     if (this.cursor !== null) this.point(this.cursor, this.isRead);

@@ -53,6 +53,10 @@ export const breakable = (name) =>
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
+/** A class or a call: broken before its "(" and inside paths, never inside a name. */
+export const breakableCall = (text) =>
+  text.split(/(?=\()|(?<=[/,])(?=[^/])/).map((part, i) => [i ? h("wbr") : null, part]);
+
 /** An SVG element. */
 export function svg(tag, props, ...children) {
   const element = document.createElementNS(SVG_NS, tag);

@@ -48,7 +48,7 @@ export function tree(value, name = "", needle = "", depth = 0) {
 
 function branch(value, name, children, open) {
   const size = Object.keys(value).length;
-  const note = Array.isArray(value) ? ` [${size}]` : ` ${plural(size, "entry", "entries")}`;
+  const note = ` ${plural(size, "entry", "entries")}`;
   const summary = [h("span", { class: "key" }, name), h("span", { class: "muted" }, note)];
   const box = h("details", { open }, h("summary", {}, summary));
   let built = false;

@@ -3,13 +3,13 @@
 
 import { button, facts, field, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
-import { append, breakable, h, replace, setText } from "../dom.js";
+import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
-import { fails, gigabytes } from "./kinds.js";
+import { fails, gigabytes, limitText } from "./kinds.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {
@@ -136,6 +136,8 @@ function mountEngine(root, ctx) {
   root.append(backends(ctx), engineRest(ctx));
 }
 
+const NOT_COUNTED = "Not here: only the scheduler counts chunks.";
+
 function engineRest(ctx) {
   return h(
     "div",
@@ -185,7 +187,11 @@ function engineRest(ctx) {
         resetMetrics(ctx),
       ),
       ctx.node().kind === "worker"
-        ? h("p", { class: "quiet-line" }, "Chunk statistics: only the scheduler counts chunks.")
+        ? panelFrame({
+            title: "Chunk statistics",
+            ctx,
+            render: (data, body) => append(body, h("p", { class: "quiet-line" }, NOT_COUNTED)),
+          }).element
         : chunkStatistics(ctx),
     ),
   );
@@ -386,14 +392,18 @@ function lookup(ctx) {
       const open = told(data.client) !== "none" || told(data.server) !== "none";
       append(
         body,
-        facts([
-          ["Client", breakable(told(data.client))],
-          ["Server", breakable(told(data.server))],
-        ]),
+        h(
+          "div",
+          { class: "one-by-one" },
+          facts([
+            ["Client", breakableCall(told(data.client))],
+            ["Server", breakableCall(told(data.server))],
+          ]),
+        ),
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: it is closed and reopened. Close: lookups find nothing until it is created."
+            ? "Recreate: closed and reopened. Close: lookups find nothing until it is recreated."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
@@ -561,7 +571,7 @@ function mountScheduler(root, ctx) {
             "They are on its workers: ",
             workers.flatMap((one, i) => [
               i ? ", " : "",
-              h("a", { href: nodeLink(one, "cache") }, one.name),
+              h("a", { class: "gap", href: nodeLink(one, "cache") }, one.name),
             ]),
             ".",
           ]
@@ -726,8 +736,6 @@ function mountMp(root, ctx) {
     ),
   );
 }
-
-const limitText = ({ default_limit_gb: limit }) => (limit === null ? "none" : gigabytes(limit));
 
 function mountCoordinator(root, ctx) {
   const standard = panelFrame({

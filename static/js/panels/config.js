@@ -1,7 +1,16 @@
 // Settings: searched, edited in their row, compared with the defaults and with the other processes
 // of the instance.
 
-import { button, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
+import {
+  button,
+  facts,
+  guarded,
+  linked,
+  nodeLink,
+  searchBox,
+  toast,
+  working,
+} from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
 import { append, breakable, h } from "../dom.js";
 import { byName, fullTime, plain, plural, when } from "../format.js";
@@ -11,6 +20,7 @@ import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
 import { SETTABLE } from "../words.js";
+import { limitText } from "./kinds.js";
 import { aboutSetting, TOPIC_NAMES } from "./settings.js";
 import { flatten, readEither } from "./util.js";
 
@@ -95,10 +105,19 @@ export function mount(root, ctx) {
       ["Live storage adapters", "/config/adapters"],
     ];
     mountTrees(root, ctx, trees, "read-only on an MP server");
-  } else if (kind === "coordinator")
-    mountTrees(root, ctx, [["Quota configuration", "/quota/config"]], "set under Cache");
+  } else if (kind === "coordinator") root.append(quotaConfig(ctx));
   else root.append(new Settings(ctx).frame.element);
 }
+
+const quotaConfig = (ctx) =>
+  panelFrame({
+    title: "Quota configuration",
+    note: "set under Cache",
+    path: "/quota/config",
+    ctx,
+    load: () => ctx.json("/quota/config"),
+    render: (data, body) => append(body, facts([["Default quota", limitText(data)]])),
+  }).element;
 
 const defaultText = (row, none) => (DEFAULTS.has(row.name) ? show(DEFAULTS.get(row.name)) : none);
 
@@ -140,7 +159,7 @@ function columns(panel) {
             valueOf(row),
             changeLink(row, panel.ctx.node()),
             row.differs && !fit.shows("differs")
-              ? h("span", { class: "cell-more odd-mark" }, breakable(row.differs))
+              ? h("span", { class: "cell-more odd-mark", title: row.differs }, linked(row.differs))
               : null,
           ],
   };
@@ -190,17 +209,18 @@ function factColumns(panel) {
       label: "Default",
       width: 110,
       drop: 1,
-      cls: "mono muted",
+      cls: "mono muted wrap",
       title: "of LMCache 0.5.6",
       find: false,
       value: (row) => defaultText(row, ""),
-      text: (row) => defaultText(row, "–"),
+      sig: (row) => row.name,
+      render: (row) => breakable(defaultText(row, "–")),
       tip: (row) => defaultText(row, "not listed"),
     },
     {
       id: "differs",
       label: "In the instance",
-      width: 140,
+      width: 176,
       cls: "wrap",
       drop: 3,
       title: "what the other processes of the instance have",
@@ -208,7 +228,7 @@ function factColumns(panel) {
       sig: (row) => `${row.differs}${panel.siblings}${panel.unasked}`,
       render: (row) =>
         row.differs
-          ? h("span", { class: "odd-mark" }, breakable(row.differs))
+          ? h("span", { class: "odd-mark" }, linked(row.differs))
           : h("span", { class: "muted" }, panel.sameText()),
       tip: (row) => row.differs,
     },

@@ -29,7 +29,14 @@ export function mount(root, ctx) {
       const rows = eventRows(events);
       const now = timeRange().live ? store.status.time : end;
       const more = next === null ? "" : ", and older ones";
-      const count = rows.length ? plural(events.length, "event") + more : "no events";
+      const { kind } = ctx.node();
+      const others = keysFor(ctx.node()).length > 1;
+      const of = !others
+        ? ""
+        : kind === "frontend"
+          ? " of the nodes behind it"
+          : " of its instance";
+      const count = rows.length ? plural(rows.length, "event") + of + more : `no events${of}`;
       replace(
         body,
         h("p", { class: "quiet-line" }, `${spanText(start, end)}: ${count}.`),

@@ -50,6 +50,9 @@ const bytes = (value) => format(value, "bytes");
 const whole = (count) => plain(Math.round(count));
 /** LMCache's GB are GiB. */
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes"));
+/** The limit of cache salts without a quota, of a coordinator's configuration. */
+export const limitText = ({ default_limit_gb: limit }) =>
+  limit === null || limit === undefined ? "none" : gigabytes(limit);
 
 const NEARLY_FULL = 0.95; // of the limit of a tier that evicts nothing
 
@@ -213,7 +216,7 @@ const ADAPTER_COLUMNS = [
     render: (row) => [
       h("b", {}, row.name),
       " ",
-      h("span", { class: "mono muted" }, breakable(row.place)),
+      h("span", { class: "place mono muted" }, breakable(row.place)),
     ],
   }),
   wellness,

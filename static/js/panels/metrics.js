@@ -48,7 +48,8 @@ export function parseMetrics(text) {
       const space = rest.indexOf(" ");
       const name = space < 0 ? rest : rest.slice(0, space);
       const entry = family(name);
-      if (line[2] === "H") entry.help = space < 0 ? "" : rest.slice(space + 1);
+      // Some help texts mark names as code with two back quotes.
+      if (line[2] === "H") entry.help = space < 0 ? "" : rest.slice(space + 1).replace(/``/g, "");
       else {
         entry.type = rest.slice(space + 1).trim();
         typed.set(name, entry);
@@ -101,13 +102,16 @@ export function quantile(buckets, q) {
   return null;
 }
 
-/** Labels in a row, first the one that another frontend adds: it tells rows apart. */
-const labelText = (labels, names) =>
+/** "name=value" of labels, first the one that another frontend adds: it tells rows apart. */
+const labelPairs = (labels, names) =>
   [...names]
     .sort((a, b) => (b === "node") - (a === "node"))
     .filter((name) => name in labels)
-    .map((name) => `${name}=${labels[name]}`)
-    .join("  ");
+    .map((name) => `${name}=${labels[name] || '""'}`);
+const labelText = (labels, names) => labelPairs(labels, names).join("  ");
+/** Labels of which none is broken over two lines that has room on one. */
+const wholeLabels = (labels, names) =>
+  labelPairs(labels, names).map((pair) => [h("span", { class: "whole" }, breakable(pair)), " "]);
 const prefixOf = (name) =>
   name.includes(":")
     ? name.slice(0, name.indexOf(":"))
@@ -137,7 +141,7 @@ function quantileText(buckets, q, measure) {
   const top = bounded.length ? bounded[bounded.length - 1] : null;
   const count = buckets[buckets.length - 1][1];
   const beyond = top && value === top[0] && count * q > top[1];
-  return `${beyond ? "> " : ""}${show(value, measure)}`;
+  return `${beyond ? ">\u00a0" : ""}${show(value, measure)}`;
 }
 const STEP = 3; // seconds between two looks at a sample that is watched
 
@@ -410,7 +414,7 @@ class Detail {
     this.row = row;
     const close = button("Close", () => this.#close(), { kind: "small" });
     const area = h("div", { class: "charts" });
-    const labels = labelText(row.labels, Object.keys(row.labels));
+    const labels = wholeLabels(row.labels, Object.keys(row.labels));
     const distribution = row.set ? new Distribution(row) : null;
     replace(
       this.element,
@@ -424,7 +428,7 @@ class Detail {
           h("div", { class: "panel-tools" }, close),
         ),
         h("p", { class: "muted" }, row.help || "No help text."),
-        labels ? h("p", { class: "mono muted" }, labels) : null,
+        labels.length ? h("p", { class: "mono muted labels" }, labels) : null,
         distribution ? distribution.element : this.#value(row),
         area,
       ),
@@ -494,12 +498,19 @@ const nameColumn = (panel) => ({
   ],
 });
 
+/** How often a histogram was observed, and its quantiles on a line of their own. */
+function spreadParts({ shown }) {
+  const [count, ...quantiles] = shown.split(" · ");
+  const line = quantiles.length ? h("span", { class: "gap" }, quantiles.join(" · ")) : null;
+  return [h("span", { class: "gap" }, count), line && " · ", line];
+}
+
 /** The labels whose columns have no room. */
 function labelsBelow(panel, row, fit) {
   if (fit.shows("labels")) return null;
   const hidden = panel.varying.filter((name) => !fit.shows(`label ${name}`));
-  const text = labelText(row.labels, hidden);
-  return text ? h("span", { class: "cell-more muted" }, text) : null;
+  const labels = wholeLabels(row.labels, hidden);
+  return labels.length ? h("span", { class: "cell-more labels muted" }, labels) : null;
 }
 
 function factColumns(panel) {
@@ -533,12 +544,13 @@ function factColumns(panel) {
       num: true,
       cls: "wrap",
       get width() {
-        return panel.spread ? 396 : 126;
+        return panel.spread ? 208 : 126;
       },
       narrow: 126,
       find: false,
       value: (row) => row.value,
-      text: (row, fit) => (fit.tight && row.brief) || row.shown,
+      sig: (row) => row.shown,
+      render: (row, fit) => (row.set && !fit.tight ? spreadParts(row) : row.brief || row.shown),
       tip: (row) => (row.set ? row.shown : plain(row.value)),
     },
   ];
@@ -611,8 +623,8 @@ class Metrics {
     const single = [...values].filter(([name]) => !this.varying.includes(name));
     const once = Object.fromEntries(single.map(([name, all]) => [name, [...all][0]]));
     this.shared.hidden = !single.length;
-    const text = labelText(once, Object.keys(once));
-    replace(this.shared, "Common labels: ", h("span", { class: "mono" }, text));
+    const labels = wholeLabels(once, Object.keys(once));
+    replace(this.shared, "Common labels: ", h("span", { class: "mono labels" }, labels));
   }
 
   #chooseColumns(inGroup) {

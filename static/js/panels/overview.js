@@ -169,7 +169,9 @@ class Overview {
   }
 
   #drawUse(node) {
-    const rows = cacheRows(node, this.figures.metrics(node), this.more);
+    // Of a range that is over, too, the caches are those of now, as the note says.
+    const metrics = node.state === "down" ? this.figures.metrics(node) : node.metrics || {};
+    const rows = cacheRows(node, metrics, this.more);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === this.useSig) return;
     this.useSig = sig;

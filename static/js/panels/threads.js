@@ -1,7 +1,7 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
 import { button, empty, searchBox } from "../controls.js";
-import { breakable, h, replace, setText } from "../dom.js";
+import { breakableCall, h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
@@ -45,6 +45,8 @@ function namesOf(members) {
 
 // A running thread that LMCache calls inactive has not run for three intervals.
 const LATE = 3;
+// Seconds that a run may lie back in any case: LMCache samples threads of a few milliseconds too.
+const LEAST_LATE = 1;
 const RANK = { overdue: 3, "last run failed": 2, "on time": 1, "not running": 0 };
 const MARK = {
   overdue: ["◆ overdue", "warn"],
@@ -55,7 +57,8 @@ const MARK = {
 
 function stateOf(thread) {
   if (!thread.is_running) return "not running";
-  if (thread.is_active === false || overdue(thread) > LATE) return "overdue";
+  const isFresh = thread.last_run_time && thread.last_run_ago < LEAST_LATE;
+  if (!isFresh && (thread.is_active === false || overdue(thread) > LATE)) return "overdue";
   return thread.last_summary && thread.last_summary.success === false
     ? "last run failed"
     : "on time";
@@ -65,6 +68,9 @@ const overdue = (thread) =>
   thread.is_running && thread.interval && thread.last_run_ago !== null
     ? thread.last_run_ago / thread.interval
     : 0;
+
+/** A duration; one below 2 s in milliseconds. */
+const shortly = (seconds) => (seconds < 2 ? format(seconds, "seconds") : duration(seconds));
 
 const IDENTITY_COLUMNS = [
   {
@@ -86,10 +92,15 @@ const IDENTITY_COLUMNS = [
     drop: 4,
     num: true,
     value: (row) => row.interval,
-    text: (row) => (row.interval < 2 ? format(row.interval, "seconds") : duration(row.interval)),
+    text: (row) => shortly(row.interval),
   },
 ];
-const said = (row) => (row.last_summary && row.last_summary.message) || "";
+// LMCache writes what failed as a Python list: "Failed checks: ['a', 'b']".
+const LISTED = /\['(.*)'\]/;
+const said = (row) =>
+  ((row.last_summary && row.last_summary.message) || "").replace(LISTED, (whole, items) =>
+    items.split("', '").join(", "),
+  );
 
 const RUN_COLUMNS = [
   {
@@ -98,7 +109,7 @@ const RUN_COLUMNS = [
     width: 90,
     num: true,
     value: (row) => row.last_run_ago,
-    text: (row) => (row.last_run_time ? `${duration(row.last_run_ago)} ago` : "never"),
+    text: (row) => (row.last_run_time ? `${shortly(row.last_run_ago)} ago` : "never"),
   },
   {
     id: "runs",
@@ -125,7 +136,7 @@ const RUN_COLUMNS = [
     drop: 3,
     value: said,
     sig: said,
-    render: (row) => breakable(said(row)),
+    render: (row) => breakableCall(said(row)),
     cls: "wrap",
   },
 ];

@@ -146,7 +146,7 @@ class Tabs {
     this.#fade();
   }
 
-  /** On a narrow screen the tabs fade where more of them are a swipe away. */
+  /** On a narrow screen the tabs fade at each end where more of them are a swipe away. */
   #fade() {
     const { scrollLeft, clientWidth, scrollWidth } = this.element;
     this.element.classList.toggle("before", scrollLeft > 1);
