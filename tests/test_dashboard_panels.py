@@ -477,7 +477,7 @@ def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_
         table = "table[aria-label='L2 adapters'] tbody:not(.spacer) tr"
         rows = browser.wait_for(lambda: browser.texts(table))
         assert len(rows) == 2 and "8.19" in rows[0]
-        assert rows[1].startswith("fs ") and "not reported" in rows[1]
+        assert rows[1].split()[0] == "fs" and "not reported" in rows[1]
 
 
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
@@ -615,6 +615,47 @@ def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
     )
     first = browser.texts("section[aria-label='Periodic threads'] tbody:not(.spacer) tr")[0]
     assert "b-late" in first and "overdue" in first
+
+
+def test_a_thread_of_a_few_milliseconds_is_on_time_and_what_failed_is_a_sentence(
+    browser, worker, show
+):
+    def thread(name, interval, ago, message, active):
+        return {
+            "name": name,
+            "interval": interval,
+            "is_running": True,
+            "is_active": active,
+            "last_run_time": 1,
+            "last_run_ago": ago,
+            "total_runs": 3,
+            "failed_runs": 0,
+            "last_summary": {"success": active, "message": message},
+        }
+
+    worker.pages["/periodic-threads"] = {
+        "threads": [
+            thread("fast", 0.005, 0.04, "ok", False),
+            thread("just-late", 0.005, 1.0, "Failed checks: ['A(fs://h/)', 'B()']", False),
+        ]
+    }
+    show(worker, "threads")
+    rows = "section[aria-label='Periodic threads'] tbody:not(.spacer) tr"
+    browser.wait_for(lambda: browser.count(rows) == 2)
+    late, fast = [" ".join(row.split()) for row in browser.texts(rows)]
+    assert "overdue" in late and "1.00 s ago" in late
+    assert "Failed checks: A(fs://h/), B()" in late
+    assert "overdue" not in fast and "40.0 ms ago" in fast
+
+
+def test_help_is_shown_without_markup_and_an_empty_label_value_as_such(browser, worker, show):
+    worker.pages["/metrics"] = (
+        METRICS.replace("Hit tokens", "Hit tokens by ``salt``")
+        + 'lmcache:num_hit_tokens_total{role="worker",worker_id="0",salt=""} 1.0\n'
+    )
+    show(worker, "metrics")
+    browser.wait_for(lambda: "Hit tokens by salt" in browser.text("main"))
+    assert 'salt=""' in browser.text("main")
 
 
 def test_markup_in_an_answer_is_shown_as_text(browser, worker, show):

@@ -498,11 +498,12 @@ const nameColumn = (panel) => ({
   ],
 });
 
-/** How often a histogram was observed, and its quantiles on a line of their own. */
+/** How often a histogram was observed, and its quantiles on a line of their own; none is broken. */
 function spreadParts({ shown }) {
-  const [count, ...quantiles] = shown.split(" · ");
-  const line = quantiles.length ? h("span", { class: "gap" }, quantiles.join(" · ")) : null;
-  return [h("span", { class: "gap" }, count), line && " · ", line];
+  const [count, ...quantiles] = shown.split(" · ").map((text) => h("span", { class: "gap" }, text));
+  if (!quantiles.length) return count;
+  const line = quantiles.flatMap((one, i) => (i ? [" · ", one] : [one]));
+  return [count, " · ", h("span", { class: "whole" }, line)];
 }
 
 /** The labels whose columns have no room. */
@@ -544,7 +545,7 @@ function factColumns(panel) {
       num: true,
       cls: "wrap",
       get width() {
-        return panel.spread ? 208 : 126;
+        return panel.spread ? 264 : 126;
       },
       narrow: 126,
       find: false,
