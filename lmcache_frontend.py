@@ -432,7 +432,12 @@ def spoken_number(value: float) -> str:
     """Two or three digits: 0, 0.4, 4.2, 28, 1.2k."""
     if value >= 1000:
         return f"{value / 1000:.3g}k"
-    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 10 else f"{round(value, 1):g}"
+
+
+def spoken_latency(seconds: float) -> str:
+    """As the pages write it: 410 ms, 1.2 s."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.2g} s"
 
 
 def spoken_rate(rate: float) -> str:
@@ -5781,7 +5786,7 @@ def check_hit_rate(evidence: Evidence) -> Finding:
         # What the engine beside the node says of its users' waiting.
         both = (evidence.state, *evidence.peers)
         waits = [state.figures["ttft_p50"] for state in both if state.figures.get("ttft_p50")]
-        what += f", TTFT p50 {waits[0]:.2g} s" if waits else ""
+        what += f", TTFT p50 {spoken_latency(waits[0])}" if waits else ""
         return Finding(what + (f"; {reason}" if reason else ""), before - rate)
     return NOTHING
 
@@ -6443,8 +6448,12 @@ class AlertEvents:
         """Compare the alerts that last with those of the last call; one call at a time."""
         raised = [alert for alert in alerts if self._is_worse(alert)]
         before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
+        now = self._events.clock.wall()
         for alert in raised:
-            self._nearby.setdefault(alert.id, nearby_facts(alert, before))
+            if alert.id not in self._nearby:
+                # An alert may be raised some rounds after it began.
+                then = [(max(0.0, age - now + alert.since), event) for age, event in before]
+                self._nearby[alert.id] = nearby_facts(alert, then)
             self._worst[alert.id] = alert
             more = {"rule": alert.rule, "details": list(self._nearby[alert.id])}
             if alert.value is not None:
@@ -6474,6 +6483,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
     what is near in time need not be the cause. The same on several nodes is one fact. What
     changed in the minutes before a restart or rising evictions is told with them, and first.
+    Ages are those when the alert began, of evictions since they rise.
     """
     ages_of: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
     origins: Dict[str, str] = {}  # by fact: who did it
@@ -6484,6 +6494,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
         for fact in facts_of(event) if is_near and event.node and age <= reach else ():
             is_change = fact not in OWN_FACTS.values()
             if is_change or age <= NEARBY_SECONDS:
+                age = max(age, alert.since - event.time) if event.kind == "alert" else age
                 ages_of.setdefault(fact, {}).setdefault(event.node, age)
                 origin = spoken_origin(event.more)
                 origins[fact] = origin if origins.setdefault(fact, origin) == origin else ""
@@ -6493,7 +6504,7 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     kept = sorted(ages_of, key=lambda fact: fact in OWN_FACTS.values())[:MAX_NEARBY]
     sentences = []
     for fact, ages in ((fact, ages) for fact, ages in ages_of.items() if fact in kept):
-        age = min(ages.values())
+        age = (max if fact == "rising evictions" else min)(ages.values())
         when = f"{spoken_time(age)} before" if age >= 1 else "at the same time"
         where = next(iter(ages)) if len(ages) == 1 else f"{len(ages)} nodes"
         sentences.append(f"{when}: {fact} on {where}{origins[fact]}")

@@ -208,6 +208,7 @@ def told_of():
     follower = lf.AlertEvents(events)
 
     def tell(happened, raised):
+        raised = raised._replace(since=raised.since or 1_010_000.0)
         for age, kind, node, more in sorted(happened, key=lambda event: -event[0]):
             clock.now = 10_000.0 - age
             text = "%s %s %s" % (kind, node, more)
@@ -262,6 +263,27 @@ def test_rising_evictions_are_told_with_a_hit_rate_that_fell_but_not_with_themse
     assert told_of([rising], alert("w1", "evictions_rising", instance="x1")) == ()
 
 
+def test_what_was_before_an_alert_is_counted_from_its_beginning_and_not_from_its_notice(told_of):
+    restarts = [(50, "restart", "w0", {})]
+    late = alert("w0", "node_degraded")._replace(since=1_010_000.0 - 50)
+    assert told_of(restarts, late) == ("at the same time: restart on w0",)
+    assert told_of([], alert("w0", "failures_rising")) == ("50 s before: restart on w0",)
+
+
+def test_evictions_that_no_longer_rise_are_told_with_the_time_since_they_rose():
+    clock = StillClock()
+    events = lf.EventLog(clock)
+    follower = lf.AlertEvents(events)
+    about = ("alert", "warning", "rising", "w0", "x1")
+    events.open("alert:evictions_rising:w0", *about, rule="evictions_rising")
+    clock.now = 240.0
+    events.close("alert:evictions_rising:w0")
+    clock.now = 300.0
+    raised = alert("w0", "hit_rate_halved", instance="x1")._replace(since=clock.wall())
+    follower.follow([raised])
+    assert follower.nearby(raised.id) == ("5 min before: rising evictions on w0",)
+
+
 @pytest.mark.parametrize("age, is_told", [(900, True), (901, False)])
 def test_the_change_before_rising_evictions_is_told_with_what_they_led_to(told_of, age, is_told):
     rising = (300, "alert", "w0", {"rule": "evictions_rising"})
@@ -298,7 +320,7 @@ def test_the_status_tells_an_alert_with_a_change_before_it():
     del cluster.answers["w0"]
     status = cluster.round(times=3)
     (found,) = status["alerts"]
-    assert found["details"] == ["20 s before: chunk_size 256 → 512 on w0"]
+    assert found["details"] == ["10 s before: chunk_size 256 → 512 on w0"]
 
 
 def test_the_worst_node_is_the_example_of_a_group():

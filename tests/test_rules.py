@@ -356,7 +356,7 @@ def test_a_fallen_hit_rate_ends_when_it_is_well_again_and_the_fall_does_not_beco
 def test_an_engine_beside_the_node_tells_what_its_users_notice():
     engine = node_state("api", kind="engine", figures={"ttft_p50": 0.93})
     text = fallen(traffic(0.3), traffic(0.8), peers=[engine])
-    assert text == "Lookup hit rate of w0 fell: 80% → 30%, TTFT p50 0.93 s"
+    assert text == "Lookup hit rate of w0 fell: 80% → 30%, TTFT p50 930 ms"
 
 
 # Each reason with the shape that triggers it, and the nearest that does not.
