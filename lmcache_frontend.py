@@ -436,15 +436,8 @@ def spoken_number(value: float) -> str:
 
 
 def spoken_latency(seconds: float) -> str:
-    """As the pages write it: 410 ms, 1.2 s."""
+    """A latency for people: 410 ms, 1.2 s."""
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.2g} s"
-
-
-def spoken_rate(rate: float) -> str:
-    """A rate per second; below one it is given per minute."""
-    if rate >= 1:
-        return f"{spoken_number(rate)} per second"
-    return f"{spoken_number(rate * 60)} per minute"
 
 
 def spoken_change(past: float, now: float) -> str:

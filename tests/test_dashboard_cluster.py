@@ -561,7 +561,7 @@ def test_that_events_are_not_known_is_said_while_the_server_is_away(show, server
     browser = show(server, "/#/nodes", "main table")
     lose_server(browser)
     browser.script("location.hash = '#/'")
-    browser.wait_for(lambda: "Not available" in browser.text(".event-card"))
+    browser.wait_for(lambda: "Not loaded" in browser.text(".event-card"))
     assert "No events in this time range" not in browser.text(".event-card")
     assert "No values" not in browser.text(".charts-card")
 

@@ -11,10 +11,16 @@ PAST, LATELY, WITHIN = map(
 HALVED = lf.THRESHOLDS["hit_rate_halved"]
 
 
+def spoken_rate(rate):
+    """A rate per second; below one it is given per minute."""
+    scale, unit = (1, "second") if rate >= 1 else (60, "minute")
+    return f"{lf.spoken_number(rate * scale)} per {unit}"
+
+
 def rising(name):
     """The words for a rule about one of RISING."""
     limit, figure = lf.THRESHOLDS[name], lf.RISING[name]
-    spoken = lf.spoken_number if limit.unit == "count" else lf.spoken_rate
+    spoken = lf.spoken_number if limit.unit == "count" else spoken_rate
     begins = (
         "%s: at least %s and %g times the mean of the %s before, both now and over the last %s%s"
     )

@@ -653,7 +653,7 @@ class ClusterView {
     } catch (error) {
       if (error.name === "AbortError" || this.empty) return;
       this.split.classList.remove("loading");
-      this.missing = `Not available: ${error.message}.`;
+      this.missing = `Not loaded: ${error.message}.`;
       this.#drawFigures(store.status);
       this.charts.fail(error);
       return;

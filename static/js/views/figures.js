@@ -674,6 +674,7 @@ export class ChartsCard {
   fail(error) {
     this.note.hidden = false;
     const isKept = this.charts.some(({ chart }) => chart.series.length);
+    for (const { chart } of this.charts) chart.element.hidden = !isKept || chart.element.hidden;
     const what = isKept ? "No newer history" : "Not loaded";
     setText(this.note, `${what}: ${error.message}.`);
   }
