@@ -503,7 +503,7 @@ function spreadParts({ shown }) {
   const [count, ...quantiles] = shown.split(" · ").map((text) => h("span", { class: "gap" }, text));
   if (!quantiles.length) return count;
   const line = quantiles.flatMap((one, i) => (i ? [" · ", one] : [one]));
-  return [count, " · ", h("span", { class: "whole" }, line)];
+  return [count, " ", h("span", { class: "cell-more" }, line)];
 }
 
 /** The labels whose columns have no room. */
