@@ -411,7 +411,7 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
     choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
-    hidden = "lie behind another one with the same values"
+    hidden = "lie behind another line with the same values"
     browser.wait_for(lambda: hidden in browser.text("main .panel-line"))
     browser.click("main .open-node")
     browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
