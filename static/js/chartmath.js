@@ -114,7 +114,7 @@ export function spacing(times) {
   return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * COMMON)];
 }
 
-const MISSED = 2.5; // times the time between two values near it, from which on nothing is a gap
+const MISSED = 1.8; // times the time between two values near it: a longer one is a gap
 const AGAIN = 0.2; // seconds in which a value is not read twice
 const NEAR = 4; // values before and after that tell how often a node responds
 
