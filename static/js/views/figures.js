@@ -526,6 +526,17 @@ export function noFigures({ time, started, counts }, interval) {
   return `${none} They appear after two polls (${duration(2 * interval)}).`;
 }
 
+/** What a card keeps of one of its charts. */
+function chartOf({ id, label, note, lanes, of, limits }) {
+  const high = lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane }));
+  return {
+    id,
+    of,
+    limits,
+    chart: new Chart({ label, note, legend: true, flags: true, lanes: high }),
+  };
+}
+
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
   /** Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered. */
@@ -536,18 +547,7 @@ export class ChartsCard {
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
     this.since = h("span", { class: "hint since" });
-    this.charts = charts.map(({ id, label, note, lanes, of, limits }) => ({
-      id,
-      of,
-      limits,
-      chart: new Chart({
-        label,
-        note,
-        legend: true,
-        flags: true,
-        lanes: lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane })),
-      }),
-    }));
+    this.charts = charts.map(chartOf);
     this.body = h(
       "div",
       { class: "charts" },
