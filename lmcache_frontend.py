@@ -12072,7 +12072,6 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".yml": "application/yaml; charset=utf-8",
 }
-# POST routes that change nothing.
 # Requests that only ask, though they are sent with POST: our own, and those of nodes.
 UNCHANGING = re.compile(
     rb"/api/(refresh|test)|(/proxy2/[^/]+|/proxy/[^/]+/[^/]+)+"
