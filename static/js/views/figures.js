@@ -69,8 +69,8 @@ const TILES = [
     chart: "latency",
     note: (t, counts) =>
       joined(
-        worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
         counts.covered("retrieve_p99"),
+        worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
       ),
   },
   {
@@ -96,8 +96,8 @@ const TILES = [
     chart: "latency",
     note: (t, counts) =>
       joined(
-        worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
         counts.covered("store_p99"),
+        worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
       ),
   },
   { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
