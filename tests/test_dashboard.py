@@ -179,6 +179,7 @@ def test_on_the_narrowest_screen_no_part_of_a_row_lies_outside_its_table(browser
         browser.goto(url(demo, fragment))
         parts = "[...document.querySelectorAll('main tbody :is(button, select, a)')]"
         browser.wait_for(lambda: browser.script("return %s.length > 3" % parts))
+        browser.settle()
         outside = (
             "return %s.filter(e => e.offsetWidth && e.getBoundingClientRect().right > "
             "e.closest('.table-wrap').getBoundingClientRect().right).map(e => e.textContent)"

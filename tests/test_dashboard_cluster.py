@@ -1421,6 +1421,7 @@ def test_no_width_scrolls_sideways(show, server, width):
     browser = show(server)
     browser.resize(width, 900)
     browser.wait_for(lambda: browser.has(".tile"))
+    browser.settle()
     assert browser.script("return document.documentElement.scrollWidth") <= width
     assert browser.script(
         "return [...document.querySelectorAll('main .data')].every((one) => "

@@ -188,7 +188,8 @@ def test_marks_of_one_change_on_several_nodes_are_one_that_counts_the_others(run
 
 def test_a_long_path_breaks_after_its_slashes_and_a_short_name_nowhere(run):
     body = (
-        "const box = document.createElement('p'); box.append(...linked(given[0]).flat(3).filter(Boolean));"
+        "const box = document.createElement('p');"
+        "box.append(...linked(given[0]).flat(3).filter(Boolean));"
         "return box.innerHTML.split('<wbr>')"
     )
     said = "save_unfull_chunk: Check(fs://localhost:0/var/lib/lmcache/remote/) failed"

@@ -3,18 +3,22 @@
 The views are Cluster, Compare, Bulk actions and Nodes.
 """
 
+import glob
 import json
 import os
+import re
 
 import lmcache_frontend as lf
 import pytest
 from conftest import short_socket_path
-from support.frontend import TOKEN, Frontend, wait_for
+from support.frontend import ROOT, TOKEN, Frontend, wait_for
 from support.nodes import NodeServer
 
 pytestmark = pytest.mark.browser
 NAMES = "main .data tbody th[scope=row] :is(a, .fold)"
 KIB = 1024
+# A selector whose :has() is asked anew whenever anything changes in the page, or in a row.
+BROAD = re.compile(r"(?:^|[\s,>+~])(?:html|body|main|table|tbody|tr|th|td)[\w.:()\[\]-]*?:has\(")
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +196,16 @@ def test_the_first_status_is_asked_for_once_and_by_the_page_itself(page, fleet):
     assert len(first) == 1 or first[1] - first[0] > 2000  # the next is the first poll after it
 
 
+def test_no_style_looks_into_the_rows_of_tables_or_into_the_whole_page():
+    # With a thousand nodes each tick of a clock would cost 50 ms and more.
+    found = []
+    for path in sorted(glob.glob(os.path.join(ROOT, "static", "*.css"))):
+        with open(path, encoding="utf-8") as file:
+            rules = re.findall(r"([^{}]+)\{", file.read())
+        found += [rule.strip() for rule in rules if BROAD.search(rule)]
+    assert found == []
+
+
 def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(page, fleet):
     browser = page(fleet, "#/")
     loaded(browser)
@@ -252,6 +266,7 @@ def test_a_telephone_never_scrolls_sideways(page, fleet, fragment):
     browser = page(fleet, fragment)
     browser.resize(360, 780)
     browser.wait_for(lambda: "demo000" in browser.text("main"))
+    browser.settle()
     assert browser.script("return document.documentElement.scrollWidth") <= 360
     assert browser.script(
         "return [...document.querySelectorAll('main .data')].every(e => e.scrollWidth <= "

@@ -336,5 +336,11 @@ def test_every_query_of_the_dashboard_and_every_record_of_the_rules_has_series_o
         with contextlib.suppress(AssertionError):
             wait_for(lambda: not empty(), 120)
         assert empty() == []
-        groups = prometheus.ask("/api/v1/rules")["groups"]
-        assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+
+        def health():
+            """What it says of the rules; "unknown" of those not yet evaluated."""
+            groups = prometheus.ask("/api/v1/rules")["groups"]
+            return {rule["health"] for group in groups for rule in group["rules"]}
+
+        wait_for(lambda: "unknown" not in health(), 90)
+        assert health() == {"ok"}

@@ -269,8 +269,8 @@ const STANDARD = {
  * px.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
- * num, width, narrow (width where there is little room), grow, growNarrow, title, sort: false, find: false,
- * drop: the higher, the sooner it is left out where room is short}. text and render get a second
+ * num, width, narrow (width where there is little room), grow, growNarrow, title, sort: false,
+ * find: false, drop: the higher, the sooner it is left out where room is short}. text and render get a second
  * argument: {tight, shows(id)}.
  */
 export class DataTable {

@@ -398,6 +398,12 @@ class Browser:
             deviceScaleFactor=1,
             mobile=False,
         )
+        self.settle()
+
+    def settle(self):
+        """Wait until what its observers of sizes changed is laid out, too."""
+        frame = "await new Promise((done) => requestAnimationFrame(done));"
+        self.script(frame * 2)
 
     def emulate(self, **features):
         """Set media features.

@@ -684,6 +684,7 @@ function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
         label: "Quotas",
         key: (row) => row.salt,
         fixed: false,
+        rowClass: () => "centred",
         emptyText: "No quotas: every cache salt may fill the cache.",
         columns: quotaColumns(ctx, frame.run, tier),
       });

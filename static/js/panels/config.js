@@ -375,7 +375,7 @@ class Settings {
       label: "Settings",
       key: (row) => row.name,
       emptyText: "The node reported no settings.",
-      rowClass: (row) => (row.name === this.editing ? "editing" : ""),
+      rowClass: (row) => this.#rowClass(row),
       columns: columns(this),
     });
     this.table.group(BY_TOPIC);
@@ -390,6 +390,12 @@ class Settings {
       },
       render: (data, body) => this.#render(data, body),
     });
+  }
+
+  /** A row is a form, or has a note below it where the column of the instance has no room. */
+  #rowClass(row) {
+    if (row.name === this.editing) return "editing";
+    return row.differs && !this.table.fit.shows("differs") ? "noted" : "";
   }
 
   #buildTools() {

@@ -28,8 +28,8 @@ const panel =
       render: (data, body) => append(body, show(data, ctx)),
     }).element;
 
-function rows(label, columns, list, key, emptyText, fixed = false) {
-  const table = new DataTable({ label, columns, key, fixed, emptyText });
+function rows(label, columns, list, key, emptyText, { fixed = false, rowClass = null } = {}) {
+  const table = new DataTable({ label, columns, key, fixed, rowClass, emptyText });
   table.update(list);
   return table.element;
 }
@@ -273,6 +273,7 @@ function mpTiers(ctx) {
           adapters,
           (row) => row.name,
           "No L2 adapters.",
+          { rowClass: () => "noted" },
         ),
       ),
   }).element;
@@ -665,7 +666,7 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
       append(
         body,
         list.length
-          ? rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, true)
+          ? rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, { fixed: true })
           : h("p", { class: "quiet-line" }, emptyText),
       ),
   });

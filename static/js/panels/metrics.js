@@ -476,7 +476,7 @@ const nameColumn = (panel) => ({
   id: "name",
   label: "Name",
   head: true,
-  cls: "mono",
+  cls: "mono labelled",
   width: 300,
   narrow: 176,
   grow: true,

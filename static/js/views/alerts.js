@@ -276,8 +276,9 @@ function sentenceOf({ alerts, nodes, text }) {
 /** What to do first: a change that the alert names goes before more of what is short. */
 function adviceOf({ advice, change }) {
   if (!change) return advice;
-  const other = advice.replace(/^Undo a recent change, or /, "");
-  return `Undo the change of ${change.setting}, or ${other.charAt(0).toLowerCase()}${other.slice(1)}`;
+  const text = advice.replace(/^Undo a recent change, or /, "");
+  const other = text.charAt(0).toLowerCase() + text.slice(1);
+  return `Undo the change of ${change.setting}, or ${other}`;
 }
 
 /** "50 s before", "18 min before", as the server says it of the alerts of now. */
@@ -489,12 +490,12 @@ function alertItem(line, now, opened, incident = null) {
   );
 }
 
-/** Alerts under a heading, and what else it says. */
-const section = (title, more, items) =>
+/** Alerts under a heading, and what else it says; whether that is over, as a change undone. */
+const section = (title, more, items, isOver = false) =>
   h(
     "li",
     { class: "incident" },
-    h("div", { class: "incident-head" }, h("h3", {}, linked(title)), more),
+    h("div", { class: `incident-head${isOver ? " over" : ""}` }, h("h3", {}, linked(title)), more),
     h("ul", { class: "alerts" }, items),
   );
 
@@ -505,9 +506,9 @@ function incidentItem({ change, lines }, now, opened) {
   const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
   const undo = undoLink(change);
   const who = by ? h("span", { class: "muted" }, by) : null;
-  const more = undo && !undo.href ? [undo, who] : [who, undo];
+  const isOver = Boolean(undo && !undo.href);
   const items = lines.map((line) => alertItem(line, now, opened, change));
-  return section(title, more, items);
+  return section(title, [who, undo], items, isOver);
 }
 
 /** Blocks of lines as items, of at most so many lines; those after an incident have a heading. */

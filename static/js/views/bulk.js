@@ -338,7 +338,7 @@ export class BulkActions {
     this.draw();
   }
 
-  /** The nodes of an address are selected on this page alone: other views get back what they had. */
+  /** The nodes of an address are selected here alone: other views get back what they had. */
   #borrowSelection() {
     if (this.borrowed) return;
     this.borrowed = true;

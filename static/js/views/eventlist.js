@@ -416,10 +416,9 @@ function overtaken({ setting, before }, later) {
 }
 
 /**
- * Where a change is undone: {text, href, says}; without href a newer change of that setting decides,
- * which `isUndone` says.
- * Bulk actions are filled in with it, or, where it cannot be set or not by this viewer, the Config
- * of its first node shows it.
+ * Where a change is undone: {text, href, says}; without href a newer change of that setting
+ * decides, which `isUndone` says. Bulk actions are filled in with it, or, where it cannot be set or
+ * not by this viewer, the Config of its first node shows it.
  */
 export function undoOf(change) {
   const { setting, before, nodes } = change;
@@ -500,7 +499,8 @@ export function tellAges(element, now) {
 }
 
 const unfolded = new Set(); // ids of rows whose nodes are listed
-const COUNTED = /\b\d[\d,]* (?:nodes?(?: and \d[\d,]* frontends?)|nodes|others?)\b/; // where a row says of how many nodes it is
+// Where a row says of how many nodes it is.
+const COUNTED = /\b\d[\d,]* (?:nodes?(?: and \d[\d,]* frontends?)|nodes|others?)\b/;
 
 /** What a row says, and the list of its nodes that their number opens; null without one. */
 function rowText(event, brief) {

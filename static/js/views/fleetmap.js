@@ -197,7 +197,10 @@ export class FleetMap {
       this.spoken,
     );
     this.#listen(signal);
+    // Asked for in an update, it would lay out the page once more.
+    this.width = 0;
     new ResizeObserver(() => {
+      this.width = this.map.clientWidth;
       this.#choosePlace(-1); // its tip would stand beside the page
       if (this.status) this.update(this.status);
     }).observe(this.map);
@@ -212,8 +215,8 @@ export class FleetMap {
       title,
       instances.map((one) => one.nodes.map((node) => node.key)),
     ]);
-    const signature = JSON.stringify([this.map.clientWidth, shape]);
-    if (signature !== this.built && this.map.clientWidth) {
+    const signature = JSON.stringify([this.width, shape]);
+    if (signature !== this.built && this.width) {
       this.built = signature;
       this.#build(groups);
     }
@@ -225,7 +228,7 @@ export class FleetMap {
   #build(groups) {
     this.squares = [];
     this.at = -1;
-    const width = this.map.clientWidth - 28;
+    const width = this.width - 28;
     this.pitch = fittingPitch(groups, width);
     replace(
       this.map,
