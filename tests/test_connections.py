@@ -361,6 +361,7 @@ def test_no_more_connections_to_a_node_are_kept_than_stated(front, node):
 
 
 @pytest.mark.slow
+@pytest.mark.waits
 def test_idle_connections_to_nodes_and_clients_are_closed_in_the_end(front, node):
     assert front.ask("/proxy2/w0/version").status == 200
     began = time.monotonic()

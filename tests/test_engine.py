@@ -184,6 +184,7 @@ def test_slow_readers_of_a_page_share_it_and_hold_up_nobody(long_page):
 
 
 @pytest.mark.slow
+@pytest.mark.waits
 def test_a_reader_that_drips_has_a_deadline_for_the_whole_answer(long_page):
     with slow_reader(long_page, "/metrics") as sock:
         began = time.monotonic()

@@ -19,7 +19,7 @@ import pytest
 from support.frontend import TOKEN, wait_for
 from support.processes import Process, find_program
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 NODE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "night_node.py")
 CONFIG = """
 route: {receiver: nobody, group_wait: 1s, group_interval: 1s}
