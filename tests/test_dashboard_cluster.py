@@ -1256,6 +1256,7 @@ def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, grou
     [
         ("worker2 log", SICK + ": Log levels"),
         ("w2 conf", SICK + ": Config"),
+        ("w2 meta", SICK + ": Meta"),
         ("dark", "Theme: dark"),
         ("silence", "Silence for 1 h: " + SICK),
         ("copy link", "Copy link to this view"),
@@ -1281,6 +1282,17 @@ def test_the_palette_finds_panels_of_nodes_changed_settings_and_actions(show, se
         browser.wait_for(
             lambda: browser.script("return document.documentElement.dataset.themeChoice") == "dark"
         )
+
+
+def test_the_palette_offers_no_panel_that_a_node_lacks(show, server):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"api metrics")
+    browser.wait_for(lambda: "_api: Metrics" in browser.text("#palette-list"))
+    browser.type(".palette input", "api config")
+    browser.wait_for(lambda: "_api: Metrics" not in browser.text("#palette-list"))
+    assert "_api: Config" not in browser.text("#palette-list")
 
 
 def test_page_keys_move_in_the_palette_and_stop_at_its_ends(show, server):
@@ -1336,7 +1348,7 @@ def test_the_palette_names_the_panels_of_a_found_node_before_alerts_and_silences
     groups = browser.texts(".palette-group")
     assert groups[:2] == ["Nodes", SICK]
     texts = browser.texts(".palette-text")
-    assert {"Metrics", "Log levels", "Threads"} <= set(texts)
+    assert {"Metrics", "Log levels", "Threads", "Meta", "Inference"} <= set(texts)
     browser.script(
         "[...document.querySelectorAll('.palette [role=option]')]"
         ".find((one) => one.innerText.trim() === 'Threads').click()"

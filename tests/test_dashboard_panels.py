@@ -6,6 +6,7 @@ On demo nodes, and on nodes that answer as each test says.
 import builtins
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -1088,11 +1089,16 @@ def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, sho
 
 
 class SettingNode(PanelNode):
-    """A worker whose settings can be changed; ``refusal`` is why it does not take a change."""
+    """A worker whose settings can be changed; ``refusal`` is why it does not take a change.
+
+    It responds to a change when ``ready`` is set.
+    """
 
     def __init__(self, path):
         super().__init__(path)
         self.refusal = ""
+        self.ready = threading.Event()
+        self.ready.set()
         self.settings = dict(self.pages["/conf"])
         self.pages["/conf"] = self.answer_conf
 
@@ -1103,6 +1109,7 @@ class SettingNode(PanelNode):
         if self.refusal:
             return 400, {"updated": {}, "errors": dict.fromkeys(change, self.refusal)}
         self.settings.update(change)
+        self.ready.wait(20)
         return {"updated": change}
 
 
@@ -1114,6 +1121,7 @@ def workers():
         node.pages["/meta"] = {"role": "worker", "model_name": "m", "worker_id": rank}
     yield nodes
     for node in nodes.values():
+        node.ready.set()
         node.close()
 
 
@@ -1135,7 +1143,7 @@ def rollout(browser, start, workers):
     browser.script("(await import('/static/js/server.js')).setRefresh(1)")
     browser.wait_for(lambda: browser.count("select[name=first] option") == 3)
     yield front
-    browser.script("localStorage.clear()")
+    browser.script("localStorage.clear(); sessionStorage.clear()")
 
 
 def start_rollout(browser, value="128"):
@@ -1204,6 +1212,45 @@ def test_a_first_node_that_lost_the_new_value_is_not_taken_for_a_comparison(
     workers["w0"].settings["min_retrieve_tokens"] = 0
     browser.wait_for(lambda: "w0 has min_retrieve_tokens = 0: it restarted" in state(browser))
     assert "primary" not in browser.attribute("main .actions button", "class")
+
+
+def apply_to_the_others(browser):
+    press(browser, "Apply to the other 2 nodes anyway")
+    press(browser, "Apply", "dialog")
+
+
+def test_a_rollout_goes_on_while_another_view_is_shown(browser, rollout, workers):
+    start_rollout(browser)
+    workers["w1"].ready.clear()
+    apply_to_the_others(browser)
+    wait_for(lambda: workers["w1"].settings["min_retrieve_tokens"] == 128)
+    browser.goto(rollout.url + "/#/")
+    browser.wait_for(lambda: browser.text("h1") == "Cluster")
+    workers["w1"].ready.set()
+    browser.back()
+    browser.wait_for(lambda: state(browser) == "Applied to all 3 nodes.")
+    press(browser, "Undo on 3 nodes")
+    browser.wait_for(lambda: state(browser) == "Undone.")
+    assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
+
+
+def test_a_reload_of_the_page_loses_nothing_of_a_rollout(browser, rollout, workers):
+    start_rollout(browser)
+    browser.reload()
+    browser.wait_for(lambda: results(browser) == ["w0: ● done: 0 → 128"])
+    workers["w1"].ready.clear()
+    apply_to_the_others(browser)
+    browser.wait_for(lambda: "w2: ● done: 0 → 128" in results(browser))
+    browser.reload()  # while w1 has not responded
+    browser.wait_for(lambda: state(browser).startswith("Applied to 2 of 3 nodes; 1 failed"))
+    assert results(browser)[1] == "w1: ■ failed: no response before the page was reloaded"
+    press(browser, "Undo on 3 nodes")
+    workers["w1"].ready.set()
+    browser.wait_for(lambda: state(browser) == "Undone.")
+    assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
+    press(browser, "New rollout")
+    browser.reload()
+    browser.wait_for(lambda: browser.has("input[name=setting]"))
 
 
 def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollout, workers):

@@ -17,7 +17,7 @@ import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
-import { figureNames, metricLabel, SETTABLE, SEVERITIES } from "./words.js";
+import { figureNames, hasPanel, metricLabel, PANELS, SETTABLE, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
@@ -48,19 +48,6 @@ const BULK = [
   ["Bulk action: freeze (store nothing new)", "#/many?action=freeze"],
   ["Bulk action: bypass a backend", "#/many?action=bypass"],
   ["Bulk action: clear the cache", "#/many?action=clear"],
-];
-
-const PANELS = [
-  ["overview", "Overview"],
-  ["metrics", "Metrics"],
-  ["events", "Events"],
-  ["threads", "Threads"],
-  ["loglevels", "Log levels"],
-  ["config", "Config"],
-  ["environment", "Environment"],
-  ["cache", "Cache"],
-  ["script", "Script"],
-  ["requests", "Requests"],
 ];
 
 /** [keys, what they do]: a space between keys, a comma between the ways. */
@@ -189,21 +176,24 @@ function nodeEntry(node) {
 /** Panels of nodes, for words that name both: "worker2 log". */
 function nodePanelEntries(words) {
   if (!store.status) return [];
-  const isPanel = (word) =>
-    word.length > 1 && PANELS.some(([, label]) => beginsWords(label, [word]));
+  const labels = Object.values(PANELS);
+  const isPanel = (word) => word.length > 1 && labels.some((label) => beginsWords(label, [word]));
   const named = words.filter(isPanel);
   const rest = words.filter((word) => !isPanel(word));
   if (!named.length || !rest.length) return [];
-  const panels = PANELS.filter(([, label]) => beginsWords(label, named));
+  const meant = (entry) => beginsWords(entry.text, named);
   const isWell = (node) => node.state === "up";
   const nodes = store.status.nodes.filter((node) => matchRank(node.key, rest) !== null);
   const ordered = nodes.sort((a, b) => isWell(a) - isWell(b)).slice(0, MOST_NODES);
   return ordered.flatMap((node) =>
-    panels.map(([panel, label]) => {
-      const href = nodeLink(node, panel);
-      const text = `${node.key}: ${label}`;
-      return { ...nodeEntry(node), text, href, act: go(href) };
-    }),
+    panelEntries(node)
+      .filter(meant)
+      .map(({ text, href, act }) => ({
+        ...nodeEntry(node),
+        text: `${node.key}: ${text}`,
+        href,
+        act,
+      })),
   );
 }
 
@@ -256,9 +246,10 @@ function instanceEntries() {
 
 function panelEntries(node) {
   if (!node) return [];
-  return PANELS.map(([panel, label]) => {
-    const href = nodeLink(node, panel);
-    return { group: node.key, image: "page", text: label, href, act: go(href) };
+  const names = Object.keys(PANELS).filter((name) => hasPanel(node.kind, name));
+  return names.map((name) => {
+    const href = nodeLink(node, name);
+    return { group: node.key, image: "page", text: PANELS[name], href, act: go(href) };
   });
 }
 
@@ -403,7 +394,7 @@ function entriesFor(text, changes) {
   const alerts = alertEntries();
   if (!words.length) nodes.push(...alerts.filter((entry) => !entry.later).slice(0, MOST_ALERTS));
   const isNamed = words.length > 0 && named.length > 0;
-  const panels = named.length > FEW_NODES ? MOST_PANELS : PANELS.length;
+  const panels = named.length > FEW_NODES ? MOST_PANELS : Infinity;
   if (isNamed && nodes[0] === named[0]) nodes.push(...panelEntries(chosen).slice(1, 1 + panels));
   const others = [
     ...(words.length ? alerts : []),

@@ -32,6 +32,36 @@ export const SETTABLE = ["worker", "scheduler"];
 /** Kinds whose settings can be read. Those of an engine are read from its scheduler and workers. */
 export const READABLE = [...SETTABLE, "mp"];
 
+/** The panels of a node, by their name in the address. */
+export const PANELS = {
+  overview: "Overview",
+  metrics: "Metrics",
+  events: "Events",
+  threads: "Threads",
+  loglevels: "Log levels",
+  config: "Config",
+  meta: "Meta",
+  inference: "Inference",
+  environment: "Environment",
+  cache: "Cache",
+  script: "Script",
+  requests: "Requests",
+};
+
+const OF_LMCACHE = Object.keys(PANELS).slice(3, -1); // what other servers have no endpoints for
+/** What a kind of server has no endpoint for. */
+const ABSENT = {
+  engine: OF_LMCACHE,
+  mp: ["meta", "inference"],
+  coordinator: OF_LMCACHE.filter((name) => !["config", "cache"].includes(name)),
+  controller: ["config", "meta", "inference"],
+  discovery: ["metrics", ...OF_LMCACHE],
+  frontend: OF_LMCACHE,
+};
+
+/** Whether a panel is offered; the address of an absent one works and says why it is empty. */
+export const hasPanel = (kind, name) => !(ABSENT[kind] || []).includes(name);
+
 /** Layer -> its colour in every chart; what is no layer takes 3, 4 or 6 first. */
 export const LAYER_COLOURS = { gpu: 0, l1: 1, l2: 2, remote: 2, disk: 5, lmcache: 7 };
 

@@ -18,7 +18,7 @@ import {
   sendJson,
   store,
 } from "../server.js";
-import { KINDS } from "../words.js";
+import { hasPanel, KINDS, PANELS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
 import { ageOf, tellAges } from "./eventlist.js";
 import { responseTime, SLOW } from "../panels/overview.js";
@@ -26,50 +26,21 @@ import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
 
-const PANELS = {
-  overview: ["Overview", () => import("../panels/overview.js")],
-  metrics: ["Metrics", () => import("../panels/metrics.js")],
-  events: ["Events", () => import("../panels/events.js")],
-  threads: ["Threads", () => import("../panels/threads.js")],
-  loglevels: ["Log levels", () => import("../panels/loglevels.js")],
-  config: ["Config", () => import("../panels/config.js")],
-  meta: ["Meta", () => import("../panels/meta.js")],
-  inference: ["Inference", () => import("../panels/inference.js")],
-  environment: ["Environment", () => import("../panels/environment.js")],
-  cache: ["Cache", () => import("../panels/cache.js")],
-  script: ["Script", () => import("../panels/script.js")],
-  requests: ["Requests", () => import("../panels/requests.js")],
+const MODULES = {
+  overview: () => import("../panels/overview.js"),
+  metrics: () => import("../panels/metrics.js"),
+  events: () => import("../panels/events.js"),
+  threads: () => import("../panels/threads.js"),
+  loglevels: () => import("../panels/loglevels.js"),
+  config: () => import("../panels/config.js"),
+  meta: () => import("../panels/meta.js"),
+  inference: () => import("../panels/inference.js"),
+  environment: () => import("../panels/environment.js"),
+  cache: () => import("../panels/cache.js"),
+  script: () => import("../panels/script.js"),
+  requests: () => import("../panels/requests.js"),
 };
 
-// What a kind of server has no endpoint for is not offered as a tab; its address works and says why
-// there is nothing.
-const NO_TAB = {
-  engine: ["threads", "loglevels", "config", "meta", "inference", "environment", "cache", "script"],
-  mp: ["meta", "inference"],
-  coordinator: ["threads", "loglevels", "meta", "inference", "environment", "script"],
-  controller: ["config", "meta", "inference"],
-  discovery: [
-    "metrics",
-    "threads",
-    "loglevels",
-    "config",
-    "meta",
-    "inference",
-    "environment",
-    "cache",
-    "script",
-  ],
-  frontend: [
-    "threads",
-    "loglevels",
-    "config",
-    "meta",
-    "inference",
-    "environment",
-    "cache",
-    "script",
-  ],
-};
 // Panels that change the node: without trust they say so.
 const CHANGES = ["loglevels", "config", "cache", "script"];
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
@@ -119,8 +90,8 @@ class Tabs {
   }
 
   draw(node, current) {
-    const absent = NO_TAB[node.kind] || [];
-    const names = Object.keys(PANELS).filter((name) => !absent.includes(name) || name === current);
+    const has = (name) => hasPanel(node.kind, name);
+    const names = Object.keys(PANELS).filter((name) => has(name) || name === current);
     const signature = names.join() + current;
     if (signature === this.signature) return;
     this.signature = signature;
@@ -128,10 +99,10 @@ class Tabs {
     replace(
       this.element,
       names.map((name) => {
-        const props = { href: nodeLink(node, name), dataset: { label: PANELS[name][0] } };
-        if (absent.includes(name)) props.class = "absent";
+        const props = { href: nodeLink(node, name), dataset: { label: PANELS[name] } };
+        if (!has(name)) props.class = "absent";
         if (name === current) props["aria-current"] = "page";
-        return h("a", props, PANELS[name][0]);
+        return h("a", props, PANELS[name]);
       }),
     );
     this.#showCurrent(focused);
@@ -374,13 +345,13 @@ class NodePage {
     this.unasked.hidden = true;
     const readOnly = name === "config" && READ_ONLY.includes(node.kind);
     this.locked.hidden = !CHANGES.includes(name) || readOnly;
-    if (!PANELS[name]) {
+    if (!Object.hasOwn(PANELS, name)) {
       const home = h("a", { class: "button", href: nodeLink(node) }, "Overview");
       replace(this.place, empty(`There is no panel “${name}”.`, home));
       return;
     }
     try {
-      const module = await loadModule(PANELS[name][1]);
+      const module = await loadModule(MODULES[name]);
       if (this.now !== mine) return;
       replace(this.place);
       mine.panel = module.mount(this.place, mine) || {};
@@ -476,7 +447,7 @@ class NodePage {
 
 /** Panels open later even while the server is unreachable. */
 setTimeout(() => {
-  for (const [, load] of Object.values(PANELS)) loadModule(load).catch(() => {});
+  for (const load of Object.values(MODULES)) loadModule(load).catch(() => {});
 }, PRELOAD);
 
 export function mount(root, { route, signal }) {

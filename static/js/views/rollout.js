@@ -1,5 +1,5 @@
 // The rollout of a setting: one node first, then its figures beside those of the rest, then the
-// others or back. A rollout goes on while other views are shown.
+// others or back. A rollout goes on while other views are shown, and after a reload of the page.
 
 import { Chart } from "../chart.js";
 import { isNumber } from "../chartmath.js";
@@ -20,8 +20,7 @@ const LEAST_WAIT = 60; // seconds after which a comparison means something
 const COMPARED = 30; // nodes of the rest whose figures are asked for
 const LANE = 64; // px
 const TIMEOUT = 30; // seconds
-
-let current = null; // the Rollout that goes on
+const KEPT = "lmcache.rollout"; // in the storage of the browser's tab
 
 const mean = (values) => {
   const known = values.filter(isNumber);
@@ -49,14 +48,21 @@ export function medianSeries(series) {
 const meanBetween = ({ times, values }, from, to) =>
   mean(values.filter((value, i) => times[i] >= from && times[i] < to));
 
-/** One change of a setting on its way through nodes. */
+/** Whether a node may have made the change that failed: it is undone, too. */
+const isOpen = (error) => error instanceof ApiError && [0, 200, 504].includes(error.status);
+
+/**
+ * One change of a setting on its way through nodes, {key, path, kind}. Leaving the page aborts none
+ * of its changes: a node may have made one already.
+ */
 class Rollout {
-  constructor(setting, text, canary, others) {
+  constructor({ setting, text, canary, others, since = null, value, old, results, state = "new" }) {
     Object.assign(this, { setting, text, canary, others });
-    this.since = null; // when the first node was changed, Unix seconds
-    this.old = new Map(); // key of a node -> its value before
-    this.results = new Map();
-    this.state = "new"; // then "watching", "applying" and "done", "undoing" and "undone"
+    this.since = since; // when the first node was changed, Unix seconds
+    this.value = value; // as it was sent
+    this.old = new Map(old); // key of a node -> its value before
+    this.results = new Map(results);
+    this.state = state; // then "watching", "applying" and "done", "undoing" and "undone"
     this.other = null; // what the first node has in place of the new value, as text
     this.series = null;
     this.reporting = 0; // how many of the others have figures
@@ -71,27 +77,32 @@ class Rollout {
     return this.others.filter((node) => !this.old.has(node.key));
   }
 
-  /** Change one node; what it had before is kept for undo. */
-  async apply(node, signal) {
-    const options = { signal, timeout: TIMEOUT };
-    const old = await this.#get(node, options);
-    const value = readValue(this.text, old, DEFAULTS.get(this.setting));
-    await this.#set(node, value, options);
+  /** Change one node; what it had before is kept for undo, before it is changed. */
+  async apply(node) {
+    const old = await this.#get(node);
+    this.value = readValue(this.text, old, DEFAULTS.get(this.setting));
     this.old.set(node.key, old);
-    this.value = value;
-    return `${show(old)} → ${show(value)}`;
+    keep(this);
+    try {
+      await this.#set(node, this.value);
+    } catch (error) {
+      if (!isOpen(error)) this.old.delete(node.key);
+      throw error;
+    }
+    return `${show(old)} → ${show(this.value)}`;
   }
 
-  async undo(node, signal) {
+  async undo(node) {
     const old = this.old.get(node.key);
-    await this.#set(node, old, { signal, timeout: TIMEOUT });
+    await this.#set(node, old);
     this.old.delete(node.key);
     return `back to ${show(old)}`;
   }
 
-  async #get(node, options) {
+  async #get(node, signal = null) {
     const names = encodeURIComponent(this.setting);
-    const conf = await getJson(nodePath(node, `/conf?names=${names}`), options);
+    const path = nodePath(node, `/conf?names=${names}`);
+    const conf = await getJson(path, { signal, timeout: TIMEOUT });
     if (this.setting in conf) return conf[this.setting];
     const error = new Error(`${node.key} has no setting ${this.setting}.`);
     throw Object.assign(error, { isMissing: true });
@@ -100,7 +111,7 @@ class Rollout {
   /** See whether the first node still has the new value. */
   async #check(signal) {
     try {
-      const now = show(await this.#get(this.canary, { signal, timeout: TIMEOUT }));
+      const now = show(await this.#get(this.canary, signal));
       this.other = now === show(this.value) ? null : now;
     } catch (error) {
       if (error.name === "AbortError") throw error;
@@ -108,9 +119,9 @@ class Rollout {
     }
   }
 
-  async #set(node, value, options) {
+  async #set(node, value) {
     const body = { [this.setting]: value };
-    const answer = await sendJson("POST", nodePath(node, "/conf"), body, options);
+    const answer = await sendJson("POST", nodePath(node, "/conf"), body, { timeout: TIMEOUT });
     const errors = Object.values((answer && answer.errors) || {});
     if (errors.length) throw new Error(errors.join("; "));
   }
@@ -142,6 +153,44 @@ class Rollout {
     }));
   }
 }
+
+const named = ({ key, path, kind }) => ({ key, path, kind });
+
+/** Keep a rollout for a reload of the page; null ends it. Without storage it ends with the page. */
+function keep(rollout) {
+  try {
+    if (!rollout) {
+      sessionStorage.removeItem(KEPT);
+      return;
+    }
+    const { setting, text, canary, others, since, value, old, results, state } = rollout;
+    const lists = { others: others.map(named), old: [...old], results: [...results] };
+    const all = { setting, text, canary: named(canary), since, value, state, ...lists };
+    sessionStorage.setItem(KEPT, JSON.stringify(all));
+  } catch (error) {
+    /* storage is off or full */
+  }
+}
+
+/** What a reload interrupted; null without one. */
+function restored() {
+  try {
+    const rollout = new Rollout(JSON.parse(sessionStorage.getItem(KEPT)));
+    const { state, results } = rollout;
+    const next = { new: "watching", applying: "done", undoing: "undone" };
+    rollout.state = next[state] || state;
+    rollout.since = rollout.since ?? Date.now() / 1000;
+    const text = "no response before the page was reloaded";
+    for (const [key, result] of results)
+      if (!result.state || (result.state === "down" && rollout.old.has(key)))
+        results.set(key, { state: "down", text });
+    return rollout;
+  } catch (error) {
+    return null;
+  }
+}
+
+let current = restored(); // the Rollout that goes on
 
 /** The figures of the first node and of the rest, before and since: rows of texts. */
 function comparison(rollout) {
@@ -310,13 +359,13 @@ export class RolloutView {
     }
     const canary = store.byKey.get(this.first.value);
     const others = this.nodes.filter((node) => node.key !== canary.key);
-    const rollout = new Rollout(setting, box.value, canary, others);
+    const rollout = new Rollout({ setting, text: box.value, canary, others });
     await working(control, async () => {
       try {
-        const text = await rollout.apply(canary, this.signal);
+        const text = await rollout.apply(canary);
         rollout.results.set(canary.key, { state: "up", text });
       } catch (error) {
-        if (error.name === "AbortError") throw error;
+        keep(null);
         const where = error instanceof ApiError ? `${canary.key}: ` : "";
         this.#fail(where + errorText(error, canary, setting), error.isMissing ? name : box);
         return;
@@ -324,6 +373,7 @@ export class RolloutView {
       rollout.since = store.status.time;
       rollout.state = "watching";
       current = rollout;
+      keep(current);
       this.charts = null;
       this.loaded = 0;
       this.#show();
@@ -393,10 +443,12 @@ export class RolloutView {
     const undo = act(`Undo on ${plural(changed.length, "node")}`, () => this.#undo());
     const again = button("New rollout", () => {
       current = null;
+      keep(null);
       this.change.forget();
       this.#show();
     });
-    return [this.goOn, changed.length ? undo : null, state === "watching" ? null : again];
+    const isOver = state !== "watching" || !changed.length;
+    return [this.goOn, changed.length ? undo : null, isOver ? again : null];
   }
 
   /** While there is nothing to compare, to go on is not what the page proposes. */
@@ -485,9 +537,11 @@ export class RolloutView {
     await each(nodes, work, (node, text, error) => {
       const failed = error ? errorText(error, node, rollout.setting) : "";
       rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
+      keep(rollout);
       this.#drawResults();
     });
     rollout.state = after;
+    keep(rollout);
     this.#show();
   }
 
@@ -502,13 +556,12 @@ export class RolloutView {
       danger: false,
     });
     if (!sure || rollout !== current) return;
-    await this.#each(pending, (node) => rollout.apply(node, this.signal), ["applying", "done"]);
+    await this.#each(pending, (node) => rollout.apply(node), ["applying", "done"]);
   }
 
   async #undo() {
     const rollout = current;
-    const undo = (node) => rollout.undo(node, this.signal);
-    await this.#each(rollout.changed, undo, ["undoing", "undone"]);
+    await this.#each(rollout.changed, (node) => rollout.undo(node), ["undoing", "undone"]);
   }
 }
 
@@ -533,10 +586,11 @@ function stateText(rollout) {
       ? `Not undone on ${plural(changed.length, "node")}; the table below says why.`
       : "Undone.";
   if (state === "done") {
-    const all = plain(changed.length + pending.length);
-    if (!failed) return `Applied to all ${all} nodes.`;
-    const why = `${plain(failed)} failed, and the table below says why.`;
-    return `Applied to ${plain(changed.length)} of ${all} nodes; ${why}`;
+    const all = plain(1 + rollout.others.length);
+    if (!failed && !pending.length) return `Applied to all ${all} nodes.`;
+    const applied = plain(results.size - failed);
+    if (!failed) return `Applied to ${applied} of ${all} nodes.`;
+    return `Applied to ${applied} of ${all} nodes; ${plain(failed)} failed, and the table says why.`;
   }
   const elapsed = store.status.time - rollout.since;
   const changedAgo = `Changed ${duration(elapsed)} ago.`;
