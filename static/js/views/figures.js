@@ -68,10 +68,7 @@ const TILES = [
     id: "retrieve_p99",
     chart: "latency",
     note: (t, counts) =>
-      joined(
-        counts.covered("retrieve_p99"),
-        worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
-      ),
+      counts.covered("retrieve_p99") || worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
   },
   {
     id: "gpu_prefix_hit_rate",
@@ -95,10 +92,7 @@ const TILES = [
     id: "store_p99",
     chart: "latency",
     note: (t, counts) =>
-      joined(
-        counts.covered("store_p99"),
-        worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
-      ),
+      counts.covered("store_p99") || worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
   },
   { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
   { id: "requests_per_second", chart: "sources", note: () => "" },
