@@ -3211,13 +3211,13 @@ MAX_EVENTS = 10_000  # kept in memory
 MAX_EVENT_PAGE = 1_000  # events in one response
 EVENT_PAGE = 100  # events in one response when no limit is given
 EVENT_MERGE_SECONDS = 900.0  # an event that is repeated within this time is counted in the first
-# An event began earlier than it was noted if that differs by more seconds, or it is rounding.
+# Seconds; an event's start is moved back only if it was earlier by more: less is rounding.
 BACKDATED = 1.0
 # Kinds whose first repetitions are separate events: all was well between them.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
 MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are counted in the last
-# Kinds that tell a story: a repetition is counted only while nothing else of its kind happened to
-# its node, or what was undone and done again would be told at the time of the first.
+# Kinds whose order matters: a repetition is counted only if nothing else of that kind happened to
+# the node in between, or a change that was undone and made again would seem to be still undone.
 IN_ORDER_KINDS = ("changed", "action")
 
 
@@ -3291,9 +3291,10 @@ if TYPE_CHECKING:
 class EventLog:
     """The last MAX_EVENTS events, and those that last.
 
-    A repetition within EVENT_MERGE_SECONDS is counted in the last event of its key, of
-    SEPARATE_KINDS from the fourth on: a flapping node has few events; of IN_ORDER_KINDS those
-    that follow each other. Any thread may call; ``_lock`` guards the attributes below it.
+    A repetition within EVENT_MERGE_SECONDS is counted in the last event of its key: for
+    SEPARATE_KINDS from the fourth on, so that a flapping node has few events; for IN_ORDER_KINDS
+    only if nothing else of that kind happened to the node in between. Any thread may call;
+    ``_lock`` guards the attributes below it.
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
@@ -3359,7 +3360,7 @@ class EventLog:
             return self._lasting(key) is not None
 
     def backdate(self, key: str, since: float) -> None:
-        """The event of this key that lasts began already at ``since`` (Unix seconds)."""
+        """Move the start of the event of this key that lasts back to ``since`` (Unix seconds)."""
         with self._lock:
             event = self._lasting(key)
             if event is not None and since < event.time - BACKDATED:
@@ -3507,7 +3508,7 @@ class EventLog:
         return is_rare
 
     def _is_overtaken(self, event: Event) -> bool:
-        """Whether something else of its kind happened to its node since. Called with the lock."""
+        """Whether another event of the kind happened to the node since. Called with the lock."""
         if event.kind not in IN_ORDER_KINDS:
             return False
         later = itertools.takewhile(lambda one: one.id > event.id, reversed(self._events.values()))
@@ -5339,8 +5340,8 @@ def reported_text(value: object) -> str:
 class Instance(NamedTuple):
     """The nodes of one serving engine: its scheduler and workers, its API server; or an MP server.
 
-    ``figures`` are sums or means of its ranks as the truth is, and ``ranks`` those of each worker
-    by its key at the same moment.
+    ``figures`` are sums or means over its ranks, whichever is right for the figure; ``ranks`` are
+    the figures of each worker at the same moment, by its key.
     """
 
     id: str
@@ -5547,7 +5548,7 @@ class NodeEvents:
         """Note that a node is degraded or down, once while it lasts."""
         name, key, since = state.state, state.node.key, self._events.clock.unix(state.since)
         if self._events.lasts(f"{name}:{key}"):
-            # Another frontend, which was asked later, knows since when.
+            # Another frontend that was polled later may report an earlier start.
             self._events.backdate(f"{name}:{key}", since)
         else:
             why = str(state.error) if name == "down" else ", ".join(state.reasons)
@@ -5641,7 +5642,8 @@ RESTART_TOLERANCE = 30.0
 MIN_FAILED_PINGS = 2  # without a success between them, until a remote backend counts as unreachable
 MIN_SLOW_OF = 20  # polled nodes, of which a share that is slow tells of our own host
 OVERLOADED_BEGINS, OVERLOADED_ENDS = 0.2, 0.1  # that share
-FALLING = 0.5  # times the most since an alert began: a figure that is at most this falls again
+# A figure at or below this share of its maximum since the alert began is no longer called rising.
+FALLING = 0.5
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
@@ -5700,7 +5702,7 @@ class Evidence(NamedTuple):
         return bases.get(key, current)
 
     def keep_worst(self, name: str, current: float) -> float:
-        """The most since the alert began."""
+        """The highest value since the alert began."""
         worst = max(current, self.keep_past(name, current))
         self.state.bases[f"{self.rule} {name}"] = worst
         return worst
@@ -5907,8 +5909,8 @@ def check_rising(evidence: Evidence, rule: str) -> Finding:
     if not has_risen or (rising.needs_requests and not is_busy):
         return NOTHING
     peak = evidence.keep_worst(f"{rising.figure} peak", now)
-    is_falling = now <= FALLING * peak
-    first, verb = (peak, "falling again") if is_falling else (past, "rising")
+    is_down = now <= FALLING * peak
+    first, verb = (peak, "down from their peak") if is_down else (past, "rising")
     change = f"{first:.0f} → {now:.0f}" if limit.unit == "count" else spoken_change(first, now)
     subject = f"{rising.noun[:1].upper()}{rising.noun[1:]}"
     return Finding(f"{subject} are {verb} on {evidence.key}: {change}", now)
@@ -6476,7 +6478,8 @@ def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[s
     That is restarts, changes and rising evictions, as "4 min before: chunk_size 256 → 512 on w0":
     what is near in time need not be the cause. The same on several nodes is one fact. What
     changed in the minutes before a restart or rising evictions is told with them, and first.
-    Ages are those when the alert began, of evictions since they rise.
+    An age is the time from the fact to the start of the alert; rising evictions count from the
+    moment when they began to rise.
     """
     ages_of: Dict[str, Dict[str, float]] = {}  # by fact and node: the age
     origins: Dict[str, str] = {}  # by fact: who did it
@@ -12072,7 +12075,7 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".yml": "application/yaml; charset=utf-8",
 }
-# Requests that only ask, though they are sent with POST: our own, and those of nodes.
+# POST requests that only read: those of the frontend, and those of nodes.
 UNCHANGING = re.compile(
     rb"/api/(refresh|test)|(/proxy2/[^/]+|/proxy/[^/]+/[^/]+)+"
     rb"/(directory/lookup|lookup|query_instance|query_worker_info|cache/checksums)"
@@ -13148,7 +13151,11 @@ def fill_demo(value: object, facts: dict) -> object:
 
 
 def demo_lookup(known: dict, request: dict) -> dict:
-    """Where each whole chunk of a prompt is: ``known`` places, by the checksum of its prefix."""
+    """The response to a lookup of a prompt.
+
+    Each full chunk is at one of the lists of places in ``known``, chosen by the checksum of its
+    prefix.
+    """
     tokens, size = as_list(request["token_ids"]), known["chunk_size"]
     is_cached = all(request[name] == value for name, value in known["of"].items())
     results: List[object] = []

@@ -239,8 +239,8 @@ def test_a_rise_ends_by_the_figure_of_now_against_the_past_as_it_was(now, lasts)
     assert bool(rule_named("evictions_rising").check(later).text) is lasts
 
 
-@pytest.mark.parametrize("now, is_falling", [(16.0, False), (15.0, True)])
-def test_a_rise_that_is_at_most_half_its_peak_is_told_as_falling_again(now, is_falling):
+@pytest.mark.parametrize("now, is_down", [(16.0, False), (15.0, True)])
+def test_a_figure_at_most_half_its_peak_is_told_as_down_from_it(now, is_down):
     state = node_state(figures={"evictions_per_second": 20.0})
     recent = {"evictions_per_second": 20.0, "requests_per_second": 1.0}
     check = rule_named("evictions_rising").check
@@ -250,8 +250,8 @@ def test_a_rise_that_is_at_most_half_its_peak_is_told_as_falling_again(now, is_f
         state.figures["evictions_per_second"] = figure
         texts.append(check(evidence(state, recent, {}, active=True)).text)
     assert texts[0] == "Evictions are rising on w0: 4 → 30 per second"
-    falling = "Evictions are falling again on w0: 30 → 15 per second"
-    assert texts[1] == (falling if is_falling else "Evictions are rising on w0: 4 → 16 per second")
+    down = "Evictions are down from their peak on w0: 30 → 15 per second"
+    assert texts[1] == (down if is_down else "Evictions are rising on w0: 4 → 16 per second")
 
 
 # -- stores that stall
