@@ -411,7 +411,7 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
     choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
-    hidden = "lie behind another line with the same values"
+    hidden = "hidden behind a line with the same values"
     browser.wait_for(lambda: hidden in browser.text("main .panel-line"))
     browser.click("main .open-node")
     browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
@@ -550,7 +550,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     assert any("L1 dram" in place and "of 4" in place for place in places)
     browser.type("textarea[name=tokens]", "0-100")
     press(browser, "Run")
-    browser.wait_for(lambda: "no whole chunk" in browser.text("[aria-label='Results']"))
+    browser.wait_for(lambda: "less than one chunk" in browser.text("[aria-label='Results']"))
     browser.type("textarea[name=tokens]", "0-1023")
     browser.type("input[name=world]", "1")
     press(browser, "Run")
@@ -746,7 +746,7 @@ def test_a_change_of_more_nodes_than_a_sentence_names_is_confirmed(page, fleet):
     browser.wait_for(lambda: not browser.property(apply, "disabled"))
     browser.click(apply)
     nodes = len(fleet.ask("/api/status").json()["nodes"])
-    browser.wait_for(lambda: "of %d nodes, " % nodes in browser.text("dialog"))
+    browser.wait_for(lambda: "of %d nodes in " % nodes in browser.text("dialog"))
     press(browser, "Cancel", "dialog")
     assert not [url for url in browser.requests() if "/loglevel?" in url]
 

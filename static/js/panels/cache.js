@@ -136,7 +136,7 @@ function mountEngine(root, ctx) {
   root.append(backends(ctx), engineRest(ctx));
 }
 
-const NOT_COUNTED = "Not here: only the scheduler counts chunks.";
+const NOT_COUNTED = "Not available on workers: only the scheduler counts chunks.";
 
 function engineRest(ctx) {
   return h(
@@ -403,7 +403,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closed and reopened. Close: lookups find nothing until it is recreated."
+            ? "Recreate: closes and reopens it. Close: lookups find nothing until you create it."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
@@ -669,7 +669,7 @@ const quotaColumns = (ctx, after, tier) => [
 
 /**
  * Limits by cache salt, with a form that sets one. `shape` makes rows of the response; `tier` is
- * the layer of which they are, where that is known.
+ * the layer that they apply to, if known.
  */
 function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
   const form = quotaForm(ctx, () => frame.run());

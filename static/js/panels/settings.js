@@ -94,7 +94,7 @@ const TOPICS = {
     ["nixl_peer_init_port", "Port on which a decode instance accepts prefill instances."],
     ["nixl_peer_alloc_port", "Port on which a decode instance reserves memory."],
     ["nixl_proxy_host", "Host of the proxy in front of prefill and decode."],
-    ["nixl_proxy_port", "Port on which the proxy is told that a prefill is done."],
+    ["nixl_proxy_port", "Port on which the proxy is notified when a prefill is done."],
     ["nixl_enable_gc", "Free transferred KV of requests that have ended."],
     ["nixl_*", ""],
     ["pd_role", "Side of this instance: sender (prefill) or receiver (decode)."],
@@ -108,7 +108,7 @@ const TOPICS = {
     ["pd_peer_alloc_port", "Ports on which a decode instance reserves memory."],
     ["pd_peer_query_port", "Ports on which a decode instance answers queries."],
     ["pd_proxy_host", "Host of the proxy in front of prefill and decode."],
-    ["pd_proxy_port", "Port on which the proxy is told that a prefill is done."],
+    ["pd_proxy_port", "Port on which the proxy is notified when a prefill is done."],
     ["pd_allocation_timeout_sec", "Seconds to retry for memory before a transfer fails."],
     ["pd_shutdown_timeout_sec", "Seconds to wait for transfers at shutdown."],
     ["pd_condition_poll_interval_sec", "Seconds between two checks for free memory."],
@@ -138,7 +138,7 @@ const TOPICS = {
     ["internal_api_server_host", "Address on which this process's HTTP server listens."],
     [
       "internal_api_server_port_start",
-      "First HTTP port, the scheduler's; workers have the next ones.",
+      "First HTTP port, used by the scheduler; workers use the next ones.",
     ],
     ["internal_api_server_include_index_list", "Processes that have an HTTP server; not set: all."],
     [

@@ -95,7 +95,7 @@ const backendNames = () =>
 
 /**
  * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), done(), danger};
- * `more()` is said before it is applied, and no figure shows an `unseen` one.
+ * `more()` is said before it is applied; an `unseen` action has no effect on any figure.
  */
 function makeActions(inputs, change) {
   const { logger, level, backend } = inputs;
@@ -227,7 +227,7 @@ export class BulkActions {
     this.running = false;
     this.frame = 0; // the frame that will draw what has come in
     this.prefilled = false; // by an address that has not been shown for review yet
-    this.borrowed = false; // the selection is that of an address
+    this.borrowed = false; // whether the selection came from an address
     this.action = "loglevel";
     this.inputs = makeInputs();
     this.change = new SettingFields(signal, () => this.draw());
@@ -338,7 +338,7 @@ export class BulkActions {
     this.draw();
   }
 
-  /** The nodes of an address are selected here alone: other views get back what they had. */
+  /** Select the nodes of an address here only: other views get their selection back. */
   #borrowSelection() {
     if (this.borrowed) return;
     this.borrowed = true;
@@ -444,7 +444,7 @@ export class BulkActions {
     if (this.prefilled && !this.requests.hidden) this.#showReview();
   }
 
-  /** The review names what is sent and where; more is asked of what it cannot name or undo. */
+  /** Ask only if the review cannot name all nodes, or if the action cannot be undone. */
   async #isConfirmed(nodes) {
     const { label, says, more, danger } = this.current;
     if (!danger && nodes.length <= MOST_NAMES) return true;
@@ -452,7 +452,8 @@ export class BulkActions {
     const where = instances.length === 1 && instances[0] ? ` of ${instances[0]}` : "";
     const notes = (more ? more() : []).map((text) => `${text}.`);
     const all = plain(store.status.nodes.length);
-    notes.push(`${plain(nodes.length)} of ${all} nodes, ${plural(instances.length, "instance")}.`);
+    const among = plural(instances.length, "instance");
+    notes.push(`Affects ${plain(nodes.length)} of ${all} nodes in ${among}.`);
     if (danger)
       notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
     return confirmDialog({
@@ -498,7 +499,7 @@ export class BulkActions {
     const names = changed.slice(0, MOST_COMPARED).map((node) => node.key);
     const compare = `#/compare?nodes=${encodeURIComponent(names.join(","))}`;
     this.effect.href = changed.length > 1 ? compare : nodeLink(changed[0]);
-    setText(this.effect, changed.length > 1 ? "Compare these nodes" : "Watch this node");
+    setText(this.effect, changed.length > 1 ? "Compare these nodes" : "Open this node");
   }
 
   #finished(node, answer, error, count, total) {

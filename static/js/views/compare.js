@@ -399,9 +399,12 @@ class ComparePage {
   #explain() {
     const { length } = this.series;
     const hidden = hiddenLines(this.series);
+    const verb = hidden === 1 ? "is" : "are";
     const notes = [
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
-      hidden ? `${hidden} of ${length} lines lie behind another line with the same values.` : "",
+      hidden
+        ? `${hidden} of ${length} lines ${verb} hidden behind a line with the same values.`
+        : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
   }

@@ -122,8 +122,8 @@ export function servedNote(figures) {
 }
 
 /**
- * What the notes of tiles count: {engines, timed, covered(figure)}. A frontend reports quantiles of
- * its nodes but no histograms, so that those of the cluster leave its nodes out.
+ * What the notes of tiles count: {engines, timed, covered(figure)}. Other frontends report
+ * quantiles but no histograms, so quantiles of the cluster do not cover their nodes.
  */
 function countsOf(status) {
   const local = status.nodes.filter((node) => node.proxy === "local_proxy");
@@ -277,7 +277,7 @@ export class FigureHistory {
     this.answered = null; // the range of the last answer
     this.pending = null; // the question that is being answered
     this.nodes = new Map(); // time of a status -> number of nodes up
-    this.metrics = null; // the figures of now, which tiles show: lines end with them
+    this.metrics = null; // the current figures, which tiles show and lines end with
   }
 
   /** Belong to another view, which asks anew and meanwhile shows what is known. */
@@ -509,7 +509,7 @@ function sinceText(start, { end, interval }) {
   return `history since ${day(start) === day(end) ? "" : `${day(start)} `}${hour(start)}`;
 }
 
-/** What stands for charts without figures: a frontend that has just started says when they come. */
+/** The note in place of charts without figures: after a start it says when the first ones come. */
 export function noFigures({ time, started, counts }, interval) {
   const none = "No figures in this time range.";
   if (!timeRange().live || !interval) return none;
@@ -551,7 +551,7 @@ export class ChartsCard {
     this.markLegend = h("span", {
       class: "mark-legend wide-only",
       "aria-hidden": "true",
-      title: "A number counts marks close together",
+      title: "A number is a count of marks that are close together",
     });
     this.marksShown = "";
     this.fold = h(
@@ -582,7 +582,7 @@ export class ChartsCard {
       this.body,
     );
     this.decided = false;
-    this.told = null; // what it was last told
+    this.told = null; // the arguments of the last update
   }
 
   #menu() {

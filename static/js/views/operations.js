@@ -13,7 +13,7 @@ const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
 const MOST_TYPED = 60; // characters of a value in the question
 const MOST_SHOWN = 3; // numbers of a list in the preview
-const MOST_ASKED = 8; // MP servers that are asked for their model
+const MOST_ASKED = 8; // MP servers that are queried for their model
 const COMPRESS_NOTE =
   "LMCache 0.5.6 never responds to this request, and later requests to the same workers fail.";
 
@@ -241,7 +241,7 @@ export function modelOf(page) {
 
 /**
  * Where chunks are, summed: [{where, chunks, bytes}], most chunks first. Each rank of the model has
- * a key of its own for a chunk.
+ * a separate key for a chunk.
  */
 export function placementsOf(answer) {
   const found = new Map();
@@ -258,7 +258,7 @@ export function placementsOf(answer) {
     .sort((a, b) => b.chunks - a.chunks);
 }
 
-/** How many of the chunks are somewhere. */
+/** The number of chunks that are cached anywhere. */
 const cachedChunks = ({ results }) =>
   new Set(
     results.filter((one) => (one.placements || []).length).map((one) => one.key.chunk_hash_hex),
@@ -272,7 +272,7 @@ const workerText = (worker) =>
 export function outcome(answer) {
   if (answer && Array.isArray(answer.results)) {
     const total = answer.chunks ?? answer.results.length;
-    if (!total) return "no whole chunk: enter more tokens";
+    if (!total) return "less than one chunk: enter more tokens";
     const cached = cachedChunks(answer);
     const missing = total > cached ? `, ${plain(total - cached)} not cached` : "";
     return `${plural(total, "chunk")}: ${plain(cached)} cached${missing}`;
@@ -309,7 +309,7 @@ export class CacheOperations {
     this.kind = "";
     this.name = "";
     this.inputs = {};
-    this.typed = new Set(); // names of the fields that the reader has filled in
+    this.typed = new Set(); // names of the fields that the user has edited
     this.worlds = null; // model -> its world size, as MP servers report them
     this.kinds = "";
     this.results = [];
