@@ -76,8 +76,8 @@ const LEAST_BEYOND = 120; // seconds
 const MOST_STEPS = 400; // in a range; a longer one has longer steps
 
 /**
- * The range as the query of /api/history; a fixed one with the values just outside of it, to which
- * lines go on.
+ * The range as the query of /api/history. A fixed one includes the values just outside it, so that
+ * lines reach its edges.
  */
 export function historyQuery() {
   if (current.live) return `seconds=${Math.ceil(current.seconds)}`;

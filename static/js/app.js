@@ -48,7 +48,7 @@ function showFailure(error) {
   failed = store.received;
   const { view, key } = parseRoute();
   const title = view === "node" ? key : placeName(view);
-  // The banner of a lost server has a button that tries again.
+  // The banner that is shown while the server is away has a button that tries again.
   const again = error.isUnreachable ? [] : [button("Try again", route)];
   const head = h("div", { class: "page-head" }, h("h1", {}, title));
   replace(main, head, empty(loadFailure("view", error), ...again));
@@ -62,15 +62,15 @@ function figuresOf({ view, key, query }) {
   return isFigure(metric) ? { figure: metric } : {};
 }
 
-// ---- how far the page was scrolled, of each place that the back button leads to ----
+// ---- the scroll position of each entry of the browser's history ----
 
-// A view has its height when its figures are there: the browser would come too early.
+// A view has its full height only once its figures are loaded: the browser would scroll too early.
 history.scrollRestoration = "manual";
 const SETTLING = 3000; // ms in which what is loaded may still move the page
 const scrolls = new Map([recall("scroll", "").split(" ").map(Number)]); // place -> px
-let place = 0; // the time when it was first shown
+let place = 0; // the shown entry, named by the time when it was first shown
 
-/** Leave a place and take the next one; returns how far that was scrolled, undefined when new. */
+/** Note the scroll position and go to the next place; returns its position, undefined if new. */
 function changePlace() {
   if (current) scrolls.set(place, scrollY);
   place = (history.state || {}).place;

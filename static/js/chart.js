@@ -47,7 +47,7 @@ const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
-const LONE_BAR = 60; // seconds that the bar of a first value is wide at most
+const LONE_BAR = 60; // seconds; maximum width of a bar while there is only one
 const LEAST_BAR = 4; // px from one bar to the next, so that there is a space between them
 const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
@@ -168,7 +168,7 @@ class Lane {
     });
   }
 
-  /** The names of the limits, on a ground of their own: they stand before lines and marks. */
+  /** The names of the limits, which are drawn on top of lines and marks. */
   limitNames(right) {
     if (this.empty) return [];
     return this.limits.map(({ value, name }) => {
@@ -209,7 +209,7 @@ class Lane {
     ];
   }
 
-  /** How long a value stands for, s: no bar reaches to where nothing was measured. */
+  /** The seconds that a bar covers, so that none covers a time without measurements. */
   #barSeconds(step) {
     const known = ({ times, values }) => times.filter((_, i) => isNumber(values[i]));
     const between = this.drawn.map((one) => spacing(known(one))).filter(Boolean);
@@ -580,7 +580,7 @@ export class Chart {
       lane.series.flatMap((one, i) => {
         if (!one.times.length) return [];
         let at = nearest(one.times, time);
-        // The values just outside of the range are drawn to, not read.
+        // The values just outside the range only complete the lines.
         if (one.times[at] < start) at += 1;
         else if (one.times[at] > end) at -= 1;
         const found = one.times[at];

@@ -114,20 +114,20 @@ export function spacing(times) {
   return steps.sort((a, b) => a - b)[Math.floor((steps.length - 1) * COMMON)];
 }
 
-const MISSED = 1.8; // times the time between two values near it: a longer one is a gap
-const AGAIN = 0.2; // seconds in which a value is not read twice
-const NEAR = 4; // values before and after that tell how often a node responds
+const MISSED = 1.8; // times the median interval nearby, beyond which an interval is a gap
+const AGAIN = 0.2; // seconds; of values that are closer, only the last is kept
+const NEAR = 4; // intervals before and after that the median covers
 
 /**
- * A series without gaps that are no longer than the time between its values near them: a slow node,
- * which responds to every second or third poll, has a line, too.
+ * A series without the gaps that are no longer than the intervals near them, so that a slow node,
+ * which responds to every second or third poll, has a line too.
  */
 export function answered({ times, values }) {
   const isAgain = (i) => times[i + 1] - times[i] < AGAIN && isNumber(values[i + 1]);
   const rows = times.map((_, i) => i).filter((i) => !isAgain(i));
   const known = rows.filter((i) => isNumber(values[i]));
   const steps = known.slice(1).map((at, i) => times[at] - times[known[i]]);
-  const usual = (i) =>
+  const typical = (i) =>
     middleOf([...steps.slice(Math.max(0, i - NEAR), i), ...steps.slice(i + 1, i + 1 + NEAR)]);
   const next = new Map(known.slice(1).map((at, i) => [at, i]));
   let waiting = [];
@@ -136,7 +136,7 @@ export function answered({ times, values }) {
     if (!isNumber(values[at])) waiting.push(at);
     else {
       const i = next.get(at);
-      const isShort = waiting.length > 0 && steps[i] <= MISSED * usual(i);
+      const isShort = waiting.length > 0 && steps[i] <= MISSED * typical(i);
       kept.push(...(isShort ? [] : waiting), at);
       waiting = [];
     }
@@ -270,8 +270,8 @@ export function lastValue({ times, values }, until = Infinity) {
 }
 
 /**
- * The points of a line that ends with the value of now: within a step of the last point it stands
- * in its place (that is a mean since the step began), and later it is a point at `end`.
+ * The points of a line that ends with the current value. Within a step of the last point, which is
+ * a mean since the step began, the value replaces that point; later it is a point at `end`.
  */
 export function endingWith(now, { times, values }, end, step) {
   if (!isNumber(now) || !times.length) return { times, values };

@@ -104,7 +104,7 @@ function commandRow([what, options]) {
   );
 }
 
-/** What every view says while the frontend knows no node; the page of nodes has its own buttons. */
+/** What every view shows while the frontend has no nodes; the Nodes view has its own buttons. */
 export function noNodes(hasButtons = false) {
   return h(
     "section",
@@ -302,7 +302,7 @@ const MENU_KEYS = { ArrowDown: 1, ArrowUp: -1 };
 
 let closeMenu = null; // closes the menu that is open
 
-/** What a menu offers depends on the server and on trust: an open one closes when they change. */
+/** What the items of a menu depend on: the server and trust. An open menu closes on a change. */
 let offeredBy = "";
 subscribe(() => {
   const now = [store.error !== null, trusted(), store.status && store.status.started].join();

@@ -53,7 +53,7 @@ export const breakable = (name) =>
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
-/** A class or a call: broken before its "(" and inside paths, never inside a name. */
+/** The text of a class or a call: it may break before "(" and inside paths, never in a name. */
 export const breakableCall = (text) =>
   text.split(/(?=\()|(?<=[/,])(?=[^/])/).map((part, i) => [i ? h("wbr") : null, part]);
 

@@ -50,7 +50,7 @@ const BULK = [
   ["Bulk action: clear the cache", "#/many?action=clear"],
 ];
 
-/** [keys, what they do]: a space between keys, a comma between the ways. */
+/** [keys, what they do]: a space separates keys, a comma alternatives. */
 const KEYS = [
   ["Ctrl K, /", "search nodes, views and actions"],
   ["?", "show this list"],
@@ -202,7 +202,7 @@ const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, 
 
 /**
  * What changed lately, as its event and as a comparison of the instance's nodes; "undo" finds every
- * change. Lines that have the words themselves stand first.
+ * change. Entries whose text contains the words come first.
  */
 function changeEntries(words, rows) {
   if (!words.length) return [];

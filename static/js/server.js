@@ -293,7 +293,7 @@ export function recall(name, fallback) {
   }
 }
 
-/** The present of what is shown, Unix seconds: it stands still while the server is away. */
+/** The current time as the page shows it, Unix seconds; it stops while the server is away. */
 export const shownNow = () => (store.error ? store.received : Date.now() / 1000);
 
 /** What is said of a part of the page that could not be loaded: "view", "panel". */

@@ -269,9 +269,9 @@ const STANDARD = {
  * px.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
- * num, width, narrow (width where there is little room), grow, growNarrow, title, sort: false,
- * find: false, drop: the higher, the sooner it is left out where room is short}. text and render get a second
- * argument: {tight, shows(id)}.
+ * num, width, narrow (width where there is little room), grow, growNarrow (grow there), title,
+ * sort: false, find: false, drop: the higher, the sooner it is left out where room is short}. text
+ * and render get a second argument: {tight, shows(id)}.
  */
 export class DataTable {
   constructor(options) {
@@ -587,7 +587,7 @@ export class DataTable {
     return fitting;
   }
 
-  /** Whether children of a row stand below it: it is unfolded, or they were searched for. */
+  /** Whether the children of a row are listed: it is unfolded, or they were searched for. */
   isOpen(row) {
     if (this.unfolded.has(this.options.key(row)) || this.narrows) return true;
     return this.words.length > 0 && !this.#hasWords(row);

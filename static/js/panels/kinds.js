@@ -50,7 +50,7 @@ const bytes = (value) => format(value, "bytes");
 const whole = (count) => plain(Math.round(count));
 /** LMCache's GB are GiB. */
 export const gigabytes = (value) => (value === 0 ? "0" : format(value * 2 ** 30, "bytes"));
-/** The limit of cache salts without a quota, of a coordinator's configuration. */
+/** The limit of cache salts without a quota, from a coordinator's configuration. */
 export const limitText = ({ default_limit_gb: limit }) =>
   limit === null || limit === undefined ? "none" : gigabytes(limit);
 

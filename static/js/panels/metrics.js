@@ -48,7 +48,7 @@ export function parseMetrics(text) {
       const space = rest.indexOf(" ");
       const name = space < 0 ? rest : rest.slice(0, space);
       const entry = family(name);
-      // Some help texts mark names as code with two back quotes.
+      // Some help texts mark names as code with double backquotes.
       if (line[2] === "H") entry.help = space < 0 ? "" : rest.slice(space + 1).replace(/``/g, "");
       else {
         entry.type = rest.slice(space + 1).trim();
@@ -109,7 +109,7 @@ const labelPairs = (labels, names) =>
     .filter((name) => name in labels)
     .map((name) => `${name}=${labels[name] || '""'}`);
 const labelText = (labels, names) => labelPairs(labels, names).join("  ");
-/** Labels of which none is broken over two lines that has room on one. */
+/** Labels as elements, so that none is broken over two lines if it fits on one. */
 const wholeLabels = (labels, names) =>
   labelPairs(labels, names).map((pair) => [h("span", { class: "whole" }, breakable(pair)), " "]);
 const prefixOf = (name) =>
@@ -498,7 +498,7 @@ const nameColumn = (panel) => ({
   ],
 });
 
-/** How often a histogram was observed, and its quantiles on a line of their own; none is broken. */
+/** The count of a histogram, and below it a line with its quantiles; none of them is broken. */
 function spreadParts({ shown }) {
   const [count, ...quantiles] = shown.split(" · ").map((text) => h("span", { class: "gap" }, text));
   if (!quantiles.length) return count;

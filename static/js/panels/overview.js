@@ -169,7 +169,7 @@ class Overview {
   }
 
   #drawUse(node) {
-    // Of a range that is over, too, the caches are those of now, as the note says.
+    // Even for a past range the caches are shown as they are now, as the note says.
     const metrics = node.state === "down" ? this.figures.metrics(node) : node.metrics || {};
     const rows = cacheRows(node, metrics, this.more);
     const sig = JSON.stringify([rows, node.state]);

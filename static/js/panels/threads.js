@@ -45,7 +45,7 @@ function namesOf(members) {
 
 // A running thread that LMCache calls inactive has not run for three intervals.
 const LATE = 3;
-// Seconds that a run may lie back in any case: LMCache samples threads of a few milliseconds too.
+// Seconds since the last run below which no thread is overdue: some run every few milliseconds.
 const LEAST_LATE = 1;
 const RANK = { overdue: 3, "last run failed": 2, "on time": 1, "not running": 0 };
 const MARK = {
@@ -69,7 +69,7 @@ const overdue = (thread) =>
     ? thread.last_run_ago / thread.interval
     : 0;
 
-/** A duration; one below 2 s in milliseconds. */
+/** A duration, with the digits that one below 2 s needs. */
 const shortly = (seconds) => (seconds < 2 ? format(seconds, "seconds") : duration(seconds));
 
 const IDENTITY_COLUMNS = [

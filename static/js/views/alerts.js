@@ -96,7 +96,7 @@ export function alertLines(alerts) {
   const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
-    // Nodes in one state for one reason are told together, as their events are.
+    // Nodes in one state for one reason share a line, as their events do.
     const most = STATES.includes(rule[0].rule) && rule.every((one) => one.node) ? 1 : SPREAD;
     return parts.length > most ? [rule] : parts;
   });
@@ -139,7 +139,7 @@ export function incidentsOf(lines) {
   });
 }
 
-/** Whether an alert names, as what was shortly before it, what another one is about. */
+/** Whether a line's details name, as shortly before it, the restart or rise of another alert. */
 const ledTo = (other, line) =>
   line.details.some((fact) => {
     const [, what, node] = / before: (restart|rising evictions) on (\S+)$/.exec(fact) || [];
@@ -156,7 +156,7 @@ const isOneChange = (one, other) =>
   one.after === other.after &&
   Math.abs(one.time - other.time) <= TOGETHER;
 
-/** A fact with the words for who did it that events have, too. */
+/** A fact that says who did it in the same words as events do. */
 const withActor = (fact) => fact.replace(BY, (_, by, from) => `, ${actorOf({ by, from })}`);
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
@@ -267,7 +267,7 @@ function namedChange(line, rows) {
   return { ...last, nodes: [...new Set(nodes)] };
 }
 
-/** What an alert says in one sentence, wherever it is told. */
+/** An alert in one sentence, the same wherever the page names it. */
 function sentenceOf({ alerts, nodes, text }) {
   const said = headline(text);
   return nodes.length > 1 ? withOthers(said, { node: alerts[0].node, alike: alerts }) : said;
@@ -490,7 +490,7 @@ function alertItem(line, now, opened, incident = null) {
   );
 }
 
-/** Alerts under a heading, and what else it says; whether that is over, as a change undone. */
+/** Alerts under a heading, with `more` beside it; `isOver` if it is a change that was undone. */
 const section = (title, more, items, isOver = false) =>
   h(
     "li",
@@ -653,7 +653,7 @@ export class AlertCard {
     const { seconds, live } = timeRange();
     const signature = JSON.stringify([shape, this.showAll, !status.nodes.length, seconds, live]);
     if (signature === this.signature) return;
-    // The line of an open menu is drawn when the menu is closed.
+    // The line whose menu is open is drawn anew once the menu is closed.
     this.signature = this.element.querySelector(".menu:not([hidden])") ? "" : signature;
     this.#speak();
     this.#draw(status);
@@ -743,7 +743,7 @@ function giveBack(list, { name, text, index }) {
   if (place) place.focus({ preventScroll: true });
 }
 
-/** Draw lines anew; that of an open menu stays as it is. */
+/** Draw lines anew, except the line whose menu is open. */
 function keepMenu(list, draw) {
   const menu = list.querySelector(".menu:not([hidden])");
   const item = menu && menu.closest("[data-line]");

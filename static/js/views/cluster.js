@@ -72,7 +72,7 @@ const memory = {
 };
 
 function takeQuery(query) {
-  memory.map = query.get("map") || memory.map; // no link to some nodes says anything of it
+  memory.map = query.get("map") || memory.map; // links to nodes leave it out
   if (!KEPT.some((key) => query.has(key))) return false;
   for (const key of KEPT) {
     const value = query.get(key) || "";

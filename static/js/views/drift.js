@@ -14,7 +14,7 @@ const UNASKED = 16; // nodes whose settings are compared at once; with more ther
 const PAUSE = 600; // ms after a change of the choice
 const TIMEOUT = 15; // seconds
 const MOST_NAMES = 3;
-const MOST_ROWS = 60; // settings that are shown before all are asked for
+const MOST_ROWS = 60; // settings shown before "Show all"
 
 /** Settings that differ by nature: ids, ports, addresses and paths of one process. */
 const IDENTITY = new RegExp(
@@ -49,7 +49,7 @@ export function settingRows(configs) {
   });
 }
 
-/** Which nodes have a value, beside it; a name is not broken at its hyphens. */
+/** The nodes that have a value, to show beside it; no name is broken at its hyphens. */
 function namesOf(keys) {
   const more = keys.length - MOST_NAMES;
   const shown = keys.slice(0, MOST_NAMES);
@@ -233,7 +233,7 @@ function settingTable(rows) {
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
 
-/** A row of the table; of a tie no value is the common one, and all are others. */
+/** A row of the table; in a tie no value is the most common one, and all are "other values". */
 export function settingRow({ name, groups }) {
   const tie = isTie(groups);
   const label = (text) => ({ dataset: { label: text } }); // where there is no room for a head

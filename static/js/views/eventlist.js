@@ -362,9 +362,9 @@ const outside = ({ kind, text, by }) =>
     : " (not made through this frontend)";
 
 const latest = new Map(); // "node\nsetting" -> {time, value} of its last known change
-let source = null; // when the server began that told them
+let source = null; // start time of the server process that reported them
 
-/** The last known change of each setting: another process of the server has events of its own. */
+/** The last known change of each setting; those of a previous server process are dropped. */
 function lastChanges() {
   const { started = null } = store.status || {};
   if (started !== source) latest.clear();
@@ -416,9 +416,9 @@ function overtaken({ setting, before }, later) {
 }
 
 /**
- * Where a change is undone: {text, href, says}; without href a newer change of that setting
- * decides, which `isUndone` says. Bulk actions are filled in with it, or, where it cannot be set or
- * not by this viewer, the Config of its first node shows it.
+ * Where a change is undone: {text, href, says}. Without href a newer change of that setting made
+ * that unnecessary: `isUndone` if it set the value back. Bulk actions are filled in with it, or,
+ * where it cannot be set or not by this viewer, the Config of its first node shows it.
  */
 export function undoOf(change) {
   const { setting, before, nodes } = change;
@@ -499,7 +499,7 @@ export function tellAges(element, now) {
 }
 
 const unfolded = new Set(); // ids of rows whose nodes are listed
-// Where a row says of how many nodes it is.
+// The number of nodes in the text of a row.
 const COUNTED = /\b\d[\d,]* (?:nodes?(?: and \d[\d,]* frontends?)|nodes|others?)\b/;
 
 /** What a row says, and the list of its nodes that their number opens; null without one. */

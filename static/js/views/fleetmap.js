@@ -166,8 +166,8 @@ function rowLabel(instance, index) {
 
 export class FleetMap {
   /**
-   * `mode` is what squares show at first, `onmode(mode)` is told another choice. With `signal` it
-   * ends to listen to the keys of the page.
+   * `mode` is what squares show at first; `onmode(mode)` is called when the user chooses another.
+   * It listens to the keys of the page until `signal` aborts.
    */
   constructor(signal, mode, onmode) {
     this.onmode = onmode;
@@ -197,7 +197,7 @@ export class FleetMap {
       this.spoken,
     );
     this.#listen(signal);
-    // Asked for in an update, it would lay out the page once more.
+    // Reading the width in an update would force another layout of the page.
     this.width = 0;
     new ResizeObserver(() => {
       this.width = this.map.clientWidth;
@@ -296,7 +296,7 @@ export class FleetMap {
     );
   }
 
-  /** Show a figure, or the state, as far as nodes report it. */
+  /** Show a figure, or the state where no node reports that figure. */
   show(mode) {
     this.wanted = mode;
     if (this.status) this.update(this.status);
