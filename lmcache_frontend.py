@@ -13318,7 +13318,9 @@ class DemoHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         node: DemoNode = self.server  # type: ignore[assignment]  # DemoCluster._serve passes it
-        response = node.respond(self.command, self.path, self._body(), node.cluster.clock())
+        is_head = self.command == "HEAD"
+        method = "GET" if is_head else self.command
+        response = node.respond(method, self.path, self._body(), node.cluster.clock())
         data = response.encode()
         is_text = "text" in response.style
         self.send_response(response.status)
@@ -13329,11 +13331,13 @@ class DemoHandler(http.server.BaseHTTPRequestHandler):
         if not node.cluster.keep_alive:
             self.send_header("connection", "close")
         self.end_headers()
-        self.wfile.write(data)
+        if not is_head:
+            self.wfile.write(data)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
     def _body(self) -> bytes:
+        self.wfile.flush()  # a "100 Continue", which the client waits for
         if "transfer-encoding" not in self.headers:
             return self.rfile.read(int(self.headers.get("content-length") or 0))
         body, size = b"", 1

@@ -302,6 +302,27 @@ def test_a_405_names_the_methods_there_are(served):
     client.close()
 
 
+def test_a_head_has_the_fields_of_a_get_and_no_body(served):
+    client = Client(served["llama70b-b_worker0"])
+    for method, length in (("HEAD", 0), ("GET", 17)):
+        client.request(method, "/version")
+        response = client.getresponse()
+        assert (response.status, response.getheader("content-length")) == (200, "17")
+        assert len(response.read()) == length
+    client.close()
+
+
+def test_a_client_that_waits_for_100_continue_gets_it_at_once(served):
+    client = Client(served["llama70b-b_worker0"])
+    client.connect()
+    fields = b"Host: w0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    client.sock.sendall(b"PUT /conf HTTP/1.1\r\n" + fields)
+    assert client.sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sock.sendall(b"{}")
+    assert client.sock.recv(1000).startswith(b"HTTP/1.1 405 ")
+    client.close()
+
+
 def test_the_configuration_holds_a_bare_infinity_as_lmcaches_does(served):
     text = ask(served["llama70b-b_worker0"], "GET", "/conf")[2]
     assert '"pd_allocation_timeout_sec": Infinity' in text and len(json.loads(text)) == 108
