@@ -5069,7 +5069,7 @@ def take_no_page(state: NodeState, status: int) -> None:
     elif status == 200:
         state.noted.append(NO_PAGE)
     else:
-        state.noted.append(f"responds with {status} to /metrics")
+        state.noted.append(f"/metrics responds with {status}")
 
 
 def take_version(state: NodeState, status: int, value: object) -> None:
@@ -7295,7 +7295,7 @@ class Poller:
             return True
         elif visit.is_first:
             state.forget()
-            state.noted.append(f"responds with {reply.status} to {path}")
+            state.noted.append(f"{path} responds with {reply.status}")
         elif reply.status == 404:
             state.paths[query.path] = ""
         return False
@@ -7346,7 +7346,7 @@ class Poller:
                 state.kind = "frontend"
                 # The original frontend has no such path.
                 if reply.status not in (200, 404):
-                    state.noted.append(f"responds with {reply.status} to /api/status")
+                    state.noted.append(f"/api/status responds with {reply.status}")
                 state.settle(now)
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)

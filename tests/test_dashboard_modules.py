@@ -562,7 +562,7 @@ def test_a_rule_that_many_instances_break_is_one_line(run):
 
 def test_nodes_in_one_state_for_one_reason_are_one_line(run):
     alert = {"rule": "node_degraded", "severity": "warning", "since": 1}
-    reasons = ("slow (2.6 s)", "slow (2.5 s)", "responds with 500 to /metrics")
+    reasons = ("slow (2.6 s)", "slow (2.5 s)", "/metrics responds with 500")
     alerts = [
         dict(alert, id=key, node=key, group=key, text="%s is degraded: %s" % (key, reason))
         for key, reason in zip(("w0", "w1", "w2"), reasons)

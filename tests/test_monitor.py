@@ -240,7 +240,7 @@ def test_a_node_that_answers_an_error_is_degraded():
     cluster = Cluster({"w0": {"/metrics": (500, b"")}})
     cluster.round()
     seen = cluster.node("w0")
-    assert (seen["state"], seen["reasons"]) == ("degraded", ["responds with 500 to /metrics"])
+    assert (seen["state"], seen["reasons"]) == ("degraded", ["/metrics responds with 500"])
 
 
 def test_a_dead_node_is_asked_less_often_and_never_less_than_once_a_minute():

@@ -666,7 +666,7 @@ def test_outages_and_degradations_become_events_with_their_durations():
     cluster.round()
     events = cluster.monitor.events.query()["events"]
     assert [(event["kind"], event["text"]) for event in events] == [
-        ("node_degraded", "w0 is degraded: responds with 500 to /metrics"),
+        ("node_degraded", "w0 is degraded: /metrics responds with 500"),
         ("node_up", "w0 is up again after 2 min"),
         ("node_down", "w0 is down: connection refused"),
     ]
