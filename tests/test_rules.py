@@ -98,9 +98,7 @@ def test_a_node_that_restarts_again_and_again_is_not_flapping_too():
 def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
     state = node_state(state="degraded")
     state.reasons = ["/metrics responds with 500"]
-    assert (
-        lf.check_unhealthy(evidence(state)).text == "w0 is degraded: /metrics responds with 500"
-    )
+    assert lf.check_unhealthy(evidence(state)).text == "w0 is degraded: /metrics responds with 500"
     for reason in ("stalled: PinMonitor-thread", "storage_manager.l2_adapters[1]: not healthy"):
         state.reasons = [reason]
         assert lf.check_unhealthy(evidence(state)) == lf.NOTHING
