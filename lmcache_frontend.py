@@ -7488,7 +7488,7 @@ class StatusPage:
     def _proxy(self, state: NodeState) -> Dict[str, object]:
         node = state.node
         return {
-            **{name: getattr(node, name) for name in ("name", "host", "port")},
+            **{name: getattr(node, name) for name in ("name", "host", "port", "source")},
             **self._polled(state),
             "children": len(node.children),
         }

@@ -263,13 +263,48 @@ def test_the_newest_change_of_a_setting_alone_offers_its_undo(show, server, stor
     browser.wait_for(lambda: "Undo …" in browser.texts(".events .undo"))
     newest, undone, first = browser.texts(".events .undo")
     assert newest == "Undo …" and undone.startswith("undone ")
-    assert first.startswith("changed again ")
+    # The next change decides, also where a later one made it again.
+    assert first.startswith("undone ") and first != undone
+    title = "return [...document.querySelectorAll('.events .undo')].map((one) => one.title)"
+    assert browser.script(title)[1:] == ["chunk_size is 512 again", "chunk_size is 512 now"]
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has(".palette input"))
     browser.type(".palette input", "undo")
     options = ".palette [role=option]"
     browser.wait_for(lambda: any("Undo: set chunk_size" in text for text in browser.texts(options)))
     assert sum("Undo:" in text for text in browser.texts(options)) == 1
+
+
+def test_a_rollout_counts_the_down_nodes_of_its_group_alone(show, server, story):
+    one = next(node for node in story.nodes if node["key"] == "llama70b-b_worker1")
+    one["state"] = "down"
+    browser = show(server, "/#/many?tab=rollout", "select[name=group] option")
+    hint = ".field:has([name=group]) small"
+    for group, said in (
+        ("i:llama70b-a", ""),
+        ("i:llama70b-b", "1 node that is down is skipped"),
+        ("all", "1 node that is down is skipped"),
+        ("i:llama70b-a", ""),
+    ):
+        choose(browser, "select[name=group]", group)
+        assert browser.property(hint, "textContent") == said
+
+
+def test_the_source_of_a_frontend_is_where_it_was_listed(show, server, story):
+    rack = {"name": "rack1", "host": "10.0.0.9", "port": 80, "source": "nodes", "error": None}
+    gone = {**rack, "name": "rack2", "state": "down", "error": "connection refused"}
+    story.proxies = [{**rack, "state": "up", "children": 1}, {**gone, "children": 0}]
+    browser = show(server, "/#/nodes")
+    browser.wait_for(lambda: any("rack2" in text for text in browser.texts("main .data tbody tr")))
+    cells = (
+        "return [...document.querySelectorAll('main .data tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+        ".filter((row) => row[1].startsWith('rack')).map((row) => row.slice(2, 6))"
+    )
+    assert browser.script(cells) == [
+        ["frontend · 1 node", "10.0.0.9:80", "directly", "nodes"],
+        ["frontend", "10.0.0.9:80 · connection refused", "directly", "nodes"],
+    ]
 
 
 def test_what_another_process_of_the_server_told_of_changes_is_forgotten(show, server, story):

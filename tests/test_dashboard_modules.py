@@ -435,6 +435,31 @@ def test_a_silence_names_its_alert_its_end_and_its_comment(run, browser):
     assert again == "Alert silenced: w0 restarted 2 times in 15 min"
 
 
+def test_silences_of_one_act_are_one_row_and_one_mark(run):
+    def silence(n, rule, method="POST", by="token"):
+        done = action(method, "/api/alerts/%s%%3Aw%d/silence" % (rule, n), node=None)
+        return dict(done, id=n, time=100 + n / 10, by=by)
+
+    events = [silence(n, "hit_rate_halved") for n in (3, 2, 1, 0)]
+    other = silence(0, "node_down")
+    ended = [silence(n, "hit_rate_halved", "DELETE") for n in (1, 0)]
+    body = "return [eventRows(given[0]).map(eventText), marksOf(given[0]).map((one) => one.title)]"
+    rows, marks = run("views/eventlist.js", body, [*ended, *events, other])
+    words = [
+        "Silence of 2 alerts ended: hit rate halved on w0 and 1 other",
+        "4 alerts silenced: hit rate halved on w0 and 3 others",
+        "Alert silenced: node down on w0",
+    ]
+    assert sorted(rows) == sorted(marks) == sorted(words)
+    fell = event(9, "alert", "w0", 50, 160, "Hit rate of w0 fell: 75% → 33%")
+    over = dict(fell, rule="hit_rate_halved")
+    rows, _ = run("views/eventlist.js", body, [*events, over])
+    assert "4 alerts silenced: Hit rate of w0 and 3 others fell: 75% → 33%" in rows
+    events[0]["by"] = "local"
+    rows, _ = run("views/eventlist.js", body, events)
+    assert len(rows) == 2
+
+
 def test_an_alert_that_is_over_is_told_in_the_past(run):
     over = event(1, "alert", "w0", 100, 160, "w0 restarted 2 times in 15 min")
     fell = event(2, "alert", "w0", 100, 160, "Hit rate of w0 fell: 75% → 33%")
@@ -488,8 +513,10 @@ def test_of_a_tie_no_value_is_the_common_one(run):
     confs = [["w0", {"a": 1, "b": 1}], ["w1", {"a": 1, "b": 2}], ["w2", {"a": 2, "b": 1}]]
     confs.append(["w3", {"a": 2, "b": 1}])
     tie, common = run("views/drift.js", body, confs)
-    assert tie == ["a", "none", "1 · w0, w12 · w2, w3"]
+    assert tie == ["a", "no majority", "1 · w0, w12 · w2, w3"]
     assert common == ["b", "1 · 3 nodes", "◆ 2 · w1"]
+    confs = [["w0", {"a": "x"}], ["w1", {"a": "x"}], ["w2", {"a": ""}]]
+    assert run("views/drift.js", body, confs) == [["a", "x · 2 nodes", "◆ (empty) · w2"]]
 
 
 def test_a_line_ends_with_the_value_that_its_tile_shows(run):

@@ -1269,6 +1269,7 @@ def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
     error = ".field:has([name=%s][aria-invalid=true]) .field-error"
     assert browser.text(error % "setting") == "Enter the name of a setting."
     browser.type("input[name=setting]", "no_such")
+    assert not browser.has("[aria-invalid]") and browser.property("#rollout-problem", "hidden")
     press(browser, "Apply to one node")
     browser.wait_for(lambda: "w0 has no setting no_such." == browser.text(error % "setting"))
     browser.type("input[name=setting]", "chunk_size")

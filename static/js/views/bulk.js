@@ -13,7 +13,7 @@ import {
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { byName, plain, plural } from "../format.js";
+import { byName, NONE, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -181,7 +181,7 @@ function nodeTable(view) {
         label: "Node",
         head: true,
         width: 240,
-        narrow: 150,
+        narrow: 162,
         value: keyOf,
         sig: keyOf,
         render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
@@ -199,12 +199,15 @@ function nodeTable(view) {
         id: "result",
         label: "Result",
         width: 260,
-        narrow: 84,
+        narrow: 72,
         grow: true,
         cls: "wrap",
         value: textOf,
         sig: (node) => `${textOf(node) || view.fits(node)}`,
-        render: (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node)),
+        render: (node, { tight }) => {
+          const { key } = node;
+          return resultCell(view.results.get(key), view.fits(node), textOf(node), tight);
+        },
         tip: textOf,
       },
     ],
@@ -559,9 +562,10 @@ export function inWords(answer) {
 }
 
 /** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
-export function resultCell(result, offered = true, now = "") {
+export function resultCell(result, offered = true, now = "", tight = false) {
   const title = offered ? null : "not supported by this kind of node";
-  const said = offered ? now : "not supported";
+  const lacking = tight ? NONE : "not supported";
+  const said = offered ? now : lacking;
   if (!result) return said ? h("span", { class: "muted", title }, said) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";

@@ -42,7 +42,7 @@ export function settingRows(configs) {
   return names.map((name) => {
     const by = new Map();
     for (const [key, conf] of configs) {
-      const text = name in conf ? show(conf[name]) : "(absent)";
+      const text = name in conf ? show(conf[name]) || "(empty)" : "(absent)";
       by.set(text, [...(by.get(text) || []), key]);
     }
     return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
@@ -57,7 +57,10 @@ function namesOf(keys) {
     "span",
     { class: "muted" },
     " · ",
-    shown.map((key, i) => [i ? ", " : "", h("span", { class: "whole" }, key)]),
+    shown.map((key, i) => [
+      i ? " " : "",
+      h("span", { class: "whole" }, i < shown.length - 1 ? `${key},` : key),
+    ]),
     more > 0 ? ` and ${plain(more)} more` : "",
   );
 }
@@ -163,9 +166,6 @@ export class SettingsCard {
     const natural = differing.filter((row) => isIdentity(row.name));
     const real = differing.filter((row) => !isIdentity(row.name));
     const { configs, mute } = this.found;
-    const left = natural.length
-      ? ` (and ${plural(natural.length, "setting")} with IDs, ports and paths)`
-      : "";
     const silent = mute.length ? ` ${muteText(mute)}` : "";
     if (!configs.length && store.error) {
       setText(this.note, `Not loaded: ${store.error}.`);
@@ -177,10 +177,8 @@ export class SettingsCard {
       replace(this.box);
       return;
     }
-    const verb = real.length === 1 ? "differs" : "differ";
-    const nodes = plural(configs.length, "node");
-    const text = `${plural(real.length, "setting")} ${verb} between ${nodes}`;
-    setText(this.note, `${text}${left}; ${all.length - differing.length} equal.${silent}`);
+    const equal = all.length - differing.length;
+    setText(this.note, countText(real.length, natural.length, equal, configs.length) + silent);
     const shown = all.filter(
       (row) =>
         (this.equal.checked || row.groups.length > 1) &&
@@ -199,6 +197,17 @@ export class SettingsCard {
     const all = first.length < rows.length ? button(label, showAll, { kind: "small" }) : null;
     replace(this.box, first.length ? settingTable(first) : null, all);
   }
+}
+
+/** "2 settings differ between 10 nodes, and 1 ID, port or path; 107 are equal." */
+function countText(real, natural, equal, count) {
+  const nodes = `between ${plural(count, "node")}`;
+  const what = plural(natural, "ID, port or path", "IDs, ports and paths");
+  const first = real
+    ? `${plural(real, "setting")} ${real === 1 ? "differs" : "differ"} ${nodes}`
+    : `No settings differ ${nodes}`;
+  const rest = natural ? `${real ? ", and" : " except"} ${what}` : "";
+  return `${first}${rest}; ${plain(equal)} ${equal === 1 ? "is" : "are"} equal.`;
 }
 
 /** Which nodes sent no settings, and why; a reason that several have is told once. */
@@ -240,7 +249,9 @@ export function settingRow({ name, groups }) {
   const [most, keys] = groups[0];
   const others = tie ? groups : groups.slice(1);
   const count = h("span", { class: "muted" }, ` · ${plural(keys.length, "node")}`);
-  const common = tie ? h("span", { class: "muted" }, "none") : [most, others.length ? count : null];
+  const common = tie
+    ? h("span", { class: "muted" }, "no majority")
+    : [most, others.length ? count : null];
   return h(
     "tr",
     {},

@@ -77,9 +77,30 @@ const template = (event) => (event.node ? event.text.split(event.node).join("…
 /** The same, for "slow (2.1 s)" and "slow (2.3 s)". */
 export const reasonOf = (event) => template(event).replace(/[\d.]+/g, "0");
 
+const SILENCED = /^[/]api[/]alerts[/]([^/?]+)[/]silence/;
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    return text;
+  }
+}
+
+/** Whether an event is that somebody silenced an alert, or ended that. */
+const isSilencing = ({ kind, path }) => kind === "action" && SILENCED.test(path || "");
+
+/** The id of the alert in the path of such a request. */
+const alertIn = ({ path }) => decoded(SILENCED.exec(path)[1]);
+
 /** What events that may become one row have in common. */
 function likeness(event) {
   if (event.kind === "alert" && event.rule) return `alert ${event.rule}`;
+  if (isSilencing(event)) {
+    const { method, by, from, status, silence } = event;
+    const [rule] = alertIn(event).split(":");
+    return ["silence", method, by, from, status, rule, silence?.comment].join();
+  }
   if (!event.node) return `${event.id}`;
   const isState = event.kind.startsWith("node_");
   return `${event.kind} ${isState ? reasonOf(event) : template(event)}`;
@@ -123,9 +144,11 @@ function together(events) {
       ? inGroups(group, (event) => event.instance)
       : [group];
   const least = (group) => (group[0].kind === "alert" ? 2 : ALIKE);
+  const isOne = (group) =>
+    isSilencing(group[0]) ? countOf(group, "path") > 1 : countOf(group, "node") >= least(group);
   return inGroups(events, likeness)
     .flatMap(perInstance)
-    .flatMap((group) => (countOf(group, "node") >= least(group) ? [rowOf(group)] : group))
+    .flatMap((group) => (isOne(group) ? [rowOf(group)] : group))
     .sort((a, b) => b.time - a.time);
 }
 
@@ -162,25 +185,15 @@ export function eventRows(events) {
     const { by, from } = requests.get(event) || event;
     const text = by ? event.text.replace(ORIGIN, "") : event.text; // its note says it
     const silence = silences.get(event);
-    return { ...event, by, from, text, silence, restarted: restarts.has(event) };
+    const alert = isSilencing(event) ? silencedText(event, events) : null;
+    return { ...event, by, from, text, silence, alert, restarted: restarts.has(event) };
   });
   return together(rows);
 }
 
-const SILENCED = /^[/]api[/]alerts[/]([^/?]+)[/]silence/;
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    return text;
-  }
-}
-
 /** The alert that an action silenced, as the status has it; null when it is not active. */
-function silencedAlert({ path }) {
-  const [, part] = SILENCED.exec(path || "") || [];
-  const id = part && decoded(part);
+function silencedAlert(event) {
+  const id = isSilencing(event) && alertIn(event);
   const alerts = (store.status && store.status.alerts) || [];
   return (id && alerts.find((alert) => alert.id === id || alert.group === id)) || null;
 }
@@ -190,7 +203,7 @@ function silencesOf(events) {
   const found = new Map();
   const seen = new Set();
   for (const event of events) {
-    const alert = event.kind === "action" && silencedAlert(event);
+    const alert = silencedAlert(event);
     if (!alert || event.status >= 400 || seen.has(alert)) continue;
     seen.add(alert);
     if (event.method === "POST" && alert.silence) found.set(event, alert.silence);
@@ -198,17 +211,33 @@ function silencesOf(events) {
   return found;
 }
 
+/** What the alert says that an action silenced: as it is now, or as its event has it. */
+function silencedText(event, events) {
+  const { text } = silencedAlert(event) || {};
+  const isIt = ({ kind, rule, node, instance, time }) =>
+    kind === "alert" && `${rule}:${node || instance}` === alertIn(event) && time <= event.time;
+  return text || (events.find(isIt) || {}).text;
+}
+
 /** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
 function silenceText(event) {
-  const { method, path, status, silence } = event;
-  const alert = silencedAlert(event);
-  const [rule, ...place] = decoded(SILENCED.exec(path)[1]).split(":");
-  const id = rule.replace(/_/g, " ") + (place.length ? ` on ${place.join(":")}` : "");
-  const done = method === "POST" ? "Alert silenced" : "Silence ended";
+  const { method, status, silence, alert, alike = [event] } = event;
+  const places = new Map(alike.map((one) => [alertIn(one), alertIn(one).replace(/^[^:]*:?/, "")]));
+  const [rule] = alertIn(event).split(":");
+  const node = places.get(alertIn(event));
+  const id = rule.replace(/_/g, " ") + (node ? ` on ${node}` : "");
+  const nodes = [...places.values()].map((key) => ({
+    node: key,
+    instance: (store.byKey.get(key) || {}).instance_id,
+  }));
+  const many = nodes.length > 1 ? plural(nodes.length, "alert") : "";
+  const said = withOthers(alert ? headline(alert) : id, { node, alike: many && nodes });
+  const begun = `${many || "Alert"} silenced`;
+  const done = method === "POST" ? begun : `Silence ${many && `of ${many} `}ended`;
   const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
   const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
   const failed = status >= 400 ? ` (failed with ${status})` : "";
-  return `${done}${until}${comment}${failed}: ${alert ? headline(alert.text) : id}`;
+  return `${done}${until}${comment}${failed}: ${said}`;
 }
 
 const WHO = { token: "by token", local: "from this host", everyone: "without a token" };
@@ -327,7 +356,7 @@ const ACTIONS = [
  */
 function actionText(event) {
   const { method, path, node, status, text, alike } = event;
-  if (method && SILENCED.test(path || "")) return silenceText(event);
+  if (method && isSilencing(event)) return silenceText(event);
   if (!method || !path) return text.replace(/ \(by [^()]*\)$/, "");
   const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
   const found = ACTIONS.find(([pattern]) => pattern.test(request));
@@ -361,31 +390,37 @@ const outside = ({ kind, text, by }) =>
     ? ""
     : " (not made through this frontend)";
 
-const latest = new Map(); // "node\nsetting" -> {time, value} of its last known change
+const knownChanges = new Map(); // "node\nsetting" -> [{time, value}], oldest first
 let source = null; // start time of the server process that reported them
 
-/** The last known change of each setting; those of a previous server process are dropped. */
-function lastChanges() {
+/** The known changes of each setting; those of a previous server process are dropped. */
+function changesByNode() {
   const { started = null } = store.status || {};
-  if (started !== source) latest.clear();
+  if (started !== source) knownChanges.clear();
   source = started;
-  return latest;
+  return knownChanges;
 }
 
-/** Keep what settings were changed to last. */
+/** Keep what settings were changed to. */
 function noteChanges(events) {
-  lastChanges();
+  changesByNode();
   for (const { changes, node, time } of events)
     for (const [setting, [, value]] of Object.entries(changes || {})) {
       const id = `${node}\n${setting}`;
-      if (!latest.has(id) || latest.get(id).time < time) latest.set(id, { time, value });
+      const known = knownChanges.get(id) || [];
+      if (known.some((one) => one.time === time)) continue;
+      knownChanges.set(
+        id,
+        [...known, { time, value }].sort((a, b) => a.time - b.time),
+      );
     }
 }
 
-/** The newest change of a node's setting, where it came after this one: {time, value}. */
+/** The next change of a node's setting after this one, and what it is `now`: {time, value, now}. */
 function changedSince({ setting, time }, node) {
-  const last = lastChanges().get(`${node}\n${setting}`);
-  return last && last.time > time ? last : null;
+  const known = changesByNode().get(`${node}\n${setting}`) || [];
+  const next = known.find((one) => one.time > time);
+  return next ? { ...next, now: known[known.length - 1].value } : null;
 }
 
 /** The changed settings of a row: [{setting, before, after, nodes, time, by}]. */
@@ -411,7 +446,7 @@ function overtaken({ setting, before }, later) {
   return {
     text: `${isUndone ? "undone" : "changed again"} ${clock(last.time)}`,
     isUndone,
-    says: isUndone ? `${setting} is ${before} again` : `${setting} is ${last.value} now`,
+    says: `${setting} is ${last.now} ${isUndone && last.now === before ? "again" : "now"}`,
   };
 }
 
@@ -612,7 +647,11 @@ function oneForAll(marks) {
  */
 export function marksOf(events) {
   const told = new Set(requestsOfChanges(events).values()); // by the mark of the change
-  const marks = events
+  const others = events.filter((event) => !isSilencing(event));
+  const silences = events
+    .filter(isSilencing)
+    .map((event) => ({ ...event, alert: silencedText(event, events) }));
+  const marks = [...others, ...together(silences)]
     .filter((event) => event.kind in MARK_KINDS && !told.has(event))
     .flatMap(marksOfEvent)
     .sort((a, b) => a.time - b.time);

@@ -136,7 +136,7 @@ class EventsView {
       this.next = page.next;
       this.#draw();
     } catch (error) {
-      if (error.name !== "AbortError") setText(this.note, `No events: ${error.message}`);
+      if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
     }
   }
 

@@ -223,7 +223,7 @@ function columns(view) {
         return h("a", { href: nodeLink({ key }), title: key }, fitted(key));
       },
     },
-    { id: "what", label: "Kind", width: 130, drop: 2, value: (row) => row.kind },
+    { id: "what", label: "Kind", width: 146, drop: 2, value: (row) => row.kind },
     ...placeColumns(),
     actionColumn(view),
   ];
@@ -241,6 +241,8 @@ const actionColumn = (view) => ({
   render: (row) => view.actionCell(row),
 });
 
+const errorNote = ({ error }) => h("span", { class: "muted" }, ` · ${error}`);
+
 function placeColumns() {
   return [
     {
@@ -251,14 +253,14 @@ function placeColumns() {
       drop: 1,
       cls: "mono",
       value: (row) => row.address,
-      sig: (row) => row.address,
-      render: (row) => fitted(row.address),
-      tip: (row) => row.address,
+      sig: (row) => `${row.address} ${row.error}`,
+      render: (row) => [fitted(row.address), row.error && errorNote(row)],
+      tip: (row) => [row.address, row.error].filter(Boolean).join(": "),
     },
     {
       id: "proxy",
       label: "Reached through",
-      width: 140,
+      width: 130,
       drop: 4,
       value: (row) => row.proxy,
       text: (row) => row.proxy || "directly",
@@ -266,7 +268,7 @@ function placeColumns() {
     {
       id: "source",
       label: "Source",
-      width: 110,
+      width: 100,
       drop: 3,
       value: (row) => row.source || "",
       text: (row) => (String(row.source).startsWith("proxy:") ? "its frontend" : row.source || "–"),
@@ -291,9 +293,10 @@ function rowsOf(status) {
       port: proxy.port,
       address: addressText(proxy.host, proxy.port),
       state: proxy.state,
-      kind: KINDS.frontend,
+      kind: KINDS.frontend + (proxy.error ? "" : ` · ${plural(proxy.children || 0, "node")}`),
       proxy: "",
-      source: proxy.error || plural(proxy.children || 0, "node"),
+      source: proxy.source,
+      error: proxy.error,
       isProxy: true,
     })),
   );

@@ -221,41 +221,47 @@ export class RolloutView {
   }
 
   update(status) {
-    const { groups, down } = this.#groups();
-    const nodes = groups.map(([id, , list]) => id + list.map((node) => node.key + node.state));
-    const sig = current ? current.state : `form|${down}|${nodes.join()}`;
+    const groups = this.#groups();
+    const nodes = groups.map(
+      ([id, , list, down]) => id + down + list.map((node) => node.key + node.state),
+    );
+    const sig = current ? current.state : `form|${nodes.join()}`;
     if (sig !== this.drawn) {
       this.drawn = sig;
       if (current) this.#drawRollout();
-      else this.#drawForm(groups, down);
+      else this.#drawForm(groups);
     }
     if (current && current.state === "watching") this.#watch(status);
   }
 
   /**
-   * What a rollout can go over: [[id, label, nodes]]: the selection, then each instance; and how
-   * many nodes are left out because they are down.
+   * What a rollout can go over: [[id, label, nodes, down]]: the selection, then each instance;
+   * `down` counts the nodes of the group that are left out because they are down.
    */
   #groups() {
     const kinds = store.status.nodes.filter((node) => SETTABLE.includes(node.kind));
-    const fits = kinds.filter((node) => node.state !== "down");
-    const selected = fits.filter((node) => store.selected.has(node.key));
+    const selected = kinds.filter((node) => store.selected.has(node.key));
     const by = new Map();
-    for (const node of fits) {
+    for (const node of kinds) {
       const name = instanceName(node);
       if (name) by.set(name, [...(by.get(name) || []), node]);
     }
     const instances = [...by].sort((a, b) => byName(a[0], b[0]));
     const all = [
-      ["selected", `${plural(selected.length, "selected node")}`, selected],
+      ["selected", "", selected],
       ...instances.map(([name, nodes]) => [`i:${name}`, name, nodes]),
-      ["all", "All schedulers and workers", fits],
+      ["all", "All schedulers and workers", kinds],
     ];
-    const groups = all.filter(([, , nodes]) => nodes.length > 1);
-    return { groups, down: kinds.length - fits.length };
+    return all
+      .map(([id, label, nodes]) => {
+        const fits = nodes.filter((node) => node.state !== "down");
+        const name = label || plural(fits.length, "selected node");
+        return [id, name, fits, nodes.length - fits.length];
+      })
+      .filter(([, , nodes]) => nodes.length > 1);
   }
 
-  #drawForm(groups, down) {
+  #drawForm(groups) {
     if (!groups.length) {
       const why = "A rollout needs at least two schedulers or workers that are up.";
       replace(this.element, empty(why));
@@ -273,8 +279,6 @@ export class RolloutView {
     );
     replace(this.group, options);
     if (groups.some(([id]) => id === chosen)) this.group.value = chosen;
-    const verb = down === 1 ? "is" : "are";
-    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "");
     this.#fillNodes();
   }
 
@@ -312,10 +316,12 @@ export class RolloutView {
 
   /** The nodes of the chosen group, with the state of those that are not up. */
   #fillNodes() {
-    const { groups } = this.#groups();
-    const [, , nodes] = groups.find(([id]) => id === this.group.value) || groups[0];
+    const groups = this.#groups();
+    const [, , nodes, down] = groups.find(([id]) => id === this.group.value) || groups[0];
     const chosen = this.first.value;
     this.nodes = nodes;
+    const verb = down === 1 ? "is" : "are";
+    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "");
     replace(
       this.first,
       nodes.map((node) => {
@@ -331,7 +337,7 @@ export class RolloutView {
     this.change.update(nodes);
   }
 
-  /** Say what is wrong beside the field that it concerns, and go there. */
+  /** Say what is wrong beside the field that it concerns until that is changed, and go there. */
   #fail(text, box = null) {
     this.problem.hidden = !text;
     setText(this.problem, text);
@@ -344,6 +350,11 @@ export class RolloutView {
     box.setAttribute("aria-invalid", "true");
     box.setAttribute("aria-describedby", this.problem.id);
     box.focus();
+    const changed = () => {
+      this.#fail("");
+      this.change.update(this.nodes);
+    };
+    box.addEventListener("input", changed, { once: true });
   }
 
   async #start(control) {
