@@ -460,6 +460,24 @@ def test_silences_of_one_act_are_one_row_and_one_mark(run):
     assert len(rows) == 2
 
 
+def test_what_happened_keeps_its_words_when_its_alert_has_others(run, browser):
+    now = {"id": "rising:w0", "rule": "rising", "node": "w0", "silence": None}
+    rose = event(1, "alert", "w0", 50, None, "Failures are rising on w0: 1 → 10", rule="rising")
+    silence = action("POST", "/api/alerts/rising%3Aw0/silence", node=None)
+    script = (
+        "const { store } = await import('/static/js/server.js');"
+        "const { eventRows, eventText } = await import('/static/js/views/eventlist.js');"
+        "store.status = { ...store.status, alerts: [arguments[0]] };"
+        "return eventRows(arguments[1]).map((row) => eventText(row))"
+    )
+    for text, said in (
+        ("Failures are falling again on w0: 10 → 2", "Failures are rising on w0: 1 → 10"),
+        ("Failures are rising on w0: 1 → 12", "Failures are rising on w0: 1 → 12"),
+    ):
+        rows = browser.script(script, dict(now, text=text), [silence, rose])
+        assert plain(rows) == ["Alert silenced: " + said, "Alert: " + said]
+
+
 def test_an_alert_that_is_over_is_told_in_the_past(run):
     over = event(1, "alert", "w0", 100, 160, "w0 restarted 2 times in 15 min")
     fell = event(2, "alert", "w0", 100, 160, "Hit rate of w0 fell: 75% → 33%")

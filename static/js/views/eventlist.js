@@ -211,12 +211,12 @@ function silencesOf(events) {
   return found;
 }
 
-/** What the alert says that an action silenced: as it is now, or as its event has it. */
+/** What the alert says that an action silenced, as the event of that alert does. */
 function silencedText(event, events) {
-  const { text } = silencedAlert(event) || {};
   const isIt = ({ kind, rule, node, instance, time }) =>
     kind === "alert" && `${rule}:${node || instance}` === alertIn(event) && time <= event.time;
-  return text || (events.find(isIt) || {}).text;
+  const found = events.find(isIt);
+  return found ? alertText(found) : (silencedAlert(event) || {}).text;
 }
 
 /** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
@@ -371,13 +371,20 @@ function actionText(event) {
 export const headline = (text) =>
   text.replace(DETAIL, "").replace(/^(\S+ hit rate of .*?)(?:, TTFT |; ).*$/, "$1");
 
-/** The sentence of an alert: one that is active now has the figures of now, as its line does. */
+/** The words of an alert without its figures and reasons. */
+const wordsOf = (text) => headline(text).split(": ")[0].replace(/\d+/g, "0");
+
+/**
+ * The sentence of an alert: one that is active now has the figures of now, as its line does; when
+ * its words are others by now, what happened stays as it was.
+ */
 function alertText({ rule, node, instance, text, until }) {
   if (!timeRange().live || isOver({ until })) return text;
   const alerts = (store.status && store.status.alerts) || [];
   const same = (one) =>
     one.rule === rule && one.node === node && (node || one.instance === instance);
-  return (alerts.find(same) || { text }).text;
+  const now = (alerts.find(same) || { text }).text;
+  return wordsOf(now) === wordsOf(text) ? now : text;
 }
 
 const ABOUT = / changed: (?:version|role|model|kind) /; // what is no setting
