@@ -7690,6 +7690,7 @@ class Monitor:
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round: float | None = None  # monotonic
+        self._recorded = 0.0  # monotonic: the last round in the history
         self._refreshes = SharedCalls()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -7815,13 +7816,15 @@ class Monitor:
         self._document.publish()
 
     def _record(self, now: float) -> None:
-        """Add a round to the history, of nodes that were polled in it."""
+        """Add a round to the history, of nodes that were polled since the last one."""
         nodes, instances = self.watched.nodes, self.watched.instances
         rows = {instance_series(one.id): one.figures for one in instances}
         kept = [*nodes, *rows]
         rows[""] = self.watched.totals
+        recorded, self._recorded = self._recorded, now
         for key, state in nodes.items():
-            is_new = state.polled is not None and now - state.polled < self._pace * 1.5
+            # A round may last longer than the pace, and a poll longer than a round.
+            is_new = state.polled is not None and (state.polled > recorded or state.polled == now)
             # With one snapshot, after a restart, there is no rate yet.
             if is_new and len(state.window) != 1:
                 rows[key] = {**state.figures, LATENCY: state.latency}

@@ -153,6 +153,71 @@ def test_a_chart_of_bars_tells_none_from_no_values(run):
     assert run("chart.js", text, [[None, None]]) == "No values in this time range"
 
 
+def test_a_chart_shows_no_current_figure_of_what_is_no_longer_reported(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar', legend: true});"
+        "document.body.append(chart.element);"
+        "const times = [0, 5, 10]; const series = [{name: 'a', times, values: [0, 0, 0]}];"
+        "chart.update({series, start: 0, end: given[0], interval: 5});"
+        "const told = chart.plot.querySelector('.chart-empty').textContent;"
+        "return [chart.keyValues[0].textContent, told.replace(/\\d.*/, '')]"
+    )
+    assert run("chart.js", body, 20) == ["0/min", "None in this range"]
+    assert run("chart.js", body, 60) == ["–", "No data since "]
+
+
+def test_served_tokens_are_a_part_only_of_what_is_more(run):
+    body = "return servedNote({hit_tokens_per_second: 1390, ...given[0]})"
+    of = {"lookup_hits_per_second": 1400, "lookup_tokens_per_second": 2000}
+    assert run("views/figures.js", body, of) == "of 1.40k tok/s matched"
+    of["lookup_hits_per_second"] = 1380
+    assert run("views/figures.js", body, of) == "of 2.00k tok/s looked up"
+
+
+def test_no_quantile_is_told_where_all_observations_are_in_the_first_bucket(run):
+    body = "return metricRows(parseMetrics(given[0]))[0].shown"
+    text = (
+        "# TYPE x_seconds histogram\n"
+        'x_seconds_bucket{le="5.0"} %d\nx_seconds_bucket{le="10.0"} 4\n'
+        'x_seconds_bucket{le="+Inf"} 4\nx_seconds_sum 3\nx_seconds_count 4\n'
+    )
+    assert run("panels/metrics.js", body, text % 4) == "4 observations · all ≤ 5.00 s"
+    assert run("panels/metrics.js", body, text % 2) == "4 observations · p50 5.00 s · p99 9.90 s"
+
+
+# Run with another status than the page's, which comes back before anybody sees it.
+WITH_STATUS = (
+    "const told = (status, make) => import('/static/js/server.js').then(({store}) => {"
+    " const old = [store.status, store.byKey];"
+    " store.status = status;"
+    " store.byKey = new Map(status.nodes.map((node) => [node.key, node]));"
+    " try { return make(); } finally { [store.status, store.byKey] = old; }"
+    "});"
+)
+
+
+def test_a_node_behind_a_frontend_that_is_down_is_not_blamed(run):
+    body = WITH_STATUS + (
+        "const proxies = [{name: 'rack1', state: 'up'}, {name: 'rack2', state: 'down'}];"
+        "const node = {kind: 'worker', proxy: given[0]};"
+        "return told({nodes: [], proxies}, () => explain({status: 502, message: 'x'}, node))"
+    )
+    assert run("panel.js", body, "rack1") == "No response from the node: x"
+    assert run("panel.js", body, "rack2") == "No response from its frontend rack2: x"
+
+
+def test_an_instance_whose_nodes_are_all_down_has_no_current_figures(run):
+    body = WITH_STATUS + (
+        "const nodes = given.map((state, i) => ({key: 'w' + i, state, instance_id: 'i'}));"
+        "const metrics = {local_cache_bytes: 1, waiting_requests: 1};"
+        "const one = {id: 'i', name: 'i', nodes: nodes.map(({key}) => key), metrics};"
+        "const ctx = {node: () => nodes[0], signal: AbortSignal.abort()};"
+        "return told({nodes, instances: [one]}, () => new InstanceFigures(ctx).element.hidden)"
+    )
+    assert run("panels/nodecharts.js", body, "down", "up") is False
+    assert run("panels/nodecharts.js", body, "down", "unknown") is True
+
+
 def test_a_chart_that_is_waiting_for_its_first_value_says_so(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/s'}); document.body.append(chart.element);"

@@ -187,6 +187,20 @@ def test_a_slow_node_alone_is_an_event_of_its_own():
     assert event["time"] == cluster.node("w0")["since"]
 
 
+def test_a_node_polled_long_before_the_end_of_a_round_is_in_the_history():
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}})
+    cluster.round(times=2)
+
+    def late(job):
+        cluster.clock.now += 30.0
+        return page()
+
+    cluster.answers["w1"]["/metrics"] = late
+    cluster.round()
+    [series] = cluster.monitor.history("w0", "latency", 1000.0)["series"]
+    assert series["values"][-1] == 0.004
+
+
 # -- who changed it
 
 

@@ -11,6 +11,7 @@ import {
   GAP,
   isNumber,
   lastIndex,
+  lastTime,
   lastValue,
   linePath,
   lonePoints,
@@ -57,6 +58,7 @@ const TIP_MARKS = 2;
 const LEGEND_ITEMS = 24;
 const TABLE_TIMES = 120;
 const TABLE_SERIES = 20;
+const LEAST_OLD = 10; // seconds after which a value that nobody reports is not current
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const FLAGS = {
   restart: "restart",
@@ -235,10 +237,12 @@ class Lane {
     });
   }
 
-  /** What stands in a lane of bars without any: it was measured, and is 0. */
-  nothing(left, right) {
+  /** What stands in a lane of bars without any: it was measured, and is 0, or is no more. */
+  nothing(left, right, oldest) {
     if (this.kind !== "bar" || this.empty || this.beside) return null;
-    const text = "None in this range";
+    const times = this.series.map((one) => lastTime(one));
+    const last = Math.max(...times);
+    const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
     const [x, y] = [(left + right) / 2, this.bottom - this.height / 2];
     const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
@@ -352,6 +356,17 @@ export class Chart {
     this.#drawTable();
   }
 
+  /** When a value was measured at the earliest that counts as current: its line reaches the end. */
+  get #oldest() {
+    const { end, step } = this.data;
+    return end - Math.max(step * GAP, LEAST_OLD);
+  }
+
+  /** The last value of a series for its legend; null where it is no longer reported. */
+  #current(one) {
+    return lastTime(one, this.data.end) < this.#oldest ? null : lastValue(one, this.data.end);
+  }
+
   #describe() {
     const { label } = this.options;
     const last = this.series.slice(0, 6).map((one) => {
@@ -371,9 +386,7 @@ export class Chart {
     const shown = this.series.slice(0, LEGEND_ITEMS);
     const more = this.series.length - shown.length;
     const areas = this.lanes[0].kind === "area";
-    this.keyValues = shown.map((one) =>
-      h("b", {}, this.#legendValue(one, lastValue(one, this.data.end))),
-    );
+    this.keyValues = shown.map((one) => h("b", {}, this.#legendValue(one, this.#current(one))));
     const item = (one, i) =>
       h(
         "li",
@@ -407,7 +420,7 @@ export class Chart {
     if (!rows.length && !this.caption.style.minHeight) return;
     this.series.slice(0, this.keyValues.length).forEach((one, i) => {
       const row = rows.find(({ colour, name }) => colour === one.colour && name === one.name);
-      const value = rows.length ? (row ? row.value : null) : lastValue(one, this.data.end);
+      const value = rows.length ? (row ? row.value : null) : this.#current(one);
       setText(this.keyValues[i], this.#legendValue(one, value));
     });
     // Longer values may need another line: the plot does not move back and forth for them. Once is
@@ -439,7 +452,7 @@ export class Chart {
     this.#drawTimes(height);
     this.#drawMarks();
     const { left, right } = this.scale;
-    const nothing = this.lanes.map((lane) => lane.nothing(left, right));
+    const nothing = this.lanes.map((lane) => lane.nothing(left, right, this.#oldest));
     const names = this.lanes.flatMap((lane) => lane.limitNames(right));
     this.plot.append(...nothing.filter(Boolean), ...names);
     this.cross = svg("g", { class: "cross", visibility: "hidden" });

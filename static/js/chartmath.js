@@ -269,6 +269,12 @@ export function lastValue({ times, values }, until = Infinity) {
   return null;
 }
 
+/** When that was. */
+export function lastTime({ times, values }, until = Infinity) {
+  const at = lastIndex({ times, values }, -Infinity, until);
+  return at < 0 ? -Infinity : times[at];
+}
+
 /**
  * The points of a line that ends with the current value. Within a step of the last point, which is
  * a mean since the step began, the value replaces that point; later it is a point at `end`.

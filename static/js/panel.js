@@ -3,7 +3,7 @@
 
 import { copy, menuButton } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { curl } from "./server.js";
+import { curl, frontendsOf, store } from "./server.js";
 import { kindName } from "./words.js";
 
 /** The entries of a panel's menu, in its two groups. */
@@ -149,8 +149,12 @@ export function explain(error, node) {
     return `Not available: this ${kind} has no such endpoint (${error.status}).`;
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
-  if (error.status === 502 || error.status === 504)
-    return `No response from the node: ${error.message}`;
+  if (error.status === 502 || error.status === 504) {
+    const frontend =
+      store.status && frontendsOf(store.status).find(({ name }) => name === node.proxy);
+    const who = frontend && frontend.state === "down" ? `its frontend ${node.proxy}` : "the node";
+    return `No response from ${who}: ${error.message}`;
+  }
   // A response of another shape than a panel reads: what it is, the raw response shows.
   if (error instanceof TypeError) return "The response is not in the expected format.";
   if (error.status === 200) return `The node's response cannot be shown: ${error.message}.`;

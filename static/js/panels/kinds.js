@@ -3,7 +3,7 @@
 // of their Overview.
 
 import { facts, meter, nodeLink, stateMark } from "../controls.js";
-import { append, breakable, h } from "../dom.js";
+import { append, breakable, h, replace } from "../dom.js";
 import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, refreshNow, shownNow, store, subscribe } from "../server.js";
@@ -239,8 +239,19 @@ const adapterColumns = (adapters) =>
     ({ id, num, value }) => !num || id === "limit" || adapters.some((row) => value(row) !== null),
   );
 
+/** The storage of an MP server's status, with what its L1 holds now where it has a single one. */
+function withUse(storage, node) {
+  const l1 = grouped(storage, "l1_manager");
+  const used = node.metrics.local_cache_bytes;
+  if (l1.length !== 1 || typeof used !== "number") return storage;
+  const [[tag, one]] = l1;
+  return { ...storage, l1_managers: { [tag]: { ...one, memory_used_bytes: used } } };
+}
+
 /** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
 function mpTiers(ctx) {
+  let bars = null; // the function that draws them anew
+  subscribe(() => bars && bars(), ctx.signal);
   return panelFrame({
     title: "L1 and L2",
     path: "/status",
@@ -262,10 +273,13 @@ function mpTiers(ctx) {
       );
       return { data: { storage: data.storage_manager || {}, adapters }, raw };
     },
-    render: ({ storage, adapters }, body) =>
+    render: ({ storage, adapters }, body) => {
+      const place = h("div");
+      bars = () => replace(place, mpMemory(withUse(storage, ctx.node()), adapters));
+      bars();
       append(
         body,
-        mpMemory(storage, adapters),
+        place,
         h("h3", {}, "L2 adapters"),
         rows(
           "L2 adapters",
@@ -275,7 +289,8 @@ function mpTiers(ctx) {
           "No L2 adapters.",
           { rowClass: () => "noted" },
         ),
-      ),
+      );
+    },
   }).element;
 }
 
@@ -638,12 +653,12 @@ const NODE_COLUMNS = [
     sig: (row) => row.key,
     render: (row) => h("a", { href: nodeLink(row) }, row.name),
   }),
-  text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 120, drop: 3 }),
+  text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 104, drop: 3 }),
   text("version", "Version", (row) => row.version || "–", { width: 160, drop: 5 }),
   { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76 },
   { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
   { ...number("memory", "L1 memory", figure("local_cache_bytes"), bytes), width: 110, drop: 4 },
-  { ...number("latency", "Response time", (row) => row.latency, seconds), width: 130, drop: 2 },
+  { ...number("latency", "Response time", (row) => row.latency, seconds), width: 120, drop: 2 },
 ];
 
 /** A table of nodes that belong together; `again(signal)` is run before a refresh. */
@@ -679,7 +694,7 @@ function children(ctx) {
   const { name } = ctx.node();
   return nodeTable(ctx, {
     title: "Nodes behind this frontend",
-    note: "as this frontend reports them",
+    note: "as last reported by this frontend",
     belongs: (node) => node.proxy === name,
     emptyText: "This frontend reports no nodes.",
     again: (signal) => getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }),

@@ -7,7 +7,7 @@ import { button, searchBox } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, getText } from "../server.js";
+import { getJson, getText, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
@@ -143,6 +143,26 @@ function quantileText(buckets, q, measure) {
   const beyond = top && value === top[0] && count * q > top[1];
   return `${beyond ? ">\u00a0" : ""}${show(value, measure)}`;
 }
+
+/** "all ≤ 5 ms" where all observations are in the first bucket: quantiles would be invented. */
+function allBelow(buckets, measure) {
+  const [[limit, count] = []] = buckets;
+  const isAll = count > 0 && limit !== Infinity && count === buckets[buckets.length - 1][1];
+  return isAll ? `≤\u00a0${show(limit, measure)}` : "";
+}
+
+/** What the table says of the observations of a histogram: {brief, shown}. */
+function spreadText({ buckets, count }, measure) {
+  if (!count) return { brief: "none yet", shown: "no observations" };
+  const of = (q) => quantileText(buckets, q, measure);
+  const below = allBelow(buckets, measure);
+  const spread = below ? `all ${below}` : `p50 ${of(0.5)} · p99 ${of(0.99)}`;
+  return {
+    brief: below ? spread : `p99 ${of(0.99)}`,
+    shown: `${observations(count)} · ${spread}`,
+  };
+}
+
 const STEP = 3; // seconds between two looks at a sample that is watched
 
 // What the frontend itself remembers of a family with one sample: the chart begins with it.
@@ -181,12 +201,7 @@ export function metricRows(families) {
         labels: set.labels,
         value: set.count,
         set,
-        brief: set.count ? `p99 ${quantileText(set.buckets, 0.99, measure)}` : "none yet",
-        shown: !set.count
-          ? "no observations"
-          : `${observations(set.count)} · ` +
-            `p50 ${quantileText(set.buckets, 0.5, measure)} · ` +
-            `p99 ${quantileText(set.buckets, 0.99, measure)}`,
+        ...spreadText(set, measure),
       }));
     }
     return family.samples
@@ -233,15 +248,18 @@ function ownCounts(buckets, scale) {
   return rows.slice(Math.max(0, first - 1), last + 2);
 }
 
-const quantileLine = (buckets, measure, ...more) =>
-  h(
+function quantileLine(buckets, measure, ...more) {
+  const below = allBelow(buckets, measure);
+  const figures = below
+    ? [["all", below]]
+    : QUANTILES.map(([name, q]) => [name, quantileText(buckets, q, measure)]);
+  return h(
     "p",
     { class: "quantiles" },
-    QUANTILES.map(([name, q]) =>
-      h("span", {}, `${name} `, h("b", {}, quantileText(buckets, q, measure))),
-    ),
+    figures.map(([name, text]) => h("span", {}, `${name} `, h("b", {}, text))),
     more.map((text) => h("span", {}, text)),
   );
+}
 
 // ---- one metric, opened ----
 
@@ -602,6 +620,14 @@ class Metrics {
       },
       render: (text, body) => this.#render(text, body),
     });
+    subscribe(() => this.#checkNote(), ctx.signal);
+    this.#checkNote();
+  }
+
+  /** What was loaded before the server or the node went away is not current. */
+  #checkNote() {
+    const note = this.frame.element.querySelector(".panel-head > p");
+    note.hidden = Boolean(store.error) || this.ctx.node().state === "down";
   }
 
   #filter() {

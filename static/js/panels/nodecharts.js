@@ -264,6 +264,9 @@ const NOTE_NAMES = [
   "timeouts_per_second",
 ];
 
+/** Whether nothing is known of a node's present: it is down, or its frontend is. */
+export const isAway = ({ state }) => state === "down" || state === "unknown";
+
 const tilesOf = (kind) => TILES[kind] || TILES.other;
 const chartsOf = (kind) => CHARTS[kind] || CHARTS.other;
 
@@ -456,7 +459,9 @@ export class InstanceFigures {
     // Lists get fewer figures of an instance than its history has, up to the last poll.
     const reported = Object.entries(found ? found.metrics : {}).filter(([, one]) => isNumber(one));
     const now = timeRange().live ? { ...past, ...Object.fromEntries(reported) } : past;
-    const metrics = found ? figuresOf(found.metrics, true, now) : {};
+    const nodes = found ? found.nodes.map((key) => store.byKey.get(key)).filter(Boolean) : [];
+    const isGone = timeRange().live && nodes.every(isAway);
+    const metrics = found && !isGone ? figuresOf(found.metrics, true, now) : {};
     this.row.update("instance", metrics, this.history, true);
     this.element.hidden = this.row.element.hidden;
   }
@@ -479,7 +484,7 @@ export class NodeFigures {
 
   /** The figures to show: of now, of the end of a fixed range, or the last before it went down. */
   metrics(node) {
-    const isPast = !timeRange().live || node.state === "down";
+    const isPast = !timeRange().live || isAway(node);
     return figuresOf(node.metrics || {}, isPast, this.told.values);
   }
 
@@ -491,7 +496,7 @@ export class NodeFigures {
         node.kind,
       );
     const { history } = this;
-    history.metrics = node.metrics;
+    history.metrics = { ...node.metrics, latency: node.latency };
     this.#drawTiles(node);
     try {
       if (!(await history.load(status))) return;
@@ -516,7 +521,7 @@ export class NodeFigures {
   }
 
   #drawTiles(node) {
-    this.row.update(node.kind, this.metrics(node), this.history, node.state !== "down");
+    this.row.update(node.kind, this.metrics(node), this.history, !isAway(node));
   }
 
   #reveal(name) {
@@ -547,13 +552,18 @@ const AWAITED = " They appear after two polls.";
 const NONE_REPORTED = " This node reports none of the figures shown here.";
 const JUST_NOW = 60; // seconds in which figures are still awaited
 
-function noFigures(node, now) {
-  if (node.kind === "frontend" || node.kind === "discovery") return null;
+/** Why there are no charts; null where that is said above, or there never are any. */
+function noFigures({ kind, state, version, since, reasons }, now) {
+  if (kind === "frontend" || kind === "discovery" || state === "unknown") return null;
+  const failed = (reasons || []).find((reason) => reason.includes("/metrics"));
+  const none = "No figures in this time range";
   const text =
-    node.state === "down"
-      ? "No figures in this time range: the node is down."
-      : node.kind === "mp" && !node.version
-        ? "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port."
-        : `No figures in this time range.${now - node.since < JUST_NOW ? AWAITED : NONE_REPORTED}`;
+    state === "down"
+      ? `${none}: the node is down.`
+      : failed
+        ? `${none}: ${failed}.`
+        : kind === "mp" && !version
+          ? "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port."
+          : `${none}.${now - since < JUST_NOW ? AWAITED : NONE_REPORTED}`;
   return h("p", { class: "quiet-line" }, text);
 }

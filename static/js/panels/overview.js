@@ -9,7 +9,7 @@ import { clock, duration, format, fullTime } from "../format.js";
 import { instanceName, shownNow, store } from "../server.js";
 import { kindName } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
-import { NodeFigures } from "./nodecharts.js";
+import { isAway, NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
 
 const SAME_TIME = 30; // seconds; two polls of a large cluster
@@ -158,7 +158,7 @@ class Overview {
   #drawPast(node) {
     const { time } = this.figures.told;
     const fixed = !timeRange().live;
-    this.past.hidden = (node.state !== "down" && !fixed) || !time;
+    this.past.hidden = (!isAway(node) && !fixed) || !time;
     if (this.past.hidden) return;
     const isOlder = timeRange().to - time > SAME_TIME;
     const older = isOlder ? ` (last reported at ${clock(time)})` : "";
@@ -170,7 +170,7 @@ class Overview {
 
   #drawUse(node) {
     // Even for a past range the caches are shown as they are now, as the note says.
-    const metrics = node.state === "down" ? this.figures.metrics(node) : node.metrics || {};
+    const metrics = isAway(node) ? this.figures.metrics(node) : node.metrics || {};
     const rows = cacheRows(node, metrics, this.more);
     const sig = JSON.stringify([rows, node.state]);
     if (sig === this.useSig) return;
@@ -179,7 +179,7 @@ class Overview {
     if (!rows.length || (node.kind === "mp" && node.state !== "down")) this.caches.remove();
     else this.special.prepend(this.caches);
     this.special.hidden = !this.special.children.length;
-    this.use.classList.toggle("stale", node.state === "down");
+    this.use.classList.toggle("stale", isAway(node));
     replace(
       this.use,
       rows.map((row) => meterRow(...row)),

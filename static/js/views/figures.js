@@ -113,8 +113,8 @@ function layerNote(t) {
 export function servedNote(figures) {
   const { hit_tokens_per_second: served, lookup_hits_per_second: hits } = figures;
   // A hit that GPU memory holds already is not loaded. An MP server counts both as one.
-  const isApart = isNumber(hits) && hits !== served;
-  if (isApart) return worded(hits, "tokens/s", (text) => `of ${text} hits`);
+  const isWhole = isNumber(hits) && hits > served;
+  if (isWhole) return worded(hits, "tokens/s", (text) => `of ${text} matched`);
   return (
     worded(figures.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
     worded(figures.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`)

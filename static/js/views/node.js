@@ -398,7 +398,7 @@ class NodePage {
       replace(
         this.line,
         about.map(([text, kind], i) =>
-          h("span", { class: `gap ${kind}`.trim() }, i ? " · " : null, text),
+          h("span", { class: `gap ${kind}`.trim() }, h("i", {}, i ? " · " : null), text),
         ),
       );
     }
