@@ -144,10 +144,12 @@ function quantileText(buckets, q, measure) {
   return `${beyond ? ">\u00a0" : ""}${show(value, measure)}`;
 }
 
-/** "all ≤ 5 ms" where all observations are in the first bucket: quantiles would be invented. */
+/** "≤ 5 ms" where all observations are in the bucket above 0: quantiles would be invented. */
 function allBelow(buckets, measure) {
-  const [[limit, count] = []] = buckets;
-  const isAll = count > 0 && limit !== Infinity && count === buckets[buckets.length - 1][1];
+  const at = buckets.findIndex(([limit]) => limit > 0);
+  if (at < 0 || (at && buckets[at - 1][1] > 0)) return "";
+  const [limit, count] = buckets[at];
+  const isAll = count > 0 && count === buckets[buckets.length - 1][1] && limit !== Infinity;
   return isAll ? `≤\u00a0${show(limit, measure)}` : "";
 }
 
