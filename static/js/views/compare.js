@@ -191,7 +191,7 @@ class ValueTable {
           label: "Node",
           head: true,
           grow: true,
-          width: 200,
+          width: 250,
           narrow: 150,
           value: (row) => row.name,
           sig: (row) => `${row.name} ${row.colour} ${view.alone === row.name}`,

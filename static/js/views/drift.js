@@ -239,6 +239,9 @@ function settingTable(rows) {
   );
 }
 
+/** A value that is broken between the members of lists and objects first. */
+const folding = (text) => text.split(/(?<=[,:{[])(?!\/)/).flatMap((part) => [part, h("wbr")]);
+
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
 
@@ -251,7 +254,7 @@ export function settingRow({ name, groups }) {
   const count = h("span", { class: "muted" }, ` · ${plural(keys.length, "node")}`);
   const common = tie
     ? h("span", { class: "muted" }, "no majority")
-    : [most, others.length ? count : null];
+    : [folding(most), others.length ? count : null];
   return h(
     "tr",
     {},
@@ -260,7 +263,9 @@ export function settingRow({ name, groups }) {
     h(
       "td",
       { class: "mono", ...label("Other values") },
-      others.map(([text, nodes]) => h("div", {}, tie ? text : `◆ ${text}`, namesOf(nodes))),
+      others.map(([text, nodes]) =>
+        h("div", {}, tie ? "" : "◆\u00a0", folding(text), namesOf(nodes)),
+      ),
     ),
   );
 }
