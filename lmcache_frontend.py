@@ -7718,10 +7718,10 @@ class Monitor:
 
         Concurrent calls for the same name share one poll. Raises FrontendError 404.
         """
-        if name is None:
-            return self._refreshes.run("", lambda: self.poll_once(record=False))
-        states = self.watched.find(name)
-        return self._refreshes.run(name, lambda: self._refresh_some(states))
+        states = [] if name is None else self.watched.find(name)
+        work = (lambda: self._refresh_some(states)) if name else lambda: self.poll_once(False)
+        if not self._document.is_held:  # otherwise a round follows the replay
+            self._refreshes.run(name or "", work)
 
     def _refresh_some(self, states: List[NodeState]) -> None:
         with self.watched.lock:
@@ -7740,9 +7740,10 @@ class Monitor:
         self._finish_round(started, record)
 
     def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which move the clock; then make the status."""
+        """Do a round at each of ``moments``, which move its clock here; then make the status."""
         self.watched.follow()
         self._document.publish()
+        self._listed.publish()
         self._document.is_held = True
         self.past.is_replayed = True
         try:
@@ -13516,11 +13517,16 @@ def demo_routes(parts: Sequence[str], answers: dict) -> List[Tuple[Pattern[str],
 
 
 class DemoReplay(Clock):
-    """Replays the hours before the start: a monitor's clock and its source of responses."""
+    """Replays the hours before the start: a monitor's clock and its source of responses.
+
+    During the replay the clock is ``back`` seconds behind in the thread that replays: nobody else
+    takes the past for the present.
+    """
 
     def __init__(self, cluster: DemoCluster) -> None:
         self.cluster = cluster
-        self.back = 0.0  # seconds that the clock is behind during the replay
+        self.back = 0.0
+        self._thread = 0  # which replays
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
         self.confs: Dict[str, dict] = {}  # by node, as they were in the last round
@@ -13530,16 +13536,19 @@ class DemoReplay(Clock):
         self.pages = {role: DemoPage(about["metrics"], names) for role, about in roles}
 
     def monotonic(self) -> float:
-        return super().monotonic() - self.back
+        return super().monotonic() - self._behind()
 
     def wall(self) -> float:
-        return super().wall() - self.back
+        return super().wall() - self._behind()
+
+    def _behind(self) -> float:
+        return self.back if threading.get_ident() == self._thread else 0.0
 
     def run(self, monitor: Monitor, since: float = 0.0) -> None:
         """Replay the time after ``since`` (Unix seconds), then start the monitor."""
-        thread = threading.get_ident()
+        self._thread = threading.get_ident()
         # The past is in the events, not in the log.
-        log.addFilter(lambda record: not self.back or record.thread != thread)
+        log.addFilter(lambda record: not self.back or record.thread != self._thread)
         try:
             monitor.replay(self._moments(since, monitor.events))
         finally:
@@ -13567,7 +13576,7 @@ class DemoReplay(Clock):
 
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
         """The monitor's ``fetch_many``; during the replay, without sockets."""
-        if not self.back:
+        if not self._behind():
             yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
             return
         for job in jobs:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import lmcache_frontend as lf
 import pytest
@@ -782,6 +783,24 @@ def test_a_node_that_is_added_is_watched_beside_the_demos(start, node):
 def test_the_status_says_whether_it_is_of_a_demo(start, front):
     assert front.ask("/api/status").json()["demo"] is False
     assert start("--demo").ask("/api/status").json()["demo"] is True
+
+
+def test_while_the_past_is_replayed_nobody_takes_it_for_the_present(start):
+    began = time.time()
+    front = start("--demo", "--poll-interval", "1")
+    pages = ("/api/status", "/api/status?figures=listed")
+
+    def is_over():
+        for status in [front.ask(page).json() for page in pages]:
+            assert status["time"] > began - 1
+            assert status["counts"]["unknown"] in (0, 15)
+        history = front.ask("/api/history?metric=lookup_hit_rate&seconds=60").json()
+        assert history["end"] > began - 120  # the end of a step
+        return status["counts"]["unknown"] == 0
+
+    assert front.ask("/api/refresh", "POST").status == 200
+    wait_for(is_over, 90)
+    assert front.ask("/api/events?limit=1").json()["events"]
 
 
 @pytest.fixture(scope="module")
