@@ -613,7 +613,7 @@ class Metrics {
     this.zeroBox = h("input", { type: "checkbox", onchange: () => this.#filter() });
     this.frame = panelFrame({
       title: "Metrics",
-      note: "current values, whatever the time range",
+      note: "latest values, whatever the time range",
       path: "/metrics",
       ctx,
       load: async () => {
