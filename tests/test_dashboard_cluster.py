@@ -333,6 +333,13 @@ def test_a_latency_of_the_cluster_says_which_instances_it_covers(show, server, s
     near = [one for one in engines if one["key"] not in behind]
     tile = next(text for text in browser.texts(".tile") if text.startswith("TTFT"))
     assert "%d of %d engines" % (len(near), len(engines)) in tile
+    timed[0]["metrics"]["retrieve_p99"] = 9.5  # worse than all that the headline covers
+    worst = "%s: 9.50\xa0s" % timed[0]["name"]
+    browser.wait_for(lambda: worst in browser.texts(".tile .more"))
+    titles = browser.script(
+        "return [...document.querySelectorAll('.tile .more')].map((one) => one.title)"
+    )
+    assert "Of %d of %d instances. %s" % (len(timed) - 1, len(timed), worst) in titles
 
 
 def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show, server, story):
@@ -805,8 +812,9 @@ def test_the_number_at_a_sign_counts_what_the_sign_stands_for(show, server, stor
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
-    # Two spans, in five lanes.
-    browser.wait_for(lambda: browser.count(".charts-card .down-span") == 10)
+    # Two spans below four charts: those of one node of many do not tint the figures of all.
+    browser.wait_for(lambda: browser.count(".charts-card .down-strip") == 8)
+    assert not browser.has(".charts-card .down-span")
     assert browser.count(".charts-card .mark.restart") == 8
     browser.script("document.querySelector('.charts-card .chart-svg').focus()")
     browser.press("End", "ArrowLeft")
@@ -818,6 +826,26 @@ def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
         "return [...document.querySelectorAll('.charts-card title')].map((one) => one.textContent)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
+
+
+def test_the_head_of_the_table_stays_in_sight_and_states_say_of_how_many(show, server):
+    browser = show(server)
+    assert "◆ 1 of 6 degraded" in browser.texts("main .data .state")
+    browser.resize(1440, 400)
+    browser.script("scrollTo(0, document.body.scrollHeight)")
+    browser.wait_for(lambda: center(browser, "main .data tbody th")[1] < 48)
+    assert center(browser, "main .data thead th")[1] == 48  # below the bar of the page
+
+
+def test_the_number_of_matches_stands_beside_what_is_typed(show, server):
+    browser = show(server)
+    browser.resize(1440, 900)
+    field = "main .instance-tools input[type=search]"
+    browser.type(field, "llama70b")
+    browser.wait_for(lambda: browser.text(".instance-tools .search-count") == "2 matches")
+    left, _, width, _ = center(browser, field)
+    kept = float(browser.style(field, "padding-right")[:-2])
+    assert left + width - kept <= center(browser, ".instance-tools .search-count")[0]
 
 
 def test_a_tile_leads_to_its_chart(show, server):

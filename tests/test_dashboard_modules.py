@@ -647,6 +647,17 @@ def test_down_times_of_many_nodes_are_one_span_where_they_overlap(run):
     assert spans == [[10, 40, False], [15, 20, True], [60, 100, False]]
 
 
+def test_a_chart_begins_with_the_first_round_that_has_values(run):
+    times = [100, 700, 760]
+    series = [{"times": times, "values": values} for values in ([None, 1, 2], [None, None, 3])]
+    body = "return [firstTime(...given), startOf(...given, 3600)]"
+    assert run("chartmath.js", body, series, 900) == [700, 700]
+    series[0]["values"][0] = 1
+    assert run("chartmath.js", body, series, 900) == [100, 100]
+    down = [{"times": times, "values": [None, None, 3]}]
+    assert run("chartmath.js", body, down, 900) == [100, 100]  # an outage stays in sight
+
+
 def test_the_end_of_an_alert_is_a_mark_too(run):
     events = [event(1, "alert", None, 100, 250, "hit rate dropped"), event(2, "alert", None, 300)]
     body = "return marksOf(given[0]).map((mark) => [mark.time, mark.kind])"

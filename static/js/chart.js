@@ -46,6 +46,7 @@ const TOP = 8; // px above the highest value
 const FLAG_ROOM = 18; // px above the plot, for the signs of marks
 const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
+const STRIP = 4; // px, the height of down times below the axis
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
 const LONE_BAR = 60; // seconds; maximum width of a bar while there is only one
@@ -269,7 +270,8 @@ class Lane {
 /**
  * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
  * kind ("line", "step", "area": stacked, "bar") and height, or lanes: [{unit, kind, height,
- * least}], whose axis reaches `least`; legend; link: where its caption leads.
+ * least}], whose axis reaches `least`; legend; link: where its caption leads; strip: down times are
+ * a strip below the axis, where they are of a few nodes of many.
  * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there
  * are lanes: [{name, times, values, colour, rest}]; times are Unix seconds. Marks: [{time, until,
  * kind: "down" (shaded) | "other" (another node was down) | "restart" | "change" | "action" |
@@ -449,6 +451,9 @@ export class Chart {
     }
     this.#measure();
     for (const lane of this.lanes) this.#drawLane(lane);
+    if (this.options.strip)
+      for (const span of downSpans(this.data.marks, end))
+        this.plot.append(this.#span(span, { y: this.bottom + 1, height: STRIP }));
     this.#drawTimes(height);
     this.#drawMarks();
     const { left, right } = this.scale;
@@ -508,7 +513,9 @@ export class Chart {
       viewBox: `${left} ${lane.top} ${Math.max(1, right - left)} ${lane.height + 1}`,
     });
     const gap = step * GAP;
-    for (const span of downSpans(this.data.marks, end)) clip.append(this.#span(span, lane));
+    if (!this.options.strip)
+      for (const span of downSpans(this.data.marks, end))
+        clip.append(this.#span(span, { y: lane.top, height: lane.height }));
     for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
@@ -516,13 +523,13 @@ export class Chart {
     this.plot.append(...lane.ends(x, start, end).filter(Boolean));
   }
 
-  #span({ time, until, partly }, lane) {
+  #span({ time, until, partly }, place) {
     const { left, right, x } = this.scale;
     const from = Math.max(left, x(time));
     const to = Math.min(right, x(until));
-    const faint = partly ? " partly" : "";
-    const place = { x: from, y: lane.top, width: Math.max(2, to - from), height: lane.height };
-    return svg("rect", { class: `down-span${faint}`, ...place });
+    const name = this.options.strip ? "down-strip" : "down-span";
+    const width = Math.max(2, to - from);
+    return svg("rect", { class: partly ? `${name} partly` : name, x: from, width, ...place });
   }
 
   #drawTimes(height) {

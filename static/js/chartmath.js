@@ -295,11 +295,17 @@ export function lastIndex({ times, values }, start, end) {
 
 const LEAST_SPAN = 120; // seconds
 
+/** When these series begin: rates have no value in the first round of a history. */
+export function firstTime(series, end) {
+  const isKnown = (round) => series.some(({ values }) => isNumber(values[round]));
+  const first = !isKnown(0) && isKnown(1) ? 1 : 0;
+  const known = series.filter((one) => one.times.length > first);
+  return Math.min(end, ...known.map((one) => one.times[first]));
+}
+
 /** Where a chart begins: at the wanted time, or with the first value when there is less. */
 export function startOf(series, end, seconds) {
-  const firsts = series.filter((one) => one.times.length).map((one) => one.times[0]);
-  const first = Math.min(end, ...firsts);
-  return Math.min(Math.max(end - seconds, first), end - LEAST_SPAN);
+  return Math.min(Math.max(end - seconds, firstTime(series, end)), end - LEAST_SPAN);
 }
 
 /** The range of a sparkline: a ratio from 0 to 1, others from 0, so that noise stays small. */

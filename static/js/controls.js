@@ -282,6 +282,7 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
     const found = onsearch(input.value);
     const isCount = input.value && typeof found === "number";
     setText(count, isCount ? plural(found, "match", "matches") : "");
+    input.classList.toggle("counted", Boolean(isCount));
   });
   return h("span", { class: "search" }, icon("search"), input, count);
 }
@@ -412,6 +413,8 @@ export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`
 
 const UNBROKEN = 24; // characters of a name that fits into a line of a telephone
 
+const TIME_SPACE = /(?<=\d) (?=[mµ]?s\b)/g; // "2.6 s" stays on one line
+
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for
  * a line of a telephone breaks at its separators.
@@ -419,6 +422,7 @@ const UNBROKEN = 24; // characters of a name that fits into a line of a telephon
 export function linked(text) {
   const instances = new Set(store.instances.values());
   return String(text)
+    .replace(TIME_SPACE, "\u00a0")
     .split(/([\s,;:()]+)/)
     .map((word) => {
       if (word.startsWith("(")) return [h("wbr"), word];

@@ -377,11 +377,12 @@ export class DataTable {
     });
   }
 
-  #buildHead({ tight, columns } = this.#fitting()) {
+  #buildHead({ tight, columns, fits } = this.#fitting()) {
     const { fixed } = this.options;
     this.shownColumns = columns;
     this.fit.tight = tight;
     this.element.classList.toggle("tight", tight);
+    this.element.classList.toggle("fits", Boolean(fits));
     replace(this.cols);
     replace(this.headRow);
     let minimum = 0;

@@ -680,7 +680,7 @@ export class AlertCard {
     const alerts = active.reduce((sum, line) => sum + line.alerts.length, 0);
     const what = this.past ? "in this time range" : "active";
     const isGrouped = active.length > 1 && alerts > active.length;
-    const grouped = isGrouped ? ` in ${plural(active.length, "line")}` : "";
+    const grouped = isGrouped ? `, in ${plural(active.length, "group")}` : "";
     setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
     const most = this.showAll ? active.length : SHOWN;
     const draw = () => {

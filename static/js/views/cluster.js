@@ -31,7 +31,7 @@ import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, EventCard, eventRange } from "./alerts.js";
 import { asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
-import { ChartsCard, FigureHistory, Tiles } from "./figures.js";
+import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
@@ -187,10 +187,13 @@ class Filters {
       this.models,
       this.only,
       this.envNote,
-      h("span", { class: "spring" }),
-      this.more,
-      this.columns,
-      button("CSV", () => this.#download(), { kind: "bare", image: "download" }),
+      h(
+        "span",
+        { class: "tools-end" },
+        this.more,
+        this.columns,
+        button("CSV", () => this.#download(), { kind: "bare", image: "download" }),
+      ),
     );
     signal.addEventListener("abort", () => {
       if (this.abort) this.abort.abort();
@@ -509,7 +512,7 @@ class ClusterView {
     this.head = new Head(signal);
     this.alerts = new AlertCard(() => this.tiles.summary());
     this.eventCard = new EventCard();
-    this.charts = new ChartsCard();
+    this.charts = new ChartsCard({ charts: CHARTS, strip: true });
     this.tiles = new Tiles((id) => this.charts.reveal(id));
     this.history = memory.history || new FigureHistory();
     this.history.follow(signal);

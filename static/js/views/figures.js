@@ -3,7 +3,7 @@
 
 import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
-import { endingWith, isNumber, lastIndex, movement, slots } from "../chartmath.js";
+import { endingWith, firstTime, isNumber, lastIndex, movement, slots } from "../chartmath.js";
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
@@ -123,7 +123,8 @@ export function servedNote(figures) {
 
 /**
  * What the notes of tiles count: {engines, timed, covered(figure)}. Other frontends report
- * quantiles but no histograms, so quantiles of the cluster do not cover their nodes.
+ * quantiles but no histograms, so quantiles of the cluster do not cover their nodes. `covered` is
+ * how many instances a figure is of, or the worst of the others; and a title.
  */
 function countsOf(status) {
   const local = status.nodes.filter((node) => node.proxy === "local_proxy");
@@ -134,10 +135,14 @@ function countsOf(status) {
     timed: local.filter(isEngine).length,
     covered(figure) {
       const all = (status.instances || []).filter((one) => isNumber(one.metrics[figure]));
-      const merged = all.filter((one) => one.nodes.some((key) => keys.has(key)));
-      return merged.length < all.length
-        ? `${merged.length} of ${plural(all.length, "instance")}`
-        : "";
+      const others = all.filter((one) => !one.nodes.some((key) => keys.has(key)));
+      if (!others.length) return "";
+      const count = `${all.length - others.length} of ${plural(all.length, "instance")}`;
+      const worst = others.reduce((a, b) => (b.metrics[figure] > a.metrics[figure] ? b : a));
+      const highest = worst.metrics[figure];
+      if (!timeRange().live || highest <= status.totals[figure]) return count;
+      const other = `${worst.name}: ${format(highest, metricUnit(figure))}`;
+      return [other, `Of ${count}. ${other}`];
     },
   };
 }
@@ -212,7 +217,9 @@ export class Tile {
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
-    setText(this.more, this.note(totals, counts));
+    const [note, title = ""] = [this.note(totals, counts)].flat();
+    setText(this.more, note);
+    if (this.more.title !== title) this.more.title = title;
     this.value = value;
     const signature = `${(values || []).join()}|${comparable}`;
     if (signature === this.signature) return;
@@ -442,7 +449,7 @@ function latencyLines(history) {
   return [first || half, retrieve].filter(Boolean);
 }
 
-const CHARTS = [
+export const CHARTS = [
   {
     id: "layers",
     label: "Hit rate by layer",
@@ -500,13 +507,14 @@ const LEGEND = [
   ["resolved", "check", "resolved"],
 ];
 
-/** "history since 11:22", where the page's range reaches further back than the history. */
-function sinceText(start, { end, interval }) {
+/** "history since 11:22", where the page's range reaches further back than these lines. */
+function sinceText(lines, start, { end, interval }) {
   const { live, seconds } = timeRange();
   const known = end - start + 2 * interval; // the first values of a range may be so late
   const isShort = live && known < (1 - LEAST_MISSING) * seconds;
   if (!isShort) return "";
-  return `history since ${day(start) === day(end) ? "" : `${day(start)} `}${hour(start)}`;
+  const first = Math.max(start, firstTime(lines, end));
+  return `history since ${day(first) === day(end) ? "" : `${day(first)} `}${hour(first)}`;
 }
 
 /** The note in place of charts without figures: after a start it says when the first ones come. */
@@ -521,27 +529,30 @@ export function noFigures({ time, started, counts }, interval) {
 }
 
 /** What a card keeps of one of its charts. */
-function chartOf({ id, label, note, lanes, of, limits }) {
+function chartOf({ id, label, note, lanes, of, limits }, strip) {
   const high = lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane }));
   return {
     id,
     of,
     limits,
-    chart: new Chart({ label, note, legend: true, flags: true, lanes: high }),
+    chart: new Chart({ label, note, legend: true, flags: true, lanes: high, strip }),
   };
 }
 
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
-  /** Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered. */
-  constructor({ charts = CHARTS, fold = "charts.folded", foldFrom = FOLD_CHARTS_FROM } = {}) {
+  /**
+   * Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered;
+   * `strip`: see Chart.
+   */
+  constructor({ charts, fold = "charts.folded", foldFrom = FOLD_CHARTS_FROM, strip = false }) {
     this.foldName = fold;
     this.foldFrom = foldFrom;
     this.title = h("h2");
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
     this.since = h("span", { class: "hint since" });
-    this.charts = charts.map(chartOf);
+    this.charts = charts.map((one) => chartOf(one, strip));
     this.body = h(
       "div",
       { class: "charts" },
@@ -565,7 +576,7 @@ export class ChartsCard {
     });
     this.element = h(
       "section",
-      { class: "card charts-card", "aria-label": "Charts" },
+      { class: `card charts-card${strip ? " strips" : ""}`, "aria-label": "Charts" },
       h(
         "header",
         { class: "card-head" },
@@ -621,22 +632,25 @@ export class ChartsCard {
       this.#fold(recall(this.foldName, folded) === "1", false);
     }
     this.told = [status, history, marks];
-    const { start, end } = history.end ? history.span : bounds(status.time);
+    const drawn = this.charts.map(({ of }) => of(history));
+    const lines = drawn.flat(2);
+    const span = lines.length ? chartSpan(lines, history.end) : history.span;
+    const { start, end } = history.end ? span : bounds(status.time);
     setText(this.title, spanText(start, end, status.time));
-    const since = history.end ? sinceText(start, history) : "";
+    const since = history.end ? sinceText(lines, start, history) : "";
     setText(this.zone, zone(end));
     setText(this.since, since);
     this.drag.hidden = Boolean(since); // there is little room beside the legend
     const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
     this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && over(mark) >= start));
     if (this.body.hidden) return;
-    for (const { chart, of, limits } of this.charts) {
-      const series = of(history);
+    this.charts.forEach(({ chart, limits }, i) => {
+      const series = drawn[i];
       const bars = limits ? limits(history) : [];
       chart.element.hidden = !series.flat().length && history.end > 0;
       const { interval, isKnown } = history;
       chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
-    }
+    });
     this.#explain(status, history);
   }
 

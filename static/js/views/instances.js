@@ -256,7 +256,7 @@ const CACHE_FIGURES = [
 /** Whether a row is of a kind that has the figures of a cache and up, or has one. */
 const hasFigures = (row) =>
   !row.node ||
-  (["mp", "worker"].includes(row.kind) && row.state !== "down") ||
+  (["mp", "worker"].includes(row.kind) && !["down", "unknown"].includes(row.state)) ||
   CACHE_FIGURES.some((name) => isNumber(row.metrics[name]));
 
 /** A figure, and below it the spread over the ranks or the median that it is far from. */
@@ -351,7 +351,7 @@ function stateText(row) {
   if (row.node) return row.state;
   const bad = row.nodes.filter((node) => node.state === row.state).length;
   if (row.state === "up" || !bad) return row.state;
-  return row.state === "down" ? `${bad} of ${row.nodes.length} down` : `${bad} ${row.state}`;
+  return `${bad} of ${row.nodes.length} ${row.state}`;
 }
 
 // ---- the table ----
@@ -360,7 +360,7 @@ function stateText(row) {
 const FIGURE_COLUMNS = [
   { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
-  figure("lookup_hit_rate", { width: 76, narrow: 64 }),
+  figure("lookup_hit_rate", { width: 82, narrow: 64 }),
   figure("hit_tokens_per_second", { label: "From cache", width: 94, drop: 3 }),
   figure("retrieve_p99", {
     label: "Retrieve p99",
@@ -394,7 +394,7 @@ const FIGURE_COLUMNS = [
     id: "trend",
     label: "Hit rate trend",
     num: true,
-    width: 124,
+    width: 100,
     drop: 5,
     sort: false,
     find: false,
@@ -461,7 +461,7 @@ export class InstanceTable {
       {
         id: "state",
         label: "State",
-        width: 112,
+        width: 130,
         narrow: 28,
         value: badness,
         search: (row) => row.state,
