@@ -14,7 +14,7 @@ import {
   toast,
 } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
-import { byName, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import { byName, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
 import {
@@ -855,10 +855,16 @@ export class EventCard {
     // A fixed range stands at the top of the page: there is no room for it and the count.
     const range = timeRange().live || !some ? rangeName() : "";
     setText(this.hint, [range, some].filter(Boolean).join(", "));
+    const shown = weightiest(rows, count);
+    const today = day(this.now);
+    this.list.classList.toggle(
+      "dated",
+      shown.some(({ time }) => day(time) !== today),
+    );
     keepFocus(this.list, () =>
       replace(
         this.list,
-        weightiest(rows, count).map((row) => eventItem(row, this.now, { brief: true })),
+        shown.map((row) => eventItem(row, this.now, { brief: true })),
       ),
     );
   }

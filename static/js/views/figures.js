@@ -560,7 +560,7 @@ export class ChartsCard {
     );
     this.note = h("p", { class: "card-note", role: "status", hidden: true });
     this.markLegend = h("span", {
-      class: "mark-legend wide-only",
+      class: "mark-legend",
       "aria-hidden": "true",
       title: "A number is a count of marks that are close together",
     });
