@@ -105,6 +105,14 @@ def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, star
     assert TOKEN not in browser.url
 
 
+def test_a_wrong_token_takes_nothing_from_a_host_that_needs_none(browser, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser.goto(url(front, "#token=wrong"))
+    note = "The access token was not accepted. This browser runs on the frontend's host"
+    browser.wait_for(lambda: note in browser.text(".toasts"))
+    assert browser.text("header .lock") == "Editing enabled"
+
+
 def test_a_dialog_closes_when_another_page_is_opened_and_no_second_lies_above_it(browser, demo):
     browser.goto(url(demo, "#/node/llama70b-b_worker0/cache"))
     browser.goto(url(demo, "#/node/llama70b-b_worker1/cache"))

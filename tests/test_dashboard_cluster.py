@@ -372,14 +372,19 @@ def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show
     assert browser.attribute(line + " .evidence a[href$='rack2/overview']", "href")
 
 
-def test_a_viewer_who_may_not_edit_is_led_to_the_changed_setting(show, server, story):
+def test_a_viewer_who_may_not_edit_sees_the_undo_and_what_it_needs(show, server, story):
     story.trusted = False
     change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}
     story.event(60, "changed", SICK + " changed: chunk_size 256 → 512", node=SICK, **change)
     browser = show(server, "/#/events?kind=changed", ".events .undo")
-    assert browser.text(".events .undo") == "Config"
-    href = browser.attribute(".events .undo", "href")
-    assert href.endswith("#/node/%s/config?q=chunk_size" % SICK)
+    assert browser.text(".events .undo") == "Undo …"
+    needs = "(needs the access token)"
+    browser.wait_for(lambda: needs in browser.attribute(".events .undo", "title"))
+    browser.click(".events .undo")
+    browser.wait_for(lambda: browser.property("main [name=value]", "value") == "256")
+    last = "main .actions button:last-of-type"
+    browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
+    assert browser.property(last, "disabled")
 
 
 def test_names_in_alerts_and_events_lead_to_their_pages(show, server):

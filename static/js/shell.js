@@ -482,7 +482,10 @@ async function tryToken(form) {
   if (!trusted()) {
     setToken("");
     await loadSession();
-    throw Object.assign(new Error("This token was not accepted."), { field: "token" });
+    if (!trusted())
+      throw Object.assign(new Error("This token was not accepted."), { field: "token" });
+    toast(withoutToken(), "bad");
+    return;
   }
   toast("Editing enabled for this tab", "good");
 }
@@ -511,13 +514,20 @@ export async function unlock() {
   if (document.activeElement === document.body) lockButton.focus();
 }
 
+/** What a client may do whose token was not accepted. */
+const withoutToken = () =>
+  trusted()
+    ? `The access token was not accepted. ${ALREADY[store.session.trust] || ALREADY.local}`
+    : "The access token was not accepted: this page is read-only.";
+
 /** A token of a link, or of an earlier start of the server, is forgotten, and that is said. */
-function forgetRefused(session) {
+async function forgetRefused(session) {
   if (session.trusted && refusal) refusal.remove();
   if (!session.refused || isTrying) return;
   session.refused = false;
   setToken("");
-  refusal = toast("The access token was not accepted: this page is read-only.", "bad");
+  await loadSession();
+  refusal = toast(withoutToken(), "bad");
 }
 
 function drawLock() {

@@ -460,7 +460,7 @@ function overtaken({ setting, before }, later) {
 /**
  * Where a change is undone: {text, href, says}. Without href a newer change of that setting made
  * that unnecessary: `isUndone` if it set the value back. Bulk actions are filled in with it, or,
- * where it cannot be set or not by this viewer, the Config of its first node shows it.
+ * where it cannot be set, the Config of its first node shows it.
  */
 export function undoOf(change) {
   const { setting, before, nodes } = change;
@@ -471,11 +471,12 @@ export function undoOf(change) {
   const known = open.map((key) => store.byKey.get(key)).filter(Boolean);
   const keys = known.map(({ key }) => key).sort(byName);
   if (!keys.length) return null;
-  if (trusted() && known.every(can) && !before.includes(MASKED)) {
+  if (known.every(can) && !before.includes(MASKED)) {
     const query = new URLSearchParams({ action: "setting", key: setting, value: before });
     query.set("nodes", keys.join());
     const where = keys.length > 1 ? plural(keys.length, "node") : keys[0];
-    const says = `Undo: set ${setting} back to ${before} on ${where} …`;
+    const locked = trusted() ? "" : " (needs the access token)";
+    const says = `Undo: set ${setting} back to ${before} on ${where} …${locked}`;
     return { text: "Undo …", href: `#/many?${query}`, says };
   }
   const href = `${nodeLink(known[0], "config")}?q=${encodeURIComponent(setting)}`;
