@@ -461,7 +461,7 @@ export class InstanceTable {
       {
         id: "state",
         label: "State",
-        width: 130,
+        width: 142,
         narrow: 28,
         value: badness,
         search: (row) => row.state,
@@ -471,7 +471,7 @@ export class InstanceTable {
       {
         id: "name",
         label: "Name",
-        width: 190,
+        width: 178,
         narrow: 104,
         grow: true,
         head: true,
