@@ -599,9 +599,8 @@ function stateText(rollout) {
   if (state === "done") {
     const all = plain(1 + rollout.others.length);
     if (!failed && !pending.length) return `Applied to all ${all} nodes.`;
-    const applied = plain(results.size - failed);
-    if (!failed) return `Applied to ${applied} of ${all} nodes.`;
-    return `Applied to ${applied} of ${all} nodes; ${plain(failed)} failed, and the table says why.`;
+    const some = `Applied to ${plain(results.size - failed)} of ${all} nodes`;
+    return failed ? `${some}; ${plain(failed)} failed, and the table says why.` : `${some}.`;
   }
   const elapsed = store.status.time - rollout.since;
   const changedAgo = `Changed ${duration(elapsed)} ago.`;
