@@ -21,6 +21,12 @@ KIB = 1024
 BROAD = re.compile(r"(?:^|[\s,>+~])(?:html|body|main|table|tbody|tr|th|td)[\w.:()\[\]-]*?:has\(")
 
 
+def history_of(front, metric):
+    """The cluster's values of a metric in the last minutes."""
+    answer = front.ask("/api/history?metric=%s&seconds=300" % metric).json()
+    return [value for value in answer["series"][0]["values"] if value is not None]
+
+
 @pytest.fixture(scope="module")
 def fleet():
     """A frontend without --config that watches ten nodes.
@@ -45,7 +51,8 @@ def fleet():
         ),
         20,
     )
-    wait_for(lambda: node_status(front, "demo000_worker0")["metrics"]["lookup_hit_rate"], 20)
+    # All tiles and charts of the first view have values.
+    wait_for(lambda: len(history_of(front, "lookup_hit_rate")) > 3, 30)
     yield front
     front.stop()
     cluster.stop()

@@ -26,7 +26,7 @@
   // take: nothing below them jumps.
   const isNarrow = matchMedia("(max-width: 900px)").matches;
   for (const [name, height] of Object.entries({
-    alerts: isNarrow ? 700 : 280,
+    alerts: isNarrow ? 700 : 200,
     tiles: 160,
     map: 640,
   }))

@@ -552,18 +552,20 @@ const AWAITED = " They appear after two polls.";
 const NONE_REPORTED = " This node reports none of the figures shown here.";
 const JUST_NOW = 60; // seconds in which figures are still awaited
 
+const OLD_MP =
+  "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port.";
+
 /** Why there are no charts; null where that is said above, or there never are any. */
-function noFigures({ kind, state, version, since, reasons }, now) {
-  if (kind === "frontend" || kind === "discovery" || state === "unknown") return null;
-  const failed = (reasons || []).find((reason) => reason.includes("/metrics"));
+function noFigures(node, now) {
+  if (["frontend", "discovery"].includes(node.kind) || node.state === "unknown") return null;
+  return h("p", { class: "quiet-line" }, whyNone(node, now));
+}
+
+function whyNone({ kind, state, version, since, reasons }, now) {
   const none = "No figures in this time range";
-  const text =
-    state === "down"
-      ? `${none}: the node is down.`
-      : failed
-        ? `${none}: ${failed}.`
-        : kind === "mp" && !version
-          ? "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port."
-          : `${none}.${now - since < JUST_NOW ? AWAITED : NONE_REPORTED}`;
-  return h("p", { class: "quiet-line" }, text);
+  if (state === "down") return `${none}: the node is down.`;
+  const failed = (reasons || []).find((reason) => reason.includes("/metrics"));
+  if (failed) return `${none}: ${failed}.`;
+  if (kind === "mp" && !version) return OLD_MP;
+  return `${none}.${now - since < JUST_NOW ? AWAITED : NONE_REPORTED}`;
 }
