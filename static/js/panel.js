@@ -150,9 +150,9 @@ export function explain(error, node) {
   if (error.status === 403 || error.status === 401) return `Read-only: ${error.message}`;
   if (error.status === 503) return `Not available on this ${kind}: ${error.message}`;
   if (error.status === 502 || error.status === 504) {
-    const frontend =
-      store.status && frontendsOf(store.status).find(({ name }) => name === node.proxy);
-    const who = frontend && frontend.state === "down" ? `its frontend ${node.proxy}` : "the node";
+    const frontends = node && store.status ? frontendsOf(store.status) : [];
+    const isAway = frontends.some((one) => one.name === node.proxy && one.state === "down");
+    const who = isAway ? `its frontend ${node.proxy}` : "the node";
     return `No response from ${who}: ${error.message}`;
   }
   // A response of another shape than a panel reads: what it is, the raw response shows.
