@@ -707,6 +707,15 @@ def test_a_fixed_range_shows_the_alerts_that_were_active_in_it(show, server, sto
     assert not browser.has(".alert-card .menu-box")
 
 
+def test_in_a_fixed_range_what_ended_after_it_still_lasts_on_a_nodes_page_too(show, server, story):
+    text = SICK + " is down: connection refused"
+    story.event(2600, "node_down", text, 900, node=SICK)
+    span = "?from=%d&to=%d" % (story.now - 3000, story.now - 2000)
+    browser = show(server, "/%s#/node/%s/events" % (span, SICK), "main .panel .events")
+    browser.wait_for(lambda: "is down: connection refused" in browser.text("main .panel .events"))
+    assert "was down" not in browser.text("main .panel .events")
+
+
 def test_a_fixed_range_counts_the_states_at_its_end(show, server, story):
     text = SICK + " is down: connection refused"
     story.event(2100, "node_down", text, lasted=200, node=SICK, instance="llama70b-a")

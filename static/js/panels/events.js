@@ -6,7 +6,7 @@ import { h, replace } from "../dom.js";
 import { plural, spanText } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getEvents, store } from "../server.js";
-import { eventItems, eventQuery, eventRows } from "../views/eventlist.js";
+import { asOf, eventItems, eventQuery, eventRows } from "../views/eventlist.js";
 import { keysFor } from "./nodeevents.js";
 
 const RELOAD = 5; // seconds
@@ -26,7 +26,7 @@ export function mount(root, ctx) {
     },
     render: ({ events, next, range }, body) => {
       const { start, end } = range;
-      const rows = eventRows(events);
+      const rows = eventRows(timeRange().live ? events : asOf(events, end));
       const now = timeRange().live ? store.status.time : end;
       const more = next === null ? "" : ", and older ones";
       const { kind } = ctx.node();
