@@ -16,7 +16,14 @@ import { instanceName, refreshNow, request, setRefresh, store, trusted } from ".
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines } from "./views/alerts.js";
-import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
+import {
+  changesOf,
+  eventRows,
+  eventText,
+  headline,
+  loadEvents,
+  undoOf,
+} from "./views/eventlist.js";
 import { figureNames, hasPanel, metricLabel, PANELS, SETTABLE, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
@@ -264,7 +271,8 @@ function alertEntries() {
     const { word, state } = SEVERITIES[severity] || SEVERITIES.info;
     const many = nodes.length > 1 ? `${plural(nodes.length, "node")} · ` : "";
     const look = { mark: stateMark(state, true), note: many + word.toLowerCase() };
-    return { group: "Alerts", ...look, text, also: nodes.join(" "), href, act: go(href) };
+    const also = nodes.join(" ");
+    return { group: "Alerts", ...look, text: headline(text), also, href, act: go(href) };
   });
   const remedies = [...new Set(lines.map(({ rule }) => rule))].map((rule) => {
     const href = `static/help.html#do-${rule}`;
@@ -345,7 +353,7 @@ function silenceLineEntries() {
       toast("Silenced for 1 hour", "good");
     };
     const note = nodes.length > 1 ? plural(nodes.length, "node") : "";
-    return { text: `Silence for 1 h: ${text}`, note, act, locked: true };
+    return { text: `Silence for 1 h: ${headline(text)}`, note, act, locked: true };
   });
 }
 
