@@ -237,9 +237,12 @@ function below(value, unit, above) {
   return value === 0 || word === parts(above, unit)[1] ? text : format(value, unit, above);
 }
 
-/** "ranks 84 – 412". */
-const spreadText = (spread, value, unit) =>
-  `ranks ${below(spread.min, unit, value)} – ${below(spread.max, unit, value)}`;
+/** "ranks 84 – 412"; "990 µs – 4.80" has no room for more. */
+function spreadText(spread, value, unit) {
+  const [min, max] = [spread.min, spread.max].map((one) => below(one, unit, value));
+  const hasUnit = (text) => text.includes("\u00a0");
+  return `${hasUnit(min) || hasUnit(max) ? "" : "ranks "}${min} – ${max}`;
+}
 
 function oddText(spread, value, unit, beside) {
   const times = spread.median > 0 ? value / spread.median : 0;
