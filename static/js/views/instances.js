@@ -364,10 +364,10 @@ const FIGURE_COLUMNS = [
   { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
   figure("lookup_hit_rate", { width: 82, narrow: 64 }),
-  figure("hit_tokens_per_second", { label: "From cache", width: 94, drop: 3 }),
+  figure("hit_tokens_per_second", { label: "From cache", width: 90, drop: 3 }),
   figure("retrieve_p99", {
     label: "Retrieve p99",
-    width: 112,
+    width: 108,
     narrow: 96,
     title:
       "99 of 100 retrievals are faster; that of an instance is that of its slowest rank, for " +
