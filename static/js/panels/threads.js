@@ -148,7 +148,8 @@ function showPeriodic({ threads = [] }, body) {
   }
   const count = (state) => threads.filter((one) => stateOf(one) === state).length;
   const states = Object.keys(RANK).filter(count);
-  const text = states.map((state) => `${count(state)} ${state}`).join(", ");
+  const said = (state) => (state === "last run failed" ? "failed in the last run" : state);
+  const text = states.map((state) => `${count(state)} ${said(state)}`).join(", ");
   const table = new DataTable({
     label: "Periodic threads",
     fixed: false,

@@ -239,8 +239,8 @@ function settingTable(rows) {
   );
 }
 
-/** A value that is broken between the members of lists and objects first. */
-const folding = (text) => text.split(/(?<=[,:{[])(?!\/)/).flatMap((part) => [part, h("wbr")]);
+/** A value that is broken between the members of lists and objects, and the words of names. */
+const folding = (text) => text.split(/(?<=[,:{[(=/_])(?!\/)/).flatMap((part) => [part, h("wbr")]);
 
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;

@@ -232,7 +232,7 @@ function columns(view) {
 const actionColumn = (view) => ({
   id: "act",
   label: "Actions",
-  width: 168,
+  width: 148,
   narrow: 88,
   sort: false,
   find: false,
@@ -248,7 +248,7 @@ function placeColumns() {
     {
       id: "address",
       label: "Address",
-      width: 200,
+      width: 236,
       grow: true,
       drop: 1,
       cls: "mono",
