@@ -609,6 +609,13 @@ def test_a_line_ends_with_the_value_that_its_tile_shows(run):
     assert run("chartmath.js", body, None, 30) == {"times": [10, 20], "values": [1, 2]}
 
 
+def test_charts_end_with_the_last_values_or_now_when_these_are_long_past(run):
+    body = "return endOf({end: given[0], interval: 10}, given[1])"
+    assert run("chartmath.js", body, 1000, 1030) == 1000
+    assert run("chartmath.js", body, 1000, 1031) == 1031
+    assert run("chartmath.js", body, None, 1031) == 1031
+
+
 def test_a_small_graph_has_no_gap_where_readings_are_not_evenly_spaced(run):
     body = "return slots(given[0], given[1], 0, 40, 4)"
     assert run("chartmath.js", body, [2, 18, 22, 38], [1, 2, 4, 6]) == [1, 2, 4, 6]

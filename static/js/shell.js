@@ -24,7 +24,7 @@ import {
   updateOutlierTag,
 } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { byName, clock, plain, spanText } from "./format.js";
+import { byName, clock, hour, plain, spanText } from "./format.js";
 import {
   getToken,
   instanceName,
@@ -92,6 +92,10 @@ function lastSpan() {
 
 let drawnRange = "";
 
+/** A short range without its days, which the head of the page tells: a telephone has no room. */
+const briefSpan = ({ from, to }) =>
+  to - from < 43200 ? `${hour(from)} – ${hour(to)}` : spanText(from, to);
+
 function drawRange() {
   const range = timeRange();
   // A link may ask for a longer range than there is.
@@ -117,7 +121,7 @@ function drawRange() {
   );
   replace(
     spanBox,
-    range.live ? null : h("option", { value: "" }, spanText(range.from, range.to)),
+    range.live ? null : h("option", { value: "" }, briefSpan(range)),
     choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
   );
   spanBox.value = range.live ? String(range.seconds) : "";

@@ -2,7 +2,7 @@
 // themselves: the upper part
 // of their Overview.
 
-import { facts, meter, nodeLink, stateMark } from "../controls.js";
+import { facts, linked, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
 import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -765,7 +765,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
                   { class: `state-word ${alert.severity === "critical" ? "bad" : "warn"}` },
                   alert.severity === "critical" ? "■ " : "◆ ",
                 ),
-                alert.text,
+                linked(alert.text),
               ),
             ),
         ),

@@ -2,7 +2,7 @@
 
 import { historyQuery, onRange, timeRange } from "../address.js";
 import { LANE_GAP } from "../chart.js";
-import { isNumber, lastValue } from "../chartmath.js";
+import { endOf, isNumber, lastValue } from "../chartmath.js";
 import { instanceLink } from "../controls.js";
 import { h, replace } from "../dom.js";
 import { format } from "../format.js";
@@ -308,7 +308,7 @@ class NodeHistory extends FigureHistory {
     if (range !== timeRange()) return false;
     this.answered = range;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
-    this.end = answer.end || status.time;
+    this.end = range.live ? endOf(answer, status.time) : answer.end || status.time;
     this.interval = answer.interval;
     return true;
   }

@@ -3,7 +3,15 @@
 
 import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
-import { endingWith, firstTime, isNumber, lastIndex, movement, slots } from "../chartmath.js";
+import {
+  endingWith,
+  endOf,
+  firstTime,
+  isNumber,
+  lastIndex,
+  movement,
+  slots,
+} from "../chartmath.js";
 import { menuButton } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
@@ -329,7 +337,7 @@ export class FigureHistory {
     const answer = await getJson(query, { signal: this.signal });
     if (range !== timeRange()) return false;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
-    this.end = answer.end || status.time;
+    this.end = range.live ? endOf(answer, status.time) : answer.end || status.time;
     this.interval = answer.interval;
     this.answered = range;
     return true;

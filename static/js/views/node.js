@@ -2,7 +2,7 @@
 // a page too.
 
 import { timeRange } from "../address.js";
-import { button, empty, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
+import { button, empty, linked, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
 import { h, needStyle, replace, setText } from "../dom.js";
 import { addressText, clock, fullTime, middle, plural, when } from "../format.js";
 import {
@@ -245,7 +245,7 @@ function troubleNote(node, status) {
     h("b", {}, timeRange().live ? said : `Now ${said.toLowerCase()}`, " "),
     h("span", { title: fullTime(since) }, `since ${when(since, status.time)}`),
     [" (", ageOf(since, status.time), ")"],
-    why ? `: ${why}.` : ".",
+    why ? [": ", linked(why), "."] : ".",
   );
 }
 
