@@ -716,6 +716,13 @@ def test_in_a_fixed_range_what_ended_after_it_still_lasts_on_a_nodes_page_too(sh
     assert "was down" not in browser.text("main .panel .events")
 
 
+def test_the_total_counts_the_nodes_that_are_listed(show, server, story):
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".tile"))
+    counts = "return (await import('/static/js/server.js')).store.status.counts"
+    assert browser.script(counts)["total"] == len(story.nodes)
+
+
 def test_a_fixed_range_counts_the_states_at_its_end(show, server, story):
     text = SICK + " is down: connection refused"
     story.event(2100, "node_down", text, lasted=200, node=SICK, instance="llama70b-a")

@@ -251,8 +251,9 @@ def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
             },
         )
     )
-    frontend = over("--poll-interval", "1", original=original.port)
-    wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 20)
+    # Rounds are so far apart that on a busy machine, too, one ends before the next.
+    frontend = over("--poll-interval", "5", original=original.port)
+    wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"] == 40, 40)
     assert 1 < max(most) <= lf.MAX_THROUGH
 
 

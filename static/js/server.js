@@ -354,10 +354,10 @@ function instanceNames(status) {
   return new Map(names.map((name) => [name, name]));
 }
 
-/** How many nodes are in each state: of the same nodes that are listed and drawn. */
+/** How many nodes are in each state, and in total: of the nodes that are listed and drawn. */
 function countStates({ nodes, counts }) {
   const none = Object.keys(counts).map((state) => [state, 0]);
-  const found = Object.fromEntries(none);
+  const found = { ...Object.fromEntries(none), total: nodes.length };
   for (const { state } of nodes) found[state] = (found[state] || 0) + 1;
   return found;
 }
