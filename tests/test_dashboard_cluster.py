@@ -1452,8 +1452,9 @@ def test_the_palette_names_the_panels_of_a_found_node_before_alerts_and_silences
     [("e", "Events"), ("p", "Compare"), ("b", "Bulk actions"), ("n", "Nodes"), ("c", "Cluster")],
 )
 def test_g_and_a_letter_open_a_view_but_not_while_something_is_typed(show, server, letter, heading):
-    browser = show(server, "/#/" if letter != "c" else "/#/events", "main h1")
-    before = browser.text("main h1")
+    address, before = ("/#/events", "Events") if letter == "c" else ("/#/", "Cluster")
+    browser = show(server, address, "main h1")
+    browser.wait_for(lambda: browser.text("main h1") == before)
     browser.press("/")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
     browser.press("g", letter, "Escape")
