@@ -6800,6 +6800,26 @@ class Past:
         self._pace = pace  # seconds between two rounds
         self._older = older
         self.is_replayed = False  # rounds of a replay are farther apart
+        self._recorded = 0.0  # monotonic: the last round in the history
+
+    def record(self, now: float) -> None:
+        """Add a round to the history, of nodes that were polled since the last one.
+
+        Called with the lock of ``watched``; ``now`` is monotonic.
+        """
+        nodes, instances = self.watched.nodes, self.watched.instances
+        rows = {instance_series(one.id): one.figures for one in instances}
+        kept = [*nodes, *rows]
+        rows[""] = self.watched.totals
+        recorded, self._recorded = self._recorded, now
+        for key, state in nodes.items():
+            # A round may last longer than the pace, and a poll longer than a round.
+            is_new = state.polled is not None and (state.polled > recorded or state.polled == now)
+            # With one snapshot, after a restart, there is no rate yet.
+            if is_new and len(state.window) != 1:
+                rows[key] = {**state.figures, LATENCY: state.latency}
+        self.history.add(now, rows)
+        self.history.keep_only(kept)
 
     def seconds(self) -> float:
         """How far back it goes at most."""
@@ -7690,7 +7710,6 @@ class Monitor:
         self._rounds = 0
         self._round_seconds = 0.0
         self._last_round: float | None = None  # monotonic
-        self._recorded = 0.0  # monotonic: the last round in the history
         self._refreshes = SharedCalls()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -7740,7 +7759,7 @@ class Monitor:
         self._finish_round(started, record)
 
     def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which move its clock here; then make the status."""
+        """Do a round at each of ``moments``, which set this thread's clock; then publish."""
         self.watched.follow()
         self._document.publish()
         self._listed.publish()
@@ -7804,7 +7823,7 @@ class Monitor:
         with self.watched.lock:
             self.watched.add_up()
             if record:
-                self._record(now)
+                self.past.record(now)
             self._rounds += 1
             self._round_seconds += now - started
             self._last_round = now
@@ -7815,22 +7834,6 @@ class Monitor:
             self._judge.evaluate(is_round)
             self._alert_events.follow(self.alerts())
         self._document.publish()
-
-    def _record(self, now: float) -> None:
-        """Add a round to the history, of nodes that were polled since the last one."""
-        nodes, instances = self.watched.nodes, self.watched.instances
-        rows = {instance_series(one.id): one.figures for one in instances}
-        kept = [*nodes, *rows]
-        rows[""] = self.watched.totals
-        recorded, self._recorded = self._recorded, now
-        for key, state in nodes.items():
-            # A round may last longer than the pace, and a poll longer than a round.
-            is_new = state.polled is not None and (state.polled > recorded or state.polled == now)
-            # With one snapshot, after a restart, there is no rate yet.
-            if is_new and len(state.window) != 1:
-                rows[key] = {**state.figures, LATENCY: state.latency}
-        self.past.history.add(now, rows)
-        self.past.history.keep_only(kept)
 
     def _refresh_old(self, wait: bool) -> None:
         """With polling off, do a round when the last is old, or ``wait`` for one that runs."""

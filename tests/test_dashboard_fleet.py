@@ -468,9 +468,11 @@ def test_folded_charts_have_no_legend_and_no_hint_about_them(page, fleet):
     browser.wait_for(lambda: browser.text(fold) == "Show")
     about = ("main .charts-card .mark-legend", "main .charts-card .hint.wide-only")
     assert {browser.style(one, "display") for one in about} == {"none"}
+    assert browser.text("main .charts-card h2").startswith("Charts · ")
     browser.click(fold)
     browser.wait_for(lambda: browser.text(fold) == "Hide")
     assert browser.style(about[0], "display") != "none"
+    assert "Charts" not in browser.text("main .charts-card h2")
     browser.click(fold)
 
 

@@ -178,7 +178,8 @@ def test_no_quantile_is_told_where_all_observations_are_in_the_first_bucket(run)
     body = "return metricRows(parseMetrics(given[0]))[0].shown"
     text = (
         "# TYPE x_seconds histogram\n"
-        'x_seconds_bucket{le="0.0"} 0\nx_seconds_bucket{le="5.0"} %d\nx_seconds_bucket{le="10.0"} 4\n'
+        'x_seconds_bucket{le="0.0"} 0\nx_seconds_bucket{le="5.0"} %d\n'
+        'x_seconds_bucket{le="10.0"} 4\n'
         'x_seconds_bucket{le="+Inf"} 4\nx_seconds_sum 3\nx_seconds_count 4\n'
     )
     assert run("panels/metrics.js", body, text % 4) == "4 observations · all ≤ 5.00 s"

@@ -494,6 +494,14 @@ def test_layers_of_one_shape_are_one_group(browser, demo, show):
     assert browser.count("section[aria-label='KV cache'] .layers li") == 80
 
 
+def test_a_metric_with_a_history_shows_it_when_it_is_opened(browser, demo, show):
+    show(demo, "metrics", "llama70b-b_worker0")
+    metric = "lmcache:local_cache_usage"
+    browser.click("button[data-metric^='%s']" % metric)
+    chart = "section[aria-label^='%s'] .chart" % metric
+    browser.wait_for(lambda: any("History since" in text for text in browser.texts(chart)))
+
+
 def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
     show(worker, "metrics")
     browser.click("button[data-metric^='lmcache:time_to_retrieve']")

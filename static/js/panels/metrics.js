@@ -3,11 +3,12 @@
 
 import { chartSpan, historyQuery } from "../address.js";
 import { barList, Chart } from "../chart.js";
+import { endOf } from "../chartmath.js";
 import { button, searchBox } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, getText, store, subscribe } from "../server.js";
+import { ApiError, getJson, getText, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
@@ -361,7 +362,7 @@ async function historyChart(ctx, row, names) {
     height: PLACE_HEIGHT,
     legend: series.length > 1,
   });
-  const span = chartSpan(series, answer.end);
+  const span = chartSpan(series, endOf(answer, store.status.time));
   const events = await loadEvents(span, ctx.signal, { node: ctx.node().key });
   const data = { series, ...span, interval: answer.interval, marks: marksOf(events) };
   return { chart, data };
@@ -474,7 +475,8 @@ class Detail {
       area.prepend(found.chart.element);
       found.chart.update(found.data);
     } catch (error) {
-      // Without it there is still the live chart.
+      // Without a response there is still the live chart.
+      if (!(error instanceof ApiError) && error.name !== "AbortError") throw error;
     }
   }
 }

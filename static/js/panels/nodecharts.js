@@ -308,7 +308,7 @@ class NodeHistory extends FigureHistory {
     if (range !== timeRange()) return false;
     this.answered = range;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
-    this.end = range.live ? endOf(answer, status.time) : answer.end || status.time;
+    this.end = endOf(answer, status.time);
     this.interval = answer.interval;
     return true;
   }

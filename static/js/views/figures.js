@@ -337,7 +337,7 @@ export class FigureHistory {
     const answer = await getJson(query, { signal: this.signal });
     if (range !== timeRange()) return false;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
-    this.end = range.live ? endOf(answer, status.time) : answer.end || status.time;
+    this.end = endOf(answer, status.time);
     this.interval = answer.interval;
     this.answered = range;
     return true;
@@ -615,6 +615,12 @@ export class ChartsCard {
     for (const { chart } of this.charts) chart.figures.open = open;
   }
 
+  /** The time range; folded, the card says what it is. */
+  #drawTitle(span) {
+    this.span = span;
+    setText(this.title, this.body.hidden ? `Charts · ${span}` : span);
+  }
+
   #fold(folded, kept = true) {
     const opens = this.body.hidden && !folded;
     this.body.hidden = folded;
@@ -622,6 +628,7 @@ export class ChartsCard {
     this.fold.setAttribute("aria-expanded", String(!folded));
     this.element.classList.toggle("folded", folded);
     if (kept) remember(this.foldName, folded ? "1" : "0");
+    if (this.span) this.#drawTitle(this.span);
     if (opens && this.told) this.update(...this.told); // folded charts are not drawn
   }
 
@@ -644,7 +651,7 @@ export class ChartsCard {
     const lines = drawn.flat(2);
     const span = lines.length ? chartSpan(lines, history.end) : history.span;
     const { start, end } = history.end ? span : bounds(status.time);
-    setText(this.title, spanText(start, end, status.time));
+    this.#drawTitle(spanText(start, end, status.time));
     const since = history.end ? sinceText(lines, start, history) : "";
     setText(this.zone, zone(end));
     setText(this.since, since);

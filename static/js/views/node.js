@@ -26,20 +26,8 @@ import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
 
-const MODULES = {
-  overview: () => import("../panels/overview.js"),
-  metrics: () => import("../panels/metrics.js"),
-  events: () => import("../panels/events.js"),
-  threads: () => import("../panels/threads.js"),
-  loglevels: () => import("../panels/loglevels.js"),
-  config: () => import("../panels/config.js"),
-  meta: () => import("../panels/meta.js"),
-  inference: () => import("../panels/inference.js"),
-  environment: () => import("../panels/environment.js"),
-  cache: () => import("../panels/cache.js"),
-  script: () => import("../panels/script.js"),
-  requests: () => import("../panels/requests.js"),
-};
+/** The module of a panel. */
+const load = (name) => loadModule(() => import(`../panels/${name}.js`));
 
 // Panels that change the node: without trust they say so.
 const CHANGES = ["loglevels", "config", "cache", "script"];
@@ -351,7 +339,7 @@ class NodePage {
       return;
     }
     try {
-      const module = await loadModule(MODULES[name]);
+      const module = await load(name);
       if (this.now !== mine) return;
       replace(this.place);
       mine.panel = module.mount(this.place, mine) || {};
@@ -447,7 +435,7 @@ class NodePage {
 
 /** Panels open later even while the server is unreachable. */
 setTimeout(() => {
-  for (const load of Object.values(MODULES)) loadModule(load).catch(() => {});
+  for (const name of Object.keys(PANELS)) load(name).catch(() => {});
 }, PRELOAD);
 
 export function mount(root, { route, signal }) {

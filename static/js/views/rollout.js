@@ -175,7 +175,9 @@ function keep(rollout) {
 /** What a reload interrupted; null without one. */
 function restored() {
   try {
-    const rollout = new Rollout(JSON.parse(sessionStorage.getItem(KEPT)));
+    const kept = sessionStorage.getItem(KEPT);
+    if (!kept) return null;
+    const rollout = new Rollout(JSON.parse(kept));
     const { state, results } = rollout;
     const next = { new: "watching", applying: "done", undoing: "undone" };
     rollout.state = next[state] || state;
@@ -186,7 +188,7 @@ function restored() {
         results.set(key, { state: "down", text });
     return rollout;
   } catch (error) {
-    return null;
+    return null; // storage is off
   }
 }
 
