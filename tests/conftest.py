@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from support.browser import Browser, find_programs  # noqa: E402
 from support.frontend import Frontend, wait_for  # noqa: E402
 from support.nodes import NodeServer  # noqa: E402
+from support.ports import release_ports  # noqa: E402
 from support.processes import missing  # noqa: E402
 from support.services import Service  # noqa: E402
 
@@ -42,6 +43,13 @@ def pytest_terminal_summary(terminalreporter):
         if "not installed" in reason:
             tests = "1 test" if count == 1 else "%d tests" % count
             terminalreporter.write_line("NOT RUN: %s: %s" % (tests, reason), yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def ports():
+    """The ports that a test got are its own until it ends."""
+    yield
+    release_ports()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import lmcache_frontend as lf
 from support.cluster import Cluster
 from support.frontend import TOKEN, wait_for
+from support.ports import free_port
 
 METRICS = b'lmcache:num_lookup_tokens_total{role="worker"} 1\n'
 NAMES = {"x1": "demo002"}  # of instances, by id
@@ -421,10 +422,9 @@ class Alertmanager:
     """An Alertmanager that keeps what it gets; ``answer`` writes the answer, well or badly."""
 
     def __init__(self):
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(16)
-        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        port = free_port()
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=16)
+        self.url = "http://127.0.0.1:%d" % port
         self.reports = []
         self.requests = []
         self.answer = self.accept

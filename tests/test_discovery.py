@@ -15,6 +15,7 @@ import types
 import lmcache_frontend as lf
 import pytest
 from support.frontend import run, wait_for
+from support.ports import free_port
 
 
 CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "certificate.pem")
@@ -58,9 +59,7 @@ class SteppedClock(lf.Clock):
 
 def refused_url():
     """A URL at which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return "http://127.0.0.1:%d" % sock.getsockname()[1]
+    return "http://127.0.0.1:%d" % free_port()
 
 
 def names(registry):

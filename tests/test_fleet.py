@@ -15,6 +15,7 @@ import time
 import lmcache_frontend as lf
 import pytest
 from support.frontend import TOKEN, Frontend, wait_for
+from support.ports import free_port
 
 CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "certificate.pem")
 MIB = 1 << 20
@@ -29,8 +30,8 @@ class Relay:
     def __init__(self, port=0):
         self.target = port
         self.connections = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.port = free_port()
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):

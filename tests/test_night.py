@@ -17,6 +17,7 @@ import urllib.parse
 
 import pytest
 from support.frontend import TOKEN, wait_for
+from support.ports import free_port
 from support.processes import Process, find_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.waits]
@@ -26,12 +27,6 @@ route: {receiver: nobody, group_wait: 1s, group_interval: 1s}
 receivers: [{name: nobody}]
 """
 SECRETS = ("s3cret-of-conf", "s3cret-of-query", TOKEN)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Worker:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from support.frontend import TOKEN, receive, wait_for
+from support.ports import free_port
 
 MIB = 1 << 20
 
@@ -274,11 +275,9 @@ def test_an_early_answer_to_an_upload_reaches_the_client(front, node):
 
 
 def test_a_dead_node_is_a_502_with_the_reason(start, tmp_path):
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))  # and never listens: nobody else gets the port meanwhile
-        port = sock.getsockname()[1]
-        front = start("--node", "dead=127.0.0.1:%d" % port, "--node", "gone=/tmp/no/such/socket")
-        answer = front.ask("/proxy2/dead/version")
+    port = free_port()
+    front = start("--node", "dead=127.0.0.1:%d" % port, "--node", "gone=/tmp/no/such/socket")
+    answer = front.ask("/proxy2/dead/version")
     assert (answer.status, answer.json()["detail"]) == (
         502,
         "127.0.0.1:%d: connection refused" % port,

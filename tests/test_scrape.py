@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import re
-import socket
 import threading
 import time
 import weakref
@@ -17,6 +16,7 @@ import pytest
 from conftest import short_socket_path
 from support.frontend import wait_for
 from support.nodes import NodeServer
+from support.ports import free_port
 
 import lmcache_frontend as frontend
 
@@ -253,9 +253,7 @@ def values_of(text, name):
 @pytest.fixture
 def dead_address():
     """An address where nobody listens, and nobody else can."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield "127.0.0.1:%d" % sock.getsockname()[1]
+    return "127.0.0.1:%d" % free_port()
 
 
 @pytest.mark.parametrize("interval", ["0", "10"])

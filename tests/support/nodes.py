@@ -12,6 +12,8 @@ import termios
 import threading
 import time
 
+from support.ports import free_port
+
 
 class NodeServer:
     """A node on a raw socket: what it answers depends on the path.
@@ -31,8 +33,9 @@ class NodeServer:
             self.address = self.port = path
         else:
             self.listener = socket.socket()
-            self.listener.bind(("127.0.0.1", 0))
-            self.port = self.listener.getsockname()[1]
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.port = free_port()
+            self.listener.bind(("127.0.0.1", self.port))
             self.address = "127.0.0.1:%d" % self.port
         self.listener.listen(128)
         self.requests = []

@@ -4,11 +4,11 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import urllib.parse
 
 import pytest
+from support.ports import free_port
 
 import lmcache_frontend as lf
 
@@ -38,9 +38,7 @@ class Prometheus:
     def __init__(self, folder, config):
         self.log_path = folder / "prometheus.log"
         (folder / "prometheus.yml").write_text(config)
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        self.port = free_port()
         options = [
             "--config.file=%s" % (folder / "prometheus.yml"),
             "--storage.tsdb.path=%s" % (folder / "data"),

@@ -6,6 +6,8 @@ import ssl
 import threading
 import urllib.parse
 
+from support.ports import free_port
+
 
 class Service:
     """An HTTP service on loopback that answers what ``answers`` says: path -> (status, body).
@@ -45,7 +47,7 @@ class Service:
 
         self.answers = answers or {}
         self.asked = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port or free_port()), Handler)
         self.port = self.server.server_address[1]
         self.url = "%s://127.0.0.1:%d" % ("https" if certificate else "http", self.port)
         if certificate:
