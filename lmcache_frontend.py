@@ -3954,8 +3954,9 @@ TOTAL_SERIES = tuple(figure.name for figure in FIGURES if figure.history)
 SERIES = (*TOTAL_SERIES, LATENCY)
 LIFETIMES = "cache_lifespan_p50 chunk_lifetime_p50 idle_before_eviction_p50 reuse_gap_p50".split()
 DURATIONS = frozenset(figure.name for figure in FIGURES if figure.unit == "seconds")
-# Figures of which a point of the history shows the highest value, not the mean.
-WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY])
+COUNTS = [figure.name for figure in FIGURES if figure.kind == IN_FLIGHT] + ["queue_size"]
+# Figures of which a point of the history shows the highest value, not a mean: no half tasks.
+WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY, *COUNTS])
 SLOWEST_RANK = [name for name in METRICS if name.endswith("_p99")]
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 # What a list of nodes shows: of all figures of 1,000 nodes a status has a megabyte more.
@@ -12881,12 +12882,13 @@ DEMO_BUFFER = 256 * KIB  # bytes that a node sends together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after each response
 DEMO_TICK = 0.2  # seconds between two checks of which nodes are down
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
-DEMO_AGES = (*range(50, 3601, 50), *range(4200, 21601, 600))  # seconds; of replayed rounds
+# Seconds; of replayed rounds. An hour that ended 15 minutes ago is as detailed as the last one.
+DEMO_AGES = (*range(50, 4801, 50), *range(5400, 21601, 600))
 DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
 DEMO_LATENCY = 0.001  # seconds, of a replayed response
 DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
-MAX_REPLAY_POLLS = 1530  # of nodes: about 1.5 s of CPU
+MAX_REPLAY_POLLS = 1860  # of nodes: about 1.8 s of CPU
 DEMO_FACT = re.compile(r"\$([\w.]+)")  # a whole value in a recorded response
 DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # a part of a text there
 

@@ -841,3 +841,71 @@ def test_an_alert_of_every_node_of_an_instance_names_the_instance(run):
     events = [dict(one, instance="a") for one in events]
     found = run("views/eventlist.js", body, events)
     assert found == ["Resolved: All 3 nodes of llama-a were unreachable: refused"]
+
+
+def test_a_line_reaches_the_outage_and_the_end_of_the_range_with_its_last_value(run):
+    body = (
+        "const [values, stops, end] = given; const times = values.map((_, i) => 60 * i);"
+        "const [one] = held([{times, values}], {stops, end, longest: 210});"
+        "return one.times.map((time, i) => [time, one.values[i]])"
+    )
+    down = run("chartmath.js", body, [1, 2, None, None, 3], [100], 240)
+    assert down == [[0, 1], [60, 2], [100, 2], [100, None], [120, None], [180, None], [240, 3]]
+    up = [[0, 1], [60, 2], [120, 3]]
+    assert run("chartmath.js", body, [1, 2, 3], [100], 120) == up  # it was another node
+    # What a fixed range cuts off says nothing about its end.
+    assert run("chartmath.js", body, [1, 2, 9], [], 90) == [[0, 1], [60, 2], [90, 2]]
+    assert run("chartmath.js", body, [1, 2, None], [], 90) == [[0, 1], [60, 2]]
+
+
+def test_layers_reach_an_outage_together(run):
+    body = (
+        "return held(given.map((values) => ({times: [0, 60, 120], values})), "
+        "{stops: [90], end: 120, longest: 210}).map(({values}) => values)"
+    )
+    both = run("chartmath.js", body, [1, 2, None], [3, None, None])
+    assert both == [[1, 2, 2, None, None], [3, None, None, None, None]]
+
+
+def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: 'count', legend: true});"
+        "document.body.append(chart.element);"
+        "const series = [{name: 'a', times: [0, 60, 120], values: [4, 2, 4]}];"
+        "chart.update({series, start: 0, end: 90, interval: 60});"
+        "const last = chart.plot.querySelector('path.line').getAttribute('d').split('L').pop();"
+        "const dot = chart.plot.querySelector('circle');"
+        "const place = ['cx', 'cy'].map((name) => Number(dot.getAttribute(name)).toFixed(1));"
+        "return [chart.keyValues[0].textContent, last.split(' ').map(Number), place.map(Number)]"
+    )
+    shown, last, dot = run("chart.js", body)
+    assert shown == "2" and last == dot
+
+
+def test_the_legend_of_marks_lists_the_signs_that_are_drawn(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
+        "document.body.append(chart.element); chart.box.style.width = '600px';"
+        "const marks = [[10, 'restart'], [10.1, 'alert'], [80, 'change'], [300, 'resolved']];"
+        "chart.update({series: [{name: 'a', times: [0, 99], values: [1, 2]}], start: 0, end: 99,"
+        " interval: 9, marks: marks.map(([time, kind]) => ({time, kind, title: kind}))});"
+        "return [...chart.signs]"
+    )
+    assert run("chart.js", body) == ["restart", "change"]
+
+
+def test_no_data_since_stands_beside_the_end_of_the_line_and_not_across_it(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
+        "document.body.append(chart.element); chart.box.style.width = '600px'; chart.width = 0;"
+        "const times = Array.from({length: given[0] / 5 + 1}, (_, i) => 5 * i);"
+        "chart.update({series: [{name: 'a', times, values: times.map(() => 0)}],"
+        " start: 0, end: 600, interval: 5});"
+        "const box = chart.plot.querySelector('.chart-blank');"
+        "const left = Number(box.getAttribute('x'));"
+        "return [left, left + Number(box.getAttribute('width')), chart.scale.x(given[0])]"
+    )
+    left, _, last = run("chart.js", body, 150)
+    assert left > last
+    _, right, last = run("chart.js", body, 500)
+    assert right < last

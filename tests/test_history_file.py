@@ -618,8 +618,9 @@ def test_the_history_of_an_instance_is_asked_for_by_its_id(watcher):
     assert error.value.status == 404
 
 
-def test_a_point_that_stands_for_many_is_the_worst_of_latencies_and_the_mean_of_the_rest():
+def test_a_point_that_stands_for_many_is_the_worst_of_latencies_and_counts_and_a_mean_of_the_rest():
     assert {"latency", "retrieve_p99", "ttft_p50", "remote_ping_seconds"} <= lf.WORST_KEPT
+    assert {"loads_in_flight", "stores_in_flight", "queue_size"} <= lf.WORST_KEPT
     assert not lf.WORST_KEPT & {"lookup_hit_rate", "retrieve_speed_p50", "chunk_lifetime_p50"}
 
 

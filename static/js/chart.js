@@ -9,6 +9,7 @@ import {
   evened,
   extremes,
   GAP,
+  held,
   isNumber,
   lastIndex,
   lastTime,
@@ -60,6 +61,7 @@ const LEGEND_ITEMS = 24;
 const TABLE_TIMES = 120;
 const TABLE_SERIES = 20;
 const LEAST_OLD = 10; // seconds after which a value that nobody reports is not current
+const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const FLAGS = {
   restart: "restart",
@@ -239,13 +241,15 @@ class Lane {
   }
 
   /** What stands in a lane of bars without any: it was measured, and is 0, or is no more. */
-  nothing(left, right, oldest) {
+  nothing({ left, right, x: xOf }, oldest) {
     if (this.kind !== "bar" || this.empty || this.beside) return null;
     const times = this.series.map((one) => lastTime(one));
     const last = Math.max(...times);
     const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
-    const [x, y] = [(left + right) / 2, this.bottom - this.height / 2];
     const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
+    const middle = (left + right) / 2;
+    const x = last < oldest ? this.#besideEnd(xOf(last), width, left, right) : middle;
+    const y = this.bottom - this.height / 2;
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
     return svg(
       "g",
@@ -255,12 +259,19 @@ class Lane {
     );
   }
 
+  /** The middle of a text beside the last value: after it where there is room, else before it. */
+  #besideEnd(last, width, left, right) {
+    const from = Math.max(left, last + BESIDE);
+    if (from + width <= right) return (from + right) / 2;
+    return Math.max(left + width, last - BESIDE) - width / 2;
+  }
+
   /** A dot at the end of each line: a line of one value is seen by it. */
   ends(x, start, end) {
     if (!["line", "step"].includes(this.kind) || this.series.length > COLOURS) return [];
     return this.drawn.map((one) => {
       const at = lastIndex(one, start, end);
-      if (at < 0 || isNumber(one.values[at + 1])) return null; // it goes on beyond the edge
+      if (at < 0) return null;
       const [cx, cy] = [x(one.times[at]), this.y(one.values[at])];
       return svg("circle", { class: colourClass(one.colour), r: 2.5, cx, cy });
     });
@@ -287,6 +298,7 @@ export class Chart {
     this.width = 0;
     this.scale = null;
     this.cursor = null; // time of the crosshair
+    this.signs = new Set(); // of the marks that are drawn
     this.isRead = false; // this chart is pointed at: its values stand beside the crosshair
     this.anchor = null; // where a span chosen by keyboard begins
     this.drag = null;
@@ -346,16 +358,31 @@ export class Chart {
         // Lines that may cross differ by more than their hue.
         row.look = few ? `c${row.colour % COLOURS} d${at % DASHES}` : colourClass(row.colour);
         if (row.rest) row.look = "rest";
+        row.measured = { times: row.times, values: row.values };
         return row;
       });
     });
     this.data = { interval: 0, marks: [], ...data };
     const [first] = this.series;
     this.data.step = Math.max(this.data.interval, first ? spacing(first.times) : 0);
+    this.#hold();
     this.#describe();
     if (this.options.legend) this.#drawLegend();
     this.draw();
     this.#drawTable();
+  }
+
+  /** Have lines reach the outages and the end of the range: means are of the time after them. */
+  #hold() {
+    const { marks, end, step } = this.data;
+    const downs = this.options.strip ? [] : marks.filter(({ kind }) => kind === "down");
+    const limits = { stops: downs.map(({ time }) => time), end, longest: step * GAP };
+    for (const lane of this.lanes) {
+      const { kind, series } = lane;
+      if (!series.length || kind === "bar") continue;
+      if (kind === "area") lane.series = held(series, limits);
+      else lane.series = series.flatMap((one) => held([one], limits));
+    }
   }
 
   /** When a value was measured at the earliest that counts as current: its line reaches the end. */
@@ -438,10 +465,16 @@ export class Chart {
     this.width = this.box.clientWidth || this.width;
     if (this.width < 40) return;
     this.seen = true;
+    this.#drawPlot();
+    if (this.options.drawn) this.options.drawn();
+  }
+
+  #drawPlot() {
     const { start, end } = this.data;
     for (const lane of this.lanes) lane.measure(start, end);
     const height = this.#placeLanes();
     replace(this.plot);
+    this.signs = new Set();
     this.plot.setAttribute("width", this.width);
     this.plot.setAttribute("height", height);
     this.plot.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
@@ -456,8 +489,8 @@ export class Chart {
         this.plot.append(this.#span(span, { y: this.bottom + 1, height: STRIP }));
     this.#drawTimes(height);
     this.#drawMarks();
-    const { left, right } = this.scale;
-    const nothing = this.lanes.map((lane) => lane.nothing(left, right, this.#oldest));
+    const { right } = this.scale;
+    const nothing = this.lanes.map((lane) => lane.nothing(this.scale, this.#oldest));
     const names = this.lanes.flatMap((lane) => lane.limitNames(right));
     this.plot.append(...nothing.filter(Boolean), ...names);
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
@@ -557,7 +590,13 @@ export class Chart {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
-    for (const near of mergedMarks(shown)) this.#drawFlag(near);
+    for (const near of mergedMarks(shown)) {
+      this.signs.add(near[0].critical ? "critical" : near[0].kind);
+      this.#drawFlag(near);
+    }
+    const { start, end } = this.data;
+    if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
+      this.signs.add("down");
   }
 
   /** One sign for marks that are too near for a sign each: the gravest, and how many there are. */
@@ -844,9 +883,12 @@ export class Chart {
     const shown = this.series.slice(0, TABLE_SERIES);
     const { start, end } = this.data;
     const inRange = (time) => time >= start && time <= end;
-    const all = shown.flatMap((one) => one.times).filter(inRange);
+    const all = shown.flatMap((one) => one.measured.times).filter(inRange);
     const times = [...new Set(all)].sort((a, b) => b - a);
-    const index = shown.map((one) => new Map(one.times.map((time, i) => [time, one.values[i]])));
+    const index = shown.map(
+      ({ measured: { times: known, values } }) =>
+        new Map(known.map((time, i) => [time, values[i]])),
+    );
     const cell = (one, i, time) =>
       h("td", { class: "num" }, index[i].has(time) ? format(index[i].get(time), one.unit) : NONE);
     const head = h(

@@ -166,6 +166,42 @@ export function evened({ times, values }, step, toTheEnd = false) {
   return { times: rows.map((row) => times[row[0]]), values: rows.map(one) };
 }
 
+/** Rows up to `end`; where they go on beyond it, the last one holds until then. */
+function cutAt(rows, end, longest) {
+  const kept = rows.filter(({ time }) => time <= end);
+  const [last, next] = [kept[kept.length - 1], rows[kept.length]];
+  const goesOn = last && next && last.isKnown && next.isKnown && next.time - last.time <= longest;
+  return goesOn && last.time < end ? [...kept, { ...last, time: end }] : kept;
+}
+
+/** Rows of which the last one before a stop holds until then, where the next one is missing. */
+function heldAt(rows, stop, longest) {
+  const at = rows.findLastIndex(({ time, isKnown }) => isKnown && time <= stop);
+  if (at < 0 || rows[at].time === stop || stop - rows[at].time > longest) return rows;
+  if (rows[at + 1] && rows[at + 1].isKnown) return rows;
+  const later = rows.slice(at + 1).filter(({ time }) => time > stop);
+  const gap = { time: stop, index: -1, isKnown: false };
+  return [...rows.slice(0, at + 1), { ...rows[at], time: stop }, gap, ...later];
+}
+
+/**
+ * Series of the same times that reach what ends them: a value holds for its step. `stops` are when
+ * outages began, `end` is the end of the range, `longest` the seconds that a value may hold.
+ */
+export function held(series, { stops, end, longest }) {
+  const [{ times }] = series;
+  if (series.some((one) => one.times.length !== times.length)) return series;
+  const isKnown = (index) => series.some(({ values }) => isNumber(values[index]));
+  let rows = times.map((time, index) => ({ time, index, isKnown: isKnown(index) }));
+  rows = cutAt(rows, end, longest);
+  for (const stop of stops) if (stop < end) rows = heldAt(rows, stop, longest);
+  return series.map((one) => ({
+    ...one,
+    times: rows.map(({ time }) => time),
+    values: rows.map(({ index }) => one.values[index] ?? null),
+  }));
+}
+
 const tenth = (value) => Math.round(value * 10) / 10;
 
 /**

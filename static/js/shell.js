@@ -47,6 +47,7 @@ const menuButton = part(".menu-button");
 const side = part("#side");
 const rangeTools = part(".range");
 const narrow = matchMedia("(max-width: 700px)"); // where the range has a row, as in style.css
+const HALF_DAY = 43200; // seconds
 const KEPT = 3600; // seconds of history that every server has
 const NODE_LIMIT = 60; // nodes of a group that are listed; the table has them all
 const MANY_GROUPS = 24; // from here on only what needs attention is listed by name
@@ -94,7 +95,7 @@ let drawnRange = "";
 
 /** A short range without its days, which the head of the page tells: a telephone has no room. */
 const briefSpan = ({ from, to }) =>
-  to - from < 43200 ? `${hour(from)} – ${hour(to)}` : spanText(from, to);
+  to - from < HALF_DAY ? `${hour(from)} – ${hour(to)}` : spanText(from, to);
 
 function drawRange() {
   const range = timeRange();

@@ -240,7 +240,7 @@ const CHARTS = {
       "Lookup latency",
       lane("seconds", [line("lookup_p50", "p50", 3), line("lookup_p99", "p99", 4)]),
     ],
-    ["Response time", lane("seconds", [line("latency", "Response time", 6)], { least: 0.1 })],
+    ["Response time", lane("seconds", [line("latency", "Response time", 6)], { least: 0.01 })],
   ],
 };
 const SOURCE_NAMES = [

@@ -12,6 +12,7 @@ import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
 import { SettingsCard } from "./drift.js";
 import { loadEvents, marksOf } from "./eventlist.js";
+import { MarkLegend } from "./figures.js";
 
 needStyle("static/panels.css");
 
@@ -267,6 +268,7 @@ class ComparePage {
     this.note = h("p", { class: "panel-line", role: "status" });
     this.help = h("p", { class: "muted" });
     this.chartBox = h("div", { class: "compare-chart" });
+    this.signs = new MarkLegend(() => (this.chart ? [this.chart] : []));
     this.valueBox = h("div");
     this.metricBox = h("select", { "aria-label": "Metric" });
     this.metricBox.addEventListener("change", () => this.#chooseMetric(this.metricBox.value));
@@ -279,6 +281,7 @@ class ComparePage {
       h("div", { class: "tools choices" }, this.metricBox, this.picker.preset),
       this.picker.element,
       this.note,
+      this.signs.element,
       this.chartBox,
       this.valueBox,
     );
@@ -413,7 +416,9 @@ class ComparePage {
     if (!this.chart) {
       const unit = metricUnit(this.metric);
       const label = metricLabel(this.metric);
-      this.chart = new Chart({ label, unit, height: CHART_HEIGHT, flags: true, caption: false });
+      const drawn = () => this.signs.draw();
+      const look = { height: CHART_HEIGHT, flags: true, caption: false, drawn };
+      this.chart = new Chart({ label, unit, ...look });
       replace(this.chartBox, this.chart.element);
     }
     const shown = this.series.filter((one) => !this.alone || one.name === this.alone);

@@ -515,6 +515,31 @@ const LEGEND = [
   ["resolved", "check", "resolved"],
 ];
 
+/** What the signs are that are drawn on charts: `charts()` are those that are shown. */
+export class MarkLegend {
+  constructor(charts) {
+    this.charts = charts;
+    this.shown = "";
+    this.element = h("span", {
+      class: "mark-legend",
+      "aria-hidden": "true",
+      title: "A number is a count of marks that are close together",
+    });
+  }
+
+  draw() {
+    const looks = new Set(this.charts().flatMap(({ signs }) => [...signs]));
+    const shown = LEGEND.filter(([look]) => looks.has(look));
+    if (shown.join() === this.shown) return;
+    this.shown = shown.join();
+    const image = (name) => (name === "down-box" ? h("i", { class: name }) : icon(name));
+    replace(
+      this.element,
+      shown.map(([look, name, text]) => h("span", { class: look }, image(name), text)),
+    );
+  }
+}
+
 /** "history since 11:22", where the page's range reaches further back than these lines. */
 function sinceText(lines, start, { end, interval }) {
   const { live, seconds } = timeRange();
@@ -537,13 +562,13 @@ export function noFigures({ time, started, counts }, interval) {
 }
 
 /** What a card keeps of one of its charts. */
-function chartOf({ id, label, note, lanes, of, limits }, strip) {
+function chartOf({ id, label, note, lanes, of, limits }, strip, drawn) {
   const high = lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane }));
   return {
     id,
     of,
     limits,
-    chart: new Chart({ label, note, legend: true, flags: true, lanes: high, strip }),
+    chart: new Chart({ label, note, legend: true, flags: true, lanes: high, strip, drawn }),
   };
 }
 
@@ -560,19 +585,15 @@ export class ChartsCard {
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
     this.since = h("span", { class: "hint since" });
-    this.charts = charts.map((one) => chartOf(one, strip));
+    this.marks = new MarkLegend(() => this.charts.map(({ chart }) => chart));
+    const drawn = () => this.marks.draw();
+    this.charts = charts.map((one) => chartOf(one, strip, drawn));
     this.body = h(
       "div",
       { class: "charts" },
       this.charts.map(({ chart }) => chart.element),
     );
     this.note = h("p", { class: "card-note", role: "status", hidden: true });
-    this.markLegend = h("span", {
-      class: "mark-legend",
-      "aria-hidden": "true",
-      title: "A number is a count of marks that are close together",
-    });
-    this.marksShown = "";
     this.fold = h(
       "button",
       { type: "button", class: "little bare", onclick: () => this.#fold(!this.body.hidden) },
@@ -593,7 +614,7 @@ export class ChartsCard {
         this.zone,
         this.since,
         h("span", { class: "spring" }),
-        this.markLegend,
+        this.marks.element,
         this.fold,
         menu,
       ),
@@ -656,8 +677,6 @@ export class ChartsCard {
     setText(this.zone, zone(end));
     setText(this.since, since);
     this.drag.hidden = Boolean(since); // there is little room beside the legend
-    const over = ({ kind, time, until }) => (kind === "down" ? (until ?? end) : time);
-    this.#drawMarkLegend(marks.filter((mark) => mark.time <= end && over(mark) >= start));
     if (this.body.hidden) return;
     this.charts.forEach(({ chart, limits }, i) => {
       const series = drawn[i];
@@ -667,25 +686,6 @@ export class ChartsCard {
       chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
     });
     this.#explain(status, history);
-  }
-
-  /** Say what those marks are that the charts have. */
-  #drawMarkLegend(marks) {
-    const looks = new Set(marks.map(({ kind, critical }) => (critical ? "critical" : kind)));
-    const shown = LEGEND.filter(([look]) => looks.has(look));
-    if (shown.join() === this.marksShown) return;
-    this.marksShown = shown.join();
-    replace(
-      this.markLegend,
-      shown.map(([look, image, text]) =>
-        h(
-          "span",
-          { class: look },
-          image === "down-box" ? h("i", { class: image }) : icon(image),
-          text,
-        ),
-      ),
-    );
   }
 
   #explain(status, { interval, end }) {

@@ -47,7 +47,7 @@ const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
     placeholder: "0-511 or 12, 7, 90, …",
-    hint: "All tokens, starting with the first; ranges such as 0\u2011511 are accepted.",
+    hint: "All tokens, starting with the first; ranges such as 0-511 are accepted.",
   }),
   model: text("Model", { placeholder: "e.g. Qwen/Qwen3-32B" }),
   world: text("World size", {
