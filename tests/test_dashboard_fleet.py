@@ -215,7 +215,16 @@ def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_d
         "return [...document.querySelectorAll('main .chart g title')].map((e) => e.textContent)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
-    assert "other node down" in browser.text("main .mark-legend")
+    # What a merged sign holds is in its words; the legend lists the signs that are drawn.
+    assert any("down" in title for title in titles)
+    looks = (
+        "const looks = (all) => [...document.querySelectorAll(all)].map("
+        "(one) => one.classList.contains('critical') ? 'critical' : one.classList.item(one.classList"
+        ".length - 1)); return ['main .mark-legend > span', 'main .chart .flag'].map("
+        "(all) => [...new Set(looks(all))].sort())"
+    )
+    listed, drawn = browser.script(looks)
+    assert listed == drawn and "critical" in listed
     page(demo, "#/node/mp-0")
     browser.wait_for(lambda: "In flight and failures" in chart_names(browser))
     assert browser.text("main .mark-legend") == ""  # nothing happened to it

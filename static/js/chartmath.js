@@ -190,6 +190,7 @@ function heldAt(rows, stop, longest) {
  */
 export function held(series, { stops, end, longest }) {
   const [{ times }] = series;
+  if (!stops.length && !(times[times.length - 1] > end)) return series;
   if (series.some((one) => one.times.length !== times.length)) return series;
   const isKnown = (index) => series.some(({ values }) => isNumber(values[index]));
   let rows = times.map((time, index) => ({ time, index, isKnown: isKnown(index) }));
