@@ -3032,8 +3032,10 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
     """Replace secrets in a node's response, JSON or not; one of over ``limit`` bytes as a whole."""
     if len(text) > limit:
         return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
+    # Indented, a document of many and deep parts would have hundreds of times its size.
+    parts = text.count(b"[") + text.count(b"{")
     try:
-        return mask_json(text, 2)
+        return mask_json(text, 2 if len(text) * parts <= MAX_MASKED else None)
     except (ValueError, RecursionError):
         if b"\0" in text:
             return b"(not shown: it is not UTF-8)\n"

@@ -692,6 +692,14 @@ def test_an_answer_beyond_the_limit_is_not_shown_at_all(more):
     assert (lf.mask_secrets(text) == text) is (more == 0)
 
 
+def test_a_deep_document_is_not_much_larger_when_it_is_masked():
+    text = b'{"password": "x", "deep": %b%b%b}' % (b"[" * 400, b"1," * 20_000 + b"1", b"]" * 400)
+    masked = lf.mask_secrets(text)
+    assert json.loads(masked)["password"] == lf.MASK
+    assert len(masked) < 2 * len(text)
+    assert b'\n  "chunk_size"' in lf.mask_secrets(b'{"password":"x","chunk_size":256}')
+
+
 WORST_TEXTS = [
     "-",
     " --",
