@@ -5622,7 +5622,10 @@ def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
     def shown(value: object, name: str) -> str:
-        return one_line(dumps(mask_value(value, name)).decode()[:MAX_SHOWN_VALUE])
+        try:
+            return one_line(dumps(mask_value(value, name)).decode()[:MAX_SHOWN_VALUE])
+        except RecursionError:
+            return "(nested too deeply)"
 
     return {
         one_line(name): [shown(before.get(name), name), shown(after.get(name), name)]

@@ -538,3 +538,8 @@ def test_no_secret_that_was_sent_to_any_route_is_remembered(start, node, tmp_pat
     for name, content in places.items():
         found = [secret for secret in secrets if secret.encode() in content]
         assert not found, (name, found)
+
+
+def test_a_changed_setting_too_deep_to_be_masked_is_noted_without_its_values():
+    old, new = (b'{"deep": %b%d%b}' % (b"[" * 600, value, b"]" * 600) for value in (1, 2))
+    assert lf.changed_settings(old, new) == {"deep": ["(nested too deeply)"] * 2}
