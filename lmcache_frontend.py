@@ -605,7 +605,8 @@ def parse_host(host: object) -> str:
     if "://" in text:
         raise invalid("host", f"{shown!r} is a URL: write the host alone, and the port beside it")
     if ":" in text and ip_address(text) is None:
-        raise invalid("host", f"{shown!r} is not an IPv6 address")
+        why = "is not an IPv6 address; a port does not belong to the host"
+        raise invalid("host", f"{shown!r} {why}")
     if ":" not in text and not HOST_NAME.fullmatch(text):
         raise invalid("host", f"{shown!r} is not a host name or address")
     return text.lower()
@@ -11683,9 +11684,10 @@ def delete_node(server: FrontendServer, request: ApiRequest) -> Response:
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Response:
     """Test the connection to a target before it is saved."""
-    node = Node.parse({"name": "test", **entry_of(request.json())}, "", "api")
-    check_added(server, request, node)
-    target = node.target
+    entry = entry_of(request.json())
+    # It needs no name, which errors would begin with.
+    target = Target.parse(entry.get("host"), entry.get("port"))
+    check_added(server, request, Node("test", target.host, target.port, target))
     try:
         reply = fetch(target, "/version")
     except FetchError as error:

@@ -576,6 +576,18 @@ def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, 
     assert not any("unreachable" in text for text in browser.texts(".event-card .events > li"))
 
 
+def test_without_alerts_their_card_is_one_line_over_few_events(show, server, story):
+    browser = show(server)
+    rows = "return document.querySelectorAll('.event-card .events > li').length"
+    browser.wait_for(lambda: browser.script(rows))
+    del story.alerts[:]
+    poll(browser)
+    browser.wait_for(lambda: "All clear" in browser.text(".alert-card"))
+    height = "return document.querySelector('.alert-card').offsetHeight"
+    browser.wait_for(lambda: browser.script(height) < 60)
+    assert 0 < browser.script(rows) <= 6
+
+
 def test_an_update_does_not_take_the_focus_from_an_alert(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts a"))

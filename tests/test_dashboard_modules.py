@@ -308,6 +308,9 @@ def test_small_graphs_make_no_disaster_of_noise(run):
         ([0.78] * 15 + [0.67] * 15, "ratio", "▼ 11 pt"),
         ([0.780] * 15 + [0.777] * 15, "ratio", ""),
         ([1, 2], "1/s", ""),
+        ([0] * 10 + [5] * 19 + [0], "1/s", ""),
+        ([0.78] * 15 + [0.37] * 14 + [0.77], "ratio", ""),
+        ([0.78] * 15 + [0.37] * 14 + [0.5], "ratio", "▼ 40 pt"),
     ],
 )
 def test_how_far_a_figure_moved_is_told_against_the_first_third(run, values, unit, words):

@@ -610,6 +610,20 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     assert json.loads(config.read_text()) == []
 
 
+@pytest.mark.parametrize("pasted", ["127.0.0.1:%d", "http://localhost:%d/"])
+def test_an_address_that_is_pasted_as_the_host_gives_its_port_to_the_ports_field(
+    page, start, node, pasted
+):
+    browser = page(start(), "#/nodes")
+    button(browser, "Add a node")
+    fill(browser, host=pasted % node.port)
+    browser.press("Tab")
+    button(browser, "Test connection", "dialog")
+    browser.wait_for(lambda: "Responds in" in browser.text("dialog"))
+    port = "return document.querySelector('dialog input[name=port]').value"
+    assert browser.script(port) == str(node.port)
+
+
 def test_an_empty_frontend_names_the_ways_to_nodes_and_its_events_ask_for_no_other_range(
     page, start
 ):

@@ -874,3 +874,20 @@ def test_a_body_of_nodes_in_nodes_without_end_is_a_400(front):
     for end in (b"", b"]}" * 20000):
         assert front.ask("/api/nodes", "POST", body + end).status == 400
     assert front.ask("/health").status == 200
+
+
+@pytest.mark.parametrize(
+    "entry,field,why",
+    [
+        ({"host": "127.0.0.1:1", "port": 9}, "host", "a port does not belong to the host"),
+        ({"port": 9}, "host", "host is not a string"),
+        ({"host": "127.0.0.1"}, "port", "neither a number"),
+    ],
+)
+def test_a_test_of_a_connection_names_the_wrong_field_and_needs_no_name(
+    lasting_front, entry, field, why
+):
+    answer = lasting_front.ask("/api/test", "POST", entry)
+    error = answer.json()
+    assert (answer.status, error["field"]) == (400, field)
+    assert error["detail"].startswith(field) and why in error["detail"]

@@ -371,6 +371,13 @@ export function change(values) {
   return before.length && now.length ? { before: mean(before), now: mean(now) } : null;
 }
 
+/** The last value is nearer to where the series began than to where it moved. */
+export function isBack(values) {
+  const moved = change(values);
+  const last = (values || []).filter(isNumber).pop();
+  return Boolean(moved) && Math.abs(last - moved.before) < Math.abs(last - moved.now);
+}
+
 const LEAST_POINTS = 0.005; // 0.5 percentage points
 const LEAST_SHARE = 0.01;
 const LARGE_POINTS = 0.1;

@@ -19,7 +19,7 @@ export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const LOGS =
-  "LMCache has no endpoint for logs. Read the output of this process: " +
+  "No endpoint serves its logs. Read the output of this process: " +
   "kubectl logs, journalctl, or the file that it is redirected to.";
 
 const section = (title, ...children) =>

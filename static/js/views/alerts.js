@@ -659,6 +659,12 @@ export class AlertCard {
     this.#draw(status);
   }
 
+  /** There are no alerts, not even silenced ones, and that is known. */
+  get calm() {
+    const none = !this.lines.length && !this.folded.length;
+    return none && !this.clear.classList.contains("unsure");
+  }
+
   /** Said when others came, not each time that one grew older. */
   #speak() {
     const ids = this.lines.map((line) => line.id).join();
@@ -813,6 +819,11 @@ export class EventCard {
     setText(this.none, missing || "No events in this time range.");
     this.#offerKinds();
     this.#draw();
+  }
+
+  /** The room beside the card changed: the rows are counted anew. */
+  refit() {
+    this.signature = "";
   }
 
   #offerKinds() {

@@ -626,12 +626,21 @@ class ClusterView {
     const events = this.events.filter(inside);
     const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
     this.alerts.update(status, alerts, this.rows);
+    this.#fitCards();
     // Figures of now would be wrong in a fixed range.
     if (timeRange().live || this.history.end)
       this.tiles.update(status, this.history.end ? this.history : null);
     this.charts.update(status, this.history, marksOf(events));
     const now = timeRange().live ? status.time : end;
     this.eventCard.update(this.rows.filter(inside), now, this.missing);
+  }
+
+  /** Without alerts their card is a line over the events. */
+  #fitCards() {
+    const { calm } = this.alerts;
+    if (this.split.classList.contains("calm") === calm) return;
+    this.split.classList.toggle("calm", calm);
+    this.eventCard.refit();
   }
 
   /** The events of the range, and those shortly before an alert of now began. */

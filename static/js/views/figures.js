@@ -7,6 +7,7 @@ import {
   endingWith,
   endOf,
   firstTime,
+  isBack,
   isNumber,
   lastIndex,
   movement,
@@ -173,8 +174,7 @@ export function tilesFor(totals) {
 /** How a figure moved, in words: {text, large}. */
 export function movementText(values, unit) {
   const moved = movement(values, unit);
-  const backAtZero = moved && moved.fromZero && values.filter(isNumber).pop() === 0;
-  if (!moved || backAtZero) return { text: "", large: false };
+  if (!moved || isBack(values)) return { text: "", large: false };
   const arrow = moved.up ? "▲" : "▼";
   const { large } = moved;
   if (moved.fromZero) return { text: `${arrow} from 0`, large };

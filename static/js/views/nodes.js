@@ -36,6 +36,16 @@ function targetOf(form) {
   };
 }
 
+const WITH_PORT = /^(?:http:\/\/)?(\[[^\]]+\]|[^:/]+):(\d{1,5})\/?$/; // HOST:PORT, [ADDRESS]:PORT
+
+/** An address that was pasted into Host: its port goes to the field of the port. */
+function splitPort({ elements: { host, port } }) {
+  const [, name, digits] = WITH_PORT.exec(host.value.trim()) || [];
+  if (!name || port.value.trim()) return;
+  host.value = name;
+  port.value = digits;
+}
+
 const asFrontend = (count) => `Add as frontend with ${plural(count, "node")}`;
 
 /** Add a frontend, and ask it for its nodes at once. */
@@ -109,6 +119,7 @@ class NodeForm {
     body.append(h("div", { class: "actions" }, test), this.result, this.choice);
     for (const name of ["host", "port"])
       form.elements[name].addEventListener("input", () => this.#forget());
+    form.elements.host.addEventListener("change", () => splitPort(form));
   }
 
   /** Another target is typed: what was learnt about the last one says nothing. */
