@@ -238,6 +238,50 @@ def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, s
     assert "6 min before: restart" in browser.text(line)
 
 
+def test_a_fixed_range_offers_no_undo_of_what_was_undone_after_it(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    change_of_all_workers(story, 300, "512", "256")
+    more = {"node": SICK, "instance": "llama70b-a", "severity": "warning"}
+    more["details"] = ["2 min before: chunk_size 256 → 512 on 4 nodes"]
+    story.event(1200, "alert", "Hit rate of " + SICK + " fell", "still", rule="one", **more)
+    story.event(1200, "alert", "Evictions are rising on " + SICK, 60, rule="two", **more)
+    span = "/?from=%d&to=%d" % (story.now - 1400, story.now - 900)
+    browser = show(server, span + "#/")
+    browser.wait_for(lambda: browser.has(".alert-card .undo") and browser.has(".event-card .undo"))
+    assert all(text.startswith("undone ") for text in browser.texts("main .undo"))
+    # An alert that is over by then is after the same change.
+    mine = ".alert-card .incident-head.over + .alerts [data-rule=%s]"
+    assert [browser.has(mine % rule) for rule in ("one", "two")] == [True] * 2
+    browser.goto(server.url + span + "#/node/" + SICK + "/events")
+    browser.wait_for(lambda: browser.has(".events .undo"))
+    assert browser.text(".events .undo").startswith("undone ")
+
+
+def test_an_event_says_that_its_change_is_undone_as_soon_as_that_is_known(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    browser = show(server, "/?from=%d&to=%d#/" % (story.now - 1400, story.now - 900))
+    browser.wait_for(lambda: browser.texts(".event-card .undo") == ["Undo …"])
+    change_of_all_workers(story, 300, "512", "256")
+    browser.wait_for(lambda: poll(browser) or "undone" in browser.text(".event-card .undo"))
+
+
+def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
+    story.alerts = []
+    for one in story.nodes:
+        one["state"] = "unknown"
+    browser = show(server)
+    calm = ".alert-card .all-well"
+    said = "%d nodes not polled yet." % len(story.nodes)
+    browser.wait_for(lambda: browser.text(calm).replace("\xa0", " ") == said)
+    for one in story.nodes:
+        one["state"] = "up"
+    story.nodes[0]["state"] = "down"
+    said = "Not evaluated for alerts yet: 1 down"
+    browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
+    story.nodes[0]["state"] = "up"
+    browser.wait_for(lambda: poll(browser) or browser.text(calm).startswith("All clear"))
+
+
 def test_an_incident_says_when_its_change_was_undone(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     change_of_all_workers(story, 300, "512", "256")
@@ -515,6 +559,8 @@ def test_without_the_token_a_silence_asks_for_it(show, server, story):
 
 def test_all_clear_is_said_when_nothing_is_wrong(show, server, story):
     story.alerts.clear()
+    for one in story.nodes:
+        one["state"] = "up"
     browser = show(server)
     browser.wait_for(lambda: browser.text(".alert-card .all-well").endswith("no active alerts"))
 

@@ -555,6 +555,20 @@ def test_an_alert_that_is_over_is_told_in_the_past(run):
         "Resolved: w0 had restarted 2 times in 15 min",
         "Resolved: Hit rate of w0 had fallen: 75% → 33%",
     ]
+    lasting = (
+        "The 4 workers of a differ in their configuration: chunk_size",
+        "LMCache nodes run different versions: 0.5.5: w0; 0.5.6: w1",
+        "This frontend may be overloaded: 5 of 20 nodes responded slowly",
+        "Remote backend of w0 does not respond: the last 3 pings failed",
+        "Remote backend of w0 fails: 3 of 9 reads",
+    )
+    assert run("words.js", "return given.map(pastTense)", *lasting) == [
+        "The 4 workers of a differed in their configuration: chunk_size",
+        "LMCache nodes ran different versions: 0.5.5: w0; 0.5.6: w1",
+        "This frontend may have been overloaded: 5 of 20 nodes responded slowly",
+        "Remote backend of w0 did not respond: the last 3 pings failed",
+        "Remote backend of w0 failed: 3 of 9 reads",
+    ]
 
 
 def test_the_rest_of_a_rollout_is_the_median_of_the_nodes_that_report(run):

@@ -245,6 +245,11 @@ const PAST_FORMS = [
   [/ (?:are|have been) /, " were "],
   [/ have rising /, " had rising "],
   [/ reports itself /, " reported itself "],
+  [/ differ in /, " differed in "],
+  [/ run different /, " ran different "],
+  [/ may be /, " may have been "],
+  [/ does not respond/, " did not respond"],
+  [/^(Remote backend of \S+) fails:/, "$1 failed:"],
   [/^(\S+(?: and \d+ others)?) restarted (?=\d)/, "$1 had restarted "],
   [/ fell(?=:)/, " had fallen"],
 ];

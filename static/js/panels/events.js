@@ -5,8 +5,8 @@ import { bounds, onRange, timeRange } from "../address.js";
 import { h, replace } from "../dom.js";
 import { plural, spanText } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getEvents, store } from "../server.js";
-import { asOf, eventItems, eventQuery, eventRows } from "../views/eventlist.js";
+import { store } from "../server.js";
+import { asOf, eventItems, eventRows, loadPage } from "../views/eventlist.js";
 import { keysFor } from "./nodeevents.js";
 
 const RELOAD = 5; // seconds
@@ -21,7 +21,7 @@ export function mount(root, ctx) {
       asked = time;
       const range = bounds(time);
       const node = keysFor(ctx.node()).join();
-      const data = await getEvents(eventQuery(range, { node }), signal);
+      const data = await loadPage(range, signal, { node });
       return { data: { ...data, range }, raw: JSON.stringify(data, null, 2) };
     },
     render: ({ events, next, range }, body) => {

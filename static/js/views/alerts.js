@@ -20,6 +20,7 @@ import { pastTense, SEVERITIES } from "../words.js";
 import {
   actorOf,
   ageOf,
+  changesNoted,
   changesOf,
   EVENT_KINDS,
   eventItem,
@@ -50,6 +51,7 @@ const BEFORE = 900; // seconds before an alert in which a change may be its reas
 const OWN_FACTS = { restart: "node_restarting", "rising evictions": "evictions_rising" };
 const STATES = ["node_down", "node_degraded"]; // rules that say no more than a node's state
 const COSTS = ["hit_rate_halved"]; // rules about what users feel, told before its causes
+const ALL_CLEAR = "All clear: no active alerts";
 const MANUAL = "static/help.html#do-"; // and the rule: what to do about an alert
 
 /** When the events of the page begin and end: with what was shortly before its alerts. */
@@ -111,14 +113,14 @@ export function alertLines(alerts) {
 }
 
 /**
- * Lines as blocks, each at the place of its gravest line: active alerts after one change are an
- * incident, {change, lines}, with those that one of them led to; any other line is a block of its
- * own, without change.
+ * Lines as blocks, each at the place of its gravest line: alerts after one change are an incident,
+ * {change, lines}, with those that one of them led to; any other line is a block of its own,
+ * without change.
  */
 export function incidentsOf(lines) {
   const incidents = [];
   const homes = new Map(); // line -> its incident
-  for (const line of lines.filter(({ change, until }) => change && !until)) {
+  for (const line of lines.filter((one) => one.change)) {
     const { change } = line;
     const same = incidents.find((one) => isOneChange(one.change, change));
     if (!same) incidents.push({ change, lines: [line] });
@@ -128,7 +130,7 @@ export function incidentsOf(lines) {
     }
     homes.set(line, same || incidents[incidents.length - 1]);
   }
-  for (const line of lines.filter((one) => !homes.has(one) && !one.until)) {
+  for (const line of lines.filter((one) => !homes.has(one))) {
     const home = incidents.find((one) => one.lines.some((other) => ledTo(other, line)));
     if (home) homes.set(line, home);
   }
@@ -315,13 +317,13 @@ const factsOf = (line, now) =>
   [sinceText(line, now), otherNodes(line), ...line.details.map(withActor)].filter(Boolean);
 
 /** Alerts and main figures for an incident channel. */
-export function alertsMarkdown(lines, title, { now, figures = [], link = "" }) {
+export function alertsMarkdown(lines, title, { now, figures = [], link = "", calm = ALL_CLEAR }) {
   const said = lines.map((line) => {
     const more = factsOf(line, now);
     const silenced = line.silence ? " (silenced)" : "";
     return `- **${severityOf(line).word}** ${line.text}${silenced}\n  ${more.join(" · ")}`;
   });
-  const alerts = said.length ? said : ["All clear: no active alerts."];
+  const alerts = said.length ? said : [`${calm.replace(/\.$/, "")}.`];
   const more = [figures.join(" · "), link].filter(Boolean).flatMap((text) => ["", text]);
   return [`### ${title}`, "", ...alerts, ...more].join("\n");
 }
@@ -617,7 +619,8 @@ export class AlertCard {
     const { counts, time } = store.status;
     const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
     const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
-    const more = { now: this.now, figures: this.figures(), link: fixedLink(time) };
+    const [calm] = this.#calm(store.status);
+    const more = { now: this.now, figures: this.figures(), link: fixedLink(time), calm };
     copy(
       alertsMarkdown([...this.lines, ...this.folded], title, more),
       "Alerts and figures copied as Markdown",
@@ -651,12 +654,13 @@ export class AlertCard {
     ]);
     if (timeRange().live) tellAges(this.element, this.now);
     const { seconds, live } = timeRange();
-    const signature = JSON.stringify([shape, this.showAll, !status.nodes.length, seconds, live]);
+    const calm = this.#calm(status);
+    const signature = JSON.stringify([shape, this.showAll, calm, seconds, live]);
     if (signature === this.signature) return;
     // The line whose menu is open is drawn anew once the menu is closed.
     this.signature = this.element.querySelector(".menu:not([hidden])") ? "" : signature;
     this.#speak();
-    this.#draw(status);
+    this.#draw(calm);
   }
 
   /** There are no alerts, not even silenced ones, and that is known. */
@@ -679,7 +683,20 @@ export class AlertCard {
     setText(this.spoken, said);
   }
 
-  #draw(status) {
+  /** What is said without alerts: [text, whether that may change with the next round]. */
+  #calm({ counts }) {
+    if (this.past) return ["No alerts in this time range", false];
+    if (counts.unknown) return [`${plural(counts.unknown, "node")} not polled yet.`, true];
+    if (this.folded.length) return ["No active alerts for this node", false];
+    if (this.lines.length) return ["All active alerts are silenced", false];
+    const states = ["down", "degraded"].filter((state) => counts[state]);
+    const found = states.map((state) => `${plain(counts[state])} ${state}`).join(", ");
+    // The rules are evaluated at the end of a round.
+    if (found) return [`Not evaluated for alerts yet: ${found}`, true];
+    return [ALL_CLEAR, false];
+  }
+
+  #draw([calm, unsure]) {
     this.copyAll.hidden = !this.lines.length && !this.folded.length && !this.figures().length;
     const active = this.lines.filter((line) => !line.silence);
     const silent = this.lines.filter((line) => line.silence);
@@ -697,14 +714,8 @@ export class AlertCard {
     };
     keepFocus(this.element, () => keepMenu(this.element, draw));
     this.clear.hidden = active.length > 0;
-    const unknown = status.counts.unknown;
-    const waiting = unknown ? `${plural(unknown, "node")} not polled yet.` : "";
-    const whose = this.folded.length
-      ? "No active alerts for this node"
-      : "All clear: no active alerts";
-    const calm = this.past ? "No alerts in this time range" : whose;
-    setText(this.clear, waiting || calm);
-    this.clear.classList.toggle("unsure", Boolean(waiting));
+    setText(this.clear, calm);
+    this.clear.classList.toggle("unsure", unsure);
     this.more.hidden = active.length <= SHOWN;
     setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
     setText(this.silenced.firstChild, `${plain(silent.length)} silenced`);
@@ -849,6 +860,7 @@ export class EventCard {
     const signature = JSON.stringify([
       rows.map((row) => [row.id, row.until, row.count, eventText(row), over(row)]),
       timeRange().live || now,
+      changesNoted(),
     ]);
     if (signature === this.signature) return;
     this.signature = signature;

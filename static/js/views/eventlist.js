@@ -398,6 +398,10 @@ const outside = ({ kind, text, by }) =>
     : " (not made through this frontend)";
 
 const knownChanges = new Map(); // "node\nsetting" -> [{time, value}], oldest first
+let noted = 0; // grows with every change that becomes known
+
+/** A number that is another one when more changes are known: what can be undone follows them. */
+export const changesNoted = () => noted;
 let source = null; // start time of the server process that reported them
 
 /** The known changes of each setting; those of a previous server process are dropped. */
@@ -416,6 +420,7 @@ function noteChanges(events) {
       const id = `${node}\n${setting}`;
       const known = knownChanges.get(id) || [];
       if (known.some((one) => one.time === time)) continue;
+      noted += 1;
       knownChanges.set(
         id,
         [...known, { time, value }].sort((a, b) => a.time - b.time),
@@ -667,9 +672,10 @@ export function marksOf(events) {
 }
 
 const PAGE = 500;
+const MOST = 1000; // events in one response
 
 /** The question for the events of a time range. */
-export const eventQuery = ({ start, end }, more = {}) => ({
+const eventQuery = ({ start, end }, more = {}) => ({
   since: Math.floor(start),
   until: Math.ceil(end),
   limit: PAGE,
@@ -685,6 +691,11 @@ export async function loadPage(range, signal, more = {}) {
   const query = eventQuery(range, more);
   const page = await getEvents(query, signal);
   noteChanges(page.events);
+  // What can be undone now is decided by what happened since, too.
+  if (!timeRange().live && page.events.some(({ kind }) => kind === "changed")) {
+    const since = { kind: "changed", since: query.until, limit: MOST };
+    noteChanges((await getEvents(since, signal)).events);
+  }
   const most = query.limit / 4;
   const count = (kind) => page.events.filter((event) => event.kind === kind).length;
   const rare = Object.keys(EVENT_KINDS).filter((kind) => count(kind) < most);
