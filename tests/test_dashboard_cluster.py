@@ -1162,6 +1162,38 @@ def test_that_it_is_a_demo_is_said_on_the_page(show, server, story):
     browser.wait_for(lambda: browser.text(".demo-note") == "Demo: simulated nodes")
 
 
+def test_nothing_in_the_top_bar_is_cut_or_pushed_out(show, server, story):
+    story.demo = True
+    midnight = 1735689600
+    asked = "?from=%d&to=%d" % (midnight - 3 * 86400, midnight + 1800)
+    browser = show(server, asked + "#/")
+    browser.wait_for(lambda: browser.has(".demo-note"))
+    cut = (
+        "return [...document.querySelectorAll('.top *')].filter((one) => one.clientWidth > 1 &&"
+        " one.scrollWidth > one.clientWidth + 1).map((one) => one.outerHTML)"
+    )
+    for width in (1440, 1280, 1100, 1024, 910, 768):
+        browser.resize(width, 800)
+        assert browser.script(cut) == [], width
+        assert browser.script("return document.documentElement.scrollWidth") == width
+        assert browser.text(".demo-note") in ("Demo", "Demo: simulated nodes")
+
+
+@pytest.mark.parametrize("width", [1800, 1440, 768, 360])
+def test_the_last_row_of_tiles_has_no_empty_place(show, server, width):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".tiles .tile") > 1)
+    browser.resize(width, 800)
+    gap = (
+        "const [box] = document.getElementsByClassName('tiles');"
+        "const [tile] = box.children;"
+        "box.replaceChildren(...Array.from({ length: arguments[0] }, () => tile.cloneNode(true)));"
+        "const right = (one) => one.getBoundingClientRect().right;"
+        "return Math.round(right(box) - right(box.lastChild))"
+    )
+    assert [browser.script(gap, count) for count in range(2, 9)] == [1] * 7
+
+
 def test_the_side_lists_instances_and_folds(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)

@@ -844,6 +844,18 @@ def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_coun
     browser.click("main thead input[type=checkbox]")
 
 
+@pytest.mark.parametrize("width", [1440, 360])
+def test_a_node_that_does_not_support_a_bulk_action_says_so_at_every_width(page, demo, width):
+    browser = page(demo, "#/many")
+    browser.resize(width, 800)
+    browser.wait_for(lambda: "not supported" in browser.texts("main tbody .lacking"))
+    cut = (
+        "return [...document.querySelectorAll('main tbody .lacking')]"
+        ".filter((one) => one.scrollWidth > one.parentNode.clientWidth).length"
+    )
+    assert browser.script(cut) == 0
+
+
 @pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
 def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
     front = start("--demo", "--trust", "token", "--poll-interval", "1")

@@ -263,6 +263,34 @@ def test_a_long_path_breaks_after_its_slashes_and_a_short_name_nowhere(run):
     assert run("controls.js", body, said) == [*parts, "remote/) failed"]
 
 
+def test_numbers_stay_with_their_units_and_short_pairs_together(run):
+    body = (
+        "const box = document.createElement('p');"
+        "box.append(...linked(given[0]).flat(3).filter(Boolean));"
+        "return box.textContent.replaceAll('\\u00a0', '_')"
+    )
+    said = "Evictions are rising: 0.3 → 12 per second"
+    assert run("controls.js", body, said) == "Evictions are rising: 0.3_→_12 per_second"
+    said = "up again (4 min 35 s), restarted 2 times in 15 min"
+    assert run("controls.js", body, said) == "up again (4_min_35_s), restarted 2_times in 15_min"
+    said = "a_long_setting_name some_long_value → another_long_value"
+    assert run("controls.js", body, said) == said
+
+
+def test_rows_of_one_kind_are_blank_or_not_alike_whenever_they_were_drawn(run):
+    body = (
+        "const none = () => {};"
+        "const options = { selection: none, onsort: none, sort: null, columns: ['retrieve_p99'] };"
+        "const table = new InstanceTable(options);"
+        "const node = (key, state) => ({ key, name: key, kind: 'mp', state, metrics: {} });"
+        "const draw = (...nodes) => table.update({ nodes, instances: [], uptime: 9 });"
+        "draw(node('a', 'unknown'));"
+        "draw(node('a', 'up'), node('b', 'up'));"
+        "return [...table.element.querySelectorAll('tbody td.num')].map((one) => one.textContent)"
+    )
+    assert run("views/instances.js", body) == ["–", "–"]
+
+
 def test_a_line_breaks_where_a_value_is_missing_and_a_lone_point_is_seen(run):
     body = "const id = (one) => one; return linePath([0, 1, 2, 3], [1, 2, null, 4], id, id, 0)"
     assert run("chartmath.js", body) == "M0 1L1 2M3 4h0.01"

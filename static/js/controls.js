@@ -413,7 +413,13 @@ export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`
 
 const UNBROKEN = 24; // characters of a name that fits into a line of a telephone
 
-const TIME_SPACE = /(?<=\d) (?=[mµ]?s\b)/g; // "2.6 s" stays on one line
+// "2.6 s", "4 min 35 s", "2 times", "0.3 → 12" and "per minute" stay on one line.
+const KEPT_SPACES = [
+  /(?<=\d) (?=(?:[mµ]?s|min|h|d|times)\b)/g,
+  /(?<=\d[ \u00a0](?:min|h|d)) (?=\d)/g,
+  /(?<=(?:^|[ (])\S{1,7}) (?=→ \S{1,7}(?:[ )]|$))/g,
+  /(?<=\u00a0→) | (?=(?:second|minute)\b)/g,
+];
 
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for
@@ -421,8 +427,7 @@ const TIME_SPACE = /(?<=\d) (?=[mµ]?s\b)/g; // "2.6 s" stays on one line
  */
 export function linked(text) {
   const instances = new Set(store.instances.values());
-  return String(text)
-    .replace(TIME_SPACE, "\u00a0")
+  return KEPT_SPACES.reduce((kept, space) => kept.replace(space, "\u00a0"), String(text))
     .split(/([\s,;:()]+)/)
     .map((word) => {
       if (word.startsWith("(")) return [h("wbr"), word];

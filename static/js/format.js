@@ -189,7 +189,7 @@ export function duration(seconds) {
   const [unit, size] = pairs[first];
   const rest = pairs[first + 1];
   const more = rest ? Math.floor((total % size) / rest[1]) : 0;
-  return `${Math.floor(total / size)}\u00a0${unit}` + (more ? ` ${more}\u00a0${rest[0]}` : "");
+  return `${Math.floor(total / size)}\u00a0${unit}` + (more ? `\u00a0${more}\u00a0${rest[0]}` : "");
 }
 
 const ZONE = lazily(

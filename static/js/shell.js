@@ -263,10 +263,9 @@ function closedGroups() {
 
 /** How many nodes a group lists; those of an instance may be under their frontends. */
 function countOf({ nodes, total }) {
-  const isAll = total <= nodes.length;
-  const text = isAll ? plain(nodes.length) : `${plain(nodes.length)} of ${plain(total)}`;
-  const title = isAll ? null : "The other nodes are listed under their frontends";
-  return h("span", { class: "muted count", title }, text);
+  const elsewhere = total - nodes.length;
+  const title = elsewhere > 0 ? `${plain(elsewhere)} more under their frontends` : null;
+  return h("span", { class: "muted count", title }, plain(nodes.length));
 }
 
 function buildGroup(group, { closed, many }) {

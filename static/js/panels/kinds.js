@@ -88,9 +88,11 @@ export function meterRow(label, used, limit, note = "", mark = 0, isEvicting = t
 // ---- MP server ------------------------------------------------------------
 
 const percent = (ratio) => format(ratio, "ratio");
+/** A share that somebody has set: no figures that nobody wrote. */
+const setShare = (ratio) => `${plain(100 * ratio)}%`;
 const evicts = (one) =>
-  `${one.eviction_policy}, evicts above ${percent(one.trigger_watermark)}, ` +
-  `${percent(one.eviction_ratio)} at a time`;
+  `${one.eviction_policy}, evicts ${setShare(one.eviction_ratio)} at a time ` +
+  `above ${setShare(one.trigger_watermark)}`;
 
 /** The objects of a group of an MP server's status: [[tag, object], ...]. */
 const grouped = (storage, group) =>
@@ -325,6 +327,9 @@ function mpParts(storage) {
   }));
 }
 
+/** Words that stay on one line. */
+const unbroken = (words) => words.replace(/ /g, "\u00a0");
+
 const lockText = (one) =>
   `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for ` +
   `reading, ${plain(one.write_locked_count)} for writing; ` +
@@ -344,8 +349,8 @@ function mpFacts(data) {
       `${duration(alive.reap_timeout_seconds)} without a heartbeat`
     : "not monitored";
   const log = events.enabled
-    ? `${plain(events.log_depth)} of ${plain(events.log_capacity)}, ` +
-      `${plural(events.subscribers, "subscriber")}${lost}`
+    ? unbroken(`${plain(events.log_depth)} of ${plain(events.log_capacity)}`) +
+      `, ${unbroken(plural(events.subscribers, "subscriber"))}${lost}`
     : "off";
   const health = data.is_healthy ? "● healthy" : "■ not healthy";
   const peers = data.p2p_enabled
@@ -770,7 +775,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
             ),
         ),
       ]
-    : h("p", { class: "quiet-line" }, "No active alerts there."),
+    : h("p", { class: "quiet-line" }, "This frontend reports no active alerts."),
 ]);
 
 /** Kind -> {above, below}: makers of panels before and after the charts, each `(ctx) -> Node`. */

@@ -13,7 +13,7 @@ import {
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { byName, NONE, plain, plural } from "../format.js";
+import { byName, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -204,9 +204,9 @@ function nodeTable(view) {
         cls: "wrap",
         value: textOf,
         sig: (node) => `${textOf(node) || view.fits(node)}`,
-        render: (node, { tight }) => {
+        render: (node) => {
           const { key } = node;
-          return resultCell(view.results.get(key), view.fits(node), textOf(node), tight);
+          return resultCell(view.results.get(key), view.fits(node), textOf(node));
         },
         tip: textOf,
       },
@@ -562,11 +562,10 @@ export function inWords(answer) {
 }
 
 /** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
-export function resultCell(result, offered = true, now = "", tight = false) {
-  const title = offered ? null : "not supported by this kind of node";
-  const lacking = tight ? NONE : "not supported";
-  const said = offered ? now : lacking;
-  if (!result) return said ? h("span", { class: "muted", title }, said) : null;
+export function resultCell(result, offered = true, now = "") {
+  const lacking = { class: "lacking", title: "not supported by this kind of node" };
+  if (!result && !offered) return h("small", lacking, "not supported");
+  if (!result) return now ? h("span", { class: "muted" }, now) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";
   return [

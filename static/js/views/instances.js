@@ -283,7 +283,11 @@ function figureCell(row, name, show = withUnit) {
 }
 
 const cellSignature = (row, name) =>
-  JSON.stringify([row.metrics[name], spreadFor(row, name), oddness(row, name)?.median]);
+  JSON.stringify([
+    row.metrics[name] ?? hasFigures(row),
+    spreadFor(row, name),
+    oddness(row, name)?.median,
+  ]);
 
 const figure = (name, more = {}) => ({
   id: name,
