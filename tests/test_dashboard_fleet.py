@@ -348,7 +348,7 @@ def test_an_mp_server_shows_its_adapters_with_their_use_and_loads_in_flight(page
     browser = page(demo, "#/node/mp-0")
     browser.wait_for(lambda: browser.count("[aria-label='L1 and L2'] tbody tr") >= 2)
     text = browser.text("[aria-label='L1 and L2']")
-    assert "L1, DRAM" in text and "evicts above" in text and "healthy" in text
+    assert "L1, DRAM" in text and "evicts 20% at a time" in text and "healthy" in text
     heads = browser.texts("[aria-label='L1 and L2'] thead th")
     assert "Loads in flight" in heads and "Used" in heads
 

@@ -92,7 +92,7 @@ const percent = (ratio) => format(ratio, "ratio");
 const setShare = (ratio) => `${plain(100 * ratio)}%`;
 const evicts = (one) =>
   `${one.eviction_policy}, evicts ${setShare(one.eviction_ratio)} at a time ` +
-  `above ${setShare(one.trigger_watermark)}`;
+  `above\u00a0${setShare(one.trigger_watermark)}`;
 
 /** The objects of a group of an MP server's status: [[tag, object], ...]. */
 const grouped = (storage, group) =>
