@@ -414,14 +414,16 @@ def test_compare_begins_with_the_ten_worst_and_a_click_isolates_one(page, demo):
     browser.wait_for(lambda: browser.count("main svg path.line") > 1)
 
 
+HIDDEN = "hidden behind a line with the same values"
+
+
 def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_hidden(page, demo):
     browser = page(demo, "#/compare?metric=lookup_hit_rate&preset=instances")
     browser.wait_for(lambda: browser.count("main .isolate") >= 3)
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
     choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
-    hidden = "hidden behind a line with the same values"
-    browser.wait_for(lambda: hidden in browser.text("main .panel-line"))
+    browser.wait_for(lambda: HIDDEN in browser.text("main .panel-line"))
     browser.click("main .open-node")
     browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
 
@@ -446,6 +448,17 @@ def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
     labels = browser.texts("select[aria-label=Metric] option")
     assert {"TTFT p99", "L2 hit rate", "Response time"} <= set(labels)
     assert "Store p50" not in labels, "it has no history"
+
+
+def test_compare_draws_counts_as_steps_and_counts_no_line_that_has_no_values(page, demo):
+    browser = page(demo, "#/compare?metric=loads_in_flight&preset=reachable")
+    browser.wait_for(lambda: browser.count("main .isolate") > 10)
+    paths = browser.script(
+        "return [...document.querySelectorAll('main path.line')].map("
+        "(path) => path.getAttribute('d')).filter(Boolean)"
+    )
+    assert len(paths) == 2 and all("H" in path and "L" not in path for path in paths)
+    assert browser.text("main .panel-line") in ("", f"1 of 2 lines is {HIDDEN}.")
 
 
 def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(page, fleet):

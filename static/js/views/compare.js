@@ -400,13 +400,13 @@ class ComparePage {
   }
 
   #explain() {
-    const { length } = this.series;
-    const hidden = hiddenLines(this.series);
+    const lines = this.series.filter(({ values }) => values.some(isNumber));
+    const hidden = hiddenLines(lines);
     const verb = hidden === 1 ? "is" : "are";
     const notes = [
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
       hidden
-        ? `${hidden} of ${length} lines ${verb} hidden behind a line with the same values.`
+        ? `${hidden} of ${lines.length} lines ${verb} hidden behind a line with the same values.`
         : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
@@ -417,7 +417,8 @@ class ComparePage {
       const unit = metricUnit(this.metric);
       const label = metricLabel(this.metric);
       const drawn = () => this.signs.draw();
-      const look = { height: CHART_HEIGHT, flags: true, caption: false, drawn };
+      const kind = unit === "things" ? "step" : "line";
+      const look = { kind, height: CHART_HEIGHT, flags: true, caption: false, drawn };
       this.chart = new Chart({ label, unit, ...look });
       replace(this.chartBox, this.chart.element);
     }
