@@ -136,6 +136,8 @@ def test_where_values_are_denser_than_the_step_a_line_has_their_means_and_the_la
     means = {"times": [0, 60, 120, 180, 190], "values": [1, 2, 4, 8, 9]}
     assert run("chartmath.js", body, series, 60) == means
     assert run("chartmath.js", body, series, 5) == series
+    counts = "return evened(given[0], given[1], false, (all) => Math.max(...all)).values"
+    assert run("chartmath.js", counts, series, 60) == [1, 2, 5, 8, 9]
 
 
 def test_a_low_bar_stands_in_front_of_a_high_one(run):

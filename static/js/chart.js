@@ -73,6 +73,7 @@ const FLAGS = {
 };
 
 const DASHES = 3; // kinds of lines: d0, d1, d2 in style.css
+const COMBINE = { step: (counts) => Math.max(...counts) }; // a mean of counts is no count
 const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
 const otherNodes = (more) => (more ? ` (and ${plural(more, "other node")})` : "");
 const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
@@ -354,7 +355,8 @@ export class Chart {
       const few = perLane[i].length <= COLOURS && ["line", "step"].includes(lane.kind);
       lane.series = perLane[i].map((one, at) => {
         const known = lane.kind === "area" ? one : answered(one);
-        const row = { colour: colour++, ...one, ...evened(known, data.interval || 0) };
+        const points = evened(known, data.interval || 0, false, COMBINE[lane.kind]);
+        const row = { colour: colour++, ...one, ...points };
         // Lines that may cross differ by more than their hue.
         row.look = few ? `c${row.colour % COLOURS} d${at % DASHES}` : colourClass(row.colour);
         if (row.rest) row.look = "rest";

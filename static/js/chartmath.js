@@ -147,9 +147,10 @@ export function answered({ times, values }) {
 
 /**
  * A series with one value a step where it has several, so that a line does not look different where
- * it was measured more often: their mean. The last one stays as it is, if not `toTheEnd`.
+ * it was measured more often: their mean, or what `combine` makes of them. The last one stays as it
+ * is, if not `toTheEnd`.
  */
-export function evened({ times, values }, step, toTheEnd = false) {
+export function evened({ times, values }, step, toTheEnd = false, combine = mean) {
   const last = times.length - 1;
   const alone = toTheEnd ? -1 : last;
   const slotOf = (i) => Math.floor(times[i] / step);
@@ -161,7 +162,7 @@ export function evened({ times, values }, step, toTheEnd = false) {
   });
   const one = (row) => {
     const known = row.map((i) => values[i]).filter(isNumber);
-    return known.length ? mean(known) : null;
+    return known.length ? combine(known) : null;
   };
   return { times: rows.map((row) => times[row[0]]), values: rows.map(one) };
 }
