@@ -845,6 +845,50 @@ def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
     assert b"ERROR" in answer.body
 
 
+HOLD = (
+    "window.held = []; const send = window.fetch; window.fetch = (path, options) =>"
+    " /loglevel/.test(path) ? new Promise((go) => window.held.push(go))"
+    ".then(() => send(path, options)) : send(path, options)"
+)
+RELEASE = "for (const go of window.held.splice(0)) go()"
+IS_ASKED = (
+    "const event = new Event('beforeunload', {cancelable: true});"
+    "dispatchEvent(event); return event.defaultPrevented"
+)
+
+
+def test_a_bulk_action_goes_on_while_other_views_are_shown(page, demo):
+    browser = page(demo, "#/many")
+    browser.wait_for(lambda: browser.count("main tbody th") > 12)
+    choose(browser, "main [data-label=kind]", "worker")
+    browser.click("main thead input[type=checkbox]")
+    browser.script(HOLD)
+    browser.click("main .actions button.primary")
+    browser.wait_for(lambda: browser.script("return window.held.length") == 8)
+    browser.click("[data-view=events]")
+    browser.wait_for(lambda: browser.text("h1") == "Events")
+    assert any("Still applying" in text for text in browser.texts(".toasts .toast"))
+    assert browser.script(IS_ASKED)
+    browser.click("[data-view=many]")
+    browser.wait_for(lambda: "waiting …" in browser.texts("main tbody td"))
+    browser.script("document.querySelector('[data-view=events]').click()")
+    browser.wait_for(lambda: browser.text("h1") == "Events")
+    link = ".places [data-view=many]"
+    browser.wait_for(lambda: browser.script(RELEASE) or browser.text(link).endswith("done"))
+    said = "Set the log level of lmcache to INFO: Applied to 8 of 8 nodes"
+    assert any(said in text for text in browser.texts(".toasts .toast"))
+    assert not browser.script(IS_ASKED)
+    browser.click("[data-view=many]")
+    browser.wait_for(lambda: browser.text("main .progress") == "Applied to 8 of 8 nodes")
+    assert browser.text(link) == "Bulk actions"
+    # What was seen is not shown again.
+    browser.click("[data-view=events]")
+    browser.wait_for(lambda: browser.text("h1") == "Events")
+    browser.click("[data-view=many]")
+    browser.wait_for(lambda: browser.has("main .progress"))
+    assert browser.text("main .progress") == ""
+
+
 def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_counted(page, demo):
     browser = page(demo, "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 6)

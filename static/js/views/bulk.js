@@ -9,6 +9,7 @@ import {
   nodeLink,
   searchBox,
   stateMark,
+  toast,
   working,
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
@@ -222,9 +223,42 @@ const step = (label, title, ...content) =>
     content,
   );
 
-export class BulkActions {
-  constructor(signal) {
-    this.signal = signal;
+let kept = null; // what is shown, or goes on while other views are shown
+let unfinished = 0; // how many changes would be cut off if the tab was closed
+
+const ask = (event) => event.preventDefault();
+
+/** Have the browser ask before the tab is closed while `work()` goes on. */
+export async function goOn(work) {
+  unfinished += 1;
+  addEventListener("beforeunload", ask);
+  try {
+    return await work();
+  } finally {
+    unfinished -= 1;
+    if (!unfinished) removeEventListener("beforeunload", ask);
+  }
+}
+
+/** Tell beside the link to this page how far its changes are; "" when none go on elsewhere. */
+function tellAtLink(text) {
+  const link = document.querySelector(".places [data-view=many]");
+  link.querySelector("span")?.remove();
+  if (text) link.append(h("span", { class: "muted" }, ` ${text}`));
+}
+
+/** The actions for a page that lasts as long as `signal`; what goes on comes back as it was. */
+export function bulkActions(signal) {
+  kept = kept || new BulkActions();
+  kept.enter(signal);
+  return kept;
+}
+
+class BulkActions {
+  constructor() {
+    this.end = new AbortController();
+    this.signal = this.end.signal;
+    this.page = null; // the signal of the page that shows this
     this.chosen = store.selected;
     this.results = new Map();
     this.running = false;
@@ -233,7 +267,7 @@ export class BulkActions {
     this.borrowed = false; // whether the selection came from an address
     this.action = "loglevel";
     this.inputs = makeInputs();
-    this.change = new SettingFields(signal, () => this.draw());
+    this.change = new SettingFields(this.signal, () => this.draw());
     this.actions = makeActions(this.inputs, this.change);
     this.#build();
     for (const one of Object.values(this.inputs)) one.addEventListener("input", () => this.draw());
@@ -296,6 +330,23 @@ export class BulkActions {
     this.element = h("div", {}, step("Action", "1 · Action", what), nodes, this.review);
   }
 
+  enter(page) {
+    this.page = page;
+    tellAtLink("");
+    page.addEventListener("abort", () => this.#leave());
+  }
+
+  /** Leaving the page aborts no change: the rest of the nodes get it, too. */
+  #leave() {
+    if (this.running) {
+      toast(`Still applying while other pages are shown: ${this.title}`);
+      tellAtLink("goes on");
+      return;
+    }
+    this.end.abort();
+    kept = null;
+  }
+
   /** The states, kinds and models that there are. */
   #drawFilters() {
     for (const { box, label, valueOf } of this.filters) {
@@ -327,6 +378,10 @@ export class BulkActions {
   take(query) {
     const action = query.get("action");
     if (!(action in this.actions)) return;
+    if (this.running) {
+      toast("An action is still being applied. Open the link again when it is done.");
+      return;
+    }
     this.actionBox.value = action;
     this.#choose(action);
     if (action === "setting") this.change.fill(query.get("key") || "", query.get("value") || "");
@@ -346,7 +401,8 @@ export class BulkActions {
     if (this.borrowed) return;
     this.borrowed = true;
     const before = [...this.chosen];
-    this.signal.addEventListener("abort", () => {
+    this.page.addEventListener("abort", () => {
+      this.borrowed = false;
       this.chosen.clear();
       for (const key of before) this.chosen.add(key);
     });
@@ -470,13 +526,19 @@ export class BulkActions {
 
   async #run() {
     const nodes = this.#targets();
-    if (await this.#isConfirmed(nodes)) await working(this.go, () => this.#apply(nodes));
+    if (!(await this.#isConfirmed(nodes)) || this.page.aborted) return;
+    await working(this.go, () => goOn(() => this.#apply(nodes)));
   }
 
   async #apply(nodes) {
     const action = this.current;
     const done = action.done && action.done();
+    const { setting } = this.change;
+    // What is entered meanwhile is for the next time.
+    const requests = new Map(nodes.map((node) => [node.key, action.request(node)]));
+    this.title = action.says ? action.says() : action.label;
     this.running = true;
+    this.actionBox.disabled = true;
     this.effect.hidden = true;
     this.results.clear();
     for (const node of nodes) this.results.set(node.key, { text: "waiting …" });
@@ -484,11 +546,19 @@ export class BulkActions {
     const count = { done: 0, failed: 0 };
     await each(
       nodes,
-      (node) => sendAction(action.request(node), node, this.signal),
-      (node, answer, error) => this.#finished(node, done || answer, error, count, nodes.length),
+      (node) => sendAction(requests.get(node.key), node),
+      (node, answer, error) => {
+        const text = error ? errorText(error, node, setting) : done || answer || "done";
+        this.#finished(node, { state: error ? "down" : "up", text }, count, nodes.length);
+      },
       PARALLEL,
     );
     this.running = false;
+    this.actionBox.disabled = false;
+    if (this.page.aborted) {
+      tellAtLink("done");
+      toast(`${this.title}: ${this.progress.textContent}`, count.failed ? "bad" : "good");
+    }
     this.#drawEffect(nodes, action);
     this.change.forget();
     this.draw();
@@ -505,17 +575,15 @@ export class BulkActions {
     setText(this.effect, changed.length > 1 ? "Compare these nodes" : "Open this node");
   }
 
-  #finished(node, answer, error, count, total) {
+  #finished(node, result, count, total) {
     count.done += 1;
-    count.failed += error ? 1 : 0;
-    this.results.set(node.key, {
-      state: error ? "down" : "up",
-      text: error ? errorText(error, node, this.change.setting) : answer || "done",
-    });
+    count.failed += result.state === "down" ? 1 : 0;
+    this.results.set(node.key, result);
     const failed = count.failed ? `, ${plain(count.failed)} failed` : "";
     const applied = plain(count.done - count.failed);
     setText(this.progress, `Applied to ${applied} of ${plural(total, "node")}${failed}`);
-    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+    if (this.page.aborted) tellAtLink(`${plain(count.done)} of ${plain(total)}`);
+    else if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
   }
 
   update() {
@@ -533,8 +601,8 @@ export function errorText(error, node, setting = "") {
 }
 
 /** Send a request to a node; resolves with its response in a few words. */
-export async function sendAction({ method, path, body }, node, signal) {
-  const options = { signal, timeout: TIMEOUT };
+export async function sendAction({ method, path, body }, node) {
+  const options = { timeout: TIMEOUT };
   if (method === "GET") return (await getText(nodePath(node, path), options)).trim();
   const answer = await sendJson(method, nodePath(node, path), body, options);
   const errors = Object.values((answer && answer.errors) || {});

@@ -3,7 +3,7 @@
 import { button, empty, lockNote, noNodes } from "../controls.js";
 import { h, needStyle, replace } from "../dom.js";
 import { loadFailure, loadModule, store } from "../server.js";
-import { BulkActions } from "./bulk.js";
+import { bulkActions } from "./bulk.js";
 
 needStyle("static/panels.css");
 
@@ -11,7 +11,7 @@ const operations = () => loadModule(() => import("./operations.js"));
 const rollout = () => loadModule(() => import("./rollout.js"));
 
 const TABS = {
-  actions: ["Actions", (signal) => new BulkActions(signal)],
+  actions: ["Actions", bulkActions],
   cache: ["Cache operations", async (signal) => new (await operations()).CacheOperations(signal)],
   rollout: ["Rollout", async (signal) => new (await rollout()).RolloutView(signal)],
 };

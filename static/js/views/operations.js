@@ -1,13 +1,13 @@
 // Cache operations through a coordinator, a controller or MP servers: a dry run shows what is
 // affected, then the operation runs, with a result for each server.
 
-import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
+import { button, empty, field, guarded, nodeLink, toast, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
-import { errorText, inWords, resultCell } from "./bulk.js";
+import { errorText, goOn, inWords, resultCell } from "./bulk.js";
 
 const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
@@ -585,14 +585,21 @@ export class CacheOperations {
     this.title = isDry ? `Dry run: ${operation.label}` : operation.label;
     this.results = servers.map((node) => ({ node, text: "waiting …" }));
     this.#drawResults();
-    const options = { signal: this.signal, timeout: TIMEOUT };
-    await working(control, () =>
-      each(
-        servers,
-        (node) => sendJson(method, nodePath(node, path), body, options),
-        (node, answer, error) => this.#finished(node, answer, error),
-      ),
-    );
+    // Leaving the page aborts no operation: a server may have done it already.
+    const options = { signal: isDry ? this.signal : null, timeout: TIMEOUT };
+    const send = (node) => sendJson(method, nodePath(node, path), body, options);
+    const finished = (node, answer, error) => this.#finished(node, answer, error);
+    await working(control, () => goOn(() => each(servers, send, finished)));
+    if (this.signal.aborted && !isDry) this.#tellElsewhere();
+  }
+
+  /** How the operation ended, when another view is shown by then. */
+  #tellElsewhere() {
+    const failed = this.results.filter((one) => one.state === "down");
+    const why = failed.length ? `, ${plain(failed.length)} failed: ${failed[0].text}` : "";
+    const done = plain(this.results.length - failed.length);
+    const text = `${this.title}: done on ${done} of ${plural(this.results.length, "server")}${why}`;
+    toast(text, failed.length ? "bad" : "good");
   }
 
   #finished(node, answer, error) {

@@ -11,7 +11,7 @@ import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
-import { errorText, namesLine, resultCell } from "./bulk.js";
+import { errorText, goOn, namesLine, resultCell } from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
@@ -547,12 +547,13 @@ export class RolloutView {
     rollout.state = during;
     for (const node of nodes) rollout.results.set(node.key, { text: "waiting …" });
     this.#show();
-    await each(nodes, work, (node, text, error) => {
+    const finished = (node, text, error) => {
       const failed = error ? errorText(error, node, rollout.setting) : "";
       rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
       keep(rollout);
       this.#drawResults();
-    });
+    };
+    await goOn(() => each(nodes, work, finished));
     rollout.state = after;
     keep(rollout);
     this.#show();
