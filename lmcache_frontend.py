@@ -2991,6 +2991,7 @@ def write_help(about: bytes, is_openmetrics: bool) -> bytes:
 
 MAX_EVENT_PATH = 300  # characters of a request's path that an event shows
 MAX_MASKED = MIB  # bytes of a response that is shown with its secrets masked
+MAX_INDENTED = 16  # levels of a document; a deeper one could grow to hundreds of times its size
 MASK = "********"
 SECRET_NAME = re.compile(
     r"(?<!by)pass(?:word|wd|phrase)?|pwd|secret|token(?!s|ize)|credential|private|auth|cookie"
@@ -3033,10 +3034,8 @@ def mask_secrets(text: bytes, limit: int = MAX_MASKED) -> bytes:
     """Replace secrets in a node's response, JSON or not; one of over ``limit`` bytes as a whole."""
     if len(text) > limit:
         return f"(not shown: {len(text)} bytes, secrets are masked up to {limit})\n".encode()
-    # Indented, a document of many and deep parts would have hundreds of times its size.
-    parts = text.count(b"[") + text.count(b"{")
     try:
-        return mask_json(text, 2 if len(text) * parts <= MAX_MASKED else None)
+        return mask_json(text, 2)
     except (ValueError, RecursionError):
         if b"\0" in text:
             return b"(not shown: it is not UTF-8)\n"
@@ -3062,7 +3061,15 @@ def mask_json(text: bytes, indent: int | None = None) -> bytes:
     masked = mask_value(value)
     # The first value of a duplicate key was not checked: it must not be shown.
     is_unchanged = masked == value and not has_duplicates
-    return text if is_unchanged else json.dumps(masked, indent=indent).encode()
+    if is_unchanged:
+        return text
+    return json.dumps(masked, indent=indent if depth_of(value) <= MAX_INDENTED else None).encode()
+
+
+def depth_of(value: object) -> int:
+    """How deeply lists and objects are nested in a JSON value: 0 for a number or a string."""
+    members = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, members), default=0) if isinstance(value, (dict, list)) else 0
 
 
 def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:

@@ -697,7 +697,8 @@ def test_a_deep_document_is_not_much_larger_when_it_is_masked():
     masked = lf.mask_secrets(text)
     assert json.loads(masked)["password"] == lf.MASK
     assert len(masked) < 2 * len(text)
-    assert b'\n  "chunk_size"' in lf.mask_secrets(b'{"password":"x","chunk_size":256}')
+    several = b'{"password":"x","chunk_size":256,"tiers":[%b]}' % b",".join([b"{}"] * 20_000)
+    assert b'\n  "chunk_size"' in lf.mask_secrets(several)
 
 
 WORST_TEXTS = [
