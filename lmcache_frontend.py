@@ -3396,18 +3396,26 @@ class EventLog:
         return event
 
     def action(
-        self, method: str, path: str, status: int, by: str, peer: str, node: str | None = None
+        self,
+        method: str,
+        path: str,
+        status: int,
+        by: str,
+        peer: str,
+        node: str | None = None,
+        **about: object,
     ) -> Event | None:
         """Add an event for a request that changed something; ``path`` is with its query.
 
         ``by`` is "token", "local" or "everyone"; "" is a request that was refused: no event.
+        ``about`` are further members of its JSON.
         """
         if not by:
             return None
         shown = hide_secrets(path)
         where = f" on {node}" if node else ""
         text = f"{method} {shown}{where}: {status} (by {by}, from {peer})"
-        more = {"method": method, "path": shown, "status": status, "by": by, "from": peer}
+        more = {"method": method, "path": shown, "status": status, "by": by, "from": peer, **about}
         severity = "info" if status < 400 else "warning"
         return self.add("action", severity, text, node, **more)
 
@@ -12313,6 +12321,7 @@ class FrontendHandler(ConnectionHandler):
         self.started = time.monotonic()
         self.received = bytearray()
         self.route_name = "api"
+        self.failure = ""  # why the request was not served
         super().parse_request()
         self.awaits_continue = self.head.expects
         return True
@@ -12356,7 +12365,7 @@ class FrontendHandler(ConnectionHandler):
         seconds = time.monotonic() - self.started
         self.server.telemetry.count(self.route_name, method, status, seconds)
         if self.has_request and is_change(self.head):
-            record_action(self.server, self.head, self.peer, status)
+            record_action(self.server, self.head, self.peer, status, self.failure)
         if self.server.settings.log_requests:
             line = f"{self.command} {hide_secrets(self.path)} {self.request_version}"
             self.log_message('"%s" %s -', line, status)
@@ -12503,6 +12512,7 @@ class FrontendHandler(ConnectionHandler):
             self.command, self.path = "-", ""
             self.request_version = self.protocol_version
             self.server.telemetry.count("bad", "-", error.status, 0.0)
+        self.failure = error.detail
         self.respond(Response.error(error))
 
     def _may_discard_body(self) -> bool:
@@ -12543,8 +12553,10 @@ def is_change(head: RequestHead) -> bool:
     return re.search(r"[?&;]\s?level\s?=", text, re.I) is not None
 
 
-def record_action(server: FrontendServer, head: RequestHead, peer: str, status: int) -> None:
-    """Add an event for a trusted client's change, or attempt."""
+def record_action(
+    server: FrontendServer, head: RequestHead, peer: str, status: int, failure: str
+) -> None:
+    """Add an event for a trusted client's change, or attempt; ``failure`` is our own error."""
     if server.trust.why_not(head, peer):
         return
     by = trust_of(server, head)
@@ -12554,9 +12566,26 @@ def record_action(server: FrontendServer, head: RequestHead, peer: str, status: 
     node = server.registry.find("/".join(names[:2])) or server.registry.find(names[0])
     key = node.key if node is not None and kind == "proxy2" else None
     target = head.target.decode("latin-1")
-    server.events.action(head.method.decode("latin-1"), target, status, by, peer or "unix", key)
+    about = silenced_alert(server, head) if status < 300 and kind == "api" else {}
+    if key and status >= 500 and failure:
+        # It begins with the node and its address.
+        about["error"] = one_line(failure.partition(": ")[2] or failure)
+    method, sender = head.method.decode("latin-1"), peer or "unix"
+    server.events.action(method, target, status, by, sender, key, **about)
     if key and status < 300:
         server.monitor.watched.expect_change(key)
+
+
+def silenced_alert(server: FrontendServer, head: RequestHead) -> Dict[str, object]:
+    """What an alert said when a request silenced it or ended that, and its silence."""
+    match = re.fullmatch(r"/api/alerts/([^/]+)/silence", head.path.decode("latin-1"))
+    name = urllib.parse.unquote(match[1]) if match else None
+    for document in server.monitor.alert_documents() if name else ():
+        if name in (document["id"], document["group"]):
+            silence = as_dict(document["silence"])
+            shown = {key: silence[key] for key in ("until", "comment") if key in silence}
+            return {"alert": document["text"], **({"silence": shown} if shown else {})}
+    return {}
 
 
 def plain_page(registry: NodeRegistry) -> bytes:

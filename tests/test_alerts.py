@@ -372,6 +372,30 @@ def test_a_silenced_alert_says_who_until_when_and_why(front_with_a_dead_node):
     assert frontend.ask(path, "DELETE").status == 404
 
 
+def last_action(frontend):
+    found = frontend.ask("/api/events?kind=action&limit=1").json()["events"]
+    return found[0] if found else {}
+
+
+def test_the_event_of_a_silence_keeps_what_the_alert_said(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+    path = "/api/alerts/%s/silence" % quoted("down:w1")
+    frontend.ask(path, "POST", {"seconds": 3600, "comment": "being repaired"})
+    silenced = wait_for(lambda: last_action(frontend))
+    said = alert_of(frontend, "down:w1")
+    assert silenced["alert"] == said["text"]
+    assert silenced["silence"] == {"until": said["silence"]["until"], "comment": "being repaired"}
+
+
+def test_the_event_of_a_failed_change_says_why(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+    path = "/proxy2/w1/loglevel?logger_name=lmcache&level=INFO"
+    assert frontend.ask(path).status == 502
+    failed = wait_for(lambda: last_action(frontend))
+    assert (failed["node"], failed["status"]) == ("w1", 502)
+    assert failed["error"] == "connection refused"
+
+
 def test_a_whole_group_can_be_silenced(front_with_a_dead_node):
     frontend = front_with_a_dead_node
     group = alert_of(frontend, "down:w1")["group"]

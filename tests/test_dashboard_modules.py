@@ -490,7 +490,26 @@ def action(method, path, status=200, node="w0"):
         (action("POST", "/proxy2/w0/conf"), "Settings changed on w0"),
         (
             action("POST", "/proxy2/r1/proxy2/w0/conf", 400),
-            "Settings changed on w0: failed with 400",
+            "Settings could not be changed on w0: the request was rejected",
+        ),
+        (
+            dict(
+                action("GET", "/proxy2/w0/loglevel?logger_name=lmcache&level=INFO", 502),
+                error="connection refused",
+            ),
+            "Log level of lmcache could not be set to INFO on w0: connection refused",
+        ),
+        (
+            action("PUT", "/proxy2/w0/bypass/add?backend_name=RemoteBackend", 499),
+            "RemoteBackend may not have been bypassed on w0: the client left before the response",
+        ),
+        (
+            action("POST", "/proxy2/w0/other", 503),
+            "POST /proxy2/w0/other on w0 failed: not available",
+        ),
+        (
+            action("POST", "/api/alerts/node_down%3Aw0/silence", 404, None),
+            "Alert could not be silenced (not found): node down on w0",
         ),
         (
             action("GET", "/proxy2/w0/loglevel?logger_name=lmcache.v1&level=DEBUG"),
@@ -573,8 +592,10 @@ def test_what_happened_keeps_its_words_when_its_alert_has_others(run, browser):
         ("Failures are falling again on w0: 10 → 2", "Failures are rising on w0: 1 → 10"),
         ("Failures are rising on w0: 1 → 12", "Failures are rising on w0: 1 → 12"),
     ):
+        silence["alert"] = "Failures are rising on w0: 1 → 9"
         rows = browser.script(script, dict(now, text=text), [silence, rose])
-        assert plain(rows) == ["Alert silenced: " + said, "Alert: " + said]
+        # What was silenced is over: it does not follow the figures of now.
+        assert plain(rows) == ["Alert silenced: " + silence["alert"], "Alert: " + said]
 
 
 def test_an_alert_that_is_over_is_told_in_the_past(run):

@@ -103,7 +103,7 @@ function likeness(event) {
   }
   if (!event.node) return `${event.id}`;
   const isState = event.kind.startsWith("node_");
-  return `${event.kind} ${isState ? reasonOf(event) : template(event)}`;
+  return `${event.kind} ${isState ? reasonOf(event) : template(event)} ${event.error || ""}`;
 }
 
 /**
@@ -184,7 +184,7 @@ export function eventRows(events) {
   const rows = kept.map((event) => {
     const { by, from } = requests.get(event) || event;
     const text = by ? event.text.replace(ORIGIN, "") : event.text; // its note says it
-    const silence = silences.get(event);
+    const silence = event.silence || silences.get(event);
     const alert = isSilencing(event) ? silencedText(event, events) : null;
     return { ...event, by, from, text, silence, alert, restarted: restarts.has(event) };
   });
@@ -211,12 +211,12 @@ function silencesOf(events) {
   return found;
 }
 
-/** What the alert says that an action silenced, as the event of that alert does. */
+/** What the alert said that an action silenced, else what the event of that alert says. */
 function silencedText(event, events) {
   const isIt = ({ kind, rule, node, instance, time }) =>
     kind === "alert" && `${rule}:${node || instance}` === alertIn(event) && time <= event.time;
-  const found = events.find(isIt);
-  return found ? alertText(found) : (silencedAlert(event) || {}).text;
+  const found = event.alert ? null : events.find(isIt) || silencedAlert(event);
+  return found ? found.text : event.alert;
 }
 
 /** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
@@ -232,11 +232,12 @@ function silenceText(event) {
   }));
   const many = nodes.length > 1 ? plural(nodes.length, "alert") : "";
   const said = withOthers(alert ? headline(alert) : id, { node, alike: many && nodes });
-  const begun = `${many || "Alert"} silenced`;
-  const done = method === "POST" ? begun : `Silence ${many && `of ${many} `}ended`;
+  const failure = status >= 400 ? ` ${failureVerb(event)}` : "";
+  const begun = `${many || "Alert"}${failure} silenced`;
+  const done = method === "POST" ? begun : `Silence${many && ` of ${many}`}${failure} ended`;
   const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
   const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
-  const failed = status >= 400 ? ` (failed with ${status})` : "";
+  const failed = failure && ` (${failureReason(event)})`;
   return `${done}${until}${comment}${failed}: ${said}`;
 }
 
@@ -350,6 +351,23 @@ const ACTIONS = [
   ["POST /api/heartbeat/stop", "heartbeats stopped"],
 ].map(([request, words]) => [new RegExp(`^${request}(?:[?].*)?$`), words]);
 
+const UNSURE = [499, 504]; // after these a node may have made the change all the same
+const REASONS = {
+  400: "the request was rejected",
+  403: "not permitted",
+  404: "not found",
+  422: "the request was rejected",
+  499: "the client left before the response",
+  500: "internal error",
+  502: "no valid response",
+  503: "not available",
+  504: "no response in time",
+};
+
+const failureVerb = ({ status }) =>
+  UNSURE.includes(status) ? "may not have been" : "could not be";
+const failureReason = ({ error, status }) => error || REASONS[status] || `HTTP status ${status}`;
+
 /**
  * What somebody did, in words, without who it was; requests that have none are told as they were
  * sent.
@@ -359,11 +377,15 @@ function actionText(event) {
   if (method && isSilencing(event)) return silenceText(event);
   if (!method || !path) return text.replace(/ \(by [^()]*\)$/, "");
   const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
-  const found = ACTIONS.find(([pattern]) => pattern.test(request));
-  const words = found ? request.replace(...found) : `${method} ${path}`;
-  const result = status >= 400 ? `: failed with ${status}` : "";
+  const failed = status >= 400;
+  const [pattern, done] = ACTIONS.find(([one]) => one.test(request)) || [];
   const where = alike ? manyNodes(alike).replace(/^A/, "a") : node;
-  const said = `${words}${where ? ` on ${where}` : ""}${result}`;
+  const place = where ? ` on ${where}` : "";
+  const reason = failed ? `: ${failureReason(event)}` : "";
+  if (!done) return `${method} ${path}${place}${failed ? " failed" : ""}${reason}`;
+  // "settings changed", "log level of $1 set to $2": the participle is the last word before "to".
+  const words = failed ? done.replace(/ (\w+)( to \$2)?$/, ` ${failureVerb(event)} $1$2`) : done;
+  const said = `${request.replace(pattern, words)}${place}${reason}`;
   return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
