@@ -582,14 +582,17 @@ def parse_socket_path(path: str) -> str:
     return path
 
 
-def parse_port(port: object) -> int:
-    """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for "port"."""
+def parse_port(port: object, field: str = "port") -> int:
+    """Make a TCP port of a number or its decimal text. Raises FrontendError 400 for the field."""
     is_number = isinstance(port, int) and not isinstance(port, bool)
     text = str(port).strip() if is_number or isinstance(port, str) else ""
     is_decimal = text.isascii() and text.isdigit() and len(text) <= 5
     if not is_decimal or not 0 < int(text) < 65536:
         shown = one_line(port if isinstance(port, str) else json.dumps(port))
-        raise invalid("port", f"{shown!r} is neither a number from 1 to 65535 nor a socket path")
+        allowed = "not a number from 1 to 65535"
+        if field == "port":
+            allowed = "neither a number from 1 to 65535 nor a socket path"
+        raise invalid(field, f"{shown!r} is {allowed}")
     return int(text)
 
 
@@ -710,7 +713,8 @@ class Node(NamedTuple):
             token = parse_text(entry, "token")
             if not token.isascii():
                 raise invalid("token", "has a character that is not ASCII")
-            metrics_port = parse_port(entry["metrics_port"]) if entry.get("metrics_port") else 0
+            metrics_port = entry.get("metrics_port") or 0
+            metrics_port = parse_port(metrics_port, "metrics_port") if metrics_port else 0
             instance = parse_text(entry, "instance")[:MAX_NAME_LENGTH]
             node = cls(name, str(host), port, target, proxy, "", token, source)
             node = node._replace(metrics_port=metrics_port, instance=instance)
@@ -1407,7 +1411,7 @@ def parse_response_head(block: bytes, method: bytes) -> ResponseHead:
     try:
         fields = parse_fields(rest)
     except BadMessage as error:
-        raise BadMessage(502, f"its response has a {error.detail}") from None
+        raise BadMessage(502, f"its response is invalid: {error.detail}") from None
     head = ResponseHead(int(status), reason or b"", min(int(minor), 1), fields)
     head.frame(method)
     return head

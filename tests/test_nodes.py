@@ -75,6 +75,15 @@ def test_a_wrong_name_is_refused(name):
     assert caught.value.field == "name" and "entry" in caught.value.detail
 
 
+@pytest.mark.parametrize("port", ["x", "/tmp/s", 70000, {"a": 1}])
+def test_a_wrong_port_of_the_metrics_is_not_called_the_port_of_the_node(port):
+    entry = {"name": "w0", "host": "h", "port": 1, "metrics_port": port}
+    with pytest.raises(lf.FrontendError) as caught:
+        lf.Node.parse(entry, "entry", "config")
+    assert caught.value.field == "metrics_port"
+    assert caught.value.detail.startswith("entry (w0): metrics_port ")
+
+
 def registry(*entries, source="config"):
     made = lf.NodeRegistry()
     made.replace_source(source, lf.parse_nodes(list(entries), "test", source))
