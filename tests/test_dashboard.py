@@ -86,13 +86,16 @@ def test_an_unknown_node_says_what_to_do(browser, demo):
 def test_a_lost_server_is_said_and_healed(browser, start, node):
     front = start("--node", "w0=" + node.address)
     browser.goto(url(front, "#/"))
-    browser.wait_for(lambda: "w0" in browser.text("main"))
+    browser.wait_for(lambda: browser.has("main .state.up"))
+    green = browser.style("main .state.up", "color")
     browser.offline(True)
     try:
         browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
+        assert browser.style("main .state.up", "color") != green  # nobody knows
     finally:
         browser.offline(False)
     browser.wait_for(lambda: "No connection" not in browser.text("body"), 30)
+    assert browser.style("main .state.up", "color") == green
 
 
 def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, start, node):

@@ -882,11 +882,47 @@ def test_the_number_at_a_sign_counts_what_the_sign_stands_for(show, server, stor
     signs = browser.script(
         "return [...document.querySelectorAll('.charts-card g:has(.flag.change)')].map((sign) => ["
         "  (sign.querySelector('.flag-count') || {}).textContent || '1',"
-        "  sign.querySelector('title').textContent])"
+        "  sign.getAttribute('aria-label')])"
     )
     for number, told in signs:
         assert int(number) == len(told.split("\n"))
     assert any("Alert" in told for _, told in signs)
+
+
+def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_of_its_time(
+    show, server, story
+):
+    change_on_three(story)
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    browser.script("document.querySelector('.charts-card').scrollIntoView()")
+    x, y, number, told = browser.script(
+        "const number = document.querySelector('figure:first-child .flag-count');"
+        "const box = number.parentNode.querySelector('.flag').getBoundingClientRect();"
+        "return [box.left + box.width / 2, box.top + box.height / 2,"
+        " Number(number.textContent), number.parentNode.getAttribute('aria-label').split('\\n')]"
+    )
+    assert number == len(told) > 1
+    lines = ".chart-tip:not([hidden]) .tip-mark"
+    for beside in (-3, 0, 4, 12):  # all of the sign with its number
+        browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x + beside, y=y)
+        browser.wait_for(lambda: sorted(browser.texts(lines)) == sorted(told[:6]))
+    assert "and" not in browser.texts(".chart-tip:not([hidden]) .muted")
+    for act in ("mousePressed", "mouseReleased"):
+        place = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        browser.devtools("Input.dispatchMouseEvent", type=act, **place)
+    browser.wait_for(lambda: browser.text("h1") == "Events")
+    assert "from=" in browser.url
+    browser.wait_for(lambda: "min_retrieve_tokens" in browser.text("main .events"))
+    browser.back()
+    browser.wait_for(lambda: browser.text("h1") == "Cluster" and "from=" not in browser.url)
+    browser.wait_for(lambda: browser.count(".charts-card .flag-count") > 1)
+    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.press("End")
+    browser.wait_for(lambda: browser.press("ArrowLeft") or browser.has(lines))
+    assert "Enter shows the events of this time" in browser.text(".charts-card [aria-live]")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("h1") == "Events")
 
 
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
@@ -903,7 +939,8 @@ def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     # The other charts have their values at that time in their legends.
     assert browser.count(".charts-card .chart-tip:not([hidden])") == 1
     titles = browser.script(
-        "return [...document.querySelectorAll('.charts-card title')].map((one) => one.textContent)"
+        "return [...document.querySelectorAll('.charts-card g[aria-label]')]"
+        ".map((one) => one.ariaLabel)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
 

@@ -1,6 +1,7 @@
 """Node pages by kind, Compare, cache operations and rollouts in a real browser, on the demo."""
 
 import json
+import re
 
 import pytest
 from support.frontend import TOKEN, Frontend, wait_for
@@ -160,11 +161,14 @@ def test_the_legend_of_hit_rates_says_of_what_each_is_a_share(page, demo):
 
 def test_a_range_longer_than_the_history_says_since_when_there_is_one(page, demo):
     browser = page(demo, "?last=24h#/")
-    hints = ".charts-card .card-head .hint"
-    browser.wait_for(lambda: "history since" in " ".join(browser.texts(hints)))
+    head = ".charts-card .card-head"
+    browser.wait_for(lambda: "istory since" in browser.text(head))
+    # Once, in place of a range that would begin where there is nothing.
+    assert re.match(r"(Charts · h|H)istory since (\d+ \w+ )?\d\d:\d\d$", browser.text(head + " h2"))
+    assert browser.text(head).count("since") == 1 and "–" not in browser.text(head)
     browser = page(demo, "?last=15m#/")
     browser.wait_for(lambda: browser.count(".charts-card .chart .legend") >= 2)
-    assert "history since" not in " ".join(browser.texts(hints))
+    assert "istory since" not in browser.text(head)
 
 
 def test_a_state_has_one_start_and_one_age_wherever_it_is_told(page, demo):
@@ -212,19 +216,22 @@ def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_d
         assert browser.count("main .chart .mark." + kind) >= charts, kind
     assert not browser.has("main .chart .down-span")  # it was up all the time
     titles = browser.script(
-        "return [...document.querySelectorAll('main .chart g title')].map((e) => e.textContent)"
+        "return [...document.querySelectorAll('main .chart g[aria-label]')].map((e) => e.ariaLabel)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
     # What a merged sign holds is in its words; the legend lists the signs that are drawn.
     assert any("down" in title for title in titles)
     looks = (
         "const looks = (all) => [...document.querySelectorAll(all)].map("
-        "(one) => one.classList.contains('critical') ? 'critical' : one.classList.item(one.classList"
-        ".length - 1)); return ['main .mark-legend > span', 'main .chart .flag'].map("
+        "(one) => /critical|other/.test(one.className.baseVal ?? one.className) ? 'critical' :"
+        " one.classList.item(one.classList.length - 1)); return ['main .mark-legend > span', 'main .chart .flag'].map("
         "(all) => [...new Set(looks(all))].sort())"
     )
     listed, drawn = browser.script(looks)
     assert listed == drawn and "critical" in listed
+    # The sign of a critical alert is that of the list of alerts: not the one of a warning.
+    sign = "return document.querySelector('main .flag.critical use').getAttribute('href')"
+    assert browser.script(sign) == "#icon-stop"
     page(demo, "#/node/mp-0")
     browser.wait_for(lambda: "In flight and failures" in chart_names(browser))
     assert browser.text("main .mark-legend") == ""  # nothing happened to it

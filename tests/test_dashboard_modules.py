@@ -155,6 +155,22 @@ def test_a_chart_of_bars_tells_none_from_no_values(run):
     assert run("chart.js", text, [[None, None]]) == "No values in this time range"
 
 
+def test_what_a_chart_without_bars_says_stands_between_its_marks(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
+        "document.body.style.width = '600px'; document.body.append(chart.element);"
+        "const series = [{name: 'a', times: [0, 60, 120], values: [0, 0, 0]}];"
+        "const marks = given[0].map((time) => ({time, kind: 'change', title: 'x'}));"
+        "chart.update({series, start: 0, end: 120, interval: 60, marks});"
+        "const box = (one) => one.getBoundingClientRect();"
+        "const text = chart.plot.querySelector('.chart-empty');"
+        "const lines = [...chart.plot.querySelectorAll('.mark')].map(box);"
+        "return text && lines.some(({left}) => left > box(text).left && left < box(text).right)"
+    )
+    assert run("chart.js", body, [50, 60, 70]) is False
+    assert run("chart.js", body, list(range(0, 120, 5))) is None
+
+
 def test_a_chart_shows_no_current_figure_of_what_is_no_longer_reported(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar', legend: true});"

@@ -1181,6 +1181,9 @@ def test_a_rollout_names_each_node_with_its_state_and_goes_on_where_one_refused(
     start_rollout(browser)
     assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [128, 0, 0]
     assert state(browser).startswith("Changed ")
+    first, others = browser.wait_for(lambda: browser.texts("main .legend li"))  # of all charts
+    assert first == "w0" and others.startswith("median of the other ")
+    assert browser.texts("main .chart h3") == ["Hit rate", "Failures", "Retrieve p99"]
     workers["w1"].refusal = "not now"
     press(browser, "Apply to the other 2 nodes anyway")
     assert browser.text("dialog p") == "w1, w2"

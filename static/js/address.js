@@ -101,10 +101,24 @@ export function onRange(listener, signal) {
   if (signal) signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-function changed(query) {
-  const address = location.pathname + (query ? `?${query}` : "") + (location.hash || "#/");
-  history.pushState(history.state, "", address);
+function changed(query, hash = location.hash || "#/") {
+  place = here();
+  const state = hash === place.hash ? history.state : null;
+  history.pushState(state, "", `${location.pathname}?${query}${hash}`);
+  arrive();
+}
+
+const here = () => ({ search: location.search, hash: location.hash || "#/" });
+let place = here(); // what was followed last
+
+/** Follow an address that was pushed or gone back to. */
+function arrive() {
+  const { search, hash } = here();
+  // Browsers tell of another view unless the range is another, too.
+  const isSilent = search !== place.search && hash !== place.hash;
+  place = { search, hash };
   follow();
+  if (isSilent) dispatchEvent(new Event("hashchange"));
 }
 
 function follow() {
@@ -120,10 +134,13 @@ export function setLast(seconds) {
   changed(`last=${spanName(seconds)}`);
 }
 
-/** Show what is between two times, in Unix seconds; the back button undoes it. */
-export function setFixed(from, to) {
+/**
+ * Show what is between two times, in Unix seconds, here or in the view of `hash`; the back button
+ * undoes it.
+ */
+export function setFixed(from, to, hash) {
   const end = Math.max(to, from + LEAST_ZOOM);
-  changed(`from=${Math.round(from)}&to=${Math.round(end)}`);
+  changed(`from=${Math.round(from)}&to=${Math.round(end)}`, hash);
 }
 
 /**
@@ -136,4 +153,4 @@ export function fixedLink(now) {
   return `${location.origin}${location.pathname}?${query}${location.hash || "#/"}`;
 }
 
-addEventListener("popstate", follow);
+addEventListener("popstate", arrive);

@@ -24,6 +24,7 @@ import {
   thinned,
   timeTicks,
   valueTicks,
+  widestGap,
 } from "./chartmath.js";
 import { h, icon, replace, setText, svg } from "./dom.js";
 import {
@@ -56,13 +57,15 @@ const LEAST_DRAG = 8; // px; less is a click
 const KEY_STEPS = 60; // presses of an arrow key from one end to the other
 const NARROW = 420; // px
 const TIP_ROWS = 10;
-const TIP_MARKS = 2;
+const TIP_MARKS = 6;
 const LEGEND_ITEMS = 24;
 const TABLE_TIMES = 120;
 const TABLE_SERIES = 20;
 const LEAST_OLD = 10; // seconds after which a value that nobody reports is not current
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
+const COUNT_END = 20; // px from a mark to the end of the number beside its sign
+const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
 const FLAGS = {
   restart: "restart",
   change: "change",
@@ -74,6 +77,7 @@ const FLAGS = {
 
 const DASHES = 3; // kinds of lines: d0, d1, d2 in style.css
 const COMBINE = { step: (counts) => Math.max(...counts) }; // a mean of counts is no count
+const flagOf = ({ kind, critical }) => (critical ? "stop" : FLAGS[kind] || "change");
 const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
 const otherNodes = (more) => (more ? ` (and ${plural(more, "other node")})` : "");
 const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
@@ -241,15 +245,19 @@ class Lane {
     });
   }
 
-  /** What stands in a lane of bars without any: it was measured, and is 0, or is no more. */
-  nothing({ left, right, x: xOf }, oldest) {
+  /**
+   * What stands in a lane of bars without any, between the `places` of marks: it was measured, and
+   * is 0, or is no more.
+   */
+  nothing({ left, right, x: xOf }, oldest, places) {
     if (this.kind !== "bar" || this.empty || this.beside) return null;
     const times = this.series.map((one) => lastTime(one));
     const last = Math.max(...times);
     const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
     const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
-    const middle = (left + right) / 2;
-    const x = last < oldest ? this.#besideEnd(xOf(last), width, left, right) : middle;
+    const [from, to] = widestGap(left, right, places);
+    if (last >= oldest && to - from < width) return null; // the legend says it, too
+    const x = last < oldest ? this.#besideEnd(xOf(last), width, left, right) : (from + to) / 2;
     const y = this.bottom - this.height / 2;
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
     return svg(
@@ -300,6 +308,8 @@ export class Chart {
     this.scale = null;
     this.cursor = null; // time of the crosshair
     this.signs = new Set(); // of the marks that are drawn
+    this.flags = []; // groups of marks that have one sign each
+    this.isAbove = false; // the pointer is beside the signs, not in the plot
     this.isRead = false; // this chart is pointed at: its values stand beside the crosshair
     this.anchor = null; // where a span chosen by keyboard begins
     this.drag = null;
@@ -409,7 +419,7 @@ export class Chart {
       "aria-label",
       `${label}: chart, ${plural(this.series.length, "series", "series")}. ` +
         `Last: ${last.join(", ")}.${marks} Arrow keys read values; hold Shift to choose a span, ` +
-        `Enter zooms all charts to it.`,
+        `Enter zooms all charts to it. At a mark, Enter shows its events.`,
     );
   }
 
@@ -477,6 +487,7 @@ export class Chart {
     const height = this.#placeLanes();
     replace(this.plot);
     this.signs = new Set();
+    this.flags = [];
     this.plot.setAttribute("width", this.width);
     this.plot.setAttribute("height", height);
     this.plot.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
@@ -492,7 +503,10 @@ export class Chart {
     this.#drawTimes(height);
     this.#drawMarks();
     const { right } = this.scale;
-    const nothing = this.lanes.map((lane) => lane.nothing(this.scale, this.#oldest));
+    const places = this.data.marks.flatMap(({ time, until, kind }) =>
+      [time, kind === "down" ? (until ?? end) : time].map(this.scale.x),
+    );
+    const nothing = this.lanes.map((lane) => lane.nothing(this.scale, this.#oldest, places));
     const names = this.lanes.flatMap((lane) => lane.limitNames(right));
     this.plot.append(...nothing.filter(Boolean), ...names);
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
@@ -592,7 +606,8 @@ export class Chart {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
-    for (const near of mergedMarks(shown)) {
+    this.flags = mergedMarks(shown);
+    for (const near of this.flags) {
       this.signs.add(near[0].critical ? "critical" : near[0].kind);
       this.#drawFlag(near);
     }
@@ -604,22 +619,22 @@ export class Chart {
   /** One sign for marks that are too near for a sign each: the gravest, and how many there are. */
   #drawFlag(near) {
     const [{ px, kind, critical }] = near;
-    const sign = icon(FLAGS[kind] || "change");
+    const sign = icon(flagOf(near[0]));
     const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
     for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
     sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
     const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
     const number = near.length > 1 ? svg("text", count, String(near.length)) : null;
-    this.plot.append(svg("g", {}, svg("title", {}, told), sign, number));
+    this.plot.append(svg("g", { role: "img", "aria-label": told }, sign, number));
   }
 
   #markText(mark) {
     return `${clock(mark.time)} ${mark.title}${otherNodes(mark.more)}`;
   }
 
-  /** Marks in words; what is told of several nodes is one line. */
-  #markLines(marks) {
+  /** Marks of which those are one with `more` that tell the same of several nodes. */
+  #alikeMarks(marks) {
     const lines = new Map(); // what is told, without the node -> the marks
     for (const mark of marks) {
       const told = `${mark.kind} ${mark.title.replace(mark.node || "", "")}`;
@@ -627,8 +642,39 @@ export class Chart {
     }
     return [...lines.values()].map(([first, ...others]) => {
       const more = others.reduce((sum, mark) => sum + 1 + (mark.more || 0), first.more || 0);
-      return this.#markText({ ...first, more });
+      return { ...first, more };
     });
+  }
+
+  /** The groups of marks at a place of the time axis: each is there as far as its sign or lines. */
+  #flagsAt(px) {
+    const { left, right } = this.scale;
+    const reach = Math.max(NEAR_MARK, (right - left) / KEY_STEPS / 2);
+    return this.flags.filter((near) => {
+      const beside = px - near[0].px;
+      const isAtSign = beside >= -NEAR_MARK && beside <= (near[1] ? COUNT_END : NEAR_MARK);
+      const isNear = (mark) => Math.abs(mark.px - px) <= reach;
+      return isAtSign || (!this.isAbove && near.some(isNear));
+    });
+  }
+
+  /** All marks that are told at a place: those of its signs, and down times. */
+  #marksAt(px) {
+    const { x } = this.scale;
+    const isDown = ({ kind, time, until }) =>
+      kind === "down" && px >= x(time) - NEAR_MARK && px <= x(until ?? this.data.end) + NEAR_MARK;
+    const downs = this.isAbove ? [] : this.data.marks.filter(isDown);
+    return [...this.#flagsAt(px).flat(), ...downs];
+  }
+
+  /** Show the events of the signs at a place; returns whether there are any. */
+  #openEvents(px) {
+    const times = this.#flagsAt(px).flatMap((near) => near.map(({ time }) => time));
+    if (!times.length) return false;
+    this.#hide();
+    const [first, last] = [Math.min(...times), Math.max(...times)];
+    setFixed(first - AROUND_MARKS, last + AROUND_MARKS, "#/events");
+    return true;
   }
 
   // ---- the crosshair
@@ -664,13 +710,9 @@ export class Chart {
     const rows = inside ? this.#valuesAt(time) : [];
     this.#drawLegendAt(rows);
     this.tip.hidden = true;
-    if (!rows.length) {
-      if (this.cross) this.cross.setAttribute("visibility", "hidden");
-      return [];
-    }
-    const px = this.scale.x(rows[0].at);
-    this.#drawCross(px, rows);
-    if (isRead) this.#drawTip(px, rows);
+    if (rows.length) this.#drawCross(this.scale.x(rows[0].at), rows);
+    else if (this.cross) this.cross.setAttribute("visibility", "hidden");
+    if (isRead && inside) this.#drawTip(this.scale.x(time), rows);
     return rows;
   }
 
@@ -697,16 +739,15 @@ export class Chart {
 
   #drawTip(px, rows) {
     if (this.drag) return this.#drawSpanTip(this.drag);
+    const marks = this.#marksAt(px);
+    if (!rows.length && !marks.length) return null;
+    const isAboutMarks = this.isAbove && marks.length > 0;
+    const known = isAboutMarks ? [] : rows;
     const sorted =
-      this.lanes[0].kind === "area" || this.lanes.length > 1 ? rows : sortedByValue(rows);
-    const { x } = this.scale;
-    const near = this.data.marks.filter(({ kind, time, until }) => {
-      const end = kind === "down" ? x(until ?? this.data.end) : x(time);
-      return px >= x(time) - NEAR_MARK && px <= end + NEAR_MARK;
-    });
+      this.lanes[0].kind === "area" || this.lanes.length > 1 ? known : sortedByValue(known);
     replace(
       this.tip,
-      h("div", { class: "muted" }, clock(rows[0].at)),
+      known.length ? h("div", { class: "muted" }, clock(rows[0].at)) : null,
       sorted
         .slice(0, TIP_ROWS)
         .map((row) =>
@@ -721,20 +762,21 @@ export class Chart {
       sorted.length > TIP_ROWS
         ? h("div", { class: "muted" }, `and ${sorted.length - TIP_ROWS} more`)
         : null,
-      this.#tipMarks(near),
+      this.#tipMarks(marks),
     );
-    return this.#placeTip(px);
+    return this.#placeTip(rows.length ? this.scale.x(rows[0].at) : px);
   }
 
   /** The marks at the crosshair, below its values and shorter than they are. */
   #tipMarks(marks) {
-    const lines = this.#markLines(marks);
+    const lines = this.#alikeMarks(marks);
     if (!lines.length) return null;
     const more = lines.length - TIP_MARKS;
+    const shown = lines.slice(0, TIP_MARKS).sort((a, b) => a.time - b.time);
     return h(
       "div",
       { class: "tip-marks" },
-      lines.slice(0, TIP_MARKS).map((text) => h("div", { class: "tip-mark" }, text)),
+      shown.map((mark) => h("div", { class: "tip-mark" }, this.#markText(mark))),
       more > 0 ? h("div", { class: "muted" }, `and ${plural(more, "other event")}`) : null,
     );
   }
@@ -770,7 +812,7 @@ export class Chart {
       if (!this.drag) this.#hide();
     });
     this.plot.addEventListener("pointerdown", (event) => this.#press(event));
-    this.plot.addEventListener("pointerup", () => this.#release());
+    this.plot.addEventListener("pointerup", (event) => this.#release(event));
     this.plot.addEventListener("keydown", (event) => this.#key(event));
     this.plot.addEventListener("blur", () => {
       this.anchor = null;
@@ -782,10 +824,18 @@ export class Chart {
     return Math.min(this.scale.right, Math.max(this.scale.left, px));
   }
 
+  /** Where the pointer is on the time axis, px. */
+  #aim(event) {
+    const { left, top } = this.plot.getBoundingClientRect();
+    this.isAbove = event.clientY - top < this.flagRoom;
+    return this.#inside(event.clientX - left);
+  }
+
   /** One drawing a frame, however fast the pointer moves. */
   #move(event) {
     if (!this.scale) return;
-    const px = this.#inside(event.clientX - this.plot.getBoundingClientRect().left);
+    const px = this.#aim(event);
+    this.plot.style.cursor = this.isAbove && this.#flagsAt(px).length ? "pointer" : "";
     const waiting = this.aimed !== undefined && this.aimed !== null;
     this.aimed = this.scale.time(px);
     if (!waiting)
@@ -802,18 +852,22 @@ export class Chart {
 
   #press(event) {
     if (!this.scale || event.button !== 0 || event.pointerType === "touch") return;
-    const from = this.#inside(event.clientX - this.plot.getBoundingClientRect().left);
+    const from = this.#aim(event);
     this.drag = { from, to: from, rect: this.#spanRect(from, from) };
     this.plot.append(this.drag.rect);
     this.plot.setPointerCapture(event.pointerId);
   }
 
-  #release() {
-    if (!this.drag) return;
-    const { from, to, rect } = this.drag;
-    rect.remove();
+  #release(event) {
+    if (!this.scale || event.button !== 0) return;
+    const { from, to, rect } = this.drag || { from: 0, to: 0 }; // a touch drags nothing
+    if (rect) rect.remove();
     this.drag = null;
-    if (Math.abs(to - from) < LEAST_DRAG) return;
+    if (Math.abs(to - from) < LEAST_DRAG) {
+      const px = this.#aim(event);
+      if (this.isAbove) this.#openEvents(px);
+      return;
+    }
     this.#hide();
     setFixed(this.scale.time(Math.min(from, to)), this.scale.time(Math.max(from, to)));
   }
@@ -834,6 +888,7 @@ export class Chart {
     const now = this.cursor === null ? end : this.cursor;
     const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: start, End: end }[event.key];
     if (!this.scale) return;
+    this.isAbove = false;
     if (event.key === "Escape" && this.cursor !== null) {
       event.preventDefault();
       this.anchor = null;
@@ -851,6 +906,8 @@ export class Chart {
 
   #zoomToSpan(event) {
     const { anchor, cursor } = this;
+    if (anchor === null && cursor !== null && this.#openEvents(this.scale.x(cursor)))
+      event.preventDefault();
     if (anchor === null || cursor === null || anchor === cursor) return;
     event.preventDefault();
     this.anchor = null;
@@ -862,11 +919,16 @@ export class Chart {
   }
 
   #speak(rows) {
-    if (!rows.length) return;
     const values = rows
       .slice(0, 8)
       .map((row) => `${row.name} ${format(row.value, row.lane.unit, row.lane.beside)}`);
-    setText(this.spoken, `${clock(rows[0].at)}: ${values.join(", ")}`);
+    const marks = this.#alikeMarks(this.#marksAt(this.scale.x(this.cursor)));
+    const told = [
+      values.length ? `${clock(rows[0].at)}: ${values.join(", ")}` : "",
+      ...marks.slice(0, TIP_MARKS).map((mark) => this.#markText(mark)),
+      marks.length ? "Enter shows the events of this time" : "",
+    ].filter(Boolean);
+    if (told.length) setText(this.spoken, told.join(". "));
   }
 
   /** The span between where Shift went down and the crosshair. */

@@ -448,6 +448,14 @@ export function mergedMarks(marks) {
   return groups;
 }
 
+/** The widest part of an axis, from `left` to `right` px, in which none of these places is. */
+export function widestGap(left, right, places) {
+  const inside = places.filter((px) => px > left && px < right).sort((a, b) => a - b);
+  const edges = [left, ...inside, right];
+  const gaps = edges.slice(1).map((to, i) => [edges[i], to]);
+  return gaps.reduce((widest, gap) => (gap[1] - gap[0] > widest[1] - widest[0] ? gap : widest));
+}
+
 /**
  * The down times among marks as spans that do not overlap: {time, until, partly, other}. Those of
  * many nodes would be opaque above each other.

@@ -13,7 +13,7 @@ import { ChartsCard, FigureHistory, servedNote, sourceLines, Tile } from "../vie
 
 const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
-const ONLY_LANE = LANE + LANE_GAP + LOW_LANE; // px: all charts are of one height
+const onlyLane = (first) => first + LANE_GAP + LOW_LANE; // px: all charts are of one height
 const MOST_TILES = 8;
 
 const said = (metrics, name, words) =>
@@ -341,10 +341,13 @@ const named = ({ name }) => name;
 
 /** The charts of a kind for which there are figures, as ChartsCard takes them. */
 function chartsFor(kind, history) {
+  const isQuiet = kind === "scheduler"; // it has few figures of its own, and most are 0
   return chartsOf(kind)
     .map(([label, ...lanes]) => {
-      const shown = lanes.filter((one) => hasLane(one, history));
-      if (shown.length === 1) shown[0] = { ...shown[0], height: ONLY_LANE };
+      const shown = lanes
+        .filter((one) => hasLane(one, history))
+        .map((one) => ({ ...one, height: isQuiet ? LOW_LANE : one.height }));
+      if (shown.length === 1) shown[0].height = onlyLane(isQuiet ? LOW_LANE : LANE);
       const isWhole = !shown.length || shown.length === lanes.length;
       return {
         id: label,

@@ -506,11 +506,11 @@ const HISTORY_NAMES = [
 /** The marks of charts: how they look, their icon, what they are. */
 const LEGEND = [
   ["down", "down-box", "node down"],
-  ["other", "stop", "other node down"],
   ["restart", "restart", "restart"],
   ["change", "change", "change"],
   ["action", "action", "action"],
-  ["critical", "alert", "critical alert"],
+  ["critical", "stop", "critical alert"],
+  ["other", "stop", "other node down"],
   ["alert", "alert", "alert"],
   ["resolved", "check", "resolved"],
 ];
@@ -533,9 +533,16 @@ export class MarkLegend {
     if (shown.join() === this.shown) return;
     this.shown = shown.join();
     const image = (name) => (name === "down-box" ? h("i", { class: name }) : icon(name));
+    const parts = new Map(); // the image of a sign -> what it stands for, and how it looks
+    for (const [look, name, text] of shown) {
+      const [texts] = parts.get(name) || [[]];
+      parts.set(name, [[...texts, text], look]);
+    }
     replace(
       this.element,
-      shown.map(([look, name, text]) => h("span", { class: look }, image(name), text)),
+      [...parts].map(([name, [texts, look]]) =>
+        h("span", { class: look }, image(name), texts.join(", ")),
+      ),
     );
   }
 }
@@ -584,7 +591,6 @@ export class ChartsCard {
     this.title = h("h2");
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
-    this.since = h("span", { class: "hint since" });
     this.marks = new MarkLegend(() => this.charts.map(({ chart }) => chart));
     const drawn = () => this.marks.draw();
     this.charts = charts.map((one) => chartOf(one, strip, drawn));
@@ -612,7 +618,6 @@ export class ChartsCard {
         this.title,
         this.drag,
         this.zone,
-        this.since,
         h("span", { class: "spring" }),
         this.marks.element,
         this.fold,
@@ -636,10 +641,11 @@ export class ChartsCard {
     for (const { chart } of this.charts) chart.figures.open = open;
   }
 
-  /** The time range; folded, the card says what it is. */
+  /** The time range, or since when there are values; folded, the card says what it is. */
   #drawTitle(span) {
     this.span = span;
-    setText(this.title, this.body.hidden ? `Charts · ${span}` : span);
+    const whole = span[0].toUpperCase() + span.slice(1);
+    setText(this.title, this.body.hidden ? `Charts · ${span}` : whole);
   }
 
   #fold(folded, kept = true) {
@@ -672,10 +678,9 @@ export class ChartsCard {
     const lines = drawn.flat(2);
     const span = lines.length ? chartSpan(lines, history.end) : history.span;
     const { start, end } = history.end ? span : bounds(status.time);
-    this.#drawTitle(spanText(start, end, status.time));
     const since = history.end ? sinceText(lines, start, history) : "";
+    this.#drawTitle(since || spanText(start, end, status.time));
     setText(this.zone, zone(end));
-    setText(this.since, since);
     this.drag.hidden = Boolean(since); // there is little room beside the legend
     if (this.body.hidden) return;
     this.charts.forEach(({ chart, limits }, i) => {

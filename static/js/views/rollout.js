@@ -19,6 +19,7 @@ const BEFORE = 900; // seconds before the change that are compared with
 const LEAST_WAIT = 60; // seconds after which a comparison means something
 const COMPARED = 30; // nodes of the rest whose figures are asked for
 const LANE = 64; // px
+const CANARY_COLOUR = 4;
 const TIMEOUT = 30; // seconds
 const KEPT = "lmcache.rollout"; // in the storage of the browser's tab
 
@@ -492,25 +493,47 @@ export class RolloutView {
     const { reporting, others } = rollout;
     const silent = reporting < others.length ? " with figures" : "";
     const rest = `median of the other ${plural(reporting, "node")}${silent}`;
-    if (!this.charts) {
-      this.table = h("div");
-      const lanes = METRICS.map((metric) => ({ unit: metricUnit(metric), height: LANE }));
-      const label = METRICS.map(metricLabel).join(", ");
-      this.charts = new Chart({ label, lanes, legend: true, flags: true });
-      replace(this.compared, this.table, this.charts.element);
-    }
+    if (!this.charts) this.#buildCharts();
+    setText(this.restName, rest);
     replace(this.table, comparisonTable(comparison(rollout), rollout.canary, rest));
     const mark = { time: rollout.since, kind: "change", title: `${rollout.setting} changed` };
-    this.charts.update({
-      series: rollout.series.map(({ metric, canary, rest: others }) => [
-        { ...canary, name: `${metricLabel(metric)}, ${rollout.canary.key}`, colour: 4 },
-        { ...others, name: "rest", colour: 0 },
-      ]),
-      start: rollout.since - BEFORE,
-      end: store.status.time,
-      interval: rollout.interval,
-      marks: [mark],
+    this.charts.forEach((chart, i) => {
+      const { canary, rest: others } = rollout.series[i];
+      chart.update({
+        series: [
+          { ...canary, name: rollout.canary.key, colour: CANARY_COLOUR },
+          { ...others, name: "rest", colour: 0 },
+        ],
+        start: rollout.since - BEFORE,
+        end: store.status.time,
+        interval: rollout.interval,
+        marks: [mark],
+      });
     });
+  }
+
+  /** One chart for each metric, and one legend for all. */
+  #buildCharts() {
+    this.table = h("div");
+    this.restName = h("span");
+    const swatch = (look) => h("i", { class: `swatch ${look}` });
+    const legend = h(
+      "ul",
+      { class: "legend", "aria-hidden": "true" },
+      h("li", {}, swatch(`c${CANARY_COLOUR} d0`), current.canary.key),
+      h("li", {}, swatch("c0 d1"), this.restName),
+    );
+    this.charts = METRICS.map(
+      (metric) =>
+        new Chart({
+          label: metricLabel(metric),
+          unit: metricUnit(metric),
+          height: LANE,
+          flags: true,
+        }),
+    );
+    const drawn = this.charts.map((chart) => chart.element);
+    replace(this.compared, this.table, legend, drawn);
   }
 
   #drawResults() {
