@@ -265,6 +265,34 @@ def test_an_event_says_that_its_change_is_undone_as_soon_as_that_is_known(show, 
     browser.wait_for(lambda: poll(browser) or "undone" in browser.text(".event-card .undo"))
 
 
+@pytest.mark.parametrize("address", ["/#/events", "/#/events?kind=action"])
+def test_a_row_counts_all_nodes_of_a_burst_that_is_longer_than_a_page(show, server, story, address):
+    story.events.clear()
+    for i in range(650):
+        path = "/proxy2/n%d/loglevel?logger_name=lmcache&level=info" % i
+        sent = {
+            "method": "GET",
+            "path": path,
+            "by": "token",
+            "from": "10.2.0.14",
+            "node": "n%d" % i,
+        }
+        status = 502 if i % 100 == 50 else 200
+        story.event(100 + i / 10, "action", "GET %s: %d" % (path, status), status=status, **sent)
+    # What happened before a pause is another row.
+    for i in range(50):
+        path = "/proxy2/n%d/loglevel?logger_name=lmcache&level=debug" % i
+        sent.update(path=path, node="n%d" % i)
+        story.event(400 + i / 10, "action", "GET %s: 200" % path, status=200, **sent)
+    browser = show(server, address, ".events.long time")
+    rows = ".events.long .event-text"
+    browser.wait_for(lambda: browser.count(rows) >= 2)
+    assert sorted(browser.texts(rows)[:2]) == [
+        "Log level of lmcache could not be set to info on 6 nodes: no valid response",
+        "Log level of lmcache set to info on 644 nodes",
+    ]
+
+
 def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
     story.alerts = []
     for one in story.nodes:
@@ -627,6 +655,8 @@ def test_without_alerts_their_card_is_one_line_over_few_events(show, server, sto
     rows = "return document.querySelectorAll('.event-card .events > li').length"
     browser.wait_for(lambda: browser.script(rows))
     del story.alerts[:]
+    for one in story.nodes:
+        one["state"] = "up"
     poll(browser)
     browser.wait_for(lambda: "All clear" in browser.text(".alert-card"))
     height = "return document.querySelector('.alert-card').offsetHeight"

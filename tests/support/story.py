@@ -168,6 +168,7 @@ class Story:
             and (one["until"] is None or one["until"] >= since)
             and (not kinds or one["kind"] in kinds)
             and (not wanted or one["node"] == wanted)
+            and one["id"] < float(query.get("before") or "inf")
         ]
         found.sort(key=lambda one: -one["time"])
         limit = int(query.get("limit") or 500)

@@ -52,15 +52,16 @@ function restartsAfterDown(events) {
 /** The request that made a change of settings, as {change -> action}; events are newest first. */
 function requestsOfChanges(events) {
   const found = new Map();
-  const sent = events.filter(
-    ({ kind, path, status }) =>
-      kind === "action" && status < 400 && /\/conf(ig)?($|\?)/.test(path || ""),
-  );
+  const sent = new Map(); // node -> its requests
+  for (const event of events) {
+    const { kind, path, status, node } = event;
+    if (kind !== "action" || status >= 400 || !/\/conf(ig)?($|\?)/.test(path || "")) continue;
+    sent.set(node, [...(sent.get(node) || []), event]);
+  }
   for (const change of events) {
     if (change.kind !== "changed") continue;
-    const request = sent.find(
-      ({ node, time }) =>
-        node === change.node && time <= change.time + 1 && time > change.time - SEEN_WITHIN,
+    const request = (sent.get(change.node) || []).find(
+      ({ time }) => time <= change.time + 1 && time > change.time - SEEN_WITHIN,
     );
     if (request) found.set(change, request);
   }
@@ -704,6 +705,36 @@ const eventQuery = ({ start, end }, more = {}) => ({
   ...more,
 });
 
+const AT_ONCE = ["action", "changed", "restart"]; // kinds that come in bursts and do not last
+const LONGEST_BURST = 900; // seconds
+let burst = { id: "", events: [] }; // the rest of the last burst that did not fit a page
+
+/** The older events of a burst that goes beyond its page: a row counts all of its nodes. */
+async function restOfBurst({ events, next }, query, signal) {
+  if (!isNumber(next)) return [];
+  const { time } = events[events.length - 1];
+  const last = events.filter((one) => one.time - time <= TOGETHER);
+  const isBurst = (kind) => last.filter((one) => one.kind === kind).length >= ALIKE;
+  const kind = AT_ONCE.filter(isBurst).join();
+  const id = JSON.stringify([kind, next, query.node]);
+  if (!kind || burst.id === id) return kind ? burst.events : [];
+  const older = { ...query, kind, since: Math.floor(time - LONGEST_BURST), limit: MOST };
+  const found = [];
+  let end = time;
+  for (let before = next; isNumber(before);) {
+    const page = await getEvents({ ...older, before }, signal);
+    const pause = page.events.findIndex((one, i) => {
+      const later = i ? page.events[i - 1].time : end;
+      return later - one.time > TOGETHER;
+    });
+    found.push(...(pause < 0 ? page.events : page.events.slice(0, pause)));
+    end = found.length ? found[found.length - 1].time : end;
+    before = pause < 0 ? page.next : null;
+  }
+  burst = { id, events: found };
+  return found;
+}
+
 /**
  * A page of the events of a time range, newest first: {events, next}. Where it does not hold all of
  * them, the other kinds than those that fill it are there from the whole range: a burst of one kind
@@ -712,6 +743,7 @@ const eventQuery = ({ start, end }, more = {}) => ({
 export async function loadPage(range, signal, more = {}) {
   const query = eventQuery(range, more);
   const page = await getEvents(query, signal);
+  page.events = joined(page.events, await restOfBurst(page, query, signal));
   noteChanges(page.events);
   // What can be undone now is decided by what happened since, too.
   if (!timeRange().live && page.events.some(({ kind }) => kind === "changed")) {
