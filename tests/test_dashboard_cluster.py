@@ -186,7 +186,7 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     browser = show(server)
     heads = ".alert-card .incident h3"
     browser.wait_for(lambda: browser.count(heads) == 2)
-    first, second = browser.texts(heads)
+    first, second = (text.replace("\xa0", " ") for text in browser.texts(heads))
     assert (
         first.startswith("After chunk_size 256 → 512 on 4 nodes at ") and second == "Other alerts"
     )
@@ -439,7 +439,7 @@ def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show
     assert "■ 2 down" in head and "2 other frontends, 1 down" in head
     assert "2 of 6 down" in browser.text("main .data tbody tr.instance")
     groups = [text.split("\n") for text in browser.texts("nav .side-tree summary")]
-    assert groups[0][-1] == "4 of 6", groups
+    assert groups[0][-1] == "4", groups
     browser.click(line + " .link")
     assert browser.attribute(line + " .evidence a[href$='rack2/overview']", "href")
 
