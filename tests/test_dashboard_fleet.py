@@ -368,7 +368,7 @@ def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
 
 def test_a_node_says_where_its_logs_are(page, demo):
     browser = page(demo, "#/node/" + WORKER)
-    browser.wait_for(lambda: "no endpoint for logs" in browser.text("main"))
+    browser.wait_for(lambda: "No endpoint serves its logs" in browser.text("main"))
 
 
 def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
