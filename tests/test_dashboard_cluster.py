@@ -291,6 +291,10 @@ def test_a_row_counts_all_nodes_of_a_burst_that_is_longer_than_a_page(show, serv
         "Log level of lmcache could not be set to info on 6 nodes: no valid response",
         "Log level of lmcache set to info on 644 nodes",
     ]
+    # One press shows what is older than the burst.
+    click_text(browser, "Show older events")
+    earlier = "Log level of lmcache set to debug on 50 nodes"
+    browser.wait_for(lambda: earlier in browser.texts(rows))
 
 
 def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):

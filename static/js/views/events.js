@@ -1,6 +1,7 @@
 // What happened, in full: the events of the page's time range, by kind and node.
 
 import { bounds, onRange, timeRange } from "../address.js";
+import { isNumber } from "../chartmath.js";
 import { button, copy, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { fullTime, plural, spanText } from "../format.js";
@@ -132,8 +133,11 @@ class EventsView {
     const more = { kind, node, limit: PAGE, before: older ? this.next : "" };
     try {
       const page = await loadPage({ start, end }, this.signal, more);
+      const had = this.events.length;
       this.events = older ? joined(this.events, page.events) : page.events;
       this.next = page.next;
+      // A burst was loaded as a whole: what is older than it follows.
+      if (older && this.events.length === had && isNumber(page.next)) await this.#load(true);
       this.#draw();
     } catch (error) {
       if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
