@@ -3071,9 +3071,15 @@ def mask_json(text: bytes, indent: int | None = None) -> bytes:
 
 
 def depth_of(value: object) -> int:
-    """How deeply lists and objects are nested in a JSON value: 0 for a number or a string."""
-    members = value.values() if isinstance(value, dict) else value
-    return 1 + max(map(depth_of, members), default=0) if isinstance(value, (dict, list)) else 0
+    """How deeply members are nested in lists and objects of a JSON value."""
+    depth = 0
+    level = [value]
+    while level:
+        parts = [part for part in level if isinstance(part, (dict, list))]
+        lists = [part.values() if isinstance(part, dict) else part for part in parts]
+        level = list(itertools.chain.from_iterable(lists))
+        depth += bool(level)
+    return depth
 
 
 def mask_value(value: object, name: str = "", is_secret: bool = False) -> object:
@@ -4839,6 +4845,8 @@ class NodeState:
     def forget_figures(self) -> None:
         self.window: collections.deque = collections.deque()
         self.figures: Dict[str, Optional[float]] = dict.fromkeys(METRICS)
+        # Those of which instances and totals were computed: the status shows parts that add up.
+        self.summed: Dict[str, Optional[float]] | None = None
         self.growth = NO_GROWTH
 
     @property
@@ -6597,6 +6605,8 @@ class Watched:
         states = list(self.nodes.values())
         self.instances = assign_instances(states)
         self.totals = aggregate(state.member() for state in states)
+        for state in states:
+            state.summed = state.figures
 
     def everything(self) -> List[NodeState]:
         return [*self.nodes.values(), *self.proxies.values()]
@@ -7587,7 +7597,7 @@ class StatusPage:
                 "instance_id": state.instance_id,
                 **self._polled(state),
                 "reasons": list(state.reasons),
-                "metrics": shown_figures(state.figures, names),
+                "metrics": shown_figures(state.summed or state.figures, names),
                 **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
                 "series": self._recent(node.key, NODE_SERIES if names is None else ()),
             }

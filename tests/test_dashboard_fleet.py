@@ -219,12 +219,12 @@ def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_d
         "return [...document.querySelectorAll('main .chart g[aria-label]')].map((e) => e.ariaLabel)"
     )
     assert any("save_unfull_chunk" in title for title in titles)
-    # What a merged sign holds is in its words; the legend lists the signs that are drawn.
+    # What a merged sign holds is in its words; the legend lists all marks that have a line.
     assert any("down" in title for title in titles)
     looks = (
         "const looks = (all) => [...document.querySelectorAll(all)].map("
         "(one) => /critical|other/.test(one.className.baseVal ?? one.className) ? 'critical' :"
-        " one.classList.item(one.classList.length - 1)); return ['main .mark-legend > span', 'main .chart .flag'].map("
+        " one.classList.item(one.classList.length - 1)); return ['main .mark-legend > span', 'main .chart .mark'].map("
         "(all) => [...new Set(looks(all))].sort())"
     )
     listed, drawn = browser.script(looks)

@@ -355,8 +355,8 @@ def test_small_graphs_make_no_disaster_of_noise(run):
         ([0.780] * 15 + [0.777] * 15, "ratio", ""),
         ([1, 2], "1/s", ""),
         ([0] * 10 + [5] * 19 + [0], "1/s", ""),
-        ([0.78] * 15 + [0.37] * 14 + [0.77], "ratio", ""),
-        ([0.78] * 15 + [0.37] * 14 + [0.5], "ratio", "▼ 40 pt"),
+        ([0.78] * 15 + [0.37] * 14 + [0.778], "ratio", ""),
+        ([0.78] * 15 + [0.37] * 14 + [0.5], "ratio", "▼ 28 pt"),
     ],
 )
 def test_how_far_a_figure_moved_is_told_against_the_first_third(run, values, unit, words):
@@ -942,6 +942,20 @@ def test_a_line_reaches_the_outage_and_the_end_of_the_range_with_its_last_value(
     assert run("chartmath.js", body, [1, 2, None], [], 90) == [[0, 1], [60, 2]]
 
 
+@pytest.mark.parametrize(
+    "value,words", [(5370, "5.4k"), (2040, "2.0k"), (3590, "3.6k"), (71.9, "71.9"), (120, "120")]
+)
+def test_the_legend_of_stacked_areas_rounds_its_values(run, value, words):
+    body = (
+        "const chart = new Chart({label: 'x', unit: 'tokens/s', kind: 'area', legend: true});"
+        "document.body.append(chart.element);"
+        "const series = [{name: 'a', times: [0, 60], values: [given[0], given[0]]}];"
+        "chart.update({series, start: 0, end: 60, interval: 60});"
+        "return chart.keyValues[0].textContent"
+    )
+    assert run("chart.js", body, value) == words
+
+
 def test_layers_reach_an_outage_together(run):
     body = (
         "return held(given.map((values) => ({times: [0, 60, 120], values})), "
@@ -966,7 +980,7 @@ def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
     assert shown == "2" and last == dot
 
 
-def test_the_legend_of_marks_lists_the_signs_that_are_drawn(run):
+def test_the_legend_of_marks_lists_those_that_are_drawn_also_under_a_merged_sign(run):
     body = (
         "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
         "document.body.append(chart.element); chart.box.style.width = '600px';"
@@ -975,7 +989,7 @@ def test_the_legend_of_marks_lists_the_signs_that_are_drawn(run):
         " interval: 9, marks: marks.map(([time, kind]) => ({time, kind, title: kind}))});"
         "return [...chart.signs]"
     )
-    assert run("chart.js", body) == ["restart", "change"]
+    assert run("chart.js", body) == ["restart", "alert", "change"]
 
 
 def test_no_data_since_stands_beside_the_end_of_the_line_and_not_across_it(run):

@@ -813,6 +813,25 @@ def test_what_is_not_up_stands_first_in_the_table():
     assert [line.split()[1] for line in lines[nodes + 1 :]] == ["w1", "w0"]
 
 
+def test_the_status_shows_parts_that_add_up_while_a_round_goes_on():
+    cluster = Cluster({name: {"/metrics": page()} for name in ("w0", "w1")})
+    cluster.round()
+    watched = cluster.monitor.watched
+
+    def shown():
+        [node] = cluster.monitor.status(["w0"])["nodes"]
+        return node["metrics"]["remote_ping_seconds"]
+
+    assert shown() == 0.012
+    with watched.lock:
+        state = watched.nodes["w0"]
+        state.figures = dict(state.figures, remote_ping_seconds=1.0)
+    assert shown() == 0.012, "its instance was not computed with it yet"
+    with watched.lock:
+        watched.add_up()
+    assert shown() == 1.0
+
+
 def test_instances_stand_before_their_nodes_in_the_table_the_worst_first():
     lone = page().replace(b'"m"', b'"other"')
     cluster = Cluster({"w0": {"/metrics": lone}, "w1": {"/metrics": page()}, "w2": {}})

@@ -64,7 +64,7 @@ const TABLE_SERIES = 20;
 const LEAST_OLD = 10; // seconds after which a value that nobody reports is not current
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
-const COUNT_END = 20; // px from a mark to the end of the number beside its sign
+const COUNT_END = 24; // px from a mark to the end of the number beside its sign
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
 const FLAGS = {
   restart: "restart",
@@ -452,7 +452,8 @@ export class Chart {
 
   /** A value; of areas without the unit, which the axis has. */
   #legendValue(one, value) {
-    const short = () => parts(value, one.unit)[0].replace(/(\.\d)\d+/, "$1");
+    const tenths = (figure) => Number(figure).toFixed(1);
+    const short = () => parts(value, one.unit)[0].replace(/\d+\.\d{2,}/, tenths);
     return this.lanes[0].kind === "area" ? short() : format(value, one.unit, one.beside);
   }
 
@@ -607,16 +608,15 @@ export class Chart {
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
     this.flags = mergedMarks(shown);
-    for (const near of this.flags) {
-      this.signs.add(near[0].critical ? "critical" : near[0].kind);
-      this.#drawFlag(near);
-    }
+    // Those under a merged sign have their lines.
+    for (const { critical, kind } of shown) this.signs.add(critical ? "critical" : kind);
+    for (const near of this.flags) this.#drawFlag(near);
     const { start, end } = this.data;
     if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
       this.signs.add("down");
   }
 
-  /** One sign for marks that are too near for a sign each: the gravest, and how many there are. */
+  /** One sign for marks that are too near for a sign each: the gravest, and how many others. */
   #drawFlag(near) {
     const [{ px, kind, critical }] = near;
     const sign = icon(flagOf(near[0]));
@@ -625,7 +625,7 @@ export class Chart {
     sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
     const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
-    const number = near.length > 1 ? svg("text", count, String(near.length)) : null;
+    const number = near.length > 1 ? svg("text", count, `+${near.length - 1}`) : null;
     this.plot.append(svg("g", { role: "img", "aria-label": told }, sign, number));
   }
 

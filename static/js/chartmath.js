@@ -361,22 +361,15 @@ export function sparkRange(values, unit) {
 }
 
 /**
- * The mean of the last third of a series and of its first third: {before, now}; null without
- * enough values.
+ * The last value of a series, which stands beside it, and the mean of its first third:
+ * {now, before}; null without enough values.
  */
 export function change(values) {
   const third = Math.floor((values || []).length / 3);
   if (third < 1) return null;
   const before = values.slice(0, third).filter(isNumber);
-  const now = values.slice(-third).filter(isNumber);
-  return before.length && now.length ? { before: mean(before), now: mean(now) } : null;
-}
-
-/** The last value is nearer to where the series began than to where it moved. */
-export function isBack(values) {
-  const moved = change(values);
-  const last = (values || []).filter(isNumber).pop();
-  return Boolean(moved) && Math.abs(last - moved.before) < Math.abs(last - moved.now);
+  const now = values.filter(isNumber).pop();
+  return before.length ? { before: mean(before), now } : null;
 }
 
 const LEAST_POINTS = 0.005; // 0.5 percentage points

@@ -770,7 +770,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
                   { class: `state-word ${alert.severity === "critical" ? "bad" : "warn"}` },
                   alert.severity === "critical" ? "■ " : "◆ ",
                 ),
-                linked(alert.text),
+                h("span", {}, linked(alert.text)),
               ),
             ),
         ),

@@ -615,7 +615,7 @@ class Metrics {
     this.zeroBox = h("input", { type: "checkbox", onchange: () => this.#filter() });
     this.frame = panelFrame({
       title: "Metrics",
-      note: "latest values, whatever the time range",
+      note: "latest values, regardless of the time range",
       path: "/metrics",
       ctx,
       load: async () => {

@@ -7,7 +7,6 @@ import {
   endingWith,
   endOf,
   firstTime,
-  isBack,
   isNumber,
   lastIndex,
   movement,
@@ -174,7 +173,7 @@ export function tilesFor(totals) {
 /** How a figure moved, in words: {text, large}. */
 export function movementText(values, unit) {
   const moved = movement(values, unit);
-  if (!moved || isBack(values)) return { text: "", large: false };
+  if (!moved) return { text: "", large: false };
   const arrow = moved.up ? "▲" : "▼";
   const { large } = moved;
   if (moved.fromZero) return { text: `${arrow} from 0`, large };
@@ -236,7 +235,7 @@ export class Tile {
     const { text, large } = movementText(comparable ? values : [], this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
-    this.delta.title = text ? "last third of the time range compared with its first third" : "";
+    this.delta.title = text ? "compared with the first third of the time range" : "";
   }
 }
 
@@ -523,7 +522,7 @@ export class MarkLegend {
     this.element = h("span", {
       class: "mark-legend",
       "aria-hidden": "true",
-      title: "A number is a count of marks that are close together",
+      title: "+3 beside a sign: three other marks are close to it",
     });
   }
 

@@ -684,7 +684,8 @@ function trendCell(row) {
 
 /** "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes. */
 export function sizeText(status) {
-  const instances = instancesOf(status).length;
+  const isServer = ({ kinds }) => Boolean(kinds) && kinds.every((kind) => kind === "mp");
+  const instances = instancesOf(status).filter((one) => !isServer(one)).length;
   const frontends = frontendsOf(status);
   const down = frontends.filter(({ state }) => state === "down").length;
   const others = plural(frontends.length, "other frontend");

@@ -214,7 +214,7 @@ function aboutLine(node, status) {
     [node.version, ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
-    [since && `in this state since ${since}`, "only-wide"],
+    [since && `since ${since}`, "only-wide"],
     [node.latency > SLOW && responseTime(node), ""],
   ].filter(([text]) => text);
 }

@@ -47,7 +47,7 @@ const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
     placeholder: "0-511 or 12, 7, 90, …",
-    hint: "All tokens, starting with the first; ranges such as 0-511 are accepted.",
+    hint: "All tokens, starting with the first. Ranges are accepted.",
   }),
   model: text("Model", { placeholder: "e.g. Qwen/Qwen3-32B" }),
   world: text("World size", {
@@ -68,7 +68,7 @@ const FIELDS = {
   method: text("Method", { value: "cachegen" }),
   ip: text("IP address", { placeholder: "e.g. 10.0.0.5" }),
   workers: text("Worker IDs", { value: "0" }),
-  blocks: text("Block IDs", { value: "0-1", hint: "Ranges such as 0-15 are accepted." }),
+  blocks: text("Block IDs", { value: "0-1", hint: "Ranges are accepted." }),
   chunk: text("Chunk size", { value: "256" }),
   engine: text("Engine instance", {
     placeholder: "e.g. 1000",
@@ -366,7 +366,7 @@ export class CacheOperations {
   #build(kinds) {
     const again = () => this.#build(kinds);
     const kindBox = this.#select(
-      "Sent to",
+      "Send to",
       kinds.map((kind) => [kind, KINDS[kind]]),
       this.kind,
       (kind) => {
