@@ -173,6 +173,21 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     )
 
 
+def test_on_a_telephone_a_logger_has_its_effective_level(browser, demo, show):
+    browser.resize(360, 800)
+    try:
+        show(demo, "loglevels", "llama70b-b_worker1")
+        browser.wait_for(lambda: browser.has(".loggers td.effective"))
+        assert browser.texts(".loggers td.effective")[0] in ("INFO", "WARNING")
+        word = "const cell = document.querySelector('.loggers td.effective');"
+        word += "return getComputedStyle(cell, '::before').content"
+        assert browser.script(word) == '"Effective: "'
+        wrap = "document.querySelector('.loggers .table-wrap')"
+        assert browser.script(f"return {wrap}.scrollWidth <= {wrap}.clientWidth")
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_all_loggers_of_a_prefix_are_set_together(browser, demo, show):
     show(demo, "loglevels", "llama70b-b_worker1")
     browser.type("input[name=prefix]", "lmcache.v1")
@@ -267,6 +282,25 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
             )
         )
         assert "In the instance" not in browser.texts("main .data thead th")
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_on_a_telephone_the_value_of_a_setting_stands_below_its_name(browser, demo, show):
+    below = (
+        "const rows = [...document.querySelectorAll('.settings tbody:not(.spacer) tr')];"
+        "const row = rows.find((one) => one.textContent.startsWith(arguments[0]));"
+        "if (!row) return null;"
+        "const [name, value] = [...row.children].map((one) => one.getBoundingClientRect());"
+        "return name.bottom <= value.top && name.left === value.left"
+    )
+    browser.resize(360, 800)
+    try:
+        show(demo, "config", "llama70b-b_worker1")
+        assert browser.wait_for(lambda: browser.script(below, "chunk_size"))
+        browser.click("[title='Edit chunk_size']")
+        browser.wait_for(lambda: browser.has(".editing .in-place"))
+        assert browser.script(below, "chunk_size")
     finally:
         browser.resize(1280, 800)
 

@@ -473,7 +473,8 @@ class Settings {
     const changedAt = (row) => (row.event ? row.event.time : 0);
     this.rows.sort((a, b) => changedAt(b) - changedAt(a));
     const count = h("span", { class: "muted" }, countText(this.rows));
-    append(body, h("div", { class: "tools" }, this.search, this.only, count), this.table.element);
+    append(body, h("div", { class: "tools" }, this.search, this.only, count));
+    append(body, h("div", { class: "settings" }, this.table.element));
     this.table.update(this.rows);
     this.#compareSiblings();
   }

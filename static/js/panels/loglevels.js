@@ -70,6 +70,7 @@ const columns = (panel) => [
   {
     id: "level",
     label: "Level",
+    cls: "own-level",
     width: 110,
     drop: 2,
     value: (row) => LEVELS.indexOf(row.level),
@@ -79,8 +80,8 @@ const columns = (panel) => [
   {
     id: "effective",
     label: "Effective level",
+    cls: "effective",
     width: 110,
-    drop: 1,
     title: "The logger’s level or, where it is not set, that of the nearest parent with one",
     value: (row) => LEVELS.indexOf(row.effective),
     text: (row) => row.effective,
