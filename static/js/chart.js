@@ -256,8 +256,10 @@ class Lane {
     const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
     const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
     const [from, to] = widestGap(left, right, places);
-    if (last >= oldest && to - from < width) return null; // the legend says it, too
-    const x = last < oldest ? this.#besideEnd(xOf(last), width, left, right) : (from + to) / 2;
+    const [after, before] =
+      last < oldest ? [Math.max(left, xOf(last) + BESIDE), right] : [from, to];
+    if (before - after < width) return null; // the legend says it, too
+    const x = (after + before) / 2;
     const y = this.bottom - this.height / 2;
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
     return svg(
@@ -266,13 +268,6 @@ class Lane {
       svg("rect", { class: "chart-blank", ...box }),
       svg("text", { class: "chart-empty none", x, y, "text-anchor": "middle" }, text),
     );
-  }
-
-  /** The middle of a text beside the last value: after it where there is room, else before it. */
-  #besideEnd(last, width, left, right) {
-    const from = Math.max(left, last + BESIDE);
-    if (from + width <= right) return (from + right) / 2;
-    return Math.max(left + width, last - BESIDE) - width / 2;
   }
 
   /** A dot at the end of each line: a line of one value is seen by it. */
