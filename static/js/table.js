@@ -242,7 +242,7 @@ export class HeadingRow {
 // ---- the table
 
 const ROW_HEIGHT = 32; // px, --row in style.css
-const VIRTUAL_FROM = 200; // rows
+export const VIRTUAL_FROM = 200; // rows
 const ROWS_AROUND = 12; // rows kept in the DOM above and below those in view
 const pickWidth = (tight) => (tight ? 30 : 36); // px
 const TELEPHONE = 600; // px, as in style.css

@@ -444,7 +444,7 @@ function kvCache(ctx) {
       const alike = new Map(); // most engines have layers of one shape
       for (const [layer, one] of Object.entries(data.layers || {})) {
         const told = [
-          ["Shape", (one.shape || []).join(" × ")],
+          ["Shape", (one.shape || []).join("×")],
           ["Type", String(one.dtype).replace(/^torch\./, "")],
           ["Device", one.device],
         ];

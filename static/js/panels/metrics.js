@@ -9,7 +9,7 @@ import { append, breakable, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
-import { DataTable } from "../table.js";
+import { DataTable, VIRTUAL_FROM } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
 import { familyUnit } from "./util.js";
@@ -569,7 +569,9 @@ function factColumns(panel) {
       get width() {
         return panel.spread ? 264 : 126;
       },
-      narrow: 126,
+      get narrow() {
+        return panel.long ? 126 : 100; // the rows of a long table have one line
+      },
       find: false,
       value: (row) => row.value,
       sig: (row) => row.shown,
@@ -601,6 +603,7 @@ class Metrics {
     this.labelNames = [];
     this.varying = []; // labels of the rows shown that have more than one value
     this.spread = false; // a row shown is a histogram: its value is a count and quantiles
+    this.long = false; // the rows shown are more than a table keeps in the page
     this.prefix = null;
     this.table = null;
     this.detail = new Detail(this);
@@ -644,6 +647,7 @@ class Metrics {
     const varies = (name) => values.get(name).size > 1 || isRare(name);
     this.varying = this.labelNames.filter((name) => values.has(name) && varies(name));
     this.spread = inGroup.some((row) => row.set);
+    this.long = inGroup.length > VIRTUAL_FROM;
     this.#showShared(values);
     this.#chooseColumns(inGroup);
     const zeros = !this.zeroBox.checked;

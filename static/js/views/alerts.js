@@ -482,7 +482,7 @@ function alertItem(line, now, opened, incident = null) {
       h(
         "span",
         { class: "fact-line" },
-        facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
+        facts.map((fact, i) => [i ? " ·\u00a0" : "", fact]),
       ),
       isLink ? undo : null,
       more,

@@ -444,7 +444,11 @@ function layerLines(history) {
     restOf(total, layers, { name: "In-process", colour: COLOUR.lmcache, share }),
     total,
   ].filter(Boolean);
-  const loaded = history.line("retrieve_hit_rate", { name: "Retrieve", colour: COLOUR.retrieve });
+  const loaded = history.line("retrieve_hit_rate", {
+    name: "Retrieve",
+    colour: COLOUR.retrieve,
+    share: "requested tokens",
+  });
   return lines.length > 1 ? lines : [...lines, loaded].filter(Boolean);
 }
 
