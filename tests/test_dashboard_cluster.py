@@ -1250,19 +1250,82 @@ def test_nothing_in_the_top_bar_is_cut_or_pushed_out(show, server, story):
         assert browser.text(".demo-note") in ("Demo", "Demo: simulated nodes")
 
 
+TILES = (
+    "const [box] = document.getElementsByClassName('tiles');"
+    "const [tile] = box.children;"
+    "box.replaceChildren(...Array.from({ length: arguments[0] }, () => tile.cloneNode(true)));"
+    "const place = (one) => one.getBoundingClientRect();"
+)
+
+
 @pytest.mark.parametrize("width", [1800, 1440, 768, 360])
 def test_the_last_row_of_tiles_has_no_empty_place(show, server, width):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".tiles .tile") > 1)
     browser.resize(width, 800)
-    gap = (
-        "const [box] = document.getElementsByClassName('tiles');"
-        "const [tile] = box.children;"
-        "box.replaceChildren(...Array.from({ length: arguments[0] }, () => tile.cloneNode(true)));"
-        "const right = (one) => one.getBoundingClientRect().right;"
-        "return Math.round(right(box) - right(box.lastChild))"
-    )
+    gap = TILES + "return Math.round(place(box).right - place(box.lastChild).right)"
     assert [browser.script(gap, count) for count in range(2, 9)] == [1] * 7
+
+
+@pytest.mark.parametrize("width, rows", [(1800, [1] * 7), (1440, [1, 1, 1, 2, 2, 2, 2])])
+def test_few_tiles_are_one_row_on_a_wide_screen(show, server, width, rows):
+    browser = show(server, "/#/node/mp-0", "main .charts-card")  # it has the styles of panels
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: browser.text("h1") == "Cluster" and browser.count(".tile") > 1)
+    browser.resize(width, 800)
+    tops = TILES + "return new Set([...box.children].map((one) => place(one).top)).size"
+    assert [browser.script(tops, count) for count in range(2, 9)] == rows
+    gap = TILES + "return Math.round(place(box).right - place(box.lastChild).right)"
+    assert [browser.script(gap, count) for count in range(2, 9)] == [1] * 7
+
+
+def test_what_stands_beside_a_name_is_readable_or_left_out(show, fleet):
+    browser = show(fleet)
+    browser.resize(768, 900)
+    browser.wait_for(lambda: browser.count("main .data tbody .tag") > 4)
+    cut = (
+        "const box = (one) => one.getBoundingClientRect();"
+        "const all = [...document.querySelectorAll('main .data tr:not(.facts-beside) th :is(.tag,"
+        " .beside)')].map((one) => [one, box(one), box(one.closest('th'))]);"
+        "const seen = all.filter(([, inner, outer]) => inner.top < outer.bottom);"
+        "const isCut = ([one, inner, outer]) => inner.right > outer.right || inner.width < 40 ||"
+        " (one.matches('.tag') && inner.bottom > outer.bottom);"
+        "const tags = seen.filter(([one]) => one.matches('.tag'));"
+        "return [seen.filter(isCut).map(([one]) => one.textContent), tags.length > 4,"
+        " all.length > seen.length]"
+    )
+    browser.wait_for(lambda: browser.script(cut) == [[], True, True])
+    told = "return [...document.querySelectorAll('main .data th')].map((one) => one.title)"
+    assert any(re.match(r"llama70b-\d+ · vLLM, TP 4", one) for one in browser.script(told))
+
+
+def test_why_a_node_behind_a_frontend_is_unknown_is_told_whole(show, server, story):
+    error = "its frontend rack2 does not respond: connection refused"
+    story.nodes[1].update(source="proxy:rack2", state="unknown", proxy="rack2", error=error)
+    browser = show(server, "/#/nodes")
+    browser.wait_for(lambda: error in browser.text("main .data"))
+    widths = (
+        "const note = document.querySelector('.error-note'); const { right, bottom } ="
+        " note.getBoundingClientRect(); const cell = note.closest('td').getBoundingClientRect();"
+        "return right <= cell.right && bottom <= cell.bottom"
+    )
+    assert browser.script(widths)
+    assert "its frontend" in browser.texts("main .data tbody td")
+    browser.script("location.hash = '#/node/%s'" % story.nodes[1]["key"])
+    browser.wait_for(lambda: "Source\nits frontend" in browser.text("main"))
+
+
+def test_last_values_are_said_to_be_so_below_what_other_nodes_report_now(show, server, story):
+    node = next(one for one in story.nodes if one["kind"] == "scheduler")
+    node.update(state="down", error="connection refused")
+    story.figures = {"latency": lambda ago: 0.004}
+    browser = show(server, "/#/node/" + node["key"], "main .charts-card")
+    said = "Figures are the last values reported, at"
+    browser.wait_for(lambda: said in browser.text("main"))
+    browser.wait_for(lambda: "Other nodes of this instance" in browser.text("main"))
+    text = browser.text("main")
+    assert text.index("Other nodes of this instance") < text.index(said)
+    assert browser.has(".note:not([hidden]) + .node-charts .charts-card")
 
 
 def test_the_side_lists_instances_and_folds(show, server):

@@ -965,6 +965,22 @@ def test_layers_reach_an_outage_together(run):
     assert both == [[1, 2, 2, None, None], [3, None, None, None, None]]
 
 
+def test_a_lane_without_series_is_left_out_and_leaves_its_room(run):
+    body = (
+        "const lanes = [{unit: '1/s', height: 64}, {unit: '1/min', kind: 'bar', height: 34}];"
+        "const chart = new Chart({label: 'x', lanes, legend: true});"
+        "document.body.append(chart.element);"
+        "const one = {name: 'a', times: [0, 60, 120], values: [4, 2, 4]};"
+        "return [[[one], [one]], [[], [one]], [[one], []]].map((series) => {"
+        "  chart.update({series, start: 0, end: 120, interval: 60});"
+        "  const { plot } = chart;"
+        "  return [plot.querySelectorAll('.axis').length, plot.getAttribute('height')]; })"
+    )
+    both, *alone = run("chart.js", body)
+    assert both[0] == 2
+    assert alone == [[1, both[1]]] * 2
+
+
 def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
     body = (
         "const chart = new Chart({label: 'x', unit: 'count', legend: true});"

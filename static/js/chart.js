@@ -115,6 +115,7 @@ function textWidth(text) {
 class Lane {
   constructor({ unit, kind = "line", height = STANDARD_HEIGHT, least = 0 }) {
     Object.assign(this, { unit, kind, height, leastTop: least, series: [], drawn: [], limits: [] });
+    this.ownHeight = height; // where no other lane is left out
   }
 
   get isRate() {
@@ -297,7 +298,8 @@ class Lane {
 export class Chart {
   constructor(options) {
     this.options = options;
-    this.lanes = (options.lanes || [options]).map((lane) => new Lane(lane));
+    this.allLanes = (options.lanes || [options]).map((lane) => new Lane(lane));
+    this.lanes = this.allLanes; // those that are drawn
     this.data = { start: 0, end: 1, interval: 0, marks: [] };
     this.width = 0;
     this.scale = null;
@@ -355,7 +357,7 @@ export class Chart {
   update({ series, limits = [], ...data }) {
     const perLane = this.options.lanes ? series : [series];
     let colour = 0;
-    this.lanes.forEach((lane, i) => {
+    this.allLanes.forEach((lane, i) => {
       lane.limits = limits[i] || [];
       const few = perLane[i].length <= COLOURS && ["line", "step"].includes(lane.kind);
       lane.series = perLane[i].map((one, at) => {
@@ -369,6 +371,7 @@ export class Chart {
         return row;
       });
     });
+    this.#chooseLanes();
     this.data = { interval: 0, marks: [], ...data };
     const [first] = this.series;
     this.data.step = Math.max(this.data.interval, first ? spacing(first.times) : 0);
@@ -377,6 +380,15 @@ export class Chart {
     if (this.options.legend) this.#drawLegend();
     this.draw();
     this.#drawTable();
+  }
+
+  /** Leave out lanes without series; the first of the others has their room. */
+  #chooseLanes() {
+    const high = (lanes) => lanes.reduce((sum, { ownHeight }) => sum + ownHeight + LANE_GAP, 0);
+    const filled = this.allLanes.filter(({ series }) => series.length);
+    this.lanes = filled.length ? filled : this.allLanes;
+    const spare = high(this.allLanes) - high(this.lanes);
+    this.lanes.forEach((lane, i) => (lane.height = lane.ownHeight + (i ? 0 : spare)));
   }
 
   /** Have lines reach the outages and the end of the range: means are of the time after them. */

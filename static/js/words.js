@@ -240,6 +240,10 @@ export const HISTORY = [
 
 export const kindName = (kind) => KINDS[kind] || "";
 
+/** What a node is known from. */
+export const sourceText = ({ source }) =>
+  String(source).startsWith("proxy:") ? "its frontend" : source || "";
+
 const PAST_FORMS = [
   [/ (?:is|has been) /, " was "],
   [/ (?:are|have been) /, " were "],

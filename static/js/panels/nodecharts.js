@@ -507,7 +507,7 @@ export class NodeFigures {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (this.card) this.card.fail(error);
-      else replace(this.place, h("p", { class: "panel-line" }, `Not loaded: ${error.message}.`));
+      else replace(this.place, instead(`Not loaded: ${error.message}.`));
       this.place.classList.remove("asking");
       return;
     }
@@ -558,10 +558,19 @@ const JUST_NOW = 60; // seconds in which figures are still awaited
 const OLD_MP =
   "No figures. An MP server before 0.4.6 has its metrics on another port: set metrics_port.";
 
+/** A card that says why it has no charts. */
+const instead = (text) =>
+  h(
+    "section",
+    { class: "panel absent", "aria-label": "Charts" },
+    h("header", { class: "panel-head" }, h("h2", {}, "Charts")),
+    h("p", { class: "panel-line said" }, text),
+  );
+
 /** Why there are no charts; null where that is said above, or there never are any. */
 function noFigures(node, now) {
   if (["frontend", "discovery"].includes(node.kind) || node.state === "unknown") return null;
-  return h("p", { class: "quiet-line" }, whyNone(node, now));
+  return instead(whyNone(node, now));
 }
 
 function whyNone({ kind, state, version, since, reasons }, now) {

@@ -7,7 +7,7 @@ import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime } from "../format.js";
 import { instanceName, shownNow, store } from "../server.js";
-import { kindName } from "../words.js";
+import { kindName, sourceText } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { isAway, NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
@@ -95,7 +95,7 @@ function aboutRows(node, more) {
     ["Version", node.version],
     ["Address", breakable(node.address || "")],
     ["Proxy path", breakable(node.path || "")],
-    ["Source", node.source],
+    ["Source", sourceText(node)],
     ["Proxy", proxyLink(node)],
     ["Last polled", node.polled && !store.error ? clock(node.polled) : null],
     ["Response time", responseTime(node)],
@@ -162,6 +162,10 @@ class Overview {
     if (this.past.hidden) return;
     const isOlder = timeRange().to - time > SAME_TIME;
     const older = isOlder ? ` (last reported at ${clock(time)})` : "";
+    // Other nodes have figures of now: the note stands below them where none of these is above.
+    const isFirst = fixed || !this.figures.tiles.hidden || this.caches.isConnected;
+    const place = isFirst ? this.figures.tiles : this.charts;
+    if (this.past.nextSibling !== place) place.before(this.past);
     const text = fixed
       ? `Figures as of ${clock(timeRange().to)}, the end of this range${older}. ${LIVE}`
       : `Figures are the last values reported, at ${clock(time)}.`;
@@ -196,8 +200,8 @@ class Overview {
   redraw() {
     const node = this.ctx.node();
     if (!node || this.ctx.signal.aborted) return;
-    this.#drawPast(node);
     this.#drawUse(node);
+    this.#drawPast(node);
     this.#drawAbout(node);
   }
 

@@ -451,6 +451,7 @@ export class InstanceTable {
 
   #isTall(row) {
     if (this.table.fit.tight) return false; // there is no second line
+    if (farFrom(row)) return true; // the tag may need a line of its own
     return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.columns.includes(name) && (spreadFor(row, name) || oddness(row, name)),
     );
@@ -485,6 +486,7 @@ export class InstanceTable {
         value: (row) => row.name,
         search: searchText,
         sig: (row) => this.#nameSignature(row),
+        tip: (row) => [row.name, besideName(row)].filter(Boolean).join(" · "),
         render: (row) => this.#nameCell(row),
       },
       ...FIGURE_COLUMNS,
@@ -507,6 +509,7 @@ export class InstanceTable {
     const tag = far ? outlierTag(...far) : null;
     // A tag takes the room of the rank, which the name tells.
     const beside = tag ? null : h("span", { class: "beside" }, besideName(row));
+    const name = tag ? "row-name far" : "row-name";
     if (!row.node) {
       const open = this.table.isOpen(row);
       const fold = h(
@@ -521,7 +524,7 @@ export class InstanceTable {
         h("span", { class: "fold-mark", "aria-hidden": "true" }),
         fitted(row.name),
       );
-      return [fold, tag || beside];
+      return h("div", { class: name }, fold, tag || beside);
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
@@ -533,7 +536,7 @@ export class InstanceTable {
           [rank, node.error].filter(Boolean).join(" · "),
         )
       : beside;
-    return [link, tag, error];
+    return h("div", { class: name }, link, tag, error);
   }
 
   setColumns(ids) {

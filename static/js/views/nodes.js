@@ -18,7 +18,7 @@ import { h, replace, setText } from "../dom.js";
 import { addressText, format, plural } from "../format.js";
 import { getJson, poll, refreshNow, sendJson, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
-import { KINDS } from "../words.js";
+import { KINDS, sourceText } from "../words.js";
 
 // Sources that come and go by themselves.
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/;
@@ -252,7 +252,7 @@ const actionColumn = (view) => ({
   render: (row) => view.actionCell(row),
 });
 
-const errorNote = ({ error }) => h("span", { class: "muted" }, ` · ${error}`);
+const errorNote = ({ error }) => h("span", { class: "muted error-note" }, ` · ${error}`);
 
 function placeColumns() {
   return [
@@ -282,7 +282,7 @@ function placeColumns() {
       width: 100,
       drop: 3,
       value: (row) => row.source || "",
-      text: (row) => (String(row.source).startsWith("proxy:") ? "its frontend" : row.source || "–"),
+      text: (row) => sourceText(row) || "–",
     },
   ];
 }
