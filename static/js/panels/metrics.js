@@ -570,7 +570,7 @@ function factColumns(panel) {
         return panel.spread ? 264 : 126;
       },
       get narrow() {
-        return panel.long ? 126 : 100; // the rows of a long table have one line
+        return panel.long ? 126 : 112; // the rows of a long table have one line
       },
       find: false,
       value: (row) => row.value,
