@@ -1267,8 +1267,11 @@ def test_the_last_row_of_tiles_has_no_empty_place(show, server, width):
     assert [browser.script(gap, count) for count in range(2, 9)] == [1] * 7
 
 
-@pytest.mark.parametrize("width, rows", [(1800, [1] * 7), (1440, [1, 1, 1, 2, 2, 2, 2])])
-def test_few_tiles_are_one_row_on_a_wide_screen(show, server, width, rows):
+@pytest.mark.parametrize(
+    "width, rows",
+    [(1800, [1] * 7), (1440, [1, 1, 1, 2, 2, 2, 2]), (768, [1, 1, 2, 3, 3, 4, 4])],
+)
+def test_few_tiles_are_one_row(show, server, width, rows):
     browser = show(server, "/#/node/mp-0", "main .charts-card")  # it has the styles of panels
     browser.script("location.hash = '#/'")
     browser.wait_for(lambda: browser.text("h1") == "Cluster" and browser.count(".tile") > 1)
