@@ -520,7 +520,7 @@ def test_layers_of_one_shape_are_one_group(browser, demo, show):
     browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))
     assert browser.texts("section[aria-label='KV cache'] .layers dd") == [
         "80",
-        "2 × 4096 × 16 × 2 × 128",
+        "2×4096×16×2×128",
         "bfloat16",
         "cuda:0",
     ]
