@@ -1338,9 +1338,10 @@ def test_the_side_lists_instances_and_folds(show, server):
     assert [words[0] for words in groups] == ["◆", "●", "●", "●"]
     browser.click("nav .side-tree summary")
     browser.wait_for(lambda: browser.count("nav .side-tree details[open]") == 3)
+    browser.settle()  # it is remembered in a task of its own
     browser.reload()
     browser.wait_for(lambda: browser.count("nav .side-tree details") == 4)
-    assert browser.count("nav .side-tree details[open]") == 3
+    browser.wait_for(lambda: browser.count("nav .side-tree details[open]") == 3)
 
 
 # ---- a thousand nodes

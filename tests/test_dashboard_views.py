@@ -126,7 +126,7 @@ def test_the_cluster_is_filtered_by_an_environment_variable_and_by_its_value(pag
     browser = page(fleet, "#/")
     loaded(browser)
     browser.click("main .tools .pop summary")
-    is_open = "return document.querySelector('.env-filter').getClientRects().length > 0"
+    is_open = "return document.querySelector('.env-filter')?.getClientRects().length > 0"
     browser.wait_for(lambda: browser.script(is_open))
     browser.type(".env-filter", "CUDA_VISIBLE_DEVICES=1")
     browser.press("Enter")
