@@ -224,7 +224,8 @@ def test_the_charts_of_an_engine_carry_the_marks_of_its_instance_but_shade_its_d
     looks = (
         "const looks = (all) => [...document.querySelectorAll(all)].map("
         "(one) => /critical|other/.test(one.className.baseVal ?? one.className) ? 'critical' :"
-        " one.classList.item(one.classList.length - 1)); return ['main .mark-legend > span', 'main .chart .mark'].map("
+        " one.classList.item(one.classList.length - 1));"
+        "return ['main .mark-legend > span', 'main .chart .mark'].map("
         "(all) => [...new Set(looks(all))].sort())"
     )
     listed, drawn = browser.script(looks)
