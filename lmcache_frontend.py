@@ -12934,6 +12934,7 @@ DEMO_SIGMA = 0.6  # standard deviation of the logarithm of a simulated duration
 DEMO_LOAD_EVERY = 5400.0  # seconds after which the traffic repeats
 DEMO_REACTION = 90.0  # seconds until a change of the story's setting has its whole effect
 DEMO_NEVER = 1e9  # seconds after which a line repeats that does not repeat
+DEMO_OBJECTS = 10240  # that fill the L1 memory of an MP server
 DEMO_IDLE_TIMEOUT = 5.0  # seconds, as uvicorn's
 DEMO_BUFFER = 256 * KIB  # bytes that a node sends together
 DEMO_KEEP_ALIVE = 100  # nodes; those of a larger fleet close a connection after each response
@@ -12942,11 +12943,21 @@ DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
 # Seconds; of replayed rounds. An hour that ended 15 minutes ago is as detailed as the last one.
 DEMO_AGES = (*range(50, 4801, 50), *range(5400, 21601, 600))
 DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
+# Parts of the traffic that a node can turn off (cluster.json explains them).
+DEMO_PARTS = ("hot", "remote", "writes", "puts", "fills", "counting")
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
 DEMO_LATENCY = 0.001  # seconds, of a replayed response
+DEMO_COORDINATOR_PORT = 8400  # of MP servers that have no coordinator
 DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
 MAX_REPLAY_POLLS = 1860  # of nodes: about 1.8 s of CPU
 DEMO_FACT = re.compile(r"\$([\w.]+)")  # a whole value in a recorded response
+# Figures in a recorded response: since when they count, and whether they are whole.
+DEMO_SIGNS = {
+    "$now": ("now", False),
+    "$whole": ("now", True),
+    "$total": ("counted", False),
+    "$count": ("counted", True),
+}
 DEMO_TEXT_FACT = re.compile(r"\$\{([\w.]+)\}")  # a part of a text there
 
 
@@ -13012,13 +13023,18 @@ class DemoSum(NamedTuple):
 
     basis: str
     terms: Mapping[str, float]
-    is_whole: bool = False
+    step: int = 0  # of which it is a multiple, rounded down
 
     def of(self, figures: DemoFigures) -> float:
         values = figures[self.basis]
-        total = sum([factor * values.get(name, 0.0) for name, factor in self.terms.items()])
+        total = 0.0
+        for name, factor in self.terms.items():
+            if name in values:
+                total += factor * values[name]
+        if not self.step:
+            return max(0.0, total)
         # 2.9999999 is 3.
-        return float(int(total + 1e-6)) if self.is_whole else max(0.0, total)
+        return float(int(total / self.step + 1e-6) * self.step)
 
 
 class DemoPage:
@@ -13042,31 +13058,35 @@ class DemoPage:
             text = text.replace(f"${name}", str(facts[name]))
         return text
 
+    def partial(self) -> List[str]:
+        """The flows of which somebody can turn off a part."""
+        return sorted({name for total in self.sums for name in total.terms if ":" in name})
+
     def _add_family(self, family: dict, page: dict) -> None:
         name, kind = family["name"], family["type"]
         text = "".join(family["help"]).replace("%", "%%")
         self.lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
         is_now = kind == "gauge" and not family.get("grows")
-        basis = "now" if is_now else page["since"]
+        basis = "now" if is_now else family.get("since", page["since"])
         for sample in family.get("samples", [family]):
             labels = {**page["labels"], **sample.get("labels", {})}
             if kind == "histogram":
                 bounds = self.bounds[family["bounds"]]
                 self._add_histogram(name, labels, basis, sample["populations"], bounds)
             else:
-                is_whole = family.get("whole", not is_now)
-                self._add(name, labels, DemoSum(basis, sample["sum"], is_whole))
+                step = family.get("whole", not is_now)
+                self._add(name, labels, DemoSum(basis, sample["sum"], int(step)))
 
     def _add_histogram(
         self, name: str, labels: dict, basis: str, parts: List[dict], bounds: List[float]
     ) -> None:
-        def blend(weight: Callable[[float], float], is_whole: bool = True) -> DemoSum:
+        def blend(weight: Callable[[float], float], step: int = 1) -> DemoSum:
             """The sum of the populations' counts, weighted by their medians."""
             terms: Dict[str, float] = collections.defaultdict(float)
             for part in parts:
                 for term, factor in part["count"].items():
                     terms[term] += factor * weight(part["median"])
-            return DemoSum(basis, terms, is_whole)
+            return DemoSum(basis, terms, step)
 
         for bound in bounds:
             below = blend(functools.partial(demo_share, bound, bounds[-1]))
@@ -13075,7 +13095,7 @@ class DemoPage:
         self._add(f"{name}_bucket", {**labels, "le": "+Inf"}, count)
         self._add(f"{name}_count", labels, count)
         mean = math.exp(DEMO_SIGMA**2 / 2)  # of a population whose median is 1
-        self._add(f"{name}_sum", labels, blend(lambda median: median * mean, False))
+        self._add(f"{name}_sum", labels, blend(lambda median: median * mean, 0))
 
     def _add(self, name: str, labels: dict, total: DemoSum) -> None:
         pairs = ",".join([f'{key}="{value}"' for key, value in labels.items()])
@@ -13093,8 +13113,11 @@ def demo_share(bound: float, highest: float, median: float) -> float:
 class DemoProcess:
     """A simulated process: when it ran, and its figures. Times are Unix seconds."""
 
-    def __init__(self, cluster: DemoCluster, name: str, instance: str, fill: float) -> None:
+    def __init__(
+        self, cluster: DemoCluster, role: str, name: str, instance: str, fill: float
+    ) -> None:
         self.cluster = cluster
+        self.partial = cluster.partial[role]
         # Nodes differ a little, but the ranks of an instance serve the same tokens.
         by_node, by_instance = demo_random(name), demo_random(instance)
         self.fill = fill * (1 - 0.01 * by_node)
@@ -13108,23 +13131,18 @@ class DemoProcess:
             factor = 0.95 + 0.1 * by_node if curve.get("varies") else 1.0
             every = curve.get("every", cluster.every)
             self.curves[curve["name"]] = DemoCurve(curve["points"], every, factor)
-        # The times and new states of each switch, and the time of each reset.
-        self.switches = {
-            "hot_cache": [(0.0, True)],
-            "freeze": [(0.0, False)],
-            "chunk_statistics": [(0.0, True)],
-        }
-        self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0, "cleared": 0.0}
+        # When each part of the traffic was turned on and off, and the time of each reset.
+        self.turns = {part: [(0.0, True)] for part in DEMO_PARTS}
+        self.marks = {"started": 0.0, "reset": 0.0, "counted": 0.0}
+        self.clears: List[float] = []  # when somebody cleared the cache
+        self.servers: List[DemoProcess] = []  # of a coordinator
         self._origins: Dict[float, DemoFlows] = {}  # by a process's start
 
-    def is_on(self, switch: str) -> bool:
-        return self.switches[switch][-1][1]
-
-    def _seconds_on(self, switch: str, at: float) -> float:
-        turns = self.switches[switch]
-        ends = [time for time, _ in turns[1:]] + [at]
-        spans = [min(end, at) - start for (start, is_on), end in zip(turns, ends) if is_on]
-        return sum([max(0.0, span) for span in spans])
+    def turn(self, parts: Mapping[str, bool], at: float) -> None:
+        """Turn parts of the traffic on or off."""
+        for part, is_on in parts.items():
+            if is_on != self.turns[part][-1][1]:
+                self.turns[part].append((at, is_on))
 
     def change(self, at: float, level: float) -> None:
         """Leave the story: from ``at`` on its setting is on in this share of the workers."""
@@ -13140,24 +13158,23 @@ class DemoProcess:
     def is_down(self, at: float) -> bool:
         return any(self._during(outage, at) for outage in self.outages)
 
+    def changes(self, at: float) -> List[dict]:
+        """The settings that the story has changed, by then."""
+        return [entry["conf"] for entry in self.settings if self._during(entry, at)]
+
     def conf(self, at: float) -> dict:
         """The configuration, with the story's changes."""
-        changes = [entry["conf"] for entry in self.settings if self._during(entry, at)]
-        return dict(collections.ChainMap(*changes, self.cluster.settings["conf"]))
+        return dict(collections.ChainMap(*self.changes(at), self.cluster.settings["conf"]))
 
     def figures(self, at: float) -> DemoFigures:
         """The values of the names in a sum: rates ``now``, and integrals since each mark."""
-        told, zero, every = min(at, self.changed), self.cluster.zero, self.cluster.every
-        ends = [told - (told - zero - outage["to"]) % every for outage in self.outages]
-        started = round(max([self.cluster.birth, *ends]), 3)
-        filling = at - max(started, self.marks["cleared"])
-        level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
+        started = self.started(at)
         flows = self._flows(at)
         now = {name: rate for name, (rate, _) in flows.items()}
         now["started"], now["time"] = started, at
         now["healthy"] = float(now.get("sick", 0.0) < 0.5)
-        now["counting_now"] = float(self.is_on("chunk_statistics"))
-        now["fill"] = level * self.is_on("hot_cache")
+        now["servers"] = float(len(self.servers))
+        now["fill"] = sum([process.level(at) for process in self.servers or [self]])
         figures = {"now": now}
         for mark, marked in self.marks.items():
             start = max(started, marked)
@@ -13168,15 +13185,64 @@ class DemoProcess:
             figures[mark]["once"] = 1.0
         return figures
 
+    def started(self, at: float) -> float:
+        """When the process that runs at this time was started."""
+        told, zero, every = min(at, self.changed), self.cluster.zero, self.cluster.every
+        ends = [told - (told - zero - outage["to"]) % every for outage in self.outages]
+        return round(max([self.cluster.birth, *ends]), 3)
+
+    def level(self, at: float) -> float:
+        """How full L1 is, in whole objects: 0 to 1."""
+        if not self._is_on("hot", at):
+            return 0.0
+        since = [time for time in (*self.clears, self.turns["hot"][-1][0]) if time <= at]
+        filling = at - max(self.started(at), *since)
+        level = self.fill * (1 - math.exp(-filling / self.cluster.data["fill_time"]))
+        return int(level * DEMO_OBJECTS) / DEMO_OBJECTS
+
     def _flows(self, at: float) -> DemoFlows:
         """The rate of each flow, and its integral since a fixed time."""
-        seconds = at - self.cluster.birth + self.phase
-        flows = {name: curve.at(at - self.cluster.zero) for name, curve in self.curves.items()}
-        flows["load"] = self.load.at(seconds)
-        flows["writes"] = self.load.at(seconds - self._seconds_on("freeze", at))
-        flows["counting"] = self.load.at(self._seconds_on("chunk_statistics", at))
-        flows["constant"] = (1.0, seconds)
+        names = ("load", "constant", "empty", *self.curves)
+        flows = {name: self._flow(name, at) for name in names}
+        for name in self.partial:
+            part, _, flow = name.partition(":")
+            if flow in flows:
+                is_whole = len(self.turns[part]) == 1
+                flows[name] = flows[flow] if is_whole else self._partial(part, flow, at)
         return flows
+
+    def _flow(self, name: str, at: float) -> Tuple[float, float]:
+        seconds = at - self.cluster.birth + self.phase
+        if name == "load":
+            return self.load.at(seconds)
+        if name == "constant":
+            return 1.0, seconds
+        if name == "empty":
+            return self._empty(at)
+        return self.curves[name].at(at - self.cluster.zero)
+
+    def _empty(self, at: float) -> Tuple[float, float]:
+        """1 when somebody has just cleared the cache, and less and less while it fills again."""
+        rate = area = 0.0
+        fill_time = self.cluster.data["fill_time"]
+        for start, end in zip(self.clears, [*self.clears[1:], math.inf]):
+            if start <= at:
+                rate = math.exp((start - min(at, end)) / fill_time)
+                area += fill_time * (1 - rate)
+        return rate, area
+
+    def _is_on(self, part: str, at: float) -> bool:
+        return [is_on for since, is_on in self.turns[part] if since <= at][-1]
+
+    def _partial(self, part: str, flow: str, at: float) -> Tuple[float, float]:
+        """A flow while a part of the traffic is on: what passed in each of these times."""
+        turns = self.turns[part]
+        area = 0.0
+        for (start, is_on), end in zip(turns, [time for time, _ in turns[1:]] + [math.inf]):
+            if is_on and start <= at:
+                before = self._flow(flow, start)[1] if start else 0.0
+                area += self._flow(flow, min(at, end))[1] - before
+        return self._flow(flow, at)[0] * self._is_on(part, at), area
 
 
 class DemoResponse(NamedTuple):
@@ -13209,14 +13275,26 @@ def fill_demo(value: object, facts: dict) -> object:
         return [fill_demo(item, facts) for item in value]
     if not isinstance(value, dict):
         return value
-    for sign, basis in (("$now", "now"), ("$total", "counted"), ("$count", "counted")):
+    if "$text" in value:
+        return "".join([str(fill_demo(part, facts)) for part in value["$text"]])
+    if "$of" in value:
+        found = fill_demo(value["$of"], facts)
+        scopes = [{**facts, **one} for one in (found if isinstance(found, list) else [found])]
+        filled = [fill_demo(value["body"], scope) for scope in scopes]
+        if "key" in value:
+            return dict(zip([fill_demo(value["key"], scope) for scope in scopes], filled))
+        return filled if isinstance(found, list) else filled[0]
+    if "$share" in value:
+        part, whole = [DemoSum("counted", terms).of(facts["figures"]) for terms in value["$share"]]
+        return round(100 * part / whole, 2) if whole else 100.0
+    for sign, (basis, is_whole) in DEMO_SIGNS.items():
         if sign in value:
             figure = DemoSum(basis, value[sign]).of(facts["figures"])
-            return int(figure) if figure >= 100 or sign == "$count" else figure
+            return int(figure + 1e-6) if figure >= 100 or is_whole else figure
     return {fill_demo(key, facts): fill_demo(item, facts) for key, item in value.items()}
 
 
-def demo_lookup(known: dict, request: dict) -> dict:
+def demo_lookup(known: dict, request: dict, own: dict) -> dict:
     """The response to a lookup of a prompt.
 
     Each full chunk is at one of the lists of places in ``known``, chosen by the checksum of its
@@ -13229,7 +13307,7 @@ def demo_lookup(known: dict, request: dict) -> dict:
     for start in range(0, len(tokens) - size + 1, size):
         prefix = zlib.crc32(repr(tokens[start : start + size]).encode(), prefix)
         places = known["places"][prefix % len(known["places"])] if is_cached else []
-        facts = {"request": request, "hash": f"{prefix:064x}"}
+        facts = {**own, "request": request, "hash": f"{prefix:064x}"}
         found = {"placements": places, "access_count": len(places)}
         results += [fill_demo({**rank, **found}, facts) for rank in known["ranks"]]
     return {"chunks": len(tokens) // size, "results": results}
@@ -13242,7 +13320,7 @@ class DemoNode:
         self, cluster: DemoCluster, instance: dict, role: str, name: str, rank: int
     ) -> None:
         self.cluster, self.name = cluster, name
-        self.process = DemoProcess(cluster, name, instance["name"], instance.get("fill", 1.0))
+        self.process = DemoProcess(cluster, role, name, instance["name"], instance.get("fill", 1.0))
         about = {"workers": 1, "model": "", **instance, **cluster.data["roles"][role]}
         own = {"instance": instance["name"], "name": name, "role": role, "worker": rank}
         self.facts = {"served": about["model"], **about, **own}
@@ -13250,6 +13328,8 @@ class DemoNode:
         # Guards the tables, and the switches and marks of the process.
         self.lock = threading.Lock()
         self.address: str | int = 0  # the path of a socket, or a port
+        self.servers: List[DemoNode] = []  # of a coordinator
+        self.coordinator: DemoNode | None = None  # of an MP server
         self.listener: socket.socket | None = None
         self.clients: set[socket.socket] = set()
 
@@ -13290,7 +13370,7 @@ class DemoNode:
         self._change(case, facts, at)
         facts.update(self._facts(at))
         if case.get("style") == "lookup":
-            return DemoResponse(demo_lookup(case["body"], request))
+            return DemoResponse(demo_lookup(case["body"], request, facts))
         body = fill_demo(case["body"], facts)
         if "names" in request:
             names = request["names"].split(",")
@@ -13302,16 +13382,31 @@ class DemoNode:
         loggers = self.tables["loggers"].items()
         return {
             **self.facts,
+            **self._neighbours(at),
             **{name: dict(table) for name, table in self.tables.items()},
             **{f"{name}_names": list(table) for name, table in self.tables.items()},
             "logger_lines": "".join([f"{name}: {level}\n" for name, level in loggers]),
-            "switches": {name: self.process.is_on(name) for name in self.process.switches},
             "conf": self._conf(at),
             "address": self.address,
             "time": at,
         }
 
-    def level(self, at: float) -> float | None:
+    def _neighbours(self, at: float) -> dict:
+        """The MP servers of a coordinator, and the address of the coordinator of an MP server."""
+        servers: Dict[str, dict] = {}
+        for node in self.servers:
+            figures = node.process.figures(at)
+            servers[node.name] = {"server": node.name, "at": node.address, "figures": figures}
+        names = list(servers) or [""]
+        return {
+            "servers": servers,
+            "members": list(servers.values()),
+            "first": names[0],
+            "last": names[-1],
+            "coordinator": self.coordinator.address if self.coordinator else DEMO_COORDINATOR_PORT,
+        }
+
+    def share(self, at: float) -> float | None:
         """1 while the story's setting is on, 0 while it is not; None of a node without it."""
         conf = self._conf(at)
         levels = [float(conf == {**conf, **entry["conf"]}) for entry in self.process.settings]
@@ -13333,16 +13428,33 @@ class DemoNode:
         return True
 
     def _change(self, case: dict, facts: dict, at: float) -> None:
-        for name, is_on in case.get("set", {}).items():
-            self.process.switches[name].append((at, is_on))
         for name in case.get("mark", []):
             self.process.marks[name] = at
+        if case.get("clear"):
+            self.process.clears.append(at)
         for name, entries in case.get("put", {}).items():
             entries, table = fill_demo(entries, facts), self.tables[name]
             facts["new"] = {key: entries[key] for key in entries if key not in table}
             table.update(entries)
         for name, key in case.get("drop", {}).items():
             self.tables[name].pop(fill_demo(key, facts), None)
+        if "put" in case or "drop" in case:
+            self.process.turn(self.parts(), at)
+            self.cluster.turn(self.facts["instance"], at)
+
+    def parts(self) -> Dict[str, bool]:
+        """Which parts of the traffic are on."""
+        switches = self.tables["switches"]
+        is_used = "RemoteBackend" in self.tables["backends"]
+        is_used = is_used and "RemoteBackend" not in self.tables["bypassed"]
+        return {
+            "hot": switches["hot_cache"],
+            "remote": is_used,
+            "writes": not switches["freeze"],
+            "puts": is_used and not switches["freeze"],
+            "fills": switches["hot_cache"] and not switches["freeze"],
+            "counting": switches["chunk_statistics"],
+        }
 
     def _change_conf(self, body: bytes, at: float) -> DemoResponse:
         try:
@@ -13438,12 +13550,14 @@ class DemoCluster:
         self.every: float = self.data["story_every"]
         roles = self.data["roles"].items()
         self.pages = {role: DemoPage(about["metrics"]) for role, about in roles}
+        self.partial = {role: page.partial() for role, page in self.pages.items()}
         self.routes = {role: demo_routes(about["answers"], answers) for role, about in roles}
         self.nodes = [
             DemoNode(self, instance, *member)
             for instance in instances or self.data["instances"]
             for member in demo_members(instance)
         ]
+        self._introduce()
         self.keep_alive = len(self.nodes) <= DEMO_KEEP_ALIVE
         self.directory = ""
         self.stopping = threading.Event()
@@ -13465,11 +13579,31 @@ class DemoCluster:
         entries = self.data[kind] if self.story else []
         return [entry for entry in entries if re.fullmatch(entry["nodes"], name)]
 
+    def _introduce(self) -> None:
+        """Let each MP server have a coordinator."""
+        servers = [node for node in self.nodes if node.facts["role"] == "mp"]
+        coordinators = [node for node in self.nodes if node.facts["role"] == "coordinator"]
+        for index, node in enumerate(servers if coordinators else ()):
+            node.coordinator = coordinators[index % len(coordinators)]
+            node.coordinator.servers.append(node)
+            node.coordinator.process.servers.append(node.process)
+
+    def turn(self, instance: str, at: float) -> None:
+        """Take a part of the traffic from an engine that none of its workers serves."""
+        nodes = [node for node in self.nodes if node.facts["instance"] == instance]
+        served = [node.parts() for node in nodes if node.facts["role"] == "worker"]
+        if not served:
+            return
+        parts = {part: any(one[part] for one in served) for part in ("hot", "remote")}
+        for node in nodes:
+            if node.facts["role"] == "engine":
+                node.process.turn(parts, at)
+
     def follow(self, instance: str, at: float) -> None:
         """Let the figures of an instance's nodes follow the story's setting in its workers."""
         with self._following:
             nodes = [node for node in self.nodes if node.facts["instance"] == instance]
-            levels = {node: node.level(at) for node in nodes}
+            levels = {node: node.share(at) for node in nodes}
             known = [level for level in levels.values() if level is not None]
             for node, level in levels.items():
                 node.process.change(at, sum(known) / len(known) if level is None else level)
@@ -13591,7 +13725,9 @@ class DemoReplay(Clock):
         self._thread = 0  # which replays
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
-        self.confs: Dict[str, dict] = {}  # by node, as they were in the last round
+        # What the story had changed in the last round, by the name of the node.
+        self.changes: Dict[str, List[dict]] = {}
+        self.monitor: Monitor | None = None  # whose events tell who changed a setting
         names = {name.decode() for name in WANTED} | DEMO_IDENTITY
         names |= {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in names}
         roles = cluster.data["roles"].items()
@@ -13608,17 +13744,17 @@ class DemoReplay(Clock):
 
     def run(self, monitor: Monitor, since: float = 0.0) -> None:
         """Replay the time after ``since`` (Unix seconds), then start the monitor."""
-        self._thread = threading.get_ident()
+        self._thread, self.monitor = threading.get_ident(), monitor
         # The past is in the events, not in the log.
         log.addFilter(lambda record: not self.back or record.thread != self._thread)
         try:
-            monitor.replay(self._moments(since, monitor.events))
+            monitor.replay(self._moments(since))
         finally:
             self.back = 0.0
             monitor.start()
 
-    def _moments(self, since: float, events: EventLog) -> Iterator[float]:
-        """Set the clock to each round, oldest first, and note who changed a setting by then."""
+    def _moments(self, since: float) -> Iterator[float]:
+        """Set the clock to each round, oldest first."""
         rounds = MAX_REPLAY_POLLS // len(self.nodes)
         now = super().wall()
         ages = list(DEMO_AGES[:rounds])
@@ -13628,16 +13764,26 @@ class DemoReplay(Clock):
             if self.cluster.stopping.is_set():
                 return
             self.back = age
-            for name, node in self.nodes.items():
-                conf = node.process.conf(self.wall())
-                if self.confs.setdefault(name, conf) != conf:
-                    events.action("POST", f"/proxy2/{name}/conf", 200, "token", DEMO_PEER, name)
-                self.confs[name] = conf
             yield age
         self.back = 0.0
 
+    def _note_changes(self) -> None:
+        """Note who changed the settings that the story changed since the last round."""
+        if self.monitor is None or self.back != self._behind():
+            return  # Another thread does not know the time that is replayed.
+        for name, node in self.nodes.items():
+            if not node.process.settings:
+                continue
+            changes = node.process.changes(self.wall())
+            if self.changes.setdefault(name, changes) != changes:
+                path = f"/proxy2/{name}/conf"
+                self.monitor.events.action("POST", path, 200, "token", DEMO_PEER, name)
+                self.monitor.watched.expect_change(name)
+            self.changes[name] = changes
+
     def ask(self, jobs: Iterable[FetchJob | None], **options: object) -> Iterator[tuple]:
         """The monitor's ``fetch_many``; during the replay, without sockets."""
+        self._note_changes()
         if not self._behind():
             yield from fetch_many(jobs, **options)  # type: ignore[arg-type]  # as they came
             return
