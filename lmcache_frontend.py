@@ -5897,7 +5897,9 @@ def evicted_too_early(evidence: Evidence) -> str:
     if lifetime >= gap:
         return ""
     change = spoken_change(0.0 if past != past else past, now)
-    return f"evictions rose ({change}): the cache may be too small"
+    # The other nodes of the instance have this reason, too: it says whose evictions these are.
+    rose = f"evictions of {evidence.key} rose" if evidence.peers else "evictions rose"
+    return f"{rose} ({change}): the cache may be too small"
 
 
 def prompts_are_new(evidence: Evidence) -> str:
@@ -7785,25 +7787,31 @@ class Monitor:
         self._poller.poll(states)
         self._conclude(False)
 
-    def poll_once(self, record: bool = True) -> None:
-        """Poll every node in the calling thread; with ``record`` the history gets a round."""
+    def poll_once(self, record: bool = True, is_round: bool | None = None) -> None:
+        """Poll every node in the calling thread; with ``record`` the history gets a round.
+
+        Alerts that need several rounds count this one if ``is_round`` (None: with ``record``).
+        """
         started = self._clock.monotonic()
         self.watched.follow()
         with self.watched.lock:
             states = self.watched.everything()
         self._poller.poll(states)
-        self._finish_round(started, record)
+        self._finish_round(started, record, record if is_round is None else is_round)
 
-    def replay(self, moments: Iterable[object]) -> None:
-        """Do a round at each of ``moments``, which set this thread's clock; then publish."""
+    def replay(self, moments: Iterable[bool]) -> None:
+        """Do a round at each of ``moments``, which set this thread's clock; then publish.
+
+        One of them is whether all nodes respond in that round: if not, it is not in the history.
+        """
         self.watched.follow()
         self._document.publish()
         self._listed.publish()
         self._document.is_held = True
         self.past.is_replayed = True
         try:
-            for _ in moments:
-                self.poll_once()
+            for is_whole in moments:
+                self.poll_once(is_whole, is_round=True)
         finally:
             self._document.is_held = False
             self._document.publish()
@@ -7844,7 +7852,7 @@ class Monitor:
             self.watched.end_poll(states)
             raise
         thread.join(min(ROUND_PATIENCE, max(MIN_ROUND_PATIENCE, self._pace / 2)))
-        self._finish_round(started, is_regular)
+        self._finish_round(started, is_regular, is_regular)
 
     def _poll_safely(self, states: List[NodeState]) -> None:
         try:
@@ -7854,7 +7862,7 @@ class Monitor:
         finally:
             self.watched.end_poll(states)
 
-    def _finish_round(self, started: float, record: bool) -> None:
+    def _finish_round(self, started: float, record: bool, is_round: bool) -> None:
         now = self._clock.monotonic()
         with self.watched.lock:
             self.watched.add_up()
@@ -7863,7 +7871,7 @@ class Monitor:
             self._rounds += 1
             self._round_seconds += now - started
             self._last_round = now
-        self._conclude(record)
+        self._conclude(is_round)
 
     def _conclude(self, is_round: bool) -> None:
         with self._concluding:
@@ -12942,7 +12950,7 @@ DEMO_TICK = 0.2  # seconds between two checks of which nodes are down
 DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
 # Seconds; of replayed rounds. An hour that ended 15 minutes ago is as detailed as the last one.
 DEMO_AGES = (*range(50, 4801, 50), *range(5400, 21601, 600))
-DEMO_HEALTHY = 600  # seconds before the start, when no node of a fleet is down
+DEMO_HEALTHY = 1500  # seconds before the start, when all is well in a fleet
 # Parts of the traffic that a node can turn off (cluster.json explains them).
 DEMO_PARTS = ("hot", "remote", "writes", "puts", "fills", "counting")
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
@@ -13725,6 +13733,13 @@ class DemoReplay(Clock):
         self._thread = 0  # which replays
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
+        self.rounds = MAX_REPLAY_POLLS // len(self.nodes)  # of all nodes
+        told = {
+            node.facts["instance"]
+            for node in cluster.nodes
+            if node.process.settings or node.process.outages
+        }
+        self.story = {node.name for node in cluster.nodes if node.facts["instance"] in told}
         # What the story had changed in the last round, by the name of the node.
         self.changes: Dict[str, List[dict]] = {}
         self.monitor: Monitor | None = None  # whose events tell who changed a setting
@@ -13753,19 +13768,31 @@ class DemoReplay(Clock):
             self.back = 0.0
             monitor.start()
 
-    def _moments(self, since: float) -> Iterator[float]:
+    def _moments(self, since: float) -> Iterator[bool]:
         """Set the clock to each round, oldest first."""
-        rounds = MAX_REPLAY_POLLS // len(self.nodes)
         now = super().wall()
-        ages = list(DEMO_AGES[:rounds])
-        # A fleet has few rounds. The oldest is before the outages of the story.
-        ages[-1:] = [max(DEMO_HEALTHY, age) for age in ages[-1:]]
-        for age in [age for age in reversed(ages) if now - age > since]:
+        for age in reversed(self._ages()):
             if self.cluster.stopping.is_set():
                 return
-            self.back = age
-            yield age
+            if now - age > since:
+                self.back = age
+                yield self._is_whole()
         self.back = 0.0
+
+    def _ages(self) -> Sequence[int]:
+        """The ages of the rounds. A fleet has one of all its nodes, and others of its story."""
+        ages = DEMO_AGES[: self.rounds]
+        if DEMO_HEALTHY in ages:
+            return ages
+        first = (DEMO_HEALTHY,) if self.rounds else ()
+        polls = MAX_REPLAY_POLLS - len(first) * len(self.nodes)
+        story = DEMO_AGES[: DEMO_AGES.index(DEMO_HEALTHY)]
+        rounds = max(1, polls // max(1, len(self.story)))
+        return (*story[:: math.ceil(len(story) / rounds)], *first)
+
+    def _is_whole(self) -> bool:
+        """Whether all nodes respond in the round that is replayed."""
+        return self.back == DEMO_HEALTHY or DEMO_HEALTHY in DEMO_AGES[: self.rounds]
 
     def _note_changes(self) -> None:
         """Note who changed the settings that the story changed since the last round."""
@@ -13791,7 +13818,8 @@ class DemoReplay(Clock):
             if job is None:
                 return
             # Nodes that were added have no past.
-            if job.node.source == "demo":
+            is_asked = job.node.name in self.story or self._is_whole()
+            if job.node.source == "demo" and is_asked:
                 yield job, self._reply(self.nodes[job.node.name], job.path)
 
     def _reply(self, node: DemoNode, path: str) -> Reply | FetchError:

@@ -409,6 +409,106 @@ def test_a_cleared_cache_fills_again_and_reset_metrics_start_at_zero(cluster, ti
     assert total(samples(worker), "lmcache:num_lookup_tokens_total") > 0
 
 
+def share_of(node, time_, part, whole, seconds=60):
+    grown = growth(node, time_, [part, whole], seconds)
+    return grown[0] / grown[1]
+
+
+def test_without_the_hot_cache_fewer_lookups_hit_and_more_again_with_it(cluster, time_):
+    workers = [node_of(cluster, "llama70b-b_worker%d" % rank) for rank in range(4)]
+    engine = node_of(cluster, "llama70b-b_api")
+    external = ["vllm:external_prefix_cache_%s_total" % name for name in ("hits", "queries")]
+    before, served = share_of(workers[0], time_, *HITS), share_of(engine, time_, *external)
+    for worker in workers:
+        get(worker, "/hot_cache/disable", "PUT")
+    without = share_of(workers[0], time_, *HITS)
+    assert 0.4 < without < before - 0.1
+    assert share_of(engine, time_, *external) < served - 0.1
+    assert growth(workers[0], time_, [EVICTED]) == [0]
+    for worker in workers:
+        get(worker, "/hot_cache/enable", "PUT")
+    assert share_of(workers[0], time_, *HITS) == pytest.approx(before, abs=0.01)
+    assert share_of(engine, time_, *external) == pytest.approx(served, abs=0.01)
+    used = total(samples(workers[0]), "lmcache:local_cache_usage")
+    time_.now += 1200
+    assert 0 < used < total(samples(workers[0]), "lmcache:local_cache_usage") / 2
+
+
+@pytest.mark.parametrize(
+    "off,on",
+    [
+        (
+            "PUT /bypass/add?backend_name=RemoteBackend",
+            "PUT /bypass/remove?backend_name=RemoteBackend",
+        ),
+        ("DELETE /backends/RemoteBackend", "POST /backends"),
+    ],
+)
+def test_a_backend_that_is_not_used_has_no_traffic(cluster, time_, off, on):
+    worker = node_of(cluster, "llama70b-a_worker1")
+    counters = ["lmcache:num_remote_%s_bytes_total" % way for way in ("read", "write")]
+    assert min(growth(worker, time_, counters)) > 0
+    method, path = off.split(" ")
+    get(worker, path, method)
+    assert growth(worker, time_, counters) == [0, 0]
+    method, path = on.split(" ")
+    get(worker, path, method)
+    assert min(growth(worker, time_, counters)) > 0
+
+
+def test_a_frozen_worker_of_the_story_stores_and_evicts_nothing(cluster, time_):
+    worker = node_of(cluster, "llama70b-a_worker1")
+    counters = ["lmcache:num_stored_tokens_total", EVICTED, "lmcache:num_remote_write_bytes_total"]
+    assert min(growth(worker, time_, counters)) > 0
+    get(worker, "/freeze/enable", "PUT")
+    assert growth(worker, time_, counters) == [0, 0, 0]
+
+
+def test_what_a_cleared_l1_does_not_have_comes_from_l2_until_it_is_full_again(cluster, time_):
+    mp = node_of(cluster, "mp-0")
+    names = ["lmcache_mp_lookup_hit_%stokens_total" % tier for tier in ("l1_", "l2_", "")]
+    full, (l1, l2, hits) = total(samples(mp), L1_BYTES), growth(mp, time_, names)
+    get(mp, "/cache/clear", "POST")
+    assert total(samples(mp), L1_BYTES) == 0
+    empty_l1, empty_l2, empty_hits = growth(mp, time_, names)
+    assert empty_l1 < 0.5 * l1 and empty_l2 > 1.5 * l2 and empty_hits < hits
+    assert empty_l1 + empty_l2 == pytest.approx(empty_hits, abs=1)
+    time_.now += 3600
+    assert total(samples(mp), L1_BYTES) == pytest.approx(full, rel=0.01)
+    assert growth(mp, time_, names) == pytest.approx([l1, l2, hits], rel=0.1)
+
+
+L1_BYTES = "lmcache_mp_l1_memory_usage_bytes"
+ACTIONS = [
+    ("PUT", "/hot_cache/disable"),
+    ("PUT", "/freeze/enable"),
+    ("PUT", "/bypass/add?backend_name=RemoteBackend"),
+    ("DELETE", "/cache/clear"),
+    ("PUT", "/hot_cache/enable"),
+    ("PUT", "/bypass/remove?backend_name=RemoteBackend"),
+    ("POST", "/cache/clear"),
+    ("PUT", "/freeze/disable"),
+]
+
+
+@pytest.mark.parametrize(
+    "name", ["llama70b-a_worker1", "llama70b-a_worker2", "llama70b-b_worker0", "mp-1"]
+)
+def test_counters_never_fall_whatever_is_turned_off_or_cleared(cluster, time_, name):
+    node = node_of(cluster, name)
+    gauges = set(re.findall(r"# TYPE (\S+) gauge", get(node, "/metrics").body))
+    before = samples(node)
+    for step in range(64):
+        if step % 4 == 0:
+            method, path = ACTIONS[step // 4 % len(ACTIONS)]
+            get(node, path, method)
+        time_.now += 7
+        now = samples(node)
+        fallen = [name for name, value in now.items() if value < before[name]]
+        assert not [name for name in fallen if name.partition("{")[0] not in gauges]
+        before = now
+
+
 def test_chunk_statistics_count_while_they_run(cluster, time_):
     scheduler = node_of(cluster, "llama70b-a_scheduler")
 
@@ -422,6 +522,125 @@ def test_chunk_statistics_count_while_they_run(cluster, time_):
     get(scheduler, "/chunk_statistics/start", "POST")
     time_.now += 100
     assert requests() > before
+
+
+def test_chunk_statistics_and_their_metrics_are_reset_together(cluster, time_):
+    scheduler = node_of(cluster, "llama70b-a_scheduler")
+    for path in ("/chunk_statistics/reset", "/metrics/reset"):
+        time_.now += 100
+        get(scheduler, path, "POST")
+        time_.now += 10
+        requests = total(samples(scheduler), "lmcache:chunk_statistics_total_requests")
+        said = get(scheduler, "/chunk_statistics/status").body["total_requests"]
+        assert int(said) == requests > 0
+
+
+def test_pings_do_not_succeed_while_the_health_check_fails(cluster, time_):
+    pings = ["lmcache:remote_ping_successes_total"]
+    assert growth(node_of(cluster, "llama70b-a_worker1"), time_, pings)[0] > 0
+    worker = node_of(cluster, "llama70b-a_worker2")
+    assert growth(worker, time_, pings) == [0]
+
+    def monitor():
+        return get(worker, "/periodic-threads/health-monitor-thread").body
+
+    failed = monitor()["failed_runs"]
+    assert failed == monitor()["total_runs"] > 0 and monitor()["success_rate"] == 0
+    set_everywhere(cluster, False)
+    time_.now += 600
+    assert growth(worker, time_, pings)[0] > 0
+    # What failed before it was well again is not forgotten.
+    assert failed < monitor()["failed_runs"] < monitor()["total_runs"]
+    assert 0 < monitor()["success_rate"] < 100
+
+
+def test_the_pinned_objects_of_the_monitor_are_those_of_the_metrics(cluster):
+    worker = node_of(cluster, "llama70b-b_worker0")
+    pinned = total(samples(worker), "lmcache:pin_monitor_pinned_objects_count")
+    threads = get(worker, "/periodic-threads").body["threads"]
+    summary = next(one for one in threads if one["name"] == "PinMonitor-thread")["last_summary"]
+    assert summary["extra_info"]["pinned_count"] == str(int(pinned))
+    assert summary["message"].startswith("Checked %d objects," % pinned)
+
+
+def test_the_status_of_an_mp_server_agrees_with_its_metrics(cluster, time_):
+    for name in ("mp-0", "mp-1"):
+        for _ in range(60):
+            time_.now += 13.7
+            mp = node_of(cluster, name)
+            found, status = samples(mp), get(mp, "/status").body
+            manager = status["storage_manager"]
+
+            def in_flight(what):
+                submitted, completed = [
+                    total(found, "lmcache_mp_l2_%s_requests_total" % one) for one in what
+                ]
+                return submitted - completed
+
+            stores = in_flight(("store_submitted", "store_completed"))
+            assert manager["store_controller"]["in_flight_task_count"] == stores == 2
+            loads = in_flight(("prefetch_load_submitted", "load_completed"))
+            assert manager["prefetch_controller"]["load_phase_count"] == loads
+            jobs = total(found, "lmcache_mp_active_prefetch_jobs")
+            assert status["active_prefetch_jobs"] == jobs
+            assert manager["l1_manager"]["memory_used_bytes"] == total(found, L1_BYTES)
+
+
+def usage_of(coordinator):
+    """What each server and the shared tiers use, by tier."""
+    answer = get(coordinator, "/instances/usage").body
+    sums = {"l1": 0, "l2": 0}
+    for module in answer["shared_modules"]:
+        sums[module["tier"]] += module["used_bytes"]
+    for instance in answer["instances"]:
+        one = get(coordinator, "/instances/%s/usage" % instance["instance_id"]).body
+        assert one == instance
+        for module in instance["modules"]:
+            assert module["shared"] is False
+            sums[module["tier"]] += module["used_bytes"]
+    return sums
+
+
+@pytest.mark.parametrize("size", [15, 1000])
+def test_a_coordinator_knows_its_servers_and_counts_a_shared_tier_once(size):
+    cluster = lf.DemoCluster.of_size(size)
+    coordinators = [node for node in cluster.nodes if "coordinator" in node.name]
+    servers = {node.name: node for node in cluster.nodes if node.name.startswith("mp-")}
+    listed = []
+    for coordinator in coordinators:
+        now = coordinator.process.cluster.clock()
+        names = [one["instance_id"] for one in get(coordinator, "/instances").body["instances"]]
+        listed += names
+        sums, found = usage_of(coordinator), samples(coordinator)
+        family = "lmcache_coordinator_key_directory_placement_bytes"
+        assert {tier: found['%s{tier="%s"}' % (family, tier)] for tier in sums} == sums
+        used = [total(samples(servers[name]), L1_BYTES) for name in names]
+        assert sums["l1"] == pytest.approx(sum(used), rel=1e-4)
+        stats = get(coordinator, "/directory/stats").body
+        assert (stats["l1_size_bytes"], stats["l2_size_bytes"]) == (sums["l1"], sums["l2"])
+        assert sum(stats["l1_keys_by_instance"].values()) == stats["l1_count"]
+        assert stats["l1_count"] + stats["l2_count"] == stats["num_placements"]
+        quota = get(coordinator, "/quota").body
+        assert quota["total_gb"] == pytest.approx(sums["l2"] / 2**30, abs=2)
+        assert sum(one["usage_gb"] for one in quota["by_cache_salt"]) == quota["total_gb"]
+        asked = {"model_name": "Qwen/Qwen3-32B", "world_size": 4, "cache_salt": ""}
+        body = json.dumps({**asked, "token_ids": list(range(8000))})
+        text = json.dumps(coordinator.respond("POST", "/directory/lookup", body.encode(), now).body)
+        assert set(re.findall(r'"instance_id": "([^"]+)"', text)) <= set(names)
+    assert sorted(listed) == sorted(servers)
+    assert get(coordinators[0], "/instances/nosuch/usage").status == 404
+
+
+def test_addresses_in_documents_are_those_at_which_the_nodes_listen(served):
+    def body(name, path):
+        return json.loads(ask(served[name], "GET", path)[2])
+
+    listed = body("coordinator", "/instances")["instances"]
+    ports = {one["instance_id"]: one["http_port"] for one in listed}
+    assert ports == {name: served[name] for name in ("mp-0", "mp-1")}
+    for name in ports:
+        url = body(name, "/config")["coordinator"]["url"]
+        assert url == "http://127.0.0.1:%d" % served["coordinator"]
 
 
 def test_threads_ran_a_whole_number_of_times(cluster):
@@ -471,7 +690,7 @@ def test_over_hours_counters_fall_at_restarts_only_and_histograms_add_up(cluster
     before = samples(node)
     restarts = 0
     for _ in range(400):
-        time_.now += 47
+        time_.now += 59
         now = samples(node)
         fallen = [
             sample
@@ -518,7 +737,7 @@ def test_the_story_is_told_evictions_rise_and_the_hit_rate_falls(cluster, time_)
     hits, tokens, evicted = growth(worker, time_, counters)
     assert 0.7 < hits / tokens < 0.85 and evicted < 1
     assert get(worker, name).body == {"save_unfull_chunk": False}
-    time_.now = now + 60 * 60
+    time_.now = now + 3 * 60 * 60
     hits, tokens, evicted = growth(worker, time_, counters)
     assert 0.7 < hits / tokens < 0.85 and evicted < 1
 
@@ -544,7 +763,7 @@ def test_the_figures_follow_the_setting_when_it_is_set_back_and_set_again(cluste
         assert value or 0.7 < hits / tokens < 0.85
     # What the story would have done later, a restart among it, belongs to the setting too.
     start = samples(worker)["process_start_time_seconds"]
-    time_.now += 10800 - 1000
+    time_.now += 21600 - 1000
     assert samples(worker)["process_start_time_seconds"] == start
     assert not node_of(cluster, "llama70b-a_worker2").process.is_down(time_.now)
     assert get(worker, "/conf?names=save_unfull_chunk").body == {"save_unfull_chunk": False}
@@ -626,6 +845,24 @@ def test_the_alerts_end_within_minutes_when_the_setting_is_set_back(time_):
     assert "evictions_rising" in rules and sick < 0.45
 
 
+def test_who_changes_a_setting_in_the_present_is_an_event_too(time_):
+    demo = lf.DemoCluster()
+    replay = lf.DemoReplay(demo)
+    replay.monitor = Cluster({}).monitor
+
+    def sent():
+        assert list(replay.ask(iter([None]))) == []
+        events = replay.monitor.events.query()["events"]
+        return [event for event in events if event["kind"] == "action"]
+
+    assert sent() == []
+    demo.zero = time.time() - 7199
+    assert sent() == []
+    demo.zero = time.time() - 7201
+    assert sorted(event["node"] for event in sent()) == WORKERS
+    assert {event["path"] for event in sent()} == {"/proxy2/%s/conf" % name for name in WORKERS}
+
+
 def test_a_slow_cache_shows_in_the_time_to_first_token_and_in_the_tail_of_retrieves(cluster, time_):
     def share_above(name, family, bound):
         counters = ['%s_bucket{%s,le="%s"}' % (family, labels_of(name, family), bound)]
@@ -686,7 +923,7 @@ def test_a_rank_is_away_now_and_then_and_comes_back_unhealthy_first(time_):
         threads = get(worker, "/periodic-threads").body["threads"]
         monitor = next(one for one in threads if one["name"] == "health-monitor-thread")
         assert "Failed checks: ['RemoteBackend" in monitor["last_summary"]["message"]
-        time_.now += 1300
+        time_.now += 7200
         assert total(samples(worker), "lmcache:lmcache_is_healthy") == 1
     finally:
         cluster.stop()
@@ -909,6 +1146,20 @@ def test_an_instance_of_a_fleet_that_is_away_at_the_start_has_its_model(start):
     (found,) = wait_for(away, 60)
     assert (found["name"], found["model"]) == ("qwen32b-007", "Qwen/Qwen3-32B")
     assert found["kinds"] == ["engine", "scheduler", "worker"]
+
+
+@pytest.mark.slow
+def test_a_fleet_has_an_alert_for_each_node_that_is_down_in_the_first_picture_of_them(start):
+    front = start("--demo", "240", "--poll-interval", "2")
+
+    def status():
+        status = front.ask("/api/status").json()
+        return status if status["counts"]["down"] else None
+
+    first = wait_for(status, 90)
+    down = {node["name"] for node in first["nodes"] if node["state"] == "down"}
+    told = {alert["node"] for alert in first["alerts"] if alert["rule"] == "node_down"}
+    assert told == down and len(down) == 6
 
 
 @pytest.mark.slow

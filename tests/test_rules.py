@@ -389,6 +389,12 @@ def test_the_reason_is_new_prompts_when_more_lookups_find_nothing(zero_hits, rea
         assert ";" not in fallen(traffic(0.3), traffic(0.8), **now)
 
 
+def test_the_reason_of_an_instance_says_whose_evictions_rose():
+    now = {"evictions_per_second": (12.0, 4.0)}
+    text = fallen(traffic(0.3), traffic(0.8), peers=[node_state("w1")], **now)
+    assert text.endswith("; evictions of w0 rose (4 → 12 per second): the cache may be too small")
+
+
 def test_the_nodes_of_an_instance_have_one_reason_for_what_fell():
     peer = node_state("w1")
     peer.causes["hit_rate_halved"] = "evictions rose"
