@@ -140,13 +140,17 @@ def test_where_values_are_denser_than_the_step_a_line_has_their_means_and_the_la
     assert run("chartmath.js", counts, series, 60) == [1, 2, 5, 8, 9]
 
 
-def test_a_low_bar_stands_in_front_of_a_high_one(run):
+def test_bars_of_one_time_stand_on_each_other_and_the_axis_follows_their_sum(run):
     body = DRAWN + (
-        "return [...chart.plot.querySelectorAll('rect.bar')].map((e) => Number(e.getAttribute("
-        "'height')))"
+        "const bar = (e) => ['x', 'y', 'height'].map((name) => Number(e.getAttribute(name)));"
+        "const bars = [...chart.plot.querySelectorAll('rect.bar')].map(bar);"
+        "return [bars, chart.lanes[0].bottom, chart.lanes[0].ceiling]"
     )
-    heights = run("chart.js", body, [[0.1, 0.2], [0.7, 0.05]])
-    assert len(heights) == 4 and heights == sorted(heights, reverse=True)
+    (first, second, third), bottom, ceiling = run("chart.js", body, [[0.1, 0.2], [0.3, 0]])
+    assert first[0] == second[0] and round(first[1] + first[2], 3) == bottom
+    assert round(second[1] + second[2], 3) == round(first[1], 3), "none covers another"
+    assert third[0] > first[0]
+    assert ceiling >= 0.4
 
 
 def test_a_chart_of_bars_tells_none_from_no_values(run):

@@ -5,6 +5,7 @@ import {
   answered,
   areaPath,
   axisRange,
+  barStacks,
   downSpans,
   evened,
   extremes,
@@ -20,6 +21,7 @@ import {
   spacing,
   sparkRange,
   stacked,
+  summed,
   mergedMarks,
   thinned,
   timeTicks,
@@ -122,9 +124,14 @@ class Lane {
     return this.unit === "1/s" || this.unit === "1/min";
   }
 
+  /** The lowest and the highest value of series between two times: bars stand on each other. */
+  #extremes(series, start, end) {
+    return extremes(this.kind === "bar" ? [summed(series)] : series, start, end);
+  }
+
   /** The highest value between two times: the rates of a lane share its unit. */
   highest(start, end) {
-    const [, high] = extremes(this.series, start, end);
+    const [, high] = this.#extremes(this.series, start, end);
     return this.isRate && high > 0 ? high : undefined;
   }
 
@@ -135,7 +142,7 @@ class Lane {
       const layers = stacked(this.series);
       this.drawn = this.series.map((one, i) => ({ ...one, ...layers[i], values: layers[i].upper }));
     }
-    const [low, high] = extremes(this.drawn, start, end);
+    const [low, high] = this.#extremes(this.drawn, start, end);
     this.empty = low > high;
     this.beside = this.highest(start, end);
     const few = this.height < 100 ? 1 : this.height < 140 ? 3 : 4;
@@ -227,23 +234,20 @@ class Lane {
     return Math.min(step, ...(between.length ? between : [LONE_BAR]));
   }
 
-  /** Bars from the ground up, a lower one in front of a higher one. */
+  /** Bars, those of one time on top of each other in the order of the legend. */
   #bars(x, start, end, gap) {
     const least = (LEAST_BAR * (end - start)) / (x(end) - x(start));
     const step = Math.max(this.#barSeconds(gap / GAP), least);
-    const wide = x(start + step) - x(start) - 1;
-    const seen = this.drawn.flatMap((one) => {
-      const { times, values } = evened(one, step, true);
-      return values
-        .map((value, i) => ({ time: times[i], value, colour: one.colour }))
-        .filter(({ time, value }) => isNumber(value) && value > 0 && time >= start && time <= end);
-    });
-    seen.sort((a, b) => b.value - a.value);
-    return seen.map(({ time, value, colour }) => {
-      const y = this.y(value);
-      const place = { x: x(time) - wide / 2, y, width: wide, height: this.bottom - y };
-      return svg("rect", { class: `bar ${colourClass(colour)}`, ...place });
-    });
+    const width = x(start + step) - x(start) - 1;
+    return barStacks(this.drawn, step)
+      .filter(({ time }) => time >= start && time <= end)
+      .flatMap(({ time, parts: all }) =>
+        all.map(({ index, lower, upper }) => {
+          const y = this.y(upper);
+          const place = { x: x(time) - width / 2, y, width, height: this.y(lower) - y };
+          return svg("rect", { class: `bar ${colourClass(this.drawn[index].colour)}`, ...place });
+        }),
+      );
   }
 
   /**
@@ -285,7 +289,7 @@ class Lane {
 
 /**
  * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
- * kind ("line", "step", "area": stacked, "bar") and height, or lanes: [{unit, kind, height,
+ * kind ("line", "step", "area": stacked, "bar": stacked) and height, or lanes: [{unit, kind, height,
  * least}], whose axis reaches `least`; legend; link: where its caption leads; strip: down times are
  * a strip below the axis, where they are of a few nodes of many.
  * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there

@@ -285,6 +285,41 @@ export function stacked(series) {
   });
 }
 
+/** The sum of series at each of their times: {times, values}; null where none has a value. */
+export function summed(series) {
+  const sums = new Map();
+  for (const { times, values } of series)
+    values.forEach((value, i) => {
+      const before = sums.get(times[i]) ?? null;
+      sums.set(times[i], isNumber(value) ? (before ?? 0) + value : before);
+    });
+  const times = [...sums.keys()].sort((a, b) => a - b);
+  return { times, values: times.map((time) => sums.get(time)) };
+}
+
+/**
+ * Bars of a width of `step` seconds, those of one time on top of each other:
+ * [{time, parts: [{index, lower, upper}]}]; `index` is that of the series. None is 0 high.
+ */
+export function barStacks(series, step) {
+  const bars = series.flatMap((one, index) => {
+    const { times, values } = evened(one, step, true);
+    const all = values.map((value, i) => ({ index, time: times[i], value }));
+    return all.filter(({ value }) => isNumber(value) && value > 0);
+  });
+  bars.sort((a, b) => a.time - b.time || a.index - b.index);
+  const stacks = [];
+  for (const { index, time, value } of bars) {
+    const last = stacks[stacks.length - 1];
+    const isBeside = last && (time - last.time) * 2 < step;
+    if (isBeside && last.parts.every((part) => part.index !== index)) {
+      const { upper } = last.parts[last.parts.length - 1];
+      last.parts.push({ index, lower: upper, upper: upper + value });
+    } else stacks.push({ time, parts: [{ index, lower: 0, upper: value }] });
+  }
+  return stacks;
+}
+
 /**
  * The lowest and the highest of the values between two times; [Infinity, -Infinity] without any.
  */
