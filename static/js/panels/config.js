@@ -12,7 +12,7 @@ import {
   working,
 } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
-import { append, breakable, h } from "../dom.js";
+import { append, breakable, h, setText } from "../dom.js";
 import { byName, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
@@ -57,6 +57,7 @@ const typeOf = (row) =>
         : typeof row.value === "object"
           ? "object"
           : typeof row.value;
+const DIFFERS = "◆ Differs in the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
 const RECENT = 86400; // seconds for which a setting that changed is marked
@@ -97,6 +98,12 @@ function countText(rows) {
   return `${plural(rows.length, "setting")}, ${plain(changed)} not the default`;
 }
 
+/** How many of these rows are different in other processes of the instance. */
+function differingText(rows) {
+  const count = rows.filter((row) => row.differs).length;
+  return `, ${count ? plain(count) : "none"} different in the instance`;
+}
+
 export function mount(root, ctx) {
   const { kind } = ctx.node();
   if (kind === "mp") {
@@ -127,7 +134,7 @@ function columns(panel) {
     id: "name",
     label: "Setting",
     head: true,
-    width: 250,
+    width: 292,
     narrow: 114,
     cls: "mono",
     value: (row) => row.name,
@@ -138,7 +145,7 @@ function columns(panel) {
   const value = {
     id: "value",
     label: "Value",
-    width: 210,
+    width: 176,
     narrow: 96,
     growNarrow: true,
     cls: "mono",
@@ -159,7 +166,7 @@ function columns(panel) {
             valueOf(row),
             changeLink(row, panel.ctx.node()),
             row.differs && !fit.shows("differs")
-              ? h("span", { class: "cell-more odd-mark", title: row.differs }, linked(row.differs))
+              ? h("span", { class: "cell-more odd-mark" }, linked(`${DIFFERS} ${row.differs}`))
               : null,
           ],
   };
@@ -195,7 +202,7 @@ function factColumns(panel) {
     {
       id: "about",
       label: "What it does",
-      width: 280,
+      width: 420,
       grow: true,
       drop: 4,
       cls: "muted wrap",
@@ -203,7 +210,7 @@ function factColumns(panel) {
       value: (row) => row.about.help,
       tip: (row) => row.about.help,
     },
-    { id: "type", label: "Type", width: 76, drop: 5, value: typeOf },
+    { id: "type", label: "Type", width: 76, drop: 6, value: typeOf },
     {
       id: "default",
       label: "Default",
@@ -222,13 +229,13 @@ function factColumns(panel) {
       label: "In the instance",
       width: 176,
       cls: "wrap",
-      drop: 3,
+      drop: 5, // a note in the row says it, too
       title: "what the other processes of the instance have",
       value: (row) => row.differs,
       sig: (row) => `${row.differs}${panel.siblings}${panel.unasked}`,
       render: (row) =>
         row.differs
-          ? h("span", { class: "odd-mark" }, linked(row.differs))
+          ? h("span", { class: "odd-mark" }, linked(`◆ ${row.differs}`))
           : h("span", { class: "muted" }, panel.sameText()),
       tip: (row) => row.differs,
     },
@@ -379,6 +386,7 @@ class Settings {
       columns: columns(this),
     });
     this.table.group(BY_TOPIC);
+    this.count = h("span", { class: "muted" });
     this.#buildTools();
     this.frame = panelFrame({
       title: "Config",
@@ -472,8 +480,8 @@ class Settings {
     // The newest change stands first.
     const changedAt = (row) => (row.event ? row.event.time : 0);
     this.rows.sort((a, b) => changedAt(b) - changedAt(a));
-    const count = h("span", { class: "muted" }, countText(this.rows));
-    append(body, h("div", { class: "tools" }, this.search, this.only, count));
+    setText(this.count, countText(this.rows) + (this.siblings ? differingText(this.rows) : ""));
+    append(body, h("div", { class: "tools" }, this.search, this.only, this.count));
     append(body, h("div", { class: "settings" }, this.table.element));
     this.table.update(this.rows);
     this.#compareSiblings();
@@ -501,17 +509,18 @@ class Settings {
     this.siblings = told.length;
     this.unasked = family.length - told.length;
     for (const row of this.rows) row.differs = differenceText(row, told);
+    if (told.length) setText(this.count, countText(this.rows) + differingText(this.rows));
     this.table.update(this.rows);
   }
 }
 
-/** What others of the instance have where it differs: "◆ 0 on w1 and 2 more". */
+/** What others of the instance have where it differs: "0 on w1 and 2 more". */
 function differenceText(row, told) {
   const odd = told.filter(([, conf]) => show(conf[row.name]) !== show(row.value));
   if (!odd.length) return "";
   const [[name, conf]] = odd;
   const value = row.name in conf ? show(conf[row.name]) : "absent";
-  return `◆ ${value} on ${name}${moreText(odd.length - 1)}`;
+  return `${value} on ${name}${moreText(odd.length - 1)}`;
 }
 
 export function settingError(error, name) {

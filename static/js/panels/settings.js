@@ -50,7 +50,7 @@ const TOPICS = {
     ["lookup_server_worker_ids", "Workers that answer lookups; not set: all."],
     ["external_lookup_client", "Lookup service outside this instance."],
     ["enable_scheduler_bypass_lookup", "The scheduler looks up without its workers."],
-    ["hit_miss_ratio", "Share of hits that is simulated, for tests."],
+    ["hit_miss_ratio", "Simulated hit rate, for tests."],
     [
       "pre_caching_hash_algorithm",
       "Hash of a chunk's tokens. Must be the same on all nodes, or nothing matches.",
@@ -70,10 +70,10 @@ const TOPICS = {
   ],
   "Blending (CacheBlend)": [
     ["enable_blending", "Reuse KV of chunks that are not a prefix."],
-    ["blend_recompute_ratio", "Share of the tokens that is computed again."],
-    ["blend_recompute_ratios", "Share of the tokens that is computed again, per checked layer."],
-    ["blend_thresholds", "Deviation from which a token is computed again, per checked layer."],
-    ["blend_check_layers", "Layers on which the tokens to compute again are chosen."],
+    ["blend_recompute_ratio", "Share of the tokens that is recomputed."],
+    ["blend_recompute_ratios", "Share of the tokens that is recomputed, per checked layer."],
+    ["blend_thresholds", "Deviation from which a token is recomputed, per checked layer."],
+    ["blend_check_layers", "Layers used to choose the tokens to recompute."],
     ["blend_min_tokens", "Shorter prompts are not blended."],
     ["blend_special_str", "Text that separates the parts of a prompt."],
   ],
