@@ -154,18 +154,24 @@ function engineRest(ctx) {
           "● on",
           "KV loaded from other backends is also kept in CPU memory. When off, it is loaded " +
             "each time.",
+          "Turn off",
         ],
-        ["○ off", "KV loaded from other backends is not kept in CPU memory. When on, it is."],
+        [
+          "○ off",
+          "KV loaded from other backends is not kept in CPU memory. When on, it is.",
+          "Turn on",
+        ],
       ),
       toggle(
         ctx,
         "Freeze",
         "/freeze",
         "freeze",
-        ["◆ frozen", "Nothing new is stored; cached KV is still retrieved."],
+        ["◆ frozen", "Nothing new is stored; cached KV is still retrieved.", "Unfreeze"],
         [
           "○ not frozen",
           "New KV is stored. While frozen, nothing new is stored; cached KV is still retrieved.",
+          "Freeze",
         ],
       ),
       lookup(ctx),
@@ -290,6 +296,7 @@ function backendActions(ctx, frame, backend, type, off) {
   );
 }
 
+/** What is on or off: `on` and `off` are [state, what it means, the action that ends it]. */
 function toggle(ctx, title, path, key, on, off) {
   const frame = panelFrame({
     title,
@@ -298,7 +305,7 @@ function toggle(ctx, title, path, key, on, off) {
     load: () => ctx.json(`${path}/status`),
     render: (data, body) => {
       const now = Boolean(data[key]);
-      const [word, text] = now ? on : off;
+      const [word, text, action] = now ? on : off;
       const confirm =
         key === "freeze" && !now
           ? {
@@ -312,10 +319,10 @@ function toggle(ctx, title, path, key, on, off) {
         operation(
           word,
           text,
-          act(ctx, now ? "Turn off" : "Turn on", "PUT", `${path}/${now ? "disable" : "enable"}`, {
+          act(ctx, action, "PUT", `${path}/${now ? "disable" : "enable"}`, {
             after: frame.run,
             confirm,
-            of: title,
+            of: key === "freeze" ? "" : title,
           }),
         ),
       );

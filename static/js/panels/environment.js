@@ -16,7 +16,7 @@ export function mount(root, ctx) {
     root.append(
       empty(
         "The environment may hold secrets. To see it, enter the access token.",
-        button("Enable editing", () => dispatchEvent(new Event("lmcache-unlock"))),
+        button("Enter access token", () => dispatchEvent(new Event("lmcache-unlock"))),
       ),
     );
     let open = false;

@@ -299,7 +299,7 @@ class LiveChart {
   }
 
   #draw(now) {
-    const wait = `Collecting: the first value comes in ${STEP} s`;
+    const wait = `Collecting: first value in ${STEP} s`;
     this.chart.update({
       series: [{ name: this.row.name, times: this.times, values: this.values }],
       start: this.started,

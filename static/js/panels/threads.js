@@ -1,7 +1,7 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
 import { button, empty, searchBox } from "../controls.js";
-import { breakableCall, h, replace, setText } from "../dom.js";
+import { breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
@@ -277,7 +277,7 @@ const stackDetails = (stack, members, open) =>
       " ",
       h("span", { class: "muted" }, place(stack)),
     ),
-    h("pre", { class: "block", tabindex: "0" }, stack),
+    h("pre", { class: "block", tabindex: "0" }, breakable(stack)),
   );
 
 export function mount(root, ctx) {
