@@ -14,7 +14,7 @@ import { ChartsCard, FigureHistory, servedNote, sourceLines, Tile } from "../vie
 const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
 const onlyLane = (first) => first + LANE_GAP + LOW_LANE; // px: all charts are of one height
-const MOST_TILES = 8;
+const FULL_ROWS = [8, 6, 4, 3, 2]; // how many tiles stand in rows of one length
 
 const said = (metrics, name, words) =>
   isNumber(metrics[name]) ? words(format(metrics[name], metricUnit(name))) : "";
@@ -86,6 +86,9 @@ const TILES = {
     "evictions_per_second",
     "failures_per_second",
     "waiting_requests",
+    "store_p99",
+    "lookup_p99",
+    "requests_per_second",
   ],
   other: [
     "lookup_hit_rate",
@@ -397,9 +400,8 @@ class TileRow {
 
   /** Show these figures; those of a node that is down are not compared with the past. */
   update(kind, metrics, history, isUp) {
-    const names = tilesOf(kind)
-      .filter((name) => isNumber(metrics[name]))
-      .slice(0, MOST_TILES);
+    const known = tilesOf(kind).filter((name) => isNumber(metrics[name]));
+    const names = known.slice(0, FULL_ROWS.find((count) => count <= known.length) || 0);
     this.element.hidden = names.length < 2;
     this.element.classList.toggle("stale", !isUp);
     if (names.join() !== this.ids) {

@@ -18,9 +18,17 @@ const LIVE = "State, caches and lists show current values.";
 export const SLOW = 1; // seconds; a node that takes longer to respond is marked
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
-const LOGS =
-  "No endpoint serves its logs. Read the output of this process: " +
-  "kubectl logs, journalctl, or the file that it is redirected to.";
+const OUTPUT = "kubectl logs, journalctl, or the file that it is redirected to";
+
+/** Where the log of a node is; "" where its kind is not known. */
+function logText({ kind, software }) {
+  if (!kind || kind === "unknown") return "";
+  if (kind === "frontend") return `Its log is the output of its process: ${OUTPUT}.`;
+  const who = kind === "engine" ? software || "The engine" : "LMCache";
+  const isInside = ["scheduler", "worker"].includes(kind);
+  const what = isInside ? `A ${kind} logs to the output of its engine` : "Read its output";
+  return `${who} does not serve logs over HTTP. ${what}: ${OUTPUT}.`;
+}
 
 const section = (title, ...children) =>
   h(
@@ -132,7 +140,7 @@ class Overview {
       this.special,
       this.charts,
       this.below,
-      section("About this node", this.about, h("p", { class: "quiet-line" }, LOGS)),
+      section("About this node", this.about),
     );
     onRange(() => this.update(ctx.node(), store.status), ctx.signal);
   }
@@ -194,7 +202,8 @@ class Overview {
     const sig = JSON.stringify([node, this.more.started, instanceName(node), store.error]);
     if (sig === this.aboutSig) return;
     this.aboutSig = sig;
-    replace(this.about, facts(aboutRows(node, this.more)));
+    const log = h("p", { class: "quiet-line" }, logText(node));
+    replace(this.about, facts(aboutRows(node, this.more)), log.textContent ? log : null);
   }
 
   redraw() {
