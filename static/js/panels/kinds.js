@@ -1,10 +1,10 @@
-// What MP servers, coordinators, controllers, discovery services and other frontends tell of
-// themselves: the upper part
-// of their Overview.
+// What MP servers, coordinators, controllers, discovery services and other frontends report about
+// themselves: the upper part of their Overview.
 
+import { isNumber } from "../chartmath.js";
 import { facts, linked, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
-import { byName, duration, format, fullTime, plain, plural, when } from "../format.js";
+import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, refreshNow, shownNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
@@ -161,6 +161,49 @@ function l2Adapters(status, figures, named, config) {
   });
 }
 
+const RATE_SPAN = 60; // seconds over which the rates of an adapter are taken
+const LEAST_STEP = 2; // seconds between two samples
+
+/** What the L2 adapters did in the last minute, from the totals that they report. */
+class AdapterRates {
+  constructor() {
+    this.samples = []; // [{time, adapters}], the oldest first
+  }
+
+  get isDue() {
+    const last = this.samples[this.samples.length - 1];
+    return Boolean(last) && Date.now() / 1000 - last.time >= LEAST_STEP;
+  }
+
+  /**
+   * Adapters with their `rates` of loads and stores, per second, and the `highest` ones beside
+   * them; null before a second sample.
+   */
+  take(adapters) {
+    const time = Date.now() / 1000;
+    this.samples = this.samples.filter((sample) => time - sample.time <= RATE_SPAN);
+    this.samples.push({ time, adapters });
+    const ratesOf = (name) => adapters.map((now) => this.#rate(now, name));
+    const [loads, stores] = [ratesOf("loads"), ratesOf("stores")];
+    const highest = { loads: Math.max(...loads), stores: Math.max(...stores) };
+    const rates = adapters.map((_, i) => ({ loads: loads[i], stores: stores[i] }));
+    return adapters.map((now, i) => ({ ...now, rates: rates[i], highest }));
+  }
+
+  #rate(now, what) {
+    const [first] = this.samples;
+    const last = this.samples[this.samples.length - 1];
+    const before = first.adapters.find((one) => one.name === now.name);
+    if (first === last || !before || now[what] === undefined) return null;
+    // A total that fell was reset: the samples before that say nothing.
+    if (now[what] < before[what]) {
+      this.samples = [last];
+      return null;
+    }
+    return (now[what] - before[what]) / (last.time - first.time);
+  }
+}
+
 const wellness = text("state", "State", (row) => (row.well ? 1 : 0), {
   search: (row) => (row.well ? "healthy" : "not healthy"),
   sig: (row) => `${row.well}${row.alive}`,
@@ -210,6 +253,18 @@ function mpMemory(storage, adapters) {
   );
 }
 
+/** The rate of the last minute; it is there where the total is, which a pointer shows. */
+const rateColumn = (label, name) => ({
+  id: name,
+  label,
+  num: true,
+  title: "over the last minute",
+  of: (row) => row[name] ?? null,
+  value: ({ rates }) => rates[name],
+  text: ({ rates, highest }) => format(rates[name], "1/s", highest[name]),
+  tip: (row) => (isNumber(row[name]) ? `${plain(row[name])} since the start` : ""),
+});
+
 const ADAPTER_COLUMNS = [
   text("name", "Adapter", (row) => row.name, {
     head: true,
@@ -231,14 +286,15 @@ const ADAPTER_COLUMNS = [
     "not reported",
   ),
   number("flight", "Loads in flight", (row) => row.inFlight),
-  number("loads", "Loads since start", (row) => row.loads ?? null),
-  number("stores", "Stores since start", (row) => row.stores ?? null),
+  rateColumn("Loads", "loads"),
+  rateColumn("Stores", "stores"),
 ];
 
 /** What no adapter reports is left out. */
 const adapterColumns = (adapters) =>
   ADAPTER_COLUMNS.filter(
-    ({ id, num, value }) => !num || id === "limit" || adapters.some((row) => value(row) !== null),
+    ({ id, num, value, of = value }) =>
+      !num || id === "limit" || adapters.some((row) => of(row) !== null),
   );
 
 /** The storage of an MP server's status, with what its L1 holds now where it has a single one. */
@@ -250,51 +306,79 @@ function withUse(storage, node) {
   return { ...storage, l1_managers: { [tag]: { ...one, memory_used_bytes: used } } };
 }
 
-/** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
-function mpTiers(ctx) {
-  let bars = null; // the function that draws them anew
-  subscribe(() => bars && bars(), ctx.signal);
-  return panelFrame({
-    title: "L1 and L2",
-    path: "/status",
-    ctx,
-    load: async () => {
-      const { data, raw } = await readEither(ctx, ...MP_STATUS);
-      const optional = (promise, none) => promise.catch(() => none);
-      const [metrics, named, config] = await Promise.all([
-        optional(ctx.text("/metrics"), ""),
-        optional(ctx.json("/config/adapters"), { data: {} }),
-        optional(ctx.json("/config"), { data: {} }),
-      ]);
-      const { l2_adapter_config: configured = {} } = config.data.storage_manager || {};
-      const adapters = l2Adapters(
-        data,
-        adapterFigures(metrics),
-        named.data.adapters || [],
-        configured.adapters || [],
-      );
-      return { data: { storage: data.storage_manager || {}, adapters }, raw };
-    },
-    render: ({ storage, adapters }, body) => {
-      const place = h("div");
-      bars = () => replace(place, mpMemory(withUse(storage, ctx.node()), adapters));
-      bars();
-      append(
-        body,
-        place,
-        h("h3", {}, "L2 adapters"),
-        rows(
-          "L2 adapters",
-          adapterColumns(adapters),
-          adapters,
-          (row) => row.name,
-          "No L2 adapters.",
-          { rowClass: () => "noted" },
-        ),
-      );
-    },
-  }).element;
+/** The status of an MP server, and what else names and limits its L2 adapters. */
+async function readTiers(ctx) {
+  const { data, raw } = await readEither(ctx, ...MP_STATUS);
+  const optional = (promise, none) => promise.catch(() => none);
+  const [metrics, named, config] = await Promise.all([
+    optional(ctx.text("/metrics"), ""),
+    optional(ctx.json("/config/adapters"), { data: {} }),
+    optional(ctx.json("/config"), { data: {} }),
+  ]);
+  const { l2_adapter_config: configured = {} } = config.data.storage_manager || {};
+  const adaptersIn = (text) =>
+    l2Adapters(data, adapterFigures(text), named.data.adapters || [], configured.adapters || []);
+  return { data: { storage: data.storage_manager || {}, metrics, adaptersIn }, raw };
 }
+
+/** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
+class MpTiers {
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.rates = new AdapterRates();
+    this.isAsking = false;
+    this.place = h("div");
+    this.table = null;
+    this.frame = panelFrame({
+      title: "L1 and L2",
+      path: "/status",
+      ctx,
+      load: () => readTiers(ctx),
+      render: (data, body) => this.#render(data, body),
+    });
+    subscribe(() => this.#follow(), ctx.signal);
+  }
+
+  #render({ storage, metrics, adaptersIn }, body) {
+    Object.assign(this, { storage, adaptersIn });
+    this.adapters = this.rates.take(adaptersIn(metrics));
+    this.table = new DataTable({
+      label: "L2 adapters",
+      columns: adapterColumns(this.adapters),
+      key: (row) => row.name,
+      fixed: false,
+      rowClass: () => "noted",
+      emptyText: "No L2 adapters.",
+    });
+    this.#draw();
+    append(body, this.place, h("h3", {}, "L2 adapters"), this.table.element);
+  }
+
+  #draw() {
+    replace(this.place, mpMemory(withUse(this.storage, this.ctx.node()), this.adapters));
+    this.table.update(this.adapters);
+  }
+
+  /** Bars and rates follow the polls. */
+  async #follow() {
+    if (!this.table) return;
+    const isUp = this.ctx.node().state === "up";
+    if (isUp && this.adapters.length && this.rates.isDue && !this.isAsking) {
+      this.isAsking = true;
+      try {
+        const metrics = await this.ctx.text("/metrics");
+        this.adapters = this.rates.take(this.adaptersIn(metrics));
+      } catch (error) {
+        // The next poll asks again.
+      } finally {
+        this.isAsking = false;
+      }
+    }
+    if (!this.ctx.signal.aborted) this.#draw();
+  }
+}
+
+const mpTiers = (ctx) => new MpTiers(ctx).frame.element;
 
 /** The parts of an MP server that say whether they are well: [{name, at, well, alive}]. */
 function mpParts(storage) {
@@ -394,7 +478,10 @@ function mpStatus(data) {
   const workers = [...of("cache_context_meta", "GPU"), ...of("non_cuda_context_meta", "not CUDA")];
   const parts = mpParts(data.storage_manager || {}).sort((a, b) => a.well - b.well);
   const id = (row) => `${row.on} ${row.id}`;
+  const now = clock(Date.now() / 1000);
+  const asOf = `As of ${now}. Tiles and charts are updated with each poll.`;
   return [
+    h("p", { class: "quiet-line said-first" }, asOf),
     mpFacts(data),
     h("h3", {}, "Registered workers"),
     rows(
