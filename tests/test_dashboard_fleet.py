@@ -359,6 +359,14 @@ def test_an_mp_server_shows_its_adapters_with_their_use_and_loads_in_flight(page
     assert "L1, DRAM" in text and "evicts 20% at a time" in text and "healthy" in text
     heads = browser.texts("[aria-label='L1 and L2'] thead th")
     assert "Loads in flight" in heads and "Used" in heads
+    rates = (
+        "const heads = [...document.querySelectorAll('[aria-label=\"L2 adapters\"] thead th')];"
+        "const at = heads.findIndex((one) => one.textContent.trim() === 'Loads');"
+        "return [...document.querySelectorAll('[aria-label=\"L2 adapters\"] tbody tr')]"
+        ".map((row) => row.cells[at] && row.cells[at].textContent).filter(Boolean)"
+    )
+    each = re.compile(r"[\d.]+/(s|min)")
+    browser.wait_for(lambda: any(each.fullmatch(one) for one in browser.script(rates)))
 
 
 def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
@@ -369,7 +377,10 @@ def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
 
 def test_a_node_says_where_its_logs_are(page, demo):
     browser = page(demo, "#/node/" + WORKER)
-    browser.wait_for(lambda: "No endpoint serves its logs" in browser.text("main"))
+    worker = "LMCache does not serve logs over HTTP. A worker logs to the output of its engine"
+    browser.wait_for(lambda: worker in browser.text("main"))
+    browser = page(demo, "#/node/llama70b-b_api")
+    browser.wait_for(lambda: "vLLM does not serve logs over HTTP" in browser.text("main"))
 
 
 def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
@@ -631,6 +642,10 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     browser.type("input[name=value]", "96")
     choose(browser, "select[name=first]", nodes[0])
     press(browser, "Apply to one node")
+    browser.wait_for(lambda: "%s → 96" % old in browser.text("dialog"))
+    assert browser.text("dialog h2") == "Set %s on %s?" % (name, nodes[0])
+    assert setting_of(demo, nodes[0], name) == old, "nothing is sent before it is confirmed"
+    press(browser, "Apply", "dialog")
     browser.wait_for(lambda: browser.has("table.compared"))
     assert setting_of(demo, nodes[0], name) == 96
     assert setting_of(demo, nodes[1], name) == old
@@ -696,6 +711,8 @@ def test_a_setting_is_rolled_out_and_undone_by_keyboard(page, demo):
     browser.script("document.querySelector('input[name=setting]').focus()")
     browser.press(*name, "Tab", *"128")
     tab_to(browser, "e.textContent === 'Apply to one node'")
+    browser.press("Enter")
+    tab_to(browser, "e.closest('dialog') && e.textContent === 'Apply'")
     browser.press("Enter")
     browser.wait_for(lambda: browser.has("table.compared"))
     assert setting_of(demo, node, name) == 128

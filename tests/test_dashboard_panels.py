@@ -248,7 +248,8 @@ def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show)
         == 200
     )
     show(demo, "config", "llama70b-b_worker0")
-    wait_text(browser, "◆ 77 on llama70b-b_worker2")
+    wait_text(browser, "77 on llama70b-b_worker2")
+    wait_text(browser, "1 different in the instance")
 
 
 def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from_what(
@@ -277,7 +278,7 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
         show(demo, "config", "llama70b-b_worker1")
         browser.wait_for(
             lambda: (
-                "◆ 78 on llama70b-b_worker2"
+                "◆ Differs in the instance: 78 on llama70b-b_worker2"
                 in " ".join(browser.texts("main .data td .cell-more")).replace("\n", "")
             )
         )
@@ -326,6 +327,20 @@ def test_the_focus_stays_where_an_action_drew_its_panel_anew(browser, demo, show
     browser.wait_for(lambda: browser.has("[aria-label='Turn on: Hot cache']"))
     focused = "return document.activeElement.getAttribute('aria-label')"
     browser.wait_for(lambda: browser.script(focused) == "Turn on: Hot cache")
+
+
+def test_a_worker_is_frozen_and_unfrozen(browser, demo, show):
+    show(demo, "cache", "llama70b-b_worker3")
+
+    def is_frozen():
+        return demo.ask("/proxy2/llama70b-b_worker3/freeze/status").json()["freeze"]
+
+    press(browser, "Freeze")
+    press(browser, "Freeze", "dialog")
+    wait_for(is_frozen)
+    press(browser, "Unfreeze")
+    wait_for(lambda: not is_frozen())
+    wait_text(browser, "not frozen")
 
 
 def test_clearing_wants_the_name_typed(browser, demo, show):
@@ -912,6 +927,7 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
         assert browser.property("main " + selector, "disabled")
     browser.goto(front.url + "/#/node/w0/environment")
     wait_text(browser, "enter the access token")
+    wait_text(browser, "Enter access token", "main .empty button")
     assert not worker.targets("/env"), "nothing was asked in vain"
     browser.goto(front.url + "/#/node/w0/requests")
     browser.wait_for(lambda: browser.has("form.request"))
@@ -1192,6 +1208,7 @@ def start_rollout(browser, value="128"):
     browser.type("input[name=setting]", "min_retrieve_tokens")
     browser.type("input[name=value]", value)
     press(browser, "Apply to one node")
+    press(browser, "Apply", "dialog")
     browser.wait_for(lambda: results(browser) == ["w0: ● done: 0 → %s" % value])
 
 

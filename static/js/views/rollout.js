@@ -78,6 +78,12 @@ class Rollout {
     return this.others.filter((node) => !this.old.has(node.key));
   }
 
+  /** What a change of the first node would change: "false → true"; throws why it cannot. */
+  async review() {
+    const old = await this.#get(this.canary);
+    return `${show(old)} → ${show(readValue(this.text, old, DEFAULTS.get(this.setting)))}`;
+  }
+
   /** Change one node; what it had before is kept for undo, before it is changed. */
   async apply(node) {
     const old = await this.#get(node);
@@ -376,6 +382,7 @@ export class RolloutView {
     const rollout = new Rollout({ setting, text: box.value, canary, others });
     await working(control, async () => {
       try {
+        if (!(await this.#isSure(rollout))) return;
         const text = await rollout.apply(canary);
         rollout.results.set(canary.key, { state: "up", text });
       } catch (error) {
@@ -391,6 +398,20 @@ export class RolloutView {
       this.charts = null;
       this.loaded = 0;
       this.#show();
+    });
+  }
+
+  /** Show what changes on the first node, and ask. */
+  async #isSure(rollout) {
+    const { setting, canary } = rollout;
+    const change = await rollout.review();
+    const others = plural(rollout.others.length, "other node");
+    const verb = rollout.others.length === 1 ? "keeps its value" : "keep their values";
+    return confirmDialog({
+      title: `Set ${setting} on ${canary.key}?`,
+      text: [h("p", { class: "mono" }, change), `The ${others} ${verb}.`],
+      action: "Apply",
+      danger: false,
     });
   }
 
