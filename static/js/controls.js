@@ -1,7 +1,7 @@
 // Small parts that all pages share: states, names, buttons that need trust, fields, search boxes,
 // notes about results.
 
-import { breakable, h, icon, replace, setText } from "./dom.js";
+import { breakable, h, icon, replace, setText, whole } from "./dom.js";
 import { format, NONE, plain, plural } from "./format.js";
 import {
   downloadFile,
@@ -283,6 +283,7 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
     const isCount = input.value && typeof found === "number";
     setText(count, isCount ? plural(found, "match", "matches") : "");
     input.classList.toggle("counted", Boolean(isCount));
+    input.style.setProperty("--count", count.textContent.length);
   });
   return h("span", { class: "search" }, icon("search"), input, count);
 }
@@ -439,7 +440,7 @@ export function linked(text) {
       const href = node ? nodeLink({ key: name }) : instanceLink(name);
       const link = h(
         "a",
-        { href, class: isShort ? "gap" : null },
+        { href, class: isShort ? "gap" : "whole" },
         isShort ? name : breakable(name),
       );
       return [link, word.slice(name.length)];
@@ -473,7 +474,12 @@ export function toast(text, kind = "plain") {
   const note = h(
     "div",
     { class: `toast ${kind}` },
-    h("p", {}, mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null, text),
+    h(
+      "p",
+      {},
+      mark ? h("span", { class: "toast-mark", "aria-hidden": "true" }, mark) : null,
+      whole(text),
+    ),
     close,
   );
   close.addEventListener("click", () => note.remove());

@@ -1,6 +1,6 @@
 // Questions in a <dialog>: focus is kept inside and goes back where it was.
 
-import { h, replace } from "./dom.js";
+import { h, replace, whole } from "./dom.js";
 
 /** The server's messages begin with a small letter; a name or an address stays as it is. */
 const sentence = (text) => text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase());
@@ -14,7 +14,7 @@ function showProblem(form, error, problem) {
   if (!problem) return;
   const input = problem.field ? form.elements.namedItem(problem.field) : null;
   if (!(input instanceof Element)) {
-    replace(error, sentence(problem.message));
+    replace(error, whole(sentence(problem.message)));
     error.hidden = false;
     return;
   }
@@ -22,7 +22,7 @@ function showProblem(form, error, problem) {
   const props = { class: "field-error", id, role: "alert", dataset: { field: problem.field } };
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", id);
-  input.closest("label, .field").append(h("span", props, sentence(problem.message)));
+  input.closest("label, .field").append(h("span", props, whole(sentence(problem.message))));
   input.focus();
 }
 
@@ -46,7 +46,7 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
     const form = h(
       "form",
       { method: "dialog", novalidate: true },
-      h("h2", { id: "dialog-title" }, title),
+      h("h2", { id: "dialog-title" }, whole(title)),
       body,
       error,
       h("div", { class: "dialog-actions" }, extra, h("span", { class: "spring" }), cancel, go),
@@ -91,7 +91,7 @@ export function confirmDialog({ title, text, action, danger = true, typed = "" }
     danger,
     build: (body, { go }) => {
       body.append(
-        ...[].concat(text).map((line) => (line instanceof Node ? line : h("p", {}, line))),
+        ...[].concat(text).map((line) => (line instanceof Node ? line : h("p", {}, whole(line)))),
       );
       if (!typed) return;
       const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
@@ -99,7 +99,7 @@ export function confirmDialog({ title, text, action, danger = true, typed = "" }
         h(
           "label",
           { class: "field" },
-          h("span", {}, "Type ", h("b", { class: "mono" }, typed), " to confirm"),
+          h("span", {}, "Type ", h("b", { class: "mono whole" }, typed), " to confirm"),
           input,
         ),
       );

@@ -53,6 +53,12 @@ export const breakable = (name) =>
     .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
+/** A text with names: a word with a hyphen or a slash is not broken there. */
+export const whole = (text) =>
+  String(text)
+    .split(/(\s+)/)
+    .map((word) => (/\w[-/]\w/.test(word) ? h("span", { class: "whole" }, word) : word));
+
 /** The text of a class or a call: it may break before "(" and inside paths, never in a name. */
 export const breakableCall = (text) =>
   text.split(/(?=\()|(?<=[/,])(?=[^/])/).map((part, i) => [i ? h("wbr") : null, part]);

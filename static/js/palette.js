@@ -125,16 +125,31 @@ function partsIn(text, parts) {
   return null;
 }
 
-/** The text with its matches as <mark>. */
+/** The text with its matches as <mark>; its names are not broken at their hyphens. */
 export function highlighted(text, words) {
+  const spans = matches(text, words) || [];
+  let at = 0;
+  return text.split(/( )/).map((word) => {
+    const start = at;
+    at += word.length;
+    const inside = spans.filter(([from, to]) => from >= start && to <= at);
+    const marked = markedWord(
+      word,
+      inside.map(([from, to]) => [from - start, to - start]),
+    );
+    return /\w[-/]\w/.test(word) ? h("span", { class: "whole" }, marked) : marked;
+  });
+}
+
+function markedWord(word, spans) {
   const out = [];
   let from = 0;
-  for (const [start, end] of matches(text, words) || []) {
+  for (const [start, end] of spans) {
     if (start < from) continue;
-    out.push(text.slice(from, start), h("mark", {}, text.slice(start, end)));
+    out.push(word.slice(from, start), h("mark", {}, word.slice(start, end)));
     from = end;
   }
-  return [...out, text.slice(from)];
+  return [...out, word.slice(from)];
 }
 
 /** How well all words match: lower is better, null is not at all. */

@@ -104,6 +104,10 @@ export function pick(rows, on, select, key) {
   }
 }
 
+/** The cell of a box; what is clicked is the whole cell. */
+const pickCell = (tag, box) =>
+  h(tag, { class: "pick", scope: tag === "th" ? "col" : null }, h("label", {}, box));
+
 const classes = (...names) => names.filter(Boolean).join(" ") || null;
 
 /** A row in the DOM, which changes the cells that differ and leaves the others alone. */
@@ -129,7 +133,7 @@ export class TableRow {
       this.table.paint();
       select.changed();
     });
-    this.element.append(h("td", { class: "pick" }, box));
+    this.element.append(pickCell("td", box));
     return box;
   }
 
@@ -222,7 +226,7 @@ export class HeadingRow {
       this.table.paint();
       select.changed();
     });
-    this.element.append(h("td", { class: "pick" }, box));
+    this.element.append(pickCell("td", box));
     return box;
   }
 
@@ -389,7 +393,7 @@ export class DataTable {
     if (this.allBox) {
       this.cols.append(this.#sized(pickWidth(tight)));
       minimum += pickWidth(tight);
-      this.headRow.append(h("th", { class: "pick", scope: "col" }, this.allBox));
+      this.headRow.append(pickCell("th", this.allBox));
     }
     this.heads = columns.map((column) => [column, this.#makeHead(column)]);
     for (const [column, cell] of this.heads) {

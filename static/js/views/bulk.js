@@ -13,7 +13,7 @@ import {
   working,
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
+import { h, replace, setText, whole } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
@@ -45,20 +45,10 @@ const input = (name, more = {}) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
 
 /** The first names of a list, and how many more there are. */
-function namesText(nodes) {
+export function namesText(nodes) {
   const shown = nodes.slice(0, MOST_NAMES).map((node) => node.key);
   const more = nodes.length - shown.length;
   return shown.join(", ") + (more > 0 ? ` and ${plain(more)} more` : "");
-}
-
-/** The same as a line of a dialog; a name is not broken at its hyphens. */
-export function namesLine(nodes) {
-  const words = namesText(nodes).split(/(?<=,) /);
-  return h(
-    "p",
-    {},
-    words.map((word, i) => [i ? " " : "", h("span", { class: "whole" }, word)]),
-  );
 }
 
 /** The fields that actions share. */
@@ -495,7 +485,8 @@ class BulkActions {
     this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
     const advice = ready ? "Select nodes in the table above." : "Fill in the fields above.";
-    setText(this.advice, this.requests.hidden ? advice : this.#sentence(nodes));
+    const said = this.requests.hidden ? advice : this.#sentence(nodes);
+    if (this.advice.textContent !== said) replace(this.advice, whole(said));
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");
     if (!store.status) return;
     this.#drawFilters();
@@ -517,7 +508,7 @@ class BulkActions {
       notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
     return confirmDialog({
       title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
-      text: [...notes, namesLine(nodes)],
+      text: [...notes, namesText(nodes)],
       action: "Apply",
       danger: Boolean(danger),
       typed: danger ? "clear" : "",

@@ -11,7 +11,7 @@ import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
-import { errorText, goOn, namesLine, resultCell } from "./bulk.js";
+import { errorText, goOn, namesText, resultCell } from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
@@ -609,7 +609,7 @@ export class RolloutView {
     const title = `Set ${setting} to ${text} on ${plural(pending.length, "node")}?`;
     const sure = await confirmDialog({
       title,
-      text: namesLine(pending),
+      text: namesText(pending),
       action: "Apply",
       danger: false,
     });

@@ -1,0 +1,198 @@
+"""What people click and read on every page: the size of its controls, and names in one piece."""
+
+import pytest
+from support.story import StoryServer, small_fleet
+
+pytestmark = pytest.mark.browser
+WORKER = "llama70b-a_worker2"
+PANELS = (
+    "overview",
+    "events",
+    "metrics",
+    "loglevels",
+    "config",
+    "meta",
+    "inference",
+    "environment",
+    "threads",
+    "cache",
+    "script",
+    "requests",
+)
+VIEWS = (
+    "#/",
+    "#/events",
+    "#/compare?nodes=llama70b-a_worker0,llama70b-a_worker1",
+    "#/many",
+    "#/many?tab=cache",
+    "#/many?tab=rollout",
+    "#/nodes",
+    *("#/node/%s/%s" % (WORKER, panel) for panel in PANELS),
+    *("#/node/mp-0/%s" % panel for panel in ("overview", "config", "cache")),
+    "#/node/coordinator/overview",
+    "#/node/coordinator/cache",
+    "#/node/llama70b-a_scheduler/overview",
+    "#/node/llama70b-a_api/overview",
+)
+SETTLED = (
+    "return !!document.querySelector('main h1')"
+    " && !document.querySelector('main :is(.first, .asking, .split.loading)')"
+)
+# WCAG 2.2, 2.5.8: 24 by 24 px; a link in a sentence is exempt. What lies around the middle of a
+# control, its label included, counts as it does for a finger: by what is hit there.
+SMALL = """
+const LEAST = 24;
+const root = document.querySelector("dialog[open]") || document;  // all else is inert then
+const controls = root.querySelectorAll(
+  "a[href], button, input:not([type=hidden]), select, textarea, summary, [role=option]");
+const isShown = (e) => e.checkVisibility({visibilityProperty: true}) && !e.disabled;
+const isText = (node) => node.nodeType === 3 && node.textContent.trim().length > 1;
+const inSentence = (e) =>
+  e.tagName === "A" && getComputedStyle(e).display === "inline" &&
+  [...e.parentNode.childNodes].some(isText);
+const isSmall = (e) => {
+  const whole = (e.labels && e.labels[0]) || e;
+  const place = whole.getBoundingClientRect();
+  if (place.width >= LEAST && place.height >= LEAST) return false;
+  whole.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
+  const box = e.getBoundingClientRect();
+  const middle = [box.x + box.width / 2, box.y + box.height / 2];
+  const isHit = (dx, dy) => {
+    const hit = document.elementFromPoint(middle[0] + dx, middle[1] + dy);
+    return e.contains(hit) || (whole !== e && whole.contains(hit));
+  };
+  const half = LEAST / 2 - 0.5;
+  const isWide = box.width >= LEAST || (isHit(-half, 0) && isHit(half, 0));
+  const isHigh = box.height >= LEAST || (isHit(0, -half) && isHit(0, half));
+  return !isWide || !isHigh;
+};
+const isHidden = (e) => e.closest(".visually-hidden, .skip") || e.getBoundingClientRect().width < 2;
+return [...controls]
+  .filter((e) => isShown(e) && !isHidden(e) && !inSentence(e) && isSmall(e))
+  .map((e) => {
+    const { width, height } = e.getBoundingClientRect();
+    const name = (e.getAttribute("aria-label") || e.textContent).trim().slice(0, 40);
+    return `${e.tagName} ${e.className} ${name}: ${width} x ${height}`;
+  });
+"""
+OPEN = """
+for (const one of document.querySelectorAll("main details:not([open])")) one.open = true;
+for (const one of document.querySelectorAll("main .fold[aria-expanded=false]")) one.click();
+"""
+# What is cut at the right or below, and words with a hyphen that stand on more than one line.
+CUT = (
+    "return [...document.querySelectorAll(arguments[0])]"
+    ".filter((e) => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)"
+    ".map((e) => e.textContent)"
+)
+BROKEN = """
+const found = [];
+for (const root of document.querySelectorAll(arguments[0])) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    for (const { 0: word, index } of text.data.matchAll(/[\\w-]+-[\\w-]+/g)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (tops.size > 1) found.push(word);
+    }
+  }
+}
+return found;
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with StoryServer(small_fleet()) as running:
+        yield running
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+def test_every_control_is_large_enough_for_a_finger(browser, demo, width):
+    browser.resize(width, 900)
+    small = {}
+
+    def look(place):
+        found = browser.script(SMALL)
+        if found:
+            small[place] = found
+
+    for view in VIEWS:
+        browser.goto("about:blank")
+        browser.goto(demo.url + "/" + view)
+        browser.wait_for(lambda: browser.script(SETTLED))
+        look(view)
+        browser.script(OPEN)
+        browser.settle()
+        look(view + ", all open")
+    for key, selector in (("?", "dialog.help"), ("Control+k", "dialog.palette")):
+        browser.press(key)
+        browser.wait_for(lambda: browser.has(selector))
+        look(selector)
+        browser.press("Escape")
+        browser.wait_for(lambda: not browser.has(selector))
+    browser.goto(demo.url + "/static/help.html")
+    look("manual")
+    assert small == {}
+
+
+def test_a_box_of_a_table_is_ticked_by_a_click_anywhere_in_its_cell(browser, demo):
+    browser.goto(demo.url + "/#/many")
+    cell = "main .data tbody .pick"
+    browser.wait_for(lambda: browser.has(cell))
+    browser.script(
+        "const cell = document.querySelector(arguments[0]), box = cell.getBoundingClientRect();"
+        "document.elementFromPoint(box.left + 3, box.top + 3).click()",
+        cell,
+    )
+    assert browser.property(cell + " input", "checked")
+    browser.click(cell + " input")
+    assert not browser.property(cell + " input", "checked")
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
+def test_no_line_of_the_palette_is_cut_and_no_name_broken(browser, server, width):
+    browser.resize(width, 900)
+    browser.goto(server.url + "/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has(".palette-input"))
+    for typed in ("silence", "llama70b", "rising"):
+        browser.type(".palette-input", typed)
+        browser.wait_for(lambda: browser.has(".palette mark"))
+        assert browser.script(CUT, ".palette-text, .palette-note") == []
+        assert browser.script(CUT, ".palette [role=option]") == []
+        assert browser.script(BROKEN, ".palette-text") == []
+
+
+def test_a_dialog_does_not_break_the_name_that_it_asks_for(browser, demo):
+    browser.resize(360, 800)
+    browser.goto(demo.url + "/#/node/llama70b-b_worker1/cache")
+    clear = (
+        "return [...document.querySelectorAll('main button')]"
+        ".find((one) => /^Clear/.test(one.textContent.trim()) && !one.disabled)"
+    )
+    browser.wait_for(lambda: browser.script(clear))
+    browser.script(clear.replace("return", "(", 1) + ").click()")
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert "llama70b-b_worker1" in browser.text("dialog h2")
+    assert browser.script(BROKEN, "dialog") == []
+
+
+@pytest.mark.parametrize("found", [1, 12, 1000])
+def test_the_count_of_a_search_leaves_room_for_its_clear_button(browser, server, found):
+    browser.goto(server.url + "/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    room = browser.script(
+        "const { searchBox } = await import('/static/js/controls.js');"
+        "const box = searchBox('Test', () => arguments[0]), input = box.querySelector('input');"
+        "document.querySelector('main').prepend(box); input.value = 'a';"
+        "input.dispatchEvent(new Event('input'));"
+        "const end = input.getBoundingClientRect().right"
+        " - parseFloat(getComputedStyle(input).paddingRight);"
+        "return box.querySelector('.search-count').getBoundingClientRect().left - end",
+        found,
+    )
+    assert room >= 0
