@@ -6108,8 +6108,10 @@ REMEDIES = {
     "node_flapping": "Read the node's log around the state changes.",
     "node_restarting": "Read the end of the node's log before each restart.",
     "node_degraded": "Look for the reason on the node's Overview and Threads.",
-    "hit_rate_halved": "Undo a recent change, or remove the cause that the alert names.",
-    "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move load.",
+    "hit_rate_halved": "Undo a recent change; without one, check evictions, restarts and the remote"
+    " backend.",
+    "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move traffic to"
+    " other instances.",
     "failures_rising": "Check the node's Metrics and log for a full disk or failed allocations.",
     "timeouts_rising": "Check the load of the remote backend or MP server, and the network to it.",
     "l2_loads_growing": "Check the throughput and latency of L2, and reduce prefetching.",

@@ -28,6 +28,8 @@ const MOST_NAMES = 12; // of nodes in a sentence; a change of more is confirmed
 const MOST_COMPARED = 40; // nodes that a link to Compare names
 const PARALLEL = 8; // requests at a time
 const TIMEOUT = 30; // seconds
+const LINE = 32; // px, the height of a row
+const TWO_LINES = 44; // px
 const BACKENDS = [
   "LocalCPUBackend",
   "LocalDiskBackend",
@@ -151,9 +153,14 @@ function makeActions(inputs, change) {
 function nodeTable(view) {
   const textOf = (node) => (view.results.get(node.key) || {}).text || view.nowOf(node);
   const keyOf = (node) => node.key;
-  return new DataTable({
+  const said = (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node));
+  const sigOf = (node) => `${textOf(node) || view.fits(node)}`;
+  // On a telephone a result stands below the name of its node.
+  const isBelow = (node, fit) => !fit.shows("result") && (textOf(node) || !view.fits(node));
+  const table = new DataTable({
     label: "Nodes and results",
     key: keyOf,
+    rowHeight: (node) => (isBelow(node, table.fit) ? TWO_LINES : LINE),
     sort: { id: "name", down: false },
     emptyText: "No nodes yet.",
     select: { set: view.chosen, name: keyOf, changed: () => view.draw() },
@@ -172,10 +179,14 @@ function nodeTable(view) {
         label: "Node",
         head: true,
         width: 240,
-        narrow: 162,
+        narrow: 236,
+        growNarrow: true,
         value: keyOf,
-        sig: keyOf,
-        render: (node) => h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
+        sig: (node) => `${node.key} ${sigOf(node)}`,
+        render: (node, fit) => [
+          h("a", { href: nodeLink(node), title: node.key }, fitted(node.key)),
+          isBelow(node, fit) ? h("div", { class: "result-below wrap" }, said(node)) : null,
+        ],
       },
       { id: "kind", label: "Kind", width: 132, drop: 1, value: kindText },
       {
@@ -190,19 +201,19 @@ function nodeTable(view) {
         id: "result",
         label: "Result",
         width: 260,
-        narrow: 72,
+        narrow: 236,
+        drop: 0.5,
         grow: true,
         cls: "wrap",
-        value: textOf,
-        sig: (node) => `${textOf(node) || view.fits(node)}`,
-        render: (node) => {
-          const { key } = node;
-          return resultCell(view.results.get(key), view.fits(node), textOf(node));
-        },
+        // Failures come first.
+        value: (node) => `${view.hasFailed(node) ? " " : ""}${textOf(node)}`,
+        sig: sigOf,
+        render: said,
         tip: textOf,
       },
     ],
   });
+  return table;
 }
 
 const step = (label, title, ...content) =>
@@ -420,6 +431,10 @@ class BulkActions {
     return this.current.fits(node);
   }
 
+  hasFailed(node) {
+    return this.results.get(node.key)?.state === "down";
+  }
+
   /** What a node has now of what is about to be changed. */
   nowOf(node) {
     return this.action === "setting" && this.fits(node) ? this.change.nowOf(node) : "";
@@ -448,7 +463,8 @@ class BulkActions {
   /** How many of the selected nodes do not offer the action, by kind; "" without any. */
   #leftOut() {
     const selected = [...this.chosen].map((key) => store.byKey.get(key)).filter(Boolean);
-    const kinds = selected.filter((node) => !this.fits(node)).map(kindText);
+    const skipped = selected.filter((node) => !this.fits(node));
+    const kinds = skipped.map((node) => (node.kind === "unknown" ? node.kind : kindText(node)));
     if (!kinds.length) return "";
     const count = (kind) => kinds.filter((one) => one === kind).length;
     const parts = [...new Set(kinds)].sort(byName).map((kind) => `${kind} (${plain(count(kind))})`);
@@ -609,6 +625,9 @@ const loose = (value) =>
 export function inWords(answer) {
   if (answer === null || typeof answer !== "object") return answer === null ? "" : String(answer);
   if (typeof answer.message === "string") return answer.message;
+  const { num_removed: removed, cleared } = answer;
+  if (removed !== undefined) return `${plural(removed, "chunk")} removed`;
+  if (cleared && cleared.tier) return `${cleared.tier.toUpperCase()} cleared`;
   const well = (name, value) => name === "status" && ["ok", "success"].includes(value);
   return Object.entries(answer)
     .filter(([name, value]) => name !== "backend_name" && !well(name, value))
