@@ -475,7 +475,7 @@ def test_an_alert_is_silenced_for_an_hour_by_keyboard_and_the_silence_is_ended(s
     browser = show(server)
     button = ".alerts .menu-box > button"
     browser.wait_for(lambda: browser.has(button))
-    browser.script("document.querySelector(arguments[0]).focus()", button)
+    browser.focus(button)
     browser.press("Enter")
     browser.wait_for(lambda: browser.has(".alerts .menu"))
     browser.press("ArrowDown", "ArrowUp", "Enter")
@@ -628,7 +628,7 @@ def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
     browser = show(server)
     rows = ".event-card .events > li"
     browser.wait_for(lambda: browser.count(rows) == 7)
-    browser.script("document.querySelector('.event-card select').focus()")
+    browser.focus(".event-card select")
     browser.press(*"Node down")
     browser.wait_for(lambda: browser.count(rows) == 2)
     assert all("down, then restarted" in text for text in browser.texts(rows))
@@ -671,7 +671,7 @@ def test_without_alerts_their_card_is_one_line_over_few_events(show, server, sto
 def test_an_update_does_not_take_the_focus_from_an_alert(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts a"))
-    browser.script("document.querySelector('.alerts a').focus()")
+    browser.focus(".alerts a")
     story.alerts[0]["text"] += " Still."
     poll(browser)
     browser.wait_for(lambda: "Still." in browser.text(".alerts"))
@@ -747,7 +747,7 @@ def test_a_link_with_a_range_shows_the_same_picture(show, server, story):
 def test_the_copied_link_shows_the_same_picture_in_another_browser(show, server):
     browser = show(server)
     browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    browser.script("document.querySelector('.range [aria-label^=\"Copy link\"]').focus()")
+    browser.focus(".range [aria-label^='Copy link']")
     browser.press("Enter")
     link = browser.wait_for(lambda: browser.script("return window.copied"))
     browser.goto("about:blank")
@@ -852,7 +852,7 @@ def test_the_range_is_kept_from_view_to_view(show, server):
 def test_a_span_is_chosen_and_zoomed_to_by_keyboard(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
-    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.focus(".charts-card .chart-svg")
     browser.press("ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft")
     browser.wait_for(lambda: browser.has(".charts-card .zoom"))
     browser.press("Enter")
@@ -868,7 +868,7 @@ def test_the_legends_show_the_values_under_the_crosshair_until_it_leaves(show, s
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
     last = browser.texts(".charts-card .legend b")
-    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.focus(".charts-card .chart-svg")
     browser.press("Home")
     browser.wait_for(lambda: browser.texts(".charts-card .legend b") != last)
     browser.press("Escape")
@@ -951,7 +951,7 @@ def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_o
     browser.back()
     browser.wait_for(lambda: browser.text("h1") == "Cluster" and "from=" not in browser.url)
     browser.wait_for(lambda: browser.count(".charts-card .flag-count") > 1)
-    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.focus(".charts-card .chart-svg")
     browser.press("End")
     browser.wait_for(lambda: browser.press("ArrowLeft") or browser.has(lines))
     assert "Enter shows the events of this time" in browser.text(".charts-card [aria-live]")
@@ -966,7 +966,7 @@ def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     browser.wait_for(lambda: browser.count(".charts-card .down-strip") == 8)
     assert not browser.has(".charts-card .down-span")
     assert browser.count(".charts-card .mark.restart") == 8
-    browser.script("document.querySelector('.charts-card .chart-svg').focus()")
+    browser.focus(".charts-card .chart-svg")
     browser.press("End", "ArrowLeft")
     lines = ".charts-card .cross[visibility=visible] line"
     browser.wait_for(lambda: browser.count(lines) == 4)
@@ -1005,7 +1005,7 @@ def test_a_tile_leads_to_its_chart(show, server):
     click_text(browser, "Retrieve p99", ".tiles")
     label = "return document.activeElement.getAttribute('aria-label') || ''"
     browser.wait_for(lambda: browser.script(label).startswith("Latency"))
-    browser.script("document.querySelector('.tile a').focus()")
+    browser.focus(".tile a")
     browser.press("Enter")
     browser.wait_for(lambda: browser.script(label).startswith("Hit rate by layer"))
 
@@ -1046,7 +1046,7 @@ def test_the_worst_instance_is_first_and_open_and_its_irregular_rank_is_marked(s
     browser.click(fold)
     browser.wait_for(lambda: "worker2" not in names(browser))
     assert browser.attribute(fold, "aria-expanded") == "false"
-    browser.script("document.querySelector(arguments[0]).focus()", fold)
+    browser.focus(fold)
     browser.press("Enter")
     browser.wait_for(lambda: "worker2" in names(browser))
 
@@ -1075,7 +1075,7 @@ def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_insta
     order = [name for name in names(browser) if name.startswith(("llama", "mp-"))]
     assert order == ["llama70b-b", "mp-0", "mp-1", "llama70b-a"]
     assert names(browser)[-1] == "coordinator"  # without a value
-    browser.script("document.querySelector(arguments[0]).focus()", cell + " .sort")
+    browser.focus(cell + " .sort")
     browser.press("Enter")
     browser.wait_for(lambda: browser.attribute(cell, "aria-sort") == "ascending")
 
@@ -1190,10 +1190,12 @@ def test_what_is_shown_is_saved_as_csv(show, server):
         "URL.createObjectURL = (blob) => { window.file = blob.text(); return '#'; };"
         "HTMLAnchorElement.prototype.click = () => {}"
     )
-    browser.script(
-        "[...document.querySelectorAll('main .tools button')]"
-        ".find((one) => one.textContent === 'CSV').focus()"
+    csv = (
+        "const e = [...document.querySelectorAll('main .tools button')]"
+        ".find((one) => one.textContent === 'CSV'); if (e) e.focus();"
+        "return !!e && document.activeElement === e"
     )
+    browser.wait_for(lambda: browser.script(csv))
     browser.press("Enter")
     lines = browser.wait_for(lambda: browser.script("return window.file")).split("\r\n")
     assert lines[0].startswith("instance,kind,state,name,lookup_hit_rate")
@@ -1217,7 +1219,7 @@ def test_the_debug_bundle_is_a_button_that_needs_trust(show, server, story):
     story.trusted, story.started = True, 2
     poll(browser)
     browser.wait_for(lambda: not browser.property(bundle, "disabled"))
-    browser.script("document.querySelector(arguments[0]).focus()", bundle)
+    browser.focus(bundle)
     browser.devtools("Network.enable")
     browser.requests()
     browser.press("Enter")
@@ -1376,7 +1378,7 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
         "return edge(document.querySelector('.map-plot')) - Math.max(...squares.map(edge))"
     )
     assert 0 <= browser.script(unused) < 20  # px
-    browser.script("document.querySelector('.map-plot').focus()")
+    browser.focus(".map-plot")
     browser.press("Home", "ArrowRight", "ArrowDown", "ArrowUp", "Enter")
     browser.wait_for(lambda: browser.text("h1") == "llama70b-001_worker0")
 
@@ -1386,7 +1388,7 @@ def test_the_map_says_how_it_is_used_and_where_one_is(show, fleet):
     browser.wait_for(lambda: browser.count(".map .sq") == 1009)
     label = browser.label(".map-plot")
     assert re.search(r"\d instances · \d+ nodes\. Arrow keys move .*, Enter opens ", label), label
-    browser.script("document.querySelector('.map-plot').focus()")
+    browser.focus(".map-plot")
     browser.press("Home", "ArrowRight")
     said = "return document.querySelector('.map-card [aria-live]').textContent"
     browser.wait_for(lambda: re.search(r"_worker\d, up, 2 of \d+$", browser.script(said)))
@@ -1739,7 +1741,7 @@ def test_links_skip_to_the_content_and_to_the_nodes_of_any_view(show, server):
     browser.press("Enter")
     browser.wait_for(lambda: browser.focused().startswith("main#main"))
     assert browser.text("h1") == "Events" and browser.url.endswith("#/events")
-    browser.script("document.querySelector('.skip').focus()")
+    browser.focus(".skip")
     browser.press("Tab", "Enter", "Tab")
     assert browser.script("return document.activeElement.closest('.side-tree') !== null")
     assert browser.text("h1") == "Events"

@@ -114,7 +114,7 @@ def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to
     count = "main .page-head a.state"
     browser.wait_for(lambda: "alert" in browser.text(count))
     assert not browser.has("main .alert-card")
-    browser.script("document.querySelector(arguments[0]).focus()", count)
+    browser.focus(count)
     browser.press("Enter")
     browser.wait_for(lambda: "is degraded" in browser.text("main .alert-card"))
     assert not browser.has(count), "they stand below"
@@ -140,7 +140,7 @@ def test_an_alert_is_its_sentence_and_one_line_of_facts(page, demo):
     heights = "return [...document.querySelectorAll('.alert-card .why')].map((e) => e.offsetHeight)"
     assert max(browser.script(heights)) < 24
     assert not browser.has(".alert-card .evidence")
-    browser.script("document.querySelector('.alert-card .why button').focus()")
+    browser.focus(".alert-card .why button")
     browser.press("Enter")
     browser.wait_for(lambda: "What to do" in browser.text(".alert-card .evidence"))
     browser.press("Enter")
@@ -192,7 +192,7 @@ def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page,
     browser.wait_for(lambda: browser.has("main .event-card li"))
     recent = browser.texts("main .event-card .event-text")
     assert recent and all("llama70b-a_worker2" in text for text in recent)
-    browser.script("document.querySelector('main .tabs a').focus()")
+    browser.focus("main .tabs a")
     tab_to(browser, "e.textContent === 'All events'")
     browser.press("Enter")
     panel = "main section[aria-label='Events'] .event-text"
@@ -279,7 +279,7 @@ def test_events_are_copied_as_markdown_by_keyboard(page, demo):
 def test_a_chart_on_a_node_page_zooms_all_by_dragging_and_by_keyboard(page, demo):
     browser = page(demo, "#/node/%s" % WORKER)
     browser.wait_for(lambda: browser.has("main .chart-svg path.line"))
-    browser.script("document.querySelector('main .chart-svg').focus()")
+    browser.focus("main .chart-svg")
     browser.press("ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter")
     browser.wait_for(lambda: "from=" in browser.url)
     browser.wait_for(lambda: "the end of this range" in " ".join(browser.texts("main p.note")))
@@ -315,7 +315,7 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     place = "section[aria-label='Other nodes of this instance']"
     browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
     browser.wait_for(lambda: "Hit rate" in browser.text(place + " thead"))
-    browser.script("document.querySelector('main .tiles a').focus()")
+    browser.focus("main .tiles a")
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker0")
@@ -388,7 +388,7 @@ def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
     opener = "button[aria-label='Actions for Meta']"
     browser.wait_for(lambda: browser.has(opener))
     assert browser.count("[aria-label='Meta'] .panel-tools > *") == 1
-    browser.script("document.querySelector(arguments[0]).focus()", opener)
+    browser.focus(opener)
     browser.press("Enter")
     browser.wait_for(lambda: browser.has("[aria-label='Meta'] .menu"))
     assert browser.texts("[aria-label='Meta'] .menu button") == [
@@ -398,7 +398,7 @@ def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
     ]
     browser.press("ArrowDown", "Enter")
     browser.wait_for(lambda: '"model_name"' in browser.text("[aria-label='Meta'] pre.raw"))
-    browser.script("document.querySelector(arguments[0]).focus()", opener)
+    browser.focus(opener)
     browser.press("Enter", "Escape")
     browser.wait_for(lambda: not browser.has("[aria-label='Meta'] .menu"))
     assert browser.script("return document.activeElement.ariaLabel") == "Actions for Meta"
@@ -456,7 +456,7 @@ def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_lef
     choose(browser, "select[aria-label=Preset]", "reachable")
     browser.wait_for(lambda: "IDs, ports and paths" in browser.text("main .progress"))
     assert "lmcache_instance_id" not in browser.text("main .drift")
-    browser.script("document.querySelectorAll('.panel-tools input[type=checkbox]')[1].focus()")
+    browser.focus(".panel-tools label:nth-of-type(2) input[type=checkbox]")
     browser.press("Space")
     browser.wait_for(lambda: "lmcache_instance_id" in browser.text("main .drift"))
 
@@ -580,7 +580,7 @@ def test_what_the_map_shows_is_in_its_link_and_going_back_leads_to_where_one_was
 def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     browser = page(demo, "#/many?tab=cache")
     browser.wait_for(lambda: browser.has("textarea[name=tokens]"))
-    browser.script("document.querySelector('textarea[name=tokens]').focus()")
+    browser.focus("textarea[name=tokens]")
     browser.press(*"0-1023")
     browser.wait_for(lambda: browser.property("input[name=world]", "value") == "4")
     assert browser.property("input[name=model]", "value") == "Qwen/Qwen3-32B"
@@ -708,7 +708,7 @@ def test_a_setting_is_rolled_out_and_undone_by_keyboard(page, demo):
     choose(browser, "select[name=group]", "i:llama70b-b")
     node = browser.property("select[name=first]", "value")
     old = setting_of(demo, node, name)
-    browser.script("document.querySelector('input[name=setting]').focus()")
+    browser.focus("input[name=setting]")
     browser.press(*name, "Tab", *"128")
     tab_to(browser, "e.textContent === 'Apply to one node'")
     browser.press("Enter")
@@ -957,7 +957,7 @@ def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, 
     note = "The access token was not accepted: this page is read-only."
     browser.wait_for(lambda: note in browser.text(".toasts"))
     assert browser.script("return sessionStorage.length") == 0
-    browser.script("document.querySelector('button.lock').focus()")
+    browser.focus("button.lock")
     browser.press("Enter")
     error = "dialog .field:has([aria-invalid=true]) .field-error"
     for typed, said in (("", "Enter the access token."), ("no", "This token was not accepted.")):

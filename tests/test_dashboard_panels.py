@@ -162,7 +162,7 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     browser.wait_for(lambda: browser.script(chosen, name))
     button = "button[title='Set the level of %s']" % name
     assert browser.label(button) == "Set the level of " + name
-    browser.script("document.querySelector(arguments[0]).focus()", button)
+    browser.focus(button)
     browser.press("Enter")
     wait_text(browser, "→ ERROR", ".toasts")
     focused = "return document.activeElement.getAttribute('aria-label')"
@@ -322,7 +322,7 @@ def test_a_backend_is_bypassed_and_used_again(browser, demo, show):
 def test_the_focus_stays_where_an_action_drew_its_panel_anew(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker2")
     browser.wait_for(lambda: browser.has("[aria-label='Turn off: Hot cache']"))
-    browser.script("document.querySelector(`[aria-label='Turn off: Hot cache']`).focus()")
+    browser.focus("[aria-label='Turn off: Hot cache']")
     browser.press("Enter")
     browser.wait_for(lambda: browser.has("[aria-label='Turn on: Hot cache']"))
     focused = "return document.activeElement.getAttribute('aria-label')"
@@ -599,7 +599,7 @@ def test_a_setting_that_changed_lately_is_marked_and_leads_to_the_event(browser,
     only += "box.value = 'lately'; box.dispatchEvent(new Event('change'))"
     browser.script(only)
     assert browser.count("main .data tbody th[scope=row]") == 1
-    browser.script("document.querySelector('main .changed-at').focus()")
+    browser.focus("main .changed-at")
     browser.press("Enter")
     browser.wait_for(lambda: "chunk_size 256 → 512" in browser.text("main .events"))
 
@@ -622,7 +622,7 @@ def test_the_keyboard_reaches_what_an_alert_and_the_events_of_a_node_offer(brows
     show(worker, "overview")
     browser.wait_for(lambda: check + " failed" in browser.text("main .note.degraded"))
     browser.wait_for(lambda: browser.has("main .alerts .why button"))
-    browser.script("document.querySelector('.tabs a').focus()")
+    browser.focus(".tabs a")
     tab_to(browser, "Details")
     browser.press("Enter")
     tab_to(browser, "What to do")
@@ -1115,7 +1115,7 @@ def test_what_a_node_does_not_offer_is_said_without_asking_it(
 
 def test_the_keyboard_alone_opens_a_panel_and_edits_a_setting(browser, demo, show):
     show(demo, "overview", "llama70b-b_worker0")
-    browser.script("document.querySelector('.tabs a').focus()")
+    browser.focus(".tabs a")
     browser.press(*["ArrowRight"] * 5, "Enter")
     browser.wait_for(lambda: browser.has("input[aria-label='Search settings']"))
     for _ in range(40):
@@ -1316,7 +1316,7 @@ def test_a_reload_of_the_page_loses_nothing_of_a_rollout(browser, rollout, worke
 
 
 def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollout, workers):
-    browser.script("document.querySelector('input[name=setting]').focus()")
+    browser.focus("input[name=setting]")
     browser.press(*"chunk")
     workers["w2"].close()
     left = "1 node that is down is skipped"

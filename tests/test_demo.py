@@ -1189,7 +1189,7 @@ def test_what_was_changed_here_is_an_event_at_the_next_poll(replayed):
         text = "save_decode_cache %s → %s" % (json.dumps(not value), json.dumps(value))
         query = "/api/events?kind=changed&node=llama70b-b_worker1"
         events = lambda: front.ask(query).json()["events"]  # noqa: E731
-        wait_for(lambda: any(text in event["text"] for event in events()), 8)
+        wait_for(lambda: any(text in event["text"] for event in events()), 30)
 
 
 def test_the_present_is_silent_about_the_past_in_the_log(start):

@@ -187,7 +187,7 @@ def test_stopping_does_not_wait_for_a_receiver_that_hangs(registry, service):
     wait_for(lambda: receiver.asked)
     before = time.monotonic()
     sender.stop()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 5
     gate.set()
 
 
@@ -436,7 +436,7 @@ def test_who_reports_ever_anew_does_not_keep_the_service_busy(discovery, service
     reports = discovery()
     begun = time.monotonic()
     pid = 0
-    while time.monotonic() - begun < 1.0:
+    while pid < 200 or time.monotonic() - begun < 1.0:
         pid += 1
         reports.heartbeat(
             {
@@ -446,7 +446,8 @@ def test_who_reports_ever_anew_does_not_keep_the_service_busy(discovery, service
             },
             "",
         )
-    assert pid > 100 and len(front.asked) <= 1.0 / lf.REPORT_PAUSE + 2
+    took = time.monotonic() - begun
+    assert took < 20 and len(front.asked) <= took / lf.REPORT_PAUSE + 2
 
 
 def test_a_frontend_that_was_not_ready_at_its_first_report_is_a_proxy_later(
@@ -694,7 +695,7 @@ def test_a_supplier_that_hangs_does_not_delay_the_other_sources(registry, servic
     sources = lf.Sources(registry, supplier_url=supplier.url + "/infos", dns=["localhost:7"])
     sources.start()
     try:
-        wait_for(registry.leaves, 5)
+        wait_for(registry.leaves, 15)
     finally:
         gate.set()
         sources.stop()
@@ -975,7 +976,7 @@ def test_sockets_are_looked_for_more_often_than_other_sources(registry, socket_f
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(os.path.join(socket_folder, "socket_9090"))
-            wait_for(registry.leaves, 6)
+            wait_for(registry.leaves)
     finally:
         sources.stop()
 

@@ -182,7 +182,7 @@ def test_two_frontends_that_list_each_other_under_other_addresses_are_no_loop(ov
         assert children(frontend) == expected
     before = time.monotonic()  # with polling off, a status asks the nodes: each other
     assert [proxy["state"] for proxy in a.ask("/api/status").json()["proxies"]] == ["up"]
-    assert time.monotonic() - before < 4
+    assert time.monotonic() - before < 8
 
 
 def test_a_ring_of_three_is_cut_where_it_comes_back(over, relay):
@@ -221,7 +221,7 @@ def test_frontends_that_have_each_other_as_plain_nodes_do_not_scrape_for_ever(st
     before = time.monotonic()
     answer = a.ask("/metrics")
     assert answer.status == 200 and b'exported_node="w0"' in answer.body
-    assert time.monotonic() - before < 5 and (to_a.connections, to_b.connections) == (1, 1)
+    assert time.monotonic() - before < 8 and (to_a.connections, to_b.connections) == (1, 1)
 
 
 def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
@@ -278,7 +278,7 @@ def test_a_status_is_told_while_the_monitor_makes_the_next_one():
         assert making.wait(10)
         before = time.monotonic()
         assert monitor.status()["counts"]["down"] == 1
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 15
     finally:
         go_on.set()
         monitor.stop()
@@ -430,7 +430,7 @@ def test_clients_that_never_shake_hands_hold_nobody_up(start, node):
     connection.request("GET", "/metrics")  # needs a worker thread
     assert connection.getresponse().status == 200
     connection.close()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 8
     for sock in silent:
         sock.close()
 

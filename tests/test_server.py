@@ -1,5 +1,6 @@
 """The server itself: HTTP/1.1 rules, limits, our own routes, static files."""
 
+import contextlib
 import ctypes
 import gzip
 import json
@@ -189,25 +190,18 @@ def test_a_signal_that_another_thread_gets_while_the_main_thread_sleeps_ends_it_
 )
 def test_a_waiting_connection_is_answered_as_a_new_one(lasting_front, head):
     def lines_of(requests):
-        """What comes back for each request, less its date.
-
-        Until the server closes or all was answered.
-        """
+        """What comes back for the last request and for one after it, less its date."""
         with lasting_front.connect() as sock:
-            for request in requests:
+            for request in requests[:-1]:
                 sock.sendall(request)
-                data = sock.recv(65536)
-            sock.settimeout(0.3)
-            try:
-                while True:
-                    more = sock.recv(65536)
-                    if not more:
-                        break
-                    data += more
-                ended = True
-            except socket.timeout:
-                ended = False
-        return ended, [line for line in data.split(b"\r\n") if not line.startswith(b"Date:")]
+                receive(sock)
+            sock.sendall(requests[-1])
+            data = receive(sock)
+            # Where the connection goes on, this is answered, and ends it.
+            with contextlib.suppress(OSError):
+                sock.sendall(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            data += receive(sock, until_close=True)
+        return [line for line in data.split(b"\r\n") if not line.startswith(b"Date:")]
 
     assert lines_of([b"GET /health HTTP/1.1\r\nHost: first\r\n\r\n", head]) == lines_of([head])
 
@@ -343,7 +337,7 @@ def test_a_slow_reader_slows_nobody(front, node):
         started = time.monotonic()
         for _ in range(20):
             assert front.ask("/proxy2/w0/version").status == 200
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(

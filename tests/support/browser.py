@@ -272,7 +272,8 @@ class Browser:
         return bool(
             self.script(
                 "const e = document.querySelector(arguments[0]); "
-                "return !!e && e.getClientRects().length > 0",
+                "return !!e && e.getClientRects().length > 0 && "
+                "getComputedStyle(e).visibility === 'visible'",
                 selector,
             )
         )
@@ -323,6 +324,22 @@ class Browser:
 
     def click(self, selector):
         self._patiently(selector, lambda element: self._do("POST", "/element/%s/click" % element))
+
+    def focus(self, selector):
+        """Give an element the focus as soon as it is there and takes it.
+
+        What is disabled or not shown yet takes none, and a key pressed then goes nowhere.
+        """
+        given = (
+            "const e = document.querySelector(arguments[0]); if (e) e.focus(); "
+            "return !!e && document.activeElement === e"
+        )
+
+        def has_focus():
+            return self.script(given, selector)
+
+        has_focus.__doc__ = "%s has the focus" % selector
+        self.wait_for(has_focus)
 
     def type(self, selector, text, clear=True):
         """Write into a field (in the place of what is there, unless ``clear`` is false)."""

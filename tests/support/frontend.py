@@ -21,7 +21,7 @@ BYTECODE = tempfile.TemporaryDirectory(
 )  # what a start compiles the next one finds here
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=20.0):
     """Wait until ``condition()`` is true and return its value; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

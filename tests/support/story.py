@@ -415,13 +415,17 @@ def large_fleet(count=1000, now=None):
     return story
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a browser opens many connections at once
+
+
 class StoryServer:
     """Serves the dashboard and a story on a free port of this machine."""
 
     def __init__(self, story, port=0):
         self.story = story
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler_of(story))
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", port), handler_of(story))
         self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
@@ -443,6 +447,7 @@ def handler_of(story):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two packets
 
         def log_message(self, *args):
             pass
