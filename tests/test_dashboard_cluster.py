@@ -678,6 +678,31 @@ def test_an_update_does_not_take_the_focus_from_an_alert(show, server, story):
     assert browser.script("return document.activeElement.closest('.alerts') !== null")
 
 
+FOCUSED = "return document.activeElement.%s"
+
+
+@pytest.mark.parametrize(
+    "address, control, drawn, said",
+    [
+        ("/", ".charts-card .chart-table summary", ".charts-card path.line", "Figures as a table"),
+        ("/", ".chips button:first-child", ".chips button:first-child", "up"),
+        ("/#/node/%s/events" % SICK, "main a.state", "main a.state", "5 alerts"),
+    ],
+)
+def test_an_update_takes_the_focus_from_nothing_that_it_draws_anew(
+    show, server, story, address, control, drawn, said
+):
+    browser = show(server, address, control)
+    browser.wait_for(lambda: browser.has(drawn))
+    browser.focus(control)
+    browser.script("window.old = document.querySelector(arguments[0])", drawn)
+    story.nodes[-1]["state"] = "down"
+    story.alerts.append(dict(story.alerts[0], id="other", rule="other", text=SICK + " is odd."))
+    browser.wait_for(lambda: poll(browser) or not browser.script("return old.isConnected"))
+    browser.wait_for(lambda: said in browser.script(FOCUSED % "textContent"))
+    assert browser.script(FOCUSED % "matches(arguments[0])", control)
+
+
 def lose_server(browser):
     browser.script("window.fetch = () => Promise.reject(new Error('gone'))")
     poll(browser)

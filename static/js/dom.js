@@ -70,10 +70,27 @@ export function svg(tag, props, ...children) {
   return append(element, ...children);
 }
 
-/** Put these children in place of all that the element held. */
+/** What now stands for an element that had the focus: itself, or one that is called the same. */
+function heirOf(old, parent) {
+  const all = [...parent.querySelectorAll(old.localName)].filter(({ href }) => href === old.href);
+  const name = (one) => one.ariaLabel || one.textContent;
+  const words = (one) => name(one).replace(/\d+/g, ""); // figures may have changed
+  const find = (told) => all.find((one) => told(one) === told(old));
+  return find((one) => one) || find(name) || find(words) || (old.href && all[0]);
+}
+
+/**
+ * Put these children in place of all that the element held; a control that is drawn anew keeps the
+ * focus, so that the keyboard goes on from there.
+ */
 export function replace(parent, ...children) {
+  const old = document.activeElement;
+  const focused = parent !== old && parent.contains(old);
   parent.replaceChildren();
-  return append(parent, ...children);
+  append(parent, ...children);
+  const heir = focused && heirOf(old, parent);
+  if (heir) heir.focus({ preventScroll: true });
+  return parent;
 }
 
 /** Change a text only when it differs: no needless repaint, no lost selection. */

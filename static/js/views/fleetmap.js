@@ -371,7 +371,7 @@ export class FleetMap {
         h("span", { class: "number" }, plain(counts.get(name) || 0)),
       );
     });
-    this.worst = h("ul", { class: "worst" });
+    this.worst ||= h("ul", { class: "worst" }); // a link keeps the focus
     this.worstTitle = h("h3");
     replace(
       this.sideBox,
@@ -395,7 +395,7 @@ export class FleetMap {
     this.worstTitle.hidden = !rows.length;
     setText(this.worstTitle, byState ? "Needs attention" : "Worst instances");
     const signature = JSON.stringify(rows);
-    if (this.worst.dataset.shown === signature) return; // a link keeps the focus
+    if (this.worst.dataset.shown === signature) return;
     this.worst.dataset.shown = signature;
     replace(
       this.worst,
