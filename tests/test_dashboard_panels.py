@@ -1335,9 +1335,13 @@ def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
     press(browser, "Apply to one node")
     browser.wait_for(lambda: "w0 has no setting no_such." == browser.text(error % "setting"))
     browser.type("input[name=setting]", "chunk_size")
+    field = ".field:has([name=value])"
+    browser.wait_for(lambda: "Now 256 on 3 nodes" in browser.text(field))
     browser.type("input[name=value]", "many")
-    press(browser, "Apply to one node")
     browser.wait_for(lambda: browser.text(error % "value") == "Write a number.")
+    press(browser, "Apply to one node")
+    browser.wait_for(lambda: browser.has("input[name=value]:focus"))
+    assert browser.has("input[name=value][aria-invalid=true]")
 
 
 def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser, rollout, workers):

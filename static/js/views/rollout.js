@@ -350,7 +350,8 @@ export class RolloutView {
   #fail(text, box = null) {
     this.problem.hidden = !text;
     setText(this.problem, text);
-    for (const one of this.form.querySelectorAll("[aria-invalid]")) {
+    // Not what the fields say themselves of what was entered.
+    for (const one of this.form.querySelectorAll(`[aria-describedby=${this.problem.id}]`)) {
       one.removeAttribute("aria-invalid");
       one.removeAttribute("aria-describedby");
     }
