@@ -11,7 +11,7 @@ import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
 import { InstanceFigures } from "./nodecharts.js";
-import { readEither } from "./util.js";
+import { keptAnswer, readEither } from "./util.js";
 
 const MP_STATUS = ["/status", "/api/status"]; // the path of today, and that before 0.5.0
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
@@ -362,8 +362,8 @@ class MpTiers {
   /** Bars and rates follow the polls. */
   async #follow() {
     if (!this.table) return;
-    const isUp = this.ctx.node().state === "up";
-    if (isUp && this.adapters.length && this.rates.isDue && !this.isAsking) {
+    const isThere = ["up", "degraded"].includes(this.ctx.node().state);
+    if (isThere && this.adapters.length && this.rates.isDue && !this.isAsking) {
       this.isAsking = true;
       try {
         const metrics = await this.ctx.text("/metrics");
@@ -472,16 +472,21 @@ const PART_COLUMNS = [
   text("at", "Details", (row) => row.at, { cls: "wrap" }),
 ];
 
-function mpStatus(data) {
+/** When a status was reported; it is not polled, and a node that is down has an old one. */
+function statusTime(node) {
+  const kept = MP_STATUS.map((path) => keptAnswer(node, path)).find(Boolean);
+  const as = kept ? `As of ${clock(kept.time)}. ` : "";
+  return `${as}Tiles and charts are updated with each poll.`;
+}
+
+function mpStatus(data, ctx) {
   const of = (group, on) =>
     Object.entries(data[group] || {}).map(([id, one]) => ({ id, on, ...one }));
   const workers = [...of("cache_context_meta", "GPU"), ...of("non_cuda_context_meta", "not CUDA")];
   const parts = mpParts(data.storage_manager || {}).sort((a, b) => a.well - b.well);
   const id = (row) => `${row.on} ${row.id}`;
-  const now = clock(Date.now() / 1000);
-  const asOf = `As of ${now}. Tiles and charts are updated with each poll.`;
   return [
-    h("p", { class: "quiet-line said-first" }, asOf),
+    h("p", { class: "quiet-line said-first" }, statusTime(ctx.node())),
     mpFacts(data),
     h("h3", {}, "Registered workers"),
     rows(

@@ -134,7 +134,7 @@ function makeActions(inputs, change) {
     bypass: bypass("Bypass a backend", "add"),
     unbypass: bypass("End the bypass of a backend", "remove"),
     freeze: freeze("Freeze (store nothing new)", "/freeze/enable"),
-    unfreeze: freeze("End freeze", "/freeze/disable"),
+    unfreeze: freeze("Unfreeze", "/freeze/disable"),
     clear: {
       label: "Clear the cache",
       fields: [],
