@@ -421,7 +421,7 @@ def spoken_names(names: List[str], most: int = 3) -> str:
 
 def spoken_time(seconds: float) -> str:
     """A duration for people: 40 s, 12 min, 3.5 h, 2.0 d."""
-    if seconds < 120:
+    if seconds < 90:
         return f"{max(0.0, seconds):.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
@@ -3830,7 +3830,7 @@ HOW_MADE = {
     IN_FLIGHT: "first counter minus the second, or the gauge where there are no counters",
     QUANTILE: (
         "quantile of the observations in the window, as PromQL's histogram_quantile; the p99 of"
-        " an instance is that of its slowest rank"
+        " an instance is that of its slowest rank, the cluster's that of its slowest instance"
     ),
     CONFIGURED: "from the node's configuration or status",
     DERIVED: "see the note",
@@ -3985,7 +3985,7 @@ DURATIONS = frozenset(figure.name for figure in FIGURES if figure.unit == "secon
 COUNTS = [figure.name for figure in FIGURES if figure.kind == IN_FLIGHT] + ["queue_size"]
 # Figures of which a point of the history shows the highest value, not a mean: no half tasks.
 WORST_KEPT = DURATIONS.difference(LIFETIMES).union([LATENCY, *COUNTS])
-SLOWEST_RANK = [name for name in METRICS if name.endswith("_p99")]
+ALL_P99 = [name for name in METRICS if name.endswith("_p99")]
 NODE_SERIES = ("lookup_hit_rate", "hit_tokens_per_second")
 # What a list of nodes shows: of all figures of 1,000 nodes a status has a megabyte more.
 LISTED = (
@@ -4829,6 +4829,7 @@ class NodeState:
         self.has_lmcache = False  # its page has families of in-process LMCache
         self.reported_instance = ""  # what another frontend takes for its instance
         self.models: List[str] = []  # names of the model that an engine serves
+        self.alerts: List[Dict[str, object]] = []  # what another frontend raised
         self.paths: Dict[str, str] = {}  # by path: the older one that it has instead, or ""
         self.stalled: List[str] = []  # critical periodic threads that do not run, by name
         self.unwell = ""  # what its health says
@@ -4946,6 +4947,7 @@ class NodeState:
 MAX_CONF = 256 * KIB  # bytes of a configuration that is compared with others
 MAX_REASONS = 20  # reported by a node or by its frontend; also the most stalled threads
 MAX_MODELS = 20  # names of models of one engine
+MAX_REPORTED_ALERTS = 100  # of another frontend
 ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
@@ -4954,6 +4956,7 @@ UNHEALTHY = "reports itself unhealthy"
 HEALTH_MONITOR = "/periodic-threads/health-monitor-thread"  # what LMCache checks itself with
 START_TIME = b"\nprocess_start_time_seconds "
 ONLY_ENGINE = "lmcache_engine"  # in what /meta of a scheduler says up to 0.3.10
+WORD = re.compile(r"[^\s,:;()]+")  # what the name of a node in a sentence is
 # Instance ids that LMCache makes up, one for each process (0.3.5; 0.3.9 on; 0.4.4 on).
 RANDOM_INSTANCE = re.compile(
     "lmcache_default_instance|(lmcache_instance|lmcacheengineconfig)_[0-9a-f]{32}"
@@ -5421,11 +5424,18 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
 def instance_figures(members: Sequence[NodeState]) -> Dict[str, float]:
     """The figures of an instance. A p99 is that of its slowest rank, for which the others wait."""
     figures = aggregate(state.member() for state in members)
-    for name in SLOWEST_RANK:
-        known = [state.figures[name] for state in members if state.figures[name] is not None]
-        if known:
-            figures[name] = max(known)
-    return figures
+    return {**figures, **highest_p99(state.figures for state in members)}
+
+
+def highest_p99(parts: Iterable[Mapping[str, float | None]]) -> Dict[str, float]:
+    """Each p99, from the part in which it is highest."""
+    highest: Dict[str, float] = {}
+    for figures in parts:
+        for name in ALL_P99:
+            value = figures.get(name)
+            if value is not None:
+                highest[name] = max(value, highest.get(name, value))
+    return highest
 
 
 def share_tokens(instances: Iterable[Instance]) -> None:
@@ -6608,7 +6618,9 @@ class Watched:
         """Compute instances and totals from the nodes. Called with the lock."""
         states = list(self.nodes.values())
         self.instances = assign_instances(states)
-        self.totals = aggregate(state.member() for state in states)
+        totals = aggregate(state.member() for state in states)
+        # Other frontends report quantiles, which cannot be merged: the slowest instance counts.
+        self.totals = {**totals, **highest_p99(instance.figures for instance in self.instances)}
         for state in states:
             state.summed = state.figures
 
@@ -7408,6 +7420,7 @@ class Poller:
                 if reply.status not in (200, 404):
                     state.noted.append(f"/api/status responds with {reply.status}")
                 state.settle(now)
+            state.alerts = adopted_alerts(document, reported, self._clock.unix(now))
             for child, entry in reported:
                 adopt_entry(child, entry, number_or_none(document.get("time")), now)
             for one in (state, *(child for child, _ in reported)):
@@ -7457,6 +7470,34 @@ def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: floa
     if since is not None and its_time is not None:
         state.since = now - max(0.0, its_time - since)
     state.failures = state.failures + 1 if entry["state"] == "down" else 0
+
+
+def adopted_alerts(
+    document: Mapping[str, object], reported: Sequence[Tuple[NodeState, dict]], now: float
+) -> List[Dict[str, object]]:
+    """The alerts in the status of another frontend that are not silenced there.
+
+    Its nodes have the keys that they have here; ``now`` is Unix seconds.
+    """
+    keys = {str(entry.get("key") or child.node.name): child.node.key for child, entry in reported}
+
+    def renamed(text: object) -> str:
+        return WORD.sub(lambda word: keys.get(word[0], word[0]), reported_text(text))
+
+    its_time = number_or_none(document.get("time"))
+    alerts = []
+    for alert in dicts_in(document.get("alerts"))[:MAX_REPORTED_ALERTS]:
+        since = number_or_none(alert.get("since"))
+        age = 0.0 if since is None or its_time is None else max(0.0, its_time - since)
+        names = ("id", "rule", "severity", "group", "instance_name", "advice")
+        if alert.get("silence") is None:
+            adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}
+            adopted["node"] = renamed(alert.get("node")) or None
+            adopted["text"] = renamed(alert.get("text"))
+            adopted["details"] = [*map(renamed, as_list(alert.get("details"))[:MAX_REASONS])]
+            adopted["since"] = rounded_time(now - age)
+            alerts.append(adopted)
+    return alerts
 
 
 # ----------------------------------------------------------------------------
@@ -7551,6 +7592,7 @@ class StatusPage:
             **{name: getattr(node, name) for name in ("name", "host", "port", "source")},
             **self._polled(state),
             "children": len(node.children),
+            "alerts": state.alerts,
         }
 
     def _polled(self, state: NodeState) -> Dict[str, object]:

@@ -290,3 +290,14 @@ export function addressText(host, port) {
   const name = ANY_ADDRESS.includes(String(host || "")) ? "127.0.0.1" : String(host);
   return `${name.includes(":") && !name.startsWith("[") ? `[${name}]` : name}:${place}`;
 }
+
+/** Rows of values as comma-separated values (RFC 4180). */
+export const csvText = (rows) =>
+  rows
+    .map((row) =>
+      row
+        .map(String)
+        .map((text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text))
+        .join(","),
+    )
+    .join("\r\n");

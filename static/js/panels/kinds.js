@@ -2,7 +2,7 @@
 // themselves: the upper part of their Overview.
 
 import { isNumber } from "../chartmath.js";
-import { facts, linked, meter, nodeLink, stateMark } from "../controls.js";
+import { facts, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
 import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -829,7 +829,7 @@ function chunkReuse(data) {
   ];
 }
 
-const itsStatus = panel("Reported by the node", "/api/status", (data) => [
+const itsStatus = panel("Reported by the node", "/api/status", (data) =>
   facts([
     ["Version", data.version],
     ["Process started", fullTime(data.started)],
@@ -845,30 +845,7 @@ const itsStatus = panel("Reported by the node", "/api/status", (data) => [
         : null,
     ],
   ]),
-  (data.alerts || []).length
-    ? [
-        h("h3", {}, "Alerts raised by this frontend"),
-        h(
-          "ul",
-          { class: "its-alerts" },
-          data.alerts
-            .slice(0, 10)
-            .map((alert) =>
-              h(
-                "li",
-                {},
-                h(
-                  "span",
-                  { class: `state-word ${alert.severity === "critical" ? "bad" : "warn"}` },
-                  alert.severity === "critical" ? "■ " : "◆ ",
-                ),
-                h("span", {}, linked(alert.text)),
-              ),
-            ),
-        ),
-      ]
-    : h("p", { class: "quiet-line" }, "This frontend reports no active alerts."),
-]);
+);
 
 /** Kind -> {above, below}: makers of panels before and after the charts, each `(ctx) -> Node`. */
 export const OWN_PANELS = {

@@ -4,7 +4,7 @@ import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
 import { h } from "../dom.js";
 import { store } from "../server.js";
-import { AlertCard, EventCard, eventRange } from "../views/alerts.js";
+import { AlertCard, allAlerts, EventCard, eventRange } from "../views/alerts.js";
 import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
 const RELOAD = 5; // seconds
@@ -22,12 +22,15 @@ export function keysFor(node) {
   return [node.key, ...others.map((one) => one.key)].slice(0, MOST_NAMES);
 }
 
-/** The alerts of a node, and those of its instance as a whole. */
-export function alertsFor(node, alerts) {
+/** The alerts of a node, and those of its instance as a whole; of a frontend those it raised. */
+export function alertsFor(node, status) {
   const keys = new Set(SHOWS_INSTANCE.includes(node.kind) ? keysFor(node) : [node.key]);
   const isInstance = (alert) =>
     !alert.node && node.instance_id && alert.instance === node.instance_id;
-  return (alerts || []).filter((alert) => keys.has(alert.node) || isInstance(alert));
+  const isRaised = ({ source }) => node.kind === "frontend" && source === node.key;
+  return allAlerts(status).filter(
+    (alert) => keys.has(alert.node) || isInstance(alert) || isRaised(alert),
+  );
 }
 
 export class NodeEvents {
@@ -40,8 +43,9 @@ export class NodeEvents {
     this.missing = "Loading …"; // why events are not known
     this.asked = 0;
     this.range = null;
-    const { key } = ctx.node();
-    this.alerts = new AlertCard(undefined, (alert) => alert.node && alert.node !== key);
+    const { key, kind } = ctx.node();
+    const isOther = ({ node }) => node && node !== key && kind !== "frontend";
+    this.alerts = new AlertCard(undefined, isOther);
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
     this.element = h(
       "div",
@@ -63,7 +67,7 @@ export class NodeEvents {
     const live = timeRange().live;
     const { start, end } = bounds(status.time);
     const inside = ({ time, until }) => time <= end && (until ?? end) >= start;
-    const mine = alertsFor(node, status.alerts);
+    const mine = alertsFor(node, status);
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
     this.alerts.update({ ...status, alerts: mine }, past, this.rows);
@@ -82,7 +86,7 @@ export class NodeEvents {
     this.asked = status.time;
     try {
       const more = { node: keysFor(node).join(",") };
-      const alerts = alertsFor(node, status.alerts);
+      const alerts = alertsFor(node, status);
       const wanted = eventRange({ ...status, alerts });
       const events = await loadEvents(wanted, this.ctx.signal, more);
       if (range !== timeRange()) return;

@@ -61,11 +61,25 @@ export function eventRange(status) {
   return { start: timeRange().live ? Math.min(start, ...since) : start - REACH, end };
 }
 
+/**
+ * The alerts of this frontend, then what others raised about their nodes ({source: their name}),
+ * unless this one raised it, too.
+ */
+export function allAlerts({ alerts, proxies }) {
+  const own = alerts || [];
+  const have = new Set(own.map(({ rule, node }) => `${rule} ${node}`));
+  const others = (proxies || []).flatMap(({ name, alerts: theirs }) =>
+    (theirs || []).map((alert) => ({ ...alert, source: name, group: `${name} ${alert.group}` })),
+  );
+  return [...own, ...others.filter(({ rule, node }) => !node || !have.has(`${rule} ${node}`))];
+}
+
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
 
 /** The name of the instance that an alert is about. */
 function instanceOf(alert) {
+  if (alert.source) return alert.instance_name;
   if (alert.instance) return store.instances.get(alert.instance) || alert.instance;
   const node = alert.node ? store.byKey.get(alert.node) : null;
   return node ? instanceName(node) : "";
@@ -94,7 +108,8 @@ export function alertLines(alerts) {
   const ordered = [...alerts].sort(
     (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
   );
-  const id = (one) => [troubleOf(one), one.severity, isSilent(one), Boolean(one.until)].join();
+  const id = (one) =>
+    [troubleOf(one), one.severity, one.source, isSilent(one), Boolean(one.until)].join();
   const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
@@ -160,6 +175,17 @@ const isOneChange = (one, other) =>
 
 /** A fact that says who did it in the same words as events do. */
 const withActor = (fact) => fact.replace(BY, (_, by, from) => `, ${actorOf({ by, from })}`);
+
+const RISING = / rising evictions on (\d+) nodes$/;
+
+/** A fact that counts the nodes where evictions began to rise says on how many they still do. */
+function withStill(line, fact, lines) {
+  const [, began] = RISING.exec(fact) || [];
+  const alike = ({ rule, instances }) =>
+    rule === "evictions_rising" && instances.some((name) => line.instances.includes(name));
+  const still = began ? lines.filter(alike).flatMap(({ nodes }) => nodes).length : 0;
+  return still && still < began ? `${fact}, still on ${plain(still)}` : fact;
+}
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
 
@@ -286,7 +312,7 @@ function adviceOf({ advice, change }) {
 /** "50 s before", "18 min before", as the server says it of the alerts of now. */
 function ageBefore(seconds) {
   if (seconds < 1) return "at the same time";
-  return `${seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
+  return `${seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
 }
 
 /** "chunk_size 256 → 512 on 4 nodes, by token from 10.2.0.14", "restart on w0". */
@@ -488,7 +514,7 @@ function alertItem(line, now, opened, incident = null) {
       more,
     ),
     body,
-    line.id.startsWith(PAST) ? null : silenceMenu(line),
+    line.id.startsWith(PAST) || line.alerts[0].source ? null : silenceMenu(line),
   );
 }
 
@@ -563,9 +589,9 @@ function silentItem(line) {
 export class AlertCard {
   /**
    * `figures()` are the main figures in words, for the copy as Markdown; alerts that `isOther()`
-   * are folded into one line.
+   * are folded into one line: without it, those that other frontends raised.
    */
-  constructor(figures = () => [], isOther = () => false) {
+  constructor(figures = () => [], isOther = ({ source }) => Boolean(source)) {
     this.figures = figures;
     this.isOther = isOther;
     this.title = h("h2", {}, "Alerts");
@@ -612,7 +638,7 @@ export class AlertCard {
   #toggle() {
     this.showAll = !this.showAll;
     this.signature = "";
-    this.update(store.status, this.past, this.rows);
+    this.update(this.status, this.past, this.rows);
   }
 
   #copy() {
@@ -632,7 +658,7 @@ export class AlertCard {
    * tell what happened before them.
    */
   update(status, past = null, rows = []) {
-    Object.assign(this, { past, rows });
+    Object.assign(this, { status, past, rows });
     this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
@@ -643,6 +669,7 @@ export class AlertCard {
     for (const line of all) {
       if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
       line.change = namedChange(line, rows);
+      if (!past) line.details = line.details.map((fact) => withStill(line, fact, all));
     }
     const shape = all.map(({ id, text, silence: quiet, nodes, details, change }) => [
       id,
@@ -687,7 +714,11 @@ export class AlertCard {
   #calm({ counts }) {
     if (this.past) return ["No alerts in this time range", false];
     if (counts.unknown) return [`${plural(counts.unknown, "node")} not polled yet.`, true];
-    if (this.folded.length) return ["No active alerts for this node", false];
+    const [other] = this.folded;
+    if (other) {
+      const what = other.alerts[0].source ? "raised by this frontend" : "for this node";
+      return [`No active alerts ${what}`, false];
+    }
     if (this.lines.length) return ["All active alerts are silenced", false];
     const states = ["down", "degraded"].filter((state) => counts[state]);
     const found = states.map((state) => `${plain(counts[state])} ${state}`).join(", ");
@@ -727,10 +758,13 @@ export class AlertCard {
     if (this.others.hidden) return;
     if (!this.decided && !this.lines.length) this.others.open = true;
     this.decided = true; // from now on it is as the reader leaves it
-    const count = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
-    const instance = instanceOf(this.folded[0].alerts[0]);
-    const where = instance ? ` of ${instance}` : "";
-    setText(this.others.firstChild, `${plural(count, "alert")} on other nodes${where}`);
+    const alerts = this.folded.flatMap((line) => line.alerts);
+    const sources = [...new Set(alerts.map(({ source }) => source).filter(Boolean))];
+    const instance = instanceOf(alerts[0]);
+    const where = sources.length
+      ? `raised by ${sources.join(", ")}`
+      : `on other nodes${instance ? ` of ${instance}` : ""}`;
+    setText(this.others.firstChild, `${plural(alerts.length, "alert")} ${where}`);
     replace(this.far, blockItems(incidentsOf(this.folded), this.now, this.opened));
   }
 }
@@ -785,14 +819,6 @@ function rangeName() {
   const range = timeRange();
   const known = SPANS.find(([, , seconds]) => seconds === range.seconds);
   return range.live ? `last ${known ? known[1] : duration(range.seconds)}` : "this range";
-}
-
-/** Of rows, newest first, those to show: what happened goes before what alerts say of it. */
-export function weightiest(rows, count) {
-  const rank = ({ kind, until }) =>
-    kind === "alert" ? (isOver({ until }) ? 2 : 1) : kind === "node_degraded" ? 1 : 0;
-  const kept = new Set([...rows].sort((a, b) => rank(a) - rank(b)).slice(0, count));
-  return rows.filter((row) => kept.has(row));
 }
 
 /** The card of recent events. */
@@ -878,7 +904,7 @@ export class EventCard {
     // A fixed range stands at the top of the page: there is no room for it and the count.
     const range = timeRange().live || !some ? rangeName() : "";
     setText(this.hint, [range, some].filter(Boolean).join(", "));
-    const shown = weightiest(rows, count);
+    const shown = rows.slice(0, count);
     const today = day(this.now);
     this.list.classList.toggle(
       "dated",

@@ -29,7 +29,7 @@ import {
 } from "../server.js";
 import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
-import { AlertCard, EventCard, eventRange } from "./alerts.js";
+import { AlertCard, allAlerts, EventCard, eventRange } from "./alerts.js";
 import { asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
 import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
@@ -625,7 +625,7 @@ class ClusterView {
     const inside = (event) => event.time <= end && (event.until ?? end) >= start;
     const events = this.events.filter(inside);
     const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
-    this.alerts.update(status, alerts, this.rows);
+    this.alerts.update({ ...status, alerts: allAlerts(status) }, alerts, this.rows);
     this.#fitCards();
     // Figures of now would be wrong in a fixed range.
     if (timeRange().live || this.history.end)

@@ -66,17 +66,17 @@ const TILES = [
     chart: "latency",
     note: (t, counts) =>
       joined(
+        counts.timed < counts.engines && `${counts.timed} of ${enginesNote(counts)}`,
         worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
-        counts.timed < counts.engines
-          ? `${counts.timed} of ${enginesNote(counts)}`
-          : enginesNote(counts),
+        counts.timed === counts.engines && enginesNote(counts),
       ),
   },
   {
     id: "retrieve_p99",
     chart: "latency",
     note: (t, counts) =>
-      counts.covered("retrieve_p99") || worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
+      counts.slowest("retrieve_p99", "hit_tokens_per_second") ||
+      worded(t.retrieve_p50, "seconds", (text) => `p50 ${text}`),
   },
   {
     id: "gpu_prefix_hit_rate",
@@ -100,7 +100,8 @@ const TILES = [
     id: "store_p99",
     chart: "latency",
     note: (t, counts) =>
-      counts.covered("store_p99") || worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
+      counts.slowest("store_p99", "stored_tokens_per_second") ||
+      worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
   },
   { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
   { id: "requests_per_second", chart: "sources", note: () => "" },
@@ -130,29 +131,32 @@ export function servedNote(figures) {
 }
 
 /**
- * What the notes of tiles count: {engines, timed, covered(figure)}. Other frontends report
- * quantiles but no histograms, so quantiles of the cluster do not cover their nodes. `covered` is
- * how many instances a figure is of, or the worst of the others; and a title.
+ * What the notes of tiles count: {engines, timed, slowest(figure, traffic)}. Other frontends report
+ * quantiles but no histograms: a median of the cluster does not cover their nodes (`timed` engines
+ * it does), a p99 is that of the slowest instance.
  */
 function countsOf(status) {
-  const local = status.nodes.filter((node) => node.proxy === "local_proxy");
-  const keys = new Set(local.map((node) => node.key));
   const isEngine = (node) => node.kind === "engine";
+  const engines = status.nodes.filter(isEngine);
   return {
-    engines: status.nodes.filter(isEngine).length,
-    timed: local.filter(isEngine).length,
-    covered(figure) {
-      const all = (status.instances || []).filter((one) => isNumber(one.metrics[figure]));
-      const others = all.filter((one) => !one.nodes.some((key) => keys.has(key)));
-      if (!others.length) return "";
-      const count = `${all.length - others.length} of ${plural(all.length, "instance")}`;
-      const worst = others.reduce((a, b) => (b.metrics[figure] > a.metrics[figure] ? b : a));
-      const highest = worst.metrics[figure];
-      if (!timeRange().live || highest <= status.totals[figure]) return count;
-      const other = `${worst.name}: ${format(highest, metricUnit(figure))}`;
-      return [other, `Of ${count}. ${other}`];
-    },
+    engines: engines.length,
+    timed: engines.filter((node) => node.proxy === "local_proxy").length,
+    slowest: (figure, traffic) => slowestNote(status.instances || [], figure, traffic),
   };
+}
+
+/** The slowest of several instances, and how many there are when some report no latency. */
+function slowestNote(instances, figure, traffic) {
+  const timed = instances.filter(({ metrics }) => isNumber(metrics[figure]));
+  const silent = instances.filter(
+    ({ kinds, metrics }) =>
+      kinds.includes("worker") && !isNumber(metrics[figure]) && metrics[traffic] > 0,
+  ).length;
+  const count = silent && `${plain(timed.length)} of ${plural(timed.length + silent, "instance")}`;
+  if (timed.length < 2 || !timeRange().live) return count || "";
+  const worst = timed.reduce((a, b) => (b.metrics[figure] > a.metrics[figure] ? b : a));
+  const [, proxy] = /^(.+)[/][^/]*$/.exec(worst.nodes[0]) || [];
+  return joined(`slowest: ${worst.name}${proxy ? ` on ${proxy}` : ""}`, count);
 }
 
 const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures
@@ -224,9 +228,7 @@ export class Tile {
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
-    const [note, title = ""] = [this.note(totals, counts)].flat();
-    setText(this.more, note);
-    if (this.more.title !== title) this.more.title = title;
+    setText(this.more, this.note(totals, counts));
     this.value = value;
     const signature = `${(values || []).join()}|${comparable}`;
     if (signature === this.signature) return;

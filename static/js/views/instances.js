@@ -6,7 +6,7 @@ import { sparkline } from "../chart.js";
 import { isNumber, outliersOf, slots } from "../chartmath.js";
 import { fitted, meter, nodeLink, outlierTag, outlierText, stateMark } from "../controls.js";
 import { h } from "../dom.js";
-import { byName, format, NONE, parts, plain, plural } from "../format.js";
+import { byName, csvText, format, NONE, parts, plain, plural } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
 import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
@@ -594,7 +594,6 @@ export class InstanceTable {
     const columns = this.table.options.columns.filter(
       ({ id }) => this.table.columns.includes(id) && id !== "trend",
     );
-    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
     const value = (row, { id }) => {
       if (id === "state") return row.state;
       if (id === "name") return row.name;
@@ -607,7 +606,7 @@ export class InstanceTable {
       const instance = row.instance ? row.instance.name : "";
       return [instance, row.kind, ...columns.map((column) => value(row, column))];
     });
-    return [heads, ...lines].map((line) => line.map(String).map(quote).join(",")).join("\r\n");
+    return csvText([heads, ...lines]);
   }
 }
 

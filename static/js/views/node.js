@@ -393,7 +393,7 @@ class NodePage {
     tellAges(this.trouble, status.time);
     // Alerts of other nodes of its instance are those of the Overview.
     const isHere = ({ node: key, silence }) => !silence && (!key || key === node.key);
-    const alerts = alertsFor(node, status.alerts).filter(isHere);
+    const alerts = alertsFor(node, status).filter(isHere);
     const ids = alerts.map((alert) => alert.id);
     const { state, error, reasons, since } = node;
     const sig = JSON.stringify([

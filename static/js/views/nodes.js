@@ -9,16 +9,25 @@ import {
   lockNote,
   nodeLink,
   noNodes,
-  searchBox,
   stateMark,
   toast,
 } from "../controls.js";
 import { confirmDialog, formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { addressText, format, plural } from "../format.js";
-import { getJson, poll, refreshNow, sendJson, store, subscribe } from "../server.js";
+import { addressText, csvText, format, plural } from "../format.js";
+import {
+  getJson,
+  instanceName,
+  poll,
+  refreshNow,
+  saveFile,
+  sendJson,
+  store,
+  subscribe,
+} from "../server.js";
 import { DataTable } from "../table.js";
-import { KINDS, sourceText } from "../words.js";
+import { KINDS, sourceText, STATE_ORDER } from "../words.js";
+import { NodeFilters } from "./nodefilters.js";
 
 // Sources that come and go by themselves.
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/;
@@ -217,7 +226,8 @@ function columns(view) {
       label: "State",
       width: 100,
       narrow: 42,
-      value: (row) => row.state,
+      value: (row) => `${STATE_ORDER[row.state]} ${row.name}`,
+      text: (row) => row.state,
       sig: (row) => row.state,
       render: (row) => stateMark(row.state),
     },
@@ -292,6 +302,7 @@ function rowsOf(status) {
   const nodes = status.nodes.map((node) => ({
     ...node,
     isProxy: false,
+    type: node.kind,
     proxy: node.proxy === "local_proxy" ? "" : node.proxy,
     kind: kindText(node),
   }));
@@ -304,6 +315,7 @@ function rowsOf(status) {
       port: proxy.port,
       address: addressText(proxy.host, proxy.port),
       state: proxy.state,
+      type: "frontend",
       kind: KINDS.frontend + (proxy.error ? "" : ` · ${plural(proxy.children || 0, "node")}`),
       proxy: "",
       source: proxy.source,
@@ -314,20 +326,21 @@ function rowsOf(status) {
 }
 
 class NodesPage {
-  constructor(root, signal) {
+  constructor(root, query, signal) {
     this.signal = signal;
     this.where = h("p", { class: "muted" });
     this.table = new DataTable({
       label: "Nodes",
       key: (row) => row.key,
-      sort: { id: "name", down: false },
+      sort: { id: "state", down: false },
       columns: columns(this),
     });
     this.none = noNodes(true);
     this.none.hidden = true;
-    const search = searchBox("Search nodes", (text) => {
-      this.table.search(text);
-      return this.table.shown.length;
+    this.filters = new NodeFilters({
+      query,
+      search: (text) => this.table.search(text),
+      changed: () => this.#filter(),
     });
     this.addNode = guarded(
       button("Add a node", () => this.edit(null), { kind: "primary", image: "plus" }),
@@ -338,15 +351,42 @@ class NodesPage {
       button("Add a frontend", () => this.edit(null, true), { image: "plus", title }),
       signal,
     );
-    const tools = [this.addNode, addProxy, h("span", { class: "spring" }), search];
+    const csv = button("CSV", () => this.#download(), { kind: "bare", image: "download" });
+    const tools = [this.addNode, addProxy, h("span", { class: "spring" }), csv];
     replace(
       root,
       h("div", { class: "page-head" }, h("h1", {}, "Nodes"), this.where),
       lockNote(signal),
       h("div", { class: "tools" }, tools),
+      h("div", { class: "tools instance-tools" }, this.filters.elements),
       this.table.element,
       this.none,
     );
+  }
+
+  #filter() {
+    if (!this.filters) return; // it is being made
+    this.filters.update(this.table.all);
+    this.table.filter((row) => this.filters.fits(row));
+  }
+
+  /** What is shown, as comma-separated values. */
+  #download() {
+    const heads = "state,name,kind,instance,model,version,address,reached_through,source,error";
+    const lines = this.table.shown.map((row) => [
+      row.state,
+      row.isProxy ? row.name : row.key,
+      row.type,
+      instanceName(row),
+      row.model || "",
+      row.version || "",
+      row.address,
+      row.proxy,
+      row.source || "",
+      row.error || "",
+    ]);
+    const text = csvText([heads.split(","), ...lines]);
+    saveFile(new Blob([text], { type: "text/csv" }), "lmcache-nodes.csv");
   }
 
   actionCell(row) {
@@ -419,15 +459,20 @@ class NodesPage {
     const rows = rowsOf(status);
     this.none.hidden = rows.length > 0;
     this.table.element.hidden = !this.none.hidden;
+    this.filters.update(rows);
     this.table.update(rows);
   }
 }
 
 export function mount(root, { route, signal }) {
-  const page = new NodesPage(root, signal);
-  const go = ({ query }) => {
+  const page = new NodesPage(root, route.query, signal);
+  const add = ({ query }) => {
     if (query.get("add")) page.addSoon();
   };
-  go(route);
+  const go = (to) => {
+    page.filters.take(to.query);
+    add(to);
+  };
+  add(route);
   return { update: (status) => page.update(status), go };
 }
