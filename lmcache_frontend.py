@@ -421,7 +421,7 @@ def spoken_names(names: List[str], most: int = 3) -> str:
 
 def spoken_time(seconds: float) -> str:
     """A duration for people: 40 s, 12 min, 3.5 h, 2.0 d."""
-    if seconds < 90:
+    if seconds <= 90:
         return f"{max(0.0, seconds):.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
@@ -6437,8 +6437,13 @@ class AlertGroup(NamedTuple):
     silence: Optional[dict]
 
 
-def grouped_sentences(documents: Iterable[Mapping[str, object]]) -> List[AlertGroup]:
-    """The alerts of a status as sentences: one for each group, silenced alerts by themselves."""
+def grouped_sentences(
+    documents: Iterable[Mapping[str, object]], frontends: Container[str] = ()
+) -> List[AlertGroup]:
+    """The alerts of a status as sentences: one for each group, silenced alerts by themselves.
+
+    ``frontends`` are the names of other frontends, which are no nodes.
+    """
     groups: Dict[Tuple[object, bool], List[Mapping[str, object]]] = {}
     for document in documents:
         is_silenced = document.get("silence") is not None
@@ -6450,11 +6455,13 @@ def grouped_sentences(documents: Iterable[Mapping[str, object]]) -> List[AlertGr
         severities = [str(member.get("severity")) for member in members]
         severity = next((name for name in SEVERITIES if name in severities), severities[0])
         silence = as_dict(first.get("silence")) or None
-        sentences.append(AlertGroup(severity, group_sentence(members), len(members), silence))
+        sentences.append(
+            AlertGroup(severity, group_sentence(members, frontends), len(members), silence)
+        )
     return sentences
 
 
-def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
+def group_sentence(members: Sequence[Mapping[str, object]], frontends: Container[str] = ()) -> str:
     """One sentence for the alerts of a group, with the worst as the example."""
     first = max(members, key=lambda member: number_or_none(member.get("value")) or 0.0)
     if len(members) == 1:
@@ -6467,7 +6474,10 @@ def group_sentence(members: Sequence[Mapping[str, object]]) -> str:
     name = one_line(first.get("instance_name") or first.get("instance") or "")
     where = f" of {name}" if name and len(instances) == 1 else ""
     example = one_line(first.get("text"))
-    return f"{len(members)} nodes{where} {phrase} ({spoken_names(names)}): {example}"
+    others = sum(name in frontends for name in names)
+    counts = [plural(len(names) - others, "node")] if others < len(names) else []
+    counts += [plural(others, "frontend")] if others else []
+    return f"{' and '.join(counts)}{where} {phrase} ({spoken_names(names)}): {example}"
 
 
 class AlertEvents:
@@ -7494,7 +7504,8 @@ def adopted_alerts(
             adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}
             adopted["node"] = renamed(alert.get("node")) or None
             adopted["text"] = renamed(alert.get("text"))
-            adopted["details"] = [*map(renamed, as_list(alert.get("details"))[:MAX_REASONS])]
+            details = map(renamed, as_list(alert.get("details"))[:MAX_REASONS])
+            adopted["details"] = [*filter(None, details)]
             adopted["since"] = rounded_time(now - age)
             alerts.append(adopted)
     return alerts
@@ -14820,7 +14831,8 @@ def status_table(status: Mapping[str, object], color: bool, width: int = 0) -> s
     rows += [node_row(node) for node in status["nodes"]]
     if rows:
         lines += table_lines(NODE_TABLE, rows, paint, width)
-    groups = grouped_sentences(dicts_in(status.get("alerts")))
+    frontends = [str(proxy.get("name")) for proxy in dicts_in(status.get("proxies"))]
+    groups = grouped_sentences(dicts_in(status.get("alerts")), frontends)
     if groups:
         lines.append("")
     for group in groups:

@@ -72,6 +72,14 @@ def test_305_nodes_with_one_trouble_are_one_sentence():
     assert (group.severity, group.count) == ("critical", 305)
 
 
+def test_other_frontends_in_a_group_are_counted_as_frontends():
+    alerts = lf.alert_documents([alert("a"), alert("b"), alert("rack2")], {}, NAMES)
+    (group,) = lf.grouped_sentences(alerts, ["rack2"])
+    assert group.text.startswith("2 nodes and 1 frontend are unreachable (a, b, rack2)")
+    (group,) = lf.grouped_sentences(alerts, ["a", "b", "rack2"])
+    assert group.text.startswith("3 frontends are unreachable")
+
+
 def test_a_group_of_one_instance_names_it():
     alerts = [alert("a", instance="x1"), alert("b", instance="x1")]
     (group,) = lf.grouped_sentences(lf.alert_documents(alerts, {}, NAMES))

@@ -413,11 +413,11 @@ def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_co
     def tile(name):
         return next(text for text in browser.texts(".tile") if text.startswith(name))
 
-    assert "slowest: %s on rack1" % slow["name"] in tile("Retrieve p99")
+    assert "slowest: %s" % slow["name"] in tile("Retrieve p99")
     assert "instances" not in tile("Retrieve p99")
     engines = [one for one in story.nodes if one["kind"] == "engine"]
     near = [one for one in engines if one["proxy"] == "local_proxy"]
-    assert "%d of %d engines · p99 " % (len(near), len(engines)) in tile("TTFT")
+    assert "%d of %d engines" % (len(near), len(engines)) in tile("TTFT")
     others[0]["metrics"].update(retrieve_p99=None, hit_tokens_per_second=100)
     some = "%d of %d instances" % (len(timed) - 1, len(timed))
     browser.wait_for(lambda: some in tile("Retrieve p99"))
@@ -636,6 +636,84 @@ def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
     browser.press(*"Node down")
     browser.wait_for(lambda: browser.count(rows) == 2)
     assert all("down, then restarted" in text for text in browser.texts(rows))
+
+
+def test_recent_events_are_the_newest_whatever_they_are(show, server, story):
+    for ago in range(30, 40):
+        story.event(ago * 60, "restart", "w%d restarted" % ago, node="w%d" % ago)
+    said = "Timeouts are rising on mp-1: 1 → 5 per minute"
+    story.event(20, "alert", said, "still", "warning", "mp-1", rule="timeouts_rising")
+    browser = show(server)
+    newest = ".event-card .events > li:first-child"
+    browser.wait_for(lambda: browser.has(newest) and "Timeouts are rising" in browser.text(newest))
+    assert " of " in browser.text(".event-card .hint"), "they do not all have room"
+
+
+def test_a_fact_before_an_alert_says_on_how_many_nodes_it_still_holds(show, server, story):
+    (rising,) = (one for one in story.alerts if one["rule"] == "evictions")
+    story.alerts.remove(rising)
+    for rank in (0, 1, 3):
+        node = "llama70b-a_worker%d" % rank
+        text = "Evictions are rising on %s: 0.3 → 12 per second" % node
+        about = {"id": "evictions_rising:" + node, "rule": "evictions_rising", "text": text}
+        story.alerts.append(dict(rising, **about, node=node))
+    (failing,) = (one for one in story.alerts if one["rule"] == "failures")
+    failing["details"] = ["8 min before: rising evictions on 4 nodes"]
+    browser = show(server)
+    line = ".alert-card [data-rule=failures] .why"
+    said = "8 min before: rising evictions on 4 nodes, still on 3"
+    browser.wait_for(lambda: browser.has(line) and said in browser.text(line))
+
+
+def test_alerts_that_another_frontend_raised_are_listed_apart_and_once(show, server, story):
+    (own,) = (one for one in story.alerts if one["rule"] == "failures")
+    theirs = []
+    for rule, node in (("failures", own["node"]), ("node_restarting", "mp-0")):
+        text = "%s restarted 2 times in 15 min" % node
+        about = {"id": rule, "rule": rule, "node": node, "text": text, "severity": "critical"}
+        theirs.append({**about, "since": story.now - 60, "group": rule, "details": []})
+    rack = {"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "up", "alerts": theirs}
+    story.proxies = [rack]
+    browser = show(server)
+    apart = ".alert-card .others"
+    browser.wait_for(
+        lambda: browser.has(apart) and browser.text(apart + " summary") == "1 alert raised by rack1"
+    )
+    line = apart + " [data-rule=node_restarting]"
+    browser.script("document.querySelector(arguments[0]).open = true", apart)
+    assert "mp-0 restarted 2 times" in browser.text(line)
+    assert not browser.has(line + " .menu-box"), "it is silenced where it was raised"
+    story.alerts.clear()
+    browser.wait_for(lambda: browser.text(apart + " summary") == "2 alerts raised by rack1")
+    assert browser.text(".alert-card .all-well") == "No active alerts raised by this frontend"
+
+
+def test_the_nodes_page_is_filtered_by_its_address_and_starts_with_the_worst(show, server, story):
+    story.nodes[-1].update(state="down", error="connection refused")
+    rack = {"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "down", "children": 0}
+    story.proxies = [{**rack, "error": "connection refused", "source": "config"}]
+    browser = show(server, "/#/nodes?kind=worker&q=llama70b-a", "main .data tbody tr")
+    row = "main .data tbody tr"
+    name = row + " th"
+    browser.wait_for(lambda: browser.count(row) == 4)
+    assert SICK in browser.texts(name)[0], "degraded ones come first"
+    assert browser.property("[aria-label='Filter by kind']", "value") == "worker"
+    browser.script("location.hash = '#/nodes'")
+    browser.wait_for(lambda: browser.count(row) == len(story.nodes) + 1)
+    click_text(browser, "■ 1 down")
+    browser.wait_for(lambda: browser.count(row) == 2)
+    assert browser.script("return location.hash") == "#/nodes?state=down"
+    choose(browser, "[aria-label='Filter by kind']", "frontend")
+    browser.wait_for(lambda: browser.texts(name) == ["rack1"])
+    assert browser.script("return location.hash") == "#/nodes?state=down&kind=frontend"
+    browser.script(
+        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        "blob.text().then((text) => { window.saved = text; }); return make(blob); }"
+    )
+    click_text(browser, "CSV")
+    browser.wait_for(lambda: browser.script("return window.saved || ''"))
+    lines = browser.script("return window.saved").split("\r\n")
+    assert len(lines) == 2 and lines[1].startswith("down,rack1,frontend,")
 
 
 def test_recent_events_fill_the_room_beside_the_alerts(show, server):

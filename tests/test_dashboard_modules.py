@@ -712,13 +712,6 @@ def test_a_small_graph_has_no_gap_where_readings_are_not_evenly_spaced(run):
     assert run("chartmath.js", body, [2, 15, 22, 38], [1, None, 4, 6]) == [1, None, 4, 6]
 
 
-def test_a_short_list_of_events_drops_alerts_before_outages_and_changes(run):
-    events = [event(9 - n, "alert", None, 900 - n, None, "alert %d" % n) for n in range(8)]
-    events += [event(1, "changed", "w0", 100), event(0, "node_down", "w1", 90, 95)]
-    body = "return weightiest(given[0], 3).map((row) => row.kind)"
-    assert run("views/alerts.js", body, events) == ["alert", "changed", "node_down"]
-
-
 def test_events_are_marks_on_charts_by_what_they_are(run):
     events = [
         event(3, "restart", "w0", 300),

@@ -393,6 +393,41 @@ def test_a_frontend_is_believed_about_its_children():
     assert cluster.asked == [("rack1", "/api/status")]
 
 
+def test_the_p99_of_the_cluster_is_that_of_the_slowest_instance_behind_a_frontend_too():
+    cluster = Cluster(proxies=[RACK])
+    slow = {"retrieve_p99": 0.5, "retrieve_p50": 0.1}
+    cluster.answers["rack1"] = status_of(dict(CHILD, metrics=slow))
+    totals = cluster.round()["totals"]
+    assert totals["retrieve_p99"] == 0.5
+    assert totals["retrieve_p50"] is None, "medians cannot be merged"
+    [series] = cluster.monitor.history(None, "retrieve_p99", 15.0)["series"]
+    assert series["values"][-1] == 0.5
+
+
+def test_alerts_that_another_frontend_raised_name_its_nodes_as_they_are_called_here():
+    silenced = {"id": "x", "rule": "x", "node": "u", "silence": {"until": None}}
+    raised = {
+        "id": "node_restarting:u",
+        "rule": "node_restarting",
+        "severity": "critical",
+        "node": "u",
+        "text": "u restarted 2 times in 15 min",
+        "since": 5000.0,
+        "details": ["2 min before: restart on u", 5],
+        "advice": "Read the log.",
+    }
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = status_of(CHILD, alerts=[raised, silenced, 7], time=5060.0)
+    [proxy] = cluster.round()["proxies"]
+    [alert] = proxy["alerts"]
+    assert (alert["node"], alert["severity"]) == ("rack1/u", "critical")
+    assert alert["text"] == "rack1/u restarted 2 times in 15 min"
+    assert alert["details"] == ["2 min before: restart on rack1/u"]
+    assert alert["since"] == pytest.approx(cluster.clock.wall() - 60, abs=0.01)
+    del cluster.answers["rack1"]
+    assert cluster.round()["proxies"][0]["alerts"] == []
+
+
 def test_a_child_that_was_asked_before_its_frontend_told_of_it_has_a_history():
     cluster = Cluster(proxies=[RACK])
     cluster.answers["rack1"] = {"/api/status": (404, b""), "/metrics": page()}

@@ -22,14 +22,16 @@ export function keysFor(node) {
   return [node.key, ...others.map((one) => one.key)].slice(0, MOST_NAMES);
 }
 
-/** The alerts of a node, and those of its instance as a whole; of a frontend those it raised. */
+/** The alerts of a node, and those of its instance as a whole; of a frontend those of its nodes. */
 export function alertsFor(node, status) {
   const keys = new Set(SHOWS_INSTANCE.includes(node.kind) ? keysFor(node) : [node.key]);
   const isInstance = (alert) =>
     !alert.node && node.instance_id && alert.instance === node.instance_id;
-  const isRaised = ({ source }) => node.kind === "frontend" && source === node.key;
+  const isBehind = (key) => (store.byKey.get(key) || {}).proxy === node.key;
+  const isReported = (alert) =>
+    node.kind === "frontend" && (alert.source === node.key || isBehind(alert.node));
   return allAlerts(status).filter(
-    (alert) => keys.has(alert.node) || isInstance(alert) || isRaised(alert),
+    (alert) => keys.has(alert.node) || isInstance(alert) || isReported(alert),
   );
 }
 

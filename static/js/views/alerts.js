@@ -312,7 +312,7 @@ function adviceOf({ advice, change }) {
 /** "50 s before", "18 min before", as the server says it of the alerts of now. */
 function ageBefore(seconds) {
   if (seconds < 1) return "at the same time";
-  return `${seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
+  return `${seconds <= 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
 }
 
 /** "chunk_size 256 → 512 on 4 nodes, by token from 10.2.0.14", "restart on w0". */
@@ -756,7 +756,8 @@ export class AlertCard {
   #drawOthers() {
     this.others.hidden = !this.folded.length;
     if (this.others.hidden) return;
-    if (!this.decided && !this.lines.length) this.others.open = true;
+    const [own, other] = [this.lines, this.folded].map(([line]) => line && severityOf(line).rank);
+    if (!this.decided && (own === undefined || other < own)) this.others.open = true;
     this.decided = true; // from now on it is as the reader leaves it
     const alerts = this.folded.flatMap((line) => line.alerts);
     const sources = [...new Set(alerts.map(({ source }) => source).filter(Boolean))];

@@ -65,11 +65,12 @@ const TILES = [
     id: "ttft_p50",
     chart: "latency",
     note: (t, counts) =>
-      joined(
-        counts.timed < counts.engines && `${counts.timed} of ${enginesNote(counts)}`,
-        worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
-        counts.timed === counts.engines && enginesNote(counts),
-      ),
+      counts.timed < counts.engines
+        ? `${counts.timed} of ${enginesNote(counts)}`
+        : joined(
+            worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
+            enginesNote(counts),
+          ),
   },
   {
     id: "retrieve_p99",
@@ -155,8 +156,7 @@ function slowestNote(instances, figure, traffic) {
   const count = silent && `${plain(timed.length)} of ${plural(timed.length + silent, "instance")}`;
   if (timed.length < 2 || !timeRange().live) return count || "";
   const worst = timed.reduce((a, b) => (b.metrics[figure] > a.metrics[figure] ? b : a));
-  const [, proxy] = /^(.+)[/][^/]*$/.exec(worst.nodes[0]) || [];
-  return joined(`slowest: ${worst.name}${proxy ? ` on ${proxy}` : ""}`, count);
+  return joined(`slowest: ${worst.name}`, count);
 }
 
 const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures

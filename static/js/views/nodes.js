@@ -338,10 +338,10 @@ class NodesPage {
     this.none = noNodes(true);
     this.none.hidden = true;
     this.filters = new NodeFilters({
-      query,
       search: (text) => this.table.search(text),
       changed: () => this.#filter(),
     });
+    this.filters.take(query);
     this.addNode = guarded(
       button("Add a node", () => this.edit(null), { kind: "primary", image: "plus" }),
       signal,
@@ -352,20 +352,20 @@ class NodesPage {
       signal,
     );
     const csv = button("CSV", () => this.#download(), { kind: "bare", image: "download" });
-    const tools = [this.addNode, addProxy, h("span", { class: "spring" }), csv];
+    const tools = [this.addNode, addProxy];
+    const end = h("span", { class: "tools-end" }, csv);
     replace(
       root,
       h("div", { class: "page-head" }, h("h1", {}, "Nodes"), this.where),
       lockNote(signal),
       h("div", { class: "tools" }, tools),
-      h("div", { class: "tools instance-tools" }, this.filters.elements),
+      h("div", { class: "tools instance-tools" }, this.filters.elements, end),
       this.table.element,
       this.none,
     );
   }
 
   #filter() {
-    if (!this.filters) return; // it is being made
     this.filters.update(this.table.all);
     this.table.filter((row) => this.filters.fits(row));
   }
