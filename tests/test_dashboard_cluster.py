@@ -692,19 +692,17 @@ def test_the_nodes_page_is_filtered_by_its_address_and_starts_with_the_worst(sho
     story.nodes[-1].update(state="down", error="connection refused")
     rack = {"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "down", "children": 0}
     story.proxies = [{**rack, "error": "connection refused", "source": "config"}]
-    browser = show(server, "/#/nodes?kind=worker&q=llama70b-a", "main .data tbody tr")
-    row = "main .data tbody tr"
-    name = row + " th"
-    browser.wait_for(lambda: browser.count(row) == 4)
-    assert SICK in browser.texts(name)[0], "degraded ones come first"
+    browser = show(server, "/#/nodes?kind=worker&q=llama70b-a")
+    browser.wait_for(lambda: browser.count(NAMES) == 4)
+    assert SICK in names(browser)[0], "degraded ones come first"
     assert browser.property("[aria-label='Filter by kind']", "value") == "worker"
     browser.script("location.hash = '#/nodes'")
-    browser.wait_for(lambda: browser.count(row) == len(story.nodes) + 1)
+    browser.wait_for(lambda: browser.count(NAMES) == len(story.nodes) + 1)
     click_text(browser, "■ 1 down")
-    browser.wait_for(lambda: browser.count(row) == 2)
+    browser.wait_for(lambda: browser.count(NAMES) == 2)
     assert browser.script("return location.hash") == "#/nodes?state=down"
     choose(browser, "[aria-label='Filter by kind']", "frontend")
-    browser.wait_for(lambda: browser.texts(name) == ["rack1"])
+    browser.wait_for(lambda: names(browser) == ["rack1"])
     assert browser.script("return location.hash") == "#/nodes?state=down&kind=frontend"
     browser.script(
         "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
