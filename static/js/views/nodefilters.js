@@ -6,7 +6,7 @@ import { byName, plain, plural } from "../format.js";
 import { instanceName } from "../server.js";
 import { KINDS, STATES } from "../words.js";
 
-/** A choice of each list: its name in the address, what all are, what a row is, how that is said. */
+/** The lists: their name in the address, what all are, what a row is, how that is said. */
 const CHOICES = [
   { id: "kind", all: "All kinds", of: (row) => row.type, say: (kind) => KINDS[kind] },
   { id: "source", all: "All sources", of: (row) => row.source, say: sourceName },
@@ -83,10 +83,7 @@ export class NodeFilters {
     const signature = JSON.stringify([counts, values, this.wanted]);
     if (signature === this.signature) return;
     this.signature = signature;
-    const focused = document.activeElement;
-    const index = [...this.states.children].indexOf(focused);
     this.#drawStates(counts);
-    if (index >= 0 && this.states.children[index]) this.states.children[index].focus();
     CHOICES.forEach((choice, i) => this.#drawChoice(choice, this.boxes[i], values[i]));
   }
 
