@@ -196,3 +196,21 @@ def test_the_count_of_a_search_leaves_room_for_its_clear_button(browser, server,
         found,
     )
     assert room >= 0
+
+
+def test_failed_nodes_are_listed_alone_and_on_a_telephone_below_their_names(browser, start, node):
+    front = start("--node", "w0=%s" % node.address, "--node", "gone=127.0.0.1:1")
+    browser.goto(front.url + "/#/many")
+    browser.wait_for(lambda: browser.count("main tbody th") == 2)
+    show, name = "main [aria-label=Show]", "main .data tbody th"
+    assert browser.property(show + " [value=failed]", "hidden")
+    browser.click("main thead .pick input")
+    browser.click("main .actions button.primary")
+    told = "main .actions .progress"
+    browser.wait_for(lambda: browser.text(told) == "Applied to 1 of 2 nodes, 1 failed")
+    browser.click(show + " [value=failed]")
+    browser.wait_for(lambda: browser.texts(name) == ["gone"])
+    browser.resize(360, 800)
+    browser.wait_for(lambda: browser.has("main .result-below"))
+    assert "connection refused" in browser.text(name)
+    assert not any("Result" in one for one in browser.texts("main .data thead .sort"))

@@ -638,7 +638,7 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     browser.type("input[name=setting]", name)
     browser.type("input[name=value]", "many")
     press(browser, "Apply to one node")
-    browser.wait_for(lambda: "Write a number" in browser.text("main .field-error"))
+    browser.wait_for(lambda: "Enter a number" in browser.text("main .field-error"))
     browser.type("input[name=value]", "96")
     choose(browser, "select[name=first]", nodes[0])
     press(browser, "Apply to one node")
@@ -840,7 +840,7 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser.type("main [name=setting]", "min_retrieve_tokens")
     said = "main [aria-label='Review and apply'] p"
     browser.type("main input[name=value]", "many")
-    browser.wait_for(lambda: "Write a number" in browser.text("main .field-error"))
+    browser.wait_for(lambda: "Enter a number" in browser.text("main .field-error"))
     assert browser.property("main .actions button", "disabled")
     browser.type("main input[name=value]", "64")
     browser.wait_for(lambda: "Now 0 on 1 node" in browser.text(said))

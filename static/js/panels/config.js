@@ -77,17 +77,17 @@ export function readValue(text, old, fallback) {
     if (old === null && word) return text;
     throw wrong(
       typeof old === "number"
-        ? "Write a number."
+        ? "Enter a number."
         : typeof old === "boolean"
-          ? "Write true or false."
+          ? "Enter true or false."
           : old === null
-            ? "Write a value."
+            ? "Enter a value."
             : `Not valid JSON: ${error.message}`,
     );
   }
-  if (typeof old === "number" && typeof value !== "number") throw wrong("Write a number.");
-  if (typeof old === "boolean" && typeof value !== "boolean") throw wrong("Write true or false.");
-  if (Array.isArray(old) && !Array.isArray(value)) throw wrong("Write a list in [ ].");
+  if (typeof old === "number" && typeof value !== "number") throw wrong("Enter a number.");
+  if (typeof old === "boolean" && typeof value !== "boolean") throw wrong("Enter true or false.");
+  if (Array.isArray(old) && !Array.isArray(value)) throw wrong("Enter a list in [ ].");
   return value;
 }
 

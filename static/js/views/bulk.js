@@ -149,14 +149,31 @@ function makeActions(inputs, change) {
   };
 }
 
+const STATE_COLUMN = {
+  id: "state",
+  label: "State",
+  width: 100,
+  narrow: 40,
+  value: (node) => node.state,
+  sig: (node) => node.state,
+  render: (node) => stateMark(node.state),
+};
+
+/** What is said of a node in the table, and whether that stands below its name. */
+function resultsOf(view) {
+  const textOf = (node) => (view.results.get(node.key) || {}).text || view.nowOf(node);
+  return {
+    textOf,
+    sigOf: (node) => `${textOf(node) || view.fits(node)}`,
+    said: (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node)),
+    isBelow: (node, fit) => !fit.shows("result") && (textOf(node) || !view.fits(node)),
+  };
+}
+
 /** A table of nodes to choose from, with a result for each. */
 function nodeTable(view) {
-  const textOf = (node) => (view.results.get(node.key) || {}).text || view.nowOf(node);
+  const { textOf, sigOf, said, isBelow } = resultsOf(view);
   const keyOf = (node) => node.key;
-  const said = (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node));
-  const sigOf = (node) => `${textOf(node) || view.fits(node)}`;
-  // On a telephone a result stands below the name of its node.
-  const isBelow = (node, fit) => !fit.shows("result") && (textOf(node) || !view.fits(node));
   const table = new DataTable({
     label: "Nodes and results",
     key: keyOf,
@@ -165,20 +182,12 @@ function nodeTable(view) {
     emptyText: "No nodes yet.",
     select: { set: view.chosen, name: keyOf, changed: () => view.draw() },
     columns: [
-      {
-        id: "state",
-        label: "State",
-        width: 100,
-        narrow: 40,
-        value: (node) => node.state,
-        sig: (node) => node.state,
-        render: (node) => stateMark(node.state),
-      },
+      STATE_COLUMN,
       {
         id: "name",
         label: "Node",
         head: true,
-        width: 240,
+        width: 300,
         narrow: 236,
         growNarrow: true,
         value: keyOf,
@@ -311,11 +320,13 @@ class BulkActions {
       "select",
       {
         "aria-label": "Show",
-        onchange: () => this.#showOnly(this.onlyBox.value ? new Set(this.chosen) : null),
+        onchange: () => this.#showOnly(this.#keysOf(this.onlyBox.value), this.onlyBox.value),
       },
       h("option", { value: "" }, "All nodes"),
       h("option", { value: "selected" }, "Selected nodes"),
+      h("option", { value: "failed" }, "Failed nodes"),
     );
+    this.onlyBox.lastChild.hidden = true; // until one fails
     const boxes = [this.onlyBox, ...this.filters.map(({ box }) => box)];
     nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
     nodes.querySelector(".panel-head").after(h("div", { class: "tools" }, boxes));
@@ -416,10 +427,17 @@ class BulkActions {
     this.review.scrollIntoView({ block: "nearest" });
   }
 
+  /** The nodes that a choice lists, as they are now; null: all. */
+  #keysOf(choice) {
+    const failed = [...this.results].filter(([, { state }]) => state === "down");
+    if (choice === "failed") return new Set(failed.map(([key]) => key));
+    return choice ? new Set(this.chosen) : null;
+  }
+
   /** List these nodes alone, or all with null. */
-  #showOnly(keys) {
+  #showOnly(keys, choice = "selected") {
     this.only = keys;
-    this.onlyBox.value = keys ? "selected" : "";
+    this.onlyBox.value = keys ? choice : "";
     this.#filter();
   }
 
@@ -562,6 +580,7 @@ class BulkActions {
     );
     this.running = false;
     this.actionBox.disabled = false;
+    this.onlyBox.lastChild.hidden = !count.failed;
     if (this.page.aborted) {
       tellAtLink("done");
       toast(`${this.title}: ${this.progress.textContent}`, count.failed ? "bad" : "good");
