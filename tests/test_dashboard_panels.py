@@ -234,7 +234,7 @@ def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, work
     browser.click("button[title='Edit min_retrieve_tokens']")
     browser.type(".in-place [name=value]", "many")
     browser.press("Enter")
-    wait_text(browser, "Write a number", ".in-place .field-error")
+    wait_text(browser, "Enter a number", ".in-place .field-error")
     browser.type(".in-place [name=value]", "512")
     browser.press("Enter")
     wait_text(browser, "min_retrieve_tokens: 0 → 512", ".toasts")
@@ -1338,7 +1338,7 @@ def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
     field = ".field:has([name=value])"
     browser.wait_for(lambda: "Now 256 on 3 nodes" in browser.text(field))
     browser.type("input[name=value]", "many")
-    browser.wait_for(lambda: browser.text(error % "value") == "Write a number.")
+    browser.wait_for(lambda: browser.text(error % "value") == "Enter a number.")
     press(browser, "Apply to one node")
     browser.wait_for(lambda: browser.has("input[name=value]:focus"))
     assert browser.has("input[name=value][aria-invalid=true]")
@@ -1353,4 +1353,4 @@ def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser,
     browser.wait_for(lambda: "on 2 nodes" in browser.text(field))
     assert "on 1 node" in browser.text(field)
     press(browser, "Apply to one node")
-    browser.wait_for(lambda: "Write true or false." in browser.text(field))
+    browser.wait_for(lambda: "Enter true or false." in browser.text(field))
