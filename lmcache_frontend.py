@@ -13006,6 +13006,7 @@ DEMO_HISTORY = 360.0  # minutes that are replayed, and kept in memory
 # Seconds; of replayed rounds. An hour that ended 15 minutes ago is as detailed as the last one.
 DEMO_AGES = (*range(50, 4801, 50), *range(5400, 21601, 600))
 DEMO_HEALTHY = 1500  # seconds before the start, when all is well in a fleet
+DEMO_STORY_AGES = (50, 300, 800, 1200)  # of the rounds of those in its story, after that
 # Parts of the traffic that a node can turn off (cluster.json explains them).
 DEMO_PARTS = ("hot", "remote", "writes", "puts", "fills", "counting")
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
@@ -13430,8 +13431,8 @@ class DemoNode:
         facts["health_monitor"] = fill_demo(monitor[int(facts["figures"]["now"]["healthy"])], facts)
         facts.update(self._facts(at))
         case = next(case for case in cases if self._applies(case, facts))
-        self._change(case, facts, at)
-        facts.update(self._facts(at))
+        if self._change(case, facts, at):
+            facts.update(self._facts(at))
         if case.get("style") == "lookup":
             return DemoResponse(demo_lookup(case["body"], request, facts))
         body = fill_demo(case["body"], facts)
@@ -13490,7 +13491,8 @@ class DemoNode:
                     return False
         return True
 
-    def _change(self, case: dict, facts: dict, at: float) -> None:
+    def _change(self, case: dict, facts: dict, at: float) -> bool:
+        """Make the changes of a case; returns whether the tables are others now."""
         for name in case.get("mark", []):
             self.process.marks[name] = at
         if case.get("clear"):
@@ -13501,9 +13503,11 @@ class DemoNode:
             table.update(entries)
         for name, key in case.get("drop", {}).items():
             self.tables[name].pop(fill_demo(key, facts), None)
-        if "put" in case or "drop" in case:
+        is_other = "put" in case or "drop" in case
+        if is_other:
             self.process.turn(self.parts(), at)
             self.cluster.turn(self.facts["instance"], at)
+        return is_other
 
     def parts(self) -> Dict[str, bool]:
         """Which parts of the traffic are on."""
@@ -13839,11 +13843,7 @@ class DemoReplay(Clock):
         ages = DEMO_AGES[: self.rounds]
         if DEMO_HEALTHY in ages:
             return ages
-        first = (DEMO_HEALTHY,) if self.rounds else ()
-        polls = MAX_REPLAY_POLLS - len(first) * len(self.nodes)
-        story = DEMO_AGES[: DEMO_AGES.index(DEMO_HEALTHY)]
-        rounds = max(1, polls // max(1, len(self.story)))
-        return (*story[:: math.ceil(len(story) / rounds)], *first)
+        return (*DEMO_STORY_AGES, DEMO_HEALTHY) if self.rounds else DEMO_STORY_AGES
 
     def _is_whole(self) -> bool:
         """Whether all nodes respond in the round that is replayed."""
