@@ -489,12 +489,15 @@ class Palette {
     } catch (error) {
       return; // the rest is found without them
     }
-    if (this.input.value && this.dialog.open) this.#find();
+    if (!this.input.value || !this.dialog.open) return;
+    // What the user went to stays chosen: Enter must not run something else.
+    this.#find(this.at ? this.entries[this.at] : {});
   }
 
-  #find() {
+  #find(chosen = {}) {
     this.entries = entriesFor(this.input.value, this.changes);
-    this.at = 0;
+    const same = ({ group, text }) => group === chosen.group && text === chosen.text;
+    this.at = Math.max(0, this.entries.findIndex(same));
     this.#draw();
   }
 
