@@ -91,11 +91,12 @@ def test_a_lost_server_is_said_and_healed(browser, start, node):
     browser.offline(True)
     try:
         browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
-        assert browser.style("main .state.up", "color") != green  # nobody knows
+        # Nobody knows.
+        browser.wait_for(lambda: browser.style("main .state.up", "color") != green)
     finally:
         browser.offline(False)
     browser.wait_for(lambda: "No connection" not in browser.text("body"), 30)
-    assert browser.style("main .state.up", "color") == green
+    browser.wait_for(lambda: browser.style("main .state.up", "color") == green)
 
 
 def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, start, node):
@@ -113,7 +114,7 @@ def test_a_wrong_token_takes_nothing_from_a_host_that_needs_none(browser, start,
     browser.goto(url(front, "#token=wrong"))
     note = "The access token was not accepted. This browser runs on the frontend's host"
     browser.wait_for(lambda: note in browser.text(".toasts"))
-    assert browser.text("header .lock") == "Editing enabled"
+    browser.wait_for(lambda: browser.text("header .lock") == "Editing enabled")
 
 
 def test_a_dialog_closes_when_another_page_is_opened_and_no_second_lies_above_it(browser, demo):
@@ -145,7 +146,7 @@ def test_views_open_while_the_server_is_away_and_live_is_no_longer_marked(browse
         browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
         browser.script("location.hash = '#/nodes'")
         browser.wait_for(lambda: browser.text("h1") == "Nodes")
-        assert browser.style(".live i", "background-color") != accent
+        browser.wait_for(lambda: browser.style(".live i", "background-color") != accent)
         browser.script("location.hash = '#/node/w0/overview'")
         browser.wait_for(lambda: browser.text("h1") == "w0")
         browser.press("/")

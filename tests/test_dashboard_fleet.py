@@ -938,17 +938,21 @@ def test_a_node_that_does_not_support_a_bulk_action_says_so_at_every_width(page,
     assert browser.script(cut) == 0
 
 
+def locked_demo(start):
+    """A frontend with the demo nodes, all of which answered once, that trusts its token alone."""
+    front = start("--demo", "--trust", "token", "--poll-interval", "1")
+    wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 90)
+    return front
+
+
 @pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
 def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
-    front = start("--demo", "--trust", "token", "--poll-interval", "1")
-    nodes = lambda: front.ask("/api/status").json()["nodes"]  # noqa: E731
-    wait_for(lambda: {"mp", "worker"} <= {node["kind"] for node in nodes()}, 90)
-    browser = page(front, "#/many?tab=" + tab)
+    browser = page(locked_demo(start), "#/many?tab=" + tab)
     last = "main .actions button:last-of-type"
     browser.wait_for(lambda: browser.has(last))
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
     assert browser.property(last, "disabled")
-    assert browser.text("main .lock-note").startswith("Read-only")
+    browser.wait_for(lambda: browser.text("main .lock-note").startswith("Read-only"))
 
 
 def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, start):
@@ -972,8 +976,7 @@ def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, 
 
 
 def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, start):
-    front = start("--demo", "--trust", "token", "--poll-interval", "1")
-    browser = page(front, "#/many")
+    browser = page(locked_demo(start), "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 10)
     box = "input[aria-label='Select %s']" % WORKER
     browser.wait_for(lambda: browser.has(box))
@@ -988,7 +991,7 @@ def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, star
     browser.type("dialog [name=token]", TOKEN)
     browser.press("Enter")
     browser.wait_for(lambda: not browser.has("main .lock-note"))
-    assert not browser.property("main .actions button", "disabled")
+    browser.wait_for(lambda: not browser.property("main .actions button", "disabled"))
     browser.script("sessionStorage.clear()")
 
 

@@ -914,9 +914,8 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
             "e.title.startsWith('Read-only'))"
         )
     )
-    assert browser.text("main .lock-note").startswith("Read-only") and browser.has(
-        "main .lock-note button"
-    )
+    browser.wait_for(lambda: browser.text("main .lock-note").startswith("Read-only"))
+    assert browser.has("main .lock-note button")
     for panel, selector in (
         ("config", "button[title^='Read-only']"),
         ("loglevels", "select[title^='Read-only']"),
