@@ -289,7 +289,7 @@ class Lane {
 
 /**
  * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
- * kind ("line", "step", "area": stacked, "bar": stacked) and height, or lanes: [{unit, kind, height,
+ * kind ("line", "step"; "area", "bar": stacked) and height, or lanes: [{unit, kind, height,
  * least}], whose axis reaches `least`; legend; link: where its caption leads; strip: down times are
  * a strip below the axis, where they are of a few nodes of many.
  * `update({series, start, end, interval, marks})` draws, with one list of series a lane where there
