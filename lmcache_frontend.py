@@ -13792,7 +13792,11 @@ class DemoReplay(Clock):
         self._thread = 0  # which replays
         self.history_minutes = DEMO_HISTORY if cluster.keep_alive else 0.0
         self.nodes = {node.name: node for node in cluster.nodes}
-        self.rounds = MAX_REPLAY_POLLS // len(self.nodes)  # of all nodes
+        # The ages of the rounds in which all nodes respond. The oldest is before the story.
+        rounds = MAX_REPLAY_POLLS // len(self.nodes)
+        self.whole: Sequence[int] = DEMO_AGES[:rounds]
+        if rounds and DEMO_HEALTHY not in self.whole:
+            self.whole = (*self.whole[:-1], DEMO_HEALTHY)
         told = {
             node.facts["instance"]
             for node in cluster.nodes
@@ -13839,15 +13843,12 @@ class DemoReplay(Clock):
         self.back = 0.0
 
     def _ages(self) -> Sequence[int]:
-        """The ages of the rounds. A fleet has one of all its nodes, and others of its story."""
-        ages = DEMO_AGES[: self.rounds]
-        if DEMO_HEALTHY in ages:
-            return ages
-        return (*DEMO_STORY_AGES, DEMO_HEALTHY) if self.rounds else DEMO_STORY_AGES
+        """The ages of the rounds; after a single one of all nodes, others of those in the story."""
+        return self.whole if len(self.whole) > 1 else (*DEMO_STORY_AGES, *self.whole)
 
     def _is_whole(self) -> bool:
         """Whether all nodes respond in the round that is replayed."""
-        return self.back == DEMO_HEALTHY or DEMO_HEALTHY in DEMO_AGES[: self.rounds]
+        return self.back in self.whole
 
     def _note_changes(self) -> None:
         """Note who changed the settings that the story changed since the last round."""
