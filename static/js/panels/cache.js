@@ -138,6 +138,24 @@ function mountEngine(root, ctx) {
 
 const NOT_COUNTED = "Not available on workers: only the scheduler counts chunks.";
 
+// What a switch says in each of its states: the state, what it means, and what its button does.
+const HOT_CACHE_ON = [
+  "● on",
+  "KV loaded from other backends is also kept in CPU memory. When off, it is loaded each time.",
+  "Turn off",
+];
+const HOT_CACHE_OFF = [
+  "○ off",
+  "KV loaded from other backends is not kept in CPU memory. When on, it is.",
+  "Turn on",
+];
+const FROZEN = ["◆ frozen", "Nothing new is stored; cached KV is still retrieved.", "Unfreeze"];
+const NOT_FROZEN = [
+  "○ not frozen",
+  "New KV is stored. While frozen, nothing new is stored; cached KV is still retrieved.",
+  "Freeze",
+];
+
 function engineRest(ctx) {
   return h(
     "div",
@@ -145,35 +163,8 @@ function engineRest(ctx) {
     h(
       "div",
       {},
-      toggle(
-        ctx,
-        "Hot cache",
-        "/hot_cache",
-        "hot_cache",
-        [
-          "● on",
-          "KV loaded from other backends is also kept in CPU memory. When off, it is loaded " +
-            "each time.",
-          "Turn off",
-        ],
-        [
-          "○ off",
-          "KV loaded from other backends is not kept in CPU memory. When on, it is.",
-          "Turn on",
-        ],
-      ),
-      toggle(
-        ctx,
-        "Freeze",
-        "/freeze",
-        "freeze",
-        ["◆ frozen", "Nothing new is stored; cached KV is still retrieved.", "Unfreeze"],
-        [
-          "○ not frozen",
-          "New KV is stored. While frozen, nothing new is stored; cached KV is still retrieved.",
-          "Freeze",
-        ],
-      ),
+      toggle(ctx, "Hot cache", "/hot_cache", "hot_cache", HOT_CACHE_ON, HOT_CACHE_OFF),
+      toggle(ctx, "Freeze", "/freeze", "freeze", FROZEN, NOT_FROZEN),
       lookup(ctx),
     ),
     h(
