@@ -141,7 +141,7 @@ def demo():
         counts = front.ask("/api/status").json()["counts"]
         return counts["up"] + counts["degraded"] == 15
 
-    wait_for(everybody_answers, 60)
+    wait_for(everybody_answers, 90)
     yield front
     front.stop()
 

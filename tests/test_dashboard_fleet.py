@@ -22,7 +22,7 @@ def demo():
         counts = front.ask("/api/status").json()["counts"]
         return counts["up"] + counts["degraded"] == 15
 
-    wait_for(everybody_answers, 60)
+    wait_for(everybody_answers, 90)
     yield front
     front.stop()
 
@@ -31,7 +31,7 @@ def demo():
 def fleet():
     """A frontend with a demo fleet that is large enough for the map."""
     front = Frontend("--demo", "120", "--poll-interval", "1")
-    wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 60)
+    wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 90)
     yield front
     front.stop()
 

@@ -1014,7 +1014,7 @@ def test_a_node_that_is_added_is_watched_beside_the_demos(start, node):
     assert front.ask("/api/nodes", "POST", entry).status == 200
     assert front.ask("/api/refresh", "POST").status == 200
     assert wait_for(counts, 90)["total"] == 16
-    assert wait_for(counts, 90)["down"] == 0
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["down"] == 0, 90)
 
 
 def test_the_status_says_whether_it_is_of_a_demo(start, front):

@@ -139,7 +139,7 @@ class Browser:
             except OSError:
                 return False
 
-        self.wait_for(ready, 30)
+        self.wait_for(ready, 60)
 
     def _start_session(self, program, width, height):
         options = {
@@ -156,9 +156,7 @@ class Browser:
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }
-        answer = self._request(
-            "POST", "/session", {"capabilities": {"alwaysMatch": capabilities}}, timeout=60
-        )
+        answer = self._request("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.session = "/session/" + answer["sessionId"]
 
     def renew(self):
@@ -184,7 +182,7 @@ class Browser:
 
     # -- the protocol
 
-    def _request(self, method, path, body=None, timeout=30):
+    def _request(self, method, path, body=None, timeout=90):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(

@@ -85,7 +85,7 @@ class Frontend:
         self.port = 0
         if wait:
             try:
-                self.port = int(wait_for(self._announced, 20).group(1))
+                self.port = int(wait_for(self._announced, 60).group(1))
             except BaseException:  # nobody has us yet who could end the process
                 self.stop()
                 raise
@@ -108,7 +108,7 @@ class Frontend:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(10)
+            return self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -209,7 +209,7 @@ def statuses_of(raw):
     return [int(part[:3]) for part in raw.split(b"HTTP/1.1 ")[1:]]
 
 
-def run(*arguments, env=None, timeout=20):
+def run(*arguments, env=None, timeout=60):
     """Run the program to its end; returns (exit status, what it printed)."""
     done = subprocess.run(
         [sys.executable, PROGRAM, *map(str, arguments)],
