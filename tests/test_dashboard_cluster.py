@@ -93,10 +93,17 @@ def center(browser, selector):
     )
 
 
+def show_charts(browser):
+    """Scroll to the charts when nothing that is loaded above moves them any more."""
+    browser.box(".charts-card")
+    browser.script("document.querySelector('.charts-card').scrollIntoView()")
+    browser.box(".charts-card")
+
+
 def drag(browser, selector, start, end):
     """Drag with the mouse over an element, from one share of its width to another."""
     browser.script("document.querySelector(arguments[0]).scrollIntoView()", selector)
-    left, top, width, height = center(browser, selector)
+    left, top, width, height = browser.box(selector)
     for kind, share in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
         browser.devtools(
             "Input.dispatchMouseEvent",
@@ -791,15 +798,18 @@ def lose_server(browser):
 def test_while_the_server_is_away_the_last_events_and_charts_are_kept(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
-    events = browser.count(".event-card .events > li")
+    events = ".event-card .events > li"
+    browser.wait_for(lambda: browser.has(events))
+    browser.box(".event-card")  # how many there is room for is known
+    shown = browser.count(events)
     lose_server(browser)
     browser.script("location.hash = '#/events'")
     browser.wait_for(lambda: browser.text("h1") == "Events")
     browser.script("location.hash = '#/'")
     browser.wait_for(lambda: "No newer history" in browser.text(".charts-card"))
-    assert events and browser.count(".event-card .events > li") == events
-    assert browser.count(".charts-card path.line") > 6
-    assert browser.count(".tile .spark-line") == 8
+    browser.wait_for(lambda: browser.count(events) == shown)
+    browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
+    browser.wait_for(lambda: browser.count(".tile .spark-line") == 8)
 
 
 def test_that_events_are_not_known_is_said_while_the_server_is_away(show, server):
@@ -991,7 +1001,7 @@ def test_what_changed_on_many_nodes_is_one_whole_line_beside_the_crosshair(show,
     change_on_three(story)
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
-    browser.script("document.querySelector('.charts-card').scrollIntoView()")
+    show_charts(browser)
     x, y = browser.script(
         "const mark = [...document.querySelectorAll('figure:first-child .mark.change')].pop();"
         "const box = mark.getBoundingClientRect(); return [box.left, box.top + 60]"
@@ -1034,7 +1044,7 @@ def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_o
     change_on_three(story)
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
-    browser.script("document.querySelector('.charts-card').scrollIntoView()")
+    show_charts(browser)
     x, y, number, told = browser.script(
         "const number = document.querySelector('figure:first-child .flag-count');"
         "const box = number.parentNode.querySelector('.flag').getBoundingClientRect();"
@@ -1070,7 +1080,7 @@ def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     # Two spans below four charts: those of one node of many do not tint the figures of all.
     browser.wait_for(lambda: browser.count(".charts-card .down-strip") == 8)
     assert not browser.has(".charts-card .down-span")
-    assert browser.count(".charts-card .mark.restart") == 8
+    browser.wait_for(lambda: browser.count(".charts-card .mark.restart") == 8)
     browser.focus(".charts-card .chart-svg")
     browser.press("End", "ArrowLeft")
     lines = ".charts-card .cross[visibility=visible] line"

@@ -471,6 +471,7 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
         "}).map(e => e.textContent)"
     )
     assert browser.script(cut) == []  # every label of the axes is whole
+    browser.box("main .chart-svg")
     left, top, width = browser.script(
         "const b = document.querySelector('main .chart-svg').getBoundingClientRect(); "
         "return [b.left, b.top, b.width]"

@@ -365,6 +365,23 @@ class Browser:
             "POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}
         )
 
+    def box(self, selector):
+        """Where an element is when what is loaded moves it no more: [left, top, width, height]."""
+        looks = []
+
+        def stays():
+            """the element stays where it is"""
+            looks.append(
+                self.script(
+                    "const e = document.querySelector(arguments[0]); if (!e) return null;"
+                    "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]",
+                    selector,
+                )
+            )
+            return looks[-4:] == [looks[-1]] * 4 and looks[-1]
+
+        return self.wait_for(stays)
+
     def hover(self, selector):
         """Move the mouse over an element."""
 
