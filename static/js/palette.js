@@ -22,6 +22,7 @@ import {
   eventText,
   headline,
   loadEvents,
+  nodesAndFrontends,
   undoOf,
 } from "./views/eventlist.js";
 import { figureNames, hasPanel, metricLabel, PANELS, SETTABLE, SEVERITIES } from "./words.js";
@@ -284,7 +285,7 @@ function alertEntries() {
     const place = instance ? instanceLink(instance) : "#/";
     const href = alert.node ? nodeLink({ key: alert.node }) : place;
     const { word, state } = SEVERITIES[severity] || SEVERITIES.info;
-    const many = nodes.length > 1 ? `${plural(nodes.length, "node")} · ` : "";
+    const many = nodes.length > 1 ? `${nodesAndFrontends(nodes)} · ` : "";
     const look = { mark: stateMark(state, true), note: many + word.toLowerCase() };
     const also = nodes.join(" ");
     return { group: "Alerts", ...look, text: headline(text), also, href, act: go(href) };
@@ -367,7 +368,7 @@ function silenceLineEntries() {
       for (const { id } of alerts) await sendSilence(id);
       toast("Silenced for 1 hour", "good");
     };
-    const note = nodes.length > 1 ? plural(nodes.length, "node") : "";
+    const note = nodes.length > 1 ? nodesAndFrontends(nodes) : "";
     return { text: `Silence for 1 h: ${headline(text)}`, note, act, locked: true };
   });
 }

@@ -271,8 +271,7 @@ function glyph(event) {
 }
 
 /** "8 nodes and 1 frontend": other frontends are no nodes. */
-function nodesAndFrontends(events) {
-  const names = [...new Set(events.map((event) => event.node))];
+export function nodesAndFrontends(names) {
   const frontends = names.filter(isFrontend).length;
   const counts = [
     [names.length - frontends, "node"],
@@ -293,7 +292,8 @@ function manyNodes(events) {
   );
   const number = countOf(events, "node");
   const isAll = instances.length === 1 && number === members.length;
-  const count = `${isAll ? "All " : ""}${nodesAndFrontends(events)}`;
+  const keys = [...new Set(events.map((event) => event.node))];
+  const count = `${isAll ? "All " : ""}${nodesAndFrontends(keys)}`;
   return names.length < SPREAD && names.every(Boolean)
     ? `${count} of ${names.join(" and ")}`
     : count;
