@@ -6706,6 +6706,7 @@ HISTORY_POINTS = 1_000  # points of a series in one response, about
 LATE_ROUND = 1.2  # intervals after which a round has come, or is missed
 # Seconds between two points that are means of several rounds; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
+REPLAY_GAP = 600.5  # seconds between the first two rounds of a replay that one chart shows
 MAX_HISTORY_HOURS = 20_000  # nodes x hours that one request reads from the history file
 MAX_HISTORY_SECONDS = 1e10  # that one request may go back
 MAX_HISTORY_VALUES = 400_000  # values (nodes x metrics x points) in one response
@@ -6905,6 +6906,9 @@ class Past:
         first = self._older.first() if self._older is not None else None
         with self.watched.lock:
             count, times = self._rounds(start, end)
+            if self.is_replayed and times[1:] and times[1] - times[0] > REPLAY_GAP:
+                # For rules to compare with: with it, a series had a point of each half hour.
+                count, times = count - 1, times[1:]
             # Memory has nothing of removed nodes.
             has_rounds = not self.history.keys().isdisjoint(keys.values())
             oldest = self.oldest_round() if has_rounds else self.watched.clock.wall()

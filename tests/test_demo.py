@@ -1149,6 +1149,20 @@ def test_an_instance_of_a_fleet_that_is_away_at_the_start_has_its_model(start):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", ["150", "240"])
+def test_the_history_of_a_fleet_is_not_stretched_by_the_round_before_its_story(start, size):
+    """Charts take the longest time between two points for the usual one."""
+    front = start("--demo", size, "--poll-interval", "2")
+
+    def history():
+        found = front.ask("/api/history?metric=lookup_hit_rate&seconds=3600").json()
+        return found if len(found["series"][0]["times"]) > 3 else None
+
+    found = wait_for(history, 90)
+    assert found["interval"] <= 120, found["series"][0]["times"]
+
+
+@pytest.mark.slow
 def test_a_fleet_has_an_alert_for_each_node_that_is_down_in_the_first_picture_of_them(start):
     front = start("--demo", "240", "--poll-interval", "2")
 
