@@ -297,6 +297,22 @@ def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one
     assert "--config nodes.json" not in browser.text("main")
 
 
+def test_a_node_that_was_added_is_one_event_and_one_that_could_not_be_says_why(page, start, node):
+    front = start("--node", "w0=%s" % node.address)
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 1)
+    new = {"name": "w1", "host": "127.0.0.1", "port": node.port}
+    assert front.ask("/api/nodes", "POST", new).status == 200
+    assert front.ask("/api/nodes", "POST", new).status == 409
+    browser = page(front, "#/events")
+    texts = (
+        "return [...document.querySelectorAll('main .event-text')].map((one) => one.textContent)"
+    )
+    browser.wait_for(lambda: "Added a node: w1" in browser.script(texts))
+    told = browser.script(texts)
+    assert "Node could not be added: conflict with what is there already" in told
+    assert not any("/api/nodes" in text or text == "Node added" for text in told), told
+
+
 def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, browser, fleet):
     browser.devtools("Network.enable")
     browser.devtools("Network.setBlockedURLs", urls=["*/api/*"])

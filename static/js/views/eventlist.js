@@ -9,7 +9,9 @@ import { byName, clock, day, duration, fullTime, hour, plain, plural, when } fro
 import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
-const SEEN_WITHIN = 120; // seconds from a request to the poll that sees what it changed
+// Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
+const SEEN_WITHIN = { changed: 120, nodes: 1 };
+const NODES = "/api/nodes"; // the list of nodes, which is no node
 // What a short list leaves out: the address of a backend behind the name of its failed check.
 const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
 const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who did something
@@ -49,23 +51,30 @@ function restartsAfterDown(events) {
   return found;
 }
 
-/** The request that made a change of settings, as {change -> action}; events are newest first. */
+/** The request that made a change of settings or nodes, as {change -> action}; events are newest first. */
 function requestsOfChanges(events) {
   const found = new Map();
-  const sent = new Map(); // node -> its requests
+  const sent = new Map(); // by what they change
   for (const event of events) {
-    const { kind, path, status, node } = event;
-    if (kind !== "action" || status >= 400 || !/\/conf(ig)?($|\?)/.test(path || "")) continue;
-    sent.set(node, [...(sent.get(node) || []), event]);
+    if (event.kind !== "action" || event.status >= 400) continue;
+    const what = changedBy(event);
+    sent.set(what, [...(sent.get(what) || []), event]);
   }
   for (const change of events) {
-    if (change.kind !== "changed") continue;
-    const request = (sent.get(change.node) || []).find(
-      ({ time }) => time <= change.time + 1 && time > change.time - SEEN_WITHIN,
+    if (!["changed", "nodes"].includes(change.kind)) continue;
+    const what = change.kind === "nodes" ? NODES : change.node;
+    const request = (sent.get(what) || []).find(
+      ({ time }) => time <= change.time + 1 && time > change.time - SEEN_WITHIN[change.kind],
     );
     if (request) found.set(change, request);
   }
   return found;
+}
+
+/** What a request changes: the list of nodes, or the settings of a node. */
+function changedBy({ path, node }) {
+  if (/^\/api\/nodes(?:\/|$)/.test(path || "")) return NODES;
+  return /\/conf(ig)?($|\?)/.test(path || "") ? node : null;
 }
 
 /** Events as they were at a time: what ended later still lasts. */
@@ -348,6 +357,9 @@ const ACTIONS = [
   ["POST /move", "KV of a prompt moved"],
   ["POST /compress", "KV of a prompt compressed"],
   ["POST /decompress", "KV of a prompt decompressed"],
+  ["POST /api/nodes", "node added"],
+  [`PUT /api/nodes/${NAME}`, "node $1 changed"],
+  [`DELETE /api/nodes/${NAME}`, "node $1 removed"],
   ["POST /api/heartbeat/start", "heartbeats started"],
   ["POST /api/heartbeat/stop", "heartbeats stopped"],
 ].map(([request, words]) => [new RegExp(`^${request}(?:[?].*)?$`), words]);
@@ -357,6 +369,7 @@ const REASONS = {
   400: "the request was rejected",
   403: "not permitted",
   404: "not found",
+  409: "conflict with what is there already",
   422: "the request was rejected",
   499: "the client left before the response",
   500: "internal error",
