@@ -868,12 +868,12 @@ def test_that_nothing_is_requested_of_a_node_that_is_down_is_said_once_for_all_p
         front = show(server, "events")
     wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["state"] == "down", 30)
     show(front, "cache")
-    wait_text(browser, "Panels are not requested while the node is down.")
-    browser.wait_for(lambda: browser.texts(".panel-line.said") == ["Not requested."] * 5)
+    wait_text(browser, "Panels are not loaded while the node is down.")
+    browser.wait_for(lambda: browser.texts(".panel-line.said") == ["Not loaded."] * 5)
     assert browser.text("main").count("node is down") == 1
     press(browser, "Query anyway")
     wait_text(browser, "No response from the node", ".panel-line.said")
-    browser.wait_for(lambda: "Not requested" not in browser.text("main"))
+    browser.wait_for(lambda: "Not loaded" not in browser.text("main"))
     assert not browser.has("main .note.unasked")
     browser.console()  # the browser itself reports each response of 502
 

@@ -476,7 +476,7 @@ const PART_COLUMNS = [
 function statusTime(node) {
   const kept = MP_STATUS.map((path) => keptAnswer(node, path)).find(Boolean);
   const as = kept ? `As of ${clock(kept.time)}. ` : "";
-  return `${as}Tiles and charts are updated with each poll.`;
+  return node.state === "up" ? `${as}Tiles and charts are updated with each poll.` : as.trim();
 }
 
 function mpStatus(data, ctx) {

@@ -342,6 +342,12 @@ function besideName(row) {
   return [rank || kind, hasFigures(row) ? "" : nodeFacts(row)].filter(Boolean).join(" · ");
 }
 
+/** The engine and its ranks are apart: the ranks are out of sight first. */
+const besideSpans = (row) =>
+  (row.node ? [besideName(row)] : besideName(row).split(", ")).map((text) =>
+    h("span", { class: "beside" }, text),
+  );
+
 /** The name of a rank without what its instance's name says already. */
 function shortName(row) {
   const name = row.node.key;
@@ -508,7 +514,7 @@ export class InstanceTable {
     const far = farFrom(row);
     const tag = far ? outlierTag(...far) : null;
     // A tag takes the room of the rank, which the name tells.
-    const beside = tag ? null : h("span", { class: "beside" }, besideName(row));
+    const beside = tag ? null : besideSpans(row);
     const name = tag ? "row-name far" : "row-name";
     if (!row.node) {
       const open = this.table.isOpen(row);

@@ -178,7 +178,7 @@ class PanelContext {
 
   #notAsked(old) {
     this.unasked = true;
-    if (!old) throw Object.assign(new ApiError("Not requested.", 0), { isUnasked: true });
+    if (!old) throw Object.assign(new ApiError("Not loaded.", 0), { isUnasked: true });
     this.#say(old.time);
     return old.text;
   }
@@ -298,7 +298,7 @@ class NodePage {
 
   /** That panels show nothing of a node that is down: said once, with one button for them all. */
   #unaskedNote() {
-    const text = "Panels are not requested while the node is down.";
+    const text = "Panels are not loaded while the node is down.";
     const all = button("Query anyway", () => this.show(this.panelName, { anyway: true }), {
       kind: "small",
     });
