@@ -275,7 +275,10 @@ function placeColumns() {
       cls: "mono",
       value: (row) => row.address,
       sig: (row) => `${row.address} ${row.error}`,
-      render: (row) => [fitted(row.address), row.error && errorNote(row)],
+      render: (row) =>
+        row.error
+          ? h("div", { class: "with-error" }, fitted(row.address), errorNote(row))
+          : fitted(row.address),
       tip: (row) => [row.address, row.error].filter(Boolean).join(": "),
     },
     {
