@@ -7141,6 +7141,7 @@ def history_document(
 
 MIN_BASE_SECONDS = 300.0  # with less history, rules have nothing to compare with
 MAX_PEERS = 64  # in an instance with more nodes, a rule looks at each node alone
+STATUS_AGE = 30.0  # seconds that the status of another frontend may be old when it is read
 DETAIL_INTERVAL = 60.0  # seconds between two reads of a node's version, role and configuration
 # Requests at once through a frontend without a status: the original takes 80 ms of CPU for each.
 MAX_THROUGH = 4
@@ -7434,9 +7435,10 @@ class Poller:
                 if reply.status not in (200, 404):
                     state.noted.append(f"/api/status responds with {reply.status}")
                 state.settle(now)
-            state.alerts = adopted_alerts(document, reported, self._clock.unix(now))
+            wall = self._clock.unix(now)
+            state.alerts = adopted_alerts(document, reported, wall)
             for child, entry in reported:
-                adopt_entry(child, entry, number_or_none(document.get("time")), now)
+                adopt_entry(child, entry, number_or_none(document.get("time")), now, wall)
             for one in (state, *(child for child, _ in reported)):
                 self._watched.note(one)
         return {child.node.key for child, _ in reported}
@@ -7460,10 +7462,12 @@ class Poller:
         return reported
 
 
-def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: float) -> None:
+def adopt_entry(
+    state: NodeState, entry: dict, its_time: float | None, now: float, wall: float
+) -> None:
     """Take over what a frontend reports about a node; types and sizes are checked.
 
-    ``its_time`` is that frontend's clock: durations are differences on one clock.
+    ``its_time`` is when its status was made, by its clock; ``wall`` is ``now`` in Unix seconds.
     """
     figures = as_dict(entry.get("metrics"))
     state.figures = {key: number_or_none(figures.get(key)) for key in METRICS}
@@ -7482,8 +7486,20 @@ def adopt_entry(state: NodeState, entry: dict, its_time: float | None, now: floa
     state.set_state(str(entry["state"]), now)
     since = number_or_none(entry.get("since"))
     if since is not None and its_time is not None:
-        state.since = now - max(0.0, its_time - since)
+        state.since = now - reported_age(since, its_time, wall)
     state.failures = state.failures + 1 if entry["state"] == "down" else 0
+
+
+def reported_age(since: float | None, its_time: float | None, now: float) -> float:
+    """Seconds since a time that another frontend reported; all are Unix seconds, 0 if unknown.
+
+    Its status is some seconds old when it is read. If it seems to be much older or younger, the
+    two clocks differ, and what had passed by its own clock counts.
+    """
+    if since is None or its_time is None:
+        return 0.0
+    is_same_clock = abs(now - its_time) <= STATUS_AGE
+    return max(0.0, (now if is_same_clock else its_time) - since)
 
 
 def adopted_alerts(
@@ -7501,8 +7517,7 @@ def adopted_alerts(
     its_time = number_or_none(document.get("time"))
     alerts = []
     for alert in dicts_in(document.get("alerts"))[:MAX_REPORTED_ALERTS]:
-        since = number_or_none(alert.get("since"))
-        age = 0.0 if since is None or its_time is None else max(0.0, its_time - since)
+        age = reported_age(number_or_none(alert.get("since")), its_time, now)
         names = ("id", "rule", "severity", "group", "instance_name", "advice")
         if alert.get("silence") is None:
             adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}

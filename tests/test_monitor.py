@@ -910,3 +910,14 @@ def test_the_exit_status_is_zero_only_when_there_are_nodes_and_all_are_up(counts
     states = ["up"] * counts["up"] + ["down"] * (counts["total"] - counts["up"])
     nodes = [{"key": f"w{number}", "state": state} for number, state in enumerate(states)]
     assert lf.status_exit_code({"counts": counts, "proxies": proxies, "nodes": nodes}) == code
+
+
+@pytest.mark.parametrize("behind", [0.0, 2.0, 29.0])
+def test_a_time_that_another_frontend_reports_does_not_depend_on_how_old_its_status_is(behind):
+    assert lf.reported_age(1000.0, 1500.0, 1500.0 + behind) == 500.0 + behind
+
+
+@pytest.mark.parametrize("apart", [-7200.0, 31.0, 86400.0])
+def test_a_time_of_a_frontend_whose_clock_differs_is_told_by_what_had_passed(apart):
+    assert lf.reported_age(1000.0, 1500.0, 1500.0 + apart) == 500.0
+    assert lf.reported_age(None, 1500.0, 1500.0) == lf.reported_age(1000.0, None, 1500.0) == 0.0
