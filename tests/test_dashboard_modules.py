@@ -1017,3 +1017,16 @@ def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
     )
     assert run("chart.js", body, 150) > 0
     assert run("chart.js", body, 500) is None
+
+
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("/root/.cargo/bin:/usr/bin", ["/", "root/", ".cargo/", "bin:", "/", "usr/", "bin"]),
+        ("http://10.0.0.9:80/a", ["http://", "10.", "0.", "0.", "9:", "80/", "a"]),
+        ("max_local_cpu_size", ["max_", "local_", "cpu_", "size"]),
+    ],
+)
+def test_a_path_is_not_broken_inside_the_name_of_a_hidden_file(run, text, parts):
+    body = "return breakable(...given).map(([, part]) => part)"
+    assert run("dom.js", body, text) == parts

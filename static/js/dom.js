@@ -50,7 +50,7 @@ export function h(tag, props, ...children) {
  */
 export const breakable = (name) =>
   name
-    .split(/(?<=[._:/,=-])(?=[^/])|(?<=[a-z])(?=[A-Z])/)
+    .split(/(?<=[_:/,=-]|[^/]\.)(?=[^/])|(?<=:)(?=\/[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
 
 /** A text with names: a word with a hyphen or a slash is not broken there. */

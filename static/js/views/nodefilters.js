@@ -2,7 +2,7 @@
 
 import { button, searchBox, stateMark } from "../controls.js";
 import { h, replace } from "../dom.js";
-import { byName, plain, plural } from "../format.js";
+import { byName, plain } from "../format.js";
 import { instanceName } from "../server.js";
 import { KINDS, STATES } from "../words.js";
 
@@ -17,10 +17,6 @@ function sourceName(source) {
   const [, frontend] = /^proxy:(.*)$/.exec(source) || [];
   return frontend ? `frontend ${frontend}` : source;
 }
-
-/** Other frontends are no nodes: they are counted where there are no nodes. */
-const countText = ([nodes, frontends]) =>
-  nodes || !frontends ? plain(nodes) : plural(frontends, "frontend");
 
 export class NodeFilters {
   /** `search(text)` returns how many rows match; `changed()` is called when others are wanted. */
@@ -74,11 +70,8 @@ export class NodeFilters {
 
   /** Offer what these rows have. */
   update(rows) {
-    const counts = {}; // state -> [nodes, frontends]
-    for (const { state, isProxy } of rows) {
-      counts[state] ||= [0, 0];
-      counts[state][Number(isProxy)] += 1;
-    }
+    const counts = {}; // state -> rows, of nodes and other frontends
+    for (const { state } of rows) counts[state] = (counts[state] || 0) + 1;
     const values = CHOICES.map(({ of }) => [...new Set(rows.map(of).filter(Boolean))].sort(byName));
     const signature = JSON.stringify([counts, values, this.wanted]);
     if (signature === this.signature) return;
@@ -95,7 +88,7 @@ export class NodeFilters {
       shown.length > 1 || chosen
         ? shown.map((state) => {
             const mark = stateMark(state);
-            mark.lastChild.textContent = ` ${countText(counts[state] || [0, 0])} ${state}`;
+            mark.lastChild.textContent = ` ${plain(counts[state] || 0)} ${state}`;
             const on = state === chosen;
             const act = () => this.#want("state", on ? "" : state);
             const chip = button(mark, act, { kind: "chip" });
