@@ -6118,8 +6118,7 @@ REMEDIES = {
     "node_flapping": "Read the node's log around the state changes.",
     "node_restarting": "Read the end of the node's log before each restart.",
     "node_degraded": "Look for the reason on the node's Overview and Threads.",
-    "hit_rate_halved": "Undo a recent change; without one, check evictions, restarts and the remote"
-    " backend.",
+    "hit_rate_halved": "Check evictions, restarts and the remote backend.",
     "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move traffic to"
     " other instances.",
     "failures_rising": "Check the node's Metrics and log for a full disk or failed allocations.",

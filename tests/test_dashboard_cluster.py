@@ -145,7 +145,7 @@ def test_an_alert_leads_to_the_undo_of_the_change_that_it_names(show, server, st
     line = ".alerts [data-rule=evictions] "
     browser.wait_for(lambda: browser.has(line + ".undo"))
     browser.click(line + ".link")
-    advice = "Undo the change of chunk_size, or raise max_local_cpu_size."
+    advice = "Undo the change of chunk_size. If that does not help, raise max_local_cpu_size."
     assert advice in browser.text(line + ".evidence")
     href = browser.attribute(line + ".undo", "href")
     assert href.endswith(
@@ -162,10 +162,34 @@ def test_a_change_that_was_undone_says_when_and_offers_no_undo(show, server, sto
             story.event(ago, "changed", text, node=key, **change)
     found = next(one for one in story.alerts if one["rule"] == "evictions")
     found["details"] = ["2 min before: chunk_size 256 → 512 on 4 nodes"]
+    found["advice"] = "Raise max_local_cpu_size."
     browser = show(server)
     undo = ".alerts [data-rule=evictions] .undo"
     browser.wait_for(lambda: browser.text(undo).startswith("undone "))
     assert browser.attribute(undo, "href") is None
+    browser.click(".alerts [data-rule=evictions] .link")
+    advice = browser.text(".alerts [data-rule=evictions] .evidence li:last-child")
+    assert advice.startswith("The change of chunk_size was undone at ")
+    assert "; the alert should resolve within 15 minutes. If it does not, raise max_" in advice
+
+
+def test_an_alert_that_was_resolved_in_a_range_stands_where_it_was_resolved(show, server, story):
+    text = "Failures are rising on mp-1: 0 → 3.9 per minute"
+    story.event(3000, "alert", text, 2200, "warning", node="mp-1", rule="failures_rising")
+    begun, ended = story.now - 3000, story.now - 800
+    span = "?from=%d&to=%d" % (story.now - 1000, story.now - 700)
+    for place in ("#/", "#/node/mp-1", "#/node/mp-1/events", "#/events"):
+        browser = show(server, "/" + span + place, "main .events time")
+        row = "return [...document.querySelectorAll('main .events > li')].find(one => one.innerText"
+        row += ".replaceAll('\u00a0', ' ').includes('Failures were rising on mp-1'))"
+        browser.wait_for(lambda: browser.script(row))
+        shown, full, said = browser.script(
+            row.replace("return", "const row =", 1) + "; const time = row.querySelector('time');"
+            "return [time.innerText, time.title, row.innerText]"
+        )
+        clock = "const { clock } = await import('/static/js/format.js'); return clock(arguments[0])"
+        assert shown.endswith(browser.script(clock, ended)), place
+        assert browser.script(clock, begun) in full and "36 min" in said.replace("\xa0", " ")
 
 
 def change_of_all_workers(story, ago, before, after):

@@ -473,9 +473,33 @@ def test_what_still_lasts_and_what_is_over_is_told(run):
     ]
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 400)])"
     assert run("views/eventlist.js", body, events) == [
-        ["Alert: evictions rising", "active,", "5 min"],
         ["Resolved: hit rate dropped", "lasted", "2 min 30 s"],
+        ["Alert: evictions rising", "active,", "5 min"],
     ]
+
+
+def test_a_resolved_alert_stands_in_lists_where_it_was_resolved(run):
+    events = [
+        event(4, "restart", "w1", 300, 300, "w1 restarted"),
+        event(3, "restart", "w0", 200, 200, "w0 restarted"),
+        event(2, "alert", "w0", 120, 250, "w0 is slow", rule="slow"),
+        event(1, "alert", "w0", 100, None, "w0 is full", rule="full"),
+    ]
+    said = ["w1 restarted", "Resolved: w0 was slow", "w0 restarted", "Alert: w0 is full"]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), rowTime(row)])"
+    rows = run("views/eventlist.js", body, events)
+    assert rows == [list(row) for row in zip(said, (300, 250, 200, 100))]
+    lines = run(
+        "views/events.js",
+        "return eventsMarkdown(given[0], 'Events', 400).split('\\n').slice(2)",
+        run("views/eventlist.js", "return eventRows(given[0])", events),
+    )
+    times = run("format.js", "return given.map(fullTime)", 300, 250, 200, 100)
+    expected = ["- %s %s" % one for one in zip(times, said)]
+    assert [line[: len(one)] for line, one in zip(lines, expected)] == expected
+    assert lines[1].endswith("(lasted 2 min 10 s)")
+    body = "return marksOf(given[0]).map(({ time, kind }) => [time, kind])"
+    assert [100, "alert"] in run("views/eventlist.js", body, events)
 
 
 def test_what_is_over_is_told_in_the_past_tense(run):

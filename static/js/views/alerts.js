@@ -28,6 +28,7 @@ import {
   headline,
   isOver,
   reasonOf,
+  rowTime,
   SPREAD,
   tellAges,
   undoLink,
@@ -301,12 +302,21 @@ function sentenceOf({ alerts, nodes, text }) {
   return nodes.length > 1 ? withOthers(said, { node: alerts[0].node, alike: alerts }) : said;
 }
 
-/** What to do first: a change that the alert names goes before more of what is short. */
-function adviceOf({ advice, change }) {
+/** What to do first: undo the change that the alert names; once it was undone, wait for it. */
+function adviceOf({ advice, change, until }) {
+  if (until) return "";
   if (!change) return advice;
-  const text = advice.replace(/^Undo a recent change, or /, "");
-  const other = text.charAt(0).toLowerCase() + text.slice(1);
-  return `Undo the change of ${change.setting}, or ${other}`;
+  const { setting } = change;
+  const { time, isUndone } = undoOf(change) || {}; // without time it can still be undone
+  const other = advice.charAt(0).toLowerCase() + advice.slice(1);
+  const otherwise = (condition) => (advice ? ` If ${condition}, ${other}` : "");
+  if (isUndone) {
+    const done = `The change of ${setting} was undone at ${hour(time)}`;
+    const wait = "the alert should resolve within 15 minutes.";
+    return `${done}; ${wait}${otherwise("it does not")}`;
+  }
+  const again = `${setting} was changed again at ${hour(time)}.`;
+  return (time ? again : `Undo the change of ${setting}.`) + otherwise("that does not help");
 }
 
 /** "50 s before", "18 min before", as the server says it of the alerts of now. */
@@ -459,7 +469,7 @@ function evidence(line, told, body, incident) {
     .filter((detail) => BY.test(detail) && !(incident && tells(detail, incident)))
     .map(withActor);
   const facts = [reason, ...changed, ...told, began].filter(Boolean).map(linked);
-  const advice = adviceOf(line);
+  const advice = adviceOf({ ...line, change: line.change && (incident || line.change) });
   const members = memberLinks(line);
   replace(
     body,
@@ -757,10 +767,12 @@ export class AlertCard {
     this.others.hidden = !this.folded.length;
     if (this.others.hidden) return;
     const [own, other] = [this.lines, this.folded].map(([line]) => line && severityOf(line).rank);
-    if (!this.decided && (own === undefined || other < own)) this.others.open = true;
-    this.decided = true; // from now on it is as the reader leaves it
     const alerts = this.folded.flatMap((line) => line.alerts);
     const sources = [...new Set(alerts.map(({ source }) => source).filter(Boolean))];
+    // Alerts of other nodes stay folded on the page of a node.
+    const isWorse = sources.length > 0 && (own === undefined || other < own);
+    if (!this.decided && isWorse) this.others.open = true;
+    this.decided = true; // from now on it is as the reader leaves it
     const instance = instanceOf(alerts[0]);
     const where = sources.length
       ? `raised by ${sources.join(", ")}`
@@ -909,7 +921,7 @@ export class EventCard {
     const today = day(this.now);
     this.list.classList.toggle(
       "dated",
-      shown.some(({ time }) => day(time) !== today),
+      shown.some((row) => day(rowTime(row)) !== today),
     );
     keepFocus(this.list, () =>
       replace(

@@ -35,6 +35,9 @@ export const EVENT_KINDS = {
 
 export const isOver = (event) => event.until !== null && event.until !== undefined;
 export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
+/** When a row stands in a list: a resolved alert when it was resolved, anything else at its start. */
+export const rowTime = (event) =>
+  event.kind === "alert" && isOver(event) ? event.until : event.time;
 export const lastedSeconds = (event, now) => (isOver(event) ? event.until : now) - event.time;
 
 /** A restart just after a node came back, as {down event -> restart}. */
@@ -159,7 +162,7 @@ function together(events) {
   return inGroups(events, likeness)
     .flatMap(perInstance)
     .flatMap((group) => (isOne(group) ? [rowOf(group)] : group))
-    .sort((a, b) => b.time - a.time);
+    .sort((a, b) => rowTime(b) - rowTime(a));
 }
 
 /** Alerts whose event of the node's state is there too: "w0 is down" need not be read twice. */
@@ -177,8 +180,8 @@ function saidByState(events) {
 /**
  * Events as rows, newest first: a down time and the restart that ended it are one row
  * ({restarted}), a change and the request that made it, too ({by, from}), and what happened to many
- * nodes at once is one ({alike: events}). The end of a lasting event is part of its row, and an
- * alert that repeats a state has none.
+ * nodes at once is one ({alike: events}). The end of a lasting event is part of its row (that of an
+ * alert is where its row stands), and an alert that repeats a state has none.
  */
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
@@ -487,11 +490,12 @@ export function changesOf(row) {
   return [...found.values()];
 }
 
-/** What became of a change on whose nodes the setting was changed again: {text, says}. */
+/** What became of a change on whose nodes the setting was changed again: {time, text, says}. */
 function overtaken({ setting, before }, later) {
   const [last] = [...later].sort((a, b) => b.time - a.time);
   const isUndone = later.every(({ value }) => value === before);
   return {
+    time: last.time,
     text: `${isUndone ? "undone" : "changed again"} ${clock(last.time)}`,
     isUndone,
     says: `${setting} is ${last.now} ${isUndone && last.now === before ? "again" : "now"}`,
@@ -619,6 +623,12 @@ function rowText(event, brief) {
   return [[...said, undo], list];
 }
 
+/** The time at which a row stands, in full; of a resolved alert when it began, too. */
+function timesText(event) {
+  const time = fullTime(rowTime(event));
+  return rowTime(event) === event.time ? time : `resolved ${time}, began ${fullTime(event.time)}`;
+}
+
 /** One row of a list of events; its day is told when it is not that of `today`. */
 export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
@@ -626,7 +636,7 @@ export function eventItem(event, now, { brief = false, today = now } = {}) {
   return h(
     "li",
     { dataset: { kind: event.kind } },
-    h("time", { title: fullTime(event.time) }, when(event.time, today)),
+    h("time", { title: timesText(event) }, when(rowTime(event), today)),
     glyph(event),
     h("span", { class: "event-text" }, said),
     h(
@@ -644,10 +654,10 @@ export function eventItem(event, now, { brief = false, today = now } = {}) {
 export function eventItems(rows, now) {
   let last = "";
   return rows.map((row) => {
-    const date = day(row.time);
+    const date = day(rowTime(row));
     const heading = date === last ? null : h("li", { class: "event-day" }, date);
     last = date;
-    return [heading, eventItem(row, now, { today: row.time })];
+    return [heading, eventItem(row, now, { today: rowTime(row) })];
   });
 }
 

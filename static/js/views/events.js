@@ -15,6 +15,7 @@ import {
   eventText,
   joined,
   loadPage,
+  rowTime,
 } from "./eventlist.js";
 
 const PAGE = 200; // events a request
@@ -24,7 +25,7 @@ const RELOAD = 5; // seconds
 export function eventsMarkdown(rows, title, now) {
   const lines = rows.map((row) => {
     const note = eventNote(row, now).filter(Boolean).join(" ");
-    return `- ${fullTime(row.time)} ${eventText(row)}${note ? ` (${note})` : ""}`;
+    return `- ${fullTime(rowTime(row))} ${eventText(row)}${note ? ` (${note})` : ""}`;
   });
   return [`### ${title}`, "", ...lines].join("\n");
 }
