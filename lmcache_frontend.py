@@ -3949,7 +3949,7 @@ FIGURES = (
     figure("gpu_prefix_hit_rate", "GPU prefix hit rate", RATIO, "gpu_hits gpu_lookup_tokens"),
     figure(
         "external_prefix_hit_rate",
-        "External hit rate",
+        "LMCache hit rate",
         RATIO,
         "external_hits external_lookup_tokens",
     ),

@@ -1014,11 +1014,11 @@ def test_the_legends_show_the_values_under_the_crosshair_until_it_leaves(show, s
     browser.wait_for(lambda: browser.texts(".charts-card .legend b") == last)
 
 
-def change_on_three(story):
+def change_on_three(story, ago=1230):
     """A setting changes on three nodes, shortly before an alert."""
     for rank in range(3):
         node = "llama70b-a_worker%d" % rank
-        story.event(1230, "changed", "min_retrieve_tokens: 0 → 256", node=node)
+        story.event(ago, "changed", "min_retrieve_tokens: 0 → 256", node=node)
 
 
 def test_what_changed_on_many_nodes_is_one_whole_line_beside_the_crosshair(show, server, story):
@@ -1046,6 +1046,42 @@ def test_what_changed_on_many_nodes_is_one_whole_line_beside_the_crosshair(show,
     assert not left <= x <= right, "the box stands beside what is pointed at"
     cut = "return [...document.querySelectorAll('.tip-mark')].filter((e) => e.scrollWidth > "
     assert browser.script(cut + "e.clientWidth).length") == 0
+
+
+def test_the_values_of_a_chart_at_the_bottom_of_the_window_are_all_in_it(show, server, story):
+    change_on_three(story)
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    show_charts(browser)
+    try:
+        for width in (1280, 360):
+            browser.resize(width, 700)
+            chart = ".charts-card figure:last-child .chart-svg"
+            browser.script("document.querySelector(arguments[0]).scrollIntoView(false)", chart)
+            browser.box(chart)
+            x, y = browser.script(
+                "const marks = [...document.querySelectorAll('figure:last-child .mark.change')];"
+                "const box = marks.pop().getBoundingClientRect(); return [box.left, box.top + 30]"
+            )
+            browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+            tip = ".chart-tip:not([hidden])"
+            browser.wait_for(lambda: browser.texts(tip + " .tip-mark"))
+            _, top, _, height = center(browser, tip)
+            assert top >= 48 and top + height <= 700, (width, top, height)
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_the_number_at_a_sign_at_the_right_edge_is_all_seen(show, server, story):
+    change_on_three(story, ago=1)
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    ends = browser.script(
+        "const place = (one) => one.getBoundingClientRect().right;"
+        "return [...document.querySelectorAll('.charts-card .flag-count')]"
+        ".map((one) => [place(one), place(one.closest('.chart-svg'))])"
+    )
+    assert ends and all(right <= edge for right, edge in ends)
 
 
 def test_the_number_at_a_sign_counts_the_other_marks_that_it_stands_for(show, server, story):
@@ -1174,12 +1210,12 @@ def test_the_figures_of_all_charts_are_shown_as_tables(show, server):
 def test_the_worst_instance_is_first_and_open_and_its_irregular_rank_is_marked(show, server):
     browser = show(server)
     assert names(browser)[:2] == ["llama70b-a", "worker2"]
-    assert browser.text("main .tag").startswith("p99 4.9×")
+    assert browser.text("main .tag").startswith("high p99")
     title = browser.attribute("main .tag", "title")
     assert (
         title == "Outlier: Retrieve p99 412\u00a0ms, 4.9× the median of its instance (84.0\u00a0ms)"
     )
-    assert "4.9 × median" in browser.text("main .data tbody:not(.spacer) tr:nth-child(2)")
+    assert "4.9× median" in browser.text("main .data tbody:not(.spacer) tr:nth-child(2)")
     assert "ranks 84.0 – 412" in browser.text("main .data tbody:not(.spacer) tr:nth-child(1)")
     fold = "main .data tbody .fold"
     browser.click(fold)
@@ -1199,7 +1235,7 @@ def test_ranks_keep_their_order_and_the_unit_of_their_instance(show, server, sto
             one["metrics"]["evictions_per_second"] = 0.2
     poll(browser)
     row = "main .data tbody tr.rank td"
-    browser.wait_for(lambda: any(text.startswith("0.20/s") for text in browser.texts(row)))
+    browser.wait_for(lambda: any(text.startswith("0.2/s") for text in browser.texts(row)))
     assert names(browser) == order
 
 
@@ -1502,9 +1538,9 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     assert reasons[:2] == ["1 of 5 down"] * 2
     # An instance that is up, but far from the others of its model.
     assert reasons[2] == "against the median of its model"
-    assert re.match(r"hits 3.*% · 0\.4\d?×$", reasons[3]), reasons
+    assert re.match(r"hit rate 3.*% · 0\.4\d?×$", reasons[3]), reasons
     outliers = browser.texts("nav .side-tree summary")
-    assert "hits 0.4" in outliers[2] and "Outlier" not in outliers[0]
+    assert "low hit rate" in outliers[2] and "Outlier" not in outliers[0]
     # Twelve of them of five nodes each; all are up.
     assert browser.count(".map .sq.outlier") == 60
     assert "up, outlier" in browser.text(".map-side .scale")

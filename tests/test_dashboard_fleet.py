@@ -351,7 +351,7 @@ def test_an_engine_shows_ttft_queue_and_hit_rate_in_one_view(page, demo):
     assert tiles[:4] == [
         "TTFT p50",
         "Waiting requests",
-        "External hit rate",
+        "LMCache hit rate",
         "GPU prefix hit rate",
     ]
     legend = browser.text("main .chart .legend")

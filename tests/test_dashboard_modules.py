@@ -85,6 +85,26 @@ def test_rates_that_stand_together_share_one_unit(run):
     assert run("format.js", beside, 0.5, "1/s", 20) == "0.50/s"
 
 
+@pytest.mark.parametrize(
+    "unit,values,words",
+    [
+        (
+            "1/s",
+            [49, 48.5, 0.27, 0.02, 0, None],
+            ["49.0/s", "48.5/s", "0.3/s", "< 0.1/s", "0/s", "–"],
+        ),
+        ("1/s", [0.5, 0.02], ["30/min", "1/min"]),
+        ("1/min", [0.14, 0.0333], ["8.4/min", "2.0/min"]),
+        ("tokens/s", [7610, 792], ["7.61k tok/s", "0.79k tok/s"]),
+        ("1/s", [0, 0], ["0/s", "0/s"]),
+        ("seconds", [4.8, 0.002], ["4.80 s", "2.00 ms"]),
+    ],
+)
+def test_the_rates_of_a_column_have_one_unit_and_one_number_of_decimals(run, unit, values, words):
+    body = "return given[0].map((one) => columnText(one, given[1], given[0][0]))"
+    assert run("format.js", body, values, unit) == words
+
+
 def test_a_span_of_time_names_its_days_when_they_are_not_today(run):
     body = "const noon = new Date(2026, 2, 4, 12).getTime() / 1000;"
     assert run("format.js", body + "return spanText(noon - 3600, noon, noon)") == "11:00 – 12:00"
@@ -881,6 +901,13 @@ def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(ru
         ["restart", "alert", "resolved"],
         ["change"],
     ]
+
+
+def test_a_sign_at_the_right_edge_has_room_on_its_left_for_its_number(run):
+    marks = [{"kind": "change", "px": px} for px in (360, 400)]
+    body = "return mergedMarks(...given).map((group) => group.map(({ px }) => px))"
+    assert run("chartmath.js", body, marks, 420) == [[360], [400]]
+    assert run("chartmath.js", body, marks, 390) == [[360, 400]]
 
 
 def test_a_critical_alert_is_never_behind_the_sign_of_another_mark(run):

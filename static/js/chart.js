@@ -67,6 +67,9 @@ const LEAST_OLD = 10; // seconds after which a value that nobody reports is not 
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const COUNT_END = 24; // px from a mark to the end of the number beside its sign
+const EDGE = 36; // px at the right in which that number is on the left of the sign
+const HEAD = 48; // px at the top of the window that the page's head covers
+const TIP_EDGE = 4; // px between the box of values and the edge of the window
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
 const FLAGS = {
   restart: "restart",
@@ -442,7 +445,7 @@ export class Chart {
     const item = (one, i) =>
       h(
         "li",
-        {},
+        { title: one.about || null },
         h("i", { class: `swatch${areas ? " area" : ""} ${one.look}` }),
         one.name,
         this.keyValues[i],
@@ -618,13 +621,18 @@ export class Chart {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
-    this.flags = mergedMarks(shown);
+    this.flags = mergedMarks(shown, this.#edge);
     // Those under a merged sign have their lines.
     for (const { critical, kind } of shown) this.signs.add(critical ? "critical" : kind);
     for (const near of this.flags) this.#drawFlag(near);
     const { start, end } = this.data;
     if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
       this.signs.add("down");
+  }
+
+  /** Where there is no more room on the right of a sign, px. */
+  get #edge() {
+    return this.width - EDGE;
   }
 
   /** One sign for marks that are too near for a sign each: the gravest, and how many others. */
@@ -635,7 +643,8 @@ export class Chart {
     for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
     sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
     const told = near.map((mark) => this.#markText(mark)).join("\n");
-    const count = { class: "flag-count", x: px + 7, y: this.flagRoom - 4 };
+    const side = px > this.#edge ? { x: px - 8, "text-anchor": "end" } : { x: px + 7 };
+    const count = { class: "flag-count", ...side, y: this.flagRoom - 4 };
     const number = near.length > 1 ? svg("text", count, `+${near.length - 1}`) : null;
     this.plot.append(svg("g", { role: "img", "aria-label": told }, sign, number));
   }
@@ -662,7 +671,7 @@ export class Chart {
     const { left, right } = this.scale;
     const reach = Math.max(NEAR_MARK, (right - left) / KEY_STEPS / 2);
     return this.flags.filter((near) => {
-      const beside = px - near[0].px;
+      const beside = (px - near[0].px) * (near[0].px > this.#edge ? -1 : 1);
       const isAtSign = beside >= -NEAR_MARK && beside <= (near[1] ? COUNT_END : NEAR_MARK);
       const isNear = (mark) => Math.abs(mark.px - px) <= reach;
       return isAtSign || (!this.isAbove && near.some(isNear));
@@ -797,10 +806,22 @@ export class Chart {
     // On the right of the crosshair where there is room: what led here stays in sight.
     const isBeside = px + 10 + this.tip.offsetWidth <= this.width;
     const left = isBeside ? px + 10 : px - this.tip.offsetWidth - 10;
-    // A narrow chart has no room beside it: the box stands below the lines.
-    const top = this.width < NARROW ? this.bottom + AXIS_ROOM : this.flagRoom + TOP;
-    const place = `${Math.max(0, Math.round(left))}px, ${top}px`;
+    const place = `${Math.max(0, Math.round(left))}px, ${Math.round(this.#tipTop())}px`;
     this.tip.style.transform = `translate(${place})`;
+  }
+
+  /** Where the box begins, px below the top of the plot: all of it is in the window. */
+  #tipTop() {
+    const { offsetHeight: height } = this.tip;
+    const { top } = this.box.getBoundingClientRect();
+    const least = HEAD + TIP_EDGE - top;
+    const most = innerHeight - TIP_EDGE - height - top;
+    // A narrow chart has no room beside it: the box stands below the lines, or above them.
+    const isNarrow = this.width < NARROW;
+    const wanted = isNarrow ? this.bottom + AXIS_ROOM : this.flagRoom + TOP;
+    const above = -TIP_EDGE - height;
+    if (isNarrow && wanted > most && above >= least) return above;
+    return Math.max(least, Math.min(wanted, most));
   }
 
   #show(time) {

@@ -463,13 +463,14 @@ const MARK_ROOM = 28; // px between the signs of two marks, of which each may ha
 
 /**
  * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical
- * alert is never behind another sign.
+ * alert is never behind another sign. From `edge` px on, numbers are on the left of the signs.
  */
-export function mergedMarks(marks) {
+export function mergedMarks(marks, edge = Infinity) {
   const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);
   const groups = [];
   for (const mark of [...marks].sort((a, b) => rank(a) - rank(b) || a.px - b.px)) {
-    const near = groups.find(([first]) => Math.abs(first.px - mark.px) < MARK_ROOM);
+    const room = (px) => (Math.max(px, mark.px) > edge ? 2 : 1) * MARK_ROOM;
+    const near = groups.find(([{ px }]) => Math.abs(px - mark.px) < room(px));
     if (near) near.push(mark);
     else groups.push([mark]);
   }

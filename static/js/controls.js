@@ -491,15 +491,15 @@ export function toast(text, kind = "plain") {
 }
 
 const SHORT = {
-  lookup_hit_rate: "hits",
+  lookup_hit_rate: "hit rate",
   retrieve_p99: "p99",
-  local_cache_bytes: "L1",
-  evictions_per_second: "evictions",
-  failures_per_second: "failures",
+  local_cache_bytes: "L1 memory",
+  evictions_per_second: "eviction rate",
+  failures_per_second: "failure rate",
 };
 
 /** How far a figure is from the median of its peers: "0.40×"; "" where the median is 0. */
-function timesText({ value, median }) {
+export function timesText({ value, median }) {
   if (!(median > 0)) return "";
   const times = value / median;
   if (times < 1) return `${times.toFixed(2)}×`;
@@ -523,7 +523,7 @@ export function outlierText({ figure, value, median }, peers = "model") {
   return `${metricLabel(figure)} ${format(value, unit)}, ${middle}`;
 }
 
-/** What an instance or a rank is far from its peers in, and how far: "p99 8.6×". */
+/** What an instance or a rank is far from its peers in: "low hit rate". */
 export function outlierTag(outlier, peers) {
   const text = h("span", { "aria-hidden": "true" });
   const spoken = h("span", { class: "visually-hidden" });
@@ -534,7 +534,8 @@ export function outlierTag(outlier, peers) {
 
 export function updateOutlierTag(tag, outlier, peers) {
   const full = `Outlier: ${outlierText(outlier, peers)}`;
-  setText(tag.firstChild, `${SHORT[outlier.figure]} ${timesText(outlier) || "median 0"}`);
+  const { figure, value, median } = outlier;
+  setText(tag.firstChild, `${value < median ? "low" : "high"} ${SHORT[figure]}`);
   setText(tag.lastChild, full);
   tag.title = full;
 }

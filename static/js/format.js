@@ -98,8 +98,9 @@ export function parts(value, unit, beside = value) {
 }
 
 /** A value with its unit as one text; a no-break space keeps them together. */
-export function format(value, unit, beside = value) {
-  const [text, wide] = parts(value, unit, beside);
+export const format = (value, unit, beside = value) => together(parts(value, unit, beside));
+
+function together([text, wide]) {
   const mark = wide.trim();
   if (mark === "") return text;
   return mark === "%" || wide.startsWith("/") ? text + mark : `${text}\u00a0${mark}`;
@@ -168,6 +169,28 @@ export function axisLabels(values, unit, most) {
     return text + (once && !top ? (value === 0 ? "" : short) : name);
   });
 }
+
+const RATES = ["1/s", "1/min", "tokens/s"];
+
+/**
+ * [figures, unit] of a value in a column of which `highest` is the highest: its rates have one unit
+ * and one number of decimals.
+ */
+export function columnParts(value, unit, highest) {
+  if (!RATES.includes(unit) || !(highest > 0) || !Number.isFinite(value)) return parts(value, unit);
+  const [size, name] = axisStep(highest, unit);
+  const letter = /^[kMG]?/.exec(name)[0];
+  const word = name.slice(letter.length).trim();
+  const most = highest / size;
+  const digits = (most >= 99.95 ? 0 : most >= 9.995 ? 1 : 2) - (word === "/min" ? 1 : 0);
+  const least = 10 ** -Math.max(0, digits);
+  if (value === 0) return ["0", word];
+  if (value > 0 && value / size < least / 2) return [`< ${least}${letter}`, word];
+  return [fixed(value / size, Math.max(0, digits)) + letter, word];
+}
+
+/** The same as one text. */
+export const columnText = (value, unit, highest) => together(columnParts(value, unit, highest));
 
 /** A number as it is, with separators. */
 export function plain(value) {

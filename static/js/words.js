@@ -177,9 +177,9 @@ const ENGINE = {
     "share of prompt tokens found in the engine's prefix cache",
   ],
   external_prefix_hit_rate: [
-    "External hit rate",
+    "LMCache hit rate",
     "ratio",
-    "share of the remaining prompt tokens that LMCache supplied",
+    "share of the prompt tokens not in the GPU prefix that LMCache supplied",
   ],
   prompt_tokens_per_second: ["Prompt tokens", "tokens/s", "prompt tokens processed"],
   generation_tokens_per_second: ["Generated tokens", "tokens/s", "tokens generated"],

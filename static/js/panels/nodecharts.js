@@ -109,10 +109,14 @@ const TILES = {
 // ---- charts: like with like in a lane, what belongs together in one chart; where the other lane
 // has no figures, a chart has a lane's name, or the names of its lines ----
 
-const line = (metric, name, colour) => ({ metric, name, colour });
+const line = (metric, name, colour, share) => ({ metric, name, colour, share });
 const lane = (unit, lines, more = {}) => ({ unit, lines, height: LANE, ...more });
 const low = (unit, lines, more = {}) => lane(unit, lines, { height: LOW_LANE, ...more });
-const SOURCES = lane("tokens/s", [], { kind: "area", sources: true });
+const SOURCES = lane("tokens/s", [], {
+  kind: "area",
+  sources: true,
+  names: { source_lmcache: "LMCache" },
+});
 const PROBLEMS = [
   line("failures_per_second", "Failures", 4),
   line("timeouts_per_second", "Timeouts", 3),
@@ -146,8 +150,8 @@ const CHARTS = {
       lane(
         "ratio",
         [
-          line("gpu_prefix_hit_rate", "GPU prefix", LAYER.gpu),
-          line("external_prefix_hit_rate", "LMCache", LAYER.lmcache),
+          line("gpu_prefix_hit_rate", "GPU prefix", LAYER.gpu, "prompt tokens"),
+          line("external_prefix_hit_rate", "LMCache", LAYER.lmcache, "the rest"),
         ],
         { name: "Hit rate" },
       ),
@@ -370,9 +374,7 @@ function chartsFor(kind, history) {
 
 function linesOf(one, past) {
   if (one.sources) return sourceLines(past, one.names);
-  return one.lines
-    .map(({ metric, name, colour }) => past.line(metric, { name, colour }))
-    .filter(Boolean);
+  return one.lines.map(({ metric, ...look }) => past.line(metric, look)).filter(Boolean);
 }
 
 function limitsOf(one, past) {

@@ -6,7 +6,7 @@ import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
-import { byName, format, middle, plain, plural } from "../format.js";
+import { byName, columnText, format, middle, plain, plural } from "../format.js";
 import { getJson, instanceName, need, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
@@ -172,6 +172,7 @@ function valueRow(one) {
 class ValueTable {
   constructor(unit, view) {
     this.unit = unit;
+    this.highest = 0; // with which rates share their unit
     const number = (id, label, more = {}) => ({
       id,
       label,
@@ -179,7 +180,7 @@ class ValueTable {
       width: 92,
       find: false,
       value: (row) => row[id],
-      text: (row) => format(row[id], unit),
+      text: (row) => columnText(row[id], unit, this.highest),
       ...more,
     });
     this.table = new DataTable({
@@ -205,6 +206,11 @@ class ValueTable {
         number("high", "Highest", { drop: 2 }),
       ],
     });
+  }
+
+  update(rows) {
+    this.highest = Math.max(0, ...rows.map(({ high }) => high).filter(isNumber));
+    this.table.update(rows);
   }
 }
 
@@ -434,7 +440,7 @@ class ComparePage {
     if (!this.values || this.values.unit !== unit) this.values = new ValueTable(unit, this);
     const { table } = this.values;
     if (this.valueBox.firstChild !== table.element) replace(this.valueBox, table.element);
-    table.update(this.rows);
+    this.values.update(this.rows);
   }
 
   /** The nodes of a preset; the worst ones where a single instance has figures, all before then. */
@@ -453,7 +459,7 @@ class ComparePage {
   isolate(name) {
     this.alone = name;
     this.#drawChart();
-    this.values.table.update(this.rows);
+    this.values.update(this.rows);
   }
 
   /** The table follows the crosshair. */
@@ -463,7 +469,7 @@ class ComparePage {
       const outside = time === null || !one.times.length;
       this.rows[i].at = outside ? null : one.values[nearest(one.times, time)];
     });
-    this.values.table.update(this.rows);
+    this.values.update(this.rows);
   }
 
   update(status) {

@@ -366,7 +366,7 @@ export class FigureHistory {
     if (!found || !found.values.some(isNumber)) return null;
     const now = timeRange().live ? (this.metrics || {})[metric] : null;
     const points = endingWith(now, found, this.end, this.interval);
-    return { name: metricLabel(metric), ...points, ...more };
+    return { name: metricLabel(metric), about: metricHelp(metric), ...points, ...more };
   }
 
   spark(metric) {
@@ -391,11 +391,16 @@ export class FigureHistory {
 
 const COLOUR = { ...LAYER_COLOURS, latency: 3, retrieve: 4, total: 6 };
 
-// In-process LMCache does not report from which layer it loaded.
+const IN_PROCESS = {
+  name: "In-process",
+  about: "from LMCache inside the engine, which does not report the layer",
+  colour: COLOUR.lmcache,
+};
+
 const SOURCES = [
   ["source_gpu", { colour: COLOUR.gpu }],
   ["source_l1", { colour: COLOUR.l1 }],
-  ["source_lmcache", { name: "In-process", colour: COLOUR.lmcache }],
+  ["source_lmcache", IN_PROCESS],
   ["source_disk", { colour: COLOUR.disk }],
   ["source_remote", { colour: COLOUR.remote }],
   ["source_computed", { rest: true }],
@@ -443,7 +448,7 @@ function layerLines(history) {
   const lines = [
     history.line("gpu_prefix_hit_rate", prompt),
     ...layers,
-    restOf(total, layers, { name: "In-process", colour: COLOUR.lmcache, share }),
+    restOf(total, layers, { ...IN_PROCESS, share }),
     total,
   ].filter(Boolean);
   const loaded = history.line("retrieve_hit_rate", {

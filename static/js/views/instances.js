@@ -4,9 +4,17 @@
 import { chartSpan, historyQuery, timeRange } from "../address.js";
 import { sparkline } from "../chart.js";
 import { isNumber, outliersOf, slots } from "../chartmath.js";
-import { fitted, meter, nodeLink, outlierTag, outlierText, stateMark } from "../controls.js";
+import {
+  fitted,
+  meter,
+  nodeLink,
+  outlierTag,
+  outlierText,
+  stateMark,
+  timesText,
+} from "../controls.js";
 import { h } from "../dom.js";
-import { byName, csvText, format, NONE, parts, plain, plural } from "../format.js";
+import { byName, columnParts, csvText, format, NONE, parts, plain, plural } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
 import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
@@ -224,30 +232,39 @@ function farFrom(row) {
 
 // ---- cells ----
 
-/** A figure with its unit; a rate takes the unit of the rate `beside` it. */
-const withUnit = (value, unit, beside = value) => {
-  const [number, word] = parts(value, unit, beside);
+/** Figure -> the highest value in its column, with which its rates share their unit. */
+const tops = new Map();
+
+function findTops(rows) {
+  for (const { id } of FIGURE_COLUMNS) {
+    const values = rows.map(({ metrics }) => metrics[id]).filter(isNumber);
+    tops.set(id, Math.max(0, ...values));
+  }
+}
+
+/** A figure with its unit, as its column has it. */
+const withUnit = (value, unit, top) => {
+  const [number, word] = columnParts(value, unit, top);
   const glued = word.startsWith("/") || word === "%" || word === "";
   return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
 };
 
 /** A figure below another one: its unit is left out where both have the same. */
-function below(value, unit, above) {
-  const [text, word] = parts(value, unit, above);
-  return value === 0 || word === parts(above, unit)[1] ? text : format(value, unit, above);
+function below(value, unit, above, top) {
+  const [text, word] = columnParts(value, unit, top);
+  return value === 0 || word === columnParts(above, unit, top)[1] ? text : format(value, unit);
 }
 
 /** "ranks 84 – 412"; "990 µs – 4.80" has no room for more. */
-function spreadText(spread, value, unit) {
-  const [min, max] = [spread.min, spread.max].map((one) => below(one, unit, value));
+function spreadText(spread, value, unit, top) {
+  const [min, max] = [spread.min, spread.max].map((one) => below(one, unit, value, top));
   const hasUnit = (text) => text.includes("\u00a0");
   return `${hasUnit(min) || hasUnit(max) ? "" : "ranks "}${min} – ${max}`;
 }
 
-function oddText(spread, value, unit, beside) {
-  const times = spread.median > 0 ? value / spread.median : 0;
-  if (times >= OUTLIER) return `${plain(Number(times.toPrecision(2)))} × median`;
-  return `median ${below(spread.median, unit, beside)}`;
+function oddText(value, median) {
+  const times = timesText({ value, median });
+  return times ? `${times} median` : "median 0";
 }
 
 /** What only a process with a cache measures: a scheduler counts failures, too. */
@@ -269,15 +286,14 @@ function figureCell(row, name, show = withUnit) {
   if (!isNumber(value)) return hasFigures(row) ? NONE : "";
   const spread = spreadFor(row, name);
   const odd = oddness(row, name);
-  // A rank's rate has the unit of its instance's: figures in a column compare at a glance.
-  const beside = isRank(row) ? (row.instance.metrics[name] ?? value) : value;
+  const top = tops.get(name);
   const more = odd
-    ? oddText(odd, value, unit, beside)
+    ? oddText(value, odd.median)
     : spread
-      ? spreadText(spread, value, unit)
+      ? spreadText(spread, value, unit, top)
       : "";
   return [
-    h("span", { class: odd ? "outlier" : null }, show(value, unit, beside, row)),
+    h("span", { class: odd ? "outlier" : null }, show(value, unit, top, row)),
     more ? h("span", { class: odd ? "spread why" : "spread" }, more) : null,
   ];
 }
@@ -285,6 +301,7 @@ function figureCell(row, name, show = withUnit) {
 const cellSignature = (row, name) =>
   JSON.stringify([
     row.metrics[name] ?? hasFigures(row),
+    columnParts(row.metrics[name], metricUnit(name), tops.get(name)),
     spreadFor(row, name),
     oddness(row, name)?.median,
   ]);
@@ -303,11 +320,11 @@ const figure = (name, more = {}) => ({
   ...more,
 });
 
-function memoryText(value, unit, beside, row) {
+function memoryText(value, unit, top, row) {
   const limit = row.metrics.local_cache_limit_bytes;
   const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "%"] : null;
   const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
-  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, beside), share)];
+  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, top), share)];
 }
 
 /** What a node does whose figures have no column: one line beside its name. */
@@ -373,7 +390,7 @@ function stateText(row) {
 const FIGURE_COLUMNS = [
   { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
-  figure("lookup_hit_rate", { width: 82, narrow: 64 }),
+  figure("lookup_hit_rate", { width: 88, narrow: 64 }),
   figure("hit_tokens_per_second", { label: "From cache", width: 90, drop: 3 }),
   figure("retrieve_p99", {
     label: "Retrieve p99",
@@ -565,6 +582,7 @@ export class InstanceTable {
       this.started = true;
       this.#openWorst(rows);
     }
+    findTops(rows);
     this.table.update(rows);
   }
 
@@ -632,8 +650,11 @@ function searchText(row) {
 
 const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
 
-/** Hit rates over the page's time range: key of a node -> {values, asked: time of the status}. */
-const trends = { known: new Map(), range: null, started: 0, isAsking: false };
+/**
+ * Hit rates over the page's time range: key of a node -> {times, values, asked}. All that are drawn
+ * are asked for again at one time and show one span, so that they compare.
+ */
+const trends = { known: new Map(), range: null, started: 0, isAsking: false, asked: 0, end: 0 };
 
 /** The node whose hit rate is that of the row: the ranks of an instance serve the same tokens. */
 const trendNode = (row) =>
@@ -641,14 +662,11 @@ const trendNode = (row) =>
     isNumber((metrics || {}).lookup_hit_rate),
   );
 
-/** The nodes of the rows whose trend is not known, or older than a point of it. */
+/** The nodes of the rows whose trend is not known, or is that of an earlier time. */
 function dueTrends(status, rows, range) {
-  const pace = range.seconds / TREND_POINTS;
+  if (range.live && status.time - trends.asked >= trends.pace) trends.asked = status.time;
   const nodes = rows.filter((row) => !isRank(row)).map(trendNode);
-  return nodes.filter(Boolean).filter(({ key }) => {
-    const known = trends.known.get(key);
-    return !known || (range.live && status.time - known.asked >= pace);
-  });
+  return nodes.filter(Boolean).filter(({ key }) => trends.known.get(key)?.asked !== trends.asked);
 }
 
 /** Ask for the trends that are due; resolves with true when there are new ones. */
@@ -656,23 +674,22 @@ async function loadTrends(status, rows) {
   const range = timeRange();
   const { started } = status; // a server that was restarted may remember less
   if (range !== trends.range || started !== trends.started)
-    Object.assign(trends, { range, started, known: new Map() });
+    Object.assign(trends, { range, started, known: new Map(), asked: status.time, end: 0 });
   const due = trends.isAsking ? [] : dueTrends(status, rows, range).slice(0, MOST_TRENDS);
   if (!due.length) return false;
   trends.isAsking = true;
   try {
     const names = due.map(({ key }) => encodeURIComponent(key)).join();
     const query = `node=${names}&metric=lookup_hit_rate&points=${TREND_POINTS}`;
-    const { series, end } = await getJson(`api/history?${query}&${historyQuery()}`);
+    const { series, end, interval } = await getJson(`api/history?${query}&${historyQuery()}`);
     if (range !== timeRange()) return false;
-    const { start, end: until } = chartSpan(series, end || status.time);
+    const { asked } = trends;
     // Also what the server has no history of is asked for again only when it is due.
-    for (const { key } of due) trends.known.set(key, { values: [], asked: status.time });
-    for (const { node, times, values } of series)
-      trends.known.set(node, {
-        values: slots(times, values, start, until, TREND_POINTS),
-        asked: status.time,
-      });
+    for (const { key } of due) trends.known.set(key, { times: [], values: [], asked });
+    for (const { node, times, values } of series) trends.known.set(node, { times, values, asked });
+    trends.end = Math.max(trends.end, end || status.time);
+    trends.span = chartSpan([...trends.known.values()], trends.end);
+    trends.pace = Math.max(interval, (trends.span.end - trends.span.start) / TREND_POINTS);
   } finally {
     trends.isAsking = false;
   }
@@ -682,7 +699,9 @@ async function loadTrends(status, rows) {
 function trendOf(row) {
   const source = isRank(row) ? null : trendNode(row);
   const past = source && trends.known.get(source.key);
-  return past ? past.values : [];
+  if (!past) return [];
+  const { start, end } = trends.span;
+  return slots(past.times, past.values, start, end, TREND_POINTS);
 }
 
 function trendCell(row) {
