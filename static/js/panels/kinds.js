@@ -163,6 +163,7 @@ function l2Adapters(status, figures, named, config) {
 
 const RATE_SPAN = 60; // seconds over which the rates of an adapter are taken
 const LEAST_STEP = 2; // seconds between two samples
+const SECOND_SAMPLE = 2100; // ms after the first one
 
 /** What the L2 adapters did in the last minute, from the totals that they report. */
 class AdapterRates {
@@ -352,6 +353,8 @@ class MpTiers {
     });
     this.#draw();
     append(body, this.place, h("h3", {}, "L2 adapters"), this.table.element);
+    // A rate needs a second sample, which does not wait for a poll.
+    setTimeout(() => this.#follow(), SECOND_SAMPLE);
   }
 
   #draw() {
@@ -361,7 +364,7 @@ class MpTiers {
 
   /** Bars and rates follow the polls. */
   async #follow() {
-    if (!this.table) return;
+    if (!this.table || this.ctx.signal.aborted) return;
     const isThere = ["up", "degraded"].includes(this.ctx.node().state);
     if (isThere && this.adapters.length && this.rates.isDue && !this.isAsking) {
       this.isAsking = true;
