@@ -345,6 +345,25 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
     browser.wait_for(lambda: poll(browser) or browser.text(calm).startswith("All clear"))
 
 
+def test_the_title_of_the_tab_says_what_is_worst(show, server, story):
+    for one in story.nodes:
+        one["state"] = "up"
+    alerts = [
+        dict(story.alerts[0], id=str(i), severity=severity, silence=None)
+        for i, severity in enumerate(("critical", "warning", "warning"))
+    ]
+    story.alerts = alerts
+    browser = show(server)
+    browser.wait_for(lambda: browser.title == "1 critical · LMCache")
+    story.alerts = alerts[1:]
+    browser.wait_for(lambda: poll(browser) or browser.title == "2 alerts · LMCache")
+    silence = {"until": story.now + 900, "comment": "", "by": ""}
+    story.alerts = [dict(one, silence=silence) for one in alerts]
+    browser.wait_for(lambda: poll(browser) or browser.title == "LMCache")
+    story.nodes[0]["state"] = "down"
+    browser.wait_for(lambda: poll(browser) or browser.title == "1 down · LMCache")
+
+
 def test_an_incident_says_when_its_change_was_undone(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     change_of_all_workers(story, 300, "512", "256")

@@ -573,7 +573,16 @@ function titleOf() {
   const { view, key } = parseRoute();
   const place = view === "node" ? key : view === "cluster" ? "" : placeName(view);
   const { down, degraded } = (store.status && store.status.counts) || {};
-  const state = down ? `${down} down` : degraded ? `${degraded} degraded` : "";
+  const alerts = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
+  const critical = alerts.filter((one) => one.severity === "critical").length;
+  const counts = {
+    down,
+    critical,
+    degraded,
+    [alerts.length > 1 ? "alerts" : "alert"]: alerts.length,
+  };
+  const [worst] = Object.entries(counts).filter(([, count]) => count);
+  const state = worst ? `${worst[1]} ${worst[0]}` : "";
   return [state, place, "LMCache"].filter(Boolean).join(" · ");
 }
 
