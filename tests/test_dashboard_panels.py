@@ -1326,21 +1326,25 @@ def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollo
 
 
 def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
-    press(browser, "Apply to one node")
+    missing, go = "#rollout-missing", "main .actions button.primary"
     error = ".field:has([name=%s][aria-invalid=true]) .field-error"
-    assert browser.text(error % "setting") == "Enter the name of a setting."
+    assert browser.text(missing) == "Enter a setting and its new value."
+    assert browser.property(go, "disabled")
     browser.type("input[name=setting]", "no_such")
-    assert not browser.has("[aria-invalid]") and browser.property("#rollout-problem", "hidden")
+    assert browser.text(missing) == "Enter the new value." and browser.property(go, "disabled")
+    browser.type("input[name=value]", "7")
+    assert browser.text(missing) == "" and browser.property("#rollout-problem", "hidden")
     press(browser, "Apply to one node")
     browser.wait_for(lambda: "w0 has no setting no_such." == browser.text(error % "setting"))
     browser.type("input[name=setting]", "chunk_size")
+    assert not browser.has("[aria-invalid]") and browser.property("#rollout-problem", "hidden")
     field = ".field:has([name=value])"
     browser.wait_for(lambda: "Now 256 on 3 nodes" in browser.text(field))
     browser.type("input[name=value]", "many")
     browser.wait_for(lambda: browser.text(error % "value") == "Enter a number.")
-    press(browser, "Apply to one node")
-    browser.wait_for(lambda: browser.has("input[name=value]:focus"))
-    assert browser.has("input[name=value][aria-invalid=true]")
+    assert browser.text(missing) == "Correct the new value." and browser.property(go, "disabled")
+    browser.type("input[name=value]", "512")
+    browser.wait_for(lambda: not browser.property(go, "disabled"))
 
 
 def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser, rollout, workers):
@@ -1351,5 +1355,4 @@ def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser,
     field = ".field:has([name=value])"
     browser.wait_for(lambda: "on 2 nodes" in browser.text(field))
     assert "on 1 node" in browser.text(field)
-    press(browser, "Apply to one node")
-    browser.wait_for(lambda: "Enter true or false." in browser.text(field))
+    assert browser.text("#rollout-missing") == "Enter the new value."

@@ -224,7 +224,7 @@ export class RolloutView {
     this.drawn = "";
     this.loaded = 0;
     this.charts = null;
-    this.change = new SettingFields(signal, () => this.change.update(this.nodes));
+    this.change = new SettingFields(signal, () => this.#changed());
     this.nodes = []; // of the chosen group
     this.form = null;
   }
@@ -296,10 +296,12 @@ export class RolloutView {
     this.first = h("select", { name: "first" });
     this.left = h("small", { class: "muted" });
     this.problem = h("p", { class: "field-error", id: "rollout-problem", role: "alert" });
-    const go = guarded(
-      button("Apply to one node", () => this.#start(go), { kind: "primary" }),
+    this.missing = h("span", { class: "progress", id: "rollout-missing" });
+    this.go = guarded(
+      button("Apply to one node", () => this.#start(this.go), { kind: "primary" }),
       this.signal,
     );
+    this.go.setAttribute("aria-describedby", this.missing.id);
     const nodes = h("label", { class: "field" }, h("span", {}, "Nodes"), this.group, this.left);
     return h(
       "section",
@@ -319,7 +321,7 @@ export class RolloutView {
         field("First node", this.first),
       ),
       this.problem,
-      h("div", { class: "actions" }, go),
+      h("div", { class: "actions" }, this.go, this.missing),
     );
   }
 
@@ -343,7 +345,19 @@ export class RolloutView {
     const worker = workers.find((node) => node.state === "up") || workers[0] || nodes[0];
     const isThere = nodes.some((node) => node.key === chosen);
     this.first.value = isThere ? chosen : worker.key;
-    this.change.update(nodes);
+    this.#changed();
+  }
+
+  /** Only a setting with a value can be applied; beside the button stands what is missing. */
+  #changed() {
+    this.change.update(this.nodes);
+    if (!this.form) return;
+    const { setting, problem, isReady } = this.change;
+    const value = problem ? "Correct the new value." : "Enter the new value.";
+    setText(this.missing, isReady ? "" : setting ? value : "Enter a setting and its new value.");
+    this.go.dataset.off = isReady ? "" : "1";
+    if (this.go.dataset.refused !== "1" && this.go.dataset.busy !== "1")
+      this.go.disabled = !isReady;
   }
 
   /** Say what is wrong beside the field that it concerns until that is changed, and go there. */
@@ -362,22 +376,14 @@ export class RolloutView {
     box.focus();
     const changed = () => {
       this.#fail("");
-      this.change.update(this.nodes);
+      this.#changed();
     };
     box.addEventListener("input", changed, { once: true });
   }
 
   async #start(control) {
     this.#fail("");
-    const { setting, name, control: box, problem } = this.change;
-    if (!setting) {
-      this.#fail("Enter the name of a setting.", name);
-      return;
-    }
-    if (problem) {
-      box.focus();
-      return;
-    }
+    const { setting, name, control: box } = this.change;
     const canary = store.byKey.get(this.first.value);
     const others = this.nodes.filter((node) => node.key !== canary.key);
     const rollout = new Rollout({ setting, text: box.value, canary, others });
