@@ -375,6 +375,16 @@ def test_an_mp_server_shows_its_adapters_with_their_use_and_loads_in_flight(page
     browser.wait_for(lambda: any(each.fullmatch(one) for one in browser.script(rates)))
 
 
+def test_the_rates_of_adapters_do_not_wait_for_the_next_poll(page, demo):
+    browser = page(demo, "#/nodes")
+    browser.wait_for(lambda: browser.text("h1") == "Nodes")
+    browser.script("(await import('/static/js/server.js')).setRefresh(3600)")
+    browser.script("location.hash = '#/node/mp-0'")
+    cells = "[aria-label='L2 adapters'] tbody td"
+    rate = re.compile(r"[\d.]+/(s|min)")
+    browser.wait_for(lambda: any(rate.fullmatch(one) for one in browser.texts(cells)))
+
+
 def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
     browser = page(demo, "#/node/" + WORKER)
     name = "const e = document.querySelector('main .limit-name'); return e && e.textContent"
@@ -644,8 +654,8 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     choose(browser, "select[name=group]", "i:llama70b-b")
     browser.type("input[name=setting]", name)
     browser.type("input[name=value]", "many")
-    press(browser, "Apply to one node")
-    browser.wait_for(lambda: "Enter a number" in browser.text("main .field-error"))
+    browser.wait_for(lambda: "Enter a number" in browser.text("main .row-fields .field-error"))
+    assert browser.property("main .actions button.primary", "disabled")
     browser.type("input[name=value]", "96")
     choose(browser, "select[name=first]", nodes[0])
     press(browser, "Apply to one node")
@@ -832,7 +842,8 @@ def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words)
     tab_to(browser, "/^Apply to/.test(e.textContent)", 3)
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main .progress").startswith("Applied to"))
-    browser.wait_for(lambda: browser.focused().startswith("button Apply to"))
+    # There is nothing more to apply: the focus stays where it was done.
+    browser.wait_for(lambda: browser.label("section:focus") == "Review and apply")
     assert "set to " in " ".join(browser.texts("main tbody td"))
 
 

@@ -545,6 +545,10 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     button(browser, "Apply to 3 nodes")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 3 of 3 nodes")
     assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
+    go = "main [aria-label='Review and apply'] .actions button"
+    browser.wait_for(lambda: browser.property(go, "disabled"))
+    choose(browser, "select[name=level]", "INFO")
+    browser.wait_for(lambda: not browser.property(go, "disabled"))
     for worker in range(3):
         answer = fleet.ask(
             "/proxy2/demo001_worker%d/loglevel?logger_name=lmcache.v1.cache_engine" % worker

@@ -222,7 +222,7 @@ export async function working(control, work) {
     return undefined;
   } finally {
     control.dataset.busy = "";
-    control.disabled = control.dataset.refused === "1";
+    control.disabled = control.dataset.refused === "1" || control.dataset.off === "1";
     if (focused && document.activeElement === document.body) control.focus({ preventScroll: true });
   }
 }

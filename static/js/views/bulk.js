@@ -272,6 +272,7 @@ class BulkActions {
     this.chosen = store.selected;
     this.results = new Map();
     this.running = false;
+    this.applied = ""; // the requests that all went well, until others are chosen
     this.frame = 0; // the frame that will draw what has come in
     this.prefilled = false; // by an address that has not been shown for review yet
     this.borrowed = false; // whether the selection came from an address
@@ -466,6 +467,7 @@ class BulkActions {
 
   #choose(action) {
     this.action = action;
+    this.applied = "";
     this.results.clear();
     setText(this.progress, "");
     this.effect.hidden = true;
@@ -508,12 +510,25 @@ class BulkActions {
     return lines.join("\n");
   }
 
+  /** All requests to nodes as a text, to tell whether they have been sent before. */
+  #requestsText(nodes) {
+    return JSON.stringify(nodes.map((node) => [node.key, this.current.request(node)]));
+  }
+
+  /** What went well everywhere is not offered again until something is changed. */
+  #isApplied(nodes, ready) {
+    if (!this.applied || this.running) return false;
+    if (!ready || this.applied !== this.#requestsText(nodes)) this.applied = "";
+    return Boolean(this.applied);
+  }
+
   draw() {
     this.frame = 0;
     const nodes = this.#targets();
     if (this.action === "setting") this.change.update(nodes);
     const ready = this.current.ready();
-    this.go.dataset.off = nodes.length && ready && !this.running ? "" : "1";
+    const isOpen = nodes.length && ready && !this.running && !this.#isApplied(nodes, ready);
+    this.go.dataset.off = isOpen ? "" : "1";
     if (this.go.dataset.refused !== "1") this.go.disabled = this.go.dataset.off === "1";
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
     this.requests.hidden = !ready || !nodes.length;
@@ -553,6 +568,9 @@ class BulkActions {
     const nodes = this.#targets();
     if (!(await this.#isConfirmed(nodes)) || this.page.aborted) return;
     await working(this.go, () => goOn(() => this.#apply(nodes)));
+    const { activeElement } = document;
+    if (this.go.disabled && (activeElement === document.body || activeElement === this.go))
+      this.review.focus({ preventScroll: true });
   }
 
   async #apply(nodes) {
@@ -561,6 +579,7 @@ class BulkActions {
     const { setting } = this.change;
     // What is entered meanwhile is for the next time.
     const requests = new Map(nodes.map((node) => [node.key, action.request(node)]));
+    const sent = this.#requestsText(nodes);
     this.title = action.says ? action.says() : action.label;
     this.running = true;
     this.actionBox.disabled = true;
@@ -586,6 +605,7 @@ class BulkActions {
       toast(`${this.title}: ${this.progress.textContent}`, count.failed ? "bad" : "good");
     }
     this.#drawEffect(nodes, action);
+    this.applied = count.failed || action.danger ? "" : sent;
     this.change.forget();
     this.draw();
   }
