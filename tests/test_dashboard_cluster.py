@@ -726,15 +726,17 @@ def test_alerts_that_another_frontend_raised_are_listed_apart_and_once(show, ser
     story.proxies = [rack]
     browser = show(server)
     apart = ".alert-card .others"
-    browser.wait_for(
-        lambda: browser.has(apart) and browser.text(apart + " summary") == "1 alert raised by rack1"
-    )
+    summary = apart + " summary"
+    told = "1 alert raised by rack1, 1 critical"
+    browser.wait_for(lambda: browser.has(apart) and browser.text(summary) == told)
+    assert browser.text(".alert-card .card-head .hint").endswith(" · 1 on rack1")
     line = apart + " [data-rule=node_restarting]"
-    browser.script("document.querySelector(arguments[0]).open = true", apart)
+    assert browser.property(apart, "open"), "a critical alert is not hidden"
     assert "mp-0 restarted 2 times" in browser.text(line)
     assert not browser.has(line + " .menu-box"), "it is silenced where it was raised"
     story.alerts.clear()
-    browser.wait_for(lambda: browser.text(apart + " summary") == "2 alerts raised by rack1")
+    told = "2 alerts raised by rack1, 2 critical"
+    browser.wait_for(lambda: browser.text(summary) == told)
     assert browser.text(".alert-card .all-well") == "No active alerts raised by this frontend"
 
 

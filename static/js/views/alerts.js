@@ -745,7 +745,11 @@ export class AlertCard {
     const what = this.past ? "in this time range" : "active";
     const isGrouped = active.length > 1 && alerts > active.length;
     const grouped = isGrouped ? `, in ${plural(active.length, "group")}` : "";
-    setText(this.count, active.length ? `${plain(alerts)} ${what}${grouped}` : "");
+    const own = active.length ? `${plain(alerts)} ${what}${grouped}` : "";
+    const sources = sourcesOf(this.folded);
+    const more = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
+    const other = sources.length ? `${plain(more)} on ${sources.join(", ")}` : "";
+    setText(this.count, [own, other].filter(Boolean).join(" · "));
     const most = this.showAll ? active.length : SHOWN;
     const draw = () => {
       replace(this.list, blockItems(incidentsOf(active), this.now, this.opened, most));
@@ -768,19 +772,26 @@ export class AlertCard {
     if (this.others.hidden) return;
     const [own, other] = [this.lines, this.folded].map(([line]) => line && severityOf(line).rank);
     const alerts = this.folded.flatMap((line) => line.alerts);
-    const sources = [...new Set(alerts.map(({ source }) => source).filter(Boolean))];
+    const sources = sourcesOf(this.folded);
+    const critical = alerts.filter(({ severity }) => severity === "critical").length;
     // Alerts of other nodes stay folded on the page of a node.
-    const isWorse = sources.length > 0 && (own === undefined || other < own);
-    if (!this.decided && isWorse) this.others.open = true;
+    const isGrave = sources.length > 0 && (critical > 0 || own === undefined || other < own);
+    if (!this.decided && isGrave) this.others.open = true;
     this.decided = true; // from now on it is as the reader leaves it
     const instance = instanceOf(alerts[0]);
     const where = sources.length
       ? `raised by ${sources.join(", ")}`
       : `on other nodes${instance ? ` of ${instance}` : ""}`;
-    setText(this.others.firstChild, `${plural(alerts.length, "alert")} ${where}`);
+    const grave = critical ? `, ${plain(critical)} critical` : "";
+    setText(this.others.firstChild, `${plural(alerts.length, "alert")} ${where}${grave}`);
     replace(this.far, blockItems(incidentsOf(this.folded), this.now, this.opened));
   }
 }
+
+/** The other frontends that raised alerts of these lines. */
+const sourcesOf = (lines) => [
+  ...new Set(lines.flatMap(({ alerts }) => alerts.map(({ source }) => source)).filter(Boolean)),
+];
 
 const spring = () => h("span", { class: "spring" });
 
