@@ -1260,6 +1260,39 @@ def test_ranks_keep_their_order_and_the_unit_of_their_instance(show, server, sto
     assert names(browser) == order
 
 
+def test_the_trends_of_all_rows_span_one_time_however_they_are_loaded(show, server, story):
+    def history(query):
+        figures = cluster_history(query)
+        end = story.now
+        for key in filter(None, query.get("node", "").split(",")):
+            ago = 1800 if key.startswith("llama70b-b") else 3600
+            times = [end - ago + 60 * i for i in range(ago // 60 + 1)]
+            one = {"node": key, "metric": "lookup_hit_rate", "times": times}
+            figures["series"].append({**one, "values": [0.5] * len(times)})
+        return {**figures, "end": end, "interval": 60}
+
+    for node in story.nodes:
+        node["metrics"]["lookup_hit_rate"] = 0.5
+    cluster_history, story.history = story.history, history
+    starts = (
+        "return [...document.querySelectorAll('main .data tbody tr:has(.spark-line)')].map((row) =>"
+        " [row.querySelector('th').innerText.split('\\n')[0].trim(),"
+        "  Number(/M([\\d.]+)/.exec(row.querySelector('.spark-line').getAttribute('d'))[1])])"
+    )
+    found = lambda: {name.split()[0]: start for name, start in browser.script(starts)}  # noqa: E731
+    browser = show(server)
+    try:
+        browser.resize(1440, 900)
+        show(server, "/#/?q=llama70b-b")
+        browser.wait_for(lambda: len(found()) == 1)
+        browser.script("location.hash = '#/?q=llama70b'")
+        browser.wait_for(lambda: len(found()) == 2)
+        assert found()["llama70b-a"] < 4
+        browser.wait_for(lambda: found()["llama70b-b"] > 30)
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_instance(show, server):
     browser = show(server)
     heads = browser.texts("main .data thead th")
