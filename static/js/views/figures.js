@@ -481,7 +481,13 @@ export const CHARTS = [
     lanes: [{ unit: "tokens/s", kind: "area" }],
     of: (t) => [sourceLines(t, t.line("l2_hit_rate") ? { source_remote: "L2" } : {})],
   },
-  { id: "latency", label: "Latency", lanes: [{ unit: "seconds" }], of: (t) => [latencyLines(t)] },
+  {
+    id: "latency",
+    label: "Latency",
+    note: "p99 of the slowest instance",
+    lanes: [{ unit: "seconds" }],
+    of: (t) => [latencyLines(t)],
+  },
   {
     id: "losses",
     label: "Evictions and failures",
