@@ -669,7 +669,8 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
     assert {*listed} == {*full} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
-    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled"}
+    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"}
+    assert full["nodes"][0]["path"] == "/proxy2/w0", "what a list leaves out"
     assert set(listed["instances"][0]["spread"]) <= {*lf.LISTED_SPREAD}
     assert (
         lf.shown_figures({"local_cache_bytes": 1234567.0}, lf.LISTED)["local_cache_bytes"]

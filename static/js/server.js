@@ -383,11 +383,11 @@ export async function poll() {
 async function ask(path) {
   try {
     const { whole, ...status } = await getJson(path, { timeout: 20 });
-    status.nodes = status.nodes.map((node) =>
-      whole && node.key === whole.key
-        ? whole
-        : { address: addressText(node.host, node.port), ...node },
-    );
+    status.nodes = status.nodes.map((node) => {
+      if (whole && node.key === whole.key) return whole;
+      const { key, host, port } = node;
+      return { address: addressText(host, port), path: `/proxy2/${key}`, ...node };
+    });
     held = path;
     const again = store.status && store.status.started !== status.started;
     const back = store.error !== null || again; // another process may trust otherwise

@@ -35,7 +35,7 @@ export const EVENT_KINDS = {
 
 export const isOver = (event) => event.until !== null && event.until !== undefined;
 export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
-/** When a row stands in a list: a resolved alert when it was resolved, anything else at its start. */
+/** Where a row stands in a list: a resolved alert when it was resolved, all else at its start. */
 export const rowTime = (event) =>
   event.kind === "alert" && isOver(event) ? event.until : event.time;
 export const lastedSeconds = (event, now) => (isOver(event) ? event.until : now) - event.time;
@@ -54,7 +54,7 @@ function restartsAfterDown(events) {
   return found;
 }
 
-/** The request that made a change of settings or nodes, as {change -> action}; events are newest first. */
+/** The request that made a change of settings or nodes: {change -> action}; newest first. */
 function requestsOfChanges(events) {
   const found = new Map();
   const sent = new Map(); // by what they change
