@@ -688,6 +688,17 @@ def test_recent_events_are_filtered_by_kind_by_keyboard(show, server):
     assert all("down, then restarted" in text for text in browser.texts(rows))
 
 
+def test_cache_operations_wait_for_the_first_poll(show, server, story):
+    for node in story.nodes:
+        node.update(state="unknown", kind="unknown")
+    browser = show(server, "/#/many?tab=cache", "main h1")
+    said = "%d nodes not polled yet." % len(story.nodes)
+    browser.wait_for(lambda: said in browser.text("main").replace("\xa0", " "))
+    assert "need a coordinator" not in browser.text("main")
+    story.nodes[0].update(state="up", kind="mp")
+    browser.wait_for(lambda: poll(browser) or browser.has("main .op-fields"))
+
+
 def test_recent_events_are_the_newest_whatever_they_are(show, server, story):
     for ago in range(30, 40):
         story.event(ago * 60, "restart", "w%d restarted" % ago, node="w%d" % ago)

@@ -249,7 +249,7 @@ def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show)
     )
     show(demo, "config", "llama70b-b_worker0")
     wait_text(browser, "77 on llama70b-b_worker2")
-    wait_text(browser, "1 different in the instance")
+    wait_text(browser, "1 differs within the instance")
 
 
 def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from_what(
@@ -278,7 +278,7 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
         show(demo, "config", "llama70b-b_worker1")
         browser.wait_for(
             lambda: (
-                "◆ Differs in the instance: 78 on llama70b-b_worker2"
+                "◆ Differs within the instance: 78 on llama70b-b_worker2"
                 in " ".join(browser.texts("main .data td .cell-more")).replace("\n", "")
             )
         )

@@ -914,7 +914,8 @@ const directory = (ctx) =>
       },
     ],
     (data) => data.keys || [],
-    (data) => `${plain((data.keys || []).length)} of ${plural(data.total ?? 0, "key")}`,
+    ({ keys = [], total = 0 }) =>
+      `${keys.length < total ? "First " : ""}${plain(keys.length)} of ${plural(total, "key")}`,
     "The directory is empty.",
   );
 

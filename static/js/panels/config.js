@@ -57,7 +57,7 @@ const typeOf = (row) =>
         : typeof row.value === "object"
           ? "object"
           : typeof row.value;
-const DIFFERS = "◆ Differs in the instance:"; // where the column of the instance has no room
+const DIFFERS = "◆ Differs within the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
 const RECENT = 86400; // seconds for which a setting that changed is marked
@@ -95,13 +95,15 @@ const moreText = (count) => (count > 0 ? ` and ${plain(count)} more` : "");
 
 function countText(rows) {
   const changed = rows.filter((row) => row.changed).length;
-  return `${plural(rows.length, "setting")}, ${plain(changed)} not the default`;
+  const verb = changed === 1 ? "differs" : "differ";
+  return `${plural(rows.length, "setting")}: ${plain(changed)} ${verb} from the default`;
 }
 
 /** How many of these rows are different in other processes of the instance. */
 function differingText(rows) {
   const count = rows.filter((row) => row.differs).length;
-  return `, ${count ? plain(count) : "none"} different in the instance`;
+  const verb = count === 1 ? "differs" : "differ";
+  return `, ${count ? plain(count) : "none"} ${verb} within the instance`;
 }
 
 export function mount(root, ctx) {

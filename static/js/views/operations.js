@@ -326,10 +326,17 @@ export class CacheOperations {
       status.nodes.some((node) => node.kind === kind),
     );
     const servers = status.nodes.filter((node) => node.kind in OPERATIONS);
-    const sig = `${kinds.join()}|${servers.map((node) => node.key + node.state).join()}`;
+    const { unknown } = status.counts; // of nodes whose kind may not be known yet
+    const members = servers.map((node) => node.key + node.state);
+    const sig = [...kinds, "", ...members, kinds.length ? "" : unknown].join();
     if (sig === this.kinds) return;
     const first = this.kinds === "";
     this.kinds = sig;
+    if (!kinds.length && unknown) {
+      replace(this.element, empty(`${plural(unknown, "node")} not polled yet.`));
+      this.kind = "";
+      return;
+    }
     if (!kinds.length) {
       const why = "Cache operations need a coordinator, a controller or an MP server.";
       replace(this.element, empty(why, h("a", { class: "button", href: "#/nodes" }, "Add a node")));
