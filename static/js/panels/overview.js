@@ -1,6 +1,5 @@
 // What the node is doing: the figures that matter first for its kind, its caches, the time range;
-// kinds.js adds what
-// servers report about themselves.
+// kinds.js adds what servers report about themselves.
 
 import { onRange, timeRange } from "../address.js";
 import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
@@ -38,10 +37,11 @@ const section = (title, ...children) =>
     children,
   );
 
-/** The response time of the last poll; marked where it is slow. */
+/** The response time of the last poll; marked where it is slow, with the digits of the reason. */
 export function responseTime(node) {
   if (typeof node.latency !== "number" || node.state === "down") return "";
-  return `${node.latency > SLOW ? "◆ slow, " : ""}${format(node.latency, "seconds")}`;
+  const isSlow = node.latency > SLOW;
+  return isSlow ? `◆ slow, ${node.latency.toFixed(1)} s` : format(node.latency, "seconds");
 }
 
 /** What the status does not carry: when the process started, and the size of its disk cache. */

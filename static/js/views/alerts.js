@@ -45,6 +45,7 @@ const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
 const SILENCER = /^(\w+) \((.+)\)$/; // and who silenced an alert
 const PAST = "event "; // how the id of an alert of the past begins
+const JOINED = 300; // seconds after the first alert of a line: one that begins later joined it
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
@@ -192,8 +193,11 @@ const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
 
 function lineOf(alerts) {
   const [first] = alerts;
+  const since = Math.min(...alerts.map((one) => one.since || Infinity));
+  // "3 min before: ..." is told of alerts that began with the line, not of those that joined later.
+  const isTold = (one) => (fact) => factOf(fact) === fact || !(one.since > since + JOINED);
   // "3 min before: ..." and "4 min before: ..." of two nodes are one fact.
-  const facts = alerts.flatMap((one) => one.details || []);
+  const facts = alerts.flatMap((one) => (one.details || []).filter(isTold(one)));
   const told = facts.map(factOf);
   const details = facts.filter((fact, i) => told.indexOf(factOf(fact)) === i);
   return {
@@ -203,7 +207,7 @@ function lineOf(alerts) {
     rule: first.rule,
     text: first.text,
     advice: first.advice || "",
-    since: Math.min(...alerts.map((one) => one.since || Infinity)),
+    since,
     until: alerts.every((one) => one.until) ? Math.max(...alerts.map((one) => one.until)) : null,
     details: details.slice(0, NAMED),
     silence: first.silence || null,
