@@ -6906,7 +6906,7 @@ class Past:
         with self.watched.lock:
             count, times = self._rounds(start, end)
             if self.is_replayed and times[1:] and times[1] - times[0] > REPLAY_GAP:
-                # For rules to compare with: with it, a series had a point of each half hour.
+                # The first is for rules alone: it would stretch the steps of the whole chart.
                 count, times = count - 1, times[1:]
             # Memory has nothing of removed nodes.
             has_rounds = not self.history.keys().isdisjoint(keys.values())
@@ -7514,18 +7514,18 @@ def adopted_alerts(
         return WORD.sub(lambda word: keys.get(word[0], word[0]), reported_text(text))
 
     its_time = number_or_none(document.get("time"))
+    active = [alert for alert in dicts_in(document.get("alerts")) if alert.get("silence") is None]
     alerts = []
-    for alert in dicts_in(document.get("alerts"))[:MAX_REPORTED_ALERTS]:
+    for alert in active[:MAX_REPORTED_ALERTS]:
         age = reported_age(number_or_none(alert.get("since")), its_time, now)
         names = ("id", "rule", "severity", "group", "instance_name", "advice")
-        if alert.get("silence") is None:
-            adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}
-            adopted["node"] = renamed(alert.get("node")) or None
-            adopted["text"] = renamed(alert.get("text"))
-            details = map(renamed, as_list(alert.get("details"))[:MAX_REASONS])
-            adopted["details"] = [*filter(None, details)]
-            adopted["since"] = rounded_time(now - age)
-            alerts.append(adopted)
+        adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}
+        adopted["node"] = renamed(alert.get("node")) or None
+        adopted["text"] = renamed(alert.get("text"))
+        details = map(renamed, as_list(alert.get("details"))[:MAX_REASONS])
+        adopted["details"] = [*filter(None, details)]
+        adopted["since"] = rounded_time(now - age)
+        alerts.append(adopted)
     return alerts
 
 
@@ -7664,7 +7664,7 @@ class StatusPage:
                 polled = None if state.polled is None else unix(state.polled)
                 about.update(id=f"node_{node.name}", address=node.address, polled=polled)
             elif node.path == f"/proxy2/{node.key}":
-                del about["path"]  # of 1,000 nodes a twentieth of the document
+                del about["path"]  # a list is read at each poll, and its keys tell the path
             return {
                 **about,
                 "kind": state.kind,

@@ -1085,3 +1085,8 @@ def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
 def test_a_path_is_not_broken_inside_the_name_of_a_hidden_file(run, text, parts):
     body = "return breakable(...given).map(([, part]) => part)"
     assert run("dom.js", body, text) == parts
+
+
+def test_cells_with_commas_quotes_or_line_ends_are_quoted_in_csv(run):
+    told = run("format.js", "return csvText(given)", ["a", 1, "b,c"], ['say "x"', "1\r2", "3\n4"])
+    assert told == 'a,1,"b,c"\r\n"say ""x""","1\r2","3\n4"'

@@ -428,6 +428,17 @@ def test_alerts_that_another_frontend_raised_name_its_nodes_as_they_are_called_h
     assert cluster.round()["proxies"][0]["alerts"] == []
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_so_many_alerts_of_another_frontend_are_kept_that_are_not_silenced(more):
+    silenced = [{"id": "s", "silence": {"until": None}}] * 5
+    raised = [{"id": "r%d" % i} for i in range(lf.MAX_REPORTED_ALERTS + more)]
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = status_of(CHILD, alerts=silenced + raised)
+    [proxy] = cluster.round()["proxies"]
+    kept = [alert["id"] for alert in proxy["alerts"]]
+    assert kept == ["r%d" % i for i in range(lf.MAX_REPORTED_ALERTS)]
+
+
 def test_a_child_that_was_asked_before_its_frontend_told_of_it_has_a_history():
     cluster = Cluster(proxies=[RACK])
     cluster.answers["rack1"] = {"/api/status": (404, b""), "/metrics": page()}

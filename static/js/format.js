@@ -320,7 +320,7 @@ export const csvText = (rows) =>
     .map((row) =>
       row
         .map(String)
-        .map((text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text))
+        .map((text) => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text))
         .join(","),
     )
     .join("\r\n");

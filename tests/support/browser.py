@@ -374,7 +374,8 @@ class Browser:
             looks.append(
                 self.script(
                     "const e = document.querySelector(arguments[0]); if (!e) return null;"
-                    "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]",
+                    "const b = e.getBoundingClientRect();"
+                    "return [b.left, b.top, b.width, b.height]",
                     selector,
                 )
             )
