@@ -1090,3 +1090,20 @@ def test_a_path_is_not_broken_inside_the_name_of_a_hidden_file(run, text, parts)
 def test_cells_with_commas_quotes_or_line_ends_are_quoted_in_csv(run):
     told = run("format.js", "return csvText(given)", ["a", 1, "b,c"], ['say "x"', "1\r2", "3\n4"])
     assert told == 'a,1,"b,c"\r\n"say ""x""","1\r2","3\n4"'
+
+
+def test_text_that_a_spreadsheet_takes_for_a_formula_is_marked_as_text_in_csv(run):
+    formulas = ["=1+2", "+cmd|'/c'!A0", "-a", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
+    told = run("format.js", "return given[0].map((one) => csvText([[one]]))", formulas)
+    assert told == ["'=1+2", "'+cmd|'/c'!A0", "'-a", "'@SUM(A1)", "'\t=1", told[-1]]
+    assert told[-1] == '"\'=HYPERLINK(""http://x"")"'
+    others = ["w0", "a=b", "10.0.0.1:80", "-5", "+1.5e3", "-", "–", ""]
+    told = run("format.js", "return given[0].map((one) => csvText([[one]]))", others)
+    assert told == ["w0", "a=b", "10.0.0.1:80", "-5", "+1.5e3", "'-", "–", ""]
+    assert run("format.js", "return csvText([given])", -5, -0.25, 1e-7) == "-5,-0.25,1e-7"
+
+
+def test_a_time_before_an_alert_is_told_as_the_server_tells_it(run):
+    seconds = [1, 2.4, 59, 89.6, 90, 90.4, 91, 119, 149, 151, 899, 1200, 1799]
+    told = run("views/alerts.js", "return given[0].map(ageBefore)", seconds)
+    assert told == [lf.spoken_time(one) + " before" for one in seconds]

@@ -314,13 +314,15 @@ export function addressText(host, port) {
   return `${name.includes(":") && !name.startsWith("[") ? `[${name}]` : name}:${place}`;
 }
 
-/** Rows of values as comma-separated values (RFC 4180). */
-export const csvText = (rows) =>
-  rows
-    .map((row) =>
-      row
-        .map(String)
-        .map((text) => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text))
-        .join(","),
-    )
-    .join("\r\n");
+// How a spreadsheet tells a formula: text from a node or a file could be one.
+const FORMULA = /^[=+\-@\t\r]/;
+
+/** A value as a cell of CSV (RFC 4180); text that could be a formula begins with an apostrophe. */
+function csvCell(value) {
+  const isFormula = typeof value === "string" && FORMULA.test(value) && Number.isNaN(+value);
+  const text = (isFormula ? "'" : "") + value;
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+}
+
+/** Rows of values as comma-separated values. */
+export const csvText = (rows) => rows.map((row) => row.map(csvCell).join(",")).join("\r\n");

@@ -323,8 +323,8 @@ function adviceOf({ advice, change, until }) {
   return (time ? again : `Undo the change of ${setting}.`) + otherwise("that does not help");
 }
 
-/** "50 s before", "18 min before", as the server says it of the alerts of now. */
-function ageBefore(seconds) {
+/** "50 s before", "18 min before", as the server says it of the alerts of now (spoken_time). */
+export function ageBefore(seconds) {
   if (seconds < 1) return "at the same time";
   return `${seconds <= 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`} before`;
 }
