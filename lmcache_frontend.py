@@ -4775,6 +4775,8 @@ def rounded(value: object, digits: int = 6) -> object:
 MAX_BACK_OFF = 60.0
 SLOW_RESPONSE = 2.0  # seconds from which a node that responds is degraded
 SLOW = "slow ("  # how that reason begins
+# When something is due that need not wait: a clock that replays the past may be below 0.
+DUE_NOW = -math.inf
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
@@ -4798,7 +4800,7 @@ class NodeState:
         self.noted: List[str] = []  # what will be its reasons at the end of its poll
         self.failures = 0  # polls without a response, one after the other
         self.timeouts = 0  # polls that it accepted, without a response in time
-        self.due = 0.0  # when it is asked again
+        self.due = DUE_NOW  # when it is asked again
         self.poll: object = None  # the round that waits for its response
         # When it went up or down, and when a reset of its counters was seen.
         self.changes: Deque[float] = collections.deque(maxlen=MAX_CHANGES)
@@ -4840,7 +4842,7 @@ class NodeState:
         self.is_receiver = False  # of what a prefill engine computes
         self.ranks = 1.0  # of the engines that an MP server serves
         self.ping_failures = 0  # of its remote backend, without a success between
-        self.details_due = 0.0
+        self.details_due = DUE_NOW
         self.forget_figures()
 
     def forget_figures(self) -> None:
@@ -4883,7 +4885,7 @@ class NodeState:
         self.set_state("degraded" if self.reasons else "up", now)
 
     def responded(self, latency: float) -> None:
-        self.failures, self.timeouts, self.due = 0, 0, 0.0
+        self.failures, self.timeouts, self.due = 0, 0, DUE_NOW
         self.error, self.latency, self.noted = None, latency, []
 
     def failed(self, reason: str, now: float, interval: float) -> None:
@@ -4908,7 +4910,7 @@ class NodeState:
         if was_reset and self.start is None:
             # Where the page tells when the process began, its counters alone were reset.
             self.noticed_restart(snapshot.at)
-            self.details_due = 0.0
+            self.details_due = DUE_NOW
         if was_reset or before is None:
             self.ping_failures = 0
         else:
@@ -6640,7 +6642,7 @@ class Watched:
         """Read all of a node at the next poll: somebody has just changed something there."""
         with self.lock:
             if key in self.nodes:
-                self.nodes[key].details_due = 0.0
+                self.nodes[key].details_due = DUE_NOW
 
     def note(self, state: NodeState) -> None:
         """Note the end of a poll of a node. Called with the lock."""
@@ -7312,7 +7314,7 @@ class Poller:
         with self._watched.lock:
             state.latency, state.reasons, state.stalled = None, [], []
             state.forget_figures()
-            state.failures, state.due = 0, 0.0
+            state.failures, state.due = 0, DUE_NOW
             state.set_state("unknown", now)
             state.error = f"its frontend {proxy.node.name} does not respond: {proxy.error}"
             self._watched.note(state)
@@ -7359,7 +7361,7 @@ class Poller:
             state.failed(reason, now, self._pace)
             return False
         if state.failures:
-            state.details_due = 0.0
+            state.details_due = DUE_NOW
         state.responded(reply.seconds)
         return True
 
@@ -7370,10 +7372,10 @@ class Poller:
         """Pass a response to its query; returns whether to retry with its older path."""
         state = visit.state
         if isinstance(reply, BudgetFull):
-            state.details_due = 0.0
+            state.details_due = DUE_NOW
         elif isinstance(reply, FetchError):
             state.noted.append(f"{path}: {reply.reason}")
-            state.details_due = 0.0
+            state.details_due = DUE_NOW
         elif reply.status in query.statuses:
             query.take(state, reply.status, value)
         elif reply.status == 404 and path == query.path and query.older:
@@ -7858,7 +7860,7 @@ class Monitor:
     def _refresh_some(self, states: List[NodeState]) -> None:
         with self.watched.lock:
             for state in states:
-                state.details_due = 0.0
+                state.details_due = DUE_NOW
         self._poller.poll(states)
         self._conclude(False)
 

@@ -204,10 +204,11 @@ def test_a_node_polled_long_before_the_end_of_a_round_is_in_the_history():
 # -- who changed it
 
 
-def changes_after(*actions, version="1"):
+def changes_after(*actions, version="1", now=1000.0):
     """The event of a setting that changed after these actions, a minute after it was read."""
     answers = {"/metrics": page(), "/conf": {"chunk_size": 1}, "/version": "1"}
     cluster = Cluster({"w0": answers})
+    cluster.clock.now = now
     cluster.round(times=2)
     cluster.clock.now += 60
     for ago, method, path, status, node in actions:
@@ -243,6 +244,11 @@ def test_a_change_that_no_action_explains_names_nobody(action):
     event = changes_after(action)
     assert event["text"] == "w0 changed: chunk_size 1 → 2"
     assert "by" not in event
+
+
+def test_a_change_is_seen_while_a_replayed_clock_is_before_the_start_of_the_host():
+    event = changes_after((40, "POST", CONF, 200, "w0"), now=-5000.0)
+    assert event["text"] == "w0 changed: chunk_size 1 → 2, by token from 10.2.0.14"
 
 
 def test_what_changed_with_another_version_was_not_changed_by_an_action():
