@@ -254,6 +254,74 @@ def test_what_an_alert_of_an_incident_led_to_belongs_to_it(show, server, story):
     assert "Hit rate of" in browser.text(".alert-card .incident:last-child")
 
 
+def resolve(story, rule):
+    """End an alert of a story: its event stays."""
+    found = next(one for one in story.alerts if one["rule"] == rule)
+    story.alerts.remove(found)
+    more = {name: found[name] for name in ("severity", "node", "instance", "rule", "details")}
+    story.event(story.now - found["since"], "alert", found["text"], 100, **more)
+
+
+def incidents(browser):
+    """The rules of the alerts below each heading of the card, in order."""
+    return browser.script(
+        "return [...document.querySelectorAll('.alert-card .incident')].map((one) =>"
+        " [...one.querySelectorAll('[data-rule]')].map(({ dataset }) => dataset.rule))"
+    )
+
+
+def test_alerts_keep_their_incident_and_its_place_when_the_gravest_is_resolved(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "restarts")
+    for one in story.alerts:
+        if one["rule"] == "restarts":
+            one["rule"] = "node_restarting"
+        if one["rule"] == "failures":
+            one["details"] = ["100 s before: restart on " + SICK]
+        if one["rule"] == "hit_rate_halved":
+            one["since"] = story.now - 9000  # before all others
+    browser = show(server)
+    browser.wait_for(
+        lambda: (
+            incidents(browser)
+            == [["node_restarting", "evictions", "failures"], ["hit_rate_halved"]]
+        )
+    )
+    heading = browser.text(".alert-card .incident h3")
+    for ended, left in (
+        ("node_restarting", ["evictions", "failures"]),
+        ("evictions", ["failures"]),
+    ):
+        resolve(story, ended)
+        browser.wait_for(lambda: poll(browser) or incidents(browser) == [left, ["hit_rate_halved"]])
+        assert browser.text(".alert-card .incident h3") == heading
+    # The same for who opens the page only now.
+    browser = show(server)
+    browser.wait_for(lambda: incidents(browser) == [["failures"], ["hit_rate_halved"]])
+
+
+def test_an_alert_that_was_over_long_before_holds_no_incident_together(show, server, story):
+    change_of_all_workers(story, 3348, "256", "512")
+    fact = "2 min before: chunk_size 256 → 512 on 4 nodes"
+    more = {"rule": "node_restarting", "details": [fact], "node": SICK, "severity": "critical"}
+    story.event(3300, "alert", SICK + " restarted twice", 600, instance="llama70b-a", **more)
+    found = next(one for one in story.alerts if one["rule"] == "failures")
+    found["details"] = ["100 s before: restart on " + SICK]
+    browser = show(server)
+    browser.wait_for(lambda: "llama70b-a_worker2" in browser.text(".event-card"))
+    assert incidents(browser) == []
+
+
+def test_the_rest_of_an_incident_stays_together_when_an_alert_is_silenced(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "restarts")
+    browser = show(server)
+    browser.wait_for(lambda: incidents(browser)[:1] == [["restarts", "evictions"]])
+    found = next(one for one in story.alerts if one["rule"] == "restarts")
+    found["silence"] = {"until": story.now + 900, "comment": "", "by": ""}
+    browser.wait_for(lambda: poll(browser) or incidents(browser)[:1] == [["evictions"]])
+
+
 def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     fact = "6 min before: restart on " + SICK

@@ -72,7 +72,7 @@ export class NodeEvents {
     const mine = alertsFor(node, status);
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
-    this.alerts.update({ ...status, alerts: mine }, past, this.rows);
+    this.alerts.update({ ...status, alerts: mine }, past, this.events, this.rows);
     this.card.update(rows, live ? status.time : end, this.missing);
     const none = !(past || mine).length;
     this.alerts.element.hidden = none; // the state of the node is said above

@@ -132,12 +132,14 @@ export function alertLines(alerts) {
 /**
  * Lines as blocks, each at the place of its gravest line: alerts after one change are an incident,
  * {change, lines}, with those that one of them led to; any other line is a block of its own,
- * without change.
+ * without change. Lines that are not shown here, as those of alerts that ended, hold their incident
+ * together: `others`.
  */
-export function incidentsOf(lines) {
+export function incidentsOf(lines, others = []) {
+  const all = [...lines, ...others];
   const incidents = [];
   const homes = new Map(); // line -> its incident
-  for (const line of lines.filter((one) => one.change)) {
+  for (const line of all.filter((one) => one.change)) {
     const { change } = line;
     const same = incidents.find((one) => isOneChange(one.change, change));
     if (!same) incidents.push({ change, lines: [line] });
@@ -147,19 +149,31 @@ export function incidentsOf(lines) {
     }
     homes.set(line, same || incidents[incidents.length - 1]);
   }
-  for (const line of lines.filter((one) => !homes.has(one))) {
+  for (const line of all.filter((one) => !homes.has(one))) {
     const home = incidents.find((one) => one.lines.some((other) => ledTo(other, line)));
     if (home) homes.set(line, home);
   }
-  const blocks = new Set(lines.map((line) => homes.get(line) || { change: null, lines: [line] }));
-  return [...blocks].map(({ change, lines: own }) => {
-    const all = change ? lines.filter((line) => homes.get(line)?.change === change) : own;
-    return { change: all.length > 1 ? change : null, lines: all };
+  const single = (line) => ({ change: null, lines: [line] });
+  const blocks = new Set(lines.map((line) => homes.get(line) || single(line)));
+  const shown = [...blocks].map(({ change, lines: own }) => {
+    if (!change) return { change, lines: own, rank: severityOf(own[0]).rank };
+    const mine = all.filter((line) => homes.get(line)?.change === change);
+    const rank = Math.min(...mine.map((line) => severityOf(line).rank));
+    const kept = lines.filter((line) => mine.includes(line));
+    return { change: mine.length > 1 ? change : null, lines: kept, rank };
   });
+  // Of blocks that are equally grave, one that was graver stays before the others.
+  return shown.sort(
+    ({ lines: [a], rank: rankOfA }, { lines: [b], rank: rankOfB }) =>
+      Boolean(a.until) - Boolean(b.until) ||
+      severityOf(a).rank - severityOf(b).rank ||
+      rankOfA - rankOfB,
+  );
 }
 
 /** Whether a line's details name, as shortly before it, the restart or rise of another alert. */
 const ledTo = (other, line) =>
+  !(other.until && other.until < line.since - BEFORE) &&
   line.details.some((fact) => {
     const [, what, node] = / before: (restart|rising evictions) on (\S+)$/.exec(fact) || [];
     return what && other.rule === OWN_FACTS[what] && other.nodes.includes(node);
@@ -630,7 +644,9 @@ export class AlertCard {
     this.ids = null;
     this.lines = [];
     this.folded = []; // the lines of others
+    this.blocks = []; // the lines that are shown, by incident
     this.past = null;
+    this.events = [];
     this.rows = [];
     this.copyAll = button("Copy as Markdown", () => this.#copy(), {
       kind: "little bare",
@@ -652,7 +668,7 @@ export class AlertCard {
   #toggle() {
     this.showAll = !this.showAll;
     this.signature = "";
-    this.update(this.status, this.past, this.rows);
+    this.update(this.status, this.past, this.events, this.rows);
   }
 
   #copy() {
@@ -668,23 +684,30 @@ export class AlertCard {
   }
 
   /**
-   * Show the alerts of now; with `past`, alert events of a fixed time range, those instead. `rows`
-   * tell what happened before them.
+   * Show the alerts of now; with `past`, alert events of a fixed time range, those instead. `events`
+   * and their `rows` tell what happened before them, and what ended.
    */
-  update(status, past = null, rows = []) {
-    Object.assign(this, { status, past, rows });
+  update(status, past = null, events = [], rows = []) {
+    Object.assign(this, { status, past, events, rows });
     this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
     this.lines = alertLines((found || []).filter((alert) => !isFar(alert)));
     this.folded = alertLines((found || []).filter(isFar));
     const all = [...this.lines, ...this.folded];
+    const isEnded = (event) => event.kind === "alert" && isOver(event);
+    const ended = (past || !all.length ? [] : events.filter(isEnded)).map((event) =>
+      lineOf([alertOfEvent(event, this.now)]),
+    );
     // What the server tells of an alert of now has it already.
-    for (const line of all) {
+    for (const line of [...all, ...ended]) {
       if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
       line.change = namedChange(line, rows);
       if (!past) line.details = line.details.map((fact) => withStill(line, fact, all));
     }
+    const active = this.lines.filter((line) => !line.silence);
+    const silent = this.lines.filter((line) => line.silence);
+    this.blocks = incidentsOf(active, [...silent, ...ended]);
     const shape = all.map(({ id, text, silence: quiet, nodes, details, change }) => [
       id,
       text,
@@ -696,7 +719,8 @@ export class AlertCard {
     if (timeRange().live) tellAges(this.element, this.now);
     const { seconds, live } = timeRange();
     const calm = this.#calm(status);
-    const signature = JSON.stringify([shape, this.showAll, calm, seconds, live]);
+    const places = this.blocks.map(({ change, lines }) => [Boolean(change), lines.length]);
+    const signature = JSON.stringify([shape, places, this.showAll, calm, seconds, live]);
     if (signature === this.signature) return;
     // The line whose menu is open is drawn anew once the menu is closed.
     this.signature = this.element.querySelector(".menu:not([hidden])") ? "" : signature;
@@ -756,7 +780,7 @@ export class AlertCard {
     setText(this.count, [own, other].filter(Boolean).join(" · "));
     const most = this.showAll ? active.length : SHOWN;
     const draw = () => {
-      replace(this.list, blockItems(incidentsOf(active), this.now, this.opened, most));
+      replace(this.list, blockItems(this.blocks, this.now, this.opened, most));
       this.#drawOthers();
       replace(this.quiet, silent.map(silentItem));
       this.silenced.hidden = !silent.length;

@@ -625,7 +625,7 @@ class ClusterView {
     const inside = (event) => event.time <= end && (event.until ?? end) >= start;
     const events = this.events.filter(inside);
     const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
-    this.alerts.update({ ...status, alerts: allAlerts(status) }, alerts, this.rows);
+    this.alerts.update({ ...status, alerts: allAlerts(status) }, alerts, this.events, this.rows);
     this.#fitCards();
     // Figures of now would be wrong in a fixed range.
     if (timeRange().live || this.history.end)
