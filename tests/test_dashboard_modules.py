@@ -543,6 +543,39 @@ def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
     assert rows == [["5 nodes are degraded: slow", "1 of 5 ongoing,", "5 min"]]
 
 
+def changes_of(nodes, time, first, **more):
+    text = "%s changed: chunk_size 512 → 256"
+    return [
+        event(first - i, "changed", key, time + i / 10, text=text % key, **more)
+        for i, key in enumerate(nodes)
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_what_somebody_changed_at_once_on_a_few_nodes_is_one_row(run, count):
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 400)])"
+    nodes = ["w%d" % i for i in range(count)]
+    one, other = ({"by": "token", "from": host} for host in ("10.2.0.14", "10.2.0.15"))
+    rows = run("views/eventlist.js", body, changes_of(nodes, 140, 9, **one))
+    said = "%d nodes changed: chunk_size 512 → 256" % count
+    assert rows == [[said, "by token from 10.2.0.14", ""]]
+    # What somebody else did in the same minute is another row.
+    events = [*changes_of(nodes, 140, 9, **one), *changes_of(["x0", "x1"], 130, 4, **other)]
+    assert run("views/eventlist.js", body, events) == [
+        *rows,
+        ["2 nodes changed: chunk_size 512 → 256", "by token from 10.2.0.15", ""],
+    ]
+
+
+def test_an_action_on_a_few_nodes_is_one_row(run):
+    level = "/proxy2/%s/loglevel?logger_name=lmcache&level=INFO"
+    sent = [dict(action("GET", level % key, node=key), id=i) for i, key in enumerate(("w0", "w1"))]
+    for one in sent:
+        one["text"] = "GET %s: 200" % one["path"]
+    body = "return eventRows(given[0]).map(eventText)"
+    assert run("views/eventlist.js", body, sent) == ["Log level of lmcache set to INFO on 2 nodes"]
+
+
 def action(method, path, status=200, node="w0"):
     more = {"method": method, "path": path, "status": status, "by": "local", "from": "127.0.0.1"}
     return event(1, "action", node, 100, 100, "as it was sent", **more)

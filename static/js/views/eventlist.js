@@ -18,6 +18,7 @@ const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
 const ALIKE = 4; // so many events of one kind at one time become one row
+const AS_ONE = ["alert", "action", "changed"]; // kinds of which two are one row already
 const LASTING = ["node_down", "node_degraded", "alert"];
 
 /** Kind of an event -> its name in the filter. */
@@ -116,7 +117,8 @@ function likeness(event) {
   }
   if (!event.node) return `${event.id}`;
   const isState = event.kind.startsWith("node_");
-  return `${event.kind} ${isState ? reasonOf(event) : template(event)} ${event.error || ""}`;
+  const said = isState ? reasonOf(event) : template(event);
+  return [event.kind, said, event.error, actorOf(event)].join();
 }
 
 /**
@@ -156,7 +158,7 @@ function together(events) {
     group[0].kind === "alert" && countOf(group, "instance") <= SPREAD
       ? inGroups(group, (event) => event.instance)
       : [group];
-  const least = (group) => (group[0].kind === "alert" ? 2 : ALIKE);
+  const least = (group) => (AS_ONE.includes(group[0].kind) ? 2 : ALIKE);
   const isOne = (group) =>
     isSilencing(group[0]) ? countOf(group, "path") > 1 : countOf(group, "node") >= least(group);
   return inGroups(events, likeness)
