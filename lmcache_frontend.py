@@ -6306,6 +6306,7 @@ class AlertBook:
 
 MAX_SILENCE_SECONDS = 30 * 86400.0
 MAX_SILENCES = 10_000
+MAX_LISTED_SILENCES = 500  # in the status, of alerts that are not active
 MAX_INSTANCE_GROUPS = 3  # instances with the same problem that are still listed one by one
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
 NEARBY_SECONDS = 600.0  # before an alert; what happened then is named in it
@@ -6317,12 +6318,16 @@ GROUP_PHRASES = {rule.name: rule.phrase for rule in RULES}
 
 
 class Silence(NamedTuple):
-    """An acknowledged alert: it is not counted until ``until`` (Unix seconds)."""
+    """An acknowledged alert: it is not counted until ``until`` (Unix seconds).
+
+    ``text`` is what the alert said when it was silenced.
+    """
 
     alert: str
     until: float
     comment: str
     by: str
+    text: str = ""
 
 
 class Silences:
@@ -6334,13 +6339,24 @@ class Silences:
         self._silences: Dict[str, Silence] = {}
         self.changes = 0  # how often they were changed
 
-    def add(self, alerts: Iterable[str], seconds: float, comment: str, by: str) -> float:
-        """Silence alerts (by id); returns until when. Raises FrontendError 400."""
+    def add(
+        self,
+        alerts: Iterable[str],
+        seconds: float,
+        comment: str,
+        by: str,
+        texts: Mapping[str, str] | None = None,
+    ) -> float:
+        """Silence alerts (by id); returns until when. Raises FrontendError 400.
+
+        ``texts`` are what they say, by id.
+        """
         if not 1 <= seconds <= MAX_SILENCE_SECONDS:
             most = f"{MAX_SILENCE_SECONDS:.0f}"
             raise invalid("seconds", f"is not between 1 and {most} (30 days)")
         until = self._clock.wall() + seconds
-        added = {alert: Silence(alert, until, one_line(comment), by) for alert in alerts}
+        said, comment = texts or {}, one_line(comment)
+        added = {alert: Silence(alert, until, comment, by, said.get(alert, "")) for alert in alerts}
         with self._lock:
             self._forget_ended()
             if len({*self._silences, *added}) > MAX_SILENCES:
@@ -6371,7 +6387,8 @@ class Silences:
         for fields in silences:
             until = number_or_none(fields.get("until"))
             if until is not None:
-                texts = [one_line(fields.get(name)) for name in ("alert", "comment", "by")]
+                names = ("alert", "comment", "by", "text")
+                texts = [one_line(fields.get(name, "")) for name in names]
                 with self._lock:
                     self._silences[texts[0]] = Silence(texts[0], until, *texts[1:])
 
@@ -6427,6 +6444,22 @@ def alert_documents(
             }
         )
     return sorted(documents, key=lambda document: document["silence"] is not None)
+
+
+def silence_documents(
+    silences: Mapping[str, Silence], alerts: Iterable[Mapping[str, object]]
+) -> List[dict]:
+    """The silences of alerts that are not active, as the status shows them; the first to end first.
+
+    ``alerts`` are those that are active: they have their silences themselves.
+    """
+    active = {alert["id"] for alert in alerts}
+    others = [silence for silence in silences.values() if silence.alert not in active]
+    others.sort(key=lambda silence: (silence.until, silence.alert))
+    return [
+        {**silence._asdict(), "until": rounded_time(silence.until)}
+        for silence in others[:MAX_LISTED_SILENCES]
+    ]
 
 
 class AlertGroup(NamedTuple):
@@ -7551,6 +7584,7 @@ class StatusPage:
         self,
         past: Past,
         alerts: Callable[[], List[dict]],
+        silences: Callable[[], Mapping[str, Silence]],
         about: Dict[str, object],
         gpu_hour_cost: float,
     ) -> None:
@@ -7559,6 +7593,7 @@ class StatusPage:
         self._clock = past.watched.clock
         self._began = self._clock.monotonic()
         self._alerts = alerts
+        self._silences = silences
         self._about = about
         self._gpu_hour_cost = gpu_hour_cost
 
@@ -7572,11 +7607,13 @@ class StatusPage:
         It is made a node at a time, so that no thread waits long for the interpreter or the lock.
         """
         alerts = self._alerts()
+        silences = silence_documents(self._silences(), alerts)
         with self._watched.lock:
             nodes = list(self._watched.nodes.values())
             proxies = list(map(self._proxy, self._watched.proxies.values()))
-            head = {**self._head(nodes), "proxies": proxies, "alerts": alerts}
+            head = {**self._head(nodes), "proxies": proxies}
             instances = list(self._watched.instances)
+        head.update(alerts=alerts, silences=silences)
         head["instances"] = [self._instance(instance, figures) for instance in instances]
         entries = (self._node(state, figures) for state in (nodes if shown is None else shown))
         return join_json(head, "nodes", entries)
@@ -7816,7 +7853,9 @@ class Monitor:
         self.past = Past(watched, History(rounds), pace, older)
         self._judge = Judge(watched, self.past.history, pace)
         about = {"poll_interval": interval, "config_file": config_file, "demo": is_demo}
-        self._page = StatusPage(self.past, self.alert_documents, about, gpu_hour_cost)
+        self._page = StatusPage(
+            self.past, self.alert_documents, self.silences.active, about, gpu_hour_cost
+        )
         self._document = StatusDocument(self._page.make, watched)
         # The dashboard's: at most as old as the other one.
         make_listed = functools.partial(self._page.make, None, LISTED)
@@ -11932,7 +11971,10 @@ def post_silence(server: FrontendServer, request: ApiRequest) -> Response:
     alerts = alert_ids(server, request.arguments[0])
     how = trust_of(server, request.head)
     by = f"{how} ({request.peer})" if request.peer else how
-    until = server.monitor.silences.add(alerts, seconds, comment, by)
+    documents, silences = server.monitor.alert_documents(), server.monitor.silences.active()
+    texts = {silence.alert: silence.text for silence in silences.values()}
+    texts.update((document["id"], document["text"]) for document in documents)
+    until = server.monitor.silences.add(alerts, seconds, comment, by, texts)
     server.monitor.alerts_changed()
     message = f"silenced {plural(len(alerts), 'alert')}"
     return Response.json(

@@ -140,9 +140,26 @@ def test_silences_have_a_limit():
 
 def test_silences_survive_a_restart_but_not_nonsense():
     first, second = lf.Silences(), lf.Silences()
-    first.add(["x"], 60, "known", "token (10.0.0.7)")
+    first.add(["x"], 60, "known", "token (10.0.0.7)", {"x": "x is down"})
     second.restore([*first.stored(), {"alert": "y"}, {"until": "soon"}, {}])
     assert second.active() == first.active()
+
+
+def test_a_silence_of_a_run_that_kept_no_text_is_still_one():
+    silences = lf.Silences()
+    silences.restore([{"alert": "x", "until": 2e12, "comment": "", "by": "local"}])
+    assert silences.active()["x"].text == ""
+
+
+def test_silences_of_alerts_that_are_over_are_listed_up_to_a_limit_the_first_to_end_first():
+    silences = lf.Silences()
+    silences.add(["active"], 60, "", "local")
+    for seconds in range(lf.MAX_LISTED_SILENCES + 1, 0, -1):
+        silences.add([str(seconds)], 1000 + seconds, "", "local")
+    listed = lf.silence_documents(silences.active(), [{"id": "active"}])
+    assert [one["alert"] for one in listed] == [
+        str(seconds) for seconds in range(1, lf.MAX_LISTED_SILENCES + 1)
+    ]
 
 
 def test_an_alert_that_comes_back_under_its_silence_is_silent_until_that_ends():
@@ -377,6 +394,37 @@ def test_a_silenced_alert_says_who_until_when_and_why(front_with_a_dead_node):
     assert 'alerts{severity="critical"} 0' in frontend.ask("/metrics").body.decode()
     assert frontend.ask(path, "DELETE").status == 200
     assert alert_of(frontend, "down:w1")["silence"] is None
+    assert frontend.ask(path, "DELETE").status == 404
+
+
+def test_a_silence_is_listed_when_its_alert_is_over_and_can_be_ended(front_with_a_dead_node):
+    frontend = front_with_a_dead_node
+
+    def silences():
+        return frontend.ask("/api/status").json()["silences"]
+
+    path = "/api/alerts/%s/silence" % quoted("down:w1")
+    said = alert_of(frontend, "down:w1")["text"]
+    frontend.ask(path, "POST", {"seconds": 3600, "comment": "being repaired"})
+    assert silences() == [], "the alert has it"
+    assert frontend.ask("/api/nodes/w1", "DELETE").status == 200
+    frontend.ask("/api/refresh", "POST")
+    assert alert_of(frontend, "down:w1") is None
+    [silence] = silences()
+    assert 3500 < silence.pop("until") - time.time() < 3610
+    assert silence == {
+        "alert": "down:w1",
+        "text": said,
+        "comment": "being repaired",
+        "by": "local (127.0.0.1)",
+    }
+    # Another one takes its place, and is about the same.
+    assert frontend.ask(path, "POST", {"seconds": 60}).status == 200
+    [silence] = silences()
+    assert silence["until"] - time.time() < 70 and silence["text"] == said
+    assert frontend.foreign(path, "DELETE").status == 403
+    assert frontend.ask(path, "DELETE").status == 200
+    assert silences() == []
     assert frontend.ask(path, "DELETE").status == 404
 
 

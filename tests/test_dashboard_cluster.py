@@ -633,6 +633,79 @@ def test_beside_an_open_menu_alerts_go_on_and_it_closes_when_the_server_is_back(
     assert browser.script("return document.activeElement.getAttribute('aria-haspopup')") == "menu"
 
 
+def kept_silence(story, key, until, comment="", text="%s is unreachable: connection refused"):
+    silence = {"alert": "down:" + key, "text": text and text % key, "comment": comment}
+    story.kept_silences.append(dict(silence, by="token (10.2.0.14)", until=until))
+
+
+def test_a_silence_of_an_alert_that_is_over_is_listed_and_can_be_ended(show, server, story):
+    story.alerts = []
+    for one in story.nodes:
+        one["state"] = "up"
+    later = story.now + 900
+    kept_silence(story, SICK, later, "disk")
+    browser = show(server)
+    row = ".silenced .quiet p"
+    browser.wait_for(lambda: browser.has(row))
+    clock = "const { untilText } = await import('/static/js/format.js');return untilText(%f)"
+    until = browser.script(clock % later)
+    said = "Silenced: %s was unreachable: connection refused · resolved · %s · “disk” · %s"
+    told = said % (SICK, until, "by token from 10.2.0.14")
+    browser.wait_for(lambda: browser.text(row).replace("\xa0", " ") == told)
+    assert browser.text(".silenced summary") == "1 silenced"
+    assert browser.text(".alert-card .all-well").startswith("All clear")
+    click_text(browser, "End silence", ".silenced")
+    browser.wait_for(lambda: browser.property(".silenced", "hidden"))
+    assert story.silences == [("down:" + SICK, None)]
+
+
+def test_silences_of_alerts_that_are_over_are_lines_as_they_were_made(show, server, story):
+    workers = ["llama70b-b_worker%d" % rank for rank in range(3)]
+    later = story.now - story.now % 60 + 1800
+    for i, key in enumerate(workers):
+        kept_silence(story, key, later + i)
+    kept_silence(story, SICK, later + 7200)
+    kept_silence(story, "mp-0", later + 7200, text="")
+    browser = show(server)
+    # With the one whose alert is active.
+    browser.wait_for(lambda: browser.text(".silenced summary") == "4 silenced")
+    browser.click(".silenced summary")
+    rows = [text.replace("\xa0", " ") for text in browser.texts(".silenced .quiet p")]
+    assert "L2 adapter s3 of mp-1" in rows[0] and "resolved" not in rows[0]
+    # The first to end stands first.
+    assert rows[1].startswith("Silenced: 3 nodes of llama70b-b were unreachable"), rows
+    assert rows[-1].startswith("Silenced: down on mp-0 · resolved · until "), rows
+
+
+def test_a_silence_says_until_when_as_a_clock_time_everywhere(show, server, story):
+    browser = show(server)
+    face = ".alerts .menu-box > button"
+    browser.wait_for(lambda: browser.has(face))
+    until = "const { untilText } = await import('/static/js/format.js');"
+    until += "return untilText(Date.now() / 1000 + arguments[0])"
+
+    def in_hours(hours):
+        """The minute may be over meanwhile."""
+        return [browser.script(until, hours * 3600 - late) for late in (0, 60)]
+
+    browser.click(face)
+    browser.wait_for(lambda: browser.has(".alerts .menu"))
+    assert any(one in browser.text(".alerts .menu") for one in in_hours(8))
+    browser.press("Escape", "Control+k")
+    browser.wait_for(lambda: browser.has(".palette input"))
+    browser.type(".palette input", "silence restarted")
+    option = ".palette [role=option]"
+    browser.wait_for(lambda: "Silence for 1 h" in browser.text(option))
+    assert any(one in browser.text(option) for one in in_hours(1))
+    browser.press("Enter")
+    browser.wait_for(lambda: any("Silenced " + one in browser.text("body") for one in in_hours(1)))
+    ends = [" · %s · " % one for one in in_hours(1)]
+    row = ".silenced li:first-child p"
+    browser.wait_for(lambda: any(one in browser.text(row).replace("\xa0", " ") for one in ends))
+    # The day is told when it is another one.
+    assert browser.script(until, 72 * 3600).count(" ") == 3
+
+
 def test_a_silence_takes_a_comment(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts .menu-box"))

@@ -256,6 +256,10 @@ export function when(time, now = Date.now() / 1000) {
   return day(time) === day(now) ? clock(time) : `${day(time)} ${hour(time)}`;
 }
 
+/** Until when something is: "14:30", with the day when that is another one than at `now`. */
+export const untilText = (time, now = Date.now() / 1000) =>
+  `until ${day(time) === day(now) ? "" : `${day(time)} `}${hour(time)}`;
+
 /** A span of time: "02:26 – 03:26", with the days when they are not today's. */
 export function spanText(start, end, now = Date.now() / 1000) {
   const short = end - start < 300 ? clock : hour;

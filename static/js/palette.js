@@ -1,21 +1,13 @@
 // Ctrl-K finds nodes, views and actions; ? shows the keys.
 
 import { parseRoute, setLast } from "./address.js";
-import {
-  copy,
-  downloadBundle,
-  instanceLink,
-  kindText,
-  nodeLink,
-  stateMark,
-  toast,
-} from "./controls.js";
+import { copy, downloadBundle, instanceLink, kindText, nodeLink, stateMark } from "./controls.js";
 import { h, icon, replace } from "./dom.js";
-import { plural, when } from "./format.js";
-import { instanceName, refreshNow, request, setRefresh, store, trusted } from "./server.js";
+import { untilText, when } from "./format.js";
+import { instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
-import { alertLines } from "./views/alerts.js";
+import { alertLines, carefully, silence } from "./views/alerts.js";
 import {
   changesOf,
   eventRows,
@@ -35,6 +27,7 @@ const MOST_ALERTS = 3;
 const MOST_CHANGES = 3;
 const CHANGES_OF = 86400; // seconds back in which a setting may have changed
 const INTERVALS = [2, 5, 10, 30]; // seconds
+const HOUR = 3600; // seconds for which an alert is silenced
 const PAGE = 8; // results that PageDown and PageUp pass over
 const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
@@ -348,37 +341,27 @@ function compareEntry(node) {
   return [{ text: `Compare ranks of ${instance}`, href, act: go(href) }];
 }
 
+const inAnHour = () => untilText(Date.now() / 1000 + HOUR);
+
 function silenceEntries(node) {
   const alerts = ((store.status && store.status.alerts) || []).filter(
     (alert) => node && alert.node === node.key && !alert.silence,
   );
   if (!alerts.length) return [];
-  const act = async () => {
-    for (const { id } of alerts) await sendSilence(id);
-    toast(`Silenced ${plural(alerts.length, "alert")} for 1 hour`, "good");
-  };
-  return [{ text: `Silence alerts on ${node.key} for 1 h`, act, locked: true }];
+  const act = () => carefully(silence({ alerts }, HOUR));
+  return [{ text: `Silence alerts on ${node.key} for 1 h`, note: inAnHour(), act, locked: true }];
 }
 
 /** Every line of alerts can be silenced. */
 function silenceLineEntries() {
   const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
   return alertLines(active).map(({ alerts, nodes, text }) => {
-    const act = async () => {
-      for (const { id } of alerts) await sendSilence(id);
-      toast("Silenced for 1 hour", "good");
-    };
-    const note = nodes.length > 1 ? nodesAndFrontends(nodes) : "";
+    const act = () => carefully(silence({ alerts }, HOUR));
+    const many = nodes.length > 1 ? `${nodesAndFrontends(nodes)} · ` : "";
+    const note = many + inAnHour();
     return { text: `Silence for 1 h: ${headline(text)}`, note, act, locked: true };
   });
 }
-
-const sendSilence = (id) =>
-  request(`api/alerts/${encodeURIComponent(id)}/silence`, {
-    method: "POST",
-    body: JSON.stringify({ seconds: 3600, comment: "" }),
-    headers: { "Content-Type": "application/json" },
-  });
 
 function actionEntries(node) {
   const entries = [

@@ -98,6 +98,7 @@ class Story:
         self.started = 1.0  # another number is another process
         self.demo = False
         self.silences = []  # what was sent: (alert id, body)
+        self.kept_silences = []  # those of alerts that are over
 
     def event(self, ago, kind, text, lasted=None, severity="info", node=None, **more):
         begun = self.now - ago
@@ -119,6 +120,7 @@ class Story:
     def silence(self, alert_id, wanted):
         """Silence an alert (``wanted``: seconds and comment), or end its silence (None)."""
         self.silences.append((alert_id, wanted))
+        self.kept_silences = [one for one in self.kept_silences if one["alert"] != alert_id]
         for one in self.alerts:
             if one["id"] == alert_id:
                 one["silence"] = wanted and {
@@ -142,6 +144,7 @@ class Story:
             "instances": self.instances,
             "nodes": self.nodes,
             "alerts": self.alerts,
+            "silences": self.kept_silences,
             "proxies": self.proxies,
         }
 

@@ -72,9 +72,10 @@ export class NodeEvents {
     const mine = alertsFor(node, status);
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
-    this.alerts.update({ ...status, alerts: mine }, past, this.events, this.rows);
+    const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
+    this.alerts.update({ ...status, alerts: mine, silences }, past, this.events, this.rows);
     this.card.update(rows, live ? status.time : end, this.missing);
-    const none = !(past || mine).length;
+    const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     this.element.hidden = none && !rows.length;
   }

@@ -5,7 +5,6 @@ import { isNumber } from "../chartmath.js";
 import {
   button,
   copy,
-  field,
   instanceLink,
   linked,
   menuButton,
@@ -14,7 +13,17 @@ import {
   toast,
 } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
-import { byName, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import {
+  byName,
+  day,
+  duration,
+  fullTime,
+  hour,
+  plain,
+  plural,
+  untilText,
+  when,
+} from "../format.js";
 import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
 import {
@@ -43,7 +52,6 @@ const EVENTS = 6; // recent events shown, more where there is room
 const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
-const SILENCER = /^(\w+) \((.+)\)$/; // and who silenced an alert
 const PAST = "event "; // how the id of an alert of the past begins
 const JOINED = 300; // seconds after the first alert of a line: one that begins later joined it
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
@@ -78,6 +86,7 @@ export function allAlerts({ alerts, proxies }) {
 
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
+const silencedUntil = ({ silence: quiet }) => quiet && hour(quiet.until);
 
 /** The name of the instance that an alert is about. */
 function instanceOf(alert) {
@@ -111,7 +120,7 @@ export function alertLines(alerts) {
     (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
   );
   const id = (one) =>
-    [troubleOf(one), one.severity, one.source, isSilent(one), Boolean(one.until)].join();
+    [troubleOf(one), one.severity, one.source, silencedUntil(one), Boolean(one.until)].join();
   const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
@@ -315,7 +324,7 @@ function namedChange(line, rows) {
 }
 
 /** An alert in one sentence, the same wherever the page names it. */
-function sentenceOf({ alerts, nodes, text }) {
+export function sentenceOf({ alerts, nodes, text }) {
   const said = headline(text);
   return nodes.length > 1 ? withOthers(said, { node: alerts[0].node, alike: alerts }) : said;
 }
@@ -384,55 +393,37 @@ export function alertsMarkdown(lines, title, { now, figures = [], link = "", cal
 
 // ---- silences ----
 
+let silences = null; // the module with what is said of silences, once it is loaded
+const loadSilences = async () => {
+  silences = silences || (await opened(() => import("./silences.js")));
+  return silences;
+};
+
 /** Silence all alerts of a line for some seconds. */
-async function silence(line, seconds, comment = "") {
-  const ids = line.alerts.map((alert) => alert.id);
-  for (const id of ids)
+export async function silence({ alerts }, seconds, comment = "") {
+  for (const { id } of alerts)
     await sendJson("POST", `api/alerts/${encodeURIComponent(id)}/silence`, { seconds, comment });
-  toast(`Silenced until ${hour(Date.now() / 1000 + seconds)}`, "good");
+  toast(`Silenced ${untilText(Date.now() / 1000 + seconds)}`, "good");
   await poll();
 }
 
-async function unsilence(line) {
-  for (const { id } of line.alerts)
-    await sendJson("DELETE", `api/alerts/${encodeURIComponent(id)}/silence`);
-  toast("Silence ended", "good");
-  await poll();
-}
-
-const carefully = (work) =>
+export const carefully = (work) =>
   work.catch((error) => {
     toast(error.message, "bad");
     notify();
   });
 
-async function silenceWithComment(line) {
-  const dialog = await opened(() => import("../dialog.js"));
-  if (!dialog) return;
+/** What has the focus in the card of alerts has it again after `work()`. */
+export async function keptFocus(work) {
   const card = document.activeElement.closest(".alert-card");
   const focus = card && focusIn(card);
-  const hours = h(
-    "select",
-    { name: "hours" },
-    [1, 4, 8, 24, 72].map((one) => h("option", { value: one }, `${one} h`)),
-  );
-  const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
-  await dialog.formDialog({
-    title: `Silence ${line.alerts.length > 1 ? plural(line.alerts.length, "alert") : "this alert"}`,
-    action: "Silence",
-    build: (body) =>
-      body.append(
-        h("p", { class: "muted" }, sentenceOf(line)),
-        field("Duration", hours),
-        field("Comment", comment, "Shown to everyone who opens this page."),
-      ),
-    submit: () => silence(line, Number(hours.value) * HOUR, comment.value.trim()),
-  });
+  await work();
   if (focus) giveBack(card, focus); // the list may have been drawn anew meanwhile
 }
 
 function silenceMenu(line) {
-  const until = (hours) => `until ${hour(Date.now() / 1000 + hours * HOUR)}`;
+  const until = (hours) => untilText(Date.now() / 1000 + hours * HOUR);
+  const withComment = async () => (await loadSilences())?.silenceWithComment(line);
   const unlock = () => dispatchEvent(new Event("lmcache-unlock"));
   const items = () =>
     trusted()
@@ -440,7 +431,7 @@ function silenceMenu(line) {
           { label: "For 1 hour", note: until(1), act: () => carefully(silence(line, HOUR)) },
           { label: "For 8 hours", note: until(8), act: () => carefully(silence(line, 8 * HOUR)) },
           null,
-          { label: "With a comment …", act: () => silenceWithComment(line) },
+          { label: "With a comment …", act: withComment },
         ]
       : [{ label: "Enable editing to silence alerts", image: "lock", act: unlock }];
   const face = [icon("mute"), h("span", {}, "Silence")];
@@ -591,28 +582,6 @@ function blockItems(blocks, now, opened, most = Infinity) {
   return items;
 }
 
-function silentItem(line) {
-  const { until, comment, by } = line.silence;
-  const end = until ? `until ${when(until)}` : "";
-  const [, how, from] = SILENCER.exec(by) || [];
-  const actor = how ? actorOf({ by: how, from }) : actorOf({ by });
-  const notes = [end, comment ? `“${comment}”` : "", actor].filter(Boolean);
-  const ending = button("End silence", () => carefully(unsilence(line)), { kind: "little bare" });
-  ending.setAttribute("aria-label", `End silence: ${sentenceOf(line)}`);
-  return h(
-    "li",
-    { class: "quiet" },
-    h(
-      "p",
-      {},
-      "Silenced: ",
-      linked(sentenceOf(line)),
-      notes.length ? ` · ${notes.join(" · ")}` : "",
-    ),
-    ending,
-  );
-}
-
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
   /**
@@ -667,6 +636,10 @@ export class AlertCard {
 
   #toggle() {
     this.showAll = !this.showAll;
+    this.#drawAnew();
+  }
+
+  #drawAnew() {
     this.signature = "";
     this.update(this.status, this.past, this.events, this.rows);
   }
@@ -720,7 +693,8 @@ export class AlertCard {
     const { seconds, live } = timeRange();
     const calm = this.#calm(status);
     const places = this.blocks.map(({ change, lines }) => [Boolean(change), lines.length]);
-    const signature = JSON.stringify([shape, places, this.showAll, calm, seconds, live]);
+    const over = status.silences;
+    const signature = JSON.stringify([shape, places, over, this.showAll, calm, seconds, live]);
     if (signature === this.signature) return;
     // The line whose menu is open is drawn anew once the menu is closed.
     this.signature = this.element.querySelector(".menu:not([hidden])") ? "" : signature;
@@ -730,7 +704,7 @@ export class AlertCard {
 
   /** There are no alerts, not even silenced ones, and that is known. */
   get calm() {
-    const none = !this.lines.length && !this.folded.length;
+    const none = !this.lines.length && !this.folded.length && !this.status.silences?.length;
     return none && !this.clear.classList.contains("unsure");
   }
 
@@ -782,8 +756,7 @@ export class AlertCard {
     const draw = () => {
       replace(this.list, blockItems(this.blocks, this.now, this.opened, most));
       this.#drawOthers();
-      replace(this.quiet, silent.map(silentItem));
-      this.silenced.hidden = !silent.length;
+      this.#drawSilences(silent);
     };
     keepFocus(this.element, () => keepMenu(this.element, draw));
     this.clear.hidden = active.length > 0;
@@ -791,8 +764,15 @@ export class AlertCard {
     this.clear.classList.toggle("unsure", unsure);
     this.more.hidden = active.length <= SHOWN;
     setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
-    setText(this.silenced.firstChild, `${plain(silent.length)} silenced`);
-    if (silent.length === 1) this.silenced.open = true;
+  }
+
+  /** Silenced alerts, and silences of alerts that are over. */
+  async #drawSilences(lines) {
+    const over = this.past ? [] : this.status.silences || [];
+    this.silenced.hidden = !lines.length && !over.length;
+    if (this.silenced.hidden) return;
+    if (silences) silences.drawSilences(this.silenced, this.quiet, lines, over);
+    else if (await loadSilences()) this.#drawAnew();
   }
 
   #drawOthers() {

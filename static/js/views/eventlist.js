@@ -5,7 +5,17 @@ import { getEvents, isFrontend, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
-import { byName, clock, day, duration, fullTime, hour, plain, plural, when } from "../format.js";
+import {
+  byName,
+  clock,
+  day,
+  duration,
+  fullTime,
+  plain,
+  plural,
+  untilText,
+  when,
+} from "../format.js";
 import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
@@ -250,7 +260,7 @@ function silenceText(event) {
   const failure = status >= 400 ? ` ${failureVerb(event)}` : "";
   const begun = `${many || "Alert"}${failure} silenced`;
   const done = method === "POST" ? begun : `Silence${many && ` of ${many}`}${failure} ended`;
-  const until = silence && silence.until ? ` until ${hour(silence.until)}` : "";
+  const until = silence && silence.until ? ` ${untilText(silence.until, event.time)}` : "";
   const comment = silence && silence.comment ? ` (“${silence.comment}”)` : "";
   const failed = failure && ` (${failureReason(event)})`;
   return `${done}${until}${comment}${failed}: ${said}`;
