@@ -706,6 +706,31 @@ def test_a_silence_says_until_when_as_a_clock_time_everywhere(show, server, stor
     assert browser.script(until, 72 * 3600).count(" ") == 3
 
 
+def test_the_search_finds_the_sections_of_the_manual_by_any_word_in_them(show, server):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has(".palette input"))
+    browser.type(".palette input", "proxy_set_header")
+    options = ".palette [role=option]"
+    browser.wait_for(lambda: browser.has(options))
+    assert "Running as a service: Behind a web server" in browser.text(options)
+    browser.type(".palette input", "kubernetes")
+    found = (
+        "return [...document.querySelectorAll('.palette [role=option]')].map(one => one.innerText)"
+    )
+    browser.wait_for(lambda: any("service: Kubernetes" in text for text in browser.script(found)))
+    browser.script("window.open = (...args) => { window.opened = args; }")
+    browser.press("Enter")
+    opened = browser.wait_for(lambda: browser.script("return window.opened"))
+    assert opened[0] == "static/help.html#services-kubernetes"
+    names = browser.script(
+        "const text = await (await fetch('static/help.html')).text();"
+        "const page = new DOMParser().parseFromString(text, 'text/html');"
+        "return [...page.querySelectorAll('[id]')].map((one) => one.id)"
+    )
+    assert "services-kubernetes" in names and len(names) == len(set(names))
+
+
 def test_a_silence_takes_a_comment(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.has(".alerts .menu-box"))

@@ -4,7 +4,7 @@ import { parseRoute, setLast } from "./address.js";
 import { copy, downloadBundle, instanceLink, kindText, nodeLink, stateMark } from "./controls.js";
 import { h, icon, replace } from "./dom.js";
 import { untilText, when } from "./format.js";
-import { instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
+import { getText, instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, silence } from "./views/alerts.js";
@@ -29,6 +29,9 @@ const CHANGES_OF = 86400; // seconds back in which a setting may have changed
 const INTERVALS = [2, 5, 10, 30]; // seconds
 const HOUR = 3600; // seconds for which an alert is silenced
 const PAGE = 8; // results that PageDown and PageUp pass over
+const MANUAL = "static/help.html";
+const MOST_MANUAL = 3; // sections of it
+const LEAST_LETTERS = 3; // with which its text is searched
 const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
@@ -68,7 +71,7 @@ const KEYS = [
 
 const NO_MATCH =
   "No match. Search for a node, an instance, a panel of a node (“worker2 log”), a setting, a " +
-  "figure, an alert, a view, or an action such as “silence”, “dark” or “copy link”.";
+  "figure, an alert, a view, a word of the manual, or an action such as “silence” or “dark”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
@@ -284,12 +287,51 @@ function alertEntries() {
     return { group: "Alerts", ...look, text: headline(text), also, href, act: go(href) };
   });
   const remedies = [...new Set(lines.map(({ rule }) => rule))].map((rule) => {
-    const href = `static/help.html#do-${rule}`;
+    const href = `${MANUAL}#do-${rule}`;
     const act = () => open(href, "_blank", "noopener");
     const text = `What to do: ${rule.replace(/_/g, " ")}`;
     return { group: "Manual", image: "page", text, href, act, later: true };
   });
   return [...alerts, ...remedies];
+}
+
+let manual = null; // the sections of the manual: [{title, href, text}], once it is asked for
+
+/** Load the manual: each heading with what stands below it is a section. */
+async function loadManual() {
+  if (manual) return;
+  manual = [];
+  let page;
+  try {
+    page = new DOMParser().parseFromString(await getText(MANUAL), "text/html");
+  } catch (error) {
+    manual = null; // the next search asks again
+    return;
+  }
+  let chapter = null;
+  const isHeading = ({ tagName }) => ["H2", "H3"].includes(tagName);
+  manual = [...page.querySelectorAll("main :is(h2, h3)")].map((heading) => {
+    if (heading.tagName === "H2") chapter = heading;
+    const title = [...new Set([chapter, heading])].map((one) => one.textContent).join(": ");
+    let text = title;
+    for (let one = heading.nextElementSibling; one && !isHeading(one); one = one.nextElementSibling)
+      text += ` ${one.textContent}`;
+    return { title, href: `${MANUAL}#${heading.id || chapter.id}`, text: text.toLowerCase() };
+  });
+}
+
+/** The sections of the manual in which all words stand; those first whose titles have them. */
+function manualEntries(words) {
+  if (words.join("").length < LEAST_LETTERS) return [];
+  const has = (text) => words.every((word) => text.toLowerCase().includes(word));
+  return (manual || [])
+    .filter(({ text }) => has(text))
+    .sort((a, b) => has(b.title) - has(a.title))
+    .slice(0, MOST_MANUAL)
+    .map(({ title, href }) => {
+      const act = () => open(href, "_blank", "noopener");
+      return { group: "Manual", image: "page", text: title, note: "manual", href, act };
+    });
 }
 
 /** Figures lead to their chart, settings to the Config of a node. */
@@ -421,7 +463,8 @@ function entriesFor(text, changes) {
   });
   const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
   const shown = wanted.filter((entry, i) => !isLate(entry, i));
-  return [...nodes, ...changed, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
+  const found = [...nodes, ...changed, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
+  return [...found, ...manualEntries(words)];
 }
 
 // ---- the dialog ----
@@ -461,6 +504,7 @@ class Palette {
     this.dialog.showModal();
     this.#find();
     this.#loadChanges();
+    loadManual().then(() => this.#findAgain());
   }
 
   /** Changed settings are found when their events are there. */
@@ -473,6 +517,11 @@ class Palette {
     } catch (error) {
       return; // the rest is found without them
     }
+    this.#findAgain();
+  }
+
+  /** More can be found now. */
+  #findAgain() {
     if (!this.input.value || !this.dialog.open) return;
     // What the user went to stays chosen: Enter must not run something else.
     this.#find(this.at ? this.entries[this.at] : {});
