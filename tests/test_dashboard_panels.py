@@ -428,6 +428,30 @@ def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alo
     assert browser.text(".chips [aria-pressed='true']").split() == ["lmcache_new", "2"]
 
 
+def test_the_name_of_a_metric_has_the_room_that_its_value_leaves(browser, worker, show):
+    names = ["count_of_things_total", "the_time_of_%s_seconds_total" % ("another_thing_" * 3)]
+    worker.pages["/metrics"] = "".join(
+        "# TYPE lmcache:%s gauge\nlmcache:%s %s\n" % (name, name, value)
+        for name, value in zip(names, ("3", "123.456"))
+    )
+    browser.resize(360, 800)
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.count("main .data tbody td.num") == 2)
+    assert browser.role("main .data tbody:not(.spacer) tr") == "row"
+    assert browser.role("main .data tbody td.num") == "cell"
+    rows = (
+        "const box = (element) => { const range = document.createRange();"
+        "  range.selectNodeContents(element); return range.getBoundingClientRect() };"
+        "return [...document.querySelectorAll('main .data tbody:not(.spacer) tr')].map((row) =>"
+        "  [box(row.querySelector('button')).height,"
+        "   row.lastChild.clientWidth - box(row.lastChild).width])"
+    )
+    (height, free), (more_height, more_free) = browser.script(rows)
+    assert height < 30 < more_height
+    assert free < 25 and more_free < 25, "the rest is padding"
+    assert browser.script("return document.body.scrollWidth") == 360
+
+
 @pytest.mark.parametrize(
     "panel", ["overview", "metrics", "threads", "loglevels", "config", "environment", "cache"]
 )

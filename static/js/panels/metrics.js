@@ -627,6 +627,7 @@ class Metrics {
       },
       render: (text, body) => this.#render(text, body),
     });
+    this.frame.element.classList.add("metrics");
     subscribe(() => this.#checkNote(), ctx.signal);
     this.#checkNote();
   }
