@@ -565,9 +565,44 @@ def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show
     assert "■ 2 down" in head and "2 other frontends, 1 down" in head
     assert "2 of 6 down" in browser.text("main .data tbody tr.instance")
     groups = [text.split("\n") for text in browser.texts("nav .side-tree summary")]
-    assert groups[0][-1] == "4", groups
+    assert groups[0][-1] == "6", groups
     browser.click(line + " .link")
     assert browser.attribute(line + " .evidence a[href$='rack2/overview']", "href")
+
+
+def test_an_instance_has_all_its_nodes_everywhere_whatever_frontend_they_are_behind(
+    show, server, story
+):
+    story.proxies = [{"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "up", "nodes": []}]
+    split, behind = story.instances
+    for one in story.nodes:
+        if one["instance"] == behind["name"] or one["key"].endswith("a_worker3"):
+            one.update(proxy="rack1", key="rack1/" + one["key"])
+    for instance in (split, behind):
+        mine = [one for one in story.nodes if one["instance"] == instance["name"]]
+        instance["nodes"] = [one["key"] for one in mine]
+    server_of_one = {"id": "mp-0", "name": "mp-0", "kinds": ["mp"], "nodes": ["mp-0"]}
+    story.instances.append({**split, **server_of_one, "state": "up", "spread": {}})
+    rows = "main .data tbody tr.%s"
+    for name in (split["name"], behind["name"]):
+        browser = show(server, "/#/?group=i:" + name)
+        browser.wait_for(lambda: browser.count(rows % "rank") == 6)
+        assert browser.count(rows % "instance") == 1
+        scheduler = next(one for one in story.nodes if one["key"].endswith(name + "_scheduler"))
+        others = "main [aria-label='Other nodes of this instance'] tbody th"
+        browser = show(server, "/#/node/" + scheduler["key"].replace("/", "%2F"), others)
+        assert browser.count(others) == 5
+        browser = show(server, "/#/nodes?instance=" + name)
+        browser.wait_for(lambda: browser.count("main .data tbody th") == 6)
+    counts = browser.script(
+        "return [...document.querySelectorAll('nav .side-tree summary')].map((one) =>"
+        " [one.querySelector('.tree-name').textContent, one.querySelector('.count').textContent,"
+        " one.parentNode.querySelectorAll('li .state').length])"
+    )
+    assert [split["name"], "6", 6] in counts and ["rack1", "7", 7] in counts, counts
+    # An MP server is an instance, too: a link to it shows it.
+    browser = show(server, "/#/?group=i:mp-0")
+    assert browser.texts(NAMES) == ["mp-0"]
 
 
 def test_a_viewer_who_may_not_edit_sees_the_undo_and_what_it_needs(show, server, story):

@@ -347,13 +347,6 @@ export async function loadSession() {
   notify();
 }
 
-/** The names of instances, by their ids; without any from the server, those that its nodes tell. */
-function instanceNames(status) {
-  if (status.instances) return new Map(status.instances.map((one) => [one.id, one.name]));
-  const names = status.nodes.map((node) => node.instance).filter(Boolean);
-  return new Map(names.map((name) => [name, name]));
-}
-
 /** How many nodes are in each state, and in total: of the nodes that are listed and drawn. */
 function countStates({ nodes, counts }) {
   const none = Object.keys(counts).map((state) => [state, 0]);
@@ -393,7 +386,7 @@ async function ask(path) {
     const back = store.error !== null || again; // another process may trust otherwise
     store.status = Object.assign(status, { counts: countStates(status) });
     store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
-    store.instances = instanceNames(status);
+    store.instances = new Map(status.instances.map((one) => [one.id, one.name]));
     store.received = Date.now() / 1000;
     store.error = null;
     store.failures = 0;

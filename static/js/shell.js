@@ -175,12 +175,15 @@ const places = part(".places");
 const treeBox = part(".side-tree");
 let drawnTree = ""; // what the tree was built for
 let treeTags = new Map(); // id of a group -> the tag of an outlier
-let treeMarks = new Map(); // id of a group or key of a node -> its mark
+let treeMarks = new Map(); // id of a group, or of a node in it -> its mark
+
+/** A node may be in two groups. */
+const idIn = (group, node) => `${group.id}\n${node.key}`;
 
 export const treeIsDrawn = () => drawnTree !== "";
 
 /** The worst state of these nodes. */
-export function worstState(nodes) {
+function worstState(nodes) {
   const start = nodes.length ? "up" : "unknown";
   return nodes.reduce(
     (state, node) => (STATE_ORDER[node.state] < STATE_ORDER[state] ? node.state : state),
@@ -198,17 +201,20 @@ function groupOf(node) {
 
 const KIND_RANK = { instance: 0, mp: 1, other: 2, frontend: 3 };
 
-/** Nodes by instance, MP servers together, what is left, and the nodes of other frontends. */
+/**
+ * Nodes by instance, MP servers together, what is left, and the nodes of other frontends. An
+ * instance has all its nodes, as everywhere: some may be in another group, too.
+ */
 export function groupsOf(status) {
   const groups = new Map();
   const add = (id, label, kind) => {
-    if (!groups.has(id)) groups.set(id, { id, label, kind, nodes: [], state: "unknown", total: 0 });
+    if (!groups.has(id)) groups.set(id, { id, label, kind, nodes: [], state: "unknown" });
     return groups.get(id);
   };
   for (const node of status.nodes) add(...groupOf(node)).nodes.push(node);
   for (const node of status.nodes) {
     const instance = groups.get(`i:${instanceName(node)}`);
-    if (instance) instance.total += 1;
+    if (instance && !instance.nodes.includes(node)) instance.nodes.push(node);
   }
   for (const proxy of status.proxies || [])
     if (proxy.name !== "local_proxy") add(`p:${proxy.name}`, proxy.name, "frontend");
@@ -228,7 +234,7 @@ const byState = (a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(
 /** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
 function sectionsOf(groups) {
   if (groups.length <= MANY_GROUPS) return [{ title: "", groups, more: 0 }];
-  const outliers = outliersOf(store.status.instances || [], store.status.uptime);
+  const outliers = outliersOf(store.status.instances, store.status.uptime);
   for (const group of groups)
     if (group.kind === "instance") group.outlier = outliers.get(group.label);
   const isBad = (group) => group.state !== "up" || group.outlier;
@@ -261,13 +267,6 @@ function closedGroups() {
   return new Set(JSON.parse(recall("tree.closed", "[]")));
 }
 
-/** How many nodes a group lists; those of an instance may be under their frontends. */
-function countOf({ nodes, total }) {
-  const elsewhere = total - nodes.length;
-  const title = elsewhere > 0 ? `${plain(elsewhere)} more under their frontends` : null;
-  return h("span", { class: "muted count", title }, plain(nodes.length));
-}
-
 function buildGroup(group, { closed, many }) {
   const mark = h("span");
   const list = h("ul");
@@ -279,7 +278,7 @@ function buildGroup(group, { closed, many }) {
     {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
-    tag || countOf(group),
+    tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
   );
   const details = h("details", { open: !many && !closed.has(group.id) }, summary, list);
   if (details.open) listNodes(list, group);
@@ -293,7 +292,7 @@ function buildGroup(group, { closed, many }) {
     else closed.add(group.id);
     if (!many) remember("tree.closed", JSON.stringify([...closed]));
   });
-  treeMarks.set(`group ${group.id}`, mark);
+  treeMarks.set(group.id, mark);
   return details;
 }
 
@@ -311,7 +310,7 @@ function listNodes(list, group) {
     list,
     shown.map((node) => {
       const mark = h("span");
-      treeMarks.set(node.key, mark);
+      treeMarks.set(idIn(group, node), mark);
       const name = h("span", { class: "tree-name" }, fitted(node.name));
       const props = { href: nodeLink(node), title: node.key, dataset: { key: node.key } };
       return h("li", {}, h("a", props, mark, name));
@@ -359,7 +358,6 @@ export function drawTree() {
       section.groups.map((group) => [
         group.id,
         group.nodes.map((node) => node.key),
-        group.total,
         group.outlier && group.state,
       ]),
       section.more,
@@ -379,9 +377,9 @@ export function drawTree() {
   }
   for (const { groups: shown } of sections)
     for (const group of shown) {
-      put(treeMarks.get(`group ${group.id}`), group.state);
+      put(treeMarks.get(group.id), group.state);
       if (treeTags.has(group.id)) updateOutlierTag(treeTags.get(group.id), group.outlier);
-      for (const node of group.nodes) put(treeMarks.get(node.key), node.state);
+      for (const node of group.nodes) put(treeMarks.get(idIn(group, node)), node.state);
     }
 }
 

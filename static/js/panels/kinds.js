@@ -6,7 +6,14 @@ import { facts, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
 import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, refreshNow, shownNow, store, subscribe } from "../server.js";
+import {
+  getJson,
+  instanceName as instanceOf,
+  refreshNow,
+  shownNow,
+  store,
+  subscribe,
+} from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
@@ -803,10 +810,11 @@ function children(ctx) {
 
 /** The other nodes of an instance, on the pages of its engine and of its scheduler. */
 function members(ctx) {
-  const { key, instance_id: instance } = ctx.node();
+  const { key } = ctx.node();
+  const instance = instanceOf(ctx.node());
   return nodeTable(ctx, {
     title: "Other nodes of this instance",
-    belongs: (node) => instance && node.instance_id === instance && node.key !== key,
+    belongs: (node) => instance && instanceOf(node) === instance && node.key !== key,
     emptyText: "This instance has no other nodes.",
     again: () => null,
   });

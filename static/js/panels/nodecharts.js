@@ -461,7 +461,7 @@ export class InstanceFigures {
   }
 
   #draw() {
-    const found = (store.status.instances || []).find((one) => one.id === this.id);
+    const found = store.status.instances.find((one) => one.id === this.id);
     const past = this.history.end ? this.history.last().values : {};
     // Lists get fewer figures of an instance than its history has, up to the last poll.
     const reported = Object.entries(found ? found.metrics : {}).filter(([, one]) => isNumber(one));

@@ -17,6 +17,7 @@ import { duration, hour, plain, plural } from "../format.js";
 import {
   each,
   getJson,
+  instanceName,
   loadFailure,
   loadModule,
   nodePath,
@@ -334,15 +335,18 @@ class Filters {
   apply() {
     const groups = memory.group && store.status ? groupsOf(store.status) : [];
     const group = groups.find((one) => one.id === memory.group);
-    const members = memory.group ? new Set((group ? group.nodes : []).map((one) => one.key)) : null;
+    const members = new Set((group ? group.nodes : []).map((one) => one.key));
+    const name = memory.group.slice(2);
+    const isInstance = memory.group.startsWith("i:"); // the list at the side lacks some
+    const isMember = (node) => (isInstance ? instanceName(node) === name : members.has(node.key));
     this.only.hidden = !memory.group;
-    setText(this.only, `Only ${group ? group.label : memory.group.slice(2)}  ×`);
-    if (group && group.kind === "instance") this.table.unfold(memory.group.slice(2));
+    setText(this.only, `Only ${group ? group.label : name}  ×`);
+    if (isInstance) this.table.unfold(name);
     const fits = (node) =>
       matchesState(node) &&
       (!memory.kind || node.kind === memory.kind) &&
       (!memory.model || node.model === memory.model) &&
-      (!members || members.has(node.key)) &&
+      (!memory.group || isMember(node)) &&
       (!memory.envHits || memory.envHits.has(node.key));
     const narrows = Boolean(memory.state || memory.kind || memory.envHits);
     const shown = (row) => (row.node ? fits(row.node) : row.nodes.some(fits));

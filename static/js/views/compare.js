@@ -477,7 +477,7 @@ class ComparePage {
     this.content.hidden = !this.none.hidden;
     if (this.content.hidden) return;
     // The worst nodes of a fleet are ranks of a few instances.
-    const isFleet = (status.instances || []).length > WORST;
+    const isFleet = status.instances.length > WORST;
     this.preset = this.preset || (isFleet ? "instances" : "worst");
     this.picker.drawPresets();
     if (!this.started) {

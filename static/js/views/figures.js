@@ -142,7 +142,7 @@ function countsOf(status) {
   return {
     engines: engines.length,
     timed: engines.filter((node) => node.proxy === "local_proxy").length,
-    slowest: (figure, traffic) => slowestNote(status.instances || [], figure, traffic),
+    slowest: (figure, traffic) => slowestNote(status.instances, figure, traffic),
   };
 }
 

@@ -16,93 +16,20 @@ import {
 import { h } from "../dom.js";
 import { byName, columnParts, csvText, format, NONE, parts, plain, plural } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
-import { worstState } from "../shell.js";
 import { DataTable } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
 
 const LINE = 32; // px, a row of one line
 const TWO_LINES = 44; // px
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
-const LEAST_RANKS = 3; // fewer have no median worth the name
-const OUTLIER = 2; // times the median, or its half
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
 const MOST_TRENDS = 64; // rows whose past is asked for at once
 const TREND_POINTS = 40;
 const FIRST_TRENDS = 3500; // ms that the first ones of a large fleet wait for all else
 
-// ---- instances out of nodes, where the server does not report them ----
-
-const SUMMED = [
-  "evictions_per_second",
-  "failures_per_second",
-  "slow_retrievals_per_second",
-  "timeouts_per_second",
-  "local_cache_bytes",
-  "local_cache_limit_bytes",
-  "remote_cache_bytes",
-  "local_storage_bytes",
-  "queue_size",
-];
-const MEANT = /_rate$|_ratio$/;
-
-const median = (values) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-};
-
-/**
- * The sum, the mean or the highest of what ranks report: ranks serve the same tokens, so those
- * count once.
- */
-function together(name, values) {
-  if (SUMMED.includes(name)) return values.reduce((sum, value) => sum + value, 0);
-  if (MEANT.test(name)) return values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.max(...values);
-}
-
-/** The spread of a figure over ranks: {min, median, max, outlier: key or null}. */
-export function spreadOf(nodes, name) {
-  const known = nodes.filter((node) => isNumber((node.metrics || {})[name]));
-  if (known.length < LEAST_RANKS) return null;
-  const values = known.map((node) => node.metrics[name]);
-  const middle = median(values);
-  const far = known.find((node) => {
-    const value = node.metrics[name];
-    return middle > 0 && (value > OUTLIER * middle || value < middle / OUTLIER);
-  });
-  return {
-    min: Math.min(...values),
-    median: middle,
-    max: Math.max(...values),
-    outlier: far ? far.key : null,
-  };
-}
+// ---- instances ----
 
 const SPREAD = ["retrieve_p99", "local_cache_bytes", "evictions_per_second", "failures_per_second"];
-
-function instanceOf(id, nodes) {
-  const names = [...new Set(nodes.flatMap((node) => Object.keys(node.metrics || {})))];
-  const metrics = {};
-  for (const name of names) {
-    const values = nodes.map((node) => (node.metrics || {})[name]).filter(isNumber);
-    metrics[name] = values.length ? together(name, values) : null;
-  }
-  const ranks = nodes.filter((node) => node.kind === "worker");
-  const spread = Object.fromEntries(SPREAD.map((name) => [name, spreadOf(ranks, name)]));
-  const first = nodes.find((node) => node.kind === "worker") || nodes[0];
-  return {
-    id,
-    name: first.instance || id,
-    kinds: [...new Set(nodes.map((node) => node.kind))],
-    model: first.model || "",
-    engine: "",
-    state: worstState(nodes),
-    nodes: nodes.map((node) => node.key),
-    metrics,
-    spread,
-  };
-}
 
 /** An engine and its ranks may be reported apart, under one name: they are one instance. */
 function joinedByName(instances) {
@@ -128,18 +55,8 @@ function joined(a, b) {
   };
 }
 
-/**
- * The instances of a status: as the server reports them, else the nodes grouped by their instance.
- */
-export function instancesOf(status) {
-  if (status.instances) return joinedByName(status.instances);
-  const groups = new Map();
-  for (const node of status.nodes) {
-    if (node.proxy !== "local_proxy" || !node.instance || node.kind === "mp") continue;
-    groups.set(node.instance, [...(groups.get(node.instance) || []), node]);
-  }
-  return [...groups].map(([id, nodes]) => instanceOf(id, nodes));
-}
+/** The instances of a status, each with all its nodes, wherever they are. */
+export const instancesOf = (status) => joinedByName(status.instances);
 
 // ---- rows ----
 
