@@ -101,7 +101,10 @@ def test_rates_that_stand_together_share_one_unit(run):
     ],
 )
 def test_the_rates_of_a_column_have_one_unit_and_one_number_of_decimals(run, unit, values, words):
-    body = "return given[0].map((one) => columnText(one, given[1], given[0][0]))"
+    body = (
+        "const step = columnStep(given[1], given[0][0]);"
+        "return given[0].map((one) => columnText(one, given[1], step))"
+    )
     assert run("format.js", body, values, unit) == words
 
 

@@ -173,24 +173,31 @@ export function axisLabels(values, unit, most) {
 const RATES = ["1/s", "1/min", "tokens/s"];
 
 /**
- * [figures, unit] of a value in a column of which `highest` is the highest: its rates have one unit
- * and one number of decimals.
+ * What the rates of a column have in common, of which `highest` is the highest: {size, letter,
+ * word, digits}; null where each value has its own unit.
  */
-export function columnParts(value, unit, highest) {
-  if (!RATES.includes(unit) || !(highest > 0) || !Number.isFinite(value)) return parts(value, unit);
+export function columnStep(unit, highest) {
+  if (!RATES.includes(unit) || !(highest > 0)) return null;
   const [size, name] = axisStep(highest, unit);
   const letter = /^[kMG]?/.exec(name)[0];
   const word = name.slice(letter.length).trim();
   const most = highest / size;
   const digits = (most >= 99.95 ? 0 : most >= 9.995 ? 1 : 2) - (word === "/min" ? 1 : 0);
-  const least = 10 ** -Math.max(0, digits);
+  return { size, letter, word, digits: Math.max(0, digits) };
+}
+
+/** [figures, unit] of a value in a column with that step, or by itself. */
+export function columnParts(value, unit, step) {
+  if (!step || !Number.isFinite(value)) return parts(value, unit);
+  const { size, letter, word, digits } = step;
+  const least = 10 ** -digits;
   if (value === 0) return ["0", word];
   if (value > 0 && value / size < least / 2) return [`< ${least}${letter}`, word];
-  return [fixed(value / size, Math.max(0, digits)) + letter, word];
+  return [fixed(value / size, digits) + letter, word];
 }
 
 /** The same as one text. */
-export const columnText = (value, unit, highest) => together(columnParts(value, unit, highest));
+export const columnText = (value, unit, step) => together(columnParts(value, unit, step));
 
 /** A number as it is, with separators. */
 export function plain(value) {

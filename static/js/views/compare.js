@@ -6,7 +6,7 @@ import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
-import { byName, columnText, format, middle, plain, plural } from "../format.js";
+import { byName, columnStep, columnText, format, middle, plain, plural } from "../format.js";
 import { getJson, instanceName, need, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
@@ -172,7 +172,7 @@ function valueRow(one) {
 class ValueTable {
   constructor(unit, view) {
     this.unit = unit;
-    this.highest = 0; // with which rates share their unit
+    this.step = null; // what its rates have in common
     const number = (id, label, more = {}) => ({
       id,
       label,
@@ -180,7 +180,7 @@ class ValueTable {
       width: 92,
       find: false,
       value: (row) => row[id],
-      text: (row) => columnText(row[id], unit, this.highest),
+      text: (row) => columnText(row[id], unit, this.step),
       ...more,
     });
     this.table = new DataTable({
@@ -209,7 +209,8 @@ class ValueTable {
   }
 
   update(rows) {
-    this.highest = Math.max(0, ...rows.map(({ high }) => high).filter(isNumber));
+    const highest = Math.max(0, ...rows.map(({ high }) => high).filter(isNumber));
+    this.step = columnStep(this.unit, highest);
     this.table.update(rows);
   }
 }

@@ -14,7 +14,16 @@ import {
   timesText,
 } from "../controls.js";
 import { h } from "../dom.js";
-import { byName, columnParts, csvText, format, NONE, parts, plain, plural } from "../format.js";
+import {
+  byName,
+  columnParts,
+  columnStep,
+  csvText,
+  format,
+  NONE,
+  plain,
+  plural,
+} from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
 import { DataTable } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
@@ -102,18 +111,32 @@ export function rowsOf(status) {
   const others = status.nodes.filter((node) => !inside.has(node.key));
   const outliers = outliersOf(instances, status.uptime);
   const rows = instances.map((one) => instanceRow(one, outliers.get(one.name)));
-  return [...rows, ...others.map((node) => nodeRow(node, null))];
+  rows.push(...others.map((node) => nodeRow(node, null)));
+  const steps = stepsOf(rows);
+  for (const row of rows) row.steps = steps;
+  return rows;
 }
 
+/** Figure -> what the rates in its column have in common. */
+function stepsOf(rows) {
+  const step = ({ id }) => {
+    const values = rows.map(({ metrics }) => metrics[id]).filter(isNumber);
+    return [id, columnStep(metricUnit(id), Math.max(0, ...values))];
+  };
+  return Object.fromEntries(FIGURE_COLUMNS.map(step));
+}
+
+/** The rows of an instance's nodes, which are made once: a table asks for them several times. */
 function childrenOf(row) {
-  return [...row.nodes]
+  row.children ||= [...row.nodes]
     .sort(
       (a, b) =>
         (STATE_ORDER[a.state] ?? 2) - (STATE_ORDER[b.state] ?? 2) ||
         (ROLE_RANK[a.kind] ?? 9) - (ROLE_RANK[b.kind] ?? 9) ||
         byName(a.key, b.key),
     )
-    .map((node) => nodeRow(node, row.instance));
+    .map((node) => ({ ...nodeRow(node, row.instance), steps: row.steps }));
+  return row.children;
 }
 
 /** Worst first, by whole points of the hit rate: rows do not change places at each update. */
@@ -149,32 +172,22 @@ function farFrom(row) {
 
 // ---- cells ----
 
-/** Figure -> the highest value in its column, with which its rates share their unit. */
-const tops = new Map();
-
-function findTops(rows) {
-  for (const { id } of FIGURE_COLUMNS) {
-    const values = rows.map(({ metrics }) => metrics[id]).filter(isNumber);
-    tops.set(id, Math.max(0, ...values));
-  }
-}
-
 /** A figure with its unit, as its column has it. */
-const withUnit = (value, unit, top) => {
-  const [number, word] = columnParts(value, unit, top);
+const withUnit = (value, unit, step) => {
+  const [number, word] = columnParts(value, unit, step);
   const glued = word.startsWith("/") || word === "%" || word === "";
   return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
 };
 
 /** A figure below another one: its unit is left out where both have the same. */
-function below(value, unit, above, top) {
-  const [text, word] = columnParts(value, unit, top);
-  return value === 0 || word === columnParts(above, unit, top)[1] ? text : format(value, unit);
+function below(value, unit, above, step) {
+  const [text, word] = columnParts(value, unit, step);
+  return value === 0 || word === columnParts(above, unit, step)[1] ? text : format(value, unit);
 }
 
 /** "ranks 84 – 412"; "990 µs – 4.80" has no room for more. */
-function spreadText(spread, value, unit, top) {
-  const [min, max] = [spread.min, spread.max].map((one) => below(one, unit, value, top));
+function spreadText(spread, value, unit, step) {
+  const [min, max] = [spread.min, spread.max].map((one) => below(one, unit, value, step));
   const hasUnit = (text) => text.includes("\u00a0");
   return `${hasUnit(min) || hasUnit(max) ? "" : "ranks "}${min} – ${max}`;
 }
@@ -203,14 +216,14 @@ function figureCell(row, name, show = withUnit) {
   if (!isNumber(value)) return hasFigures(row) ? NONE : "";
   const spread = spreadFor(row, name);
   const odd = oddness(row, name);
-  const top = tops.get(name);
+  const step = row.steps[name];
   const more = odd
     ? oddText(value, odd.median)
     : spread
-      ? spreadText(spread, value, unit, top)
+      ? spreadText(spread, value, unit, step)
       : "";
   return [
-    h("span", { class: odd ? "outlier" : null }, show(value, unit, top, row)),
+    h("span", { class: odd ? "outlier" : null }, show(value, unit, step, row)),
     more ? h("span", { class: odd ? "spread why" : "spread" }, more) : null,
   ];
 }
@@ -218,7 +231,7 @@ function figureCell(row, name, show = withUnit) {
 const cellSignature = (row, name) =>
   JSON.stringify([
     row.metrics[name] ?? hasFigures(row),
-    columnParts(row.metrics[name], metricUnit(name), tops.get(name)),
+    row.steps[name],
     spreadFor(row, name),
     oddness(row, name)?.median,
   ]);
@@ -237,11 +250,11 @@ const figure = (name, more = {}) => ({
   ...more,
 });
 
-function memoryText(value, unit, top, row) {
+function memoryText(value, unit, step, row) {
   const limit = row.metrics.local_cache_limit_bytes;
   const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "%"] : null;
   const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
-  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, top), share)];
+  return [bar, h("span", { class: "meter-text" }, withUnit(value, unit, step), share)];
 }
 
 /** What a node does whose figures have no column: one line beside its name. */
@@ -499,7 +512,6 @@ export class InstanceTable {
       this.started = true;
       this.#openWorst(rows);
     }
-    findTops(rows);
     this.table.update(rows);
   }
 
