@@ -2,7 +2,7 @@
 // themselves: the upper part of their Overview.
 
 import { isNumber } from "../chartmath.js";
-import { facts, meter, nodeLink, stateMark } from "../controls.js";
+import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
 import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -750,7 +750,7 @@ const NODE_COLUMNS = [
     sig: (row) => row.state,
     render: (row) => stateMark(row.state),
     width: 100,
-    narrow: 56,
+    narrow: 50,
   }),
   text("name", "Name", (row) => row.name, {
     head: true,
@@ -758,11 +758,11 @@ const NODE_COLUMNS = [
     width: 150,
     narrow: 130,
     sig: (row) => row.key,
-    render: (row) => h("a", { href: nodeLink(row) }, row.name),
+    render: (row) => h("a", { href: nodeLink(row), title: row.key }, fitted(row.name)),
   }),
   text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 104, drop: 3 }),
   text("version", "Version", (row) => row.version || "–", { width: 160, drop: 5 }),
-  { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76 },
+  { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76, narrow: 68 },
   { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
   { ...number("memory", "L1 memory", figure("local_cache_bytes"), bytes), width: 110, drop: 4 },
   { ...number("latency", "Response time", (row) => row.latency, seconds), width: 120, drop: 2 },

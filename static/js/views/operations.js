@@ -3,7 +3,7 @@
 
 import { button, empty, field, guarded, nodeLink, toast, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
@@ -634,7 +634,7 @@ export class CacheOperations {
           "Results",
           ["Server", "Result"],
           this.results.map((one) => [
-            h("a", { href: nodeLink(one.node) }, one.node.key),
+            h("a", { href: nodeLink(one.node) }, breakable(one.node.key)),
             resultCell(one),
           ]),
         ),

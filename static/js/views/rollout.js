@@ -5,7 +5,7 @@ import { Chart } from "../chart.js";
 import { isNumber } from "../chartmath.js";
 import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
 import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from "../server.js";
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
@@ -583,7 +583,7 @@ export class RolloutView {
             h(
               "tr",
               {},
-              h("th", { scope: "row" }, h("a", { href: nodeLink({ key }) }, key)),
+              h("th", { scope: "row" }, h("a", { href: nodeLink({ key }) }, breakable(key))),
               h("td", {}, resultCell(result)),
             ),
           ),
