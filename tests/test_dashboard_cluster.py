@@ -1761,17 +1761,40 @@ def test_why_a_node_behind_a_frontend_is_unknown_is_told_whole(show, server, sto
     browser.wait_for(lambda: "Source\nits frontend" in browser.text("main"))
 
 
-def test_last_values_are_said_to_be_so_below_what_other_nodes_report_now(show, server, story):
+def test_a_long_name_of_a_node_breaks_before_its_last_part_on_a_telephone(show, server, story):
+    for one in story.nodes:
+        if one["instance"] == "llama70b-a":
+            one["name"] = one["name"].replace("llama70b-a", "frankfurt-llama70b-a")
+            one["key"] = one["name"]
+    story.instances[0].update(
+        nodes=[one["key"] for one in story.nodes if one["instance"] == "llama70b-a"]
+    )
+    widths = (
+        "const link = [...document.querySelectorAll('main th a')]"
+        ".find((one) => one.textContent === arguments[0]);"
+        "const fitted = link && link.querySelector('.fitted');"
+        "return fitted && [...fitted.getClientRects()].map((box) => box.width)"
+    )
+    browser = show(server)
+    browser.resize(360, 800)
+    name = "frankfurt-llama70b-a_scheduler"
+    for address in ("/#/nodes", "/#/node/frankfurt-llama70b-a_api"):
+        browser = show(server, address)
+        lines = browser.wait_for(lambda: browser.script(widths, name))
+        assert len(lines) == 2, (address, lines)
+        # "frankfurt-llama70b-a" and "_scheduler": their widths are as 20 to 10 characters.
+        assert lines[0] > 1.6 * lines[1], (address, lines)
+
+
+def test_charts_alone_are_not_said_to_be_the_last_values(show, server, story):
     node = next(one for one in story.nodes if one["kind"] == "scheduler")
     node.update(state="down", error="connection refused")
     story.figures = {"latency": lambda ago: 0.004}
     browser = show(server, "/#/node/" + node["key"], "main .charts-card")
     said = "Figures are the last values reported, at"
-    browser.wait_for(lambda: said in browser.text("main"))
     browser.wait_for(lambda: "Other nodes of this instance" in browser.text("main"))
-    text = browser.text("main")
-    assert text.index("Other nodes of this instance") < text.index(said)
-    assert browser.has(".note:not([hidden]) + .node-charts .charts-card")
+    browser.wait_for(lambda: browser.text("main .charts-card .legend"))
+    assert said not in browser.text("main"), "it has charts and no figures"
 
 
 def test_the_side_lists_instances_and_folds(show, server):

@@ -166,14 +166,12 @@ class Overview {
   #drawPast(node) {
     const { time } = this.figures.told;
     const fixed = !timeRange().live;
-    this.past.hidden = (!isAway(node) && !fixed) || !time;
+    // Charts tell of themselves when their values were.
+    const hasFigures = !this.figures.tiles.hidden || this.caches.isConnected;
+    this.past.hidden = !time || !(fixed || (isAway(node) && hasFigures));
     if (this.past.hidden) return;
     const isOlder = timeRange().to - time > SAME_TIME;
     const older = isOlder ? ` (last reported at ${clock(time)})` : "";
-    // Other nodes have figures of now: the note stands below them where none of these is above.
-    const isFirst = fixed || !this.figures.tiles.hidden || this.caches.isConnected;
-    const place = isFirst ? this.figures.tiles : this.charts;
-    if (this.past.nextSibling !== place) place.before(this.past);
     const text = fixed
       ? `Figures as of ${clock(timeRange().to)}, the end of this range${older}. ${LIVE}`
       : `Figures are the last values reported, at ${clock(time)}.`;
