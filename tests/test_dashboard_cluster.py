@@ -1786,6 +1786,20 @@ def test_a_long_name_of_a_node_breaks_before_its_last_part_on_a_telephone(show, 
         assert lines[0] > 1.6 * lines[1], (address, lines)
 
 
+def test_the_nodes_of_an_instance_have_the_figures_of_the_status_that_its_page_shows(
+    show, server, story
+):
+    rank = next(one for one in story.nodes if one["key"] == SICK)
+    table = "main [aria-label='Other nodes of this instance']"
+    browser = show(server, "/#/node/llama70b-a_scheduler", table + " tbody th")
+    browser.wait_for(lambda: "412 ms" in browser.text(table))
+    rank["metrics"]["retrieve_p99"] = 0.5
+    story.instances[0]["metrics"]["retrieve_p99"] = 0.5
+    poll(browser)
+    browser.wait_for(lambda: "500" in browser.text("main [aria-label='Figures of llama70b-a']"))
+    assert "500 ms" in browser.text(table) and "412 ms" not in browser.text(table)
+
+
 def test_charts_alone_are_not_said_to_be_the_last_values(show, server, story):
     node = next(one for one in story.nodes if one["kind"] == "scheduler")
     node.update(state="down", error="connection refused")

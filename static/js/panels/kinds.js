@@ -35,8 +35,8 @@ const panel =
       render: (data, body) => append(body, show(data, ctx)),
     }).element;
 
-function rows(label, columns, list, key, emptyText, { fixed = false, rowClass = null } = {}) {
-  const table = new DataTable({ label, columns, key, fixed, rowClass, emptyText });
+function rows(label, columns, list, key, emptyText, { rowClass = null } = {}) {
+  const table = new DataTable({ label, columns, key, fixed: false, rowClass, emptyText });
   table.update(list);
   return table.element;
 }
@@ -768,9 +768,21 @@ const NODE_COLUMNS = [
   { ...number("latency", "Response time", (row) => row.latency, seconds), width: 120, drop: 2 },
 ];
 
-/** A table of nodes that belong together; `again(signal)` is run before a refresh. */
+/**
+ * A table of nodes that belong together, of the status that the whole page shows; `again(signal)`
+ * is run before a refresh.
+ */
 function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
   let asked = false;
+  const table = new DataTable({ label: title, columns: NODE_COLUMNS, key: (row) => row.key });
+  const none = h("p", { class: "quiet-line" }, emptyText);
+  const nodes = () => (store.status ? store.status.nodes.filter(belongs) : []);
+  const draw = () => {
+    const list = nodes();
+    table.update(list);
+    table.element.hidden = !list.length;
+    none.hidden = list.length > 0;
+  };
   const frame = panelFrame({
     title,
     note,
@@ -781,17 +793,15 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
         await refreshNow();
       }
       asked = true;
-      const list = store.status ? store.status.nodes.filter(belongs) : [];
+      const list = nodes();
       return { data: list, raw: JSON.stringify(list, null, 2) };
     },
-    render: (list, body) =>
-      append(
-        body,
-        list.length
-          ? rows(title, NODE_COLUMNS, list, (row) => row.key, emptyText, { fixed: true })
-          : h("p", { class: "quiet-line" }, emptyText),
-      ),
+    render: (_, body) => {
+      append(body, table.element, none);
+      draw();
+    },
   });
+  subscribe(draw, ctx.signal);
   frame.element.classList.add("whole");
   return frame.element;
 }
