@@ -14036,7 +14036,9 @@ def build_parser() -> OptionParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dashboard, HTTP proxy and metrics endpoint of an LMCache cluster.",
         allow_abbrev=False,
+        add_help=False,
     )
+    parser.add_argument("-h", "--help", action="help", help="show the options and exit")
     parser.add_argument(
         "--version",
         action="version",

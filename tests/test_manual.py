@@ -28,7 +28,7 @@ INTERNAL = set(
     MAX_THROUGH MAX_TIMESTAMP SPARE_TIMEOUT
     """.split()
 )
-VOID = {"meta", "link", "br", "hr", "img"}
+VOID = {"meta", "link", "br", "hr", "img", "wbr"}
 
 
 class Page(html.parser.HTMLParser):
@@ -135,7 +135,8 @@ def test_every_figure_names_the_families_it_is_computed_from(page):
 
 
 def test_every_way_to_compute_a_figure_has_its_line(page):
-    assert dict(rows(page, "kinds")) == lf.HOW_MADE
+    described = {name: text.replace("’", "'") for name, text in rows(page, "kinds")}
+    assert described == lf.HOW_MADE
 
 
 def test_every_alert_says_when_it_begins_and_ends(page):
@@ -249,3 +250,60 @@ def test_help_reads_at_80_columns():
     command = [sys.executable, PROGRAM, "--help"]
     text = subprocess.check_output(command, env=dict(os.environ, COLUMNS="80")).decode()
     assert not [line for line in text.splitlines()[:-1] if len(line) > 80]
+
+
+# What a name that takes several lines says on them, unless a line cannot hold it.
+BROKEN_NAMES = """
+    const broken = [];
+    for (const code of document.querySelectorAll(":is(p, li, dd, th, td) code:not(.long)")) {
+        const range = document.createRange();
+        range.selectNodeContents(code);
+        const tops = new Set([...range.getClientRects()].map((line) => Math.round(line.top)));
+        const place = code.closest("p, li, dd, th, td").clientWidth;
+        const width = code.textContent.length * 7.3;  // 12 px monospace
+        if (tops.size > 1 && width < place - 24) broken.push(code.textContent);
+    }
+    return broken;
+"""
+# What each cell of a table with more than two columns says first, when rows are blocks.
+CELL_LABELS = """
+    const wrong = [];
+    for (const table of document.querySelectorAll("table")) {
+        const heads = [...table.querySelectorAll("thead th")];
+        if (heads.length < 3) continue;
+        for (const row of table.querySelectorAll("tbody tr"))
+            [...row.cells].slice(1).forEach((cell, i) => {
+                const head = heads[i + 1].textContent.replace(/\\s+/g, " ");
+                const { content } = getComputedStyle(cell, "::before");
+                const isPlain = head === "Meaning" && content === "none";
+                if (cell.textContent && !isPlain && content !== `"${head}: "`)
+                    wrong.push(`${table.id}: ${head}: ${content}`);
+            });
+    }
+    return [...new Set(wrong)];
+"""
+STICKING_OUT = """
+    const most = document.documentElement.clientWidth;
+    return [...document.querySelectorAll("p, dl, table, tr, th, td, code")]
+        .filter((one) => !one.closest("pre") && one.getBoundingClientRect().right > most)
+        .map((one) => one.textContent.trim().slice(0, 60));
+"""
+
+
+WIDE_NAMES = """
+    return [...document.querySelectorAll("tbody tr")]
+        .filter((row) => row.cells[0].offsetWidth > 0.6 * row.offsetWidth)
+        .map((row) => row.cells[0].textContent);
+"""
+
+
+@pytest.mark.parametrize("width", [360, 720, 768, 1440])
+def test_the_manual_fits_on_every_screen_and_breaks_no_name(browser, lasting_front, width):
+    browser.resize(width, 900)
+    browser.goto(lasting_front.url + "/static/help.html")
+    assert browser.script(STICKING_OUT) == []
+    assert browser.script(BROKEN_NAMES) == []
+    if width <= 720:
+        assert browser.script(CELL_LABELS) == []
+    else:
+        assert browser.script(WIDE_NAMES) == []
