@@ -112,7 +112,7 @@ def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, star
 def test_a_wrong_token_takes_nothing_from_a_host_that_needs_none(browser, start, node):
     front = start("--node", "w0=" + node.address)
     browser.goto(url(front, "#token=wrong"))
-    note = "The access token was not accepted. This browser runs on the frontend's host"
+    note = "The access token was not accepted. This browser runs on the frontend’s host"
     browser.wait_for(lambda: note in browser.text(".toasts"))
     browser.wait_for(lambda: browser.text("header .lock") == "Editing enabled")
 

@@ -307,3 +307,23 @@ def test_the_manual_fits_on_every_screen_and_breaks_no_name(browser, lasting_fro
         assert browser.script(CELL_LABELS) == []
     else:
         assert browser.script(WIDE_NAMES) == []
+
+
+def test_the_manual_has_one_kind_of_apostrophe(page):
+    with open(MANUAL, encoding="utf-8") as file:
+        text = re.sub(r"<(pre|code)\b.*?</\1>", "", file.read(), flags=re.DOTALL)
+    assert [line for line in text.splitlines() if "'" in line] == []
+
+
+def test_the_page_has_one_kind_of_apostrophe():
+    """In texts, that is; comments and what is typed or sent as code keep the straight one."""
+    found = []
+    for folder, _, names in os.walk(os.path.join(ROOT, "static", "js")):
+        for name in names:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                code = re.sub(r"(?m)//(?!\S*\.).*$|/\*.*?\*/", "", file.read())
+            texts = re.findall(r'"(?:[^"\\\n]|\\.)*"|`[^`\n]*`', code)
+            found += [
+                "%s: %s" % (name, text) for text in texts if re.search(r"[A-Za-z]'[a-z ]", text)
+            ]
+    assert found == []

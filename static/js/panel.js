@@ -157,7 +157,7 @@ export function explain(error, node) {
   }
   // A response of another shape than a panel reads: what it is, the raw response shows.
   if (error instanceof TypeError) return "The response is not in the expected format.";
-  if (error.status === 200) return `The node's response cannot be shown: ${error.message}.`;
+  if (error.status === 200) return `The node’s response cannot be shown: ${error.message}.`;
   if (error.status) return `The node returned ${error.status}: ${error.message}`;
   return /\.$/.test(error.message) ? error.message : `Not loaded: ${error.message}.`;
 }

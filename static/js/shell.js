@@ -442,7 +442,7 @@ const nextTheme = () => setTheme(theme()[0]);
 
 const ALREADY = {
   everyone: "Everyone who can open this page may make changes.",
-  local: "This browser runs on the frontend's host, so it may make changes.",
+  local: "This browser runs on the frontend’s host, so it may make changes.",
 };
 
 async function forgetToken() {
@@ -466,7 +466,7 @@ function tokenField() {
     show.setAttribute("aria-pressed", String(!shown));
   });
   const hint =
-    "The value of --token or LMCACHE_FRONTEND_TOKEN, or the token in the frontend's start-up " +
+    "The value of --token or LMCACHE_FRONTEND_TOKEN, or the token in the frontend’s start-up " +
     "output. Kept for this tab only.";
   return field("Access token", h("span", { class: "with-button" }, input, show), hint);
 }

@@ -81,7 +81,7 @@ function quantiles(name, label, what) {
 
 /** Tokens by where they came from; they add up to the prompt tokens. */
 const SOURCES = {
-  source_gpu: ["GPU prefix", "tokens/s", "prompt tokens found in the engine's GPU prefix cache"],
+  source_gpu: ["GPU prefix", "tokens/s", "prompt tokens found in the engine’s GPU prefix cache"],
   source_l1: ["L1", "tokens/s", "prompt tokens loaded from CPU memory"],
   source_disk: ["Disk", "tokens/s", "prompt tokens loaded from local disk"],
   source_remote: ["Remote", "tokens/s", "prompt tokens loaded from remote storage or a peer"],
@@ -169,12 +169,12 @@ const MOVEMENT = {
 
 const ENGINE = {
   running_requests: ["Running requests", "things", "requests that the engine is processing"],
-  waiting_requests: ["Waiting requests", "things", "requests in the engine's queue"],
-  kv_usage_ratio: ["GPU KV cache usage", "ratio", "used share of the engine's KV cache"],
+  waiting_requests: ["Waiting requests", "things", "requests in the engine’s queue"],
+  kv_usage_ratio: ["GPU KV cache usage", "ratio", "used share of the engine’s KV cache"],
   gpu_prefix_hit_rate: [
     "GPU prefix hit rate",
     "ratio",
-    "share of prompt tokens found in the engine's prefix cache",
+    "share of prompt tokens found in the engine’s prefix cache",
   ],
   external_prefix_hit_rate: [
     "LMCache hit rate",

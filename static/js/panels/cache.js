@@ -108,7 +108,7 @@ function actions(ctx, title, path, method, ...operations) {
 function resetMetrics(ctx) {
   return operation(
     "Reset metrics",
-    "Sets this process's LMCache counters to zero; charts show a step.",
+    "Sets this process’s LMCache counters to zero; charts show a step.",
     act(ctx, "Reset metrics", "POST", "/metrics/reset", {
       confirm: {
         title: `Reset the metrics of ${ctx.node().key}?`,

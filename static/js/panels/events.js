@@ -35,7 +35,7 @@ export function mount(root, ctx) {
         ? ""
         : kind === "frontend"
           ? " of the nodes behind this frontend"
-          : " of this node's instance";
+          : " of this node’s instance";
       const count = rows.length ? plural(rows.length, "event") + of + more : `no events${of}`;
       replace(
         body,

@@ -4,6 +4,6 @@ import { treePanel } from "./meta.js";
 
 export function mount(root, ctx) {
   root.append(
-    treePanel(ctx, "Inference", "/inference_info", "the serving engine's configuration").element,
+    treePanel(ctx, "Inference", "/inference_info", "the serving engine’s configuration").element,
   );
 }

@@ -7,7 +7,7 @@ import { format } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
 
 const SAMPLE =
-  "# Runs inside the node's process. What you assign to `result` is returned.\n" +
+  "# Runs inside the process of the node. What you assign to `result` is returned.\n" +
   "# Only modules that the node allows can be imported (script_allowed_imports).\n" +
   "result = 'hello from ' + str(app)\n";
 

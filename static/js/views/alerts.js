@@ -229,7 +229,7 @@ function lineOf(alerts) {
     severity: first.severity,
     rule: first.rule,
     text: first.text,
-    advice: first.advice || "",
+    advice: (first.advice || "").replace(/'/g, "’"),
     since,
     until: alerts.every((one) => one.until) ? Math.max(...alerts.map((one) => one.until)) : null,
     details: details.slice(0, NAMED),

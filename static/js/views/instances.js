@@ -358,7 +358,7 @@ const FIGURE_COLUMNS = [
     drop: 5,
     sort: false,
     find: false,
-    title: "over the page's time range",
+    title: "over the page’s time range",
     value: () => 0,
     sig: (row) => trendOf(row).join(),
     render: (row) => trendCell(row),

@@ -98,7 +98,7 @@ class NodeForm {
     this.go = go;
     const portHint = this.isProxy
       ? "Where the other LMCache frontend listens."
-      : "A number, or the path of the node's socket.";
+      : "A number, or the path of the node’s socket.";
     const portText = this.isProxy ? "8000" : "9090 or /tmp/lmcache/socket/9090";
     this.result = h("p", { class: "panel-line", role: "status" });
     this.choice = h("p", { class: "actions" });

@@ -97,7 +97,7 @@ const spot = (f) => ({
 });
 
 const LOOKUP = {
-  label: "Locate a prompt's KV",
+  label: "Locate a prompt’s KV",
   help: "Looks up each chunk of the prompt in the key directory.",
   fields: PROMPT,
   reads: true,
@@ -145,7 +145,7 @@ const OPERATIONS = {
       request: (f) => ["POST", "/cache/prefetches", { ...prompt(f), instance_id: f.instance }],
     },
     delete: {
-      label: "Delete a prompt's KV",
+      label: "Delete a prompt’s KV",
       help: "Deletes its chunks on one MP server. Requests compute those tokens again.",
       fields: [...PROMPT, "instance", "tier"],
       dry: LOOKUP,
@@ -168,7 +168,7 @@ const OPERATIONS = {
     },
     workers: {
       label: "Query workers",
-      help: "Addresses and last heartbeats of an instance's workers.",
+      help: "Addresses and last heartbeats of an instance’s workers.",
       fields: ["instance", "workers"],
       reads: true,
       request: (f) => [
@@ -185,7 +185,7 @@ const OPERATIONS = {
       request: (f) => ["POST", "/pin", spot(f)],
     },
     move: {
-      label: "Move or copy a prompt's KV",
+      label: "Move or copy a prompt’s KV",
       help: "From one instance and location to another.",
       fields: ["tokens", "instance", "location", "toInstance", "toLocation", "copy"],
       dry: FIND,
@@ -201,13 +201,13 @@ const OPERATIONS = {
         },
       ],
     },
-    compress: compressing("Compress a prompt's KV", "/compress"),
-    decompress: compressing("Decompress a prompt's KV", "/decompress"),
+    compress: compressing("Compress a prompt’s KV", "/compress"),
+    decompress: compressing("Decompress a prompt’s KV", "/decompress"),
   },
   mp: {
     checksums: {
       label: "Compute checksums",
-      help: "Checksums of an engine's KV blocks, to compare what servers hold. Changes nothing.",
+      help: "Checksums of an engine’s KV blocks, to compare what servers hold. Changes nothing.",
       fields: ["blocks", "chunk", "engine"],
       reads: true,
       request: (f) => [
