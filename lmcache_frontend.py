@@ -4866,6 +4866,12 @@ class NodeState:
         self.restarts.append(at)
         self.restart_count += 1
 
+    def forget_past(self, rule: str) -> None:
+        """Forget what a rule compared with, and its cause: it has no alert."""
+        self.causes.pop(rule, None)
+        for name in [name for name in self.bases if name.startswith(f"{rule} ")]:
+            del self.bases[name]
+
     def set_state(self, state: str, now: float) -> None:
         """Go to ``state``; remembers since when, and how often the node came and went."""
         if state == self.state:
@@ -5824,12 +5830,18 @@ def check_hit_rate(evidence: Evidence) -> Finding:
         before, rate = fall
         what = f"{name.capitalize()} hit rate of {evidence.key} fell: {before:.0%} → {rate:.0%}"
         reason = evidence.keep_cause(lambda: why_hits_fell(evidence, name))
-        # What the engine beside the node says of its users' waiting.
-        both = (evidence.state, *evidence.peers)
-        waits = [state.figures["ttft_p50"] for state in both if state.figures.get("ttft_p50")]
-        what += f", TTFT p50 {spoken_latency(waits[0])}" if waits else ""
-        return Finding(what + (f"; {reason}" if reason else ""), before - rate)
+        sentence = "; ".join(filter(None, (what, first_token_wait(evidence), reason)))
+        return Finding(sentence, before - rate)
     return NOTHING
+
+
+def first_token_wait(evidence: Evidence) -> str:
+    """How long users wait, as the node or the engine beside it says; "" when neither does."""
+    for state in (evidence.state, *evidence.peers):
+        wait = state.figures.get("ttft_p50")
+        if wait:
+            return f"TTFT p50 of {state.node.key} is {spoken_latency(wait)}"
+    return ""
 
 
 def rate_that_fell(
@@ -5899,7 +5911,9 @@ def remote_is_away(evidence: Evidence) -> str:
 
 
 def evicted_too_early(evidence: Evidence) -> str:
-    now, past = (period("evictions_per_second") for period in (evidence.recent, evidence.base))
+    now, base = (period("evictions_per_second") for period in (evidence.recent, evidence.base))
+    # An alert that says that they rise says from where.
+    past = evidence.state.bases.get("evictions_rising evictions_per_second", base)
     if not now > MORE_EVICTIONS * (0.0 if past != past else past):
         return ""
     lifetime, gap = (evidence.recent(name) for name in ("chunk_lifetime_p50", "reuse_gap_p50"))
@@ -7243,7 +7257,7 @@ class Judge:
             alert = alert._replace(value=finding.value)
             self.book.see(alert, now, rule.raise_after, rule.clear_after)
             if not self.book.is_active(alert_id):
-                state.causes.pop(rule.name, None)
+                state.forget_past(rule.name)
             yield alert_id
 
     def _mean(

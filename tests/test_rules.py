@@ -354,7 +354,7 @@ def test_a_fallen_hit_rate_ends_when_it_is_well_again_and_the_fall_does_not_beco
 def test_an_engine_beside_the_node_tells_what_its_users_notice():
     engine = node_state("api", kind="engine", figures={"ttft_p50": 0.93})
     text = fallen(traffic(0.3), traffic(0.8), peers=[engine])
-    assert text == "Lookup hit rate of w0 fell: 80% → 30%, TTFT p50 930 ms"
+    assert text == "Lookup hit rate of w0 fell: 80% → 30%; TTFT p50 of api is 930 ms"
 
 
 # Each reason with the shape that triggers it, and the nearest that does not.
@@ -393,6 +393,17 @@ def test_the_reason_of_an_instance_says_whose_evictions_rose():
     now = {"evictions_per_second": (12.0, 4.0)}
     text = fallen(traffic(0.3), traffic(0.8), peers=[node_state("w1")], **now)
     assert text.endswith("; evictions of w0 rose (4 → 12 per second): the cache may be too small")
+
+
+def test_a_fallen_hit_rate_tells_the_rise_of_evictions_as_the_alert_about_them_does():
+    state, now = node_state(figures={"evictions_per_second": 12.0}), {"evictions_per_second": 12.0}
+    busy = {**now, "requests_per_second": 5.0}
+    rising = evidence(state, busy, {"evictions_per_second": 0.3})._replace(rule="evictions_rising")
+    assert rule_named("evictions_rising").check(rising).text.endswith("0.3 → 12 per second")
+    later = evidence(state, now, {"evictions_per_second": 1.3})
+    assert "(0.3 → 12 per second)" in lf.evicted_too_early(later)
+    state.forget_past("evictions_rising")
+    assert "(1.3 → 12 per second)" in lf.evicted_too_early(later)
 
 
 def test_the_nodes_of_an_instance_have_one_reason_for_what_fell():
