@@ -12711,11 +12711,15 @@ def is_change(head: RequestHead) -> bool:
 def record_action(
     server: FrontendServer, head: RequestHead, peer: str, status: int, failure: str
 ) -> None:
-    """Add an event for a trusted client's change, or attempt; ``failure`` is our own error."""
-    if server.trust.why_not(head, peer):
+    """Add an event for a trusted client's change, or attempt; ``failure`` is our own error.
+
+    Input that our own API rejects changed nothing: whoever typed it was told, and no event is added.
+    """
+    kind, _, rest = head.path.decode("latin-1").lstrip("/").partition("/")
+    is_rejected = kind == "api" and status in (400, 404, 409)
+    if is_rejected or server.trust.why_not(head, peer):
         return
     by = trust_of(server, head)
-    kind, _, rest = head.path.decode("latin-1").lstrip("/").partition("/")
     parts = rest.split("/proxy2/")
     names = [urllib.parse.unquote(part.split("/")[0], errors="replace") for part in parts]
     node = server.registry.find("/".join(names[:2])) or server.registry.find(names[0])

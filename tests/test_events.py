@@ -406,6 +406,17 @@ def actions(frontend):
     return frontend.ask("/api/events?kind=action").json()["events"]
 
 
+def test_input_that_the_api_rejects_changed_nothing_and_is_no_event(front):
+    entry = {"name": "w9", "host": "127.0.0.1", "port": 9}
+    assert front.ask("/api/nodes", "POST", {**entry, "port": 0}).status == 400
+    assert front.ask("/api/proxies", "POST", {**entry, "host": 5}).status == 400
+    assert front.ask("/api/nodes/w8", "DELETE").status == 404
+    assert front.ask("/api/nodes", "POST", entry).status == 200
+    assert front.ask("/api/nodes", "POST", entry).status == 409
+    found = [(event["path"], event["status"]) for event in actions(front)]
+    assert found == [("/api/nodes", 200)]
+
+
 @pytest.mark.parametrize(
     "method, path, key",
     [
@@ -415,7 +426,6 @@ def actions(frontend):
         ("POST", "/proxy2/w0/lookup/create", "w0"),
         ("GET", "/proxy2/w0/loglevel?logger_name=lmcache&level=DEBUG", "w0"),
         ("POST", "/proxy/127.0.0.1/1/x", None),
-        ("POST", "/api/nodes", None),
         ("POST", "/api/heartbeat/stop", None),
     ],
 )
