@@ -367,7 +367,7 @@ def test_an_event_says_that_its_change_is_undone_as_soon_as_that_is_known(show, 
 @pytest.mark.parametrize("address", ["/#/events", "/#/events?kind=action"])
 def test_a_row_counts_all_nodes_of_a_burst_that_is_longer_than_a_page(show, server, story, address):
     story.events.clear()
-    for i in range(650):
+    for i in range(1300):
         path = "/proxy2/n%d/loglevel?logger_name=lmcache&level=info" % i
         sent = {
             "method": "GET",
@@ -377,7 +377,7 @@ def test_a_row_counts_all_nodes_of_a_burst_that_is_longer_than_a_page(show, serv
             "node": "n%d" % i,
         }
         status = 502 if i % 100 == 50 else 200
-        story.event(100 + i / 10, "action", "GET %s: %d" % (path, status), status=status, **sent)
+        story.event(100 + i / 20, "action", "GET %s: %d" % (path, status), status=status, **sent)
     # What happened before a pause is another row.
     for i in range(50):
         path = "/proxy2/n%d/loglevel?logger_name=lmcache&level=debug" % i
@@ -387,13 +387,34 @@ def test_a_row_counts_all_nodes_of_a_burst_that_is_longer_than_a_page(show, serv
     rows = ".events.long .event-text"
     browser.wait_for(lambda: browser.count(rows) >= 2)
     assert sorted(browser.texts(rows)[:2]) == [
-        "Log level of lmcache could not be set to info on 6 nodes: no valid response",
-        "Log level of lmcache set to info on 644 nodes",
+        "Log level of lmcache could not be set to info on 13 nodes: no valid response",
+        "Log level of lmcache set to info on 1,287 nodes",
     ]
     # One press shows what is older than the burst.
     click_text(browser, "Show older events")
     earlier = "Log level of lmcache set to debug on 50 nodes"
     browser.wait_for(lambda: earlier in browser.texts(rows))
+
+
+def test_where_events_are_too_many_the_page_says_what_it_leaves_out(show, server, story):
+    story.events.clear()
+    about = {"node": "n0", "instance": "a", "severity": "warning"}
+    story.event(3000, "node_degraded", "n0 is degraded: no such backend", "still", **about)
+    story.event(2900, "restart", "n1 restarted", node="n1", severity="warning")
+    for i in range(1200):
+        about["node"] = "n%d" % (i + 10)
+        text = "%s is degraded: slow (%d.5 s)" % (about["node"], i % 9)
+        story.event(100 + i, "node_degraded", text, 30, **about)
+    browser = show(server, "/#/events", ".events.long time")
+    rows = ".events.long .event-text"
+    browser.wait_for(lambda: browser.texts(rows)[-1] == "n0 is degraded: no such backend")
+    assert browser.texts(rows)[-2] == "n1 restarted"
+    read = "return new Date(arguments[0] * 1000).toTimeString().slice(0, 8)"
+    edge = browser.script(read, story.now - 1099)
+    note = "Before %s only the rarer kinds of events are listed." % edge
+    assert browser.text(".panel-line") == note
+    click_text(browser, "Show older events")
+    browser.wait_for(lambda: browser.text(".panel-line") == "")
 
 
 def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):

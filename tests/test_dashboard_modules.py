@@ -479,6 +479,21 @@ def test_at_the_end_of_a_fixed_range_what_ended_later_still_lasts(run):
     assert run("views/eventlist.js", body, events, 500)[0][1] == "lasted"
 
 
+def test_a_row_of_several_times_says_how_long_they_were_in_all_and_since_when(run):
+    about = {"count": 4, "seconds": 61.0}
+    events = [
+        event(3, "node_degraded", "w0", 150, None, "w0 is degraded: slow", **about),
+        event(2, "node_degraded", "w1", 100, 190, "w1 is degraded: slow", **about),
+        event(1, "node_degraded", "w2", 100, 190, "w2 is degraded: slow", count=1),
+    ]
+    body = "return eventRows(given[0]).map((row) => eventNote(row, 200))"
+    assert run("views/eventlist.js", body, events) == [
+        ["ongoing, 4 times in", "50 s"],
+        ["4 times, in all", "1 min 1 s"],
+        ["lasted", "1 min 30 s"],
+    ]
+
+
 def test_what_many_nodes_did_at_one_time_is_one_row(run):
     events = [event(n, "restart", "w%d" % n, 100 + n, text="w%d restarted" % n) for n in range(5)]
     body = "return eventRows(given[0]).map(eventText)"

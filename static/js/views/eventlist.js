@@ -22,8 +22,9 @@ const TOGETHER = 60; // seconds within which a restart belongs to the down time 
 // Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
 const SEEN_WITHIN = { changed: 120, nodes: 1 };
 const NODES = "/api/nodes"; // the list of nodes, which is no node
-// What a short list leaves out: the address of a backend behind the name of its failed check.
-const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
+// What a short list leaves out: the address of a backend behind the name of its failed check, and
+// how slow a node was at first: its alert beside it says how slow it is.
+const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)| \([\d.]+ m?s\)$/g;
 const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who did something
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
@@ -583,10 +584,13 @@ export function eventNote(event, now) {
   const times = event.count > 1 ? `${event.count} times` : "";
   const merged = event.count > 1 && isOver(event) && event.seconds > 0;
   const long = duration(merged ? event.seconds : lastedSeconds(event, now));
-  if (lasts(event))
-    return [`${stillSo(event)}${event.kind === "alert" ? "active" : "ongoing"},`, long];
-  if (LASTING.includes(event.kind)) return [(event.kind !== "alert" && times) || "lasted", long];
-  return [actorOf(event) || times, ""];
+  if (lasts(event)) {
+    if (event.kind === "alert") return [`${stillSo(event)}active,`, long];
+    return [`${stillSo(event)}ongoing,${times && ` ${times} in`}`, long];
+  }
+  if (!LASTING.includes(event.kind)) return [actorOf(event) || times, ""];
+  if (!times || event.kind === "alert") return ["lasted", long];
+  return merged ? [`${times}, in all`, long] : [`${times} in`, long];
 }
 
 /** How long something has lasted, for tellAges(). */
@@ -730,7 +734,8 @@ export function marksOf(events) {
 }
 
 const PAGE = 500;
-const MOST = 1000; // events in one response
+/** The most events in one response. */
+export const MOST_EVENTS = 1000;
 
 /** The question for the events of a time range. */
 const eventQuery = ({ start, end }, more = {}) => ({
@@ -753,7 +758,7 @@ async function restOfBurst({ events, next }, query, signal) {
   const kind = AT_ONCE.filter(isBurst).join();
   const id = JSON.stringify([kind, next, query.node]);
   if (!kind || burst.id === id) return kind ? burst.events : [];
-  const older = { ...query, kind, since: Math.floor(time - LONGEST_BURST), limit: MOST };
+  const older = { ...query, kind, since: Math.floor(time - LONGEST_BURST), limit: MOST_EVENTS };
   const found = [];
   let end = time;
   for (let before = next; isNumber(before);) {
@@ -770,10 +775,14 @@ async function restOfBurst({ events, next }, query, signal) {
   return found;
 }
 
+/** What may last since long before the events that fill a page. */
+const STATES = ["node_down", "node_degraded"];
+
 /**
- * A page of the events of a time range, newest first: {events, next}. Where it does not hold all of
- * them, the other kinds than those that fill it are there from the whole range: a burst of one kind
- * hides no outage.
+ * A page of the events of a time range, newest first: {events, next, edge}. Where it does not hold
+ * all of them, the other kinds than those that fill it are there from the whole range, as is what
+ * still lasts: a burst of one kind hides no outage. `edge` is the time before which only those are
+ * there; null when nothing is left out.
  */
 export async function loadPage(range, signal, more = {}) {
   const query = eventQuery(range, more);
@@ -782,7 +791,7 @@ export async function loadPage(range, signal, more = {}) {
   noteChanges(page.events);
   // What can be undone now is decided by what happened since, too.
   if (!timeRange().live && page.events.some(({ kind }) => kind === "changed")) {
-    const since = { kind: "changed", since: query.until, limit: MOST };
+    const since = { kind: "changed", since: query.until, limit: MOST_EVENTS };
     noteChanges((await getEvents(since, signal)).events);
   }
   const most = query.limit / 4;
@@ -792,11 +801,12 @@ export async function loadPage(range, signal, more = {}) {
   let others = [];
   const questions = [{ ...query, kind: rare.join() }];
   // Of what fills the page, those that last longer than the page goes back.
-  if (!rare.includes("node_down"))
-    questions.push({ ...query, kind: "node_down", since: query.until });
+  const filling = STATES.filter((kind) => !rare.includes(kind)).join();
+  if (filling) questions.push({ ...query, kind: filling, since: query.until });
+  const edge = page.events[page.events.length - 1].time;
   for (const question of questions)
     others = joined(others, (await getEvents(question, signal)).events);
-  return { events: joined(page.events, others), next: page.next };
+  return { events: joined(page.events, others), next: page.next, edge };
 }
 
 /** Both lists of events, each event once, newest first. */

@@ -4,7 +4,7 @@ import { bounds, onRange, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { button, copy, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
-import { fullTime, plural, spanText } from "../format.js";
+import { clock, fullTime, plural, spanText } from "../format.js";
 import { store } from "../server.js";
 import {
   asOf,
@@ -15,10 +15,10 @@ import {
   eventText,
   joined,
   loadPage,
+  MOST_EVENTS,
   rowTime,
 } from "./eventlist.js";
 
-const PAGE = 200; // events a request
 const RELOAD = 5; // seconds
 
 /** Events for an incident channel. */
@@ -32,7 +32,8 @@ export function eventsMarkdown(rows, title, now) {
 
 class EventsView {
   constructor(root, route, signal) {
-    Object.assign(this, { root, signal, kind: "", node: "", words: [], events: [], next: null });
+    Object.assign(this, { root, signal, kind: "", node: "", words: [], events: [] });
+    Object.assign(this, { next: null, edge: null });
     this.asked = 0;
     this.take(route.query);
     this.span = h("span", { class: "muted" });
@@ -131,12 +132,13 @@ class EventsView {
     this.asked = store.status.time;
     const { start, end } = bounds(store.status.time);
     const { kind, node } = this;
-    const more = { kind, node, limit: PAGE, before: older ? this.next : "" };
+    const more = { kind, node, limit: MOST_EVENTS, before: older ? this.next : "" };
     try {
       const page = await loadPage({ start, end }, this.signal, more);
       const had = this.events.length;
       this.events = older ? joined(this.events, page.events) : page.events;
       this.next = page.next;
+      this.edge = page.edge ?? null;
       // A burst was loaded as a whole: what is older than it follows.
       if (older && this.events.length === had && isNumber(page.next)) await this.#load(true);
       this.#draw();
@@ -152,7 +154,13 @@ class EventsView {
     setText(this.span, `${spanText(start, end)} · ${plural(rows.length, "event")}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
-    setText(this.note, rows.length ? "" : this.#nothing());
+    setText(this.note, rows.length ? this.#leftOut(rows) : this.#nothing());
+  }
+
+  /** From when on not all events are in the list. */
+  #leftOut(rows) {
+    if (this.edge === null || rowTime(rows[rows.length - 1]) >= this.edge) return "";
+    return `Before ${clock(this.edge)} only the rarer kinds of events are listed.`;
   }
 
   /** Why there are no rows, and what would show some. */
