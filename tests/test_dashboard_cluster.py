@@ -1450,6 +1450,40 @@ def test_tiles_follow_the_figures_that_are_there(show, server, story):
     assert tiles[:2] == ["Hit rate", "Served from cache"]
 
 
+def test_charts_and_tiles_keep_the_past_of_figures_that_no_node_reports_any_more(
+    show, server, story
+):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".tile") == 8)
+    tiles = browser.texts(".tile .name")
+    lines = (
+        "return [...document.querySelectorAll('figure:nth-child(-n+2) .legend li')]"
+        ".map((one) => one.childNodes[1].data)"
+    )
+    layers = browser.script(lines)
+    axis = (
+        "return [...document.querySelectorAll('figure:nth-child(2) .tick[text-anchor=end]')]"
+        ".map((one) => one.textContent)"
+    )
+    scale = browser.script(axis)
+    for name in ("l1_hit_rate", "l2_hit_rate", "lookup_hit_rate", "source_l1", "source_disk"):
+        before = story.figures[name]
+        story.figures[name] = lambda ago, before=before: before(ago) if ago > 300 else None
+    for is_new in (False, True):  # a page that saw them before, and one that did not
+        if is_new:
+            show(server)
+        else:
+            poll(browser)
+        value = ".tile:first-child .number"
+        browser.wait_for(lambda: browser.text(value) == "–", 30)
+        browser.wait_for(lambda: browser.count(".charts-card path.area") == 4, 30)
+        assert browser.texts(".tile .name") == tiles
+        assert browser.has(".tile:first-child .spark-line"), "its past is still there"
+        assert browser.text(".tile:first-child .delta") == ""
+        assert browser.script(lines) == layers
+        assert browser.script(axis) == scale
+
+
 def test_the_figures_of_all_charts_are_shown_as_tables(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)

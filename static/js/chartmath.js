@@ -350,13 +350,14 @@ export function lastTime({ times, values }, until = Infinity) {
 
 /**
  * The points of a line that ends with the current value. Within a step of the last point, which is
- * a mean since the step began, the value replaces that point; later it is a point at `end`.
+ * a mean since the step began, the value replaces that point; later it is a point at `end`. With
+ * null, nothing is reported now: the point at `end` is a gap, so that layers share their times.
  */
 export function endingWith(now, { times, values }, end, step) {
-  if (!isNumber(now) || !times.length) return { times, values };
+  if (now === undefined || !times.length) return { times, values };
   const last = times[times.length - 1];
-  if (end - last < step) return { times, values: [...values.slice(0, -1), now] };
-  return { times: [...times, end], values: [...values, now] };
+  if (end - last >= step) return { times: [...times, end], values: [...values, now] };
+  return { times, values: isNumber(now) ? [...values.slice(0, -1), now] : values };
 }
 
 /** Index of the last value between two times, or -1. */

@@ -132,6 +132,7 @@ class Story:
     def status(self):
         states = [one["state"] for one in self.nodes]
         counts = {name: states.count(name) for name in ("up", "degraded", "down", "unknown")}
+        now = {name: one(0) for name, one in self.figures.items()}
         return {
             "time": time.time(),
             "poll_interval": 5,
@@ -139,7 +140,7 @@ class Story:
             "demo": self.demo,
             "started": self.started,
             "counts": dict(counts, total=len(states)),
-            "totals": {name: one(0) for name, one in self.figures.items()},
+            "totals": {name: value for name, value in now.items() if value is not None},
             "totals_series": {},
             "instances": self.instances,
             "nodes": self.nodes,

@@ -167,9 +167,10 @@ function usage(totals) {
   return `of ${format(limit, "bytes")} · ${Math.round((100 * used) / limit)}%`;
 }
 
-/** The tiles of this cluster: those with a value, in full rows. */
-export function tilesFor(totals) {
-  const known = TILES.filter(({ id }) => isNumber(totals[id]));
+/** The tiles of this cluster: those with a value, or with one in the time range, in full rows. */
+function tilesFor(totals, history) {
+  const hadValue = (id) => (history ? history.line(id) !== null : false);
+  const known = TILES.filter(({ id }) => isNumber(totals[id]) || hadValue(id));
   const room = TILE_ROWS.find((count) => known.length >= count) || known.length;
   return known.slice(0, room);
 }
@@ -230,11 +231,12 @@ export class Tile {
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     setText(this.more, this.note(totals, counts));
     this.value = value;
-    const signature = `${(values || []).join()}|${comparable}`;
+    const signature = `${(values || []).join()}|${comparable}|${isNumber(value)}`;
     if (signature === this.signature) return;
     this.signature = signature;
     replace(this.graph, sparkline(values, { unit: this.unitName }));
-    const { text, large } = movementText(comparable ? values : [], this.unitName);
+    const isCompared = comparable && isNumber(value); // else nothing is reported now
+    const { text, large } = movementText(isCompared ? values : [], this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
     this.delta.title = text ? "compared with the first third of the time range" : "";
@@ -259,7 +261,7 @@ export class Tiles {
   /** `history` is what FigureHistory holds, null before it has an answer. */
   update(status, history) {
     const totals = history ? history.totals(status) : status.totals || {};
-    const wanted = tilesFor(totals);
+    const wanted = tilesFor(totals, history);
     const ids = wanted.map(({ id }) => id).join();
     if (ids !== this.ids) {
       this.ids = ids;
@@ -331,10 +333,9 @@ export class FigureHistory {
     }
   }
 
+  /** Ask for all figures: those that no node reports now may have a past. */
   async #ask(status, range) {
-    const names = HISTORY_NAMES.filter((name) => name in (status.totals || {}));
-    if (!names.length) return false;
-    const query = `api/history?metric=${names.join(",")}&${historyQuery()}`;
+    const query = `api/history?metric=${HISTORY_NAMES.join(",")}&${historyQuery()}`;
     const answer = await getJson(query, { signal: this.signal });
     if (range !== timeRange()) return false;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
@@ -364,7 +365,7 @@ export class FigureHistory {
   line(metric, more = {}) {
     const found = this.series.get(metric);
     if (!found || !found.values.some(isNumber)) return null;
-    const now = timeRange().live ? (this.metrics || {})[metric] : null;
+    const now = timeRange().live ? ((this.metrics || {})[metric] ?? null) : undefined;
     const points = endingWith(now, found, this.end, this.interval);
     return { name: metricLabel(metric), about: metricHelp(metric), ...points, ...more };
   }
@@ -512,9 +513,7 @@ const HISTORY_NAMES = [
   "lookup_hits_per_second",
   "requested_tokens_per_second",
   "stored_tokens_per_second",
-  "local_cache_limit_bytes",
   "retrieve_p50",
-  "store_p50",
   "ttft_p99",
   "slow_retrievals_per_second",
 ];
