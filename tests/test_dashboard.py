@@ -99,6 +99,29 @@ def test_a_lost_server_is_said_and_healed(browser, start, node):
     browser.wait_for(lambda: browser.style("main .state.up", "color") == green)
 
 
+def test_the_banner_of_a_lost_server_covers_nothing_that_stays_in_sight(browser, demo):
+    browser.resize(1440, 500)
+    browser.goto(url(demo, "#/"))
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    place = (
+        "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return [box.top, box.bottom]"
+    )
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: "No connection" in browser.text(".banner"), 20)
+        browser.script("scrollTo(0, document.body.scrollHeight)")
+        top, bottom = browser.script(place, ".banner")
+        assert top == 48
+        assert browser.script(place, "#side a")[0] >= bottom
+        assert browser.script(place, "main .data thead th")[0] == bottom
+    finally:
+        browser.offline(False)
+    browser.wait_for(lambda: "No connection" not in browser.text("body"), 30)
+    browser.script("scrollTo(0, document.body.scrollHeight)")
+    browser.wait_for(lambda: browser.script(place, "main .data thead th")[0] == 48)
+
+
 def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, start, node):
     front = start("--node", "w0=" + node.address, "--trust", "token")
     browser.goto(url(front, "#/"))

@@ -553,7 +553,10 @@ function drawLock() {
 function drawBanner() {
   banner.hidden = !store.error;
   document.body.classList.toggle("offline", Boolean(store.error));
-  if (!store.error) return;
+  if (!store.error) {
+    document.documentElement.style.removeProperty("--head");
+    return;
+  }
   const wait = Math.max(0, Math.ceil(store.retryAt - Date.now() / 1000));
   const since = store.received ? ` The page shows the state of ${clock(store.received)}.` : "";
   if (!banner.firstChild)
@@ -564,6 +567,9 @@ function drawBanner() {
     );
   setText(banner.children[0], `■ No connection: ${store.error}.${since}`);
   setText(banner.children[1], wait ? `Retrying in ${wait} s.` : "Retrying …");
+  // What stays in sight while the page scrolls stays below the banner.
+  const head = banner.previousElementSibling.offsetHeight + banner.offsetHeight;
+  document.documentElement.style.setProperty("--head", `${head}px`);
 }
 
 function titleOf() {
