@@ -475,6 +475,27 @@ def test_compare_draws_a_chart_with_its_figures_and_marks_the_odd_one_out(page, 
         fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": old})
 
 
+def test_the_swatches_of_compare_have_the_colours_and_dashes_of_its_lines(page, fleet):
+    workers = ["demo000_worker%d" % i for i in range(3)]
+    browser = page(fleet, "#/compare?metric=local_cache_bytes&nodes=" + ",".join(workers))
+    browser.wait_for(lambda: browser.count("main svg path.line") == 3)
+    looks = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".map((one) => one.getAttribute('class').match(/c\\d d\\d/)[0]).sort()"
+    )
+    swatches = browser.script(looks, "main .isolate .swatch")
+    assert browser.script(looks, "main svg path.line") == swatches
+    assert len({look.split()[1] for look in swatches}) == 3, "told apart without their colours"
+    masks = "return [...document.querySelectorAll('main .isolate .swatch.d%d')]"
+    masks += ".map((one) => getComputedStyle(one).maskImage)"
+    assert "6px" in browser.script(masks % 1)[0] and "2px" in browser.script(masks % 2)[0]
+    assert browser.style("main svg path.line.d1", "stroke-dasharray") == "6px, 3px"
+    # A line that is shown alone looks as it did.
+    browser.click("main .isolate:has(.swatch.d2)")
+    browser.wait_for(lambda: browser.count("main svg path.line") == 1)
+    assert browser.has("main svg path.line.d2")
+
+
 def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_table(page, fleet):
     browser = page(
         fleet, "#/compare?metric=local_cache_bytes&nodes=demo000_worker0,demo000_worker1"

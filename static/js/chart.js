@@ -85,7 +85,11 @@ const COMBINE = { step: (counts) => Math.max(...counts) }; // a mean of counts i
 const flagOf = ({ kind, critical }) => (critical ? "stop" : FLAGS[kind] || "change");
 const markLook = ({ kind, critical }) => (critical ? `${kind} critical` : kind);
 const otherNodes = (more) => (more ? ` (and ${plural(more, "other node")})` : "");
-const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % 3}`;
+const colourClass = (index) => `c${index % COLOURS} d${Math.floor(index / COLOURS) % DASHES}`;
+
+/** How a line looks, and its swatch: where there are few, they differ by more than their hue. */
+export const lineLook = (colour, few, at = colour) =>
+  few ? `c${colour % COLOURS} d${at % DASHES}` : colourClass(colour);
 
 // ---- what all charts share: the time under the pointer ----
 
@@ -357,7 +361,7 @@ export class Chart {
     const { start, end } = this.data;
     return this.lanes.flatMap((lane) => {
       const beside = lane.highest(start, end);
-      return lane.series.map((one) => ({ ...one, unit: lane.unit, beside }));
+      return lane.series.map((one) => ({ ...one, unit: lane.unit, kind: lane.kind, beside }));
     });
   }
 
@@ -371,9 +375,7 @@ export class Chart {
         const known = lane.kind === "area" ? one : answered(one);
         const points = evened(known, data.interval || 0, false, COMBINE[lane.kind]);
         const row = { colour: colour++, ...one, ...points };
-        // Lines that may cross differ by more than their hue.
-        row.look = few ? `c${row.colour % COLOURS} d${at % DASHES}` : colourClass(row.colour);
-        if (row.rest) row.look = "rest";
+        row.look = row.rest ? "rest" : one.look || lineLook(row.colour, few, at);
         row.measured = { times: row.times, values: row.values };
         return row;
       });
@@ -440,13 +442,12 @@ export class Chart {
   #drawLegend() {
     const shown = this.series.slice(0, LEGEND_ITEMS);
     const more = this.series.length - shown.length;
-    const areas = this.lanes[0].kind === "area";
     this.keyValues = shown.map((one) => h("b", {}, this.#legendValue(one, this.#current(one))));
     const item = (one, i) =>
       h(
         "li",
         { title: one.about || null },
-        h("i", { class: `swatch${areas ? " area" : ""} ${one.look}` }),
+        h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
         one.name,
         this.keyValues[i],
       );
@@ -468,7 +469,7 @@ export class Chart {
   #legendValue(one, value) {
     const tenths = (figure) => Number(figure).toFixed(1);
     const short = () => parts(value, one.unit)[0].replace(/\d+\.\d{2,}/, tenths);
-    return this.lanes[0].kind === "area" ? short() : format(value, one.unit, one.beside);
+    return one.kind === "area" ? short() : format(value, one.unit, one.beside);
   }
 
   /** Show the values under the crosshair in the legend, the last ones without it. */

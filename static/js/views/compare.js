@@ -1,7 +1,7 @@
 // One metric across nodes in one chart, the worst first; and the settings that differ.
 
 import { bounds, chartSpan, historyQuery, onRange, timeRange } from "../address.js";
-import { Chart, COLOURS, followCrosshair } from "../chart.js";
+import { Chart, COLOURS, followCrosshair, lineLook } from "../chart.js";
 import { isNumber, lastValue, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, icon, needStyle, replace, setText } from "../dom.js";
@@ -159,7 +159,7 @@ function valueRow(one) {
   const sum = known.reduce((a, b) => a + b, 0);
   return {
     name: one.name,
-    colour: one.colour,
+    look: one.look,
     at: null,
     last: one.last,
     low: known.length ? Math.min(...known) : null,
@@ -196,7 +196,7 @@ class ValueTable {
           width: 250,
           narrow: 150,
           value: (row) => row.name,
-          sig: (row) => `${row.name} ${row.colour} ${view.alone === row.name}`,
+          sig: (row) => `${row.name} ${row.look} ${view.alone === row.name}`,
           render: (row) => nameCell(row, view),
         },
         number("at", "At crosshair", { drop: 1, width: 108 }),
@@ -216,7 +216,6 @@ class ValueTable {
 }
 
 function nameCell(row, view) {
-  const dash = Math.floor(row.colour / COLOURS) % 3;
   const pressed = view.alone === row.name;
   const open = { class: "open-node", href: nodeLink({ key: row.name }), title: `Open ${row.name}` };
   return h(
@@ -231,7 +230,7 @@ function nameCell(row, view) {
         title: pressed ? "Show all lines" : `Show only ${row.name}`,
         onclick: () => view.isolate(pressed ? "" : row.name),
       },
-      h("i", { class: `swatch c${row.colour % COLOURS} d${dash}` }),
+      h("i", { class: `swatch ${row.look}` }),
       fitted(row.name),
     ),
     h("a", { ...open, "aria-label": open.title }, icon("go")),
@@ -382,7 +381,7 @@ class ComparePage {
     }
   }
 
-  /** Lines keep their colours. Rows are worst first by the last figure as it is shown. */
+  /** Lines keep their looks. Rows are worst first by the last figure as it is shown. */
   #draw(answer, marks) {
     const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
     const unit = metricUnit(this.metric);
@@ -390,6 +389,8 @@ class ComparePage {
       if (format(a.last, unit) === format(b.last, unit)) return byName(a.name, b.name);
       return sign * ((a.last ?? sign * Infinity) - (b.last ?? sign * Infinity));
     };
+    const isFew = answer.series.length <= COLOURS;
+    const looks = new Map([...this.chosen].map((name, i) => [name, lineLook(i, isFew)]));
     const colours = new Map([...this.chosen].map((name, i) => [name, i]));
     this.series = answer.series
       .map(({ node, times, values }) => ({
@@ -398,6 +399,7 @@ class ComparePage {
         values,
         last: lastValue({ times, values }, timeRange().live ? Infinity : bounds().end),
         colour: colours.get(node),
+        look: looks.get(node),
       }))
       .sort(byLast);
     Object.assign(this, { answer, marks });
