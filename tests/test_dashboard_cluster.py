@@ -1345,11 +1345,11 @@ def test_the_number_at_a_sign_counts_the_other_marks_that_it_stands_for(show, se
     signs = browser.script(
         "return [...document.querySelectorAll('.charts-card g:has(.flag.change)')].map((sign) => ["
         "  (sign.querySelector('.flag-count') || {}).textContent || '+0',"
-        "  sign.getAttribute('aria-label')])"
+        "  sign.querySelectorAll('.flag').length, sign.getAttribute('aria-label')])"
     )
-    for number, told in signs:
-        assert int(number) + 1 == len(told.split("\n"))
-    assert any("Alert" in told for _, told in signs)
+    for number, shown, told in signs:
+        assert int(number) + shown == len(told.split("\n"))
+    assert any("Alert" in told for _, _, told in signs)
 
 
 def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_of_its_time(
@@ -1363,9 +1363,10 @@ def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_o
         "const number = document.querySelector('figure:first-child .flag-count');"
         "const box = number.parentNode.querySelector('.flag').getBoundingClientRect();"
         "return [box.left + box.width / 2, box.top + box.height / 2,"
-        " Number(number.textContent), number.parentNode.getAttribute('aria-label').split('\\n')]"
+        " Number(number.textContent) + number.parentNode.querySelectorAll('.flag').length,"
+        " number.parentNode.getAttribute('aria-label').split('\\n')]"
     )
-    assert number + 1 == len(told) > 1
+    assert number == len(told) > 1
     lines = ".chart-tip:not([hidden]) .tip-mark"
     for beside in (-3, 0, 4, 12):  # all of the sign with its number
         browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x + beside, y=y)

@@ -980,6 +980,83 @@ def test_a_critical_alert_is_never_behind_the_sign_of_another_mark(run):
     assert run("chartmath.js", body, marks) == [["alert", "restart", "change", "action"]]
 
 
+# A chart 600 px wide over 100 seconds, with a value every 20; marks: [seconds, kind, critical].
+MARKED = (
+    "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
+    "document.body.append(chart.element); chart.box.style.width = '600px';"
+    "chart.element.style.position = 'fixed'; chart.element.style.top = '60px';"
+    "const marks = given[0].map(([time, kind, critical]) =>"
+    " ({time, kind, critical, title: kind + time}));"
+    "const times = [0, 20, 40, 60, 80, 100];"
+    "chart.update({series: [{name: 'a', times, values: times}], start: 0, end: 100,"
+    " interval: given[1] || 20, marks});"
+)
+
+
+def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):
+    body = MARKED + (
+        "const x = (one) => Number(one.getAttribute('x')) + 6 - chart.scale.left;"
+        "const look = (one) => one.getAttribute('class').replace('flag ', '');"
+        "return [...chart.plot.querySelectorAll('g[role=img]')].map((group) => ["
+        " [...group.querySelectorAll('.flag')].map((one) => [look(one),"
+        "  Math.round(x(one) / (chart.scale.right - chart.scale.left) * 100 * 10) / 10]),"
+        " (group.querySelector('.flag-count') || {}).textContent || '',"
+        " group.getAttribute('aria-label').split('\\n').length])"
+    )
+    # 100 seconds are about 530 px: a sign beside another is 2.5 seconds away.
+    near = run("chart.js", body, [[40, "change"], [41, "alert", True]])
+    assert len(near) == 1
+    (alert, change), count, told = near[0]
+    assert (alert, change[0], count, told) == (["alert critical", 41], "change", "", 2)
+    assert 38 < change[1] < 39, "it was before the alert, and stands on the left of it"
+    far = [[36, "change"], [40, "alert", True], [41, "alert"], [42, "resolved"]]
+    (signs, count, told), *others = run("chart.js", body, far)
+    assert signs == [["alert critical", 40], ["change", 36]], "there is room at its own line"
+    assert (count, told, others) == ("+2", 4, [])
+    (signs, *_), *others = run("chart.js", body, [[40, "alert"], [41, "change"], [42, "alert"]])
+    assert [look for look, _ in signs] == ["change", "alert"] and not others
+    (signs, count, _), *others = run("chart.js", body, [[40, "alert"], [41, "resolved"]])
+    assert [look for look, _ in signs] == ["alert"] and count == "+1" and not others
+
+
+def test_the_crosshair_names_the_marks_whose_lines_are_near_it(run):
+    body = MARKED + (
+        "const [, , time] = given; const { plot, scale } = chart;"
+        "const { left, top } = plot.getBoundingClientRect();"
+        "const place = {clientX: left + scale.x(time), clientY: top + 60, bubbles: true};"
+        "plot.dispatchEvent(new PointerEvent('pointermove', place));"
+        "return new Promise((done) => requestAnimationFrame(() => done("
+        " [...chart.tip.querySelectorAll('.tip-mark')].map((one) =>"
+        "  one.textContent.split(' ').pop()))))"
+    )
+    marks = [[38, "change"], [40.5, "alert", True], [44, "alert"], [49, "restart"]]
+    # The crosshair is at 40, the next value, wherever the pointer is from 30 to 50.
+    assert run("chart.js", body, marks, 20, 40.5) == ["alert40.5"]
+    assert run("chart.js", body, marks, 20, 33) == ["alert40.5"], "its line is at the crosshair"
+    assert run("chart.js", body, marks, 20, 38) == ["change38", "alert40.5"]
+    assert run("chart.js", body, marks, 20, 49) == ["alert40.5", "restart49"]
+    assert run("chart.js", body, marks, 20, 62) == []
+
+
+def test_by_keyboard_every_mark_is_named_at_one_place(run):
+    body = MARKED + (
+        "const names = new Set(); let most = 0;"
+        "const press = (key) => chart.plot.dispatchEvent(new KeyboardEvent('keydown', {key}));"
+        "press('Home');"
+        "for (let i = 0; i < 101; i += 1) {"
+        "  const shown = chart.tip.hidden ? [] : [...chart.tip.querySelectorAll('.tip-mark')];"
+        "  for (const one of shown) names.add(one.textContent.split(' ').pop());"
+        "  most = Math.max(most, shown.length);"
+        "  press('ArrowRight');"
+        "}"
+        "return [[...names].sort(), most]"
+    )
+    marks = [[31.2, "change"], [49.4, "alert"], [66, "restart"]]
+    found = ["alert49.4", "change31.2", "restart66"]
+    assert run("chart.js", body, marks, 1) == [found, 1]
+    assert run("chart.js", body, marks, 20)[0] == found
+
+
 def test_dense_bars_have_means_up_to_their_end(run):
     series = {"times": [0, 1, 2, 3, 4, 5, 6, 7], "values": [1, 3, 5, 7, 1, 1, 2, 4]}
     body = "return evened(given[0], given[1], true)"

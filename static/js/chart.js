@@ -6,12 +6,14 @@ import {
   areaPath,
   axisRange,
   barStacks,
+  besideOf,
   downSpans,
   evened,
   extremes,
   GAP,
   held,
   isNumber,
+  isRoomAt,
   lastIndex,
   lastTime,
   lastValue,
@@ -19,6 +21,7 @@ import {
   lonePoints,
   nearest,
   spacing,
+  SIGN_ROOM,
   sparkRange,
   stacked,
   summed,
@@ -38,7 +41,6 @@ import {
   fullTime,
   parts,
   NONE,
-  plain,
   plural,
   timeLabel,
 } from "./format.js";
@@ -66,7 +68,8 @@ const TABLE_SERIES = 20;
 const LEAST_OLD = 10; // seconds after which a value that nobody reports is not current
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
-const COUNT_END = 24; // px from a mark to the end of the number beside its sign
+const UNDER = 3; // px between the pointer and a mark that it is on
+const COUNT_ROOM = 17; // px that the number beside a sign takes
 const EDGE = 36; // px at the right in which that number is on the left of the sign
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
@@ -316,8 +319,9 @@ export class Chart {
     this.scale = null;
     this.cursor = null; // time of the crosshair
     this.signs = new Set(); // of the marks that are drawn
-    this.flags = []; // groups of marks that have one sign each
+    this.flags = []; // groups of marks, as #flagOf() places them
     this.isAbove = false; // the pointer is beside the signs, not in the plot
+    this.isByKey = false; // the crosshair is moved by keys
     this.isRead = false; // this chart is pointed at: its values stand beside the crosshair
     this.anchor = null; // where a span chosen by keyboard begins
     this.drag = null;
@@ -552,7 +556,7 @@ export class Chart {
     this.plot.append(svg("text", { class: "chart-empty", ...place }, text));
   }
 
-  /** The scale of the time axis: {left, right, x(time), time(px)}. */
+  /** The scale of the time axis: {left, right, x(time), time(px), pixels(seconds)}. */
   #measure() {
     const { start, end } = this.data;
     const labels = this.lanes.flatMap((lane) => lane.ticks.map(([, text]) => textWidth(text)));
@@ -563,6 +567,7 @@ export class Chart {
       right,
       x: (time) => left + ((time - start) / (end - start || 1)) * (right - left),
       time: (px) => start + ((px - left) / (right - left)) * (end - start),
+      pixels: (seconds) => (seconds / (end - start || 1)) * (right - left),
     };
   }
 
@@ -622,10 +627,11 @@ export class Chart {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
-    this.flags = mergedMarks(shown, this.#edge);
+    const groups = mergedMarks(shown, this.#edge);
+    this.flags = groups.map((near) => this.#flagOf(near, groups));
     // Those under a merged sign have their lines.
     for (const { critical, kind } of shown) this.signs.add(critical ? "critical" : kind);
-    for (const near of this.flags) this.#drawFlag(near);
+    for (const flag of this.flags) this.#drawFlag(flag);
     const { start, end } = this.data;
     if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
       this.signs.add("down");
@@ -636,18 +642,40 @@ export class Chart {
     return this.width - EDGE;
   }
 
-  /** One sign for marks that are too near for a sign each: the gravest, and how many others. */
-  #drawFlag(near) {
-    const [{ px, kind, critical }] = near;
-    const sign = icon(flagOf(near[0]));
-    const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
-    for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
-    sign.setAttribute("class", `flag ${markLook({ kind, critical })}`);
+  /** Where marks too near for a sign each stand: `signs` of one or two of them, and a number. */
+  #flagOf(near, groups) {
+    const [{ px }] = near;
+    const beside = besideOf(near);
+    const isAtEdge = px > this.#edge;
+    const signs = [[near[0], px]];
+    if (beside) {
+      const isFirst = isAtEdge || beside.px < px;
+      const isFar = beside.px <= px - SIGN_ROOM && isRoomAt(beside.px, near, groups);
+      signs.push([beside, isFar ? beside.px : px + (isFirst ? -SIGN_ROOM : SIGN_ROOM)]);
+    }
+    const others = near.length - signs.length;
+    const places = signs.map(([, at]) => at);
+    const [left, right] = [Math.min(...places) - NEAR_MARK, Math.max(...places) + NEAR_MARK];
+    const room = others ? COUNT_ROOM : 0;
+    const ends = isAtEdge ? { left: left - room, right } : { left, right: right + room };
+    const number = isAtEdge ? { x: left - 2, "text-anchor": "end" } : { x: right + 1 };
+    return { near, signs, others, number, ...ends };
+  }
+
+  #drawFlag({ near, signs, others, number, left, right }) {
+    const drawn = signs.map(([mark, px]) => {
+      const sign = icon(flagOf(mark));
+      const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
+      for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
+      sign.setAttribute("class", `flag ${markLook(mark)}`);
+      return sign;
+    });
     const told = near.map((mark) => this.#markText(mark)).join("\n");
-    const side = px > this.#edge ? { x: px - 8, "text-anchor": "end" } : { x: px + 7 };
-    const count = { class: "flag-count", ...side, y: this.flagRoom - 4 };
-    const number = near.length > 1 ? svg("text", count, `+${near.length - 1}`) : null;
-    this.plot.append(svg("g", { role: "img", "aria-label": told }, sign, number));
+    const isFree = ([, px]) => px + NEAR_MARK <= left || px - NEAR_MARK >= right;
+    const hasRoom = this.flags.every((other) => other.near === near || other.signs.every(isFree));
+    const count = { class: "flag-count", ...number, y: this.flagRoom - 4 };
+    const text = others && hasRoom ? svg("text", count, `+${others}`) : null;
+    this.plot.append(svg("g", { role: "img", "aria-label": told }, drawn, text));
   }
 
   #markText(mark) {
@@ -667,30 +695,31 @@ export class Chart {
     });
   }
 
-  /** The groups of marks at a place of the time axis: each is there as far as its sign or lines. */
+  /** The marks of the signs at a place; in the plot, of lines at its crosshair or the pointer. */
   #flagsAt(px) {
-    const { left, right } = this.scale;
-    const reach = Math.max(NEAR_MARK, (right - left) / KEY_STEPS / 2);
-    return this.flags.filter((near) => {
-      const beside = (px - near[0].px) * (near[0].px > this.#edge ? -1 : 1);
-      const isAtSign = beside >= -NEAR_MARK && beside <= (near[1] ? COUNT_END : NEAR_MARK);
-      const isNear = (mark) => Math.abs(mark.px - px) <= reach;
-      return isAtSign || (!this.isAbove && near.some(isNear));
-    });
+    const isHere = ({ left, right }) => px >= left && px <= right;
+    if (this.isAbove) return this.flags.filter(isHere).flatMap(({ near }) => near);
+    const [row] = this.#valuesAt(this.scale.time(px));
+    const cross = row ? this.scale.x(row.at) : px;
+    // Every line is within half a step of the keys.
+    const reach = this.isByKey ? this.scale.pixels(this.#keyStep) / 2 : UNDER;
+    const isNear = (mark) =>
+      Math.abs(mark.px - cross) <= NEAR_MARK || Math.abs(mark.px - px) <= reach;
+    return this.flags.flatMap(({ near }) => near.filter(isNear));
   }
 
-  /** All marks that are told at a place: those of its signs, and down times. */
+  /** All marks that are told at a place: those of its signs or lines, and down times. */
   #marksAt(px) {
     const { x } = this.scale;
     const isDown = ({ kind, time, until }) =>
       kind === "down" && px >= x(time) - NEAR_MARK && px <= x(until ?? this.data.end) + NEAR_MARK;
     const downs = this.isAbove ? [] : this.data.marks.filter(isDown);
-    return [...this.#flagsAt(px).flat(), ...downs];
+    return [...this.#flagsAt(px), ...downs];
   }
 
-  /** Show the events of the signs at a place; returns whether there are any. */
+  /** Show the events of the marks at a place; returns whether there are any. */
   #openEvents(px) {
-    const times = this.#flagsAt(px).flatMap((near) => near.map(({ time }) => time));
+    const times = this.#flagsAt(px).map(({ time }) => time);
     if (!times.length) return false;
     this.#hide();
     const [first, last] = [Math.min(...times), Math.max(...times)];
@@ -861,6 +890,7 @@ export class Chart {
   #aim(event) {
     const { left, top } = this.plot.getBoundingClientRect();
     this.isAbove = event.clientY - top < this.flagRoom;
+    this.isByKey = false;
     return this.#inside(event.clientX - left);
   }
 
@@ -915,13 +945,20 @@ export class Chart {
     });
   }
 
-  #key(event) {
+  /** Seconds that the crosshair moves with an arrow key. */
+  get #keyStep() {
     const { start, end, interval } = this.data;
-    const step = Math.max(interval, (end - start) / KEY_STEPS);
+    return Math.max(interval, (end - start) / KEY_STEPS);
+  }
+
+  #key(event) {
+    const { start, end } = this.data;
+    const step = this.#keyStep;
     const now = this.cursor === null ? end : this.cursor;
     const to = { ArrowLeft: now - step, ArrowRight: now + step, Home: start, End: end }[event.key];
     if (!this.scale) return;
     this.isAbove = false;
+    this.isByKey = true;
     if (event.key === "Escape" && this.cursor !== null) {
       event.preventDefault();
       this.anchor = null;
@@ -1014,23 +1051,6 @@ export class Chart {
 
 const sortedByValue = (rows) =>
   [...rows].sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
-
-/** A histogram's buckets as bars: [[upper limit, count in it], ...]. */
-export function barList(rows, unit, label) {
-  const most = Math.max(1, ...rows.map(([, count]) => count));
-  const body = rows.map(([limit, count]) => {
-    const bar = h("i", { class: "bar" });
-    bar.style.width = `${(count / most) * 100}%`;
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
-      h("td", { class: "bar-cell" }, bar),
-      h("td", { class: "num" }, plain(count)),
-    );
-  });
-  return h("table", { class: "plain bars", "aria-label": label }, h("tbody", {}, body));
-}
 
 const SPARK_HEIGHT = 36; // px
 const LEAST_SPARK = 3; // values; fewer are dots that show no course

@@ -461,6 +461,16 @@ export function slots(times, values, start, end, count) {
 
 const MARK_RANKS = ["critical", "other", "restart", "change", "alert", "resolved", "action"];
 const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
+export const SIGN_ROOM = 13; // px from one sign to another that stands beside it
+const isCause = ({ kind }) => ["change", "restart", "action"].includes(kind);
+
+/** The mark of a group with a sign beside that of the first: an alert hides no change. */
+export function besideOf(near) {
+  const [first] = near;
+  const change = near.find(({ kind }) => kind === "change");
+  if (change && first.kind !== "change") return change;
+  return near.find((mark) => isCause(mark) !== isCause(first) && mark.kind !== "resolved");
+}
 
 /**
  * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical
@@ -470,13 +480,20 @@ export function mergedMarks(marks, edge = Infinity) {
   const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);
   const groups = [];
   for (const mark of [...marks].sort((a, b) => rank(a) - rank(b) || a.px - b.px)) {
-    const room = (px) => (Math.max(px, mark.px) > edge ? 2 : 1) * MARK_ROOM;
-    const near = groups.find(([{ px }]) => Math.abs(px - mark.px) < room(px));
+    const room = (group) => {
+      const side = Math.max(group[0].px, mark.px) > edge ? 2 : 1;
+      return side * MARK_ROOM + (besideOf(group) ? SIGN_ROOM : 0);
+    };
+    const near = groups.find((group) => Math.abs(group[0].px - mark.px) < room(group));
     if (near) near.push(mark);
     else groups.push([mark]);
   }
   return groups;
 }
+
+/** Whether a sign has room at its own line, away from those of the other groups. */
+export const isRoomAt = (px, near, groups) =>
+  groups.every((other) => other === near || Math.abs(other[0].px - px) >= MARK_ROOM);
 
 /** The widest part of an axis, from `left` to `right` px, in which none of these places is. */
 export function widestGap(left, right, places) {

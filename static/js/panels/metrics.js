@@ -2,7 +2,7 @@
 // quantiles.
 
 import { chartSpan, historyQuery } from "../address.js";
-import { barList, Chart } from "../chart.js";
+import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, searchBox } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
@@ -366,6 +366,23 @@ async function historyChart(ctx, row, names) {
   const events = await loadEvents(span, ctx.signal, { node: ctx.node().key });
   const data = { series, ...span, interval: answer.interval, marks: marksOf(events) };
   return { chart, data };
+}
+
+/** A histogram's buckets as bars: [[upper limit, count in it], ...]. */
+function barList(rows, unit, label) {
+  const most = Math.max(1, ...rows.map(([, count]) => count));
+  const body = rows.map(([limit, count]) => {
+    const bar = h("i", { class: "bar" });
+    bar.style.width = `${(count / most) * 100}%`;
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
+      h("td", { class: "bar-cell" }, bar),
+      h("td", { class: "num" }, plain(count)),
+    );
+  });
+  return h("table", { class: "plain bars", "aria-label": label }, h("tbody", {}, body));
 }
 
 /** Quantiles and bars of a histogram: since the node started, and since this was opened. */
