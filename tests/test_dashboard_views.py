@@ -475,6 +475,14 @@ def test_compare_draws_a_chart_with_its_figures_and_marks_the_odd_one_out(page, 
         fleet.ask("/proxy2/demo000_worker1/conf", "POST", {"min_retrieve_tokens": old})
 
 
+def test_compare_leaves_out_a_removed_node_and_says_so(page, fleet):
+    nodes = "demo000_worker0,long_gone,demo000_worker1"
+    browser = page(fleet, "#/compare?metric=local_cache_bytes&nodes=" + nodes)
+    browser.wait_for(lambda: browser.count("main svg path.line") == 2)
+    assert "No history of removed nodes: long_gone." in browser.text("main .panel-line")
+    assert "long_gone" not in browser.url
+
+
 def test_the_swatches_of_compare_have_the_colours_and_dashes_of_its_lines(page, fleet):
     workers = ["demo000_worker%d" % i for i in range(3)]
     browser = page(fleet, "#/compare?metric=local_cache_bytes&nodes=" + ",".join(workers))

@@ -251,6 +251,7 @@ class ComparePage {
     this.metric = isFigure(query.get("metric")) ? query.get("metric") : STANDARD;
     const asked = (query.get("nodes") || "").split(",").filter(Boolean);
     this.chosen = new Set(asked.length ? asked : store.selected);
+    this.removed = []; // chosen nodes of which nothing is known any more
     this.preset = query.get("preset") || (this.chosen.size ? "chosen" : "");
     this.started = this.preset === "chosen";
     this.alone = "";
@@ -325,6 +326,7 @@ class ComparePage {
 
   choose(keys, preset = "chosen") {
     this.chosen = new Set(keys);
+    this.removed = [];
     this.preset = preset;
     this.alone = "";
     this.picker.drawPresets();
@@ -351,7 +353,7 @@ class ComparePage {
       : "No nodes selected. Choose a preset, open “Nodes” above, or select rows in the " +
         "cluster table.";
     replace(this.valueBox, empty(why));
-    setText(this.note, "");
+    setText(this.note, this.#aboutRemoved());
   }
 
   async load() {
@@ -375,10 +377,21 @@ class ComparePage {
       const shown = events.filter((event) => event.node && this.chosen.has(event.node));
       if (turn === this.turn) this.#draw(answer, marksOf(shown));
     } catch (error) {
-      if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
+      if (error.status === 404 && this.#leaveOutRemoved()) this.load();
+      else if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
     } finally {
       this.panel.classList.remove("asking");
     }
+  }
+
+  /** Without the nodes that were removed with their history; returns whether there are any. */
+  #leaveOutRemoved() {
+    const removed = [...this.chosen].filter((key) => !store.byKey.has(key));
+    for (const key of removed) this.chosen.delete(key);
+    this.removed.push(...removed);
+    this.picker.drawPresets();
+    this.picker.draw();
+    return removed.length > 0;
   }
 
   /** Lines keep their looks. Rows are worst first by the last figure as it is shown. */
@@ -408,11 +421,16 @@ class ComparePage {
     this.#drawValues();
   }
 
+  #aboutRemoved() {
+    return this.removed.length ? `No history of removed nodes: ${this.removed.join(", ")}.` : "";
+  }
+
   #explain() {
     const lines = this.series.filter(({ values }) => values.some(isNumber));
     const hidden = hiddenLines(lines);
     const verb = hidden === 1 ? "is" : "are";
     const notes = [
+      this.#aboutRemoved(),
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
       hidden
         ? `${hidden} of ${lines.length} lines ${verb} hidden behind a line with the same values.`
