@@ -164,7 +164,52 @@ def test_no_line_of_the_palette_is_cut_and_no_name_broken(browser, server, width
         browser.wait_for(lambda: browser.has(".palette mark"))
         assert browser.script(CUT, ".palette-text, .palette-note") == []
         assert browser.script(CUT, ".palette [role=option]") == []
-        assert browser.script(BROKEN, ".palette-text") == []
+        assert browser.script(BROKEN, ".palette-text, .palette-note") == []
+
+
+def test_on_a_telephone_a_result_is_its_name_with_its_note_below(browser, server):
+    browser.resize(360, 900)
+    browser.goto(server.url + "/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    assert browser.text(".find") == "Search …"
+    browser.press("Control+k")
+    browser.type(".palette-input", "chunk_statistics")
+    browser.wait_for(lambda: browser.has(".palette mark"))
+    places = browser.script(
+        "return [...document.querySelectorAll('.palette [role=option]')].map((one) => {"
+        "  const [text, note] = ['.palette-text', '.palette-note']"
+        "    .map((part) => one.querySelector(part).getBoundingClientRect());"
+        "  return [note.left - text.left, note.top >= text.bottom || !note.height] })"
+    )
+    assert len(places) > 4 and {tuple(place) for place in places} == {(0, True)}
+    lines = browser.script(
+        "const name = [...document.querySelectorAll('.palette-text')]"
+        "  .find((one) => one.textContent === 'chunk_statistics_auto_exit_timeout_hours');"
+        "const texts = document.createTreeWalker(name, NodeFilter.SHOW_TEXT), ends = [];"
+        "for (let text = texts.nextNode(); text; text = texts.nextNode()) {"
+        "  const range = document.createRange();"
+        "  range.selectNodeContents(text);"
+        "  if (range.getClientRects().length > 1) ends.push(text.data) }"
+        "return ends"
+    )
+    assert lines == []  # it is broken between its words only
+
+
+def test_the_palette_says_how_many_more_alerts_there_are(browser, server):
+    browser.goto(server.url + "/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    browser.script(
+        "const { setRefresh, store } = await import('/static/js/server.js');"
+        "setRefresh(3600); const [alert] = store.status.alerts;"
+        "store.status.alerts = [1, 2, 3, 4, 5].map((i) => ({ ...alert, silence: null,"
+        "  id: `r${i}:x`, rule: `r${i}`, group: `r${i}:x`, text: `Something is wrong: ${i}` }))"
+    )
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has(".palette-text"))
+    assert browser.texts(".palette-text")[3] == "and 2 more alerts"
+    browser.type(".palette-input", "something")
+    browser.wait_for(lambda: browser.has(".palette mark"))
+    assert browser.texts(".palette-text")[3] == "and 2 more alerts"
 
 
 def test_a_dialog_does_not_break_the_name_that_it_asks_for(browser, demo):

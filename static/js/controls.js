@@ -44,16 +44,13 @@ export function fitted(text) {
   // The last part stays whole where it is short.
   const lasts = [name.lastIndexOf("/"), name.search(/[_-][^_-]*$/), name.length - TAIL];
   const cut = lasts.find((at) => at > 0 && name.length - at <= 2 * TAIL);
-  return h(
-    "span",
-    {},
-    h("span", { class: "visually-hidden" }, name),
-    h("span", {
-      class: "fitted",
-      "aria-hidden": "true",
-      dataset: { head: name.slice(0, cut), tail: name.slice(cut) },
-    }),
-  );
+  const shown = h("span", {
+    class: "fitted",
+    "aria-hidden": "true",
+    dataset: { head: name.slice(0, cut), tail: name.slice(cut) },
+  });
+  shown.style.setProperty("--tail", name.length - cut);
+  return h("span", {}, h("span", { class: "visually-hidden" }, name), shown);
 }
 
 /** What kind of server a node is, in words. */

@@ -2,8 +2,8 @@
 
 import { parseRoute, setLast } from "./address.js";
 import { copy, downloadBundle, instanceLink, kindText, nodeLink, stateMark } from "./controls.js";
-import { h, icon, replace } from "./dom.js";
-import { untilText, when } from "./format.js";
+import { breakable, h, icon, replace, whole } from "./dom.js";
+import { plural, untilText, when } from "./format.js";
 import { getText, instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
@@ -122,9 +122,13 @@ function partsIn(text, parts) {
   return null;
 }
 
-/** The text with its matches as <mark>; its names are not broken at their hyphens. */
+/**
+ * The text with its matches as <mark>; its names are not broken at their hyphens. A name alone is
+ * broken after a separator when no line can hold it.
+ */
 export function highlighted(text, words) {
   const spans = matches(text, words) || [];
+  const isName = !text.includes(" ");
   let at = 0;
   return text.split(/( )/).map((word) => {
     const start = at;
@@ -133,20 +137,21 @@ export function highlighted(text, words) {
     const marked = markedWord(
       word,
       inside.map(([from, to]) => [from - start, to - start]),
+      isName ? breakable : String,
     );
     return /\w[-/]\w/.test(word) ? h("span", { class: "whole" }, marked) : marked;
   });
 }
 
-function markedWord(word, spans) {
+function markedWord(word, spans, write) {
   const out = [];
   let from = 0;
   for (const [start, end] of spans) {
     if (start < from) continue;
-    out.push(word.slice(from, start), h("mark", {}, word.slice(start, end)));
+    out.push(write(word.slice(from, start)), h("mark", {}, write(word.slice(start, end))));
     from = end;
   }
-  return [...out, word.slice(from)];
+  return [...out, write(word.slice(from))];
 }
 
 /** How well all words match: lower is better, null is not at all. */
@@ -432,6 +437,16 @@ function actionEntries(node) {
 
 const asAction = (entry) => ({ group: "Actions", image: "action", ...entry });
 
+/** The first alerts, which come first, how many more there are, and the other entries. */
+function withoutLate(entries) {
+  const rest = entries.findIndex((entry) => entry.group !== "Alerts");
+  const count = rest < 0 ? entries.length : rest;
+  if (count <= MOST_ALERTS + 1) return entries;
+  const text = `and ${plural(count - MOST_ALERTS, "more alert")}`;
+  const more = { group: "Alerts", image: "page", text, note: "Cluster", href: "#/", act: go("#/") };
+  return [...entries.slice(0, MOST_ALERTS), more, ...entries.slice(count)];
+}
+
 /** What the words find, in groups; `changes` are the rows of events of changed settings. */
 function entriesFor(text, changes) {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -441,7 +456,7 @@ function entriesFor(text, changes) {
   const route = parseRoute();
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
   const alerts = alertEntries();
-  if (!words.length) nodes.push(...alerts.filter((entry) => !entry.later).slice(0, MOST_ALERTS));
+  if (!words.length) nodes.push(...withoutLate(alerts.filter((entry) => !entry.later)));
   const isNamed = words.length > 0 && named.length > 0;
   const panels = named.length > FEW_NODES ? MOST_PANELS : Infinity;
   if (isNamed && nodes[0] === named[0]) nodes.push(...panelEntries(chosen).slice(1, 1 + panels));
@@ -461,8 +476,7 @@ function entriesFor(text, changes) {
     if (TERMS.includes(entry.group)) return beginsWords(text, words);
     return matchRank(text, words) !== null;
   });
-  const isLate = (entry, i) => entry.group === "Alerts" && i >= MOST_ALERTS; // alerts come first
-  const shown = wanted.filter((entry, i) => !isLate(entry, i));
+  const shown = withoutLate(wanted);
   const found = [...nodes, ...changed, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
   return [...found, ...manualEntries(words)];
 }
@@ -477,7 +491,7 @@ class Palette {
     this.input = h("input", {
       type: "text",
       class: "palette-input",
-      placeholder: "Search nodes, settings, figures, alerts …",
+      placeholder: "Search nodes, settings, alerts …",
       "aria-label": "Search nodes, views and actions",
       role: "combobox",
       "aria-expanded": "true",
@@ -565,7 +579,7 @@ class Palette {
       },
       entry.mark || icon(locked ? "lock" : entry.image),
       h("span", { class: "palette-text" }, highlighted(entry.text, words)),
-      h("span", { class: "palette-note" }, entry.note || ""),
+      h("span", { class: "palette-note" }, whole(entry.note || "")),
     );
   }
 

@@ -587,11 +587,11 @@ const quotaPath = (salt) => `/quota/${encodeURIComponent(salt)}`;
 function quotaForm(ctx, changed) {
   const salt = h("input", {
     name: "salt",
-    placeholder: "user-a",
+    placeholder: "e.g. user-a",
     spellcheck: "false",
     autocomplete: "off",
   });
-  const props = { name: "limit", type: "number", min: 0, step: "any", placeholder: "1.5" };
+  const props = { name: "limit", type: "number", min: 0, step: "any", placeholder: "e.g. 1.5" };
   const limit = h("input", props);
   const named = {
     type: "submit",

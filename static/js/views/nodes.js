@@ -68,6 +68,9 @@ async function addFrontend(entry) {
   return answer;
 }
 
+// As LMCache names it with the prefix that the manual shows.
+const EXAMPLE_SOCKET = "/tmp/lmcache_internal_api_server/socket_7000";
+
 /** The form that adds or changes a node or a frontend. */
 class NodeForm {
   constructor(row, isProxy) {
@@ -99,7 +102,7 @@ class NodeForm {
     const portHint = this.isProxy
       ? "Where the other LMCache frontend listens."
       : "A number, or the path of the node’s socket.";
-    const portText = this.isProxy ? "8000" : "9090 or /tmp/lmcache/socket/9090";
+    const portText = this.isProxy ? "e.g. 8000" : `e.g. 7000 or ${EXAMPLE_SOCKET}`;
     this.result = h("p", { class: "panel-line", role: "status" });
     this.choice = h("p", { class: "actions" });
     const test = button("Test connection", () => this.#test(form, test, showError), {
@@ -113,7 +116,7 @@ class NodeForm {
       ),
       field(
         "Host",
-        this.#input("host", row.host, "127.0.0.1"),
+        this.#input("host", row.host, "e.g. 10.0.0.5"),
         "Host name or address. Ignored for a Unix socket.",
       ),
       field("Port or Unix socket", this.#input("port", row.port, portText), portHint),

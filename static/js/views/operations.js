@@ -46,7 +46,7 @@ const text = (label, more = {}) => ({ label, ...more });
 const FIELDS = {
   tokens: text("Token IDs of the prompt", {
     wide: true,
-    placeholder: "0-511 or 12, 7, 90, …",
+    placeholder: "e.g. 0-511 or 12, 7, 90",
     hint: "All tokens, starting with the first. Ranges are accepted.",
   }),
   model: text("Model", { placeholder: "e.g. Qwen/Qwen3-32B" }),

@@ -34,8 +34,11 @@ export class SettingFields {
     this.values = new Map(); // key of a node -> {value} of `asked`, null while it is not known
     this.asked = ""; // name of a setting
     this.timer = 0;
-    this.name = input("setting", { placeholder: "min_retrieve_tokens", list: "setting-names" });
-    this.text = input("value", { placeholder: "512, true or text" });
+    this.name = input("setting", {
+      placeholder: "e.g. min_retrieve_tokens",
+      list: "setting-names",
+    });
+    this.text = input("value", { placeholder: "e.g. 512, true or text" });
     const option = (value) => h("option", { value }, value || "Choose …");
     this.choice = h("select", { name: "value" }, ["", "true", "false"].map(option));
     this.control = this.text;
