@@ -79,8 +79,10 @@ def test_a_node_with_markup_in_its_name_is_shown_as_text(browser, start, node):
 
 def test_an_unknown_node_says_what_to_do(browser, demo):
     browser.goto(url(demo, "#/node/nobody/overview"))
-    browser.wait_for(lambda: "nobody" in browser.text("main"))
+    browser.wait_for(lambda: browser.text("main h1") == "No node “nobody”")
     assert browser.has("main a[href='#/']")
+    browser.goto(url(demo, "#/node/coordinator/overview"))
+    browser.wait_for(lambda: browser.text("main h1") == "coordinator")
 
 
 def test_a_lost_server_is_said_and_healed(browser, start, node):

@@ -853,9 +853,14 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser = page(demo, "#/many")
     choose(browser, "main .row-fields select", "setting")
     box = "input[aria-label='Select %s']"
-    for node in (WORKER, "llama70b-b_api"):
-        browser.wait_for(lambda: browser.has(box % node))
-        browser.script("document.querySelector(arguments[0]).click()", box % node)
+    browser.wait_for(lambda: browser.has(box % WORKER))
+    browser.click(box % WORKER)
+    api = box % "llama70b-b_api"
+    assert browser.property(api, "disabled")
+    selected = "(await import('/static/js/server.js')).store.selected.add('llama70b-b_api')"
+    browser.script(selected)  # as in the table of the cluster, where any node can be
+    browser.wait_for(lambda: browser.property(api, "checked"))
+    assert not browser.property(api, "disabled")
     assert browser.count("#setting-names option") > 50
     browser.type("main [name=setting]", "min_retrieve_tokens")
     said = "main [aria-label='Review and apply'] p"
@@ -1025,3 +1030,51 @@ def test_a_large_table_asks_for_the_trends_of_the_rows_in_view_alone(page, fleet
     (first, *_) = browser.script(addresses)
     rows = browser.script("return document.querySelectorAll('main .data tbody tr.instance').length")
     assert 1 <= first.count("%2C") + first.count(",") + 1 <= rows + 1
+
+
+def test_a_rollout_says_which_nodes_of_an_instance_it_leaves_out(page, demo):
+    browser = page(demo, "#/many?tab=rollout")
+    choose(browser, "select[name=group]", "i:llama70b-a")
+    chosen = "return document.querySelector('select[name=group]').selectedOptions[0].textContent"
+    assert browser.script(chosen) == "llama70b-a (5 of 6)"
+    assert browser.text(".field:has([name=group]) small") == "1 API server has no settings"
+
+
+def test_ten_worst_nodes_that_are_fewer_say_why(page, demo):
+    browser = page(demo, "#/compare?metric=retrieve_p99&preset=worst")
+    summary = "main .picker summary"
+    browser.wait_for(lambda: "Nodes: 8 of 15 (all with this metric)" in browser.text(summary))
+
+
+def test_a_comparison_without_a_reachable_node_says_so(page, start):
+    front = start("--node", "gone=127.0.0.1:1")
+    browser = page(front, "#/compare")
+    browser.wait_for(lambda: "No node is reachable" in browser.text("main"))
+
+
+@pytest.mark.parametrize(
+    "width, view, last",
+    [
+        (1440, "#/many?action=setting", ".row-fields .field"),
+        (768, "#/many", ".filters > select"),
+    ],
+)
+def test_rows_of_fields_end_where_the_table_below_them_does(page, demo, width, view, last):
+    browser = page(demo, view)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.has("main " + last))
+    edge = "const at = (one) => one.getBoundingClientRect().right;"
+    edge += "const all = [...document.querySelectorAll('main ' + arguments[0])];"
+    edge += "const place = all[0].closest('.panel').querySelector('.table-wrap, .row-fields');"
+    edge += "return at(place) - Math.max(...all.map(at))"
+    assert abs(browser.script(edge, last)) < 1
+
+
+def test_the_heads_of_groups_of_settings_are_whole_on_a_telephone(page, demo):
+    browser = page(demo, "#/node/llama70b-a_worker0/config")
+    browser.resize(360, 800)
+    browser.wait_for(lambda: browser.has("main .group-text"))
+    cut = "return [...document.querySelectorAll('main .group-text > b')]"
+    cut += ".filter((one) => one.getClientRects().length > 1 || one.offsetHeight > 24)"
+    cut += ".map((one) => one.textContent)"
+    assert browser.script(cut) == []

@@ -86,10 +86,13 @@ function memberKeys(rows, select, key) {
   return rows.flatMap((row) => (select.members ? select.members(row) : [key(row)]));
 }
 
+/** The rows that can be selected: `select.able(row)` says so. */
+const ableRows = (rows, { able }) => (able ? rows.filter(able) : rows);
+
 /** Show on a checkbox how many of these rows are selected: none, some, all. */
 export function markBox(box, rows, select, key) {
   if (!box) return false;
-  const keys = memberKeys(rows, select, key);
+  const keys = memberKeys(rows.length > 1 ? ableRows(rows, select) : rows, select, key);
   const count = keys.filter((one) => select.set.has(one)).length;
   box.checked = count > 0 && count === keys.length;
   box.indeterminate = count > 0 && count < keys.length;
@@ -98,7 +101,7 @@ export function markBox(box, rows, select, key) {
 
 /** Add rows to the selection, or take them out of it. */
 export function pick(rows, on, select, key) {
-  for (const one of memberKeys(rows, select, key)) {
+  for (const one of memberKeys(on ? ableRows(rows, select) : rows, select, key)) {
     if (on) select.set.add(one);
     else select.set.delete(one);
   }
@@ -167,6 +170,8 @@ export class TableRow {
   #fillBox(row, select) {
     const picked = markBox(this.box, [row], select, this.table.options.key);
     this.element.classList.toggle("picked", picked);
+    // What is selected elsewhere can be taken back.
+    this.box.disabled = !picked && !ableRows([row], select).length;
     const label = `Select ${select.name(row)}`;
     if (this.box.getAttribute("aria-label") !== label) this.box.setAttribute("aria-label", label);
   }

@@ -635,6 +635,9 @@ async function setQuota(ctx, salt, limit, changed, say) {
   }
 }
 
+/** Whether a row has a limit that can be removed. */
+const hasQuota = (row) => row.limit !== null && Boolean(row.salt);
+
 const quotaColumns = (ctx, after, tier) => [
   { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
   {
@@ -659,9 +662,9 @@ const quotaColumns = (ctx, after, tier) => [
     value: () => 0,
     sig: (row) => `${row.salt}${row.limit}`,
     render: (row) =>
-      row.limit === null || !row.salt
-        ? null
-        : act(ctx, "Remove limit", "DELETE", quotaPath(row.salt), { after, of: row.salt }),
+      hasQuota(row)
+        ? act(ctx, "Remove limit", "DELETE", quotaPath(row.salt), { after, of: row.salt })
+        : null,
   },
 ];
 
@@ -678,15 +681,18 @@ function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
     ctx,
     load: () => ctx.json("/quota"),
     render: (data, body) => {
+      const rows = shape(data);
+      const columns = quotaColumns(ctx, frame.run, tier);
+      const hasActions = rows.some(hasQuota);
       const table = new DataTable({
         label: "Quotas",
         key: (row) => row.salt,
         fixed: false,
         rowClass: () => "centred",
         emptyText: "No quotas: every cache salt may fill the cache.",
-        columns: quotaColumns(ctx, frame.run, tier),
+        columns: columns.filter(({ id }) => id !== "act" || hasActions),
       });
-      table.update(shape(data));
+      table.update(rows);
       append(body, table.element, form);
     },
   });

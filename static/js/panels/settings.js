@@ -77,7 +77,7 @@ const TOPICS = {
     ["blend_min_tokens", "Shorter prompts are not blended."],
     ["blend_special_str", "Text that separates the parts of a prompt."],
   ],
-  "Peer-to-peer, disaggregation, MP server": [
+  "Other instances and MP server": [
     ["enable_p2p", "Load KV from other instances."],
     ["p2p_host", "Host under which other instances reach this one."],
     ["p2p_init_ports", "Ports on which peers begin a transfer, one for each worker."],

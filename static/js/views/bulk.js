@@ -180,7 +180,12 @@ function nodeTable(view) {
     rowHeight: (node) => (isBelow(node, table.fit) ? TWO_LINES : LINE),
     sort: { id: "name", down: false },
     emptyText: "No nodes yet.",
-    select: { set: view.chosen, name: keyOf, changed: () => view.draw() },
+    select: {
+      set: view.chosen,
+      name: keyOf,
+      able: (node) => view.fits(node),
+      changed: () => view.draw(),
+    },
     columns: [
       STATE_COLUMN,
       {
@@ -330,7 +335,7 @@ class BulkActions {
     this.onlyBox.lastChild.hidden = true; // until one fails
     const boxes = [this.onlyBox, ...this.filters.map(({ box }) => box)];
     nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
-    nodes.querySelector(".panel-head").after(h("div", { class: "tools" }, boxes));
+    nodes.querySelector(".panel-head").after(h("div", { class: "tools filters" }, boxes));
     this.review = step(
       "Review and apply",
       "3 · Review and apply",

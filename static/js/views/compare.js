@@ -119,7 +119,10 @@ class Picker {
   summarize() {
     const { size } = this.view.chosen;
     const total = plain(store.status.nodes.length);
-    setText(this.summary, `Nodes: ${size ? `${plain(size)} of ${total}` : "none selected"}`);
+    const isShort =
+      this.view.preset === "worst" && size < WORST && size < store.status.nodes.length;
+    const why = isShort ? ` (${size === 1 ? "the only one" : "all"} with this metric)` : "";
+    setText(this.summary, `Nodes: ${size ? `${plain(size)} of ${total}${why}` : "none selected"}`);
   }
 
   draw() {
@@ -348,10 +351,12 @@ class ComparePage {
     replace(this.chartBox);
     this.chart = null;
     this.values = null;
-    const why = this.isByMetric
+    const isDown = store.status.nodes.every((node) => node.state === "down");
+    const noMetric = this.isByMetric
       ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
       : "No nodes selected. Choose a preset, open “Nodes” above, or select rows in the " +
         "cluster table.";
+    const why = isDown ? "No node is reachable, so there is nothing to compare." : noMetric;
     replace(this.valueBox, empty(why));
     setText(this.note, this.#aboutRemoved());
   }

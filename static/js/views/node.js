@@ -268,6 +268,7 @@ class NodePage {
   }
 
   #build(root, signal) {
+    this.title = h("h1", { title: this.key });
     this.mark = h("span");
     this.count = h("span");
     this.line = h("span", { class: "muted about-line" });
@@ -278,15 +279,7 @@ class NodePage {
     this.place = h("div");
     replace(
       root,
-      h(
-        "div",
-        { class: "page-head" },
-        h("h1", { title: this.key }, middle(this.key, 60)),
-        this.mark,
-        this.count,
-        this.line,
-        this.again,
-      ),
+      h("div", { class: "page-head" }, this.title, this.mark, this.count, this.line, this.again),
       this.tabs.element,
       this.trouble,
       this.locked,
@@ -361,6 +354,7 @@ class NodePage {
   #unknown() {
     this.#leave();
     this.tabs.clear();
+    setText(this.title, `No node “${middle(this.key, 60)}”`);
     for (const part of [this.trouble, this.count, this.mark]) replace(part);
     replace(this.line);
     this.unasked.hidden = true;
@@ -371,7 +365,7 @@ class NodePage {
     replace(
       this.place,
       empty(
-        `There is no node “${this.key}”.`,
+        "It may have been removed or renamed.",
         h("a", { class: "button", href: "#/" }, "All nodes"),
         h("a", { class: "button", href: "#/nodes" }, "Add a node"),
       ),
@@ -379,6 +373,7 @@ class NodePage {
   }
 
   #drawHead(node, status) {
+    setText(this.title, middle(this.key, 60));
     setState(this.mark, node.state);
     const about = aboutLine(node, status);
     if (about.join() !== this.lineSig) {

@@ -244,8 +244,9 @@ export class RolloutView {
   }
 
   /**
-   * What a rollout can go over: [[id, label, nodes, down]]: the selection, then each instance;
-   * `down` counts the nodes of the group that are left out because they are down.
+   * What a rollout can go over: [[id, label, nodes, down, lacking]]: the selection, then each
+   * instance; `down` counts the nodes of the group that are left out because they are down,
+   * `lacking` those of an instance that have no settings.
    */
   #groups() {
     const kinds = store.status.nodes.filter((node) => SETTABLE.includes(node.kind));
@@ -256,16 +257,19 @@ export class RolloutView {
       if (name) by.set(name, [...(by.get(name) || []), node]);
     }
     const instances = [...by].sort((a, b) => byName(a[0], b[0]));
+    const members = (name) => store.status.nodes.filter((node) => instanceName(node) === name);
     const all = [
       ["selected", "", selected],
-      ...instances.map(([name, nodes]) => [`i:${name}`, name, nodes]),
+      ...instances.map(([name, nodes]) => {
+        return [`i:${name}`, name, nodes, members(name).length - nodes.length];
+      }),
       ["all", "All schedulers and workers", kinds],
     ];
     return all
-      .map(([id, label, nodes]) => {
+      .map(([id, label, nodes, lacking = 0]) => {
         const fits = nodes.filter((node) => node.state !== "down");
         const name = label || plural(fits.length, "selected node");
-        return [id, name, fits, nodes.length - fits.length];
+        return [id, name, fits, nodes.length - fits.length, lacking];
       })
       .filter(([, , nodes]) => nodes.length > 1);
   }
@@ -283,9 +287,11 @@ export class RolloutView {
       this.#fail("");
     }
     const chosen = this.group.value;
-    const options = groups.map(([id, label, nodes]) =>
-      h("option", { value: id }, `${label} (${plain(nodes.length)})`),
-    );
+    const options = groups.map(([id, label, { length }, down, lacking]) => {
+      const left = down + lacking;
+      const count = left ? `${plain(length)} of ${plain(length + left)}` : plain(length);
+      return h("option", { value: id }, `${label} (${count})`);
+    });
     replace(this.group, options);
     if (groups.some(([id]) => id === chosen)) this.group.value = chosen;
     this.#fillNodes();
@@ -328,11 +334,16 @@ export class RolloutView {
   /** The nodes of the chosen group, with the state of those that are not up. */
   #fillNodes() {
     const groups = this.#groups();
-    const [, , nodes, down] = groups.find(([id]) => id === this.group.value) || groups[0];
+    const [, , nodes, down, lacking] = groups.find(([id]) => id === this.group.value) || groups[0];
     const chosen = this.first.value;
     this.nodes = nodes;
     const verb = down === 1 ? "is" : "are";
-    setText(this.left, down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "");
+    const has = lacking === 1 ? "has" : "have";
+    const left = [
+      down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "",
+      lacking ? `${plural(lacking, "API server")} ${has} no settings` : "",
+    ];
+    setText(this.left, left.filter(Boolean).join(", "));
     replace(
       this.first,
       nodes.map((node) => {
