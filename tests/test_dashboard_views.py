@@ -663,6 +663,25 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     assert json.loads(config.read_text()) == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_address_that_is_listed_already_is_added_only_when_that_is_meant(
+    page, start, node, host
+):
+    browser = page(start("--node", "w0=" + node.address), "#/nodes")
+    browser.wait_for(lambda: names(browser) == ["w0"])
+    button(browser, "Add a node")
+    fill(browser, name="w9", host=host, port=str(node.port))
+    button(browser, "Test connection", "dialog")
+    browser.wait_for(lambda: "w0 has this address already." in browser.text("dialog"))
+    button(browser, "Add", "dialog")
+    error = "dialog label:has(input[name=port]) .field-error"
+    said = "w0 has this address already: what it reports would be counted twice."
+    browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+    assert names(browser) == ["w0"]
+    button(browser, "Add anyway", "dialog")
+    browser.wait_for(lambda: names(browser) == ["w0", "w9"])
+
+
 @pytest.mark.parametrize("pasted", ["127.0.0.1:%d", "http://localhost:%d/"])
 def test_an_address_that_is_pasted_as_the_host_gives_its_port_to_the_ports_field(
     page, start, node, pasted
@@ -707,7 +726,7 @@ def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_no
     fill(browser, name="w1", port="99999")
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: browser.has("dialog label:has(input[name=port]) .field-error"))
-    fill(browser, port=str(node.port), host="localhost")
+    fill(browser, port="9", host="localhost")
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: not browser.has("dialog") and sorted(names(browser)) == ["w0", "w1"])
     assert not any("written to" in text for text in browser.texts(".toast"))

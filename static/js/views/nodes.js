@@ -79,6 +79,7 @@ class NodeForm {
     this.asked = ""; // the target for which the choice below was offered
     this.plain = false; // a frontend is to be added as a plain node
     this.frontendNodes = null; // how many nodes that target has behind it, when it is a frontend
+    this.again = false; // an address that is listed already is to be there twice
   }
 
   open() {
@@ -129,8 +130,8 @@ class NodeForm {
       body.append(field("Reached through", h("select", { name: "group" }, direct, options)));
     }
     body.append(h("div", { class: "actions" }, test), this.result, this.choice);
-    for (const name of ["host", "port"])
-      form.elements[name].addEventListener("input", () => this.#forget());
+    for (const name of ["host", "port", "group"])
+      form.elements[name]?.addEventListener("input", () => this.#forget());
     form.elements.host.addEventListener("change", () => splitPort(form));
   }
 
@@ -139,6 +140,7 @@ class NodeForm {
     this.frontendNodes = null;
     this.asked = "";
     this.plain = false;
+    this.again = false;
     setText(this.go, this.row ? "Save" : "Add");
     setText(this.result, "");
     replace(this.choice);
@@ -166,7 +168,9 @@ class NodeForm {
               .filter(Boolean)
               .join(", ");
       const time = format(said.seconds, "seconds");
-      const text = ` Responds in ${time}: ${what || "no version reported"}.`;
+      const twin = this.#twin(form);
+      const also = twin ? ` ${twin} has this address already.` : "";
+      const text = ` Responds in ${time}: ${what || "no version reported"}.${also}`;
       replace(this.result, h("span", { class: "state up", "aria-hidden": "true" }, "●"), text);
       this.#offer(form);
     } catch (error) {
@@ -190,7 +194,34 @@ class NodeForm {
     return true;
   }
 
+  /** The name of what is listed with this address already; "" when there is nothing. */
+  #twin(form) {
+    const { host, port } = targetOf(form);
+    const same = (text) => text.replace(/^localhost:/, "127.0.0.1:");
+    const address = same(addressText(host, port));
+    const proxy = form.elements.group?.value || this.row?.proxy || "";
+    const isIt = (row) =>
+      row.key !== this.row?.key && row.proxy === proxy && same(row.address) === address;
+    const found = store.status && rowsOf(store.status).find(isIt);
+    return found ? found.name : "";
+  }
+
+  /** One server under two names is counted twice: whoever wants that says so. */
+  #refuseTwin(form) {
+    const twin = this.again ? "" : this.#twin(form);
+    if (!twin) return;
+    const again = () => {
+      this.again = true;
+      form.requestSubmit();
+    };
+    const face = this.row ? "Save anyway" : "Add anyway";
+    replace(this.choice, button(face, again, { kind: "small" }));
+    const text = `${twin} has this address already: what it reports would be counted twice.`;
+    throw Object.assign(new Error(text), { field: "port" });
+  }
+
   async #submit(form) {
+    this.#refuseTwin(form);
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
     if (this.row) {
       const name = this.row.isProxy ? this.row.name : this.row.key;
