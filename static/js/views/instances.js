@@ -460,8 +460,9 @@ export class InstanceTable {
   #nameCell(row) {
     const far = farFrom(row);
     const tag = far ? outlierTag(...far) : null;
-    // A tag takes the room of the rank, which the name tells.
-    const beside = tag ? null : besideSpans(row);
+    const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
+    // A tag takes the room of what stands beside a name, except that of a rank.
+    const beside = tag && !rank ? null : besideSpans(row);
     const name = tag ? "row-name far" : "row-name";
     if (!row.node) {
       const open = this.table.isOpen(row);
@@ -481,15 +482,14 @@ export class InstanceTable {
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
-    const rank = row.kind === "worker" && isRank(row) ? rankOf(node) : "";
     const error = node.error
       ? h(
           "span",
           { class: "reason", title: node.error },
           [rank, node.error].filter(Boolean).join(" · "),
         )
-      : beside;
-    return h("div", { class: name }, link, tag, error);
+      : null;
+    return h("div", { class: name }, link, error ? [tag, error] : [beside, tag]);
   }
 
   setColumns(ids) {
