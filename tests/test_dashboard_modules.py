@@ -315,7 +315,10 @@ def test_numbers_stay_with_their_units_and_short_pairs_together(run):
         "return box.textContent.replaceAll('\\u00a0', '_')"
     )
     said = "Evictions are rising: 0.3 → 12 per second"
-    assert run("controls.js", body, said) == "Evictions are rising: 0.3_→_12 per_second"
+    assert run("controls.js", body, said) == "Evictions are rising: 0.3_→_12_per_second"
+    said = "was 0 → 7.2 per minute; TTFT p50 of api is 410 ms, TTFT p50 421 ms"
+    kept = "was 0_→_7.2_per_minute; TTFT p50 of api is 410_ms, TTFT p50_421_ms"
+    assert run("controls.js", body, said) == kept
     said = "up again (4 min 35 s), restarted 2 times in 15 min"
     assert run("controls.js", body, said) == "up again (4_min_35_s), restarted 2_times in 15_min"
     said = "a_long_setting_name some_long_value → another_long_value"
@@ -575,13 +578,14 @@ def test_what_somebody_changed_at_once_on_a_few_nodes_is_one_row(run, count):
     nodes = ["w%d" % i for i in range(count)]
     one, other = ({"by": "token", "from": host} for host in ("10.2.0.14", "10.2.0.15"))
     rows = run("views/eventlist.js", body, changes_of(nodes, 140, 9, **one))
-    said = "%d nodes changed: chunk_size 512 → 256" % count
+    who = "w0 and w1" if count == 2 else "3 nodes"
+    said = "%s changed: chunk_size 512 → 256" % who
     assert rows == [[said, "by token from 10.2.0.14", ""]]
     # What somebody else did in the same minute is another row.
     events = [*changes_of(nodes, 140, 9, **one), *changes_of(["x0", "x1"], 130, 4, **other)]
     assert run("views/eventlist.js", body, events) == [
         *rows,
-        ["2 nodes changed: chunk_size 512 → 256", "by token from 10.2.0.15", ""],
+        ["x0 and x1 changed: chunk_size 512 → 256", "by token from 10.2.0.15", ""],
     ]
 
 
@@ -591,7 +595,8 @@ def test_an_action_on_a_few_nodes_is_one_row(run):
     for one in sent:
         one["text"] = "GET %s: 200" % one["path"]
     body = "return eventRows(given[0]).map(eventText)"
-    assert run("views/eventlist.js", body, sent) == ["Log level of lmcache set to INFO on 2 nodes"]
+    said = "Log level of lmcache set to INFO on w0 and w1"
+    assert run("views/eventlist.js", body, sent) == [said]
 
 
 def action(method, path, status=200, node="w0"):
@@ -679,7 +684,7 @@ def test_silences_of_one_act_are_one_row_and_one_mark(run):
     body = "return [eventRows(given[0]).map(eventText), marksOf(given[0]).map((one) => one.title)]"
     rows, marks = run("views/eventlist.js", body, [*ended, *events, other])
     words = [
-        "Silence of 2 alerts ended: hit rate halved on w0 and 1 other",
+        "Silence of 2 alerts ended: hit rate halved on w0 and w1",
         "4 alerts silenced: hit rate halved on w0 and 3 others",
         "Alert silenced: node down on w0",
     ]
@@ -1093,6 +1098,95 @@ def test_latencies_are_compared_when_the_frontend_has_seen_enough_requests(run):
         "return [89, 90].map((uptime) => outliersOf(all, uptime).size)",
     )
     assert found == [0, 1]
+
+
+def unreachable(count, instances=1, reason="refused", first=0):
+    """Alerts of nodes that are down, in so many instances."""
+    return [
+        dict(
+            event(n, "alert", "w%d" % n, 100, None, "w%d is unreachable: %s" % (n, reason)),
+            **{"rule": "node_down", "severity": "critical", "instance": "i%d" % (n % instances)},
+        )
+        for n in range(first, first + count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "alerts, words",
+    [
+        (unreachable(2), "w0 and w1 are unreachable: refused"),
+        (
+            unreachable(1) + unreachable(1, 1, "no such socket", 1),
+            "w0 (refused) and w1 (no such socket) are unreachable",
+        ),
+        (
+            unreachable(3, 1, "no such socket") + unreachable(4, 1, first=3),
+            "7 nodes are unreachable: refused on 4, no such socket on 3",
+        ),
+        (
+            unreachable(1, 1, "no such socket") + unreachable(2, 1, first=1),
+            "3 nodes are unreachable: refused on 2, no such socket on w0",
+        ),
+        (
+            [one for n in range(4) for one in unreachable(1, 1, "reason %s" % "abcd"[n], n)],
+            "4 nodes are unreachable",
+        ),
+        (
+            unreachable(1, 1, "slow (2.1 s)") + unreachable(2, 1, "slow (2.3 s)", 1),
+            "3 nodes are unreachable: slow",
+        ),
+        (unreachable(6, 3), "6 nodes of 3 instances are unreachable: refused"),
+    ],
+)
+def test_the_nodes_that_are_down_are_told_with_the_reasons_of_all(run, alerts, words):
+    body = "return alertLines(given[0]).map(sentenceOf)"
+    assert run("views/alerts.js", body, alerts) == [words]
+    body = "return eventRows(given[0]).map((row) => eventText(row))"
+    downs = [
+        dict(one, kind="node_down", text=one["text"].replace("unreachable", "down"))
+        for one in alerts
+    ]
+    assert run("views/eventlist.js", body, downs) == [words.replace("unreachable", "down")]
+
+
+@pytest.mark.parametrize("ends, count", [((None, None), 1), ((160, 170), 1), ((160, 400), 2)])
+def test_two_nodes_that_went_down_and_came_back_together_are_one_row(run, ends, count):
+    events = [
+        event(n, "node_down", "w%d" % n, 100, until, "w%d is down: refused" % n)
+        for n, until in enumerate(ends)
+    ]
+    body = "return eventRows(given[0]).map((row) => eventText(row))"
+    assert len(run("views/eventlist.js", body, events)) == count
+
+
+def test_an_alert_of_many_instances_says_how_many_and_of_which_model(run):
+    body = (
+        "return Promise.all(['server', 'views/eventlist'].map((name) =>"
+        "import(`/static/js/${name}.js`))).then(([{store}, events]) => {"
+        "store.byKey = new Map(given[1].map((node) => [node.key, node]));"
+        "store.status = {nodes: given[1]};"
+        "return [...alertLines(given[0]).map(sentenceOf),"
+        "...events.eventRows(given[0]).map((row) => events.eventText(row))]})"
+    )
+    nodes = [{"key": "w%d" % n, "model": "Qwen/Qwen2.5-32B"} for n in range(8)]
+    alerts = [
+        dict(one, rule="hit_rate_halved", text="Hit rate of %s fell: 76%% → 31%%" % one["node"])
+        for one in unreachable(8, 4)
+    ]
+    others = [{"key": "x", "model": "meta/Llama-70B"}]
+    said = "Hit rate of w0 and 7 others in 4 instances of Qwen2.5-32B fell: 76% → 31%"
+    assert run("views/alerts.js", body, alerts, nodes + others) == [said, "Alert: " + said]
+    said = said.replace(" of Qwen2.5-32B", "")  # there is no other model
+    assert run("views/alerts.js", body, alerts, nodes) == [said, "Alert: " + said]
+
+
+def test_the_copy_of_alerts_names_the_nodes_and_the_reasons_of_all(run):
+    alerts = unreachable(3, 1, "no such socket") + unreachable(4, 1, first=3)
+    body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 160})"
+    first, facts = run("views/alerts.js", body, alerts).split("\n")[2:]
+    said = "7 nodes are unreachable: refused on 4, no such socket on 3"
+    assert first == "- **Critical** " + said
+    assert facts.endswith(" on w0, w1, w2 and 4 more")
 
 
 def test_an_alert_of_every_node_of_an_instance_names_the_instance(run):

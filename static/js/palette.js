@@ -7,16 +7,8 @@ import { plural, untilText, when } from "./format.js";
 import { getText, instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
-import { alertLines, carefully, silence } from "./views/alerts.js";
-import {
-  changesOf,
-  eventRows,
-  eventText,
-  headline,
-  loadEvents,
-  nodesAndFrontends,
-  undoOf,
-} from "./views/eventlist.js";
+import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
+import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
 import { figureNames, hasPanel, metricLabel, PANELS, SETTABLE, SEVERITIES } from "./words.js";
 
 const MOST_NODES = 8;
@@ -281,15 +273,19 @@ function panelEntries(node) {
 function alertEntries() {
   const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
   const lines = alertLines(active);
-  const alerts = lines.map(({ alerts: [alert], severity, text, nodes }) => {
+  const alerts = lines.map((line) => {
+    const {
+      alerts: [alert],
+      severity,
+      nodes,
+    } = line;
     const instance = store.instances.get(alert.instance);
     const place = instance ? instanceLink(instance) : "#/";
     const href = alert.node ? nodeLink({ key: alert.node }) : place;
     const { word, state } = SEVERITIES[severity] || SEVERITIES.info;
-    const many = nodes.length > 1 ? `${nodesAndFrontends(nodes)} · ` : "";
-    const look = { mark: stateMark(state, true), note: many + word.toLowerCase() };
+    const look = { mark: stateMark(state, true), note: word.toLowerCase() };
     const also = nodes.join(" ");
-    return { group: "Alerts", ...look, text: headline(text), also, href, act: go(href) };
+    return { group: "Alerts", ...look, text: sentenceOf(line), also, href, act: go(href) };
   });
   const remedies = [...new Set(lines.map(({ rule }) => rule))].map((rule) => {
     const href = `${MANUAL}#do-${rule}`;
@@ -402,11 +398,10 @@ function silenceEntries(node) {
 /** Every line of alerts can be silenced. */
 function silenceLineEntries() {
   const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
-  return alertLines(active).map(({ alerts, nodes, text }) => {
-    const act = () => carefully(silence({ alerts }, HOUR));
-    const many = nodes.length > 1 ? `${nodesAndFrontends(nodes)} · ` : "";
-    const note = many + inAnHour();
-    return { text: `Silence for 1 h: ${headline(text)}`, note, act, locked: true };
+  return alertLines(active).map((line) => {
+    const act = () => carefully(silence(line, HOUR));
+    const text = `Silence for 1 h: ${sentenceOf(line)}`;
+    return { text, note: inAnHour(), act, locked: true };
   });
 }
 

@@ -204,11 +204,11 @@ const withActor = (fact) => fact.replace(BY, (_, by, from) => `, ${actorOf({ by,
 const RISING = / rising evictions on (\d+) nodes$/;
 
 /** A fact that counts the nodes where evictions began to rise says on how many they still do. */
-function withStill(line, fact, lines) {
+function withStill(line, fact) {
   const [, began] = RISING.exec(fact) || [];
-  const alike = ({ rule, instances }) =>
-    rule === "evictions_rising" && instances.some((name) => line.instances.includes(name));
-  const still = began ? lines.filter(alike).flatMap(({ nodes }) => nodes).length : 0;
+  const alike = (alert) =>
+    alert.rule === "evictions_rising" && line.instances.includes(instanceOf(alert));
+  const still = began ? allAlerts(store.status).filter(alike).length : 0;
   return still && still < began ? `${fact}, still on ${plain(still)}` : fact;
 }
 
@@ -239,26 +239,22 @@ function lineOf(alerts) {
   };
 }
 
-/** The other nodes of a line, or its other instances. */
-function othersOf(line) {
-  const [first] = line.alerts;
-  const names = line.nodes.length ? line.nodes : line.instances;
-  return names.filter((name) => name !== (first.node || instanceOf(first)));
-}
+/** What a line is about: nodes, else instances. */
+const membersOf = ({ nodes, instances }) => (nodes.length ? nodes : instances);
 
-const andMore = (others) =>
-  others.length > NAMED ? ` and ${plain(others.length - NAMED)} more` : "";
-
-/** "also on w1, w2 and 12 more". */
+/** "also on w1, w2 and 12 more": the nodes, or instances, that its sentence does not name. */
 export function otherNodes(line) {
-  const others = othersOf(line);
+  const words = wholeOf(line).split(/[\s,:;()]+/);
+  const others = membersOf(line).filter((name) => !words.includes(name));
   if (!others.length) return "";
-  return `also on ${others.slice(0, NAMED).join(", ")}${andMore(others)}`;
+  const more = others.length > NAMED ? ` and ${plain(others.length - NAMED)} more` : "";
+  const also = others.length < membersOf(line).length ? "also " : "";
+  return `${also}on ${others.slice(0, NAMED).join(", ")}${more}`;
 }
 
 /** What a line is about, as links; the text before them names the instance already. */
 function memberLinks(line) {
-  const members = line.nodes.length ? line.nodes : line.instances;
+  const members = membersOf(line);
   if (members.length < 2) return null;
   const [instance] = line.instances;
   const short = (name) =>
@@ -324,10 +320,13 @@ function namedChange(line, rows) {
 }
 
 /** An alert in one sentence, the same wherever the page names it. */
-export function sentenceOf({ alerts, nodes, text }) {
-  const said = headline(text);
-  return nodes.length > 1 ? withOthers(said, { node: alerts[0].node, alike: alerts }) : said;
-}
+export const sentenceOf = (line) => saidOf(line, headline(line.text));
+
+/** The same with its evidence. */
+const wholeOf = (line) => saidOf(line, line.text);
+
+const saidOf = ({ alerts, nodes }, text) =>
+  nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
 
 /** What to do first: undo the change that the alert names; once it was undone, wait for it. */
 function adviceOf({ advice, change, until }) {
@@ -358,7 +357,8 @@ function factOfRow(row) {
   const where = alike ? plural(new Set(alike.map((one) => one.node)).size, "node") : node;
   const [, changes] = (kind === "changed" && / changed: (.*)$/.exec(row.text)) || [];
   if (!changes && kind === "node_down") return `restart on ${where}`;
-  const fact = changes ? `${changes.replace(BY, "")} on ${where}` : eventText(row);
+  const said = eventText(row).replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
+  const fact = changes ? `${changes.replace(BY, "")} on ${where}` : said;
   return fact + (by && from ? `, by ${by} from ${from}` : "");
 }
 
@@ -384,7 +384,7 @@ export function alertsMarkdown(lines, title, { now, figures = [], link = "", cal
   const said = lines.map((line) => {
     const more = factsOf(line, now);
     const silenced = line.silence ? " (silenced)" : "";
-    return `- **${severityOf(line).word}** ${line.text}${silenced}\n  ${more.join(" · ")}`;
+    return `- **${severityOf(line).word}** ${wholeOf(line)}${silenced}\n  ${more.join(" · ")}`;
   });
   const alerts = said.length ? said : [`${calm.replace(/\.$/, "")}.`];
   const more = [figures.join(" · "), link].filter(Boolean).flatMap((text) => ["", text]);
@@ -472,7 +472,7 @@ function alertOfEvent(event, end) {
 function evidence(line, told, body, incident) {
   const remedy = { href: MANUAL + line.rule, target: "_blank", rel: "noopener" };
   const began = Number.isFinite(line.since) ? `Began ${fullTime(line.since)}` : "";
-  const reason = headline(line.text) === line.text ? "" : line.text;
+  const reason = headline(line.text) === line.text ? "" : wholeOf(line);
   // The line above leaves out who it was.
   const changed = line.details
     .filter((detail) => BY.test(detail) && !(incident && tells(detail, incident)))
@@ -676,7 +676,7 @@ export class AlertCard {
     for (const line of [...all, ...ended]) {
       if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
       line.change = namedChange(line, rows);
-      if (!past) line.details = line.details.map((fact) => withStill(line, fact, all));
+      if (!past) line.details = line.details.map((fact) => withStill(line, fact));
     }
     const active = this.lines.filter((line) => !line.silence);
     const silent = this.lines.filter((line) => line.silence);
@@ -790,8 +790,10 @@ export class AlertCard {
     const where = sources.length
       ? `raised by ${sources.join(", ")}`
       : `on other nodes${instance ? ` of ${instance}` : ""}`;
-    const grave = critical ? `, ${plain(critical)} critical` : "";
-    setText(this.others.firstChild, `${plural(alerts.length, "alert")} ${where}${grave}`);
+    const isAll = critical === alerts.length;
+    const grave = critical && !isAll ? `, ${plain(critical)} critical` : "";
+    const what = plural(alerts.length, isAll ? "critical alert" : "alert");
+    setText(this.others.firstChild, `${what} ${where}${grave}`);
     replace(this.far, blockItems(incidentsOf(this.folded), this.now, this.opened));
   }
 }

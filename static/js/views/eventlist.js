@@ -127,6 +127,8 @@ function likeness(event) {
     return ["silence", method, by, from, status, rule, silence?.comment].join();
   }
   if (!event.node) return `${event.id}`;
+  // Nodes that go down together are one outage, whatever the reason of each.
+  if (event.kind === "node_down") return [event.kind, event.restarted].join();
   const isState = event.kind.startsWith("node_");
   const said = isState ? reasonOf(event) : template(event);
   return [event.kind, said, event.error, actorOf(event)].join();
@@ -163,13 +165,20 @@ function inGroups(events, id) {
 
 const countOf = (events, name) => new Set(events.map((event) => event[name])).size;
 
+/** Whether nodes went down together and, if so, came back together. */
+function areOneOutage(group) {
+  const ends = group.map(({ until }) => until ?? Infinity);
+  const [first, last] = [Math.min(...ends), Math.max(...ends)];
+  return group[0].kind === "node_down" && (first === last || last - first <= TOGETHER);
+}
+
 /** Events that say the same of several nodes at about one time, as one row. */
 function together(events) {
   const perInstance = (group) =>
     group[0].kind === "alert" && countOf(group, "instance") <= SPREAD
       ? inGroups(group, (event) => event.instance)
       : [group];
-  const least = (group) => (AS_ONE.includes(group[0].kind) ? 2 : ALIKE);
+  const least = (group) => (AS_ONE.includes(group[0].kind) || areOneOutage(group) ? 2 : ALIKE);
   const isOne = (group) =>
     isSilencing(group[0]) ? countOf(group, "path") > 1 : countOf(group, "node") >= least(group);
   return inGroups(events, likeness)
@@ -248,13 +257,15 @@ function silencedText(event, events) {
 /** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
 function silenceText(event) {
   const { method, status, silence, alert, alike = [event] } = event;
-  const places = new Map(alike.map((one) => [alertIn(one), alertIn(one).replace(/^[^:]*:?/, "")]));
+  const keyOf = (one) => alertIn(one).replace(/^[^:]*:?/, "");
+  const texts = new Map(alike.map((one) => [keyOf(one), one.alert || ""]));
   const [rule] = alertIn(event).split(":");
-  const node = places.get(alertIn(event));
+  const node = keyOf(event);
   const id = rule.replace(/_/g, " ") + (node ? ` on ${node}` : "");
-  const nodes = [...places.values()].map((key) => ({
+  const nodes = [...texts].map(([key, said]) => ({
     node: key,
     instance: (store.byKey.get(key) || {}).instance_id,
+    text: said,
   }));
   const many = nodes.length > 1 ? plural(nodes.length, "alert") : "";
   const said = withOthers(alert ? headline(alert) : id, { node, alike: many && nodes });
@@ -308,29 +319,66 @@ export function nodesAndFrontends(names) {
     .join(" and ");
 }
 
-/** "4 nodes", with the instances that they are of when these are few; "All 6 nodes of a". */
+/** " of a and b", " of 9 instances of llama": the instances of events; many are counted. */
+function placesOf(events, nodes, of = "of") {
+  const ids = [...new Set(events.map(({ instance }) => instance))];
+  const names = ids.map((id) => store.instances.get(id));
+  if (ids.length < SPREAD) return names.every(Boolean) ? ` ${of} ${names.join(" and ")}` : "";
+  if (!ids.every(Boolean)) return "";
+  const [model, ...more] = new Set(nodes.map((key) => store.byKey.get(key)?.model));
+  const isOther = (node) => node.model && node.model !== model;
+  const tells = model && !more.length && store.status.nodes.some(isOther);
+  return ` ${of} ${plural(ids.length, "instance")}${tells ? ` of ${model.split("/").pop()}` : ""}`;
+}
+
+const nodesOf = (events) => [...new Set(events.map(({ node }) => node).filter(Boolean))];
+
+/** "w0 and w1"; more nodes are counted: "4 nodes of a", "All 6 nodes of a". */
 function manyNodes(events) {
-  const instances = [...new Set(events.map((event) => event.instance))];
-  const names = instances.map((id) => store.instances.get(id));
-  const members = ((store.status && store.status.nodes) || []).filter((node) =>
-    instances.includes(node.instance_id),
-  );
-  const number = countOf(events, "node");
-  const isAll = instances.length === 1 && number === members.length;
-  const keys = [...new Set(events.map((event) => event.node))];
-  const count = `${isAll ? "All " : ""}${nodesAndFrontends(keys)}`;
-  return names.length < SPREAD && names.every(Boolean)
-    ? `${count} of ${names.join(" and ")}`
-    : count;
+  const nodes = nodesOf(events);
+  if (nodes.length === 2) return nodes.sort(byName).join(" and ");
+  const instances = new Set(events.map((event) => event.instance));
+  const members = (store.status?.nodes || []).filter((node) => instances.has(node.instance_id));
+  const isAll = instances.size === 1 && nodes.length === members.length;
+  return `${isAll ? "All " : ""}${nodesAndFrontends(nodes)}${placesOf(events, nodes)}`;
+}
+
+const FIGURES = / \([^()]*\d[^()]*\)$/; // of a reason: "slow (2.1 s)"
+const MOST_REASONS = 3; // in a sentence
+const STATE = / (is|was) ([^:]*)(?:: (.*))?$/;
+
+/** "4 nodes are down: refused"; of reasons that differ it says how many nodes each has. */
+function stateOfAll(events, [, verb, state, why]) {
+  const are = ` ${verb === "is" ? "are" : "were"} ${state}`;
+  const whyOf = ({ text = "" }) => (STATE.exec(headline(text)) || [])[3] || "";
+  const reasons = new Map(events.map((event) => [event.node, whyOf(event)]));
+  if (new Set(reasons.values()).size < 2) return manyNodes(events) + are + (why ? `: ${why}` : "");
+  const nodes = new Map(); // reason without figures -> nodes
+  for (const [node, reason] of reasons) {
+    const short = reason.replace(FIGURES, "");
+    nodes.set(short, [...(nodes.get(short) || []), node]);
+  }
+  if (nodes.has("") || nodes.size > MOST_REASONS) return manyNodes(events) + are;
+  if (nodes.size > 1 && reasons.size === 2) {
+    const each = [...nodes].map(([reason, [node]]) => `${node} (${reason})`);
+    return each.sort(byName).join(" and ") + are;
+  }
+  const most = [...nodes].sort(([, a], [, b]) => b.length - a.length);
+  const on = ({ length, 0: node }) => (length > 1 ? plain(length) : node);
+  const said = most.map(([reason, of]) => (most.length > 1 ? `${reason} on ${on(of)}` : reason));
+  return `${manyNodes(events)}${are}: ${said.join(", ")}`;
 }
 
 /** What an alert says of one node, with the number of the others that it concerns. */
 export function withOthers(said, { node, alike }) {
   if (!alike) return said;
   // "w0 is unreachable" of several.
-  const [, verb, state] = (node && said.startsWith(node) && / (is|was) (.*)/.exec(said)) || [];
-  if (state) return `${manyNodes(alike)} ${verb === "is" ? "are" : "were"} ${state}`;
-  const others = plural(countOf(alike, "node") - 1, "other");
+  const state = node && said.startsWith(node) && STATE.exec(said);
+  if (state) return stateOfAll(alike, state);
+  const nodes = nodesOf(alike);
+  const [other] = nodes.filter((key) => key !== node);
+  const places = countOf(alike, "instance") > 1 ? placesOf(alike, nodes, "in") : "";
+  const others = nodes.length === 2 ? other : plural(nodes.length - 1, "other") + places;
   const at = node ? said.indexOf(` ${node}`) + 1 : 0; // no subject of a verb
   if (!at) return `${said} (and ${others})`;
   const end = at + node.length;
@@ -409,7 +457,7 @@ function actionText(event) {
   const request = `${method} ${path.replace(/^(?:\/proxy2\/[^/?]+)+(?=\/)/, "")}`;
   const failed = status >= 400;
   const [pattern, done] = ACTIONS.find(([one]) => one.test(request)) || [];
-  const where = alike ? manyNodes(alike).replace(/^A/, "a") : node;
+  const where = alike ? manyNodes(alike).replace(/^All /, "all ") : node;
   const place = where ? ` on ${where}` : "";
   const reason = failed ? `: ${failureReason(event)}` : "";
   if (!done) return `${method} ${path}${place}${failed ? " failed" : ""}${reason}`;
@@ -564,11 +612,13 @@ export function eventText(event, brief = false) {
   }
   const short = brief ? text.replace(DETAIL, "") : text;
   if (!event.alike) return (LASTING.includes(event.kind) ? tense(short) : short) + outside(event);
+  if (event.restarted) return `${manyNodes(event.alike)} down, then restarted`;
+  if (LASTING.includes(event.kind)) return withOthers(tense(short), event);
   const who = manyNodes(event.alike);
   const same = template(event) + outside(event);
   if (!same.startsWith("… ")) return `${who}: ${same}`;
   const said = ` ${same.slice(2)}`.replace(/^ is /, " are ").replace(/^ has /, " have ");
-  return who + (LASTING.includes(event.kind) ? tense(said) : said);
+  return who + said;
 }
 
 /** "2 of 155 ": how many of the nodes of a row still are as it says, when not all of them are. */
