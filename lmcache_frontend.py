@@ -13561,6 +13561,12 @@ class DemoNode:
     def _conf(self, at: float) -> dict:
         conf = self.process.conf(at)
         conf["lmcache_instance_id"] = self.facts["instance"]
+        if isinstance(self.address, str):
+            # LMCache adds a port to the prefix: the first is that of the scheduler.
+            prefix, _, port = self.address.rpartition("_")
+            before = 0 if self.facts["role"] == "scheduler" else 1 + self.facts["worker"]
+            conf["internal_api_server_socket_path_prefix"] = prefix
+            conf["internal_api_server_port_start"] = int(port) - before
         return {**conf, **self.tables["changed"]}
 
     @staticmethod

@@ -643,6 +643,23 @@ def test_addresses_in_documents_are_those_at_which_the_nodes_listen(served):
         assert url == "http://127.0.0.1:%d" % served["coordinator"]
 
 
+def test_a_process_on_a_socket_has_the_settings_that_make_its_path(served):
+    for name in ("llama70b-a_scheduler", "llama70b-a_worker1"):
+        conf = json.loads(ask(served[name], "GET", "/conf")[2])
+        offset = 2 if name.endswith("worker1") else 0
+        prefix = conf["internal_api_server_socket_path_prefix"]
+        port = conf["internal_api_server_port_start"] + offset
+        assert served[name] == "%s_%d" % (prefix, port)
+
+
+def test_a_scheduler_has_as_many_unfinished_requests_as_its_engine(cluster):
+    engine, scheduler = (
+        samples(node_of(cluster, "llama70b-a_" + role)) for role in ("api", "scheduler")
+    )
+    running = total(engine, "vllm:num_requests_running")
+    assert total(scheduler, "lmcache:scheduler_unfinished_requests_count") == running
+
+
 def test_threads_ran_a_whole_number_of_times(cluster):
     for name in ("llama70b-a_worker2", "mp-0", "mp-1"):
         text = json.dumps(get(node_of(cluster, name), "/periodic-threads").body)
