@@ -3852,6 +3852,10 @@ NOTES = {
         "MP servers count the chunks of each rank: these times the chunk size, divided by the"
         " number of ranks."
     ),
+    "requested_tokens_per_second": (
+        "In-process LMCache requests what a lookup matched beyond the engine's GPU prefix; of an"
+        " MP server these are the tokens looked up."
+    ),
     "remote_cache_bytes": "In-process LMCache always reports 0, which counts as unknown.",
     "gpu_prefix_hit_rate": "SGLang also counts the tokens that LMCache loaded.",
     "tokens_saved_per_second": "What LMCache supplied, so that no GPU had to compute it.",

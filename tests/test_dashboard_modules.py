@@ -211,12 +211,33 @@ def test_a_chart_shows_no_current_figure_of_what_is_no_longer_reported(run):
     assert run("chart.js", body, 60) == ["–", "No data since "]
 
 
-def test_served_tokens_are_a_part_only_of_what_is_more(run):
-    body = "return servedNote({hit_tokens_per_second: 1390, ...given[0]})"
-    of = {"lookup_hits_per_second": 1400, "lookup_tokens_per_second": 2000}
-    assert run("views/figures.js", body, of) == "of 1.40k tok/s matched"
-    of["lookup_hits_per_second"] = 1380
-    assert run("views/figures.js", body, of) == "of 2.00k tok/s looked up"
+def test_served_tokens_are_a_part_of_those_that_the_retrieve_hit_rate_counts(run):
+    """In-process lookups also match what is in GPU memory already, which nobody loads."""
+    body = "return servedNote({hit_tokens_per_second: 695, ...given[0]})"
+    of = {"lookup_tokens_per_second": 12000, "lookup_hits_per_second": 3970}
+    # An MP server counts lookups alone.
+    assert run("views/figures.js", body, of) == "of 12.0k tok/s looked up"
+    of["requested_tokens_per_second"] = 12000
+    assert run("views/figures.js", body, of) == "of 12.0k tok/s looked up"
+    of["requested_tokens_per_second"] = 980
+    assert run("views/figures.js", body, of) == "of 980 tok/s requested"
+    assert run("views/figures.js", body, {}) == ""
+
+
+def test_the_last_values_of_a_node_are_those_of_one_time(run):
+    """A speed without traffic has no value: the one of minutes ago is not that of the end."""
+    body = (
+        "const times = [0, 10, 20, 30];"
+        "const series = new Map(Object.entries(given[0]).map(([name, values]) =>"
+        " [name, {times, values}]));"
+        "return lastReported(series, given[1], 10)"
+    )
+    series = {"memory": [1, 2, 3, 4], "rate": [1, 2, 3, None], "speed": [5, None, None, None]}
+    at_the_end = {"values": {"memory": 4, "rate": 3}, "time": 30}
+    assert run("panels/nodecharts.js", body, series, 30) == at_the_end
+    in_the_past = {"values": {"memory": 2, "rate": 2, "speed": 5}, "time": 10}
+    assert run("panels/nodecharts.js", body, series, 10) == in_the_past
+    assert run("panels/nodecharts.js", body, {}, 10) == {"values": {}, "time": 0}
 
 
 def test_no_quantile_is_told_where_all_observations_are_in_the_first_bucket(run):

@@ -102,7 +102,11 @@ const CACHE = {
     "ratio",
     "half of the requests have a higher hit rate",
   ],
-  requested_tokens_per_second: ["Requested tokens", "tokens/s", "tokens requested from the cache"],
+  requested_tokens_per_second: [
+    "Requested tokens",
+    "tokens/s",
+    "tokens to load from the cache: those matched beyond the GPU prefix",
+  ],
   hit_tokens_per_second: [
     "Served from cache",
     "tokens/s",

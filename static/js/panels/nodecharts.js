@@ -2,7 +2,7 @@
 
 import { historyQuery, onRange, timeRange } from "../address.js";
 import { LANE_GAP } from "../chart.js";
-import { endOf, isNumber, lastValue } from "../chartmath.js";
+import { endOf, isNumber, lastTime, lastValue } from "../chartmath.js";
 import { instanceLink } from "../controls.js";
 import { h, replace } from "../dom.js";
 import { format } from "../format.js";
@@ -14,6 +14,7 @@ import { ChartsCard, FigureHistory, servedNote, sourceLines, Tile } from "../vie
 const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
 const onlyLane = (first) => first + LANE_GAP + LOW_LANE; // px: all charts are of one height
+const AT_ONCE = 2; // steps of a history within which figures were reported at the same time
 const FULL_ROWS = [8, 6, 4, 3, 2]; // how many tiles stand in rows of one length
 
 const said = (metrics, name, words) =>
@@ -45,8 +46,10 @@ const NOTES = {
     said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
   slow_retrievals_per_second: () => "slower than configured",
   remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
-  l2_load_bytes_per_second: (m) => said(m, "l1_load_bytes_per_second", (text) => `L1 ${text}`),
-  l2_store_bytes_per_second: (m) => said(m, "l1_store_bytes_per_second", (text) => `L1 ${text}`),
+  l2_load_bytes_per_second: (m) =>
+    said(m, "l1_load_bytes_per_second", (text) => `L1 to GPU ${text}`),
+  l2_store_bytes_per_second: (m) =>
+    said(m, "l1_store_bytes_per_second", (text) => `GPU to L1 ${text}`),
 };
 
 /** Kind -> its figures, most wanted first. */
@@ -176,14 +179,14 @@ const CHARTS = {
     ],
     ["Tokens by source", { ...SOURCES, names: { source_remote: "L2" } }],
     [
-      "L2 throughput",
+      "L2 speed",
       lane(
         "bytes/s",
         [
-          line("l2_load_bytes_per_second", "Load", LAYER.l2),
-          line("l2_store_bytes_per_second", "Store", 3),
+          line("l2_load_bytes_per_second", "L2 to L1", LAYER.l2),
+          line("l2_store_bytes_per_second", "L1 to L2", 3),
         ],
-        { name: "L2 throughput" },
+        { name: "L2 speed" },
       ),
       low("seconds", [line("retrieve_p99", "Retrieve p99", 4)], { name: "Retrieve latency" }),
     ],
@@ -201,10 +204,10 @@ const CHARTS = {
       low("1/min", PROBLEMS, { kind: "bar" }),
     ],
     [
-      "L1 throughput",
+      "L1 speed",
       lane("bytes/s", [
-        line("l1_load_bytes_per_second", "Load", LAYER.l1),
-        line("l1_store_bytes_per_second", "Store", 3),
+        line("l1_load_bytes_per_second", "L1 to GPU", LAYER.l1),
+        line("l1_store_bytes_per_second", "GPU to L1", 3),
       ]),
     ],
   ],
@@ -263,7 +266,6 @@ const SOURCE_NAMES = [
 // What the lines below the tiles say.
 const NOTE_NAMES = [
   "retrieve_hit_rate",
-  "lookup_hits_per_second",
   "lookup_tokens_per_second",
   "retrieve_p50",
   "stored_tokens_per_second",
@@ -285,6 +287,18 @@ function wantedNames(kind) {
     ...(one.limit ? [one.limit[0]] : []),
   ]);
   return [...new Set([...tilesOf(kind), ...drawn, ...SOURCE_NAMES, ...NOTE_NAMES])];
+}
+
+/**
+ * The values that were reported last up to a time, and when: {values, time}. `series` is a Map by
+ * figure. What had no value by then, as a speed without traffic, has none here.
+ */
+export function lastReported(series, end, interval) {
+  const lasts = [...series].map(([name, one]) => [name, one, lastTime(one, end)]);
+  const time = Math.max(0, ...lasts.map(([, , at]) => at));
+  const together = lasts.filter(([, , at]) => time - at < AT_ONCE * interval);
+  const values = together.map(([name, one]) => [name, lastValue(one, end)]);
+  return { values: Object.fromEntries(values), time };
 }
 
 /** The past of the figures of one node or instance, asked for once for its tiles and charts. */
@@ -320,20 +334,8 @@ class NodeHistory extends FigureHistory {
     return true;
   }
 
-  /** The last values up to the end of the range, and when the newest of them was measured. */
   last() {
-    const { end } = this.span;
-    const values = {};
-    let time = 0;
-    for (const [name, one] of this.series) {
-      const value = lastValue(one, end);
-      if (!isNumber(value)) continue;
-      values[name] = value;
-      one.times.forEach((at, i) => {
-        if (at <= end && isNumber(one.values[i])) time = Math.max(time, at);
-      });
-    }
-    return { values, time };
+    return lastReported(this.series, this.span.end, this.interval);
   }
 }
 
@@ -349,6 +351,7 @@ const named = ({ name }) => name;
 /** The charts of a kind for which there are figures, as ChartsCard takes them. */
 function chartsFor(kind, history) {
   const isQuiet = kind === "scheduler"; // it has few figures of its own, and most are 0
+  const whose = isQuiet ? " of this scheduler" : ""; // above are those of its instance
   return chartsOf(kind)
     .map(([label, ...lanes]) => {
       const shown = lanes
@@ -356,9 +359,10 @@ function chartsFor(kind, history) {
         .map((one) => ({ ...one, height: isQuiet ? LOW_LANE : one.height }));
       if (shown.length === 1) shown[0].height = onlyLane(isQuiet ? LOW_LANE : LANE);
       const isWhole = !shown.length || shown.length === lanes.length;
+      const part = () => shown[0].name || linesOf(shown[0], history).map(named).join(", ");
       return {
         id: label,
-        label: isWhole ? label : shown[0].name || linesOf(shown[0], history).map(named).join(", "),
+        label: (isWhole ? label : part()) + whose,
         lanes: shown.map(({ unit, kind: look, height, least }) => ({
           unit,
           kind: look,

@@ -121,14 +121,11 @@ function layerNote(t) {
 
 /** Of what the tokens served from the cache are a part, of a node, an instance or the cluster. */
 export function servedNote(figures) {
-  const { hit_tokens_per_second: served, lookup_hits_per_second: hits } = figures;
-  // A hit that GPU memory holds already is not loaded. An MP server counts both as one.
-  const isWhole = isNumber(hits) && hits > served;
-  if (isWhole) return worded(hits, "tokens/s", (text) => `of ${text} matched`);
-  return (
-    worded(figures.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
-    worded(figures.requested_tokens_per_second, "tokens/s", (text) => `of ${text} requested`)
-  );
+  const { lookup_tokens_per_second: looked, requested_tokens_per_second: asked } = figures;
+  // In-process LMCache requests what it matched beyond the GPU prefix, an MP server looks up only.
+  const isLookup = isNumber(looked) && (!isNumber(asked) || asked === looked);
+  if (isLookup) return worded(looked, "tokens/s", (text) => `of ${text} looked up`);
+  return worded(asked, "tokens/s", (text) => `of ${text} requested`);
 }
 
 /**
@@ -510,7 +507,6 @@ const HISTORY_NAMES = [
   "l2_hit_rate",
   "retrieve_hit_rate",
   "lookup_tokens_per_second",
-  "lookup_hits_per_second",
   "requested_tokens_per_second",
   "stored_tokens_per_second",
   "retrieve_p50",
