@@ -96,7 +96,7 @@ def chart_names(browser):
 @pytest.mark.parametrize(
     "name,tile,charts",
     [
-        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 throughput", "In flight and failures"}),
+        ("mp-0", "L1 hit rate", {"Hit rate by layer", "L2 speed", "In flight and failures"}),
         ("llama70b-b_api", "TTFT p50", {"TTFT and queue", "Hit rate and GPU KV cache"}),
         (WORKER, "Hit rate", {"L1 memory and evictions", "Remote backend"}),
     ],

@@ -518,7 +518,7 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
 def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
     show(demo, "overview", "llama70b-b_scheduler")
     section = "section[aria-label='Figures of llama70b-b']"
-    wait_text(browser, " matched", section)
+    wait_text(browser, " requested", section)
     assert browser.count(section + " .tile") == 8
     told = browser.texts(section + " .tile .number")[0]
     instances = demo.ask("/api/status").json()["instances"]
@@ -867,6 +867,11 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
     wait_text(browser, "Figures are the last values reported, at")
     assert "1.00 MiB" in browser.text("main .meters.stale")
+    # A panel that is one line stands at the top of a card beside others.
+    line = browser.box("main .columns > .panel.absent h2")
+    assert line[1] - browser.box("main .columns > .panel.absent")[1] < 24
+    browser.goto(front.url + "/#/node/w0/script")
+    wait_text(browser, "The node is down: nothing can be sent to it.", "main .panel")
     browser.goto(front.url + "/#/node/w0/config")
     wait_text(browser, "Below is what the node reported at")
     assert browser.has("main .past") and "chunk_size" in browser.text("main")
@@ -1028,11 +1033,29 @@ def test_leaving_a_panel_ends_its_requests(browser, worker, show):
     wait_text(browser, "model_name")
 
 
-def test_a_slow_node_is_marked_slow(browser, worker, show):
-    worker.pages["/metrics"] = lambda request: time.sleep(1.2) or METRICS
+@pytest.mark.parametrize("delay, is_slow", [(1.2, False), (2.2, True)])
+def test_a_node_is_marked_slow_where_it_is_degraded_for_that(browser, worker, show, delay, is_slow):
+    worker.pages["/metrics"] = lambda request: time.sleep(delay) or METRICS
     show(worker, "overview")
-    browser.wait_for(lambda: "◆ slow" in browser.text("main .about-line"), 40)
-    wait_text(browser, "◆ slow", "main section[aria-label='About this node']")
+    about = "main section[aria-label='About this node']"
+    wait_text(browser, "◆ slow, 2." if is_slow else "\n1.2", about, 40)
+    assert ("slow (2." in browser.text("main")) == is_slow
+    assert ("◆ slow" in browser.text("main")) == is_slow
+    assert "slow" not in browser.text("main .about-line"), "the reason is right below it"
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_names_of_a_node_break_at_slashes_alone(browser, demo, show, width):
+    browser.resize(width, 900)
+    show(demo, "overview", "llama70b-a_worker2")
+    browser.wait_for(lambda: browser.count(".facts .part") > 6)
+    parts = browser.script(
+        "return [...document.querySelectorAll('.facts .part')]"
+        ".filter((one) => one.getClientRects().length > 1 || one.offsetHeight > 24)"
+        ".map((one) => one.textContent)"
+    )
+    assert parts == []
+    browser.resize(1440, 900)
 
 
 def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_server(

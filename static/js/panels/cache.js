@@ -9,7 +9,7 @@ import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
-import { fails, gigabytes, limitText } from "./kinds.js";
+import { fails, gigabytes, limitText, tierName } from "./kinds.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {
@@ -106,16 +106,15 @@ function actions(ctx, title, path, method, ...operations) {
 }
 
 function resetMetrics(ctx) {
-  return operation(
-    "Reset metrics",
-    "Sets this process’s LMCache counters to zero; charts show a step.",
-    act(ctx, "Reset metrics", "POST", "/metrics/reset", {
-      confirm: {
-        title: `Reset the metrics of ${ctx.node().key}?`,
-        text: "Counters start again at zero.",
-      },
-    }),
-  );
+  const reset = act(ctx, "Reset metrics", "POST", "/metrics/reset", {
+    confirm: {
+      title: `Reset the metrics of ${ctx.node().key}?`,
+      text: "Counters start again at zero.",
+    },
+  });
+  const text = "Sets this process’s LMCache counters to zero; charts show a step.";
+  const row = operation("Reset metrics", text, reset);
+  return actions(ctx, "Metrics", "/metrics/reset", "POST", row);
 }
 
 /**
@@ -166,6 +165,7 @@ function engineRest(ctx) {
       toggle(ctx, "Hot cache", "/hot_cache", "hot_cache", HOT_CACHE_ON, HOT_CACHE_OFF),
       toggle(ctx, "Freeze", "/freeze", "freeze", FROZEN, NOT_FROZEN),
       lookup(ctx),
+      resetMetrics(ctx),
     ),
     h(
       "div",
@@ -181,7 +181,6 @@ function engineRest(ctx) {
           `Deletes all cached KV chunks of this node in all backends. ${AFTER}`,
           clear(ctx, ""),
         ),
-        resetMetrics(ctx),
       ),
       ctx.node().kind === "worker"
         ? panelFrame({
@@ -401,7 +400,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closes and reopens it. Close: lookups find nothing until you create it."
+            ? "Recreate: closes and reopens it. Close: lookups find nothing until “Create” opens it."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
@@ -537,7 +536,7 @@ function mountScheduler(root, ctx) {
     "div",
     { class: "columns below" },
     chunkStatistics(ctx),
-    h("div", {}, lookup(ctx), actions(ctx, "Metrics", "/metrics/reset", "POST", resetMetrics(ctx))),
+    h("div", {}, lookup(ctx), resetMetrics(ctx)),
   );
   const where = h(
     "section",
@@ -638,18 +637,18 @@ async function setQuota(ctx, salt, limit, changed, say) {
 /** Whether a row has a limit that can be removed. */
 const hasQuota = (row) => row.limit !== null && Boolean(row.salt);
 
-const quotaColumns = (ctx, after, tier) => [
+const quotaColumns = (ctx, after) => [
   { id: "salt", label: "Cache salt", head: true, value: (row) => row.salt || "(none)" },
   {
     id: "use",
-    label: tier ? `${tier} in use` : "In use",
+    label: "L2 in use",
     num: true,
     value: (row) => row.use,
     text: (row) => gigabytes(row.use),
   },
   {
     id: "limit",
-    label: tier ? `${tier} limit` : "Limit",
+    label: "L2 limit",
     num: true,
     value: (row) => row.limit,
     text: (row) => (row.limit === null ? "none" : gigabytes(row.limit)),
@@ -669,27 +668,27 @@ const quotaColumns = (ctx, after, tier) => [
 ];
 
 /**
- * Limits by cache salt, with a form that sets one. `shape` makes rows of the response; `tier` is
- * the layer that they apply to, if known.
+ * Limits of L2 by cache salt, with a form that sets one. `shape` makes rows of the response; `note`
+ * says to what they apply, `none` what holds without any.
  */
-function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
+function quotas(ctx, shape, { note, none, defaults = null }) {
   const form = quotaForm(ctx, () => frame.run());
   const frame = panelFrame({
     title: "Quotas",
-    note: `how much ${tier ? `of ${tier} ` : ""}each cache salt may use`,
+    note,
     path: "/quota",
     ctx,
     load: () => ctx.json("/quota"),
     render: (data, body) => {
       const rows = shape(data);
-      const columns = quotaColumns(ctx, frame.run, tier);
+      const columns = quotaColumns(ctx, frame.run);
       const hasActions = rows.some(hasQuota);
       const table = new DataTable({
         label: "Quotas",
         key: (row) => row.salt,
         fixed: false,
         rowClass: () => "centred",
-        emptyText: "No quotas: every cache salt may fill the cache.",
+        emptyText: none,
         columns: columns.filter(({ id }) => id !== "act" || hasActions),
       });
       table.update(rows);
@@ -698,6 +697,18 @@ function quotas(ctx, shape, { tier = "", defaults = null } = {}) {
   });
   return defaults ? h("div", { class: "columns halves" }, frame.element, defaults) : frame.element;
 }
+
+// Both kinds limit L2. LMCache's IsolatedLRU clears what has no quota of the MP server.
+const MP_QUOTAS = {
+  note: "of this server; they apply to L2 adapters that evict by IsolatedLRU",
+  none:
+    "No quotas on this server. Adapters that evict by IsolatedLRU clear every cache salt without " +
+    "one. A coordinator has quotas of its own.",
+};
+const COORDINATOR_QUOTAS = {
+  note: "how much of L2 each cache salt may use, on all MP servers of this coordinator",
+  none: "No quotas: the default quota applies to every cache salt.",
+};
 
 function mountMp(root, ctx) {
   const name = ctx.node().key;
@@ -732,12 +743,15 @@ function mountMp(root, ctx) {
         { tier: "l1", force: true },
       ),
     ),
-    quotas(ctx, (data) =>
-      Object.entries(data.users || {}).map(([salt, one]) => ({
-        salt,
-        use: one.current_usage_gb,
-        limit: one.limit_gb,
-      })),
+    quotas(
+      ctx,
+      (data) =>
+        Object.entries(data.users || {}).map(([salt, one]) => ({
+          salt,
+          use: one.current_usage_gb,
+          limit: one.limit_gb,
+        })),
+      MP_QUOTAS,
     ),
   );
 }
@@ -796,7 +810,7 @@ function mountCoordinator(root, ctx) {
           use: one.usage_gb,
           limit: one.quota_exists ? one.quota_limit_gb : null,
         })),
-      { tier: "L2", defaults: standard.element },
+      { ...COORDINATOR_QUOTAS, defaults: standard.element },
     ),
     pins(ctx),
     directory(ctx),
@@ -898,9 +912,7 @@ const directory = (ctx) =>
         width: 230,
         cls: "wrap",
         value: (row) =>
-          row.placements
-            .map((one) => `${one.instance_id} ${one.tier.toUpperCase()} ${one.backend}`)
-            .join(", "),
+          row.placements.map((one) => `${one.instance_id} · ${tierName(one)}`).join("; "),
       },
       {
         id: "size",
@@ -938,8 +950,8 @@ function mountController(root, ctx) {
           operation(
             one.instance_id,
             `${plural(one.key_count, "key")} on ${plural(one.worker_count, "worker")}. ` +
-              "Check: the controller asks each worker for its health.",
-            act(ctx, "Check its workers", "POST", "/health", {
+              "Check workers: the controller asks each one for its health.",
+            act(ctx, "Check workers", "POST", "/health", {
               body: { instance_id: one.instance_id },
             }),
           ),

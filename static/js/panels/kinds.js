@@ -464,7 +464,10 @@ function mpFacts(data) {
 }
 
 const WORKER_COLUMNS = [
-  text("id", "Worker", (row) => row.id, { head: true }),
+  text("id", "Worker", (row) => row.id, {
+    head: true,
+    text: (row, { tight }) => (tight ? `Worker ${row.id}` : row.id),
+  }),
   text("on", "KV cache", (row) => row.on),
   text("model", "Model", (row) => row.model_name || ""),
   number("world", "World size", (row) => row.world_size),
@@ -604,7 +607,7 @@ const instances = (data) =>
   );
 
 /** "L1, DRAM", "L2, s3": as on the page of an MP server. */
-const tierName = ({ tier, backend }) =>
+export const tierName = ({ tier, backend }) =>
   `${tier.toUpperCase()}, ${tier === "l1" ? backend.toUpperCase() : backend}`;
 
 function usage(data) {
@@ -659,7 +662,7 @@ const quotas = (data) => [
     "p",
     { class: "quiet-line" },
     `${gigabytes(data.total_gb ?? 0)} of L2 in total: quotas do not count L1. ` +
-      "They are set under Cache.",
+      "Quotas are set under Cache.",
   ),
 ];
 
@@ -667,8 +670,8 @@ const directory = (data) => [
   facts([
     ["Keys", plain(data.num_keys ?? 0)],
     ["Copies of keys", plain(data.num_placements ?? 0)],
-    ["Copies in L1", `${plain(data.l1_count ?? 0)}, ${bytes(data.l1_size_bytes ?? 0)}`],
-    ["Copies in L2", `${plain(data.l2_count ?? 0)}, ${bytes(data.l2_size_bytes ?? 0)}`],
+    ["Copies in L1", `${plain(data.l1_count ?? 0)} · ${bytes(data.l1_size_bytes ?? 0)}`],
+    ["Copies in L2", `${plain(data.l2_count ?? 0)} · ${bytes(data.l2_size_bytes ?? 0)}`],
     ...Object.entries(data.l1_keys_by_instance || {}).map(([name, count]) => [
       `L1 keys of ${name}`,
       plain(count),
@@ -688,7 +691,7 @@ const workers = (data) =>
         text: (row, { tight }) =>
           tight ? `${row.instance_id} · worker ${row.worker_id}` : row.instance_id,
       }),
-      number("worker", "Worker", (row) => row.worker_id),
+      { ...number("worker", "Worker", (row) => row.worker_id), cls: "in-head" },
       text("address", "Address", (row) => `${row.ip}:${row.port}`),
       number("keys", "Keys", (row) => row.key_count),
       number("since", "Registered", (row) => row.registration_time, when),
@@ -835,9 +838,9 @@ const instanceFigures = (ctx) => (ctx.node().instance_id ? new InstanceFigures(c
 
 /** What a scheduler alone counts: how often the chunks of prompts repeat. */
 function chunkReuse(data) {
-  const where = "Start, stop and reset it under Cache.";
+  const where = "Start, stop and reset counting under Cache.";
   if (!data.enabled && !data.total_requests)
-    return h("p", { class: "quiet-line" }, `Not collected. ${where}`);
+    return h("p", { class: "quiet-line" }, `Not counting. ${where}`);
   return [
     facts([
       ["Reuse rate", format(data.reuse_rate, "ratio")],

@@ -3,7 +3,7 @@
 
 import { onRange, timeRange } from "../address.js";
 import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
-import { breakable, h, replace, setText } from "../dom.js";
+import { h, replace, setText } from "../dom.js";
 import { clock, duration, format, fullTime } from "../format.js";
 import { instanceName, shownNow, store } from "../server.js";
 import { kindName, sourceText } from "../words.js";
@@ -14,7 +14,8 @@ import { NodeEvents } from "./nodeevents.js";
 const SAME_TIME = 30; // seconds; two polls of a large cluster
 const LIVE = "State, caches and lists show current values.";
 
-export const SLOW = 1; // seconds; a node that takes longer to respond is marked
+const SLOW = 2; // seconds, as SLOW_RESPONSE of the server: a node that takes longer is degraded
+const LONG = 26; // characters from which on a fact has the room of two
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const OUTPUT = "kubectl logs, journalctl, or the file that it is redirected to";
@@ -37,8 +38,20 @@ const section = (title, ...children) =>
     children,
   );
 
+/** A path or a name that may break after its slashes; a part breaks only where it has no room. */
+const atSlashes = (name) =>
+  (name || "").split(/(?<=[/])(?=[^/])/).map((part) => h("span", { class: "part" }, part));
+
+/** Facts in columns; long ones have the room of two. */
+function wideFacts(rows) {
+  const list = facts(rows);
+  for (const row of list.children)
+    row.classList.toggle("long", row.lastChild.textContent.length > LONG);
+  return list;
+}
+
 /** The response time of the last poll; marked where it is slow, with the digits of the reason. */
-export function responseTime(node) {
+function responseTime(node) {
   if (typeof node.latency !== "number" || node.state === "down") return "";
   const isSlow = node.latency > SLOW;
   return isSlow ? `◆ slow, ${node.latency.toFixed(1)} s` : format(node.latency, "seconds");
@@ -99,10 +112,10 @@ function aboutRows(node, more) {
     ["Kind", node.software ? `${node.software} engine` : kindName(node.kind)],
     ["Role", node.role === node.kind ? "" : node.role],
     ["Instance", instance && h("a", { href: instanceLink(instance) }, instance)],
-    ["Model", node.model],
+    ["Model", atSlashes(node.model)],
     ["Version", node.version],
-    ["Address", breakable(node.address || "")],
-    ["Proxy path", breakable(node.path || "")],
+    ["Address", atSlashes(node.address)],
+    ["Proxy path", atSlashes(node.path)],
     ["Source", sourceText(node)],
     ["Proxy", proxyLink(node)],
     ["Last polled", node.polled && !store.error ? clock(node.polled) : null],
@@ -201,7 +214,7 @@ class Overview {
     if (sig === this.aboutSig) return;
     this.aboutSig = sig;
     const log = h("p", { class: "quiet-line" }, logText(node));
-    replace(this.about, facts(aboutRows(node, this.more)), log.textContent ? log : null);
+    replace(this.about, wideFacts(aboutRows(node, this.more)), log.textContent ? log : null);
   }
 
   redraw() {

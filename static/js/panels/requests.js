@@ -22,8 +22,9 @@ const COMMON = [
   "GET /periodic-threads-health",
 ];
 const VERSION = ["GET /version", "GET /lmc_version", "GET /commit_id"];
+const IN_PROCESS = "worker"; // and every kind that has no list
 const KNOWN = {
-  engine: [
+  [IN_PROCESS]: [
     ...VERSION,
     ...COMMON,
     "GET /conf",
@@ -101,6 +102,7 @@ const KNOWN = {
     'POST /health {"instance_id": ""}',
     'POST /lookup {"tokens": []}',
   ],
+  engine: ["GET /metrics", "GET /version", "GET /health", "GET /v1/models"],
   discovery: ["GET /lmcache_infos", "GET /lmcache_infos?hour=1"],
   frontend: [
     "GET /health",
@@ -185,8 +187,9 @@ function makeFields(entries) {
     value: entries[0].where,
   });
   const area = (rows, placeholder) => h("textarea", { rows, spellcheck: "false", placeholder });
+  const example = (entries.find(({ template }) => template) || {}).template;
   const headers = area(5, "Accept: application/json");
-  return { method, path, headers, body: area(5, '{"min_retrieve_tokens": 512}') };
+  return { method, path, headers, body: area(5, example) };
 }
 
 function pathList(entries) {
@@ -203,7 +206,7 @@ function pathList(entries) {
 class Console {
   constructor(ctx) {
     this.ctx = ctx;
-    this.entries = (KNOWN[ctx.node().kind] || KNOWN.engine).map(words);
+    this.entries = (KNOWN[ctx.node().kind] || KNOWN[IN_PROCESS]).map(words);
     this.offered = ""; // the body that was filled in with a known path
     Object.assign(this, makeFields(this.entries));
     this.status = h("p", { class: "result", role: "status" });

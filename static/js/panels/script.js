@@ -5,6 +5,7 @@ import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format } from "../format.js";
 import { explain, panelFrame } from "../panel.js";
+import { subscribe } from "../server.js";
 
 const SAMPLE =
   "# Runs inside the process of the node. What you assign to `result` is returned.\n" +
@@ -31,6 +32,14 @@ class ScriptForm {
     this.output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": label });
     this.run = button("Run on this node", () => this.#ask(), { kind: "primary" });
     guarded(this.run, ctx.signal, ctx.node);
+    this.why = h("p", { class: "quiet-line" });
+    subscribe(() => this.#tellDown(), ctx.signal);
+    this.#tellDown();
+  }
+
+  #tellDown() {
+    const isDown = (this.ctx.node() || {}).state === "down";
+    setText(this.why, isDown ? "The node is down: nothing can be sent to it." : "");
   }
 
   async #ask() {
@@ -78,6 +87,7 @@ export function mount(root, ctx) {
         field("From a file", form.file),
         field("Script", form.editor),
         h("div", { class: "actions" }, form.run),
+        form.why,
         form.status,
         form.output,
       ),

@@ -26,8 +26,11 @@ const TOPICS = {
     ["remote_storage_plugins", "Plugins that add remote storage."],
     ["storage_plugins", "Plugins that add storage backends."],
     ["external_backends", "Plugins that add storage backends."],
-    ["audit_actual_remote_url", "Remote cache behind the auditing one."],
-    ["gds_path", "Directory of the GPUDirect Storage backend; not set: no such backend."],
+    [
+      "audit_actual_remote_url",
+      "Address of the remote cache that the audit connector passes requests to.",
+    ],
+    ["gds_path", "Directory of the GPUDirect Storage backend; not set: the backend is off."],
     ["gds_path_sharding", "How workers share several GPUDirect Storage directories."],
     ["gds_buffer_size", "GPU memory in MiB for the buffers of GPUDirect Storage."],
     ["gds_backend", "Library for GPUDirect Storage, for example cuFile."],

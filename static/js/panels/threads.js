@@ -1,7 +1,7 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
 import { button, empty, searchBox } from "../controls.js";
-import { breakable, breakableCall, h, replace, setText } from "../dom.js";
+import { breakable, breakableCall, h, replace, setText, whole } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
@@ -273,7 +273,7 @@ const stackDetails = (stack, members, open) =>
       "summary",
       {},
       h("b", {}, members.length > 1 ? `${members.length} × ` : ""),
-      namesOf(members),
+      whole(namesOf(members)),
       " ",
       h("span", { class: "muted" }, place(stack)),
     ),

@@ -21,7 +21,6 @@ import {
 import { hasPanel, KINDS, PANELS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
 import { ageOf, tellAges } from "./eventlist.js";
-import { responseTime, SLOW } from "../panels/overview.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
@@ -215,7 +214,6 @@ function aboutLine(node, status) {
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
     [since && `since ${since}`, "only-wide"],
-    [node.latency > SLOW && responseTime(node), ""],
   ].filter(([text]) => text);
 }
 
