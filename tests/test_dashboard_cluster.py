@@ -423,7 +423,7 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
         one["state"] = "unknown"
     browser = show(server)
     calm = ".alert-card .all-well"
-    said = "%d nodes not polled yet." % len(story.nodes)
+    said = "%d nodes have not been polled yet." % len(story.nodes)
     browser.wait_for(lambda: browser.text(calm).replace("\xa0", " ") == said)
     for one in story.nodes:
         one["state"] = "up"
@@ -915,7 +915,7 @@ def test_cache_operations_wait_for_the_first_poll(show, server, story):
     for node in story.nodes:
         node.update(state="unknown", kind="unknown")
     browser = show(server, "/#/many?tab=cache", "main h1")
-    said = "%d nodes not polled yet." % len(story.nodes)
+    said = "%d nodes have not been polled yet." % len(story.nodes)
     browser.wait_for(lambda: said in browser.text("main").replace("\xa0", " "))
     assert "need a coordinator" not in browser.text("main")
     story.nodes[0].update(state="up", kind="mp")

@@ -93,14 +93,14 @@ def test_rates_that_stand_together_share_one_unit(run):
             [49, 48.5, 0.27, 0.02, 0, None],
             ["49.0/s", "48.5/s", "0.3/s", "< 0.1/s", "0/s", "–"],
         ),
-        ("1/s", [0.5, 0.02], ["30/min", "1/min"]),
-        ("1/min", [0.14, 0.0333], ["8.4/min", "2.0/min"]),
+        ("1/s", [0.5, 0.02, 0], ["30/min", "1.2/min", "0/min"]),
+        ("1/min", [0.14, 0.0333], ["8.4/min", "2/min"]),
         ("tokens/s", [7610, 792], ["7.61k tok/s", "0.79k tok/s"]),
         ("1/s", [0, 0], ["0/s", "0/s"]),
         ("seconds", [4.8, 0.002], ["4.80 s", "2.00 ms"]),
     ],
 )
-def test_the_rates_of_a_column_have_one_unit_and_one_number_of_decimals(run, unit, values, words):
+def test_the_rates_of_a_column_have_one_unit_and_decimals_as_elsewhere(run, unit, values, words):
     body = (
         "const step = columnStep(given[1], given[0][0]);"
         "return given[0].map((one) => columnText(one, given[1], step))"
@@ -301,7 +301,7 @@ def test_a_frontend_that_has_just_started_says_when_its_charts_have_values(run):
         "return noFigures({time: started + age, started, counts}, 10)"
     )
     assert run("views/figures.js", body, 1, 1000) == (
-        "Collecting: 1,000 of 1,000 nodes not polled yet."
+        "Collecting: 1,000 of 1,000 nodes have not been polled yet."
     )
     assert run("views/figures.js", body, 19, 0) == "Collecting: first values at 12:00:20."
     assert run("views/figures.js", body, 20, 0).startswith("No figures in this time range.")

@@ -86,10 +86,11 @@ export function historyQuery() {
   return `start=${start}&end=${Math.ceil(current.to + beyond)}`;
 }
 
-/**
- * Where charts of these series begin and end: a live range of which there is less begins with the
- * first value.
- */
+/** Where charts begin and end: with the page's range, also where there are no values yet. */
+export const axisSpan = (end) =>
+  current.live ? { start: end - current.seconds, end } : { start: current.from, end: current.to };
+
+/** Where these series begin and end in the page's range: sparklines have no axis and show all. */
 export const chartSpan = (series, end) =>
   current.live
     ? { start: startOf(series, end, current.seconds), end }

@@ -339,6 +339,7 @@ export class Chart {
     this.tip = h("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
     this.spoken = h("span", { class: "visually-hidden", "aria-live": "polite" });
     this.box = h("div", { class: "chart-plot" }, this.plot, this.tip, this.spoken);
+    this.note = note ? h("small", {}, note) : null;
     this.keys = h("div", { class: "legends", "aria-hidden": "true" });
     this.keyValues = []; // the places of the values in the legend
     this.figures = h("details", { class: "chart-table" }, h("summary", {}, "Figures as a table"));
@@ -347,7 +348,7 @@ export class Chart {
       "figcaption",
       { class: caption ? null : "visually-hidden" },
       name,
-      note ? h("small", {}, note) : null,
+      this.note,
       legend && this.keys,
     );
     this.element = h("figure", { class: "chart" }, this.caption, this.box, this.figures);

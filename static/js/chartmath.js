@@ -367,7 +367,7 @@ export function lastIndex({ times, values }, start, end) {
   return -1;
 }
 
-const ENDED = 3; // steps after which a history has ended before the present
+export const ENDED = 3; // steps after which a history has ended before the present
 
 /** Where the charts of a history end: with its last values, or `now` if these are long past. */
 export const endOf = ({ end, interval }, now) => (end && now - end <= ENDED * interval ? end : now);

@@ -2,7 +2,7 @@
 // notes about results.
 
 import { breakable, h, icon, replace, setText, whole } from "./dom.js";
-import { format, NONE, plain, plural } from "./format.js";
+import { format, plain, plural } from "./format.js";
 import {
   downloadFile,
   isFrontend,
@@ -53,8 +53,22 @@ export function fitted(text) {
   return h("span", {}, h("span", { class: "visually-hidden" }, name), shown);
 }
 
-/** What kind of server a node is, in words. */
-export const kindText = (node) => KINDS[node.kind] || NONE;
+/** What kind of server a node is, in words; "" while that is unknown. */
+export const kindText = (node) => KINDS[node.kind] || "";
+
+/** Why nothing is known of so many nodes. */
+export function unknownText(count) {
+  if (store.error) return `Not loaded: ${store.error}.`;
+  return `${plural(count, "node")} ${count === 1 ? "has" : "have"} not been polled yet.`;
+}
+
+/** Why a page cannot do its work with these nodes: what is unknown of them, or what it `needs`. */
+export function whyNone(nodes, needs) {
+  const unknown = nodes.filter(({ state }) => state === "unknown").length;
+  if (unknown || store.error) return unknownText(unknown);
+  const isDown = nodes.length && nodes.every(({ state }) => state === "down");
+  return isDown ? "No node is reachable." : needs;
+}
 
 /** What an empty place says: what it is, and what to do next. */
 export function empty(text, ...actions) {

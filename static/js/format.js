@@ -182,14 +182,15 @@ export function columnStep(unit, highest) {
   const letter = /^[kMG]?/.exec(name)[0];
   const word = name.slice(letter.length).trim();
   const most = highest / size;
-  const digits = (most >= 99.95 ? 0 : most >= 9.995 ? 1 : 2) - (word === "/min" ? 1 : 0);
-  return { size, letter, word, digits: Math.max(0, digits) };
+  const digits = most >= 99.95 ? 0 : most >= 9.995 ? 1 : 2;
+  return { size, letter, word, digits };
 }
 
 /** [figures, unit] of a value in a column with that step, or by itself. */
 export function columnParts(value, unit, step) {
   if (!step || !Number.isFinite(value)) return parts(value, unit);
   const { size, letter, word, digits } = step;
+  if (word === "/min") return [perMinute(value * 60), word];
   const least = 10 ** -digits;
   if (value === 0) return ["0", word];
   if (value > 0 && value / size < least / 2) return [`< ${least}${letter}`, word];

@@ -24,7 +24,7 @@ import {
   updateOutlierTag,
 } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { byName, clock, hour, plain, spanText } from "./format.js";
+import { byName, clock, hour, plain, plural, spanText } from "./format.js";
 import {
   getToken,
   instanceName,
@@ -253,11 +253,14 @@ function sectionsOf(groups) {
 function summaryOf(groups) {
   const count = (kind) => groups.filter((group) => group.kind === kind);
   const nodes = (list) => list.reduce((sum, group) => sum + group.nodes.length, 0);
-  const instances = count("instance");
+  const instances = [...count("instance"), ...count("mp")];
   const frontends = count("frontend");
   return [
-    [`${plain(instances.length)} instances`, nodes(instances), "#/?state=up"],
-    ["MP servers", nodes(count("mp")), "#/?kind=mp"],
+    [
+      plural(count("instance").length + nodes(count("mp")), "instance"),
+      nodes(instances),
+      "#/?state=up",
+    ],
     ["Other nodes", nodes(count("other")), "#/?group=other"],
     [`${plain(frontends.length)} frontends`, nodes(frontends), "#/nodes"],
   ].filter(([, number]) => number);
@@ -558,7 +561,7 @@ function drawBanner() {
     return;
   }
   const wait = Math.max(0, Math.ceil(store.retryAt - Date.now() / 1000));
-  const since = store.received ? ` The page shows the state of ${clock(store.received)}.` : "";
+  const since = store.received ? ` Last update: ${clock(store.received)}.` : "";
   if (!banner.firstChild)
     banner.append(
       h("span", {}),

@@ -1,7 +1,7 @@
 // Prometheus text of one node: families by prefix, samples with their labels, histograms with
 // quantiles.
 
-import { chartSpan, historyQuery } from "../address.js";
+import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, searchBox } from "../controls.js";
@@ -362,7 +362,7 @@ async function historyChart(ctx, row, names) {
     height: PLACE_HEIGHT,
     legend: series.length > 1,
   });
-  const span = chartSpan(series, endOf(answer, store.status.time));
+  const span = axisSpan(endOf(answer, store.status.time));
   const events = await loadEvents(span, ctx.signal, { node: ctx.node().key });
   const data = { series, ...span, interval: answer.interval, marks: marksOf(events) };
   return { chart, data };

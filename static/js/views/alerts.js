@@ -11,6 +11,7 @@ import {
   nodeLink,
   opened,
   toast,
+  unknownText,
 } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
@@ -725,7 +726,7 @@ export class AlertCard {
   /** What is said without alerts: [text, whether that may change with the next round]. */
   #calm({ counts }) {
     if (this.past) return ["No alerts in this time range", false];
-    if (counts.unknown) return [`${plural(counts.unknown, "node")} not polled yet.`, true];
+    if (counts.unknown) return [unknownText(counts.unknown), true];
     const [other] = this.folded;
     if (other) {
       const what = other.alerts[0].source ? "raised by this frontend" : "for this node";

@@ -37,6 +37,7 @@ import { InstanceTable, sizeText } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
 const KEPT = ["q", "state", "kind", "model", "env", "group", "by"]; // what the address holds
+const BAD = "bad"; // the state of nodes that are down or degraded, in links
 const ENV_PARALLEL = 12;
 const ENV_TIMEOUT = 15; // seconds
 
@@ -135,7 +136,8 @@ class Head {
     else if (store.error) setText(this.age, "");
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
-      setText(this.age, `Updated ${duration(Math.round(age))} ago`);
+      const ago = age < 1 ? "just now" : `${duration(Math.floor(age))} ago`;
+      setText(this.age, `Updated ${ago}`);
     }
   }
 }
@@ -175,6 +177,8 @@ class Filters {
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
     this.isLive = h("span", { class: "is-now", hidden: true });
+    this.fits = () => true;
+    this.found = h("span", { class: "progress" });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(
@@ -187,6 +191,7 @@ class Filters {
       this.kinds,
       this.models,
       this.only,
+      this.found,
       this.envNote,
       h(
         "span",
@@ -298,6 +303,7 @@ class Filters {
     const models = [...new Set(status.nodes.map((node) => node.model).filter(Boolean))].sort();
     const { counts } = status;
     this.sayNow();
+    this.#sayFound(status.nodes);
     const signature = JSON.stringify([kinds, models, counts, memory.state]);
     if (signature === this.signature) return;
     this.signature = signature;
@@ -305,12 +311,21 @@ class Filters {
     this.#choices(this.models, "All models", models, (model) => model, memory.model);
     this.models.hidden = !models.length;
     const shown = STATES.filter((state) => counts[state] || memory.state === state);
+    const bad = memory.state === BAD ? this.#chip("down or degraded", BAD) : null;
     replace(
       this.states,
       shown.length > 1 || memory.state
-        ? shown.map((state) => this.#stateButton(state, counts))
+        ? [bad, shown.map((state) => this.#stateButton(state, counts))]
         : null,
     );
+  }
+
+  /** How many nodes the choices above the table let through; "" while they let all through. */
+  #sayFound(nodes) {
+    const { state, kind, model, group, envHits } = memory;
+    const some = state || kind || model || group || envHits;
+    const count = plain(nodes.filter(this.fits).length);
+    setText(this.found, some ? `${count} of ${plural(nodes.length, "node")}` : "");
   }
 
   #choices(box, all, values, name, chosen) {
@@ -326,8 +341,12 @@ class Filters {
   #stateButton(state, counts) {
     const mark = stateMark(state);
     mark.lastChild.textContent = ` ${plain(counts[state] || 0)} ${state}`;
+    return this.#chip(mark, state);
+  }
+
+  #chip(label, state) {
     const on = memory.state === state;
-    const control = button(mark, () => this.set("state", on ? "" : state), { kind: "chip" });
+    const control = button(label, () => this.set("state", on ? "" : state), { kind: "chip" });
     control.setAttribute("aria-pressed", String(on));
     return control;
   }
@@ -342,14 +361,14 @@ class Filters {
     this.only.hidden = !memory.group;
     setText(this.only, `Only ${group ? group.label : name}  ×`);
     if (isInstance) this.table.unfold(name);
-    const fits = (node) =>
+    this.fits = (node) =>
       matchesState(node) &&
       (!memory.kind || node.kind === memory.kind) &&
       (!memory.model || node.model === memory.model) &&
       (!memory.group || isMember(node)) &&
       (!memory.envHits || memory.envHits.has(node.key));
     const narrows = Boolean(memory.state || memory.kind || memory.envHits);
-    const shown = (row) => (row.node ? fits(row.node) : row.nodes.some(fits));
+    const shown = (row) => (row.node ? this.fits(row.node) : row.nodes.some(this.fits));
     this.table.table.filter(shown, narrows);
     if (store.status) this.update(store.status);
     keepAddress(this.signal);
@@ -427,7 +446,7 @@ class Filters {
 const matchesState = (node) =>
   !memory.state ||
   node.state === memory.state ||
-  (memory.state === "bad" && ["down", "degraded"].includes(node.state));
+  (memory.state === BAD && ["down", "degraded"].includes(node.state));
 
 /** A button with a small box of controls, which Escape and a click beside it close. */
 function popover(label, build, signal) {

@@ -1,8 +1,8 @@
 // One metric across nodes in one chart, the worst first; and the settings that differ.
 
-import { bounds, chartSpan, historyQuery, onRange, timeRange } from "../address.js";
+import { axisSpan, bounds, historyQuery, onRange, timeRange } from "../address.js";
 import { Chart, COLOURS, followCrosshair, lineLook } from "../chart.js";
-import { isNumber, lastValue, nearest } from "../chartmath.js";
+import { ENDED, endOf, isNumber, lastIndex, nearest } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
@@ -12,7 +12,7 @@ import { DataTable } from "../table.js";
 import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words.js";
 import { SettingsCard } from "./drift.js";
 import { loadEvents, marksOf } from "./eventlist.js";
-import { MarkLegend } from "./figures.js";
+import { MarkLegend, sinceText } from "./figures.js";
 
 needStyle("static/panels.css");
 
@@ -154,6 +154,10 @@ class Picker {
 }
 
 // ---- the values ----
+
+/** The last value of a series; null where that was long before the end of the page's range. */
+export const lastReported = (series, end, interval) =>
+  series.values[lastIndex(series, end - ENDED * interval, end)] ?? null;
 
 function valueRow(one) {
   const { start, end } = timeRange().live ? { start: 0, end: Infinity } : bounds();
@@ -410,17 +414,18 @@ class ComparePage {
     const isFew = answer.series.length <= COLOURS;
     const looks = new Map([...this.chosen].map((name, i) => [name, lineLook(i, isFew)]));
     const colours = new Map([...this.chosen].map((name, i) => [name, i]));
+    const end = timeRange().live ? endOf(answer, store.status.time) : bounds().end;
     this.series = answer.series
       .map(({ node, times, values }) => ({
         name: node,
         times,
         values,
-        last: lastValue({ times, values }, timeRange().live ? Infinity : bounds().end),
+        last: lastReported({ times, values }, end, answer.interval),
         colour: colours.get(node),
         look: looks.get(node),
       }))
       .sort(byLast);
-    Object.assign(this, { answer, marks });
+    Object.assign(this, { end, interval: answer.interval, marks });
     this.#explain();
     this.#drawChart();
     this.#drawValues();
@@ -434,7 +439,9 @@ class ComparePage {
     const lines = this.series.filter(({ values }) => values.some(isNumber));
     const hidden = hiddenLines(lines);
     const verb = hidden === 1 ? "is" : "are";
+    const since = sinceText(lines, this);
     const notes = [
+      since && `${since}.`,
       this.#aboutRemoved(),
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
       hidden
@@ -455,9 +462,8 @@ class ComparePage {
       replace(this.chartBox, this.chart.element);
     }
     const shown = this.series.filter((one) => !this.alone || one.name === this.alone);
-    const { end, interval } = this.answer;
-    const { marks } = this;
-    this.chart.update({ series: shown, ...chartSpan(shown, end), interval, marks });
+    const { end, interval, marks } = this;
+    this.chart.update({ series: shown, ...axisSpan(end), interval, marks });
   }
 
   #drawValues() {
@@ -513,6 +519,7 @@ class ComparePage {
       return;
     }
     if (!this.picker.list.firstChild) this.picker.draw();
+    this.settings.update();
     if (status.time - this.lastTime < LEAST_RELOAD) return;
     this.lastTime = status.time;
     this.load();

@@ -1,6 +1,6 @@
 // The settings that differ between nodes, without those that differ by nature.
 
-import { button, empty } from "../controls.js";
+import { button, empty, whyNone } from "../controls.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
@@ -70,6 +70,7 @@ export class SettingsCard {
     this.keys = [];
     this.found = null; // {configs, mute}
     this.isWhole = false; // all settings are shown
+    this.isWaiting = false; // for nodes that have settings
     this.timer = 0;
     this.abort = null;
     this.note = h("span", { class: "progress", "aria-live": "polite" });
@@ -115,16 +116,23 @@ export class SettingsCard {
     this.timer = setTimeout(() => this.compare(), PAUSE);
   }
 
+  /** The states of nodes may be others than before. */
+  update() {
+    if (this.isWaiting && this.keys.length <= UNASKED) this.compare();
+  }
+
   async compare() {
-    const nodes = this.keys
-      .map((key) => store.byKey.get(key))
-      .filter((node) => node && node.state !== "down" && READABLE.includes(node.kind));
+    const chosen = this.keys.map((key) => store.byKey.get(key)).filter(Boolean);
+    const fits = ({ state, kind }) => state !== "down" && READABLE.includes(kind);
+    const nodes = chosen.filter(fits);
     if (this.abort) this.abort.abort();
-    if (nodes.length < 2) {
+    this.isWaiting = nodes.length < 2;
+    if (this.isWaiting) {
       this.button.disabled = false;
       this.found = null;
       setText(this.note, "");
-      replace(this.box, empty("Select at least two reachable nodes that have settings."));
+      const needs = "Select at least two reachable nodes that have settings.";
+      replace(this.box, empty(whyNone(chosen, needs)));
       return;
     }
     this.abort = new AbortController();

@@ -1,7 +1,7 @@
 // The cluster's figures over the page's time range: tiles with their small graphs, and four
 // charts.
 
-import { bounds, chartSpan, historyQuery, timeRange } from "../address.js";
+import { axisSpan, chartSpan, historyQuery, timeRange } from "../address.js";
 import { Chart, sparkline } from "../chart.js";
 import {
   endingWith,
@@ -12,7 +12,7 @@ import {
   movement,
   slots,
 } from "../chartmath.js";
-import { menuButton } from "../controls.js";
+import { menuButton, unknownText } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
   clock,
@@ -27,7 +27,7 @@ import {
   spanText,
   zone,
 } from "../format.js";
-import { getJson, recall, remember } from "../server.js";
+import { getJson, recall, remember, store } from "../server.js";
 import { LAYER_COLOURS, metricHelp, metricLabel, metricUnit } from "../words.js";
 
 const SPARK_POINTS = 40;
@@ -476,6 +476,7 @@ export const CHARTS = [
     id: "sources",
     label: "Tokens by source",
     note: "tokens already in GPU memory count as GPU prefix",
+    noted: (t) => t.line("source_gpu") !== null,
     lanes: [{ unit: "tokens/s", kind: "area" }],
     of: (t) => [sourceLines(t, t.line("l2_hit_rate") ? { source_remote: "L2" } : {})],
   },
@@ -558,14 +559,13 @@ export class MarkLegend {
   }
 }
 
-/** "history since 11:22", where the page's range reaches further back than these lines. */
-function sinceText(lines, start, { end, interval }) {
+/** "History since 11:22", where the page's range reaches further back than these lines. */
+export function sinceText(lines, { end, interval }) {
   const { live, seconds } = timeRange();
-  const known = end - start + 2 * interval; // the first values of a range may be so late
-  const isShort = live && known < (1 - LEAST_MISSING) * seconds;
-  if (!isShort) return "";
-  const first = Math.max(start, firstTime(lines, end));
-  return `history since ${day(first) === day(end) ? "" : `${day(first)} `}${hour(first)}`;
+  const first = firstTime(lines, end);
+  const known = end - first + 2 * interval; // the first values of a range may be so late
+  if (!live || !lines.length || known >= (1 - LEAST_MISSING) * seconds) return "";
+  return `History since ${day(first) === day(end) ? "" : `${day(first)} `}${hour(first)}`;
 }
 
 /** The note in place of charts without figures: after a start it says when the first ones come. */
@@ -573,19 +573,21 @@ export function noFigures({ time, started, counts }, interval) {
   const none = "No figures in this time range.";
   if (!timeRange().live || !interval) return none;
   const { unknown, total } = counts;
-  if (unknown) return `Collecting: ${plain(unknown)} of ${plural(total, "node")} not polled yet.`;
+  if (store.error) return unknownText(unknown);
+  if (unknown) return `Collecting: ${plain(unknown)} of ${unknownText(total)}`;
   const first = started + 2 * interval;
   if (time < first) return `Collecting: first values at ${clock(first)}.`;
   return `${none} They appear after two polls (${duration(2 * interval)}).`;
 }
 
 /** What a card keeps of one of its charts. */
-function chartOf({ id, label, note, lanes, of, limits }, strip, drawn) {
+function chartOf({ id, label, note, noted, lanes, of, limits }, strip, drawn) {
   const high = lanes.map((lane) => ({ height: LANE_HEIGHT, ...lane }));
   return {
     id,
     of,
     limits,
+    noted,
     chart: new Chart({ label, note, legend: true, flags: true, lanes: high, strip, drawn }),
   };
 }
@@ -593,7 +595,8 @@ function chartOf({ id, label, note, lanes, of, limits }, strip, drawn) {
 /** The card of the four charts; folded at first where there are many nodes. */
 export class ChartsCard {
   /**
-   * Charts: {id, label, lanes, of(history), limits(history)}; `fold` names what is remembered;
+   * Charts: {id, label, note, noted(history): whether the note applies, lanes, of(history),
+   * limits(history)}; `fold` names what is remembered;
    * `strip`: see Chart.
    */
   constructor({ charts, fold = "charts.folded", foldFrom = FOLD_CHARTS_FROM, strip = false }) {
@@ -602,6 +605,7 @@ export class ChartsCard {
     this.title = h("h2");
     this.drag = h("span", { class: "hint wide-only" }, "Drag to zoom all charts");
     this.zone = h("span", { class: "hint" });
+    this.since = h("span", { class: "hint since" });
     this.marks = new MarkLegend(() => this.charts.map(({ chart }) => chart));
     const drawn = () => this.marks.draw();
     this.charts = charts.map((one) => chartOf(one, strip, drawn));
@@ -627,8 +631,9 @@ export class ChartsCard {
         "header",
         { class: "card-head" },
         this.title,
-        this.drag,
         this.zone,
+        this.since,
+        this.drag,
         h("span", { class: "spring" }),
         this.marks.element,
         this.fold,
@@ -652,11 +657,10 @@ export class ChartsCard {
     for (const { chart } of this.charts) chart.figures.open = open;
   }
 
-  /** The time range, or since when there are values; folded, the card says what it is. */
+  /** The time range; folded, the card says what it is. */
   #drawTitle(span) {
     this.span = span;
-    const whole = span[0].toUpperCase() + span.slice(1);
-    setText(this.title, this.body.hidden ? `Charts · ${span}` : whole);
+    setText(this.title, this.body.hidden ? `Charts · ${span}` : span);
   }
 
   #fold(folded, kept = true) {
@@ -687,14 +691,15 @@ export class ChartsCard {
     this.told = [status, history, marks];
     const drawn = this.charts.map(({ of }) => of(history));
     const lines = drawn.flat(2);
-    const span = lines.length ? chartSpan(lines, history.end) : history.span;
-    const { start, end } = history.end ? span : bounds(status.time);
-    const since = history.end ? sinceText(lines, start, history) : "";
-    this.#drawTitle(since || spanText(start, end, status.time));
+    const { start, end } = axisSpan(history.end || status.time);
+    const since = history.end ? sinceText(lines, history) : "";
+    this.#drawTitle(spanText(start, end, status.time));
     setText(this.zone, zone(end));
+    setText(this.since, since);
     this.drag.hidden = Boolean(since); // there is little room beside the legend
     if (this.body.hidden) return;
-    this.charts.forEach(({ chart, limits }, i) => {
+    this.charts.forEach(({ chart, limits, noted }, i) => {
+      if (noted) chart.note.hidden = !noted(history);
       const series = drawn[i];
       const bars = limits ? limits(history) : [];
       chart.element.hidden = !series.flat().length && history.end > 0;

@@ -106,11 +106,12 @@ function instanceRow(instance, outlier) {
 
 /** The rows of the table: instances, and nodes that belong to none. */
 export function rowsOf(status) {
-  const instances = instancesOf(status);
+  const instances = instancesOf(status).sort((a, b) => byName(a.name, b.name));
   const inside = new Set(instances.flatMap((one) => one.nodes));
   const others = status.nodes.filter((node) => !inside.has(node.key));
   const outliers = outliersOf(instances, status.uptime);
   const rows = instances.map((one) => instanceRow(one, outliers.get(one.name)));
+  others.sort((a, b) => byName(a.key, b.key)); // the order that they have at the side
   rows.push(...others.map((node) => nodeRow(node, null)));
   const steps = stepsOf(rows);
   for (const row of rows) row.steps = steps;
@@ -638,10 +639,12 @@ function trendCell(row) {
   return values.some(isNumber) ? sparkline(values, { unit: "ratio", width: 72, height: 20 }) : null;
 }
 
-/** "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes. */
+/**
+ * "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes, and an MP
+ * server is an instance.
+ */
 export function sizeText(status) {
-  const isServer = ({ kinds }) => Boolean(kinds) && kinds.every((kind) => kind === "mp");
-  const instances = instancesOf(status).filter((one) => !isServer(one)).length;
+  const instances = instancesOf(status).length;
   const frontends = frontendsOf(status);
   const down = frontends.filter(({ state }) => state === "down").length;
   const others = plural(frontends.length, "other frontend");

@@ -1,7 +1,7 @@
 // Cache operations through a coordinator, a controller or MP servers: a dry run shows what is
 // affected, then the operation runs, with a result for each server.
 
-import { button, empty, field, guarded, nodeLink, toast, working } from "../controls.js";
+import { button, empty, field, guarded, nodeLink, toast, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
@@ -328,18 +328,15 @@ export class CacheOperations {
     const servers = status.nodes.filter((node) => node.kind in OPERATIONS);
     const { unknown } = status.counts; // of nodes whose kind may not be known yet
     const members = servers.map((node) => node.key + node.state);
-    const sig = [...kinds, "", ...members, kinds.length ? "" : unknown].join();
+    const sig = [...kinds, "", ...members, kinds.length ? "" : [unknown, store.error]].join();
     if (sig === this.kinds) return;
     const first = this.kinds === "";
     this.kinds = sig;
-    if (!kinds.length && unknown) {
-      replace(this.element, empty(`${plural(unknown, "node")} not polled yet.`));
-      this.kind = "";
-      return;
-    }
     if (!kinds.length) {
-      const why = "Cache operations need a coordinator, a controller or an MP server.";
-      replace(this.element, empty(why, h("a", { class: "button", href: "#/nodes" }, "Add a node")));
+      const needs = "Cache operations need a coordinator, a controller or an MP server.";
+      const why = whyNone(status.nodes, needs);
+      const add = h("a", { class: "button", href: "#/nodes" }, "Add a node");
+      replace(this.element, empty(why, ...(why === needs ? [add] : [])));
       this.kind = "";
       return;
     }

@@ -3,7 +3,7 @@
 
 import { Chart } from "../chart.js";
 import { isNumber } from "../chartmath.js";
-import { button, empty, field, guarded, nodeLink, working } from "../controls.js";
+import { button, empty, field, guarded, nodeLink, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
@@ -21,6 +21,7 @@ const COMPARED = 30; // nodes of the rest whose figures are asked for
 const LANE = 64; // px
 const CANARY_COLOUR = 4;
 const TIMEOUT = 30; // seconds
+const NEEDS = "A rollout needs at least two schedulers or workers that are up.";
 const KEPT = "lmcache.rollout"; // in the storage of the browser's tab
 
 const mean = (values) => {
@@ -234,10 +235,12 @@ export class RolloutView {
     const nodes = groups.map(
       ([id, , list, down]) => id + down + list.map((node) => node.key + node.state),
     );
-    const sig = current ? current.state : `form|${nodes.join()}`;
+    const why = groups.length ? "" : whyNone(status.nodes, NEEDS);
+    const sig = current ? current.state : `form|${nodes.join()}|${why}`;
     if (sig !== this.drawn) {
       this.drawn = sig;
       if (current) this.#drawRollout();
+      else if (why) replace(this.element, empty(why));
       else this.#drawForm(groups);
     }
     if (current && current.state === "watching") this.#watch(status);
@@ -275,11 +278,6 @@ export class RolloutView {
   }
 
   #drawForm(groups) {
-    if (!groups.length) {
-      const why = "A rollout needs at least two schedulers or workers that are up.";
-      replace(this.element, empty(why));
-      return;
-    }
     // What was typed, chosen and focused stays when a node changes its state.
     if (!this.form || this.form.parentNode !== this.element) {
       this.form = this.#buildForm();
