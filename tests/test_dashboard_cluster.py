@@ -563,6 +563,64 @@ def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_co
     browser.wait_for(lambda: some in tile("Retrieve p99"))
 
 
+def test_an_mp_server_counts_as_an_instance(show, server, story):
+    for key in ("mp-0", "mp-1"):
+        one = {"id": key, "name": key, "nodes": [key], "kinds": ["mp"], "metrics": {}}
+        story.instances.append({**story.instances[0], **one, "state": "up", "spread": {}})
+    browser = show(server)
+    names = {one["name"] for one in story.instances}
+    browser.wait_for(lambda: " %d instances" % len(names) in browser.text(".page-head"))
+
+
+def test_a_link_to_what_is_down_or_degraded_says_so_and_is_undone_by_a_press(show, server, story):
+    browser = show(server, "/#/?state=bad")
+    chip = ".instance-tools .chip[aria-pressed=true]"
+    browser.wait_for(lambda: browser.text(chip) == "down or degraded")
+    bad = sum(one["state"] in ("down", "degraded") for one in story.nodes)
+    said = "%d of %d nodes" % (bad, len(story.nodes))
+    assert said in browser.text(".instance-tools").replace("\xa0", " ")
+    browser.click(chip)
+    browser.wait_for(lambda: "state=" not in browser.url)
+    assert said not in browser.text(".instance-tools")
+    assert not browser.has(chip)
+
+
+def test_nodes_without_a_state_stand_in_the_order_that_they_have_at_the_side(show, server, story):
+    del story.instances[:]
+    for one in story.nodes:
+        one.update(state="unknown", instance=None, kind="unknown", metrics={})
+    story.nodes.reverse()
+    browser = show(server)
+    browser.wait_for(lambda: browser.count("nav .side-tree li a") == len(story.nodes))
+    side = [one.split("\n")[-1] for one in browser.texts("nav .side-tree li a")]
+    shown = browser.script(
+        "return [...document.querySelectorAll(arguments[0])].map((one) => one.title)",
+        "main .data tbody th[scope=row] a",
+    )
+    assert shown == sorted(shown) and len(shown) == len(side)
+
+
+def test_what_is_not_known_of_nodes_is_told_in_one_way_and_truly_without_the_server(
+    show, server, story
+):
+    for one in story.nodes:
+        one.update(state="unknown", kind="unknown")
+    said = "%d nodes have not been polled yet." % len(story.nodes)
+    away = "Not loaded: the frontend server does not respond."
+    for tab in ("many?tab=cache", "many?tab=rollout", "compare?preset=reachable"):
+        browser = show(server, "/#/" + tab, "main h1")
+        browser.wait_for(lambda: said in browser.text("main").replace("\xa0", " "))
+        browser.offline(True)
+        try:
+            poll(browser)
+            browser.wait_for(lambda: browser.text(".banner"))
+            assert "Last update: " in browser.text(".banner")
+            browser.wait_for(lambda: away in browser.text("main"))
+            assert "polled" not in browser.text("main")
+        finally:
+            browser.offline(False)
+
+
 def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show, server, story):
     story.proxies = [
         {"name": name, "host": "10.0.0.9", "port": 80, "state": state, "nodes": []}

@@ -861,6 +861,23 @@ def test_down_times_of_many_nodes_are_one_span_where_they_overlap(run):
     assert spans == [[10, 40, False], [15, 20, True], [60, 100, False]]
 
 
+def test_an_axis_is_the_whole_range_and_says_where_the_history_begins(run):
+    assert run("address.js", "return axisSpan(given[0])", 7200) == {"start": 3600, "end": 7200}
+    body = (
+        "const end = new Date(2026, 2, 4, 12).getTime() / 1000;"
+        "const line = {times: [end - given[0], end], values: [1, 2]};"
+        "return sinceText([line], {end, interval: 10})"
+    )
+    assert run("views/figures.js", body, 600) == "History since 11:50"
+    assert run("views/figures.js", body, 3590) == ""
+
+
+def test_a_value_that_is_no_longer_reported_is_not_the_last_one(run):
+    body = "return given[0].map((end) => lastReported(given[1], end, 10))"
+    series = {"times": [100, 110, 120], "values": [1, 2, None]}
+    assert run("views/compare.js", body, [120, 140, 150], series) == [2, 2, None]
+
+
 def test_a_chart_begins_with_the_first_round_that_has_values(run):
     times = [100, 700, 760]
     series = [{"times": times, "values": values} for values in ([None, 1, 2], [None, None, 3])]
