@@ -640,7 +640,7 @@ function trendCell(row) {
 }
 
 /**
- * "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes, and an MP
+ * "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes. An MP
  * server is an instance.
  */
 export function sizeText(status) {
