@@ -147,7 +147,7 @@ function columns(panel) {
   const value = {
     id: "value",
     label: "Value",
-    width: 176,
+    width: 232,
     narrow: 96,
     growNarrow: true,
     cls: "mono",
@@ -204,7 +204,7 @@ function factColumns(panel) {
     {
       id: "about",
       label: "What it does",
-      width: 420,
+      width: 364,
       grow: true,
       drop: 4,
       cls: "muted wrap",
