@@ -1218,6 +1218,14 @@ def test_an_alert_of_many_instances_says_how_many_and_of_which_model(run):
     assert run("views/alerts.js", body, alerts, nodes) == [said, "Alert: " + said]
 
 
+def test_what_was_done_shortly_before_an_alert_does_not_begin_a_sentence(run):
+    sent = dict(action("POST", "/proxy2/w0/conf"), instance="i0")
+    body = "return shortlyBefore(alertLines(given[0])[0], given[1])"
+    alerts = [dict(one, since=280) for one in unreachable(1)]
+    said = run("views/alerts.js", body, alerts, [sent])
+    assert said.startswith("3 min before: settings changed on w0")
+
+
 def test_the_copy_of_alerts_names_the_nodes_and_the_reasons_of_all(run):
     alerts = unreachable(3, 1, "no such socket") + unreachable(4, 1, first=3)
     body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 160})"
