@@ -1058,6 +1058,14 @@ def test_names_of_a_node_break_at_slashes_alone(browser, demo, show, width):
     browser.resize(1440, 900)
 
 
+def test_what_is_not_known_of_a_node_is_left_out(browser, demo, show):
+    show(demo, "overview", "coordinator")
+    about = "main section[aria-label='About this node']"
+    wait_text(browser, "Proxy path", about)
+    assert "" not in browser.texts(about + " dd")
+    assert "Model" not in browser.texts(about + " dt")
+
+
 def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_server(
     browser, worker, show
 ):

@@ -40,7 +40,7 @@ const section = (title, ...children) =>
 
 /** A path or a name that may break after its slashes; a part breaks only where it has no room. */
 const atSlashes = (name) =>
-  (name || "").split(/(?<=[/])(?=[^/])/).map((part) => h("span", { class: "part" }, part));
+  name && name.split(/(?<=[/])(?=[^/])/).map((part) => h("span", { class: "part" }, part));
 
 /** Facts in columns; long ones have the room of two. */
 function wideFacts(rows) {
