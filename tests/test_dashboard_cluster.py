@@ -1074,6 +1074,16 @@ def test_recent_events_fill_the_room_beside_the_alerts(show, server):
     )
 
 
+def test_the_cards_of_alerts_and_events_end_on_one_line(show, server, story):
+    del story.alerts[1:]
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".event-card .events > li") > 3)
+    low = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom"
+    browser.wait_for(
+        lambda: browser.script(low, ".alert-card") == browser.script(low, ".event-card")
+    )
+
+
 def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):
     said = "%s is unreachable: connection refused" % SICK
     story.event(310, "alert", said, 10, "critical", SICK, rule="node_down")
