@@ -12717,7 +12717,7 @@ def record_action(
 ) -> None:
     """Add an event for a trusted client's change, or attempt; ``failure`` is our own error.
 
-    Input that our own API rejects changed nothing: whoever typed it was told, and no event is added.
+    Input that our own API rejects changed nothing: whoever sent it was told; no event is added.
     """
     kind, _, rest = head.path.decode("latin-1").lstrip("/").partition("/")
     is_rejected = kind == "api" and status in (400, 404, 409)

@@ -400,7 +400,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closes and reopens it. Close: lookups find nothing until “Create” opens it."
+            ? "Recreate: closes and reopens it. Close: lookups find nothing until it is created."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {

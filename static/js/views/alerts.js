@@ -658,8 +658,8 @@ export class AlertCard {
   }
 
   /**
-   * Show the alerts of now; with `past`, alert events of a fixed time range, those instead. `events`
-   * and their `rows` tell what happened before them, and what ended.
+   * Show the alerts of now; with `past`, alert events of a fixed time range, those instead.
+   * `events` and their `rows` tell what happened before them, and what ended.
    */
   update(status, past = null, events = [], rows = []) {
     Object.assign(this, { status, past, events, rows });

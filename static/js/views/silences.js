@@ -19,9 +19,10 @@ export function silenceWithComment(line) {
     [1, 4, 8, 24, 72].map((one) => h("option", { value: one }, `${one} h`)),
   );
   const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
+  const { length } = line.alerts;
   return keptFocus(() =>
     formDialog({
-      title: `Silence ${line.alerts.length > 1 ? plural(line.alerts.length, "alert") : "this alert"}`,
+      title: `Silence ${length > 1 ? plural(length, "alert") : "this alert"}`,
       action: "Silence",
       build: (body) =>
         body.append(
