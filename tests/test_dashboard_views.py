@@ -297,7 +297,7 @@ def test_without_nodes_a_view_says_what_to_do_and_fills_itself_when_there_is_one
     assert "--config nodes.json" not in browser.text("main")
 
 
-def test_a_node_that_was_added_is_one_event_and_one_that_could_not_be_says_why(page, start, node):
+def test_a_node_that_was_added_is_one_event_and_one_that_could_not_be_is_none(page, start, node):
     front = start("--node", "w0=%s" % node.address)
     wait_for(lambda: front.ask("/api/status").json()["counts"]["up"] == 1)
     new = {"name": "w1", "host": "127.0.0.1", "port": node.port}
@@ -309,8 +309,7 @@ def test_a_node_that_was_added_is_one_event_and_one_that_could_not_be_says_why(p
     )
     browser.wait_for(lambda: "Added a node: w1" in browser.script(texts))
     told = browser.script(texts)
-    assert "Node could not be added: conflict with what is there already" in told
-    assert not any("/api/nodes" in text or text == "Node added" for text in told), told
+    assert not any("/api/nodes" in text or text.startswith("Node ") for text in told), told
 
 
 def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, browser, fleet):

@@ -169,8 +169,9 @@ function l2Adapters(status, figures, named, config) {
 }
 
 const RATE_SPAN = 60; // seconds over which the rates of an adapter are taken
+const LEAST_SPAN = 8; // seconds: a shorter one says little
 const LEAST_STEP = 2; // seconds between two samples
-const SECOND_SAMPLE = 2100; // ms after the first one
+const SECOND_SAMPLE = 1000 * LEAST_SPAN + 100; // ms after the first one
 
 /** What the L2 adapters did in the last minute, from the totals that they report. */
 class AdapterRates {
@@ -185,7 +186,7 @@ class AdapterRates {
 
   /**
    * Adapters with their `rates` of loads and stores, per second, and the `highest` ones beside
-   * them; null before a second sample.
+   * them; null before there are samples of LEAST_SPAN.
    */
   take(adapters) {
     const time = Date.now() / 1000;
@@ -202,13 +203,14 @@ class AdapterRates {
     const [first] = this.samples;
     const last = this.samples[this.samples.length - 1];
     const before = first.adapters.find((one) => one.name === now.name);
-    if (first === last || !before || now[what] === undefined) return null;
+    const seconds = last.time - first.time;
+    if (seconds < LEAST_SPAN || !before || now[what] === undefined) return null;
     // A total that fell was reset: the samples before that say nothing.
     if (now[what] < before[what]) {
       this.samples = [last];
       return null;
     }
-    return (now[what] - before[what]) / (last.time - first.time);
+    return (now[what] - before[what]) / seconds;
   }
 }
 

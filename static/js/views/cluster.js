@@ -191,8 +191,8 @@ class Filters {
       this.kinds,
       this.models,
       this.only,
-      this.found,
       this.envNote,
+      this.found,
       h(
         "span",
         { class: "tools-end" },
@@ -323,7 +323,7 @@ class Filters {
   /** How many nodes the choices above the table let through; "" while they let all through. */
   #sayFound(nodes) {
     const { state, kind, model, group, envHits } = memory;
-    const some = state || kind || model || group || envHits;
+    const some = (state || kind || model || group) && !envHits; // else its own note says it
     const count = plain(nodes.filter(this.fits).length);
     setText(this.found, some ? `${count} of ${plural(nodes.length, "node")}` : "");
   }

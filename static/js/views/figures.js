@@ -119,13 +119,16 @@ function layerNote(t) {
   );
 }
 
-/** Of what the tokens served from the cache are a part, of a node, an instance or the cluster. */
+/**
+ * Of what the tokens served from the cache are a part, of a node, an instance or the cluster. An MP
+ * server counts them in all that it looks up. In-process LMCache is asked only for what it matched
+ * beyond the GPU prefix: a part of that would look like another hit rate.
+ */
 export function servedNote(figures) {
   const { lookup_tokens_per_second: looked, requested_tokens_per_second: asked } = figures;
-  // In-process LMCache requests what it matched beyond the GPU prefix, an MP server looks up only.
   const isLookup = isNumber(looked) && (!isNumber(asked) || asked === looked);
   if (isLookup) return worded(looked, "tokens/s", (text) => `of ${text} looked up`);
-  return worded(asked, "tokens/s", (text) => `of ${text} requested`);
+  return isNumber(asked) ? "beyond the GPU prefix" : "";
 }
 
 /**
@@ -483,7 +486,7 @@ export const CHARTS = [
   {
     id: "latency",
     label: "Latency",
-    note: "p99 of the slowest instance",
+    note: "retrieve p99 of the slowest instance",
     lanes: [{ unit: "seconds" }],
     of: (t) => [latencyLines(t)],
   },
