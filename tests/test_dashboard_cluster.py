@@ -1291,6 +1291,50 @@ def test_a_fixed_range_counts_the_states_at_its_end(show, server, story):
     browser.wait_for(lambda: browser.texts(counts) == ["● 14 up", "◆ 1 degraded"])
 
 
+@pytest.mark.parametrize(
+    "search,fault",
+    [
+        ("?from=4000000000&to=4000003600", "in the future"),
+        ("?from=abc&to=5", "not valid"),
+        ("?last=99y", "not valid"),
+    ],
+)
+def test_a_link_whose_range_cannot_be_shown_says_so_and_is_put_right(show, server, search, fault):
+    browser = show(server, "/" + search + "#/?by=model")
+    said = "The time range of this link is %s: showing the last 1 h." % fault
+    browser.wait_for(lambda: said in " ".join(browser.texts(".toast")).replace("\xa0", " "))
+    assert browser.url == server.url + "/#/?by=model"
+    assert browser.attribute(".live", "aria-pressed") == "true"
+
+
+def test_a_range_that_ends_after_now_ends_now(show, server, story):
+    browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now + 9000))
+    browser.wait_for(lambda: "to=%d" % (story.now + 9000) not in browser.url)
+    end = int(browser.url.split("to=")[1].split("#")[0])
+    assert "from=%d" % (story.now - 3000) in browser.url and abs(end - story.now) < 120
+
+
+def test_a_range_without_any_record_does_not_look_well(show, server, story):
+    story.events.clear()
+    story.figures.clear()
+    browser = show(server, "/?from=%d&to=%d" % (story.now - 90000, story.now - 80000))
+    calm = ".alert-card .all-well"
+    browser.wait_for(lambda: browser.text(calm) == "Nothing was recorded in this time range")
+    assert browser.has(calm + ".unsure")
+    assert browser.texts(".page-head .counts .state") == []
+
+
+def test_an_alert_that_came_twice_in_a_fixed_range_says_so(show, server, story):
+    text = "evictions are rising on w2: 0 → %s/min"
+    story.event(2900, "alert", text % "5.9", lasted=100, rule="evictions_rising", node="w2")
+    story.event(2600, "alert", text % "9.5", lasted=300, rule="evictions_rising", node="w2")
+    browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now - 2000))
+    lines = ".alert-card > .alerts > li[data-rule=evictions_rising]"
+    browser.wait_for(lambda: browser.texts(lines))
+    [line] = browser.texts(lines)
+    assert "9.5/min" in line and "2 times, in all 6 min 40 s" in line.replace("\xa0", " ")
+
+
 def test_live_holds_the_range_and_goes_on_with_it(show, server):
     browser = show(server)
     browser.click(".live")

@@ -119,6 +119,10 @@ def test_a_span_of_time_names_its_days_when_they_are_not_today(run):
         run("format.js", body + "return spanText(noon - 3600, noon, noon + 86400)")
         == "4 Mar 11:00 – 12:00"
     )
+    year = body + "return spanText(noon - 3600, noon, noon - 365 * 86400)"
+    assert run("format.js", year) == "4 Mar 2026 11:00 – 12:00"
+    ends = body + "return [when(noon, noon - 365 * 86400), minuteOf(noon, noon + 60)]"
+    assert run("format.js", ends) == ["4 Mar 2026 12:00", "12:00"]
 
 
 def test_the_page_calls_a_figure_what_the_api_calls_it(run):
@@ -424,6 +428,24 @@ def test_a_range_of_the_address_is_live_or_fixed(run):
     assert run("address.js", parse, "?from=1000&to=4600") == [3600, False, 1000]
     assert run("address.js", parse, "?last=nonsense", "15m") == [900, True, None]
     assert run("address.js", parse, "?from=9&to=3") == [3600, True, None]
+
+
+@pytest.mark.parametrize(
+    "search,fault",
+    [
+        ("", ""),
+        ("?last=6h", ""),
+        ("?from=1000&to=4600", ""),
+        ("?from=1000&to=9000", ""),
+        ("?from=5000&to=9000", "in the future"),
+        ("?from=abc&to=5", "not valid"),
+        ("?from=9&to=3", "not valid"),
+        ("?to=3", "not valid"),
+        ("?last=99y", "not valid"),
+    ],
+)
+def test_a_range_that_cannot_be_shown_is_a_fault_of_the_address(run, search, fault):
+    assert run("address.js", "return rangeFault(...given)", search, 5000) == fault
 
 
 # ---- tables
@@ -930,6 +952,21 @@ def test_an_alert_that_is_over_stands_after_those_that_last(run):
     ]
     body = "return alertLines(given[0]).map((line) => [line.id, line.until])"
     assert run("views/alerts.js", body, alerts) == [["b", None], ["a", 62]]
+
+
+def test_an_alert_that_came_twice_is_one_line_with_the_times_and_the_graver_text(run):
+    alert = {"rule": "a", "severity": "warning", "node": "w0"}
+    alerts = [
+        dict(alert, id="a", text="to 5.9", since=100, until=150),
+        dict(alert, id="b", text="to 9.5", since=400, until=500),
+    ]
+    body = (
+        "return alertLines(given[0]).map((line) =>"
+        " [line.text, line.since, line.until, line.spells.times, line.spells.seconds])"
+    )
+    assert run("views/alerts.js", body, alerts) == [["to 9.5", 100, 500, 2, 150]]
+    alerts[1].update(node="w1", since=140)  # at once: one time
+    assert run("views/alerts.js", body, alerts) == [["to 9.5", 100, 500, 1, 400]]
 
 
 def test_a_fact_that_two_alerts_of_a_line_share_is_told_once(run):

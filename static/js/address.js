@@ -26,6 +26,7 @@ export function parseRoute(hash = location.hash) {
 const DEFAULT = "1h";
 const SIZES = { s: 1, m: 60, h: 3600, d: 86400 }; // seconds
 const LEAST_ZOOM = 10; // seconds
+const LATE = 60; // seconds that a range may end after now: clocks differ
 
 /** The spans that are offered: [name in the address, label, seconds]. */
 export const SPANS = [
@@ -57,6 +58,15 @@ export function parseRange(search, fallback = DEFAULT) {
   if (from > 0 && to > from) return { from, to, seconds: to - from, live: false };
   const seconds = spanSeconds(query.get("last")) || spanSeconds(fallback) || SIZES.h;
   return { from: null, to: null, seconds, live: true };
+}
+
+/** What is wrong with the range of an address, "" when nothing is; `now` is the server's time. */
+export function rangeFault(search, now) {
+  const query = new URLSearchParams(search);
+  const { live, from } = parseRange(search);
+  const isFixed = query.has("from") || query.has("to");
+  if (isFixed ? live : query.has("last") && !spanSeconds(query.get("last"))) return "not valid";
+  return live || from < now ? "" : "in the future";
 }
 
 const listeners = new Set();
@@ -120,6 +130,18 @@ function arrive() {
   place = { search, hash };
   follow();
   if (isSilent) dispatchEvent(new Event("hashchange"));
+}
+
+/** An address without its range when that is wrong, which is returned; none ends after `now`. */
+export function mendRange(now) {
+  const fault = rangeFault(location.search, now);
+  const isLate = !fault && !current.live && current.to > now + LATE;
+  if (!fault && !isLate) return "";
+  const query = isLate ? `?from=${current.from}&to=${Math.floor(now)}` : "";
+  history.replaceState(history.state, "", location.pathname + query + location.hash);
+  place = here();
+  follow();
+  return fault;
 }
 
 function follow() {

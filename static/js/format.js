@@ -242,10 +242,13 @@ export function hour(time) {
 const DAY = 86400; // seconds
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
-/** A day in the viewer's zone: "3 Sep". */
-export function day(time) {
+const yearOf = (time) => new Date(time * 1000).getFullYear();
+
+/** A day in the viewer's zone: "3 Sep", with its year when that is another one than at `now`. */
+export function day(time, now = Date.now() / 1000) {
   const date = new Date(time * 1000);
-  return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+  const year = yearOf(time) === yearOf(now) ? "" : ` ${yearOf(time)}`;
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}${year}`;
 }
 
 /** A time on an axis with labels every `step` seconds. */
@@ -261,21 +264,22 @@ export function timeLabel(time, step) {
  * one.
  */
 export function when(time, now = Date.now() / 1000) {
-  return day(time) === day(now) ? clock(time) : `${day(time)} ${hour(time)}`;
+  return day(time, now) === day(now, now) ? clock(time) : `${day(time, now)} ${hour(time)}`;
 }
 
+/** The same without seconds: "14:30", "3 Sep 14:30". */
+export const minuteOf = (time, now = Date.now() / 1000) =>
+  day(time, now) === day(now, now) ? hour(time) : when(time, now);
+
 /** Until when something is: "14:30", with the day when that is another one than at `now`. */
-export const untilText = (time, now = Date.now() / 1000) =>
-  `until ${day(time) === day(now) ? "" : `${day(time)} `}${hour(time)}`;
+export const untilText = (time, now = Date.now() / 1000) => `until ${minuteOf(time, now)}`;
 
 /** A span of time: "02:26 – 03:26", with the days when they are not today's. */
 export function spanText(start, end, now = Date.now() / 1000) {
   const short = end - start < 300 ? clock : hour;
-  const sameDay = day(start) === day(end);
-  const today = sameDay && day(end) === day(now);
-  if (today) return `${short(start)} – ${short(end)}`;
-  const first = `${day(start)} ${short(start)}`;
-  return sameDay ? `${first} – ${short(end)}` : `${first} – ${day(end)} ${short(end)}`;
+  const [first, last, today] = [start, end, now].map((time) => day(time, now));
+  const began = first === last && last === today ? short(start) : `${first} ${short(start)}`;
+  return `${began} – ${first === last ? "" : `${last} `}${short(end)}`;
 }
 
 /** The short name of the viewer's zone at that time: "CET", "GMT+5:30". */
@@ -287,7 +291,7 @@ export const zone = (time) =>
   ).value;
 /** Date, time and zone: "3 Sep 2026, 04:12:09 CEST". */
 export const fullTime = (time) =>
-  time ? `${day(time)} ${new Date(time * 1000).getFullYear()}, ${clock(time)} ${zone(time)}` : NONE;
+  time ? `${day(time, time)} ${yearOf(time)}, ${clock(time)} ${zone(time)}` : NONE;
 
 /** Shorten a long name in the middle: both ends usually tell nodes apart. */
 export function middle(text, length = 28) {

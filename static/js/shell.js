@@ -4,6 +4,7 @@
 import {
   bounds,
   fixedLink,
+  mendRange,
   onRange,
   parseRoute,
   setFixed,
@@ -24,7 +25,7 @@ import {
   updateOutlierTag,
 } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { byName, clock, hour, plain, plural, spanText } from "./format.js";
+import { byName, clock, duration, hour, plain, plural, spanText } from "./format.js";
 import {
   getToken,
   instanceName,
@@ -131,6 +132,14 @@ function drawRange() {
   liveButton.setAttribute("aria-pressed", String(range.live));
   liveButton.title = range.live ? "Hold this range" : "Follow the current time";
   replace(liveButton, range.live ? [h("i"), store.error ? "Offline" : "Live"] : "Go live");
+}
+
+/** A link may name a range that cannot be shown: that is said, and the address is put right. */
+function checkRange() {
+  const fault = store.status && mendRange(serverNow());
+  if (!fault) return;
+  const shown = `showing the last ${duration(timeRange().seconds)}`;
+  toast(`The time range of this link is ${fault}: ${shown}.`, "bad");
 }
 
 function startRange() {
@@ -595,6 +604,7 @@ function titleOf() {
 
 export function drawShell() {
   drawLock();
+  checkRange();
   drawRange();
   drawBanner();
   part(".demo-note").hidden = !(store.status && store.status.demo);

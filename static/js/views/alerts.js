@@ -215,8 +215,24 @@ function withStill(line, fact) {
 
 const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
 
+/** How often what these alerts tell began and ended: those at once are one time; the seconds. */
+function spellsOf(alerts) {
+  let [times, seconds, end] = [0, 0, -Infinity];
+  for (const { since, until } of [...alerts].sort((a, b) => a.since - b.since)) {
+    if (since > end) times += 1;
+    seconds += Math.max(0, until - Math.max(since, end));
+    end = Math.max(end, until);
+  }
+  return { times, seconds };
+}
+
+const lengthOf = ({ since, until }) => until - since;
+
 function lineOf(alerts) {
   const [first] = alerts;
+  const isPast = alerts.every((one) => one.until);
+  // Of alerts that ended the longest has the gravest figures.
+  const [longest] = isPast ? [...alerts].sort((a, b) => lengthOf(b) - lengthOf(a)) : alerts;
   const since = Math.min(...alerts.map((one) => one.since || Infinity));
   // "3 min before: ..." is told of alerts that began with the line, not of those that joined later.
   const isTold = (one) => (fact) => factOf(fact) === fact || !(one.since > since + JOINED);
@@ -229,10 +245,11 @@ function lineOf(alerts) {
     id: first.id,
     severity: first.severity,
     rule: first.rule,
-    text: first.text,
+    text: longest.text,
     advice: (first.advice || "").replace(/'/g, "’"),
     since,
-    until: alerts.every((one) => one.until) ? Math.max(...alerts.map((one) => one.until)) : null,
+    until: isPast ? Math.max(...alerts.map((one) => one.until)) : null,
+    spells: isPast ? spellsOf(alerts) : null,
     details: details.slice(0, NAMED),
     silence: first.silence || null,
     nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
@@ -364,10 +381,13 @@ function factOfRow(row) {
 }
 
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
-function sinceParts({ since, until }, now) {
+function sinceParts({ since, until, spells }, now) {
   if (!Number.isFinite(since)) return [];
-  if (until)
-    return [`${when(since, now)} – ${when(until, now)} · lasted ${duration(until - since)}`];
+  if (until) {
+    const { times, seconds } = spells;
+    const lasted = `${times > 1 ? `${plain(times)} times, in all` : "lasted"} ${duration(seconds)}`;
+    return [`${when(since, now)} – ${when(until, now)} · ${lasted}`];
+  }
   if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now)];
   return [`since ${when(since, now)} · ${duration(now - since)}`];
 }
@@ -616,6 +636,7 @@ export class AlertCard {
     this.folded = []; // the lines of others
     this.blocks = []; // the lines that are shown, by incident
     this.past = null;
+    this.isBlank = false; // whether nothing is known of the time range
     this.events = [];
     this.rows = [];
     this.copyAll = button("Copy as Markdown", () => this.#copy(), {
@@ -706,7 +727,7 @@ export class AlertCard {
   /** There are no alerts, not even silenced ones, and that is known. */
   get calm() {
     const none = !this.lines.length && !this.folded.length && !this.status.silences?.length;
-    return none && !this.clear.classList.contains("unsure");
+    return none && (this.isBlank || !this.clear.classList.contains("unsure"));
   }
 
   /** Said when others came, not each time that one grew older. */
@@ -725,6 +746,7 @@ export class AlertCard {
 
   /** What is said without alerts: [text, whether that may change with the next round]. */
   #calm({ counts }) {
+    if (this.isBlank) return ["Nothing was recorded in this time range", true];
     if (this.past) return ["No alerts in this time range", false];
     if (counts.unknown) return [unknownText(counts.unknown), true];
     const [other] = this.folded;

@@ -13,7 +13,7 @@ import {
   working,
 } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
-import { duration, hour, plain, plural } from "../format.js";
+import { duration, minuteOf, plain, plural } from "../format.js";
 import {
   each,
   getJson,
@@ -132,7 +132,8 @@ class Head {
 
   tick() {
     const range = timeRange();
-    if (!range.live) setText(this.age, `As of ${hour(range.to)}. Table and sidebar are current.`);
+    const past = `As of ${minuteOf(range.to)}. Table and sidebar are current.`;
+    if (!range.live) setText(this.age, past);
     else if (store.error) setText(this.age, "");
     else if (store.received) {
       const age = Math.max(0, Date.now() / 1000 - store.received);
@@ -631,7 +632,8 @@ class ClusterView {
   }
 
   #drawHead(status) {
-    const lasting = this.eventsRange === timeRange() ? this.events.filter(lasts) : null;
+    const isKnown = this.eventsRange === timeRange() && !this.history.isBlank;
+    const lasting = isKnown ? this.events.filter(lasts) : null;
     const then = () => lasting && statesAt(status.nodes, lasting);
     this.head.update(status, timeRange().live ? status.counts : then());
   }
@@ -648,6 +650,7 @@ class ClusterView {
     const inside = (event) => event.time <= end && (event.until ?? end) >= start;
     const events = this.events.filter(inside);
     const alerts = !timeRange().live ? events.filter((event) => event.kind === "alert") : null;
+    this.alerts.isBlank = this.history.isBlank;
     this.alerts.update({ ...status, alerts: allAlerts(status) }, alerts, this.events, this.rows);
     this.#fitCards();
     // Figures of now would be wrong in a fixed range.

@@ -16,10 +16,9 @@ import { menuButton, unknownText } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
   clock,
-  day,
   duration,
   format,
-  hour,
+  minuteOf,
   NONE,
   parts,
   plain,
@@ -309,6 +308,14 @@ export class FigureHistory {
     return this.answered === timeRange();
   }
 
+  /** Whether nothing is recorded in the page's fixed range: that is no good news. */
+  get isBlank() {
+    const { live, from, to } = timeRange();
+    const near = (time) => time > from - this.interval && time < to + this.interval;
+    const isFound = ({ times, values }) => values.some((one, i) => isNumber(one) && near(times[i]));
+    return !live && this.isKnown && ![...this.series.values()].some(isFound);
+  }
+
   /** Ask for the history when it is due; resolves with true when there is a new answer. */
   async load(status) {
     const range = timeRange();
@@ -568,7 +575,7 @@ export function sinceText(lines, { end, interval }) {
   const first = firstTime(lines, end);
   const known = end - first + 2 * interval; // the first values of a range may be so late
   if (!live || !lines.length || known >= (1 - LEAST_MISSING) * seconds) return "";
-  return `History since ${day(first) === day(end) ? "" : `${day(first)} `}${hour(first)}`;
+  return `History since ${minuteOf(first, end)}`;
 }
 
 /** The note in place of charts without figures: after a start it says when the first ones come. */
