@@ -167,6 +167,19 @@ def test_where_values_are_denser_than_the_step_a_line_has_their_means_and_the_la
     assert run("chartmath.js", counts, series, 60) == [1, 2, 5, 8, 9]
 
 
+@pytest.mark.parametrize("interval, kept", [(60, 4), (600, 61)])
+def test_a_part_that_was_measured_less_often_makes_no_coarse_means_of_the_rest(run, interval, kept):
+    body = (
+        "const chart = new Chart({label: 'x', unit: 'ratio'});"
+        "document.body.append(chart.element);"
+        "const times = Array.from({length: 61}, (_, i) => 5400 + 3 * i);"
+        "const series = [{name: 'a', times, values: times.map(() => 1)}];"
+        "chart.update({series, start: 0, end: 6000, interval: given[0]});"
+        "return chart.series[0].times.length"
+    )
+    assert abs(run("chart.js", body, interval) - kept) <= 1
+
+
 def test_bars_of_one_time_stand_on_each_other_and_the_axis_follows_their_sum(run):
     body = DRAWN + (
         "const bar = (e) => ['x', 'y', 'height'].map((name) => Number(e.getAttribute(name)));"

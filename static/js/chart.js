@@ -52,6 +52,7 @@ const TOP = 8; // px above the highest value
 const FLAG_ROOM = 18; // px above the plot, for the signs of marks
 const RIGHT = 12; // px beside the last value
 const AXIS_ROOM = 22; // px below the plot, for times
+const EVEN_STEPS = 40; // in a range, at least, where values are put together
 const STRIP = 4; // px, the height of down times below the axis
 export const LANE_GAP = 14; // px between two lanes
 const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
@@ -298,6 +299,13 @@ class Lane {
 }
 
 /**
+ * The step to which a series is evened; 0 where a part of it was measured far less often than the
+ * range needs: means of so long a step would move before what moved them.
+ */
+const evenStep = ({ start, end, interval = 0 }) =>
+  interval <= (end - start) / EVEN_STEPS ? interval : 0;
+
+/**
  * A chart. Options: label; note: words beside it; caption: false when it is said elsewhere; unit,
  * kind ("line", "step"; "area", "bar": stacked) and height, or lanes: [{unit, kind, height,
  * least}], whose axis reaches `least`; legend; link: where its caption leads; strip: down times are
@@ -378,7 +386,7 @@ export class Chart {
       const few = perLane[i].length <= COLOURS && ["line", "step"].includes(lane.kind);
       lane.series = perLane[i].map((one, at) => {
         const known = lane.kind === "area" ? one : answered(one);
-        const points = evened(known, data.interval || 0, false, COMBINE[lane.kind]);
+        const points = evened(known, evenStep(data), false, COMBINE[lane.kind]);
         const row = { colour: colour++, ...one, ...points };
         row.look = row.rest ? "rest" : one.look || lineLook(row.colour, few, at);
         row.measured = { times: row.times, values: row.values };
