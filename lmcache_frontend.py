@@ -3824,10 +3824,13 @@ CONFIGURED, DERIVED = "configured", "derived"
 HOW_MADE = {
     GAUGE: "current value that the node reports",
     RATE: "increase of the counters per second",
-    RATIO: "increase of the first counter divided by that of the second; unknown without traffic",
+    RATIO: (
+        "increase of the counters of hits (listed first) divided by that of the counters of all"
+        " tokens; unknown without traffic"
+    ),
     LARGER: "increase per second of the counter that increased more: one event may be in both",
     AVERAGE: "increase of the sum divided by that of the count",
-    IN_FLIGHT: "first counter minus the second, or the gauge where there are no counters",
+    IN_FLIGHT: "submitted minus finished, or the gauge where there are no such counters",
     QUANTILE: (
         "quantile of the observations in the window, as PromQL's histogram_quantile; the p99 of"
         " an instance is that of its slowest rank, the cluster's that of its slowest instance"
@@ -3846,7 +3849,10 @@ UNIT_OF_SUFFIX = {
     "_hit_rate": "ratio",
 }
 NOTES = {
-    "l1_hit_rate": "Share of all tokens looked up: L1 and L2 add up to the lookup hit rate.",
+    "l1_hit_rate": (
+        "Share of all tokens looked up: L1, L2 and the hits of in-process workers add up to the"
+        " lookup hit rate."
+    ),
     "l2_hit_rate": "Share of all tokens looked up; what L2 adds to L1.",
     "stored_tokens_per_second": (
         "MP servers count the chunks of each rank: these times the chunk size, divided by the"
@@ -4030,6 +4036,14 @@ FACTS_BY_SAMPLE = facts_by_sample()
 WANTED = frozenset(FACTS_BY_SAMPLE)
 
 
+def together(figure: Figure) -> str:
+    """How a figure of several ranks or instances is made: a p99 is that of the slowest."""
+    facts = [FACTS[name] for name in figure.of if name in FACTS]
+    if figure.name in ALL_P99:
+        return HIGHEST
+    return facts[0].together if facts else ""
+
+
 def list_figures() -> List[Dict[str, object]]:
     """The table of figures for ``/api/figures``: how each is made, and of which families."""
     documents = []
@@ -4044,7 +4058,7 @@ def list_figures() -> List[Dict[str, object]]:
                 "kind": figure.kind,
                 "help": " ".join(filter(None, (HOW_MADE[figure.kind] + ".", figure.note))),
                 "families": list(dict.fromkeys(families)),
-                "together": facts[0].together if facts else "",
+                "together": together(figure),
                 "history": figure.history,
             }
         )

@@ -255,7 +255,8 @@ def test_help_reads_at_80_columns():
 # What a name that takes several lines says on them, unless a line cannot hold it.
 BROKEN_NAMES = """
     const broken = [];
-    for (const code of document.querySelectorAll(":is(p, li, dd, th, td) code:not(.long)")) {
+    const cells = ":is(p, li, dd, th, td:not(.families)) code:not(.long)";
+    for (const code of document.querySelectorAll(cells)) {
         const range = document.createRange();
         range.selectNodeContents(code);
         const tops = new Set([...range.getClientRects()].map((line) => Math.round(line.top)));
@@ -288,8 +289,27 @@ STICKING_OUT = """
         .filter((one) => !one.closest("pre") && one.getBoundingClientRect().right > most)
         .map((one) => one.textContent.trim().slice(0, 60));
 """
-
-
+# The parts of a metric's name, between the places where it may break, that take two lines.
+BROKEN_PARTS = """
+    const broken = [];
+    for (const code of document.querySelectorAll(".families code"))
+        for (const part of [...code.childNodes].filter((one) => one.nodeType === 3)) {
+            const range = document.createRange();
+            range.selectNodeContents(part);
+            const tops = new Set([...range.getClientRects()].map((line) => Math.round(line.top)));
+            if (tops.size > 1) broken.push(part.textContent);
+        }
+    return broken;
+"""
+TALL_TOPICS = """
+    return [...document.querySelectorAll("#options td:last-child")]
+        .filter((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return range.getBoundingClientRect().height > 25;
+        })
+        .map((cell) => cell.textContent);
+"""
 WIDE_NAMES = """
     return [...document.querySelectorAll("tbody tr")]
         .filter((row) => row.cells[0].offsetWidth > 0.6 * row.offsetWidth)
@@ -297,22 +317,44 @@ WIDE_NAMES = """
 """
 
 
-@pytest.mark.parametrize("width", [360, 720, 768, 1440])
+@pytest.mark.parametrize("width", [360, 720, 768, 861, 1100, 1440])
 def test_the_manual_fits_on_every_screen_and_breaks_no_name(browser, lasting_front, width):
     browser.resize(width, 900)
     browser.goto(lasting_front.url + "/static/help.html")
     assert browser.script(STICKING_OUT) == []
     assert browser.script(BROKEN_NAMES) == []
+    assert browser.script(BROKEN_PARTS) == []
+    assert browser.script(TALL_TOPICS) == []
     if width <= 720:
         assert browser.script(CELL_LABELS) == []
     else:
-        assert browser.script(WIDE_NAMES) == []
+        names = browser.script(WIDE_NAMES)
+        figures = {figure.name for figure in lf.FIGURES} if width <= 860 else set()
+        assert [name for name in names if name not in figures] == []
 
 
 def test_the_manual_has_one_kind_of_apostrophe(page):
     with open(MANUAL, encoding="utf-8") as file:
         text = re.sub(r"<(pre|code)\b.*?</\1>", "", file.read(), flags=re.DOTALL)
     assert [line for line in text.splitlines() if "'" in line] == []
+
+
+def test_a_name_in_the_manual_is_set_as_code():
+    with open(MANUAL, encoding="utf-8") as file:
+        text = re.sub(r"<(pre|code)\b.*?</\1>", "", file.read(), flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "", text)
+    assert re.findall(r"\w+_\w*|(?<!\w)/[a-z]+/?", text) == []
+
+
+def test_a_figure_says_how_it_is_made_as_the_manual_does(page):
+    described = {row[0]: row[3].replace("’", "'") for row in rows(page, "figures-table")}
+    for figure in lf.FIGURES:
+        if figure.note:
+            assert described[figure.name].endswith(". " + figure.note), figure.name
+        is_p99 = figure.name.endswith("_p99")
+        assert (lf.together(figure) == lf.HIGHEST) == (
+            is_p99 or figure.name == "remote_ping_seconds"
+        )
 
 
 def test_the_page_has_one_kind_of_apostrophe():
