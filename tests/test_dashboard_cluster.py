@@ -1314,6 +1314,16 @@ def test_a_range_that_ends_after_now_ends_now(show, server, story):
     assert "from=%d" % (story.now - 3000) in browser.url and abs(end - story.now) < 120
 
 
+def test_a_node_that_was_added_later_is_not_counted_in_a_fixed_range(show, server, story):
+    others = [one["key"] for one in story.nodes if one["key"] != SICK]
+    story.event(500, "nodes", "Added a node: " + SICK, node=SICK)
+    story.event(600, "nodes", "Added 2 nodes: " + ", ".join(others[:2]))
+    story.event(700, "nodes", "Removed a node: " + others[0], node=others[0])
+    browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now - 2000))
+    counts = ".page-head .counts .state"
+    browser.wait_for(lambda: browser.texts(counts) == ["● 13 up"])
+
+
 def test_a_range_without_any_record_does_not_look_well(show, server, story):
     story.events.clear()
     story.figures.clear()

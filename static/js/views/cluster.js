@@ -31,7 +31,7 @@ import {
 import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, allAlerts, EventCard, eventRange } from "./alerts.js";
-import { asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
+import { addedSince, asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
 import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
@@ -143,13 +143,17 @@ class Head {
   }
 }
 
-/** Nodes by state at the end of a fixed range, from the events that lasted then. */
-function statesAt(nodes, events) {
+/**
+ * Nodes by state at the end of a fixed range, from the events that lasted then; without those that
+ * were `added` later.
+ */
+function statesAt(nodes, events, added) {
   const counts = {};
   const names = (kind) =>
     new Set(events.filter((event) => event.kind === kind).map((event) => event.node));
   const [down, degraded] = [names("node_down"), names("node_degraded")];
   for (const { key, state } of nodes) {
+    if (added.has(key)) continue;
     const past = down.has(key) ? "down" : degraded.has(key) ? "degraded" : "up";
     const then = state === "unknown" ? state : past;
     counts[then] = (counts[then] || 0) + 1;
@@ -561,6 +565,7 @@ class ClusterView {
     this.rows = eventRows(this.events);
     this.missing = memory.events ? "" : "Loading …"; // why events are not known
     this.split.classList.toggle("loading", Boolean(this.missing));
+    this.added = new Set(); // nodes that are newer than the time range
     this.eventsRange = null; // the time range of the events
     this.eventsOf = 0; // time of the status with which they were asked for
     this.empty = null;
@@ -634,7 +639,7 @@ class ClusterView {
   #drawHead(status) {
     const isKnown = this.eventsRange === timeRange() && !this.history.isBlank;
     const lasting = isKnown ? this.events.filter(lasts) : null;
-    const then = () => lasting && statesAt(status.nodes, lasting);
+    const then = () => lasting && statesAt(status.nodes, lasting, this.added);
     this.head.update(status, timeRange().live ? status.counts : then());
   }
 
@@ -673,6 +678,7 @@ class ClusterView {
   async #loadEvents(status) {
     const range = timeRange();
     const events = await loadEvents(eventRange(status), this.signal);
+    this.added = range.live ? new Set() : await addedSince(range.to, this.signal);
     this.eventsRange = range;
     this.events = timeRange().live ? events : asOf(events, timeRange().to);
     this.rows = eventRows(this.events);

@@ -859,6 +859,17 @@ export async function loadPage(range, signal, more = {}) {
   return { events: joined(page.events, others), next: page.next, edge };
 }
 
+/** The nodes that events name as added after a time, and not as removed before that. */
+export async function addedSince(time, signal) {
+  const query = { kind: "nodes", since: Math.ceil(time), limit: MOST_EVENTS };
+  const verbs = new Map(); // name -> what happened to it first: the oldest event is the last one
+  for (const { text } of (await getEvents(query, signal)).events) {
+    const [, verb, names] = /^(\w+) [^:]*: (.*)$/.exec(text) || [null, "", ""];
+    for (const name of names.split(/, | and /)) verbs.set(name, verb);
+  }
+  return new Set([...verbs.keys()].filter((name) => verbs.get(name) === "Added"));
+}
+
 /** Both lists of events, each event once, newest first. */
 export function joined(events, others) {
   const have = new Set(events.map((event) => event.id));
