@@ -136,7 +136,8 @@ function drawRange() {
 
 /** A link may name a range that cannot be shown: that is said, and the address is put right. */
 function checkRange() {
-  const fault = store.status && mendRange(serverNow());
+  // What the server says may be a little old.
+  const fault = store.status && mendRange(Math.max(serverNow(), Date.now() / 1000));
   if (!fault) return;
   const shown = `showing the last ${duration(timeRange().seconds)}`;
   toast(`The time range of this link is ${fault}: ${shown}.`, "bad");
