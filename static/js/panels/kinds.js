@@ -1,6 +1,7 @@
 // What MP servers, coordinators, controllers, discovery services and other frontends report about
 // themselves: the upper part of their Overview.
 
+import { timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace } from "../dom.js";
@@ -491,7 +492,8 @@ const PART_COLUMNS = [
 function statusTime(node) {
   const kept = MP_STATUS.map((path) => keptAnswer(node, path)).find(Boolean);
   const as = kept ? `As of ${clock(kept.time)}. ` : "";
-  return node.state === "up" ? `${as}Tiles and charts are updated with each poll.` : as.trim();
+  const areLive = node.state === "up" && timeRange().live && !store.error;
+  return areLive ? `${as}Tiles and charts are updated with each poll.` : as.trim();
 }
 
 function mpStatus(data, ctx) {

@@ -5,7 +5,7 @@ import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, searchBox } from "../controls.js";
-import { append, breakable, h, replace, setText } from "../dom.js";
+import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
@@ -112,7 +112,10 @@ const labelPairs = (labels, names) =>
 const labelText = (labels, names) => labelPairs(labels, names).join("  ");
 /** Labels as elements, so that none is broken over two lines if it fits on one. */
 const wholeLabels = (labels, names) =>
-  labelPairs(labels, names).map((pair) => [h("span", { class: "whole" }, breakable(pair)), " "]);
+  labelPairs(labels, names).map((pair) => [
+    h("span", { class: "whole" }, breakableCall(pair)),
+    " ",
+  ]);
 const prefixOf = (name) =>
   name.includes(":")
     ? name.slice(0, name.indexOf(":"))
