@@ -4791,7 +4791,8 @@ def rounded(value: object, digits: int = 6) -> object:
 
 # Seconds between two polls of a node that stays down (or the interval, if that is longer).
 MAX_BACK_OFF = 60.0
-SLOW_RESPONSE = 2.0  # seconds from which a node that responds is degraded
+SLOW_RESPONSE = 2.0  # seconds; a node that takes longer to respond is degraded
+SLOW_ENDS = 1.5  # seconds; a slow node remains degraded until it responds faster
 SLOW = "slow ("  # how that reason begins
 # When something is due that need not wait: a clock that replays the past may be below 0.
 DUE_NOW = -math.inf
@@ -4902,7 +4903,9 @@ class NodeState:
         """Set the state at the end of a poll, from what was noted meanwhile."""
         latency = self.latency or 0.0
         stalled = f"stalled: {', '.join(self.stalled)}" if self.stalled else ""
-        slow = f"{SLOW}{latency:.1f} s)" if latency > SLOW_RESPONSE else ""
+        was_slow = any(reason.startswith(SLOW) for reason in self.reasons)
+        is_slow = latency >= SLOW_ENDS if was_slow else latency > SLOW_RESPONSE
+        slow = f"{SLOW}{latency:.1f} s)" if is_slow else ""
         # Two polls at once note the same twice.
         reasons = dict.fromkeys([*self.noted, stalled, self.unwell, slow])
         self.reasons = [reason for reason in reasons if reason]

@@ -958,6 +958,16 @@ def test_nodes_in_one_state_for_one_reason_are_one_line(run):
     assert run("views/alerts.js", body, alerts) == [["w0", "w1"], ["w2"]]
 
 
+def test_an_alert_says_how_slow_its_node_is(run):
+    said = "w0 is degraded: slow (2.4 s)"
+    alert = {"id": "a", "rule": "node_degraded", "severity": "warning", "since": 1, "text": said}
+    body = "return alertLines(given[0]).map(sentenceOf)"
+    assert run("views/alerts.js", body, [dict(alert, node="w0")]) == [said]
+    event = {"kind": "node_degraded", "node": "w0", "text": said, "time": 1, "until": None}
+    body = "return [true, false].map((brief) => eventText(given[0], brief))"
+    assert run("views/eventlist.js", body, event) == ["w0 is degraded: slow", said]
+
+
 def test_an_alert_that_is_over_stands_after_those_that_last(run):
     alerts = [
         {"id": "a", "rule": "a", "severity": "critical", "text": "a", "since": 1, "until": 62},

@@ -1044,6 +1044,18 @@ def test_a_node_is_marked_slow_where_it_is_degraded_for_that(browser, worker, sh
     assert "slow" not in browser.text("main .about-line"), "the reason is right below it"
 
 
+def test_a_node_is_marked_slow_until_it_is_clearly_faster(browser, worker, show):
+    delays = [2.2]
+    worker.pages["/metrics"] = lambda request: time.sleep(delays[0]) or METRICS
+    show(worker, "overview")
+    about = "main section[aria-label='About this node']"
+    wait_text(browser, "◆ slow, 2.", about, 40)
+    delays[0] = 1.7
+    wait_text(browser, "◆ slow, 1.7", about, 40)
+    delays[0] = 0.1
+    browser.wait_for(lambda: "slow" not in browser.text(about), 20)
+
+
 @pytest.mark.parametrize("width", [360, 1440])
 def test_names_of_a_node_break_at_slashes_alone(browser, demo, show, width):
     browser.resize(width, 900)

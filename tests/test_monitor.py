@@ -187,6 +187,57 @@ def test_a_slow_node_alone_is_an_event_of_its_own():
     assert event["time"] == cluster.node("w0")["since"]
 
 
+@pytest.mark.parametrize(
+    "seconds, slow",
+    [
+        ((2.0, 2.0), (False, False)),
+        ((2.1, 2.0), (True, True)),
+        ((2.1, 1.5, 1.5), (True, True, True)),
+        ((2.1, 1.4, 2.0, 2.1), (True, False, False, True)),
+    ],
+)
+def test_a_node_is_slow_above_one_limit_until_it_is_below_another(seconds, slow):
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    found = []
+    for cluster.seconds in seconds:
+        cluster.round()
+        found.append(cluster.node("w0")["reasons"])
+    assert found == [["slow (%.1f s)" % took] if it else [] for took, it in zip(seconds, slow)]
+
+
+def test_a_node_whose_response_time_is_around_the_limit_has_one_alert_with_the_time_of_now():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    since = set()
+    for cluster.seconds in (2.1, 2.5, 1.9, 2.2, 1.6, 1.7, 2.4):
+        cluster.round()
+        alerts = cluster.monitor.status()["alerts"]
+        since.update(alert["since"] for alert in alerts)
+    assert [alert["text"] for alert in alerts] == ["w0 is degraded: slow (2.4 s)"]
+    assert since == {cluster.node("w0")["since"]}
+    cluster.seconds = 1.4
+    assert cluster.round()["alerts"] == []
+    assert [event["kind"] for event in cluster.monitor.events.query()["events"]] == [
+        "alert",
+        "node_degraded",
+    ]
+
+
+def test_a_node_that_did_not_respond_in_time_for_once_is_slow_until_it_is_clearly_faster():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    timeout = lf.FetchError("no response within 10 s", connected=True, timed_out=True)
+    cluster.answers["w0"]["/metrics"] = timeout
+    cluster.round()
+    assert cluster.node("w0")["reasons"] == ["slow (no response within 10 s)"]
+    cluster.answers["w0"]["/metrics"], cluster.seconds = page(), 1.8
+    cluster.round()
+    assert cluster.node("w0")["reasons"] == ["slow (1.8 s)"]
+    cluster.seconds = 1.4
+    cluster.round()
+    assert cluster.node("w0")["state"] == "up"
+
+
 def test_a_node_polled_long_before_the_end_of_a_round_is_in_the_history():
     cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}})
     cluster.round(times=2)

@@ -229,6 +229,15 @@ def test_rules_about_what_is_now_look_at_the_gauge(rule, line, firing, tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.parametrize("before, then, firing", [(2.1, 1.5, 1), (2.1, 1.4, 0), (1.9, 1.9, 0)])
+def test_a_slow_node_is_degraded_in_prometheus_too_until_it_is_clearly_faster(
+    before, then, firing, tmp_path
+):
+    series = {'lmcache_frontend_node_latency_seconds{node="w0"}': [before] * 10 + [then] * 20}
+    run = run_promtool(tmp_path, [(series, [(200, "node_degraded", firing)])])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 RESTARTS = 'lmcache_frontend_node_restarts_total{node="w0"}'
 
 

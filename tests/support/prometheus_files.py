@@ -278,7 +278,12 @@ def rules():
     )
     flapping = "(%s)\nunless on (%s) %s >= %d" % (flapping, BY, restarts, lf.RESTARTING_BEGINS)
     alone = "unless on (job, instance) (%s)" % overloaded()
-    slow = "(%s > %g)\n%s" % (latency, lf.SLOW_RESPONSE, alone)
+    slow = begins_or_lasts(
+        "node_degraded",
+        "%s > %g" % (latency, lf.SLOW_RESPONSE),
+        "%s >= %g" % (latency, lf.SLOW_ENDS),
+    )
+    slow = "(%s)\n%s" % (slow, alone)
     degraded = "(%s) == 0\nor (\n%s\n)" % (level("healthy"), slow)
     threads = "(%s)\n- (%s) > 0" % (level("critical_total"), level("critical_active"))
     return {

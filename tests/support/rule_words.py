@@ -40,7 +40,11 @@ WHEN = {
         f"{lf.RESTARTING_BEGINS} restarts within {WITHIN}",
         f"no restart for {WITHIN}",
     ),
-    "node_degraded": ("it responds, with a problem that no other rule covers", "it has none"),
+    "node_degraded": (
+        f"it responds, with a problem that no other rule covers, or in more than"
+        f" {lf.SLOW_RESPONSE:g} s",
+        f"it has no such problem and responds in less than {lf.SLOW_ENDS:g} s",
+    ),
     "hit_rate_halved": (
         f"lookup hit rate below {HALVED.factor:g} times the mean of the {PAST}"
         f" before (at least {lf.MIN_RATE_BEFORE:.0%}), both now and over the last"

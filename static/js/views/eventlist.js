@@ -22,9 +22,9 @@ const TOGETHER = 60; // seconds within which a restart belongs to the down time 
 // Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
 const SEEN_WITHIN = { changed: 120, nodes: 1 };
 const NODES = "/api/nodes"; // the list of nodes, which is no node
-// What a short list leaves out: the address of a backend behind the name of its failed check, and
-// how slow a node was at first: its alert beside it says how slow it is.
-const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)| \([\d.]+ m?s\)$/g;
+// What a short list leaves out: the address of a backend behind the name of its failed check.
+const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
+const SLOW = / \([\d.]+ s\)$/; // how slow a node was at first: its alert says how slow it is
 const ORIGIN = / \(by [^()]*\)$|, by \w+ from \S+$/; // how the server tells who did something
 const ALERTS_TOGETHER = 600; // seconds between alerts of one rule in one row
 export const SPREAD = 3; // an alert of more instances is one row
@@ -610,7 +610,7 @@ export function eventText(event, brief = false) {
     const said = withOthers(tense(brief ? headline(text) : text), event);
     return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
   }
-  const short = brief ? text.replace(DETAIL, "") : text;
+  const short = brief ? text.replace(DETAIL, "").replace(SLOW, "") : text;
   if (!event.alike) return (LASTING.includes(event.kind) ? tense(short) : short) + outside(event);
   if (event.restarted) return `${manyNodes(event.alike)} down, then restarted`;
   if (LASTING.includes(event.kind)) return withOthers(tense(short), event);
