@@ -339,11 +339,23 @@ def test_the_manual_has_one_kind_of_apostrophe(page):
     assert [line for line in text.splitlines() if "'" in line] == []
 
 
+def test_the_manual_says_response():
+    with open(MANUAL, encoding="utf-8") as file:
+        assert [line for line in file if re.search(r"\banswers?\b", line)] == []
+
+
 def test_a_name_in_the_manual_is_set_as_code():
     with open(MANUAL, encoding="utf-8") as file:
         text = re.sub(r"<(pre|code)\b.*?</\1>", "", file.read(), flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", "", text)
     assert re.findall(r"\w+_\w*|(?<!\w)/[a-z]+/?", text) == []
+
+
+def test_a_number_in_the_manual_keeps_to_its_unit():
+    with open(MANUAL, encoding="utf-8") as file:
+        text = re.sub(r"<(pre|code)\b.*?</\1>", "", file.read(), flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "", text)
+    assert re.findall(r"\d[ \n]+(?:s|min|px|KiB|MiB|d)\b(?!’)", text) == []
 
 
 def test_a_figure_says_how_it_is_made_as_the_manual_does(page):
