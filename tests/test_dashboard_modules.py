@@ -1017,6 +1017,12 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "a 12 and a 2", ["2"]) is not None
 
 
+def test_a_search_prefers_the_starts_of_words_to_their_middle_and_to_letters_apart(run):
+    body = "return matchRank(...given)"
+    for text, rank in (("L2 hit rate", 0), ("Rate of L2", 1), ("xl2", 2), ("llama_worker2", 3)):
+        assert run("palette.js", body, text, ["l2"]) == rank, text
+
+
 def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):
     times = [61 * i for i in range(50)] + [3000 + 10 * i for i in range(20)]
     assert run("chartmath.js", "return spacing(given[0])", times) == 61

@@ -146,11 +146,15 @@ function markedWord(word, spans, write) {
   return [...out, write(word.slice(from))];
 }
 
-/** How well all words match: lower is better, null is not at all. */
+/**
+ * How well all words match, null is not at all: 0 from the start of the text, 1 from the starts of
+ * words, 2 inside of words, 3 when letters and digits stand apart.
+ */
 export function matchRank(text, words) {
   const found = matches(text, words);
   if (!found) return null;
-  return found.length && found[0][0] === 0 ? 0 : 1;
+  if (beginsWords(text, words)) return found.length && found[0][0] === 0 ? 0 : 1;
+  return words.every((word) => placeOf(word, text.toLowerCase(), 0) >= 0) ? 2 : 3;
 }
 
 const inWords = (text) => ` ${text.toLowerCase().replace(/[^a-z0-9]/g, " ")}`;
@@ -165,13 +169,13 @@ function nodeEntries(words) {
     const name = matchRank(node.key, words);
     const { key, kind, address, model } = node;
     const more = [key, kind, instanceName(node), address, model].join(" ");
-    if (name !== null) return [[name - 2, node]];
-    return beginsWords(more, words) ? [[0, node]] : [];
+    if (name !== null) return [[name, node, more]];
+    return beginsWords(more, words) ? [[4, node, more]] : [];
   });
   return found
     .sort((a, b) => a[0] - b[0])
     .slice(0, MOST_NODES)
-    .map(([, node]) => nodeEntry(node));
+    .map(([, node, also]) => ({ ...nodeEntry(node), also }));
 }
 
 function nodeEntry(node) {
@@ -189,17 +193,22 @@ function nodeEntry(node) {
   };
 }
 
-/** Panels of nodes, for words that name both: "worker2 log". */
-function nodePanelEntries(words) {
+/** Panels of nodes, for words that name both: "worker2 log"; of some nodes for a panel alone. */
+function nodePanelEntries(words, isAlone = false) {
   if (!store.status) return [];
   const labels = Object.values(PANELS);
   const isPanel = (word) => word.length > 1 && labels.some((label) => beginsWords(label, [word]));
   const named = words.filter(isPanel);
   const rest = words.filter((word) => !isPanel(word));
-  if (!named.length || !rest.length) return [];
+  if (!named.length || isAlone === rest.length > 0) return [];
   const meant = (entry) => beginsWords(entry.text, named);
   const isWell = (node) => node.state === "up";
-  const nodes = store.status.nodes.filter((node) => matchRank(node.key, rest) !== null);
+  const panels = Object.keys(PANELS).filter((name) => beginsWords(PANELS[name], named));
+  const isMeant = (node) =>
+    isAlone
+      ? node.state !== "down" && panels.some((name) => hasPanel(node.kind, name))
+      : matchRank(node.key, rest) !== null;
+  const nodes = store.status.nodes.filter(isMeant);
   const ordered = nodes.sort((a, b) => isWell(a) - isWell(b)).slice(0, MOST_NODES);
   return ordered.flatMap((node) =>
     panelEntries(node)
@@ -212,6 +221,11 @@ function nodePanelEntries(words) {
       })),
   );
 }
+
+const panelsOfSome = (words) =>
+  nodePanelEntries(words, true)
+    .slice(0, MOST_PANELS)
+    .map((entry) => ({ ...entry, group: "Panels" }));
 
 /** The settings that an event of a change names. */
 const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, name]) => name);
@@ -442,6 +456,27 @@ function withoutLate(entries) {
   return [...entries.slice(0, MOST_ALERTS), more, ...entries.slice(count)];
 }
 
+/**
+ * The groups of entries, those first in which the words begin words, and so their entries. Alerts
+ * keep their order: the worst is first.
+ */
+function bestFirst(entries, words) {
+  const groups = new Map();
+  for (const entry of entries) {
+    if (!groups.has(entry.group)) groups.set(entry.group, []);
+    groups.get(entry.group).push(entry);
+  }
+  for (const [name, group] of groups)
+    if (name !== "Alerts") group.sort((a, b) => rankOf(a, words) - rankOf(b, words));
+  return [...groups.values()].sort((a, b) => bestRank(a, words) - bestRank(b, words));
+}
+
+const rankOf = ({ text, also }, words) => matchRank(`${text} ${also || ""}`, words) ?? Infinity;
+
+/** How well the best entry matches; the start of the text is as good as that of another word. */
+const bestRank = (entries, words) =>
+  Math.max(1, Math.min(...entries.map((entry) => rankOf(entry, words))));
+
 /** What the words find, in groups; `changes` are the rows of events of changed settings. */
 function entriesFor(text, changes) {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -460,6 +495,7 @@ function entriesFor(text, changes) {
     ...instanceEntries(),
     ...viewEntries(words.length ? [...VIEWS, ...BULK] : VIEWS),
     ...(isNamed ? [] : panelEntries(chosen)),
+    ...(chosen ? [] : panelsOfSome(words)),
     ...actionEntries(chosen),
     ...(words.length ? termEntries(chosen, changes) : []),
     ...silenceEntries(chosen).map(asAction),
@@ -471,9 +507,12 @@ function entriesFor(text, changes) {
     if (TERMS.includes(entry.group)) return beginsWords(text, words);
     return matchRank(text, words) !== null;
   });
-  const shown = withoutLate(wanted);
-  const found = [...nodes, ...changed, ...shown.slice(0, MOST_OTHERS + (words.length ? 0 : 6))];
-  return [...found, ...manualEntries(words)];
+  const groups = bestFirst(withoutLate(wanted), words);
+  const shown = groups.flat().slice(0, MOST_OTHERS + (words.length ? 0 : 6));
+  const isBetter = (group) => bestRank(group, words) < bestRank(nodes, words);
+  const better = shown.splice(0, groups.filter(isBetter).flat().length);
+  const found = better.length ? [...changed, ...better, ...nodes] : [...nodes, ...changed];
+  return [...found, ...shown, ...manualEntries(words)];
 }
 
 // ---- the dialog ----
