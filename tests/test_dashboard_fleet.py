@@ -880,6 +880,16 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     assert browser.count(names) == 6
 
 
+def test_a_list_of_true_and_false_does_not_ask_for_json_before_nodes_are_chosen(page, demo):
+    browser = page(demo, "#/many")
+    choose(browser, "main .row-fields select", "setting")
+    hint = "main label:has([name=value]) small"
+    browser.wait_for(lambda: browser.text(hint) == "JSON, or plain text")
+    browser.type("main [name=setting]", "save_decode_cache")
+    browser.wait_for(lambda: browser.has("main select[name=value]"))
+    assert browser.text(hint) == "true or false"
+
+
 def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
     browser = page(demo, "#/many")
     box = "input[aria-label='Select %s']" % WORKER

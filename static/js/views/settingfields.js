@@ -137,7 +137,8 @@ export class SettingFields {
     }
     this.text.inputMode = typeof this.sample === "number" ? "decimal" : "text";
     const { problem } = this;
-    setText(this.hint, problem || this.nowText() || "JSON, or plain text");
+    const form = isChoice ? "true or false" : "JSON, or plain text";
+    setText(this.hint, problem || this.nowText() || form);
     this.hint.className = problem ? "field-error" : "muted";
     if (problem) this.control.setAttribute("aria-invalid", "true");
     else this.control.removeAttribute("aria-invalid");
