@@ -1740,6 +1740,34 @@ def test_rows_are_filtered_by_kind_and_model_with_the_keyboard_and_with_the_mous
     browser.wait_for(lambda: names(browser) == ["coordinator"])
 
 
+def test_the_states_above_the_table_count_what_the_other_filters_let_through(show, server):
+    browser = show(server)
+    states = "[aria-label='Filter by state'] button"
+    before = browser.texts(states)
+    assert "◆ 1 degraded" in before
+    choose(browser, "select[aria-label='Filter by model']", "Qwen3-32B")
+    browser.wait_for(lambda: "◆ 0 degraded" in browser.texts(states))
+    up = browser.text(states).split()[1]
+    assert any(one.startswith(up + " of ") for one in browser.texts(".instance-tools .progress"))
+    choose(browser, "select[aria-label='Filter by model']", "")
+    browser.wait_for(lambda: browser.texts(states) == before)
+    click_text(browser, "◆ 1 degraded", "main .tools")
+    browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
+    assert browser.texts(states) == before, "the state itself is no filter of its own counts"
+
+
+def test_the_list_of_models_holds_the_last_part_of_their_names(show, server, story):
+    models = ["Qwen/Qwen3-32B", "a/same", "b/same", "plain"]
+    for one, model in zip(story.nodes, models):
+        one["model"] = model
+    browser = show(server)
+    box = "select[aria-label='Filter by model']"
+    texts = browser.texts(box + " option")
+    assert {"Qwen3-32B", "a/same", "b/same", "plain"} <= set(texts), "alike ones are told apart"
+    choose(browser, box, models[0])
+    browser.wait_for(lambda: browser.property(box, "title") == models[0])
+
+
 def test_rows_are_grouped_with_the_keyboard_and_with_the_mouse(show, server):
     browser = show(server)
     browser.click("main .search input")
@@ -2283,6 +2311,32 @@ def test_the_palette_finds_panels_of_nodes_changed_settings_and_actions(show, se
         browser.wait_for(
             lambda: browser.script("return document.documentElement.dataset.themeChoice") == "dark"
         )
+
+
+def test_a_figure_whose_name_begins_so_comes_before_nodes_whose_letters_stand_apart(show, server):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"l2")
+    browser.wait_for(lambda: browser.text(".palette [role=option]").startswith("L2 "))
+    groups = browser.texts(".palette-group")
+    assert groups[0] == "Figures" and "Nodes" in groups[1:] and len(groups) == len(set(groups))
+
+
+def test_a_panel_alone_is_found_on_nodes_and_on_the_node_that_is_open(show, server):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"threads")
+    browser.wait_for(lambda: browser.texts(".palette-group")[:1] == ["Panels"])
+    assert browser.text(".palette-text") == SICK + ": Threads", "what is degraded comes first"
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.url.endswith("#/node/%s/threads" % SICK))
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"threads")
+    browser.wait_for(lambda: browser.text(".palette-text") == "Threads")
+    assert "Panels" not in browser.texts(".palette-group")
 
 
 def test_the_palette_offers_no_panel_that_a_node_lacks(show, server):

@@ -178,11 +178,13 @@ class Filters {
     this.states = h("span", { class: "chips", role: "group", "aria-label": "Filter by state" });
     this.kinds = filterBox("Filter by kind", (value) => this.set("kind", value));
     this.models = filterBox("Filter by model", (value) => this.set("model", value));
+    this.models.classList.add("models");
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
     this.isLive = h("span", { class: "is-now", hidden: true });
     this.fits = () => true;
+    this.isOffered = () => true; // what fits in any state
     this.found = h("span", { class: "progress" });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
@@ -306,16 +308,20 @@ class Filters {
   update(status) {
     const kinds = [...new Set(status.nodes.map((node) => node.kind))].sort();
     const models = [...new Set(status.nodes.map((node) => node.model).filter(Boolean))].sort();
-    const { counts } = status;
+    const counts = this.#counts(status.nodes);
     this.sayNow();
     this.#sayFound(status.nodes);
-    const signature = JSON.stringify([kinds, models, counts, memory.state]);
+    const signature = JSON.stringify([kinds, models, counts, status.counts, memory.state]);
     if (signature === this.signature) return;
     this.signature = signature;
     this.#choices(this.kinds, "All kinds", kinds, kindName, memory.kind);
-    this.#choices(this.models, "All models", models, (model) => model, memory.model);
+    const ends = models.map(lastPart); // where two are alike, the whole names
+    const nameOf = (model) =>
+      ends.filter((one) => one === lastPart(model)).length > 1 ? model : lastPart(model);
+    this.#choices(this.models, "All models", models, nameOf, memory.model);
+    this.models.title = memory.model;
     this.models.hidden = !models.length;
-    const shown = STATES.filter((state) => counts[state] || memory.state === state);
+    const shown = STATES.filter((state) => status.counts[state] || memory.state === state);
     const bad = memory.state === BAD ? this.#chip("down or degraded", BAD) : null;
     replace(
       this.states,
@@ -323,6 +329,13 @@ class Filters {
         ? [bad, shown.map((state) => this.#stateButton(state, counts))]
         : null,
     );
+  }
+
+  /** State -> how many nodes the other choices let through. */
+  #counts(nodes) {
+    const counts = {};
+    for (const { state } of nodes.filter(this.isOffered)) counts[state] = (counts[state] || 0) + 1;
+    return counts;
   }
 
   /** How many nodes the choices above the table let through; "" while they let all through. */
@@ -366,12 +379,12 @@ class Filters {
     this.only.hidden = !memory.group;
     setText(this.only, `Only ${group ? group.label : name}  ×`);
     if (isInstance) this.table.unfold(name);
-    this.fits = (node) =>
-      matchesState(node) &&
+    this.isOffered = (node) =>
       (!memory.kind || node.kind === memory.kind) &&
       (!memory.model || node.model === memory.model) &&
       (!memory.group || isMember(node)) &&
       (!memory.envHits || memory.envHits.has(node.key));
+    this.fits = (node) => matchesState(node) && this.isOffered(node);
     const narrows = Boolean(memory.state || memory.kind || memory.envHits);
     const shown = (row) => (row.node ? this.fits(row.node) : row.nodes.some(this.fits));
     this.table.table.filter(shown, narrows);
@@ -447,6 +460,9 @@ class Filters {
     this.apply();
   }
 }
+
+/** "Qwen3-32B" of "Qwen/Qwen3-32B", which a narrow list cannot hold. */
+const lastPart = (model) => model.slice(model.lastIndexOf("/") + 1);
 
 const matchesState = (node) =>
   !memory.state ||
