@@ -589,7 +589,7 @@ def test_a_node_that_takes_seconds_is_slow_and_up_when_it_is_quick_again():
     cluster.round()
     assert cluster.node("w0")["state"] == "degraded"
     assert cluster.node("w0")["reasons"] == ["slow (3.4 s)"]
-    cluster.seconds = 1.9
+    cluster.seconds = 1.4
     cluster.round()
     assert cluster.node("w0")["state"] == "up"
 
