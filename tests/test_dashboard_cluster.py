@@ -495,7 +495,7 @@ def test_a_rollout_counts_the_down_nodes_of_its_group_alone(show, server, story)
     one["state"] = "down"
     browser = show(server, "/#/many?tab=rollout", "select[name=group]")
     hint = ".field:has([name=group]) small"
-    api = "1 API server has no settings"
+    api = "1 engine has no settings"
     for group, said in (
         ("i:llama70b-a", api),
         ("i:llama70b-b", "1 node that is down is skipped, " + api),

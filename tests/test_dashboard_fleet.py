@@ -1047,7 +1047,7 @@ def test_a_rollout_says_which_nodes_of_an_instance_it_leaves_out(page, demo):
     choose(browser, "select[name=group]", "i:llama70b-a")
     chosen = "return document.querySelector('select[name=group]').selectedOptions[0].textContent"
     assert browser.script(chosen) == "llama70b-a (5 of 6)"
-    assert browser.text(".field:has([name=group]) small") == "1 API server has no settings"
+    assert browser.text(".field:has([name=group]) small") == "1 engine has no settings"
 
 
 def test_ten_worst_nodes_that_are_fewer_say_why(page, demo):

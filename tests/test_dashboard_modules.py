@@ -1122,6 +1122,9 @@ def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):
     (signs, count, told), *others = run("chart.js", body, far)
     assert signs == [["alert critical", 40], ["change", 36]], "there is room at its own line"
     assert (count, told, others) == ("+2", 4, [])
+    # The same on its other side.
+    (signs, *_), *others = run("chart.js", body, [[36, "change"], [40, "alert"]])
+    assert signs == [["change", 36], ["alert", 40]] and not others
     (signs, *_), *others = run("chart.js", body, [[40, "alert"], [41, "change"], [42, "alert"]])
     assert [look for look, _ in signs] == ["change", "alert"] and not others
     (signs, count, _), *others = run("chart.js", body, [[40, "alert"], [41, "resolved"]])

@@ -659,7 +659,7 @@ export class Chart {
     const signs = [[near[0], px]];
     if (beside) {
       const isFirst = isAtEdge || beside.px < px;
-      const isFar = beside.px <= px - SIGN_ROOM && isRoomAt(beside.px, near, groups);
+      const isFar = Math.abs(beside.px - px) >= SIGN_ROOM && isRoomAt(beside.px, near, groups);
       signs.push([beside, isFar ? beside.px : px + (isFirst ? -SIGN_ROOM : SIGN_ROOM)]);
     }
     const others = near.length - signs.length;

@@ -400,7 +400,7 @@ function lookup(ctx) {
         operation(
           open ? "Recreate or close" : "Create",
           open
-            ? "Recreate: closes and reopens it. Close: lookups find nothing until it is created."
+            ? "Once the client is closed, lookups find nothing until it is recreated."
             : "Creates what the configuration specifies.",
           open
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
@@ -702,8 +702,8 @@ function quotas(ctx, shape, { note, none, defaults = null }) {
 const MP_QUOTAS = {
   note: "of this server; they apply to L2 adapters that evict by IsolatedLRU",
   none:
-    "No quotas on this server. Adapters that evict by IsolatedLRU clear every cache salt without " +
-    "one. A coordinator has quotas of its own.",
+    "No quotas on this server. An adapter that evicts by IsolatedLRU clears what belongs to a " +
+    "cache salt without a quota. The quotas of a coordinator are set on its own page.",
 };
 const COORDINATOR_QUOTAS = {
   note: "how much of L2 each cache salt may use, on all MP servers of this coordinator",

@@ -428,8 +428,8 @@ function mpParts(storage) {
 const unbroken = (words) => words.replace(/ /g, "\u00a0");
 
 const lockText = (one) =>
-  `${plural(one.total_object_count, "object")}; locked ${plain(one.read_locked_count)} for ` +
-  `reading, ${plain(one.write_locked_count)} for writing; ` +
+  `${plural(one.total_object_count, "object")}: ${plain(one.read_locked_count)} locked for ` +
+  `reading, ${plain(one.write_locked_count)} locked for writing, ` +
   `${plain(one.staging_object_count || 0)} staging`;
 
 const storeText = (one) =>

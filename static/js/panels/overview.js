@@ -18,7 +18,7 @@ const SLOW = "slow ("; // how the reason of a node begins that takes too long to
 const LONG = 26; // characters from which on a fact has the room of two
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
-const OUTPUT = "kubectl logs, journalctl, or the file that it is redirected to";
+const OUTPUT = "kubectl\u00a0logs, journalctl, or the file that it is redirected\u00a0to";
 
 /** Where the log of a node is; "" where its kind is not known. */
 function logText({ kind, software }) {

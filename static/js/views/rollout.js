@@ -339,7 +339,7 @@ export class RolloutView {
     const has = lacking === 1 ? "has" : "have";
     const left = [
       down ? `${plural(down, "node")} that ${verb} down ${verb} skipped` : "",
-      lacking ? `${plural(lacking, "API server")} ${has} no settings` : "",
+      lacking ? `${plural(lacking, "engine")} ${has} no settings` : "",
     ];
     setText(this.left, left.filter(Boolean).join(", "));
     replace(
