@@ -1588,6 +1588,7 @@ def test_charts_and_tiles_keep_the_past_of_figures_that_no_node_reports_any_more
         "return [...document.querySelectorAll('figure:nth-child(-n+2) .legend li')]"
         ".map((one) => one.childNodes[1].data)"
     )
+    browser.wait_for(lambda: len(browser.script(lines)) == 8)  # the history has arrived
     layers = browser.script(lines)
     axis = (
         "return [...document.querySelectorAll('figure:nth-child(2) .tick[text-anchor=end]')]"
