@@ -855,20 +855,20 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser.wait_for(lambda: browser.has(box % WORKER))
     browser.click(box % WORKER)
     api = box % "llama70b-b_api"
-    assert browser.property(api, "disabled")
+    browser.wait_for(lambda: browser.property(api, "disabled"))
     selected = "(await import('/static/js/server.js')).store.selected.add('llama70b-b_api')"
     browser.script(selected)  # as in the table of the cluster, where any node can be
     browser.wait_for(lambda: browser.property(api, "checked"))
-    assert not browser.property(api, "disabled")
-    assert browser.count("#setting-names option") > 50
+    browser.wait_for(lambda: not browser.property(api, "disabled"))
+    browser.wait_for(lambda: browser.count("#setting-names option") > 50)
     browser.type("main [name=setting]", "min_retrieve_tokens")
     said = "main [aria-label='Review and apply'] p"
     browser.type("main input[name=value]", "many")
     browser.wait_for(lambda: "Enter a number" in browser.text("main .field-error"))
-    assert browser.property("main .actions button", "disabled")
+    browser.wait_for(lambda: browser.property("main .actions button", "disabled"))
     browser.type("main input[name=value]", "64")
     browser.wait_for(lambda: "Now 0 on 1 node" in browser.text(said))
-    assert "1 of 2 selected nodes is skipped" in browser.text(said)
+    browser.wait_for(lambda: "1 of 2 selected nodes is skipped" in browser.text(said))
     browser.type("main [name=setting]", "save_decode_cache")
     browser.wait_for(lambda: browser.has("main select[name=value]"))
     options = browser.texts("main select[name=value] option")
