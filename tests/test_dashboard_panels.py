@@ -919,7 +919,7 @@ def test_after_a_restart_with_other_nodes_nothing_of_the_old_ones_stays(
 
     def forgotten():
         browser.script("dispatchEvent(new Event('online'))")
-        return "There is no node “w0”" in browser.text("main")
+        return "No node “w0”" in browser.text("main")
 
     browser.wait_for(forgotten, 40)
     assert "No connection" not in browser.text("body")
