@@ -238,7 +238,8 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
 
 
-def test_what_an_alert_of_an_incident_led_to_belongs_to_it(show, server, story):
+def change_that_leads_to_a_restart(story):
+    """A change, what it is suspected of, and what the restart among that led to."""
     change_of_all_workers(story, 1348, "256", "512")
     suspect(story, "evictions", "restarts")
     for one in story.alerts:
@@ -246,6 +247,10 @@ def test_what_an_alert_of_an_incident_led_to_belongs_to_it(show, server, story):
             one["rule"] = "node_restarting"
         if one["rule"] == "failures":
             one["details"] = ["100 s before: restart on " + SICK]
+
+
+def test_what_an_alert_of_an_incident_led_to_belongs_to_it(show, server, story):
+    change_that_leads_to_a_restart(story)
     browser = show(server)
     lines = ".alert-card .incident:first-child [data-rule]"
     browser.wait_for(lambda: browser.count(lines) == 3)
@@ -271,13 +276,8 @@ def incidents(browser):
 
 
 def test_alerts_keep_their_incident_and_its_place_when_the_gravest_is_resolved(show, server, story):
-    change_of_all_workers(story, 1348, "256", "512")
-    suspect(story, "evictions", "restarts")
+    change_that_leads_to_a_restart(story)
     for one in story.alerts:
-        if one["rule"] == "restarts":
-            one["rule"] = "node_restarting"
-        if one["rule"] == "failures":
-            one["details"] = ["100 s before: restart on " + SICK]
         if one["rule"] == "hit_rate_halved":
             one["since"] = story.now - 9000  # before all others
     browser = show(server)

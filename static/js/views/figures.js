@@ -521,6 +521,7 @@ const HISTORY_NAMES = [
   "requested_tokens_per_second",
   "stored_tokens_per_second",
   "retrieve_p50",
+  "store_p50",
   "ttft_p99",
   "slow_retrievals_per_second",
 ];
