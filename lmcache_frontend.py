@@ -2514,10 +2514,12 @@ def is_utf8(text: bytes) -> bool:
 
 def unescape_label(value: str) -> str:
     r"""Undo the escapes of a label value: ``\\``, ``\"`` and ``\n`` (text format 0.0.4)."""
-    parts = value.split(r"\\")
-    if "\\" in value:
-        parts = [part.replace(r"\"", '"').replace(r"\n", "\n") for part in parts]
-    return "\\".join(parts)
+    if "\\" not in value:
+        return value
+    return "\\".join(
+        part.replace(r"\"", '"').replace(r"\n", "\n") if "\\" in part else part
+        for part in value.split(r"\\")
+    )
 
 
 def escape_label(value: str) -> str:

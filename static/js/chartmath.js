@@ -545,8 +545,10 @@ const middleOf = (values) => [...values].sort((a, b) => a - b)[Math.floor(values
 export function outliersOf(instances, uptime = Infinity) {
   const models = new Map();
   for (const one of instances) {
+    if (!one.model) continue;
     const kind = `${one.kinds.includes("mp")} ${one.model}`;
-    if (one.model) models.set(kind, [...(models.get(kind) || []), one]);
+    if (models.has(kind)) models.get(kind).push(one);
+    else models.set(kind, [one]);
   }
   const found = new Map();
   for (const peers of models.values())

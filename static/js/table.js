@@ -92,6 +92,10 @@ const ableRows = (rows, { able }) => (able ? rows.filter(able) : rows);
 /** Show on a checkbox how many of these rows are selected: none, some, all. */
 export function markBox(box, rows, select, key) {
   if (!box) return false;
+  if (!select.set.size) {
+    box.checked = box.indeterminate = false;
+    return false;
+  }
   const keys = memberKeys(rows.length > 1 ? ableRows(rows, select) : rows, select, key);
   const count = keys.filter((one) => select.set.has(one)).length;
   box.checked = count > 0 && count === keys.length;
@@ -295,10 +299,8 @@ export class DataTable {
     this.shown = []; // rows that the search and the filter let through
     this.lines = []; // what is drawn: rows, their children, headings
     this.live = new Map(); // key -> TableRow or HeadingRow
-    this.fit = {
-      tight: false,
-      shows: (id) => this.shownColumns.some((column) => column.id === id),
-    };
+    this.shownIds = new Set();
+    this.fit = { tight: false, shows: (id) => this.shownIds.has(id) };
     this.all = [];
     this.reported = false; // that there are no rows is said when it is known
     this.words = [];
@@ -308,6 +310,7 @@ export class DataTable {
     this.heads = [];
     this.frame = 0;
     this.width = this.options.width;
+    this.view = { top: 0, height: 0 }; // px; reading it while painting would force a layout
     this.#build();
     this.#watchSize();
   }
@@ -359,6 +362,7 @@ export class DataTable {
 
   #watchSize() {
     const repaint = () => {
+      this.view.top = this.element.scrollTop;
       const virtual = this.lines.length > VIRTUAL_FROM;
       if (virtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
     };
@@ -366,9 +370,10 @@ export class DataTable {
     new ResizeObserver(() => {
       if (!this.element.isConnected) return; // not in the page yet: the room is what it was told
       this.width = 0;
+      this.view = { top: this.element.scrollTop, height: this.element.clientHeight };
       if (this.#refit()) this.arrange();
-      else if (!this.options.fixed) this.#stack();
       else if (this.lines.length > VIRTUAL_FROM) this.paint();
+      else if (!this.options.fixed) this.#stack();
     }).observe(this.element);
   }
 
@@ -389,6 +394,7 @@ export class DataTable {
   #buildHead({ tight, columns, fits } = this.#fitting()) {
     const { fixed } = this.options;
     this.shownColumns = columns;
+    this.shownIds = new Set(this.columns);
     this.fit.tight = tight;
     this.element.classList.toggle("tight", tight);
     this.element.classList.toggle("fits", Boolean(fits));
@@ -507,6 +513,7 @@ export class DataTable {
   search(text) {
     this.words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
     this.element.scrollTop = 0;
+    this.view.top = 0;
     this.arrange();
     return this.found;
   }
@@ -613,18 +620,17 @@ export class DataTable {
 
   /** Where the lines in view begin and end, and how much room the others take above and below. */
   #window() {
-    const heights = this.lines.map((line) =>
-      line instanceof Heading ? ROW_HEIGHT : this.options.rowHeight(line),
-    );
-    const view = [this.element.scrollTop, this.element.scrollTop + this.element.clientHeight];
     const around = ROWS_AROUND * ROW_HEIGHT;
+    const first = this.view.top - around;
+    const last = this.view.top + this.view.height + around;
     const result = { from: 0, to: 0, above: 0, below: 0 };
     let top = 0;
-    heights.forEach((height, i) => {
-      if (top + height < view[0] - around) {
+    this.lines.forEach((line, i) => {
+      const height = line instanceof Heading ? ROW_HEIGHT : this.options.rowHeight(line);
+      if (top + height < first) {
         result.above += height;
         result.from = i + 1;
-      } else if (top > view[1] + around) result.below += height;
+      } else if (top > last) result.below += height;
       else result.to = i + 1;
       top += height;
     });

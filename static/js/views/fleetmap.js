@@ -1,12 +1,12 @@
 // The fleet map: one square per node, by model and instance, coloured by state or by a figure.
 
-import { isNumber, outliersOf } from "../chartmath.js";
+import { isNumber } from "../chartmath.js";
 import { fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, STATE_ORDER, STATES } from "../words.js";
-import { instancesOf } from "./instances.js";
+import { instancesOf, outliersIn } from "./instances.js";
 
 const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
 const HEIGHT = 520; // px that the map has: its squares are as large as that allows
@@ -98,7 +98,8 @@ export function mapGroups(status) {
     const title = one.model || NO_MODEL;
     for (const node of nodes) inside.add(node.key);
     const entry = { id: one.id, name: one.name, nodes: inOrder(nodes) };
-    models.set(title, [...(models.get(title) || []), entry]);
+    if (models.has(title)) models.get(title).push(entry);
+    else models.set(title, [entry]);
   }
   const groups = [...models]
     .sort(([, a], [, b]) => b.length - a.length)
@@ -172,7 +173,7 @@ export class FleetMap {
   constructor(signal, mode, onmode) {
     this.onmode = onmode;
     this.wanted = mode;
-    this.squares = []; // {node key, rect, x, y, group}
+    this.squares = []; // {node key, rect, x, y, group, shown: its class}
     this.built = "";
     this.at = -1;
     this.size = h("span", { class: "hint" });
@@ -210,15 +211,14 @@ export class FleetMap {
 
   update(status) {
     this.status = status;
-    const groups = mapGroups(status);
-    const shape = groups.map(({ title, instances }) => [
-      title,
-      instances.map((one) => one.nodes.map((node) => node.key)),
+    const signature = JSON.stringify([
+      this.width,
+      status.nodes.map(({ key, kind }) => [key, kind]),
+      instancesOf(status).map(({ name, model, nodes }) => [name, model, nodes]),
     ]);
-    const signature = JSON.stringify([this.width, shape]);
     if (signature !== this.built && this.width) {
       this.built = signature;
-      this.#build(groups);
+      this.#build(mapGroups(status));
     }
     setText(this.size, plural(status.nodes.length, "node"));
     this.#drawModes();
@@ -321,7 +321,8 @@ export class FleetMap {
       const name = this.#classOf(node, id, value, lowIsBad);
       counts.set(name, (counts.get(name) || 0) + 1);
       const shown = name + (square === this.squares[this.at] ? " chosen" : "");
-      if (square.rect.getAttribute("class") === shown) continue;
+      if (square.shown === shown) continue;
+      square.shown = shown;
       square.rect.setAttribute("class", shown);
       square.rect.setAttribute("d", squarePath(square, lookOf(name)));
     }
@@ -501,17 +502,15 @@ export class FleetMap {
  */
 function needAttention(status) {
   const instances = instancesOf(status);
-
   const count = (one) => one.nodes.filter((key) => store.byKey.get(key)?.state === one.state);
   const isBad = (one) => one.state === "down" || one.state === "degraded";
   const bad = instances
     .filter(isBad)
     .sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.name, b.name))
     .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`, ""]);
-  const outliers = outliersOf(instances, status.uptime);
+  const outliers = outliersIn(status);
   const far = instances
     .filter((one) => outliers.has(one.name) && !isBad(one))
-    .sort((a, b) => byName(a.name, b.name))
     .map((one) => {
       const outlier = outliers.get(one.name);
       return [one.name, outlierFigure(outlier), outlierText(outlier)];
@@ -528,7 +527,7 @@ const lookOf = (name) => (/ (down|outlier)$/.exec(name) || [])[1];
 /** The nodes of instances that are far from the median of their model: key -> the outlier. */
 function outlierNodes(status) {
   const instances = instancesOf(status);
-  const outliers = outliersOf(instances, status.uptime);
+  const outliers = outliersIn(status);
   const far = instances.filter((one) => outliers.has(one.name));
   return new Map(far.flatMap((one) => one.nodes.map((key) => [key, outliers.get(one.name)])));
 }

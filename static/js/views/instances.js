@@ -64,8 +64,22 @@ function joined(a, b) {
   };
 }
 
-/** The instances of a status, each with all its nodes, wherever they are. */
-export const instancesOf = (status) => joinedByName(status.instances);
+/** What is made of a status once: several parts of the page ask for it at each update. */
+function oncePerStatus(make) {
+  const made = new WeakMap();
+  return (status) => {
+    if (!made.has(status)) made.set(status, make(status));
+    return made.get(status);
+  };
+}
+
+/** The instances of a status by name, each with all its nodes, wherever they are. */
+export const instancesOf = oncePerStatus((status) =>
+  joinedByName(status.instances).sort((a, b) => byName(a.name, b.name)),
+);
+
+/** Those that are far from the others of their model: name -> see `outliersOf`. */
+export const outliersIn = oncePerStatus((status) => outliersOf(instancesOf(status), status.uptime));
 
 // ---- rows ----
 
@@ -106,10 +120,10 @@ function instanceRow(instance, outlier) {
 
 /** The rows of the table: instances, and nodes that belong to none. */
 export function rowsOf(status) {
-  const instances = instancesOf(status).sort((a, b) => byName(a.name, b.name));
+  const instances = instancesOf(status);
   const inside = new Set(instances.flatMap((one) => one.nodes));
   const others = status.nodes.filter((node) => !inside.has(node.key));
-  const outliers = outliersOf(instances, status.uptime);
+  const outliers = outliersIn(status);
   const rows = instances.map((one) => instanceRow(one, outliers.get(one.name)));
   others.sort((a, b) => byName(a.key, b.key)); // the order that they have at the side
   rows.push(...others.map((node) => nodeRow(node, null)));
@@ -407,7 +421,7 @@ export class InstanceTable {
     if (this.table.fit.tight) return false; // there is no second line
     if (farFrom(row)) return true; // the tag may need a line of its own
     return [...SPREAD, "lookup_hit_rate"].some(
-      (name) => this.table.columns.includes(name) && (spreadFor(row, name) || oddness(row, name)),
+      (name) => this.table.fit.shows(name) && (spreadFor(row, name) || oddness(row, name)),
     );
   }
 

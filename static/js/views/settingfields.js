@@ -102,6 +102,7 @@ export class SettingFields {
       (node, conf) => {
         if (asked !== this.asked) return;
         if (conf) this.values.set(node.key, { value: conf[asked] });
+        else this.values.delete(node.key); // asked again with the next update
       },
       PARALLEL,
     );
