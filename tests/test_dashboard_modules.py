@@ -346,6 +346,27 @@ def test_a_long_path_breaks_after_its_slashes_and_a_short_name_nowhere(run):
     assert run("controls.js", body, said) == [*parts, "remote/) failed"]
 
 
+@pytest.mark.parametrize(
+    "path,words",
+    [
+        ("/tmp/lmcache_internal_api_server/mp.socket", "/tmp/…/mp.socket"),
+        ("/var/run/lmcache/rack1/socket_9091", "/var/run/…/socket_9091"),
+        ("/tmp/x/lmcache-mp-server-0.socket", "…/lmcache-mp-…r-0.socket"),
+        ("/tmp/lmcache/socket_9091", "/tmp/lmcache/socket_9091"),
+        ("llm-worker-0.llm.svc.cluster.local:7000", "llm-worker-0….local:7000"),
+    ],
+)
+def test_a_shortened_path_keeps_its_last_part_whole(run, path, words):
+    assert run("format.js", "return middle(...given)", path, 24) == words
+
+
+def test_a_fitted_path_is_cut_before_its_last_slash(run):
+    tail = "return fitted(given[0]).querySelector('.fitted').dataset.tail"
+    assert run("controls.js", tail, "/tmp/run/lmcache-mp-0.socket") == "/lmcache-mp-0.socket"
+    assert run("controls.js", tail, "/tmp/lmcache/mp-0.socket") == "/mp-0.socket"
+    assert run("controls.js", tail, "llama70b-a_scheduler-rank0") == "-rank0"
+
+
 def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     body = (
         "const box = document.createElement('p');"

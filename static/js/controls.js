@@ -41,9 +41,11 @@ const TAIL = 8; // characters of a long name's end that always stay
 export function fitted(text) {
   const name = String(text);
   if (name.length < 2 * TAIL) return name;
-  // The last part stays whole where it is short.
-  const lasts = [name.lastIndexOf("/"), name.search(/[_-][^_-]*$/), name.length - TAIL];
-  const cut = lasts.find((at) => at > 0 && name.length - at <= 2 * TAIL);
+  // The last part stays whole where it is short; the name of a socket may be longer.
+  const slash = name.lastIndexOf("/");
+  const socket = name[0] === "/" && name.length - slash <= 3 * TAIL ? slash : 0;
+  const lasts = [socket, slash, name.search(/[_-][^_-]*$/), name.length - TAIL];
+  const cut = lasts.find((at) => at > 0 && (at === socket || name.length - at <= 2 * TAIL));
   const shown = h("span", {
     class: "fitted",
     "aria-hidden": "true",

@@ -293,16 +293,21 @@ export const zone = (time) =>
 export const fullTime = (time) =>
   time ? `${day(time, time)} ${yearOf(time)}, ${clock(time)} ${zone(time)}` : NONE;
 
-/** Shorten a long name in the middle: both ends usually tell nodes apart. */
+/**
+ * Shorten a long name in the middle: both ends usually tell nodes apart. Of a path the last part
+ * stays whole, with its slash, and of what is before it the first folders.
+ */
 export function middle(text, length = 28) {
   const characters = [...String(text)];
   if (characters.length <= length) return String(text);
-  const head = Math.ceil((length - 1) / 2);
-  return (
-    characters.slice(0, head).join("") +
-    "…" +
-    characters.slice(characters.length - (length - 1 - head)).join("")
-  );
+  const slash = characters[0] === "/" ? characters.lastIndexOf("/") : -1;
+  const last = characters.length - slash;
+  if (slash > 0 && last > length - 2)
+    return `…/${middle(characters.slice(slash + 1).join(""), length - 2)}`;
+  const tail = slash > 0 ? last : Math.floor((length - 1) / 2);
+  const head = characters.slice(0, length - 1 - tail).join("");
+  const folders = slash > 0 ? head.replace(/[^/]+$/, "") : head;
+  return `${folders}…${characters.slice(characters.length - tail).join("")}`;
 }
 
 export const plural = (count, one, many = one + "s") =>
