@@ -385,6 +385,27 @@ def test_an_environment_value_filters_the_cluster(browser, demo, show):
     )
 
 
+def test_a_list_of_paths_is_broken_between_them(browser, worker, show):
+    paths = ["/opt/lmcache/venv/bin", "/usr/local/nvidia/bin", "/usr/local/cuda/bin", "/usr/bin"]
+    worker.pages["/env"] = {"PATH": ":".join(paths)}
+    browser.resize(900, 800)
+    show(worker, "environment")
+    browser.wait_for(lambda: browser.has("main td.wrap"))
+    lines = browser.script(
+        "const walker = document.createTreeWalker(document.querySelector('main td.wrap'), 4);"
+        "const lines = new Map();"
+        "while (walker.nextNode()) [...walker.currentNode.data].forEach((letter, i) => {"
+        " const range = document.createRange();"
+        " range.setStart(walker.currentNode, i); range.setEnd(walker.currentNode, i + 1);"
+        " const top = Math.round(range.getBoundingClientRect().top);"
+        " lines.set(top, (lines.get(top) || '') + letter); });"
+        "return [...lines.values()]"
+    )
+    assert len(lines) > 1, lines
+    assert "".join(lines) == ":".join(paths)
+    assert all(line.endswith(":") for line in lines[:-1]), lines
+
+
 def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     show(worker, "metrics")
     browser.wait_for(lambda: browser.count("button[data-metric]") == 3)

@@ -44,14 +44,19 @@ export function h(tag, props, ...children) {
   return element;
 }
 
-/**
- * A name, path or URL that may be broken after its separators and between its words, where there is
- * no room for it on one line.
- */
-export const breakable = (name) =>
+const cut = (name) =>
   name
     .split(/(?<=[_:/,=-]|[^/]\.)(?=[^/])|(?<=:)(?=\/[^/])|(?<=[a-z])(?=[A-Z])/)
     .map((part, i) => [i ? h("wbr") : null, part]);
+
+/**
+ * A name, path or URL that may be broken after its separators and between its words, where there is
+ * no room for it on one line; a list of paths is broken between them first.
+ */
+export const breakable = (name) =>
+  /^\/.*:\//.test(name)
+    ? name.split(/(?<=:)/).map((path) => h("span", { class: "whole" }, cut(path)))
+    : cut(name);
 
 /** A text with names: a word with a hyphen or a slash is not broken there. */
 export const whole = (text) =>
