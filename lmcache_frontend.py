@@ -5578,6 +5578,7 @@ def instance_name(members: List[NodeState]) -> str:
 # ----------------------------------------------------------------------------
 
 MAX_SHOWN_VALUE = 200  # characters of a changed setting's value
+MAX_EVENT_NAMES = 200  # of added or removed nodes in one event
 NOTED_FACTS = ("version", "model", "role")  # what an event tells when it changed
 
 
@@ -5629,12 +5630,15 @@ class NodeEvents:
             self._events.open(f"{name}:{key}", *about, f"{key} is {name}: {why}", *where, since)
 
     def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
-        """Note that there are other nodes."""
-        for verb, keys in (("Added", added), ("Removed", removed)):
+        """Note that there are other nodes: an event holds the names of those added or removed."""
+        for what, keys in (("added", sorted(added)), ("removed", sorted(removed))):
             if keys:
-                what = "a node" if len(keys) == 1 else f"{len(keys)} nodes"
-                text = f"{verb} {what}: {spoken_names(sorted(keys))}"
-                self._events.add("nodes", "info", text, keys[0] if len(keys) == 1 else None)
+                count = "a node" if len(keys) == 1 else f"{len(keys)} nodes"
+                text = f"{what.capitalize()} {count}: {spoken_names(keys)}"
+                # The text names three: events that differ in the others are no repetitions.
+                key = f"nodes:{what}:{zlib.crc32(dumps(keys)):08x}"
+                node, names = keys[0] if len(keys) == 1 else None, {what: keys[:MAX_EVENT_NAMES]}
+                self._events.add("nodes", "info", text, node, key=key, **names)
         for key in removed:
             self._events.close(f"down:{key}")
             self._events.close(f"degraded:{key}")

@@ -1316,12 +1316,13 @@ def test_a_range_that_ends_after_now_ends_now(show, server, story):
 
 def test_a_node_that_was_added_later_is_not_counted_in_a_fixed_range(show, server, story):
     others = [one["key"] for one in story.nodes if one["key"] != SICK]
-    story.event(500, "nodes", "Added a node: " + SICK, node=SICK)
-    story.event(600, "nodes", "Added 2 nodes: " + ", ".join(others[:2]))
-    story.event(700, "nodes", "Removed a node: " + others[0], node=others[0])
+    story.event(500, "nodes", "New: " + SICK, node=SICK, added=[SICK])
+    story.event(600, "nodes", "Added 5 nodes: w0, w1, w2 and 2 more", added=others[:5])
+    story.event(700, "nodes", "Gone: " + others[0], node=others[0], removed=others[:1])
+    story.event(800, "nodes", "Added 9 nodes: a, b, c and 6 more")  # of a file without names
     browser = show(server, "/?from=%d&to=%d" % (story.now - 3000, story.now - 2000))
     counts = ".page-head .counts .state"
-    browser.wait_for(lambda: browser.texts(counts) == ["● 13 up"])
+    browser.wait_for(lambda: browser.texts(counts) == ["● 10 up"])
 
 
 def test_a_range_without_any_record_does_not_look_well(show, server, story):

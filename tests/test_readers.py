@@ -693,6 +693,27 @@ def test_nodes_that_are_added_and_removed_become_events():
     assert texts == ["Removed a node: w0", "Added a node: w1"]
 
 
+def test_events_of_nodes_hold_the_names_that_their_text_leaves_out():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+
+    def add(names):
+        cluster.set_nodes([{"name": name, "host": "127.0.0.1", "port": 9001} for name in names])
+        cluster.round()
+
+    first, others = ["w%02d" % n for n in range(5)], ["w00", "w01", "w02", "x03", "x04"]
+    for names in (first, [], others):
+        add(["w0", *names])
+    events = [one for one in cluster.monitor.events.query()["events"] if one["kind"] == "nodes"]
+    text = "Added 5 nodes: w00, w01, w02 and 2 more"
+    assert [one["text"] for one in events if "added" in one] == [text, text]
+    assert [one.get("added") or one["removed"] for one in events] == [others, first, first]
+    add(["w0", *others, *("y%03d" % n for n in range(201))])
+    only = lf.EventFilter(kinds=("nodes",))
+    [newest] = cluster.monitor.events.query(only, 1)["events"]
+    assert newest["text"].startswith("Added 201 nodes: ") and len(newest["added"]) == 200
+
+
 # -- probes
 
 

@@ -859,15 +859,15 @@ export async function loadPage(range, signal, more = {}) {
   return { events: joined(page.events, others), next: page.next, edge };
 }
 
-/** The nodes that events name as added after a time, and not as removed before that. */
+/** The nodes that were added after a time and, as far as events say, were not there before it. */
 export async function addedSince(time, signal) {
   const query = { kind: "nodes", since: Math.ceil(time), limit: MOST_EVENTS };
-  const verbs = new Map(); // name -> what happened to it first: the oldest event is the last one
-  for (const { text } of (await getEvents(query, signal)).events) {
-    const [, verb, names] = /^(\w+) [^:]*: (.*)$/.exec(text) || [null, "", ""];
-    for (const name of names.split(/, | and /)) verbs.set(name, verb);
+  const isNew = new Map(); // name -> whether it was added first: the oldest event is the last one
+  for (const { added = [], removed = [] } of (await getEvents(query, signal)).events) {
+    for (const name of removed) isNew.set(name, false);
+    for (const name of added) isNew.set(name, true);
   }
-  return new Set([...verbs.keys()].filter((name) => verbs.get(name) === "Added"));
+  return new Set([...isNew.keys()].filter((name) => isNew.get(name)));
 }
 
 /** Both lists of events, each event once, newest first. */
