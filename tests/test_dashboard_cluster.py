@@ -1707,6 +1707,44 @@ def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_insta
     browser.wait_for(lambda: browser.attribute(cell, "aria-sort") == "ascending")
 
 
+def head_of(browser, label):
+    """Selector of the table's heading of that name."""
+    heads = [head.split("\n")[0].rstrip("▲▼ ") for head in browser.texts("main .data thead th")]
+    return "main .data thead th:nth-child(%d)" % (heads.index(label) + 1)
+
+
+def test_a_link_has_the_order_of_the_table_except_the_standard_one(show, server):
+    browser = show(server)
+    standard = names(browser)
+    cell = head_of(browser, "Retrieve p99")
+    browser.click(cell + " .sort")
+    browser.wait_for(lambda: browser.url.endswith("#/?sort=-retrieve_p99"))
+    browser.click(cell + " .sort")
+    browser.wait_for(lambda: browser.url.endswith("#/?sort=retrieve_p99"))
+    shown = names(browser)
+    assert browser.attribute(cell, "aria-sort") == "ascending" and shown != standard
+    with Browser() as other:
+        other.goto(browser.url)
+        other.wait_for(lambda: names(other) == shown)
+        assert other.attribute(head_of(other, "Retrieve p99"), "aria-sort") == "ascending"
+    browser.click(head_of(browser, "State") + " .sort")
+    browser.wait_for(lambda: browser.url.endswith("#/") and names(browser) == standard)
+
+
+@pytest.mark.parametrize("sort", ["nonsense", "-trend", "--name", "", "state"])
+def test_an_order_that_a_link_has_wrong_is_ignored(show, server, sort):
+    browser = show(server, "/#/?by=model&sort=" + sort)
+    browser.wait_for(lambda: browser.url == server.url + "/#/?by=model")
+    assert browser.attribute(head_of(browser, "State"), "aria-sort") == "ascending"
+    # A link that is followed in the page has its order, too.
+    browser.script("location.hash = '#/?sort=-name'")
+    browser.wait_for(lambda: browser.attribute(head_of(browser, "Name"), "aria-sort") != "none")
+    assert browser.attribute(head_of(browser, "Name"), "aria-sort") == "descending"
+    browser.script("location.hash = '#/?sort=" + sort + "'")
+    browser.wait_for(lambda: browser.url == server.url + "/#/")
+    assert browser.attribute(head_of(browser, "State"), "aria-sort") == "ascending"
+
+
 def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(show, server):
     browser = show(server)
     browser.type("main .search input", "worker1")

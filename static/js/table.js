@@ -487,10 +487,15 @@ export class DataTable {
 
   #sortBy(column) {
     const again = this.order && this.order.id === column.id;
-    this.order = { id: column.id, down: again ? !this.order.down : Boolean(column.num) };
-    this.#markSort();
+    this.setOrder({ id: column.id, down: again ? !this.order.down : Boolean(column.num) });
     if (this.options.onsort) this.options.onsort(this.order);
     this.arrange();
+  }
+
+  /** The order of the rows when they are arranged next: {id, down}. */
+  setOrder(order) {
+    this.order = order;
+    this.#markSort();
   }
 
   #matches(row) {

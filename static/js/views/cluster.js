@@ -36,7 +36,8 @@ import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
-const KEPT = ["q", "state", "kind", "model", "env", "group", "by"]; // what the address holds
+// What the address holds.
+const KEPT = ["q", "state", "kind", "model", "env", "group", "by", "sort"];
 const BAD = "bad"; // the state of nodes that are down or degraded, in links
 const ENV_PARALLEL = 12;
 const ENV_TIMEOUT = 15; // seconds
@@ -68,7 +69,7 @@ const memory = {
   envHits: null,
   envNote: "",
   map: "", // what the squares of the map show
-  sort: { id: "state", down: false },
+  sort: "", // "-name" is Z to A; "" is the standard order
   history: null, // the last figures and events, for as long as there are no newer ones
   events: null,
 };
@@ -455,6 +456,8 @@ class Filters {
     this.by.value = memory.by;
     this.env.value = memory.env;
     setText(this.envNote, memory.envNote);
+    this.table.order = memory.sort;
+    memory.sort = this.table.order; // what a link has wrong is left out of the address
     this.group();
     this.table.table.search(memory.q);
     this.apply();
@@ -567,6 +570,7 @@ class ClusterView {
       sort: memory.sort,
       onsort: (order) => {
         memory.sort = order;
+        keepAddress(signal);
       },
       columns: JSON.parse(recall("columns", "null")),
       width: 0,

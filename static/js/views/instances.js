@@ -380,20 +380,22 @@ const FIGURE_COLUMNS = [
   },
 ];
 
+const STANDARD_ORDER = { id: "state", down: false };
+
 /**
  * Builds and keeps the table. `selection` is called when the chosen nodes change, `onsort(order)`
- * with the order.
+ * with the order as the address has it.
  */
 export class InstanceTable {
-  constructor({ selection, onsort, sort, columns, width }) {
+  constructor({ selection, onsort, columns, width }) {
     this.started = false;
     this.trendTimer = 0;
     this.table = new DataTable({
       label: "Instances",
       columns: this.#columns(),
       key: (row) => row.key,
-      sort,
-      onsort,
+      sort: STANDARD_ORDER,
+      onsort: () => onsort(this.order),
       tall: true,
       width,
       emptyText: "No nodes yet.",
@@ -550,6 +552,21 @@ export class InstanceTable {
       .filter((row) => !row.node && row.nodes.length <= OPEN_AT_FIRST)
       .sort((a, b) => badness(a) - badness(b))[0];
     if (worst && (worst.state !== "up" || rows.length <= 4)) this.table.unfolded.add(worst.key);
+  }
+
+  /** The order as the address has it: "retrieve_p99", "-retrieve_p99"; "" is the standard order. */
+  get order() {
+    const { id, down } = this.table.order;
+    const isStandard = id === STANDARD_ORDER.id && down === STANDARD_ORDER.down;
+    return isStandard ? "" : (down ? "-" : "") + id;
+  }
+
+  /** An order that the table does not have is the standard one. */
+  set order(text) {
+    const [, minus, id] = /^(-?)(.*)$/.exec(text);
+    const isColumn = (column) => column.id === id && column.sort !== false;
+    const found = this.table.options.columns.some(isColumn);
+    this.table.setOrder(found ? { id, down: Boolean(minus) } : STANDARD_ORDER);
   }
 
   /** Unfold an instance, as a link to it does. */
